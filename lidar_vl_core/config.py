@@ -1,0 +1,124 @@
+"""Typed configurations: pydantic models from YAML and overrides; unknown, double and mistyped keys are refused. Reads files."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lidar_vl_core.errors import BadConfig
+
+_MAX_BYTES = 1_000_000  # a configuration is small; more is a wrong file or an alias bomb
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, strict types, no extra keys, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+class _CheckedLoader(yaml.SafeLoader):
+    """SafeLoader that refuses keys given twice, and aliases (they can blow up a file)."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.constructor.ConstructorError(
+                None, None, "aliases are not accepted", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict) or key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice or is no name", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping. Raises BadConfig naming the file and, where known, the line."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadConfig(f"{path}: expected a readable YAML file, found: {error.strerror}. Check the path.") from error
+    if len(raw) > _MAX_BYTES:
+        raise BadConfig(
+            f"{path}: expected at most {_MAX_BYTES} bytes, found {len(raw)}. This is not a configuration file."
+        )
+    try:
+        content = yaml.load(raw.decode("utf-8"), _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise BadConfig(
+            f"{path}: expected YAML in UTF-8, found: {' '.join(str(error).split())}. Correct the file."
+        ) from error
+    if not isinstance(content, dict):
+        raise BadConfig(
+            f"{path}: expected a mapping of names to values, found {type(content).__name__}. Correct the file."
+        )
+    return content
+
+
+def load_config(model: type[ConfigT], path: Path, overrides: dict[str, Any] | None = None) -> ConfigT:
+    """Read a YAML file into a typed configuration; `overrides` win, dotted names reach into nested configurations."""
+    content = load_yaml(path)
+    for name, value in (overrides or {}).items():
+        _set_dotted(content, name, value, path)
+    return validated(model, content, str(path))
+
+
+def validated(model: type[ConfigT], content: dict[str, Any], origin: str) -> ConfigT:
+    """Check a mapping against a typed configuration. Raises BadConfig naming every wrong key."""
+    try:
+        # Lax on list -> tuple only: JSON mode is strict about numbers and text, and knows no tuples.
+        return model.model_validate_json(_as_json(content, origin), strict=True)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']) or '(whole)'}: {item['msg']}, found {item.get('input')!r:.80}"
+            for item in error.errors()
+        )
+        raise BadConfig(f"{origin}: {problems}. Correct these keys.") from error
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """Turn `name=value` words of a command line into overrides; values are read as YAML scalars."""
+    overrides = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadConfig(f"override {pair!r}: expected name=value. Write e.g. learning_rate=0.001.")
+        try:
+            overrides[name] = yaml.load(value, _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
+        except yaml.YAMLError as error:
+            raise BadConfig(
+                f"override {pair!r}: expected a YAML value, found: {' '.join(str(error).split())}."
+            ) from error
+    return overrides
+
+
+def _set_dotted(content: dict[str, Any], name: str, value: Any, path: Path) -> None:  # noqa: ANN401
+    *outer, last = name.split(".")
+    for part in outer:
+        content = content.setdefault(part, {})
+        if not isinstance(content, dict):
+            raise BadConfig(
+                f"{path}: override {name}: expected {part} to hold names, found a value. Correct the override."
+            )
+    content[last] = value
+
+
+def _as_json(content: dict[str, Any], origin: str) -> str:
+    import json
+
+    try:
+        return json.dumps(content, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise BadConfig(
+            f"{origin}: expected text, numbers, lists and mappings, found: {error}. Correct the file."
+        ) from error

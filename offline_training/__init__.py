@@ -1,0 +1,1 @@
+"""lidar-vl offline training: PyTorch networks, data sets, training, export."""
