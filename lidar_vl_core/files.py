@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from lidar_vl_core.errors import BadRequest
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary neighbour of `path` for writing and move it there, synced, only when all went well."""
     parent = path.parent
     try:

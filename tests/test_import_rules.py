@@ -1,0 +1,129 @@
+"""The floors of the house: who may import whom, and which names a file may not have."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CORE = "lidar_vl_core"
+TRAINING = "offline_training"
+ROS = "ros2_ws/src/lidar_vl_ros/lidar_vl_ros"
+ROS_PACKAGES = {
+    "rclpy",
+    "tf2_ros",
+    "sensor_msgs",
+    "std_msgs",
+    "geometry_msgs",
+    "diagnostic_msgs",
+    "visualization_msgs",
+    "vision_msgs",
+}
+
+FORBIDDEN = {
+    CORE: ROS_PACKAGES | {"torch", "lightning", "offline_training", "lidar_vl_ros"},
+    TRAINING: ROS_PACKAGES | {"lidar_vl_ros"},
+    ROS: {"torch", "lightning", "offline_training"},
+}
+HEAVY_IN_CORE = {"onnxruntime", "tensorrt", "cupy", "rosbags", "mcap", "matplotlib", "PIL", "onnx", "scipy", "tqdm"}
+VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
+
+
+def _files(room: str) -> list[Path]:
+    return sorted((REPOSITORY / room).rglob("*.py"))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_room_imports_only_from_its_own_floor_or_below(room: str) -> None:
+    broken = [
+        f"{path.relative_to(REPOSITORY)}: {name}"
+        for path in _files(room)
+        for name in _imports(ast.parse(path.read_text()))
+        if name.split(".")[0] in FORBIDDEN[room]
+    ]
+    assert broken == []
+
+
+def test_losses_and_networks_know_neither_data_sets_nor_trainer() -> None:
+    broken = [
+        f"{path.relative_to(REPOSITORY)}: {name}"
+        for room in ("offline_training/losses", "offline_training/networks")
+        for path in _files(room)
+        for name in _imports(ast.parse(path.read_text()))
+        if name.startswith(("offline_training.datasets", "lightning", "lidar_vl_core.config"))
+        or (
+            name.startswith("offline_training.")
+            and not name.startswith(("offline_training.losses", "offline_training.networks"))
+        )
+    ]
+    assert broken == []
+
+
+def test_the_core_imports_heavy_packages_inside_functions_only() -> None:
+    broken = []
+    for path in _files(CORE):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                broken += [
+                    f"{path.relative_to(REPOSITORY)}: {name}"
+                    for name in _imports(node)
+                    if name.split(".")[0] in HEAVY_IN_CORE
+                ]
+    assert broken == []
+
+
+def test_modules_of_one_package_import_each_other_without_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for room, package in ((CORE, "lidar_vl_core"), (TRAINING, "offline_training"), (ROS, "lidar_vl_ros")):
+        for path in _files(room):
+            module = ".".join((package, *path.relative_to(REPOSITORY / room).with_suffix("").parts))
+            tree = ast.parse(path.read_text())
+            graph[module] = {name for name in _imports(tree) if name.startswith(package)} - {module}
+    done: set[str] = set()
+
+    def walk(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail, module))
+        if module in done or module not in graph:
+            return
+        for other in sorted(graph[module]):
+            walk(other, (*trail, module))
+        done.add(module)
+
+    for module in graph:
+        walk(module, ())
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    vague = [str(path) for room in FORBIDDEN for path in _files(room) if path.stem in VAGUE_NAMES]
+    assert vague == []
+
+
+@pytest.mark.parametrize("room", [*FORBIDDEN, "bench"])
+def test_nothing_is_loaded_in_a_way_that_could_run_code(room: str) -> None:
+    broken = []
+    for path in _files(room):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            unsafe = (
+                (name == "torch.load" and keywords.get("weights_only") != "True")
+                or keywords.get("allow_pickle") == "True"
+                or name.startswith("pickle.")
+                or name in {"eval", "exec", "yaml.unsafe_load", "yaml.full_load"}
+                or (name == "yaml.load" and "_CheckedLoader" not in ast.unparse(node))
+            )
+            if unsafe:
+                broken.append(f"{path.relative_to(REPOSITORY)}:{node.lineno}: {ast.unparse(node)[:80]}")
+    assert broken == []
