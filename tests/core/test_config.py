@@ -84,7 +84,7 @@ def test_a_word_that_old_yaml_takes_for_false_stays_a_word(tmp_path: Path) -> No
 
 
 def test_a_missing_file_and_a_wrong_override_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match="nowhere.yaml"):
+    with pytest.raises(BadConfig, match=r"nowhere\.yaml"):
         load_config(Outer, tmp_path / "nowhere.yaml")
     for word in ("steps", "=3", "steps=[1"):
         with pytest.raises(BadConfig, match="override"):
