@@ -45,13 +45,18 @@ def normalise_intensity(raw: np.ndarray) -> np.ndarray:
 
     raw: (N,) any number type. Returns (N,) float32. uint8 is always 0..255; other types are judged by their maximum.
     """
-    values = np.asarray(raw).astype(np.float32)
-    values = np.clip(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), 0.0, None)
-    largest = float(values.max(initial=0.0))
+    with np.errstate(over="ignore"):
+        values = np.array(raw, np.float32)  # a copy: worked on in place, pass by pass, for every cloud
+    least, largest = float(values.min(initial=0.0)), float(values.max(initial=0.0))  # NaN wins both
+    if not (least == 0.0 and np.isfinite(largest)):
+        np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        np.maximum(values, np.float32(0.0), out=values)
+        largest = float(values.max(initial=0.0))
     if raw.dtype == np.uint8 or 1.0 < largest <= 255.0:
-        return values / np.float32(255.0)
-    if largest > 255.0:
-        return np.minimum(values / np.float32(65535.0), np.float32(1.0))
+        values /= np.float32(255.0)
+    elif largest > 255.0:
+        values /= np.float32(65535.0)
+        np.minimum(values, np.float32(1.0), out=values)
     return values
 
 
