@@ -1,0 +1,73 @@
+"""Sample: what every data set gives, whatever its files look like.
+
+Clouds are in x forward, y left, z up (REP 103), metres, intensity 0..1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.errors import BadDataset
+from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.labels import ClassTable
+from lidar_vl_core.point_cloud import PointCloud
+
+# Vehicle-like frames with x right and y forward (PandaSet, nuScenes' LIDAR_TOP) into x forward, y left.
+T_FLU_RFU = RigidTransform(np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.zeros(3))
+
+
+@dataclass(frozen=True, eq=False)
+class CameraView:
+    """One camera's image of a sweep, with the camera's own pose at its own time."""
+
+    name: str
+    camera: CameraModel
+    T_cam_lidar: RigidTransform  # LiDAR frame at the sweep's time -> optical frame at the image's time
+    stamp_ns: int
+    load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, read when asked
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One sweep with the class of each point, where known, and the images taken with it."""
+
+    name: str  # unique in its data set; named in errors
+    cloud: PointCloud
+    class_id: np.ndarray | None  # (N,) uint8 in `classes`, 255 = ignore
+    classes: ClassTable
+    views: tuple[CameraView, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise BadDataset when labels and points do not belong together."""
+        if self.class_id is None:
+            return
+        if self.class_id.shape != (len(self.cloud),) or self.class_id.dtype != np.uint8:
+            raise BadDataset(
+                f"{self.name}: expected {len(self.cloud)} labels (uint8), one per point, found shape "
+                f"{self.class_id.shape} of {self.class_id.dtype}. The label file belongs to another scan or is cut."
+            )
+
+
+def read_rgb(path: Path, sample_name: str, camera: CameraModel) -> np.ndarray:
+    """An image file as (H, W, 3) uint8.
+
+    Raises BadDataset, naming the sample, when the file is missing, damaged or not of the camera's size.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            rgb = np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:  # PIL raises all three for damaged files
+        raise BadDataset(
+            f"{sample_name}: expected a readable image {path}, found: {error}. Copy the data set's file again."
+        ) from error
+    if rgb.shape[:2] != (camera.height, camera.width):
+        raise BadDataset(
+            f"{sample_name}: expected {camera.width}x{camera.height} pixels in {path}, found "
+            f"{rgb.shape[1]}x{rgb.shape[0]}. Image and calibration must be of one size: do not resize the data set."
+        )
+    return rgb
