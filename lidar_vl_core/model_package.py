@@ -1,0 +1,245 @@
+"""Model packages: a folder with exactly model.onnx, manifest.yaml and card.md, each proven by its hash. Touches the disk."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import yaml
+
+from lidar_vl_core.config import Config, load_yaml, validated
+from lidar_vl_core.errors import BadConfig, BadModelPackage
+from lidar_vl_core.files import write_bytes
+from lidar_vl_core.labels import ClassTable
+from lidar_vl_core.voxels import VoxelGrid
+
+if TYPE_CHECKING:
+    import onnx
+
+MODEL, MANIFEST, CARD = "model.onnx", "manifest.yaml", "card.md"
+_PACKAGED = Path(__file__).parent / "models"
+_SEAL = "manifest_sha256: "  # last line of the manifest: hash of all bytes above it
+_MAX_MODEL_BYTES = 2_000_000_000  # a protobuf cannot be larger
+
+
+class ClassTableSpec(Config):
+    """Classes the network answers with."""
+
+    name: str
+    names: tuple[str, ...]
+    colors_rgb: tuple[tuple[int, int, int], ...]
+
+
+class GridSpec(Config):
+    """Voxel grid the network was trained on; fields as in VoxelGrid."""
+
+    kind: str
+    voxel_size: tuple[float, float, float]
+    point_cloud_range: tuple[float, float, float, float, float, float]
+
+
+class Producer(Config):
+    """Software that wrote the package."""
+
+    version: str
+    commit: str
+
+
+class Manifest(Config):
+    """All a robot must know about a network besides its weights."""
+
+    format: Literal[1] = 1
+    name: str
+    task: Literal["segmentation"] = "segmentation"
+    class_table: ClassTableSpec
+    grid: GridSpec
+    features: tuple[str, ...]  # names of voxel_features(), in the order of the input channels
+    levels: int
+    opset: int
+    producer: Producer
+    training_data: tuple[str, ...]
+    licence: str
+    limits: tuple[str, ...]
+    files: dict[str, str] = {}  # file name -> hex SHA-256; filled in by write_model_package
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A verified package on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def classes(self) -> ClassTable:
+        """Class table of the network's answers."""
+        table = self.manifest.class_table
+        return ClassTable(table.name, table.names, np.asarray(table.colors_rgb, np.uint8).reshape(-1, 3))
+
+    @property
+    def grid(self) -> VoxelGrid:
+        """Voxel grid of the network's input."""
+        return VoxelGrid(self.manifest.grid.kind, self.manifest.grid.voxel_size, self.manifest.grid.point_cloud_range)
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return _verified(self.path / CARD, self.manifest.files[CARD]).decode()
+
+    def onnx_bytes(self) -> bytes:
+        """The model file; its hash is checked on every read."""
+        return _verified(self.path / MODEL, self.manifest.files[MODEL])
+
+
+def packaged_models() -> list[str]:
+    """Names of the models that come with this software."""
+    return sorted(path.parent.name for path in _PACKAGED.glob(f"*/{MANIFEST}"))
+
+
+def load_model_package(name_or_path: str | Path) -> ModelPackage:
+    """Open a package by folder, or by name for one that comes with this software ("demo"), and verify all of it.
+
+    Raises BadModelPackage for an unknown name, missing, additional, linked or altered files, a wrong manifest, weights
+    kept outside the model file, and a network that does not fit its manifest.
+    """
+    path = _find(name_or_path)
+    _require_exact_files(path)
+    package = ModelPackage(path, _read_manifest(path / MANIFEST))
+    if set(package.manifest.files) != {MODEL, CARD}:
+        raise BadModelPackage(
+            f"{path / MANIFEST}: expected hashes of {MODEL} and {CARD}, found {sorted(package.manifest.files)}. {_REPAIR}"
+        )
+    _verified(path / CARD, package.manifest.files[CARD])
+    _require_fitting_network(package)
+    return package
+
+
+def write_model_package(
+    folder: Path, onnx_model: "onnx.ModelProto", manifest_without_files: Manifest, card_markdown: str
+) -> ModelPackage:
+    """Write a package, or replace the one at `folder`; there is never half a package at that place.
+
+    Returns the package as read back. Raises BadModelPackage when `folder` holds something else or the parts do not fit.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (
+        folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {MODEL, MANIFEST, CARD}
+    ):
+        raise BadModelPackage(
+            f"{folder}: expected a new folder or an older model package, found other files. Choose another folder."
+        )
+    content = {MODEL: onnx_model.SerializeToString(deterministic=True), CARD: card_markdown.encode()}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
+    manifest = manifest_without_files.model_copy(update={"files": hashes})
+    body = yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120).encode()
+    content[MANIFEST] = body + _seal(body)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp") as temporary:
+            staged = Path(temporary) / "new"
+            for name, data in content.items():
+                write_bytes(staged / name, data)
+            load_model_package(staged)
+            if folder.exists():
+                os.replace(folder, Path(temporary) / "old")
+            os.replace(staged, folder)
+    except OSError as error:
+        raise BadModelPackage(
+            f"{folder}: could not be written: {error}. Free space or choose another folder."
+        ) from error
+    return load_model_package(folder)
+
+
+_REPAIR = "Copy the package again, or export it again with `lidar-vl-train export`."
+
+
+def _find(name_or_path: str | Path) -> Path:
+    for path in (Path(name_or_path), _PACKAGED / str(name_or_path)):
+        if path.is_dir() and path != Path():
+            return path
+    if Path(name_or_path).exists():
+        raise BadModelPackage(f"{name_or_path}: expected the folder of a model package, found a file. Give its folder.")
+    raise BadModelPackage(
+        f"model {str(name_or_path)!r}: expected a folder or one of the packaged models "
+        f"{packaged_models() or '(none)'}, found neither. Check the name with `lidar-vl models`."
+    )
+
+
+def _require_exact_files(path: Path) -> None:
+    expected = {MODEL, MANIFEST, CARD}
+    entries = list(path.iterdir())
+    odd = sorted(entry.name for entry in entries if entry.is_symlink() or not entry.is_file())
+    if odd:
+        raise BadModelPackage(f"{path}: expected plain files, found links or folders {odd}. {_REPAIR}")
+    found = {entry.name for entry in entries}
+    if found != expected:
+        raise BadModelPackage(
+            f"{path}: expected exactly {sorted(expected)}, found missing {sorted(expected - found)} and "
+            f"additional {sorted(found - expected)}. {_REPAIR}"
+        )
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        content = path.read_bytes()
+        body = content[: content.rindex(_SEAL.encode())]
+    except (OSError, ValueError) as error:
+        raise BadModelPackage(
+            f"{path}: expected a manifest with its own hash in the last line, found none. {_REPAIR}"
+        ) from error
+    expected, found = _seal(body), content[len(body) :]
+    if found != expected:
+        raise BadModelPackage(
+            f"{path}: expected the last line {expected.decode().strip()!r}, found {found[:90]!r}: the manifest changed "
+            f"after export. {_REPAIR}"
+        )
+    try:
+        fields = load_yaml(path)
+        fields.pop(_SEAL.split(":")[0], None)
+        return validated(Manifest, fields, str(path))
+    except BadConfig as error:
+        raise BadModelPackage(f"{error} {_REPAIR}") from error
+
+
+def _seal(body: bytes) -> bytes:
+    return f"{_SEAL}{hashlib.sha256(body).hexdigest()}\n".encode()
+
+
+def _verified(path: Path, sha256: str) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_MODEL_BYTES:
+            raise BadModelPackage(f"{path}: expected less than 2 GB, found {path.stat().st_size} bytes. {_REPAIR}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadModelPackage(f"{path}: expected a readable file, found: {error.strerror}. {_REPAIR}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise BadModelPackage(
+            f"{path}: expected sha256 {sha256[:12]}..., found {found[:12]}...: the file changed after export. {_REPAIR}"
+        )
+    return content
+
+
+def _require_fitting_network(package: ModelPackage) -> None:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    from lidar_vl_core.sparse_graph import read_sparse_graph
+
+    manifest = package.manifest
+    try:
+        graph = read_sparse_graph(onnx.load_model_from_string(package.onnx_bytes()))
+    except DecodeError as error:
+        raise BadModelPackage(f"{package.path / MODEL}: expected an ONNX model, found: {error}. {_REPAIR}") from error
+    expected = (len(manifest.features), len(package.classes), manifest.levels)
+    found = (graph.in_channels, graph.out_channels, graph.levels)
+    if expected != found:
+        raise BadModelPackage(
+            f"{package.path}: expected, from the manifest, (features, classes, levels) = {expected}, found {found} "
+            f"in {MODEL}. {_REPAIR}"
+        )
+    _ = package.grid  # raises when the grid is none
