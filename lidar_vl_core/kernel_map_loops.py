@@ -1,0 +1,119 @@
+"""Compiled loops of build_kernel_maps(). Sorted keys turn every search into a merge: a neighbour is key + constant."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def pack(coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batch_shift: int) -> tuple[np.ndarray, int]:
+    """(M,) int64 keys, and the first row that is not above the row before it (-1: all are)."""
+    keys = np.empty(len(coords), np.int64)
+    unsorted_row = -1
+    for i in range(len(coords)):
+        x = np.int64(coords[i, 0] + 1) << x_shift
+        y = np.int64(coords[i, 1] + 1) << y_shift
+        keys[i] = (np.int64(batch[i]) << batch_shift) + x + y + coords[i, 2] + 1
+        if i > 0 and keys[i] <= keys[i - 1] and unsorted_row < 0:
+            unsorted_row = i
+    return keys, unsorted_row
+
+
+@njit(cache=True, nogil=True)
+def neighbours(keys: np.ndarray, y_shift: int, x_shift: int) -> np.ndarray:
+    """(N, 27) int32 row of the neighbour at each offset, N where there is none.
+
+    Only the 13 later neighbours are looked for: who finds j at offset k is j's neighbour at offset 26 - k.
+    """
+    count = len(keys)
+    table = np.full((count, 27), count, np.int32)
+    step_y = np.int64(1) << y_shift
+    step_x = np.int64(1) << x_shift
+    at = np.zeros(4, np.int64)
+    steps = np.array([step_y, step_x - step_y, step_x, step_x + step_y])
+    firsts = np.array([15, 18, 21, 24])  # table column of (dx, dy, -1) for the four later lines
+    for i in range(count):
+        key = keys[i]
+        table[i, 13] = i
+        if i + 1 < count and keys[i + 1] == key + 1:
+            table[i, 14] = i + 1
+            table[i + 1, 12] = i
+        for line in range(4):
+            wanted = key + steps[line] - 1
+            j = at[line]
+            while j < count and keys[j] < wanted:
+                j += 1
+            at[line] = j
+            while j < count and keys[j] <= wanted + 2:
+                column = firsts[line] + (keys[j] - wanted)
+                table[i, column] = j
+                table[j, 26 - column] = i
+                j += 1
+    return table
+
+
+@njit(cache=True, nogil=True)
+def parents(
+    coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batch_shift: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The next coarser level: coords (P, 3), batch (P,), keys (P,), child (P, 8), up (M,).
+
+    The children of one column of parents lie in four sorted runs, (even, odd x) x (even, odd y): merging them by z
+    gives the parents sorted, without a sort.
+    """
+    count = len(coords)
+    parent_coords = np.empty((count, 3), np.int32)
+    parent_batch = np.empty(count, np.int32)
+    keys = np.empty(count, np.int64)
+    child = np.empty((count, 8), np.int32)
+    up = np.empty(count, np.int32)
+    at = np.empty(4, np.int64)
+    end = np.empty(4, np.int64)
+    slab_at = np.empty(2, np.int64)
+    slab_end = np.empty(2, np.int64)
+    row = 0
+    found = 0
+    while row < count:
+        scan = batch[row]
+        x = coords[row, 0] >> 1
+        for parity in range(2):
+            slab_at[parity] = row
+            while row < count and batch[row] == scan and coords[row, 0] == 2 * x + parity:
+                row += 1
+            slab_end[parity] = row
+        while slab_at[0] < slab_end[0] or slab_at[1] < slab_end[1]:
+            y = 1 << 30
+            for parity in range(2):
+                if slab_at[parity] < slab_end[parity]:
+                    y = min(y, coords[slab_at[parity], 1] >> 1)
+            left = 0
+            for run in range(4):
+                i = slab_at[run >> 1]
+                at[run] = i
+                while i < slab_end[run >> 1] and coords[i, 1] == 2 * y + (run & 1):
+                    i += 1
+                end[run] = i
+                slab_at[run >> 1] = i
+                left += i - at[run]
+            while left > 0:
+                z = 1 << 30
+                for run in range(4):
+                    if at[run] < end[run]:
+                        z = min(z, coords[at[run], 2] >> 1)
+                child[found, :] = count
+                for run in range(4):
+                    while at[run] < end[run] and coords[at[run], 2] >> 1 == z:
+                        i = at[run]
+                        slot = run * 2 + (coords[i, 2] & 1)
+                        child[found, slot] = i
+                        up[i] = found * 8 + slot
+                        at[run] += 1
+                        left -= 1
+                parent_coords[found, 0] = x
+                parent_coords[found, 1] = y
+                parent_coords[found, 2] = z
+                parent_batch[found] = scan
+                key_x = np.int64(x + 1) << x_shift
+                key_y = np.int64(y + 1) << y_shift
+                keys[found] = (np.int64(scan) << batch_shift) + key_x + key_y + z + 1
+                found += 1
+    return parent_coords[:found], parent_batch[:found], keys[:found], child[:found], up
