@@ -1,0 +1,106 @@
+"""One cloud seen from above: x forward is up, y left is left, with range rings, a scale bar and the vehicle."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_OVERSAMPLING = 2  # drawn twice as large and averaged down: smooth dots at the speed of plain assignment
+_RING_RGB = (222, 226, 230)
+_INK_RGB = (33, 37, 41)
+
+
+def bird_eye_view(
+    xyz_m: np.ndarray,
+    colors_rgb: np.ndarray,
+    half_width_m: float,
+    size_px: int = 420,
+    priority: np.ndarray | None = None,
+) -> "Image":
+    """Draw points from above on white, the sensor in the middle.
+
+    xyz_m: (N, 3), non-finite points are left out. colors_rgb: (N, 3) uint8. half_width_m: middle to edge.
+    priority: (N,), points of a higher one lie on top; among equals the higher point does. Returns a square RGB picture.
+    """
+    from PIL import Image
+
+    side_px = size_px * _OVERSAMPLING
+    pixel_per_m = side_px / (2 * half_width_m)
+    picture = _rings(side_px, half_width_m)
+    canvas = np.array(picture)
+    column, row, index = _pixels(xyz_m, half_width_m, side_px)
+    rank = np.zeros(len(index)) if priority is None else priority[index]
+    order = np.lexsort((xyz_m[index, 2], rank))
+    dot_px = 2 if len(index) > 80_000 else 3
+    for down in range(dot_px):
+        for right in range(dot_px):
+            rows = np.minimum(row[order] + down, side_px - 1)
+            columns = np.minimum(column[order] + right, side_px - 1)
+            canvas[rows, columns] = colors_rgb[index[order]]  # of several points on a pixel the last one stays
+    picture = Image.fromarray(canvas)
+    _draw_vehicle(picture, pixel_per_m)
+    picture = picture.resize((size_px, size_px), Image.Resampling.BOX)
+    _draw_scale_bar(picture, half_width_m)
+    return picture
+
+
+def fitting_half_width_m(xyz_m: np.ndarray) -> float:
+    """Half width that shows nine points of ten: a multiple of 10 m between 20 m and 60 m."""
+    horizontal_m = np.linalg.norm(xyz_m[np.isfinite(xyz_m).all(axis=1), :2].astype(np.float64), axis=1)
+    if len(horizontal_m) == 0:
+        return 40.0
+    return float(np.clip(np.ceil(np.percentile(horizontal_m, 90) / 10) * 10, 20, 60))
+
+
+def _pixels(xyz_m: np.ndarray, half_width_m: float, side_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    finite = np.flatnonzero(np.isfinite(xyz_m).all(axis=1))
+    forward_m, left_m = xyz_m[finite, 0].astype(np.float64), xyz_m[finite, 1].astype(np.float64)
+    inside = (np.abs(forward_m) < half_width_m) & (np.abs(left_m) < half_width_m)
+    scale = side_px / (2 * half_width_m)
+    column = ((half_width_m - left_m[inside]) * scale).astype(np.int64)
+    row = ((half_width_m - forward_m[inside]) * scale).astype(np.int64)
+    return np.minimum(column, side_px - 1), np.minimum(row, side_px - 1), finite[inside]
+
+
+def _rings(side_px: int, half_width_m: float) -> "Image":
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGB", (side_px, side_px), "white")
+    draw = ImageDraw.Draw(picture)
+    middle = side_px / 2
+    for ring_m in range(20, int(half_width_m) + 1, 20):
+        radius = ring_m / half_width_m * middle
+        draw.ellipse((middle - radius, middle - radius, middle + radius, middle + radius), outline=_RING_RGB, width=2)
+    return picture
+
+
+def _draw_vehicle(picture: "Image", pixel_per_m: float) -> None:
+    from PIL import ImageDraw
+
+    draw = ImageDraw.Draw(picture)
+    middle = picture.width / 2
+    length, width = max(4.6 * pixel_per_m, 26), max(2.0 * pixel_per_m, 16)  # a car's outline, at least visible
+    outline = [
+        (middle, middle - length / 2),
+        (middle + width / 2, middle + length / 2),
+        (middle, middle + length / 4),
+        (middle - width / 2, middle + length / 2),
+    ]
+    draw.polygon(outline, fill=_INK_RGB, outline="white", width=2)
+
+
+def _draw_scale_bar(picture: "Image", half_width_m: float) -> None:
+    from PIL import ImageDraw, ImageFont
+
+    bar_m = 10 if half_width_m <= 40 else 20
+    length = bar_m / (2 * half_width_m) * picture.width
+    left, bottom = 12, picture.height - 12
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((left - 6, bottom - 24, left + length + 6, bottom + 6), fill="white")
+    draw.line((left, bottom, left + length, bottom), fill=_INK_RGB, width=2)
+    for end in (left, left + length):
+        draw.line((end, bottom - 5, end, bottom + 1), fill=_INK_RGB, width=2)
+    font = ImageFont.load_default(size=13)
+    draw.text((left + length / 2, bottom - 4), f"{bar_m} m", fill=_INK_RGB, font=font, anchor="mb")

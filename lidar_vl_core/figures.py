@@ -1,0 +1,129 @@
+"""Figures of one labelled frame: views from above and camera overlays side by side, with captions and a legend."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lidar_vl_core.bird_eye_view import bird_eye_view, fitting_half_width_m
+from lidar_vl_core.camera_overlay import camera_overlay
+from lidar_vl_core.labels import IGNORE_ID, ClassTable
+from lidar_vl_core.palette import RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_colors, error_colors
+from lidar_vl_core.recording import CameraView
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_GAP_PX = 10
+_INK_RGB = (33, 37, 41)
+
+
+def top_view_figure(
+    xyz_m: np.ndarray, prediction: np.ndarray, truth: np.ndarray | None, classes: ClassTable, panel_px: int = 420
+) -> "Image":
+    """Prediction, and where there is truth also truth and error, from above.
+
+    xyz_m: (N, 3). prediction, truth: (N,) class ids, 255 = none.
+    """
+    colors = class_colors(classes)
+    half_width_m = fitting_half_width_m(xyz_m)
+    panels = [captioned(bird_eye_view(xyz_m, colors[prediction], half_width_m, panel_px), "prediction")]
+    if truth is not None:
+        wrong_or_right, priority = error_colors(prediction, truth)
+        panels += [
+            captioned(bird_eye_view(xyz_m, colors[truth], half_width_m, panel_px), "truth"),
+            captioned(
+                bird_eye_view(xyz_m, wrong_or_right, half_width_m, panel_px, priority), "error: wrong red, right grey"
+            ),
+        ]
+    return in_rows(panels, len(panels))
+
+
+def overlay_figure(
+    views: Sequence[CameraView],
+    xyz_m: np.ndarray,
+    prediction: np.ndarray,
+    truth: np.ndarray | None,
+    classes: ClassTable,
+    width_px: int = 420,
+    columns: int = 3,
+) -> "Image":
+    """Every camera with the predicted classes on it and, where there is truth, the errors below."""
+    colors = class_colors(classes)
+    wrong_or_right, priority = error_colors(prediction, prediction if truth is None else truth)
+    cells: list[Image] = []
+    for start in range(0, len(views), columns):
+        some = [(view, view.load_rgb()) for view in views[start : start + columns]]
+        blanks = [None] * (columns - len(some)) if len(views) > columns else []
+        for point_colors, rank, what in ((colors[prediction], None, "prediction"), (wrong_or_right, priority, "error")):
+            if what == "error" and truth is None:
+                continue
+            for view, rgb in some:
+                overlay = camera_overlay(rgb, view.camera, view.T_cam_lidar, xyz_m, point_colors, width_px, rank)
+                cells.append(captioned(overlay, f"{view.name}: {what}"))
+            cells += [_blank_like(cells[-1]) for _ in blanks]
+    return in_rows(cells, min(columns, len(views)))
+
+
+def legend(classes: ClassTable, shown: np.ndarray, width_px: int, with_errors: bool = False) -> "Image":
+    """Name and colour of every class that is shown.
+
+    shown: class ids that occur in the pictures, any order. The picture is `width_px` wide and as high as needed.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    colors = class_colors(classes)
+    ids = sorted({int(class_id) for class_id in np.unique(shown)} - {IGNORE_ID})
+    entries = [(classes.names[class_id].replace("_", " "), tuple(colors[class_id])) for class_id in ids]
+    if IGNORE_ID in shown:
+        entries.append(("none", UNKNOWN_RGB))
+    if with_errors:
+        entries += [("wrong", WRONG_RGB), ("right", RIGHT_RGB)]
+    font = ImageFont.load_default(size=14)
+    places, x, y = [], 4, 4
+    for name, color in entries:
+        width = 20 + int(font.getlength(name)) + 18
+        if x + width > width_px and x > 4:
+            x, y = 4, y + 22
+        places.append((x, y, name, color))
+        x += width
+    picture = Image.new("RGB", (width_px, y + 24), "white")
+    draw = ImageDraw.Draw(picture)
+    for x, y, name, color in places:
+        draw.rounded_rectangle((x, y + 2, x + 14, y + 16), 3, fill=tuple(int(value) for value in color))
+        draw.text((x + 20, y + 9), name, fill=_INK_RGB, font=font, anchor="lm")
+    return picture
+
+
+def captioned(picture: "Image", text: str) -> "Image":
+    """Put one line of text above a picture."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    taller = Image.new("RGB", (picture.width, picture.height + 22), "white")
+    taller.paste(picture, (0, 22))
+    ImageDraw.Draw(taller).text((2, 11), text, fill=_INK_RGB, font=ImageFont.load_default(size=14), anchor="lm")
+    return taller
+
+
+def in_rows(pictures: Sequence["Image"], columns: int) -> "Image":
+    """Lay pictures out row by row with a white gap between them."""
+    from PIL import Image
+
+    rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+    width = max(sum(picture.width for picture in row) + _GAP_PX * (len(row) - 1) for row in rows)
+    heights = [max(picture.height for picture in row) for row in rows]
+    sheet = Image.new("RGB", (width, sum(heights) + _GAP_PX * (len(rows) - 1)), "white")
+    y = 0
+    for row, height in zip(rows, heights, strict=True):
+        x = 0
+        for picture in row:
+            sheet.paste(picture, (x, y))
+            x += picture.width + _GAP_PX
+        y += height + _GAP_PX
+    return sheet
+
+
+def _blank_like(picture: "Image") -> "Image":
+    from PIL import Image
+
+    return Image.new("RGB", picture.size, "white")

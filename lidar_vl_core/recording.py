@@ -1,0 +1,210 @@
+"""A recording as frames: each cloud with the camera pictures nearest in time and where its points lie in them. Reads files."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.bag import BagMessage, BagReader, open_bag
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.errors import BadBag, BadCalibration, BadPointCloud, BadTransform
+from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.image import decode_image
+from lidar_vl_core.point_cloud import PointCloud
+from lidar_vl_core.point_cloud2 import decode
+from lidar_vl_core.recorded_cameras import IMAGE_TYPES, INFO_TYPE, Calibrations, CameraTopics, camera_topics
+from lidar_vl_core.recorded_transforms import RecordedTransforms
+from lidar_vl_core.time_sync import CameraTiming, Frame, FramePairer
+
+CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+TF_TYPE = "tf2_msgs/msg/TFMessage"
+
+_MAX_TIME_DIFFERENCE_S = 0.1  # one sweep of a 10 Hz LiDAR: a triggered camera looks somewhere within it
+_QUEUE_LENGTH = 12  # pictures kept per camera: 0.4 s at 30 Hz, and no more memory than that
+
+
+@dataclass(frozen=True)
+class CameraView:
+    """One picture that belongs to a cloud."""
+
+    name: str
+    camera: CameraModel
+    T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the picture's stamp
+    stamp_ns: int
+    load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadBag
+
+
+@dataclass(frozen=True)
+class RecordedFrame:
+    """One cloud of a recording."""
+
+    index: int  # place among the clouds of its topic, unreadable ones counted
+    cloud: PointCloud
+    views: tuple[CameraView, ...]
+
+
+@dataclass(frozen=True)
+class SkippedCloud:
+    """A cloud that could not be read, and why."""
+
+    index: int
+    stamp_ns: int  # when it was recorded
+    reason: str
+
+
+class Recording:
+    """One cloud topic of an open bag, its cameras and its transforms. Made by `open_recording`."""
+
+    def __init__(self, bag: BagReader, cloud_topic: str) -> None:
+        self.cloud_topic = cloud_topic
+        self.transforms = RecordedTransforms()
+        self.skipped: list[SkippedCloud] = []
+        self._bag = bag
+        self._said: Counter[str] = Counter()
+        self._calibrations: dict[str, Calibrations] = {}
+        self.cameras: list[CameraTopics] = []
+        if any(topic.type in IMAGE_TYPES for topic in bag.topics):
+            self._read_cameras_and_transforms()
+
+    @property
+    def cloud_count(self) -> int:
+        """Number of clouds the bag announces; a damaged bag may hold fewer."""
+        return next(topic.count for topic in self._bag.topics if topic.name == self.cloud_topic)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be used so far, each once, with how often it happened."""
+        own = [text if count == 1 else f"{text} ({count} times)" for text, count in self._said.items()]
+        return [*self._bag.warnings, *own]
+
+    def frames(self, extra_fields: Sequence[str] = (), with_views: bool = True) -> Iterator[RecordedFrame]:
+        """Every readable cloud in recorded order; unreadable ones are listed in `skipped`.
+
+        extra_fields: fields of the cloud message to keep in `cloud.extra`.
+        """
+        cameras = {camera.image_topic: camera for camera in self.cameras} if with_views else {}
+        timing = [
+            CameraTiming(camera.name, max_time_difference_s=_MAX_TIME_DIFFERENCE_S) for camera in cameras.values()
+        ]
+        pairer = FramePairer(timing, queue_length=_QUEUE_LENGTH)
+        waiting: dict[int, PointCloud] = {}
+        index, now_ns = -1, 0
+        for message in self._bag.messages([self.cloud_topic, *cameras]):
+            now_ns = max(now_ns, message.stamp_ns)
+            if message.topic != self.cloud_topic:
+                camera = cameras[message.topic]
+                paired = self._add_image(pairer, camera.name, message, now_ns)
+            else:
+                index += 1
+                cloud = self._read_cloud(index, message, extra_fields)
+                if cloud is None:
+                    continue
+                if not cameras:
+                    yield RecordedFrame(index, cloud, ())
+                    continue
+                waiting[index] = cloud
+                paired = pairer.add_cloud(cloud.stamp_ns, index, now_ns)
+            for frame in paired:
+                yield from self._released(waiting, frame)
+        for frame in pairer.poll(now_ns + 3_600_000_000_000):  # an hour on: nobody waits any longer
+            yield from self._released(waiting, frame)
+        for late in sorted(waiting):
+            yield RecordedFrame(late, waiting[late], ())
+
+    def _read_cameras_and_transforms(self) -> None:
+        """First pass over the small topics: calibrations and transforms may be recorded after the first cloud."""
+        small = {topic.name for topic in self._bag.topics if topic.type in (INFO_TYPE, TF_TYPE)}
+        frame_ids: dict[str, str] = {}
+        for message in self._bag.messages(sorted(small)):
+            try:
+                if message.type == TF_TYPE:
+                    self.transforms.add(message.message, static=message.topic.endswith("tf_static"))
+                else:
+                    frame_ids.setdefault(message.topic, message.message.header.frame_id)
+                    self._calibrations.setdefault(message.topic, Calibrations()).add(
+                        _stamp_ns(message.message), message.message
+                    )
+            except (BadTransform, BadCalibration, BadBag) as error:
+                self._say(f"{message.topic}: {error}")
+        self.cameras, alone = camera_topics(self._bag.topics, frame_ids)
+        if alone:
+            self.cameras, alone = camera_topics(self._bag.topics, frame_ids | self._first_frame_ids(alone))
+        for topic in alone:
+            self._say(f"{topic}: no camera_info in its namespace or frame, so nothing can be drawn into its pictures")
+
+    def _first_frame_ids(self, topics: list[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for message in self._bag.messages(topics):
+            found.setdefault(message.topic, message.message.header.frame_id)
+            if len(found) == len(topics):
+                break
+        return found
+
+    def _read_cloud(self, index: int, message: BagMessage, extra_fields: Sequence[str]) -> PointCloud | None:
+        try:
+            return decode(message.message, extra_fields=extra_fields)
+        except (BadPointCloud, BadBag) as error:
+            self.skipped.append(SkippedCloud(index, message.stamp_ns, str(error)))
+            return None
+
+    def _add_image(self, pairer: FramePairer, name: str, message: BagMessage, now_ns: int) -> list[Frame]:
+        try:
+            return pairer.add_image(name, _stamp_ns(message.message), message, now_ns)
+        except BadBag as error:
+            self._say(f"{message.topic}: {error}")
+            return []
+
+    def _released(self, waiting: dict[int, PointCloud], frame: Frame) -> Iterator[RecordedFrame]:
+        """The paired cloud, after those before it that the pairer let go (a clock that jumped): none is lost here."""
+        for earlier in sorted(index for index in waiting if index < frame.cloud):
+            yield RecordedFrame(earlier, waiting.pop(earlier), ())
+        cloud = waiting.pop(frame.cloud, None)
+        if cloud is None:
+            return
+        views = [self._view(camera, frame, cloud) for camera in self.cameras if camera.name in frame.images]
+        yield RecordedFrame(frame.cloud, cloud, tuple(view for view in views if view is not None))
+
+    def _view(self, camera: CameraTopics, frame: Frame, cloud: PointCloud) -> CameraView | None:
+        paired = frame.images[camera.name]
+        calibrations = self._calibrations.get(camera.info_topic, Calibrations())
+        model = calibrations.at(paired.stamp_ns)
+        if model is None:
+            self._say(f"{camera.info_topic}: no usable calibration, so camera {camera.name} is left out")
+            return None
+        message = paired.image
+        frame_id = message.message.header.frame_id or calibrations.frame_id
+        try:
+            T_cam_lidar = self.transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
+        except BadTransform:
+            self._say(
+                f"camera {camera.name}: the recording does not say where {frame_id} is seen from {cloud.frame_id} "
+                "at its time, so it is left out. Record /tf and /tf_static"
+            )
+            return None
+        return CameraView(camera.name, model, T_cam_lidar, paired.stamp_ns, partial(_load_rgb, message))
+
+    def _say(self, text: str) -> None:
+        self._said[text] += 1
+
+
+@contextmanager
+def open_recording(path: Path, cloud_topic: str | None = None) -> Iterator[Recording]:
+    """Open a bag for reading frame by frame; the cloud topic is found by type and needs a name only where there are two.
+
+    Raises BadBag where the bag cannot be read, BadRequest where it has no cloud topic or several.
+    """
+    with open_bag(path) as bag:
+        yield Recording(bag, bag.topic_of_type(CLOUD_TYPE, cloud_topic))
+
+
+def _load_rgb(message: BagMessage) -> np.ndarray:
+    return decode_image(message.message)
+
+
+def _stamp_ns(message: Any) -> int:  # noqa: ANN401  any message with a header
+    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
