@@ -75,7 +75,7 @@ _PANDASET_TO_NUSCENES: dict[int, str | None] = {
     31: "pedestrian",  # with object: nuScenes includes what is carried
     32: None,  # bird
     33: None,  # other animal
-    34: "traffic_cone",  # pylons
+    34: None,  # pylons: fixed bollards in some frames (manmade in nuScenes), loose delineators (cones there) in others
     35: "barrier",  # road barriers
     36: "manmade",  # signs: nuScenes' manmade includes street signs
     37: "traffic_cone",  # cones
@@ -83,7 +83,7 @@ _PANDASET_TO_NUSCENES: dict[int, str | None] = {
     39: "barrier",  # temporary construction barriers
     40: None,  # rolling containers: pushable, ignored by nuScenes' challenge
     41: "manmade",  # building
-    42: "manmade",  # other static object: PandaSet's poles, walls, fences, lights and hydrants, manmade in nuScenes
+    42: "manmade",  # other static object: seen in its images to be fences, poles, traffic lights and bollards
 }
 
 # SemanticKITTI, raw ids -> its own 19 classes (the learning map its authors publish).

@@ -74,16 +74,16 @@ class ConfusionMatrix:
         return float(self.iou()[present].mean()) if present.any() else float("nan")
 
     def mean_iou_all_classes(self) -> float:
-        """Mean over all classes, absent ones as the nuScenes-lidarseg devkit does: nanmean over classes with a union.
-
-        It differs from mean_iou() by the classes that were predicted but never true: they count as 0 here.
-        """
-        known = ~np.isnan(self.iou())
-        return float(self.iou()[known].mean()) if known.any() else float("nan")
-
-    def mean_iou_absent_as_zero(self) -> float:
-        """Mean over all classes with 0 for the absent ones, as SemanticKITTI's evaluator reports it."""
+        """Mean over all classes, with 0 for those that never occur: what SemanticKITTI's evaluator reports."""
         return float(np.nan_to_num(self.iou(), nan=0.0).mean())
+
+    def mean_iou_nuscenes(self) -> float:
+        """Mean over the classes that were true or predicted somewhere: what nuScenes-lidarseg's evaluator reports.
+
+        It is lower than mean_iou() by the classes that were predicted but never true. NaN without points.
+        """
+        iou = self.iou()[~np.isnan(self.iou())]
+        return float(iou.mean()) if len(iou) else float("nan")
 
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
         """Everything as JSON-ready numbers; NaN becomes None. names: one per class."""
@@ -94,6 +94,7 @@ class ConfusionMatrix:
             "accuracy": _json_number(self.accuracy()),
             "mean_iou": _json_number(self.mean_iou()),
             "mean_iou_all_classes": _json_number(self.mean_iou_all_classes()),
+            "mean_iou_nuscenes": _json_number(self.mean_iou_nuscenes()),
             "per_class_iou": {name: _json_number(value) for name, value in zip(names, self.iou(), strict=True)},
             "points_per_class": {name: int(count) for name, count in zip(names, self._in_truth(), strict=True)},
             "confusion": self.counts.tolist(),
