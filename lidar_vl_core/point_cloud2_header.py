@@ -5,6 +5,7 @@ Rules: sensor_msgs/msg/PointCloud2 and PointField, and where drivers differ from
 
 import operator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NoReturn
 
 import numpy as np
@@ -156,7 +157,7 @@ def _checked_field(item: object, index: int, point_step: int, endian: str) -> Cl
 def refuse_overlap(fields: list[CloudField]) -> None:
     """Raise BadPointCloud where two fields that are both read share bytes."""
     ordered = sorted(fields, key=lambda field: field.offset)
-    for first, second in zip(ordered, ordered[1:], strict=False):
+    for first, second in pairwise(ordered):
         if second.offset < first.end:
             _refuse(
                 f"field {second.name}: offset",
