@@ -13,6 +13,10 @@ class BadCloudFile(LidarVlError):
     """A point cloud file is not what its name says."""
 
 
+class BadImage(LidarVlError):
+    """An image message breaks its own header or cannot be decoded."""
+
+
 class BadCalibration(LidarVlError):
     """Intrinsics or distortion cannot be used for a projection."""
 
