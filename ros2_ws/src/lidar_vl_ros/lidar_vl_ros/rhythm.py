@@ -1,0 +1,39 @@
+"""When to send what: messages and ticks of the simulated clock in one order of time. No ROS here."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Beat(Generic[T]):
+    """Something due at a time of the recording: a message, or a tick of the clock."""
+
+    time_ns: int
+    message: T | None = None
+
+
+def beats(stamped: Iterable[tuple[int, T]], clock_hz: float) -> Iterator[Beat[T]]:
+    """Messages in their order, with clock ticks between them: one right before the first message, then `clock_hz`.
+
+    stamped: (time_ns, message). A message stamped before its predecessor is due at once. clock_hz 0: no ticks.
+    """
+    period_ns = round(1e9 / clock_hz) if clock_hz else 0
+    now_ns, next_tick_ns = None, None
+    for time_ns, message in stamped:
+        now_ns = time_ns if now_ns is None else max(now_ns, time_ns)
+        if period_ns:
+            next_tick_ns = now_ns if next_tick_ns is None else next_tick_ns
+            while next_tick_ns <= now_ns:
+                yield Beat(next_tick_ns)
+                next_tick_ns += period_ns
+        yield Beat(now_ns, message)
+
+
+def restamped(cdr: bytes, now_ns: int) -> bytes:
+    """The bytes of a message that begins with a header, with another stamp; plain CDR only, as ROS 2 writes it."""
+    byte_order = "little" if cdr[1] & 1 else "big"
+    seconds, nanoseconds = divmod(now_ns, 1_000_000_000)
+    return cdr[:4] + seconds.to_bytes(4, byte_order) + nanoseconds.to_bytes(4, byte_order) + cdr[12:]

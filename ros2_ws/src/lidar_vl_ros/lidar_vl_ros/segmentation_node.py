@@ -1,0 +1,111 @@
+"""One class per LiDAR point: clouds in, labelled clouds out, with the same header and in the same order."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from lidar_vl_core.segmenter import PointLabels, Segmenter
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Float64, String
+
+from lidar_vl_core.model_package import load_model_package
+from lidar_vl_core.point_cloud import PointCloud
+from lidar_vl_core.point_cloud2 import decode
+from lidar_vl_ros.messages import coloured_cloud, label_info, labelled_cloud
+from lidar_vl_ros.parameters import SegmentationParameters
+from lidar_vl_ros.perception_node import PerceptionNode
+from lidar_vl_ros.process import run_node
+from lidar_vl_ros.quality import LATCHED, OUTPUT, publisher_events
+
+LABELLED = "~/output/pointcloud/segmentation"
+COLOURED = "~/output/pointcloud/visualization"
+LABEL_INFO = "~/output/label_info"
+_STAGES = ("voxels", "maps", "network", "labels", "total")
+
+
+def open_segmenter(settings: SegmentationParameters) -> Segmenter:
+    """The segmenter of the named model package. Raises BadModelPackage or EngineUnavailable."""
+    package = load_model_package(settings.model)
+    return Segmenter(package, engine=settings.engine, threads=settings.threads or None)
+
+
+class SegmentationNode(PerceptionNode):
+    """~/input/pointcloud -> ~/output/pointcloud/segmentation, and a coloured cloud while somebody looks at it."""
+
+    def __init__(
+        self,
+        open_segmenter: Callable[[SegmentationParameters], Segmenter] = open_segmenter,
+        **node_options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__("segmentation_node", SegmentationParameters, **node_options)
+        self._open_segmenter = open_segmenter
+        self._segmenter: Segmenter | None = None
+        self._outputs: dict[str, Any] = {}
+
+    def load(self, settings: SegmentationParameters) -> None:
+        """Open the model, then offer the outputs."""
+        self._segmenter = self._open_segmenter(settings)
+        for topic in (LABELLED, COLOURED):
+            self._offer(topic, PointCloud2, OUTPUT)
+        for stage in (*_STAGES, "pipeline_latency"):
+            self._offer(f"~/debug/{stage}_ms", Float64, OUTPUT)
+        self._label_info = self.create_publisher(String, LABEL_INFO, LATCHED)
+        self._label_info.publish(label_info(self._segmenter.classes))
+        self.get_logger().info(f"model {settings.model}: {', '.join(self._segmenter.classes.names)}")
+
+    def warm_up(self) -> None:
+        """Compile and touch what the first cloud would otherwise wait for."""
+        if self._segmenter is not None:
+            self._segmenter.warm_up()
+
+    def wanted(self) -> bool:
+        """Whether anybody listens to a cloud."""
+        return any(self._outputs[topic].get_subscription_count() for topic in (LABELLED, COLOURED))
+
+    def serve(self, message: PointCloud2) -> None:
+        """Read, ask the core, write, report."""
+        settings: SegmentationParameters = self.settings
+        cloud = decode(message, settings.extra_fields, settings.intensity_max or None)
+        labels = self._segmenter.segment(cloud)
+        if self.state != "active":
+            self.health.count("discarded")
+            return
+        self._publish_clouds(message, cloud, labels)
+        latency_ms = self.age_ms(message)
+        self.health.served(labels.timing_ms, latency_ms)
+        self._publish_timing(labels.timing_ms, latency_ms)
+
+    def unload(self) -> None:
+        """Drop the model and withdraw the outputs."""
+        for publisher in self._outputs.values():
+            self.destroy_lifecycle_publisher(publisher)
+        if self._segmenter is not None:
+            self.destroy_publisher(self._label_info)
+        self._outputs, self._segmenter = {}, None
+
+    def _publish_clouds(self, message: PointCloud2, cloud: PointCloud, labels: PointLabels) -> None:
+        self.publish(
+            self._outputs[LABELLED], labelled_cloud(message.header, cloud, labels.class_id, labels.probability)
+        )
+        if self._outputs[COLOURED].get_subscription_count():
+            coloured = coloured_cloud(message.header, cloud, labels.class_id, self._segmenter.classes)
+            self.publish(self._outputs[COLOURED], coloured)
+
+    def _publish_timing(self, timing_ms: dict[str, float], latency_ms: float | None) -> None:
+        for stage in _STAGES:
+            self.publish(self._outputs[f"~/debug/{stage}_ms"], Float64(data=float(timing_ms.get(stage, 0.0))))
+        if latency_ms is not None:
+            self.publish(self._outputs["~/debug/pipeline_latency_ms"], Float64(data=latency_ms))
+
+    def _offer(self, topic: str, message_type: type, profile: Any) -> None:  # noqa: ANN401
+        events = publisher_events(self.resolve_topic_name(topic), self.get_logger().warning)
+        self._outputs[topic] = self.create_lifecycle_publisher(message_type, topic, profile, event_callbacks=events)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is told to stop."""
+    return run_node(SegmentationNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
