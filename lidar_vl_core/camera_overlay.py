@@ -27,16 +27,15 @@ def camera_overlay(
 
     rgb: (H, W, 3) uint8 of the size `camera` states. xyz_m: (N, 3) in the LiDAR's frame. colors_rgb: (N, 3) uint8.
     priority: (N,), points of a higher one lie on top; among equals the nearer one does.
-    Returns an RGB picture `width_px` wide. Raises BadCalibration when picture and calibration differ in size.
+    Returns an RGB picture `width_px` wide.
     """
     from PIL import Image
 
-    _require_same_size(rgb, camera)
     height_px = round(camera.height * width_px / camera.width)
     picture = Image.fromarray(rgb).resize((width_px, height_px), Image.Resampling.BILINEAR)
     canvas = _paled(np.asarray(picture))
     pairs = point_pixel_pairs(
-        xyz_m, [(camera.scaled(width_px, height_px), T_cam_lidar)], occlusion=ZBuffer(cell_px=4, relative_margin=0.05)
+        xyz_m, [(camera.scaled(width_px, height_px), T_cam_lidar)], occlusion=ZBuffer(cell_px=3, relative_margin=0.05)
     )
     rank = np.zeros(len(pairs.point_index)) if priority is None else priority[pairs.point_index]
     order = np.lexsort((-pairs.depth_m, rank))
@@ -54,13 +53,3 @@ def _paled(rgb: np.ndarray) -> np.ndarray:
     """Half way to grey and a little darker, so that class colours stand out while the street stays readable."""
     grey = rgb @ np.array((0.299, 0.587, 0.114), np.float32)
     return (0.8 * (0.5 * rgb + 0.5 * grey[..., None])).astype(np.uint8)
-
-
-def _require_same_size(rgb: np.ndarray, camera: CameraModel) -> None:
-    from lidar_vl_core.errors import BadCalibration
-
-    if rgb.shape[:2] != (camera.height, camera.width):
-        raise BadCalibration(
-            f"camera picture: expected {camera.width} x {camera.height} pixels as its calibration says, "
-            f"found {rgb.shape[1]} x {rgb.shape[0]}. Record the camera_info that belongs to these pictures."
-        )

@@ -62,6 +62,11 @@ class Evaluation:
         )
         self._keep(frame, mean_iou)
 
+    @property
+    def frames(self) -> int:
+        """How many frames were counted."""
+        return len(self._per_frame)
+
     def metrics(self) -> dict[str, Any]:
         """JSON-ready: frames, points, latency_ms, classes, per_frame and, with truth, the keys of ConfusionMatrix.to_dict."""
         counts = {name: int(self._points_per_class[k]) for k, name in enumerate(self.classes.names)}

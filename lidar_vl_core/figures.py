@@ -7,12 +7,16 @@ import numpy as np
 
 from lidar_vl_core.bird_eye_view import bird_eye_view, fitting_half_width_m
 from lidar_vl_core.camera_overlay import camera_overlay
+from lidar_vl_core.errors import BadCalibration, BadImage
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
 from lidar_vl_core.palette import RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_colors, error_colors
-from lidar_vl_core.recording import CameraView
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from lidar_vl_core.recording import CameraView
+
+    Picture = tuple[CameraView, np.ndarray]  # a view and its (H, W, 3) uint8 RGB
 
 _GAP_PX = 10
 _INK_RGB = (33, 37, 41)
@@ -39,8 +43,21 @@ def top_view_figure(
     return in_rows(panels, len(panels))
 
 
+def load_pictures(views: Sequence["CameraView"]) -> tuple[list["Picture"], list[str]]:
+    """Decode the camera pictures of a frame; returns those that can be drawn into, and what is wrong with the others."""
+    pictures, problems = [], []
+    for view in views:
+        try:
+            rgb = view.load_rgb()
+            _require_same_size(rgb, view)
+            pictures.append((view, rgb))
+        except (BadImage, BadCalibration) as error:
+            problems.append(f"camera {view.name}: {error}")
+    return pictures, problems
+
+
 def overlay_figure(
-    views: Sequence[CameraView],
+    pictures: Sequence["Picture"],
     xyz_m: np.ndarray,
     prediction: np.ndarray,
     truth: np.ndarray | None,
@@ -48,21 +65,25 @@ def overlay_figure(
     width_px: int = 420,
     columns: int = 3,
 ) -> "Image":
-    """Every camera with the predicted classes on it and, where there is truth, the errors below."""
+    """Every camera with the predicted classes on it and, where there is truth, the errors below.
+
+    pictures: at least one, as load_pictures gives them; drawn the forward ones first, each row from left to right.
+    """
     colors = class_colors(classes)
-    wrong_or_right, priority = error_colors(prediction, prediction if truth is None else truth)
+    kinds: list[tuple[str, np.ndarray, np.ndarray | None]] = [("prediction", colors[prediction], None)]
+    if truth is not None:
+        kinds.append(("error", *error_colors(prediction, truth)))
+    columns = min(columns, len(pictures))
+    ordered = _as_seen_from_the_seat(pictures, columns)
     cells: list[Image] = []
-    for start in range(0, len(views), columns):
-        some = [(view, view.load_rgb()) for view in views[start : start + columns]]
-        blanks = [None] * (columns - len(some)) if len(views) > columns else []
-        for point_colors, rank, what in ((colors[prediction], None, "prediction"), (wrong_or_right, priority, "error")):
-            if what == "error" and truth is None:
-                continue
-            for view, rgb in some:
-                overlay = camera_overlay(rgb, view.camera, view.T_cam_lidar, xyz_m, point_colors, width_px, rank)
+    for start in range(0, len(ordered), columns):
+        row = ordered[start : start + columns]
+        for what, point_colors, priority in kinds:
+            for view, rgb in row:
+                overlay = camera_overlay(rgb, view.camera, view.T_cam_lidar, xyz_m, point_colors, width_px, priority)
                 cells.append(captioned(overlay, f"{view.name}: {what}"))
-            cells += [_blank_like(cells[-1]) for _ in blanks]
-    return in_rows(cells, min(columns, len(views)))
+            cells += [_blank_like(cells[-1])] * (columns - len(row))
+    return in_rows(cells, columns)
 
 
 def legend(classes: ClassTable, shown: np.ndarray, width_px: int, with_errors: bool = False) -> "Image":
@@ -127,3 +148,23 @@ def _blank_like(picture: "Image") -> "Image":
     from PIL import Image
 
     return Image.new("RGB", picture.size, "white")
+
+
+def _as_seen_from_the_seat(pictures: Sequence["Picture"], columns: int) -> list["Picture"]:
+    """The most forward cameras in the first row from left to right, the others behind from left over the back to right."""
+
+    def bearing_rad(picture: "Picture") -> float:
+        axis = picture[0].T_cam_lidar.inverse().rotation[:, 2]  # where the camera looks, in the LiDAR's frame
+        return float(np.arctan2(axis[1], axis[0]))
+
+    by_front = sorted(pictures, key=lambda picture: abs(bearing_rad(picture)))
+    front = sorted(by_front[:columns], key=bearing_rad, reverse=True)
+    return front + sorted(by_front[columns:], key=lambda picture: bearing_rad(picture) % (2 * np.pi))
+
+
+def _require_same_size(rgb: np.ndarray, view: "CameraView") -> None:
+    if rgb.shape[:2] != (view.camera.height, view.camera.width):
+        raise BadCalibration(
+            f"expected {view.camera.width} x {view.camera.height} pixels as its calibration says, found "
+            f"{rgb.shape[1]} x {rgb.shape[0]}. Record the camera_info that belongs to these pictures."
+        )

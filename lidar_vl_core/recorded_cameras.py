@@ -34,7 +34,11 @@ class Calibrations:
 
     def add(self, stamp_ns: int, message: Any) -> None:  # noqa: ANN401  a CameraInfo of any library
         """Take over one CameraInfo. Raises BadCalibration where it cannot be used."""
-        content = (message.width, message.height, message.distortion_model, tuple(message.d), tuple(message.k))
+        roi = message.roi
+        content = (
+            *(message.width, message.height, message.distortion_model, tuple(message.d), tuple(message.k)),
+            *(message.binning_x, message.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height),
+        )
         if content != self._last:
             model = CameraModel.from_camera_info(message)
             self._last, self.frame_id = content, message.header.frame_id

@@ -12,7 +12,7 @@ class RecordedTransforms:
     """Transforms seen on /tf and /tf_static."""
 
     def __init__(self) -> None:
-        self.tree = TransformTree()
+        self.tree = TransformTree(history_s=None)  # a recording is read whole, from its first second to its last
         self.moving: dict[str, bool] = {}  # child frame -> whether it came on /tf
         self._parent: dict[str, str] = {}
 

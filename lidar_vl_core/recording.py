@@ -36,7 +36,7 @@ class CameraView:
     camera: CameraModel
     T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the picture's stamp
     stamp_ns: int
-    load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadBag
+    load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadImage
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,21 @@ class Recording:
     @property
     def cloud_count(self) -> int:
         """Number of clouds the bag announces; a damaged bag may hold fewer."""
-        return next(topic.count for topic in self._bag.topics if topic.name == self.cloud_topic)
+        return sum(topic.count for topic in self._bag.topics if topic.name == self.cloud_topic)
 
     @property
     def warnings(self) -> list[str]:
         """What could not be used so far, each once, with how often it happened."""
         own = [text if count == 1 else f"{text} ({count} times)" for text, count in self._said.items()]
         return [*self._bag.warnings, *own]
+
+    def cloud_fields(self) -> list[str]:
+        """Field names of the first cloud; raises BadBag when the topic holds none."""
+        for message in self._bag.messages([self.cloud_topic]):
+            return [field.name for field in message.message.fields]
+        raise BadBag(
+            f"topic {self.cloud_topic}: expected at least one cloud, found none that is whole. Record the topic again."
+        )
 
     def frames(self, extra_fields: Sequence[str] = (), with_views: bool = True) -> Iterator[RecordedFrame]:
         """Every readable cloud in recorded order; unreadable ones are listed in `skipped`.

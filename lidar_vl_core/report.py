@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lidar_vl_core.charts import bar, confusion_table, histogram, line_per_frame
-from lidar_vl_core.errors import BadBag, BadCalibration
 from lidar_vl_core.evaluation import LabelledFrame
-from lidar_vl_core.figures import legend, overlay_figure, top_view_figure
+from lidar_vl_core.figures import legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.labels import ClassTable
 from lidar_vl_core.markdown import markdown
 from lidar_vl_core.palette import class_colors
@@ -89,12 +88,11 @@ def _frame(caption: str, frame: LabelledFrame, classes: ClassTable) -> str:
     above = top_view_figure(xyz_m, prediction, truth, classes)
     occurring = prediction if truth is None else np.concatenate([prediction, truth])
     pictures = [_png(above, f"{caption}, from above")]
-    if frame.views:
-        try:
-            overlays = overlay_figure(frame.views, xyz_m, prediction, truth, classes)
-            pictures.append(_jpeg(overlays, f"{caption}, camera overlays"))
-        except (BadBag, BadCalibration) as error:
-            pictures.append(f'<p class="note">No camera pictures: {escape(str(error))}</p>')
+    cameras, problems = load_pictures(frame.views)
+    if cameras:
+        overlays = overlay_figure(cameras, xyz_m, prediction, truth, classes)
+        pictures.append(_jpeg(overlays, f"{caption}, camera overlays"))
+    pictures += [f'<p class="note">{escape(problem)}</p>' for problem in problems]
     pictures.append(_png(legend(classes, occurring, 1280, with_errors=truth is not None), "colours of the classes"))
     points = f'<p class="note">{len(frame.cloud):,} points, stamp {frame.cloud.stamp_ns} ns, frame {escape(frame.cloud.frame_id)}</p>'
     return f"<section><h2>{escape(caption)}</h2>{points}{''.join(pictures)}</section>"

@@ -1,0 +1,192 @@
+"""The command `lidar-vl`: inspect, replay, segment, models. Prints, and turns errors into one line and an exit code."""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lidar_vl_core import __version__
+from lidar_vl_core.errors import BadRequest, LidarVlError
+
+if TYPE_CHECKING:
+    from lidar_vl_core.recording import RecordedFrame
+
+_BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except LidarVlError as error:
+        print(f"lidar-vl: {' '.join(str(error).split())}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        print("lidar-vl: interrupted, nothing was written", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`); give Python somewhere else to flush to at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lidar-vl",
+        description="LiDAR segmentation of recordings and single clouds, without ROS and without PyTorch.",
+    )
+    parser.add_argument("--version", action="version", version=f"lidar-vl {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    inspect = commands.add_parser("inspect", help="say what is in a recording and what of it can be used")
+    inspect.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
+    inspect.add_argument("--json", action="store_true", help="print JSON for programs")
+    inspect.set_defaults(run=_inspect)
+
+    replay = commands.add_parser("replay", help="segment every cloud of a recording; metrics, predictions and a report")
+    replay.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
+    _add_model(replay)
+    replay.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")
+    replay.add_argument(
+        "--cloud-topic", metavar="TOPIC", help="needed only where the recording has several cloud topics"
+    )
+    replay.add_argument(
+        "--label-field", metavar="NAME", help="field of the clouds that holds the true class of each point"
+    )
+    replay.add_argument(
+        "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
+    )
+    replay.set_defaults(run=_replay)
+
+    segment = commands.add_parser("segment", help="segment one cloud file")
+    segment.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd or .npz")
+    _add_model(segment)
+    segment.add_argument("--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd or .label")
+    segment.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
+    segment.set_defaults(run=_segment)
+
+    models = commands.add_parser("models", help="list the models that come with this software")
+    models.set_defaults(run=_models)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", required=True, metavar="PKG", help="folder of a model package, or a name such as demo"
+    )
+    parser.add_argument(
+        "--engine", default="auto", metavar="ENGINE", help="auto (default), fused, onnxruntime or tensorrt"
+    )
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from lidar_vl_core.inspection import inspection, inspection_text
+
+    found = inspection(options.bag)
+    print(json.dumps(found, indent=1) if options.json else inspection_text(found))
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from lidar_vl_core.model_package import load_model_package
+    from lidar_vl_core.replay import replay
+
+    metrics = replay(
+        options.bag,
+        load_model_package(options.model),
+        options.out,
+        engine=options.engine,
+        cloud_topic=options.cloud_topic,
+        label_field=options.label_field,
+        label_table=options.label_table,
+        progress=_progress_bar,
+        command=shlex.join(["lidar-vl", *sys.argv[1:]]),
+    )
+    print("\n".join(_summary(metrics)))
+    print(f"report: {options.out / 'report.html'}")
+
+
+def _segment(options: argparse.Namespace) -> None:
+    from lidar_vl_core.cloud_files import read_cloud, write_labelled_cloud
+    from lidar_vl_core.model_package import load_model_package
+    from lidar_vl_core.segmenter import Segmenter
+
+    if options.picture is not None and options.picture.suffix.lower() != ".png":
+        raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
+    cloud = read_cloud(options.cloud)
+    segmenter = Segmenter(load_model_package(options.model), options.engine)
+    labels = segmenter.segment(cloud)
+    picture = None if options.picture is None else _picture_png(cloud.xyz_m, labels.class_id, segmenter.classes)
+    write_labelled_cloud(options.out, cloud, labels)
+    if picture is not None:
+        from lidar_vl_core.files import write_bytes
+
+        write_bytes(options.picture, picture)
+    _print_class_counts(labels.class_id, segmenter.classes.names)
+    print(f"{len(cloud):,} points labelled in {labels.timing_ms['total']:.0f} ms: {options.out}")
+
+
+def _models(_options: argparse.Namespace) -> None:
+    from lidar_vl_core.model_package import load_model_package, packaged_models
+
+    names = packaged_models()
+    if not names:
+        print("no packaged models; give `--model` the folder of a model package")
+    for name in names:
+        package = load_model_package(name)
+        size_mb = sum(path.stat().st_size for path in package.path.iterdir()) / 1e6
+        headline = next((line.lstrip("# ").strip() for line in package.card.splitlines() if line.strip()), "")
+        print(f"{name}: {headline}")
+        print(f"  {package.manifest.task}, {size_mb:.1f} MB, {package.manifest.licence}, {package.path}")
+        print(f"  {len(package.classes)} classes of {package.classes.name}: {', '.join(package.classes.names)}")
+
+
+def _progress_bar(frames: "Iterator[RecordedFrame]", count: int) -> "Iterator[RecordedFrame]":
+    from tqdm import tqdm
+
+    return iter(tqdm(frames, total=count, unit="cloud", file=sys.stderr, disable=not sys.stderr.isatty()))
+
+
+def _summary(metrics: dict[str, Any]) -> list[str]:
+    latency = metrics["latency_ms"]
+    lines = [
+        f"{metrics['frames']} clouds, {metrics['points']:,} points, model {metrics['model']}, engine {metrics['engine']}",
+        f"latency p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms",
+    ]
+    if metrics.get("mean_iou") is not None:
+        lines.append(f"mean IoU {100 * metrics['mean_iou']:.1f} %, points right {100 * metrics['accuracy']:.1f} %")
+    if metrics["skipped"]:
+        lines.append(f"{len(metrics['skipped'])} clouds skipped, the first because: {metrics['skipped'][0]['reason']}")
+    return lines + [f"warning: {warning}" for warning in metrics["warnings"]]
+
+
+def _picture_png(xyz_m: Any, class_id: Any, classes: Any) -> bytes:  # noqa: ANN401  numpy must not load for --help
+    import io
+
+    from lidar_vl_core.figures import in_rows, legend, top_view_figure
+
+    view = top_view_figure(xyz_m, class_id, None, classes, panel_px=900)
+    buffer = io.BytesIO()
+    in_rows([view, legend(classes, class_id, view.width)], 1).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _print_class_counts(class_id: Any, names: Sequence[str]) -> None:  # noqa: ANN401  numpy must not load for --help
+    import numpy as np
+
+    counts = np.bincount(class_id, minlength=256)
+    for count, name in sorted(zip(counts, names, strict=False), reverse=True):
+        if count:
+            print(f"  {name:<24}{count:>9,}")
+    if counts[255]:
+        print(f"  {'(no answer)':<24}{counts[255]:>9,}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""What is in a bag and which of it a replay can use. Reads files."""
+
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.bag import BagReader, open_bag
+from lidar_vl_core.errors import BadBag, BadPointCloud, LidarVlError
+from lidar_vl_core.point_cloud2 import decode
+from lidar_vl_core.recorded_cameras import IMAGE_TYPES
+from lidar_vl_core.recording import CLOUD_TYPE, Recording
+
+_DATATYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
+
+
+def inspection(path: Path) -> dict[str, Any]:
+    """Describe a bag, JSON-ready: topics, duration, clouds, cameras, transforms, warnings, and what replay would do.
+
+    Raises BadBag where the bag cannot be read at all.
+    """
+    with open_bag(path) as bag:
+        start_ns, end_ns, counts = _time_span(bag)
+        duration_s = (end_ns - start_ns) / 1e9 if counts else 0.0
+        clouds = {topic.name: _cloud_layout(bag, topic.name) for topic in bag.topics if topic.type == CLOUD_TYPE}
+        recording = Recording(bag, next(iter(clouds))) if clouds else None
+        found = {
+            "bag": str(path),
+            "duration_s": round(duration_s, 3),
+            "start_ns": start_ns,
+            "topics": [
+                {
+                    "name": topic.name,
+                    "type": topic.type,
+                    "count": counts.get(topic.name, 0),
+                    "rate_hz": _rate_hz(counts.get(topic.name, 0), duration_s),
+                }
+                for topic in bag.topics
+            ],
+            "clouds": clouds,
+            "cameras": [vars(camera) for camera in recording.cameras] if recording else [],
+            "transforms": [
+                {"parent": parent, "child": child, "moving": moving}
+                for parent, child, moving in (recording.transforms.edges() if recording else [])
+            ],
+        }
+        found["replay"] = _replay_advice(bag, recording)
+        found["warnings"] = recording.warnings if recording else list(bag.warnings)
+    return found
+
+
+def inspection_text(found: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [f"{found['bag']}: {found['duration_s']:.1f} s, {len(found['topics'])} topics", ""]
+    width = max((len(topic["name"]) for topic in found["topics"]), default=0)
+    for topic in found["topics"]:
+        rate = "" if topic["rate_hz"] is None else f"{topic['rate_hz']:6.1f} Hz"
+        lines.append(f"  {topic['name']:<{width}}  {topic['count']:>7}  {rate:>9}  {topic['type']}")
+    for name, layout in found["clouds"].items():
+        lines += ["", f"cloud {name}"]
+        if "error" in layout:
+            lines.append(f"  first message: {layout['error']}")
+            continue
+        fields = ", ".join(f"{field['name']} {field['type']}" for field in layout["fields"])
+        lines.append(
+            f"  first message: {layout['points']:,} points ({layout['height']} x {layout['width']}), "
+            f"{layout['point_step']} bytes each, frame {layout['frame_id']}"
+        )
+        lines.append(f"  fields: {fields}")
+    if found["cameras"]:
+        lines += ["", "cameras"]
+        lines += [
+            f"  {camera['name']}: {camera['image_topic']} with {camera['info_topic']}" for camera in found["cameras"]
+        ]
+    if found["transforms"]:
+        lines += ["", "transforms"]
+        lines += [
+            f"  {edge['parent']} -> {edge['child']}{' (moving)' if edge['moving'] else ''}"
+            for edge in found["transforms"]
+        ]
+    lines += ["", f"replay: {found['replay']}"]
+    lines += [f"warning: {warning}" for warning in found["warnings"]]
+    return "\n".join(lines)
+
+
+def _time_span(bag: BagReader) -> tuple[int, int, dict[str, int]]:
+    """First and last stamp and the messages of each topic that are really there."""
+    start_ns, end_ns = 0, 0
+    counts: dict[str, int] = {}
+    for message in bag.messages():
+        start_ns = message.stamp_ns if not counts else min(start_ns, message.stamp_ns)
+        end_ns = max(end_ns, message.stamp_ns)
+        counts[message.topic] = counts.get(message.topic, 0) + 1
+    return start_ns, end_ns, counts
+
+
+def _rate_hz(count: int, duration_s: float) -> float | None:
+    return round((count - 1) / duration_s, 2) if count > 1 and duration_s > 0 else None
+
+
+def _cloud_layout(bag: BagReader, topic: str) -> dict[str, Any]:
+    """Layout of the first message as it stands, and why it cannot be decoded where it cannot."""
+    try:
+        message = next((message.message for message in bag.messages([topic])), None)
+        if message is None:
+            return {"error": "the topic holds no message"}
+        decode(message)
+    except (BadBag, BadPointCloud) as error:
+        return {"error": str(error)}
+    return {
+        "points": message.width * message.height,
+        "height": message.height,
+        "width": message.width,
+        "point_step": message.point_step,
+        "frame_id": message.header.frame_id,
+        "fields": [{"name": field.name, "type": _DATATYPES[field.datatype - 1]} for field in message.fields],
+    }
+
+
+def _replay_advice(bag: BagReader, recording: Recording | None) -> str:
+    try:
+        topic = bag.topic_of_type(CLOUD_TYPE, None)
+    except LidarVlError as error:
+        return f"not as it is: {error}"
+    if recording is None or not recording.cameras:
+        pictures = any(topic.type in IMAGE_TYPES for topic in bag.topics)
+        return f"clouds of {topic}, without camera pictures{' (no camera_info fits them)' if pictures else ''}"
+    return f"clouds of {topic} with {len(recording.cameras)} cameras"
