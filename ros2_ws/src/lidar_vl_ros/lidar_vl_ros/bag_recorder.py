@@ -84,7 +84,7 @@ class BagRecorder(Node):
         self.create_subscription(
             message_type,
             topic,
-            _with_info(partial(self._write, topic)),
+            _with_info(partial(self._write, topic)),  # type: ignore[arg-type]  # rclpy also accepts (bytes, info)
             like_publishers([publisher.qos_profile for publisher in publishers], _DEPTH),
             raw=True,
             event_callbacks=subscription_events(topic, self.get_logger().warning),

@@ -20,13 +20,30 @@ def labelled_cloud(header: Header, cloud: PointCloud, class_id: np.ndarray, prob
     """The input cloud, point by point, with class_id and probability, and the extra fields the cloud carries."""
     answer = {"intensity": cloud.intensity, "class_id": class_id, "probability": probability}
     columns = _position(cloud) | answer
-    return _point_cloud2(header, columns | {name: cloud.extra[name] for name in cloud.extra if name not in columns})
+    return point_cloud2(header, columns | {name: cloud.extra[name] for name in cloud.extra if name not in columns})
 
 
 def coloured_cloud(header: Header, cloud: PointCloud, class_id: np.ndarray, classes: ClassTable) -> PointCloud2:
     """The input cloud with the colours of its classes, as RViz and Foxglove read them: `rgb`, 0x00RRGGBB."""
     red, green, blue = classes.colorize(class_id).astype(np.uint32).T
-    return _point_cloud2(header, _position(cloud) | {"rgb": (red << 16 | green << 8 | blue).view(np.float32)})
+    return point_cloud2(header, _position(cloud) | {"rgb": (red << 16 | green << 8 | blue).view(np.float32)})
+
+
+def point_cloud2(header: Header, columns: Mapping[str, np.ndarray]) -> PointCloud2:
+    """Equally long columns as an unorganised cloud, fields in the given order. Raises BadPointCloud."""
+    layout: PointCloud2Layout = encode(columns)
+    message = PointCloud2(
+        header=header,
+        height=layout.height,
+        width=layout.width,
+        fields=[PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in layout.fields],
+        is_bigendian=layout.is_bigendian,
+        point_step=layout.point_step,
+        row_step=layout.row_step,
+        is_dense=layout.is_dense,
+    )
+    message.data = _bytes(layout.data)
+    return message
 
 
 def rgb_image(header: Header, rgb: np.ndarray) -> Image:
@@ -78,22 +95,6 @@ def message_class(type_name: str) -> Any | None:  # noqa: ANN401
 
 def _position(cloud: PointCloud) -> dict[str, np.ndarray]:
     return {"x": cloud.xyz_m[:, 0], "y": cloud.xyz_m[:, 1], "z": cloud.xyz_m[:, 2]}
-
-
-def _point_cloud2(header: Header, columns: Mapping[str, np.ndarray]) -> PointCloud2:
-    layout: PointCloud2Layout = encode(columns)
-    message = PointCloud2(
-        header=header,
-        height=layout.height,
-        width=layout.width,
-        fields=[PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in layout.fields],
-        is_bigendian=layout.is_bigendian,
-        point_step=layout.point_step,
-        row_step=layout.row_step,
-        is_dense=layout.is_dense,
-    )
-    message.data = _bytes(layout.data)
-    return message
 
 
 def _bytes(values: np.ndarray) -> array.array:

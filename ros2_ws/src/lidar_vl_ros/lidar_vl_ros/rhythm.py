@@ -1,5 +1,6 @@
 """When to send what: messages and ticks of the simulated clock in one order of time. No ROS here."""
 
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -34,6 +35,5 @@ def beats(stamped: Iterable[tuple[int, T]], clock_hz: float) -> Iterator[Beat[T]
 
 def restamped(cdr: bytes, now_ns: int) -> bytes:
     """The bytes of a message that begins with a header, with another stamp; plain CDR only, as ROS 2 writes it."""
-    byte_order = "little" if cdr[1] & 1 else "big"
     seconds, nanoseconds = divmod(now_ns, 1_000_000_000)
-    return cdr[:4] + seconds.to_bytes(4, byte_order) + nanoseconds.to_bytes(4, byte_order) + cdr[12:]
+    return cdr[:4] + struct.pack("<iI" if cdr[1] & 1 else ">iI", seconds, nanoseconds) + cdr[12:]

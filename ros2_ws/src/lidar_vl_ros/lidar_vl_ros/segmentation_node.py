@@ -6,7 +6,7 @@ from typing import Any
 
 from lidar_vl_core.segmenter import PointLabels, Segmenter
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Float64, String
+from std_msgs.msg import Float64, Header, String
 
 from lidar_vl_core.model_package import load_model_package
 from lidar_vl_core.point_cloud import PointCloud
@@ -16,6 +16,7 @@ from lidar_vl_ros.parameters import SegmentationParameters
 from lidar_vl_ros.perception_node import PerceptionNode
 from lidar_vl_ros.process import run_node
 from lidar_vl_ros.quality import LATCHED, OUTPUT, publisher_events
+from lidar_vl_ros.transitions import state_label
 
 LABELLED = "~/output/pointcloud/segmentation"
 COLOURED = "~/output/pointcloud/visualization"
@@ -45,13 +46,14 @@ class SegmentationNode(PerceptionNode):
     def load(self, settings: SegmentationParameters) -> None:
         """Open the model, then offer the outputs."""
         self._segmenter = self._open_segmenter(settings)
+        self._classes = self._segmenter.classes
         for topic in (LABELLED, COLOURED):
             self._offer(topic, PointCloud2, OUTPUT)
         for stage in (*_STAGES, "pipeline_latency"):
             self._offer(f"~/debug/{stage}_ms", Float64, OUTPUT)
-        self._label_info = self.create_publisher(String, LABEL_INFO, LATCHED)
-        self._label_info.publish(label_info(self._segmenter.classes))
-        self.get_logger().info(f"model {settings.model}: {', '.join(self._segmenter.classes.names)}")
+        self._outputs[LABEL_INFO] = self.create_publisher(String, LABEL_INFO, LATCHED)
+        self._outputs[LABEL_INFO].publish(label_info(self._classes))
+        self.get_logger().info(f"model {settings.model}: {', '.join(self._classes.names)}")
 
     def warm_up(self) -> None:
         """Compile and touch what the first cloud would otherwise wait for."""
@@ -64,13 +66,13 @@ class SegmentationNode(PerceptionNode):
 
     def serve(self, message: PointCloud2) -> None:
         """Read, ask the core, write, report."""
-        settings: SegmentationParameters = self.settings
-        cloud = decode(message, settings.extra_fields, settings.intensity_max or None)
-        labels = self._segmenter.segment(cloud)
-        if self.state != "active":
+        segmenter = self._segmenter
+        cloud = decode(message, self.settings.extra_fields, self.settings.intensity_max or None)
+        labels = segmenter.segment(cloud) if segmenter else None
+        if labels is None or state_label(self) != "active":
             self.health.count("discarded")
             return
-        self._publish_clouds(message, cloud, labels)
+        self._publish_clouds(message.header, cloud, labels)
         latency_ms = self.age_ms(message)
         self.health.served(labels.timing_ms, latency_ms)
         self._publish_timing(labels.timing_ms, latency_ms)
@@ -79,16 +81,12 @@ class SegmentationNode(PerceptionNode):
         """Drop the model and withdraw the outputs."""
         for publisher in self._outputs.values():
             self.destroy_lifecycle_publisher(publisher)
-        if self._segmenter is not None:
-            self.destroy_publisher(self._label_info)
         self._outputs, self._segmenter = {}, None
 
-    def _publish_clouds(self, message: PointCloud2, cloud: PointCloud, labels: PointLabels) -> None:
-        self.publish(
-            self._outputs[LABELLED], labelled_cloud(message.header, cloud, labels.class_id, labels.probability)
-        )
+    def _publish_clouds(self, header: Header, cloud: PointCloud, labels: PointLabels) -> None:
+        self.publish(self._outputs[LABELLED], labelled_cloud(header, cloud, labels.class_id, labels.probability))
         if self._outputs[COLOURED].get_subscription_count():
-            coloured = coloured_cloud(message.header, cloud, labels.class_id, self._segmenter.classes)
+            coloured = coloured_cloud(header, cloud, labels.class_id, self._classes)
             self.publish(self._outputs[COLOURED], coloured)
 
     def _publish_timing(self, timing_ms: dict[str, float], latency_ms: float | None) -> None:

@@ -22,6 +22,7 @@ class Worker(Generic[T]):
         """prepare: run once in the thread before the first item, e.g. a warm-up."""
         self._serve, self._failed, self._prepare = serve, failed, prepare
         self._mailbox: Mailbox[T] = Mailbox()
+        self.ready = threading.Event()  # `prepare` is over, well or not
         # A daemon, so that an inference that hangs cannot keep the process alive after shutdown.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -43,6 +44,7 @@ class Worker(Generic[T]):
     def _run(self) -> None:
         if self._prepare is not None:
             self._guarded(self._prepare)
+        self.ready.set()
         while (item := self._mailbox.take()) is not None:
             self._guarded(self._serve, item)
 
