@@ -17,7 +17,8 @@ from lidar_vl_core.errors import BadDataset, BadLabels, BadTransform
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import NUSCENES_16, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
-from offline_training.datasets.sample import T_FLU_RFU, CameraView, Sample, read_rgb
+from offline_training.datasets.sample import T_FLU_RFU, CameraView, Sample
+from offline_training.datasets.sample_files import read_rgb
 
 PANDAR64, PANDAR_GT = 0, 1  # the `sensor` column: spinning 360 degrees, forward-looking solid state
 _ARRAYS = {"xyz_world": 2, "intensity": 1, "t": 1, "sensor": 1, "label": 1}  # name -> number of axes

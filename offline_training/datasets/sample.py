@@ -5,7 +5,6 @@ Clouds are in x forward, y left, z up (REP 103), metres, intensity 0..1.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -49,25 +48,3 @@ class Sample:
                 f"{self.name}: expected {len(self.cloud)} labels (uint8), one per point, found shape "
                 f"{self.class_id.shape} of {self.class_id.dtype}. The label file belongs to another scan or is cut."
             )
-
-
-def read_rgb(path: Path, sample_name: str, camera: CameraModel) -> np.ndarray:
-    """An image file as (H, W, 3) uint8.
-
-    Raises BadDataset, naming the sample, when the file is missing, damaged or not of the camera's size.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            rgb = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # PIL raises all three for damaged files
-        raise BadDataset(
-            f"{sample_name}: expected a readable image {path}, found: {error}. Copy the data set's file again."
-        ) from error
-    if rgb.shape[:2] != (camera.height, camera.width):
-        raise BadDataset(
-            f"{sample_name}: expected {camera.width}x{camera.height} pixels in {path}, found "
-            f"{rgb.shape[1]}x{rgb.shape[0]}. Image and calibration must be of one size: do not resize the data set."
-        )
-    return rgb

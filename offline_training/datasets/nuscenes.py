@@ -1,0 +1,99 @@
+"""nuScenes and nuScenes-lidarseg: key frames with LIDAR_TOP, six cameras and point classes, without its devkit."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.errors import BadCalibration, BadDataset, BadLabels, BadTransform
+from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.labels import NUSCENES_16, ClassTable, label_map
+from lidar_vl_core.point_cloud import PointCloud
+from offline_training.datasets.nuscenes_tables import KeyFrame, NuScenesTables, Shot
+from offline_training.datasets.sample import T_FLU_RFU, CameraView, Sample
+from offline_training.datasets.sample_files import read_rgb, read_rows, read_values
+
+LIDAR = "LIDAR_TOP"
+CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
+_COLUMNS = 5  # x, y, z, intensity 0..255, ring
+
+
+class NuScenes:
+    """Key frames as samples; clouds in LIDAR_TOP's place, turned from its x right, y forward into x forward, y left.
+
+    extra: "ring" uint8. Without lidarseg labels class_id is None. Each camera has its own ego pose: T_cam_lidar includes
+    the motion of the vehicle between sweep and image.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        version: str = "v1.0-trainval",
+        scenes: Sequence[str] | None = None,
+        frames: Sequence[str] | None = None,
+        cameras: Sequence[str] = CAMERAS,
+        classes: ClassTable = NUSCENES_16,
+    ) -> None:
+        """scenes: names such as "scene-0061"; frames: sample tokens; None = all. Raises BadDataset."""
+        self.folder, self.classes, self.cameras = Path(folder), classes, tuple(cameras)
+        self._label_map = label_map("nuscenes_lidarseg", classes)
+        self._tables = NuScenesTables(self.folder, version, (LIDAR, *cameras), scenes)
+        self._key_frames = _selected(self._tables.key_frames, frames)
+
+    def __len__(self) -> int:
+        return len(self._key_frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The key frame's cloud, classes and images; raises BadDataset naming it when something is missing or damaged."""
+        frame = self._key_frames[index]
+        sweep = _shot(frame, LIDAR)
+        points = read_rows(self.folder / sweep.file, _COLUMNS, frame.name)
+        try:
+            T_global_lidar = self._tables.T_global_sensor(sweep) @ T_FLU_RFU.inverse()
+            views = tuple(self._view(frame, channel, T_global_lidar) for channel in self.cameras)
+            class_id = self._read_classes(frame, sweep)
+        except (BadTransform, BadCalibration, BadLabels) as error:
+            raise BadDataset(f"{frame.name}: {error}") from error
+        cloud = PointCloud(
+            xyz_m=T_FLU_RFU.apply(points[:, :3]),
+            intensity=np.clip(points[:, 3] / np.float32(255.0), 0.0, 1.0),
+            stamp_ns=sweep.stamp_ns,
+            frame_id=LIDAR,
+            extra={"ring": points[:, 4].astype(np.uint8)},
+        )
+        return Sample(frame.name, cloud, class_id, self.classes, views)
+
+    def T_global_lidar(self, index: int) -> RigidTransform:
+        """Pose of a sample's cloud frame in the map of its city."""
+        return self._tables.T_global_sensor(_shot(self._key_frames[index], LIDAR)) @ T_FLU_RFU.inverse()
+
+    def _view(self, frame: KeyFrame, channel: str, T_global_lidar: RigidTransform) -> CameraView:
+        shot = _shot(frame, channel)
+        camera = CameraModel(shot.width, shot.height, self._tables.intrinsics(shot))
+        T_cam_lidar = self._tables.T_global_sensor(shot).inverse() @ T_global_lidar
+        load_rgb = partial(read_rgb, self.folder / shot.file, frame.name, camera)
+        return CameraView(channel, camera, T_cam_lidar, shot.stamp_ns, load_rgb)
+
+    def _read_classes(self, frame: KeyFrame, sweep: Shot) -> np.ndarray | None:
+        file = self._tables.label_file_of.get(sweep.token)
+        return None if file is None else self._label_map.apply(read_values(self.folder / file, np.uint8, frame.name))
+
+
+def _selected(key_frames: list[KeyFrame], frames: Sequence[str] | None) -> list[KeyFrame]:
+    if frames is None:
+        return key_frames
+    by_token = {frame.name.rpartition("/")[2]: frame for frame in key_frames}
+    if unknown := [token for token in frames if token not in by_token]:
+        raise BadDataset(f"expected sample tokens of the chosen version and scenes, found {', '.join(unknown)}.")
+    return [by_token[token] for token in frames]
+
+
+def _shot(frame: KeyFrame, channel: str) -> Shot:
+    if channel not in frame.shots:
+        raise BadDataset(
+            f"{frame.name}: expected a key frame of {channel}, found {', '.join(sorted(frame.shots))}. "
+            "The tables are incomplete, or the sensor's name is misspelt."
+        )
+    return frame.shots[channel]

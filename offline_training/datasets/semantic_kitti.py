@@ -1,0 +1,146 @@
+"""SemanticKITTI: KITTI odometry's scans with raw point labels, calibration, poses and the colour image of camera 2.
+
+Folder: `sequences/XX/` with velodyne/*.bin, labels/*.label, calib.txt, poses.txt (or SuMa's), image_2/*.png.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.errors import BadCalibration, BadDataset, BadLabels, BadTransform
+from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.labels import SEMANTIC_KITTI_19, ClassTable, label_map
+from lidar_vl_core.point_cloud import PointCloud
+from offline_training.datasets.sample import CameraView, Sample
+from offline_training.datasets.sample_files import image_size, read_rgb, read_rows, read_values
+
+_COLUMNS = 4  # x, y, z, reflectance 0..1
+_FRAMES_PER_SECOND = 10  # the Velodyne's rate; times.txt, where present, says it exactly
+
+
+class SemanticKitti:
+    """Scans of some sequences as samples, in the Velodyne's frame (x forward, y left, z up).
+
+    A scan without a label file has class_id None; the view is image_2, where the file is there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sequences: Sequence[str] | None = None,
+        frames: Sequence[str] | None = None,
+        classes: ClassTable = SEMANTIC_KITTI_19,
+    ) -> None:
+        """sequences: names such as "08"; frames: scan names such as "000000" of each; None = all. Raises BadDataset."""
+        self.folder, self.classes = Path(folder), classes
+        self._label_map = label_map("semantic_kitti", classes)
+        root = self.folder / "sequences"
+        names = sorted(path.name for path in root.glob("*") if path.is_dir()) if sequences is None else sequences
+        self._sequences = {name: _Sequence(root / name) for name in names}
+        self.scans = [
+            (sequence, scan)
+            for sequence in self._sequences
+            for scan in self._sequences[sequence].scans
+            if frames is None or scan in frames
+        ]
+        if not self.scans:
+            raise BadDataset(
+                f"{root}: expected scans */velodyne/*.bin, found none for sequences {list(names)} and the asked frames. "
+                "Point to the folder that holds `sequences`."
+            )
+
+    def __len__(self) -> int:
+        return len(self.scans)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The scan's cloud, classes and colour image; raises BadDataset naming it when a file is damaged."""
+        sequence_name, scan = self.scans[index]
+        sequence, name = self._sequences[sequence_name], f"{sequence_name}/{scan}"
+        points = read_rows(sequence.folder / "velodyne" / f"{scan}.bin", _COLUMNS, name)
+        cloud = PointCloud(
+            xyz_m=np.ascontiguousarray(points[:, :3]),
+            intensity=np.clip(points[:, 3], 0.0, 1.0),
+            stamp_ns=sequence.stamp_ns(scan),
+            frame_id="velodyne",
+        )
+        return Sample(name, cloud, self._read_classes(sequence, scan, name), self.classes, sequence.views(scan, name))
+
+    def T_world_lidar(self, index: int) -> RigidTransform:
+        """Pose of a scan's frame in the first scan's frame; raises BadDataset where the sequence has no poses."""
+        sequence_name, scan = self.scans[index]
+        return self._sequences[sequence_name].T_world_lidar(scan)
+
+    def _read_classes(self, sequence: "_Sequence", scan: str, name: str) -> np.ndarray | None:
+        path = sequence.folder / "labels" / f"{scan}.label"
+        if not path.exists():
+            return None
+        try:
+            return self._label_map.apply(read_values(path, np.uint32, name))
+        except BadLabels as error:
+            raise BadDataset(f"{name}: {error}") from error
+
+
+class _Sequence:
+    """Scans, calibration, stamps and poses of one sequence."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.scans = sorted(path.stem for path in (folder / "velodyne").glob("*.bin"))
+        rows = _read_rows(folder / "calib.txt")
+        if "P2" not in rows or "Tr" not in rows:
+            raise BadDataset(f"{folder / 'calib.txt'}: expected P2 and Tr, found {', '.join(rows)}. Copy it again.")
+        self._P2 = rows["P2"]
+        try:
+            self._T_cam0_lidar = RigidTransform.from_matrix(rows["Tr"])
+        except BadTransform as error:
+            raise BadDataset(f"{folder / 'calib.txt'}: Tr: {error}") from error
+
+    def stamp_ns(self, scan: str) -> int:
+        """Time since the sequence's start."""
+        path = self.folder / "times.txt"
+        if not path.exists():
+            return int(scan) * 1_000_000_000 // _FRAMES_PER_SECOND
+        try:
+            return round(float(path.read_text().split()[int(scan)]) * 1e9)
+        except (OSError, ValueError, IndexError) as error:
+            raise BadDataset(f"{path}: expected seconds in row {int(scan)}, found: {error}. Copy it again.") from error
+
+    def views(self, scan: str, name: str) -> tuple[CameraView, ...]:
+        """The colour image, if it is there. KITTI's images are rectified, so the camera is a pinhole."""
+        path = self.folder / "image_2" / f"{scan}.png"
+        if not path.exists():
+            return ()
+        width, height = image_size(path, name)
+        K = self._P2[:, :3]
+        # P2 = K [I | t]: camera 2 stands beside camera 0, both look the same way.
+        T_cam2_cam0 = RigidTransform(np.eye(3), np.linalg.solve(K, self._P2[:, 3]))
+        try:
+            camera = CameraModel(width, height, K)
+        except BadCalibration as error:
+            raise BadDataset(f"{self.folder / 'calib.txt'}: P2: {error}") from error
+        load_rgb = partial(read_rgb, path, name, camera)
+        return (CameraView("image_2", camera, T_cam2_cam0 @ self._T_cam0_lidar, self.stamp_ns(scan), load_rgb),)
+
+    def T_world_lidar(self, scan: str) -> RigidTransform:
+        """From poses.txt, which holds poses of camera 0 in its first frame."""
+        path = self.folder / "poses.txt"
+        try:
+            rows = np.loadtxt(path, ndmin=2)
+            T_cam0_start_now = RigidTransform.from_matrix(rows[int(scan)].reshape(3, 4))
+        except (OSError, ValueError, IndexError, BadTransform) as error:
+            raise BadDataset(
+                f"{path}: expected 12 numbers in row {int(scan)}, found: {error}. Copy the poses."
+            ) from error
+        return self._T_cam0_lidar.inverse() @ T_cam0_start_now @ self._T_cam0_lidar
+
+
+def _read_rows(path: Path) -> dict[str, np.ndarray]:
+    """KITTI's calib.txt: name: 12 numbers -> (3, 4)."""
+    try:
+        rows = (line.partition(":") for line in path.read_text().splitlines() if line.strip())
+        return {name.strip(): np.array(values.split(), np.float64).reshape(3, 4) for name, _, values in rows}
+    except (OSError, ValueError) as error:
+        raise BadDataset(f"{path}: expected lines `name: 12 numbers`, found: {error}. Copy the file again.") from error
