@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import yaml
+from pydantic import Field
 
 from lidar_vl_core.config import Config, load_yaml, validated
 from lidar_vl_core.errors import BadConfig, BadModelPackage
@@ -64,7 +64,7 @@ class Manifest(Config):
     training_data: tuple[str, ...]
     licence: str
     limits: tuple[str, ...]
-    files: dict[str, str] = {}  # file name -> hex SHA-256; filled in by write_model_package
+    files: dict[str, str] = Field(default_factory=dict)  # file name -> hex SHA-256; filled in by write_model_package
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lidar_vl_core.errors import BadModelPackage, BadRequest, EngineUnavailable
+from lidar_vl_core.errors import BadRequest, EngineUnavailable
 
 if TYPE_CHECKING:
+    import onnx
+
     from lidar_vl_core.kernel_maps import KernelMaps
     from lidar_vl_core.model_package import ModelPackage
+    from lidar_vl_core.sparse_graph import SparseGraph
 
 ENGINES = ("auto", "fused", "onnxruntime", "tensorrt")
 
@@ -67,9 +70,18 @@ def open_session(package: "ModelPackage", engine: str = "auto", threads: int | N
         raise BadRequest(f"threads: expected 1 or more, found {threads}. Leave it out to use all cores.")
     model = onnx.load_model_from_string(package.onnx_bytes())
     graph = read_sparse_graph(model)
+    name = "fused" if engine == "auto" else engine
+    return Session(name, _engine(name, model, graph, threads), graph.in_channels, graph.levels)
+
+
+def _engine(name: str, model: "onnx.ModelProto", graph: "SparseGraph", threads: int) -> _Engine:
+    if name == "fused":
+        from lidar_vl_core.fused_engine import FusedEngine
+
+        return FusedEngine(graph, threads)
     from lidar_vl_core.onnx_engine import OnnxEngine
 
-    return Session("onnxruntime", OnnxEngine(model, graph, threads), graph.in_channels, graph.levels)
+    return OnnxEngine(model, graph, threads)
 
 
 def available_cores() -> int:

@@ -1,0 +1,287 @@
+"""Compiled loops of the fused engine: a whole sparse network in one call without the interpreter.
+
+All threads run run_network() over the same arrays and take tasks from shared counters, so a thread that starts late or
+loses its core only does less of the work. A task is one block of output rows times one panel of output channels.
+"""
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_CPU = llvmlite.binding.get_host_cpu_features()
+_WIDE = bool(_CPU.get("avx512f"))
+_ARM = llvmlite.binding.get_default_triple().startswith("aarch64")
+
+LANES = 16 if _WIDE else 4 if _ARM else 8  # float32 values per vector register
+MAX_VECTORS = 4 if _WIDE or _ARM else 3  # widest panel, in registers
+_TILE_ROWS = (
+    6 if _WIDE or _ARM else 4
+)  # rows x vectors of sums + one row of weights + 1 must fit in 32 (AVX2: 16) registers
+
+TABLE = np.dtype(
+    [
+        ("address", np.int64),  # of the int32 table
+        ("rows", np.int64),
+        ("kernel", np.int64),  # neighbours per row
+        ("is_up", np.int64),  # 1: one entry per row, parent * 8 + k
+        ("limit", np.int64),  # rows of the input; an index outside it is a missing neighbour
+        ("blocks", np.int64),
+        ("block_rows", np.int64),
+        ("list_offset", np.int64),  # its pair lists: [blocks, kernel, block_rows]
+        ("count_offset", np.int64),  # its pair counts: [blocks, kernel]
+    ]
+)
+LAYER = np.dtype(
+    [
+        ("rows", np.int64),
+        ("blocks", np.int64),
+        ("block_rows", np.int64),
+        ("first_panel", np.int64),
+        ("panels", np.int64),
+        ("first_term", np.int64),
+        ("terms", np.int64),
+        ("y_offset", np.int64),
+        ("y_stride", np.int64),
+        ("bias_offset", np.int64),
+        ("residual_offset", np.int64),  # -1: none
+        ("residual_stride", np.int64),
+        ("relu", np.int64),
+    ]
+)
+PANEL = np.dtype([("column", np.int64), ("vectors", np.int64)])
+TERM = np.dtype(
+    [
+        ("x_offset", np.int64),
+        ("x_stride", np.int64),
+        ("c_in", np.int64),
+        ("kernel", np.int64),
+        ("weight_offset", np.int64),  # [panel][kernel, c_in, columns of the panel]
+        ("list_offset", np.int64),
+        ("count_offset", np.int64),  # -1: every row is paired with itself
+    ]
+)
+
+
+def _tile_products(vectors: int):  # noqa: ANN202  a numba intrinsic
+    """Build the inner loop for panels of `vectors` registers.
+
+    y[out[p]] += x[in[p]] @ w for p in first .. first + count, six pairs at a time with all sums in registers. A last,
+    incomplete tile repeats its last pair: the same sum is stored several times. It reads inputs where they lie; a
+    gather first, as a BLAS would need it, costs more than it gains at these widths.
+    """
+
+    @intrinsic
+    def add_products(  # noqa: ANN202
+        typing_context, values, weights, pair_in, pair_out, first, count,  # noqa: ANN001
+        x_offset, x_stride, w_offset, c_in, y_offset, y_stride,  # noqa: ANN001
+    ):  # fmt: skip
+        signature = types.void(values, weights, pair_in, pair_out, *[types.int64] * 8)
+
+        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+            data = [
+                context.make_array(kind)(context, builder, array).data
+                for kind, array in zip(signature.args[:4], arguments[:4], strict=True)
+            ]
+            _emit_tiles(builder, vectors, data, arguments[4:])
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return add_products
+
+
+def _emit_tiles(builder: ir.IRBuilder, vectors: int, arrays: list[ir.Value], numbers: list[ir.Value]) -> None:
+    values, weights, pair_in, pair_out = arrays
+    first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride = numbers
+    index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
+    x, y, w = builder.gep(values, [x_offset]), builder.gep(values, [y_offset]), builder.gep(weights, [w_offset])
+    pair_in, pair_out = builder.gep(pair_in, [first]), builder.gep(pair_out, [first])
+    multiply_add = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
+    )
+    lane0 = ir.Constant(ir.IntType(32), 0)
+    all_lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    undefined = ir.Constant(vector, ir.Undefined)
+    last = builder.sub(count, index(1))
+
+    def row_pointer(base: ir.Value, pairs: ir.Value, pair: ir.Value, stride: ir.Value) -> ir.Value:
+        row = builder.sext(builder.load(builder.gep(pairs, [pair])), index)
+        return builder.gep(base, [builder.mul(row, stride)])
+
+    def vector_at(pointer: ir.Value, number: int) -> ir.Value:
+        return builder.gep(builder.bitcast(pointer, vector.as_pointer()), [index(number)])
+
+    with cgutils.for_range_slice(builder, index(0), count, index(_TILE_ROWS), inc=True) as (tile, _):
+        x_rows, y_rows, sums = [], [], []
+        for row in range(_TILE_ROWS):
+            pair = builder.add(tile, index(row))
+            pair = builder.select(builder.icmp_signed("<", pair, last), pair, last)
+            x_rows.append(row_pointer(x, pair_in, pair, x_stride))
+            y_rows.append(row_pointer(y, pair_out, pair, y_stride))
+        for row in range(_TILE_ROWS):
+            sums.append([cgutils.alloca_once(builder, vector) for _ in range(vectors)])
+            for number in range(vectors):
+                builder.store(builder.load(vector_at(y_rows[row], number), align=4 * LANES), sums[row][number])
+        with cgutils.for_range(builder, c_in) as loop:
+            w_row = builder.gep(w, [builder.mul(loop.index, index(vectors * LANES))])
+            w_vectors = [builder.load(vector_at(w_row, number), align=4 * LANES) for number in range(vectors)]
+            for row in range(_TILE_ROWS):
+                scalar = builder.load(builder.gep(x_rows[row], [loop.index]))
+                scalar = builder.shuffle_vector(builder.insert_element(undefined, scalar, lane0), undefined, all_lanes)
+                for number in range(vectors):
+                    total = builder.call(multiply_add, [scalar, w_vectors[number], builder.load(sums[row][number])])
+                    builder.store(total, sums[row][number])
+        for row in range(_TILE_ROWS):
+            for number in range(vectors):
+                builder.store(builder.load(sums[row][number]), vector_at(y_rows[row], number), align=4 * LANES)
+
+
+_add_products_1 = _tile_products(1)
+_add_products_2 = _tile_products(2)
+_add_products_3 = _tile_products(3)
+_add_products_4 = _tile_products(MAX_VECTORS)  # never called with 4 where a register file has room for 3 only
+
+
+@intrinsic
+def _fetch_add(typing_context, counters, index, amount):  # noqa: ANN001, ANN202
+    """Add to counters[index] atomically and return what it was."""
+
+    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.atomic_rmw("add", builder.gep(data, [arguments[1]]), arguments[2], "seq_cst")
+
+    return types.int64(counters, types.int64, types.int64), generate
+
+
+@intrinsic
+def _yield_core(typing_context):  # noqa: ANN001, ANN202
+    """Let another thread run; POSIX."""
+
+    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+        function = ir.FunctionType(ir.IntType(32), [])
+        return builder.call(cgutils.get_or_insert_function(builder.module, function, "sched_yield"), [])
+
+    return types.int32(), generate
+
+
+@intrinsic
+def _int32_pointer(typing_context, address):  # noqa: ANN001, ANN202
+    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+        return builder.inttoptr(arguments[0], ir.IntType(32).as_pointer())
+
+    return types.CPointer(types.int32)(types.int64), generate
+
+
+@njit(cache=True, nogil=True)
+def run_network(tables, layers, panels, terms, values, weights, pair_in, pair_out, pair_counts, progress):  # noqa: ANN001, ANN201
+    """Compute every layer; each thread of an inference calls this with the same arrays.
+
+    tables, layers, panels, terms: records as above. values: float32 activations; weights: float32; pair_*: int32.
+    progress: zeros (1 + layers, 2, 8) int64, tasks taken and tasks done, each on its own cache line.
+    """
+    tasks = 0
+    for table in tables:
+        tasks += table.blocks
+    while True:
+        task = _fetch_add(progress, 0, 1)
+        if task >= tasks:
+            break
+        number = 0
+        while task >= tables[number].blocks:
+            task -= tables[number].blocks
+            number += 1
+        _list_pairs(tables[number], task, pair_in, pair_out, pair_counts)
+        _fetch_add(progress, 8, 1)
+    _wait(progress, 8, tasks)
+    for number in range(len(layers)):
+        layer = layers[number]
+        tasks = layer.blocks * layer.panels
+        taken = 16 * (number + 1)
+        while True:
+            task = _fetch_add(progress, taken, 1)
+            if task >= tasks:
+                break
+            panel = panels[layer.first_panel + task // layer.blocks]
+            _compute_block(layer, panel, task % layer.blocks, terms, values, weights, pair_in, pair_out, pair_counts)
+            _fetch_add(progress, taken + 8, 1)
+        _wait(progress, taken + 8, tasks)
+
+
+@njit(cache=True, nogil=True)
+def _wait(progress, index, tasks):  # noqa: ANN001, ANN202
+    while _fetch_add(progress, index, 0) < tasks:
+        _yield_core()
+
+
+@njit(cache=True, nogil=True)
+def _list_pairs(table, block, pair_in, pair_out, pair_counts):  # noqa: ANN001, ANN202
+    """Write, per kernel offset, which input row meets which output row of a block; missing neighbours are left out."""
+    start = block * table.block_rows
+    stop = min(start + table.block_rows, table.rows)
+    counts = pair_counts[table.count_offset + block * table.kernel : table.count_offset + (block + 1) * table.kernel]
+    counts[:] = 0
+    lists = table.list_offset + start * table.kernel
+    if table.is_up:
+        up = carray(_int32_pointer(table.address), (table.rows,))
+        for row in range(start, stop):
+            parent, k = up[row] >> 3, up[row] & 7
+            if 0 <= parent < table.limit:
+                position = lists + k * table.block_rows + counts[k]
+                pair_in[position] = parent
+                pair_out[position] = row
+                counts[k] += 1
+        return
+    index = carray(_int32_pointer(table.address), (table.rows, table.kernel))
+    for row in range(start, stop):
+        for k in range(table.kernel):
+            neighbour = index[row, k]
+            position = lists + k * table.block_rows + counts[k]
+            pair_in[position] = neighbour  # written always and kept only if it exists: no branch to mispredict
+            pair_out[position] = row
+            counts[k] += (neighbour >= 0) & (neighbour < table.limit)
+
+
+@njit(cache=True, nogil=True)
+def _compute_block(layer, panel, block, terms, values, weights, pair_in, pair_out, pair_counts):  # noqa: ANN001, ANN202
+    """All work on one panel of channels of one block of rows, from bias to ReLU."""
+    start = block * layer.block_rows
+    stop = min(start + layer.block_rows, layer.rows)
+    y_offset = layer.y_offset + panel.column
+    width = panel.vectors * LANES
+    bias = weights[layer.bias_offset + panel.column : layer.bias_offset + panel.column + width]
+    for row in range(start, stop):
+        y = values[y_offset + row * layer.y_stride : y_offset + row * layer.y_stride + width]
+        if layer.residual_offset < 0:
+            for column in range(width):
+                y[column] = bias[column]
+        else:
+            residual_start = layer.residual_offset + row * layer.residual_stride + panel.column
+            residual = values[residual_start : residual_start + width]
+            for column in range(width):
+                y[column] = bias[column] + residual[column]
+    for number in range(layer.first_term, layer.first_term + layer.terms):
+        term = terms[number]
+        for k in range(term.kernel):
+            count = stop - start
+            if term.count_offset >= 0:
+                count = pair_counts[term.count_offset + block * term.kernel + k]
+            if count == 0:
+                continue
+            first = term.list_offset + start * term.kernel + k * layer.block_rows
+            w_offset = term.weight_offset + term.c_in * (term.kernel * panel.column + k * width)
+            if panel.vectors == 1:
+                _add_products_1(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+            elif panel.vectors == 2:
+                _add_products_2(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+            elif panel.vectors == 3:
+                _add_products_3(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+            else:
+                _add_products_4(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+    if layer.relu:
+        for row in range(start, stop):
+            y = values[y_offset + row * layer.y_stride : y_offset + row * layer.y_stride + width]
+            for column in range(width):
+                y[column] = max(y[column], np.float32(0.0))
