@@ -1,5 +1,6 @@
 """ROS parameters from a typed configuration: one place for name, type, default, range and description."""
 
+import math
 import types
 from collections.abc import Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -112,6 +113,8 @@ def _plain(value: Any, field: FieldInfo) -> Any:  # noqa: ANN401
     """A parameter's value as JSON knows it: lists for arrays, and an unset or empty list for either."""
     if get_origin(field.annotation) is tuple:
         return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value or []
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)  # JSON has no such number; as text it is refused by name
     return value if value is None or isinstance(value, bool | int | float | str) else list(value)
 
 

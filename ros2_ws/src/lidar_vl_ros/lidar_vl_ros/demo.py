@@ -1,0 +1,169 @@
+"""The whole product on one machine: a synthetic drive through a real ROS 2 graph, evaluated, with report and picture.
+
+python -m lidar_vl_ros.demo --out out/demo
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.errors import LidarVlError
+from lidar_vl_core.evaluation import Evaluation, LabelledFrame
+from lidar_vl_core.figures import in_rows, legend, load_pictures, overlay_figure, top_view_figure
+from lidar_vl_core.files import write_bytes
+from lidar_vl_core.labels import ClassTable
+from lidar_vl_core.model_package import load_model_package
+from lidar_vl_core.provenance import provenance
+from lidar_vl_core.recorded_answers import evaluate_answers, read_answers
+from lidar_vl_core.replay import write_results
+from lidar_vl_core.segmenter import Segmenter
+from lidar_vl_ros.processes import GraphFailed, Processes, private_graph_environment
+
+_CLOUD_TOPIC = "/lidar/points"
+_LABELLED_TOPIC = "/segmentation_node/output/pointcloud/segmentation"
+_STAGES = ("voxels", "maps", "network", "labels", "pipeline_latency")
+_RESULTS = ("report.html", "metrics.json", "demo.png", "recorded.mcap")
+_DRIVE_TIMEOUT_S, _READY_TIMEOUT_S, _GRAPH_TIMEOUT_S = 180, 60, 120
+_SILENCE_S = 2.0  # the recorder ends after so long without a labelled cloud
+
+
+def demo(out: Path, model: str, seed: int, frames: int, command: str) -> dict[str, Any]:
+    """Make the drive, play it through the graph, judge the answers, write report.html, metrics.json and demo.png.
+
+    Returns the content of metrics.json. Raises LidarVlError with the end of the log of the part that failed.
+    """
+    package = load_model_package(model)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in _RESULTS:
+        (out / name).unlink(missing_ok=True)  # an old result must not pass for this run's
+    drive, recorded = out / "drive.mcap", out / "recorded.mcap"
+
+    print(f"[1/4] synthetic drive: {frames} sweeps, six cameras -> {drive}", flush=True)
+    _generate(drive, seed, frames)
+    print("[2/4] ROS 2 graph: player -> segmentation node -> recorder", flush=True)
+    Segmenter(package).warm_up()  # what is compiled here, the node loads from the cache
+    _run_graph(drive, recorded, out, str(package.path))
+    print("[3/4] evaluation", flush=True)
+    answers = read_answers(recorded, _LABELLED_TOPIC)
+    evaluation, metrics = evaluate_answers(drive, answers, package.classes, "label", "nuscenes16")
+    metrics |= {
+        "model": package.manifest.name,
+        "engine": Segmenter(package).engine_name,
+        "latency_is": "from the stamp written when a cloud is sent to its labelled cloud at the recorder",
+        "provenance": provenance(package, command),
+    }
+    print("[4/4] report", flush=True)
+    write_bytes(out / "demo.png", _picture(_representative(evaluation), package.classes))
+    write_results(out, "lidar-vl demo: synthetic drive on a ROS 2 graph", metrics, evaluation, package)
+    return metrics
+
+
+def _generate(drive: Path, seed: int, frames: int) -> None:
+    """In a process of its own: the robot's side never imports the training side."""
+    command = [sys.executable, "-m", "offline_training.datasets.synthetic_drive"]
+    command += ["--out", str(drive), "--seed", str(seed), "--frames", str(frames)]
+    try:
+        finished = subprocess.run(command, timeout=_DRIVE_TIMEOUT_S, check=False)  # noqa: S603  our own module
+    except subprocess.TimeoutExpired as error:
+        raise GraphFailed(
+            f"synthetic drive: expected it within {_DRIVE_TIMEOUT_S} s, found it still at work. Ask for fewer --frames."
+        ) from error
+    if finished.returncode != 0 or not drive.is_file():
+        raise GraphFailed(
+            f"synthetic drive: expected {drive}, found exit code {finished.returncode}. "
+            "Read the lines above; `pip install -e .[synthetic]` installs what it needs."
+        )
+
+
+def _run_graph(drive: Path, recorded: Path, logs: Path, model: str) -> None:
+    debug_topics = [f"/segmentation_node/debug/{stage}_ms" for stage in _STAGES]
+    with Processes(logs, private_graph_environment()) as graph:
+        graph.start("bag_recorder", output=str(recorded), topics=[_LABELLED_TOPIC, *debug_topics], idle_s=_SILENCE_S)
+        graph.start("segmentation_node", {"~/input/pointcloud": _CLOUD_TOPIC}, model=model)
+        graph.start(
+            "bag_player",
+            bag=str(drive),
+            restamp=True,
+            wait_for=[_CLOUD_TOPIC, _LABELLED_TOPIC],
+            wait_timeout_s=float(_READY_TIMEOUT_S),
+        )
+        graph.wait("bag_player", _GRAPH_TIMEOUT_S)
+        graph.wait("bag_recorder", _GRAPH_TIMEOUT_S)
+
+
+def _representative(evaluation: Evaluation) -> LabelledFrame:
+    """The frame in the middle of the drive: neither the best nor the worst."""
+    shown = evaluation.shown()
+    return next((frame for caption, frame in shown if "middle" in caption), shown[0][1])
+
+
+def _picture(frame: LabelledFrame, classes: ClassTable) -> bytes:
+    """Three forward cameras over the view from above and the legend, as PNG."""
+    import io
+
+    import numpy as np
+
+    cameras, _ = load_pictures(frame.views)
+    above = top_view_figure(frame.cloud.xyz_m, frame.class_id, frame.truth, classes)
+    rows = [above]
+    if cameras:
+        forward = overlay_figure(cameras, frame.cloud.xyz_m, frame.class_id, None, classes)
+        first_row = forward.crop((0, 0, forward.width, forward.height // 2)) if len(cameras) > 3 else forward
+        rows.insert(0, first_row)
+    answers = frame.class_id if frame.truth is None else np.concatenate([frame.class_id, frame.truth])
+    rows.append(legend(classes, answers, above.width, with_errors=frame.truth is not None))
+    buffer = io.BytesIO()
+    in_rows(rows, 1).quantize(256).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _summary(metrics: dict[str, Any], out: Path, seconds: float) -> list[str]:
+    latency = metrics["latency_ms"]
+    classes = {name: iou for name, iou in metrics["per_class_iou"].items() if metrics["points_per_class"][name]}
+    best, *_, worst = sorted(classes, key=lambda name: classes[name] or 0.0, reverse=True)
+    spread = (
+        "no time stamps" if latency["p50"] is None else " / ".join(f"{latency[p]:.0f}" for p in ("p50", "p95", "p99"))
+    )
+    return [
+        f"model        {metrics['model']}, engine {metrics['engine']}",
+        f"clouds       {metrics['frames']} labelled of {metrics['sent']} sent, {metrics['drops']} dropped",
+        f"points       {metrics['points'] // max(metrics['frames'], 1):,} per cloud",
+        f"latency ms   {spread} (p50 / p95 / p99, stamp to labelled cloud)",
+        f"mean IoU     {100 * metrics['mean_iou']:.1f} % over the {len(classes)} classes that occur",
+        f"points right {100 * metrics['accuracy']:.1f} %",
+        f"best class   {best} {100 * (classes[best] or 0):.1f} %",
+        f"worst class  {worst} {100 * (classes[worst] or 0):.1f} %",
+        f"took         {seconds:.0f} s",
+        f"report       {out / 'report.html'}",
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; returns 0, 2 with one line on stderr when a part failed, 130 for Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m lidar_vl_ros.demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR")
+    parser.add_argument("--model", default="demo", metavar="PKG", help="model package, by name or folder")
+    parser.add_argument("--seed", type=int, default=7, help="another seed is another street")
+    parser.add_argument("--frames", type=int, default=50, help="sweeps of the drive, 10 per second")
+    options = parser.parse_args(arguments)
+    command = shlex.join(["python", "-m", "lidar_vl_ros.demo", *(sys.argv[1:] if arguments is None else arguments)])
+    started_s = time.monotonic()
+    try:
+        metrics = demo(options.out, options.model, options.seed, options.frames, command)
+    except LidarVlError as error:
+        print(f"demo: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("demo: interrupted, all its processes are ended", file=sys.stderr)
+        return 130
+    print("\n".join(_summary(metrics, options.out, time.monotonic() - started_s)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""A real ROS graph per test: nobody outside the process hears it, and every wait is for a condition."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# Before rclpy: nodes of one context find each other, other processes and parallel test runs do not.
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "OFF")
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lidar_vl_core.segmenter import PointLabels
+from lidar_vl_ros import process
+from lidar_vl_ros.messages import point_cloud2, time_message
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Log
+from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+
+from lidar_vl_core.labels import NUSCENES_16, ClassTable
+from lidar_vl_core.point_cloud import PointCloud
+
+TIMEOUT_S = 30.0
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
+    """The first true value of a condition; fails naming what was waited for."""
+    end = time.monotonic() + timeout_s
+    while not (value := condition()):
+        if time.monotonic() > end:
+            pytest.fail(f"waited {timeout_s:.0f} s in vain for {what}")
+        time.sleep(0.002)
+    return value
+
+
+class FakeSegmenter:
+    """Answers at once with class = point index mod 16, unless told to be slow or to raise. Counts its calls."""
+
+    classes: ClassTable = NUSCENES_16
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.raises: Exception | None = None
+        self.entered = 0
+
+    def warm_up(self) -> None:
+        pass
+
+    def segment(self, cloud: PointCloud) -> PointLabels:
+        self.entered += 1
+        self.gate.wait(TIMEOUT_S)
+        if self.raises is not None:
+            raise self.raises
+        timing = dict.fromkeys(("voxels", "maps", "network", "labels", "total"), 1.0)
+        return PointLabels((np.arange(len(cloud)) % 16).astype(np.uint8), np.full(len(cloud), 0.5, np.float32), timing)
+
+
+class Graph:
+    """Nodes under test in one executor, a probe that talks to them in another."""
+
+    def __init__(self) -> None:
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self._threads: list[threading.Thread] = []
+        self._nodes: list[Node] = []
+        self.probe = self._spun(Node("probe", context=self.context))
+        self.diagnostics: list[Any] = []
+        self.subscribe(DiagnosticArray, "/diagnostics", self.diagnostics.append, 10)
+        self.logged: list[str] = []
+        self.subscribe(Log, "/rosout", lambda log: self.logged.append(log.msg), 100)
+
+    def start(self, make: Callable[..., Any], **parameters: Any) -> Any:
+        """Make a node with these parameters and spin it as its process would."""
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        return self._spun(make(context=self.context, parameter_overrides=overrides))
+
+    def subscribe(self, message_type: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile | int) -> Any:
+        return self.probe.create_subscription(message_type, topic, callback, qos)
+
+    def call(self, service_type: type, name: str, request: Any) -> Any:
+        client = self.probe.create_client(service_type, name)
+        wait_until(client.service_is_ready, f"service {name}")
+        future = client.call_async(request)
+        wait_until(future.done, f"an answer of {name}")
+        self.probe.destroy_client(client)
+        return future.result()
+
+    def transition(self, node: str, label: str) -> bool:
+        request = ChangeState.Request()
+        request.transition.label = label
+        return self.call(ChangeState, f"/{node}/change_state", request).success
+
+    def state(self, node: str) -> str:
+        return self.call(GetState, f"/{node}/get_state", GetState.Request()).current_state.label
+
+    def set_parameter(self, node: str, name: str, value: Any) -> Any:
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        return self.call(SetParameters, f"/{node}/set_parameters", request).results[0]
+
+    def close(self) -> None:
+        for node in self._nodes:
+            if hasattr(node, "close"):
+                node.close()
+        rclpy.try_shutdown(context=self.context)
+        for thread in self._threads:
+            thread.join(10.0)
+            assert not thread.is_alive()
+        for node in self._nodes:
+            node.destroy_node()
+
+    def _spun(self, node: Any) -> Any:
+        executor = SingleThreadedExecutor(context=self.context)
+        executor.add_node(node)
+        thread = threading.Thread(target=process.spin, args=(executor, node), name=f"spin {node.get_name()}")
+        thread.start()
+        self._threads.append(thread)
+        self._nodes.append(node)
+        return node
+
+
+@pytest.fixture
+def graph() -> Iterator[Graph]:
+    graph = Graph()
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def fake_segmenter() -> FakeSegmenter:
+    return FakeSegmenter()
+
+
+def cloud_message(xyz_m: np.ndarray, stamp_ns: int = 1_000_000_000, frame_id: str = "lidar") -> PointCloud2:
+    """A driver's cloud: x y z intensity, float32."""
+    x, y, z = np.asarray(xyz_m, np.float32).reshape(-1, 3).T
+    header = Header(stamp=time_message(stamp_ns), frame_id=frame_id)
+    return point_cloud2(header, {"x": x, "y": y, "z": z, "intensity": np.full(len(x), 0.25, np.float32)})
+
+
+@pytest.fixture
+def make_cloud() -> Callable[..., PointCloud2]:
+    return cloud_message
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    return wait_until

@@ -1,0 +1,111 @@
+"""Parameters are generated from the configuration; every wrong one is refused by name, at start and by the service."""
+
+from collections.abc import Iterator
+
+import pytest
+import rclpy
+from lidar_vl_ros import parameters
+from lidar_vl_ros.bag_player import PlayerParameters
+from lidar_vl_ros.bag_recorder import RecorderParameters
+from lidar_vl_ros.parameters import SegmentationParameters
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from lidar_vl_core.errors import BadConfig
+
+_KINDS = (SegmentationParameters, PlayerParameters, RecorderParameters)
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[Context]:
+    context = Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.shutdown(context=context)
+
+
+def _node(context: Context, settings: type, **overrides: object) -> Node:
+    node = Node(
+        "parameters_test",
+        context=context,
+        start_parameter_services=False,
+        parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()],
+    )
+    parameters.declare(node, settings)
+    return node
+
+
+def _wrong_values(settings: type, name: str) -> list[object]:
+    field = settings.model_fields[name]
+    if field.annotation is bool:
+        return [1, 1.0, "true", ["true"]]
+    if field.annotation is str:
+        return [True, 3, 2.5, ["demo"]]
+    if field.annotation is int:
+        return [True, 2.5, "3", [3], -1, 1 << 40]
+    if field.annotation is float:
+        return [True, "1.0", [1.0], float("nan"), float("inf"), -1.0, 1e300]
+    return [True, 3, "a", [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"), [(settings, name) for settings in _KINDS for name in settings.model_fields]
+)
+def test_every_wrong_value_is_refused_by_name_with_what_was_found(context, settings, name):
+    node = _node(context, settings)
+    for wrong in _wrong_values(settings, name):
+        result = parameters.check_change(settings, [Parameter(name, value=wrong)], "node")
+        assert not result.successful, wrong
+        assert name in result.reason
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "expected"),
+    [
+        ("threads", -5, "greater than or equal to 0"),
+        ("threads", "four", "valid integer"),
+        ("max_input_age_ms", -1.0, "greater than or equal to 0"),
+        ("max_input_age_ms", True, "valid number"),
+        ("engine", "tensorflow", "pattern"),
+        ("model", "", "at least 1 character"),
+        ("camera_topics", "front", "valid array"),
+        ("autostart", "yes", "valid boolean"),
+    ],
+)
+def test_a_wrong_override_is_kept_until_configure_refuses_it_by_name(context, name, wrong, expected):
+    node = _node(context, SegmentationParameters, **{name: wrong})
+    with pytest.raises(BadConfig) as caught:
+        parameters.read(node, SegmentationParameters)
+    assert f"{name}: " in str(caught.value)
+    assert expected in str(caught.value)
+    assert f"found {wrong!r}" in str(caught.value)
+    node.destroy_node()
+
+
+def test_an_integer_given_for_a_double_is_that_number(context):
+    node = _node(context, SegmentationParameters, max_input_age_ms=150)
+    assert parameters.read(node, SegmentationParameters).max_input_age_ms == 150.0
+    node.destroy_node()
+
+
+def test_lists_arrive_as_tuples_and_an_empty_list_as_nothing(context):
+    node = _node(context, SegmentationParameters, extra_fields=["ring", "time"])
+    settings = parameters.read(node, SegmentationParameters)
+    assert settings.extra_fields == ("ring", "time")
+    assert settings.camera_topics == ()
+    node.destroy_node()
+
+
+@pytest.mark.parametrize("settings", _KINDS)
+def test_every_parameter_is_described_and_every_number_has_a_range(context, settings):
+    node = _node(context, settings)
+    for name, field in settings.model_fields.items():
+        descriptor = node.describe_parameter(name)
+        assert len(descriptor.description) > 10, name
+        if field.annotation is float:
+            assert descriptor.floating_point_range[0].from_value < descriptor.floating_point_range[0].to_value, name
+        if field.annotation is int:
+            assert descriptor.integer_range[0].from_value < descriptor.integer_range[0].to_value, name
+    node.destroy_node()

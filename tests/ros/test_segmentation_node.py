@@ -1,0 +1,268 @@
+"""The segmentation node in a real graph: what comes out for what goes in, and what is counted."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+from lidar_vl_ros.quality import LATCHED
+from lidar_vl_ros.segmentation_node import SegmentationNode
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Float64, String
+
+from lidar_vl_core.errors import BadModelPackage
+from lidar_vl_core.point_cloud2 import decode
+
+NODE = "segmentation_node"
+INPUT, LABELLED = f"/{NODE}/input/pointcloud", f"/{NODE}/output/pointcloud/segmentation"
+COLOURED = f"/{NODE}/output/pointcloud/visualization"
+
+
+@pytest.fixture
+def talk(graph, until):
+    """Publish clouds to a running node and collect its answers."""
+
+    class Talk:
+        def __init__(self):
+            self.answers: list[PointCloud2] = []
+            graph.subscribe(PointCloud2, LABELLED, self.answers.append, 50)
+            self.publisher = graph.probe.create_publisher(PointCloud2, INPUT, 50)
+
+        def start(self, segmenter=None, **parameters):
+            make = SegmentationNode if segmenter is None else partial(SegmentationNode, lambda settings: segmenter)
+            self.node = graph.start(make, **parameters)
+            self.connect()
+            return self.node
+
+        def connect(self):
+            until(lambda: self.publisher.get_subscription_count() == 1, "the node's subscription")
+            until(lambda: self.node.wanted(), "the probe's subscription at the node")
+
+        def send(self, message):
+            self.publisher.publish(message)
+
+        def ask(self, message):
+            before = len(self.answers)
+            self.send(message)
+            until(lambda: len(self.answers) > before, "an answer")
+            return self.answers[-1]
+
+        def counted(self, **expected):
+            until(
+                lambda: {name: self.node.health.counts()[name] for name in expected} == expected,
+                f"{expected}, last {self.node.health.counts()}",
+            )
+
+    return Talk()
+
+
+def _xyz(count, seed=3):
+    return np.random.default_rng(seed).uniform(-20, 20, (count, 3)).astype(np.float32)
+
+
+def test_every_input_point_gets_one_label_under_the_same_header(talk, tiny_package, make_cloud):
+    talk.start(model=str(tiny_package))
+    message = make_cloud(_xyz(500), stamp_ns=12_000_000_345, frame_id="lidar_top")
+    answer = talk.ask(message)
+    assert answer.header == message.header
+    assert [field.name for field in answer.fields] == ["x", "y", "z", "intensity", "class_id", "probability"]
+    cloud = decode(answer, ("class_id", "probability"))
+    np.testing.assert_array_equal(cloud.xyz_m, decode(message).xyz_m)
+    assert cloud.extra["class_id"].dtype == np.uint8
+    assert cloud.extra["class_id"].shape == (500,)
+    assert (cloud.extra["class_id"] < 16).any()
+    assert ((cloud.extra["probability"] >= 0) & (cloud.extra["probability"] <= 1)).all()
+
+
+def test_a_cloud_with_no_points_gives_a_cloud_with_no_points(talk, tiny_package, make_cloud):
+    talk.start(model=str(tiny_package))
+    answer = talk.ask(make_cloud(np.zeros((0, 3)), stamp_ns=5))
+    assert (answer.width * answer.height, len(answer.data)) == (0, 0)
+    assert answer.header.stamp.nanosec == 5
+
+
+def test_points_that_are_not_finite_are_kept_and_get_no_class(talk, tiny_package, make_cloud):
+    talk.start(model=str(tiny_package))
+    xyz = _xyz(100)
+    xyz[::2] = np.nan
+    xyz[1] = np.inf
+    cloud = decode(talk.ask(make_cloud(xyz)), ("class_id", "probability"))
+    assert len(cloud) == 100
+    assert (cloud.extra["class_id"][::2] == 255).all()
+    assert cloud.extra["class_id"][1] == 255
+    assert (cloud.extra["probability"][::2] == 0).all()
+
+
+def test_extra_fields_are_passed_on_in_their_own_type(talk, fake_segmenter, make_cloud):
+    talk.start(fake_segmenter, extra_fields=["intensity"])
+    answer = talk.ask(make_cloud(_xyz(10)))
+    assert [field.name for field in answer.fields].count("intensity") == 1
+
+
+def test_a_bad_cloud_is_counted_and_the_next_one_served(talk, graph, fake_segmenter, make_cloud, until):
+    talk.start(fake_segmenter)
+    bad = make_cloud(_xyz(10))
+    bad.point_step = 7
+    talk.send(bad)
+    talk.counted(bad=1)
+    assert talk.ask(make_cloud(_xyz(20))).width == 20
+    talk.counted(received=2, served=1, bad=1, failed=0)
+    until(
+        lambda: any(
+            {item.key: item.value for item in status.values}.get("bad") == "1"
+            for array in graph.diagnostics
+            for status in array.status
+        ),
+        "the bad cloud in the diagnostics",
+    )
+
+
+def test_an_exception_in_the_worker_is_counted_and_the_next_cloud_served(talk, fake_segmenter, make_cloud):
+    talk.start(fake_segmenter)
+    fake_segmenter.raises = RuntimeError("injected")
+    for number in range(1, 6):
+        talk.send(make_cloud(_xyz(5)))
+        talk.counted(failed=number)
+    fake_segmenter.raises = None
+    talk.ask(make_cloud(_xyz(5)))
+    talk.counted(received=6, served=1, failed=5)
+
+
+def test_slow_inference_serves_the_newest_cloud_and_counts_the_others_exactly(talk, fake_segmenter, make_cloud, until):
+    talk.start(fake_segmenter)
+    fake_segmenter.gate.clear()
+    talk.send(make_cloud(_xyz(1), stamp_ns=1))
+    until(lambda: fake_segmenter.entered == 1, "the first cloud in work")
+    for index in range(2, 12):
+        talk.send(make_cloud(_xyz(index), stamp_ns=index))
+        talk.counted(received=index)  # each one is in the mailbox before the next is sent
+    fake_segmenter.gate.set()
+    talk.counted(received=11, served=2, replaced=9, waiting=0)
+    until(lambda: len(talk.answers) == 2, "two answers")
+    assert [answer.header.stamp.nanosec for answer in talk.answers] == [1, 11]
+
+
+def test_a_cloud_older_than_allowed_is_dropped_and_counted(talk, fake_segmenter, make_cloud):
+    talk.start(fake_segmenter, max_input_age_ms=500.0)
+    talk.send(make_cloud(_xyz(5), stamp_ns=1_000_000_000))
+    talk.counted(stale=1)
+    now_ns = talk.node.get_clock().now().nanoseconds
+    talk.ask(make_cloud(_xyz(5), stamp_ns=now_ns))
+    talk.counted(received=2, served=1, stale=1)
+
+
+def test_clouds_nobody_wants_cost_no_inference(talk, graph, fake_segmenter, make_cloud, until):
+    talk.start(fake_segmenter)
+    for subscription in [entry for entry in graph.probe.subscriptions if entry.topic_name == LABELLED]:
+        graph.probe.destroy_subscription(subscription)
+    until(lambda: not talk.node.wanted(), "the end of the subscription")
+    talk.send(make_cloud(_xyz(5)))
+    talk.counted(received=1, unwatched=1)
+    assert fake_segmenter.entered == 0
+
+
+def test_colours_are_published_only_while_somebody_looks(talk, graph, fake_segmenter, make_cloud, until):
+    talk.start(fake_segmenter)
+    talk.ask(make_cloud(_xyz(32)))
+    seen = []
+    graph.subscribe(PointCloud2, COLOURED, seen.append, 10)
+    until(lambda: talk.node.count_subscribers(COLOURED) == 1, "the viewer")
+    until(lambda: talk.send(make_cloud(_xyz(32))) or seen, "a coloured cloud")
+    rgb = decode(seen[0], ("rgb",)).extra["rgb"].view(np.uint32)
+    red, green, blue = fake_segmenter.classes.colors_rgb[3].astype(int)
+    assert rgb[3] == red << 16 | green << 8 | blue
+    assert [field.name for field in seen[0].fields] == ["x", "y", "z", "rgb"]
+
+
+def test_class_names_reach_a_late_listener(talk, graph, fake_segmenter, until):
+    talk.start(fake_segmenter)
+    heard = []
+    graph.subscribe(String, f"/{NODE}/output/label_info", heard.append, LATCHED)
+    until(lambda: heard, "the class names")
+    info = json.loads(heard[0].data)
+    assert info["names"] == list(fake_segmenter.classes.names)
+    assert info["ignore_id"] == 255
+
+
+def test_each_stage_and_the_latency_are_published(talk, graph, fake_segmenter, make_cloud, until):
+    heard = {}
+    for stage in ("voxels", "maps", "network", "labels", "total", "pipeline_latency"):
+        topic = f"/{NODE}/debug/{stage}_ms"
+        graph.subscribe(Float64, topic, lambda message, stage=stage: heard.setdefault(stage, message.data), 10)
+    talk.start(fake_segmenter)
+    now_ns = talk.node.get_clock().now().nanoseconds
+    until(lambda: talk.ask(make_cloud(_xyz(5), stamp_ns=now_ns)) and len(heard) == 6, "all timings")
+    assert heard["total"] == 1.0
+    assert 0 <= heard["pipeline_latency"] < 60_000
+
+
+def test_a_subscriber_that_wants_more_than_is_offered_is_named(talk, graph, fake_segmenter, until):
+    talk.start(fake_segmenter)
+    graph.subscribe(PointCloud2, LABELLED, lambda message: None, LATCHED)
+    warning = until(lambda: [text for text in graph.logged if "incompatible QoS" in text], "the warning")[0]
+    assert LABELLED in warning
+    assert "DURABILITY" in warning
+
+
+def test_a_silent_input_is_reported_with_its_topic_and_publishers(graph, fake_segmenter, until):
+    graph.start(partial(SegmentationNode, lambda settings: fake_segmenter), input_timeout_s=0.1)
+    warning = until(lambda: [text for text in graph.logged if "no input" in text], "the watchdog")[0]
+    assert INPUT in warning
+    assert "0 publishers" in warning
+
+
+def test_a_bag_loop_is_one_jump_and_serving_goes_on(talk, fake_segmenter, make_cloud):
+    talk.start(fake_segmenter)
+    for loop in range(1, 4):
+        for stamp_s in (10, 11, 12):
+            talk.ask(make_cloud(_xyz(5), stamp_ns=stamp_s * 1_000_000_000))
+        talk.counted(jumps=loop - 1)
+    talk.counted(served=9)
+
+
+def test_a_missing_model_leaves_the_node_unconfigured_and_a_correct_one_works(
+    talk, graph, tiny_package, tmp_path, make_cloud, until
+):
+    talk.node = graph.start(SegmentationNode, model=str(tmp_path / "nowhere"))
+    until(lambda: talk.node.health.counts()["refused"], "the refusal")
+    assert graph.state(NODE) == "unconfigured"
+    assert not graph.transition(NODE, "configure")
+    assert graph.set_parameter(NODE, "model", str(tiny_package)).successful
+    assert graph.transition(NODE, "configure")
+    assert graph.transition(NODE, "activate")
+    talk.connect()
+    talk.ask(make_cloud(_xyz(50)))
+
+
+def test_an_unexpected_exception_while_configuring_leaves_a_node_that_can_try_again(graph, fake_segmenter, until):
+    faults = [MemoryError("injected"), BadModelPackage("injected"), None]
+
+    def open_segmenter(settings):
+        fault = faults.pop(0)
+        if fault:
+            raise fault
+        return fake_segmenter
+
+    graph.start(partial(SegmentationNode, open_segmenter), autostart=False)
+    for _ in range(2):
+        assert not graph.transition(NODE, "configure")
+        assert graph.state(NODE) == "unconfigured"
+    assert graph.transition(NODE, "configure")
+    assert graph.state(NODE) == "inactive"
+
+
+def test_a_transition_the_state_does_not_allow_is_refused_and_the_node_lives(graph, fake_segmenter):
+    graph.start(partial(SegmentationNode, lambda settings: fake_segmenter), autostart=False)
+    assert not graph.transition(NODE, "activate")
+    assert not graph.transition(NODE, "no such transition")
+    assert graph.transition(NODE, "configure")
+
+
+def test_parameters_are_fixed_while_configured(graph, fake_segmenter):
+    graph.start(partial(SegmentationNode, lambda settings: fake_segmenter), autostart=False)
+    assert graph.set_parameter(NODE, "threads", 2).successful
+    assert not graph.set_parameter(NODE, "threads", -2).successful
+    assert graph.transition(NODE, "configure")
+    result = graph.set_parameter(NODE, "threads", 3)
+    assert not result.successful
+    assert "inactive" in result.reason
