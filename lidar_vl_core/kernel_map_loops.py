@@ -5,6 +5,19 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
+def bounds(coords: np.ndarray, batch: np.ndarray) -> tuple[np.int64, np.int64, np.int64, np.int64, np.int64]:
+    """Largest x, y, z and batch, and the smallest of all numbers; zeros for no voxels."""
+    x = y = z = scan = lowest = np.int64(0)
+    for i in range(len(coords)):
+        x = max(x, coords[i, 0])
+        y = max(y, coords[i, 1])
+        z = max(z, coords[i, 2])
+        scan = max(scan, batch[i])
+        lowest = min(lowest, min(min(coords[i, 0], coords[i, 1]), min(coords[i, 2], batch[i])))
+    return x, y, z, scan, lowest
+
+
+@njit(cache=True, nogil=True)
 def pack(coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batch_shift: int) -> tuple[np.ndarray, int]:
     """(M,) int64 keys, and the first row that is not above the row before it (-1: all are)."""
     keys = np.empty(len(coords), np.int64)
@@ -19,36 +32,37 @@ def pack(coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batc
 
 
 @njit(cache=True, nogil=True)
-def neighbours(keys: np.ndarray, y_shift: int, x_shift: int) -> np.ndarray:
-    """(N, 27) int32 row of the neighbour at each offset, N where there is none.
+def neighbours(keys: np.ndarray, y_shift: int, x_shift: int, first: int, last: int, table: np.ndarray) -> None:
+    """Write what the rows first..last - 1 find into a (N, 27) table that holds N where nothing was written.
 
-    Only the 13 later neighbours are looked for: who finds j at offset k is j's neighbour at offset 26 - k.
+    Only the 13 later neighbours are looked for: who finds j at offset k is j's neighbour at offset 26 - k. So rows may
+    be shared out between threads: each entry is written by one row only.
     """
     count = len(keys)
-    table = np.full((count, 27), count, np.int32)
     step_y = np.int64(1) << y_shift
     step_x = np.int64(1) << x_shift
-    at = np.zeros(4, np.int64)
-    steps = np.array([step_y, step_x - step_y, step_x, step_x + step_y])
-    firsts = np.array([15, 18, 21, 24])  # table column of (dx, dy, -1) for the four later lines
-    for i in range(count):
+    steps = np.array([step_y - 1, step_x - step_y - 1, step_x - 1, step_x + step_y - 1])
+    columns = np.array([15, 18, 21, 24])  # of (dx, dy, -1) for the four later lines of voxels
+    at = np.empty(4, np.int64)
+    for line in range(4):
+        at[line] = np.searchsorted(keys, keys[first] + steps[line]) if first else 0
+    for i in range(first, last):
         key = keys[i]
         table[i, 13] = i
         if i + 1 < count and keys[i + 1] == key + 1:
             table[i, 14] = i + 1
             table[i + 1, 12] = i
         for line in range(4):
-            wanted = key + steps[line] - 1
+            wanted = key + steps[line]
             j = at[line]
             while j < count and keys[j] < wanted:
                 j += 1
             at[line] = j
             while j < count and keys[j] <= wanted + 2:
-                column = firsts[line] + (keys[j] - wanted)
+                column = columns[line] + (keys[j] - wanted)
                 table[i, column] = j
                 table[j, 26 - column] = i
                 j += 1
-    return table
 
 
 @njit(cache=True, nogil=True)

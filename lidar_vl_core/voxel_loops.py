@@ -1,4 +1,4 @@
-"""Compiled loops over points: packing, radix sort and unique for voxelise(), sums for features. A key holds the cell above, the point's index below."""
+"""Compiled loops of voxelise(): packing, radix sort, unique. A key holds the cell above, the point's index below."""
 
 import math
 
@@ -12,7 +12,7 @@ _DIGIT_BITS = 11  # a histogram of 2048 counters stays in the first-level cache
 def on_axes(
     x: float, y: float, z: float, range_min: np.ndarray, range_max: np.ndarray, cylindrical: bool, full_turn: bool
 ) -> tuple[float, float, float]:
-    """A point along the grid's axes: (x, y, z) or (rho, phi, z), phi turned into the range where a full turn brings it there."""
+    """A point along the grid's axes: (x, y, z) or (rho, phi, z), metres and radians, phi a full turn on where it fits then."""
     if not cylindrical:
         return x, y, z
     phi = math.atan2(y, x)
@@ -32,34 +32,34 @@ def cell_keys(
     range_max: np.ndarray,
     cylindrical: bool,
     full_turn: bool,
-    voxel_size: np.ndarray,
-    shape: np.ndarray,
-    index_bits: int,
+    cells_per_unit: np.ndarray,
+    last_cell: np.ndarray,
+    shifts: np.ndarray,
     point_to_voxel: np.ndarray,
 ) -> np.ndarray:
     """(K,) int64 keys of the points inside, in point order; the others get -1 in point_to_voxel."""
     keys = np.empty(len(xyz_m), np.int64)
-    inside = 0
-    for i in range(len(xyz_m)):
+    low_x, low_y, low_z = range_min[0], range_min[1], range_min[2]
+    high_x, high_y, high_z = range_max[0], range_max[1], range_max[2]
+    for i in range(len(xyz_m)):  # no branches but the grid's kind: the compiler makes vector code of it
         x, y, z = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1]), np.float64(xyz_m[i, 2])
         a, b, c = on_axes(x, y, z, range_min, range_max, cylindrical, full_turn)
-        # Comparisons are false for NaN, so nothing but a number in range reaches the conversion to int.
-        if (
-            a >= range_min[0]
-            and a < range_max[0]
-            and b >= range_min[1]
-            and b < range_max[1]
-            and c >= range_min[2]
-            and c < range_max[2]
-        ):
-            cell_x = min(np.int64((a - range_min[0]) / voxel_size[0]), shape[0] - 1)
-            cell_y = min(np.int64((b - range_min[1]) / voxel_size[1]), shape[1] - 1)
-            cell_z = min(np.int64((c - range_min[2]) / voxel_size[2]), shape[2] - 1)
-            keys[inside] = (((cell_x * shape[1] + cell_y) * shape[2] + cell_z) << index_bits) | i
-            inside += 1
-        else:
+        # False for NaN; only numbers in range reach the conversion to int, so nothing can wrap.
+        inside = (a >= low_x) & (a < high_x) & (b >= low_y) & (b < high_y) & (c >= low_z) & (c < high_z)
+        cell_x = min(np.int64(((a if inside else low_x) - low_x) * cells_per_unit[0]), last_cell[0])
+        cell_y = min(np.int64(((b if inside else low_y) - low_y) * cells_per_unit[1]), last_cell[1])
+        cell_z = min(np.int64(((c if inside else low_z) - low_z) * cells_per_unit[2]), last_cell[2])
+        key = (cell_x << shifts[0]) | (cell_y << shifts[1]) | (cell_z << shifts[2]) | i
+        keys[i] = key if inside else -1
+    found = 0
+    for i in range(len(keys)):
+        key = keys[i]
+        if key < 0:
             point_to_voxel[i] = -1
-    return keys[:inside]
+        else:
+            keys[found] = key
+            found += 1
+    return keys[:found]
 
 
 @njit(cache=True, nogil=True)
@@ -92,50 +92,21 @@ def sort_keys(keys: np.ndarray, index_bits: int, key_bits: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def unique_voxels(keys: np.ndarray, index_bits: int, shape: np.ndarray, point_to_voxel: np.ndarray) -> np.ndarray:
+def unique_voxels(keys: np.ndarray, shifts: np.ndarray, point_to_voxel: np.ndarray) -> np.ndarray:
     """(M, 3) int32 cells of sorted keys; fills point_to_voxel for the points inside."""
     coords = np.empty((len(keys), 3), np.int32)
-    index_mask = (1 << index_bits) - 1
+    y_mask = (np.int64(1) << (shifts[0] - shifts[1])) - 1
+    z_mask = (np.int64(1) << (shifts[1] - shifts[2])) - 1
+    index_mask = (np.int64(1) << shifts[2]) - 1
     voxels = 0
     previous = np.int64(-1)
     for i in range(len(keys)):
-        cell = keys[i] >> index_bits
+        cell = keys[i] >> shifts[2]
         if cell != previous:
-            column = cell // shape[2]
-            coords[voxels, 0] = column // shape[1]
-            coords[voxels, 1] = column % shape[1]
-            coords[voxels, 2] = cell % shape[2]
+            coords[voxels, 0] = keys[i] >> shifts[0]
+            coords[voxels, 1] = (keys[i] >> shifts[1]) & y_mask
+            coords[voxels, 2] = cell & z_mask
             voxels += 1
             previous = cell
         point_to_voxel[keys[i] & index_mask] = voxels - 1
     return coords[:voxels].copy()
-
-
-@njit(cache=True, nogil=True)
-def point_sums(
-    xyz_m: np.ndarray,
-    intensity: np.ndarray,
-    point_to_voxel: np.ndarray,
-    voxels: int,
-    range_min: np.ndarray,
-    range_max: np.ndarray,
-    cylindrical: bool,
-    full_turn: bool,
-) -> np.ndarray:
-    """(M, 7) float64 sums over each voxel's points: 1, intensity, horizontal range, z, and the three grid coordinates."""
-    sums = np.zeros((voxels, 7))
-    for i in range(len(xyz_m)):
-        voxel = point_to_voxel[i]
-        if voxel < 0:
-            continue
-        x, y, z = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1]), np.float64(xyz_m[i, 2])
-        a, b, c = on_axes(x, y, z, range_min, range_max, cylindrical, full_turn)
-        sums[voxel, 0] += 1.0
-        if math.isfinite(intensity[i]):
-            sums[voxel, 1] += intensity[i]
-        sums[voxel, 2] += math.sqrt(x * x + y * y)
-        sums[voxel, 3] += z
-        sums[voxel, 4] += a
-        sums[voxel, 5] += b
-        sums[voxel, 6] += c
-    return sums

@@ -77,26 +77,29 @@ class Voxels:
 def voxelise(xyz_m: np.ndarray, grid: VoxelGrid) -> Voxels:
     """Assign points to voxels; a point that is out of range or not finite gets voxel -1.
 
-    xyz_m: (N, 3) float32, metres. The cell is floor((p - minimum) / voxel_size) in float64, whatever the machine, with
+    xyz_m: (N, 3) float32, metres. The cell is floor((p - minimum) * (1 / voxel_size)) in float64, here and nowhere else, with
     p = (x, y, z) or (sqrt(x^2 + y^2), atan2(y, x), z). The set of voxels does not depend on the points' order.
     Raises BadPointCloud for another shape, and for more points than can be sorted beside so fine a grid.
     """
     from lidar_vl_core.voxel_loops import cell_keys, sort_keys, unique_voxels
 
-    xyz_m = np.ascontiguousarray(xyz_m, dtype=np.float32)
+    xyz_m = read_only(xyz_m, np.float32)
     if xyz_m.ndim != 2 or xyz_m.shape[1] != 3:
         raise BadPointCloud(f"xyz_m: expected shape (N, 3), found {xyz_m.shape}. Give one row of x, y, z per point.")
     index_bits = max(1, (len(xyz_m) - 1).bit_length())
-    key_bits = max(1, (math.prod(grid.shape) - 1).bit_length())
+    axis_bits = [(cells - 1).bit_length() for cells in grid.shape]
+    key_bits = max(1, sum(axis_bits))
     if index_bits + key_bits > 63:
         raise BadPointCloud(
             f"cloud of {len(xyz_m)} points: expected at most {1 << max(0, 63 - key_bits)} for a grid of {grid.shape} "
             "cells. Use a larger voxel_size or split the cloud."
         )
-    shape = np.array(grid.shape, np.int64)
     point_to_voxel = np.empty(len(xyz_m), np.int32)
-    keys = cell_keys(xyz_m, *grid_axes(grid), np.array(grid.voxel_size, np.float64), shape, index_bits, point_to_voxel)
-    coords = unique_voxels(sort_keys(keys, index_bits, key_bits), index_bits, shape, point_to_voxel)
+    cells_per_unit = 1.0 / np.array(grid.voxel_size, np.float64)
+    last_cell = np.array(grid.shape, np.int64) - 1
+    shifts = np.array([index_bits + axis_bits[1] + axis_bits[2], index_bits + axis_bits[2], index_bits])
+    keys = cell_keys(xyz_m, *grid_axes(grid), cells_per_unit, last_cell, shifts, point_to_voxel)
+    coords = unique_voxels(sort_keys(keys, index_bits, key_bits), shifts, point_to_voxel)
     return Voxels(coords, point_to_voxel)
 
 
@@ -104,6 +107,17 @@ def grid_axes(grid: VoxelGrid) -> tuple[np.ndarray, np.ndarray, bool, bool]:
     """Range minimum (3,), range maximum (3,), cylindrical, full turn: the grid as the compiled loops take it."""
     low, high = np.array(grid.range_min, np.float64), np.array(grid.range_max, np.float64)
     return low, high, grid.kind == "cylindrical", grid.full_turn
+
+
+def read_only(array: np.ndarray, dtype: type) -> np.ndarray:
+    """The array, contiguous, as a view that cannot be written.
+
+    Loops are compiled anew for arrays that differ in this. A decoded message is read-only: without this view its first
+    arrival would wait for the compiler.
+    """
+    view = np.require(array, dtype, ("C_CONTIGUOUS", "ALIGNED")).view()
+    view.flags.writeable = False
+    return view
 
 
 def _cells(count: float) -> int:

@@ -26,7 +26,9 @@ def reference_features(xyz_m: np.ndarray, intensity: np.ndarray, grid: VoxelGrid
         axes = points.copy()
         if grid.kind == "cylindrical":
             axes[:, 0] = np.hypot(points[:, 0], points[:, 1])
-            axes[:, 1] = np.arctan2(points[:, 1], points[:, 0]) % (2 * math.pi)
+            phi = np.arctan2(points[:, 1], points[:, 0])
+            phi = np.where(phi < 0, phi + 2 * math.pi, phi)
+            axes[:, 1] = np.where(phi < 2 * math.pi, phi, 0.0)  # just below 0 rounds to a full turn
         centre = [grid.range_min[a] + (cell[a] + 0.5) * grid.voxel_size[a] for a in range(3)]
         offset = (axes.mean(axis=0) - centre) / grid.voxel_size
         height = (points[:, 2].mean() - ground_m) / 3.0
