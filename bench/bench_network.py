@@ -1,0 +1,292 @@
+"""Speed of the network on the CPU: fused engine and ONNX Runtime beside spconv, interleaved in one process.
+
+spconv's CPU convolutions race with themselves: only with one thread are its results right, so that is how it runs here.
+Its indices are built before the clock starts; our pair lists are built inside it.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from lidar_vl_core.kernel_maps import KernelMaps, build_kernel_maps
+from lidar_vl_core.runtime import available_cores
+from lidar_vl_core.sparse_graph import SparseGraph, read_sparse_graph
+from lidar_vl_core.sparse_onnx import FEATURES, OUTPUT, SparseGraphBuilder
+from lidar_vl_core.voxels import VoxelGrid, voxelise
+
+_IN_CHANNELS, _CLASSES, _LEVELS = 4, 16, 5
+# planes of the eight stages and blocks per stage; the stem is two 3^3 convolutions of the given width
+_NETWORKS = {
+    "MinkUNet18A": (32, (32, 64, 128, 256, 128, 128, 96, 96), 2),
+    "slim": (16, (32, 48, 64, 96, 96, 64, 48, 32), 1),
+}
+_VOXEL_SIZES_M = (0.117, 0.066)  # about 31k and 60k voxels
+_REPEATS = 7
+
+
+def measure() -> list[dict]:
+    """Rows {name, value, unit, target, passed}: milliseconds, ratios to spconv, and share of the machine's GEMM peak."""
+    rows = []
+    xyz_m = synthetic_scan(np.random.default_rng(3))
+    cores = available_cores()
+    peak = gemm_gflops()
+    rows.append(_row(f"GEMM peak, numpy 2048^3, {cores} cores", peak, "GFLOP/s"))
+    for voxel_size_m in _VOXEL_SIZES_M:
+        maps = build_kernel_maps(_coords(xyz_m, voxel_size_m), _LEVELS)
+        features = np.random.default_rng(4).normal(size=(maps.counts[0], _IN_CHANNELS)).astype(np.float32)
+        for network in _NETWORKS:
+            where = f"{network}, {maps.counts[0]} voxels"
+            timed, answers, graph = _compare(network, features, maps, cores)
+            rows += _rows(where, timed, answers, gflop(graph, maps) / peak, required=network == "MinkUNet18A")
+
+    return rows
+
+
+def _compare(
+    network: str, features: np.ndarray, maps: KernelMaps, cores: int
+) -> tuple[dict[str, list[float]], dict[str, np.ndarray], SparseGraph]:
+    """Milliseconds of every engine in turn, again and again, so that a busy moment meets all of them."""
+    from lidar_vl_core.fused_engine import FusedEngine
+    from lidar_vl_core.onnx_engine import OnnxEngine
+
+    model = build_network(*_NETWORKS[network])
+    graph = read_sparse_graph(model)
+    runs: dict[str, Callable[[], np.ndarray]] = {}
+    fused, one_core, reference = FusedEngine(graph, cores), FusedEngine(graph, 1), OnnxEngine(model, graph, cores)
+    runs["fused"] = lambda: fused.run(features, maps)
+    runs["fused, 1 core"] = lambda: one_core.run(features, maps)
+    runs["onnxruntime"] = lambda: reference.run(features, maps)
+    spconv_run = _spconv(graph, features, maps)
+    if spconv_run:
+        runs["spconv, 1 core"] = spconv_run
+    answers = {name: run() for name, run in runs.items()}
+    timed: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(_REPEATS):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            timed[name].append(1e3 * (time.perf_counter() - start))
+    return timed, answers, graph
+
+
+def _rows(
+    where: str, timed: dict[str, list[float]], answers: dict[str, np.ndarray], peak_s: float, required: bool
+) -> Iterator[dict]:
+    for name, times in timed.items():
+        yield _row(f"{name}: {where}, median", statistics.median(times), "ms")
+        yield _row(f"{name}: {where}, fastest", min(times), "ms")
+    yield _row(f"fused: {where}, share of GEMM peak", 1e5 * peak_s / statistics.median(timed["fused"]), "%")
+    difference = max(float(np.abs(answer - answers["fused"]).max()) for answer in answers.values())
+    yield _row(f"largest difference between engines: {where}", difference, "", "<= 1e-4", difference <= 1e-4)
+    if "spconv, 1 core" in timed:
+        correct = statistics.median(timed["spconv, 1 core"])
+        for name, least in (("fused", 3.0), ("onnxruntime", 2.0)):
+            ratio = correct / statistics.median(timed[name])
+            target = f">= {least:g}" if required else ""
+            yield _row(f"spconv / {name}: {where}", ratio, "x", target, ratio >= least if required else None)
+
+
+def _row(name: str, value: float, unit: str, target: str = "", passed: bool | None = None) -> dict:
+    return {"name": f"network, {name}", "value": value, "unit": unit, "target": target, "passed": passed}
+
+
+def build_network(stem: int, planes: tuple[int, ...], blocks: int):  # noqa: ANN201  onnx.ModelProto
+    """A MinkUNet with random weights, batch norm already folded: four stages down, four up."""
+    rng = np.random.default_rng(0)
+    graph = SparseGraphBuilder(_IN_CHANNELS, _LEVELS, "bench")
+
+    def weights(kernel: int, c_in: int, c_out: int) -> tuple[np.ndarray, np.ndarray]:
+        # About a third of the neighbours exist; so scaled, activations neither grow nor vanish.
+        scale = np.sqrt(2 / (c_in * max(1.0, kernel * 0.3)))
+        return rng.normal(size=(kernel, c_in, c_out)) * scale, rng.normal(size=c_out) * 0.1
+
+    def block(x: str, c_in: int, c_out: int, level: int) -> str:
+        y = graph.relu(graph.sparse_conv(x, f"subm{level}", *weights(27, c_in, c_out)))
+        weight, bias = weights(27, c_out, c_out)
+        y = graph.sparse_conv(y, f"subm{level}", 0.3 * weight, bias)
+        if c_in != c_out:
+            weight, bias = weights(1, c_in, c_out)
+            x = graph.linear(x, weight[0], bias)
+        return graph.relu(graph.add(y, x))
+
+    x, width = FEATURES, _IN_CHANNELS
+    for _ in range(2):
+        x, width = graph.relu(graph.sparse_conv(x, "subm0", *weights(27, width, stem))), stem
+    skips = [(x, width)]
+    for level in range(4):
+        x = graph.relu(graph.sparse_conv(x, f"child{level}", *weights(8, width, width)))
+        for _ in range(blocks):
+            x, width = block(x, width, planes[level], level + 1), planes[level]
+        skips.append((x, width))
+    for stage, level in enumerate((3, 2, 1, 0), start=4):
+        x = graph.relu(graph.sparse_inverse_conv(x, level, *weights(8, width, planes[stage])))
+        x, width = graph.concat(x, skips[level][0]), planes[stage] + skips[level][1]
+        for _ in range(blocks):
+            x, width = block(x, width, planes[stage], level), planes[stage]
+    weight, bias = weights(1, width, _CLASSES)
+    return graph.finish(graph.linear(x, weight[0], bias))
+
+
+def gflop(graph: SparseGraph, maps: KernelMaps) -> float:
+    """Work of one scan in 10^9 operations, existing neighbours only."""
+    pairs = {}
+    for level in range(graph.levels):
+        pairs[f"subm{level}"] = int((maps.subm[level] < maps.counts[level]).sum())
+        if level + 1 < graph.levels:
+            pairs[f"child{level}"] = pairs[f"up{level}"] = maps.counts[level]
+    total = 0
+    for node in graph.nodes:
+        if node.weight is not None:
+            rows = pairs[node.table] if node.table else maps.counts[node.level]
+            total += 2 * rows * node.weight.shape[1] * node.weight.shape[2]
+    return total / 1e9
+
+
+def gemm_gflops() -> float:
+    """Fastest of ten float32 products of 2048 x 2048 matrices on all cores."""
+    matrix = np.random.default_rng(0).normal(size=(2048, 2048)).astype(np.float32)
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        _ = matrix @ matrix
+        times.append(time.perf_counter() - start)
+    return 2 * 2048**3 / min(times) / 1e9
+
+
+def synthetic_scan(rng: np.random.Generator, beams: int = 64, columns: int = 2000) -> np.ndarray:
+    """(N, 3) float32 metres: a street of flat ground, cars, buildings, poles and people, as a spinning LiDAR sees it."""
+    elevation = np.deg2rad(np.linspace(-24.8, 2.0, beams))[:, None]
+    azimuth = np.linspace(-np.pi, np.pi, columns, endpoint=False)[None]
+    direction = np.stack(
+        np.broadcast_arrays(
+            np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)
+        ),
+        axis=-1,
+    ).reshape(-1, 3)
+    low, high = _street_boxes(rng)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.where(direction[:, 2] < 0, -1.8 / direction[:, 2], np.inf)
+        for box_low, box_high in zip(low, high, strict=True):
+            center, radius = (box_low + box_high) / 2, np.linalg.norm(box_high - box_low) / 2
+            away = np.linalg.norm(center)
+            cone = np.sqrt(max(0.0, 1 - (radius / away) ** 2)) if radius < away else -1.0
+            rays = np.flatnonzero(direction @ (center / away) >= cone)
+            near, far = box_low / direction[rays], box_high / direction[rays]
+            enter, leave = np.minimum(near, far).max(axis=1), np.maximum(near, far).min(axis=1)
+            hit = (enter < leave) & (enter > 0) & (enter < distance[rays])
+            distance[rays[hit]] = enter[hit]
+    seen = distance < 60
+    xyz_m = direction[seen] * distance[seen, None]
+    return (xyz_m + rng.normal(scale=0.02, size=xyz_m.shape)).astype(np.float32)
+
+
+def _street_boxes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper corners (B, 3) of axis-aligned boxes standing on the ground at z = -1.8 m, none on the sensor."""
+    kinds = [  # count, size (length, width, height) in metres, distance from the road's middle line
+        (60, (4.4, 1.8, 1.6), (2.5, 7.0)),
+        (40, (14.0, 10.0, 9.0), (7.0, 10.0)),
+        (40, (0.25, 0.25, 6.0), (4.0, 9.0)),
+        (30, (0.5, 0.6, 1.75), (3.0, 8.0)),
+        (20, (3.0, 3.0, 4.5), (5.0, 9.0)),
+    ]
+    low, high = [], []
+    for count, size, (nearest, farthest) in kinds:
+        for _ in range(count):
+            x, side = rng.uniform(-60, 60), rng.choice([-1.0, 1.0])
+            y = side * rng.uniform(nearest, farthest)
+            half = np.array(size) * rng.uniform(0.8, 1.2, 3) / 2
+            center = np.array([x, y + side * half[1], -1.8 + half[2]])
+            low.append(center - half)
+            high.append(center + half)
+    return np.array(low), np.array(high)
+
+
+def _coords(xyz_m: np.ndarray, voxel_size_m: float) -> np.ndarray:
+    grid = VoxelGrid("cartesian", (voxel_size_m,) * 3, (-80.0, -80.0, -4.03, 80.0, 80.0, 12.0))
+    return voxelise(xyz_m, grid).coords
+
+
+def _spconv(graph: SparseGraph, features: np.ndarray, maps: KernelMaps) -> Callable[[], np.ndarray] | None:
+    """The same network in spconv with one thread, or None where spconv is not installed."""
+    try:
+        import spconv.pytorch as spconv
+        import torch
+    except ImportError:
+        print("spconv is not installed (pip install 'lidar-vl[bench]'): measured without it", file=sys.stderr)
+        return None
+    layers = {}
+    for node in graph.nodes:
+        if node.op.startswith("sparse") and node.weight is not None:
+            layers[node.output] = _spconv_layer(node.op, node.table, node.weight)
+    bias = {node.output: torch.from_numpy(node.bias.copy()) for node in graph.nodes if node.bias is not None}
+    matrix = {
+        n.output: torch.from_numpy(n.weight[0].copy()) for n in graph.nodes if n.op == "linear" and n.weight is not None
+    }
+    indices = torch.from_numpy(np.pad(maps.coords[0], ((0, 0), (1, 0))))
+    shape = [int(size) // 32 * 32 + 32 for size in maps.coords[0].max(axis=0)]
+    cached_indices: dict = {}
+
+    def run() -> np.ndarray:
+        start = spconv.SparseConvTensor(torch.from_numpy(features), indices, shape, 1, indice_dict=cached_indices)
+        values = {FEATURES: start}
+        with _one_torch_thread(), torch.inference_mode():
+            for node in graph.nodes:
+                x = values[node.inputs[0]]
+                if node.output in layers:
+                    y = layers[node.output](x)
+                    y = y.replace_feature(y.features + bias[node.output])
+                elif node.op == "linear":
+                    y = x.replace_feature(torch.addmm(bias[node.output], x.features, matrix[node.output]))
+                elif node.op == "add":
+                    y = x.replace_feature(x.features + values[node.inputs[1]].features)
+                elif node.op == "concat":
+                    y = x.replace_feature(torch.cat([x.features, values[node.inputs[1]].features], dim=1))
+                else:
+                    y = x.replace_feature(torch.relu(x.features)) if node.op == "relu" else x
+                values[node.output] = y
+            cached_indices.update(values[OUTPUT].indice_dict)
+            return values[OUTPUT].features.numpy()
+
+    return run
+
+
+def _spconv_layer(op: str, table: str, weight: np.ndarray):  # noqa: ANN202  torch.nn.Module
+    import spconv.pytorch as spconv
+    import torch
+    from spconv.core import ConvAlgo
+
+    kernel, c_in, c_out = weight.shape
+    if op == "sparse_inverse_conv":
+        layer = spconv.SparseInverseConv3d(
+            c_in, c_out, 2, table.replace("up", "child"), bias=False, algo=ConvAlgo.Native
+        )
+    elif kernel == 8:
+        layer = spconv.SparseConv3d(c_in, c_out, 2, 2, bias=False, indice_key=table, algo=ConvAlgo.Native)
+    else:
+        layer = spconv.SubMConv3d(c_in, c_out, 3, bias=False, indice_key=table, algo=ConvAlgo.Native)
+    side = 3 if kernel == 27 else 2
+    own_order = weight.transpose(2, 0, 1).reshape(c_out, side, side, side, c_in)
+    layer.weight.data = torch.from_numpy(np.ascontiguousarray(own_order))
+    return layer.eval()
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+if __name__ == "__main__":
+    from bench.__main__ import print_table
+
+    print_table(measure())
