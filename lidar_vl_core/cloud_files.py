@@ -120,7 +120,7 @@ def _read_pcd(path: Path) -> PointCloud:
             f"{path}: expected fields x, y and z, found {', '.join(columns)[:200]}. It is no point cloud."
         )
     extra = {name: values for name, values in columns.items() if name not in "xyz" and name != "_"}
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         xyz_m = np.stack([columns[name].astype(np.float32) for name in "xyz"], axis=1)
     return _cloud(xyz_m, _take_intensity(extra), extra)
 
@@ -141,7 +141,7 @@ def _read_npz(path: Path) -> PointCloud:
     shape = points.shape[:-1]
     _require_points(path, int(np.prod(shape)))
     flat = points.reshape(-1, columns)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         xyz_m = flat[:, :3].astype(np.float32)
     if len(shape) == 2:  # a range image: cells without a return are stored as zeros and are no points
         xyz_m[~xyz_m.any(axis=1)] = np.nan

@@ -45,7 +45,7 @@ def normalise_intensity(raw: np.ndarray) -> np.ndarray:
 
     raw: (N,) any number type. Returns (N,) float32. uint8 is always 0..255; other types are judged by their maximum.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         values = np.array(raw, np.float32)  # a copy: worked on in place, pass by pass, for every cloud
     least, largest = float(values.min(initial=0.0)), float(values.max(initial=0.0))  # NaN wins both
     if not (least == 0.0 and np.isfinite(largest)):

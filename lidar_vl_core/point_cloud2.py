@@ -99,7 +99,7 @@ def encode(cloud_fields: Mapping[str, np.ndarray], aligned: bool = False) -> Poi
         offset, widest = offset + size, max(widest, size)
     point_step = max(offset + (-offset % widest if aligned else 0), 1)
     data = np.zeros(count * point_step, np.uint8) if aligned else np.empty(count * point_step, np.uint8)
-    for field, values in zip(fields, columns.values(), strict=True):
+    for field, values in zip(fields, columns.values(), strict=True) if count else ():
         dtype = values.dtype.newbyteorder("<")
         np.ndarray((count,), dtype, data.data, field.offset, (point_step,))[:] = values
     dense = all(bool(np.isfinite(columns[name]).all()) for name in "xyz" if name in columns)
@@ -131,7 +131,9 @@ def _positions(header: CloudHeader, position: Sequence[CloudField]) -> np.ndarra
         triple = CloudField("xyz", x.offset, np.dtype("V12"), 1)
         xyz_m.view("V12").reshape(header.height, header.width)[...] = header.values(triple)
         return xyz_m
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes Inf: kept in the count, outside every grid
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # a float64 beyond float32 becomes Inf: kept in the count, outside every grid
         for axis, field in enumerate(position):
             xyz_m[:, axis].reshape(header.height, header.width)[...] = header.values(field)
     return xyz_m
@@ -147,7 +149,7 @@ def _intensity(header: CloudHeader, field: CloudField | None, intensity_max: flo
     raw = _column(header, field)
     if intensity_max is None:
         return normalise_intensity(raw)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         scaled = np.nan_to_num(raw.astype(np.float32) / np.float32(intensity_max), nan=0.0, posinf=0.0, neginf=0.0)
     return np.clip(scaled, 0.0, 1.0)
 

@@ -1,0 +1,105 @@
+"""PointCloud2 codec figures: decode, encode, and what damaged messages lead to. Run: python -m bench.bench_codec"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.point_cloud import PointCloud
+from lidar_vl_core.point_cloud2 import PointCloud2Layout, decode, encode, encode_labelled
+
+POINTS = 120_000
+
+
+def measure(fuzz_count: int = 1_000_000) -> list[dict[str, Any]]:
+    """Rows of {name, value, unit, target, passed}; times are medians of 300 calls on one thread."""
+    generator = np.random.default_rng(0)
+    names = ("x", "y", "z", "intensity")
+    columns = {name: generator.uniform(0, 50, POINTS).astype(np.float32) for name in names}
+    padded = {**columns, "ring": np.zeros(POINTS, np.uint16), "time": np.zeros(POINTS, np.float64)}
+    cloud = decode(encode(columns))
+    class_id = generator.integers(0, 16, POINTS).astype(np.uint8)
+    probability = generator.random(POINTS, np.float32)
+    return [
+        _timed("decode 120k points, 16 bytes packed", 0.3, lambda message: decode(message), encode(columns)),
+        _timed(
+            "decode 120k points, 32 bytes padded", 0.3, lambda message: decode(message), encode(padded, aligned=True)
+        ),
+        _timed("encode 120k labelled points", 3.0, lambda c: encode_labelled(c, class_id, probability), cloud),
+        *_fuzz_rows(fuzz_count),
+    ]
+
+
+def _timed(name: str, target_ms: float, call: Callable, argument: PointCloud | PointCloud2Layout) -> dict[str, Any]:
+    times = []
+    for _ in range(300):
+        started = time.perf_counter()
+        call(argument)
+        times.append((time.perf_counter() - started) * 1e3)
+    value = float(np.median(times))
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "unit": "ms",
+        "target": f"< {target_ms}",
+        "passed": value < target_ms,
+    }
+
+
+def _fuzz_rows(count: int) -> list[dict[str, Any]]:
+    result = fuzz_in_child(count)
+    crashed = int(result.returncode != 0)
+    figures = json.loads(result.stdout) if not crashed else {"wrong": -1, "slowest_ms": float("inf"), "outcomes": {}}
+    name = f"{count:,} malformed PointCloud2"
+    return [
+        {"name": f"{name}: crashes", "value": crashed, "unit": "", "target": "0", "passed": not crashed},
+        {
+            "name": f"{name}: exceptions other than BadPointCloud",
+            "value": figures["wrong"],
+            "unit": f"of {figures['outcomes']}",
+            "target": "0",
+            "passed": figures["wrong"] == 0,
+        },
+        {
+            "name": f"{name}: slowest",
+            "value": round(figures["slowest_ms"], 3),
+            "unit": "ms CPU",
+            "target": "< 10",
+            "passed": figures["slowest_ms"] < 10,
+        },
+    ]
+
+
+def fuzz_in_child(count: int, seed: int = 0) -> subprocess.CompletedProcess:
+    """Run the fuzzer in a process of its own, so that a signal shows as a negative return code."""
+    command = [sys.executable, "-m", "bench.bench_codec", "--fuzz-child", "--count", str(count), "--seed", str(seed)]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)  # noqa: S603  own code
+
+
+def main() -> None:
+    """Print the table, or with --fuzz-child the outcome counts as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1_000_000, help="damaged messages")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fuzz-child", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.fuzz_child:
+        from bench.codec_fuzz import fuzz
+
+        result = fuzz(arguments.count, arguments.seed)
+        print(json.dumps({**vars(result), "wrong": result.wrong}))
+        return
+    for row in measure(arguments.count):
+        row = SimpleNamespace(**row)
+        print(f"{'ok  ' if row.passed else 'FAIL'} {row.name}: {row.value} {row.unit} (target {row.target})")
+
+
+if __name__ == "__main__":
+    main()
