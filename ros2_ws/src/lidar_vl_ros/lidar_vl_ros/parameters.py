@@ -65,10 +65,6 @@ class SegmentationParameters(NodeParameters):
     static_transforms: Topics = Field(
         (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"
     )
-    fixed_frame: str = Field(
-        "",
-        description="Frame through which an image of another moment is related to the cloud, e.g. map; empty: ignored",
-    )
 
 
 def declare(node: Node, settings: type[Config]) -> None:

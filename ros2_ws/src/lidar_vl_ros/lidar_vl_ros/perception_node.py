@@ -41,10 +41,10 @@ class PerceptionNode(LifecycleNode):
         parameters.declare(self, settings_type)
         self.add_on_set_parameters_callback(self._check_parameters)
         answer_wrong_transitions(self)
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # sim time may stand still
-        self.reporter = Reporter(self, self.health, self._listening_to, self._steady)
-        self._autostart_timer = self.create_timer(0.0, self._autostart, clock=self._steady)
-        self._ready_timer = self.create_timer(_READY_POLL_S, self._listen_when_ready, clock=self._steady)
+        self.steady = Clock(clock_type=ClockType.STEADY_TIME)  # sim time may stand still
+        self.reporter = Reporter(self, self.health, self._listening_to, self.steady)
+        self._autostart_timer = self.create_timer(0.0, self._autostart, clock=self.steady)
+        self._ready_timer = self.create_timer(_READY_POLL_S, self._listen_when_ready, clock=self.steady)
         self._ready_timer.cancel()
         backwards = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
         self._jump_handle = self.get_clock().create_jump_callback(backwards, post_callback=self._clock_jumped)

@@ -2,15 +2,15 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lidar_vl_core.segmenter import PointLabels, Segmenter
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Float64, Header, String
 
 from lidar_vl_core.model_package import load_model_package
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.point_cloud2 import decode
+from lidar_vl_core.segmenter import PointLabels, Segmenter
 from lidar_vl_ros.messages import coloured_cloud, label_info, labelled_cloud
 from lidar_vl_ros.parameters import SegmentationParameters
 from lidar_vl_ros.perception_node import PerceptionNode
@@ -18,8 +18,12 @@ from lidar_vl_ros.process import run_node
 from lidar_vl_ros.quality import LATCHED, OUTPUT, publisher_events
 from lidar_vl_ros.transitions import state_label
 
+if TYPE_CHECKING:
+    from lidar_vl_ros.camera_overlay_output import CameraOverlayOutput
+
 LABELLED = "~/output/pointcloud/segmentation"
 COLOURED = "~/output/pointcloud/visualization"
+OVERLAY = "~/output/image/overlay"
 LABEL_INFO = "~/output/label_info"
 _STAGES = ("voxels", "maps", "network", "labels", "total")
 
@@ -42,6 +46,7 @@ class SegmentationNode(PerceptionNode):
         self._open_segmenter = open_segmenter
         self._segmenter: Segmenter | None = None
         self._outputs: dict[str, Any] = {}
+        self._overlay: CameraOverlayOutput | None = None
 
     def load(self, settings: SegmentationParameters) -> None:
         """Open the model, then offer the outputs."""
@@ -51,6 +56,13 @@ class SegmentationNode(PerceptionNode):
             self._offer(topic, PointCloud2, OUTPUT)
         for stage in (*_STAGES, "pipeline_latency"):
             self._offer(f"~/debug/{stage}_ms", Float64, OUTPUT)
+        if settings.camera_topics:
+            from lidar_vl_ros.camera_overlay_output import CameraOverlayOutput
+
+            self._offer(OVERLAY, Image, OUTPUT)
+            self._overlay = CameraOverlayOutput(
+                self, self._outputs[OVERLAY], settings, self._classes, self.reporter, self.steady
+            )
         self._outputs[LABEL_INFO] = self.create_publisher(String, LABEL_INFO, LATCHED)
         self._outputs[LABEL_INFO].publish(label_info(self._classes))
         self.get_logger().info(f"model {settings.model}: {', '.join(self._classes.names)}")
@@ -61,8 +73,9 @@ class SegmentationNode(PerceptionNode):
             self._segmenter.warm_up()
 
     def wanted(self) -> bool:
-        """Whether anybody listens to a cloud."""
-        return any(self._outputs[topic].get_subscription_count() for topic in (LABELLED, COLOURED))
+        """Whether anybody listens to a cloud or looks at the overlay."""
+        looked_at = (self._outputs[topic] for topic in (LABELLED, COLOURED, OVERLAY) if topic in self._outputs)
+        return any(publisher.get_subscription_count() for publisher in looked_at)
 
     def serve(self, message: PointCloud2) -> None:
         """Read, ask the core, write, report."""
@@ -79,15 +92,25 @@ class SegmentationNode(PerceptionNode):
 
     def unload(self) -> None:
         """Drop the model and withdraw the outputs."""
+        if self._overlay is not None:
+            self._overlay.close()
+        self._overlay = None
         for publisher in self._outputs.values():
             self.destroy_lifecycle_publisher(publisher)
         self._outputs, self._segmenter = {}, None
+
+    def time_jumped_back(self) -> None:
+        """Let pictures and clouds of different rounds not be paired."""
+        if self._overlay is not None:
+            self._overlay.forget()
 
     def _publish_clouds(self, header: Header, cloud: PointCloud, labels: PointLabels) -> None:
         self.publish(self._outputs[LABELLED], labelled_cloud(header, cloud, labels.class_id, labels.probability))
         if self._outputs[COLOURED].get_subscription_count():
             coloured = coloured_cloud(header, cloud, labels.class_id, self._classes)
             self.publish(self._outputs[COLOURED], coloured)
+        if self._overlay is not None:
+            self._overlay.add_cloud(header, cloud, labels.class_id)
 
     def _publish_timing(self, timing_ms: dict[str, float], latency_ms: float | None) -> None:
         for stage in _STAGES:
