@@ -36,8 +36,8 @@ def histogram(values: Sequence[float], marks: dict[str, float], unit: str) -> st
             f'height="{tall:.1f}" fill="{ACCENT}" opacity="0.75"><title>{count} from {left:.1f} to {right:.1f} {escape(unit)}</title></rect>'
         )
     parts.append(f'<line x1="10" x2="{width - 10}" y1="{base}" y2="{base}" stroke="{_MUTED}"/>')
-    for place in np.linspace(low, high, 6):
-        parts.append(f'<text x="{x_of(place):.1f}" y="{base + 16}" class="tick">{place:.3g}</text>')
+    for place in _round_places(low, high):
+        parts.append(f'<text x="{x_of(place):.1f}" y="{base + 16}" class="tick">{place:g}</text>')
     parts.append(f'<text x="{width / 2}" y="{base + 34}" class="tick">{escape(unit)}</text>')
     for level, (name, value) in enumerate(marks.items()):
         x, y = x_of(value), 12 + 13 * level
@@ -76,7 +76,7 @@ def line_per_frame(values: Sequence[float | None], label: str, top: float) -> st
 def confusion_table(counts: Sequence[Sequence[int]], row_names: Sequence[str], column_names: Sequence[str]) -> str:
     """Row-normalised heat map; rows of the truth that do not occur, and columns never used, are left out."""
     matrix = np.asarray(counts, np.int64)
-    rows = np.flatnonzero(matrix.sum(axis=1) > 0)
+    rows = np.flatnonzero(matrix.sum(axis=1) > 0).tolist()
     columns = [column for column in range(matrix.shape[1]) if matrix[:, column].sum() > 0 or column in rows]
     head = "".join(f'<th class="slanted"><div>{_pretty(column_names[column])}</div></th>' for column in columns)
     lines = []
@@ -85,6 +85,13 @@ def confusion_table(counts: Sequence[Sequence[int]], row_names: Sequence[str], c
         cells = "".join(_heat_cell(int(matrix[row, column]), int(total), row == column) for column in columns)
         lines.append(f"<tr><th>{_pretty(row_names[row])}</th>{cells}</tr>")
     return f'<table class="heat"><tr><th class="corner">truth \\ prediction</th>{head}</tr>{"".join(lines)}</table>'
+
+
+def _round_places(low: float, high: float) -> list[float]:
+    """Four to ten round numbers between two values."""
+    step = 10.0 ** np.floor(np.log10((high - low) / 2))
+    step *= next(factor for factor in (0.5, 1, 2, 5) if (high - low) / (step * factor) <= 10)
+    return [float(place) for place in np.arange(np.ceil(low / step), high / step) * step]
 
 
 def _heat_cell(count: int, total: int, is_right: bool) -> str:

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.labels import ClassTable
 from lidar_vl_core.metrics import ConfusionMatrix
 from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.recording import CameraView
 
 _PERCENTILES = (50, 95, 99)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledFrame:
     """One cloud with the answer of the network and, where known, the truth."""
 
@@ -88,9 +88,12 @@ class Evaluation:
         """Frames worth a picture, in recorded order, each with why: first, middle, last, best, worst by its own mean IoU."""
         reasons: dict[int, list[str]] = {}
         frames = {}
-        for reason, (frame, mean_iou) in self._shown.items():
-            if reason == "last" and self._has_truth:
-                continue  # best and worst tell more
+        # Where there is truth, best and worst tell more than the last frame.
+        wanted = ("first", "middle", "best", "worst") if self._has_truth else ("first", "middle", "last")
+        for reason in wanted:
+            if reason not in self._shown:
+                continue
+            frame, mean_iou = self._shown[reason]
             reasons.setdefault(frame.index, []).append(reason)
             frames[frame.index] = (frame, mean_iou)
         titles = []

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.bird_eye_view import bird_eye_view, fitting_half_width_m
-from lidar_vl_core.camera_overlay import camera_overlay
+from lidar_vl_core.camera_overlay import Coloring, camera_overlay
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadCalibration, BadImage
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
 from lidar_vl_core.palette import RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_colors, error_colors
@@ -14,9 +15,7 @@ from lidar_vl_core.palette import RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_color
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from lidar_vl_core.recording import CameraView
-
-    Picture = tuple[CameraView, np.ndarray]  # a view and its (H, W, 3) uint8 RGB
+Picture = tuple[CameraView, np.ndarray]  # a view and its (H, W, 3) uint8 RGB
 
 _GAP_PX = 10
 _INK_RGB = (33, 37, 41)
@@ -43,7 +42,7 @@ def top_view_figure(
     return in_rows(panels, len(panels))
 
 
-def load_pictures(views: Sequence["CameraView"]) -> tuple[list["Picture"], list[str]]:
+def load_pictures(views: Sequence[CameraView]) -> tuple[list[Picture], list[str]]:
     """Decode the camera pictures of a frame; returns those that can be drawn into, and what is wrong with the others."""
     pictures, problems = [], []
     for view in views:
@@ -57,7 +56,7 @@ def load_pictures(views: Sequence["CameraView"]) -> tuple[list["Picture"], list[
 
 
 def overlay_figure(
-    pictures: Sequence["Picture"],
+    pictures: Sequence[Picture],
     xyz_m: np.ndarray,
     prediction: np.ndarray,
     truth: np.ndarray | None,
@@ -70,18 +69,20 @@ def overlay_figure(
     pictures: at least one, as load_pictures gives them; drawn the forward ones first, each row from left to right.
     """
     colors = class_colors(classes)
-    kinds: list[tuple[str, np.ndarray, np.ndarray | None]] = [("prediction", colors[prediction], None)]
+    kinds = {"prediction": Coloring(colors[prediction])}
     if truth is not None:
-        kinds.append(("error", *error_colors(prediction, truth)))
+        kinds["error"] = Coloring(*error_colors(prediction, truth))
     columns = min(columns, len(pictures))
     ordered = _as_seen_from_the_seat(pictures, columns)
     cells: list[Image] = []
     for start in range(0, len(ordered), columns):
         row = ordered[start : start + columns]
-        for what, point_colors, priority in kinds:
-            for view, rgb in row:
-                overlay = camera_overlay(rgb, view.camera, view.T_cam_lidar, xyz_m, point_colors, width_px, priority)
-                cells.append(captioned(overlay, f"{view.name}: {what}"))
+        drawn = [
+            camera_overlay(rgb, view.camera, view.T_cam_lidar, xyz_m, list(kinds.values()), width_px)
+            for view, rgb in row
+        ]
+        for kind, what in enumerate(kinds):
+            cells += [captioned(drawn[k][kind], f"{view.name}: {what}") for k, (view, _) in enumerate(row)]
             cells += [_blank_like(cells[-1])] * (columns - len(row))
     return in_rows(cells, columns)
 
@@ -150,10 +151,10 @@ def _blank_like(picture: "Image") -> "Image":
     return Image.new("RGB", picture.size, "white")
 
 
-def _as_seen_from_the_seat(pictures: Sequence["Picture"], columns: int) -> list["Picture"]:
+def _as_seen_from_the_seat(pictures: Sequence[Picture], columns: int) -> list[Picture]:
     """The most forward cameras in the first row from left to right, the others behind from left over the back to right."""
 
-    def bearing_rad(picture: "Picture") -> float:
+    def bearing_rad(picture: Picture) -> float:
         axis = picture[0].T_cam_lidar.inverse().rotation[:, 2]  # where the camera looks, in the LiDAR's frame
         return float(np.arctan2(axis[1], axis[0]))
 
@@ -162,7 +163,7 @@ def _as_seen_from_the_seat(pictures: Sequence["Picture"], columns: int) -> list[
     return front + sorted(by_front[columns:], key=lambda picture: bearing_rad(picture) % (2 * np.pi))
 
 
-def _require_same_size(rgb: np.ndarray, view: "CameraView") -> None:
+def _require_same_size(rgb: np.ndarray, view: CameraView) -> None:
     if rgb.shape[:2] != (view.camera.height, view.camera.width):
         raise BadCalibration(
             f"expected {view.camera.width} x {view.camera.height} pixels as its calibration says, found "

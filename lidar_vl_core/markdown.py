@@ -44,7 +44,7 @@ def _fenced(lines: list[str], at: int) -> tuple[str, int]:
 
 
 def _table(lines: list[str], at: int) -> tuple[str, int]:
-    rows = []
+    rows: list[str] = []
     while at < len(lines) and lines[at].lstrip().startswith("|"):
         cells = [cell.strip() for cell in lines[at].strip().strip("|").split("|")]
         if not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
@@ -69,7 +69,7 @@ def _list(lines: list[str], at: int) -> tuple[str, int]:
 
 
 def _paragraph(lines: list[str], at: int) -> tuple[str, int]:
-    words = []
+    words: list[str] = []
     while (
         at < len(lines) and lines[at].strip() and not (words and re.match(r"\s*(#|\||```|[-*]\s|\d+\.\s)", lines[at]))
     ):

@@ -1,7 +1,7 @@
 """A recording as frames: each cloud with the camera pictures nearest in time and where its points lie in them. Reads files."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.bag import BagMessage, BagReader, open_bag
-from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadBag, BadCalibration, BadPointCloud, BadTransform
-from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.image import decode_image
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.point_cloud2 import decode
@@ -26,17 +25,6 @@ TF_TYPE = "tf2_msgs/msg/TFMessage"
 
 _MAX_TIME_DIFFERENCE_S = 0.1  # one sweep of a 10 Hz LiDAR: a triggered camera looks somewhere within it
 _QUEUE_LENGTH = 12  # pictures kept per camera: 0.4 s at 30 Hz, and no more memory than that
-
-
-@dataclass(frozen=True)
-class CameraView:
-    """One picture that belongs to a cloud."""
-
-    name: str
-    camera: CameraModel
-    T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the picture's stamp
-    stamp_ns: int
-    load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadImage
 
 
 @dataclass(frozen=True)

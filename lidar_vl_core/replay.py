@@ -89,6 +89,7 @@ def replay(
             "model": package.manifest.name,
             "engine": segmenter.engine_name,
             "bag": bag.name,
+            "latency_is": "from a decoded cloud to one label per point, inside the segmenter",
             "cloud_topic": recording.cloud_topic,
             "skipped": [vars(skipped) for skipped in recording.skipped],
             "warnings": recording.warnings,

@@ -29,16 +29,17 @@ def report(
 ) -> str:
     """Write the page.
 
-    metrics: as Evaluation.metrics gives them, and besides `bag`, `model`, `engine`, `warnings`, `skipped`, `provenance`
+    metrics: as Evaluation.metrics gives them, and besides `bag`, `model`, `engine`, `latency_is`, `warnings`, `skipped`, `provenance`
     and, where clouds went over a network, `sent` and `drops`. shown: (caption, frame) of the frames to draw.
     card: the model's card in Markdown. Returns HTML that needs no other file.
     """
     sections = [
         _headline(metrics),
         _warnings(metrics),
-        *[_frame(caption, frame, classes) for caption, frame in shown],
+        *[_frame(caption, frame, classes) for caption, frame in shown[:1]],
         _classes(metrics, classes),
         _latency(metrics),
+        *[_frame(caption, frame, classes) for caption, frame in shown[1:]],
         f'<section><h2>Model card: {escape(str(metrics["model"]))}</h2><div class="card">{markdown(card)}</div></section>',
         _provenance(metrics),
     ]
@@ -116,8 +117,8 @@ def _classes(metrics: Mapping[str, Any], classes: ClassTable) -> str:
     table = f'<table class="plain">{f"<tr>{head}<th>points predicted</th></tr>"}{"".join(rows)}</table>'
     heat = ""
     if truth is not None:
-        heat = "<h2>Confusion, percent of each true class</h2>" + confusion_table(
-            metrics["confusion"], metrics["classes"], metrics["confusion_columns"]
+        heat = "<div><h2>Confusion, percent of each true class</h2>{}</div>".format(
+            confusion_table(metrics["confusion"], metrics["classes"], metrics["confusion_columns"])
         )
         means = [
             f"{100 * metrics[key]:.1f} %" if metrics[key] is not None else "-"
@@ -127,13 +128,13 @@ def _classes(metrics: Mapping[str, Any], classes: ClassTable) -> str:
             f'<p class="note">Mean over the classes that occur in the truth {means[0]}; with the classes that were only '
             f"predicted, each as 0, {means[1]}. One confusion matrix over all frames.</p>"
         )
-    return f"<section><h2>Classes</h2>{table}{heat}</section>"
+    return f'<section class="pair"><div><h2>Classes</h2>{table}</div>{heat}</section>'
 
 
 def _latency(metrics: Mapping[str, Any]) -> str:
     summary = metrics["latency_ms"]
     samples = [frame["latency_ms"] for frame in metrics["per_frame"] if frame["latency_ms"] is not None]
-    parts = []
+    table, parts = "", []
     if samples:
         marks = {name: summary[name] for name in ("p50", "p95", "p99")}
         rows = [("total", summary), *summary["by_stage"].items()]
@@ -144,16 +145,18 @@ def _latency(metrics: Mapping[str, Any]) -> str:
             for stage, row in rows
         )
         head = "".join(f"<th>{name} ms</th>" for name in marks)
+        meaning = f'<p class="note">{escape(metrics["latency_is"])}</p>'
+        table = f'{meaning}<table class="plain"><tr><th>stage</th>{head}</tr>{cells}</table>'
         parts = [
             histogram(samples, marks, "milliseconds per cloud"),
-            f'<table class="plain"><tr><th>stage</th>{head}</tr>{cells}</table>',
             line_per_frame(samples, "milliseconds, frame by frame", top=max(samples)),
         ]
     quality = [frame["mean_iou"] for frame in metrics["per_frame"]]
     parts.append(line_per_frame(quality, "mean IoU, frame by frame", top=1.0))
     if not any(parts):
         return ""
-    return f"<section><h2>Latency and frames</h2>{''.join(parts)}</section>"
+    charts = f"<div><h2>Latency and frames</h2>{''.join(parts)}</div>"
+    return f'<section class="pair">{charts}<div>{table}</div></section>'
 
 
 def _provenance(metrics: Mapping[str, Any]) -> str:
@@ -165,8 +168,12 @@ def _provenance(metrics: Mapping[str, Any]) -> str:
 
 
 def _png(picture: "Image", alternative: str) -> str:
+    from PIL import Image
+
     buffer = io.BytesIO()
-    picture.quantize(256, dither=0).save(buffer, "PNG", optimize=True)  # flat colours: a palette is a third of the size
+    picture.quantize(256, dither=Image.Dither.NONE).save(
+        buffer, "PNG", optimize=True
+    )  # flat colours: a palette is a third of the size
     return _img("png", buffer, alternative)
 
 

@@ -15,23 +15,25 @@ img { display: block; max-width: 100%; margin: 8px auto; }
 .tile { background: #fff; border-radius: 10px; padding: 14px 18px; box-shadow: 0 1px 3px #0f172a1f; }
 .tile span, .tile small { display: block; color: #64748b; font-size: 13px; }
 .tile strong { font-size: 28px; }
+.pair { display: flex; flex-wrap: wrap; gap: 24px 28px; align-items: flex-start; }
 .warnings { border-left: 5px solid #f59e0b; }
 .note { color: #64748b; font-size: 13px; margin: 4px 0 8px; }
+.pair .note { max-width: 540px; }
 table { border-collapse: collapse; }
 table.plain th { text-align: left; font-weight: 600; color: #475569; }
-table.plain th, table.plain td { padding: 4px 14px 4px 4px; border-bottom: 1px solid #e2e8f0; vertical-align: middle; }
+table.plain th, table.plain td { padding: 4px 10px 4px 4px; border-bottom: 1px solid #e2e8f0; vertical-align: middle; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.wide { min-width: 240px; }
+td.wide { min-width: 120px; }
 td i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 8px; }
 .bar { background: #e2e8f0; border-radius: 4px; height: 10px; }
 .bar div { height: 10px; border-radius: 4px; }
 table.heat { margin-top: 70px; font-size: 13px; }
 table.heat th { text-align: right; font-weight: 500; padding: 2px 8px; white-space: nowrap; }
 table.heat th.corner { color: #94a3b8; font-size: 12px; vertical-align: bottom; }
-table.heat td { width: 38px; height: 30px; text-align: center; border: 1px solid #fff; background-clip: padding-box; }
+table.heat td { width: 31px; height: 28px; text-align: center; border: 1px solid #fff; background-clip: padding-box; }
 th.slanted { height: 24px; padding: 0; position: relative; }
 th.slanted div { position: absolute; left: 50%; bottom: 4px; transform: rotate(-42deg); transform-origin: left bottom; white-space: nowrap; }
-.chart { width: 100%; max-width: 720px; display: block; margin: 6px 0 12px; }
+.chart { width: 640px; max-width: 100%; display: block; margin: 6px 0 12px; }
 .chart .tick { font-size: 11px; fill: #64748b; text-anchor: middle; }
 .chart .mark { font-size: 11px; fill: #b91c1c; }
 .card { border-left: 4px solid #cbd5e1; padding-left: 16px; max-width: 900px; }

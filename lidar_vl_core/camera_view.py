@@ -1,0 +1,20 @@
+"""CameraView: one picture that belongs to a cloud, and how to draw the cloud into it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.geometry import RigidTransform
+
+
+@dataclass(frozen=True, eq=False)
+class CameraView:
+    """One picture that belongs to a cloud."""
+
+    name: str
+    camera: CameraModel
+    T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the picture's stamp
+    stamp_ns: int
+    load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadImage
