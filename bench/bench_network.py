@@ -56,7 +56,7 @@ def _compare(
     model = build_network(*_NETWORKS[network])
     graph = read_sparse_graph(model)
     runs: dict[str, Callable[[], np.ndarray]] = {}
-    fused, one_core, reference = FusedEngine(graph, cores), FusedEngine(graph, 1), OnnxEngine(model, graph, cores)
+    fused, one_core, reference = FusedEngine(graph, cores), FusedEngine(graph, 1), OnnxEngine(graph, cores)
     runs["fused"] = lambda: fused.run(features, maps)
     runs["fused, 1 core"] = lambda: one_core.run(features, maps)
     runs["onnxruntime"] = lambda: reference.run(features, maps)

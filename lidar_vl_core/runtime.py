@@ -8,8 +8,6 @@ import numpy as np
 from lidar_vl_core.errors import BadRequest, EngineUnavailable
 
 if TYPE_CHECKING:
-    import onnx
-
     from lidar_vl_core.kernel_maps import KernelMaps
     from lidar_vl_core.model_package import ModelPackage
     from lidar_vl_core.sparse_graph import SparseGraph
@@ -71,17 +69,17 @@ def open_session(package: "ModelPackage", engine: str = "auto", threads: int | N
     model = onnx.load_model_from_string(package.onnx_bytes())
     graph = read_sparse_graph(model)
     name = "fused" if engine == "auto" else engine
-    return Session(name, _engine(name, model, graph, threads), graph.in_channels, graph.levels)
+    return Session(name, _engine(name, graph, threads), graph.in_channels, graph.levels)
 
 
-def _engine(name: str, model: "onnx.ModelProto", graph: "SparseGraph", threads: int) -> _Engine:
+def _engine(name: str, graph: "SparseGraph", threads: int) -> _Engine:
     if name == "fused":
         from lidar_vl_core.fused_engine import FusedEngine
 
         return FusedEngine(graph, threads)
     from lidar_vl_core.onnx_engine import OnnxEngine
 
-    return OnnxEngine(model, graph, threads)
+    return OnnxEngine(graph, threads)
 
 
 def available_cores() -> int:
