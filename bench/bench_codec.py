@@ -3,10 +3,12 @@
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -83,6 +85,13 @@ def fuzz_in_child(count: int, seed: int = 0) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)  # noqa: S603  own code
 
 
+def _limit_memory(extra_bytes: int) -> None:
+    """Let this process take no more than so many bytes from now on: a header must not make the decoder take them."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + extra_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
 def main() -> None:
     """Print the table, or with --fuzz-child the outcome counts as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -93,6 +102,7 @@ def main() -> None:
     if arguments.fuzz_child:
         from bench.codec_fuzz import fuzz
 
+        _limit_memory(2 << 30)
         result = fuzz(arguments.count, arguments.seed)
         print(json.dumps({**vars(result), "wrong": result.wrong}))
         return

@@ -163,8 +163,9 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
                 f"{path}: expected at most {_MAX_FILE_BYTES} bytes unpacked, found {size}. Split the file."
             )
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files if arrays.zip.getinfo(f"{name}.npy").file_size}
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, zlib.error) as error:
+            members = {name: arrays[name] for name in arrays.files}
+        return {name: values for name, values in members.items() if isinstance(values, np.ndarray)}
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, MemoryError, RuntimeError, zlib.error) as error:
         raise BadCloudFile(
             f"{path}: expected an .npz of plain arrays, found: {str(error)[:120]}. Save it again."
         ) from error
