@@ -25,8 +25,8 @@ class Hits:
     paint: np.ndarray  # (N,) uint8 road paint code
 
 
-class _Part:
-    """A mesh and its Embree scene."""
+class Part:
+    """A mesh that rays can be cast into, in the mesh's own frame."""
 
     def __init__(self, mesh: Mesh) -> None:
         from embreex.mesh_construction import TriangleMesh
@@ -66,14 +66,15 @@ class Scene:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._static = _Part(world.static)
-        self._actors = [_Part(actor.mesh) for actor in world.actors]
+        self._static = Part(world.static)
+        self._actors = [Part(actor.mesh) for actor in world.actors]
         # A ball about each actor's frame that holds its mesh.
         self.actor_radius_m = np.array([np.linalg.norm(actor.mesh.corners_m, axis=-1).max() for actor in world.actors])
+        self.actor_corners_m = [_box_corners(actor.mesh) for actor in world.actors]
 
-    def moving_at(self, time_s: float) -> _Part:
-        """Everything that moves, where it is at that time."""
-        return _Part(merged([actor.at(self.world.plan, time_s) for actor in self.world.actors]))
+    def moving_shade(self, time_s: float) -> Part:
+        """What throws the shadows of everything that moves, where it is at that time."""
+        return Part(merged([actor.at(self.world.plan, time_s) for actor in self.world.actors]))
 
     def cast(self, origin_m: np.ndarray, direction: np.ndarray, max_range_m: float, moving: Iterable[ActorRays]) -> Hits:
         """First hits of rays (N, 3), (N, 3) float32 unit vectors."""
@@ -90,10 +91,15 @@ class Scene:
         self._add_paint(hits)
         return hits
 
-    def in_shadow(self, point_m: np.ndarray, moving: _Part) -> np.ndarray:
-        """(N,) bool: whether something stands between the points (N, 3) and the sun."""
-        direction = np.tile(self.world.sun_direction.astype(np.float32), (len(point_m), 1))
-        return self._static.blocked(point_m, direction) | moving.blocked(point_m, direction)
+    def lit(self, hits: Hits, origin_m: np.ndarray, direction: np.ndarray, shadows: Part) -> np.ndarray:
+        """(N,) bool: whether the sun reaches what the rays hit."""
+        sun = self.world.sun_direction.astype(np.float32)
+        lit = np.isfinite(hits.range_m) & (hits.normal @ sun > 0)
+        rows = np.flatnonzero(lit)
+        point = origin_m[rows] + hits.range_m[rows, None] * direction[rows] + 0.02 * hits.normal[rows] + 0.01 * sun
+        towards = np.tile(sun, (len(rows), 1))
+        lit[rows] = ~(self._static.blocked(point, towards) | shadows.blocked(point, towards))
+        return lit
 
     def _add_paint(self, hits: Hits) -> None:
         road = np.flatnonzero(hits.class_id == DRIVEABLE_SURFACE)
@@ -105,7 +111,7 @@ class Scene:
 
 
 def _take_nearer(
-    hits: Hits, rows: np.ndarray, part: _Part, origin_m: np.ndarray, direction: np.ndarray, max_range_m: float, rotation: np.ndarray | None
+    hits: Hits, rows: np.ndarray, part: Part, origin_m: np.ndarray, direction: np.ndarray, max_range_m: float, rotation: np.ndarray | None
 ) -> None:
     """Cast rays `rows` into a part and write what is nearer than before; `rotation` turns normals of the part's frame."""
     found = part.first(origin_m, direction, max_range_m)
@@ -125,3 +131,9 @@ def _take_nearer(
     u, v = found["u"][nearer, None], found["v"][nearer, None]
     corners = part.mesh.uv_m[face]
     hits.uv_m[at] = (1 - u - v) * corners[:, 0] + u * corners[:, 1] + v * corners[:, 2]
+
+
+def _box_corners(mesh: Mesh) -> np.ndarray:
+    """(8, 3) corners of the box around a mesh, in its own frame."""
+    low, high = mesh.corners_m.min(axis=(0, 1)), mesh.corners_m.max(axis=(0, 1))
+    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])], np.float64)

@@ -1,0 +1,118 @@
+"""Six cameras around the vehicle in a synthetic world: colour with sun, shadows and sky, depth, and classes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.geometry import RigidTransform
+from offline_training.datasets.synthetic_meshes import yaw_rotation
+from offline_training.datasets.synthetic_scene import ActorRays, Hits, Part, Scene
+from offline_training.datasets.synthetic_shading import Weather, shade, to_bytes
+
+_FAR_M = 320.0
+_FLU_OF_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # optical: x right, y down, z forward
+_EDGE_STEP = 0.035  # a jump of linear light between neighbours above which a pixel is sampled more often
+_EXTRA_SAMPLES = np.array([[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.25], [0.25, 0.25]])
+
+
+@dataclass(frozen=True)
+class CameraMount:
+    """A camera's place on the vehicle."""
+
+    name: str
+    xyz_m: tuple[float, float, float]
+    yaw_deg: float
+    field_deg: float  # horizontal field of view
+    delay_share: float  # of the sweep after its start: when the LiDAR's beam passes the middle of the view
+
+
+# The ring of nuScenes; the LiDAR turns clockwise from straight behind.
+RING = (
+    CameraMount("front", (1.70, 0.0, 1.51), 0.0, 70.0, 0.5),
+    CameraMount("front_right", (1.55, -0.49, 1.50), -55.0, 70.0, 0.5 + 55 / 360),
+    CameraMount("back_right", (1.01, -0.48, 1.56), -110.0, 70.0, 0.5 + 110 / 360),
+    CameraMount("back", (0.03, 0.0, 1.57), 180.0, 110.0, 1.0),
+    CameraMount("back_left", (1.03, 0.48, 1.56), 110.0, 70.0, 0.5 - 110 / 360),
+    CameraMount("front_left", (1.52, 0.49, 1.51), 55.0, 70.0, 0.5 - 55 / 360),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a camera saw."""
+
+    rgb: np.ndarray  # (H, W, 3) uint8
+    depth_m: np.ndarray  # (H, W) float32 along the optical axis; inf where there is sky
+    class_id: np.ndarray  # (H, W) uint8, 255 for sky and for things without class
+
+
+def camera_model(mount: CameraMount, width: int, height: int) -> CameraModel:
+    """Pinhole of that field of view, no distortion."""
+    focal = width / 2 / np.tan(np.radians(mount.field_deg) / 2)
+    K = np.array([[focal, 0, width / 2 - 0.5], [0, focal, height / 2 - 0.5], [0, 0, 1.0]])
+    return CameraModel(width, height, K, "plumb_bob", (0.0, 0.0, 0.0, 0.0, 0.0))
+
+
+def T_base_camera(mount: CameraMount) -> RigidTransform:
+    """Optical frame -> base_link."""
+    return RigidTransform(yaw_rotation(np.radians(mount.yaw_deg)) @ _FLU_OF_OPTICAL, np.array(mount.xyz_m))
+
+
+def render(scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float, shadows: Part, weather: Weather) -> Picture:
+    """One picture at one moment; pixels on edges get the mean of five rays."""
+    v, u = (index.ravel().astype(np.float64) for index in np.indices((camera.height, camera.width)))
+    light, hits, cosine = _look(scene, camera, T_world_cam, time_s, u, v, shadows, weather)
+    image = light.reshape(camera.height, camera.width, 3)
+    edge = np.flatnonzero(_edges(image))
+    if len(edge):
+        total = light[edge].copy()
+        for du, dv in _EXTRA_SAMPLES:
+            total += _look(scene, camera, T_world_cam, time_s, u[edge] + du, v[edge] + dv, shadows, weather)[0]
+        light[edge] = total / (len(_EXTRA_SAMPLES) + 1)
+    shape = (camera.height, camera.width)
+    return Picture(to_bytes(light).reshape(*shape, 3), (hits.range_m * cosine).reshape(shape), hits.class_id.reshape(shape))
+
+
+def _look(
+    scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float, u: np.ndarray, v: np.ndarray, shadows: Part, weather: Weather
+) -> tuple[np.ndarray, Hits, np.ndarray]:
+    """Light (N, 3), hits, and the cosine between ray and optical axis for pixels u, v."""
+    ray = np.stack([(u - camera.K[0, 2]) / camera.K[0, 0], (v - camera.K[1, 2]) / camera.K[1, 1], np.ones_like(u)], axis=1)
+    cosine = 1.0 / np.linalg.norm(ray, axis=1)
+    direction = ((ray * cosine[:, None]) @ T_world_cam.rotation.T).astype(np.float32)
+    origin = np.tile(T_world_cam.translation_m.astype(np.float32), (len(u), 1))
+    hits = scene.cast(origin, direction, _FAR_M, _actor_rays(scene, camera, T_world_cam, time_s, u, v))
+    lit = scene.lit(hits, origin, direction, shadows)
+    return shade(hits, origin, direction, lit, weather), hits, cosine.astype(np.float32)
+
+
+def _actor_rays(scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float, u: np.ndarray, v: np.ndarray) -> Iterator[ActorRays]:
+    """For every moving thing in view, the pixels of the rectangle around it."""
+    T_cam_world = T_world_cam.inverse()
+    for number, actor in enumerate(scene.world.actors):
+        position, rotation = actor.pose(scene.world.plan, time_s)
+        corners = T_cam_world.apply(scene.actor_corners_m[number] @ rotation.T + position)
+        if corners[:, 2].max() < 0.2 or corners[:, 2].min() > _FAR_M / 2:
+            continue
+        inside = np.ones(len(u), bool)
+        if corners[:, 2].min() > 0.2:
+            image = corners @ camera.K.T
+            low, high = (image[:, :2] / image[:, 2:]).min(axis=0) - 1, (image[:, :2] / image[:, 2:]).max(axis=0) + 1
+            inside = (u >= low[0]) & (u <= high[0]) & (v >= low[1]) & (v <= high[1])
+        rows = np.flatnonzero(inside)
+        if len(rows):
+            yield ActorRays(number, rows, position, rotation)
+
+
+def _edges(image: np.ndarray) -> np.ndarray:
+    """(H * W,) bool: pixels that differ from a neighbour in brightness as the eye sees it."""
+    tone = np.sqrt(np.clip(image.mean(axis=2), 0, 1))
+    edge = np.zeros(tone.shape, bool)
+    across, down = np.abs(np.diff(tone, axis=1)) > _EDGE_STEP * 2, np.abs(np.diff(tone, axis=0)) > _EDGE_STEP * 2
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    edge[1:] |= down
+    edge[:-1] |= down
+    return edge.ravel()
