@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.bag import BagReader, open_bag
-from lidar_vl_core.errors import BadBag, BadPointCloud, LidarVlError
+from lidar_vl_core.errors import BadBag, BadPointCloud, BadRequest
 from lidar_vl_core.point_cloud2 import decode
-from lidar_vl_core.recorded_cameras import IMAGE_TYPES
-from lidar_vl_core.recording import CLOUD_TYPE, Recording
+from lidar_vl_core.recorded_surroundings import read_surroundings
+from lidar_vl_core.recording import CLOUD_TYPE
 
 _DATATYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 
@@ -21,7 +21,7 @@ def inspection(path: Path) -> dict[str, Any]:
         start_ns, end_ns, counts = _time_span(bag)
         duration_s = (end_ns - start_ns) / 1e9 if counts else 0.0
         clouds = {topic.name: _cloud_layout(bag, topic.name) for topic in bag.topics if topic.type == CLOUD_TYPE}
-        recording = Recording(bag, next(iter(clouds))) if clouds else None
+        around = read_surroundings(bag)
         found = {
             "bag": str(path),
             "duration_s": round(duration_s, 3),
@@ -36,14 +36,14 @@ def inspection(path: Path) -> dict[str, Any]:
                 for topic in bag.topics
             ],
             "clouds": clouds,
-            "cameras": [vars(camera) for camera in recording.cameras] if recording else [],
+            "cameras": [vars(camera) for camera in around.cameras],
             "transforms": [
                 {"parent": parent, "child": child, "moving": moving}
-                for parent, child, moving in (recording.transforms.edges() if recording else [])
+                for parent, child, moving in around.transforms.edges()
             ],
         }
-        found["replay"] = _replay_advice(bag, recording)
-        found["warnings"] = recording.warnings if recording else list(bag.warnings)
+        found["replay"] = _replay_advice(bag, len(around.cameras))
+        found["warnings"] = [*bag.warnings, *dict.fromkeys(around.problems)]
     return found
 
 
@@ -115,12 +115,11 @@ def _cloud_layout(bag: BagReader, topic: str) -> dict[str, Any]:
     }
 
 
-def _replay_advice(bag: BagReader, recording: Recording | None) -> str:
+def _replay_advice(bag: BagReader, cameras: int) -> str:
     try:
         topic = bag.topic_of_type(CLOUD_TYPE, None)
-    except LidarVlError as error:
+    except BadRequest as error:
         return f"not as it is: {error}"
-    if recording is None or not recording.cameras:
-        pictures = any(topic.type in IMAGE_TYPES for topic in bag.topics)
-        return f"clouds of {topic}, without camera pictures{' (no camera_info fits them)' if pictures else ''}"
-    return f"clouds of {topic} with {len(recording.cameras)} cameras"
+    if not cameras:
+        return f"clouds of {topic}, without camera pictures"
+    return f"clouds of {topic} with {cameras} camera{'s' if cameras > 1 else ''}"

@@ -3,11 +3,12 @@
 import re
 from html import escape
 
-_INLINE = (
-    (re.compile(r"`([^`]+)`"), r"<code>\1</code>"),
-    (re.compile(r"\*\*([^*]+)\*\*"), r"<strong>\1</strong>"),
-    (re.compile(r"(?<![\w*])\*([^*\s][^*]*)\*(?!\w)"), r"<em>\1</em>"),
-    (re.compile(r"\[([^\]]+)\]\((https?://[^)\s\"]+)\)"), r'<a href="\2">\1</a>'),
+# One expression, so that what is inside one mark is not looked at for another: tags never overlap.
+_INLINE = re.compile(
+    r"`(?P<code>[^`]+)`"
+    r"|\*\*(?P<strong>[^*]+)\*\*"
+    r"|(?<![\w*])\*(?P<em>[^*\s][^*]*)\*(?!\w)"
+    r"|\[(?P<link>[^\]]+)\]\((?P<address>https?://[^)\s\"]+)\)"
 )
 
 
@@ -79,7 +80,10 @@ def _paragraph(lines: list[str], at: int) -> tuple[str, int]:
 
 
 def _inline(text: str) -> str:
-    text = escape(text, quote=False)
-    for pattern, replacement in _INLINE:
-        text = pattern.sub(replacement, text)
-    return text
+    return _INLINE.sub(_marked, escape(text, quote=False))
+
+
+def _marked(found: re.Match[str]) -> str:
+    if found["link"] is not None:
+        return f'<a href="{found["address"]}">{found["link"]}</a>'
+    return f"<{found.lastgroup}>{found[found.lastgroup or 0]}</{found.lastgroup}>"

@@ -32,7 +32,7 @@ class Calibrations:
     _models: list[CameraModel] = field(default_factory=list)
     _last: tuple | None = None
 
-    def add(self, stamp_ns: int, message: Any) -> None:  # noqa: ANN401  a CameraInfo of any library
+    def add(self, message: Any) -> None:  # noqa: ANN401  a CameraInfo of any library
         """Take over one CameraInfo. Raises BadCalibration where it cannot be used."""
         roi = message.roi
         content = (
@@ -42,7 +42,7 @@ class Calibrations:
         if content != self._last:
             model = CameraModel.from_camera_info(message)
             self._last, self.frame_id = content, message.header.frame_id
-            self._stamps_ns.append(stamp_ns)
+            self._stamps_ns.append(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
             self._models.append(model)
 
     def at(self, stamp_ns: int) -> CameraModel | None:

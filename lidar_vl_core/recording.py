@@ -12,16 +12,15 @@ import numpy as np
 
 from lidar_vl_core.bag import BagMessage, BagReader, open_bag
 from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.errors import BadBag, BadCalibration, BadPointCloud, BadTransform
+from lidar_vl_core.errors import BadBag, BadPointCloud, BadTransform
 from lidar_vl_core.image import decode_image
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.point_cloud2 import decode
-from lidar_vl_core.recorded_cameras import IMAGE_TYPES, INFO_TYPE, Calibrations, CameraTopics, camera_topics
-from lidar_vl_core.recorded_transforms import RecordedTransforms
+from lidar_vl_core.recorded_cameras import IMAGE_TYPES, Calibrations, CameraTopics
+from lidar_vl_core.recorded_surroundings import Surroundings, read_surroundings
 from lidar_vl_core.time_sync import CameraTiming, Frame, FramePairer
 
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
-TF_TYPE = "tf2_msgs/msg/TFMessage"
 
 _MAX_TIME_DIFFERENCE_S = 0.1  # one sweep of a 10 Hz LiDAR: a triggered camera looks somewhere within it
 _QUEUE_LENGTH = 12  # pictures kept per camera: 0.4 s at 30 Hz, and no more memory than that
@@ -50,14 +49,16 @@ class Recording:
 
     def __init__(self, bag: BagReader, cloud_topic: str) -> None:
         self.cloud_topic = cloud_topic
-        self.transforms = RecordedTransforms()
         self.skipped: list[SkippedCloud] = []
         self._bag = bag
-        self._said: Counter[str] = Counter()
-        self._calibrations: dict[str, Calibrations] = {}
-        self.cameras: list[CameraTopics] = []
-        if any(topic.type in IMAGE_TYPES for topic in bag.topics):
-            self._read_cameras_and_transforms()
+        has_images = any(topic.type in IMAGE_TYPES for topic in bag.topics)
+        self._surroundings = read_surroundings(bag) if has_images else Surroundings()
+        self._said = Counter(self._surroundings.problems)
+
+    @property
+    def cameras(self) -> list[CameraTopics]:
+        """The cameras whose pictures can be drawn into, by name."""
+        return self._surroundings.cameras
 
     @property
     def cloud_count(self) -> int:
@@ -112,35 +113,6 @@ class Recording:
         for late in sorted(waiting):
             yield RecordedFrame(late, waiting[late], ())
 
-    def _read_cameras_and_transforms(self) -> None:
-        """First pass over the small topics: calibrations and transforms may be recorded after the first cloud."""
-        small = {topic.name for topic in self._bag.topics if topic.type in (INFO_TYPE, TF_TYPE)}
-        frame_ids: dict[str, str] = {}
-        for message in self._bag.messages(sorted(small)):
-            try:
-                if message.type == TF_TYPE:
-                    self.transforms.add(message.message, static=message.topic.endswith("tf_static"))
-                else:
-                    frame_ids.setdefault(message.topic, message.message.header.frame_id)
-                    self._calibrations.setdefault(message.topic, Calibrations()).add(
-                        _stamp_ns(message.message), message.message
-                    )
-            except (BadTransform, BadCalibration, BadBag) as error:
-                self._say(f"{message.topic}: {error}")
-        self.cameras, alone = camera_topics(self._bag.topics, frame_ids)
-        if alone:
-            self.cameras, alone = camera_topics(self._bag.topics, frame_ids | self._first_frame_ids(alone))
-        for topic in alone:
-            self._say(f"{topic}: no camera_info in its namespace or frame, so nothing can be drawn into its pictures")
-
-    def _first_frame_ids(self, topics: list[str]) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for message in self._bag.messages(topics):
-            found.setdefault(message.topic, message.message.header.frame_id)
-            if len(found) == len(topics):
-                break
-        return found
-
     def _read_cloud(self, index: int, message: BagMessage, extra_fields: Sequence[str]) -> PointCloud | None:
         try:
             return decode(message.message, extra_fields=extra_fields)
@@ -167,7 +139,7 @@ class Recording:
 
     def _view(self, camera: CameraTopics, frame: Frame, cloud: PointCloud) -> CameraView | None:
         paired = frame.images[camera.name]
-        calibrations = self._calibrations.get(camera.info_topic, Calibrations())
+        calibrations = self._surroundings.calibrations.get(camera.info_topic, Calibrations())
         model = calibrations.at(paired.stamp_ns)
         if model is None:
             self._say(f"{camera.info_topic}: no usable calibration, so camera {camera.name} is left out")
@@ -175,7 +147,9 @@ class Recording:
         message = paired.image
         frame_id = message.message.header.frame_id or calibrations.frame_id
         try:
-            T_cam_lidar = self.transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
+            T_cam_lidar = self._surroundings.transforms.T_cam_lidar(
+                frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns
+            )
         except BadTransform:
             self._say(
                 f"camera {camera.name}: the recording does not say where {frame_id} is seen from {cloud.frame_id} "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.bag_writer import BagWriter
-from lidar_vl_core.errors import BadBag, BadLabels, BadRequest
+from lidar_vl_core.errors import BadBag, BadLabels, BadPointCloud, BadRequest
 from lidar_vl_core.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.files import write_text
 from lidar_vl_core.labels import ClassTable, LabelMap, label_map
@@ -16,7 +16,7 @@ from lidar_vl_core.model_package import ModelPackage
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.point_cloud2 import encode_labelled
 from lidar_vl_core.provenance import provenance
-from lidar_vl_core.recording import CLOUD_TYPE, RecordedFrame, Recording, open_recording
+from lidar_vl_core.recording import CLOUD_TYPE, RecordedFrame, Recording, SkippedCloud, open_recording
 from lidar_vl_core.report import report
 from lidar_vl_core.result_folder import result_folder
 from lidar_vl_core.segmenter import PointLabels, Segmenter
@@ -69,7 +69,11 @@ def replay(
         with BagWriter(staged / "predictions.mcap") as predictions:
             fields = () if truth is None else (truth.field,)
             for frame in progress(recording.frames(fields), recording.cloud_count):
-                labels = segmenter.segment(frame.cloud)
+                try:
+                    labels = segmenter.segment(frame.cloud)
+                except BadPointCloud as error:  # more points than any sensor gives
+                    recording.skipped.append(SkippedCloud(frame.index, frame.cloud.stamp_ns, str(error)))
+                    continue
                 write_labelled_cloud(predictions, f"{recording.cloud_topic}/segmentation", frame.cloud, labels)
                 evaluation.add(
                     LabelledFrame(
