@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from lidar_vl_core.segmenter import PointLabels
 from lidar_vl_ros import process
 from lidar_vl_ros.messages import point_cloud2, time_message
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -29,6 +28,7 @@ from std_msgs.msg import Header
 
 from lidar_vl_core.labels import NUSCENES_16, ClassTable
 from lidar_vl_core.point_cloud import PointCloud
+from lidar_vl_core.segmenter import PointLabels
 
 TIMEOUT_S = 30.0
 

@@ -49,9 +49,9 @@ class BagRecorder(Node):
         self._gaps = {self.resolve_topic_name(topic): SequenceGaps() for topic in self.settings.topics}
         self._types: dict[str, str] = {}
         self._last_message_s: float | None = None
-        self._writer: BagWriter | None = BagWriter(Path(self.settings.output))
-        self._writer.__enter__()
         self._timer = self.create_timer(_POLL_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(f"waits for {', '.join(self._gaps)}")
+        self._writer: BagWriter | None = BagWriter(Path(self.settings.output)).__enter__()
 
     def close(self) -> None:
         """Finish the file, so that it is whole, and say what is in it."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
@@ -19,10 +20,10 @@ _SWITCH_INTERVAL_S = 0.001  # Python's 5 ms would be added to a callback while t
 
 
 def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
-    """Make a node, spin it until a signal or until its `finished` future is done, and return the exit code.
+    """Make a node, spin it until a signal or until it is done, close it; returns the exit code.
 
-    A node that ends by itself has a Future `finished` whose result is the exit code. LidarVlError while it is made
-    ends with 2 and one line.
+    A node that ends by itself has a Future `finished` whose result is the exit code. What goes wrong while it is made
+    or closed ends with 2 and one line.
     """
     keep_freed_memory()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -32,27 +33,33 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
         signal.signal(number, signal.SIG_IGN)
     try:
         rclpy.init(args=args)
-        node = make_node()
-    except Exception as error:  # a wrong --params-file or parameter arrives here in many types
-        if not isinstance(error, LidarVlError):
-            get_logger("lidar_vl_ros").debug(traceback.format_exc())
-        get_logger("lidar_vl_ros").fatal(" ".join(str(error).split()))
-        rclpy.try_shutdown()
-        return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    except Exception as error:  # a --params-file that cannot be parsed, an unknown option
+        return _refused(error)
     try:
-        return spin(executor, node)
-    finally:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+    except Exception as error:
+        code = _refused(error) if rclpy.ok() else 0  # told to stop before it began
+        rclpy.try_shutdown()
+        return code
+    code = spin(executor, node)
+    try:
         if hasattr(node, "close"):
             node.close()
-        executor.shutdown(timeout_sec=0.5)
-        node.destroy_node()
-        rclpy.try_shutdown()
+    except Exception as error:  # e.g. no space left for the end of a recording
+        code = _refused(error)
+    executor.shutdown(timeout_sec=0.5)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return code
 
 
 def spin(executor: SingleThreadedExecutor, node: Node) -> int:
-    """Spin until shutdown; an exception in a callback is logged with its traceback and survived."""
+    """Spin until shutdown or until the node's `finished` is done; returns the exit code.
+
+    An exception in a callback is survived by a node that has `callback_failed` to report it, and ends any other.
+    """
     finished = getattr(node, "finished", None)
     while node.context.ok():
         try:
@@ -67,8 +74,9 @@ def spin(executor: SingleThreadedExecutor, node: Node) -> int:
         except Exception as error:
             if not node.context.ok():
                 break  # shutdown came while a callback was publishing
-            survived = getattr(node, "callback_failed", None)
-            survived(error) if survived else node.get_logger().error(traceback.format_exc())
+            if not hasattr(node, "callback_failed"):
+                return _refused(error)
+            node.callback_failed(error)
     return 0
 
 
@@ -80,3 +88,12 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 32 << 20)
         mallopt(_M_TRIM_THRESHOLD, 512 << 20)
+
+
+def _refused(error: Exception) -> int:
+    """Say in one line why the process ends; the traceback stays out unless it is no mistake of the user."""
+    logger = get_logger("lidar_vl_ros")
+    if not isinstance(error, LidarVlError | rclpy_implementation.RCLError):
+        logger.error("".join(traceback.format_exception(error)))
+    logger.fatal(" ".join(str(error).split()))
+    return 2
