@@ -1,0 +1,184 @@
+"""A synthetic drive: frames of LiDAR and cameras, and the command that records them as a bag.
+
+`python -m offline_training.datasets.synthetic_drive --out drive.mcap --seed 7 --frames 50`. Touches the disk.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.errors import BadRequest, LidarVlError
+from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.point_cloud import PointCloud
+from offline_training.datasets.synthetic_bag import CameraShot, DriveBag, FrameRecord
+from offline_training.datasets.synthetic_camera import RING, CameraMount, T_base_camera, camera_model, render
+from offline_training.datasets.synthetic_layout import build_world
+from offline_training.datasets.synthetic_lidar import LIDARS, LidarSpec, sweep
+from offline_training.datasets.synthetic_scene import Scene
+from offline_training.datasets.synthetic_shading import weather
+
+START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
+_JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticView:
+    """One camera's picture of a frame, taken while the LiDAR's beam passed the middle of its view."""
+
+    name: str
+    camera: CameraModel
+    T_cam_lidar: RigidTransform  # LiDAR frame at the sweep's stamp -> optical frame at the picture's stamp
+    T_world_base: RigidTransform  # of the vehicle at the picture's stamp
+    stamp_ns: int
+    rgb: np.ndarray  # (H, W, 3) uint8
+    depth_m: np.ndarray  # (H, W) float32 along the optical axis, inf where there is sky
+    class_id: np.ndarray  # (H, W) uint8, 255 without class
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticFrame:
+    """One sweep and the pictures taken during it."""
+
+    cloud: PointCloud  # extra: label uint8, ring uint16, time float32 (seconds before the stamp, 0 or less)
+    T_world_lidar: RigidTransform  # at the sweep's stamp
+    T_world_base: RigidTransform
+    views: tuple[SyntheticView, ...]
+
+
+class SyntheticDrive:
+    """The drive of one seed; frame k ends (k + 1) / rate seconds after the start and is the same whichever were asked before."""
+
+    def __init__(self, seed: int, lidar: LidarSpec, rate_hz: float = 10.0, image_width: int = 480) -> None:
+        if rate_hz > lidar.rate_hz:
+            raise BadRequest(f"rate_hz: expected at most the LiDAR's {lidar.rate_hz:g}, found {rate_hz:g}. Sweeps would overlap.")
+        if not 32 <= image_width <= 4096:
+            raise BadRequest(f"image width: expected 32 to 4096 pixels, found {image_width}.")
+        self._seed, self._lidar, self._rate_hz = seed, lidar, rate_hz
+        self._size = (image_width, round(image_width * 9 / 16))
+        self._scene = Scene(build_world(seed))
+        self._weather = weather(seed, self._scene.world.sun_direction)
+
+    def frame(self, number: int, cameras: bool = True) -> SyntheticFrame:
+        """Frame `number`, from 0."""
+        end_s = (number + 1) / self._rate_hz
+        world = self._scene.world
+        T_world_base = world.ego_pose(end_s)
+        T_world_lidar = T_world_base @ self._lidar.T_base_lidar()
+        rng = np.random.default_rng([self._seed, 5, number])
+        cloud = sweep(self._scene, self._lidar, end_s, _stamp_ns(end_s), rng)
+        views = tuple(self._view(mount, end_s, T_world_lidar) for mount in RING) if cameras else ()
+        return SyntheticFrame(cloud, T_world_lidar, T_world_base, views)
+
+    def ego_pose(self, stamp_ns: int) -> RigidTransform:
+        """T_world_base at a time."""
+        return self._scene.world.ego_pose((stamp_ns - START_NS) / 1e9)
+
+    def _view(self, mount: CameraMount, end_s: float, T_world_lidar: RigidTransform) -> SyntheticView:
+        time_s = end_s - (1.0 - mount.delay_share) / self._lidar.rate_hz
+        camera = camera_model(mount, *self._size)
+        T_world_base = self._scene.world.ego_pose(time_s)
+        T_world_cam = T_world_base @ T_base_camera(mount)
+        picture = render(self._scene, camera, T_world_cam, time_s, self._shadows(end_s), self._weather)
+        return SyntheticView(
+            mount.name, camera, T_world_cam.inverse() @ T_world_lidar, T_world_base, _stamp_ns(time_s),
+            picture.rgb, picture.depth_m, picture.class_id,
+        )  # fmt: skip
+
+    @lru_cache(maxsize=1)  # noqa: B019  one entry, and a drive lives as long as its process
+    def _shadows(self, time_s: float) -> object:
+        return self._scene.moving_shade(time_s)
+
+
+def drive(seed: int, frames: int, lidar: LidarSpec, cameras: bool = True, rate_hz: float = 10.0, image_width: int = 480) -> Iterator[SyntheticFrame]:
+    """The first `frames` frames of a seed's drive."""
+    source = SyntheticDrive(seed, lidar, rate_hz, image_width)
+    for number in range(frames):
+        yield source.frame(number, cameras)
+
+
+def write_drive(
+    path: Path, seed: int, frames: int, lidar: LidarSpec = LIDARS["hdl32"], rate_hz: float = 10.0, image_width: int = 480, workers: int | None = None
+) -> int:
+    """Record a drive with its six cameras as a bag; frames are made in `workers` processes. Returns the number of points.
+
+    Raises BadRequest for numbers that make no drive or a path that cannot be written.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from tqdm import tqdm
+
+    if frames < 1:
+        raise BadRequest(f"frames: expected at least 1, found {frames}.")
+    if rate_hz > lidar.rate_hz:
+        raise BadRequest(f"rate_hz: expected at most the LiDAR's {lidar.rate_hz:g}, found {rate_hz:g}. Sweeps would overlap.")
+    processes = min(workers or len(os.sched_getaffinity(0)), frames)
+    make = partial(_record, seed, lidar, rate_hz, image_width)
+    points = 0
+    with DriveBag(path, lidar, image_width) as bag, ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for record in tqdm(pool.map(make, range(frames)), total=frames, unit="frame", desc="synthetic drive", disable=not sys.stderr.isatty()):
+            bag.write(record)
+            points += len(record.cloud)
+    return points
+
+
+@lru_cache(maxsize=1)
+def _source(seed: int, lidar: LidarSpec, rate_hz: float, image_width: int) -> SyntheticDrive:
+    return SyntheticDrive(seed, lidar, rate_hz, image_width)
+
+
+def _record(seed: int, lidar: LidarSpec, rate_hz: float, image_width: int, number: int) -> FrameRecord:
+    """One frame in the form that is written: pictures as JPEG, poses at every stamp of the frame."""
+    source = _source(seed, lidar, rate_hz, image_width)
+    frame = source.frame(number)
+    shots = tuple(CameraShot(view.name, view.camera, view.stamp_ns, _jpeg(view.rgb)) for view in frame.views)
+    start_ns = frame.cloud.stamp_ns - round(1e9 / lidar.rate_hz)
+    stamps = sorted({start_ns, frame.cloud.stamp_ns, *(shot.stamp_ns for shot in shots)})
+    return FrameRecord(frame.cloud, shots, tuple((stamp, source.ego_pose(stamp)) for stamp in stamps))
+
+
+def _jpeg(rgb: np.ndarray) -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def _stamp_ns(time_s: float) -> int:
+    return START_NS + round(time_s * 1e9)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Record a synthetic drive with LiDAR, six cameras and the true class of every point.")
+    parser.add_argument("--out", type=Path, required=True, help="recording to write: name.mcap, name.db3 or a folder")
+    parser.add_argument("--seed", type=int, default=7, help="the street and the traffic; equal seeds give equal recordings")
+    parser.add_argument("--frames", type=int, default=50)
+    parser.add_argument("--lidar", choices=sorted(LIDARS), default="hdl32")
+    parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
+    parser.add_argument("--image-width", type=int, default=480, help="pixels; pictures are 16:9")
+    parser.add_argument("--workers", type=int, default=None, help="processes; all usable cores unless given")
+    options = parser.parse_args(arguments)
+    started = monotonic()
+    try:
+        points = write_drive(options.out, options.seed, options.frames, LIDARS[options.lidar], options.rate, options.image_width, options.workers)
+    except LidarVlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.out}: {options.frames} frames, {points:,} labelled points, {6 * options.frames} pictures in {monotonic() - started:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
