@@ -48,7 +48,7 @@ class CameraModel:
         uv_px = np.empty((len(depth_m), 2))
         u, v = uv_px.T
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            visible = depth_m > 0.0
+            visible = (depth_m > 0.0) & (depth_m < np.inf)
             x, y = x_m / depth_m, y_m / depth_m
             if not self.distortion.is_none:
                 visible &= x * x + y * y <= self.distortion.largest_radius**2

@@ -10,7 +10,9 @@ from numpy.polynomial import polynomial
 from lidar_vl_core.errors import BadCalibration
 
 COEFFICIENT_COUNTS = {"pinhole": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
+_LARGEST_COEFFICIENT = 1e6  # far beyond any lens; products of them must stay finite
 _LARGEST_RADIUS = 1e3  # |(x, y) / z| of a ray 89.94 degrees off the axis; nothing beyond is projected
+_INSIDE = 1.0 - 1e-6  # just before the radius where a rational model divides by zero
 _BISECTIONS = 60  # halves _LARGEST_RADIUS down to float64's last digits
 _NEWTON_STEPS = 12
 _DERIVATIVE_STEP = 1e-6
@@ -41,9 +43,10 @@ class Distortion:
                 f"D: expected {' or '.join(map(str, counts))} coefficients for {self.model}, found "
                 f"{len(self.coefficients)}. Check distortion_model and D of the calibration."
             )
-        if not np.isfinite(self.coefficients).all():
+        if not all(abs(value) <= _LARGEST_COEFFICIENT for value in self.coefficients):  # NaN fails too
             raise BadCalibration(
-                f"D: expected finite coefficients, found {list(self.coefficients)}. Calibrate the camera again."
+                f"D: expected coefficients within +-{_LARGEST_COEFFICIENT:g}, found {list(self.coefficients)}. "
+                "Calibrate the camera again."
             )
 
     @property
@@ -64,7 +67,7 @@ class Distortion:
             polynomial.polymul(numerator, 2.0 * np.arange(len(denominator)) * denominator),
         )
         square = min(_first_positive_root(growth), _first_positive_root(denominator))
-        return float(min(np.sqrt(square), _LARGEST_RADIUS))
+        return float(min(_INSIDE * np.sqrt(square), _LARGEST_RADIUS))
 
     def distort(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ideal (x, y) / z -> distorted coordinates, each (N,); meaningful up to `largest_radius`."""
@@ -142,10 +145,11 @@ def _growth_of_radius(factor: np.ndarray) -> np.ndarray:
 
 
 def _first_positive_root(coefficients: np.ndarray) -> float:
-    """Smallest positive real root, inf when there is none."""
-    roots = polynomial.polyroots(np.trim_zeros(coefficients, "b"))
-    real = roots.real[(np.abs(roots.imag) < 1e-9 * (1.0 + np.abs(roots.real))) & (roots.real > 0.0)]
-    return float(real.min()) if len(real) else np.inf
+    """Smallest positive real root of 1 + c1 s + c2 s^2 + ..., inf when there is none."""
+    # Roots in 1/s: the leading coefficient is then the 1, so even the tiniest c cannot overflow the companion matrix.
+    inverse = polynomial.polyroots(coefficients[::-1])
+    real = inverse.real[(np.abs(inverse.imag) < 1e-9 * np.abs(inverse.real)) & (inverse.real > 0.0)]
+    return 1.0 / float(real.max()) if len(real) else np.inf
 
 
 def _bisect(growing: Callable[[np.ndarray], np.ndarray], target: np.ndarray, upper: float) -> np.ndarray:

@@ -87,6 +87,7 @@ NOT_CALIBRATED = {
     "D of five for equidistant": {"distortion_model": "equidistant"},
     "no D for equidistant": {"distortion_model": "equidistant", "d": []},
     "D with Inf": {"d": [np.inf, 0, 0, 0, 0]},
+    "D of absurd size": {"d": [1e300, 0, 0, 0, 0]},
     "unknown model": {"distortion_model": "thin_prism_fisheye"},
     "no model but coefficients": {"distortion_model": ""},
     "no width": {"width": 0},
