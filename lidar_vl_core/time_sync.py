@@ -1,31 +1,15 @@
 """FramePairer: one cloud with the nearest image of each camera, as early as can be, whatever the clocks do."""
 
 import math
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from lidar_vl_core.camera_queue import NEVER_NS, CameraQueue, CameraTiming, Paired, nanoseconds
 from lidar_vl_core.errors import BadConfig, BadRequest
 
-_NEVER_NS = -(1 << 63)
-
-
-@dataclass(frozen=True)
-class CameraTiming:
-    """When a camera's image belongs to a sweep."""
-
-    name: str
-    offset_s: float = 0.0  # expected image stamp minus cloud stamp
-    max_time_difference_s: float = 0.05  # farther images, after the offset, are never paired
-    required: bool = False  # without its image a cloud is dropped
-
-
-class Paired(NamedTuple):
-    """An image that belongs to a cloud."""
-
-    stamp_ns: int
-    image: Any
+_LATE_IN_A_ROW = 3  # so many clouds that go back a little are a short recording that loops, not late messages
 
 
 class Frame(NamedTuple):
@@ -44,7 +28,7 @@ class PairingCounters:
     emitted: int = 0  # clouds given out
     incomplete: int = 0  # of those, clouds that lack at least one image
     dropped: int = 0  # messages without a stamp, images pushed out of a full queue, clouds without a required image
-    late: int = 0  # messages for a time that has already been given out
+    late: int = 0  # messages for a time that has been given out
     duplicate: int = 0  # messages with a stamp their stream has had
     jumps: int = 0  # times the clouds' clock went back, or ahead of the steady clock
     camera_jumps: int = 0  # times a camera's clock went back
@@ -72,16 +56,17 @@ class FramePairer:
         Raises BadConfig.
         """
         _require_valid(cameras, max_wait_s, queue_length, loop_jump_s, silent_after_s)
-        self._cameras = {timing.name: _Camera(timing) for timing in cameras}
+        self._cameras = {timing.name: CameraQueue(timing) for timing in cameras}
         self._in_order = tuple(self._cameras.values())
-        self._max_wait_ns = _nanoseconds(max_wait_s)
+        self._max_wait_ns = nanoseconds(max_wait_s)
         self._queue_length = queue_length
-        self._loop_jump_ns = _nanoseconds(loop_jump_s)
-        self._silent_after_ns = _nanoseconds(silent_after_s)
+        self._loop_jump_ns = nanoseconds(loop_jump_s)
+        self._silent_after_ns = nanoseconds(silent_after_s)
         self._waiting: list[_Waiting] = []  # by stamp
-        self._newest_ns = _NEVER_NS  # latest cloud stamp, and when it came
-        self._newest_arrival_ns = _NEVER_NS
-        self._given_out_ns = _NEVER_NS  # stamp of the last cloud given out
+        self._newest_ns = NEVER_NS  # latest cloud stamp, and when it came
+        self._newest_arrival_ns = NEVER_NS
+        self._given_out_ns = NEVER_NS  # stamp of the last cloud given out
+        self._late_in_a_row = 0
         self._counters = PairingCounters()
 
     @property
@@ -89,9 +74,9 @@ class FramePairer:
         """A copy of the counters."""
         return replace(self._counters)
 
-    def queue_lengths(self) -> dict[str, int]:
-        """Images held per camera, and clouds waiting under ""."""
-        return {"": len(self._waiting)} | {camera.name: len(camera.stamps) for camera in self._in_order}
+    def queue_lengths(self) -> tuple[int, dict[str, int]]:
+        """Clouds waiting, and images held per camera."""
+        return len(self._waiting), {camera.name: len(camera.stamps) for camera in self._in_order}
 
     def silent_cameras(self, now_ns: int) -> tuple[str, ...]:
         """Cameras that are not waited for, because they have sent nothing for silent_after_s."""
@@ -99,22 +84,24 @@ class FramePairer:
 
     def add_cloud(self, stamp_ns: int, cloud: Any, now_ns: int) -> list[Frame]:  # noqa: ANN401  payloads are opaque
         """Take a cloud; returns the frames that are ready now. now_ns: arrival on the steady clock."""
-        frames: list[Frame] = []
         if stamp_ns <= 0:
             self._counters.dropped += 1
-            return frames
+            return self._release(now_ns)
+        frames: list[Frame] = []
         if stamp_ns < self._newest_ns - self._loop_jump_ns:
             frames = self._restart(stamp_ns)
+        elif stamp_ns <= self._given_out_ns:
+            if not self._is_restart(stamp_ns):
+                return self._release(now_ns)
+            frames = self._restart(stamp_ns)
+        elif any(waiting.stamp_ns == stamp_ns for waiting in self._waiting):
+            self._counters.duplicate += 1
+            return self._release(now_ns)
         elif self._is_ahead(stamp_ns, now_ns):
             self._counters.jumps += 1
-        if stamp_ns == self._given_out_ns or any(waiting.stamp_ns == stamp_ns for waiting in self._waiting):
-            self._counters.duplicate += 1
-            return frames
-        if stamp_ns < self._given_out_ns:
-            self._counters.late += 1
-            return frames
+        self._late_in_a_row = 0
         for camera in self._in_order:
-            if camera.heard_ns == _NEVER_NS:
+            if camera.heard_ns == NEVER_NS:
                 camera.heard_ns = now_ns  # from the first cloud on a camera that never speaks is on its way to silence
         insort(self._waiting, _Waiting(stamp_ns, now_ns + self._max_wait_ns, cloud), key=_stamp_of)
         if stamp_ns > self._newest_ns:
@@ -127,12 +114,15 @@ class FramePairer:
         if camera is None:
             raise BadRequest(f"camera {name!r}: expected one of {sorted(self._cameras)}. Add it to the cameras.")
         camera.heard_ns = now_ns
-        if stamp_ns > camera.newest_ns and stamp_ns > 0:
-            camera.stamps.append(stamp_ns)
-            camera.images.append(image)
+        if stamp_ns <= camera.newest_ns or stamp_ns <= 0:
+            self._add_older(camera, stamp_ns, image)
+        else:
             camera.newest_ns = stamp_ns
-        elif not self._insert_older(camera, stamp_ns, image):
-            return self._release(now_ns) if self._waiting else []
+            if self._is_late(camera, stamp_ns):
+                self._counters.late += 1
+            else:
+                camera.stamps.append(stamp_ns)
+                camera.images.append(image)
         if len(camera.stamps) > self._queue_length:
             del camera.stamps[0], camera.images[0]
             self._counters.dropped += 1
@@ -140,31 +130,42 @@ class FramePairer:
 
     def poll(self, now_ns: int) -> list[Frame]:
         """The frames that need not or may not wait longer at now_ns."""
-        return self._release(now_ns) if self._waiting else []
+        return self._release(now_ns)
 
-    def _insert_older(self, camera: "_Camera", stamp_ns: int, image: Any) -> bool:  # noqa: ANN401
-        """Take an image that is not newer than its camera's newest; false where it is of no use."""
+    def _add_older(self, camera: CameraQueue, stamp_ns: int, image: Any) -> None:  # noqa: ANN401
+        """Take an image that is not newer than its camera's newest, where it can be of use."""
         if stamp_ns <= 0:
             self._counters.dropped += 1
-            return False
+            return
         if stamp_ns < camera.newest_ns - self._loop_jump_ns:
             self._counters.camera_jumps += 1
-            camera.forget_all()
-        at = bisect_left(camera.stamps, stamp_ns)
-        if stamp_ns == camera.newest_ns or (at < len(camera.stamps) and camera.stamps[at] == stamp_ns):
-            self._counters.duplicate += 1
-            return False
-        if stamp_ns < self._given_out_ns + camera.offset_ns - camera.tolerance_ns and camera.stamps:
+            camera.forget_after(NEVER_NS)
+            camera.restarted = True
+        elif self._is_late(camera, stamp_ns):
             self._counters.late += 1
-            return False
-        camera.stamps.insert(at, stamp_ns)
-        camera.images.insert(at, image)
-        camera.newest_ns = max(camera.newest_ns, stamp_ns)
-        return True
+            return
+        if not camera.insert(stamp_ns, image):
+            self._counters.duplicate += 1
+
+    def _is_late(self, camera: CameraQueue, stamp_ns: int) -> bool:
+        """True where every cloud still to come is too far from the image; much older ones are of a restarted clock."""
+        too_old_ns = self._given_out_ns + camera.offset_ns - camera.tolerance_ns
+        return too_old_ns - self._loop_jump_ns <= stamp_ns < too_old_ns
+
+    def _is_restart(self, stamp_ns: int) -> bool:
+        """Judge a cloud for a time that has been given out: counted as late or duplicate, or the clock's new start."""
+        self._late_in_a_row += 1
+        if self._late_in_a_row >= _LATE_IN_A_ROW and stamp_ns != self._newest_ns:
+            return True
+        if stamp_ns == self._given_out_ns:
+            self._counters.duplicate += 1
+        else:
+            self._counters.late += 1
+        return False
 
     def _is_ahead(self, stamp_ns: int, now_ns: int) -> bool:
         """True where the clouds' clock ran ahead of the steady clock: it was set, nothing was silent."""
-        if self._newest_ns == _NEVER_NS:
+        if self._newest_ns == NEVER_NS:
             return False
         return stamp_ns - self._newest_ns - (now_ns - self._newest_arrival_ns) > self._loop_jump_ns
 
@@ -173,8 +174,11 @@ class FramePairer:
         self._counters.jumps += 1
         frames = self._give_out(len(self._waiting))
         for camera in self._in_order:
-            camera.forget_after(stamp_ns + camera.offset_ns + self._loop_jump_ns)
-        self._newest_ns = self._given_out_ns = _NEVER_NS
+            # A camera that went back before the clouds did holds images of the new time already.
+            newest_ns = stamp_ns + camera.offset_ns + self._loop_jump_ns
+            camera.forget_after(newest_ns if camera.restarted else NEVER_NS)
+            camera.restarted = False
+        self._newest_ns = self._given_out_ns = NEVER_NS
         return frames
 
     def _release(self, now_ns: int) -> list[Frame]:
@@ -193,8 +197,8 @@ class FramePairer:
                 return False
         return True
 
-    def _is_silent(self, camera: "_Camera", now_ns: int) -> bool:
-        return camera.heard_ns != _NEVER_NS and now_ns - camera.heard_ns > self._silent_after_ns
+    def _is_silent(self, camera: CameraQueue, now_ns: int) -> bool:
+        return camera.heard_ns != NEVER_NS and now_ns - camera.heard_ns > self._silent_after_ns
 
     def _give_out(self, count: int) -> list[Frame]:
         frames = []
@@ -226,51 +230,8 @@ class _Waiting(NamedTuple):
     cloud: Any
 
 
-class _Camera:
-    """The images of one camera that may still be paired, by stamp."""
-
-    __slots__ = ("heard_ns", "images", "name", "newest_ns", "offset_ns", "required", "stamps", "tolerance_ns")
-
-    def __init__(self, timing: CameraTiming) -> None:
-        self.name = timing.name
-        self.offset_ns = _nanoseconds(timing.offset_s)
-        self.tolerance_ns = _nanoseconds(timing.max_time_difference_s)
-        self.required = timing.required
-        self.stamps: list[int] = []
-        self.images: list[Any] = []
-        self.newest_ns = _NEVER_NS
-        self.heard_ns = _NEVER_NS  # last arrival on the steady clock
-
-    def nearest(self, cloud_stamp_ns: int) -> Paired | None:
-        """The image nearest to the wanted time, the earlier of two equally near; forgets what no later cloud can want."""
-        wanted_ns = cloud_stamp_ns + self.offset_ns
-        at = bisect_left(self.stamps, wanted_ns)
-        if at > 1:
-            del self.stamps[: at - 1], self.images[: at - 1]
-            at = 1
-        if at == len(self.stamps) or (at and wanted_ns - self.stamps[at - 1] <= self.stamps[at] - wanted_ns):
-            at -= 1
-        if at < 0 or abs(self.stamps[at] - wanted_ns) > self.tolerance_ns:
-            return None
-        return Paired(self.stamps[at], self.images[at])
-
-    def forget_all(self) -> None:
-        """Start anew after this camera's clock went back."""
-        self.forget_after(_NEVER_NS)
-
-    def forget_after(self, stamp_ns: int) -> None:
-        """Drop the images after a time."""
-        keep = bisect_left(self.stamps, stamp_ns + 1)
-        del self.stamps[keep:], self.images[keep:]
-        self.newest_ns = self.stamps[-1] if self.stamps else _NEVER_NS
-
-
 def _stamp_of(waiting: _Waiting) -> int:
     return waiting.stamp_ns
-
-
-def _nanoseconds(seconds: float) -> int:
-    return round(seconds * 1e9)
 
 
 def _require_valid(

@@ -1,0 +1,233 @@
+"""Clocks that jump, cameras that drop, stamps that come twice or out of order (faults 8 and 9)."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from lidar_vl_core.time_sync import CameraTiming, Frame, FramePairer
+
+MS = 1_000_000
+START = 1_700_000_000_000 * MS
+MAX_WAIT_S, QUEUE_LENGTH = 0.1, 30
+
+
+@dataclass(frozen=True)
+class Event:
+    """One message, or a tick of the timer (stream "tick")."""
+
+    arrival_ns: int
+    stream: str  # "cloud", a camera's name, or "tick"
+    stamp_ns: int = 0
+
+
+@dataclass
+class SlowPairer:
+    """The rules of FramePairer for clocks that never jump: the whole history is kept and looked through every time."""
+
+    cameras: list[CameraTiming]
+    heard: list[Event] = field(default_factory=list)
+    given_out: list[Event] = field(default_factory=list)
+
+    def take(self, event: Event) -> list[tuple[int, dict[str, int]]]:
+        """(cloud stamp, image stamp by camera) of the clouds that go out with this event."""
+        already = [other.stamp_ns for other in self.heard if other.stream == "cloud" == event.stream]
+        late = self.given_out and event.stream == "cloud" and event.stamp_ns <= self.given_out[-1].stamp_ns
+        if event.stamp_ns not in already and not late:
+            self.heard.append(event)
+        waiting = sorted(
+            (cloud for cloud in self.heard if cloud.stream == "cloud" and cloud not in self.given_out),
+            key=lambda cloud: cloud.stamp_ns,
+        )
+        overdue = [cloud.stamp_ns for cloud in waiting if event.arrival_ns >= cloud.arrival_ns + MAX_WAIT_S * 1e9]
+        frames = []
+        for cloud in waiting:
+            if not (overdue and cloud.stamp_ns <= max(overdue)) and not self._is_decided(cloud, event.arrival_ns):
+                break
+            self.given_out.append(cloud)
+            found = {camera.name: self._nearest(cloud, camera) for camera in self.cameras}
+            frames.append((cloud.stamp_ns, {name: stamp for name, stamp in found.items() if stamp is not None}))
+        return frames
+
+    def _stamps(self, camera: CameraTiming) -> list[int]:
+        return [event.stamp_ns for event in self.heard if event.stream == camera.name]
+
+    def _nearest(self, cloud: Event, camera: CameraTiming) -> int | None:
+        wanted = cloud.stamp_ns + round(camera.offset_s * 1e9)
+        near = [(abs(stamp - wanted), stamp) for stamp in self._stamps(camera)]
+        best = min(near, default=(1 << 62, 0))
+        return best[1] if best[0] <= round(camera.max_time_difference_s * 1e9) else None
+
+    def _is_decided(self, cloud: Event, now_ns: int) -> bool:
+        first_cloud_ns = next(event.arrival_ns for event in self.heard if event.stream == "cloud")
+        for camera in self.cameras:
+            arrivals = [event.arrival_ns for event in self.heard if event.stream == camera.name]
+            silent = now_ns - max(arrivals, default=first_cloud_ns) > 1e9
+            known = any(stamp >= cloud.stamp_ns + round(camera.offset_s * 1e9) for stamp in self._stamps(camera))
+            if not silent and not known:
+                return False
+        return True
+
+
+def schedule(rng: np.random.Generator, clouds: int) -> tuple[list[CameraTiming], list[Event]]:
+    """Cameras of any rate, phase, offset and delay, with jitter, 30 % loss, doubles, swaps and silences."""
+    cameras, events = [], []
+    period_ns = int(rng.choice([50, 100])) * MS
+    end_ns = clouds * period_ns
+    for number in range(int(rng.integers(0, 5))):
+        offset_s = float(rng.choice([0.0, 0.03, -0.16, rng.uniform(-0.2, 0.2)]))
+        timing = CameraTiming(f"camera{number}", offset_s, float(rng.uniform(0.005, 0.08)))
+        cameras.append(timing)
+        step_ns = int(1e9 / rng.choice([5, 10, 12, 30]))
+        loss = rng.choice([0.0, 0.0, 0.3])
+        silence = sorted(rng.uniform(0, end_ns, 2)) if rng.random() < 0.3 else (0, 0)
+        delay_ms, jitter_ms = rng.uniform(0, 60), rng.choice([0.0, 5.0, 80.0])
+        for stamp_ns in range(int(rng.integers(step_ns)), end_ns, step_ns):
+            if rng.random() < loss or silence[0] < stamp_ns < silence[1]:
+                continue
+            stamp = START + stamp_ns + round(offset_s * 1e9) + int(rng.integers(-2, 3)) * MS
+            copies = 2 if rng.random() < 0.05 else 1
+            for _ in range(copies):
+                delay_ns = int((delay_ms + rng.uniform(0, jitter_ms)) * MS)
+                events.append(Event(START + stamp_ns + delay_ns, timing.name, stamp))
+    for number in range(1, clouds):
+        # Every fifth cloud may come after the next one, or twice.
+        delay_ns = int(rng.uniform(0, 20) * MS) + (period_ns if number % 5 == 0 and rng.random() < 0.3 else 0)
+        stamp = START + number * period_ns
+        events += [Event(stamp + delay_ns, "cloud", stamp)] * (2 if number % 5 == 1 and rng.random() < 0.1 else 1)
+    ticks = [Event(START + at, "tick") for at in range(0, end_ns + 400 * MS, 25 * MS)]
+    return cameras, sorted(events + ticks, key=lambda event: event.arrival_ns)
+
+
+def feed(pairer: FramePairer, event: Event) -> list[Frame]:
+    if event.stream == "tick":
+        return pairer.poll(event.arrival_ns)
+    if event.stream == "cloud":
+        return pairer.add_cloud(event.stamp_ns, event.stamp_ns, event.arrival_ns)
+    return pairer.add_image(event.stream, event.stamp_ns, event.stamp_ns, event.arrival_ns)
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_a_thousand_random_schedules_pair_as_the_slow_reference_does(block):
+    frames = 0
+    for seed in range(100 * block, 100 * block + 100):
+        cameras, events = schedule(np.random.default_rng(seed), clouds=20)
+        pairer, slow = FramePairer(cameras, MAX_WAIT_S, QUEUE_LENGTH), SlowPairer(cameras)
+        for event in events:
+            found = feed(pairer, event)
+            as_stamps = [(f.stamp_ns, {name: paired.stamp_ns for name, paired in f.images.items()}) for f in found]
+            assert as_stamps == slow.take(event), (seed, event)
+            assert all(set(f.missing) == {c.name for c in cameras} - set(f.images) for f in found)
+            frames += len(found)
+            waiting, held = pairer.queue_lengths()
+            assert max(waiting, *held.values(), 0) <= QUEUE_LENGTH
+        assert pairer.counters.emitted == len(slow.given_out)
+        assert pairer.counters.jumps == pairer.counters.camera_jumps == 0
+    assert frames > 1000
+
+
+SIX = [CameraTiming(f"camera{i}", offset_s=0.01 * i, max_time_difference_s=0.03) for i in range(6)]
+
+
+def drive(clouds: int, start_ns: int, now_ns: int, dead: str = "") -> list[Event]:
+    """A LiDAR at 10 Hz, six cameras at 20 Hz, a few milliseconds of delay each."""
+    events = []
+    for number in range(clouds):
+        at = number * 100 * MS
+        events.append(Event(now_ns + at + 8 * MS, "cloud", start_ns + at))
+        for index, camera in enumerate(SIX):
+            if camera.name != dead:
+                for half in (0, 50 * MS):
+                    stamp = at + half + 10 * MS * index
+                    events.append(Event(now_ns + stamp + (5 + 3 * index) * MS, camera.name, start_ns + stamp))
+    return sorted(events, key=lambda event: event.arrival_ns)
+
+
+def complete_of(frames: list[Frame], cameras: int = 6) -> int:
+    """Frames with so many cameras, after checking that none holds a wrong pair."""
+    for frame in frames:
+        for camera in SIX:
+            if camera.name in frame.images:
+                off_ns = frame.images[camera.name].stamp_ns - frame.stamp_ns - round(camera.offset_s * 1e9)
+                assert abs(off_ns) <= camera.max_time_difference_s * 1e9
+    return sum(len(frame.images) == cameras for frame in frames)
+
+
+def test_after_each_of_a_hundred_loops_of_the_recording_a_thousand_clouds_are_paired():
+    pairer = FramePairer(SIX)
+    worst = 1000
+    for loop in range(100):
+        events = drive(1000, START, START + loop * 100_000 * MS) if loop in (0, 1, 50, 99) else None
+        if events is None:  # a shorter drive between, so that a hundred loops take seconds
+            events = drive(40, START, START + loop * 100_000 * MS)
+        frames = [frame for event in events for frame in feed(pairer, event)]
+        clouds = sum(event.stream == "cloud" for event in events)
+        complete = complete_of(frames)
+        worst = min(worst, 1000 - (clouds - complete))
+        assert pairer.counters.jumps == loop
+    assert worst >= 990
+
+
+def test_a_camera_silent_since_before_the_loop_does_not_stop_the_others():
+    pairer = FramePairer(SIX)
+    frames = [frame for event in drive(200, START, START) for frame in feed(pairer, event)]
+    for event in drive(1000, START, START + 20_000 * MS, dead="camera3"):
+        frames += feed(pairer, event)
+    assert complete_of(frames[-1000:], cameras=5) >= 990
+
+
+def test_images_still_on_their_way_when_the_recording_loops_do_no_lasting_harm():
+    pairer = FramePairer(SIX, max_wait_s=0.2)
+    first, second = drive(100, START, START), drive(100, START, START + 10_000 * MS)
+    events = sorted(
+        [
+            Event(e.arrival_ns + (60 * MS if e.stream in ("camera1", "camera4") else 0), e.stream, e.stamp_ns)
+            for e in first
+        ]
+        + second,
+        key=lambda event: event.arrival_ns,
+    )
+    frames = [frame for event in events for frame in feed(pairer, event)]
+    assert complete_of(frames) >= 195
+
+
+def test_pairing_resumes_at_once_when_the_clock_is_set_forward_an_hour():
+    pairer = FramePairer(SIX)
+    hour_ns = 3_600_000 * MS
+    frames = [frame for event in drive(100, START, START) for frame in feed(pairer, event)]
+    for event in drive(100, START + hour_ns, START + 10_000 * MS):
+        frames += feed(pairer, event)
+    frames += pairer.poll(START + 21_000 * MS)
+    assert len(frames) == 200
+    assert complete_of(frames) >= 198
+    assert pairer.counters.jumps == 1
+
+
+def test_a_clock_that_stops_holds_nothing_back_for_ever():
+    pairer = FramePairer(SIX)
+    frames = [frame for event in drive(50, START, START) for frame in feed(pairer, event)]
+    stuck = START + 5_000 * MS
+    for step in range(200):
+        now_ns = START + (5_000 + 10 * step) * MS
+        frames += pairer.add_image("camera0", stuck, None, now_ns)
+        frames += pairer.add_cloud(stuck, None, now_ns)
+        frames += pairer.poll(now_ns)
+    assert len(frames) == 51
+    assert pairer.counters.duplicate >= 390
+    for event in drive(50, START + 5_100 * MS, START + 7_100 * MS):
+        frames += feed(pairer, event)
+    assert complete_of(frames[-40:]) == 40
+
+
+def test_a_third_of_the_images_lost_costs_only_their_own_pairs():
+    rng = np.random.default_rng(8)
+    pairer = FramePairer(SIX)
+    events = [e for e in drive(1000, START, START) if e.stream == "cloud" or rng.random() > 0.3]
+    frames = [frame for event in events for frame in feed(pairer, event)] + pairer.poll(START + 200_000 * MS)
+    assert len(frames) == 1000
+    complete_of(frames)
+    received = {(event.stream, event.stamp_ns) for event in events}
+    for frame in frames:
+        for index, camera in enumerate(SIX):
+            if (camera.name, frame.stamp_ns + 10 * MS * index) in received:
+                assert frame.images[camera.name].stamp_ns == frame.stamp_ns + 10 * MS * index
