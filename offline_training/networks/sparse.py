@@ -110,9 +110,7 @@ def sparse_conv(x: Tensor, weight: Tensor, table: NeighbourTable, form: str = "o
     return _OffsetConv.apply(x, weight, table.pairs, len(table.index), table.centre)
 
 
-def sparse_inverse_conv(
-    x: Tensor, weight: Tensor, up: Tensor, child: NeighbourTable, form: str = "offset"
-) -> Tensor:
+def sparse_inverse_conv(x: Tensor, weight: Tensor, up: Tensor, child: NeighbourTable, form: str = "offset") -> Tensor:
     """y[i] = x[up[i] // 8] @ weight[up[i] % 8]: each fine voxel takes from its one parent.
 
     x: (N_{l+1}, C_in), weight: (8, C_in, C_out). Returns (N_l, C_out).

@@ -1,0 +1,101 @@
+"""The command `lidar-vl-train`: finetune, evaluate, export. Prints, and turns errors into one line and an exit code."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lidar_vl_core import __version__
+from lidar_vl_core.errors import LidarVlError
+
+_BAD_INPUT, _INTERRUPTED = 2, 130  # as shells count them: 128 + signal
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except LidarVlError as error:
+        print(f"lidar-vl-train: {' '.join(str(error).split())}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        print("lidar-vl-train: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lidar-vl-train", description="Train, evaluate and export LiDAR segmentation networks."
+    )
+    parser.add_argument("--version", action="version", version=f"lidar-vl-train {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    finetune = commands.add_parser("finetune", help="train on labelled scans; goes on where the run was stopped")
+    finetune.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs"
+    )
+    finetune.add_argument(
+        "--resume",
+        choices=("auto", "never", "previous", "best"),
+        default="auto",
+        help="auto: from the newest checkpoint in the run's folder, if there is one",
+    )
+    finetune.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    finetune.set_defaults(run=_finetune)
+
+    evaluate = commands.add_parser("evaluate", help="IoU per class of a checkpoint on labelled scans")
+    evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    evaluate.add_argument(
+        "--config", type=Path, metavar="FILE.yaml", help="use its validation sets instead of the checkpoint's own"
+    )
+    evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
+    evaluate.add_argument("--threads", type=int, default=0, help="of the processor; default all")
+    evaluate.set_defaults(run=_evaluate)
+
+    export = commands.add_parser("export", help="write a model package: one ONNX file, manifest, card")
+    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the package")
+    export.add_argument(
+        "--clouds",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="CLOUD",
+        help="cloud files or folders of them, on which the package is compared with PyTorch",
+    )
+    export.add_argument(
+        "--card", type=Path, required=True, metavar="FILE.yaml", help="name, licence, training data, limits, text"
+    )
+    export.set_defaults(run=_export)
+    return parser
+
+
+def _finetune(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config, parse_overrides
+    from offline_training.finetune import finetune
+    from offline_training.finetune_config import FinetuneConfig
+
+    config = load_config(FinetuneConfig, options.config, parse_overrides(options.overrides))
+    print(f"checkpoint: {finetune(config, options.resume)}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config
+    from offline_training.evaluate import evaluate, table
+    from offline_training.finetune_config import FinetuneConfig
+
+    sources = None if options.config is None else load_config(FinetuneConfig, options.config).validation
+    metrics = evaluate(options.checkpoint, sources, options.out, options.threads)
+    print(table(metrics))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config
+    from offline_training.export import CardText, export
+
+    package, parity = export(options.checkpoint, options.out, options.clouds, load_config(CardText, options.card))
+    for line in parity:
+        print(line)
+    print(f"package: {package.path}")

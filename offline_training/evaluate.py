@@ -1,0 +1,123 @@
+"""Point-level quality of a network on labelled scans: one confusion matrix pooled over all of them."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lidar_vl_core.config import validated
+from lidar_vl_core.errors import BadCheckpoint
+from lidar_vl_core.files import write_text
+from lidar_vl_core.labels import IGNORE_ID
+from lidar_vl_core.metrics import ConfusionMatrix
+from offline_training.checkpoint import Checkpoint, load_checkpoint
+from offline_training.datasets.augment import LabelledScan
+from offline_training.datasets.collate import collate
+from offline_training.finetune_config import DataSource, FinetuneConfig, open_source
+from offline_training.networks.minkunet import MinkUNet
+from offline_training.training_scans import labelled_scan
+
+AVERAGED, RAW = "ema", "network"  # prefixes of the two sets of weights in a checkpoint
+
+
+def evaluate(
+    checkpoint_path: Path, sources: Iterable[DataSource] | None, out: Path | None, threads: int = 0
+) -> dict[str, Any]:
+    """Evaluate a checkpoint on data sets (nothing = its own validation sets) and write metrics as JSON to `out`.
+
+    Returns the same metrics: per source and pooled. Raises BadCheckpoint, BadDataset.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    network, config = load_network(checkpoint_path)
+    chosen = config.validation if sources is None else tuple(sources)
+    pooled = ConfusionMatrix(len(config.class_table))
+    names = config.class_table.names
+    metrics: dict[str, Any] = {"checkpoint": str(checkpoint_path), "sources": []}
+    for source in chosen:
+        dataset = open_source(source, config.class_table)
+        confusion = confusion_on(network, config, (labelled_scan(dataset[i]) for i in range(len(dataset))))
+        pooled.merge(confusion)
+        metrics["sources"].append({"kind": source.kind, "folder": source.folder, **confusion.to_dict(names)})
+    metrics["pooled"] = pooled.to_dict(names)
+    if out is not None:
+        write_text(out, json.dumps(metrics, indent=1))
+    return metrics
+
+
+def confusion_on(
+    network: torch.nn.Module,
+    config: FinetuneConfig,
+    scans: Iterable[LabelledScan],
+    device: torch.device | str = "cpu",
+    stop: Callable[[], bool] = lambda: False,
+) -> ConfusionMatrix:
+    """Pool the answers of a network over scans, point by point; a point outside the grid has no answer, which is a miss."""
+    confusion = ConfusionMatrix(len(config.class_table))
+    for scan in scans:
+        if stop():
+            break
+        confusion.add(scan.class_id, predict(network, config, scan, device))
+    return confusion
+
+
+def predict(
+    network: torch.nn.Module, config: FinetuneConfig, scan: LabelledScan, device: torch.device | str = "cpu"
+) -> np.ndarray:
+    """(N,) uint8 class of each point, 255 out of range."""
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        batch = collate([scan], config.grid, config.features, len(config.class_table)).to(device)
+        voxel_class = network(batch.features, batch.maps).argmax(dim=1).to(torch.uint8).cpu().numpy()
+    network.train(was_training)
+    row = batch.point_to_voxel.cpu().numpy()
+    answered = np.append(voxel_class, np.uint8(IGNORE_ID))  # the row -1 reads the last
+    return answered[row]
+
+
+def build_network(config: FinetuneConfig) -> MinkUNet:
+    """The network a configuration names, with fresh weights."""
+    return MinkUNet(config.shape, len(config.features), len(config.class_table))
+
+
+def load_network(checkpoint_path: Path) -> tuple[MinkUNet, FinetuneConfig]:
+    """The trained network of a checkpoint, in evaluation mode, with its configuration; averaged weights where there are any."""
+    checkpoint = load_checkpoint(checkpoint_path)
+    config = validated(FinetuneConfig, dict(checkpoint.config), str(checkpoint_path))
+    network = build_network(config)
+    weights = weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BadCheckpoint(f"{checkpoint_path}: expected the weights of {config.network}, found: {error}.") from error
+    return network.eval(), config
+
+
+def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint under a prefix, without it."""
+    return {
+        name.removeprefix(f"{prefix}."): tensor
+        for name, tensor in checkpoint.tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
+
+
+def table(metrics: dict[str, Any]) -> str:
+    """Metrics of evaluate() as text: a row per class, a column per data set, IoU in percent."""
+    columns = [(f"{source['kind']} {Path(source['folder']).name}", source) for source in metrics["sources"]]
+    columns.append(("pooled", metrics["pooled"]))
+    width = max(len(title) for title, _ in columns) + 2
+    rows = [("class", [title for title, _ in columns])]
+    for name in metrics["pooled"]["per_class_iou"]:
+        rows.append((name, [_percent(column["per_class_iou"][name]) for _, column in columns]))
+    rows.append(("mean IoU", [_percent(column["mean_iou"]) for _, column in columns]))
+    rows.append(("accuracy", [_percent(column["accuracy"]) for _, column in columns]))
+    return "\n".join(f"{name:24}" + "".join(f"{cell:>{width}}" for cell in cells) for name, cells in rows)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,173 @@
+"""What a fine-tuning run is made of: one flat configuration, its networks and its data sets."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+from lidar_vl_core.config import Config
+from lidar_vl_core.errors import BadConfig
+from lidar_vl_core.labels import ClassTable, class_table
+from lidar_vl_core.voxels import VoxelGrid
+from offline_training.datasets.augment import AugmentConfig
+from offline_training.datasets.sample import Sample
+from offline_training.networks.minkunet import SHAPES, MinkUNetShape
+
+
+class SampleSource(Protocol):
+    """What every data set is: samples by number, in one class table."""
+
+    classes: ClassTable
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """One sample."""
+        ...
+
+
+class DataSource(Config):
+    """One data set of a run."""
+
+    kind: Literal["synthetic", "pandaset", "semantic_kitti", "nuscenes"]
+    folder: str  # the data set's folder; for synthetic the folder its scans are kept in once made
+    weight: float = 1.0  # how often it is drawn, against the weights of the others
+    sequences: tuple[str, ...] | None = None  # semantic_kitti: sequences; nuscenes: scenes; nothing = all
+    frames: tuple[str, ...] | None = None  # names of frames; nothing = all
+    version: str = "v1.0-trainval"  # nuscenes
+    first_seed: int = 0  # synthetic: seed of the first street
+    streets: int = 1  # synthetic: one for each seed from first_seed
+    frames_per_street: int = 10  # synthetic
+    lidar: str | None = None  # synthetic: a name of synthetic_lidar.LIDARS; nothing = a random sensor for each frame
+
+
+class FinetuneConfig(Config):
+    """Supervised segmentation. A YAML file holds what differs from these defaults."""
+
+    out: str  # folder of the run: checkpoints/, tensorboard/, metrics.jsonl
+    train: tuple[DataSource, ...]
+    validation: tuple[DataSource, ...] = ()
+    classes: str = "nuscenes16"  # class table of lidar_vl_core.labels
+
+    network: str = "minkunet_small"  # a name of minkunet.SHAPES
+    stem: int | None = None  # channels; nothing = as the named network has it
+    planes: tuple[int, ...] | None = None  # channels of the eight stages
+    blocks: tuple[int, ...] | None = None  # residual blocks of the eight stages
+    grid_kind: str = "cartesian"
+    voxel_size: tuple[float, float, float] = (0.2, 0.2, 0.2)  # m; cylindrical: m, rad, m
+    point_cloud_range: tuple[float, float, float, float, float, float] = (-64.0, -64.0, -8.0, 64.0, 64.0, 8.0)
+    features: tuple[str, ...] = ("intensity", "height", "offset_z", "log_points")
+
+    max_steps: int = 10000
+    batch_size: int = 4  # scans
+    learning_rate: float = 0.003  # at its peak
+    weight_decay: float = 0.01
+    warm_up: float = 0.05  # share of the steps in which the rate rises from a 25th
+    final_rate: float = 0.001  # share of the peak at the last step; cosine in between
+    gradient_norm: float = 10.0  # clipped above
+    ema_decay: float = 0.999  # of the averaged weights that are validated and exported; 0 = none
+    lovasz_weight: float = 1.0  # against cross-entropy 1
+    label_smoothing: float = 0.0
+    class_weight_power: float = (
+        0.0  # cross-entropy weights frequency^-power, mean 1 over the classes present; 0 = equal
+    )
+    class_weight_scans: int = 100  # from which the frequencies are counted
+
+    augment: AugmentConfig = AugmentConfig()
+    max_points: int = 200000  # per scan, a random choice where there are more
+
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16-mixed on CUDA, 32-true on a CPU
+    sparse_form: Literal["auto", "offset", "gather", "torchsparse"] = (
+        "auto"  # auto: torchsparse on CUDA where installed
+    )
+    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
+    workers: int = 1  # processes that prepare batches; 0 = in the training process
+    checkpoint_every: int = 200  # steps
+    validate_every: int = 1000  # steps
+    progress: bool = True  # a bar, where there is a terminal
+
+    @property
+    def class_table(self) -> ClassTable:
+        """The classes the network is to tell apart."""
+        return class_table(self.classes)
+
+    @property
+    def shape(self) -> MinkUNetShape:
+        """Sizes of the network. Raises BadConfig for an unknown name or wrong numbers."""
+        if self.network not in SHAPES:
+            raise BadConfig(
+                f"network: expected one of {', '.join(SHAPES)}, found {self.network!r}. Choose one of them."
+            )
+        changed = {name: getattr(self, name) for name in ("stem", "planes", "blocks")}
+        shape = replace(SHAPES[self.network], **{name: value for name, value in changed.items() if value is not None})
+        if not (len(shape.planes) == len(shape.blocks) == 8 and min(shape.stem, *shape.planes, *shape.blocks) > 0):
+            raise BadConfig(
+                f"planes, blocks: expected eight numbers above 0 each, found {shape.planes}, {shape.blocks}. Correct them."
+            )
+        return shape
+
+    @property
+    def grid(self) -> VoxelGrid:
+        """The voxel grid."""
+        return VoxelGrid(self.grid_kind, self.voxel_size, self.point_cloud_range)
+
+
+# A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.
+FREE_ON_RESUME = frozenset({"out", "workers", "checkpoint_every", "validate_every", "progress", "validation"})
+
+
+def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> SampleSource:
+    """The data set a source names; synthetic sweeps that are not on the disk are made first, by `workers` processes.
+
+    Raises BadDataset or BadConfig with what is missing.
+    """
+    dataset = _opened(source, classes, workers)
+    if dataset.classes != classes:
+        raise BadConfig(
+            f"data set {source.kind} in {source.folder}: expected classes {classes.name}, found {dataset.classes.name}. "
+            "Use data sets of one class table."
+        )
+    if len(dataset) == 0:
+        raise BadConfig(
+            f"data set {source.kind} in {source.folder}: expected at least one scan, found none. Check its selection."
+        )
+    return dataset
+
+
+def _opened(source: DataSource, classes: ClassTable, workers: int) -> SampleSource:
+    folder = Path(source.folder)
+    if source.kind == "pandaset":
+        from offline_training.datasets.pandaset import PandaSet
+
+        return PandaSet(folder, source.frames, classes=classes)
+    if source.kind == "semantic_kitti":
+        from offline_training.datasets.semantic_kitti import SemanticKitti
+
+        return SemanticKitti(folder, source.sequences, source.frames, classes)
+    if source.kind == "nuscenes":
+        from offline_training.datasets.nuscenes import NuScenes
+
+        return NuScenes(folder, source.version, source.sequences, source.frames, classes=classes)
+    return _synthetic(source, folder, workers)
+
+
+def _synthetic(source: DataSource, folder: Path, workers: int) -> SampleSource:
+    from tqdm import tqdm
+
+    from offline_training.datasets.synthetic import SyntheticDataset
+    from offline_training.datasets.synthetic_lidar import LIDARS
+
+    if source.lidar is not None and source.lidar not in LIDARS:
+        raise BadConfig(
+            f"lidar: expected one of {', '.join(LIDARS)}, found {source.lidar!r}. Choose one or leave it out."
+        )
+    seeds = range(source.first_seed, source.first_seed + source.streets)
+    lidar = None if source.lidar is None else LIDARS[source.lidar]
+    dataset = SyntheticDataset(seeds, source.frames_per_street, folder, lidar)
+    with tqdm(total=len(dataset), desc="synthetic sweeps", disable=not sys.stderr.isatty()) as bar:
+        dataset.prepare(workers, bar.update)
+    return dataset

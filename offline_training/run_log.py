@@ -1,0 +1,69 @@
+"""What a training run tells: metrics.jsonl for programs, TensorBoard for people. Touches the disk."""
+
+import json
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from lidar_vl_core.labels import ClassTable
+from lidar_vl_core.metrics import ConfusionMatrix
+
+
+class RunLog:
+    """One line of JSON per step or validation; after a resume the lines of steps that are done anew are gone."""
+
+    def __init__(self, folder: Path, classes: ClassTable, first_step: int) -> None:
+        self._classes = classes
+        self._path = folder / "metrics.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+        _keep_before(self._path, first_step)
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+
+    def write_step(self, step: int, **numbers: float) -> None:
+        """Numbers of one optimiser step."""
+        self._append({"step": step, **numbers})
+        for name, number in numbers.items():
+            self._writer.add_scalar(f"train/{name}", number, step)
+
+    def write_validation(self, step: int, confusion: ConfusionMatrix) -> None:
+        """Quality after `step` steps, with a picture of the confusion matrix."""
+        metrics = confusion.to_dict(self._classes.names)
+        self._append({"validated_after": step, **metrics})
+        self._writer.add_scalar("validation/mean_iou", confusion.mean_iou(), step)
+        for name, iou in zip(self._classes.names, confusion.iou(), strict=True):
+            self._writer.add_scalar(f"validation_iou/{name}", iou, step)
+        self._writer.add_figure("validation/confusion", confusion_figure(confusion, self._classes), step)
+        self._writer.flush()
+
+    def _append(self, line: dict) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def confusion_figure(confusion: ConfusionMatrix, classes: ClassTable) -> "Figure":  # noqa: F821
+    """Picture of the confusion matrix, each true class as shares of its points."""
+    from matplotlib.figure import Figure
+
+    share = confusion.counts / confusion.counts.sum(axis=1, keepdims=True).clip(min=1)
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
+    axes.set_xticks(range(len(classes) + 1), [*classes.names, "no answer"], rotation=90)
+    axes.set_yticks(range(len(classes)), classes.names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    return figure
+
+
+def _keep_before(path: Path, first_step: int) -> None:
+    if not path.is_file():
+        return
+    kept = []
+    for text in path.read_text().splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue  # the line a kill cut off
+        if line.get("step", first_step) < first_step or line.get("validated_after", first_step + 1) <= first_step:
+            kept.append(text)
+    path.write_text("".join(text + "\n" for text in kept))
