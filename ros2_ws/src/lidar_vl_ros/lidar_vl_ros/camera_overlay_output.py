@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from lidar_vl_core.time_sync import CameraTiming, Frame, FramePairer, Paired
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -21,6 +20,7 @@ from lidar_vl_core.image import decode_image
 from lidar_vl_core.labels import ClassTable
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.recorded_cameras import Calibrations
+from lidar_vl_core.time_sync import CameraTiming, Frame, FramePairer, Paired
 from lidar_vl_ros.messages import rgb_image, stamp_ns
 from lidar_vl_ros.parameters import SegmentationParameters
 from lidar_vl_ros.reporter import Reporter
@@ -52,9 +52,11 @@ class CameraOverlayOutput:
         reporter: Reporter,
         steady: Clock,
     ) -> None:
+        """Raises BadConfig for a camera or a transform that is given wrongly."""
         self._node, self._publisher, self._settings = node, publisher, settings
         self._classes, self._reporter = classes, reporter
         self._lock = threading.Lock()
+        self._new_pairer()  # refuses a camera that is given twice now instead of when somebody looks
         self._pairer: FramePairer | None = None
         self._calibrations = {topic: Calibrations() for topic in settings.camera_topics}
         self._transforms = LiveTransforms(node, settings.static_transforms)
@@ -124,7 +126,7 @@ class CameraOverlayOutput:
 
     def _add_info(self, topic: str, message: CameraInfo) -> None:
         try:
-            self._calibrations[topic].add(stamp_ns(message.header.stamp), message)
+            self._calibrations[topic].add(message)
         except BadCalibration as error:
             self._reporter.problem("faults", f"{camera_info_topic(topic)}: {error}")
 

@@ -1,0 +1,134 @@
+"""The overlay: cameras are listened to only while somebody looks, and points land on the pixels they belong to."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from lidar_vl_ros.camera_overlay_output import camera_info_topic
+from lidar_vl_ros.messages import rgb_image, time_message
+from lidar_vl_ros.segmentation_node import SegmentationNode
+from lidar_vl_ros.transforms import static_transform
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_msgs.msg import Header
+
+from lidar_vl_core.errors import BadConfig
+from lidar_vl_core.image import encode_jpeg
+
+NODE, OVERLAY = "segmentation_node", "/segmentation_node/output/image/overlay"
+CAMERA = "/camera/front/image"
+# Optical frame: z forward, x right, y down, at the LiDAR's place.
+FRONT = "lidar front_optical 0 0 0 -0.5 0.5 -0.5 0.5"
+WIDTH, HEIGHT = 160, 120
+
+
+@pytest.fixture
+def street(graph, fake_segmenter, make_cloud, until):
+    """A node with one camera, and a publisher of one cloud, one picture and one calibration of the same moment."""
+
+    class Street:
+        def __init__(self):
+            self.pictures: list[Image] = []
+            self.clouds = graph.probe.create_publisher(PointCloud2, f"/{NODE}/input/pointcloud", 10)
+            self.info = graph.probe.create_publisher(CameraInfo, "/camera/front/camera_info", 10)
+
+        def start(self, camera=CAMERA, **parameters):
+            kind = CompressedImage if camera.endswith("/compressed") else Image
+            self.camera = graph.probe.create_publisher(kind, camera, 10)
+            make = partial(SegmentationNode, lambda settings: fake_segmenter)
+            options = {"camera_topics": [camera], "static_transforms": [FRONT], "overlay_width_px": WIDTH} | parameters
+            self.node = graph.start(make, **options)
+            until(lambda: self.clouds.get_subscription_count() == 1, "the node")
+
+        def look(self):
+            graph.subscribe(Image, OVERLAY, self.pictures.append, 10)
+            until(lambda: self.camera.get_subscription_count() == 1, "the node's interest in the camera")
+            until(lambda: self.info.get_subscription_count() == 1, "the node's interest in the calibration")
+
+        def send(self, stamp_ns, picture=None):
+            header = Header(stamp=time_message(stamp_ns), frame_id="front_optical")
+            rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+            if picture is None:
+                picture = rgb_image(header, rgb)
+            self.info.publish(
+                CameraInfo(
+                    header=header,
+                    width=WIDTH,
+                    height=HEIGHT,
+                    distortion_model="plumb_bob",
+                    d=[0.0] * 5,
+                    k=[100.0, 0.0, 79.5, 0.0, 100.0, 59.5, 0.0, 0.0, 1.0],
+                )
+            )
+            self.camera.publish(picture)
+            # Ten metres ahead: the centre of the picture. To the left: its left half.
+            self.clouds.publish(make_cloud(np.array([[10, 0, 0], [10, 5, 0]]), stamp_ns))
+
+        def until_a_picture(self, **message):
+            stamps = iter(range(1_000_000_000, 1_000_000_000_000, 100_000_000))
+            until(lambda: self.send(next(stamps), **message) or self.pictures, "an overlay")
+            return self.pictures[-1]
+
+    return Street()
+
+
+def test_nobody_looks_nobody_listens_to_the_cameras(street, graph, until):
+    street.start()
+    assert graph.probe.count_subscribers(CAMERA) == 0
+    subscription_count = len(list(street.node.subscriptions))
+    street.look()
+    for subscription in [entry for entry in graph.probe.subscriptions if entry.topic_name == OVERLAY]:
+        graph.probe.destroy_subscription(subscription)
+    until(lambda: street.camera.get_subscription_count() == 0, "the end of the interest in the camera")
+    assert len(list(street.node.subscriptions)) == subscription_count
+
+
+def test_points_are_drawn_where_the_camera_sees_them(street, fake_segmenter):
+    street.start()
+    street.look()
+    picture = street.until_a_picture()
+    rgb = np.frombuffer(picture.data, np.uint8).reshape(picture.height, picture.width, 3)[-HEIGHT:]  # below its caption
+    first, second = (fake_segmenter.classes.colors_rgb[class_id].astype(int) for class_id in (0, 1))
+    assert (picture.encoding, picture.width) == ("rgb8", WIDTH)
+    assert np.abs(rgb[60, 80].astype(int) - first).max() < 60
+    assert np.abs(rgb[60, 30].astype(int) - second).max() < 60
+    assert rgb[20, 80].max() == 0
+
+
+def test_compressed_pictures_are_understood(street):
+    street.start(camera="/camera/front/image/compressed")
+    street.look()
+    header = Header(stamp=time_message(1_000_000_000), frame_id="front_optical")
+    jpeg = CompressedImage(header=header, format="jpeg", data=encode_jpeg(np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
+    street.send(1_000_000_000, jpeg)
+    assert street.until_a_picture(picture=jpeg).width == WIDTH
+
+
+@pytest.mark.parametrize("fault", ["transform", "size"])
+def test_a_camera_that_cannot_be_drawn_is_named_and_the_cloud_served_all_the_same(street, graph, until, fault):
+    street.start(static_transforms=[FRONT if fault == "size" else "lidar other 0 0 0 0 0 0 1"])
+    street.look()
+    header = Header(frame_id="front_optical")
+    stamps = iter(range(1_000_000_000, 1_000_000_000_000, 100_000_000))
+
+    def sent():
+        stamp_ns = next(stamps)
+        header.stamp = time_message(stamp_ns)
+        small = rgb_image(header, np.zeros((8, 8, 3), np.uint8)) if fault == "size" else None
+        street.send(stamp_ns, small)
+        return [text for text in graph.logged if "overlay without" in text]
+
+    assert CAMERA in until(sent, "the reason")[0]
+    assert not street.pictures
+    until(lambda: street.node.health.counts()["served"] > 0, "a served cloud")
+
+
+def test_the_calibration_is_looked_for_beside_the_picture():
+    assert camera_info_topic("/camera/front/image/compressed") == "/camera/front/camera_info"
+    assert camera_info_topic("/camera/front/image_raw") == "/camera/front/camera_info"
+    assert camera_info_topic("/image") == "/camera_info"
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a b 1 2 3", "a b 1 2 3 0 0 0 one", "a b 1 2 3 0 0 0 1 9"])
+def test_a_transform_that_is_none_is_refused_with_the_form_expected(text):
+    with pytest.raises(BadConfig, match="parent child x y z qx qy qz qw"):
+        static_transform(text)
