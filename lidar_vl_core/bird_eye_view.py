@@ -33,7 +33,7 @@ def bird_eye_view(
     column, row, index = _pixels(xyz_m, half_width_m, side_px)
     rank = np.zeros(len(index)) if priority is None else priority[index]
     order = np.lexsort((xyz_m[index, 2], rank))
-    dot_px = 2 if len(index) > 80_000 else 3
+    dot_px = max(2, round(side_px / (420 if len(index) > 80_000 else 280)))
     for down in range(dot_px):
         for right in range(dot_px):
             rows = np.minimum(row[order] + down, side_px - 1)

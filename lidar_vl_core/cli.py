@@ -121,6 +121,7 @@ def _segment(options: argparse.Namespace) -> None:
         raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
     cloud = read_cloud(options.cloud)
     segmenter = Segmenter(load_model_package(options.model), options.engine)
+    segmenter.warm_up()
     labels = segmenter.segment(cloud)
     picture = None if options.picture is None else _picture_png(cloud.xyz_m, labels.class_id, segmenter.classes)
     write_labelled_cloud(options.out, cloud, labels)

@@ -23,6 +23,7 @@ from lidar_vl_core.time_sync import CameraTiming, Frame, FramePairer
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 
 _MAX_TIME_DIFFERENCE_S = 0.1  # one sweep of a 10 Hz LiDAR: a triggered camera looks somewhere within it
+_MAX_WAIT_S = 0.3  # of recording: a picture may be written later than the cloud it belongs to
 _QUEUE_LENGTH = 12  # pictures kept per camera: 0.4 s at 30 Hz, and no more memory than that
 
 
@@ -88,7 +89,7 @@ class Recording:
         timing = [
             CameraTiming(camera.name, max_time_difference_s=_MAX_TIME_DIFFERENCE_S) for camera in cameras.values()
         ]
-        pairer = FramePairer(timing, queue_length=_QUEUE_LENGTH)
+        pairer = FramePairer(timing, max_wait_s=_MAX_WAIT_S, queue_length=_QUEUE_LENGTH)
         waiting: dict[int, PointCloud] = {}
         index, now_ns = -1, 0
         for message in self._bag.messages([self.cloud_topic, *cameras]):
@@ -108,6 +109,9 @@ class Recording:
                 paired = pairer.add_cloud(cloud.stamp_ns, index, now_ns)
             for frame in paired:
                 yield from self._released(waiting, frame)
+            while len(waiting) > 2 * _QUEUE_LENGTH:  # clouds the pairer refuses, e.g. all with stamp 0
+                oldest = min(waiting)
+                yield RecordedFrame(oldest, waiting.pop(oldest), ())
         for frame in pairer.poll(now_ns + 3_600_000_000_000):  # an hour on: nobody waits any longer
             yield from self._released(waiting, frame)
         for late in sorted(waiting):
@@ -134,6 +138,8 @@ class Recording:
         cloud = waiting.pop(frame.cloud, None)
         if cloud is None:
             return
+        for name in frame.missing:
+            self._say(f"camera {name}: no picture within {_MAX_TIME_DIFFERENCE_S} s of the cloud")
         views = [self._view(camera, frame, cloud) for camera in self.cameras if camera.name in frame.images]
         yield RecordedFrame(frame.cloud, cloud, tuple(view for view in views if view is not None))
 

@@ -19,6 +19,8 @@ from lidar_vl_core.report_style import STYLE
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_OVERLAY_PX = {1: 960, 2: 635, 3: 420}  # cameras side by side -> width of each
+
 
 def report(
     title: str,
@@ -86,12 +88,15 @@ def _warnings(metrics: Mapping[str, Any]) -> str:
 
 def _frame(caption: str, frame: LabelledFrame, classes: ClassTable) -> str:
     xyz_m, prediction, truth = frame.cloud.xyz_m, frame.class_id, frame.truth
-    above = top_view_figure(xyz_m, prediction, truth, classes)
+    panel_px, columns = (420 if truth is not None else 760), min(max(len(frame.views), 1), 3)
+    above = top_view_figure(xyz_m, prediction, truth, classes, panel_px)
     occurring = prediction if truth is None else np.concatenate([prediction, truth])
     pictures = [_png(above, f"{caption}, from above")]
     cameras, problems = load_pictures(frame.views)
     if cameras:
-        overlays = overlay_figure(cameras, xyz_m, prediction, truth, classes)
+        overlays = overlay_figure(
+            cameras, xyz_m, prediction, truth, classes, width_px=_OVERLAY_PX[columns], columns=columns
+        )
         pictures.append(_jpeg(overlays, f"{caption}, camera overlays"))
     pictures += [f'<p class="note">{escape(problem)}</p>' for problem in problems]
     pictures.append(_png(legend(classes, occurring, 1280, with_errors=truth is not None), "colours of the classes"))

@@ -1,0 +1,215 @@
+"""Bags through the network to metrics, predictions and report."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from lidar_vl_core.bag import open_bag
+from lidar_vl_core.bag_writer import BagWriter
+from lidar_vl_core.errors import BadBag, BadLabels, BadRequest
+from lidar_vl_core.metrics import ConfusionMatrix
+from lidar_vl_core.model_package import ModelPackage, load_model_package
+from lidar_vl_core.point_cloud import PointCloud
+from lidar_vl_core.point_cloud2 import decode
+from lidar_vl_core.recorded_answers import evaluate_answers, read_answers
+from lidar_vl_core.replay import RESULT_FILES, labelled_message, replay
+from lidar_vl_core.segmenter import PointLabels, Segmenter
+
+CLOUD = "sensor_msgs/msg/PointCloud2"
+START_NS = 1_700_000_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def package(tiny_package: Path) -> ModelPackage:
+    return load_model_package(tiny_package)
+
+
+def clouds(count: int, points: int = 400) -> list[PointCloud]:
+    rng = np.random.default_rng(3)
+    made = []
+    for k in range(count):
+        xyz_m = rng.uniform((-40, -40, -2), (40, 40, 2), (points, 3)).astype(np.float32)
+        xyz_m[0] = np.nan
+        xyz_m[1] = 1e9
+        made.append(
+            PointCloud(xyz_m, rng.uniform(0, 1, points).astype(np.float32), START_NS + k * 100_000_000, "lidar")
+        )
+    return made
+
+
+def truths(clouds_: list[PointCloud]) -> list[np.ndarray]:
+    rng = np.random.default_rng(4)
+    return [rng.choice([*range(16), 255], len(cloud)).astype(np.uint8) for cloud in clouds_]
+
+
+def write_bag(
+    path: Path, recorded: list[PointCloud], truth: list[np.ndarray], topic: str = "/points", bad: tuple[int, ...] = ()
+) -> Path:
+    """A bag of labelled clouds: their class_id is the truth of these tests."""
+    with BagWriter(path) as bag:
+        for k, (cloud, class_id) in enumerate(zip(recorded, truth, strict=True)):
+            labels = PointLabels(class_id, np.zeros(len(cloud), np.float32), {})
+            message = labelled_message(cloud, labels)
+            if k in bad:
+                message.row_step = 1
+            bag.write(topic, CLOUD, cloud.stamp_ns + 5_000_000, message)
+    return path
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory) -> Path:
+    made = clouds(6)
+    return write_bag(tmp_path_factory.mktemp("bags") / "street.mcap", made, truths(made))
+
+
+def test_metrics_are_those_of_the_labels_of_all_clouds(street: Path, package: ModelPackage, tmp_path: Path) -> None:
+    metrics = replay(street, package, tmp_path / "out", label_field="class_id", label_table="nuscenes16")
+    segmenter = Segmenter(package)
+    expected = ConfusionMatrix(16)
+    for cloud, truth in zip(clouds(6), truths(clouds(6)), strict=True):
+        expected.add(truth, segmenter.segment(cloud).class_id)
+    assert metrics["confusion"] == expected.counts.tolist()
+    assert metrics["mean_iou"] == expected.mean_iou()
+    assert metrics["per_class_iou"] == expected.to_dict(package.classes.names)["per_class_iou"]
+    assert (metrics["frames"], metrics["points"], metrics["model"]) == (6, 2400, "tiny")
+    assert metrics == json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(RESULT_FILES)
+
+
+def test_latency_has_percentiles_of_the_whole_and_of_each_stage(
+    street: Path, package: ModelPackage, tmp_path: Path
+) -> None:
+    latency = replay(street, package, tmp_path / "out")["latency_ms"]
+    assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
+    assert set(latency["by_stage"]) == {"voxels", "maps", "network", "labels"}
+    assert all(set(stage) == {"p50", "p95", "p99"} for stage in latency["by_stage"].values())
+
+
+def test_without_truth_the_metrics_do_not_speak_of_quality(street: Path, package: ModelPackage, tmp_path: Path) -> None:
+    metrics = replay(street, package, tmp_path / "out")
+    assert "mean_iou" not in metrics
+    assert metrics["frames"] == 6
+
+
+def test_predictions_hold_one_label_per_input_point_under_the_same_header(
+    street: Path, package: ModelPackage, tmp_path: Path
+) -> None:
+    replay(street, package, tmp_path / "out")
+    segmenter = Segmenter(package)
+    with open_bag(tmp_path / "out" / "predictions.mcap") as bag:
+        assert [(topic.name, topic.count) for topic in bag.topics] == [("/points/segmentation", 6)]
+        for cloud, message in zip(clouds(6), bag.messages(), strict=True):
+            labelled = decode(message.message, extra_fields=("class_id", "probability"))
+            assert (labelled.stamp_ns, labelled.frame_id) == (cloud.stamp_ns, cloud.frame_id)
+            assert_array_equal(labelled.xyz_m, cloud.xyz_m)
+            assert_array_equal(labelled.extra["class_id"], segmenter.segment(cloud).class_id)
+            assert labelled.extra["class_id"][:2].tolist() == [255, 255]  # NaN, and out of range
+
+
+def test_bad_clouds_are_skipped_counted_and_named(package: ModelPackage, tmp_path: Path) -> None:
+    made = clouds(5)
+    bag = write_bag(tmp_path / "hurt.mcap", made, truths(made), bad=(0, 3))
+    metrics = replay(bag, package, tmp_path / "out", label_field="class_id", label_table="nuscenes16")
+    assert metrics["frames"] == 3
+    assert [skipped["index"] for skipped in metrics["skipped"]] == [0, 3]
+    assert all("row_step" in skipped["reason"] for skipped in metrics["skipped"])
+    assert "row_step" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_bag_of_empty_clouds_gives_empty_answers(package: ModelPackage, tmp_path: Path) -> None:
+    made = clouds(2, points=2)
+    empty = [PointCloud(c.xyz_m[:0], c.intensity[:0], c.stamp_ns, c.frame_id) for c in made]
+    bag = write_bag(tmp_path / "empty.mcap", empty, [np.zeros(0, np.uint8)] * 2)
+    metrics = replay(bag, package, tmp_path / "out", label_field="class_id", label_table="nuscenes16")
+    assert (metrics["frames"], metrics["points"], metrics["mean_iou"]) == (2, 0, None)
+
+
+def test_a_second_replay_replaces_the_result_and_nothing_else(
+    street: Path, package: ModelPackage, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    replay(street, package, out)
+    (out / "report.html").write_text("old")
+    replay(street, package, out)
+    assert "old" not in (out / "report.html").read_text()[:10]
+    (out / "thesis.tex").write_text("precious")
+    with pytest.raises(BadRequest, match=r"thesis\.tex"):
+        replay(street, package, out)
+    assert (out / "thesis.tex").read_text() == "precious"
+
+
+def test_what_goes_wrong_leaves_nothing_behind(street: Path, package: ModelPackage, tmp_path: Path) -> None:
+    made = clouds(2)
+    unreadable = write_bag(tmp_path / "unreadable.mcap", made, truths(made), bad=(0, 1))
+    wrong = write_bag(tmp_path / "wrong.mcap", made, [np.full(len(cloud), 77, np.uint8) for cloud in made])
+    before = sorted(tmp_path.iterdir())
+
+    def interrupted(frames, _count):
+        yield next(frames)
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(BadBag, match="readable clouds"):
+        replay(unreadable, package, out)
+    with pytest.raises(BadLabels, match=r"cloud 0, field class_id.*77"):
+        replay(wrong, package, out, label_field="class_id", label_table="nuscenes16")
+    with pytest.raises(BadRequest, match="intensity"):
+        replay(street, package, out, label_field="nothing", label_table="nuscenes16")
+    with pytest.raises(BadLabels, match="semantic_kitti"):
+        replay(street, package, out, label_field="class_id", label_table="cityscapes")
+    with pytest.raises(BadRequest, match="--label-table"):
+        replay(street, package, out, label_field="class_id")
+    with pytest.raises(KeyboardInterrupt):
+        replay(street, package, out, progress=interrupted)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_failed_replay_leaves_an_earlier_result_as_it_was(
+    street: Path, package: ModelPackage, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    replay(street, package, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(BadRequest):
+        replay(street, package, out, label_field="nothing", label_table="nuscenes16")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_answers_of_a_node_give_the_same_quality_as_the_replay(
+    street: Path, package: ModelPackage, tmp_path: Path
+) -> None:
+    metrics = replay(street, package, tmp_path / "out", label_field="class_id", label_table="nuscenes16")
+    answers = read_answers(tmp_path / "out" / "predictions.mcap", "/points/segmentation")
+    _, judged = evaluate_answers(street, answers, package.classes, "class_id", "nuscenes16")
+    assert judged["confusion"] == metrics["confusion"]
+    assert (judged["sent"], judged["drops"]) == (6, 0)
+
+
+def test_answers_are_matched_by_their_points_whatever_their_stamps_and_missing_ones_are_drops(
+    street: Path, package: ModelPackage, tmp_path: Path
+) -> None:
+    segmenter = Segmenter(package)
+    sent_ns = START_NS + 10**15
+    with BagWriter(tmp_path / "recorded.mcap") as bag:
+        for k, cloud in reversed(list(enumerate(clouds(6)))):
+            if k != 2:
+                restamped = PointCloud(cloud.xyz_m, cloud.intensity, sent_ns, cloud.frame_id)
+                bag.write("/labels", CLOUD, sent_ns + 30_000_000, labelled_message(restamped, segmenter.segment(cloud)))
+    answers = read_answers(tmp_path / "recorded.mcap", "/labels")
+    _, judged = evaluate_answers(street, answers, package.classes, "class_id", "nuscenes16")
+    assert (judged["frames"], judged["drops"]) == (5, 1)
+    assert [frame["index"] for frame in judged["per_frame"]] == [0, 1, 3, 4, 5]
+    assert judged["latency_ms"]["p99"] == pytest.approx(30.0)
+
+
+@pytest.mark.parametrize("bag", ["kitti_raw_2011_09_26_mcap", "kitti_raw_2011_09_26_db3_raw"])
+def test_the_kitti_bags_are_replayed_with_camera_pictures(
+    test_data: Path, package: ModelPackage, tmp_path: Path, bag: str
+) -> None:
+    metrics = replay(test_data / "bags" / bag, package, tmp_path / "out")
+    assert metrics["skipped"] == []
+    assert metrics["warnings"] == []
+    assert "data:image/jpeg" in (tmp_path / "out" / "report.html").read_text()
