@@ -43,7 +43,7 @@ class PointCloud:
 def normalise_intensity(raw: np.ndarray) -> np.ndarray:
     """Intensity in 0..1 whatever the driver's scale: 0..1 floats stay, 0..255 and 0..65535 are divided.
 
-    raw: (N,) any number type. Returns (N,) float32. uint8 is always 0..255; other types are judged by their maximum.
+    raw: any number type and shape, e.g. (N,). Returns float32 of that shape. uint8 is always 0..255; other types are judged by their maximum.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.array(raw, np.float32)  # a copy: worked on in place, pass by pass, for every cloud

@@ -146,12 +146,12 @@ def _intensity(header: CloudHeader, field: CloudField | None, intensity_max: flo
         )
     if field is None:
         return np.zeros(header.height * header.width, np.float32)
-    raw = _column(header, field)
+    raw = header.values(field)
     if intensity_max is None:
-        return normalise_intensity(raw)
+        return normalise_intensity(raw).reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.nan_to_num(raw.astype(np.float32) / np.float32(intensity_max), nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(scaled, 0.0, 1.0)
+        scaled = raw.astype(np.float32).reshape(-1) / np.float32(intensity_max)
+    return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0), 0.0, 1.0)
 
 
 def _column(header: CloudHeader, field: CloudField) -> np.ndarray:
