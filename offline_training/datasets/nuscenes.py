@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import NUSCENES_16, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
 from offline_training.datasets.nuscenes_tables import KeyFrame, NuScenesTables, Shot
-from offline_training.datasets.sample import T_FLU_RFU, CameraView, Sample
+from offline_training.datasets.sample import T_FLU_RFU, Sample
 from offline_training.datasets.sample_files import read_rgb, read_rows, read_values
 
 LIDAR = "LIDAR_TOP"

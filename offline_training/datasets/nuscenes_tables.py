@@ -4,14 +4,15 @@ The full set has 2.6 million sample_data records; held as Python objects they wo
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.errors import BadDataset
+from lidar_vl_core.errors import BadDataset, BadTransform
 from lidar_vl_core.geometry import RigidTransform
 
 _PIECE_CHARACTERS = 1 << 20
@@ -57,18 +58,24 @@ class NuScenesTables:
         self.label_file_of = self._read_label_files()
 
     def T_global_sensor(self, shot: Shot) -> RigidTransform:
-        """Where the sensor was when the shot was taken."""
+        """Where the sensor was when the shot was taken; raises BadTransform when its pose is missing or none."""
         row = self._pose_row.get(shot.ego_pose_token)
         if row is None:
-            raise BadDataset(self._missing("ego_pose", shot.ego_pose_token))
+            raise BadTransform(
+                f"{self.folder / 'ego_pose.json'}: expected the record {shot.ego_pose_token}, found none. "
+                "Unpack the whole set again."
+            )
         T_global_ego = RigidTransform.from_quaternion(self._poses[row, :4], self._poses[row, 4:])
         calibration = self._calibrations[shot.calibration_token]
-        T_ego_sensor = RigidTransform.from_quaternion(_xyzw(calibration["rotation"]), calibration["translation"])
-        return T_global_ego @ T_ego_sensor
+        with self._numbers_of("calibrated_sensor"):
+            return T_global_ego @ RigidTransform.from_quaternion(
+                _xyzw(calibration["rotation"]), calibration["translation"]
+            )
 
     def intrinsics(self, shot: Shot) -> np.ndarray:
         """(3, 3) K of a camera."""
-        return np.array(self._calibrations[shot.calibration_token]["camera_intrinsic"], np.float64)
+        with self._numbers_of("calibrated_sensor"):
+            return np.array(self._calibrations[shot.calibration_token]["camera_intrinsic"], np.float64)
 
     def _scene_of_token(self, scenes: Iterable[str] | None) -> dict[str, tuple[int, str]]:
         every = {record["token"]: (order, record["name"]) for order, record in enumerate(self._records("scene"))}
@@ -85,10 +92,11 @@ class NuScenesTables:
     def _sample_stamps(self, scene_of_token: dict[str, tuple[int, str]]) -> dict[str, tuple[str, int, int]]:
         """Sample token -> scene name, then what to sort by: the scene's place and the time in microseconds."""
         stamps = {}
-        for record in self._records("sample"):
-            scene = scene_of_token.get(record["scene_token"])
-            if scene is not None:
-                stamps[record["token"]] = (scene[1], scene[0], int(record["timestamp"]))
+        with self._numbers_of("sample"):
+            for record in self._records("sample"):
+                scene = scene_of_token.get(record["scene_token"])
+                if scene is not None:
+                    stamps[record["token"]] = (scene[1], scene[0], int(record["timestamp"]))
         return stamps
 
     def _read_calibrations(self) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
@@ -103,19 +111,11 @@ class NuScenesTables:
 
     def _read_shots(self, stamps: dict[str, tuple[str, int, int]]) -> dict[str, dict[str, Shot]]:
         shots: dict[str, dict[str, Shot]] = {token: {} for token in stamps}
-        for record in self._records("sample_data"):
-            channel = self._channel_of.get(record["calibrated_sensor_token"])
-            if channel is None or not record["is_key_frame"] or record["sample_token"] not in shots:
-                continue
-            shots[record["sample_token"]][channel] = Shot(
-                token=record["token"],
-                file=record["filename"],
-                stamp_ns=int(record["timestamp"]) * 1000,
-                width=int(record["width"] or 0),
-                height=int(record["height"] or 0),
-                calibration_token=record["calibrated_sensor_token"],
-                ego_pose_token=record["ego_pose_token"],
-            )
+        with self._numbers_of("sample_data"):
+            for record in self._records("sample_data"):
+                channel = self._channel_of.get(record["calibrated_sensor_token"])
+                if channel is not None and record["is_key_frame"] and record["sample_token"] in shots:
+                    shots[record["sample_token"]][channel] = _shot_of(record)
         return shots
 
     def _read_ego_poses(self) -> tuple[dict[str, int], np.ndarray]:
@@ -123,10 +123,11 @@ class NuScenesTables:
         tokens = {shot.ego_pose_token for frame in self.key_frames for shot in frame.shots.values()}
         rows: dict[str, int] = {}
         poses = np.empty((len(tokens), 7))
-        for record in self._records("ego_pose"):
-            if record["token"] in tokens and record["token"] not in rows:
-                poses[len(rows)] = (*_xyzw(record["rotation"]), *record["translation"])
-                rows[record["token"]] = len(rows)
+        with self._numbers_of("ego_pose"):
+            for record in self._records("ego_pose"):
+                if record["token"] in tokens and record["token"] not in rows:
+                    poses[len(rows)] = (*_xyzw(record["rotation"]), *record["translation"])
+                    rows[record["token"]] = len(rows)
         return rows, poses
 
     def _read_label_files(self) -> dict[str, str]:
@@ -143,8 +144,14 @@ class NuScenesTables:
         for record in _stream(path):
             yield _Record(record, path)
 
-    def _missing(self, table: str, token: str) -> str:
-        return f"{self.folder / table}.json: expected the record {token}, found none. Unpack the whole set again."
+    @contextmanager
+    def _numbers_of(self, table: str) -> Iterator[None]:
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            raise BadDataset(
+                f"{self.folder / table}.json: expected numbers as nuScenes writes them, found: {error}. Unpack it again."
+            ) from error
 
 
 class _Record(dict[str, Any]):
@@ -158,6 +165,18 @@ class _Record(dict[str, Any]):
         raise BadDataset(
             f"{self._path}: expected the key {key!r}, found {sorted(self)}. This is not a nuScenes v1.0 table."
         )
+
+
+def _shot_of(record: Mapping[str, Any]) -> Shot:
+    return Shot(
+        token=record["token"],
+        file=record["filename"],
+        stamp_ns=int(record["timestamp"]) * 1000,
+        width=int(record["width"] or 0),
+        height=int(record["height"] or 0),
+        calibration_token=record["calibrated_sensor_token"],
+        ego_pose_token=record["ego_pose_token"],
+    )
 
 
 def _stream(path: Path) -> Iterator[dict[str, Any]]:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadDataset, BadLabels, BadTransform
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import NUSCENES_16, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
-from offline_training.datasets.sample import T_FLU_RFU, CameraView, Sample
+from offline_training.datasets.sample import T_FLU_RFU, Sample
 from offline_training.datasets.sample_files import read_rgb
 
 PANDAR64, PANDAR_GT = 0, 1  # the `sensor` column: spinning 360 degrees, forward-looking solid state

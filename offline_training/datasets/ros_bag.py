@@ -9,7 +9,7 @@ from lidar_vl_core.errors import BadDataset, BadLabels
 from lidar_vl_core.labels import NUSCENES_16, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.recording import RecordedFrame, Recording, open_recording
-from offline_training.datasets.sample import CameraView, Sample
+from offline_training.datasets.sample import Sample
 
 
 class RosBag:
@@ -60,8 +60,7 @@ class RosBag:
         """The cloud, its classes and its images; raises BadDataset naming the frame when labels are not of the table."""
         frame = self._frames[index]
         name = f"{self.path.stem}/{frame.index}"
-        views = tuple(CameraView(v.name, v.camera, v.T_cam_lidar, v.stamp_ns, v.load_rgb) for v in frame.views)
-        return Sample(name, frame.cloud, self._classes_of(frame.cloud, name), self.classes, views)
+        return Sample(name, frame.cloud, self._classes_of(frame.cloud, name), self.classes, frame.views)
 
     def _read_frames(self, recording: Recording, frames: Collection[int] | None) -> list[RecordedFrame]:
         extra_fields = () if self._label_field is None else (self._label_field,)

@@ -3,12 +3,11 @@
 Clouds are in x forward, y left, z up (REP 103), metres, intensity 0..1.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadDataset
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import ClassTable
@@ -16,17 +15,6 @@ from lidar_vl_core.point_cloud import PointCloud
 
 # Vehicle-like frames with x right and y forward (PandaSet, nuScenes' LIDAR_TOP) into x forward, y left.
 T_FLU_RFU = RigidTransform(np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.zeros(3))
-
-
-@dataclass(frozen=True, eq=False)
-class CameraView:
-    """One camera's image of a sweep, with the camera's own pose at its own time."""
-
-    name: str
-    camera: CameraModel
-    T_cam_lidar: RigidTransform  # LiDAR frame at the sweep's time -> optical frame at the image's time
-    stamp_ns: int
-    load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, read when asked
 
 
 @dataclass(frozen=True, eq=False)

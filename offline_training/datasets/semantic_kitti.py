@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import SEMANTIC_KITTI_19, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
-from offline_training.datasets.sample import CameraView, Sample
+from offline_training.datasets.sample import Sample
 from offline_training.datasets.sample_files import image_size, read_rgb, read_rows, read_values
 
 _COLUMNS = 4  # x, y, z, reflectance 0..1
@@ -115,12 +116,12 @@ class _Sequence:
             return ()
         width, height = image_size(path, name)
         K = self._P2[:, :3]
-        # P2 = K [I | t]: camera 2 stands beside camera 0, both look the same way.
-        T_cam2_cam0 = RigidTransform(np.eye(3), np.linalg.solve(K, self._P2[:, 3]))
         try:
             camera = CameraModel(width, height, K)
         except BadCalibration as error:
             raise BadDataset(f"{self.folder / 'calib.txt'}: P2: {error}") from error
+        # P2 = K [I | t]: camera 2 stands beside camera 0, both look the same way.
+        T_cam2_cam0 = RigidTransform(np.eye(3), np.linalg.solve(K, self._P2[:, 3]))
         load_rgb = partial(read_rgb, path, name, camera)
         return (CameraView("image_2", camera, T_cam2_cam0 @ self._T_cam0_lidar, self.stamp_ns(scan), load_rgb),)
 
