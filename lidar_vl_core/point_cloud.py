@@ -37,13 +37,17 @@ class PointCloud:
     def finite(self) -> np.ndarray:
         """(N,) bool, true where all three coordinates are finite."""
         # A sum is NaN or Inf as soon as one part is; float64 keeps three finite float32 from overflowing.
-        return np.isfinite(self.xyz_m.sum(axis=1, dtype=np.float64))
+        with np.errstate(invalid="ignore"):
+            total = np.add(self.xyz_m[:, 0], self.xyz_m[:, 1], dtype=np.float64)
+            total += self.xyz_m[:, 2]
+        return np.isfinite(total)
 
 
 def normalise_intensity(raw: np.ndarray) -> np.ndarray:
     """Intensity in 0..1 whatever the driver's scale: 0..1 floats stay, 0..255 and 0..65535 are divided.
 
-    raw: any number type and shape, e.g. (N,). Returns float32 of that shape. uint8 is always 0..255; other types are judged by their maximum.
+    raw: any number type and shape, e.g. (N,). Returns float32 of that shape. uint8 is always 0..255; other types are
+    judged by their maximum. What is not finite or negative becomes 0.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.array(raw, np.float32)  # a copy: worked on in place, pass by pass, for every cloud

@@ -2,14 +2,17 @@
 
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
-from bench.bench_codec import fuzz_in_child
-
+REPOSITORY = Path(__file__).resolve().parents[2]
 COUNT = int(os.environ.get("LIDAR_VL_FUZZ_COUNT", "50000"))  # 10 million for the long run
 
 
 def test_damaged_messages_are_read_or_refused_and_never_crash():
-    child = fuzz_in_child(COUNT)
+    command = [sys.executable, "-m", "bench.bench_codec", "--fuzz-child", "--count", str(COUNT)]
+    child = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert child.returncode == 0, f"ended with {child.returncode}: {child.stderr[-2000:]}"
     result = json.loads(child.stdout)
     assert result["wrong"] == 0, result["example"]
