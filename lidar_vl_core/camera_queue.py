@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 NEVER_NS = -(1 << 62)  # before every stamp, with room to add an offset
+FAR_NS = 1 << 62  # after every stamp
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class CameraQueue:
         "restarted",
         "stamps",
         "tolerance_ns",
+        "useless_before_ns",
+        "wanted_ns",
     )
 
     def __init__(self, timing: CameraTiming) -> None:
@@ -48,6 +51,8 @@ class CameraQueue:
         self.images: list[Any] = []
         self.newest_ns = NEVER_NS  # latest stamp, also of an image that was of no use
         self.heard_ns = NEVER_NS  # last arrival on the steady clock
+        self.useless_before_ns = 1  # every cloud to come is too far from earlier images; a stamp of zero is none
+        self.wanted_ns = FAR_NS  # an image from here on may make the first waiting cloud ready
         self.restarted = False  # this camera's clock went back, and the clouds' has not followed yet
 
     def nearest(self, cloud_stamp_ns: int) -> Paired | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from lidar_vl_core.camera_queue import NEVER_NS, CameraQueue, CameraTiming, Paired, nanoseconds
+from lidar_vl_core.camera_queue import FAR_NS, NEVER_NS, CameraQueue, CameraTiming, Paired, nanoseconds
 from lidar_vl_core.errors import BadConfig, BadRequest
 
 _LATE_IN_A_ROW = 3  # so many clouds that go back a little are a short recording that loops, not late messages
@@ -67,6 +67,7 @@ class FramePairer:
         self._newest_arrival_ns = NEVER_NS
         self._given_out_ns = NEVER_NS  # stamp of the last cloud given out
         self._late_in_a_row = 0
+        self._check_ns = FAR_NS  # from when on the steady clock waiting clouds must be looked at
         self._counters = PairingCounters()
 
     @property
@@ -114,26 +115,25 @@ class FramePairer:
         if camera is None:
             raise BadRequest(f"camera {name!r}: expected one of {sorted(self._cameras)}. Add it to the cameras.")
         camera.heard_ns = now_ns
-        if stamp_ns <= camera.newest_ns or stamp_ns <= 0:
-            self._add_older(camera, stamp_ns, image)
-        else:
+        if camera.useless_before_ns <= stamp_ns > camera.newest_ns:
             camera.newest_ns = stamp_ns
-            if self._is_late(camera, stamp_ns):
-                self._counters.late += 1
-            else:
-                camera.stamps.append(stamp_ns)
-                camera.images.append(image)
+            camera.stamps.append(stamp_ns)
+            camera.images.append(image)
+        else:
+            self._add_unusual(camera, stamp_ns, image)
         if len(camera.stamps) > self._queue_length:
             del camera.stamps[0], camera.images[0]
             self._counters.dropped += 1
-        return self._release(now_ns) if self._waiting else []
+        if stamp_ns < camera.wanted_ns and now_ns < self._check_ns:
+            return []  # nearly every image: it cannot change what is ready
+        return self._release(now_ns)
 
     def poll(self, now_ns: int) -> list[Frame]:
         """The frames that need not or may not wait longer at now_ns."""
         return self._release(now_ns)
 
-    def _add_older(self, camera: CameraQueue, stamp_ns: int, image: Any) -> None:  # noqa: ANN401
-        """Take an image that is not newer than its camera's newest, where it can be of use."""
+    def _add_unusual(self, camera: CameraQueue, stamp_ns: int, image: Any) -> None:  # noqa: ANN401
+        """Take an image that is not newer than its camera's newest, or old, where it can be of use."""
         if stamp_ns <= 0:
             self._counters.dropped += 1
             return
@@ -141,16 +141,12 @@ class FramePairer:
             self._counters.camera_jumps += 1
             camera.forget_after(NEVER_NS)
             camera.restarted = True
-        elif self._is_late(camera, stamp_ns):
+        elif camera.useless_before_ns - self._loop_jump_ns <= stamp_ns < camera.useless_before_ns:
             self._counters.late += 1
+            camera.newest_ns = max(camera.newest_ns, stamp_ns)
             return
         if not camera.insert(stamp_ns, image):
             self._counters.duplicate += 1
-
-    def _is_late(self, camera: CameraQueue, stamp_ns: int) -> bool:
-        """True where every cloud still to come is too far from the image; much older ones are of a restarted clock."""
-        too_old_ns = self._given_out_ns + camera.offset_ns - camera.tolerance_ns
-        return too_old_ns - self._loop_jump_ns <= stamp_ns < too_old_ns
 
     def _is_restart(self, stamp_ns: int) -> bool:
         """Judge a cloud for a time that has been given out: counted as late or duplicate, or the clock's new start."""
@@ -178,18 +174,36 @@ class FramePairer:
             newest_ns = stamp_ns + camera.offset_ns + self._loop_jump_ns
             camera.forget_after(newest_ns if camera.restarted else NEVER_NS)
             camera.restarted = False
+            camera.useless_before_ns = 1  # a stamp of zero is none
         self._newest_ns = self._given_out_ns = NEVER_NS
         return frames
 
     def _release(self, now_ns: int) -> list[Frame]:
         """Give out the leading clouds that are ready, overdue, or before one that is overdue."""
+        if not self._waiting:
+            return []
         ready = max(0, len(self._waiting) - self._queue_length)
         for position in range(ready, len(self._waiting)):
             if now_ns >= self._waiting[position].deadline_ns:
                 ready = position + 1
         while ready < len(self._waiting) and self._is_decided(self._waiting[ready].stamp_ns, now_ns):
             ready += 1
-        return self._give_out(ready) if ready else []
+        frames = self._give_out(ready) if ready else []
+        self._set_alarms()
+        return frames
+
+    def _set_alarms(self) -> None:
+        """Note from which stamp of a camera, and from when on the steady clock, the first waiting cloud may be ready."""
+        if not self._waiting:
+            self._check_ns = FAR_NS
+            for camera in self._in_order:
+                camera.wanted_ns = FAR_NS
+            return
+        self._check_ns = min(waiting.deadline_ns for waiting in self._waiting)
+        for camera in self._in_order:
+            camera.wanted_ns = self._waiting[0].stamp_ns + camera.offset_ns
+            if camera.newest_ns < camera.wanted_ns and camera.heard_ns + self._silent_after_ns < self._check_ns:
+                self._check_ns = camera.heard_ns + self._silent_after_ns
 
     def _is_decided(self, stamp_ns: int, now_ns: int) -> bool:
         for camera in self._in_order:
@@ -213,6 +227,7 @@ class FramePairer:
                 else:
                     missing.append(camera.name)
                     complete = complete and not camera.required
+                camera.useless_before_ns = waiting.stamp_ns + camera.offset_ns - camera.tolerance_ns
             self._given_out_ns = waiting.stamp_ns
             if not complete:
                 self._counters.dropped += 1
