@@ -1,0 +1,50 @@
+"""Play a bag and label its clouds: ros2 launch lidar_vl_ros replay.launch.py bag:=run.mcap input:=/lidar/points [loop:=true]."""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from lidar_vl_ros.transport import large_message_environment
+
+from launch import LaunchDescription
+
+
+def generate_launch_description() -> LaunchDescription:
+    share = Path(get_package_share_directory("lidar_vl_ros"))
+    arguments = [
+        DeclareLaunchArgument("bag", description="Recording: .mcap, .db3 or a rosbag2 folder"),
+        DeclareLaunchArgument("input", default_value="/lidar/points", description="Topic of the clouds in the bag"),
+        DeclareLaunchArgument("model", default_value="demo", description="Packaged model or folder of a model package"),
+        DeclareLaunchArgument("rate", default_value="1.0", description="Speed"),
+        DeclareLaunchArgument("loop", default_value="false", description="Start again at the end"),
+        DeclareLaunchArgument("rviz", default_value="true", description="Show the labelled cloud"),
+    ]
+    environment = [SetEnvironmentVariable(name, value) for name, value in large_message_environment().items()]
+    segmentation = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(share / "launch" / "segmentation.launch.py")),
+        launch_arguments={
+            "input": LaunchConfiguration("input"),
+            "model": LaunchConfiguration("model"),
+            "rviz": LaunchConfiguration("rviz"),
+            "use_sim_time": "true",
+        }.items(),
+    )
+    player = Node(
+        package="lidar_vl_ros",
+        executable="bag_player",
+        name="bag_player",
+        output="screen",
+        parameters=[
+            {
+                "bag": ParameterValue(LaunchConfiguration("bag"), value_type=str),
+                "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
+                "loop": ParameterValue(LaunchConfiguration("loop"), value_type=bool),
+                "wait_for": [[LaunchConfiguration("input")]],  # a list of one text: launch_ros joins a flat list
+            }
+        ],
+    )
+    return LaunchDescription([*arguments, *environment, segmentation, player])

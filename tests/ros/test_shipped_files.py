@@ -1,0 +1,133 @@
+"""Launch files, parameter files, profiles and images name only what exists. `launch` itself is not on PyPI."""
+
+import ast
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from lidar_vl_ros import parameters
+from lidar_vl_ros.bag_player import PlayerParameters
+from lidar_vl_ros.parameters import SegmentationParameters
+from lidar_vl_ros.transport import large_message_environment, profile_path
+from rclpy.context import Context
+from rclpy.node import Node
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_PACKAGE = _REPOSITORY / "ros2_ws" / "src" / "lidar_vl_ros"
+_LAUNCH_FILES = sorted((_REPOSITORY / "launch").glob("*.launch.py"))
+_PARAMETERS = {"segmentation_node": SegmentationParameters, "bag_player": PlayerParameters}
+
+
+def _calls(path: Path, name: str) -> list[dict[str, ast.expr]]:
+    """Arguments of every call of `name`; positional ones by their place."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    return [
+        {str(place): value for place, value in enumerate(call.args)} | {word.arg: word.value for word in call.keywords}
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == name
+    ]
+
+
+def _executables() -> set[str]:
+    return set(re.findall(r'"(\w+) = lidar_vl_ros\.\w+:main"', (_PACKAGE / "setup.py").read_text()))
+
+
+def test_every_executable_has_a_main():
+    for line in re.findall(r'"\w+ = (lidar_vl_ros\.\w+):main"', (_PACKAGE / "setup.py").read_text()):
+        source = _PACKAGE / (line.replace(".", "/") + ".py")
+        functions = [node.name for node in ast.parse(source.read_text()).body if isinstance(node, ast.FunctionDef)]
+        assert "main" in functions, source
+
+
+@pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
+def test_launch_files_start_our_executables_with_parameters_they_have(path):
+    compile(path.read_text(), str(path), "exec")
+    ours = [call for call in _calls(path, "Node") if ast.literal_eval(call["package"]) == "lidar_vl_ros"]
+    for call in ours:
+        executable = ast.literal_eval(call["executable"])
+        assert executable in _executables()
+        for given in (node for node in ast.walk(call["parameters"]) if isinstance(node, ast.Dict)):
+            names = {ast.literal_eval(key) for key in given.keys}
+            assert names <= _PARAMETERS[executable].model_fields.keys() | {"use_sim_time"}
+
+
+@pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
+def test_launch_arguments_are_declared_and_used(path):
+    declared = {ast.literal_eval(call["0"]) for call in _calls(path, "DeclareLaunchArgument")}
+    used = {ast.literal_eval(call["0"]) for call in _calls(path, "LaunchConfiguration")}
+    assert used == declared
+    assert all("description" in call for call in _calls(path, "DeclareLaunchArgument"))
+
+
+@pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
+def test_launch_files_name_files_that_are_installed(path):
+    for folder, name in re.findall(r'share / "(\w+)" / "([\w.]+)"', path.read_text()):
+        assert (_PACKAGE / folder / name).is_file()
+
+
+@pytest.mark.parametrize("path", sorted((_PACKAGE / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_parameter_files_are_read_by_ros_and_hold_the_defaults(path):
+    context = Context()
+    rclpy.init(context=context, args=["--ros-args", "--params-file", str(path)])
+    node = Node("segmentation_node", context=context, start_parameter_services=False)
+    parameters.declare(node, SegmentationParameters)
+    settings = parameters.read(node, SegmentationParameters)
+    rclpy.shutdown(context=context)
+    given = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    assert given.keys() <= SegmentationParameters.model_fields.keys()
+    assert settings == SegmentationParameters()
+
+
+def test_the_profile_gives_a_segment_that_holds_four_of_the_largest_clouds():
+    assert profile_path().is_file()
+    tag = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
+    root = ElementTree.parse(profile_path()).getroot()
+    assert int(root.find(f".//{tag}segment_size").text) >= 4 * 300_000 * 48  # Ouster's 48 bytes a point
+    assert root.find(f".//{tag}useBuiltinTransports").text == "false"
+    assert large_message_environment()["FASTRTPS_DEFAULT_PROFILES_FILE"] == str(profile_path())
+
+
+def test_links_put_launch_files_and_tests_where_colcon_looks_for_them():
+    assert (_PACKAGE / "launch" / "segmentation.launch.py").is_file()
+    assert (_PACKAGE / "test" / "conftest.py").is_file()
+    assert not (_PACKAGE / "launch").readlink().is_absolute()
+
+
+def test_package_and_setup_agree():
+    package, setup = ElementTree.parse(_PACKAGE / "package.xml").getroot(), (_PACKAGE / "setup.py").read_text()
+    assert f'version="{package.find("version").text}"' in setup
+    assert package.find("export/build_type").text == "ament_python"
+    imported = {
+        name
+        for source in (_PACKAGE / "lidar_vl_ros").glob("*.py")
+        for name in re.findall(
+            r"^\s*(?:from|import) (\w+(?:_msgs|_interfaces)|rclpy)", source.read_text(), re.MULTILINE
+        )
+    }
+    assert imported <= {depend.text for depend in package.findall("exec_depend")}
+
+
+def test_the_rviz_view_shows_topics_of_the_node():
+    view = (_PACKAGE / "rviz" / "segmentation.rviz").read_text()
+    topics = [line.split()[-1] for line in view.splitlines() if "Value: /" in line]
+    source = (_PACKAGE / "lidar_vl_ros" / "segmentation_node.py").read_text()
+    assert topics
+    assert all(topic.replace("/segmentation_node", "~") in source for topic in topics)
+
+
+@pytest.mark.parametrize("path", sorted((_REPOSITORY / "docker").glob("*.Dockerfile")), ids=lambda path: path.name)
+def test_images_copy_only_what_is_in_the_repository(path):
+    for line in re.findall(r"^COPY (?!--from)(.+)$", path.read_text(), re.MULTILINE):
+        *sources, _ = line.split()
+        for source in sources:
+            assert (_REPOSITORY / source).exists(), source
+
+
+def test_compose_builds_images_that_exist_and_gives_room_for_shared_memory():
+    compose = yaml.safe_load((_REPOSITORY / "docker" / "compose.yaml").read_text())
+    for name, service in compose["services"].items():
+        assert (_REPOSITORY / "docker" / Path(service["build"]["dockerfile"]).name).is_file(), name
+        assert "shm_size" in service or service.get("ipc") == "host", name
