@@ -15,7 +15,7 @@ from lidar_vl_core.point_cloud import PointCloud
 from offline_training.datasets.sample import Sample
 from offline_training.datasets.synthetic_lidar import LidarSpec, sweep
 
-VERSION = 1  # raise it when the same seed gives other points, so that cached frames are made anew
+VERSION = 2  # raise it when the same seed gives other points, so that cached frames are made anew
 _STEP_M = 0.004  # coordinates are kept as int16 steps: +-131 m, error at most 2 mm
 
 

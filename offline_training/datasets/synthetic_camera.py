@@ -14,7 +14,7 @@ from offline_training.datasets.synthetic_shading import Weather, shade, to_bytes
 _FAR_M = 320.0
 _FLU_OF_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # optical: x right, y down, z forward
 _EDGE_STEP = 0.035  # a jump of linear light between neighbours above which a pixel is sampled more often
-_EXTRA_SAMPLES = np.array([[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.25], [0.25, 0.25]])
+_EXTRA_SAMPLES = np.array([[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.25], [0.25, 0.25]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -62,48 +62,73 @@ def T_base_camera(mount: CameraMount) -> RigidTransform:
 
 def render(scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float, shadows: Part, weather: Weather) -> Picture:
     """One picture at one moment; pixels on edges get the mean of five rays."""
-    v, u = (index.ravel().astype(np.float64) for index in np.indices((camera.height, camera.width)))
-    light, hits, cosine = _look(scene, camera, T_world_cam, time_s, u, v, shadows, weather)
-    image = light.reshape(camera.height, camera.width, 3)
-    edge = np.flatnonzero(_edges(image))
+    v, u = (index.ravel().astype(np.float32) for index in np.indices((camera.height, camera.width)))
+    view = _View(scene, camera, T_world_cam, _seen_actors(scene, camera, T_world_cam, time_s), shadows, weather)
+    light, hits, cosine = view.look(u, v)
+    edge = np.flatnonzero(_edges(light.reshape(camera.height, camera.width, 3)))
     if len(edge):
-        total = light[edge].copy()
-        for du, dv in _EXTRA_SAMPLES:
-            total += _look(scene, camera, T_world_cam, time_s, u[edge] + du, v[edge] + dv, shadows, weather)[0]
-        light[edge] = total / (len(_EXTRA_SAMPLES) + 1)
+        more, _, _ = view.look(*((axis[edge] + _EXTRA_SAMPLES[:, column, None]).ravel() for column, axis in enumerate((u, v))))
+        light[edge] = (light[edge] + more.reshape(len(_EXTRA_SAMPLES), -1, 3).sum(axis=0)) / (len(_EXTRA_SAMPLES) + 1)
     shape = (camera.height, camera.width)
     return Picture(to_bytes(light).reshape(*shape, 3), (hits.range_m * cosine).reshape(shape), hits.class_id.reshape(shape))
 
 
-def _look(
-    scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float, u: np.ndarray, v: np.ndarray, shadows: Part, weather: Weather
-) -> tuple[np.ndarray, Hits, np.ndarray]:
-    """Light (N, 3), hits, and the cosine between ray and optical axis for pixels u, v."""
-    ray = np.stack([(u - camera.K[0, 2]) / camera.K[0, 0], (v - camera.K[1, 2]) / camera.K[1, 1], np.ones_like(u)], axis=1)
-    cosine = 1.0 / np.linalg.norm(ray, axis=1)
-    direction = ((ray * cosine[:, None]) @ T_world_cam.rotation.T).astype(np.float32)
-    origin = np.tile(T_world_cam.translation_m.astype(np.float32), (len(u), 1))
-    hits = scene.cast(origin, direction, _FAR_M, _actor_rays(scene, camera, T_world_cam, time_s, u, v))
-    lit = scene.lit(hits, origin, direction, shadows)
-    return shade(hits, origin, direction, lit, weather), hits, cosine.astype(np.float32)
+@dataclass(frozen=True)
+class _SeenActor:
+    """A moving thing in view and the rectangle of the image around it."""
+
+    number: int
+    position_m: np.ndarray
+    rotation: np.ndarray
+    low_uv: np.ndarray
+    high_uv: np.ndarray
 
 
-def _actor_rays(scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float, u: np.ndarray, v: np.ndarray) -> Iterator[ActorRays]:
-    """For every moving thing in view, the pixels of the rectangle around it."""
+@dataclass(frozen=True)
+class _View:
+    """All that stays the same for every ray of one picture."""
+
+    scene: Scene
+    camera: CameraModel
+    T_world_cam: RigidTransform
+    actors: list[_SeenActor]
+    shadows: Part
+    weather: Weather
+
+    def look(self, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, Hits, np.ndarray]:
+        """Light (N, 3), hits, and the cosine between ray and optical axis, for pixels u, v (N,) float32."""
+        K = self.camera.K.astype(np.float32)
+        ray = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], axis=1)
+        cosine = 1.0 / np.sqrt(np.einsum("ij,ij->i", ray, ray))
+        direction = (ray * cosine[:, None]) @ self.T_world_cam.rotation.T.astype(np.float32)
+        origin = np.tile(self.T_world_cam.translation_m.astype(np.float32), (len(u), 1))
+        hits = self.scene.cast(origin, direction, _FAR_M, self._actor_rays(u, v))
+        lit = self.scene.lit(hits, origin, direction, self.shadows)
+        return shade(hits, origin, direction, lit, self.weather), hits, cosine
+
+    def _actor_rays(self, u: np.ndarray, v: np.ndarray) -> Iterator[ActorRays]:
+        for actor in self.actors:
+            (u0, v0), (u1, v1) = actor.low_uv, actor.high_uv
+            rows = np.flatnonzero((u >= u0) & (u <= u1) & (v >= v0) & (v <= v1))
+            if len(rows):
+                yield ActorRays(actor.number, rows, actor.position_m, actor.rotation)
+
+
+def _seen_actors(scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float) -> list[_SeenActor]:
     T_cam_world = T_world_cam.inverse()
-    for number, actor in enumerate(scene.world.actors):
-        position, rotation = actor.pose(scene.world.plan, time_s)
+    seen = []
+    for number, (position, rotation) in enumerate(zip(*scene.actor_poses(time_s), strict=True)):
         corners = T_cam_world.apply(scene.actor_corners_m[number] @ rotation.T + position)
         if corners[:, 2].max() < 0.2 or corners[:, 2].min() > _FAR_M / 2:
             continue
-        inside = np.ones(len(u), bool)
+        low, high = np.full(2, -np.inf), np.full(2, np.inf)
         if corners[:, 2].min() > 0.2:
-            image = corners @ camera.K.T
-            low, high = (image[:, :2] / image[:, 2:]).min(axis=0) - 1, (image[:, :2] / image[:, 2:]).max(axis=0) + 1
-            inside = (u >= low[0]) & (u <= high[0]) & (v >= low[1]) & (v <= high[1])
-        rows = np.flatnonzero(inside)
-        if len(rows):
-            yield ActorRays(number, rows, position, rotation)
+            image = (corners @ camera.K.T)[:, :2] / corners[:, 2:]
+            low, high = image.min(axis=0) - 1, image.max(axis=0) + 1
+            if (high < 0).any() or low[0] > camera.width or low[1] > camera.height or (high - low).max() < 2.8:
+                continue
+        seen.append(_SeenActor(number, position, rotation, low, high))
+    return seen
 
 
 def _edges(image: np.ndarray) -> np.ndarray:

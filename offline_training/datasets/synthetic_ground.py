@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from offline_training.datasets.synthetic_materials import DRIVEABLE_SURFACE, OTHER_FLAT, SIDEWALK, TERRAIN, Material
-from offline_training.datasets.synthetic_meshes import Color, Mesh, merged, quads, surface, yaw_rotation
+from offline_training.datasets.synthetic_meshes import Color, Mesh, merged, quads, surface
 
 PAINT_CELL_M = 0.075
 REACH_M = 80.0  # the ground ends this far to both sides of the centre line
@@ -102,19 +102,26 @@ class StreetPlan:
 
     def pose(self, s_m: float, d_m: float, yaw_rad: float, level_m: float = 0.0, tilt: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """(3,) position and (3, 3) rotation of a thing standing at (s, d), turned by yaw against the street; `tilt` follows the slope."""
-        s, d = np.array([s_m, s_m + 1.0, s_m]), np.array([d_m, d_m, d_m + 1.0])
-        x, y, heading = self.warp(s, d)
-        z = self.ground_z(s, d)
-        position = np.array([x[0], y[0], z[0] + level_m])
-        rotation = yaw_rotation(float(heading[0]) + yaw_rad)
-        if not tilt:
-            return position, rotation
-        ahead, left = np.array([x[1] - x[0], y[1] - y[0], z[1] - z[0]]), np.array([x[2] - x[0], y[2] - y[0], z[2] - z[0]])
-        up = np.cross(ahead, left)
-        up /= np.linalg.norm(up)
-        forward = rotation[:, 0] - up * (rotation[:, 0] @ up)
-        forward /= np.linalg.norm(forward)
-        return position, np.stack([forward, np.cross(up, forward), up], axis=1)
+        positions, rotations = self.poses(*(np.array([value]) for value in (s_m, d_m, yaw_rad, level_m)), tilt)
+        return positions[0], rotations[0]
+
+    def poses(self, s_m: np.ndarray, d_m: np.ndarray, yaw_rad: np.ndarray, level_m: np.ndarray, tilt: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (N, 3) and rotations (N, 3, 3) of N things, as `pose` gives them one by one."""
+        x, y, heading = self.warp(s_m, d_m)
+        z = self.ground_z(s_m, d_m)
+        cosine, sine, zero = np.cos(heading + yaw_rad), np.sin(heading + yaw_rad), np.zeros_like(x)
+        forward = np.stack([cosine, sine, zero], axis=1)
+        up = np.stack([zero, zero, zero + 1.0], axis=1)
+        if tilt:
+            along, across = self.ground_z(s_m + 1.0, d_m) - z, self.ground_z(s_m, d_m + 1.0) - z
+            # The ground's gradient turned from street axes to world axes.
+            up[:, 0] = -along * np.cos(heading) + across * np.sin(heading)
+            up[:, 1] = -along * np.sin(heading) - across * np.cos(heading)
+            up /= np.sqrt((up * up).sum(axis=1, keepdims=True))
+            forward -= up * (up * forward).sum(axis=1, keepdims=True)
+            forward /= np.sqrt((forward * forward).sum(axis=1, keepdims=True))
+        left = np.stack([up[:, 1] * forward[:, 2] - up[:, 2] * forward[:, 1], up[:, 2] * forward[:, 0] - up[:, 0] * forward[:, 2], up[:, 0] * forward[:, 1] - up[:, 1] * forward[:, 0]], axis=1)
+        return np.stack([x, y, z + level_m], axis=1), np.stack([forward, left, up], axis=2)
 
 
 def ground_mesh(plan: StreetPlan, yard_class: np.ndarray) -> Mesh:

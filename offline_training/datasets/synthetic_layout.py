@@ -186,7 +186,7 @@ def _seldom_seen(site: _Site) -> None:
         _place_near(site, lambda rng: merged([motorcycle(rng, False).placed((0, 0.9 * i - 0.9, 0), yaw_rotation(rng.normal(0, 0.1))) for i in range(3)]), 1.2, 1.5)
     for _ in range(rng.integers(1, 4)):
         _place_near(site, lambda rng: merged([bicycle(rng, False).placed((0, 0.6 * i - 0.6, 0), yaw_rotation(rng.normal(0, 0.1))) for i in range(3)]), 1.0, 1.1)
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(2, 5)):
         _place_near(site, _cone_group, 2.2, 0.7)
     for _ in range(rng.integers(1, 4)):
         _place_near(site, _barrier_row, 4.4, 0.4)
@@ -317,7 +317,7 @@ def _yard(site: _Site, sign: int, yard_class: np.ndarray) -> None:
 
 def _plants(site: _Site, sign: int) -> None:
     plan, rng, side = site.plan, site.rng, site.plan.side(sign)
-    kinds = [tree(rng) for _ in range(3)]
+    kinds, far = [tree(rng) for _ in range(3)], [tree(rng, 40) for _ in range(3)]
     shrubs = [bush(rng) for _ in range(3)] + [tall_grass(rng)]
 
     def grow(shapes: list[Mesh], s: float, d: float, low: float, high: float) -> None:
@@ -329,16 +329,16 @@ def _plants(site: _Site, sign: int) -> None:
         for s in np.arange(rng.uniform(3, 9), plan.length_m, rng.uniform(8, 16)):
             if rng.random() < 0.8 and site.clear_of_arms(s, sign, 4.0) and site.claim(s, sign * d, 0.4, 0.4):
                 grow(kinds, s, d, 0.6, 1.0)
-    count = {"town": 14, "suburb": 36, "country": 60, "industry": 18}[side.style]
+    count = {"town": 18, "suburb": 60, "country": 110, "industry": 26}[side.style]
     for _ in range(count):
         s, d = rng.uniform(2, plan.length_m - 2), plan.walk_end_m(sign) + abs(rng.normal(0, 22)) + 1.5
         if d < 76 and site.clear_of_arms(s, sign, 4.0) and site.claim(s, sign * d, 1.0, 1.0):
-            grow(kinds, s, d, 0.7, 1.25)
+            grow(kinds if d < plan.walk_end_m(sign) + 14 else far, s, d, 0.7, 1.3)
     near = side.yard_m if side.style == "town" else 18.0
     for _ in range(count * 2):
         s, d = rng.uniform(2, plan.length_m - 2), plan.walk_end_m(sign) + rng.uniform(0.6, near + 1.0)
         if site.clear_of_arms(s, sign, 3.0) and site.claim(s, sign * d, 0.6, 0.6):
-            grow(shrubs, s, d, 0.7, 1.4)
+            grow(shrubs, s, d, 0.7, 1.9)
 
 
 def _people_standing(site: _Site, sign: int) -> None:

@@ -158,14 +158,14 @@ def _poses_between(moments: list[RigidTransform], borders: np.ndarray, steps: in
 
 def _actor_rays(scene: Scene, spec: LidarSpec, time_s: np.ndarray, center_m: np.ndarray, direction: np.ndarray) -> Iterator[ActorRays]:
     """For every moving thing in range, the steps whose beams pass it, with its place at each step's time."""
-    plan, beams = scene.world.plan, direction.shape[1]
+    beams = direction.shape[1]
     heading = np.arctan2(direction[:, 0, 1], direction[:, 0, 0])
-    for number, actor in enumerate(scene.world.actors):
-        start, rotation = actor.pose(plan, float(time_s[0]))
+    starts, rotations = scene.actor_poses(float(time_s[0]))
+    ends, _ = scene.actor_poses(float(time_s[-1]))
+    for number, (start, end, rotation) in enumerate(zip(starts, ends, rotations, strict=True)):
         radius = float(scene.actor_radius_m[number]) + 0.3
         if np.linalg.norm(start - center_m[0]) > spec.max_range_m + radius:
             continue
-        end, _ = actor.pose(plan, float(time_s[-1]))
         if np.linalg.norm(end - start) > 5.0:  # it just left the street at one end and came back at the other
             continue
         position = start + np.linspace(0, 1, len(time_s))[:, None] * (end - start)

@@ -23,7 +23,7 @@ def street_plan(rng: np.random.Generator) -> StreetPlan:
     """A street of 340 m with 1 to 3 crossings."""
     lane = rng.uniform(2.9, 3.6)
     style = rng.choice(_STYLES, p=[0.42, 0.28, 0.15, 0.15])
-    median = rng.uniform(1.2, 3.0) if rng.random() < 0.4 else 0.0
+    median = rng.uniform(1.2, 3.0) if rng.random() < 0.48 else 0.0
     return StreetPlan(
         length_m=LENGTH_M,
         curve=_curve(rng),

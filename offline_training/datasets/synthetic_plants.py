@@ -15,17 +15,17 @@ from offline_training.datasets.synthetic_meshes import (
     tube,
 )
 
-_GREENS: list[Color] = [(70, 104, 42), (58, 92, 46), (92, 118, 48), (52, 84, 40), (116, 128, 52), (148, 116, 44), (84, 110, 66)]
+_GREENS: list[Color] = [(92, 130, 58), (78, 116, 60), (112, 140, 62), (70, 106, 54), (134, 146, 66), (170, 132, 56), (104, 130, 84)]
 _BARK: Color = (86, 70, 56)
 
 
-def tree(rng: np.random.Generator) -> Mesh:
-    """A broad-leaved tree, a conifer, or a bare one; crowns of clumps of leaves around branches."""
+def tree(rng: np.random.Generator, leaves_per_clump: int = 150) -> Mesh:
+    """A broad-leaved tree, a conifer, or a bare one; crowns of nine clumps of leaves around branches."""
     kind = rng.choice(["broad", "conifer", "bare", "columnar"], p=[0.62, 0.18, 0.08, 0.12])
     height = rng.uniform(5.0, 12.0)
     girth = rng.uniform(0.1, 0.17) + 0.012 * height
     if kind == "conifer":
-        return _conifer(rng, height, girth)
+        return _conifer(rng, height, girth, 7 * leaves_per_clump)
     crown_z = height * rng.uniform(0.25, 0.42)
     spread = height * (rng.uniform(0.26, 0.42) if kind != "columnar" else rng.uniform(0.12, 0.16))
     lean = rng.normal(0, 0.25, 2)
@@ -45,40 +45,39 @@ def tree(rng: np.random.Generator) -> Mesh:
     radius = spread * rng.uniform(0.5, 0.68)
     leaves, cores = [], []
     for clump in clumps:
-        around = rng.normal(size=(85, 3))
+        around = rng.normal(size=(leaves_per_clump, 3))
         around /= np.linalg.norm(around, axis=1, keepdims=True)
-        leaves.append(clump + around * radius * rng.uniform(0.72, 1.08, (85, 1)) * [1, 1, 0.85])
-        cores.append(ball(clump, np.array([1, 1, 0.85]) * radius * 0.62, 7, 5, rng.uniform(0.6, 1.1, (5, 7))))
+        leaves.append(clump + around * radius * rng.uniform(0.6, 1.1, (leaves_per_clump, 1)) * [1, 1, 0.85])
+        cores.append(ball(clump, np.array([1, 1, 0.85]) * radius * 0.72, 8, 6, rng.uniform(0.7, 1.15, (6, 8))))
     green = _GREENS[rng.integers(len(_GREENS))]
-    dark = (int(0.6 * green[0]), int(0.6 * green[1]), int(0.6 * green[2]))
-    crown = surface(leaf_cloud(rng, np.concatenate(leaves), rng.uniform(0.2, 0.3)), VEGETATION, Material.LEAVES, green)
-    return merged([*parts, shaded_like(crown, rng, 0.28), surface(np.concatenate(cores[::2]), VEGETATION, Material.LEAVES, dark)])
+    dark = (int(0.8 * green[0]), int(0.8 * green[1]), int(0.8 * green[2]))
+    crown = surface(leaf_cloud(rng, np.concatenate(leaves), rng.uniform(0.13, 0.19) * (0.6 + 0.05 * height) * np.sqrt(150 / leaves_per_clump)), VEGETATION, Material.LEAVES, green)
+    return merged([*parts, shaded_like(crown, rng, 0.28), surface(np.concatenate(cores[::2] if rng.random() < 0.5 else cores), VEGETATION, Material.LEAVES, dark)])
 
 
-def _conifer(rng: np.random.Generator, height: float, girth: float) -> Mesh:
-    count = 620
+def _conifer(rng: np.random.Generator, height: float, girth: float, count: int) -> Mesh:
     level = rng.uniform(0.12, 1.0, count) ** 1.2
     reach = height * 0.24 * (1 - level) * (0.75 + 0.25 * np.cos(level * 40)) + 0.12
     angle = rng.uniform(0, 2 * np.pi, count)
     r = reach * np.sqrt(rng.uniform(0.2, 1.0, count))
     needles = np.stack([r * np.cos(angle), r * np.sin(angle), level * height - 0.15 * r], axis=1)
-    crown = surface(leaf_cloud(rng, needles, 0.25), VEGETATION, Material.LEAVES, (44, 74, 48))
+    crown = surface(leaf_cloud(rng, needles, 0.19 * np.sqrt(1000 / count)), VEGETATION, Material.LEAVES, (58, 92, 58))
     trunk = surface(tube((0, 0, -0.5), (0, 0, height), girth, 0.03), VEGETATION, Material.BARK, (74, 58, 48))
-    core = surface(tube((0, 0, 0.2 * height), (0, 0, 0.95 * height), 0.13 * height, 0.03, sides=7), VEGETATION, Material.LEAVES, (30, 52, 36))
+    core = surface(tube((0, 0, 0.2 * height), (0, 0, 0.95 * height), 0.13 * height, 0.03, sides=7), VEGETATION, Material.LEAVES, (48, 78, 50))
     return merged([trunk, shaded_like(crown, rng, 0.3), core])
 
 
 def bush(rng: np.random.Generator) -> Mesh:
     """A rounded shrub."""
     size = np.array([rng.uniform(0.5, 1.1), rng.uniform(0.5, 1.1), rng.uniform(0.45, 0.95)])
-    around = rng.normal(size=(110, 3))
+    around = rng.normal(size=(170, 3))
     around /= np.linalg.norm(around, axis=1, keepdims=True)
     around[:, 2] = np.abs(around[:, 2])
-    leaves = around * size * rng.uniform(0.75, 1.1, (110, 1)) + [0, 0, 0.1]
+    leaves = around * size * rng.uniform(0.75, 1.1, (170, 1)) + [0, 0, 0.1]
     green = _GREENS[rng.integers(len(_GREENS))]
     dark = (int(0.65 * green[0]), int(0.65 * green[1]), int(0.65 * green[2]))
     core = surface(ball((0, 0, 0.1), size * 0.82, 8, 6, rng.uniform(0.75, 1.1, (6, 8))), VEGETATION, Material.LEAVES, dark)
-    return merged([shaded_like(surface(leaf_cloud(rng, leaves, 0.14), VEGETATION, Material.LEAVES, green), rng, 0.28), core])
+    return merged([shaded_like(surface(leaf_cloud(rng, leaves, 0.1), VEGETATION, Material.LEAVES, green), rng, 0.28), core])
 
 
 def hedge(rng: np.random.Generator, length_m: float) -> Mesh:

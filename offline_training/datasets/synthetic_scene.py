@@ -10,6 +10,7 @@ from offline_training.datasets.synthetic_layout import World
 from offline_training.datasets.synthetic_materials import DRIVEABLE_SURFACE
 from offline_training.datasets.synthetic_meshes import Mesh, merged
 from offline_training.datasets.synthetic_plan import PAINT_REACH_M
+from offline_training.datasets.synthetic_traffic import actor_poses
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,13 @@ class Scene:
 
     def moving_shade(self, time_s: float) -> Part:
         """What throws the shadows of everything that moves, where it is at that time."""
-        return Part(merged([actor.at(self.world.plan, time_s) for actor in self.world.actors]))
+        positions, rotations = self.actor_poses(time_s)
+        placed = [actor.mesh.placed(p, r) for actor, p, r in zip(self.world.actors, positions, rotations, strict=True)]
+        return Part(merged(placed))
+
+    def actor_poses(self, time_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (A, 3) and rotations (A, 3, 3) of everything that moves, at that time."""
+        return actor_poses(self.world.plan, self.world.actors, time_s)
 
     def cast(self, origin_m: np.ndarray, direction: np.ndarray, max_range_m: float, moving: Iterable[ActorRays]) -> Hits:
         """First hits of rays (N, 3), (N, 3) float32 unit vectors."""

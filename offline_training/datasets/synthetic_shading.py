@@ -111,17 +111,23 @@ def shade(hits: Hits, origin_m: np.ndarray, direction: np.ndarray, lit: np.ndarr
     albedo = _albedo(hits, rows, point, weather)
     leaf = material == Material.LEAVES
     normal = normal.copy()
-    normal[leaf] = 0.45 * normal[leaf] + np.array([0, 0, 0.55], np.float32)  # leaves scatter light: softer than their triangles
+    normal[leaf] = 0.3 * normal[leaf] + _leaf_normal(point[leaf])
     sun = np.clip(normal @ weather.sun_direction, 0.0, 1.0) * lit[rows]
     ambient = 0.36 + 0.24 * normal[:, 2]
     bounce = 0.12 * np.clip(0.6 - normal[:, 2], 0, 1)
     total = sun[:, None] * weather.sun_rgb + ambient[:, None] * weather.sky_rgb + bounce[:, None] * np.array([1.0, 0.95, 0.88], np.float32)
-    result = albedo * total * 0.62
+    result = albedo * total * 0.7
     _add_reflections(result, material, normal, ray, sun, lit[rows], weather)
     result[material == Material.LAMP] += 0.45 * albedo[material == Material.LAMP]
     fade = np.exp(-range_m / weather.haze_m)[:, None]
     light[rows] = result * fade + weather.horizon_rgb * (1.0 - fade)
     return light
+
+
+def _leaf_normal(point: np.ndarray) -> np.ndarray:
+    """Leaves scatter light: mostly from above, and rougher than the triangles that stand for them."""
+    x, y = point[:, 0] * 9 + point[:, 2] * 14, point[:, 1] * 9 - point[:, 2] * 11
+    return np.stack([0.45 * _noise_at(x, y), 0.45 * _noise_at(y, x), 0.5 + 0.2 * _noise_at(x + 100, y)], axis=1)
 
 
 def _add_reflections(result: np.ndarray, material: np.ndarray, normal: np.ndarray, ray: np.ndarray, sun: np.ndarray, lit: np.ndarray, weather: Weather) -> None:
@@ -163,6 +169,9 @@ def _albedo(hits: Hits, rows: np.ndarray, point: np.ndarray, weather: Weather) -
     patch, blade = _noise_at(point[at, 0] * 2.5, point[at, 1] * 2.5, shift), _noise_at(point[at, 0] * 45, point[at, 1] * 45)
     albedo[at] *= (1.0 + 0.25 * patch + 0.35 * blade * (0.3 + 0.7 * near[at]))[:, None]
     albedo[at, 0] *= 1.0 + 0.25 * np.clip(patch, 0, 1)
+    at = of(Material.LEAVES)
+    mottle = _noise_at(point[at, 0] * 11 + point[at, 2] * 17, point[at, 1] * 11 - point[at, 2] * 13, shift)
+    albedo[at] *= (1.0 + 0.4 * mottle)[:, None]
     at = of(Material.PLASTER, Material.ROOF, Material.WOOD)
     albedo[at] *= (1.0 + 0.07 * _noise_at(point[at, 0] * 9 + point[at, 1] * 9, point[at, 2] * 3, shift))[:, None]
     at = of(Material.BRICK)

@@ -1,5 +1,6 @@
 """What moves on the synthetic street: vehicles in their lanes, cyclists, and people on foot."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,15 +25,12 @@ class Actor:
     yaw_rad: float  # against the street
     level_m: float
 
-    def pose(self, plan: StreetPlan, time_s: float) -> tuple[np.ndarray, np.ndarray]:
-        """(3,) position and (3, 3) rotation at that time."""
-        s = (self.s_m + self.speed_s_m_s * time_s) % plan.length_m
-        d = self.d_m + self.speed_d_m_s * time_s
-        return plan.pose(s, d, self.yaw_rad, self.level_m, tilt=True)
 
-    def at(self, plan: StreetPlan, time_s: float) -> Mesh:
-        """The mesh where it is at that time."""
-        return self.mesh.placed(*self.pose(plan, time_s))
+def actor_poses(plan: StreetPlan, actors: Sequence[Actor], time_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (A, 3) and rotations (A, 3, 3) of all actors at that time."""
+    rows = np.array([(a.s_m, a.d_m, a.speed_s_m_s, a.speed_d_m_s, a.yaw_rad, a.level_m) for a in actors]).reshape(-1, 6)
+    s = (rows[:, 0] + rows[:, 2] * time_s) % plan.length_m
+    return plan.poses(s, rows[:, 1] + rows[:, 3] * time_s, rows[:, 4], rows[:, 5], tilt=True)
 
 
 def moving_actors(plan: StreetPlan, rng: np.random.Generator, ego_lane: int, ego_speed: float, closed: tuple[int, int] | None) -> tuple[Actor, ...]:
@@ -87,11 +85,6 @@ def _walkers(plan: StreetPlan, rng: np.random.Generator, sign: int) -> list[Acto
             way = rng.choice([-1, 1])
             d = sign * (plan.edge_m(sign) + side.verge_m + rng.uniform(0.5, max(0.6, side.walk_m - 0.5)))
             actors.append(Actor(pedestrian(rng, True), rng.uniform(5, plan.length_m - 5), d, way * rng.uniform(0.8, 1.7), 0.0, 0.0 if way > 0 else np.pi, plan.kerb_m))
-    for _ in range(rng.integers(1, 4)):  # cyclists by the kerb, in the direction of traffic
-        border = plan.median_m / 2 + side.lanes * plan.lane_m
-        d = sign * (border - 0.55 if side.parking_m == 0 else border - 0.4)
-        speed = rng.uniform(3, 6)
-        actors.append(Actor(bicycle(rng, True), rng.uniform(5, plan.length_m - 5), d, speed if sign < 0 else -speed, 0.0, 0.0 if sign < 0 else np.pi, 0.0))
     return actors
 
 
