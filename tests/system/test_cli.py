@@ -1,0 +1,165 @@
+"""The command `lidar-vl` as a user runs it: in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lidar_vl_core.bag_writer import BagWriter
+from lidar_vl_core.cli import main
+from lidar_vl_core.point_cloud import PointCloud
+from lidar_vl_core.replay import labelled_message
+from lidar_vl_core.segmenter import PointLabels
+
+CLOUD = "sensor_msgs/msg/PointCloud2"
+HEAVY = ("numpy", "numba", "onnx", "onnxruntime", "rosbags", "mcap", "matplotlib", "PIL", "scipy", "pydantic", "tqdm")
+
+
+def lidar_vl(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lidar_vl_core.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(5)
+    path = tmp_path_factory.mktemp("bags") / "street.mcap"
+    with BagWriter(path) as bag:
+        for k in range(4):
+            xyz_m = rng.uniform(-20, 20, (300, 3)).astype(np.float32)
+            cloud = PointCloud(xyz_m, np.zeros(300, np.float32), 1_700_000_000_000_000_000 + k * 100_000_000, "lidar")
+            truth = PointLabels(rng.integers(0, 16, 300).astype(np.uint8), np.zeros(300, np.float32), {})
+            bag.write("/points", CLOUD, cloud.stamp_ns, labelled_message(cloud, truth))
+    return path
+
+
+@pytest.fixture(scope="module")
+def cloud_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clouds") / "000000.bin"
+    np.random.default_rng(6).uniform(0, 1, (500, 4)).astype(np.float32).tofile(path)
+    return path
+
+
+def test_help_imports_nothing_heavy_and_is_quick() -> None:
+    code = (
+        "import sys\nfrom lidar_vl_core.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stderr.strip() == "[]"
+    assert all(command in shown.stdout for command in ("inspect", "replay", "segment", "models"))
+    seconds = []
+    for _ in range(5):
+        started_s = time.monotonic()
+        assert lidar_vl("--help").returncode == 0
+        seconds.append(time.monotonic() - started_s)
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.parametrize("command", ["inspect", "replay", "segment", "models"])
+def test_every_command_has_help(command: str) -> None:
+    shown = lidar_vl(command, "--help")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith(f"usage: lidar-vl {command}")
+
+
+def test_version_is_the_package_version() -> None:
+    from lidar_vl_core import __version__
+
+    assert lidar_vl("--version").stdout == f"lidar-vl {__version__}\n"
+
+
+def test_inspect_tells_people_and_programs_the_same(street: Path) -> None:
+    text, found = lidar_vl("inspect", street), json.loads(lidar_vl("inspect", street, "--json").stdout)
+    assert text.returncode == 0
+    assert text.stderr == ""
+    assert [(topic["name"], topic["count"], topic["rate_hz"]) for topic in found["topics"]] == [("/points", 4, 10.0)]
+    layout = found["clouds"]["/points"]
+    assert [field["name"] for field in layout["fields"]] == ["x", "y", "z", "intensity", "class_id", "probability"]
+    assert layout["points"] == 300
+    assert found["replay"] == "clouds of /points, without camera pictures"
+    for word in ("/points", "10.0 Hz", "300 points", "class_id uint8", found["replay"]):
+        assert word in text.stdout
+
+
+def test_replay_writes_the_result_and_says_where(street: Path, tiny_package: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    run = lidar_vl(
+        "replay", street, "--model", tiny_package, "--out", out, "--label-field", "class_id", "--label-table", "nuscenes16"
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""  # no progress bar where nobody watches
+    assert "mean IoU" in run.stdout
+    assert str(out / "report.html") in run.stdout
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["frames"] == 4
+    assert metrics["provenance"]["command"].startswith("lidar-vl replay ")
+
+
+@pytest.mark.parametrize("engine", ["fused", "onnxruntime"])
+def test_replay_runs_the_asked_engine(
+    street: Path, tiny_package: Path, tmp_path: Path, engine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    assert main(["replay", str(street), "--model", str(tiny_package), "--engine", engine, "--out", out]) == 0
+    assert f"engine {engine}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["labels.npz", "labels.pcd", "labels.label"])
+def test_segment_labels_one_cloud_and_draws_it(
+    cloud_file: Path, tiny_package: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, out = tmp_path / "view.png", str(tmp_path / name)
+    command = ["segment", str(cloud_file), "--model", str(tiny_package), "--out", out, "--picture", str(picture)]
+    assert main(command) == 0
+    assert "500 points labelled" in capsys.readouterr().out
+    assert (tmp_path / name).stat().st_size > 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_models_lists_what_is_packaged() -> None:
+    from lidar_vl_core.model_package import packaged_models
+
+    run = lidar_vl("models")
+    assert run.returncode == 0
+    for name in packaged_models():
+        assert f"{name}: " in run.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error_message(street: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-m", "lidar_vl_core.cli", "inspect", str(street)]
+    run = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(write_end)
+    assert run.returncode == 141
+    assert run.stderr == ""
+
+
+def test_ctrl_c_ends_with_130_and_nothing_half_written(tiny_package: Path, tmp_path: Path) -> None:
+    bag = tmp_path / "long.mcap"
+    xyz_m = np.random.default_rng(1).uniform(-40, 40, (30_000, 3)).astype(np.float32)
+    with BagWriter(bag) as writer:
+        for k in range(120):
+            cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 1 + k, "lidar")
+            nothing = PointLabels(np.zeros(len(xyz_m), np.uint8), np.zeros(len(xyz_m), np.float32), {})
+            writer.write("/points", CLOUD, k, labelled_message(cloud, nothing))
+    command = [sys.executable, "-m", "lidar_vl_core.cli", "replay", str(bag), "--model", str(tiny_package)]
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True)
+    deadline_s = time.monotonic() + 60
+    while not list(tmp_path.glob(".out.*/new/.predictions*")):  # at work
+        assert time.monotonic() < deadline_s
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "lidar-vl: interrupted, nothing was written\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["long.mcap"]
