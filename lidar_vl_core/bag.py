@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from lidar_vl_core.bag_files import BagFile, bag_parts, open_part
+from lidar_vl_core.bag_mcap_records import MAX_CHUNK_BYTES
 from lidar_vl_core.errors import BadBag, BadRequest
 from lidar_vl_core.message_types import RAW_LIDAR_TYPES, advice, from_cdr, full_type_name
 
@@ -137,7 +138,7 @@ def _unpacked(data: bytes, topic: str) -> bytes:
     import zstandard
 
     try:
-        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        return zstandard.ZstdDecompressor().stream_reader(data).read(MAX_CHUNK_BYTES)
     except zstandard.ZstdError as error:
         raise BadBag(f"topic {topic}: expected a zstd message, found {error}. The file is damaged.") from error
 

@@ -1,6 +1,5 @@
 """Which files make up a recording, and opening one of them by what it holds, not by its name."""
 
-import os
 import re
 from collections.abc import Iterator, Set
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from lidar_vl_core import bag_mcap_records, bag_sqlite
+from lidar_vl_core.bag_mcap import McapFile
 from lidar_vl_core.errors import BadBag
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -58,8 +58,6 @@ def bag_parts(path: Path) -> BagParts:
 
 def open_part(path: Path, stack: ExitStack) -> BagFile:
     """Open one storage file, unpacking a zstd-compressed one; the stack closes and removes what was opened."""
-    from lidar_vl_core.bag_mcap import McapFile
-
     try:
         with path.open("rb") as handle:
             head = handle.read(16)
@@ -124,7 +122,6 @@ def _unpacked(path: Path, stack: ExitStack) -> Path:
     try:
         with path.open("rb") as source, target.open("wb") as sink:
             zstandard.ZstdDecompressor().copy_stream(source, sink)
-            os.fsync(sink.fileno())
     except (zstandard.ZstdError, OSError) as error:
         raise BadBag(
             f"{path}: expected a zstd-compressed recording, found: {error}. Copy or record it again."

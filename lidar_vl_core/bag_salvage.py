@@ -101,9 +101,11 @@ class _Walker:
             at = body_at + length
 
     def _take(self, opcode: int, at: int, length: int, cut: bool) -> None:
-        if opcode == CHUNK and length <= MAX_CHUNK_BYTES:
+        if opcode in (CHUNK, MESSAGE, SCHEMA, CHANNEL) and length > MAX_CHUNK_BYTES:
+            raise DamagedRecordError(f"record of {length} bytes")
+        if opcode == CHUNK:
             self._take_chunk(at, length, cut)
-        elif cut or length > MAX_CHUNK_BYTES:
+        elif cut:
             return
         elif opcode in (SCHEMA, CHANNEL):
             self.index.declare(opcode, self._body(length))

@@ -1,7 +1,9 @@
-"""Recordings written whole or not at all: one MCAP file, or a rosbag2 folder with MCAP or sqlite3 storage."""
+"""Recordings written whole or not at all: one MCAP file, one sqlite3 file, or a rosbag2 folder with a sqlite3 file."""
 
 import os
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -28,15 +30,16 @@ class _Storage(Protocol):
 class BagWriter:
     """Writes a recording under a temporary name and moves it to `path` when the `with` block ends without an error.
 
-    path: `name.mcap` (one file, zstd chunks with checksums), `name.db3` (one sqlite3 file) or a folder that does not
-    exist yet (rosbag2 with metadata.yaml). storage: "mcap" or "sqlite3" for a folder. Raises BadRequest.
+    path: `name.mcap` (one file, compressed chunks with checksums), `name.db3` (one sqlite3 file) or a folder that does
+    not exist yet (rosbag2's sqlite3 with metadata.yaml). compression: of an MCAP's chunks; "zstd" packs best, "lz4"
+    takes a fraction of the time, which a live recorder needs. Raises BadRequest.
     """
 
-    def __init__(self, path: Path | str, storage: str = "sqlite3") -> None:
+    def __init__(self, path: Path | str, compression: str = "zstd") -> None:
         self.path = Path(path)
-        if storage not in ("mcap", "sqlite3"):
-            raise BadRequest(f"storage: expected mcap or sqlite3, found {storage}.")
-        self._kind = storage
+        if compression not in ("zstd", "lz4", "none"):
+            raise BadRequest(f"compression: expected zstd, lz4 or none, found {compression}.")
+        self._compression = compression
         self._stack = ExitStack()
         self._storage: _Storage | None = None
 
@@ -45,9 +48,9 @@ class BagWriter:
             raise BadRequest(f"{self.path}: expected a new path, found a folder. Remove it or choose another.")
         try:
             if self.path.suffix == ".mcap":
-                self._storage = _McapStorage(self._stack, self.path)
+                self._storage = _McapStorage(self._stack, self.path, self._compression)
             else:
-                self._storage = _Rosbag2Storage(self._stack, self.path, self._kind)
+                self._storage = _Rosbag2Storage(self._stack, self.path)
         except BaseException:
             self._stack.close()
             raise
@@ -76,11 +79,13 @@ class BagWriter:
 
 
 class _McapStorage:
-    def __init__(self, stack: ExitStack, path: Path) -> None:
+    def __init__(self, stack: ExitStack, path: Path, compression: str) -> None:
         from mcap.writer import CompressionType, Writer
 
         handle = stack.enter_context(atomic_writer(path))
-        self._writer = Writer(handle, compression=CompressionType.ZSTD, enable_crcs=True, enable_data_crcs=True)
+        self._writer = Writer(
+            handle, compression=CompressionType[compression.upper()], enable_crcs=True, enable_data_crcs=True
+        )
         self._writer.start(profile="ros2", library="lidar-vl")
         self._schemas: dict[str, int] = {}
         self._channels: dict[tuple[str, str], int] = {}
@@ -103,23 +108,16 @@ class _McapStorage:
 
 
 class _Rosbag2Storage:
-    def __init__(self, stack: ExitStack, path: Path, kind: str) -> None:
-        from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+    def __init__(self, stack: ExitStack, path: Path) -> None:
+        from rosbags.rosbag2 import Writer
 
         self._path = path
-        try:
+        with _reported(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             scratch = stack.enter_context(TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
-        except OSError as error:
-            raise BadRequest(
-                f"{path}: expected a place that can be written, found: {error}. Choose another."
-            ) from error
-        self._folder = Path(scratch, path.stem if path.suffix == ".db3" else path.name)
-        plugin = StoragePlugin.MCAP if kind == "mcap" and path.suffix != ".db3" else StoragePlugin.SQLITE3
-        self._writer = Writer(self._folder, version=9, storage_plugin=plugin)
-        if plugin is StoragePlugin.MCAP:
-            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._writer.open()
+            self._folder = Path(scratch, path.stem if path.suffix == ".db3" else path.name)
+            self._writer = Writer(self._folder, version=9)
+            self._writer.open()
         stack.callback(self._writer.abort)
         self._connections: dict[tuple[str, str], Connection] = {}
 
@@ -129,20 +127,29 @@ class _Rosbag2Storage:
             if not definition:
                 raise BadRequest(
                     f"topic {topic}: expected a message of ROS 2's common types, found {type_name}. "
-                    "rosbag2 folders store definitions; write a single .mcap file, which can do without."
+                    "rosbag2's sqlite3 files hold definitions; write an .mcap file, which can do without."
                 )
             self._connections[topic, type_name] = self._writer.add_connection(
                 topic, type_name, msgdef=definition, rihs01=hash_, offered_qos_profiles=_qos(topic)
             )
-        self._writer.write(self._connections[topic, type_name], stamp_ns, data)
+        with _reported(self._path):
+            self._writer.write(self._connections[topic, type_name], stamp_ns, data)
 
     def finish(self) -> None:
-        self._writer.close()
-        source = self._folder / f"{self._folder.name}.db3" if self._path.suffix == ".db3" else self._folder
-        try:
+        with _reported(self._path):
+            self._writer.close()
+            source = self._folder / f"{self._folder.name}.db3" if self._path.suffix == ".db3" else self._folder
             os.replace(source, self._path)
-        except OSError as error:
-            raise BadRequest(f"{self._path}: could not be written: {error}. Choose another path.") from error
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise BadRequest(
+            f"{path}: expected a place that can be written, found: {error}. Free space or choose another path."
+        ) from error
 
 
 def _definition(type_name: str) -> tuple[str, str]:

@@ -166,8 +166,8 @@ def _stamp_and_frame(message: object) -> tuple[int, str]:
     if header is None:
         return 0, ""
     stamp, frame_id = getattr(header, "stamp", None), getattr(header, "frame_id", None)
-    seconds = integer(stamp, "sec", -(1 << 31), (1 << 32) - 1, "header.stamp.")
-    nanoseconds = integer(stamp, "nanosec", 0, (1 << 32) - 1, "header.stamp.")
+    seconds = integer(stamp, "sec", 0, (1 << 31) - 1, "header.stamp.")
+    nanoseconds = integer(stamp, "nanosec", 0, 999_999_999, "header.stamp.")
     if not isinstance(frame_id, str):
         raise BadPointCloud(f"header.frame_id: expected text, found {type(frame_id).__name__}. Correct the driver.")
     return seconds * 1_000_000_000 + nanoseconds, frame_id
