@@ -51,7 +51,11 @@ class SyntheticDataset:
 
     def prepare(self, workers: int = 1, on_progress: Callable[[int], None] | None = None) -> None:
         """Make all missing sweeps, in `workers` processes; `on_progress` hears how many sweeps a finished street has."""
-        missing = [seed for seed in self._seeds if not all(self._path(seed, frame).exists() for frame in range(self._frames_per_seed))]
+        missing = [
+            seed
+            for seed in self._seeds
+            if not all(self._path(seed, frame).exists() for frame in range(self._frames_per_seed))
+        ]
         if on_progress:
             on_progress((len(self._seeds) - len(missing)) * self._frames_per_seed)
         if workers <= 1 or len(missing) <= 1:
@@ -113,4 +117,6 @@ def _read(path: Path) -> PointCloud:
                 extra={"label": stored["label"], "ring": stored["ring"].astype(np.uint16)},
             )
     except (OSError, ValueError, KeyError) as error:
-        raise BadDataset(f"{path}: expected a cached synthetic sweep, found: {error}. Delete the file; it is made anew.") from error
+        raise BadDataset(
+            f"{path}: expected a cached synthetic sweep, found: {error}. Delete the file; it is made anew."
+        ) from error

@@ -54,7 +54,9 @@ class DriveBag:
         self._bag.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bag.__exit__(kind, error, trace)
 
     def write(self, frame: FrameRecord) -> None:
@@ -64,25 +66,43 @@ class DriveBag:
             self._started = True
         messages: list[tuple[int, int, str, str, Any]] = []
         for stamp, pose in frame.poses:
-            content = self._types["tf2_msgs/msg/TFMessage"](transforms=[self._transform(stamp, "map", "base_link", pose)])
+            content = self._types["tf2_msgs/msg/TFMessage"](
+                transforms=[self._transform(stamp, "map", "base_link", pose)]
+            )
             messages.append((stamp, 0, "/tf", "tf2_msgs/msg/TFMessage", content))
         for shot in frame.shots:
             topic, optical = f"/camera/{shot.name}", f"cam_{shot.name}_optical"
-            messages.append((shot.stamp_ns, 1, f"{topic}/camera_info", "sensor_msgs/msg/CameraInfo", self._camera_info(shot, optical)))
-            image = self._types["sensor_msgs/msg/CompressedImage"](header=self._header(shot.stamp_ns, optical), format="rgb8; jpeg compressed bgr8", data=np.frombuffer(shot.jpeg, np.uint8))
+            messages.append(
+                (
+                    shot.stamp_ns,
+                    1,
+                    f"{topic}/camera_info",
+                    "sensor_msgs/msg/CameraInfo",
+                    self._camera_info(shot, optical),
+                )
+            )
+            image = self._types["sensor_msgs/msg/CompressedImage"](
+                header=self._header(shot.stamp_ns, optical),
+                format="rgb8; jpeg compressed bgr8",
+                data=np.frombuffer(shot.jpeg, np.uint8),
+            )
             messages.append((shot.stamp_ns, 2, f"{topic}/image/compressed", "sensor_msgs/msg/CompressedImage", image))
         messages.append((frame.cloud.stamp_ns, 3, CLOUD_TOPIC, "sensor_msgs/msg/PointCloud2", self._cloud(frame.cloud)))
         for stamp, _, topic, type_name, message in sorted(messages, key=lambda item: item[:3]):
             self._bag.write(topic, type_name, stamp, message)
 
     def _write_static(self, stamp_ns: int) -> None:
-        mounts = [("lidar_top", self._lidar.T_base_lidar())] + [(f"cam_{mount.name}_optical", T_base_camera(mount)) for mount in RING]
+        mounts = [("lidar_top", self._lidar.T_base_lidar())] + [
+            (f"cam_{mount.name}_optical", T_base_camera(mount)) for mount in RING
+        ]
         transforms = [self._transform(stamp_ns, "base_link", child, pose) for child, pose in mounts]
         content = self._types["tf2_msgs/msg/TFMessage"](transforms=transforms)
         self._bag.write("/tf_static", "tf2_msgs/msg/TFMessage", stamp_ns, content)
 
     def _header(self, stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401  generated classes
-        time = self._types["builtin_interfaces/msg/Time"](sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
+        time = self._types["builtin_interfaces/msg/Time"](
+            sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000
+        )
         return self._types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
 
     def _transform(self, stamp_ns: int, parent: str, child: str, T_parent_child: RigidTransform) -> Any:  # noqa: ANN401  generated classes
@@ -110,19 +130,29 @@ class DriveBag:
             p=np.hstack([K, np.zeros((3, 1))]).ravel(),
             binning_x=0,
             binning_y=0,
-            roi=self._types["sensor_msgs/msg/RegionOfInterest"](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
+            roi=self._types["sensor_msgs/msg/RegionOfInterest"](
+                x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+            ),
         )
 
     def _cloud(self, cloud: PointCloud) -> Any:  # noqa: ANN401  generated classes
         x, y, z = cloud.xyz_m.T
-        columns = {"x": x, "y": y, "z": z, "intensity": cloud.intensity, **{name: cloud.extra[name] for name in ("ring", "time", "label")}}
+        columns = {
+            "x": x,
+            "y": y,
+            "z": z,
+            "intensity": cloud.intensity,
+            **{name: cloud.extra[name] for name in ("ring", "time", "label")},
+        }
         layout = encode(columns)
         field = self._types["sensor_msgs/msg/PointField"]
         return self._types["sensor_msgs/msg/PointCloud2"](
             header=self._header(cloud.stamp_ns, cloud.frame_id),
             height=layout.height,
             width=layout.width,
-            fields=[field(name=item.name, offset=item.offset, datatype=item.datatype, count=1) for item in layout.fields],
+            fields=[
+                field(name=item.name, offset=item.offset, datatype=item.datatype, count=1) for item in layout.fields
+            ],
             is_bigendian=layout.is_bigendian,
             point_step=layout.point_step,
             row_step=layout.row_step,

@@ -38,10 +38,16 @@ def building(rng: np.random.Generator, width_m: float, depth_m: float, floors: i
         bays = max(1, round(length / rng.uniform(2.4, 3.6)))
         front = number == 0
         door = int(rng.integers(bays)) if front else -1
-        walls += _facade(start, along, length, floor_m, floors, bays, share, color, material, glass, door, shop and front)
+        walls += _facade(
+            start, along, length, floor_m, floors, bays, share, color, material, glass, door, shop and front
+        )
         if front and not house and rng.random() < 0.5:
             walls += _balconies(rng, start, length, floor_m, floors, bays)
-    roof = _gable(rng, width_m, depth_m, height, color) if house or rng.random() < 0.35 else _flat(rng, width_m, depth_m, height, color)
+    roof = (
+        _gable(rng, width_m, depth_m, height, color)
+        if house or rng.random() < 0.35
+        else _flat(rng, width_m, depth_m, height, color)
+    )
     return merged([*walls, *roof])
 
 
@@ -58,7 +64,12 @@ def hall(rng: np.random.Generator, width_m: float, depth_m: float) -> Mesh:
             surface(shell, MANMADE, Material.METAL, color),
             surface(gate, MANMADE, Material.METAL, [(90, 94, 100), (160, 60, 44), (210, 212, 208)][rng.integers(3)]),
             surface(box((0, -0.01, height - 1.2), (width_m * 0.94, 0.06, 0.8)), MANMADE, Material.GLASS, (60, 72, 82)),
-            surface(box((0, depth_m / 2, height + 0.1), (width_m + 0.4, depth_m + 0.4, 0.25)), MANMADE, Material.METAL, (92, 94, 96)),
+            surface(
+                box((0, depth_m / 2, height + 0.1), (width_m + 0.4, depth_m + 0.4, 0.25)),
+                MANMADE,
+                Material.METAL,
+                (92, 94, 96),
+            ),
         ]
     )
 
@@ -82,11 +93,24 @@ def _facade(
     b1 = np.where(is_door, 2.3, np.where(is_shop, base + floor_m * 0.85, b1))
     a0, a1 = middle - half, middle + half
 
-    def rect(ua: np.ndarray, ub: np.ndarray, va: np.ndarray, vb: np.ndarray, da: np.ndarray | float = 0.0, db: np.ndarray | float | None = None) -> np.ndarray:
+    def rect(
+        ua: np.ndarray,
+        ub: np.ndarray,
+        va: np.ndarray,
+        vb: np.ndarray,
+        da: np.ndarray | float = 0.0,
+        db: np.ndarray | float | None = None,
+    ) -> np.ndarray:
         """(n, 4, 3) in (u, v, depth into the wall); depth goes from da at the first edge to db at the opposite one."""
         db = da if db is None else db
         ones = np.ones_like(ua)
-        return np.stack([np.stack(corner, -1) for corner in ((ua, va, da * ones), (ub, va, da * ones), (ub, vb, db * ones), (ua, vb, db * ones))], axis=1)
+        return np.stack(
+            [
+                np.stack(corner, -1)
+                for corner in ((ua, va, da * ones), (ub, va, da * ones), (ub, vb, db * ones), (ua, vb, db * ones))
+            ],
+            axis=1,
+        )
 
     recess = 0.18
     wall = np.concatenate([rect(u0, a0, v0, v1), rect(a1, u1, v0, v1), rect(a0, a1, v0, b0), rect(a0, a1, b1, v1)])
@@ -94,9 +118,19 @@ def _facade(
     jamb = []
     for a in (a0, a1):
         zero, deep = np.zeros_like(a), np.full_like(a, recess)
-        jamb.append(np.stack([np.stack(corner, -1) for corner in ((a, b0, zero), (a, b0, deep), (a, b1, deep), (a, b1, zero))], axis=1))
+        jamb.append(
+            np.stack(
+                [np.stack(corner, -1) for corner in ((a, b0, zero), (a, b0, deep), (a, b1, deep), (a, b1, zero))],
+                axis=1,
+            )
+        )
     pane = rect(a0, a1, b0, b1, recess)
-    frame = np.concatenate([rect(middle - 0.03, middle + 0.03, b0, b1, recess - 0.03), rect(a0, a1, (b0 + b1) / 2 - 0.03, (b0 + b1) / 2 + 0.03, recess - 0.03)])
+    frame = np.concatenate(
+        [
+            rect(middle - 0.03, middle + 0.03, b0, b1, recess - 0.03),
+            rect(a0, a1, (b0 + b1) / 2 - 0.03, (b0 + b1) / 2 + 0.03, recess - 0.03),
+        ]
+    )
     plain = ~is_door
     ledge: Color = (min(color[0] + 26, 255), min(color[1] + 26, 255), min(color[2] + 26, 255))
     parts = [
@@ -110,7 +144,9 @@ def _facade(
     return parts
 
 
-def _on_wall(uvd: np.ndarray, start: tuple[float, float], along: tuple[float, float], material: int, color: Color) -> Mesh:
+def _on_wall(
+    uvd: np.ndarray, start: tuple[float, float], along: tuple[float, float], material: int, color: Color
+) -> Mesh:
     corners = quads(uvd)
     inward = (-along[1], along[0])
     x = start[0] + corners[..., 0] * along[0] + corners[..., 2] * inward[0]
@@ -118,31 +154,63 @@ def _on_wall(uvd: np.ndarray, start: tuple[float, float], along: tuple[float, fl
     return surface(np.stack([x, y, corners[..., 1]], axis=-1), MANMADE, material, color, corners[..., :2])
 
 
-def _balconies(rng: np.random.Generator, start: tuple[float, float], length: float, floor_m: float, floors: int, bays: int) -> list[Mesh]:
+def _balconies(
+    rng: np.random.Generator, start: tuple[float, float], length: float, floor_m: float, floors: int, bays: int
+) -> list[Mesh]:
     columns = np.flatnonzero(rng.random(bays) < 0.4)
-    spots = [((column + 0.5) * length / bays + start[0], floor * floor_m + 0.75) for column in columns for floor in range(1, floors)]
+    spots = [
+        ((column + 0.5) * length / bays + start[0], floor * floor_m + 0.75)
+        for column in columns
+        for floor in range(1, floors)
+    ]
     if not spots:
         return []
     x, z = np.array(spots).T
     wide = 0.8 * length / bays
     slab = boxes(np.stack([x, 0 * x - 0.6, z], 1), np.tile([wide, 1.2, 0.14], (len(x), 1)))
     rail = boxes(np.stack([x, 0 * x - 1.18, z + 0.55], 1), np.tile([wide, 0.05, 0.95], (len(x), 1)))
-    cheeks = np.concatenate([boxes(np.stack([x + side * wide / 2, 0 * x - 0.6, z + 0.55], 1), np.tile([0.05, 1.2, 0.95], (len(x), 1))) for side in (-1, 1)])
+    cheeks = np.concatenate(
+        [
+            boxes(np.stack([x + side * wide / 2, 0 * x - 0.6, z + 0.55], 1), np.tile([0.05, 1.2, 0.95], (len(x), 1)))
+            for side in (-1, 1)
+        ]
+    )
     return [
         surface(slab, MANMADE, Material.CONCRETE, (176, 174, 168)),
-        surface(np.concatenate([rail, cheeks]), MANMADE, Material.METAL, [(86, 90, 92), (190, 192, 192), (120, 84, 60)][rng.integers(3)]),
+        surface(
+            np.concatenate([rail, cheeks]),
+            MANMADE,
+            Material.METAL,
+            [(86, 90, 92), (190, 192, 192), (120, 84, 60)][rng.integers(3)],
+        ),
     ]
 
 
 def _flat(rng: np.random.Generator, width: float, depth: float, height: float, color: Color) -> list[Mesh]:
     edge = boxes(
-        np.array([[0, 0, height + 0.3], [0, depth, height + 0.3], [-width / 2, depth / 2, height + 0.3], [width / 2, depth / 2, height + 0.3]]),
+        np.array(
+            [
+                [0, 0, height + 0.3],
+                [0, depth, height + 0.3],
+                [-width / 2, depth / 2, height + 0.3],
+                [width / 2, depth / 2, height + 0.3],
+            ]
+        ),
         np.array([[width + 0.4, 0.4, 0.6], [width + 0.4, 0.4, 0.6], [0.4, depth, 0.6], [0.4, depth, 0.6]]),
     )
     tops = [box((0, depth / 2, height), (width, depth, 0.1))]
-    tops += [box((rng.uniform(-0.35, 0.35) * width, rng.uniform(0.3, 0.8) * depth, height + 0.7), (rng.uniform(1, 3), rng.uniform(1, 3), 1.5)) for _ in range(rng.integers(0, 3))]
+    tops += [
+        box(
+            (rng.uniform(-0.35, 0.35) * width, rng.uniform(0.3, 0.8) * depth, height + 0.7),
+            (rng.uniform(1, 3), rng.uniform(1, 3), 1.5),
+        )
+        for _ in range(rng.integers(0, 3))
+    ]
     ledge: Color = (int(0.82 * color[0]), int(0.82 * color[1]), int(0.82 * color[2]))
-    return [surface(edge, MANMADE, Material.PLASTER, ledge), surface(np.concatenate(tops), MANMADE, Material.ROOF, (120, 118, 116))]
+    return [
+        surface(edge, MANMADE, Material.PLASTER, ledge),
+        surface(np.concatenate(tops), MANMADE, Material.ROOF, (120, 118, 116)),
+    ]
 
 
 def _gable(rng: np.random.Generator, width: float, depth: float, height: float, color: Color) -> list[Mesh]:
@@ -152,17 +220,30 @@ def _gable(rng: np.random.Generator, width: float, depth: float, height: float, 
     x0, x1, eave = -width / 2 - over, width / 2 + over, height - over * 2 * rise / depth
     ridge = [(-width / 2 + inset, depth / 2, height + rise), (width / 2 - inset, depth / 2, height + rise)]
     corners = [(x0, -over, eave), (x1, -over, eave), (x1, depth + over, eave), (x0, depth + over, eave)]
-    slopes = quads(np.array([[corners[0], corners[1], ridge[1], ridge[0]], [corners[2], corners[3], ridge[0], ridge[1]]]))
+    slopes = quads(
+        np.array([[corners[0], corners[1], ridge[1], ridge[0]], [corners[2], corners[3], ridge[0], ridge[1]]])
+    )
     ends = np.array([[corners[3], corners[0], ridge[0]], [corners[1], corners[2], ridge[1]]])
     roof = _ROOF[rng.integers(len(_ROOF))]
     parts = [surface(slopes, MANMADE, Material.ROOF, roof)]
     if hip:
         parts.append(surface(ends, MANMADE, Material.ROOF, roof))
     else:
-        gables = np.array([[(x, 0, height), (x, depth, height), (x, depth / 2, height + rise)] for x in (-width / 2, width / 2)])
+        gables = np.array(
+            [[(x, 0, height), (x, depth, height), (x, depth / 2, height + rise)] for x in (-width / 2, width / 2)]
+        )
         parts.append(surface(gables, MANMADE, Material.PLASTER, color))
     if rng.random() < 0.7:
         x = rng.uniform(-0.3, 0.3) * width
-        parts.append(surface(box((x, depth * 0.6, height + 0.8 * rise), (0.6, 0.6, 1.8)), MANMADE, Material.BRICK, (128, 78, 62)))
-        parts.append(surface(tube((x, depth * 0.6, height + 0.8 * rise + 0.9), (x, depth * 0.6, height + 0.8 * rise + 1.2), 0.14), MANMADE, Material.BRICK, (90, 60, 50)))
+        parts.append(
+            surface(box((x, depth * 0.6, height + 0.8 * rise), (0.6, 0.6, 1.8)), MANMADE, Material.BRICK, (128, 78, 62))
+        )
+        parts.append(
+            surface(
+                tube((x, depth * 0.6, height + 0.8 * rise + 0.9), (x, depth * 0.6, height + 0.8 * rise + 1.2), 0.14),
+                MANMADE,
+                Material.BRICK,
+                (90, 60, 50),
+            )
+        )
     return parts

@@ -60,17 +60,23 @@ def T_base_camera(mount: CameraMount) -> RigidTransform:
     return RigidTransform(yaw_rotation(np.radians(mount.yaw_deg)) @ _FLU_OF_OPTICAL, np.array(mount.xyz_m))
 
 
-def render(scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float, shadows: Part, weather: Weather) -> Picture:
+def render(
+    scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float, shadows: Part, weather: Weather
+) -> Picture:
     """One picture at one moment; pixels on edges get the mean of five rays."""
     v, u = (index.ravel().astype(np.float32) for index in np.indices((camera.height, camera.width)))
     view = _View(scene, camera, T_world_cam, _seen_actors(scene, camera, T_world_cam, time_s), shadows, weather)
     light, hits, cosine = view.look(u, v)
     edge = np.flatnonzero(_edges(light.reshape(camera.height, camera.width, 3)))
     if len(edge):
-        more, _, _ = view.look(*((axis[edge] + _EXTRA_SAMPLES[:, column, None]).ravel() for column, axis in enumerate((u, v))))
+        more, _, _ = view.look(
+            *((axis[edge] + _EXTRA_SAMPLES[:, column, None]).ravel() for column, axis in enumerate((u, v)))
+        )
         light[edge] = (light[edge] + more.reshape(len(_EXTRA_SAMPLES), -1, 3).sum(axis=0)) / (len(_EXTRA_SAMPLES) + 1)
     shape = (camera.height, camera.width)
-    return Picture(to_bytes(light).reshape(*shape, 3), (hits.range_m * cosine).reshape(shape), hits.class_id.reshape(shape))
+    return Picture(
+        to_bytes(light).reshape(*shape, 3), (hits.range_m * cosine).reshape(shape), hits.class_id.reshape(shape)
+    )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from offline_training.datasets.synthetic_bag import CameraShot, DriveBag, FrameR
 from offline_training.datasets.synthetic_camera import RING, CameraMount, T_base_camera, camera_model, render
 from offline_training.datasets.synthetic_layout import build_world
 from offline_training.datasets.synthetic_lidar import LIDARS, LidarSpec, sweep
-from offline_training.datasets.synthetic_scene import Scene
+from offline_training.datasets.synthetic_scene import Part, Scene
 from offline_training.datasets.synthetic_shading import weather
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -58,7 +58,9 @@ class SyntheticDrive:
 
     def __init__(self, seed: int, lidar: LidarSpec, rate_hz: float = 10.0, image_width: int = 480) -> None:
         if rate_hz > lidar.rate_hz:
-            raise BadRequest(f"rate_hz: expected at most the LiDAR's {lidar.rate_hz:g}, found {rate_hz:g}. Sweeps would overlap.")
+            raise BadRequest(
+                f"rate_hz: expected at most the LiDAR's {lidar.rate_hz:g}, found {rate_hz:g}. Sweeps would overlap."
+            )
         if not 32 <= image_width <= 4096:
             raise BadRequest(f"image width: expected 32 to 4096 pixels, found {image_width}.")
         self._seed, self._lidar, self._rate_hz = seed, lidar, rate_hz
@@ -74,30 +76,33 @@ class SyntheticDrive:
         T_world_lidar = T_world_base @ self._lidar.T_base_lidar()
         rng = np.random.default_rng([self._seed, 5, number])
         cloud = sweep(self._scene, self._lidar, end_s, _stamp_ns(end_s), rng)
-        views = tuple(self._view(mount, end_s, T_world_lidar) for mount in RING) if cameras else ()
+        if not cameras:
+            return SyntheticFrame(cloud, T_world_lidar, T_world_base, ())
+        shadows = self._scene.moving_shade(
+            end_s
+        )  # once per frame: building it is dear, and 0.1 s moves a shadow little
+        views = tuple(self._view(mount, end_s, T_world_lidar, shadows) for mount in RING)
         return SyntheticFrame(cloud, T_world_lidar, T_world_base, views)
 
     def ego_pose(self, stamp_ns: int) -> RigidTransform:
         """T_world_base at a time."""
         return self._scene.world.ego_pose((stamp_ns - START_NS) / 1e9)
 
-    def _view(self, mount: CameraMount, end_s: float, T_world_lidar: RigidTransform) -> SyntheticView:
+    def _view(self, mount: CameraMount, end_s: float, T_world_lidar: RigidTransform, shadows: Part) -> SyntheticView:
         time_s = end_s - (1.0 - mount.delay_share) / self._lidar.rate_hz
         camera = camera_model(mount, *self._size)
         T_world_base = self._scene.world.ego_pose(time_s)
         T_world_cam = T_world_base @ T_base_camera(mount)
-        picture = render(self._scene, camera, T_world_cam, time_s, self._shadows(end_s), self._weather)
+        picture = render(self._scene, camera, T_world_cam, time_s, shadows, self._weather)
         return SyntheticView(
             mount.name, camera, T_world_cam.inverse() @ T_world_lidar, T_world_base, _stamp_ns(time_s),
             picture.rgb, picture.depth_m, picture.class_id,
         )  # fmt: skip
 
-    @lru_cache(maxsize=1)  # noqa: B019  one entry, and a drive lives as long as its process
-    def _shadows(self, time_s: float) -> object:
-        return self._scene.moving_shade(time_s)
 
-
-def drive(seed: int, frames: int, lidar: LidarSpec, cameras: bool = True, rate_hz: float = 10.0, image_width: int = 480) -> Iterator[SyntheticFrame]:
+def drive(
+    seed: int, frames: int, lidar: LidarSpec, cameras: bool = True, rate_hz: float = 10.0, image_width: int = 480
+) -> Iterator[SyntheticFrame]:
     """The first `frames` frames of a seed's drive."""
     source = SyntheticDrive(seed, lidar, rate_hz, image_width)
     for number in range(frames):
@@ -105,7 +110,13 @@ def drive(seed: int, frames: int, lidar: LidarSpec, cameras: bool = True, rate_h
 
 
 def write_drive(
-    path: Path, seed: int, frames: int, lidar: LidarSpec = LIDARS["hdl32"], rate_hz: float = 10.0, image_width: int = 480, workers: int | None = None
+    path: Path,
+    seed: int,
+    frames: int,
+    lidar: LidarSpec = LIDARS["hdl32"],
+    rate_hz: float = 10.0,
+    image_width: int = 480,
+    workers: int | None = None,
 ) -> int:
     """Record a drive with its six cameras as a bag; frames are made in `workers` processes. Returns the number of points.
 
@@ -119,12 +130,23 @@ def write_drive(
     if frames < 1:
         raise BadRequest(f"frames: expected at least 1, found {frames}.")
     if rate_hz > lidar.rate_hz:
-        raise BadRequest(f"rate_hz: expected at most the LiDAR's {lidar.rate_hz:g}, found {rate_hz:g}. Sweeps would overlap.")
+        raise BadRequest(
+            f"rate_hz: expected at most the LiDAR's {lidar.rate_hz:g}, found {rate_hz:g}. Sweeps would overlap."
+        )
     processes = min(workers or len(os.sched_getaffinity(0)), frames)
     make = partial(_record, seed, lidar, rate_hz, image_width)
     points = 0
-    with DriveBag(path, lidar, image_width) as bag, ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for record in tqdm(pool.map(make, range(frames)), total=frames, unit="frame", desc="synthetic drive", disable=not sys.stderr.isatty()):
+    with (
+        DriveBag(path, lidar, image_width) as bag,
+        ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
+    ):
+        for record in tqdm(
+            pool.map(make, range(frames)),
+            total=frames,
+            unit="frame",
+            desc="synthetic drive",
+            disable=not sys.stderr.isatty(),
+        ):
             bag.write(record)
             points += len(record.cloud)
     return points
@@ -161,9 +183,13 @@ def _stamp_ns(time_s: float) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Record a synthetic drive with LiDAR, six cameras and the true class of every point.")
+    parser = argparse.ArgumentParser(
+        description="Record a synthetic drive with LiDAR, six cameras and the true class of every point."
+    )
     parser.add_argument("--out", type=Path, required=True, help="recording to write: name.mcap, name.db3 or a folder")
-    parser.add_argument("--seed", type=int, default=7, help="the street and the traffic; equal seeds give equal recordings")
+    parser.add_argument(
+        "--seed", type=int, default=7, help="the street and the traffic; equal seeds give equal recordings"
+    )
     parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--lidar", choices=sorted(LIDARS), default="hdl32")
     parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
@@ -172,11 +198,21 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     started = monotonic()
     try:
-        points = write_drive(options.out, options.seed, options.frames, LIDARS[options.lidar], options.rate, options.image_width, options.workers)
+        points = write_drive(
+            options.out,
+            options.seed,
+            options.frames,
+            LIDARS[options.lidar],
+            options.rate,
+            options.image_width,
+            options.workers,
+        )
     except LidarVlError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{options.out}: {options.frames} frames, {points:,} labelled points, {6 * options.frames} pictures in {monotonic() - started:.0f} s")
+    print(
+        f"{options.out}: {options.frames} frames, {points:,} labelled points, {6 * options.frames} pictures in {monotonic() - started:.0f} s"
+    )
     return 0
 
 

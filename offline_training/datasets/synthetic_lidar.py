@@ -7,12 +7,18 @@ import numpy as np
 
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.point_cloud import PointCloud
-from offline_training.datasets.synthetic_ground import WHITE, YELLOW
 from offline_training.datasets.synthetic_materials import Material, material_table
+from offline_training.datasets.synthetic_paint import WHITE, YELLOW
 from offline_training.datasets.synthetic_scene import ActorRays, Hits, Scene
 
 _MOMENTS = 8  # exact poses per sweep; between them the way is straight
-_ROUGHNESS_M = {Material.GRASS: 0.03, Material.LEAVES: 0.03, Material.SOIL: 0.012, Material.CLOTH: 0.006, Material.BARK: 0.008}
+_ROUGHNESS_M = {
+    Material.GRASS: 0.03,
+    Material.LEAVES: 0.03,
+    Material.SOIL: 0.012,
+    Material.CLOTH: 0.006,
+    Material.BARK: 0.008,
+}
 
 
 @dataclass(frozen=True)
@@ -88,19 +94,34 @@ def _even(low: float, high: float, beams: int) -> tuple[float, ...]:
 # Hesai Pandar64 user manual: 1 deg steps at the edges, 1/6 deg about the horizon.
 _PANDAR64 = tuple(
     float(value)
-    for value in np.concatenate([[-25.0, -19.0], np.arange(-14.0, -6.5, 1.0), -6.0 + np.arange(49) / 6.0, [3.0, 5.0, 8.0, 11.0, 15.0]])
+    for value in np.concatenate(
+        [[-25.0, -19.0], np.arange(-14.0, -6.5, 1.0), -6.0 + np.arange(49) / 6.0, [3.0, 5.0, 8.0, 11.0, 15.0]]
+    )
 )
 
 LIDARS: dict[str, LidarSpec] = {
     "hdl32": LidarSpec("hdl32", _even(-30.67, 10.67, 32), 1085, rate_hz=20.0, max_range_m=90.0, range_sigma_m=0.02),
-    "hdl64": LidarSpec("hdl64", _even(-24.9, 2.0, 64), 2000, max_range_m=110.0, height_m=1.73, forward_m=0.0, intensity_gamma=0.8),
-    "pandar64": LidarSpec("pandar64", _PANDAR64, 1800, max_range_m=150.0, height_m=1.9, frame_height_m=0.3, intensity_gamma=1.4),
-    "os128": LidarSpec("os128", _even(-22.5, 22.5, 128), 1024, max_range_m=110.0, range_sigma_m=0.01, intensity_gamma=1.2),
+    "hdl64": LidarSpec(
+        "hdl64", _even(-24.9, 2.0, 64), 2000, max_range_m=110.0, height_m=1.73, forward_m=0.0, intensity_gamma=0.8
+    ),
+    "pandar64": LidarSpec(
+        "pandar64", _PANDAR64, 1800, max_range_m=150.0, height_m=1.9, frame_height_m=0.3, intensity_gamma=1.4
+    ),
+    "os128": LidarSpec(
+        "os128", _even(-22.5, 22.5, 128), 1024, max_range_m=110.0, range_sigma_m=0.01, intensity_gamma=1.2
+    ),
     "vlp16": LidarSpec("vlp16", _even(-15.0, 15.0, 16), 1800, max_range_m=90.0, height_m=1.5),
 }
 
 
-def sweep(scene: Scene, spec: LidarSpec, end_time_s: float, stamp_ns: int, rng: np.random.Generator, frame_id: str = "lidar_top") -> PointCloud:
+def sweep(
+    scene: Scene,
+    spec: LidarSpec,
+    end_time_s: float,
+    stamp_ns: int,
+    rng: np.random.Generator,
+    frame_id: str = "lidar_top",
+) -> PointCloud:
     """One turn that ends at `end_time_s`, which is also the stamp.
 
     Returned points are in the LiDAR frame at the stamp; when the spec is not motion compensated, each is in the frame at its own time.
@@ -132,7 +153,11 @@ def sweep(scene: Scene, spec: LidarSpec, end_time_s: float, stamp_ns: int, rng: 
         intensity=signal[row],
         stamp_ns=stamp_ns,
         frame_id=frame_id,
-        extra={"ring": (row % beams).astype(np.uint16), "time": seconds.astype(np.float32), "label": hits.class_id[row]},
+        extra={
+            "ring": (row % beams).astype(np.uint16),
+            "time": seconds.astype(np.float32),
+            "label": hits.class_id[row],
+        },
     )
 
 
@@ -142,7 +167,9 @@ def _directions(spec: LidarSpec, rng: np.random.Generator) -> np.ndarray:
     azimuth = np.pi - (np.arange(steps) + rng.random()) * (2 * np.pi / steps)
     azimuth = azimuth[:, None] + rng.normal(0, 2e-4, (steps, beams))
     elevation = np.radians(spec.elevation_deg)[None, :] + rng.normal(0, 2e-4, (steps, beams))
-    return np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1)
+    return np.stack(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1
+    )
 
 
 def _poses_between(moments: list[RigidTransform], borders: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +183,9 @@ def _poses_between(moments: list[RigidTransform], borders: np.ndarray, steps: in
     return rotation, positions[at] + share * (positions[at + 1] - positions[at])
 
 
-def _actor_rays(scene: Scene, spec: LidarSpec, time_s: np.ndarray, center_m: np.ndarray, direction: np.ndarray) -> Iterator[ActorRays]:
+def _actor_rays(
+    scene: Scene, spec: LidarSpec, time_s: np.ndarray, center_m: np.ndarray, direction: np.ndarray
+) -> Iterator[ActorRays]:
     """For every moving thing in range, the steps whose beams pass it, with its place at each step's time."""
     beams = direction.shape[1]
     heading = np.arctan2(direction[:, 0, 1], direction[:, 0, 0])
@@ -172,12 +201,17 @@ def _actor_rays(scene: Scene, spec: LidarSpec, time_s: np.ndarray, center_m: np.
         ahead = position - center_m
         distance = np.hypot(ahead[:, 0], ahead[:, 1])
         off = np.abs((np.arctan2(ahead[:, 1], ahead[:, 0]) - heading + np.pi) % (2 * np.pi) - np.pi)
-        step = np.flatnonzero(off < np.arcsin(np.clip(radius / np.maximum(distance, 1e-6), 0, 1)) + np.where(distance < radius, np.pi, 0.02))
+        step = np.flatnonzero(
+            off
+            < np.arcsin(np.clip(radius / np.maximum(distance, 1e-6), 0, 1)) + np.where(distance < radius, np.pi, 0.02)
+        )
         rows = (step[:, None] * beams + np.arange(beams)).ravel()
         yield ActorRays(number, rows, np.repeat(position[step], beams, axis=0), rotation)
 
 
-def _returns(spec: LidarSpec, hits: Hits, direction: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _returns(
+    spec: LidarSpec, hits: Hits, direction: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Intensity (N,) float32 in 0..1 and which pulses come back (N,) bool."""
     table = material_table()
     brightness = hits.color_rgb.astype(np.float32).mean(axis=1) / 255.0
@@ -200,7 +234,9 @@ def _measured_range(spec: LidarSpec, hits: Hits, row: np.ndarray, rng: np.random
     for material, value in _ROUGHNESS_M.items():
         rough[material] = value
     noise = rng.normal(0, 1, len(row)) * spec.range_sigma_m
-    depth = np.abs(rng.normal(0, 1, len(row))) * rough[hits.material[row]]  # blades and leaves stand out towards the sensor
+    depth = (
+        np.abs(rng.normal(0, 1, len(row))) * rough[hits.material[row]]
+    )  # blades and leaves stand out towards the sensor
     return np.minimum(hits.range_m[row].astype(np.float64) + noise - depth, spec.max_range_m)
 
 

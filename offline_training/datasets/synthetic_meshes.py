@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Color = tuple[int, int, int]
+Vector = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Mesh:
     def __len__(self) -> int:
         return len(self.corners_m)
 
-    def placed(self, xyz_m: Sequence[float], rotation: np.ndarray) -> "Mesh":
+    def placed(self, xyz_m: Vector, rotation: np.ndarray) -> "Mesh":
         """The same mesh rotated by `rotation` (3, 3), then moved by `xyz_m`."""
         moved = self.corners_m @ rotation.T.astype(np.float32) + np.asarray(xyz_m, np.float32)
         return Mesh(moved, self.uv_m, self.class_id, self.material, self.color_rgb)
@@ -79,7 +80,7 @@ def boxes(center_m: np.ndarray, size_m: np.ndarray) -> np.ndarray:
     return quads(points[:, _BOX_FACES].reshape(-1, 4, 3))
 
 
-def box(center_m: Sequence[float], size_m: Sequence[float]) -> np.ndarray:
+def box(center_m: Vector, size_m: Vector) -> np.ndarray:
     """One box -> (12, 3, 3)."""
     return boxes(np.array([center_m], float), np.array([size_m], float))
 
@@ -97,7 +98,9 @@ def rings_to_triangles(rings_m: np.ndarray, closed: bool = True) -> np.ndarray:
     return np.concatenate([walls, *ends])
 
 
-def tube(start_m: Sequence[float], end_m: Sequence[float], radius_m: float, end_radius_m: float | None = None, sides: int = 8) -> np.ndarray:
+def tube(
+    start_m: Vector, end_m: Vector, radius_m: float, end_radius_m: float | None = None, sides: int = 8
+) -> np.ndarray:
     """A closed round bar, tapering when `end_radius_m` is given."""
     start, end = np.asarray(start_m, float), np.asarray(end_m, float)
     axis = (end - start) / max(float(np.linalg.norm(end - start)), 1e-9)
@@ -111,7 +114,13 @@ def tube(start_m: Sequence[float], end_m: Sequence[float], radius_m: float, end_
     return rings_to_triangles(np.stack([start + radius_m * circle, end + last * circle]))
 
 
-def ball(center_m: Sequence[float], radius_m: Sequence[float], sides: int = 8, levels: int = 5, wobble: np.ndarray | None = None) -> np.ndarray:
+def ball(
+    center_m: Vector,
+    radius_m: Vector,
+    sides: int = 8,
+    levels: int = 5,
+    wobble: np.ndarray | None = None,
+) -> np.ndarray:
     """An ellipsoid; `wobble` (levels, sides) scales its radius from place to place."""
     latitude = np.linspace(-0.5 * np.pi * 0.98, 0.5 * np.pi * 0.98, levels)
     angle = np.arange(sides) * (2 * np.pi / sides)

@@ -15,7 +15,15 @@ from offline_training.datasets.synthetic_meshes import (
     tube,
 )
 
-_GREENS: list[Color] = [(92, 130, 58), (78, 116, 60), (112, 140, 62), (70, 106, 54), (134, 146, 66), (170, 132, 56), (104, 130, 84)]
+_GREENS: list[Color] = [
+    (92, 130, 58),
+    (78, 116, 60),
+    (112, 140, 62),
+    (70, 106, 54),
+    (134, 146, 66),
+    (170, 132, 56),
+    (104, 130, 84),
+]
 _BARK: Color = (86, 70, 56)
 
 
@@ -36,7 +44,9 @@ def tree(rng: np.random.Generator, leaves_per_clump: int = 150) -> Mesh:
         direction = rng.normal(size=3)
         direction /= np.linalg.norm(direction)
         middle = (height + crown_z) / 2
-        clump = np.array([0, 0, middle]) + direction * np.array([spread, spread, (height - crown_z) / 2]) * rng.uniform(0.4, 0.75)
+        clump = np.array([0, 0, middle]) + direction * np.array([spread, spread, (height - crown_z) / 2]) * rng.uniform(
+            0.4, 0.75
+        )
         clumps.append(clump)
         parts.append(surface(tube(top, clump, 0.4 * girth, 0.05, sides=4), VEGETATION, Material.BARK, _BARK))
     if kind == "bare":
@@ -51,8 +61,23 @@ def tree(rng: np.random.Generator, leaves_per_clump: int = 150) -> Mesh:
         cores.append(ball(clump, np.array([1, 1, 0.85]) * radius * 0.72, 8, 6, rng.uniform(0.7, 1.15, (6, 8))))
     green = _GREENS[rng.integers(len(_GREENS))]
     dark = (int(0.8 * green[0]), int(0.8 * green[1]), int(0.8 * green[2]))
-    crown = surface(leaf_cloud(rng, np.concatenate(leaves), rng.uniform(0.13, 0.19) * (0.6 + 0.05 * height) * np.sqrt(150 / leaves_per_clump)), VEGETATION, Material.LEAVES, green)
-    return merged([*parts, shaded_like(crown, rng, 0.28), surface(np.concatenate(cores[::2] if rng.random() < 0.5 else cores), VEGETATION, Material.LEAVES, dark)])
+    crown = surface(
+        leaf_cloud(
+            rng,
+            np.concatenate(leaves),
+            rng.uniform(0.13, 0.19) * (0.6 + 0.05 * height) * np.sqrt(150 / leaves_per_clump),
+        ),
+        VEGETATION,
+        Material.LEAVES,
+        green,
+    )
+    return merged(
+        [
+            *parts,
+            shaded_like(crown, rng, 0.28),
+            surface(np.concatenate(cores[::2] if rng.random() < 0.5 else cores), VEGETATION, Material.LEAVES, dark),
+        ]
+    )
 
 
 def _conifer(rng: np.random.Generator, height: float, girth: float, count: int) -> Mesh:
@@ -63,7 +88,12 @@ def _conifer(rng: np.random.Generator, height: float, girth: float, count: int) 
     needles = np.stack([r * np.cos(angle), r * np.sin(angle), level * height - 0.15 * r], axis=1)
     crown = surface(leaf_cloud(rng, needles, 0.19 * np.sqrt(1000 / count)), VEGETATION, Material.LEAVES, (58, 92, 58))
     trunk = surface(tube((0, 0, -0.5), (0, 0, height), girth, 0.03), VEGETATION, Material.BARK, (74, 58, 48))
-    core = surface(tube((0, 0, 0.2 * height), (0, 0, 0.95 * height), 0.13 * height, 0.03, sides=7), VEGETATION, Material.LEAVES, (48, 78, 50))
+    core = surface(
+        tube((0, 0, 0.2 * height), (0, 0, 0.95 * height), 0.13 * height, 0.03, sides=7),
+        VEGETATION,
+        Material.LEAVES,
+        (48, 78, 50),
+    )
     return merged([trunk, shaded_like(crown, rng, 0.3), core])
 
 
@@ -76,8 +106,12 @@ def bush(rng: np.random.Generator) -> Mesh:
     leaves = around * size * rng.uniform(0.75, 1.1, (170, 1)) + [0, 0, 0.1]
     green = _GREENS[rng.integers(len(_GREENS))]
     dark = (int(0.65 * green[0]), int(0.65 * green[1]), int(0.65 * green[2]))
-    core = surface(ball((0, 0, 0.1), size * 0.82, 8, 6, rng.uniform(0.75, 1.1, (6, 8))), VEGETATION, Material.LEAVES, dark)
-    return merged([shaded_like(surface(leaf_cloud(rng, leaves, 0.1), VEGETATION, Material.LEAVES, green), rng, 0.28), core])
+    core = surface(
+        ball((0, 0, 0.1), size * 0.82, 8, 6, rng.uniform(0.75, 1.1, (6, 8))), VEGETATION, Material.LEAVES, dark
+    )
+    return merged(
+        [shaded_like(surface(leaf_cloud(rng, leaves, 0.1), VEGETATION, Material.LEAVES, green), rng, 0.28), core]
+    )
 
 
 def hedge(rng: np.random.Generator, length_m: float) -> Mesh:
@@ -93,8 +127,15 @@ def hedge(rng: np.random.Generator, length_m: float) -> Mesh:
     points = points * [length_m, depth, height] + rng.normal(0, 0.04, (count, 3))
     green = _GREENS[rng.integers(4)]
     dark = (int(0.7 * green[0]), int(0.7 * green[1]), int(0.7 * green[2]))
-    inside = surface(box((length_m / 2, 0, height / 2 - 0.25), (length_m - 0.1, depth - 0.1, height + 0.4)), VEGETATION, Material.LEAVES, dark)
-    return merged([inside, shaded_like(surface(leaf_cloud(rng, points, 0.12), VEGETATION, Material.LEAVES, green), rng, 0.3)])
+    inside = surface(
+        box((length_m / 2, 0, height / 2 - 0.25), (length_m - 0.1, depth - 0.1, height + 0.4)),
+        VEGETATION,
+        Material.LEAVES,
+        dark,
+    )
+    return merged(
+        [inside, shaded_like(surface(leaf_cloud(rng, points, 0.12), VEGETATION, Material.LEAVES, green), rng, 0.3)]
+    )
 
 
 def tall_grass(rng: np.random.Generator) -> Mesh:
@@ -102,4 +143,8 @@ def tall_grass(rng: np.random.Generator) -> Mesh:
     foot = np.concatenate([rng.normal(0, 0.3, (40, 2)), np.zeros((40, 1)) - 0.05], axis=1)
     tip = foot + np.concatenate([rng.normal(0, 0.12, (40, 2)), rng.uniform(0.3, 0.8, (40, 1))], axis=1)
     side = rng.normal(0, 0.05, (40, 3)) * [1, 1, 0]
-    return shaded_like(surface(np.stack([foot - side, foot + side, tip], axis=1), VEGETATION, Material.LEAVES, (122, 128, 62)), rng, 0.3)
+    return shaded_like(
+        surface(np.stack([foot - side, foot + side, tip], axis=1), VEGETATION, Material.LEAVES, (122, 128, 62)),
+        rng,
+        0.3,
+    )

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offline_training.datasets.synthetic_ground import PAINT_CELL_M
 from offline_training.datasets.synthetic_layout import World
 from offline_training.datasets.synthetic_materials import DRIVEABLE_SURFACE
 from offline_training.datasets.synthetic_meshes import Mesh, merged
-from offline_training.datasets.synthetic_plan import PAINT_REACH_M
+from offline_training.datasets.synthetic_paint import PAINT_CELL_M, PAINT_REACH_M
 from offline_training.datasets.synthetic_traffic import actor_poses
 
 
@@ -38,15 +37,19 @@ class Part:
         self._geometry = None
         if len(mesh):
             vertices = np.ascontiguousarray(mesh.corners_m.reshape(-1, 3), np.float32)
-            self._geometry = TriangleMesh(self._scene, vertices, np.arange(len(vertices), dtype=np.int32).reshape(-1, 3))
+            self._geometry = TriangleMesh(
+                self._scene, vertices, np.arange(len(vertices), dtype=np.int32).reshape(-1, 3)
+            )
 
     def first(self, origin_m: np.ndarray, direction: np.ndarray, max_range_m: float) -> dict[str, np.ndarray] | None:
+        """Embree's answer for each ray; None when there is nothing to hit or to cast."""
         if self._geometry is None or not len(origin_m):
             return None
         reach = np.full(len(origin_m), max_range_m, np.float32)
         return self._scene.run(origin_m, direction, dists=reach, query="INTERSECT", output=True)
 
     def blocked(self, origin_m: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """(N,) bool: whether anything is in the way, however far."""
         if self._geometry is None or not len(origin_m):
             return np.zeros(len(origin_m), bool)
         return self._scene.run(origin_m, direction, query="OCCLUDED") >= 0
@@ -83,7 +86,9 @@ class Scene:
         """Positions (A, 3) and rotations (A, 3, 3) of everything that moves, at that time."""
         return actor_poses(self.world.plan, self.world.actors, time_s)
 
-    def cast(self, origin_m: np.ndarray, direction: np.ndarray, max_range_m: float, moving: Iterable[ActorRays]) -> Hits:
+    def cast(
+        self, origin_m: np.ndarray, direction: np.ndarray, max_range_m: float, moving: Iterable[ActorRays]
+    ) -> Hits:
         """First hits of rays (N, 3), (N, 3) float32 unit vectors."""
         count = len(origin_m)
         hits = Hits(
@@ -94,7 +99,9 @@ class Scene:
         for rays in moving:
             local = rays.rotation.astype(np.float32)
             near = (origin_m[rays.rows] - rays.position_m.astype(np.float32)) @ local
-            _take_nearer(hits, rays.rows, self._actors[rays.actor], near, direction[rays.rows] @ local, max_range_m, local)
+            _take_nearer(
+                hits, rays.rows, self._actors[rays.actor], near, direction[rays.rows] @ local, max_range_m, local
+            )
         self._add_paint(hits)
         return hits
 
@@ -118,7 +125,13 @@ class Scene:
 
 
 def _take_nearer(
-    hits: Hits, rows: np.ndarray, part: Part, origin_m: np.ndarray, direction: np.ndarray, max_range_m: float, rotation: np.ndarray | None
+    hits: Hits,
+    rows: np.ndarray,
+    part: Part,
+    origin_m: np.ndarray,
+    direction: np.ndarray,
+    max_range_m: float,
+    rotation: np.ndarray | None,
 ) -> None:
     """Cast rays `rows` into a part and write what is nearer than before; `rotation` turns normals of the part's frame."""
     found = part.first(origin_m, direction, max_range_m)
@@ -143,4 +156,6 @@ def _take_nearer(
 def _box_corners(mesh: Mesh) -> np.ndarray:
     """(8, 3) corners of the box around a mesh, in its own frame."""
     low, high = mesh.corners_m.min(axis=(0, 1)), mesh.corners_m.max(axis=(0, 1))
-    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])], np.float64)
+    return np.array(
+        [[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])], np.float64
+    )

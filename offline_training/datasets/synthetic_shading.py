@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from offline_training.datasets.synthetic_ground import CYCLE_LANE, PATCH, WHITE, YELLOW
 from offline_training.datasets.synthetic_materials import Material, material_table
+from offline_training.datasets.synthetic_paint import CYCLE_LANE, PATCH, WHITE, YELLOW
 from offline_training.datasets.synthetic_scene import Hits
 
 _NOISE_SIZE = 512
@@ -115,7 +115,11 @@ def shade(hits: Hits, origin_m: np.ndarray, direction: np.ndarray, lit: np.ndarr
     sun = np.clip(normal @ weather.sun_direction, 0.0, 1.0) * lit[rows]
     ambient = 0.36 + 0.24 * normal[:, 2]
     bounce = 0.12 * np.clip(0.6 - normal[:, 2], 0, 1)
-    total = sun[:, None] * weather.sun_rgb + ambient[:, None] * weather.sky_rgb + bounce[:, None] * np.array([1.0, 0.95, 0.88], np.float32)
+    total = (
+        sun[:, None] * weather.sun_rgb
+        + ambient[:, None] * weather.sky_rgb
+        + bounce[:, None] * np.array([1.0, 0.95, 0.88], np.float32)
+    )
     result = albedo * total * 0.7
     _add_reflections(result, material, normal, ray, sun, lit[rows], weather)
     result[material == Material.LAMP] += 0.45 * albedo[material == Material.LAMP]
@@ -130,7 +134,15 @@ def _leaf_normal(point: np.ndarray) -> np.ndarray:
     return np.stack([0.45 * _noise_at(x, y), 0.45 * _noise_at(y, x), 0.5 + 0.2 * _noise_at(x + 100, y)], axis=1)
 
 
-def _add_reflections(result: np.ndarray, material: np.ndarray, normal: np.ndarray, ray: np.ndarray, sun: np.ndarray, lit: np.ndarray, weather: Weather) -> None:
+def _add_reflections(
+    result: np.ndarray,
+    material: np.ndarray,
+    normal: np.ndarray,
+    ray: np.ndarray,
+    sun: np.ndarray,
+    lit: np.ndarray,
+    weather: Weather,
+) -> None:
     glossy = np.flatnonzero(material_table().gloss[material] > 0.1)
     if not len(glossy):
         return
@@ -160,13 +172,20 @@ def _albedo(hits: Hits, rows: np.ndarray, point: np.ndarray, weather: Weather) -
     albedo[at] *= (1.0 + 0.16 * coarse + 0.22 * fine * near[at])[:, None]
     _add_road_paint(albedo, hits.paint[rows], fine, at)
     at = of(Material.PAVING, Material.CONCRETE)
-    albedo[at] *= (1.0 + 0.12 * _noise_at(uv[at, 0] * 20 + point[at, 2] * 30, uv[at, 1] * 20) + 0.08 * _noise_at(point[at, 0] * 3, point[at, 1] * 3))[:, None]
+    albedo[at] *= (
+        1.0
+        + 0.12 * _noise_at(uv[at, 0] * 20 + point[at, 2] * 30, uv[at, 1] * 20)
+        + 0.08 * _noise_at(point[at, 0] * 3, point[at, 1] * 3)
+    )[:, None]
     at = of(Material.PAVING)
     slab = _noise_at(uv[at, 0] / 0.6 * 7 // 7, uv[at, 1] / 0.6, shift)
     joint = ((uv[at, 0] % 0.6) < 0.035) | ((uv[at, 1] % 0.6) < 0.035)
     albedo[at] *= (1.0 + near[at] * (0.08 * slab - 0.3 * joint))[:, None]
     at = of(Material.GRASS, Material.SOIL)
-    patch, blade = _noise_at(point[at, 0] * 2.5, point[at, 1] * 2.5, shift), _noise_at(point[at, 0] * 45, point[at, 1] * 45)
+    patch, blade = (
+        _noise_at(point[at, 0] * 2.5, point[at, 1] * 2.5, shift),
+        _noise_at(point[at, 0] * 45, point[at, 1] * 45),
+    )
     albedo[at] *= (1.0 + 0.25 * patch + 0.35 * blade * (0.3 + 0.7 * near[at]))[:, None]
     albedo[at, 0] *= 1.0 + 0.25 * np.clip(patch, 0, 1)
     at = of(Material.LEAVES)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offline_training.datasets.synthetic_ground import StreetPlan
+from offline_training.datasets.synthetic_heavy_vehicles import bus, construction_vehicle, trailer, truck
 from offline_training.datasets.synthetic_meshes import Mesh
 from offline_training.datasets.synthetic_people import bicycle, motorcycle, pedestrian
-from offline_training.datasets.synthetic_vehicles import bus, car, construction_vehicle, trailer, truck
-
-_EGO_START_S_M = 95.0
+from offline_training.datasets.synthetic_site import EGO_START_S_M
+from offline_training.datasets.synthetic_street import StreetPlan
+from offline_training.datasets.synthetic_vehicles import car
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ def actor_poses(plan: StreetPlan, actors: Sequence[Actor], time_s: float) -> tup
     return plan.poses(s, rows[:, 1] + rows[:, 3] * time_s, rows[:, 4], rows[:, 5], tilt=True)
 
 
-def moving_actors(plan: StreetPlan, rng: np.random.Generator, ego_lane: int, ego_speed: float, closed: tuple[int, int] | None) -> tuple[Actor, ...]:
+def moving_actors(
+    plan: StreetPlan, rng: np.random.Generator, ego_lane: int, ego_speed: float, closed: tuple[int, int] | None
+) -> tuple[Actor, ...]:
     """Traffic of every lane but the closed one, with one speed per lane so that nobody runs into another."""
     actors: list[Actor] = []
     for sign in (1, -1):
@@ -54,10 +56,21 @@ def _lane(plan: StreetPlan, rng: np.random.Generator, sign: int, lane: int, spee
     d, yaw = plan.lane_d_m(sign, lane), 0.0 if sign < 0 else np.pi
     s = rng.uniform(3, 25)
     while s < plan.length_m - 10:
-        kind = rng.choice(["car", "truck", "bus", "motorcycle", "bicycle", "semi", "machine"], p=[0.54, 0.09, 0.1, 0.1, 0.1, 0.05, 0.02])
-        length = {"car": 5.0, "truck": 10.0, "bus": 17.0, "motorcycle": 2.2, "bicycle": 1.9, "semi": 20.0, "machine": 9.0}[kind]
+        kind = rng.choice(
+            ["car", "truck", "bus", "motorcycle", "bicycle", "semi", "machine"],
+            p=[0.54, 0.09, 0.1, 0.1, 0.1, 0.05, 0.02],
+        )
+        length = {
+            "car": 5.0,
+            "truck": 10.0,
+            "bus": 17.0,
+            "motorcycle": 2.2,
+            "bicycle": 1.9,
+            "semi": 20.0,
+            "machine": 9.0,
+        }[kind]
         middle = s + length / 2
-        if not (own and abs(middle - _EGO_START_S_M) < length / 2 + 9.0):
+        if not (own and abs(middle - EGO_START_S_M) < length / 2 + 9.0):
             shift = rng.normal(0, 0.12) if kind not in ("bicycle", "motorcycle") else sign * rng.uniform(0.2, 0.9)
             for mesh, offset in _vehicles(rng, kind):
                 along = middle + (offset if sign < 0 else -offset)
@@ -84,7 +97,17 @@ def _walkers(plan: StreetPlan, rng: np.random.Generator, sign: int) -> list[Acto
         for _ in range(rng.integers(4, 16)):
             way = rng.choice([-1, 1])
             d = sign * (plan.edge_m(sign) + side.verge_m + rng.uniform(0.5, max(0.6, side.walk_m - 0.5)))
-            actors.append(Actor(pedestrian(rng, True), rng.uniform(5, plan.length_m - 5), d, way * rng.uniform(0.8, 1.7), 0.0, 0.0 if way > 0 else np.pi, plan.kerb_m))
+            actors.append(
+                Actor(
+                    pedestrian(rng, True),
+                    rng.uniform(5, plan.length_m - 5),
+                    d,
+                    way * rng.uniform(0.8, 1.7),
+                    0.0,
+                    0.0 if way > 0 else np.pi,
+                    plan.kerb_m,
+                )
+            )
     return actors
 
 
