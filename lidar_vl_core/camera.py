@@ -13,6 +13,7 @@ from lidar_vl_core.distortion import Distortion
 from lidar_vl_core.errors import BadCalibration
 
 _LARGEST_SIDE_PX = 65536
+_SAME_DIRECTION = 1e-6  # of R: a thousandth of a pixel at a focal length of 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +87,19 @@ class CameraModel:
         return CameraModel(width, height, K, self.model, self.D)
 
     @staticmethod
-    def from_camera_info(message: Any) -> "CameraModel":  # noqa: ANN401 - any object with CameraInfo's attributes
-        """The camera of a CameraInfo message, for the unrectified image that comes with it.
+    def from_camera_info(message: Any, rectified: bool = False) -> "CameraModel":  # noqa: ANN401 - duck-typed CameraInfo
+        """The camera of a CameraInfo message, for the raw image that comes with it or, if asked, for its rectified one.
 
         Region of interest and binning are applied as sensor_msgs defines them. Raises BadCalibration for an
-        uncalibrated camera (K of zeros), a D that does not fit and an unknown distortion model.
+        uncalibrated camera (zeros), a D that does not fit, an unknown distortion model, and a rectification that turns
+        or shifts the camera (the second of a stereo pair): tf says nothing of where that one stands.
         """
-        K = np.asarray(message.k, np.float64).reshape(-1)
-        if K.shape != (9,):
-            raise BadCalibration(f"K: expected 9 numbers, found {K.size}. Calibrate the camera.")
-        model, coefficients = _distortion_of(message)
-        whole = CameraModel(int(message.width), int(message.height), K.reshape(3, 3), model, coefficients)
+        size = int(message.width), int(message.height)
+        if rectified:
+            whole = CameraModel(*size, _rectified_intrinsics(message))
+        else:
+            K = _numbers(message.k, "K", 9).reshape(3, 3)
+            whole = CameraModel(*size, K, *_distortion_of(message))
         roi = message.roi
         delivered = whole
         if roi.width or roi.height:  # 0 x 0 means the whole image
@@ -105,6 +108,24 @@ class CameraModel:
         if bin_x == bin_y == 1:
             return delivered
         return delivered.scaled(delivered.width // bin_x, delivered.height // bin_y)
+
+
+def _numbers(values: Any, name: str, count: int) -> np.ndarray:  # noqa: ANN401
+    numbers = np.asarray(values, np.float64).reshape(-1)
+    if numbers.size != count:
+        raise BadCalibration(f"{name}: expected {count} numbers, found {numbers.size}. Calibrate the camera.")
+    return numbers
+
+
+def _rectified_intrinsics(message: Any) -> np.ndarray:  # noqa: ANN401
+    P = _numbers(message.p, "P", 12).reshape(3, 4)
+    R = _numbers(message.r, "R", 9).reshape(3, 3)
+    if np.abs(R - np.eye(3)).max() > _SAME_DIRECTION or P[:, 3].any():
+        raise BadCalibration(
+            f"rectified image: expected R = identity and no shift in P, found R {R.tolist()}, shift {P[:, 3].tolist()}. "
+            "Use the raw image of this camera."
+        )
+    return P[:, :3]
 
 
 def _distortion_of(message: Any) -> tuple[str, tuple[float, ...]]:  # noqa: ANN401

@@ -225,6 +225,19 @@ def test_region_of_interest_and_binning_are_applied_in_this_order():
     assert_allclose(delivered_uv_px + 0.5, (uv_px + 0.5 - (200, 100)) / (2, 4), atol=1e-9)
 
 
+def test_a_rectified_image_has_the_camera_of_p_and_no_distortion():
+    P = [700.0, 0, 640, 0, 0, 700, 360, 0, 0, 0, 1, 0]
+    info = _camera_info(d=[-0.3, 0.1, 0, 0, 0], p=P, r=np.eye(3).ravel().tolist())
+    raw, rectified = CameraModel.from_camera_info(info), CameraModel.from_camera_info(info, rectified=True)
+    assert (raw.model, raw.K[0, 0]) == ("plumb_bob", 800.0)
+    assert (rectified.model, rectified.D, rectified.K[0, 0]) == ("pinhole", (), 700.0)
+    shifted = [700.0, 0, 640, -84.0, *P[4:]]
+    turned = [0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1]
+    for stereo in ({"p": shifted}, {"r": turned}, {"p": [0.0] * 12}, {"p": []}):
+        with pytest.raises(BadCalibration):
+            CameraModel.from_camera_info(SimpleNamespace(**(vars(info) | stereo)), rectified=True)
+
+
 def test_a_lens_that_no_camera_has_is_refused():
     with pytest.raises(BadCalibration, match="4 or 5"):
         camera("plumb_bob", (0.1,))
