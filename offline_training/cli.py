@@ -99,3 +99,7 @@ def _export(options: argparse.Namespace) -> None:
     for line in parity:
         print(line)
     print(f"package: {package.path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -105,7 +105,7 @@ class _Finetuning(LightningModule):
         loss = entropy + self.config.lovasz_weight * lovasz
         norm = self._gradient_norm(loss)
         if math.isfinite(norm):
-            self.optimizers().step()
+            self.optimizers(use_pl_optimizer=False).step()
             if self.averaged is not None:
                 self.averaged.update(self.network, self.step)
             self.bad_steps_in_a_row = 0
@@ -250,7 +250,7 @@ def _form(config: FinetuneConfig) -> str:
         return config.sparse_form
     from offline_training.networks.torchsparse_conv import is_available
 
-    return "torchsparse" if _uses_cuda(config) and is_available() else "offset"
+    return "torchsparse" if _uses_cuda(config) and is_available() else "auto"
 
 
 def _set_up_torch(config: FinetuneConfig) -> None:

@@ -81,7 +81,7 @@ class FinetuneConfig(Config):
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16-mixed on CUDA, 32-true on a CPU
-    sparse_form: Literal["auto", "offset", "gather", "torchsparse"] = (
+    sparse_form: Literal["auto", "gather", "offset", "blocks", "torchsparse"] = (
         "auto"  # auto: torchsparse on CUDA where installed
     )
     threads: int = 0  # of torch on the CPU; 0 = as many as there are cores

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from lidar_vl_core.labels import ClassTable
@@ -40,10 +41,8 @@ class RunLog:
             file.write(json.dumps(line) + "\n")
 
 
-def confusion_figure(confusion: ConfusionMatrix, classes: ClassTable) -> "Figure":  # noqa: F821
+def confusion_figure(confusion: ConfusionMatrix, classes: ClassTable) -> Figure:
     """Picture of the confusion matrix, each true class as shares of its points."""
-    from matplotlib.figure import Figure
-
     share = confusion.counts / confusion.counts.sum(axis=1, keepdims=True).clip(min=1)
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()

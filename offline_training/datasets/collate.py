@@ -39,7 +39,7 @@ class Batch:
 
 
 def collate(
-    scans: Sequence[LabelledScan], grid: VoxelGrid, features: Sequence[str], num_classes: int, form: str = "offset"
+    scans: Sequence[LabelledScan], grid: VoxelGrid, features: Sequence[str], num_classes: int, form: str = "auto"
 ) -> Batch:
     """Voxelise scans and join them; the voxels of different scans are never neighbours.
 

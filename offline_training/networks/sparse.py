@@ -1,20 +1,25 @@
 """Sparse convolution over the core's kernel maps, with gradients, on any torch device.
 
-Weights are [K, C_in, C_out] with the offsets in lexicographic order, z fastest. Two forms give the same numbers: `gather` is the readable
-reference and the form that is exported; `offset` skips the missing neighbours and is the default (three quarters of them are missing).
+Weights are [K, C_in, C_out] with the offsets in lexicographic order, z fastest. All forms give the same numbers:
+    gather       the readable reference
+    offset       skips the missing neighbours (three quarters are missing); any device
+    blocks       the same in compiled loops, on CPUs, for widths that fill vector registers
+    torchsparse  torchsparse's kernels for the submanifold convolutions, on CUDA
+    auto         blocks where they can be used, else offset
 """
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lidar_vl_core.kernel_maps import KernelMaps
+from offline_training.networks.cpu_conv import BlockConv, BlockPairs, fits
 
-FORMS = ("offset", "gather", "torchsparse")
+FORMS = ("auto", "gather", "offset", "blocks", "torchsparse")
 _SUBMANIFOLD_CENTRE = 13  # offset (0, 0, 0) of the 27
 
 
@@ -31,11 +36,15 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True)
 class NeighbourTable:
-    """One gather table of one level; its pair lists are built once and shared by all layers that use the table."""
+    """Gather table of a submanifold convolution (27 neighbours) or of a strided one and its inverse (8 children).
+
+    Its pair lists are built when first needed and shared by all layers that use the table.
+    """
 
     index: Tensor  # (rows out, K) int64 into the rows in; missing = count_in
     count_in: int
     centre: int | None = None  # the offset that maps every row to itself, if there is one
+    up: Tensor | None = None  # (count_in,) int64 = row out * 8 + k: the inverse of a table of children
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -46,9 +55,20 @@ class NeighbourTable:
         out_rows = present.nonzero()[:, 1].split(per_offset)
         return Pairs(by_offset[present].split(per_offset), out_rows)
 
+    @cached_property
+    def blocks(self) -> BlockPairs:
+        """The existing neighbours as the compiled loops read them."""
+        return BlockPairs.of_table(self.index.numpy(), self.count_in)
+
+    @cached_property
+    def inverse_blocks(self) -> BlockPairs:
+        """The pairs from the output rows back to the input rows; a submanifold table is its own inverse."""
+        return self.blocks if self.up is None else BlockPairs.of_up(self.up.numpy())
+
     def to(self, device: torch.device | str) -> "NeighbourTable":
         """The table on another device."""
-        return replace(self, index=self.index.to(device))
+        up = None if self.up is None else self.up.to(device)
+        return NeighbourTable(self.index.to(device), self.count_in, self.centre, up)
 
 
 @dataclass(frozen=True)
@@ -57,13 +77,12 @@ class SparseMaps:
 
     counts: tuple[int, ...]  # voxels per level
     subm: tuple[NeighbourTable, ...]  # level l: (N_l, 27), rows of level l
-    child: tuple[NeighbourTable, ...]  # level l: (N_{l+1}, 8), rows of level l
-    up: tuple[Tensor, ...]  # level l: (N_l,) int64 = parent row * 8 + which child
+    child: tuple[NeighbourTable, ...]  # level l: (N_{l+1}, 8), rows of level l, and up: (N_l,)
     coords: tuple[Tensor, ...]  # level l: (N_l, 4) int32 batch, x, y, z
-    form: str = "offset"
+    form: str = "auto"
 
     @classmethod
-    def from_kernel_maps(cls, maps: KernelMaps, form: str = "offset") -> "SparseMaps":
+    def from_kernel_maps(cls, maps: KernelMaps, form: str = "auto") -> "SparseMaps":
         """Take over numpy kernel maps; `form` is one of FORMS."""
         if form not in FORMS:
             raise ValueError(f"form: expected one of {FORMS}, found {form!r}")
@@ -71,13 +90,13 @@ class SparseMaps:
         return cls(
             counts=counts,
             subm=tuple(
-                NeighbourTable(_int64(table), count, _SUBMANIFOLD_CENTRE)
+                NeighbourTable(_int64(table), count, centre=_SUBMANIFOLD_CENTRE)
                 for table, count in zip(maps.subm, counts, strict=True)
             ),
             child=tuple(
-                NeighbourTable(_int64(table), count) for table, count in zip(maps.child, counts[:-1], strict=True)
+                NeighbourTable(_int64(table), count, up=_int64(up))
+                for table, count, up in zip(maps.child, counts, maps.up, strict=False)
             ),
-            up=tuple(_int64(parent_and_child) for parent_and_child in maps.up),
             coords=tuple(_with_batch(maps, level) for level in range(len(counts))),
             form=form,
         )
@@ -88,7 +107,6 @@ class SparseMaps:
             self,
             subm=tuple(table.to(device) for table in self.subm),
             child=tuple(table.to(device) for table in self.child),
-            up=tuple(index.to(device) for index in self.up),
             coords=tuple(rows.to(device) for rows in self.coords),
         )
 
@@ -97,7 +115,7 @@ class SparseMaps:
         return replace(self, form=form)
 
 
-def sparse_conv(x: Tensor, weight: Tensor, table: NeighbourTable, form: str = "offset") -> Tensor:
+def sparse_conv(x: Tensor, weight: Tensor, table: NeighbourTable, form: str = "auto") -> Tensor:
     """y[i] = sum_k x[index[i, k]] @ weight[k], missing rows being zero: submanifold or strided, as the table says.
 
     x: (count_in, C_in), weight: (K, C_in, C_out). Returns (rows of the table, C_out).
@@ -107,19 +125,23 @@ def sparse_conv(x: Tensor, weight: Tensor, table: NeighbourTable, form: str = "o
         padded = torch.cat([x, x.new_zeros(1, x.shape[1])])
         neighbours = padded.index_select(0, table.index.flatten()).reshape(len(table.index), -1)  # (M, K * C_in)
         return neighbours @ weight.reshape(-1, weight.shape[2])
+    if _takes_blocks(form, weight, x):
+        return BlockConv.apply(x, weight, table.blocks, table.inverse_blocks, table.up is None)
     return _OffsetConv.apply(x, weight, table.pairs, len(table.index), table.centre)
 
 
-def sparse_inverse_conv(x: Tensor, weight: Tensor, up: Tensor, child: NeighbourTable, form: str = "offset") -> Tensor:
+def sparse_inverse_conv(x: Tensor, weight: Tensor, child: NeighbourTable, form: str = "auto") -> Tensor:
     """y[i] = x[up[i] // 8] @ weight[up[i] % 8]: each fine voxel takes from its one parent.
 
-    x: (N_{l+1}, C_in), weight: (8, C_in, C_out). Returns (N_l, C_out).
+    x: (N_{l+1}, C_in), weight: (8, C_in, C_out), child: the table of the strided convolution. Returns (N_l, C_out).
     """
     x, weight = _autocast(x, weight)
     if form == "gather":
         to_children = x @ weight.permute(1, 0, 2).reshape(weight.shape[1], -1)  # (N_{l+1}, 8 * C_out)
-        return to_children.reshape(-1, weight.shape[2]).index_select(0, up)
-    return _OffsetConv.apply(x, weight, child.pairs.swapped(), len(up), None)
+        return to_children.reshape(-1, weight.shape[2]).index_select(0, child.up)
+    if _takes_blocks(form, weight, x):
+        return BlockConv.apply(x, weight, child.inverse_blocks, child.blocks, False)
+    return _OffsetConv.apply(x, weight, child.pairs.swapped(), child.count_in, None)
 
 
 class SubmanifoldConv(nn.Module):
@@ -159,7 +181,7 @@ class UpConv(nn.Module):
 
     def forward(self, x: Tensor, maps: SparseMaps, level: int) -> Tensor:
         """x: (N_{level+1}, C_in). Returns (N_level, C_out)."""
-        return sparse_inverse_conv(x, self.weight, maps.up[level], maps.child[level], _own_form(maps))
+        return sparse_inverse_conv(x, self.weight, maps.child[level], _own_form(maps))
 
 
 class _OffsetConv(torch.autograd.Function):
@@ -170,7 +192,7 @@ class _OffsetConv(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, pairs: Pairs, count_out: int, centre: int | None) -> Tensor:  # noqa: ANN001
+    def forward(ctx: Any, x: Tensor, weight: Tensor, pairs: Pairs, count_out: int, centre: int | None) -> Tensor:  # noqa: ANN401
         ctx.save_for_backward(x, weight)
         ctx.pairs, ctx.centre = pairs, centre
         total = _zeros(x, count_out, weight.shape[2]) if centre is None else (x @ weight[centre]).to(_sum_type(x))
@@ -180,7 +202,7 @@ class _OffsetConv(torch.autograd.Function):
         return total.to(x.dtype)
 
     @staticmethod
-    def backward(ctx, y_gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:  # noqa: ANN001
+    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:  # noqa: ANN401
         x, weight = ctx.saved_tensors
         y_gradient = y_gradient.contiguous()
         wants_x = ctx.needs_input_grad[0]
@@ -201,6 +223,16 @@ class _OffsetConv(torch.autograd.Function):
 def _own_form(maps: SparseMaps) -> str:
     # torchsparse orders coarse voxels its own way, so the strided convolutions, a tenth of the work, stay ours.
     return "offset" if maps.form == "torchsparse" else maps.form
+
+
+def _takes_blocks(form: str, weight: Tensor, x: Tensor) -> bool:
+    return form in ("auto", "blocks") and fits(weight, x)
+
+
+def _fits_blocks(weight: Tensor, x: Tensor) -> bool:
+    from offline_training.networks.cpu_conv import fits
+
+    return fits(weight, x)
 
 
 def _fan_out_weight(kernel_volume: int, in_channels: int, out_channels: int) -> nn.Parameter:
