@@ -1,5 +1,6 @@
 """Point Cloud Library's .pcd files: ascii, binary and binary_compressed in, binary out. Format: PCD 0.7."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,9 @@ def _fields(path: Path, entries: Mapping[str, list[str]]) -> tuple[_Field, ...]:
             f"{path}: expected FIELDS, SIZE, TYPE and COUNT of equal length up to {MAX_FIELDS}, "
             f"found {len(names)}, {len(sizes)}, {len(kinds)} and {len(counts)}. Its header is damaged."
         )
+    twice = [name for name, number in Counter(names).items() if number > 1 and name != "_"]
+    if twice:
+        raise BadCloudFile(f"{path}: field {twice[0][:40]}: expected each name once, found it twice. Rename one.")
     fields = []
     for name, size, kind, count in zip(names, sizes, kinds, counts, strict=True):
         if (

@@ -153,6 +153,10 @@ BAD_PCD = {
     "float of two bytes": (pcd("binary", pcd_columns(), SIZE="2 4 4 1 2 8 1"), "field x: expected TYPE I, U or F"),
     "unknown type": (pcd("binary", pcd_columns(), TYPE="X F F U U F U"), "field x: expected TYPE"),
     "count of zero": (pcd("binary", pcd_columns(), COUNT="0 1 1 1 1 1 3"), "field x: expected TYPE"),
+    "a name twice": (
+        pcd("binary", pcd_columns(), FIELDS="x y z x ring timestamp pad"),
+        "field x: expected each name once",
+    ),
     "no coordinates": (
         pcd("binary", pcd_columns(), FIELDS="a b c intensity ring timestamp pad"),
         "expected fields x, y and z",
