@@ -5,7 +5,8 @@ label) and `camera/<name>/NN.jpg`. PandaSet's own pickles are not read: unpickli
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from lidar_vl_core.camera import CameraModel
 from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.errors import BadDataset, BadLabels, BadTransform
+from lidar_vl_core.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import NUSCENES_16, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
@@ -59,15 +60,13 @@ class PandaSet:
         """The frame's cloud, classes and six views; raises BadDataset naming the frame when a file is damaged."""
         frame = self.frames[index]
         name = f"{self.folder.name}/{frame}"
-        try:
-            arrays = _read_arrays(self.folder / "lidar" / f"{frame}.npz", name)
-            T_lidar_world = T_FLU_RFU @ _pose(self._poses[frame]["lidar_pose_world"]).inverse()
+        arrays = _read_arrays(self.folder / "lidar" / f"{frame}.npz", name)
+        with _naming(name):
+            T_lidar_world = self._T_world_lidar(frame).inverse()
             stamp_ns = _nanoseconds(self._poses[frame]["lidar_timestamp"])
             views = tuple(self._view(camera, frame, name, T_lidar_world) for camera in sorted(self._cameras))
             kept = self._kept(arrays["sensor"])
             class_id = self._label_map.apply(arrays["label"][kept])
-        except (KeyError, TypeError, BadTransform, BadLabels) as error:
-            raise BadDataset(f"{name}: {_reason(error)} Check the sequence's meta.json and files.") from error
         cloud = PointCloud(
             xyz_m=T_lidar_world.apply(arrays["xyz_world"][kept]),
             intensity=arrays["intensity"][kept].astype(np.float32) / np.float32(255.0),
@@ -79,7 +78,12 @@ class PandaSet:
 
     def T_world_lidar(self, index: int) -> RigidTransform:
         """Pose of a sample's cloud frame in the sequence's world frame."""
-        return _pose(self._poses[self.frames[index]]["lidar_pose_world"]) @ T_FLU_RFU.inverse()
+        frame = self.frames[index]
+        with _naming(f"{self.folder.name}/{frame}"):
+            return self._T_world_lidar(frame)
+
+    def _T_world_lidar(self, frame: str) -> RigidTransform:
+        return _pose(self._poses[frame]["lidar_pose_world"]) @ T_FLU_RFU.inverse()
 
     def _kept(self, sensor: np.ndarray) -> np.ndarray | slice:
         return slice(None) if self._sensor is None else sensor == self._sensor
@@ -94,6 +98,23 @@ class PandaSet:
         return CameraView(
             camera_name, camera, T_cam_lidar, _nanoseconds(shot["timestamp"]), partial(read_rgb, path, name, camera)
         )
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turn what a wrong meta.json or label leads to into one BadDataset that names the frame."""
+    try:
+        yield
+    except KeyError as error:
+        raise BadDataset(
+            f"{name}: expected the key {error} in meta.json, found none. Convert the sequence again."
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise BadDataset(
+            f"{name}: expected numbers in meta.json, found: {error}. Convert the sequence again."
+        ) from error
+    except (BadCalibration, BadLabels, BadTransform) as error:
+        raise BadDataset(f"{name}: {error}") from error
 
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
@@ -137,7 +158,3 @@ def _pose(record: dict[str, dict[str, float]]) -> RigidTransform:
 
 def _nanoseconds(stamp_s: float) -> int:
     return round(stamp_s * 1e9)
-
-
-def _reason(error: Exception) -> str:
-    return f"expected the key {error}, found none." if isinstance(error, KeyError) else str(error)

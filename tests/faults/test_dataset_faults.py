@@ -69,6 +69,8 @@ PANDASET_FAULTS = {
     "pose of zeros": lambda f: _edit_meta(f, lambda m: _of_frame(m, lidar_pose_world={"position": ORIGIN, "heading": dict.fromkeys("wxyz", 0.0)})),
     "pose missing": lambda f: _edit_meta(f, lambda m: m["frames"]["01"].pop("lidar_pose_world")),
     "camera pose missing": lambda f: _edit_meta(f, lambda m: _of_frame(m, cameras={})),
+    "camera pose of zeros": lambda f: _edit_meta(f, lambda m: m["frames"]["01"]["cameras"]["front"].update(pose_world={"position": ORIGIN, "heading": dict.fromkeys("wxyz", 0.0)})),
+    "stamp is NaN": lambda f: _edit_meta(f, lambda m: _of_frame(m, lidar_timestamp=float("nan"))),
     "stamp is a text": lambda f: _edit_meta(f, lambda m: _of_frame(m, lidar_timestamp="noon")),
 }  # fmt: skip
 
@@ -112,6 +114,14 @@ def test_a_folder_that_is_no_sequence_is_refused_at_once(fault, tmp_path):
     PANDASET_FOLDER_FAULTS[fault](tmp_path)
     with pytest.raises(BadDataset, match=r"meta\.json"):
         PandaSet(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"fx": 0.0}, {"fx": float("nan")}, {"fx": "wide"}, {"fx": None}])
+def test_intrinsics_that_are_none_name_the_frame(wrong, tmp_path):
+    _write_pandaset(tmp_path)
+    _edit_meta(tmp_path, lambda m: m["cameras"]["front"]["intrinsics"].update(wrong))
+    with pytest.raises(BadDataset, match=f"{tmp_path.name}/00"):
+        PandaSet(tmp_path)[0]
 
 
 def _write_kitti(root):
