@@ -139,10 +139,10 @@ def _emit_tiles(builder: ir.IRBuilder, vectors: int, arrays: list[ir.Value], num
                 builder.store(builder.load(sums[row][number]), vector_at(y_rows[row], number), align=4 * LANES)
 
 
-_add_products_1 = _tile_products(1)
-_add_products_2 = _tile_products(2)
-_add_products_3 = _tile_products(3)
-_add_products_4 = _tile_products(MAX_VECTORS)  # never called with 4 where a register file has room for 3 only
+add_products_1 = _tile_products(1)
+add_products_2 = _tile_products(2)
+add_products_3 = _tile_products(3)
+add_products_4 = _tile_products(MAX_VECTORS)  # never called with 4 where a register file has room for 3 only
 
 
 @intrinsic
@@ -273,13 +273,13 @@ def _compute_block(layer, panel, block, terms, values, weights, pair_in, pair_ou
             first = term.list_offset + start * term.kernel + k * layer.block_rows
             w_offset = term.weight_offset + term.c_in * (term.kernel * panel.column + k * width)
             if panel.vectors == 1:
-                _add_products_1(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+                add_products_1(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
             elif panel.vectors == 2:
-                _add_products_2(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+                add_products_2(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
             elif panel.vectors == 3:
-                _add_products_3(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+                add_products_3(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
             else:
-                _add_products_4(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+                add_products_4(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
     if layer.relu:
         for row in range(start, stop):
             y = values[y_offset + row * layer.y_stride : y_offset + row * layer.y_stride + width]
