@@ -34,7 +34,6 @@ class CameraQueue:
         "name",
         "newest_ns",
         "offset_ns",
-        "required",
         "restarted",
         "stamps",
         "tolerance_ns",
@@ -46,7 +45,6 @@ class CameraQueue:
         self.name = timing.name
         self.offset_ns = nanoseconds(timing.offset_s)
         self.tolerance_ns = nanoseconds(timing.max_time_difference_s)
-        self.required = timing.required
         self.stamps: list[int] = []
         self.images: list[Any] = []
         self.newest_ns = NEVER_NS  # latest stamp, also of an image that was of no use
@@ -58,6 +56,7 @@ class CameraQueue:
     def nearest(self, cloud_stamp_ns: int) -> Paired | None:
         """The image nearest to the wanted time, the earlier of two equally near; forgets what no later cloud can want."""
         wanted_ns = cloud_stamp_ns + self.offset_ns
+        self.useless_before_ns = wanted_ns - self.tolerance_ns
         stamps = self.stamps
         at = bisect_left(stamps, wanted_ns)
         if at > 1:
@@ -65,7 +64,7 @@ class CameraQueue:
             at = 1
         if at == len(stamps) or (at and wanted_ns - stamps[at - 1] <= stamps[at] - wanted_ns):
             at -= 1
-        if at < 0 or abs(stamps[at] - wanted_ns) > self.tolerance_ns:
+        if at < 0 or not -self.tolerance_ns <= stamps[at] - wanted_ns <= self.tolerance_ns:
             return None
         self.restarted = False
         return Paired(stamps[at], self.images[at])

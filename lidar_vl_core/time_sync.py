@@ -58,6 +58,7 @@ class FramePairer:
         _require_valid(cameras, max_wait_s, queue_length, loop_jump_s, silent_after_s)
         self._cameras = {timing.name: CameraQueue(timing) for timing in cameras}
         self._in_order = tuple(self._cameras.values())
+        self._required = frozenset(timing.name for timing in cameras if timing.required)
         self._max_wait_ns = nanoseconds(max_wait_s)
         self._queue_length = queue_length
         self._loop_jump_ns = nanoseconds(loop_jump_s)
@@ -67,6 +68,7 @@ class FramePairer:
         self._newest_arrival_ns = NEVER_NS
         self._given_out_ns = NEVER_NS  # stamp of the last cloud given out
         self._late_in_a_row = 0
+        self._undecided = 0  # cameras that the first waiting cloud waits for
         self._check_ns = FAR_NS  # from when on the steady clock waiting clouds must be looked at
         self._counters = PairingCounters()
 
@@ -95,15 +97,15 @@ class FramePairer:
             if not self._is_restart(stamp_ns):
                 return self._release(now_ns)
             frames = self._restart(stamp_ns)
-        elif any(waiting.stamp_ns == stamp_ns for waiting in self._waiting):
+        elif stamp_ns <= self._newest_ns and any(waiting.stamp_ns == stamp_ns for waiting in self._waiting):
             self._counters.duplicate += 1
             return self._release(now_ns)
         elif self._is_ahead(stamp_ns, now_ns):
             self._counters.jumps += 1
         self._late_in_a_row = 0
-        for camera in self._in_order:
-            if camera.heard_ns == NEVER_NS:
-                camera.heard_ns = now_ns  # from the first cloud on a camera that never speaks is on its way to silence
+        if self._newest_arrival_ns == NEVER_NS:
+            for camera in self._in_order:  # a camera that never speaks is on its way to silence from the first cloud on
+                camera.heard_ns = now_ns if camera.heard_ns == NEVER_NS else camera.heard_ns
         insort(self._waiting, _Waiting(stamp_ns, now_ns + self._max_wait_ns, cloud), key=_stamp_of)
         if stamp_ns > self._newest_ns:
             self._newest_ns, self._newest_arrival_ns = stamp_ns, now_ns
@@ -124,9 +126,12 @@ class FramePairer:
         if len(camera.stamps) > self._queue_length:
             del camera.stamps[0], camera.images[0]
             self._counters.dropped += 1
-        if stamp_ns < camera.wanted_ns and now_ns < self._check_ns:
-            return []  # nearly every image: it cannot change what is ready
-        return self._release(now_ns)
+        if stamp_ns >= camera.wanted_ns:
+            camera.wanted_ns = FAR_NS
+            self._undecided -= 1
+            if self._undecided == 0:
+                return self._release(now_ns)
+        return self._release(now_ns) if now_ns >= self._check_ns else []
 
     def poll(self, now_ns: int) -> list[Frame]:
         """The frames that need not or may not wait longer at now_ns."""
@@ -189,21 +194,24 @@ class FramePairer:
         while ready < len(self._waiting) and self._is_decided(self._waiting[ready].stamp_ns, now_ns):
             ready += 1
         frames = self._give_out(ready) if ready else []
-        self._set_alarms()
+        self._set_alarms(now_ns)
         return frames
 
-    def _set_alarms(self) -> None:
-        """Note from which stamp of a camera, and from when on the steady clock, the first waiting cloud may be ready."""
+    def _set_alarms(self, now_ns: int) -> None:
+        """Note what has to come before the first waiting cloud can be ready, so that other images need no look at it."""
+        self._undecided = 0
+        self._check_ns = FAR_NS
         if not self._waiting:
-            self._check_ns = FAR_NS
-            for camera in self._in_order:
-                camera.wanted_ns = FAR_NS
             return
-        self._check_ns = min(waiting.deadline_ns for waiting in self._waiting)
+        first_ns = self._waiting[0].stamp_ns
+        for waiting in self._waiting:
+            self._check_ns = min(self._check_ns, waiting.deadline_ns)
         for camera in self._in_order:
-            camera.wanted_ns = self._waiting[0].stamp_ns + camera.offset_ns
-            if camera.newest_ns < camera.wanted_ns and camera.heard_ns + self._silent_after_ns < self._check_ns:
-                self._check_ns = camera.heard_ns + self._silent_after_ns
+            camera.wanted_ns = FAR_NS
+            if camera.newest_ns < first_ns + camera.offset_ns and not self._is_silent(camera, now_ns):
+                camera.wanted_ns = first_ns + camera.offset_ns
+                self._undecided += 1
+                self._check_ns = min(self._check_ns, camera.heard_ns + self._silent_after_ns)
 
     def _is_decided(self, stamp_ns: int, now_ns: int) -> bool:
         for camera in self._in_order:
@@ -216,25 +224,17 @@ class FramePairer:
 
     def _give_out(self, count: int) -> list[Frame]:
         frames = []
-        for waiting in self._waiting[:count]:
-            images = {}
-            missing = []
-            complete = True
-            for camera in self._in_order:
-                paired = camera.nearest(waiting.stamp_ns)
-                if paired is not None:
-                    images[camera.name] = paired
-                else:
-                    missing.append(camera.name)
-                    complete = complete and not camera.required
-                camera.useless_before_ns = waiting.stamp_ns + camera.offset_ns - camera.tolerance_ns
-            self._given_out_ns = waiting.stamp_ns
-            if not complete:
+        for stamp_ns, _, cloud in self._waiting[:count]:
+            images = {camera.name: paired for camera in self._in_order if (paired := camera.nearest(stamp_ns))}
+            complete = len(images) == len(self._cameras)
+            missing = () if complete else tuple(name for name in self._cameras if name not in images)
+            self._given_out_ns = stamp_ns
+            if self._required.isdisjoint(missing):
+                self._counters.emitted += 1
+                self._counters.incomplete += bool(missing)
+                frames.append(Frame(stamp_ns, cloud, images, missing))
+            else:
                 self._counters.dropped += 1
-                continue
-            self._counters.emitted += 1
-            self._counters.incomplete += bool(missing)
-            frames.append(Frame(waiting.stamp_ns, waiting.cloud, images, tuple(missing)))
         del self._waiting[:count]
         return frames
 
