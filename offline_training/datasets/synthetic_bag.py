@@ -45,8 +45,8 @@ class DriveBag:
     /tf_static (base_link -> lidar_top and every <cam>_optical).
     """
 
-    def __init__(self, path: Path, lidar: LidarSpec, image_width: int) -> None:
-        self._bag, self._lidar, self._image_width = BagWriter(path), lidar, image_width
+    def __init__(self, path: Path, lidar: LidarSpec) -> None:
+        self._bag, self._lidar = BagWriter(path), lidar
         self._types = message_types().types
         self._started = False
 

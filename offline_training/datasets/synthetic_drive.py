@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from time import monotonic
 
@@ -23,7 +23,7 @@ from offline_training.datasets.synthetic_camera import RING, CameraMount, T_base
 from offline_training.datasets.synthetic_layout import build_world
 from offline_training.datasets.synthetic_lidar import LIDARS, LidarSpec, sweep
 from offline_training.datasets.synthetic_scene import Part, Scene
-from offline_training.datasets.synthetic_shading import weather
+from offline_training.datasets.synthetic_shading import Weather, weather
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 _JPEG_QUALITY = 90
@@ -53,29 +53,43 @@ class SyntheticFrame:
     views: tuple[SyntheticView, ...]
 
 
+@dataclass(frozen=True)
 class SyntheticDrive:
     """The drive of one seed; frame k ends (k + 1) / rate seconds after the start and is the same whichever were asked before."""
 
-    def __init__(self, seed: int, lidar: LidarSpec, rate_hz: float = 10.0, image_width: int = 480) -> None:
-        if rate_hz > lidar.rate_hz:
+    seed: int
+    lidar: LidarSpec
+    rate_hz: float = 10.0
+    image_width: int = 480
+
+    def __post_init__(self) -> None:
+        """Raise BadRequest for numbers that make no drive."""
+        if self.seed < 0:
+            raise BadRequest(f"seed: expected 0 or more, found {self.seed}. Choose another.")
+        if not 0.1 <= self.rate_hz <= self.lidar.rate_hz:
             raise BadRequest(
-                f"rate_hz: expected at most the LiDAR's {lidar.rate_hz:g}, found {rate_hz:g}. Sweeps would overlap."
+                f"rate: expected 0.1 Hz to the LiDAR's {self.lidar.rate_hz:g} Hz, found {self.rate_hz:g}. "
+                "A faster one would ask for sweeps that overlap."
             )
-        if not 32 <= image_width <= 4096:
-            raise BadRequest(f"image width: expected 32 to 4096 pixels, found {image_width}.")
-        self._seed, self._lidar, self._rate_hz = seed, lidar, rate_hz
-        self._size = (image_width, round(image_width * 9 / 16))
-        self._scene = Scene(build_world(seed))
-        self._weather = weather(seed, self._scene.world.sun_direction)
+        if not 32 <= self.image_width <= 4096:
+            raise BadRequest(f"image width: expected 32 to 4096 pixels, found {self.image_width}. Choose another.")
+
+    @cached_property
+    def _scene(self) -> Scene:
+        return Scene(build_world(self.seed))
+
+    @cached_property
+    def _weather(self) -> Weather:
+        return weather(self.seed, self._scene.world.sun_direction)
 
     def frame(self, number: int, cameras: bool = True) -> SyntheticFrame:
         """Frame `number`, from 0."""
-        end_s = (number + 1) / self._rate_hz
+        end_s = (number + 1) / self.rate_hz
         world = self._scene.world
         T_world_base = world.ego_pose(end_s)
-        T_world_lidar = T_world_base @ self._lidar.T_base_lidar()
-        rng = np.random.default_rng([self._seed, 5, number])
-        cloud = sweep(self._scene, self._lidar, end_s, _stamp_ns(end_s), rng)
+        T_world_lidar = T_world_base @ self.lidar.T_base_lidar()
+        rng = np.random.default_rng([self.seed, 5, number])
+        cloud = sweep(self._scene, self.lidar, end_s, _stamp_ns(end_s), rng)
         if not cameras:
             return SyntheticFrame(cloud, T_world_lidar, T_world_base, ())
         shadows = self._scene.moving_shade(
@@ -89,8 +103,8 @@ class SyntheticDrive:
         return self._scene.world.ego_pose((stamp_ns - START_NS) / 1e9)
 
     def _view(self, mount: CameraMount, end_s: float, T_world_lidar: RigidTransform, shadows: Part) -> SyntheticView:
-        time_s = end_s - (1.0 - mount.delay_share) / self._lidar.rate_hz
-        camera = camera_model(mount, *self._size)
+        time_s = end_s - (1.0 - mount.delay_share) / self.lidar.rate_hz
+        camera = camera_model(mount, self.image_width, round(self.image_width * 9 / 16))
         T_world_base = self._scene.world.ego_pose(time_s)
         T_world_cam = T_world_base @ T_base_camera(mount)
         picture = render(self._scene, camera, T_world_cam, time_s, shadows, self._weather)
@@ -122,47 +136,49 @@ def write_drive(
 
     Raises BadRequest for numbers that make no drive or a path that cannot be written.
     """
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     from tqdm import tqdm
 
     if frames < 1:
-        raise BadRequest(f"frames: expected at least 1, found {frames}.")
-    if rate_hz > lidar.rate_hz:
-        raise BadRequest(
-            f"rate_hz: expected at most the LiDAR's {lidar.rate_hz:g}, found {rate_hz:g}. Sweeps would overlap."
-        )
+        raise BadRequest(f"frames: expected at least 1, found {frames}. Ask for more.")
+    source = SyntheticDrive(seed, lidar, rate_hz, image_width)
     processes = min(workers or len(os.sched_getaffinity(0)), frames)
-    make = partial(_record, seed, lidar, rate_hz, image_width)
     points = 0
     with (
-        DriveBag(path, lidar, image_width) as bag,
-        ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
+        DriveBag(path, lidar) as bag,
+        tqdm(total=frames, unit="frame", desc="synthetic drive", disable=not sys.stderr.isatty()) as bar,
     ):
-        for record in tqdm(
-            pool.map(make, range(frames)),
-            total=frames,
-            unit="frame",
-            desc="synthetic drive",
-            disable=not sys.stderr.isatty(),
-        ):
+        for record in _records(source, frames, processes):
             bag.write(record)
+            bar.update()
             points += len(record.cloud)
     return points
 
 
+def _records(source: SyntheticDrive, frames: int, processes: int) -> Iterator[FrameRecord]:
+    """All frames in order; the ray caster holds Python's lock, so that only processes make it faster."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    make = partial(_record, source)
+    if processes == 1:
+        yield from map(make, range(frames))
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(make, range(frames))
+
+
 @lru_cache(maxsize=1)
-def _source(seed: int, lidar: LidarSpec, rate_hz: float, image_width: int) -> SyntheticDrive:
-    return SyntheticDrive(seed, lidar, rate_hz, image_width)
+def _kept(source: SyntheticDrive) -> SyntheticDrive:
+    """The same drive with its world built, once per process."""
+    return source
 
 
-def _record(seed: int, lidar: LidarSpec, rate_hz: float, image_width: int, number: int) -> FrameRecord:
+def _record(source: SyntheticDrive, number: int) -> FrameRecord:
     """One frame in the form that is written: pictures as JPEG, poses at every stamp of the frame."""
-    source = _source(seed, lidar, rate_hz, image_width)
+    source = _kept(source)
     frame = source.frame(number)
     shots = tuple(CameraShot(view.name, view.camera, view.stamp_ns, _jpeg(view.rgb)) for view in frame.views)
-    start_ns = frame.cloud.stamp_ns - round(1e9 / lidar.rate_hz)
+    start_ns = frame.cloud.stamp_ns - round(1e9 / source.lidar.rate_hz)
     stamps = sorted({start_ns, frame.cloud.stamp_ns, *(shot.stamp_ns for shot in shots)})
     return FrameRecord(frame.cloud, shots, tuple((stamp, source.ego_pose(stamp)) for stamp in stamps))
 

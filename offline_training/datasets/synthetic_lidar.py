@@ -1,7 +1,7 @@
 """A spinning multi-beam LiDAR in a synthetic world: beam tables, motion during the sweep, noise, drop-out, intensity."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -238,8 +238,3 @@ def _measured_range(spec: LidarSpec, hits: Hits, row: np.ndarray, rng: np.random
         np.abs(rng.normal(0, 1, len(row))) * rough[hits.material[row]]
     )  # blades and leaves stand out towards the sensor
     return np.minimum(hits.range_m[row].astype(np.float64) + noise - depth, spec.max_range_m)
-
-
-def lifted(spec: LidarSpec, height_m: float) -> LidarSpec:
-    """The same LiDAR on another mast."""
-    return replace(spec, height_m=height_m)

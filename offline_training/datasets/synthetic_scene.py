@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lidar_vl_core.errors import BadRequest
 from offline_training.datasets.synthetic_layout import World
 from offline_training.datasets.synthetic_materials import DRIVEABLE_SURFACE
 from offline_training.datasets.synthetic_meshes import Mesh, merged
@@ -29,8 +30,13 @@ class Part:
     """A mesh that rays can be cast into, in the mesh's own frame."""
 
     def __init__(self, mesh: Mesh) -> None:
-        from embreex.mesh_construction import TriangleMesh
-        from embreex.rtcore_scene import EmbreeScene
+        try:
+            from embreex.mesh_construction import TriangleMesh
+            from embreex.rtcore_scene import EmbreeScene
+        except ImportError as error:
+            raise BadRequest(
+                "synthetic streets: expected the ray caster embreex, found none. Install `lidar-vl[synthetic]`."
+            ) from error
 
         self.mesh = mesh
         self._scene = EmbreeScene()
