@@ -1,6 +1,7 @@
 """The command `lidar-vl-train`: finetune, evaluate, export. Prints, and turns errors into one line and an exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ _BAD_INPUT, _INTERRUPTED = 2, 130  # as shells count them: 128 + signal
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
+    # Threads of OpenMP that wait for work by spinning take the cores from the data loader and the compiled loops: many
+    # times slower on a busy machine. Read when torch is imported, so it is set before.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         options.run(options)
     except LidarVlError as error:

@@ -63,6 +63,8 @@ def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
 class _Finetuning(LightningModule):
     """The state of a run and one step of it."""
 
+    class_weight: torch.Tensor
+
     def __init__(self, config: FinetuneConfig, folder: Path, scans: TrainingScans, start: Checkpoint | None) -> None:
         super().__init__()
         self.automatic_optimization = False  # a step with a NaN must be left out as a whole
@@ -105,7 +107,7 @@ class _Finetuning(LightningModule):
         loss = entropy + self.config.lovasz_weight * lovasz
         norm = self._gradient_norm(loss)
         if math.isfinite(norm):
-            self.optimizers(use_pl_optimizer=False).step()
+            self.optimizer.step()
             if self.averaged is not None:
                 self.averaged.update(self.network, self.step)
             self.bad_steps_in_a_row = 0

@@ -28,10 +28,10 @@ def onnx_model(network: MinkUNet, name: str) -> "onnx.ModelProto":
         for block in _of_type(BasicBlock, stage.blocks):
             x = _block(graph, x, block, level + 1)
         skips.append(x)
-    for level, stage in zip((3, 2, 1, 0), _of_type(UpStage, network.up), strict=True):
-        x = graph.relu(_conv(graph, x, stage.conv, stage.norm, level))
+    for level, up_stage in zip((3, 2, 1, 0), _of_type(UpStage, network.up), strict=True):
+        x = graph.relu(_conv(graph, x, up_stage.conv, up_stage.norm, level))
         x = graph.concat(x, skips[level])
-        for block in _of_type(BasicBlock, stage.blocks):
+        for block in _of_type(BasicBlock, up_stage.blocks):
             x = _block(graph, x, block, level)
     head = network.head
     bias = np.zeros(head.out_features, np.float32) if head.bias is None else _array(head.bias)

@@ -100,6 +100,7 @@ class SubmanifoldUnit(nn.Module):
         self.norm = VoxelNorm(out_channels)
 
     def forward(self, x: Tensor, maps: SparseMaps, level: int) -> Tensor:
+        """x: (N_level, C_in). Returns (N_level, C_out)."""
         return torch.relu(self.norm(self.conv(x, maps, level)))
 
 
@@ -144,6 +145,7 @@ class DownStage(nn.Module):
         self.blocks = _blocks(in_channels, out_channels, blocks)
 
     def forward(self, x: Tensor, maps: SparseMaps, level: int) -> Tensor:
+        """x: (N_level, C_in). Returns (N_{level+1}, C_out)."""
         x = torch.relu(self.norm(self.conv(x, maps, level)))
         for block in self.blocks:
             x = block(x, maps, level + 1)
@@ -160,6 +162,7 @@ class UpStage(nn.Module):
         self.blocks = _blocks(out_channels + skip_channels, out_channels, blocks)
 
     def forward(self, x: Tensor, skip: Tensor, maps: SparseMaps, level: int) -> Tensor:
+        """x: (N_{level+1}, C_in), skip: (N_level, C_skip). Returns (N_level, C_out)."""
         x = torch.relu(self.norm(self.conv(x, maps, level)))
         x = torch.cat([x, skip], dim=1)
         for block in self.blocks:

@@ -136,6 +136,8 @@ def sparse_inverse_conv(x: Tensor, weight: Tensor, child: NeighbourTable, form: 
     x: (N_{l+1}, C_in), weight: (8, C_in, C_out), child: the table of the strided convolution. Returns (N_l, C_out).
     """
     x, weight = _autocast(x, weight)
+    if child.up is None:
+        raise ValueError("child: expected the table of a strided convolution, found a submanifold one")
     if form == "gather":
         to_children = x @ weight.permute(1, 0, 2).reshape(weight.shape[1], -1)  # (N_{l+1}, 8 * C_out)
         return to_children.reshape(-1, weight.shape[2]).index_select(0, child.up)
