@@ -9,8 +9,8 @@ from lidar_vl_core.errors import BadConfig, BadPointCloud
 from lidar_vl_core.helper_threads import HelperThreads, default_threads
 from lidar_vl_core.voxels import VoxelGrid, Voxels, grid_axes, read_only
 
-# The loops know a feature by its position here.
 FEATURE_NAMES = ("one", "intensity", "height", "range", "offset_x", "offset_y", "offset_z", "log_points")
+_HEIGHT_UNIT_M, _RANGE_UNIT_M = 3.0, 50.0  # so that features are about 1: a van's height, half of the returns' range
 _GROUND_RING_M = (3.0, 30.0)  # beyond the own car's body, within the reach of dense ground returns
 _GROUND_QUANTILE = 0.05
 
@@ -23,14 +23,14 @@ def voxel_features(
     names: Sequence[str],
     threads: int | None = None,
 ) -> np.ndarray:
-    """(M, len(names)) float32 features, each the mean over the voxel's points.
+    """(M, len(names)) float32 features, each of the mean of the voxel's points along the grid's axes.
 
     one: 1. intensity: 0..1. height: z above ground_height_m, in 3 m. range: horizontal, in 50 m. offset_x, offset_y,
     offset_z: mean point minus voxel centre along the grid's axes, in voxel sizes. log_points: log(1 + points).
     cloud_xyz_m: (N, 3); intensity: (N,), what is not finite counts as 0. Raises BadConfig for an unknown name,
     BadPointCloud where the arrays do not belong together.
     """
-    from lidar_vl_core.feature_loops import SUMS, add_points, write_features
+    from lidar_vl_core.voxel_loops import SUMS, add_points, means
 
     unknown = [name for name in names if name not in FEATURE_NAMES]
     if unknown or not names:
@@ -47,10 +47,11 @@ def voxel_features(
             first, last = count * part // threads, count * (part + 1) // threads
             helpers.add(partial(add_points, xyz_m, brightness, point_to_voxel, *axes, first, last, sums))
         ground_m = ground_height_m(cloud_xyz_m) if "height" in names else 0.0
-    features = np.empty((count, len(names)), np.float32)
-    wanted = np.array([FEATURE_NAMES.index(name) for name in names])
     voxel_size = np.array(grid.voxel_size, np.float64)
-    write_features(sums, read_only(voxels.coords, np.int32), axes[0], voxel_size, ground_m, wanted, features)
+    mean = means(sums, read_only(voxels.coords, np.int32), axes[0], voxel_size, grid.kind == "cylindrical")
+    features = np.empty((count, len(names)), np.float32)
+    for column, name in enumerate(names):
+        features[:, column] = _feature(name, mean, ground_m)
     return features
 
 
@@ -59,7 +60,7 @@ def ground_height_m(xyz_m: np.ndarray) -> float:
 
     xyz_m: (N, 3) metres; points that are not finite do not count.
     """
-    from lidar_vl_core.feature_loops import heights_in_ring
+    from lidar_vl_core.voxel_loops import heights_in_ring
 
     z_m = heights_in_ring(read_only(xyz_m, np.float32), *_GROUND_RING_M)
     if len(z_m) == 0:
@@ -67,6 +68,21 @@ def ground_height_m(xyz_m: np.ndarray) -> float:
     rank = int(_GROUND_QUANTILE * (len(z_m) - 1))
     z_m.partition(rank)
     return float(z_m[rank])
+
+
+def _feature(name: str, mean: np.ndarray, ground_m: float) -> np.ndarray | float:
+    """(M,) one feature out of the (M, 7) float32 of voxel_loops.means()."""
+    if name == "one":
+        return 1.0
+    if name == "intensity":
+        return mean[:, 1]
+    if name == "range":
+        return mean[:, 2] * np.float32(1.0 / _RANGE_UNIT_M)
+    if name == "height":
+        return (mean[:, 3] - np.float32(ground_m)) * np.float32(1.0 / _HEIGHT_UNIT_M)
+    if name == "log_points":
+        return np.log1p(mean[:, 0])
+    return mean[:, 4 + "xyz".index(name[-1])]
 
 
 def _require_same_count(count: int, intensity: np.ndarray, voxels: Voxels) -> None:

@@ -1,10 +1,15 @@
-"""Compiled loops of voxelise(): packing, radix sort, unique. A key holds the cell above, the point's index below."""
+"""Compiled loops over the points of a scan, for voxelise() and voxel_features().
+
+A sort key holds the cell above, the point's index below. One file, because numba's cache does not see that a function
+of another file has changed.
+"""
 
 import math
 
 import numpy as np
 from numba import njit
 
+SUMS = 5  # columns of add_points(): points, intensity, and the three coordinates along the grid's axes
 _DIGIT_BITS = 11  # a histogram of 2048 counters stays in the first-level cache
 
 
@@ -110,3 +115,65 @@ def unique_voxels(keys: np.ndarray, shifts: np.ndarray, point_to_voxel: np.ndarr
             previous = cell
         point_to_voxel[keys[i] & index_mask] = voxels - 1
     return coords[:voxels].copy()
+
+
+@njit(cache=True, nogil=True)
+def add_points(
+    xyz_m: np.ndarray,
+    intensity: np.ndarray,
+    point_to_voxel: np.ndarray,
+    range_min: np.ndarray,
+    range_max: np.ndarray,
+    cylindrical: bool,
+    full_turn: bool,
+    first: int,
+    last: int,
+    sums: np.ndarray,
+) -> None:
+    """Add the points of the voxels first..last - 1 to sums (M, SUMS) float64, in point order, so that the bits are the
+    same however the voxels are shared out between threads.
+    """
+    for i in range(len(xyz_m)):
+        voxel = point_to_voxel[i]
+        if voxel < first or voxel >= last:
+            continue
+        x, y, z = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1]), np.float64(xyz_m[i, 2])
+        a, b, c = on_axes(x, y, z, range_min, range_max, cylindrical, full_turn)
+        sums[voxel, 0] += 1.0
+        sums[voxel, 1] += intensity[i] if math.isfinite(intensity[i]) else 0.0
+        sums[voxel, 2] += a
+        sums[voxel, 3] += b
+        sums[voxel, 4] += c
+
+
+@njit(cache=True, nogil=True)
+def means(
+    sums: np.ndarray, coords: np.ndarray, range_min: np.ndarray, voxel_size: np.ndarray, cylindrical: bool
+) -> np.ndarray:
+    """(M, 7) float32: points, then of the mean point: intensity, horizontal range, z, and offset from the voxel's centre."""
+    result = np.empty((len(sums), 7), np.float32)
+    for voxel in range(len(sums)):
+        share = 1.0 / max(sums[voxel, 0], 1.0)
+        a, b, c = sums[voxel, 2] * share, sums[voxel, 3] * share, sums[voxel, 4] * share
+        result[voxel, 0] = sums[voxel, 0]
+        result[voxel, 1] = sums[voxel, 1] * share
+        result[voxel, 2] = a if cylindrical else math.sqrt(a * a + b * b)
+        result[voxel, 3] = c
+        result[voxel, 4] = (a - range_min[0]) / voxel_size[0] - (coords[voxel, 0] + 0.5)
+        result[voxel, 5] = (b - range_min[1]) / voxel_size[1] - (coords[voxel, 1] + 0.5)
+        result[voxel, 6] = (c - range_min[2]) / voxel_size[2] - (coords[voxel, 2] + 0.5)
+    return result
+
+
+@njit(cache=True, nogil=True)
+def heights_in_ring(xyz_m: np.ndarray, nearest_m: float, farthest_m: float) -> np.ndarray:
+    """(K,) float32 finite z of the points whose horizontal range is nearest_m..farthest_m."""
+    z_m = np.empty(len(xyz_m), np.float32)
+    found = 0
+    for i in range(len(xyz_m)):
+        x, y = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1])  # 1e38 squared is finite here
+        range_squared = x * x + y * y
+        in_ring = (range_squared >= nearest_m * nearest_m) & (range_squared <= farthest_m * farthest_m)
+        z_m[found] = xyz_m[i, 2]
+        found += 1 if in_ring and math.isfinite(xyz_m[i, 2]) else 0
+    return z_m[:found]

@@ -32,7 +32,8 @@ def reference_features(xyz_m: np.ndarray, intensity: np.ndarray, grid: VoxelGrid
         centre = [grid.range_min[a] + (cell[a] + 0.5) * grid.voxel_size[a] for a in range(3)]
         offset = (axes.mean(axis=0) - centre) / grid.voxel_size
         height = (points[:, 2].mean() - ground_m) / 3.0
-        distance = np.hypot(points[:, 0], points[:, 1]).mean() / 50.0
+        mean = axes.mean(axis=0)
+        distance = (mean[0] if grid.kind == "cylindrical" else math.hypot(mean[0], mean[1])) / 50.0
         rows.append([1.0, bright.mean(dtype=np.float64), height, distance, *offset, math.log1p(len(points))])
     return np.array(rows).reshape(-1, 8)
 

@@ -123,10 +123,10 @@ def test_a_cloud_that_cannot_be_written_to_is_labelled_and_left_as_it_is(segment
 
 
 def test_after_the_warm_up_no_message_waits_for_a_compiler(segmenter):
-    from lidar_vl_core import feature_loops, kernel_map_loops, label_loops, voxel_loops
+    from lidar_vl_core import kernel_map_loops, label_loops, voxel_loops
 
     def compiled() -> dict[str, int]:
-        modules = (feature_loops, kernel_map_loops, label_loops, voxel_loops)
+        modules = (kernel_map_loops, label_loops, voxel_loops)
         loops = {name: loop for module in modules for name, loop in vars(module).items()}
         return {name: len(loop.signatures) for name, loop in loops.items() if hasattr(loop, "signatures")}
 
