@@ -1,9 +1,11 @@
 """A real ROS graph per test: nobody outside the process hears it, and every wait is for a condition."""
 
+import importlib.util
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 # Before rclpy: nodes of one context find each other, other processes and parallel test runs do not.
@@ -127,6 +129,13 @@ class Graph:
         self._threads.append(thread)
         self._nodes.append(node)
         return node
+
+
+# colcon runs these tests through a link in the package, from where pytest does not see the conftest above.
+_above = importlib.util.spec_from_file_location("conftest_above", Path(__file__).resolve().parents[1] / "conftest.py")
+_module = importlib.util.module_from_spec(_above)
+_above.loader.exec_module(_module)
+tiny_package = _module.tiny_package
 
 
 @pytest.fixture

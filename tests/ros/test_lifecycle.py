@@ -107,7 +107,7 @@ def test_an_exception_anywhere_is_counted_and_the_next_cloud_served(
     graph, clouds, answers, fake_segmenter, make_cloud, until, place, error
 ):
     node = graph.start(partial(SegmentationNode, lambda settings: fake_segmenter))
-    until(lambda: clouds.get_subscription_count() == 1 and node.wanted(), "the node")
+    until(lambda: clouds.get_subscription_count() == 1 and node._subscription and node.wanted(), "the node")
     healthy = getattr(node, place)
     injected = threading.Event()
 
