@@ -1,7 +1,7 @@
 """Speed of the network on the CPU: fused engine and ONNX Runtime beside spconv, interleaved in one process.
 
 spconv's CPU convolutions race with themselves: only with one thread are its results right, so that is how it runs here.
-Its indices are built before the clock starts; our pair lists are built inside it.
+Its submanifold indices are built before the clock starts (it does not let others be kept); our pair lists inside it.
 """
 
 import statistics
@@ -231,7 +231,7 @@ def _spconv(graph: SparseGraph, features: np.ndarray, maps: KernelMaps) -> Calla
     cached_indices: dict = {}
 
     def run() -> np.ndarray:
-        start = spconv.SparseConvTensor(torch.from_numpy(features), indices, shape, 1, indice_dict=cached_indices)
+        start = spconv.SparseConvTensor(torch.from_numpy(features), indices, shape, 1, indice_dict=dict(cached_indices))
         values = {FEATURES: start}
         with _one_torch_thread(), torch.inference_mode():
             for node in graph.nodes:
@@ -248,7 +248,8 @@ def _spconv(graph: SparseGraph, features: np.ndarray, maps: KernelMaps) -> Calla
                 else:
                     y = x.replace_feature(torch.relu(x.features)) if node.op == "relu" else x
                 values[node.output] = y
-            cached_indices.update(values[OUTPUT].indice_dict)
+            built = values[OUTPUT].indice_dict
+            cached_indices.update({key: built[key] for key in built if key.startswith("subm")})
             return values[OUTPUT].features.numpy()
 
     return run

@@ -1,6 +1,5 @@
 """Fused CPU engine: computes a scan in one call of compiled code that holds no interpreter lock."""
 
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -9,12 +8,14 @@ import numpy as np
 from lidar_vl_core.fused_kernels import run_network
 from lidar_vl_core.fused_layout import aligned_empty
 from lidar_vl_core.fused_program import NetworkProgram, ScanProgram
+from lidar_vl_core.helper_threads import HelperThreads
 
 if TYPE_CHECKING:
     from lidar_vl_core.kernel_maps import KernelMaps
     from lidar_vl_core.sparse_graph import SparseGraph
 
 _COUNTERS_PER_LAYER = 16  # int64: tasks taken and tasks done, a cache line each
+_SELF_PAIR = (1 << 32) + 1  # times i: input row i with output row i
 
 
 class FusedEngine:
@@ -24,9 +25,8 @@ class FusedEngine:
         self._out_channels = graph.out_channels
         self._program = NetworkProgram(graph)
         self._values = _GrowingArray(np.float32)
-        self._pair_in, self._pair_out, self._pair_counts = (_GrowingArray(np.int32) for _ in range(3))
-        self._helpers = ThreadPoolExecutor(threads - 1, "fused-engine") if threads > 1 else None
-        self._helper_count = threads - 1
+        self._pairs, self._pair_counts = _GrowingArray(np.int64), _GrowingArray(np.int64)
+        self._threads = threads
         self._one_scan = Lock()
 
     def run(self, features: np.ndarray, maps: "KernelMaps") -> np.ndarray:
@@ -39,29 +39,27 @@ class FusedEngine:
             return values[scan.logits].reshape(-1, scan.logit_stride)[:, : self._out_channels].copy()
 
     def _compute(self, scan: ScanProgram, values: np.ndarray) -> None:
-        pairs = scan.pairs + scan.self_pairs
-        pair_in, pair_out = self._pair_in.at_least(pairs), self._pair_out.at_least(pairs)
-        pair_in[scan.pairs : pairs] = pair_out[scan.pairs : pairs] = np.arange(scan.self_pairs)
+        pairs = self._pairs.at_least(scan.pairs + scan.self_pairs)
+        pairs[scan.pairs : scan.pairs + scan.self_pairs] = np.arange(scan.self_pairs) * _SELF_PAIR
         progress = np.zeros((len(scan.layers) + 1) * _COUNTERS_PER_LAYER, np.int64)
         arguments = (
             scan.tables, scan.layers, self._program.panels, scan.terms, values, self._program.weights,
-            pair_in, pair_out, self._pair_counts.at_least(scan.pair_counts), progress,
+            pairs, self._pair_counts.at_least(scan.pair_counts), progress,
         )  # fmt: skip
-        helpers = (
-            [self._helpers.submit(run_network, *arguments) for _ in range(self._helper_count)] if self._helpers else []
-        )
-        run_network(*arguments)
-        for helper in helpers:
-            helper.result()
+        with HelperThreads(self._threads) as helpers:
+            for _ in range(self._threads - 1):
+                helpers.add(lambda: run_network(*arguments))
+            run_network(*arguments)
 
 
 class _GrowingArray:
     """An array that is replaced only by a larger one: page faults of fresh memory cost more than some layers."""
 
     def __init__(self, dtype: type) -> None:
+        self._dtype = dtype
         self._array = aligned_empty(0, dtype)
 
     def at_least(self, length: int) -> np.ndarray:
         if len(self._array) < length:
-            self._array = aligned_empty(length + length // 4, self._array.dtype)
+            self._array = aligned_empty(length + length // 4, self._dtype)
         return self._array

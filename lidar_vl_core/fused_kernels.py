@@ -21,6 +21,11 @@ _TILE_ROWS = (
     6 if _WIDE or _ARM else 4
 )  # rows x vectors of sums + one row of weights + 1 must fit in 32 (AVX2: 16) registers
 
+_PREFETCHED_LINES = 2  # of the next input rows; what follows is left to the hardware
+_LISTED_ROWS = (
+    128  # rows of a neighbour table (27 int32 each) that stay in the first cache while all offsets are listed
+)
+
 TABLE = np.dtype(
     [
         ("address", np.int64),  # of the int32 table
@@ -68,24 +73,24 @@ TERM = np.dtype(
 def _tile_products(vectors: int):  # noqa: ANN202  a numba intrinsic
     """Build the inner loop for panels of `vectors` registers.
 
-    y[out[p]] += x[in[p]] @ w for p in first .. first + count, six pairs at a time with all sums in registers. A last,
+    y[output row] += x[input row] @ w for the pairs first .. first + count, six pairs at a time with all sums in registers. A last,
     incomplete tile repeats its last pair: the same sum is stored several times. It reads inputs where they lie; a
     gather first, as a BLAS would need it, costs more than it gains at these widths.
     """
 
     @intrinsic
     def add_products(  # noqa: ANN202
-        typing_context, values, weights, pair_in, pair_out, first, count,  # noqa: ANN001
+        typing_context, values, weights, pairs, first, count,  # noqa: ANN001
         x_offset, x_stride, w_offset, c_in, y_offset, y_stride,  # noqa: ANN001
     ):  # fmt: skip
-        signature = types.void(values, weights, pair_in, pair_out, *[types.int64] * 8)
+        signature = types.void(values, weights, pairs, *[types.int64] * 8)
 
         def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
             data = [
                 context.make_array(kind)(context, builder, array).data
-                for kind, array in zip(signature.args[:4], arguments[:4], strict=True)
+                for kind, array in zip(signature.args[:3], arguments[:3], strict=True)
             ]
-            _emit_tiles(builder, vectors, data, arguments[4:])
+            _emit_tiles(builder, vectors, data, arguments[3:])
             return context.get_dummy_value()
 
         return signature, generate
@@ -94,11 +99,11 @@ def _tile_products(vectors: int):  # noqa: ANN202  a numba intrinsic
 
 
 def _emit_tiles(builder: ir.IRBuilder, vectors: int, arrays: list[ir.Value], numbers: list[ir.Value]) -> None:
-    values, weights, pair_in, pair_out = arrays
+    values, weights, pairs = arrays
     first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride = numbers
     index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
     x, y, w = builder.gep(values, [x_offset]), builder.gep(values, [y_offset]), builder.gep(weights, [w_offset])
-    pair_in, pair_out = builder.gep(pair_in, [first]), builder.gep(pair_out, [first])
+    pairs = builder.gep(pairs, [first])
     multiply_add = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
     )
@@ -107,20 +112,24 @@ def _emit_tiles(builder: ir.IRBuilder, vectors: int, arrays: list[ir.Value], num
     undefined = ir.Constant(vector, ir.Undefined)
     last = builder.sub(count, index(1))
 
-    def row_pointer(base: ir.Value, pairs: ir.Value, pair: ir.Value, stride: ir.Value) -> ir.Value:
-        row = builder.sext(builder.load(builder.gep(pairs, [pair])), index)
-        return builder.gep(base, [builder.mul(row, stride)])
+    def rows_of_pair(number: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Pointers to the input and the output row of a pair; past the end, of the last pair."""
+        number = builder.select(builder.icmp_signed("<", number, last), number, last)
+        pair = builder.load(builder.gep(pairs, [number]))
+        x_row, y_row = builder.ashr(pair, index(32)), builder.and_(pair, index(0xFFFFFFFF))
+        return builder.gep(x, [builder.mul(x_row, x_stride)]), builder.gep(y, [builder.mul(y_row, y_stride)])
 
     def vector_at(pointer: ir.Value, number: int) -> ir.Value:
         return builder.gep(builder.bitcast(pointer, vector.as_pointer()), [index(number)])
 
     with cgutils.for_range_slice(builder, index(0), count, index(_TILE_ROWS), inc=True) as (tile, _):
-        x_rows, y_rows, sums = [], [], []
+        rows = [rows_of_pair(builder.add(tile, index(row))) for row in range(_TILE_ROWS)]
+        x_rows, y_rows = zip(*rows, strict=True)
         for row in range(_TILE_ROWS):
-            pair = builder.add(tile, index(row))
-            pair = builder.select(builder.icmp_signed("<", pair, last), pair, last)
-            x_rows.append(row_pointer(x, pair_in, pair, x_stride))
-            y_rows.append(row_pointer(y, pair_out, pair, y_stride))
+            next_x_row, _ = rows_of_pair(builder.add(tile, index(row + _TILE_ROWS)))
+            for line in range(_PREFETCHED_LINES):
+                _emit_prefetch(builder, builder.gep(next_x_row, [index(16 * line)]))
+        sums = []
         for row in range(_TILE_ROWS):
             sums.append([cgutils.alloca_once(builder, vector) for _ in range(vectors)])
             for number in range(vectors):
@@ -137,6 +146,14 @@ def _emit_tiles(builder: ir.IRBuilder, vectors: int, arrays: list[ir.Value], num
         for row in range(_TILE_ROWS):
             for number in range(vectors):
                 builder.store(builder.load(sums[row][number]), vector_at(y_rows[row], number), align=4 * LANES)
+
+
+def _emit_prefetch(builder: ir.IRBuilder, pointer: ir.Value) -> None:
+    byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+    prefetch = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32]), "llvm.prefetch.p0"
+    )
+    builder.call(prefetch, [builder.bitcast(pointer, byte), i32(0), i32(3), i32(1)])  # read, keep in all caches, data
 
 
 add_products_1 = _tile_products(1)
@@ -176,10 +193,10 @@ def _int32_pointer(typing_context, address):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True)
-def run_network(tables, layers, panels, terms, values, weights, pair_in, pair_out, pair_counts, progress):  # noqa: ANN001, ANN201
+def run_network(tables, layers, panels, terms, values, weights, pairs, pair_counts, progress):  # noqa: ANN001, ANN201
     """Compute every layer; each thread of an inference calls this with the same arrays.
 
-    tables, layers, panels, terms: records as above. values: float32 activations; weights: float32; pair_*: int32.
+    tables, layers, panels, terms: records as above. values: float32 activations; weights: float32; pairs: int64, input row << 32 | output row.
     progress: zeros (1 + layers, 2, 8) int64, tasks taken and tasks done, each on its own cache line.
     """
     tasks = 0
@@ -193,7 +210,7 @@ def run_network(tables, layers, panels, terms, values, weights, pair_in, pair_ou
         while task >= tables[number].blocks:
             task -= tables[number].blocks
             number += 1
-        _list_pairs(tables[number], task, pair_in, pair_out, pair_counts)
+        _list_block(tables[number], task, pairs, pair_counts)
         _fetch_add(progress, 8, 1)
     _wait(progress, 8, tasks)
     for number in range(len(layers)):
@@ -205,7 +222,7 @@ def run_network(tables, layers, panels, terms, values, weights, pair_in, pair_ou
             if task >= tasks:
                 break
             panel = panels[layer.first_panel + task // layer.blocks]
-            _compute_block(layer, panel, task % layer.blocks, terms, values, weights, pair_in, pair_out, pair_counts)
+            _compute_block(layer, panel, task % layer.blocks, terms, values, weights, pairs, pair_counts)
             _fetch_add(progress, taken + 8, 1)
         _wait(progress, taken + 8, tasks)
 
@@ -217,35 +234,53 @@ def _wait(progress, index, tasks):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True)
-def _list_pairs(table, block, pair_in, pair_out, pair_counts):  # noqa: ANN001, ANN202
-    """Write, per kernel offset, which input row meets which output row of a block; missing neighbours are left out."""
+def _list_block(table, block, pairs, pair_counts):  # noqa: ANN001, ANN202
     start = block * table.block_rows
     stop = min(start + table.block_rows, table.rows)
     counts = pair_counts[table.count_offset + block * table.kernel : table.count_offset + (block + 1) * table.kernel]
-    counts[:] = 0
-    lists = table.list_offset + start * table.kernel
+    lists = pairs[table.list_offset + start * table.kernel :]
     if table.is_up:
         up = carray(_int32_pointer(table.address), (table.rows,))
-        for row in range(start, stop):
-            parent, k = up[row] >> 3, up[row] & 7
-            if 0 <= parent < table.limit:
-                position = lists + k * table.block_rows + counts[k]
-                pair_in[position] = parent
-                pair_out[position] = row
-                counts[k] += 1
-        return
-    index = carray(_int32_pointer(table.address), (table.rows, table.kernel))
-    for row in range(start, stop):
-        for k in range(table.kernel):
-            neighbour = index[row, k]
-            position = lists + k * table.block_rows + counts[k]
-            pair_in[position] = neighbour  # written always and kept only if it exists: no branch to mispredict
-            pair_out[position] = row
-            counts[k] += (neighbour >= 0) & (neighbour < table.limit)
+        list_up_pairs(up, table.limit, start, stop, table.block_rows, lists, counts)
+    else:
+        index = carray(_int32_pointer(table.address), (table.rows, table.kernel))
+        list_pairs(index, table.limit, start, stop, table.block_rows, lists, counts)
 
 
 @njit(cache=True, nogil=True)
-def _compute_block(layer, panel, block, terms, values, weights, pair_in, pair_out, pair_counts):  # noqa: ANN001, ANN202
+def list_pairs(index, limit, start, stop, block_rows, pairs, counts):  # noqa: ANN001, ANN201
+    """Write which input row meets which of the output rows start..stop, per kernel offset; the missing are left out.
+
+    index: (rows, K) int32. pairs: int64, input row << 32 | output row; the list of offset k begins at k * block_rows.
+    counts: (K,), length of each list.
+    """
+    counts[:] = 0
+    for first in range(start, stop, _LISTED_ROWS):
+        rows = min(_LISTED_ROWS, stop - first)
+        for k in range(index.shape[1]):
+            position = k * block_rows + counts[k]
+            found = pairs[position : position + rows]
+            count = 0
+            for row in range(first, first + rows):
+                neighbour = index[row, k]
+                found[count] = np.int64(neighbour) << 32 | row  # kept only if it exists: nothing to mispredict
+                count += np.uint32(neighbour) < np.uint32(limit)
+            counts[k] += count
+
+
+@njit(cache=True, nogil=True)
+def list_up_pairs(up, limit, start, stop, block_rows, pairs, counts):  # noqa: ANN001, ANN201
+    """As list_pairs, for a table with one entry per row: parent * 8 + k."""
+    counts[:] = 0
+    for row in range(start, stop):
+        parent, k = up[row] >> 3, up[row] & 7
+        if 0 <= parent < limit:
+            pairs[k * block_rows + counts[k]] = np.int64(parent) << 32 | row
+            counts[k] += 1
+
+
+@njit(cache=True, nogil=True)
+def _compute_block(layer, panel, block, terms, values, weights, pairs, pair_counts):  # noqa: ANN001, ANN202
     """All work on one panel of channels of one block of rows, from bias to ReLU."""
     start = block * layer.block_rows
     stop = min(start + layer.block_rows, layer.rows)
@@ -273,13 +308,13 @@ def _compute_block(layer, panel, block, terms, values, weights, pair_in, pair_ou
             first = term.list_offset + start * term.kernel + k * layer.block_rows
             w_offset = term.weight_offset + term.c_in * (term.kernel * panel.column + k * width)
             if panel.vectors == 1:
-                add_products_1(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+                add_products_1(values, weights, pairs, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
             elif panel.vectors == 2:
-                add_products_2(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+                add_products_2(values, weights, pairs, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
             elif panel.vectors == 3:
-                add_products_3(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+                add_products_3(values, weights, pairs, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
             else:
-                add_products_4(values, weights, pair_in, pair_out, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+                add_products_4(values, weights, pairs, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
     if layer.relu:
         for row in range(start, stop):
             y = values[y_offset + row * layer.y_stride : y_offset + row * layer.y_stride + width]

@@ -17,8 +17,8 @@ from offline_training.networks.cpu_conv_kernels import (
     CHANNEL_STEP,
     add_convolution,
     add_weight_gradient,
-    list_pairs,
-    list_up_pairs,
+    list_blocks,
+    list_up_blocks,
     panels_of,
 )
 
@@ -29,8 +29,7 @@ _BLOCK_ROWS = 512
 class BlockPairs:
     """Existing neighbours of one table, sorted by block of output rows, then by kernel offset."""
 
-    pair_in: np.ndarray  # int32, lists of _BLOCK_ROWS per block and offset
-    pair_out: np.ndarray
+    lists: np.ndarray  # int64 input row << 32 | output row, lists of _BLOCK_ROWS per block and offset
     counts: np.ndarray  # (blocks, K) int32
     rows: int  # of the output
 
@@ -40,9 +39,7 @@ class BlockPairs:
         pairs = cls._empty(len(index), index.shape[1])
         _in_threads(
             len(pairs.counts),
-            lambda first, last, _: list_pairs(
-                index, limit, _BLOCK_ROWS, first, last, pairs.pair_in, pairs.pair_out, pairs.counts
-            ),
+            lambda first, last, _: list_blocks(index, limit, _BLOCK_ROWS, first, last, pairs.lists, pairs.counts),
         )
         return pairs
 
@@ -52,9 +49,7 @@ class BlockPairs:
         pairs = cls._empty(len(up), 8)
         _in_threads(
             len(pairs.counts),
-            lambda first, last, _: list_up_pairs(
-                up, _BLOCK_ROWS, first, last, pairs.pair_in, pairs.pair_out, pairs.counts
-            ),
+            lambda first, last, _: list_up_blocks(up, len(up), _BLOCK_ROWS, first, last, pairs.lists, pairs.counts),
         )
         return pairs
 
@@ -62,7 +57,7 @@ class BlockPairs:
     def _empty(cls, rows: int, kernel: int) -> "BlockPairs":
         blocks = -(-rows // _BLOCK_ROWS)
         size = blocks * kernel * _BLOCK_ROWS
-        return cls(np.empty(size, np.int32), np.empty(size, np.int32), np.zeros((blocks, kernel), np.int32), rows)
+        return cls(np.empty(size, np.int64), np.zeros((blocks, kernel), np.int32), rows)
 
 
 def fits(weight: Tensor, x: Tensor) -> bool:
@@ -108,7 +103,7 @@ def _convolve(x: Tensor, weight: Tensor, pairs: BlockPairs) -> Tensor:
             len(pairs.counts),
             lambda first, last, _: add_convolution(
                 x_flat, c_in, y_offset, c_out, w_flat, c_in, panels,
-                pairs.pair_in, pairs.pair_out, pairs.counts, _BLOCK_ROWS, first, last,
+                pairs.lists, pairs.counts, _BLOCK_ROWS, first, last,
             ),
         )  # fmt: skip
     return y
@@ -126,7 +121,7 @@ def _weight_gradient(x: Tensor, y_gradient: Tensor, weight: Tensor, pairs: Block
             len(pairs.counts),
             lambda first, last, thread: add_weight_gradient(
                 x_flat, g_flat, sums[thread].view(-1).numpy(), c_in + padding, c_out, panels,
-                pairs.pair_in, pairs.pair_out, pairs.counts, _BLOCK_ROWS, first, last,
+                pairs.lists, pairs.counts, _BLOCK_ROWS, first, last,
             ),
         )  # fmt: skip
     return sums.sum(dim=0)[:, :c_in]

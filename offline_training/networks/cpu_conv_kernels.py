@@ -8,48 +8,42 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lidar_vl_core.fused_kernels import LANES, add_products_1, add_products_2, add_products_3, add_products_4
+from lidar_vl_core.fused_kernels import (
+    LANES,
+    add_products_1,
+    add_products_2,
+    add_products_3,
+    add_products_4,
+    list_pairs,
+    list_up_pairs,
+)
 
 CHANNEL_STEP = 8  # input channels come in multiples of this
 
 
 @njit(cache=True, nogil=True)
-def list_pairs(index, limit, block_rows, first_block, last_block, pair_in, pair_out, counts):  # noqa: ANN001, ANN201
+def list_blocks(index, limit, block_rows, first_block, last_block, pairs, counts):  # noqa: ANN001, ANN201
     """Write which input row meets which output row, per block of output rows and kernel offset.
 
     index: (rows, K), entries >= limit are missing. Lists of block b and offset k start at (b * K + k) * block_rows.
     """
     rows, kernel = index.shape
     for block in range(first_block, last_block):
-        counts[block] = 0
-        base = block * kernel * block_rows
-        for row in range(block * block_rows, min((block + 1) * block_rows, rows)):
-            for k in range(kernel):
-                neighbour = index[row, k]
-                if neighbour < limit:
-                    position = base + k * block_rows + counts[block, k]
-                    pair_in[position] = neighbour
-                    pair_out[position] = row
-                    counts[block, k] += 1
+        start, stop = block * block_rows, min((block + 1) * block_rows, rows)
+        list_pairs(index, limit, start, stop, block_rows, pairs[start * kernel :], counts[block])
 
 
 @njit(cache=True, nogil=True)
-def list_up_pairs(up, block_rows, first_block, last_block, pair_in, pair_out, counts):  # noqa: ANN001, ANN201
-    """As list_pairs, for a table with one entry per row: parent * 8 + k."""
+def list_up_blocks(up, limit, block_rows, first_block, last_block, pairs, counts):  # noqa: ANN001, ANN201
+    """As list_blocks, for a table with one entry per row: parent * 8 + k."""
     for block in range(first_block, last_block):
-        counts[block] = 0
-        base = block * 8 * block_rows
-        for row in range(block * block_rows, min((block + 1) * block_rows, len(up))):
-            k = up[row] & 7
-            position = base + k * block_rows + counts[block, k]
-            pair_in[position] = up[row] >> 3
-            pair_out[position] = row
-            counts[block, k] += 1
+        start, stop = block * block_rows, min((block + 1) * block_rows, len(up))
+        list_up_pairs(up, limit, start, stop, block_rows, pairs[start * 8 :], counts[block])
 
 
 @njit(cache=True, nogil=True)
 def add_convolution(  # noqa: ANN201
-    x, x_stride, y_offset, y_stride, weights, c_in, panels, pair_in, pair_out, counts, block_rows, first_block, last_block,  # noqa: ANN001
+    x, x_stride, y_offset, y_stride, weights, c_in, panels, pairs, counts, block_rows, first_block, last_block,  # noqa: ANN001
 ):  # fmt: skip
     """Add x[in] @ w[k] to y[out] for all pairs of some blocks.
 
@@ -69,30 +63,30 @@ def add_convolution(  # noqa: ANN201
                 w = c_in * (kernel * column + k * width)
                 y = y_offset + column
                 if vectors == 1:
-                    add_products_1(x, weights, pair_in, pair_out, first, count, 0, x_stride, w, c_in, y, y_stride)
+                    add_products_1(x, weights, pairs, first, count, 0, x_stride, w, c_in, y, y_stride)
                 elif vectors == 2:
-                    add_products_2(x, weights, pair_in, pair_out, first, count, 0, x_stride, w, c_in, y, y_stride)
+                    add_products_2(x, weights, pairs, first, count, 0, x_stride, w, c_in, y, y_stride)
                 elif vectors == 3:
-                    add_products_3(x, weights, pair_in, pair_out, first, count, 0, x_stride, w, c_in, y, y_stride)
+                    add_products_3(x, weights, pairs, first, count, 0, x_stride, w, c_in, y, y_stride)
                 else:
-                    add_products_4(x, weights, pair_in, pair_out, first, count, 0, x_stride, w, c_in, y, y_stride)
+                    add_products_4(x, weights, pairs, first, count, 0, x_stride, w, c_in, y, y_stride)
 
 
 def _outer_products(vectors: int, channels: int) -> Any:  # noqa: ANN401  a numba intrinsic
-    """Build w[c, :] += x[in[p], c] * g[out[p], :] over all pairs, `channels` rows of w at a time in registers."""
+    """Build w[c, :] += x[input row, c] * g[output row, :] over all pairs, `channels` rows of w at a time in registers."""
 
     @intrinsic
     def add_outer(  # noqa: ANN202
-        typing_context, x, g, w, pair_in, pair_out, first, count, c_in, x_stride, g_offset, g_stride, w_offset, w_stride,  # noqa: ANN001
+        typing_context, x, g, w, pairs, first, count, c_in, x_stride, g_offset, g_stride, w_offset, w_stride,  # noqa: ANN001
     ):  # fmt: skip
-        signature = types.void(x, g, w, pair_in, pair_out, *[types.int64] * 8)
+        signature = types.void(x, g, w, pairs, *[types.int64] * 8)
 
         def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
             data = [
                 context.make_array(kind)(context, builder, array).data
-                for kind, array in zip(signature.args[:5], arguments[:5], strict=True)
+                for kind, array in zip(signature.args[:4], arguments[:4], strict=True)
             ]
-            _emit_outer(builder, vectors, channels, data, arguments[5:])
+            _emit_outer(builder, vectors, channels, data, arguments[4:])
             return context.get_dummy_value()
 
         return signature, generate
@@ -101,11 +95,11 @@ def _outer_products(vectors: int, channels: int) -> Any:  # noqa: ANN401  a numb
 
 
 def _emit_outer(builder: ir.IRBuilder, vectors: int, channels: int, arrays: list, numbers: list) -> None:
-    x, g, w, pair_in, pair_out = arrays
+    x, g, w, pairs = arrays
     first, count, c_in, x_stride, g_offset, g_stride, w_offset, w_stride = numbers
     index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
     g, w = builder.gep(g, [g_offset]), builder.gep(w, [w_offset])
-    pair_in, pair_out = builder.gep(pair_in, [first]), builder.gep(pair_out, [first])
+    pairs = builder.gep(pairs, [first])
     multiply_add = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
     )
@@ -125,8 +119,8 @@ def _emit_outer(builder: ir.IRBuilder, vectors: int, channels: int, arrays: list
                 builder.store(builder.load(vector_at(w_rows[row], number), align=4), sums[row][number])
         x_channel = builder.gep(x, [channel])
         with cgutils.for_range(builder, count) as loop:
-            in_row = builder.sext(builder.load(builder.gep(pair_in, [loop.index])), index)
-            out_row = builder.sext(builder.load(builder.gep(pair_out, [loop.index])), index)
+            pair = builder.load(builder.gep(pairs, [loop.index]))
+            in_row, out_row = builder.ashr(pair, index(32)), builder.and_(pair, index(0xFFFFFFFF))
             x_row = builder.gep(x_channel, [builder.mul(in_row, x_stride)])
             g_row = builder.gep(g, [builder.mul(out_row, g_stride)])
             g_vectors = [builder.load(vector_at(g_row, number), align=4) for number in range(vectors)]
@@ -151,7 +145,7 @@ _add_outer_4 = _outer_products(4, 4 if _MANY_REGISTERS else 2)
 
 @njit(cache=True, nogil=True)
 def add_weight_gradient(  # noqa: ANN201
-    x, g, w_gradient, c_in, c_out, panels, pair_in, pair_out, counts, block_rows, first_block, last_block,  # noqa: ANN001
+    x, g, w_gradient, c_in, c_out, panels, pairs, counts, block_rows, first_block, last_block,  # noqa: ANN001
 ):  # fmt: skip
     """Add x[in]^T g[out] to w_gradient[k] for all pairs of some blocks; x, g, w_gradient: flat float32."""
     kernel = counts.shape[1]
@@ -165,13 +159,13 @@ def add_weight_gradient(  # noqa: ANN201
                 column, vectors = panels[panel]
                 w = k * c_in * c_out + column
                 if vectors == 1:
-                    _add_outer_1(x, g, w_gradient, pair_in, pair_out, first, count, c_in, c_in, column, c_out, w, c_out)
+                    _add_outer_1(x, g, w_gradient, pairs, first, count, c_in, c_in, column, c_out, w, c_out)
                 elif vectors == 2:
-                    _add_outer_2(x, g, w_gradient, pair_in, pair_out, first, count, c_in, c_in, column, c_out, w, c_out)
+                    _add_outer_2(x, g, w_gradient, pairs, first, count, c_in, c_in, column, c_out, w, c_out)
                 elif vectors == 3:
-                    _add_outer_3(x, g, w_gradient, pair_in, pair_out, first, count, c_in, c_in, column, c_out, w, c_out)
+                    _add_outer_3(x, g, w_gradient, pairs, first, count, c_in, c_in, column, c_out, w, c_out)
                 else:
-                    _add_outer_4(x, g, w_gradient, pair_in, pair_out, first, count, c_in, c_in, column, c_out, w, c_out)
+                    _add_outer_4(x, g, w_gradient, pairs, first, count, c_in, c_in, column, c_out, w, c_out)
 
 
 def panels_of(columns: int, max_vectors: int) -> np.ndarray:
