@@ -112,7 +112,7 @@ def _convolve(x: Tensor, weight: Tensor, pairs: BlockPairs) -> Tensor:
 def _weight_gradient(x: Tensor, y_gradient: Tensor, weight: Tensor, pairs: BlockPairs) -> Tensor:
     kernel, c_in, c_out = weight.shape
     padding = -c_in % CHANNEL_STEP
-    x_padded = F.pad(x, (0, padding)).contiguous()
+    x_padded = F.pad(x, (0, padding)) if padding else x
     sums = torch.zeros(torch.get_num_threads(), kernel, c_in + padding, c_out)
     if len(x) and pairs.rows:
         x_flat, g_flat = x_padded.detach().view(-1).numpy(), y_gradient.view(-1).numpy()
