@@ -115,6 +115,16 @@ def test_a_whole_scan_gives_equal_tables(voxel_m):
     assert_equal_maps(build_kernel_maps(coords), reference_maps(coords, 5, np.zeros(len(coords), np.int32)))
 
 
+def test_a_real_scan_gives_equal_tables(test_data):
+    with np.load(test_data / "pandaset_002" / "lidar" / "00.npz") as stored:
+        xyz_m = stored["xyz_world"].astype(np.float32)
+    middle = np.median(xyz_m, axis=0)
+    grid = VoxelGrid("cartesian", (0.3,) * 3, (-38.4, -38.4, -6.0, 38.4, 38.4, 9.0))
+    coords = voxelise(xyz_m - middle, grid).coords
+    assert len(coords) > 5000
+    assert_equal_maps(build_kernel_maps(coords), reference_maps(coords, 5, np.zeros(len(coords), np.int32)))
+
+
 @pytest.mark.parametrize(
     ("coords", "batch", "word"),
     [

@@ -87,6 +87,18 @@ def test_a_cloud_with_nothing_to_label_gets_no_answer_per_point_and_no_error(seg
     assert labels.probability.tolist() == [0.0] * len(xyz_m)
 
 
+def test_ten_thousand_broken_clouds_get_one_answer_per_point(segmenter):
+    rng = np.random.default_rng(9)
+    wild = np.array(WILD, np.float32)
+    for _ in range(10_000):
+        xyz_m = rng.normal(0, 40, (rng.integers(0, 30), 3)).astype(np.float32)
+        xyz_m = np.where(rng.random(xyz_m.shape) < rng.choice([0.0, 0.3, 1.0]), rng.choice(wild, xyz_m.shape), xyz_m)
+        intensity = rng.choice(np.array([0.5, np.nan, np.inf, -1e38, 3e38], np.float32), len(xyz_m))
+        labels = segmenter.segment(PointCloud(xyz_m, intensity, 1, "lidar"))
+        assert labels.class_id.shape == labels.probability.shape == (len(xyz_m),)
+        assert np.isfinite(labels.probability).all()
+
+
 def test_labels_move_with_the_points(segmenter):
     rng = np.random.default_rng(3)
     xyz_m = rng.uniform(-6, 6, (3000, 3)).astype(np.float32)

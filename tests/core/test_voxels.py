@@ -82,6 +82,25 @@ def test_the_order_of_the_points_does_not_change_the_voxels(xyz_m, grid, random)
     assert np.array_equal(voxels.point_to_voxel[order], shuffled.point_to_voxel)
 
 
+@pytest.mark.parametrize("kind", ["cartesian", "cylindrical"])
+def test_a_hundred_thousand_wild_coordinates_stay_out_or_in_their_cell(kind):
+    rng = np.random.default_rng(7)
+    wild = np.array(
+        [np.nan, np.inf, -np.inf, 1e9, -1e9, 3e9, 1e38, -3.4e38, -0.0, 1e-45, 2.0**31, -(2.0**63)], np.float32
+    )
+    xyz_m = rng.uniform(-30, 30, (33_334, 3)).astype(np.float32)
+    xyz_m = np.where(rng.random(xyz_m.shape) < 0.1, rng.choice(wild, xyz_m.shape), xyz_m)
+    sizes, limits = ((0.3,) * 3, (-25.6, -25.6, -20.0, 25.6, 25.6, 20.0))
+    if kind == "cylindrical":
+        sizes, limits = ((0.3, 0.01, 0.3), (0.0, -math.pi, -20.0, 25.6, math.pi, 20.0))
+    grid = VoxelGrid(kind, sizes, limits)
+    voxels = voxelise(xyz_m, grid)
+    assert voxels.coords.min() >= 0
+    assert (voxels.coords < grid.shape).all()
+    expected = reference_cells(xyz_m, grid)
+    assert [None if i < 0 else tuple(voxels.coords[i].tolist()) for i in voxels.point_to_voxel] == expected
+
+
 @pytest.mark.parametrize("count", [2047, 5000, 70_001])
 def test_a_large_cloud_gives_what_numpy_unique_gives(count):
     rng = np.random.default_rng(count)
