@@ -7,7 +7,7 @@ export FASTRTPS_DEFAULT_PROFILES_FILE := $(CURDIR)/ros2_ws/src/lidar_vl_ros/conf
 export FASTDDS_DEFAULT_PROFILES_FILE := $(FASTRTPS_DEFAULT_PROFILES_FILE)
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
-.PHONY: help setup demo test check bench train-demo evaluate-demo soak clean
+.PHONY: help setup demo test check bench train-demo clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -45,11 +45,18 @@ check: $(STAMP)
 
 ## make bench      the table of figures; also out/bench.json
 bench: $(STAMP)
-	@$(BIN)/python -m bench --out out/bench.json
+	@$(BIN)/python -m tests.bench --out out/bench.json
 
-## make train-demo train, evaluate and export the demo model (PANDASET=folder of a PandaSet sequence)
+## make train-demo train, measure and export the demo model (PANDASET=folder of sequence 002), about an hour on two cores
+PANDASET ?=
 train-demo: $(STAMP)
-	@$(BIN)/python -m offline_training.train_demo --pandaset "$(PANDASET)" --out out/train_demo
+	@test -d "$(PANDASET)" || { echo "PANDASET: expected the folder of PandaSet sequence 002, found '$(PANDASET)'. Give PANDASET=FOLDER." >&2; exit 2; }
+	@mkdir -p out/data && ln -sfn "$(abspath $(PANDASET))" out/data/pandaset
+	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/demo.yaml
+	@$(BIN)/lidar-vl-train evaluate out/train/demo/checkpoints --config offline_training/configs/demo_test.yaml --out out/train/demo/test.json
+	@$(BIN)/lidar-vl-train export out/train/demo/checkpoints --card offline_training/configs/demo_card.yaml \
+	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo/package
+	@echo "To ship it: replace lidar_vl_core/models/demo by out/train/demo/package"
 
 clean:
 	rm -rf $(VENV) out
