@@ -123,8 +123,9 @@ def sparse_conv(x: Tensor, weight: Tensor, table: NeighbourTable, form: str = "a
     x, weight = _autocast(x, weight)
     if form == "gather":
         padded = torch.cat([x, x.new_zeros(1, x.shape[1])])
-        neighbours = padded.index_select(0, table.index.flatten()).reshape(len(table.index), -1)  # (M, K * C_in)
-        return neighbours @ weight.reshape(-1, weight.shape[2])
+        neighbours = padded.index_select(0, table.index.flatten())  # (M * K, C_in)
+        flat_weight = weight.reshape(-1, weight.shape[2])  # (K * C_in, C_out)
+        return neighbours.reshape(len(table.index), len(flat_weight)) @ flat_weight
     if _takes_blocks(form, weight, x):
         return BlockConv.apply(x, weight, table.blocks, table.inverse_blocks, table.up is None)
     return _OffsetConv.apply(x, weight, table.pairs, len(table.index), table.centre)
