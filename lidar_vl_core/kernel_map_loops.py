@@ -1,10 +1,11 @@
 """Compiled loops of build_kernel_maps(). Sorted keys turn every search into a merge: a neighbour is key + constant."""
 
 import numpy as np
-from numba import njit
+
+from lidar_vl_core.compiled import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def bounds(coords: np.ndarray, batch: np.ndarray) -> tuple[np.int64, np.int64, np.int64, np.int64, np.int64]:
     """Largest x, y, z and batch, and the smallest of all numbers; zeros for no voxels."""
     x = y = z = scan = lowest = np.int64(0)
@@ -17,7 +18,7 @@ def bounds(coords: np.ndarray, batch: np.ndarray) -> tuple[np.int64, np.int64, n
     return x, y, z, scan, lowest
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def pack(coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batch_shift: int) -> tuple[np.ndarray, int]:
     """(M,) int64 keys, and the first row that is not above the row before it (-1: all are)."""
     keys = np.empty(len(coords), np.int64)
@@ -31,7 +32,7 @@ def pack(coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batc
     return keys, unsorted_row
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def neighbours(keys: np.ndarray, y_shift: int, x_shift: int, first: int, last: int, table: np.ndarray) -> None:
     """Write what the rows first..last - 1 find into a (N, 27) table that holds N where nothing was written.
 
@@ -65,7 +66,7 @@ def neighbours(keys: np.ndarray, y_shift: int, x_shift: int, first: int, last: i
                 j += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def parents(
     coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batch_shift: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

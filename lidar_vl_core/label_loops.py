@@ -3,12 +3,13 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from lidar_vl_core.compiled import compiled
 
 _NO_ANSWER = np.uint8(255)  # labels.IGNORE_ID
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def best_classes(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(M,) uint8 first class with the largest logit, 255 where a logit is not finite; (M, K) logits minus the largest."""
     best = np.empty(len(logits), np.uint8)
@@ -29,7 +30,7 @@ def best_classes(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return best, below_best
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def spread_to_points(best: np.ndarray, odds: np.ndarray, point_to_voxel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N,) uint8 class and (N,) float32 probability per point; odds: (M, K) exp(logit - largest logit)."""
     probability_of_voxel = np.empty(len(best), np.float32)

@@ -7,13 +7,14 @@ of another file has changed.
 import math
 
 import numpy as np
-from numba import njit
+
+from lidar_vl_core.compiled import compiled
 
 SUMS = 5  # columns of add_points(): points, intensity, and the three coordinates along the grid's axes
 _DIGIT_BITS = 11  # a histogram of 2048 counters stays in the first-level cache
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def on_axes(
     x: float, y: float, z: float, range_min: np.ndarray, range_max: np.ndarray, cylindrical: bool, full_turn: bool
 ) -> tuple[float, float, float]:
@@ -30,7 +31,7 @@ def on_axes(
     return math.sqrt(x * x + y * y), phi, z
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def cell_keys(
     xyz_m: np.ndarray,
     range_min: np.ndarray,
@@ -67,7 +68,7 @@ def cell_keys(
     return keys[:found]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sort_keys(keys: np.ndarray, index_bits: int, key_bits: int) -> np.ndarray:
     """Keys sorted by their cell; points of one cell keep their order. Overwrites `keys`. (Radix sort, lowest digit first.)"""
     passes = (key_bits + _DIGIT_BITS - 1) // _DIGIT_BITS
@@ -96,7 +97,7 @@ def sort_keys(keys: np.ndarray, index_bits: int, key_bits: int) -> np.ndarray:
     return source
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def unique_voxels(keys: np.ndarray, shifts: np.ndarray, point_to_voxel: np.ndarray) -> np.ndarray:
     """(M, 3) int32 cells of sorted keys; fills point_to_voxel for the points inside."""
     coords = np.empty((len(keys), 3), np.int32)
@@ -117,7 +118,7 @@ def unique_voxels(keys: np.ndarray, shifts: np.ndarray, point_to_voxel: np.ndarr
     return coords[:voxels].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add_points(
     xyz_m: np.ndarray,
     intensity: np.ndarray,
@@ -146,7 +147,7 @@ def add_points(
         sums[voxel, 4] += c
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def means(
     sums: np.ndarray, coords: np.ndarray, range_min: np.ndarray, voxel_size: np.ndarray, cylindrical: bool
 ) -> np.ndarray:
@@ -165,7 +166,7 @@ def means(
     return result
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def heights_in_ring(xyz_m: np.ndarray, nearest_m: float, farthest_m: float) -> np.ndarray:
     """(K,) float32 finite z of the points whose horizontal range is nearest_m..farthest_m."""
     z_m = np.empty(len(xyz_m), np.float32)

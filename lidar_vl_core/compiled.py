@@ -1,0 +1,19 @@
+"""How loops are compiled here: without the GIL, and kept on disk where there is a place for it."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from numba import njit
+
+LoopT = TypeVar("LoopT", bound=Callable)
+
+
+def compiled(loop: LoopT) -> LoopT:
+    """Compile a function with numba, from its first call on; later processes load what this one compiled.
+
+    A service without a home, run from a read-only installation, has no place for that: it compiles at each start.
+    """
+    try:
+        return cast(LoopT, njit(cache=True, nogil=True)(loop))
+    except RuntimeError:  # numba: "no locator available"
+        return cast(LoopT, njit(nogil=True)(loop))
