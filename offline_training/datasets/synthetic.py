@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def _read(path: Path) -> PointCloud:
                 frame_id="lidar_top",
                 extra={"label": stored["label"], "ring": stored["ring"].astype(np.uint16)},
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BadDataset(
             f"{path}: expected a cached synthetic sweep, found: {error}. Delete the file; it is made anew."
         ) from error
