@@ -4,12 +4,14 @@ import ast
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import rclpy
 import yaml
 from lidar_vl_ros import parameters
 from lidar_vl_ros.bag_player import PlayerParameters
+from lidar_vl_ros.bag_recorder import RecorderParameters
 from lidar_vl_ros.parameters import SegmentationParameters
 from lidar_vl_ros.transport import large_message_environment, profile_path
 from rclpy.context import Context
@@ -81,13 +83,27 @@ def test_parameter_files_are_read_by_ros_and_hold_the_defaults(path):
     assert settings == SegmentationParameters()
 
 
-def test_the_profile_gives_a_segment_that_holds_four_of_the_largest_clouds():
-    assert profile_path().is_file()
+@pytest.mark.parametrize(
+    ("free", "name", "holds"),
+    [
+        (8 << 30, "fastdds_large_clouds.xml", 4 * 300_000 * 48),  # four of Ouster's largest clouds
+        (60 << 20, "fastdds_little_shared_memory.xml", 2 * 168_000 * 24),
+    ],
+)
+def test_the_profile_fits_the_shared_memory_and_holds_several_clouds(monkeypatch, tmp_path, free, name, holds):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
+    path = profile_path(tmp_path)
+    assert path.name == name
     tag = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
-    root = ElementTree.parse(profile_path()).getroot()
-    assert int(root.find(f".//{tag}segment_size").text) >= 4 * 300_000 * 48  # Ouster's 48 bytes a point
+    root = ElementTree.parse(path).getroot()
+    assert holds <= int(root.find(f".//{tag}segment_size").text) < free / 3
     assert root.find(f".//{tag}useBuiltinTransports").text == "false"
-    assert large_message_environment()["FASTRTPS_DEFAULT_PROFILES_FILE"] == str(profile_path())
+
+
+def test_the_environment_names_the_profile_for_both_generations_of_fast_dds():
+    environment = large_message_environment()
+    assert environment["FASTRTPS_DEFAULT_PROFILES_FILE"] == environment["FASTDDS_DEFAULT_PROFILES_FILE"]
+    assert Path(environment["FASTRTPS_DEFAULT_PROFILES_FILE"]).is_file()
 
 
 def test_links_put_launch_files_and_tests_where_colcon_looks_for_them():
@@ -131,3 +147,11 @@ def test_compose_builds_images_that_exist_and_gives_room_for_shared_memory():
     for name, service in compose["services"].items():
         assert (_REPOSITORY / "docker" / Path(service["build"]["dockerfile"]).name).is_file(), name
         assert "shm_size" in service or service.get("ipc") == "host", name
+
+
+def test_the_readme_lists_every_parameter_and_topic():
+    readme = (_PACKAGE / "README.md").read_text()
+    for settings in (*_PARAMETERS.values(), RecorderParameters):
+        assert [name for name in settings.model_fields if f"`{name}`" not in readme] == []
+    source = (_PACKAGE / "lidar_vl_ros" / "segmentation_node.py").read_text()
+    assert [topic for topic in re.findall(r'= "(~/output/[\w/]+)"', source) if f"`{topic}`" not in readme] == []

@@ -73,6 +73,15 @@ def label_info(classes: ClassTable) -> String:
     )
 
 
+def vision_label_info(classes: ClassTable) -> Any | None:  # noqa: ANN401
+    """Class names as vision_msgs/LabelInfo, or None where vision_msgs is not installed."""
+    info_class, entry_class = message_class("vision_msgs/msg/LabelInfo"), message_class("vision_msgs/msg/VisionClass")
+    if info_class is None or entry_class is None:
+        return None
+    entries = [entry_class(class_id=class_id, class_name=name) for class_id, name in enumerate(classes.names)]
+    return info_class(class_map=entries)
+
+
 def stamp_ns(stamp: Time) -> int:
     """A message's stamp in nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec

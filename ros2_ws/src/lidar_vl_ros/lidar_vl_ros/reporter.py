@@ -28,16 +28,17 @@ class Reporter:
     def problem(self, what: str, text: str, number: int = 1) -> None:
         """Count an outcome or trouble, and log why."""
         self._health.count(what, number, text)
-        self._log(what, text)
+        self._log(what, text, self._node.get_logger().warning)
 
     def fault(self, what: str, error: Exception) -> None:
         """Count an exception and log its traceback."""
         self._health.count(what, problem=repr(error))
-        self._log(f"{what} {type(error).__name__}", "".join(traceback.format_exception(error)))
+        kind, text = f"{what} {type(error).__name__}", "".join(traceback.format_exception(error))
+        self._log(kind, text, self._node.get_logger().error)
 
-    def _log(self, kind: str, text: str) -> None:
+    def _log(self, kind: str, text: str, say: Callable[[str], object]) -> None:
         if self._health.may_log(kind, time.monotonic_ns()):
-            self._node.get_logger().error(text)
+            say(text)
 
     def _report(self) -> None:
         now_ns = time.monotonic_ns()
@@ -61,4 +62,5 @@ class Reporter:
                 "silent",
                 f"no input for {silent_s:.0f} s: topic {topic}, {self._node.count_publishers(topic)} publishers. "
                 "Remap ~/input/pointcloud to the LiDAR's topic, or check the driver.",
+                self._node.get_logger().warning,
             )

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sensor_msgs.msg import Image, PointCloud2
-from std_msgs.msg import Float64, Header, String
+from std_msgs.msg import Float64, Header
 
 from lidar_vl_core.model_package import load_model_package
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.point_cloud2 import decode
 from lidar_vl_core.segmenter import PointLabels, Segmenter
-from lidar_vl_ros.messages import coloured_cloud, label_info, labelled_cloud
+from lidar_vl_ros.messages import coloured_cloud, label_info, labelled_cloud, vision_label_info
 from lidar_vl_ros.parameters import SegmentationParameters
 from lidar_vl_ros.perception_node import PerceptionNode
 from lidar_vl_ros.process import run_node
@@ -25,6 +25,7 @@ LABELLED = "~/output/pointcloud/segmentation"
 COLOURED = "~/output/pointcloud/visualization"
 OVERLAY = "~/output/image/overlay"
 LABEL_INFO = "~/output/label_info"
+VISION_LABEL_INFO = "~/output/vision_label_info"
 _STAGES = ("voxels", "maps", "network", "labels", "total")
 
 
@@ -63,8 +64,7 @@ class SegmentationNode(PerceptionNode):
             self._overlay = CameraOverlayOutput(
                 self, self._outputs[OVERLAY], settings, self._classes, self.reporter, self.steady
             )
-        self._outputs[LABEL_INFO] = self.create_publisher(String, LABEL_INFO, LATCHED)
-        self._outputs[LABEL_INFO].publish(label_info(self._classes))
+        self._tell_classes()
         self.get_logger().info(f"model {settings.model}: {', '.join(self._classes.names)}")
 
     def warm_up(self) -> None:
@@ -117,6 +117,13 @@ class SegmentationNode(PerceptionNode):
             self.publish(self._outputs[f"~/debug/{stage}_ms"], Float64(data=float(timing_ms.get(stage, 0.0))))
         if latency_ms is not None:
             self.publish(self._outputs["~/debug/pipeline_latency_ms"], Float64(data=latency_ms))
+
+    def _tell_classes(self) -> None:
+        told = {LABEL_INFO: label_info(self._classes), VISION_LABEL_INFO: vision_label_info(self._classes)}
+        for topic, message in told.items():
+            if message is not None:
+                self._outputs[topic] = self.create_publisher(type(message), topic, LATCHED)
+                self._outputs[topic].publish(message)
 
     def _offer(self, topic: str, message_type: type, profile: Any) -> None:  # noqa: ANN401
         events = publisher_events(self.resolve_topic_name(topic), self.get_logger().warning)
