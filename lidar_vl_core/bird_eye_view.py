@@ -47,11 +47,11 @@ def bird_eye_view(
 
 
 def fitting_half_width_m(xyz_m: np.ndarray) -> float:
-    """Half width that shows nine points of ten: a multiple of 10 m between 20 m and 60 m."""
+    """Half width that shows nine points of ten: a multiple of 10 m between 30 m and 60 m."""
     horizontal_m = np.linalg.norm(xyz_m[np.isfinite(xyz_m).all(axis=1), :2].astype(np.float64), axis=1)
     if len(horizontal_m) == 0:
         return 40.0
-    return float(np.clip(np.ceil(np.percentile(horizontal_m, 90) / 10) * 10, 20, 60))
+    return float(np.clip(np.ceil(np.percentile(horizontal_m, 90) / 10) * 10, 30, 60))
 
 
 def _pixels(xyz_m: np.ndarray, half_width_m: float, side_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

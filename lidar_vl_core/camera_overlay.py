@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _OPACITY = 0.85
+_MANY_POINTS = 8000  # in one picture: a 32-beam LiDAR gives fewer, a 64-beam one more
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,12 @@ def _painted(background: np.ndarray, pairs: Pairs, coloring: Coloring) -> np.nda
     uv, color = pairs.pixel_uv[order], coloring.rgb[pairs.point_index[order]]
     height_px, width_px = background.shape[:2]
     canvas = background.copy()
-    for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        columns = np.minimum(uv[:, 0] + right, width_px - 1)
-        rows = np.minimum(uv[:, 1] + down, height_px - 1)
-        canvas[rows, columns] = color  # of several points on a pixel the last one stays
+    dot_px = 2 if len(pairs) > _MANY_POINTS else 3
+    for down in range(dot_px):
+        for right in range(dot_px):
+            columns = np.minimum(uv[:, 0] + right, width_px - 1)
+            rows = np.minimum(uv[:, 1] + down, height_px - 1)
+            canvas[rows, columns] = color  # of several points on a pixel the last one stays
     return (_OPACITY * canvas + (1 - _OPACITY) * background).astype(np.uint8)
 
 

@@ -1,5 +1,6 @@
 """What is in a bag and which of it a replay can use. Reads files."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,21 @@ def inspection(path: Path) -> dict[str, Any]:
     Raises BadBag where the bag cannot be read at all.
     """
     with open_bag(path) as bag:
-        start_ns, end_ns, counts = _time_span(bag)
-        duration_s = (end_ns - start_ns) / 1e9 if counts else 0.0
+        spans = _spans(bag)
+        start_ns = min((span.first_ns for span in spans.values()), default=0)
+        end_ns = max((span.last_ns for span in spans.values()), default=0)
         clouds = {topic.name: _cloud_layout(bag, topic.name) for topic in bag.topics if topic.type == CLOUD_TYPE}
         around = read_surroundings(bag)
         found = {
             "bag": str(path),
-            "duration_s": round(duration_s, 3),
+            "duration_s": round((end_ns - start_ns) / 1e9, 3),
             "start_ns": start_ns,
             "topics": [
                 {
                     "name": topic.name,
                     "type": topic.type,
-                    "count": counts.get(topic.name, 0),
-                    "rate_hz": _rate_hz(counts.get(topic.name, 0), duration_s),
+                    "count": spans.get(topic.name, _Span()).count,
+                    "rate_hz": spans.get(topic.name, _Span()).rate_hz(),
                 }
                 for topic in bag.topics
             ],
@@ -81,19 +83,28 @@ def inspection_text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _time_span(bag: BagReader) -> tuple[int, int, dict[str, int]]:
-    """First and last stamp and the messages of each topic that are really there."""
-    start_ns, end_ns = 0, 0
-    counts: dict[str, int] = {}
+@dataclass
+class _Span:
+    count: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+
+    def add(self, stamp_ns: int) -> None:
+        self.first_ns = stamp_ns if not self.count else min(self.first_ns, stamp_ns)
+        self.last_ns = max(self.last_ns, stamp_ns)
+        self.count += 1
+
+    def rate_hz(self) -> float | None:
+        seconds = (self.last_ns - self.first_ns) / 1e9
+        return round((self.count - 1) / seconds, 2) if self.count > 1 and seconds > 0 else None
+
+
+def _spans(bag: BagReader) -> dict[str, _Span]:
+    """The messages of each topic that are really there."""
+    spans: dict[str, _Span] = {}
     for message in bag.messages():
-        start_ns = message.stamp_ns if not counts else min(start_ns, message.stamp_ns)
-        end_ns = max(end_ns, message.stamp_ns)
-        counts[message.topic] = counts.get(message.topic, 0) + 1
-    return start_ns, end_ns, counts
-
-
-def _rate_hz(count: int, duration_s: float) -> float | None:
-    return round((count - 1) / duration_s, 2) if count > 1 and duration_s > 0 else None
+        spans.setdefault(message.topic, _Span()).add(message.stamp_ns)
+    return spans
 
 
 def _cloud_layout(bag: BagReader, topic: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from lidar_vl_core.point_cloud2 import decode
 from lidar_vl_core.recording import open_recording
 from lidar_vl_core.replay import truth_of
 
-_LONGEST_ANSWER_NS = 60_000_000_000  # an older stamp was not written when the cloud was sent
+_LONGEST_ANSWER_MS = 60_000.0  # an older stamp was not written when the cloud was sent
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Answer:
     """One labelled cloud as it was recorded."""
 
     class_id: np.ndarray  # (N,) uint8
-    latency_ms: float | None  # from the cloud's stamp to the arrival of its labels at the recorder
+    latency_ms: float | None  # from the cloud's stamp to its labels; None where the stamp is not of the time of sending
 
 
 @dataclass
@@ -39,20 +39,33 @@ def read_answers(path: Path, labelled_topic: str) -> Answers:
 
     Raises BadBag where the recording holds no labelled cloud.
     """
-    answers = Answers()
+    labelled: list[tuple[bytes, np.ndarray]] = []
+    arrival_ms: list[float] = []
+    stages_ms: dict[str, list[float]] = {}
     with open_bag(path) as bag:
         for message in bag.messages():
             if message.topic == labelled_topic:
                 cloud = decode(message.message, extra_fields=("class_id",))
-                waited_ns = message.stamp_ns - cloud.stamp_ns
-                latency_ms = waited_ns / 1e6 if 0 < waited_ns < _LONGEST_ANSWER_NS else None
-                answers.by_points[_fingerprint(cloud.xyz_m)] = Answer(cloud.extra["class_id"], latency_ms)
+                labelled.append((_fingerprint(cloud.xyz_m), cloud.extra["class_id"]))
+                arrival_ms.append((message.stamp_ns - cloud.stamp_ns) / 1e6)
             elif "/debug/" in message.topic and message.type == "std_msgs/msg/Float64":
                 stage = message.topic.rpartition("/")[2].removesuffix("_ms")
-                answers.stages_ms.setdefault(stage, []).append(float(message.message.data))
-    if not answers.by_points:
+                stages_ms.setdefault(stage, []).append(float(message.message.data))
+    if not labelled:
         raise BadBag(f"{path}: expected labelled clouds on {labelled_topic}, found none. Read the node's log.")
-    return answers
+    latency_ms = _latencies(arrival_ms, stages_ms.pop("pipeline_latency", []))
+    if all(0 < value < _LONGEST_ANSWER_MS for value in arrival_ms):
+        stages_ms["arrival at the recorder"] = arrival_ms
+    by_points = {
+        points: Answer(class_id, waited_ms) for (points, class_id), waited_ms in zip(labelled, latency_ms, strict=True)
+    }
+    return Answers(by_points, stages_ms)
+
+
+def _latencies(arrival_ms: list[float], in_node_ms: list[float]) -> list[float | None]:
+    """What the node measured where it told so for each cloud, because a recorder's own stalls are not its; else the arrival."""
+    measured = in_node_ms if len(in_node_ms) == len(arrival_ms) else arrival_ms
+    return [value if 0 < value < _LONGEST_ANSWER_MS else None for value in measured]
 
 
 def evaluate_answers(

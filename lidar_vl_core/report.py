@@ -173,12 +173,8 @@ def _provenance(metrics: Mapping[str, Any]) -> str:
 
 
 def _png(picture: "Image", alternative: str) -> str:
-    from PIL import Image
-
     buffer = io.BytesIO()
-    picture.quantize(256, dither=Image.Dither.NONE).save(
-        buffer, "PNG", optimize=True
-    )  # flat colours: a palette is a third of the size
+    picture.save(buffer, "PNG", optimize=True)
     return _img("png", buffer, alternative)
 
 

@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no_deadline", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("no_deadline")
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 

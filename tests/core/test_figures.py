@@ -83,7 +83,7 @@ def test_any_points_can_be_drawn_from_above(points, class_id: int) -> None:
     prediction = np.full(len(xyz_m), class_id, np.uint8)
     figure = top_view_figure(xyz_m, prediction, prediction, NUSCENES_16, panel_px=64)
     assert figure.size[0] == 3 * 64 + 2 * 10
-    assert 20.0 <= fitting_half_width_m(xyz_m) <= 60.0
+    assert 30.0 <= fitting_half_width_m(xyz_m) <= 60.0
 
 
 def test_a_point_is_drawn_into_the_picture_where_the_camera_sees_it() -> None:

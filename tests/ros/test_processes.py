@@ -1,203 +1,78 @@
-"""Nodes as the processes a user starts: signals, exit codes, wrong starts, and a recording from end to end."""
+"""Nodes as child processes: what fails is named, and nothing outlives the block."""
 
-import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from lidar_vl_ros.transport import large_message_environment
 
-from lidar_vl_core.bag import open_bag
-from lidar_vl_core.bag_writer import BagWriter
-from lidar_vl_core.message_types import message_types
-from lidar_vl_core.point_cloud2 import decode, encode
+pytest.importorskip("rclpy", reason="needs the ROS 2 wheels: pip install -e .[ros]")
 
-TIMEOUT_S = 60.0
-INPUT = "/lidar/points"
-LABELLED = "/segmentation_node/output/pointcloud/segmentation"
-_domains = itertools.count()
+from lidar_vl_ros.processes import GraphFailed, Processes, private_graph_environment
 
 
-class Process:
-    """A node in a process of its own, with its output."""
-
-    def __init__(self, module: str, parameters: dict[str, object], remaps: dict[str, str], environment: dict[str, str]):
-        arguments = [word for name, value in parameters.items() for word in ("-p", f"{name}:={_yaml(value)}")]
-        arguments += [word for before, after in remaps.items() for word in ("-r", f"{before}:={after}")]
-        self.lines: list[str] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"lidar_vl_ros.{module}", "--ros-args", *arguments],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        os.set_blocking(self._process.stdout.fileno(), False)
-
-    def heard(self, text: str) -> bool:
-        while line := self._process.stdout.readline():
-            self.lines.append(line)
-        return any(text in line for line in self.lines)
-
-    def signal(self, number: int) -> None:
-        self._process.send_signal(number)
-
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def wait(self, timeout_s: float = TIMEOUT_S) -> int:
-        code = self._process.wait(timeout_s)
-        self.heard("")
-        return code
-
-    def kill(self) -> None:
-        if not self.ended():
-            self._process.kill()
-        self._process.wait(10)
-        self._process.stdout.close()
+def _alive(number: int) -> bool:
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., Process]]:
-    """Start nodes in a domain of their own; what still runs at the end of the test is killed."""
-    # 1..99 are safe on every system; parallel runs differ by their process id.
-    domain = 1 + (os.getpid() * 7 + next(_domains)) % 99
-    environment = os.environ | large_message_environment()
-    environment |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(domain), "OMP_NUM_THREADS": "1"}
-    processes: list[Process] = []
-
-    def start(module: str, remaps: dict[str, str] | None = None, **parameters: object) -> Process:
-        processes.append(Process(module, parameters, remaps or {}, environment))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
+def _run(folder: Path, timeout_s: float, children: list[int], bag: str | None = None) -> None:
+    """A recorder of a topic nobody publishes, and perhaps a player; `children` gets the recorder's process id."""
+    with Processes(folder, private_graph_environment()) as graph:
+        graph.start("bag_recorder", output=str(folder / "out.mcap"), topics=["/x"])
+        children.append(graph._children["bag_recorder"].pid)
+        if bag is not None:
+            graph.start("bag_player", bag=bag)
+        graph.wait("bag_recorder", timeout_s)
 
 
-@pytest.fixture
-def small_bag(tmp_path: Path) -> Path:
-    """Ten clouds in one second, each with another number of points."""
-    path, types = tmp_path / "small.mcap", message_types().types
-    rng = np.random.default_rng(5)
-    with BagWriter(path) as bag:
-        for index in range(10):
-            stamp_ns = 1_700_000_000_000_000_000 + index * 100_000_000
-            x, y, z = rng.uniform(-20, 20, (2000 + index, 3)).astype(np.float32).T
-            layout = encode({"x": x, "y": y, "z": z, "intensity": np.full(len(x), 0.5, np.float32)})
-            stamp = types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
-            cloud = types["sensor_msgs/msg/PointCloud2"](
-                header=types["std_msgs/msg/Header"](stamp, "lidar"),
-                height=layout.height,
-                width=layout.width,
-                fields=[
-                    types["sensor_msgs/msg/PointField"](f.name, f.offset, f.datatype, f.count) for f in layout.fields
-                ],
-                is_bigendian=layout.is_bigendian,
-                point_step=layout.point_step,
-                row_step=layout.row_step,
-                data=layout.data,
-                is_dense=layout.is_dense,
-            )
-            bag.write(INPUT, "sensor_msgs/msg/PointCloud2", stamp_ns, cloud)
-    return path
+def test_a_node_that_refuses_its_parameters_is_named_with_its_last_words(tmp_path: Path) -> None:
+    children: list[int] = []
+    with pytest.raises(GraphFailed, match=r"bag_player: .*exit code 2.*nowhere\.mcap.*bag_player\.log"):
+        _run(tmp_path, 120, children, bag=str(tmp_path / "nowhere.mcap"))
+    assert not _alive(children[0])
 
 
-def _yaml(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_yaml, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def test_a_node_that_takes_too_long_is_named_and_ended(tmp_path: Path) -> None:
+    children: list[int] = []
+    with pytest.raises(GraphFailed, match=r"bag_recorder: .*still at work after 1 s"):
+        _run(tmp_path, 1, children)
+    assert not _alive(children[0])
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT] * 2, [signal.SIGTERM]])
-def test_a_node_stopped_while_it_serves_exits_with_0_within_three_seconds(
-    start, until, tiny_package, small_bag, tmp_path, signals
-):
-    listener = start("bag_recorder", output=tmp_path / "served.mcap", topics=[LABELLED], count=5)
-    node = start("segmentation_node", {"~/input/pointcloud": INPUT}, model=tiny_package)
-    wait_for = [INPUT, LABELLED]
-    start("bag_player", bag=small_bag, loop=True, rate=20.0, wait_for=wait_for, wait_timeout_s=TIMEOUT_S)
-    assert listener.wait() == 0, node.lines
-    asked = time.monotonic()
-    for number in signals:
-        node.signal(number)
-    assert node.wait() == 0, node.lines
-    assert time.monotonic() - asked < 3.0
-    assert not [line for line in node.lines if "Traceback" in line]
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_children_end_with_their_parent_however_it_ends(tmp_path: Path, number: int) -> None:
+    code = (
+        "import time\nfrom pathlib import Path\nfrom lidar_vl_ros.processes import Processes, private_graph_environment\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "with Processes(folder, private_graph_environment()) as graph:\n"
+        "    graph.start('bag_recorder', output=str(folder / 'out.mcap'), topics=['/x'])\n"
+        "    print(graph._children['bag_recorder'].pid, flush=True)\n    time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert _alive(child)
+    os.kill(parent.pid, number)
+    parent.wait(30)
+    deadline_s = time.monotonic() + 20
+    while _alive(child):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT] * 2, [signal.SIGTERM] * 2])
-def test_a_stopped_recorder_exits_with_0(start, until, tmp_path, signals):
-    recorder = start("bag_recorder", output=tmp_path / "none.mcap", topics=["/nobody"])
-    until(lambda: recorder.heard("waits for"), "the recorder", TIMEOUT_S)
-    for number in signals:
-        recorder.signal(number)
-    assert recorder.wait() == 0, recorder.lines
-
-
-def test_a_wrong_start_ends_with_2_and_one_line(start, tmp_path):
-    missing = start("bag_player", bag=tmp_path / "none.mcap")
-    wrong = start("bag_recorder", output=tmp_path / "x.mcap", topics=["/a"], idle_s=-1.0)
-    assert [missing.wait(), wrong.wait()] == [2, 2]
-    assert len(missing.lines) == len(wrong.lines) == 1
-    assert "none.mcap: expected a recording" in missing.lines[0]
-    assert "idle_s" in wrong.lines[0]
-    assert not (tmp_path / "x.mcap").exists()
-
-
-def test_a_node_whose_model_is_missing_stays_and_says_why(start, until, tmp_path):
-    node = start("segmentation_node", model=tmp_path / "none")
-    until(lambda: node.heard("on_configure refused"), "the refusal", TIMEOUT_S)
-    assert not node.ended()
-    node.signal(signal.SIGINT)
-    assert node.wait() == 0
-
-
-def test_played_clouds_are_served_and_recorded_without_loss(start, until, tiny_package, small_bag, tmp_path):
-    recording = tmp_path / "labelled.mcap"
-    recorder = start("bag_recorder", output=recording, topics=[INPUT, LABELLED], idle_s=3.0)
-    node = start("segmentation_node", {"~/input/pointcloud": INPUT}, model=tiny_package, use_sim_time=True)
-    player = start("bag_player", bag=small_bag, wait_for=[f"{INPUT}=2", LABELLED], wait_timeout_s=TIMEOUT_S)
-    assert player.wait() == 0, player.lines + node.lines
-    assert recorder.wait() == 0, recorder.lines
-    node.signal(signal.SIGINT)
-    assert node.wait() == 0
-    assert any(f"{LABELLED} 10 (lost 0)" in line for line in recorder.lines), recorder.lines
-    with open_bag(small_bag) as played, open_bag(recording) as recorded:
-        clouds = [message.message for message in played.messages()]
-        arrived = [message.data for message in recorded.messages([INPUT])]
-        labelled = [message.message for message in recorded.messages([LABELLED])]
-        bytes_sent = [message.data for message in played.messages()]
-    # DDS fills the last bytes up to a multiple of four.
-    assert [data[: len(sent)] for data, sent in zip(arrived, bytes_sent, strict=True)] == bytes_sent
-    assert all(len(data) - len(sent) < 4 for data, sent in zip(arrived, bytes_sent, strict=True))
-    assert [answer.header.stamp for answer in labelled] == [cloud.header.stamp for cloud in clouds]
-    for answer, cloud in zip(labelled, clouds, strict=True):
-        np.testing.assert_array_equal(decode(answer, ("class_id",)).xyz_m, decode(cloud).xyz_m)
-
-
-def test_an_interrupted_recorder_leaves_a_whole_file(start, until, small_bag, tmp_path):
-    recording = tmp_path / "cut.mcap"
-    recorder = start("bag_recorder", output=recording, topics=[INPUT])
-    player = start("bag_player", bag=small_bag, loop=True, wait_for=[INPUT], wait_timeout_s=TIMEOUT_S)
-    until(lambda: recorder.heard("records "), "the recorder", TIMEOUT_S)
-    until(lambda: player.heard("played "), "one round", TIMEOUT_S)
-    recorder.signal(signal.SIGINT)
-    assert recorder.wait() == 0, recorder.lines
-    player.signal(signal.SIGINT)
-    assert player.wait() == 0, player.lines
-    with open_bag(recording) as bag:
-        assert len(list(bag.messages())) >= 10
-        assert bag.warnings == []
-
-
-def test_a_player_without_subscribers_gives_up_and_names_the_topic(start, small_bag):
-    player = start("bag_player", bag=small_bag, wait_for=["/nobody"], wait_timeout_s=0.2)
-    assert player.wait() == 2
-    assert any("/nobody" in line for line in player.lines)
+def test_the_environment_is_private_and_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_LOCALHOST_ONLY", "1")
+    monkeypatch.setenv("KEPT", "yes")
+    environment = private_graph_environment()
+    assert environment["KEPT"] == "yes"
+    assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert 1 <= int(environment["ROS_DOMAIN_ID"]) <= 100
+    assert Path(environment["FASTRTPS_DEFAULT_PROFILES_FILE"]).is_file()
+    assert "ROS_LOCALHOST_ONLY" not in environment

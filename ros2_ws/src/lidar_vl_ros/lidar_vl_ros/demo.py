@@ -54,7 +54,7 @@ def demo(out: Path, model: str, seed: int, frames: int, command: str) -> dict[st
     metrics |= {
         "model": package.manifest.name,
         "engine": Segmenter(package).engine_name,
-        "latency_is": "from the stamp written when a cloud is sent to its labelled cloud at the recorder",
+        "latency_is": "from the stamp written when a cloud is sent to the publication of its labelled cloud",
         "provenance": provenance(package, command),
     }
     print("[4/4] report", flush=True)
@@ -118,7 +118,7 @@ def _picture(frame: LabelledFrame, classes: ClassTable) -> bytes:
     answers = frame.class_id if frame.truth is None else np.concatenate([frame.class_id, frame.truth])
     rows.append(legend(classes, answers, above.width, with_errors=frame.truth is not None))
     buffer = io.BytesIO()
-    in_rows(rows, 1).quantize(256).save(buffer, "PNG", optimize=True)
+    in_rows(rows, 1).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
