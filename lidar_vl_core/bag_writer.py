@@ -46,6 +46,7 @@ class BagWriter:
     def __enter__(self) -> "BagWriter":
         if self.path.is_dir():
             raise BadRequest(f"{self.path}: expected a new path, found a folder. Remove it or choose another.")
+        message_types()  # takes a while once: now, and not while a recorder's first message waits
         try:
             if self.path.suffix == ".mcap":
                 self._storage = _McapStorage(self._stack, self.path, self._compression)
