@@ -47,8 +47,8 @@ def street(graph, fake_segmenter, make_cloud, until):
         def send(self, stamp_ns, picture=None):
             header = Header(stamp=time_message(stamp_ns), frame_id="front_optical")
             rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-            if picture is None:
-                picture = rgb_image(header, rgb)
+            picture = rgb_image(header, rgb) if picture is None else picture
+            picture.header = header
             self.info.publish(
                 CameraInfo(
                     header=header,
@@ -97,9 +97,7 @@ def test_points_are_drawn_where_the_camera_sees_them(street, fake_segmenter):
 def test_compressed_pictures_are_understood(street):
     street.start(camera="/camera/front/image/compressed")
     street.look()
-    header = Header(stamp=time_message(1_000_000_000), frame_id="front_optical")
-    jpeg = CompressedImage(header=header, format="jpeg", data=encode_jpeg(np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
-    street.send(1_000_000_000, jpeg)
+    jpeg = CompressedImage(format="jpeg", data=encode_jpeg(np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
     assert street.until_a_picture(picture=jpeg).width == WIDTH
 
 
@@ -107,14 +105,10 @@ def test_compressed_pictures_are_understood(street):
 def test_a_camera_that_cannot_be_drawn_is_named_and_the_cloud_served_all_the_same(street, graph, until, fault):
     street.start(static_transforms=[FRONT if fault == "size" else "lidar other 0 0 0 0 0 0 1"])
     street.look()
-    header = Header(frame_id="front_optical")
     stamps = iter(range(1_000_000_000, 1_000_000_000_000, 100_000_000))
 
     def sent():
-        stamp_ns = next(stamps)
-        header.stamp = time_message(stamp_ns)
-        small = rgb_image(header, np.zeros((8, 8, 3), np.uint8)) if fault == "size" else None
-        street.send(stamp_ns, small)
+        street.send(next(stamps), rgb_image(Header(), np.zeros((8, 8, 3), np.uint8)) if fault == "size" else None)
         return [text for text in graph.logged if "overlay without" in text]
 
     assert CAMERA in until(sent, "the reason")[0]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import rclpy
-from lidar_vl_ros import parameters
+from lidar_vl_ros import bag_player, bag_recorder, parameters, segmentation_node
 from lidar_vl_ros.bag_player import PlayerParameters
 from lidar_vl_ros.bag_recorder import RecorderParameters
 from lidar_vl_ros.parameters import SegmentationParameters
@@ -109,3 +109,17 @@ def test_every_parameter_is_described_and_every_number_has_a_range(context, sett
         if field.annotation is int:
             assert descriptor.integer_range[0].from_value < descriptor.integer_range[0].to_value, name
     node.destroy_node()
+
+
+@pytest.mark.parametrize("settings", _KINDS)
+def test_help_tells_every_parameter_with_its_default(settings):
+    told = parameters.usage("What it does.", settings)
+    assert told.startswith("What it does.")
+    for name, field in settings.model_fields.items():
+        assert any(line.split()[:1] == [name] and repr(field.default) in line for line in told.splitlines()), name
+
+
+@pytest.mark.parametrize("main", [segmentation_node.main, bag_player.main, bag_recorder.main])
+def test_asked_for_help_a_node_tells_and_does_not_start(main, capsys):
+    assert main(["--help"]) == 0
+    assert "parameters" in capsys.readouterr().out

@@ -175,7 +175,7 @@ def _begins_with_header(message_type: Any) -> bool:  # noqa: ANN401
 
 def main(args: list[str] | None = None) -> int:
     """Play until the end, or until told to stop."""
-    return run_node(BagPlayer, args)
+    return run_node(BagPlayer, PlayerParameters, args)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def _with_info(write: Callable[[bytes, dict[str, int]], None]) -> Callable[[byte
 
 def main(args: list[str] | None = None) -> int:
     """Record until told to stop, until silence, or until enough."""
-    return run_node(BagRecorder, args)
+    return run_node(BagRecorder, RecorderParameters, args)
 
 
 if __name__ == "__main__":

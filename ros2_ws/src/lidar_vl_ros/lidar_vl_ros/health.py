@@ -102,7 +102,7 @@ class Health:
 
     def _verdict(self, state: str, silent_s: float | None, since: Counter[str], median_ms: float) -> tuple[int, str]:
         if state != "active":
-            return (ERROR if self._counts["refused"] and state == "unconfigured" else WARN), f"not active: {state}"
+            return (ERROR if self._counts["refused"] and state == "unconfigured" else WARN), f"not serving: {state}"
         if silent_s is not None:
             return ERROR, f"no input for {silent_s:.0f} s"
         troubles = [

@@ -83,6 +83,13 @@ def read(node: Node, settings: type[ConfigT]) -> ConfigT:
     return validated(settings, content, f"parameters of {node.get_fully_qualified_name()}")
 
 
+def usage(description: str, settings: type[Config]) -> str:
+    """What `--help` of a node tells."""
+    lines = [description, "", "parameters, given by --ros-args -p NAME:=VALUE or --params-file FILE:"]
+    lines += [f"  {name:<30} {field.description} ({field.default!r})" for name, field in settings.model_fields.items()]
+    return "\n".join(lines) + "\n"
+
+
 def check_change(settings: type[Config], changes: Sequence[Parameter], origin: str) -> SetParametersResult:
     """Say whether these parameters may be set, judged one by one."""
     for parameter in changes:
@@ -90,19 +97,10 @@ def check_change(settings: type[Config], changes: Sequence[Parameter], origin: s
         if field is None:
             continue
         try:
-            validated(settings, _required(settings) | {parameter.name: _plain(parameter.value, field)}, origin)
+            validated(settings, {parameter.name: _plain(parameter.value, field)}, origin)
         except BadConfig as error:
             return SetParametersResult(successful=False, reason=str(error))
     return SetParametersResult(successful=True)
-
-
-def _required(settings: type[Config]) -> dict[str, Any]:
-    """Valid stand-ins for the fields that have no usable default, so that one field can be checked alone."""
-    return {name: "-" for name, field in settings.model_fields.items() if field.default == "" and _min_length(field)}
-
-
-def _min_length(field: FieldInfo) -> int:
-    return max((getattr(rule, "min_length", 0) or 0 for rule in field.metadata), default=0)
 
 
 def _plain(value: Any, field: FieldInfo) -> Any:  # noqa: ANN401

@@ -213,8 +213,8 @@ class PerceptionNode(LifecycleNode):
         lost, topic = self._gaps.add(sequence_number), self._listening_to()
         # Publishers number for themselves: with two of them the numbers tell nothing.
         if lost and topic is not None and self.count_publishers(topic) == 1:
-            advice = "Start the sender with the package's Fast DDS profile, see its config folder."
-            self.reporter.problem("lost", f"{lost} clouds lost on {topic}. {advice}", lost)
+            advice = "Start the sender with the package's Fast DDS profile, see its config folder, or the machine is too busy."
+            self.reporter.problem("lost", f"{lost} clouds lost on {topic} before this node had them. {advice}", lost)
 
     def _watch_stamp(self, stamp: int) -> None:
         if stamp < self._newest_stamp_ns:
@@ -230,8 +230,8 @@ class PerceptionNode(LifecycleNode):
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()
-        if state_label(self) != "unconfigured" or self.get_parameter("autostart").value is not True:
-            return
+        if state_label(self) != "unconfigured" or self.get_parameter("autostart").value is False:
+            return  # any other wrong value goes on, to be refused by name
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 

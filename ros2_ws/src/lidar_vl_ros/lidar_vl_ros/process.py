@@ -13,18 +13,24 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
+from lidar_vl_core.config import Config
 from lidar_vl_core.errors import LidarVlError
+from lidar_vl_ros.parameters import usage
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _SWITCH_INTERVAL_S = 0.001  # Python's 5 ms would be added to a callback while the worker runs Python code
 
 
-def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+def run_node(make_node: Callable[[], Node], settings: type[Config], args: list[str] | None = None) -> int:
     """Make a node, spin it until a signal or until it is done, close it; returns the exit code.
 
+    settings: its parameters, for --help.
     A node that ends by itself has a Future `finished` whose result is the exit code. What goes wrong while it is made
     or closed ends with 2 and one line.
     """
+    if {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
+        sys.stdout.write(usage(make_node.__doc__ or "", settings))
+        return 0
     keep_freed_memory()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     # Ignored before rclpy puts its own handlers on top: launch and the terminal both send SIGINT, and the second one

@@ -43,7 +43,8 @@ class Reporter:
     def _report(self) -> None:
         now_ns = time.monotonic_ns()
         self._watch_input(now_ns)
-        report = self._health.report(now_ns, state_label(self._node))
+        state = state_label(self._node)
+        report = self._health.report(now_ns, "warming up" if state == "active" and not self._listening_to() else state)
         status = DiagnosticStatus(
             level=bytes([report.level]),
             name=f"{self._node.get_name()}: clouds",

@@ -132,7 +132,7 @@ class SegmentationNode(PerceptionNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop."""
-    return run_node(SegmentationNode, args)
+    return run_node(SegmentationNode, SegmentationParameters, args)
 
 
 if __name__ == "__main__":
