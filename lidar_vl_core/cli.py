@@ -114,21 +114,26 @@ def _replay(options: argparse.Namespace) -> None:
 
 def _segment(options: argparse.Namespace) -> None:
     from lidar_vl_core.cloud_files import read_cloud, write_labelled_cloud
+    from lidar_vl_core.files import write_bytes
     from lidar_vl_core.model_package import load_model_package
     from lidar_vl_core.segmenter import Segmenter
 
     if options.picture is not None and options.picture.suffix.lower() != ".png":
         raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
+    if options.out.resolve() == options.cloud.resolve():
+        raise BadRequest(f"--out {options.out}: expected a new file, found the cloud itself. Choose another name.")
     cloud = read_cloud(options.cloud)
     segmenter = Segmenter(load_model_package(options.model), options.engine)
     segmenter.warm_up()
     labels = segmenter.segment(cloud)
-    picture = None if options.picture is None else _picture_png(cloud.xyz_m, labels.class_id, segmenter.classes)
-    write_labelled_cloud(options.out, cloud, labels)
-    if picture is not None:
-        from lidar_vl_core.files import write_bytes
-
-        write_bytes(options.picture, picture)
+    if options.picture is not None:
+        write_bytes(options.picture, _picture_png(cloud.xyz_m, labels.class_id, segmenter.classes))
+    try:
+        write_labelled_cloud(options.out, cloud, labels)
+    except LidarVlError:
+        if options.picture is not None:
+            options.picture.unlink(missing_ok=True)
+        raise
     _print_class_counts(labels.class_id, segmenter.classes.names)
     print(f"{len(cloud):,} points labelled in {labels.timing_ms['total']:.0f} ms: {options.out}")
 

@@ -52,3 +52,11 @@ def test_a_model_that_is_not_there_ends_the_demo_before_it_begins(tmp_path: Path
     assert run.stderr.startswith("demo: model 'nothing'")
     assert run.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_a_file_is_refused(tiny_package: Path, tmp_path: Path) -> None:
+    (tmp_path / "demo").write_text("mine")
+    run = _demo("--out", tmp_path / "demo", "--model", tiny_package)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"demo: {tmp_path / 'demo'}: expected a folder")
+    assert (tmp_path / "demo").read_text() == "mine"

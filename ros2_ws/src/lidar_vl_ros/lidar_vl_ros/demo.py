@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.errors import LidarVlError
+from lidar_vl_core.errors import BadRequest, LidarVlError
 from lidar_vl_core.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.figures import in_rows, legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.files import write_bytes
@@ -22,13 +22,14 @@ from lidar_vl_core.provenance import provenance
 from lidar_vl_core.recorded_answers import evaluate_answers, read_answers
 from lidar_vl_core.replay import write_results
 from lidar_vl_core.segmenter import Segmenter
-from lidar_vl_ros.processes import GraphFailed, Processes, private_graph_environment
+from lidar_vl_ros.processes import GraphFailed, Processes, clean_up_on_sigterm, private_graph_environment
 
 _CLOUD_TOPIC = "/lidar/points"
 _LABELLED_TOPIC = "/segmentation_node/output/pointcloud/segmentation"
 _STAGES = ("voxels", "maps", "network", "labels", "pipeline_latency")
 _RESULTS = ("report.html", "metrics.json", "demo.png", "recorded.mcap")
-_DRIVE_TIMEOUT_S, _READY_TIMEOUT_S, _GRAPH_TIMEOUT_S = 180, 60, 120
+_DRIVE_TIMEOUT_S, _READY_TIMEOUT_S, _GRAPH_TIMEOUT_S = 900, 60, 120  # of a machine that has other work, too
+_RATE_HZ = 10.0  # of the drive
 _SILENCE_S = 2.0  # the recorder ends after so long without a labelled cloud
 
 
@@ -38,7 +39,10 @@ def demo(out: Path, model: str, seed: int, frames: int, command: str) -> dict[st
     Returns the content of metrics.json. Raises LidarVlError with the end of the log of the part that failed.
     """
     package = load_model_package(model)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(f"{out}: expected a folder to write to, found: {error.strerror}. Choose another.") from error
     for name in _RESULTS:
         (out / name).unlink(missing_ok=True)  # an old result must not pass for this run's
     drive, recorded = out / "drive.mcap", out / "recorded.mcap"
@@ -47,7 +51,7 @@ def demo(out: Path, model: str, seed: int, frames: int, command: str) -> dict[st
     _generate(drive, seed, frames)
     print("[2/4] ROS 2 graph: player -> segmentation node -> recorder", flush=True)
     Segmenter(package).warm_up()  # what is compiled here, the node loads from the cache
-    _run_graph(drive, recorded, out, str(package.path))
+    _run_graph(drive, recorded, out, str(package.path), playing_s=frames / _RATE_HZ)
     print("[3/4] evaluation", flush=True)
     answers = read_answers(recorded, _LABELLED_TOPIC)
     evaluation, metrics = evaluate_answers(drive, answers, package.classes, "label", "nuscenes16")
@@ -66,7 +70,7 @@ def demo(out: Path, model: str, seed: int, frames: int, command: str) -> dict[st
 def _generate(drive: Path, seed: int, frames: int) -> None:
     """In a process of its own: the robot's side never imports the training side."""
     command = [sys.executable, "-m", "offline_training.datasets.synthetic_drive"]
-    command += ["--out", str(drive), "--seed", str(seed), "--frames", str(frames)]
+    command += ["--out", str(drive), "--seed", str(seed), "--frames", str(frames), "--rate", str(_RATE_HZ)]
     try:
         finished = subprocess.run(command, timeout=_DRIVE_TIMEOUT_S, check=False)  # noqa: S603  our own module
     except subprocess.TimeoutExpired as error:
@@ -80,7 +84,7 @@ def _generate(drive: Path, seed: int, frames: int) -> None:
         )
 
 
-def _run_graph(drive: Path, recorded: Path, logs: Path, model: str) -> None:
+def _run_graph(drive: Path, recorded: Path, logs: Path, model: str, playing_s: float) -> None:
     debug_topics = [f"/segmentation_node/debug/{stage}_ms" for stage in _STAGES]
     with Processes(logs, private_graph_environment()) as graph:
         graph.start("bag_recorder", output=str(recorded), topics=[_LABELLED_TOPIC, *debug_topics], idle_s=_SILENCE_S)
@@ -92,7 +96,7 @@ def _run_graph(drive: Path, recorded: Path, logs: Path, model: str) -> None:
             wait_for=[_CLOUD_TOPIC, _LABELLED_TOPIC],
             wait_timeout_s=float(_READY_TIMEOUT_S),
         )
-        graph.wait("bag_player", _GRAPH_TIMEOUT_S)
+        graph.wait("bag_player", _GRAPH_TIMEOUT_S + 2 * playing_s)
         graph.wait("bag_recorder", _GRAPH_TIMEOUT_S)
 
 
@@ -153,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     command = shlex.join(["python", "-m", "lidar_vl_ros.demo", *(sys.argv[1:] if arguments is None else arguments)])
     started_s = time.monotonic()
+    clean_up_on_sigterm()
     try:
         metrics = demo(options.out, options.model, options.seed, options.frames, command)
     except LidarVlError as error:

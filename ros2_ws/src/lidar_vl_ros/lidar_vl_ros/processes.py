@@ -24,6 +24,11 @@ class GraphFailed(LidarVlError):
     """A process of the graph ended too early, too late or with an error."""
 
 
+def clean_up_on_sigterm() -> Any:  # noqa: ANN401  what signal.signal() returns
+    """Let `kill` leave `with` blocks as an exception does, instead of ending on the spot; returns the old handler."""
+    return signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+
 def private_graph_environment() -> dict[str, str]:
     """The environment of processes that see each other, on this machine, and nobody else."""
     # The whole environment goes along: the ROS wheels find their libraries through it.
@@ -50,7 +55,7 @@ class Processes:
         self._old_handler: Any = None
 
     def __enter__(self) -> "Processes":
-        self._old_handler = signal.signal(signal.SIGTERM, _exit)  # so that `kill` also runs the clean-up
+        self._old_handler = clean_up_on_sigterm()
         return self
 
     def __exit__(
@@ -111,10 +116,6 @@ def _yaml(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(f"'{item}'" for item in value) + "]"
     return f"'{value}'" if isinstance(value, str) else str(value)
-
-
-def _exit(number: int, _frame: object) -> None:
-    sys.exit(128 + number)
 
 
 def _die_with_parent() -> None:
