@@ -4,6 +4,8 @@ import logging
 import math
 import os
 import sys
+import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,22 +219,17 @@ def _start_from(folder: Path, config: FinetuneConfig, resume: str) -> Checkpoint
     return load_checkpoint(path, config.model_dump(mode="json"), FREE_ON_RESUME)
 
 
-class _Collate:
-    """Joins scans in the worker; a class because a worker process must be able to receive it."""
-
-    def __init__(self, config: FinetuneConfig) -> None:
-        self._grid, self._features = config.grid, config.features
-        self._classes, self._form = len(config.class_table), _form(config)
-
-    def __call__(self, scans: list[Any]) -> Batch:
-        return collate(scans, self._grid, self._features, self._classes, self._form)
-
-
 def _loader(config: FinetuneConfig, scans: TrainingScans, first_step: int) -> DataLoader:
     return DataLoader(
         scans,
         batch_sampler=StepSampler(first_step, config.max_steps, config.batch_size),
-        collate_fn=_Collate(config),
+        collate_fn=partial(
+            collate,
+            grid=config.grid,
+            features=config.features,
+            num_classes=len(config.class_table),
+            form=_form(config),
+        ),
         num_workers=config.workers,
         # A forked child of a process that has used OpenMP or CUDA is not safe.
         multiprocessing_context="spawn" if config.workers else None,
@@ -261,3 +258,7 @@ def _set_up_torch(config: FinetuneConfig) -> None:
     if config.threads:
         torch.set_num_threads(config.threads)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Advice on workers that does not fit one pass over all steps, and lightning's own use of an old name of torch.
+    warnings.filterwarnings(
+        "ignore", module=r"lightning\.pytorch\.(trainer\.connectors\.data_connector|utilities\._pytree)"
+    )

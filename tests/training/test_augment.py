@@ -88,7 +88,8 @@ def test_what_is_dropped_takes_its_label_along(seed, with_ring):
 def test_beams_go_or_stay_as_a_whole(seed):
     scan = scan_of(seed)
     left = drop_beams(scan, 16, np.random.default_rng(seed))
-    assert scan.ring is not None and left.ring is not None
+    assert scan.ring is not None
+    assert left.ring is not None
     for ring in np.unique(left.ring):
         assert (left.ring == ring).sum() == (scan.ring == ring).sum()
     assert len(left) < len(scan)
@@ -133,7 +134,8 @@ def test_intensity_stays_between_zero_and_one_and_in_order(seed):
     scan = scan_of(seed)
     changed = with_intensity_change(scan, AugmentConfig(), np.random.default_rng(seed))
     assert changed.intensity.dtype == np.float32
-    assert changed.intensity.min() >= 0 and changed.intensity.max() <= 1
+    assert changed.intensity.min() >= 0
+    assert changed.intensity.max() <= 1
     assert (np.diff(changed.intensity) >= 0).all()
     np.testing.assert_array_equal(changed.class_id, scan.class_id)
 
@@ -148,7 +150,8 @@ def test_the_whole_of_it_repeats_by_its_seed_and_leaves_its_arguments_alone(seed
     np.testing.assert_array_equal(first.xyz_m, second.xyz_m)
     np.testing.assert_array_equal(first.class_id, second.class_id)
     assert len(first.xyz_m) == len(first.intensity) == len(first.class_id)
-    assert first.xyz_m.dtype == np.float32 and np.isfinite(first.xyz_m).all()
+    assert first.xyz_m.dtype == np.float32
+    assert np.isfinite(first.xyz_m).all()
     np.testing.assert_array_equal(scan.xyz_m, before[0])
     np.testing.assert_array_equal(scan.intensity, before[1])
 

@@ -92,7 +92,8 @@ def test_an_odd_batch_gives_a_finite_loss_with_a_gradient_path(loss, case):
     value = loss(logits, class_id)
     value.backward()
     assert bool(torch.isfinite(value))
-    assert logits.grad is not None and bool(torch.isfinite(logits.grad).all())
+    assert logits.grad is not None
+    assert bool(torch.isfinite(logits.grad).all())
     if bool((class_id == 255).all()):
         assert float(value.detach()) == 0.0
 

@@ -151,7 +151,8 @@ def test_no_voxel_and_one_voxel_are_fine(form, count):
     y = UpConv(16, 16)(down, maps, 0)
     y.sum().backward()
     assert y.shape == (count, 16)
-    assert x.grad is not None and bool(torch.isfinite(x.grad).all())
+    assert x.grad is not None
+    assert bool(torch.isfinite(x.grad).all())
 
 
 @pytest.mark.parametrize("form", ["offset", "blocks"])

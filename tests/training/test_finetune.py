@@ -1,0 +1,254 @@
+"""A short training run: it learns, repeats, goes on after a kill to the same losses, and stops well."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lidar_vl_core.config import validated
+from lidar_vl_core.errors import BadCheckpoint, BadConfig, LidarVlError
+from lidar_vl_core.labels import NUSCENES_16
+from lidar_vl_core.point_cloud import PointCloud
+from offline_training import finetune as finetune_module
+from offline_training.checkpoint import load_checkpoint
+from offline_training.cli import main
+from offline_training.datasets.collate import collate
+from offline_training.datasets.sample import Sample
+from offline_training.evaluate import load_network, predict
+from offline_training.finetune import finetune, learning_rate
+from offline_training.finetune_config import FinetuneConfig, open_source
+from offline_training.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
+
+GROUND, WALL, NOBODY = 10, 14, 255
+
+
+class Rooms:
+    """Flat ground and two walls, other ones for each number: two classes that a tiny network can tell apart."""
+
+    classes = NUSCENES_16
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng(index)
+        ground = np.column_stack([rng.uniform(-15, 15, (600, 2)), rng.normal(-1.8, 0.02, 600)])
+        wall = np.column_stack([rng.uniform(-15, 15, 300), rng.choice([-8.0, 9.0], 300), rng.uniform(-1.5, 3, 300)])
+        xyz_m = np.concatenate([ground, wall]).astype(np.float32)
+        class_id = np.repeat([GROUND, WALL], [600, 300]).astype(np.uint8)
+        class_id[::50] = NOBODY
+        return Sample(
+            f"room{index}", PointCloud(xyz_m, rng.random(900, np.float32), 0, "lidar"), class_id, self.classes
+        )
+
+
+@pytest.fixture(autouse=True)
+def _rooms_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(source: object, classes: object, workers: int = 1) -> Rooms:
+        return Rooms()
+
+    monkeypatch.setattr(finetune_module, "open_source", opened)
+
+
+def settings(out: Path, **changes: object) -> dict:
+    source = {"kind": "pandaset", "folder": "unused"}
+    return {
+        "out": str(out),
+        "train": [source],
+        "stem": 16,
+        "planes": [16] * 8,
+        "voxel_size": [0.5, 0.5, 0.5],
+        "point_cloud_range": [-32.0, -32.0, -8.0, 32.0, 32.0, 8.0],
+        "max_steps": 8,
+        "batch_size": 2,
+        "learning_rate": 0.01,
+        "checkpoint_every": 2,
+        "validate_every": 1000,
+        "threads": 1,
+        "workers": 0,
+        "device": "cpu",
+        **changes,
+    }
+
+
+def config(out: Path, **changes: object) -> FinetuneConfig:
+    return validated(FinetuneConfig, settings(out, **changes), "test")
+
+
+def losses(out: Path) -> dict[int, float]:
+    lines = [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line["loss"] for line in lines if "step" in line}
+
+
+def test_it_learns_to_tell_ground_from_walls_and_writes_what_it_did(tmp_path):
+    run = config(
+        tmp_path, max_steps=30, validate_every=15, validation=[{"kind": "pandaset", "folder": "unused"}], ema_decay=0.9
+    )
+    path = finetune(run)
+    assert losses(tmp_path)[29] < 0.5 * losses(tmp_path)[0]
+    network, stored = load_network(path)
+    scan = labelled_scan(Rooms()[0])
+    answer = predict(network, stored, scan)
+    assert (answer == scan.class_id)[scan.class_id != NOBODY].mean() > 0.95
+    assert load_checkpoint(tmp_path / "checkpoints" / "best.json").step in (15, 30)
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_run_cut_in_the_middle_goes_on_to_the_same_losses_bit_by_bit(tmp_path, workers, monkeypatch):
+    finetune(config(tmp_path / "whole"))
+
+    class Killed(BaseException):
+        """Ends a run as a kill does: no more code of it runs."""
+
+    step_of_run = finetune_module._Finetuning.training_step
+
+    def killed_in_step_five(self: finetune_module._Finetuning, batch: object, batch_idx: int) -> None:
+        if self.step == 5:
+            raise Killed
+        step_of_run(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune_module._Finetuning, "training_step", killed_in_step_five)
+        with pytest.raises(Killed):
+            finetune(config(tmp_path / "cut"))
+    assert load_checkpoint(tmp_path / "cut" / "checkpoints").step == 4
+    finetune(config(tmp_path / "cut", workers=workers))
+    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+    whole, cut = (load_checkpoint(tmp_path / name / "checkpoints") for name in ("whole", "cut"))
+    assert all(torch.equal(whole.tensors[name], cut.tensors[name]) for name in whole.tensors)
+
+
+def test_another_configuration_does_not_go_on_with_a_run(tmp_path):
+    finetune(config(tmp_path, max_steps=2))
+    with pytest.raises(BadCheckpoint, match=r"learning_rate: 0\.01 there, 0\.02 here"):
+        finetune(config(tmp_path, max_steps=2, learning_rate=0.02))
+    with pytest.raises(BadCheckpoint, match="Choose another `out`"):
+        finetune(config(tmp_path, max_steps=2), resume="never")
+
+
+def test_a_finished_run_is_not_done_again(tmp_path):
+    first = finetune(config(tmp_path, max_steps=2)).read_bytes()
+    assert finetune(config(tmp_path, max_steps=2)).read_bytes() == first
+
+
+def test_the_scans_of_a_step_depend_on_seed_and_step_alone():
+    augmentation = config(Path("unused")).augment
+    scans = TrainingScans([Rooms(), Rooms()], [1.0, 2.0], augmentation, 500, seed=3)
+    again = TrainingScans([Rooms(), Rooms()], [1.0, 2.0], augmentation, 500, seed=3)
+    _ = again[9, 0]
+    np.testing.assert_array_equal(scans[5, 1].xyz_m, again[5, 1].xyz_m)
+    assert not np.array_equal(scans[5, 1].xyz_m, scans[6, 1].xyz_m)
+
+
+def test_a_resumed_sampler_gives_the_rest_of_the_steps():
+    whole, rest = list(StepSampler(0, 5, 2)), list(StepSampler(3, 5, 2))
+    assert whole[3:] == rest
+    assert len(StepSampler(3, 5, 2)) == 2
+
+
+def test_class_weights_favour_the_rare_and_leave_the_absent_alone():
+    scans = TrainingScans([Rooms()], [1.0], config(Path("unused")).augment, 10_000, seed=0)
+    weights = class_weights(scans, 5, 16, power=0.5)
+    assert weights[WALL] > weights[GROUND]
+    assert weights[[GROUND, WALL]].mean() == pytest.approx(1.0)
+    assert weights[0] == 1.0
+    np.testing.assert_array_equal(class_weights(scans, 5, 16, power=0.0), np.ones(16))
+
+
+def test_the_learning_rate_rises_then_falls_and_ends_at_its_share():
+    run = config(Path("unused"), max_steps=100, warm_up=0.1, final_rate=0.01)
+    rates = [learning_rate(run, step) for step in range(100)]
+    peak = int(np.argmax(rates))
+    assert 8 <= peak <= 10
+    assert max(rates) <= 0.01
+    assert rates[-1] == pytest.approx(0.0001)
+    assert (np.diff(rates[:9]) > 0).all()
+    assert (np.diff(rates[10:]) < 0).all()
+
+
+def test_a_voxel_has_the_class_of_most_of_its_points_and_scans_stay_apart():
+    scans = [labelled_scan(Rooms()[0]), labelled_scan(Rooms()[1])]
+    run = config(Path("unused"))
+    batch = collate(scans, run.grid, run.features, 16)
+    assert len(batch.point_class) == 1800
+    assert batch.points_per_scan == (900, 900)
+    row = batch.point_to_voxel.numpy()
+    votes = np.zeros((len(batch.features), 16), int)
+    known = batch.point_class.numpy() != NOBODY
+    np.add.at(votes, (row[known], batch.point_class.numpy()[known]), 1)
+    voted = np.where(votes.max(axis=1) > 0, votes.argmax(axis=1), NOBODY)
+    np.testing.assert_array_equal(batch.voxel_class.numpy(), voted)
+    first = collate(scans[:1], run.grid, run.features, 16)
+    assert torch.equal(batch.features[: len(first.features)], first.features)
+    assert set(batch.maps.coords[0][:, 0].tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": "resnet"}, "expected one of minkunet_14a"),
+        ({"planes": [16] * 7}, "eight numbers"),
+        ({"classes": "animals"}, "animals"),
+        ({"features": ["colour"]}, "colour"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_before_training(tmp_path, change, message):
+    with pytest.raises(LidarVlError, match=message):
+        finetune(config(tmp_path, **change))
+
+
+def test_an_unknown_sensor_of_the_synthetic_streets_is_refused():
+    source = {"kind": "synthetic", "folder": "unused", "lidar": "sonar"}
+    run = config(Path("unused"), train=[source])
+    with pytest.raises(BadConfig, match="sonar"):
+        open_source(run.train[0], NUSCENES_16)
+
+
+def test_a_termination_signal_ends_the_run_with_a_checkpoint_and_the_run_goes_on(tmp_path):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import test_finetune as t\n"
+        "from pathlib import Path\n"
+        "t.finetune_module.open_source = lambda *_: t.Rooms()\n"
+        "t.finetune(t.config(Path(sys.argv[2]), max_steps=100000, checkpoint_every=100000))\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)], stderr=subprocess.PIPE
+    )
+    log = tmp_path / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (not log.exists() or len(log.read_text().splitlines()) < 3):
+        assert child.poll() is None, child.communicate()[1].decode()
+        time.sleep(0.05)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(timeout=30) == 0
+    saved = load_checkpoint(tmp_path / "checkpoints")
+    assert saved.step >= 3
+    assert saved.step == len(losses(tmp_path))
+    assert all(math.isfinite(loss) for loss in losses(tmp_path).values())
+
+
+def test_the_commands_answer_help_at_once():
+    before = os.times().children_user
+    subprocess.run([sys.executable, "-m", "offline_training.cli", "--help"], check=True, capture_output=True)
+    assert os.times().children_user - before < 0.5
+
+
+def test_a_wrong_value_on_the_command_line_is_one_line_and_exit_code_two(tmp_path, capsys):
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(settings(tmp_path / "out")))
+    assert main(["finetune", "--config", str(path), "learning_rate=fast"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "learning_rate" in error
+    assert not (tmp_path / "out").exists()
