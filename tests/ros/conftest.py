@@ -98,9 +98,12 @@ class Graph:
         self.probe.destroy_client(client)
         return future.result()
 
-    def transition(self, node: str, label: str) -> bool:
+    def transition(self, node: str, asked: str | int) -> bool:
         request = ChangeState.Request()
-        request.transition.label = label
+        if isinstance(asked, str):
+            request.transition.label = asked
+        else:
+            request.transition.id = asked
         return self.call(ChangeState, f"/{node}/change_state", request).success
 
     def state(self, node: str) -> str:

@@ -72,6 +72,7 @@ def test_a_deactivated_node_answers_nothing_and_serves_again_when_activated(
     assert graph.transition(NODE, "deactivate")
     fake_segmenter.gate.set()
     until(lambda: node.health.counts()["discarded"] == 2, "both clouds discarded")
+    assert fake_segmenter.entered == 1
     assert graph.transition(NODE, "activate")
     until(lambda: clouds.get_subscription_count() == 1, "the node")
     clouds.publish(make_cloud(np.ones((3, 3)), stamp_ns=3))
