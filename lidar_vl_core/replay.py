@@ -86,8 +86,10 @@ def replay(
                     )
                 )
         if not evaluation.frames:
-            first = f", the first because: {recording.skipped[0].reason}" if recording.skipped else ""
-            raise BadBag(f"{bag}: expected readable clouds on {recording.cloud_topic}, found none{first}")
+            first = f", the first because: {recording.skipped[0].reason}" if recording.skipped else "."
+            raise BadBag(
+                f"{bag}: expected readable clouds on {recording.cloud_topic}, found none{first} Record them again."
+            )
         metrics = {
             **evaluation.metrics(),
             "model": package.manifest.name,
@@ -129,7 +131,7 @@ def truth_of(recording: Recording, classes: ClassTable, field: str | None, table
 
 def write_labelled_cloud(bag: BagWriter, topic: str, cloud: PointCloud, labels: PointLabels) -> None:
     """Append one labelled cloud with the stamp and frame of its input."""
-    bag.write(topic, CLOUD_TYPE, cloud.stamp_ns, labelled_message(cloud, labels))
+    bag.write(topic, CLOUD_TYPE, max(cloud.stamp_ns, 0), labelled_message(cloud, labels))
 
 
 def labelled_message(cloud: PointCloud, labels: PointLabels) -> Any:  # noqa: ANN401  a generated class
