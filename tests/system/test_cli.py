@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -57,9 +58,10 @@ def test_help_imports_nothing_heavy_and_is_quick() -> None:
     assert all(command in shown.stdout for command in ("inspect", "replay", "segment", "models"))
     seconds = []
     for _ in range(5):
-        started_s = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert lidar_vl("--help").returncode == 0
-        seconds.append(time.monotonic() - started_s)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)  # processor time: other work on the machine is not counted
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(seconds) < 0.5
 
 
