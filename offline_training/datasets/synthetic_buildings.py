@@ -3,6 +3,8 @@
 x along the street, front facade in the plane y = 0 facing -y, origin on the ground at the middle of the front.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from offline_training.datasets.synthetic_materials import MANMADE, Material
@@ -14,11 +16,40 @@ _PLASTER: list[Color] = [
 _BRICK: list[Color] = [(150, 84, 64), (126, 70, 58), (166, 112, 84), (122, 98, 84)]
 _ROOF: list[Color] = [(128, 62, 48), (84, 80, 80), (104, 88, 78), (66, 68, 74)]
 _GLASS: list[Color] = [(52, 66, 80), (40, 48, 58), (74, 86, 96)]
+_Xy = tuple[float, float]
+_RECESS_M = 0.18  # windows and doors lie this deep in the wall
 _FOUNDATION_M = -2.0  # walls reach this far down, so that slopes never show a gap
 
 
+@dataclass(frozen=True)
+class _Style:
+    """What all facades of a building share."""
+
+    floor_m: float
+    floors: int
+    window_share: tuple[float, float]  # of a bay's width and of a floor's height
+    color: Color
+    material: int
+    glass: Color
+
+
+@dataclass(frozen=True)
+class _Bays:
+    """Bays of a facade, (n,) each: wall from u0, v0 to u1, v1 with an opening from a0, b0 to a1, b1; metres along and up."""
+
+    u0: np.ndarray
+    u1: np.ndarray
+    v0: np.ndarray
+    v1: np.ndarray
+    a0: np.ndarray
+    a1: np.ndarray
+    b0: np.ndarray
+    b1: np.ndarray
+    is_door: np.ndarray
+
+
 def building(rng: np.random.Generator, width_m: float, depth_m: float, floors: int, house: bool) -> Mesh:
-    """A town building with a flat or mansard roof, or a `house` with a gable roof."""
+    """A town building with a flat or gable roof, or a `house` with a gable roof."""
     brick = rng.random() < 0.35
     color = (_BRICK if brick else _PLASTER)[rng.integers(4 if brick else len(_PLASTER))]
     material = Material.BRICK if brick else Material.PLASTER
@@ -26,7 +57,7 @@ def building(rng: np.random.Generator, width_m: float, depth_m: float, floors: i
     height = floors * floor_m + 0.4
     shop = not house and rng.random() < 0.45
     glass = _GLASS[rng.integers(len(_GLASS))]
-    share = (rng.uniform(0.34, 0.6), rng.uniform(0.42, 0.6))
+    style = _Style(floor_m, floors, (rng.uniform(0.34, 0.6), rng.uniform(0.42, 0.6)), color, material, glass)
     walls: list[Mesh] = []
     sides = [
         ((-width_m / 2, 0.0), (1.0, 0.0), width_m),
@@ -38,9 +69,7 @@ def building(rng: np.random.Generator, width_m: float, depth_m: float, floors: i
         bays = max(1, round(length / rng.uniform(2.4, 3.6)))
         front = number == 0
         door = int(rng.integers(bays)) if front else -1
-        walls += _facade(
-            start, along, length, floor_m, floors, bays, share, color, material, glass, door, shop and front
-        )
+        walls += _facade(style, _bays(style, length, bays, door, shop and front), start, along)
         if front and not house and rng.random() < 0.5:
             walls += _balconies(rng, start, length, floor_m, floors, bays)
     roof = (
@@ -74,79 +103,65 @@ def hall(rng: np.random.Generator, width_m: float, depth_m: float) -> Mesh:
     )
 
 
-def _facade(
-    start: tuple[float, float], along: tuple[float, float], length: float, floor_m: float, floors: int, bays: int,
-    share: tuple[float, float], color: Color, material: int, glass: Color, door_bay: int, shop: bool,
-) -> list[Mesh]:  # fmt: skip
-    u = np.linspace(0, length, bays + 1)
-    floor, bay = (index.ravel() for index in np.meshgrid(np.arange(floors), np.arange(bays), indexing="ij"))
+def _bays(style: _Style, length_m: float, bays: int, door_bay: int, shop: bool) -> _Bays:
+    """Where wall and openings are on a facade; `door_bay` -1 where there is no door."""
+    u = np.linspace(0, length_m, bays + 1)
+    floor, bay = (index.ravel() for index in np.meshgrid(np.arange(style.floors), np.arange(bays), indexing="ij"))
     u0, u1 = u[bay], u[bay + 1]
-    v0 = np.where(floor == 0, _FOUNDATION_M, floor * floor_m + 0.4)
-    v1 = (floor + 1) * floor_m + 0.4
-    middle, half = (u0 + u1) / 2, (u1 - u0) * share[0] / 2
-    base = floor * floor_m + 0.4
-    b0, b1 = base + floor_m * 0.3, base + floor_m * (0.3 + share[1])
+    base = floor * style.floor_m + 0.4
     is_door = (floor == 0) & (bay == door_bay)
     is_shop = (floor == 0) & shop & ~is_door
-    half = np.where(is_door, 0.55, np.where(is_shop, (u1 - u0) * 0.44, half))
-    b0 = np.where(is_door, 0.1, np.where(is_shop, 0.55, b0))
-    b1 = np.where(is_door, 2.3, np.where(is_shop, base + floor_m * 0.85, b1))
-    a0, a1 = middle - half, middle + half
+    half = np.where(is_door, 0.55, np.where(is_shop, (u1 - u0) * 0.44, (u1 - u0) * style.window_share[0] / 2))
+    b0 = np.where(is_door, 0.1, np.where(is_shop, 0.55, base + style.floor_m * 0.3))
+    b1 = np.where(is_shop, base + style.floor_m * 0.85, base + style.floor_m * (0.3 + style.window_share[1]))
+    b1 = np.where(is_door, 2.3, b1)
+    middle = (u0 + u1) / 2
+    v0 = np.where(floor == 0, _FOUNDATION_M, base)
+    return _Bays(u0, u1, v0, (floor + 1) * style.floor_m + 0.4, middle - half, middle + half, b0, b1, is_door)
 
-    def rect(
-        ua: np.ndarray,
-        ub: np.ndarray,
-        va: np.ndarray,
-        vb: np.ndarray,
-        da: np.ndarray | float = 0.0,
-        db: np.ndarray | float | None = None,
-    ) -> np.ndarray:
-        """(n, 4, 3) in (u, v, depth into the wall); depth goes from da at the first edge to db at the opposite one."""
-        db = da if db is None else db
-        ones = np.ones_like(ua)
-        return np.stack(
-            [
-                np.stack(corner, -1)
-                for corner in ((ua, va, da * ones), (ub, va, da * ones), (ub, vb, db * ones), (ua, vb, db * ones))
-            ],
-            axis=1,
-        )
 
-    recess = 0.18
-    wall = np.concatenate([rect(u0, a0, v0, v1), rect(a1, u1, v0, v1), rect(a0, a1, v0, b0), rect(a0, a1, b1, v1)])
-    sill = np.concatenate([rect(a0, a1, b0, b0, 0.0, recess), rect(a0, a1, b1, b1, 0.0, recess)])
-    jamb = []
-    for a in (a0, a1):
-        zero, deep = np.zeros_like(a), np.full_like(a, recess)
-        jamb.append(
-            np.stack(
-                [np.stack(corner, -1) for corner in ((a, b0, zero), (a, b0, deep), (a, b1, deep), (a, b1, zero))],
-                axis=1,
-            )
-        )
-    pane = rect(a0, a1, b0, b1, recess)
-    frame = np.concatenate(
-        [
-            rect(middle - 0.03, middle + 0.03, b0, b1, recess - 0.03),
-            rect(a0, a1, (b0 + b1) / 2 - 0.03, (b0 + b1) / 2 + 0.03, recess - 0.03),
-        ]
-    )
-    plain = ~is_door
-    ledge: Color = (min(color[0] + 26, 255), min(color[1] + 26, 255), min(color[2] + 26, 255))
+def _facade(style: _Style, bays: _Bays, start: _Xy, along: _Xy) -> list[Mesh]:
+    """Wall, reveals, panes and window bars; `start` and `along` place the facade's u axis in the building."""
+    u0, u1, v0, v1 = bays.u0, bays.u1, bays.v0, bays.v1
+    a0, a1, b0, b1 = bays.a0, bays.a1, bays.b0, bays.b1
+    wall = np.concatenate([_rect(u0, a0, v0, v1), _rect(a1, u1, v0, v1), _rect(a0, a1, v0, b0), _rect(a0, a1, b1, v1)])
+    reveals = [_rect(a0, a1, b, b, 0.0, _RECESS_M) for b in (b0, b1)]  # sill and lintel
+    for a in (a0, a1):  # jambs
+        corners = ((b0, 0.0), (b0, _RECESS_M), (b1, _RECESS_M), (b1, 0.0))
+        reveals.append(np.stack([np.stack([a, b, np.full_like(a, depth)], axis=-1) for b, depth in corners], axis=1))
+    pane = _rect(a0, a1, b0, b1, _RECESS_M)
+    middle, height = (a0 + a1) / 2, (b0 + b1) / 2
+    bar_depth = _RECESS_M - 0.03
+    upright = _rect(middle - 0.03, middle + 0.03, b0, b1, bar_depth)
+    across = _rect(a0, a1, height - 0.03, height + 0.03, bar_depth)
+    window = ~bays.is_door
+    r, g, b = (min(part + 26, 255) for part in style.color)
     parts = [
-        _on_wall(wall, start, along, material, color),
-        _on_wall(np.concatenate([sill, *jamb]), start, along, Material.PLASTER, ledge),
-        _on_wall(pane[plain], start, along, Material.GLASS, glass),
-        _on_wall(frame[np.tile(plain, 2)], start, along, Material.PLASTIC, (224, 224, 220)),
+        _on_wall(wall, start, along, style.material, style.color),
+        _on_wall(np.concatenate(reveals), start, along, Material.PLASTER, (r, g, b)),
+        _on_wall(pane[window], start, along, Material.GLASS, style.glass),
+        _on_wall(np.concatenate([upright[window], across[window]]), start, along, Material.PLASTIC, (224, 224, 220)),
     ]
-    if is_door.any():
-        parts.append(_on_wall(pane[is_door], start, along, Material.WOOD, (96, 62, 40)))
+    if bays.is_door.any():
+        parts.append(_on_wall(pane[bays.is_door], start, along, Material.WOOD, (96, 62, 40)))
     return parts
 
 
-def _on_wall(
-    uvd: np.ndarray, start: tuple[float, float], along: tuple[float, float], material: int, color: Color
-) -> Mesh:
+def _rect(
+    u0: np.ndarray,
+    u1: np.ndarray,
+    v0: np.ndarray,
+    v1: np.ndarray,
+    depth_m: float = 0.0,
+    far_depth_m: float | None = None,
+) -> np.ndarray:
+    """Rectangles (n, 4, 3) in (u, v, depth into the wall); the depth at v1 may differ."""
+    near, far = np.full_like(u0, depth_m), np.full_like(u0, depth_m if far_depth_m is None else far_depth_m)
+    corners = ((u0, v0, near), (u1, v0, near), (u1, v1, far), (u0, v1, far))
+    return np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+
+
+def _on_wall(uvd: np.ndarray, start: _Xy, along: _Xy, material: int, color: Color) -> Mesh:
     corners = quads(uvd)
     inward = (-along[1], along[0])
     x = start[0] + corners[..., 0] * along[0] + corners[..., 2] * inward[0]

@@ -36,70 +36,44 @@ def truck(rng: np.random.Generator) -> Mesh:
         *_cab(TRUCK, cab_rear, front, w, rng.uniform(2.5, 3.1), paint),
         surface(box(((cab_rear + rear) / 2, 0, 0.82), (cab_rear - rear, 0.9, 0.25)), TRUCK, Material.METAL, DARK),
     ]
-    load_length, middle = cab_rear - 0.15 - rear, (cab_rear - 0.15 + rear) / 2
-    kind = rng.choice(["box", "flatbed", "tipper", "tank"], p=[0.55, 0.15, 0.18, 0.12])
+    kind = str(rng.choice(["box", "flatbed", "tipper", "tank"], p=[0.55, 0.15, 0.18, 0.12]))
     color = PAINTS[rng.integers(5)] if rng.random() < 0.6 else PAINTS[rng.integers(len(PAINTS))]
-    if kind == "box":
-        parts.append(
-            surface(
-                box((middle, 0, (deck + top) / 2), (load_length, 2 * w, top - deck)), TRUCK, Material.CAR_PAINT, color
-            )
-        )
-        parts.append(
-            surface(
-                box((rear - 0.02, 0, (deck + top) / 2), (0.03, 0.06, top - deck - 0.2)), TRUCK, Material.METAL, _STEEL
-            )
-        )
-    elif kind == "tank":
-        parts.append(
-            surface(
-                tube((rear + 0.2, 0, 2.0), (cab_rear - 0.3, 0, 2.0), 1.02, sides=16),
-                TRUCK,
-                Material.METAL,
-                (205, 208, 210),
-            )
-        )
+    if kind == "tank":
+        tank = tube((rear + 0.2, 0, 2.0), (cab_rear - 0.3, 0, 2.0), 1.02, sides=16)
+        parts.append(surface(tank, TRUCK, Material.METAL, (205, 208, 210)))
+    elif kind == "box":
+        parts += _closed_body(rear, cab_rear - 0.15, w, deck, top, color)
     else:
-        rail = 0.45 if kind == "flatbed" else 1.1
-        walls = boxes(
-            np.array(
-                [
-                    [middle, w, deck + rail / 2],
-                    [middle, -w, deck + rail / 2],
-                    [rear, 0, deck + rail / 2],
-                    [cab_rear - 0.2, 0, deck + rail / 2],
-                    [middle, 0, deck],
-                ]
-            ),
-            np.array(
-                [
-                    [load_length, 0.06, rail],
-                    [load_length, 0.06, rail],
-                    [0.06, 2 * w, rail],
-                    [0.06, 2 * w, rail + 0.5],
-                    [load_length, 2 * w, 0.12],
-                ]
-            ),
-        )
-        parts.append(surface(walls, TRUCK, Material.METAL, color))
-        if kind == "tipper":
-            heap = np.array(
-                [
-                    (rear + 0.1, deck + 0.7),
-                    (rear + 0.1, deck + 0.9),
-                    (middle, deck + 1.5),
-                    (cab_rear - 0.4, deck + 0.9),
-                    (cab_rear - 0.4, deck + 0.7),
-                ]
-            )
-            parts.append(
-                surface(extruded(heap, (-w + 0.1, 0, w - 0.1), (0.8, 1.0, 0.8)), TRUCK, Material.SOIL, (120, 98, 74))
-            )
+        parts += _open_body(rear, cab_rear, w, deck, color, kind == "tipper")
     parts += wheels(
         TRUCK, (rear + 0.9, rear + 2.0, front - 1.3) if length > 8 else (rear + 1.2, front - 1.2), w, 0.5, 0.3
     )
     parts += lights(TRUCK, front, w, 0.85, rear)
     return merged(parts)
+
+
+def _closed_body(rear: float, front: float, w: float, deck: float, top: float, color: Color) -> list[Mesh]:
+    middle, z = (front + rear) / 2, (deck + top) / 2
+    return [
+        surface(box((middle, 0, z), (front - rear, 2 * w, top - deck)), TRUCK, Material.CAR_PAINT, color),
+        surface(box((rear - 0.02, 0, z), (0.03, 0.06, top - deck - 0.2)), TRUCK, Material.METAL, _STEEL),
+    ]
+
+
+def _open_body(rear: float, cab_rear: float, w: float, deck: float, color: Color, tipper: bool) -> list[Mesh]:
+    """A deck with boards; a tipper's are high, and it carries a heap of soil."""
+    length, middle = cab_rear - 0.15 - rear, (cab_rear - 0.15 + rear) / 2
+    rail = 1.1 if tipper else 0.45
+    z = deck + rail / 2
+    center = [[middle, w, z], [middle, -w, z], [rear, 0, z], [cab_rear - 0.2, 0, z], [middle, 0, deck]]
+    size = [[length, 0.06, rail]] * 2 + [[0.06, 2 * w, rail], [0.06, 2 * w, rail + 0.5], [length, 2 * w, 0.12]]
+    parts = [surface(boxes(np.array(center), np.array(size)), TRUCK, Material.METAL, color)]
+    if tipper:
+        x0, x1 = rear + 0.1, cab_rear - 0.4
+        heap = np.array([(x0, deck + 0.7), (x0, deck + 0.9), (middle, deck + 1.5), (x1, deck + 0.9), (x1, deck + 0.7)])
+        mound = extruded(heap, (-w + 0.1, 0, w - 0.1), (0.8, 1.0, 0.8))
+        parts.append(surface(mound, TRUCK, Material.SOIL, (120, 98, 74)))
+    return parts
 
 
 def bus(rng: np.random.Generator) -> Mesh:

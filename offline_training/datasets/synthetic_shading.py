@@ -151,9 +151,10 @@ def _add_reflections(
     along = np.einsum("ij,ij->i", n, d)
     mirrored = d - 2 * along[:, None] * n
     facing = np.clip(-along, 0, 1)
-    fresnel = gloss * (0.18 + 0.82 * (1 - facing) ** 4)
+    fresnel = gloss * (0.16 + 0.74 * (1 - facing) ** 4)
     seen = sky(mirrored, weather)
-    seen[mirrored[:, 2] < 0.03] = np.array([0.16, 0.16, 0.15], np.float32)  # the street is mirrored, not the sky
+    above = np.clip(mirrored[:, 2:3] * 4 + 0.5, 0, 1)  # below the horizon the street is mirrored, not the sky
+    seen = above * seen + (1 - above) * np.array([0.16, 0.16, 0.15], np.float32)
     highlight = np.clip(mirrored @ weather.sun_direction, 0, 1) ** 60 * lit[glossy] * gloss * 1.5
     result[glossy] += fresnel[:, None] * (seen - result[glossy]) + highlight[:, None] * weather.sun_rgb
 
