@@ -4,27 +4,22 @@ All threads run run_network() over the same arrays and take tasks from shared co
 loses its core only does less of the work. A task is one block of output rows times one panel of output channels.
 """
 
-import llvmlite.binding
 import numpy as np
-from llvmlite import ir
-from numba import carray, njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import carray
 
-_CPU = llvmlite.binding.get_host_cpu_features()
-_WIDE = bool(_CPU.get("avx512f"))
-_ARM = llvmlite.binding.get_default_triple().startswith("aarch64")
-
-LANES = 16 if _WIDE else 4 if _ARM else 8  # float32 values per vector register
-MAX_VECTORS = 4 if _WIDE or _ARM else 3  # widest panel, in registers
-_TILE_ROWS = (
-    6 if _WIDE or _ARM else 4
-)  # rows x vectors of sums + one row of weights + 1 must fit in 32 (AVX2: 16) registers
-
-_PREFETCHED_LINES = 2  # of the next input rows; what follows is left to the hardware
-_LISTED_ROWS = (
-    128  # rows of a neighbour table (27 int32 each) that stay in the first cache while all offsets are listed
+from lidar_vl_core.compiled import compiled
+from lidar_vl_core.fused_simd import (
+    LANES,
+    add_products_1,
+    add_products_2,
+    add_products_3,
+    add_products_4,
+    fetch_add,
+    int32_pointer,
+    yield_core,
 )
+
+_LISTED_ROWS = 128  # rows of a table of 27 int32: they stay in the first cache while all their offsets are listed
 
 TABLE = np.dtype(
     [
@@ -70,140 +65,28 @@ TERM = np.dtype(
 )
 
 
-def _tile_products(vectors: int):  # noqa: ANN202  a numba intrinsic
-    """Build the inner loop for panels of `vectors` registers.
-
-    y[output row] += x[input row] @ w for the pairs first .. first + count, six pairs at a time with all sums in registers. A last,
-    incomplete tile repeats its last pair: the same sum is stored several times. It reads inputs where they lie; a
-    gather first, as a BLAS would need it, costs more than it gains at these widths.
-    """
-
-    @intrinsic
-    def add_products(  # noqa: ANN202
-        typing_context, values, weights, pairs, first, count,  # noqa: ANN001
-        x_offset, x_stride, w_offset, c_in, y_offset, y_stride,  # noqa: ANN001
-    ):  # fmt: skip
-        signature = types.void(values, weights, pairs, *[types.int64] * 8)
-
-        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-            data = [
-                context.make_array(kind)(context, builder, array).data
-                for kind, array in zip(signature.args[:3], arguments[:3], strict=True)
-            ]
-            _emit_tiles(builder, vectors, data, arguments[3:])
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return add_products
-
-
-def _emit_tiles(builder: ir.IRBuilder, vectors: int, arrays: list[ir.Value], numbers: list[ir.Value]) -> None:
-    values, weights, pairs = arrays
-    first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride = numbers
-    index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
-    x, y, w = builder.gep(values, [x_offset]), builder.gep(values, [y_offset]), builder.gep(weights, [w_offset])
-    pairs = builder.gep(pairs, [first])
-    multiply_add = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
-    )
-    lane0 = ir.Constant(ir.IntType(32), 0)
-    all_lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    undefined = ir.Constant(vector, ir.Undefined)
-    last = builder.sub(count, index(1))
-
-    def rows_of_pair(number: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Pointers to the input and the output row of a pair; past the end, of the last pair."""
-        number = builder.select(builder.icmp_signed("<", number, last), number, last)
-        pair = builder.load(builder.gep(pairs, [number]))
-        x_row, y_row = builder.ashr(pair, index(32)), builder.and_(pair, index(0xFFFFFFFF))
-        return builder.gep(x, [builder.mul(x_row, x_stride)]), builder.gep(y, [builder.mul(y_row, y_stride)])
-
-    def vector_at(pointer: ir.Value, number: int) -> ir.Value:
-        return builder.gep(builder.bitcast(pointer, vector.as_pointer()), [index(number)])
-
-    with cgutils.for_range_slice(builder, index(0), count, index(_TILE_ROWS), inc=True) as (tile, _):
-        rows = [rows_of_pair(builder.add(tile, index(row))) for row in range(_TILE_ROWS)]
-        x_rows, y_rows = zip(*rows, strict=True)
-        for row in range(_TILE_ROWS):
-            next_x_row, _ = rows_of_pair(builder.add(tile, index(row + _TILE_ROWS)))
-            for line in range(_PREFETCHED_LINES):
-                _emit_prefetch(builder, builder.gep(next_x_row, [index(16 * line)]))
-        sums = []
-        for row in range(_TILE_ROWS):
-            sums.append([cgutils.alloca_once(builder, vector) for _ in range(vectors)])
-            for number in range(vectors):
-                builder.store(builder.load(vector_at(y_rows[row], number), align=4 * LANES), sums[row][number])
-        with cgutils.for_range(builder, c_in) as loop:
-            w_row = builder.gep(w, [builder.mul(loop.index, index(vectors * LANES))])
-            w_vectors = [builder.load(vector_at(w_row, number), align=4 * LANES) for number in range(vectors)]
-            for row in range(_TILE_ROWS):
-                scalar = builder.load(builder.gep(x_rows[row], [loop.index]))
-                scalar = builder.shuffle_vector(builder.insert_element(undefined, scalar, lane0), undefined, all_lanes)
-                for number in range(vectors):
-                    total = builder.call(multiply_add, [scalar, w_vectors[number], builder.load(sums[row][number])])
-                    builder.store(total, sums[row][number])
-        for row in range(_TILE_ROWS):
-            for number in range(vectors):
-                builder.store(builder.load(sums[row][number]), vector_at(y_rows[row], number), align=4 * LANES)
-
-
-def _emit_prefetch(builder: ir.IRBuilder, pointer: ir.Value) -> None:
-    byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-    prefetch = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32]), "llvm.prefetch.p0"
-    )
-    builder.call(prefetch, [builder.bitcast(pointer, byte), i32(0), i32(3), i32(1)])  # read, keep in all caches, data
-
-
-add_products_1 = _tile_products(1)
-add_products_2 = _tile_products(2)
-add_products_3 = _tile_products(3)
-add_products_4 = _tile_products(MAX_VECTORS)  # never called with 4 where a register file has room for 3 only
-
-
-@intrinsic
-def _fetch_add(typing_context, counters, index, amount):  # noqa: ANN001, ANN202
-    """Add to counters[index] atomically and return what it was."""
-
-    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.atomic_rmw("add", builder.gep(data, [arguments[1]]), arguments[2], "seq_cst")
-
-    return types.int64(counters, types.int64, types.int64), generate
-
-
-@intrinsic
-def _yield_core(typing_context):  # noqa: ANN001, ANN202
-    """Let another thread run; POSIX."""
-
-    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-        function = ir.FunctionType(ir.IntType(32), [])
-        return builder.call(cgutils.get_or_insert_function(builder.module, function, "sched_yield"), [])
-
-    return types.int32(), generate
-
-
-@intrinsic
-def _int32_pointer(typing_context, address):  # noqa: ANN001, ANN202
-    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-        return builder.inttoptr(arguments[0], ir.IntType(32).as_pointer())
-
-    return types.CPointer(types.int32)(types.int64), generate
-
-
-@njit(cache=True, nogil=True)
-def run_network(tables, layers, panels, terms, values, weights, pairs, pair_counts, progress):  # noqa: ANN001, ANN201
+@compiled
+def run_network(
+    tables: np.ndarray,
+    layers: np.ndarray,
+    panels: np.ndarray,
+    terms: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    pairs: np.ndarray,
+    pair_counts: np.ndarray,
+    progress: np.ndarray,
+) -> None:
     """Compute every layer; each thread of an inference calls this with the same arrays.
 
-    tables, layers, panels, terms: records as above. values: float32 activations; weights: float32; pairs: int64, input row << 32 | output row.
-    progress: zeros (1 + layers, 2, 8) int64, tasks taken and tasks done, each on its own cache line.
+    tables, layers, panels, terms: records as above. values: float32 activations. weights: float32. pairs: int64, input
+    row << 32 | output row. progress: zeros (1 + layers, 2, 8) int64: tasks taken and tasks done, each in its cache line.
     """
     tasks = 0
     for table in tables:
         tasks += table.blocks
     while True:
-        task = _fetch_add(progress, 0, 1)
+        task = fetch_add(progress, 0, 1)
         if task >= tasks:
             break
         number = 0
@@ -211,44 +94,46 @@ def run_network(tables, layers, panels, terms, values, weights, pairs, pair_coun
             task -= tables[number].blocks
             number += 1
         _list_block(tables[number], task, pairs, pair_counts)
-        _fetch_add(progress, 8, 1)
+        fetch_add(progress, 8, 1)
     _wait(progress, 8, tasks)
     for number in range(len(layers)):
         layer = layers[number]
         tasks = layer.blocks * layer.panels
         taken = 16 * (number + 1)
         while True:
-            task = _fetch_add(progress, taken, 1)
+            task = fetch_add(progress, taken, 1)
             if task >= tasks:
                 break
             panel = panels[layer.first_panel + task // layer.blocks]
             _compute_block(layer, panel, task % layer.blocks, terms, values, weights, pairs, pair_counts)
-            _fetch_add(progress, taken + 8, 1)
+            fetch_add(progress, taken + 8, 1)
         _wait(progress, taken + 8, tasks)
 
 
-@njit(cache=True, nogil=True)
-def _wait(progress, index, tasks):  # noqa: ANN001, ANN202
-    while _fetch_add(progress, index, 0) < tasks:
-        _yield_core()
+@compiled
+def _wait(progress: np.ndarray, index: int, tasks: int) -> None:
+    while fetch_add(progress, index, 0) < tasks:
+        yield_core()
 
 
-@njit(cache=True, nogil=True)
-def _list_block(table, block, pairs, pair_counts):  # noqa: ANN001, ANN202
+@compiled
+def _list_block(table: np.record, block: int, pairs: np.ndarray, pair_counts: np.ndarray) -> None:
     start = block * table.block_rows
     stop = min(start + table.block_rows, table.rows)
     counts = pair_counts[table.count_offset + block * table.kernel : table.count_offset + (block + 1) * table.kernel]
     lists = pairs[table.list_offset + start * table.kernel :]
     if table.is_up:
-        up = carray(_int32_pointer(table.address), (table.rows,))
+        up = carray(int32_pointer(table.address), (table.rows,))
         list_up_pairs(up, table.limit, start, stop, table.block_rows, lists, counts)
     else:
-        index = carray(_int32_pointer(table.address), (table.rows, table.kernel))
+        index = carray(int32_pointer(table.address), (table.rows, table.kernel))
         list_pairs(index, table.limit, start, stop, table.block_rows, lists, counts)
 
 
-@njit(cache=True, nogil=True)
-def list_pairs(index, limit, start, stop, block_rows, pairs, counts):  # noqa: ANN001, ANN201
+@compiled
+def list_pairs(
+    index: np.ndarray, limit: int, start: int, stop: int, block_rows: int, pairs: np.ndarray, counts: np.ndarray
+) -> None:
     """Write which input row meets which of the output rows start..stop, per kernel offset; the missing are left out.
 
     index: (rows, K) int32. pairs: int64, input row << 32 | output row; the list of offset k begins at k * block_rows.
@@ -260,7 +145,7 @@ def list_pairs(index, limit, start, stop, block_rows, pairs, counts):  # noqa: A
         for k in range(index.shape[1]):
             position = k * block_rows + counts[k]
             found = pairs[position : position + rows]
-            count = 0
+            count = np.int64(0)
             for row in range(first, first + rows):
                 neighbour = index[row, k]
                 found[count] = np.int64(neighbour) << 32 | row  # kept only if it exists: nothing to mispredict
@@ -268,8 +153,10 @@ def list_pairs(index, limit, start, stop, block_rows, pairs, counts):  # noqa: A
             counts[k] += count
 
 
-@njit(cache=True, nogil=True)
-def list_up_pairs(up, limit, start, stop, block_rows, pairs, counts):  # noqa: ANN001, ANN201
+@compiled
+def list_up_pairs(
+    up: np.ndarray, limit: int, start: int, stop: int, block_rows: int, pairs: np.ndarray, counts: np.ndarray
+) -> None:
     """As list_pairs, for a table with one entry per row: parent * 8 + k."""
     counts[:] = 0
     for row in range(start, stop):
@@ -279,8 +166,33 @@ def list_up_pairs(up, limit, start, stop, block_rows, pairs, counts):  # noqa: A
             counts[k] += 1
 
 
-@njit(cache=True, nogil=True)
-def _compute_block(layer, panel, block, terms, values, weights, pairs, pair_counts):  # noqa: ANN001, ANN202
+@compiled
+def add_products(
+    vectors: int, values: np.ndarray, weights: np.ndarray, pairs: np.ndarray, first: int, count: int,
+    x_offset: int, x_stride: int, w_offset: int, c_in: int, y_offset: int, y_stride: int,
+) -> None:  # fmt: skip
+    """y[output row] += x[input row] @ w for `count` pairs and `vectors` registers of columns."""
+    if vectors == 1:
+        add_products_1(values, weights, pairs, first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride)
+    elif vectors == 2:
+        add_products_2(values, weights, pairs, first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride)
+    elif vectors == 3:
+        add_products_3(values, weights, pairs, first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride)
+    else:
+        add_products_4(values, weights, pairs, first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride)
+
+
+@compiled
+def _compute_block(
+    layer: np.record,
+    panel: np.record,
+    block: int,
+    terms: np.ndarray,
+    values: np.ndarray,
+    weights: np.ndarray,
+    pairs: np.ndarray,
+    pair_counts: np.ndarray,
+) -> None:
     """All work on one panel of channels of one block of rows, from bias to ReLU."""
     start = block * layer.block_rows
     stop = min(start + layer.block_rows, layer.rows)
@@ -307,14 +219,10 @@ def _compute_block(layer, panel, block, terms, values, weights, pairs, pair_coun
                 continue
             first = term.list_offset + start * term.kernel + k * layer.block_rows
             w_offset = term.weight_offset + term.c_in * (term.kernel * panel.column + k * width)
-            if panel.vectors == 1:
-                add_products_1(values, weights, pairs, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
-            elif panel.vectors == 2:
-                add_products_2(values, weights, pairs, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
-            elif panel.vectors == 3:
-                add_products_3(values, weights, pairs, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
-            else:
-                add_products_4(values, weights, pairs, first, count, term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride)  # fmt: skip
+            add_products(
+                panel.vectors, values, weights, pairs, first, count,
+                term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride,
+            )  # fmt: skip
     if layer.relu:
         for row in range(start, stop):
             y = values[y_offset + row * layer.y_stride : y_offset + row * layer.y_stride + width]

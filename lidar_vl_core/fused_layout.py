@@ -59,7 +59,7 @@ def plan_slots(plan: FusedPlan, in_channels: int, lanes: int) -> SlotPlan:
 
 def pack_weights(plan: FusedPlan, lanes: int, max_vectors: int) -> PackedWeights:
     """Cut each layer's output channels in panels that fit the registers; channels are padded with zeros to full vectors."""
-    pieces: list[np.ndarray] = []
+    pieces = [np.empty(0, np.float32)]
     panels, panel_counts, bias_offsets, term_offsets = [], [], [], []
     used = 0
     for layer in plan.layers:

@@ -78,6 +78,10 @@ class _Planner:
 
     def finish(self) -> FusedPlan:
         output = self._computed(OUTPUT)
+        if output == FEATURES:  # a network that only passes on: every plan has a layer
+            channels = self.parts[FEATURES][0][1]
+            self._append(FusedLayer(OUTPUT, 0, np.zeros(channels, np.float32), residual=FEATURES))
+            output = OUTPUT
         return FusedPlan(tuple(self.layers.values()), output)
 
     def _rectified(self, node: GraphNode) -> FusedLayer:

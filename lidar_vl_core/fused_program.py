@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.fused_kernels import LANES, LAYER, MAX_VECTORS, PANEL, TABLE, TERM
+from lidar_vl_core.fused_kernels import LAYER, PANEL, TABLE, TERM
 from lidar_vl_core.fused_layout import pack_weights, plan_slots
 from lidar_vl_core.fused_plan import plan_network
+from lidar_vl_core.fused_simd import LANES, MAX_VECTORS
 
 if TYPE_CHECKING:
     from lidar_vl_core.kernel_maps import KernelMaps

@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field
 
 from lidar_vl_core.config import Config, load_yaml, validated
-from lidar_vl_core.errors import BadConfig, BadModelPackage
+from lidar_vl_core.errors import BadConfig, BadLabels, BadModelPackage
 from lidar_vl_core.files import write_bytes
 from lidar_vl_core.labels import ClassTable
 from lidar_vl_core.voxels import VoxelGrid
@@ -202,7 +202,7 @@ def _read_manifest(path: Path) -> Manifest:
         fields.pop(_SEAL.split(":")[0], None)
         return validated(Manifest, fields, str(path))
     except BadConfig as error:
-        raise BadModelPackage(f"{error} {_REPAIR}") from error
+        raise BadModelPackage(f"{path}: expected a manifest of format 1, found: {error} {_REPAIR}") from error
 
 
 def _seal(body: bytes) -> bytes:
@@ -235,11 +235,16 @@ def _require_fitting_network(package: ModelPackage) -> None:
         graph = read_sparse_graph(onnx.load_model_from_string(package.onnx_bytes()))
     except DecodeError as error:
         raise BadModelPackage(f"{package.path / MODEL}: expected an ONNX model, found: {error}. {_REPAIR}") from error
-    expected = (len(manifest.features), len(package.classes), manifest.levels)
+    try:
+        expected = (len(manifest.features), len(package.classes), manifest.levels)
+        _ = package.grid
+    except (BadConfig, BadLabels) as error:
+        raise BadModelPackage(
+            f"{package.path / MANIFEST}: expected a usable manifest, found: {error} {_REPAIR}"
+        ) from error
     found = (graph.in_channels, graph.out_channels, graph.levels)
     if expected != found:
         raise BadModelPackage(
             f"{package.path}: expected, from the manifest, (features, classes, levels) = {expected}, found {found} "
             f"in {MODEL}. {_REPAIR}"
         )
-    _ = package.grid  # raises when the grid is none

@@ -78,7 +78,7 @@ def _per_offset_model(graph: "SparseGraph", paired: list[str], plain: list[str])
     writer = _Writer()
     inputs = [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["N0", graph.in_channels])]
     for name in plain:
-        shape = ["N_" + name] if name.startswith("up") else ["N_" + name, 8]
+        shape: list[str | int | None] = ["N_" + name] if name.startswith("up") else ["N_" + name, 8]
         inputs.append(helper.make_tensor_value_info(name, TensorProto.INT32, shape))
     for name in paired:
         offsets = 8 if name.startswith("child") else 26

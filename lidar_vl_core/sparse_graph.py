@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from lidar_vl_core.sparse_onnx import DOMAIN, FEATURES, OUTPUT, table_names
 if TYPE_CHECKING:
     import onnx
 
-_KERNEL = {"subm": 27, "child": 8, "up": 8}
+# By operation: neighbours per row of each kind of table it may read; "" is no table.
+_KERNELS = {"sparse_conv": {"subm": 27, "child": 8}, "sparse_inverse_conv": {"up": 8}, "linear": {"": 1}}
+_ARITY = {"sparse_conv": 4, "sparse_inverse_conv": 4, "linear": 3, "add": 2, "concat": 2, "relu": 1, "identity": 1}
 _PLAIN_OPS = {"Add": "add", "Relu": "relu", "Concat": "concat", "Gemm": "linear", "Identity": "identity"}
 _SPARSE_OPS = {"SparseConv": "sparse_conv", "SparseInverseConv": "sparse_inverse_conv"}
 
@@ -52,12 +54,15 @@ def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
     levels = sum(name.startswith("subm") for name in inputs)
     if set(inputs) != {FEATURES, *table_names(levels)} or [value.name for value in graph.output] != [OUTPUT]:
         raise _bad("inputs features, subm*, child*, up* and output logits", sorted(inputs))
-    in_channels = inputs[FEATURES].type.tensor_type.shape.dim[1].dim_value
+    dims = inputs[FEATURES].type.tensor_type.shape.dim
+    in_channels = dims[1].dim_value if len(dims) == 2 else 0
+    if in_channels < 1:
+        raise _bad("features (N0, a fixed number of channels)", [dim.dim_param or dim.dim_value for dim in dims])
     reader = _Reader(_initializers(graph), {FEATURES: (0, in_channels)}, levels)
     nodes = tuple(reader.read(node) for node in graph.node)
-    if reader.known.get(OUTPUT, (None, 0))[0] != 0:
-        raise _bad("logits computed at level 0", reader.known.get(OUTPUT))
-    return SparseGraph(in_channels, reader.known[OUTPUT][1], levels, nodes)
+    if not nodes or nodes[-1].output != OUTPUT or nodes[-1].level != 0:
+        raise _bad("the last node to compute logits at level 0", nodes[-1].output if nodes else "no nodes")
+    return SparseGraph(in_channels, nodes[-1].channels, levels, nodes)
 
 
 class _Reader:
@@ -71,29 +76,27 @@ class _Reader:
     def read(self, node: "onnx.NodeProto") -> GraphNode:
         known_ops = _SPARSE_OPS if node.domain == DOMAIN else _PLAIN_OPS if node.domain == "" else {}
         op = known_ops.get(node.op_type)
-        if op is None or len(node.output) != 1:
-            raise _bad(f"one of {[*_SPARSE_OPS, *_PLAIN_OPS]}", f"{node.domain}:{node.op_type}")
-        layer = (
-            self._weighted(node, op)
-            if op in ("sparse_conv", "sparse_inverse_conv", "linear")
-            else self._plain(node, op)
-        )
+        if op is None or (len(node.input), len(node.output)) != (_ARITY[op], 1):
+            wanted = [*_SPARSE_OPS, *_PLAIN_OPS]
+            raise _bad(f"one of {wanted} with its inputs", f"{node.domain}:{node.op_type} of {list(node.input)}")
+        layer = self._weighted(node, op) if op in _KERNELS else self._plain(node, op)
+        if layer.output in self.known or (op == "identity") != (layer.output == OUTPUT):
+            raise _bad("every value computed once, and Identity for logits only", f"{node.op_type} to {layer.output}")
         self.known[layer.output] = (layer.level, layer.channels)
         return layer
 
     def _weighted(self, node: "onnx.NodeProto", op: str) -> GraphNode:
-        _require_attributes(node, {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} if op == "linear" else None)
-        x, *tables, weight_name, bias_name = list(node.input)
-        level, channels = self._value(x, node)
-        weight, bias = self._weight(weight_name, node), self._weight(bias_name, node)
-        table = tables[0] if tables else ""
         if op == "linear":
-            weight = weight[None] if weight.ndim == 2 else weight
-        kind = "linear" if op == "linear" else _kind(table)
-        fits = table in self.tables if table else op == "linear"
-        kernel = 1 if op == "linear" else _KERNEL.get(kind, 0)
-        if not fits or (kind == "up") != (op == "sparse_inverse_conv"):
-            raise _bad(f"{node.name} with a table of its kind", table)
+            _require_attributes(node, {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0})
+        x, table = node.input[0], "" if op == "linear" else node.input[1]
+        level, channels = self._value(x, node)
+        kind = _kind(table)
+        if kind not in _KERNELS[op] or (table and table not in self.tables):
+            raise _bad(f"{node.name} with a table of {sorted(_KERNELS[op])}", table)
+        weight, bias = (self._weight(name, node) for name in node.input[-2:])
+        if op == "linear" and weight.ndim == 2:
+            weight = weight[None]
+        kernel = _KERNELS[op][kind]
         if weight.ndim != 3 or weight.shape[:2] != (kernel, channels) or bias.shape != weight.shape[2:]:
             raise _bad(f"{node.name} with weight ({kernel}, {channels}, C_out)", f"{weight.shape} and {bias.shape}")
         from_level, to_level = _levels(table) if table else (level, level)
@@ -104,10 +107,9 @@ class _Reader:
     def _plain(self, node: "onnx.NodeProto", op: str) -> GraphNode:
         _require_attributes(node, {"axis": 1} if op == "concat" else {})
         values = [self._value(name, node) for name in node.input]
-        arity = 2 if op in ("add", "concat") else 1
-        same = len(values) == arity and len({level for level, _ in values}) == 1
-        if not same or (op == "add" and values[0] != values[1]):
-            raise _bad(f"{node.name} over {arity} values of one level and width", values)
+        one_level = len({level for level, _ in values}) == 1
+        if not one_level or (op == "add" and values[0] != values[1]):
+            raise _bad(f"{node.name} over values of one level and width", values)
         channels = sum(width for _, width in values) if op == "concat" else values[0][1]
         return GraphNode(op, tuple(node.input), node.output[0], values[0][0], channels)
 
@@ -136,7 +138,10 @@ def _kind(table: str) -> str:
 def _initializers(graph: "onnx.GraphProto") -> dict[str, np.ndarray]:
     from onnx import numpy_helper
 
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    try:
+        return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    except (ValueError, TypeError, KeyError) as error:
+        raise _bad("weights that fill their shapes", error) from error
 
 
 def _require_single_file(model: "onnx.ModelProto") -> None:
@@ -156,11 +161,11 @@ def _require_single_file(model: "onnx.ModelProto") -> None:
             )
 
 
-def _require_attributes(node: "onnx.NodeProto", allowed: dict[str, Any] | None) -> None:
-    """Refuse attribute values that would change the arithmetic; None: the attributes are only hints for plugins."""
+def _require_attributes(node: "onnx.NodeProto", allowed: dict[str, float]) -> None:
+    """Refuse attribute values that would change the arithmetic."""
     from onnx import helper
 
-    for attribute in node.attribute if allowed is not None else ():
+    for attribute in node.attribute:
         value = helper.get_attribute_value(attribute)
         if allowed.get(attribute.name) != value:
             raise _bad(f"{node.name} with {allowed or 'no attributes'}", f"{attribute.name} = {value}")

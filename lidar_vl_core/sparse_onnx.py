@@ -19,7 +19,7 @@ OUTPUT = "logits"
 FEATURES = "features"
 
 # onnx-tensorrt looks for a plugin of the node's name in this namespace, and for its ahead-of-time implementation.
-_PLUGIN_ATTRIBUTES = {"plugin_namespace": DOMAIN, "aot": 1}
+_PLUGIN_ATTRIBUTES: dict[str, str | int] = {"plugin_namespace": DOMAIN, "aot": 1}
 
 
 class SparseGraphBuilder:
@@ -72,7 +72,7 @@ class SparseGraphBuilder:
         nodes = [*self._nodes, helper.make_node("Identity", [output], [OUTPUT], name=OUTPUT)]
         inputs = [helper.make_tensor_value_info(FEATURES, onnx.TensorProto.FLOAT, ["N0", self.in_channels])]
         for name, (rows, kernel) in _table_shapes(self.levels).items():
-            shape = [rows] if kernel is None else [rows, kernel]
+            shape: list[str | int | None] = [rows] if kernel is None else [rows, kernel]
             inputs.append(helper.make_tensor_value_info(name, onnx.TensorProto.INT32, shape))
         outputs = [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, ["N0", self._channels[output]])]
         graph = helper.make_graph(nodes, self.name, inputs, outputs, initializer=self._weights)
@@ -101,7 +101,8 @@ class SparseGraphBuilder:
         from onnx import helper
 
         output = f"{op.lower()}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+        node = helper.make_node(op, inputs, [output], name=output, **attributes)  # type: ignore[arg-type]
+        self._nodes.append(node)
         self._channels[output] = channels
         return output
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lidar_vl_core.fused_kernels import LANES, MAX_VECTORS
+from lidar_vl_core.fused_simd import LANES, MAX_VECTORS
 from lidar_vl_core.helper_threads import HelperThreads
 from offline_training.networks.cpu_conv_kernels import (
     CHANNEL_STEP,

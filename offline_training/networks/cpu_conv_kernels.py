@@ -8,15 +8,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lidar_vl_core.fused_kernels import (
-    LANES,
-    add_products_1,
-    add_products_2,
-    add_products_3,
-    add_products_4,
-    list_pairs,
-    list_up_pairs,
-)
+from lidar_vl_core.fused_kernels import add_products, list_pairs, list_up_pairs
+from lidar_vl_core.fused_simd import LANES
 
 CHANNEL_STEP = 8  # input channels come in multiples of this
 
@@ -62,14 +55,7 @@ def add_convolution(  # noqa: ANN201
                 first = (block * kernel + k) * block_rows
                 w = c_in * (kernel * column + k * width)
                 y = y_offset + column
-                if vectors == 1:
-                    add_products_1(x, weights, pairs, first, count, 0, x_stride, w, c_in, y, y_stride)
-                elif vectors == 2:
-                    add_products_2(x, weights, pairs, first, count, 0, x_stride, w, c_in, y, y_stride)
-                elif vectors == 3:
-                    add_products_3(x, weights, pairs, first, count, 0, x_stride, w, c_in, y, y_stride)
-                else:
-                    add_products_4(x, weights, pairs, first, count, 0, x_stride, w, c_in, y, y_stride)
+                add_products(vectors, x, weights, pairs, first, count, 0, x_stride, w, c_in, y, y_stride)
 
 
 def _outer_products(vectors: int, channels: int) -> Any:  # noqa: ANN401  a numba intrinsic
