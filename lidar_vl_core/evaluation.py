@@ -81,7 +81,6 @@ class Evaluation:
         if self._has_truth:
             quality = self._confusion.to_dict(self.classes.names)
             metrics |= {"labelled_points": quality.pop("points")} | quality
-            metrics["confusion_columns"] = [*self.classes.names, "no_answer"]
         return metrics
 
     def shown(self) -> list[tuple[str, LabelledFrame]]:

@@ -97,7 +97,8 @@ class ConfusionMatrix:
             "mean_iou_nuscenes": _json_number(self.mean_iou_nuscenes()),
             "per_class_iou": {name: _json_number(value) for name, value in zip(names, self.iou(), strict=True)},
             "points_per_class": {name: int(count) for name, count in zip(names, self._in_truth(), strict=True)},
-            "confusion": self.counts.tolist(),
+            "confusion": self.counts[:, : self.num_classes].tolist(),  # row: truth, column: prediction
+            "no_answer_per_class": dict(zip(names, self.counts[:, self.num_classes].tolist(), strict=True)),
         }
 
     def _true_positives(self) -> np.ndarray:

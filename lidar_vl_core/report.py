@@ -123,15 +123,22 @@ def _classes(metrics: Mapping[str, Any], classes: ClassTable) -> str:
     heat = ""
     if truth is not None:
         heat = "<div><h2>Confusion, percent of each true class</h2>{}</div>".format(
-            confusion_table(metrics["confusion"], metrics["classes"], metrics["confusion_columns"])
+            confusion_table(
+                [
+                    [*row, metrics["no_answer_per_class"][name]]
+                    for row, name in zip(metrics["confusion"], metrics["classes"], strict=True)
+                ],
+                metrics["classes"],
+                [*metrics["classes"], "no_answer"],
+            )
         )
         means = [
             f"{100 * metrics[key]:.1f} %" if metrics[key] is not None else "-"
             for key in ("mean_iou", "mean_iou_all_classes")
         ]
         table += (
-            f'<p class="note">Mean over the classes that occur in the truth {means[0]}; with the classes that were only '
-            f"predicted, each as 0, {means[1]}. One confusion matrix over all frames.</p>"
+            f'<p class="note">Mean over the classes that occur in the truth {means[0]}; over all classes, one '
+            f"that does not occur as 0, {means[1]}. One confusion matrix over all frames.</p>"
         )
     return f'<section class="pair"><div><h2>Classes</h2>{table}</div>{heat}</section>'
 

@@ -71,7 +71,7 @@ def test_metrics_are_those_of_the_labels_of_all_clouds(street: Path, package: Mo
     expected = ConfusionMatrix(16)
     for cloud, truth in zip(clouds(6), truths(clouds(6)), strict=True):
         expected.add(truth, segmenter.segment(cloud).class_id)
-    assert metrics["confusion"] == expected.counts.tolist()
+    assert metrics["confusion"] == expected.counts[:, :16].tolist()
     assert metrics["mean_iou"] == expected.mean_iou()
     assert metrics["per_class_iou"] == expected.to_dict(package.classes.names)["per_class_iou"]
     assert (metrics["frames"], metrics["points"], metrics["model"]) == (6, 2400, "tiny")
