@@ -14,16 +14,18 @@ import pytest
 import torch
 import yaml
 
-from lidar_vl_core.config import validated
+from lidar_vl_core.config import load_config, validated
 from lidar_vl_core.errors import BadCheckpoint, BadConfig, LidarVlError
 from lidar_vl_core.labels import NUSCENES_16
 from lidar_vl_core.point_cloud import PointCloud
+from offline_training import evaluate as evaluate_module
 from offline_training import finetune as finetune_module
 from offline_training.checkpoint import load_checkpoint
 from offline_training.cli import main
 from offline_training.datasets.collate import collate
 from offline_training.datasets.sample import Sample
 from offline_training.evaluate import load_network, predict
+from offline_training.export import CardText
 from offline_training.finetune import finetune, learning_rate
 from offline_training.finetune_config import FinetuneConfig, open_source
 from offline_training.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
@@ -103,26 +105,33 @@ def test_it_learns_to_tell_ground_from_walls_and_writes_what_it_did(tmp_path):
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_run_cut_in_the_middle_goes_on_to_the_same_losses_bit_by_bit(tmp_path, workers, monkeypatch):
-    finetune(config(tmp_path / "whole"))
+def child_run(out: Path, **changes: object) -> subprocess.Popen:
+    """The same training in a process of its own, that can be killed; returns when it has done three steps."""
+    script = (
+        "import json, sys; sys.path.insert(0, sys.argv[1])\n"
+        "import test_finetune as t\n"
+        "from pathlib import Path\n"
+        "t.finetune_module.open_source = lambda *_: t.Rooms()\n"
+        "t.finetune(t.config(Path(sys.argv[2]), **json.loads(sys.argv[3])))\n"
+    )
+    arguments = [str(Path(__file__).parent), str(out), json.dumps(changes)]
+    child = subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 240
+    log = out / "metrics.jsonl"
+    while time.monotonic() < deadline and (not log.exists() or len(log.read_text().splitlines()) < 3):
+        assert child.poll() is None, child.communicate()[1].decode()
+        time.sleep(0.01)
+    return child
 
-    class Killed(BaseException):
-        """Ends a run as a kill does: no more code of it runs."""
 
-    step_of_run = finetune_module._Finetuning.training_step
-
-    def killed_in_step_five(self: finetune_module._Finetuning, batch: object, batch_idx: int) -> None:
-        if self.step == 5:
-            raise Killed
-        step_of_run(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(finetune_module._Finetuning, "training_step", killed_in_step_five)
-        with pytest.raises(Killed):
-            finetune(config(tmp_path / "cut"))
-    assert load_checkpoint(tmp_path / "cut" / "checkpoints").step == 4
-    finetune(config(tmp_path / "cut", workers=workers))
+def test_a_run_that_is_killed_goes_on_to_the_same_losses_bit_by_bit(tmp_path):
+    finetune(config(tmp_path / "whole", max_steps=60))
+    child = child_run(tmp_path / "cut", max_steps=60)
+    child.kill()
+    child.wait()
+    done = load_checkpoint(tmp_path / "cut" / "checkpoints").step
+    assert 0 < done < 60
+    finetune(config(tmp_path / "cut", max_steps=60, workers=1))
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
     whole, cut = (load_checkpoint(tmp_path / name / "checkpoints") for name in ("whole", "cut"))
     assert all(torch.equal(whole.tensors[name], cut.tensors[name]) for name in whole.tensors)
@@ -134,6 +143,37 @@ def test_another_configuration_does_not_go_on_with_a_run(tmp_path):
         finetune(config(tmp_path, max_steps=2, learning_rate=0.02))
     with pytest.raises(BadCheckpoint, match="Choose another `out`"):
         finetune(config(tmp_path, max_steps=2), resume="never")
+
+
+def test_half_precision_trains_too(tmp_path):
+    finetune(config(tmp_path, max_steps=6, precision="bf16-mixed"))
+    exact = config(tmp_path / "exact", max_steps=6)
+    finetune(exact)
+    assert losses(tmp_path)[0] == pytest.approx(losses(tmp_path / "exact")[0], rel=0.02)
+    assert losses(tmp_path)[5] < losses(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(finetune_module.__file__).parent / "configs").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_a_committed_configuration_can_be_read(path):
+    if path.stem.endswith("_card"):
+        load_config(CardText, path)
+    else:
+        run = load_config(FinetuneConfig, path)
+        assert len(run.class_table) > 1
+        assert run.shape.planes
+        assert min(run.grid.shape) > 0
+
+
+def test_evaluation_writes_the_metrics_it_prints(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate_module, "open_source", lambda *_: Rooms())
+    finetune(config(tmp_path, validation=[{"kind": "pandaset", "folder": "rooms"}]))
+    out = tmp_path / "metrics.json"
+    assert main(["evaluate", str(tmp_path / "checkpoints"), "--out", str(out)]) == 0
+    metrics = json.loads(out.read_text())
+    assert metrics["pooled"]["points"] == 6 * 900 - 6 * 18
+    assert f"{100 * metrics['pooled']['mean_iou']:.1f}" in capsys.readouterr().out
 
 
 def test_a_finished_run_is_not_done_again(tmp_path):
@@ -215,21 +255,7 @@ def test_an_unknown_sensor_of_the_synthetic_streets_is_refused():
 
 
 def test_a_termination_signal_ends_the_run_with_a_checkpoint_and_the_run_goes_on(tmp_path):
-    script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import test_finetune as t\n"
-        "from pathlib import Path\n"
-        "t.finetune_module.open_source = lambda *_: t.Rooms()\n"
-        "t.finetune(t.config(Path(sys.argv[2]), max_steps=100000, checkpoint_every=100000))\n"
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)], stderr=subprocess.PIPE
-    )
-    log = tmp_path / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and (not log.exists() or len(log.read_text().splitlines()) < 3):
-        assert child.poll() is None, child.communicate()[1].decode()
-        time.sleep(0.05)
+    child = child_run(tmp_path, max_steps=100_000, checkpoint_every=100_000)
     child.send_signal(signal.SIGTERM)
     assert child.wait(timeout=30) == 0
     saved = load_checkpoint(tmp_path / "checkpoints")
