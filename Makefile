@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt ros2_ws/src/lidar_vl_ros/setup.py
 	@$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt torch
 	@echo "[2/3] the other packages"
 	@if $(BIN)/pip install --disable-pip-version-check -q uv; then \
-	  $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e '.[train,synthetic,ros,bench,dev]' -e ros2_ws/src/lidar_vl_ros; \
+	  $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[train,synthetic,ros,bench,dev]' -e ros2_ws/src/lidar_vl_ros; \
 	else \
 	  $(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[train,synthetic,ros,bench,dev]' -e ros2_ws/src/lidar_vl_ros; \
 	fi
