@@ -1,4 +1,4 @@
-"""PointCloud2 codec figures: decode, encode, and what damaged messages lead to. Run: python -m bench.bench_codec"""
+"""PointCloud2 codec figures: decode, encode, and what damaged messages lead to. Run: python -m tests.bench.bench_codec"""
 
 import argparse
 import json
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--fuzz-child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fuzz_child:
-        from bench.codec_fuzz import fuzz
+        from tests.bench.codec_fuzz import fuzz
 
         _limit_memory(2 << 30)
         result = fuzz(arguments.count, arguments.seed)

@@ -1,6 +1,6 @@
 """Voxels, kernel maps of five levels, features and labels of one scan, beside spconv where it is installed.
 
-Run: python -m bench.bench_geometry. All variants take turns in one process; milliseconds are medians.
+Run: python -m tests.bench.bench_geometry. All variants take turns in one process; milliseconds are medians.
 """
 
 import statistics
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.__main__ import print_table
-from bench.bench_network import synthetic_scan
+from tests.bench.__main__ import print_table
+from tests.bench.bench_network import synthetic_scan
 from lidar_vl_core.features import voxel_features
 from lidar_vl_core.kernel_maps import build_kernel_maps
 from lidar_vl_core.segmenter import label_points

@@ -1,4 +1,4 @@
-"""The segmentation node under load: drops and latency from stamp to labelled cloud. Run: python -m bench.bench_node
+"""The segmentation node under load: drops and latency from stamp to labelled cloud. Run: python -m tests.bench.bench_node
 
 Three processes as on a robot: a publisher in the driver's place, the node, and a listener that takes the time. Stamps
 are CLOCK_MONOTONIC, which all processes of a machine share, so that no clock adjustment can pass for a latency.
@@ -151,7 +151,7 @@ def _listen(count: int) -> None:
 
 def main() -> int:
     """Measure and print; exit code 1 when a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.bench_node", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_node", description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="demo", help="model package, by name or folder")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--role", choices=("publish", "listen"), help=argparse.SUPPRESS)
@@ -164,7 +164,7 @@ def main() -> int:
     if arguments.role == "listen":
         _listen(arguments.count)
         return 0
-    from bench.__main__ import print_table
+    from tests.bench.__main__ import print_table
 
     rows = measure(arguments.model, arguments.seconds)
     print_table(rows)

@@ -288,6 +288,6 @@ def _one_torch_thread() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    from bench.__main__ import print_table
+    from tests.bench.__main__ import print_table
 
     print_table(measure())

@@ -1,6 +1,6 @@
 """FramePairer beside Python message_filters' ApproximateTimeSynchronizer, one LiDAR and six cameras, real message objects.
 
-Run: python -m bench.bench_pairing --message-filters PATH, a checkout of github.com/ros2/message_filters (or set
+Run: python -m tests.bench.bench_pairing --message-filters PATH, a checkout of github.com/ros2/message_filters (or set
 LIDAR_VL_MESSAGE_FILTERS to it). Without one only our figures are measured.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.__main__ import print_table
+from tests.bench.__main__ import print_table
 from lidar_vl_core.time_sync import CameraTiming, FramePairer
 
 MS = 1_000_000
@@ -179,6 +179,6 @@ def _row(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m bench.bench_pairing", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_pairing", description=__doc__)
     parser.add_argument("--message-filters", type=Path)
     print_table(measure(parser.parse_args().message_filters))

@@ -14,14 +14,14 @@ PARTS = ("bench_codec", "bench_pairing", "bench_geometry", "bench_network", "ben
 
 def main() -> int:
     """Measure the asked parts one after another; exit code 1 when a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out/bench.json"))
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
     rows = []
     for part in arguments.only:
         print(f"measuring {part} ...", file=sys.stderr, flush=True)
-        rows += importlib.import_module(f"bench.{part}").measure()
+        rows += importlib.import_module(f"tests.bench.{part}").measure()
     print_table(rows)
     write_text(arguments.out, json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
     print(f"saved to {arguments.out}")
