@@ -21,9 +21,10 @@ class AveragedWeights:
         """Move the average towards the network after optimiser step `step` (from 0)."""
         share = 1.0 - min(self.decay, (1.0 + step) / (10.0 + step))
         for name, tensor in network.state_dict().items():
-            average: Tensor = self.weights[name]
+            average: Tensor = self.weights[name].to(tensor.device)  # moves once, when the network went to the GPU
+            self.weights[name] = average
             if tensor.is_floating_point():
-                average.lerp_(tensor.to(average.device), share)
+                average.lerp_(tensor, share)
             else:
                 average.copy_(tensor)
 

@@ -237,7 +237,9 @@ def _loader(config: FinetuneConfig, scans: TrainingScans, first_step: int) -> Da
 
 
 def _uses_cuda(config: FinetuneConfig) -> bool:
-    return config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise BadConfig("device: expected a CUDA device for device=cuda, found none. Use device=cpu or auto.")
+    return config.device != "cpu" and torch.cuda.is_available()
 
 
 def _precision(config: FinetuneConfig) -> Any:  # noqa: ANN401  Lightning's literal type
@@ -245,10 +247,12 @@ def _precision(config: FinetuneConfig) -> Any:  # noqa: ANN401  Lightning's lite
 
 
 def _form(config: FinetuneConfig) -> str:
-    if config.sparse_form != "auto":
-        return config.sparse_form
     from offline_training.networks.torchsparse_conv import is_available
 
+    if config.sparse_form == "torchsparse" and not (_uses_cuda(config) and is_available()):
+        raise BadConfig("sparse_form: expected torchsparse and a CUDA device, found not both. Use sparse_form=auto.")
+    if config.sparse_form != "auto":
+        return config.sparse_form
     return "torchsparse" if _uses_cuda(config) and is_available() else "auto"
 
 
