@@ -37,7 +37,7 @@ class _CheckedLoader(yaml.SafeLoader):
     PyYAML's own rules (YAML 1.1) read 1e-3 as text, `no` as False, 010 as 8 and 12:30 as 750.
     """
 
-    yaml_implicit_resolvers: ClassVar[dict] = {}
+    yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]  # PyYAML declares it without ClassVar
 
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401
         if self.check_event(yaml.AliasEvent):

@@ -15,7 +15,15 @@ CHANNEL_STEP = 8  # input channels come in multiples of this
 
 
 @njit(cache=True, nogil=True)
-def list_blocks(index, limit, block_rows, first_block, last_block, pairs, counts):  # noqa: ANN001, ANN201
+def list_blocks(
+    index: np.ndarray,
+    limit: int,
+    block_rows: int,
+    first_block: int,
+    last_block: int,
+    pairs: np.ndarray,
+    counts: np.ndarray,
+) -> None:
     """Write which input row meets which output row, per block of output rows and kernel offset.
 
     index: (rows, K), entries >= limit are missing. Lists of block b and offset k start at (b * K + k) * block_rows.
@@ -27,7 +35,15 @@ def list_blocks(index, limit, block_rows, first_block, last_block, pairs, counts
 
 
 @njit(cache=True, nogil=True)
-def list_up_blocks(up, limit, block_rows, first_block, last_block, pairs, counts):  # noqa: ANN001, ANN201
+def list_up_blocks(
+    up: np.ndarray,
+    limit: int,
+    block_rows: int,
+    first_block: int,
+    last_block: int,
+    pairs: np.ndarray,
+    counts: np.ndarray,
+) -> None:
     """As list_blocks, for a table with one entry per row: parent * 8 + k."""
     for block in range(first_block, last_block):
         start, stop = block * block_rows, min((block + 1) * block_rows, len(up))
@@ -35,9 +51,20 @@ def list_up_blocks(up, limit, block_rows, first_block, last_block, pairs, counts
 
 
 @njit(cache=True, nogil=True)
-def add_convolution(  # noqa: ANN201
-    x, x_stride, y_offset, y_stride, weights, c_in, panels, pairs, counts, block_rows, first_block, last_block,  # noqa: ANN001
-):  # fmt: skip
+def add_convolution(
+    x: np.ndarray,
+    x_stride: int,
+    y_offset: int,
+    y_stride: int,
+    weights: np.ndarray,
+    c_in: int,
+    panels: np.ndarray,
+    pairs: np.ndarray,
+    counts: np.ndarray,
+    block_rows: int,
+    first_block: int,
+    last_block: int,
+) -> None:
     """Add x[in] @ w[k] to y[out] for all pairs of some blocks.
 
     x, weights: flat float32. y lies y_offset values behind x. weights: panel after panel [K, c_in, columns].
@@ -62,12 +89,12 @@ def _outer_products(vectors: int, channels: int) -> Any:  # noqa: ANN401  a numb
     """Build w[c, :] += x[input row, c] * g[output row, :] over all pairs, `channels` rows of w at a time in registers."""
 
     @intrinsic
-    def add_outer(  # noqa: ANN202
+    def add_outer(  # type: ignore[no-untyped-def]  # noqa: ANN202  numba reads the names only
         typing_context, x, g, w, pairs, first, count, c_in, x_stride, g_offset, g_stride, w_offset, w_stride,  # noqa: ANN001
     ):  # fmt: skip
         signature = types.void(x, g, w, pairs, *[types.int64] * 8)
 
-        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
             data = [
                 context.make_array(kind)(context, builder, array).data
                 for kind, array in zip(signature.args[:4], arguments[:4], strict=True)
@@ -130,9 +157,19 @@ _add_outer_4 = _outer_products(4, 4 if _MANY_REGISTERS else 2)
 
 
 @njit(cache=True, nogil=True)
-def add_weight_gradient(  # noqa: ANN201
-    x, g, w_gradient, c_in, c_out, panels, pairs, counts, block_rows, first_block, last_block,  # noqa: ANN001
-):  # fmt: skip
+def add_weight_gradient(
+    x: np.ndarray,
+    g: np.ndarray,
+    w_gradient: np.ndarray,
+    c_in: int,
+    c_out: int,
+    panels: np.ndarray,
+    pairs: np.ndarray,
+    counts: np.ndarray,
+    block_rows: int,
+    first_block: int,
+    last_block: int,
+) -> None:
     """Add x[in]^T g[out] to w_gradient[k] for all pairs of some blocks; x, g, w_gradient: flat float32."""
     kernel = counts.shape[1]
     for block in range(first_block, last_block):

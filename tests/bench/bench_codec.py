@@ -76,9 +76,18 @@ def _fuzz_rows(count: int) -> list[dict[str, Any]]:
 
 def fuzz_in_child(count: int, seed: int = 0) -> subprocess.CompletedProcess:
     """Run the fuzzer in a process of its own, so that a signal shows as a negative return code."""
-    command = [sys.executable, "-m", "tests.bench.bench_codec", "--fuzz-child", "--count", str(count), "--seed", str(seed)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.bench_codec",
+        "--fuzz-child",
+        "--count",
+        str(count),
+        "--seed",
+        str(seed),
+    ]
     repository = Path(__file__).resolve().parents[2]
-    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)  # noqa: S603  own code
+    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
 
 
 def _limit_memory(extra_bytes: int) -> None:

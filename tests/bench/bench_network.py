@@ -94,7 +94,7 @@ def _row(name: str, value: float, unit: str, target: str = "", passed: bool | No
     return {"name": f"network, {name}", "value": value, "unit": unit, "target": target, "passed": passed}
 
 
-def build_network(stem: int, planes: tuple[int, ...], blocks: int):  # noqa: ANN201  onnx.ModelProto
+def build_network(stem: int, planes: tuple[int, ...], blocks: int):
     """A MinkUNet with random weights, batch norm already folded: four stages down, four up."""
     rng = np.random.default_rng(0)
     graph = SparseGraphBuilder(_IN_CHANNELS, _LEVELS, "bench")
@@ -255,7 +255,7 @@ def _spconv(graph: SparseGraph, features: np.ndarray, maps: KernelMaps) -> Calla
     return run
 
 
-def _spconv_layer(op: str, table: str, weight: np.ndarray):  # noqa: ANN202  torch.nn.Module
+def _spconv_layer(op: str, table: str, weight: np.ndarray):
     import spconv.pytorch as spconv
     import torch
     from spconv.core import ConvAlgo

@@ -67,8 +67,18 @@ def _run(folder: Path, clouds: Path, model: str, count: int) -> tuple[np.ndarray
 
 
 def _child(role: str, clouds: Path, count: int, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.bench.bench_node", "--role", role, "--clouds", str(clouds), "--count", str(count)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603  this module
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.bench_node",
+        "--role",
+        role,
+        "--clouds",
+        str(clouds),
+        "--count",
+        str(count),
+    ]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def _rows(points: int, target_ms: float, latency_ms: np.ndarray, sent: int) -> list[dict[str, Any]]:

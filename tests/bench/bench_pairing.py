@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.bench.__main__ import print_table
 from lidar_vl_core.time_sync import CameraTiming, FramePairer
+from tests.bench.__main__ import print_table
 
 MS = 1_000_000
 CAMERAS = tuple(f"camera{number}" for number in range(6))
@@ -132,13 +132,13 @@ def _run_ours(messages: Sequence[Message], scenario: Scenario) -> tuple[float, i
     return time.process_time() - started, paired
 
 
-def _run_theirs(other: Any, messages: Sequence[Message], scenario: Scenario) -> tuple[float, int]:  # noqa: ANN401
+def _run_theirs(other: Any, messages: Sequence[Message], scenario: Scenario) -> tuple[float, int]:
     """Processor seconds, and sets given out."""
     filters = [other.SimpleFilter() for _ in range(7)]
     synchroniser = other.ApproximateTimeSynchronizer(filters, QUEUE_LENGTH, scenario.slop_s)
     paired = 0
 
-    def count(*_: Any) -> None:  # noqa: ANN401
+    def count(*_: Any) -> None:
         nonlocal paired
         paired += 1
 
@@ -150,7 +150,7 @@ def _run_theirs(other: Any, messages: Sequence[Message], scenario: Scenario) -> 
     return time.process_time() - started, paired
 
 
-def _load(checkout: Path) -> Any:  # noqa: ANN401
+def _load(checkout: Path) -> Any:
     """The message_filters module of a checkout, without installing it."""
     path = next(
         (p for p in (checkout / "src/message_filters/__init__.py", checkout / "__init__.py") if p.is_file()), None

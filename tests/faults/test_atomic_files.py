@@ -41,9 +41,14 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> No
 def test_an_exception_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     write_text(target, "old")
-    with pytest.raises(RuntimeError), atomic_writer(target) as handle:
-        handle.write(b"half")
-        raise RuntimeError
+
+    def fail_while_writing() -> None:
+        with atomic_writer(target) as handle:
+            handle.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_while_writing()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
