@@ -18,7 +18,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lidar_vl_ros import process
 from lidar_vl_ros.messages import point_cloud2, time_message
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -71,7 +70,8 @@ class FakeSegmenter:
 class Graph:
     """Nodes under test in one executor, a probe that talks to them in another."""
 
-    def __init__(self) -> None:
+    def __init__(self, read_output: Callable[[], str]) -> None:
+        self._read_output, self._output = read_output, ""
         self.context = Context()
         rclpy.init(context=self.context)
         self._threads: list[threading.Thread] = []
@@ -79,8 +79,12 @@ class Graph:
         self.probe = self._spun(Node("probe", context=self.context))
         self.diagnostics: list[Any] = []
         self.subscribe(DiagnosticArray, "/diagnostics", self.diagnostics.append, 10)
-        self.logged: list[str] = []
-        self.subscribe(Log, "/rosout", lambda log: self.logged.append(log.msg), 100)
+
+    @property
+    def logged(self) -> str:
+        """All that was logged so far. Not from /rosout: a node's entry there goes when an earlier one of its name dies."""
+        self._output += self._read_output()
+        return self._output
 
     def start(self, make: Callable[..., Any], **parameters: Any) -> Any:
         """Make a node with these parameters and spin it as its process would."""
@@ -114,14 +118,13 @@ class Graph:
         return self.call(SetParameters, f"/{node}/set_parameters", request).results[0]
 
     def close(self) -> None:
+        rclpy.try_shutdown(context=self.context)
+        for thread in self._threads:
+            thread.join(TIMEOUT_S)
+            assert not thread.is_alive()
         for node in self._nodes:
             if hasattr(node, "close"):
                 node.close()
-        rclpy.try_shutdown(context=self.context)
-        for thread in self._threads:
-            thread.join(10.0)
-            assert not thread.is_alive()
-        for node in self._nodes:
             node.destroy_node()
 
     def _spun(self, node: Any) -> Any:
@@ -142,10 +145,11 @@ tiny_package = _module.tiny_package
 
 
 @pytest.fixture
-def graph() -> Iterator[Graph]:
-    graph = Graph()
+def graph(capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
+    graph = Graph(lambda: capfd.readouterr().err)
     yield graph
     graph.close()
+    print(graph.logged)
 
 
 @pytest.fixture

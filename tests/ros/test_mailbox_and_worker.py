@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from lidar_vl_ros.mailbox import Mailbox
 from lidar_vl_ros.sequence import SequenceGaps
 from lidar_vl_ros.worker import Worker
@@ -53,6 +54,28 @@ def test_an_exception_is_reported_and_the_next_item_served(until):
     worker.put("good")
     until(lambda: served == ["good"], "the next item")
     assert [str(error) for error in failures] == ["bad"]
+    worker.stop(30)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_even_a_failing_report_of_a_failure_does_not_end_the_worker(until):
+    served = []
+
+    def serve(item):
+        if item == "bad":
+            raise ValueError(item)
+        served.append(item)
+
+    def failed(error):
+        tried.set()
+        raise RuntimeError("no place to log to")
+
+    tried = threading.Event()
+    worker = Worker("test", serve, failed)
+    worker.put("bad")
+    assert tried.wait(30)
+    worker.put("good")
+    until(lambda: served == ["good"], "the next item")
     worker.stop(30)
 
 

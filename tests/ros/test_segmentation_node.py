@@ -129,6 +129,24 @@ def test_an_exception_in_the_worker_is_counted_and_the_next_cloud_served(talk, f
     talk.counted(received=6, served=1, failed=5)
 
 
+def test_faults_of_every_kind_in_turn_are_logged_at_their_level_and_serving_goes_on(
+    talk, graph, fake_segmenter, make_cloud, until
+):
+    talk.start(fake_segmenter)
+    bad = make_cloud(_xyz(10))
+    bad.point_step = 7
+    talk.send(bad)
+    talk.counted(bad=1)
+    fake_segmenter.raises = RuntimeError("injected")
+    talk.send(make_cloud(_xyz(5)))
+    talk.counted(failed=1)
+    talk.node.callback_failed(RuntimeError("injected into a callback"))
+    fake_segmenter.raises = None
+    talk.ask(make_cloud(_xyz(5)))
+    for text in ("cloud dropped", "RuntimeError: injected\n", "injected into a callback"):
+        until(lambda text=text: text in graph.logged, text)
+
+
 def test_slow_inference_serves_the_newest_cloud_and_counts_the_others_exactly(talk, fake_segmenter, make_cloud, until):
     talk.start(fake_segmenter)
     fake_segmenter.gate.clear()
@@ -200,16 +218,14 @@ def test_each_stage_and_the_latency_are_published(talk, graph, fake_segmenter, m
 def test_a_subscriber_that_wants_more_than_is_offered_is_named(talk, graph, fake_segmenter, until):
     talk.start(fake_segmenter)
     graph.subscribe(PointCloud2, LABELLED, lambda message: None, LATCHED)
-    warning = until(lambda: [text for text in graph.logged if "incompatible QoS" in text], "the warning")[0]
-    assert LABELLED in warning
-    assert "DURABILITY" in warning
+    until(lambda: f"{LABELLED}: a subscriber has an incompatible QoS" in graph.logged, "the warning")
+    assert "DURABILITY" in graph.logged
 
 
 def test_a_silent_input_is_reported_with_its_topic_and_publishers(graph, fake_segmenter, until):
     graph.start(partial(SegmentationNode, lambda settings: fake_segmenter), input_timeout_s=0.1)
-    warning = until(lambda: [text for text in graph.logged if "no input" in text], "the watchdog")[0]
-    assert INPUT in warning
-    assert "0 publishers" in warning
+    until(lambda: "no input for" in graph.logged, "the watchdog")
+    assert f"topic {INPUT}, 0 publishers" in graph.logged
 
 
 def test_a_bag_loop_is_one_jump_and_serving_goes_on(talk, fake_segmenter, make_cloud):

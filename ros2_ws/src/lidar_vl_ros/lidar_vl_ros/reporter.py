@@ -28,17 +28,18 @@ class Reporter:
     def problem(self, what: str, text: str, number: int = 1) -> None:
         """Count an outcome or trouble, and log why."""
         self._health.count(what, number, text)
-        self._log(what, text, self._node.get_logger().warning)
+        self._warn(what, text)
 
     def fault(self, what: str, error: Exception) -> None:
         """Count an exception and log its traceback."""
         self._health.count(what, problem=repr(error))
-        kind, text = f"{what} {type(error).__name__}", "".join(traceback.format_exception(error))
-        self._log(kind, text, self._node.get_logger().error)
+        if self._health.may_log(f"{what} {type(error).__name__}", time.monotonic_ns()):
+            self._node.get_logger().error("".join(traceback.format_exception(error)))
 
-    def _log(self, kind: str, text: str, say: Callable[[str], object]) -> None:
+    def _warn(self, kind: str, text: str) -> None:
+        # Not one method for both levels: rclpy raises when a line of code logs at another level than before.
         if self._health.may_log(kind, time.monotonic_ns()):
-            say(text)
+            self._node.get_logger().warning(text)
 
     def _report(self) -> None:
         now_ns = time.monotonic_ns()
@@ -59,9 +60,8 @@ class Reporter:
     def _watch_input(self, now_ns: int) -> None:
         topic, silent_s = self._listening_to(), self._health.silent_s(now_ns)
         if topic is not None and silent_s is not None:
-            self._log(
+            self._warn(
                 "silent",
                 f"no input for {silent_s:.0f} s: topic {topic}, {self._node.count_publishers(topic)} publishers. "
                 "Remap ~/input/pointcloud to the LiDAR's topic, or check the driver.",
-                self._node.get_logger().warning,
             )

@@ -1,5 +1,6 @@
 """A thread that serves the newest item of a mailbox, whatever serving raises."""
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -51,5 +52,8 @@ class Worker(Generic[T]):
     def _guarded(self, call: Callable[..., None], *arguments: T) -> None:
         try:
             call(*arguments)
-        except Exception as error:  # the worker outlives every fault
-            self._failed(error)
+        except Exception as error:  # the worker outlives every fault, even one of reporting the fault
+            try:
+                self._failed(error)
+            except Exception:
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
