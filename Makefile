@@ -3,8 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-export FASTRTPS_DEFAULT_PROFILES_FILE := $(CURDIR)/ros2_ws/src/lidar_vl_ros/config/fastdds_large_clouds.xml
-export FASTDDS_DEFAULT_PROFILES_FILE := $(FASTRTPS_DEFAULT_PROFILES_FILE)
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
 .PHONY: help setup demo test check bench train-demo clean
