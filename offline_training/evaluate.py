@@ -41,7 +41,8 @@ def evaluate(
         dataset = open_source(source, config.class_table)
         confusion = confusion_on(network, config, (labelled_scan(dataset[i]) for i in range(len(dataset))))
         pooled.merge(confusion)
-        metrics["sources"].append({"kind": source.kind, "folder": source.folder, **confusion.to_dict(names)})
+        title = f"{source.kind} {source.lidar or Path(source.folder).name}"
+        metrics["sources"].append({"title": title, "folder": source.folder, **confusion.to_dict(names)})
     metrics["pooled"] = pooled.to_dict(names)
     if out is not None:
         write_text(out, json.dumps(metrics, indent=1))
@@ -108,7 +109,7 @@ def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, torch.Tensor]:
 
 def table(metrics: dict[str, Any]) -> str:
     """Metrics of evaluate() as text: a row per class, a column per data set, IoU in percent."""
-    columns = [(f"{source['kind']} {Path(source['folder']).name}", source) for source in metrics["sources"]]
+    columns = [(source["title"], source) for source in metrics["sources"]]
     columns.append(("pooled", metrics["pooled"]))
     width = max(len(title) for title, _ in columns) + 2
     rows = [("class", [title for title, _ in columns])]
