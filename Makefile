@@ -51,10 +51,11 @@ train-demo: $(STAMP)
 	@test -d "$(PANDASET)" || { echo "PANDASET: expected the folder of PandaSet sequence 002, found '$(PANDASET)'. Give PANDASET=FOLDER." >&2; exit 2; }
 	@mkdir -p out/data && ln -sfn "$(abspath $(PANDASET))" out/data/pandaset
 	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/demo.yaml
-	@$(BIN)/lidar-vl-train evaluate out/train/demo/checkpoints --config offline_training/configs/demo_test.yaml --out out/train/demo/test.json
-	@$(BIN)/lidar-vl-train export out/train/demo/checkpoints --card offline_training/configs/demo_card.yaml \
-	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo/package
-	@echo "To ship it: replace lidar_vl_core/models/demo by out/train/demo/package"
+	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/demo_second.yaml
+	@$(BIN)/lidar-vl-train evaluate out/train/demo_second/checkpoints --config offline_training/configs/demo_test.yaml --out out/train/demo_test.json
+	@$(BIN)/lidar-vl-train export out/train/demo_second/checkpoints --card offline_training/configs/demo_card.yaml \
+	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo_package
+	@echo "To ship it: replace lidar_vl_core/models/demo by out/train/demo_package"
 
 clean:
 	rm -rf $(VENV) out

@@ -90,12 +90,23 @@ def load_network(checkpoint_path: Path) -> tuple[MinkUNet, FinetuneConfig]:
     checkpoint = load_checkpoint(checkpoint_path)
     config = validated(FinetuneConfig, dict(checkpoint.config), str(checkpoint_path))
     network = build_network(config)
-    weights = weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise BadCheckpoint(f"{checkpoint_path}: expected the weights of {config.network}, found: {error}.") from error
+    _take_weights(network, checkpoint, checkpoint_path)
     return network.eval(), config
+
+
+def begin_with(network: MinkUNet, checkpoint_path: Path) -> None:
+    """Give a network the trained weights of a checkpoint of the same shape; averaged ones where there are any."""
+    _take_weights(network, load_checkpoint(checkpoint_path), checkpoint_path)
+
+
+def _take_weights(network: MinkUNet, checkpoint: Checkpoint, path: Path) -> None:
+    try:
+        network.load_state_dict(weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW))
+    except RuntimeError as error:
+        told = " ".join(str(error).split())[:400]
+        raise BadCheckpoint(
+            f"{path}: expected weights of a network of the configured shape, found: {told}. Use the configuration it was trained with."
+        ) from error
 
 
 def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, torch.Tensor]:

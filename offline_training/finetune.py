@@ -18,7 +18,7 @@ from lidar_vl_core.errors import BadCheckpoint, BadConfig
 from offline_training.averaged_weights import AveragedWeights
 from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
 from offline_training.datasets.collate import Batch, collate
-from offline_training.evaluate import AVERAGED, RAW, build_network, confusion_on, weights_of
+from offline_training.evaluate import AVERAGED, RAW, begin_with, build_network, confusion_on, weights_of
 from offline_training.finetune_config import FREE_ON_RESUME, FinetuneConfig, open_source
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.run_log import RunLog
@@ -73,6 +73,8 @@ class _Finetuning(LightningModule):
         self.config, self.folder = config, folder
         torch.manual_seed(config.seed)
         self.network = build_network(config)
+        if start is None and config.start_from is not None:
+            begin_with(self.network, Path(config.start_from))
         self.averaged = AveragedWeights(self.network, config.ema_decay) if config.ema_decay > 0 else None
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay

@@ -78,6 +78,7 @@ class FinetuneConfig(Config):
     augment: AugmentConfig = AugmentConfig()
     max_points: int = 200000  # per scan, a random choice where there are more
 
+    start_from: str | None = None  # checkpoint of another run whose (averaged) weights this run begins with
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16-mixed on CUDA, 32-true on a CPU

@@ -145,6 +145,15 @@ def test_another_configuration_does_not_go_on_with_a_run(tmp_path):
         finetune(config(tmp_path, max_steps=2), resume="never")
 
 
+def test_a_run_begins_with_the_trained_weights_of_another(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    finetune(config(first, max_steps=30))
+    finetune(config(second, max_steps=1, start_from=str(first / "checkpoints")))
+    assert losses(second)[0] < 0.6 * losses(first)[0]
+    with pytest.raises(BadCheckpoint, match="of the configured shape"):
+        finetune(config(tmp_path / "third", max_steps=1, stem=32, start_from=str(first / "checkpoints")))
+
+
 def test_half_precision_trains_too(tmp_path):
     finetune(config(tmp_path, max_steps=6, precision="bf16-mixed"))
     exact = config(tmp_path / "exact", max_steps=6)
