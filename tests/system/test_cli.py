@@ -145,6 +145,10 @@ def test_a_reader_that_goes_away_is_no_error_message(street: Path) -> None:
     assert run.stderr == ""
 
 
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs inherit that it is ignored
+
+
 def test_ctrl_c_ends_with_130_and_nothing_half_written(tiny_package: Path, tmp_path: Path) -> None:
     bag = tmp_path / "long.mcap"
     xyz_m = np.random.default_rng(1).uniform(-40, 40, (30_000, 3)).astype(np.float32)
@@ -154,7 +158,9 @@ def test_ctrl_c_ends_with_130_and_nothing_half_written(tiny_package: Path, tmp_p
             nothing = PointLabels(np.zeros(len(xyz_m), np.uint8), np.zeros(len(xyz_m), np.float32), {})
             writer.write("/points", CLOUD, k, labelled_message(cloud, nothing))
     command = [sys.executable, "-m", "lidar_vl_core.cli", "replay", str(bag), "--model", str(tiny_package)]
-    process = subprocess.Popen([*command, "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True, preexec_fn=_heed_ctrl_c
+    )
     deadline_s = time.monotonic() + 60
     while not list(tmp_path.glob(".out.*/new/.predictions*")):  # at work
         assert time.monotonic() < deadline_s
