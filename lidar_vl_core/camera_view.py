@@ -18,3 +18,4 @@ class CameraView:
     T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the picture's stamp
     stamp_ns: int
     load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadImage
+    read_bytes: Callable[[], bytes] | None = None  # the picture as it is stored, by which label caches know it again
