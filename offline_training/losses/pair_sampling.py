@@ -1,0 +1,80 @@
+"""Which pairs a loss sees: the density- and category-aware weights of OLIVINE (eq. 12, 13) and the draw itself."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from lidar_vl_core.labels import IGNORE_ID
+
+
+def density_and_category_weights(
+    distance: Tensor,
+    label: Tensor,
+    use_density: bool = True,
+    use_category: bool = True,
+    bin_m: float | None = 0.1,
+) -> Tensor:
+    """(P,) float64 sampling weights 1 / (density of the pair's distance * pairs of its category), not normalised (OLIVINE, eq. 13).
+
+    distance: (P,) horizontal range in metres; label: (P,) int64, 255 = no class: weight 0, and counted nowhere.
+    bin_m: distances are floored to this width: 0.1 for the cylindrical grid; None takes them as they are (round them first
+    for VoxelNet, which has bins of 1 m around whole metres). The cost is O(U^2) for U different distances.
+    """
+    weight = torch.zeros(len(distance), dtype=torch.float64, device=distance.device)
+    known = label != IGNORE_ID
+    chosen = torch.ones(int(known.sum()), dtype=torch.float64, device=distance.device)
+    if use_density:
+        chosen = chosen / _density(distance[known], bin_m)
+    if use_category:
+        of_known = label[known]
+        chosen = chosen / of_known.bincount()[of_known]
+    weight[known] = chosen
+    return weight
+
+
+def draw_pairs(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """(<= count,) int64 indices drawn one after another without replacement, each in proportion to its weight.
+
+    weights: (P,), of any scale; a pair of weight 0 is never drawn, and fewer pairs than `count` are all drawn. The first of
+    independent exponential clocks with these rates is distributed as torch.multinomial's draw, without its 2^24 limit.
+    """
+    possible = torch.nonzero(weights > 0).squeeze(1)
+    clock = torch.empty(len(possible), dtype=torch.float64, device=generator.device).exponential_(generator=generator)
+    ring_time = clock.to(weights.device) / weights[possible].double()
+    return possible[ring_time.topk(min(count, len(possible)), largest=False).indices]
+
+
+def _density(distance: Tensor, bin_m: float | None) -> Tensor:
+    """(P,) kernel density estimate at each distance, per metre (eq. 12), with a Gaussian kernel and the bandwidth below."""
+    place, of_pair, pairs = _distinct(distance.double(), bin_m)
+    bandwidth = _rule_of_thumb(place, pairs)
+    if bandwidth == 0.0:  # all at one distance: no place is denser than another
+        return torch.ones_like(distance, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * ((place[:, None] - place[None, :]) / bandwidth).square())  # (U, U)
+    density = kernel @ pairs / (float(pairs.sum()) * bandwidth * math.sqrt(2.0 * math.pi))
+    return density[of_pair]
+
+
+def _distinct(distance: Tensor, bin_m: float | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Different distances (U,), which of them each pair has (P,), and how many pairs each has (U,) float64."""
+    if bin_m is None:
+        place, of_pair, pairs = distance.unique(return_inverse=True, return_counts=True)
+        return place, of_pair, pairs.double()
+    bins = (distance / bin_m).floor().long()
+    first = int(bins.min()) if len(bins) else 0
+    pairs = (bins - first).bincount()  # a sort of all pairs would take most of the time
+    filled = torch.nonzero(pairs).squeeze(1)
+    of_bin = torch.zeros_like(pairs)
+    of_bin[filled] = torch.arange(len(filled), device=bins.device)
+    return (filled + first).double() * bin_m, of_bin[bins - first], pairs[filled].double()
+
+
+def _rule_of_thumb(place: Tensor, pairs: Tensor) -> float:
+    """Bandwidth 1.06 std n^(-1/5) of n weighted places, with the unbiased standard deviation; 0 for less than two pairs."""
+    n = float(pairs.sum())
+    if n < 2.0:
+        return 0.0
+    mean = (place @ pairs) / n
+    variance = float((place - mean).square() @ pairs) / (n - 1.0)
+    return 1.06 * math.sqrt(variance) * n**-0.2 if len(place) > 1 else 0.0

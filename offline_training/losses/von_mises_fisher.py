@@ -1,0 +1,173 @@
+"""Von Mises-Fisher distributions on the unit sphere, one per weak class: their statistics and normaliser (OLIVINE, eq. 4 to 9)."""
+
+import math
+from fractions import Fraction
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor, distributed, nn
+
+from lidar_vl_core.errors import BadLabels
+from lidar_vl_core.labels import IGNORE_ID
+from offline_training.losses.info_nce import at_least_float32
+
+_LARGEST_KAPPA = 1e4  # reached only by features that are all but equal; the estimate has a pole there
+_DEBYE_ORDER = 64.0  # from which six terms of the expansion are exact to the last digits of float64
+_DEBYE_TERMS = 6
+
+
+class VmfStatistics(nn.Module):
+    """Mean direction and concentration of each class, from a moving average of batch means (OLIVINE, eq. 6 to 9).
+
+    As the original trains: the average begins at zero, moves by `decay` whenever the class occurs, stands still after
+    `freeze_after_step`, and is not corrected for its beginning (so that kappa stays below 67 at 64 dimensions);
+    `bias_correction` divides by the weight gathered so far. With torch.distributed, "batch" sums features and counts over
+    the ranks, which equals one process with the joined batch; "statistics" averages the moving averages, as the original does.
+    """
+
+    mean_feature: Tensor
+    gathered_weight: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        dim: int,
+        decay: float = 1e-4,
+        freeze_after_step: int = 10000,
+        bias_correction: bool = False,
+        average_over_ranks: Literal["batch", "statistics"] = "batch",
+    ) -> None:
+        super().__init__()
+        self.decay = decay
+        self.freeze_after_step = freeze_after_step
+        self.bias_correction = bias_correction
+        self.average_over_ranks = average_over_ranks
+        self.register_buffer("mean_feature", torch.zeros(num_classes, dim))  # (K, C) moving average of batch means
+        self.register_buffer("gathered_weight", torch.zeros(num_classes))  # (K,) 1 - (1 - decay)^updates
+
+    def is_frozen(self, step: int) -> bool:
+        """Whether the statistics stand still at this step, which is when the consistency loss begins."""
+        return step > self.freeze_after_step
+
+    @torch.no_grad()
+    def update(self, feature: Tensor, label: Tensor, step: int) -> None:
+        """Take one batch in; does nothing once frozen. With torch.distributed every rank has to call it.
+
+        feature: (P, C), unit rows; a row that is not finite is left out. label: (P,) int64, 255 = no class.
+        Raises BadLabels for a label that is no class.
+        """
+        if self.is_frozen(step):
+            return
+        total, count = self._sums(feature, label)
+        if self.average_over_ranks == "batch":
+            total, count = _sum_over_ranks(total), _sum_over_ranks(count)
+        present = count > 0
+        rate = self.decay * present
+        batch_mean = total / count.clamp_min(1.0)[:, None]
+        self.mean_feature.lerp_(batch_mean.to(self.mean_feature.dtype), rate[:, None].to(self.mean_feature.dtype))
+        self.gathered_weight.lerp_(present.to(self.gathered_weight.dtype), rate.to(self.gathered_weight.dtype))
+        if self.average_over_ranks == "statistics":
+            for average in (self.mean_feature, self.gathered_weight):
+                average.copy_(_sum_over_ranks(average) / _ranks())
+
+    def seen(self) -> Tensor:
+        """(K,) bool: classes with a mean direction."""
+        return self._resultant() > 0
+
+    def mean_direction(self) -> Tensor:
+        """(K, C) unit rows mu; zeros for a class that was never seen."""
+        return self.mean_feature / self._resultant().clamp_min(torch.finfo(self.mean_feature.dtype).tiny)[:, None]
+
+    def kappa(self) -> Tensor:
+        """(K,) concentration R (C - R^2) / (1 - R^2) (eq. 9), at most 10,000; 0 for a class that was never seen."""
+        length = self._resultant().double()
+        if self.bias_correction:
+            length = length / self.gathered_weight.double().clamp_min(self.decay * 0.5)
+        length = length.clamp_max(1.0)
+        dim = self.mean_feature.shape[1]
+        pole = (1.0 - length.square()).clamp_min(torch.finfo(torch.float64).tiny)
+        return (length * (dim - length.square()) / pole).clamp_max(_LARGEST_KAPPA).to(self.mean_feature.dtype)
+
+    def _resultant(self) -> Tensor:
+        return self.mean_feature.norm(dim=1)
+
+    def _sums(self, feature: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum (K, C) and number (K,) of the features of each class in this batch, float64."""
+        classes = len(self.gathered_weight)
+        known = label != IGNORE_ID
+        if bool(((label < 0) | (label >= classes))[known].any()):
+            raise BadLabels(
+                f"expected labels 0..{classes - 1} or {IGNORE_ID}, found {label[known].unique().tolist()[-8:]}. "
+                "Give the statistics as many classes as the weak labels have."
+            )
+        known = known & feature.isfinite().all(dim=1)
+        total = feature.new_zeros((classes, feature.shape[1]), dtype=torch.float64)
+        total.index_add_(0, label[known], feature[known].double())
+        return total, label[known].bincount(minlength=classes).double()
+
+
+def vmf_log_normaliser(kappa: Tensor, dim: int) -> Tensor:
+    """log K(kappa) of the density K exp(kappa mu . z) on the unit sphere of R^dim (OLIVINE, eq. 5), same shape and dtype.
+
+    K = kappa^(dim/2-1) / ((2 pi)^(dim/2) I_(dim/2-1)(kappa)). Differentiable, finite from kappa = 0, with relative error
+    below 1e-12 in float64: an expansion of Debye (DLMF 10.41.3) at a high order, then the recurrence of ratios downwards.
+    """
+    x = kappa.double()
+    order = 0.5 * dim - 1.0
+    steps = max(0, math.ceil(_DEBYE_ORDER - order))
+    log_bessel = _log_scaled_bessel(x, order + steps)
+    ratio = torch.exp(_log_scaled_bessel(x, order + steps + 1.0) - log_bessel)
+    for step in reversed(range(steps)):  # I_n(x) / x^n = (2 (n + 1) + x^2 ratio_(n+1)) I_(n+1)(x) / x^(n+1)
+        inverse = 2.0 * (order + step + 1.0) + x.square() * ratio
+        log_bessel = log_bessel + inverse.log()
+        ratio = inverse.reciprocal()
+    return (-0.5 * dim * math.log(2.0 * math.pi) - log_bessel).to(kappa.dtype)
+
+
+def _log_scaled_bessel(x: Tensor, order: float) -> Tensor:
+    """log(I_order(x) / x^order) by the uniform expansion for large orders (DLMF 10.41.3), in which log x cancels."""
+    root = torch.sqrt(1.0 + (x / order).square())
+    p = root.reciprocal()
+    series = torch.ones_like(x)
+    for k, coefficients in enumerate(_debye_polynomials(), start=1):
+        series = series + _polynomial(coefficients, p) / order**k
+    exponent = order * (root - torch.log1p(root) - math.log(order))
+    return exponent - 0.5 * torch.log(2.0 * math.pi * order * root) + series.log()
+
+
+@lru_cache(maxsize=1)
+def _debye_polynomials() -> tuple[tuple[float, ...], ...]:
+    """Coefficients, lowest power first, of U_1, U_2, ...: U_(k+1) = p^2 (1 - p^2) U_k' / 2 + integral of (1 - 5 t^2) U_k / 8."""
+    polynomial = {0: Fraction(1)}
+    found = []
+    for _ in range(_DEBYE_TERMS):
+        following: dict[int, Fraction] = {}
+        for power, c in polynomial.items():
+            for raised, part in (
+                (power + 1, c * power / 2 + c / (8 * (power + 1))),
+                (power + 3, -c * power / 2 - 5 * c / (8 * (power + 3))),
+            ):
+                following[raised] = following.get(raised, Fraction(0)) + part
+        polynomial = following
+        found.append(tuple(float(polynomial.get(power, 0)) for power in range(max(polynomial) + 1)))
+    return tuple(found)
+
+
+def _polynomial(coefficients: tuple[float, ...], p: Tensor) -> Tensor:
+    value = torch.zeros_like(p)
+    for c in reversed(coefficients):  # Horner
+        value = value * p + c
+    return value
+
+
+def _sum_over_ranks(tensor: Tensor) -> Tensor:
+    if _ranks() == 1:
+        return tensor
+    total = tensor.clone()
+    distributed.all_reduce(total)
+    return total
+
+
+def _ranks() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
