@@ -15,9 +15,8 @@ from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.metrics import ConfusionMatrix
 from offline_training.checkpoint import Checkpoint, load_checkpoint
 from offline_training.datasets.augment import LabelledScan
-from offline_training.datasets.collate import collate
 from offline_training.finetune_config import DataSource, FinetuneConfig, open_source
-from offline_training.networks.minkunet import MinkUNet
+from offline_training.networks.point_backbone import PointBackbone
 from offline_training.training_scans import labelled_scan
 
 AVERAGED, RAW = "ema", "network"  # prefixes of the two sets of weights in a checkpoint
@@ -72,20 +71,20 @@ def predict(
     was_training = network.training
     network.eval()
     with torch.no_grad():
-        batch = collate([scan], config.grid, config.features, len(config.class_table)).to(device)
-        voxel_class = network(batch.features, batch.maps).argmax(dim=1).to(torch.uint8).cpu().numpy()
+        inputs = config.preparer()([(scan.xyz_m, scan.intensity)]).to(device)
+        row_class = network(inputs).argmax(dim=1).to(torch.uint8).cpu().numpy()
     network.train(was_training)
-    row = batch.point_to_voxel.cpu().numpy()
-    answered = np.append(voxel_class, np.uint8(IGNORE_ID))  # the row -1 reads the last
+    row = inputs.row_of_point.cpu().numpy()
+    answered = np.append(row_class, np.uint8(IGNORE_ID))  # the row -1 reads the last
     return answered[row]
 
 
-def build_network(config: FinetuneConfig) -> MinkUNet:
+def build_network(config: FinetuneConfig) -> PointBackbone:
     """The network a configuration names, with fresh weights."""
-    return MinkUNet(config.shape, len(config.features), len(config.class_table))
+    return config.build(len(config.class_table))
 
 
-def load_network(checkpoint_path: Path) -> tuple[MinkUNet, FinetuneConfig]:
+def load_network(checkpoint_path: Path) -> tuple[PointBackbone, FinetuneConfig]:
     """The trained network of a checkpoint, in evaluation mode, with its configuration; averaged weights where there are any."""
     checkpoint = load_checkpoint(checkpoint_path)
     config = validated(FinetuneConfig, dict(checkpoint.config), str(checkpoint_path))
@@ -94,12 +93,12 @@ def load_network(checkpoint_path: Path) -> tuple[MinkUNet, FinetuneConfig]:
     return network.eval(), config
 
 
-def begin_with(network: MinkUNet, checkpoint_path: Path) -> None:
+def begin_with(network: PointBackbone, checkpoint_path: Path) -> None:
     """Give a network the trained weights of a checkpoint of the same shape; averaged ones where there are any."""
     _take_weights(network, load_checkpoint(checkpoint_path), checkpoint_path)
 
 
-def _take_weights(network: MinkUNet, checkpoint: Checkpoint, path: Path) -> None:
+def _take_weights(network: PointBackbone, checkpoint: Checkpoint, path: Path) -> None:
     try:
         network.load_state_dict(weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW))
     except RuntimeError as error:

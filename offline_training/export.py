@@ -21,8 +21,9 @@ from lidar_vl_core.sparse_onnx import OPSET
 from lidar_vl_core.voxels import voxelise
 from offline_training.evaluate import load_network
 from offline_training.finetune_config import FinetuneConfig
-from offline_training.networks.minkunet import LEVELS, MinkUNet
+from offline_training.networks.minkunet import LEVELS, SHAPES, MinkUNet
 from offline_training.networks.sparse import SparseMaps
+from offline_training.networks.sparse_inputs import SparseInputs
 from offline_training.onnx_writer import onnx_model
 
 MAX_DIFFERENCE = 1e-3  # of a logit, float32
@@ -67,6 +68,11 @@ def export(
     MAX_DIFFERENCE or in the class of more than 1 - MIN_SAME_CLASS of the points.
     """
     network, config = load_network(checkpoint_path)
+    if not isinstance(network, MinkUNet):
+        raise BadModelPackage(
+            f"{checkpoint_path}: expected a sparse U-Net ({', '.join(SHAPES)}), found {config.network}, which has no ONNX form. "
+            "Export one of those."
+        )
     return export_network(network, config, out, read_clouds(clouds), card)
 
 
@@ -100,7 +106,9 @@ def compare(
     for cloud in clouds:
         features, maps, row = _network_input(config, cloud)
         with torch.no_grad():
-            expected = network(torch.from_numpy(features), SparseMaps.from_kernel_maps(maps, "offset")).numpy()
+            expected = network(
+                SparseInputs.of_voxels(torch.from_numpy(features), SparseMaps.from_kernel_maps(maps, "offset"))
+            ).numpy()
         for session in sessions:
             found, engine = session.run(features, maps), session.engine_name
             largest[engine] = max(largest[engine], float(np.abs(found - expected).max(initial=0.0)))

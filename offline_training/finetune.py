@@ -105,9 +105,9 @@ class _Finetuning(LightningModule):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         buffers = [buffer.clone() for buffer in self.network.buffers()]
-        logits = self.network(batch.features, batch.maps)
-        entropy = cross_entropy(logits.float(), batch.voxel_class, self.class_weight, self.config.label_smoothing)
-        lovasz = lovasz_softmax(logits, batch.voxel_class)
+        logits = self.network(batch.inputs)
+        entropy = cross_entropy(logits.float(), batch.row_class, self.class_weight, self.config.label_smoothing)
+        lovasz = lovasz_softmax(logits, batch.row_class)
         loss = entropy + self.config.lovasz_weight * lovasz
         norm = self._gradient_norm(loss)
         if math.isfinite(norm):
@@ -127,7 +127,7 @@ class _Finetuning(LightningModule):
             gradient_norm=norm,
             learning_rate=rate,
             bad_steps=self.bad_steps,
-            voxels=len(batch.features),
+            rows=batch.inputs.row_count,
         )
         self.step += 1
 
@@ -225,13 +225,7 @@ def _loader(config: FinetuneConfig, scans: TrainingScans, first_step: int) -> Da
     return DataLoader(
         scans,
         batch_sampler=StepSampler(first_step, config.max_steps, config.batch_size),
-        collate_fn=partial(
-            collate,
-            grid=config.grid,
-            features=config.features,
-            num_classes=len(config.class_table),
-            form=_form(config),
-        ),
+        collate_fn=partial(collate, preparer=config.preparer(_form(config)), num_classes=len(config.class_table)),
         num_workers=config.workers,
         # A forked child of a process that has used OpenMP or CUDA is not safe.
         multiprocessing_context="spawn" if config.workers else None,

@@ -1,17 +1,15 @@
 """What a fine-tuning run is made of: one flat configuration, its networks and its data sets."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from lidar_vl_core.config import Config
 from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.labels import ClassTable, class_table
-from lidar_vl_core.voxels import VoxelGrid
+from offline_training.backbone_config import BackboneConfig
 from offline_training.datasets.augment import AugmentConfig
 from offline_training.datasets.sample import Sample
-from offline_training.networks.minkunet import SHAPES, MinkUNetShape
 
 
 class SampleSource(Protocol):
@@ -43,22 +41,13 @@ class DataSource(Config):
     lidar: str | None = None  # synthetic: a name of synthetic_lidar.LIDARS; nothing = a random sensor for each frame
 
 
-class FinetuneConfig(Config):
+class FinetuneConfig(BackboneConfig):
     """Supervised segmentation. A YAML file holds what differs from these defaults."""
 
     out: str  # folder of the run: checkpoints/, tensorboard/, metrics.jsonl
     train: tuple[DataSource, ...]
     validation: tuple[DataSource, ...] = ()
     classes: str = "nuscenes16"  # class table of lidar_vl_core.labels
-
-    network: str = "minkunet_small"  # a name of minkunet.SHAPES
-    stem: int | None = None  # channels; nothing = as the named network has it
-    planes: tuple[int, ...] | None = None  # channels of the eight stages
-    blocks: tuple[int, ...] | None = None  # residual blocks of the eight stages
-    grid_kind: str = "cartesian"
-    voxel_size: tuple[float, float, float] = (0.2, 0.2, 0.2)  # m; cylindrical: m, rad, m
-    point_cloud_range: tuple[float, float, float, float, float, float] = (-64.0, -64.0, -8.0, 64.0, 64.0, 8.0)
-    features: tuple[str, ...] = ("intensity", "height", "offset_z", "log_points")
 
     max_steps: int = 10000
     batch_size: int = 4  # scans
@@ -80,11 +69,7 @@ class FinetuneConfig(Config):
 
     start_from: str | None = None  # checkpoint of another run whose (averaged) weights this run begins with
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16-mixed on CUDA, 32-true on a CPU
-    sparse_form: Literal["auto", "gather", "offset", "blocks", "torchsparse"] = (
-        "auto"  # auto: torchsparse on CUDA where installed
-    )
     threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
     workers: int = 1  # processes that prepare batches; 0 = in the training process
     checkpoint_every: int = 200  # steps
@@ -95,26 +80,6 @@ class FinetuneConfig(Config):
     def class_table(self) -> ClassTable:
         """The classes the network is to tell apart."""
         return class_table(self.classes)
-
-    @property
-    def shape(self) -> MinkUNetShape:
-        """Sizes of the network. Raises BadConfig for an unknown name or wrong numbers."""
-        if self.network not in SHAPES:
-            raise BadConfig(
-                f"network: expected one of {', '.join(SHAPES)}, found {self.network!r}. Choose one of them."
-            )
-        changed = {name: getattr(self, name) for name in ("stem", "planes", "blocks")}
-        shape = replace(SHAPES[self.network], **{name: value for name, value in changed.items() if value is not None})
-        if not (len(shape.planes) == len(shape.blocks) == 8 and min(shape.stem, *shape.planes, *shape.blocks) > 0):
-            raise BadConfig(
-                f"planes, blocks: expected eight numbers above 0 each, found {shape.planes}, {shape.blocks}. Correct them."
-            )
-        return shape
-
-    @property
-    def grid(self) -> VoxelGrid:
-        """The voxel grid."""
-        return VoxelGrid(self.grid_kind, self.voxel_size, self.point_cloud_range)
 
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.

@@ -34,6 +34,8 @@ def onnx_model(network: MinkUNet, name: str) -> "onnx.ModelProto":
         for block in _of_type(BasicBlock, up_stage.blocks):
             x = _block(graph, x, block, level)
     head = network.head
+    if head is None:
+        raise TypeError("expected a network with a head, found one for pre-training")
     bias = np.zeros(head.out_features, np.float32) if head.bias is None else _array(head.bias)
     return graph.finish(graph.linear(x, _array(head.weight.t()), bias))
 

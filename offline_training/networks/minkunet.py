@@ -7,7 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
 from offline_training.networks.sparse import DownConv, SparseMaps, SubmanifoldConv, UpConv
+from offline_training.networks.sparse_inputs import SparseInputs
 
 LEVELS = 5  # resolutions of every MinkUNet
 
@@ -37,17 +39,18 @@ SHAPES: Mapping[str, MinkUNetShape] = {
 }
 
 
-class MinkUNet(nn.Module):
+class MinkUNet(PointBackbone):
     """Features per voxel to scores per voxel; needs kernel maps of five levels."""
 
-    def __init__(self, shape: MinkUNetShape, in_channels: int, out_channels: int) -> None:
+    def __init__(self, shape: MinkUNetShape, in_channels: int, out_channels: int | None) -> None:
+        """out_channels: scores of the head; None = no head."""
         super().__init__()
         if len(shape.planes) != 8 or len(shape.blocks) != 8:
             raise ValueError(
                 f"planes and blocks: expected eight numbers each, found {len(shape.planes)}, {len(shape.blocks)}"
             )
         self.shape = shape
-        self.in_channels, self.out_channels = in_channels, out_channels
+        self.in_channels = in_channels
         widths = [in_channels] + [shape.stem] * shape.stem_convs
         self.stem = nn.ModuleList(SubmanifoldUnit(*pair) for pair in pairwise(widths))
         skips = [shape.stem, *shape.planes[:3]]  # widths that the way up meets again, finest first
@@ -59,15 +62,14 @@ class MinkUNet(nn.Module):
         for stage, level in enumerate((3, 2, 1, 0), start=4):
             self.up.append(UpStage(width, skips[level], shape.planes[stage], shape.blocks[stage]))
             width = shape.planes[stage]
-        self.head = nn.Linear(width, out_channels, bias=shape.head_bias)
+        self.feature_channels = width
+        self.head = None if out_channels is None else nn.Linear(width, out_channels, bias=shape.head_bias)
 
-    def forward(self, features: Tensor, maps: SparseMaps) -> Tensor:
-        """features: (N_0, in_channels). Returns (N_0, out_channels)."""
-        return self.head(self.point_features(features, maps))
-
-    def point_features(self, features: Tensor, maps: SparseMaps) -> Tensor:
-        """What the head reads: (N_0, planes[7])."""
-        x = features
+    def point_features(self, inputs: BackboneInputs) -> Tensor:
+        """What the head reads: (N_0, planes[7]). Raises TypeError for the inputs of another kind of network."""
+        if not isinstance(inputs, SparseInputs):
+            raise TypeError(f"expected SparseInputs, found {type(inputs).__name__}")
+        x, maps = inputs.features, inputs.maps
         for unit in self.stem:
             x = unit(x, maps, 0)
         skips = [x]

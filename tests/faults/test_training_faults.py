@@ -214,7 +214,7 @@ def test_features_that_are_no_number_leave_no_trace_in_the_norms(run, monkeypatc
     def spoilt(*arguments: object, **named: object) -> object:
         batch = right(*arguments, **named)
         if next(calls) == 4:
-            batch.features[0] = float("nan")
+            batch.inputs.features[0] = float("nan")
         return batch
 
     monkeypatch.setattr(finetune_module, "collate", spoilt)

@@ -21,6 +21,7 @@ from offline_training.export import MAX_DIFFERENCE, CardText, export_network, re
 from offline_training.finetune_config import FinetuneConfig
 from offline_training.networks.minkunet import LEVELS, MinkUNet
 from offline_training.networks.sparse import SparseMaps
+from offline_training.networks.sparse_inputs import SparseInputs
 from offline_training.training_scans import labelled_scan
 
 CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
@@ -66,7 +67,9 @@ def test_any_number_of_voxels_gives_the_scores_of_pytorch(exported, engine, coun
     maps = build_kernel_maps(coords, LEVELS)
     features = np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
     with torch.no_grad():
-        expected = network(torch.from_numpy(features), SparseMaps.from_kernel_maps(maps, "gather")).numpy()
+        expected = network(
+            SparseInputs.of_voxels(torch.from_numpy(features), SparseMaps.from_kernel_maps(maps, "gather"))
+        ).numpy()
     found = open_session(load_model_package(path), engine).run(features, maps)
     assert found.shape == (count, 16)
     np.testing.assert_allclose(found, expected, atol=MAX_DIFFERENCE)

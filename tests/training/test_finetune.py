@@ -228,18 +228,18 @@ def test_the_learning_rate_rises_then_falls_and_ends_at_its_share():
 def test_a_voxel_has_the_class_of_most_of_its_points_and_scans_stay_apart():
     scans = [labelled_scan(Rooms()[0]), labelled_scan(Rooms()[1])]
     run = config(Path("unused"))
-    batch = collate(scans, run.grid, run.features, 16)
+    batch = collate(scans, run.preparer(), 16)
     assert len(batch.point_class) == 1800
-    assert batch.points_per_scan == (900, 900)
-    row = batch.point_to_voxel.numpy()
-    votes = np.zeros((len(batch.features), 16), int)
+    assert batch.inputs.points_per_scan == (900, 900)
+    row = batch.inputs.row_of_point.numpy()
+    votes = np.zeros((len(batch.inputs.features), 16), int)
     known = batch.point_class.numpy() != NOBODY
     np.add.at(votes, (row[known], batch.point_class.numpy()[known]), 1)
     voted = np.where(votes.max(axis=1) > 0, votes.argmax(axis=1), NOBODY)
-    np.testing.assert_array_equal(batch.voxel_class.numpy(), voted)
-    first = collate(scans[:1], run.grid, run.features, 16)
-    assert torch.equal(batch.features[: len(first.features)], first.features)
-    assert set(batch.maps.coords[0][:, 0].tolist()) == {0, 1}
+    np.testing.assert_array_equal(batch.row_class.numpy(), voted)
+    first = collate(scans[:1], run.preparer(), 16)
+    assert torch.equal(batch.inputs.features[: len(first.inputs.features)], first.inputs.features)
+    assert set(batch.inputs.maps.coords[0][:, 0].tolist()) == {0, 1}
 
 
 @pytest.mark.parametrize(

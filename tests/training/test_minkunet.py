@@ -9,6 +9,7 @@ import torch
 from lidar_vl_core.kernel_maps import build_kernel_maps
 from offline_training.networks.minkunet import LEVELS, SHAPES, MinkUNet, MinkUNetShape, VoxelNorm
 from offline_training.networks.sparse import SparseMaps
+from offline_training.networks.sparse_inputs import SparseInputs
 
 TINY = MinkUNetShape(stem=16, planes=(16, 16, 32, 32, 32, 16, 16, 16), blocks=(1, 2, 1, 1, 1, 1, 1, 1))
 
@@ -63,7 +64,7 @@ def test_the_small_network_is_small_and_fills_vector_registers():
 @pytest.mark.parametrize("count", [0, 1, 2, 500])
 def test_any_number_of_voxels_gives_as_many_rows_of_scores_with_gradients(count):
     network = MinkUNet(TINY, 4, 7)
-    scores = network(torch.randn(count, 4), random_maps(count))
+    scores = network(SparseInputs.of_voxels(torch.randn(count, 4), random_maps(count)))
     assert scores.shape == (count, 7)
     scores.sum().backward()
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
@@ -74,9 +75,11 @@ def test_all_forms_give_the_same_scores():
     network = MinkUNet(TINY, 4, 7).eval()
     features, maps = torch.randn(800, 4), random_maps(800)
     with torch.no_grad():
-        expected = network(features, maps.in_form("gather"))
+        expected = network(SparseInputs.of_voxels(features, maps.in_form("gather")))
         for form in ("auto", "offset", "blocks"):
-            torch.testing.assert_close(network(features, maps.in_form(form)), expected, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(
+                network(SparseInputs.of_voxels(features, maps.in_form(form))), expected, rtol=1e-4, atol=1e-4
+            )
 
 
 def test_a_scan_moved_by_whole_coarse_voxels_gives_the_same_scores():
@@ -86,7 +89,9 @@ def test_a_scan_moved_by_whole_coarse_voxels_gives_the_same_scores():
     moved = SparseMaps.from_kernel_maps(build_kernel_maps(np.ascontiguousarray(coords), LEVELS))
     features = torch.randn(600, 4)
     with torch.no_grad():
-        torch.testing.assert_close(network(features, moved), network(features, maps))
+        torch.testing.assert_close(
+            network(SparseInputs.of_voxels(features, moved)), network(SparseInputs.of_voxels(features, maps))
+        )
 
 
 def test_a_norm_over_one_voxel_uses_the_running_statistics_and_keeps_them():

@@ -1,0 +1,59 @@
+"""Which 3D network a run has and how scans become its inputs: the part that pre-training and fine-tuning share."""
+
+from dataclasses import replace
+from typing import Literal
+
+from lidar_vl_core.config import Config
+from lidar_vl_core.errors import BadConfig
+from lidar_vl_core.voxels import VoxelGrid
+from offline_training.networks.minkunet import SHAPES, MinkUNet, MinkUNetShape
+from offline_training.networks.point_backbone import PointBackbone, Preparer
+from offline_training.networks.sparse_inputs import SparsePreparer
+
+NETWORKS = tuple(SHAPES)
+
+
+class BackboneConfig(Config):
+    """The 3D network and its grid."""
+
+    network: str = "minkunet_small"  # one of NETWORKS
+    stem: int | None = None  # channels; nothing = as the named network has it
+    planes: tuple[int, ...] | None = None  # channels of the eight stages
+    blocks: tuple[int, ...] | None = None  # residual blocks of the eight stages
+    grid_kind: str = "cartesian"
+    voxel_size: tuple[float, float, float] = (0.2, 0.2, 0.2)  # m; cylindrical: m, rad, m
+    point_cloud_range: tuple[float, float, float, float, float, float] = (-64.0, -64.0, -8.0, 64.0, 64.0, 8.0)
+    features: tuple[str, ...] = ("intensity", "height", "offset_z", "log_points")
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    sparse_form: Literal["auto", "gather", "offset", "blocks", "torchsparse"] = (
+        "auto"  # auto: torchsparse on CUDA where installed
+    )
+
+    @property
+    def shape(self) -> MinkUNetShape:
+        """Sizes of a MinkUNet. Raises BadConfig for an unknown name or wrong numbers."""
+        if self.network not in SHAPES:
+            raise BadConfig(
+                f"network: expected one of {', '.join(NETWORKS)}, found {self.network!r}. Choose one of them."
+            )
+        changed = {name: getattr(self, name) for name in ("stem", "planes", "blocks")}
+        shape = replace(SHAPES[self.network], **{name: value for name, value in changed.items() if value is not None})
+        if not (len(shape.planes) == len(shape.blocks) == 8 and min(shape.stem, *shape.planes, *shape.blocks) > 0):
+            raise BadConfig(
+                f"planes, blocks: expected eight numbers above 0 each, found {shape.planes}, {shape.blocks}. Correct them."
+            )
+        return shape
+
+    @property
+    def grid(self) -> VoxelGrid:
+        """The voxel grid."""
+        return VoxelGrid(self.grid_kind, self.voxel_size, self.point_cloud_range)
+
+    def preparer(self, form: str = "auto") -> Preparer:
+        """What turns scans into the network's inputs; form: of sparse convolutions."""
+        return SparsePreparer(self.grid, self.features, form)
+
+    def build(self, out_channels: int | None) -> PointBackbone:
+        """The network with fresh weights, with a head of that many scores or without one."""
+        return MinkUNet(self.shape, len(self.features), out_channels)

@@ -1,0 +1,53 @@
+"""PointBackbone: what every 3D network is, so that each can be pre-trained, probed and fine-tuned by the same code.
+
+A network has its own rows (voxels, points, ...). Its preparer, which runs in loader processes, turns scans into its
+inputs and says which row each point reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+InputsT = TypeVar("InputsT", bound="BackboneInputs")
+
+
+@dataclass(frozen=True)
+class BackboneInputs:
+    """One batch of scans, one behind the other; each network adds what it reads."""
+
+    row_of_point: Tensor  # (P,) int64 row of the network's output for every point of the batch, -1 = none
+    row_count: int  # R
+    points_per_scan: tuple[int, ...]
+
+    def to(self: InputsT, device: torch.device | str) -> InputsT:
+        """The same inputs on another device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.to(device) for name, value in values.items() if hasattr(value, "to")})
+
+
+class Preparer(Protocol):
+    """Makes a network's inputs; a frozen, picklable callable."""
+
+    def __call__(self, scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> BackboneInputs:
+        """scans: xyz_m (N, 3) float32 and intensity (N,) float32 in 0..1 of each."""
+        ...
+
+
+class PointBackbone(nn.Module):
+    """A 3D network: features per row, and with a head scores per row."""
+
+    feature_channels: int  # C, width of point_features
+    head: nn.Linear | None  # to scores; none in pre-training, which has its own heads
+
+    def point_features(self, inputs: BackboneInputs) -> Tensor:
+        """What a head reads: (R, feature_channels)."""
+        raise NotImplementedError
+
+    def forward(self, inputs: BackboneInputs) -> Tensor:
+        """Scores (R, out_channels) of the head; the features where there is none."""
+        features = self.point_features(inputs)
+        return features if self.head is None else self.head(features)
