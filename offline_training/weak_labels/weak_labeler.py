@@ -1,0 +1,57 @@
+"""WeakLabeler: what every maker of weak labels from pictures offers, and WeakLabels: what it makes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from lidar_vl_core.errors import BadLabels
+from lidar_vl_core.labels import IGNORE_ID
+from offline_training.weak_labels.ontology import Ontology
+
+
+@dataclass(frozen=True, eq=False)
+class WeakLabels:
+    """Labels of one picture."""
+
+    class_id: np.ndarray  # (H, W) uint8: id into the ontology, 255 = uncovered
+    score: np.ndarray  # (H, W) uint8: confidence 0..255 of the class, 0 where uncovered
+    instance_id: np.ndarray  # (H, W) uint16: 1.. = mask of the picture, 0 = none
+
+    def __post_init__(self) -> None:
+        """Raise BadLabels when the three do not belong together."""
+        shape = self.class_id.shape
+        for name, dtype in (("class_id", np.uint8), ("score", np.uint8), ("instance_id", np.uint16)):
+            array = getattr(self, name)
+            if array.shape != shape or array.ndim != 2 or array.dtype != dtype:
+                raise BadLabels(
+                    f"weak labels: expected {name} (H, W) {np.dtype(dtype)} of one size with class_id {shape}, found "
+                    f"{array.shape} {array.dtype}. Correct the labeler."
+                )
+
+    def require_classes(self, ontology: Ontology) -> None:
+        """Raise BadLabels where an id is neither a class of the ontology nor 255."""
+        foreign = (self.class_id >= len(ontology)) & (self.class_id != IGNORE_ID)
+        if foreign.any():
+            raise BadLabels(
+                f"weak labels: expected ids 0..{len(ontology) - 1} of {ontology.name} or {IGNORE_ID}, found "
+                f"{np.unique(self.class_id[foreign])[:8].tolist()}. Correct the labeler's class map."
+            )
+
+
+class WeakLabeler(Protocol):
+    """Labels pictures by what is seen in them."""
+
+    @property
+    def ontology(self) -> Ontology:
+        """The classes the ids stand for."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides over the result, as JSON: model, revision, prompts, thresholds, rule. Labels are kept under it."""
+        ...
+
+    def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
+        """Label pictures (H, W, 3) uint8 RGB, which may differ in size; one answer each, of the picture's size."""
+        ...
