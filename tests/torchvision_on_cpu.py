@@ -21,7 +21,7 @@ def ensure_torchvision() -> None:
     if importlib.util.find_spec("torchvision") is None:
         sys.path.append(str(_FOLDER))
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "torchvision::nms does not exist" not in str(error):
             raise
