@@ -14,8 +14,9 @@ from lidar_vl_core.files import write_text
 from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.metrics import ConfusionMatrix
 from offline_training.checkpoint import Checkpoint, load_checkpoint
+from offline_training.data_sources import DataSource, open_source
 from offline_training.datasets.augment import LabelledScan
-from offline_training.finetune_config import DataSource, FinetuneConfig, open_source
+from offline_training.finetune_config import FinetuneConfig
 from offline_training.networks.point_backbone import PointBackbone
 from offline_training.training_scans import labelled_scan
 

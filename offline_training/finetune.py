@@ -17,9 +17,10 @@ from torch.utils.data import DataLoader
 from lidar_vl_core.errors import BadCheckpoint, BadConfig
 from offline_training.averaged_weights import AveragedWeights
 from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
+from offline_training.data_sources import open_source
 from offline_training.datasets.collate import Batch, collate
 from offline_training.evaluate import AVERAGED, RAW, begin_with, build_network, confusion_on, weights_of
-from offline_training.finetune_config import FREE_ON_RESUME, FinetuneConfig, open_source
+from offline_training.finetune_config import FREE_ON_RESUME, FinetuneConfig
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.run_log import RunLog
 from offline_training.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan

@@ -6,9 +6,9 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from lidar_vl_core.labels import IGNORE_ID
+from offline_training.data_sources import SampleSource
 from offline_training.datasets.augment import AugmentConfig, LabelledScan, augment
 from offline_training.datasets.sample import Sample
-from offline_training.finetune_config import SampleSource
 
 
 class StepSampler(Sampler[list[tuple[int, int]]]):

@@ -22,12 +22,13 @@ from offline_training import evaluate as evaluate_module
 from offline_training import finetune as finetune_module
 from offline_training.checkpoint import load_checkpoint
 from offline_training.cli import main
+from offline_training.data_sources import open_source
 from offline_training.datasets.collate import collate
 from offline_training.datasets.sample import Sample
 from offline_training.evaluate import load_network, predict
 from offline_training.export import CardText
 from offline_training.finetune import finetune, learning_rate
-from offline_training.finetune_config import FinetuneConfig, open_source
+from offline_training.finetune_config import FinetuneConfig
 from offline_training.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
 
 GROUND, WALL, NOBODY = 10, 14, 255
