@@ -3,6 +3,8 @@
 The tables name classes instead of ids, so that they can be read and checked against the data sets' own papers.
 """
 
+from lidar_vl_core.label_maps_downstream import CLASS_NAME_OF_RAW_DOWNSTREAM, KITTI_19_TO_DAPS3D_4
+
 # nuScenes-lidarseg, 32 raw ids (0 = noise) -> the 16 classes of its challenge.
 _NUSCENES_LIDARSEG: dict[int, str | None] = {
     0: None,  # noise
@@ -148,6 +150,30 @@ _KITTI_19_TO_NUSCENES: dict[str, str | None] = {
 }
 
 
+# The raw id that stands for a class in a submission to SemanticKITTI's server (learning_map_inv of its authors).
+SEMANTIC_KITTI_RAW_OF_CLASS: dict[str, int] = {
+    "car": 10,
+    "bicycle": 11,
+    "motorcycle": 15,
+    "truck": 18,
+    "other-vehicle": 20,
+    "person": 30,
+    "bicyclist": 31,
+    "motorcyclist": 32,
+    "road": 40,
+    "parking": 44,
+    "sidewalk": 48,
+    "other-ground": 49,
+    "building": 50,
+    "fence": 51,
+    "vegetation": 70,
+    "trunk": 71,
+    "terrain": 72,
+    "pole": 80,
+    "traffic-sign": 81,
+}
+
+
 def _semantic_kitti_to_nuscenes() -> dict[int, str | None]:
     by_class = {raw: None if name is None else _KITTI_19_TO_NUSCENES[name] for raw, name in _SEMANTIC_KITTI.items()}
     # The raw ids know more than the 19 classes: buses are told apart, and other structures are built by people.
@@ -159,4 +185,11 @@ CLASS_NAME_OF_RAW: dict[str, dict[str, dict[int, str | None]]] = {
     "pandaset": {"nuscenes16": _PANDASET_TO_NUSCENES},
     "semantic_kitti": {"semantic_kitti19": _SEMANTIC_KITTI, "nuscenes16": _semantic_kitti_to_nuscenes()},
     "semantic_kitti19": {"nuscenes16": dict(enumerate(_KITTI_19_TO_NUSCENES.values()))},
+    "daps3d": {
+        "daps3d4": {raw: None if name is None else KITTI_19_TO_DAPS3D_4[name] for raw, name in _SEMANTIC_KITTI.items()}
+    },
+    **CLASS_NAME_OF_RAW_DOWNSTREAM,
 }
+
+# Data sets whose label files hold the class in the lower half of 32 bits and an instance number in the upper half.
+HOLDS_INSTANCES = frozenset({"semantic_kitti", "rellis3d", "semantic_poss", "semantic_stf", "synlidar", "daps3d"})

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lidar_vl_core.errors import BadLabels
+from lidar_vl_core.label_maps import CLASS_NAME_OF_RAW, HOLDS_INSTANCES
+from lidar_vl_core.label_tables_downstream import COLORS_OF_CLASSES
 
 IGNORE_ID = 255  # no class: unlabelled, ignored by the benchmark, or no answer of the network
 
@@ -93,10 +95,9 @@ def class_table(name: str) -> ClassTable:
 def label_map(source_table: str, target: ClassTable) -> LabelMap:
     """The map from the labels of a data set (or another table) into `target`; raises BadLabels listing the choices.
 
-    Sources: nuscenes16, nuscenes_lidarseg, semantic_kitti (raw), semantic_kitti19, pandaset.
+    Sources: the names of class tables, and raw: nuscenes_lidarseg, pandaset, semantic_kitti, rellis3d, semantic_poss,
+    semantic_stf, synlidar, daps3d.
     """
-    from lidar_vl_core.label_maps import CLASS_NAME_OF_RAW
-
     if source_table == target.name:
         return _map_from_names(source_table, target, dict(enumerate(target.names)))
     by_target = CLASS_NAME_OF_RAW.get(source_table, {})
@@ -116,7 +117,7 @@ def _map_from_names(source: str, target: ClassTable, class_name_of_raw: dict[int
         class_of_raw[raw_id] = IGNORE_ID if class_name is None else target.id_of(class_name)
     if holds_class_ids:
         class_of_raw[IGNORE_ID] = IGNORE_ID
-    return LabelMap(source, target, class_of_raw, raw_mask=0xFFFF if source == "semantic_kitti" else None)
+    return LabelMap(source, target, class_of_raw, raw_mask=0xFFFF if source in HOLDS_INSTANCES else None)
 
 
 def _as_integers(raw_id: np.ndarray, source: str) -> np.ndarray:
@@ -167,4 +168,21 @@ SEMANTIC_KITTI_19 = ClassTable(
     ),
 )  # fmt: skip
 
-_TABLES = {table.name: table for table in (NUSCENES_16, SEMANTIC_KITTI_19)}
+
+def _downstream_table(name: str) -> ClassTable:
+    colors = COLORS_OF_CLASSES[name]
+    return ClassTable(name, tuple(colors), np.array(list(colors.values()), np.uint8))
+
+
+RELLIS3D_19 = _downstream_table("rellis3d19")
+RELLIS3D_14 = _downstream_table("rellis3d14")
+SEMANTIC_POSS_13 = _downstream_table("semantic_poss13")
+SYNLIDAR_32 = _downstream_table("synlidar32")
+DAPS3D_4 = _downstream_table("daps3d4")
+
+_TABLES = {
+    table.name: table
+    for table in (
+        NUSCENES_16, SEMANTIC_KITTI_19, RELLIS3D_19, RELLIS3D_14, SEMANTIC_POSS_13, SYNLIDAR_32, DAPS3D_4,
+    )
+}  # fmt: skip
