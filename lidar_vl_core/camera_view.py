@@ -19,3 +19,4 @@ class CameraView:
     stamp_ns: int
     load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadImage
     read_bytes: Callable[[], bytes] | None = None  # the picture as it is stored, by which label caches know it again
+    file: str | None = None  # its path inside the data set, where it is a file; other pictures of it lie at like paths

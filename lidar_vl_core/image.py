@@ -36,6 +36,18 @@ def decode_image(message: object) -> np.ndarray:
     _refuse("message", "an Image or a CompressedImage", type(message).__name__, "Subscribe to an image topic")
 
 
+def stored_bytes(message: object) -> bytes:
+    """What a picture is known again by, without decoding it: equal for equal pictures, whenever they were sent.
+
+    Of a CompressedImage its JPEG or PNG, of an Image a line with its layout and then its bytes. Raises BadImage.
+    """
+    data = _bytes_of(message)
+    if not hasattr(message, "encoding"):
+        return bytes(data)
+    layout = [getattr(message, name, None) for name in ("encoding", "width", "height", "step", "is_bigendian")]
+    return " ".join(map(str, layout)).encode() + b"\n" + bytes(data)
+
+
 def encode_jpeg(rgb: np.ndarray, quality: int = 90) -> bytes:
     """A JPEG of an (H, W, 3) uint8 RGB picture, for CompressedImage.data. Raises BadImage."""
     from PIL import Image

@@ -13,7 +13,7 @@ import numpy as np
 from lidar_vl_core.bag import BagMessage, BagReader, open_bag
 from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadBag, BadPointCloud, BadTransform
-from lidar_vl_core.image import decode_image
+from lidar_vl_core.image import decode_image, stored_bytes
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.point_cloud2 import decode
 from lidar_vl_core.recorded_cameras import IMAGE_TYPES, Calibrations, CameraTopics
@@ -162,7 +162,8 @@ class Recording:
                 "at its time, so it is left out. Record /tf and /tf_static"
             )
             return None
-        return CameraView(camera.name, model, T_cam_lidar, paired.stamp_ns, partial(_load_rgb, message))
+        load_rgb, read_bytes = partial(_load_rgb, message), partial(_read_bytes, message)
+        return CameraView(camera.name, model, T_cam_lidar, paired.stamp_ns, load_rgb, read_bytes)
 
     def _say(self, text: str) -> None:
         self._said[text] += 1
@@ -180,6 +181,10 @@ def open_recording(path: Path, cloud_topic: str | None = None) -> Iterator[Recor
 
 def _load_rgb(message: BagMessage) -> np.ndarray:
     return decode_image(message.message)
+
+
+def _read_bytes(message: BagMessage) -> bytes:
+    return stored_bytes(message.message)
 
 
 def _stamp_ns(message: Any) -> int:  # noqa: ANN401  any message with a header

@@ -14,7 +14,7 @@ from lidar_vl_core.labels import NUSCENES_16, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
 from offline_training.datasets.nuscenes_tables import KeyFrame, NuScenesTables, Shot
 from offline_training.datasets.sample import T_FLU_RFU, Sample
-from offline_training.datasets.sample_files import read_rgb, read_rows, read_values
+from offline_training.datasets.sample_files import read_picture_bytes, read_rgb, read_rows, read_values
 
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
@@ -51,11 +51,10 @@ class NuScenes:
         frame = self._key_frames[index]
         sweep = _shot(frame, LIDAR)
         points = read_rows(self.folder / sweep.file, _COLUMNS, frame.name)
+        views = self.views(index)
         try:
-            T_global_lidar = self._tables.T_global_sensor(sweep) @ T_FLU_RFU.inverse()
-            views = tuple(self._view(frame, channel, T_global_lidar) for channel in self.cameras)
             class_id = self._read_classes(frame, sweep)
-        except (BadTransform, BadCalibration, BadLabels) as error:
+        except BadLabels as error:
             raise BadDataset(f"{frame.name}: {error}") from error
         cloud = PointCloud(
             xyz_m=T_FLU_RFU.apply(points[:, :3]),
@@ -66,6 +65,15 @@ class NuScenes:
         )
         return Sample(frame.name, cloud, class_id, self.classes, views)
 
+    def views(self, index: int) -> tuple[CameraView, ...]:
+        """The key frame's views alone, without reading its cloud; raises BadDataset naming it."""
+        frame = self._key_frames[index]
+        try:
+            T_global_lidar = self._tables.T_global_sensor(_shot(frame, LIDAR)) @ T_FLU_RFU.inverse()
+            return tuple(self._view(frame, channel, T_global_lidar) for channel in self.cameras)
+        except (BadTransform, BadCalibration) as error:
+            raise BadDataset(f"{frame.name}: {error}") from error
+
     def T_global_lidar(self, index: int) -> RigidTransform:
         """Pose of a sample's cloud frame in the map of its city."""
         return self._tables.T_global_sensor(_shot(self._key_frames[index], LIDAR)) @ T_FLU_RFU.inverse()
@@ -74,8 +82,12 @@ class NuScenes:
         shot = _shot(frame, channel)
         camera = CameraModel(shot.width, shot.height, self._tables.intrinsics(shot))
         T_cam_lidar = self._tables.T_global_sensor(shot).inverse() @ T_global_lidar
-        load_rgb = partial(read_rgb, self.folder / shot.file, frame.name, camera)
-        return CameraView(channel, camera, T_cam_lidar, shot.stamp_ns, load_rgb)
+        path = self.folder / shot.file
+        load_rgb, read_bytes = (
+            partial(read_rgb, path, frame.name, camera),
+            partial(read_picture_bytes, path, frame.name),
+        )
+        return CameraView(channel, camera, T_cam_lidar, shot.stamp_ns, load_rgb, read_bytes, shot.file)
 
     def _read_classes(self, frame: KeyFrame, sweep: Shot) -> np.ndarray | None:
         file = self._tables.label_file_of.get(sweep.token)

@@ -20,7 +20,7 @@ from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import NUSCENES_16, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
 from offline_training.datasets.sample import T_FLU_RFU, Sample
-from offline_training.datasets.sample_files import read_rgb
+from offline_training.datasets.sample_files import read_picture_bytes, read_rgb
 
 PANDAR64, PANDAR_GT = 0, 1  # the `sensor` column: spinning 360 degrees, forward-looking solid state
 _ARRAYS = {"xyz_world": 2, "intensity": 1, "t": 1, "sensor": 1, "label": 1}  # name -> number of axes
@@ -61,10 +61,10 @@ class PandaSet:
         frame = self.frames[index]
         name = f"{self.folder.name}/{frame}"
         arrays = _read_arrays(self.folder / "lidar" / f"{frame}.npz", name)
+        views = self.views(index)
         with _naming(name):
             T_lidar_world = self._T_world_lidar(frame).inverse()
             stamp_ns = _nanoseconds(self._poses[frame]["lidar_timestamp"])
-            views = tuple(self._view(camera, frame, name, T_lidar_world) for camera in sorted(self._cameras))
             kept = self._kept(arrays["sensor"])
             class_id = self._label_map.apply(arrays["label"][kept])
         cloud = PointCloud(
@@ -75,6 +75,14 @@ class PandaSet:
             extra={"sensor": arrays["sensor"][kept], "time": arrays["t"][kept]},
         )
         return Sample(name, cloud, class_id, self.classes, views)
+
+    def views(self, index: int) -> tuple[CameraView, ...]:
+        """The frame's six views alone, without reading its cloud; raises BadDataset naming the frame."""
+        frame = self.frames[index]
+        name = f"{self.folder.name}/{frame}"
+        with _naming(name):
+            T_lidar_world = self._T_world_lidar(frame).inverse()
+            return tuple(self._view(camera, frame, name, T_lidar_world) for camera in sorted(self._cameras))
 
     def T_world_lidar(self, index: int) -> RigidTransform:
         """Pose of a sample's cloud frame in the sequence's world frame."""
@@ -94,9 +102,16 @@ class PandaSet:
         K = np.array([[intrinsics["fx"], 0, intrinsics["cx"]], [0, intrinsics["fy"], intrinsics["cy"]], [0, 0, 1]])
         camera = CameraModel(int(record["width"]), int(record["height"]), K)
         T_cam_lidar = _pose(shot["pose_world"]).inverse() @ T_lidar_world.inverse()
-        path = self.folder / "camera" / camera_name / f"{frame}.jpg"
+        file = f"camera/{camera_name}/{frame}.jpg"
+        path = self.folder / file
         return CameraView(
-            camera_name, camera, T_cam_lidar, _nanoseconds(shot["timestamp"]), partial(read_rgb, path, name, camera)
+            camera_name,
+            camera,
+            T_cam_lidar,
+            _nanoseconds(shot["timestamp"]),
+            partial(read_rgb, path, name, camera),
+            partial(read_picture_bytes, path, name),
+            file,
         )
 
 

@@ -66,5 +66,13 @@ def read_rgb(path: Path, sample_name: str, camera: CameraModel) -> np.ndarray:
     return rgb
 
 
+def read_picture_bytes(path: Path, sample_name: str) -> bytes:
+    """An image file as it is stored; raises BadDataset, naming the sample, when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, sample_name, error) from error
+
+
 def _unreadable(path: Path, sample_name: str, error: Exception) -> BadDataset:
     return BadDataset(f"{sample_name}: expected a readable image {path}, found: {error}. Unpack the data set again.")

@@ -16,7 +16,7 @@ from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import SEMANTIC_KITTI_19, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
 from offline_training.datasets.sample import Sample
-from offline_training.datasets.sample_files import image_size, read_rgb, read_rows, read_values
+from offline_training.datasets.sample_files import image_size, read_picture_bytes, read_rgb, read_rows, read_values
 
 _COLUMNS = 4  # x, y, z, reflectance 0..1
 _FRAMES_PER_SECOND = 10  # the Velodyne's rate; times.txt, where present, says it exactly
@@ -68,6 +68,11 @@ class SemanticKitti:
             frame_id="velodyne",
         )
         return Sample(name, cloud, self._read_classes(sequence, scan, name), self.classes, sequence.views(scan, name))
+
+    def views(self, index: int) -> tuple[CameraView, ...]:
+        """The colour image alone, where it is there, without reading the scan; raises BadDataset naming it."""
+        sequence_name, scan = self.scans[index]
+        return self._sequences[sequence_name].views(scan, f"{sequence_name}/{scan}")
 
     def T_world_lidar(self, index: int) -> RigidTransform:
         """Pose of a scan's frame in the first scan's frame; raises BadDataset where the sequence has no poses."""
@@ -122,8 +127,10 @@ class _Sequence:
             raise BadDataset(f"{self.folder / 'calib.txt'}: P2: {error}") from error
         # P2 = K [I | t]: camera 2 stands beside camera 0, both look the same way.
         T_cam2_cam0 = RigidTransform(np.eye(3), np.linalg.solve(K, self._P2[:, 3]))
-        load_rgb = partial(read_rgb, path, name, camera)
-        return (CameraView("image_2", camera, T_cam2_cam0 @ self._T_cam0_lidar, self.stamp_ns(scan), load_rgb),)
+        T_cam2_lidar = T_cam2_cam0 @ self._T_cam0_lidar
+        load_rgb, read_bytes = partial(read_rgb, path, name, camera), partial(read_picture_bytes, path, name)
+        file = f"sequences/{self.folder.name}/image_2/{scan}.png"
+        return (CameraView("image_2", camera, T_cam2_lidar, self.stamp_ns(scan), load_rgb, read_bytes, file),)
 
     def T_world_lidar(self, scan: str) -> RigidTransform:
         """From poses.txt, which holds poses of camera 0 in its first frame."""

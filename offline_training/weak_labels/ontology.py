@@ -40,7 +40,7 @@ class Ontology(Config):
 
     name: Annotated[str, Field(min_length=1)]
     classes: Annotated[tuple[OntologyClass, ...], Field(min_length=1, max_length=IGNORE_ID)]
-    maps_to: dict[str, dict[str, str]] = {}  # classes that are left out become no class
+    maps_to: dict[str, dict[str, str]] = Field(default_factory=dict)  # classes that are left out become no class
 
     @model_validator(mode="after")
     def _consistent(self) -> "Ontology":
