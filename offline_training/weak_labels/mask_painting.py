@@ -6,11 +6,10 @@ from typing import Literal
 import numpy as np
 
 from lidar_vl_core.errors import BadLabels
-from lidar_vl_core.labels import IGNORE_ID
 from offline_training.weak_labels.weak_labeler import WeakLabels
 
 PaintRule = Literal["small_over_large", "paint_order"]
-Uncovered = Literal[255, 0]
+Uncovered = Literal[255, 0]  # no class, or the first one as the original does
 _MOST_MASKS = 65535  # instance ids are uint16, 0 = none
 
 
@@ -20,7 +19,7 @@ def paint(
     score: Sequence[float],
     shape: tuple[int, int],
     rule: PaintRule = "small_over_large",
-    uncovered: Uncovered = IGNORE_ID,
+    uncovered: Uncovered = 255,
 ) -> WeakLabels:
     """Paint M masks (H, W) bool, each with a class and a score 0..1, onto one picture of `shape`.
 
