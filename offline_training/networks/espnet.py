@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lidar_vl_core.errors import BadImage
+from lidar_vl_core.errors import BadConfig, BadImage
 from offline_training.networks.weight_file import load_weights, read_weight_file
 
 FEATURE_STRIDE = 4  # pixels per cell of ESPNet.features
@@ -29,7 +29,10 @@ class ESPNet(nn.Module):
     """Pictures normalised by `normalise_for_espnet` to class scores of the same size; sides are multiples of 8."""
 
     def __init__(self, classes: int = 20) -> None:
+        """Raises BadConfig for fewer classes than there are dilations: the decoder's pyramid has a channel of each."""
         super().__init__()
+        if classes < len(_DILATIONS):
+            raise BadConfig(f"classes: expected at least {len(_DILATIONS)} for ESPNet, found {classes}. Add classes.")
         self.classes = classes
         self.encoder = _Encoder(classes)
         self.br = _norm(classes)

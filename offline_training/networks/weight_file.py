@@ -1,6 +1,6 @@
 """Weights of others from a local file into a network, tensor by tensor; code inside a file is never run. Touches the disk."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -81,7 +81,7 @@ def _read_torch(path: Path) -> Mapping:
     return content
 
 
-def _listed(names: object) -> str:
-    names = list(names)  # type: ignore[call-overload]
-    rest = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return (", ".join(names[:_NAMES_SHOWN]) or "nothing") + rest
+def _listed(names: Iterable[str]) -> str:
+    first = list(names)
+    rest = f" and {len(first) - _NAMES_SHOWN} more" if len(first) > _NAMES_SHOWN else ""
+    return (", ".join(first[:_NAMES_SHOWN]) or "nothing") + rest
