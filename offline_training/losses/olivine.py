@@ -3,7 +3,6 @@
 All are re-exported here, so that this file names everything the method needs.
 """
 
-import math
 from typing import Literal
 
 import torch

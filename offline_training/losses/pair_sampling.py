@@ -7,6 +7,9 @@ from torch import Tensor
 
 from lidar_vl_core.labels import IGNORE_ID
 
+_LARGEST_KERNEL = 1 << 22  # entries of a matrix held at once: 32 MiB
+_MOST_BINS = 1 << 20  # counted directly; a point 100 km away at 0.1 m
+
 
 def density_and_category_weights(
     distance: Tensor,
@@ -51,23 +54,31 @@ def _density(distance: Tensor, bin_m: float | None) -> Tensor:
     bandwidth = _rule_of_thumb(place, pairs)
     if bandwidth == 0.0:  # all at one distance: no place is denser than another
         return torch.ones_like(distance, dtype=torch.float64)
-    kernel = torch.exp(-0.5 * ((place[:, None] - place[None, :]) / bandwidth).square())  # (U, U)
-    density = kernel @ pairs / (float(pairs.sum()) * bandwidth * math.sqrt(2.0 * math.pi))
-    return density[of_pair]
+    at_once = max(1, _LARGEST_KERNEL // max(1, len(place)))
+    density = torch.cat([_kernel_sums(part, place, pairs, bandwidth) for part in place.split(at_once)])
+    return (density / (float(pairs.sum()) * bandwidth * math.sqrt(2.0 * math.pi)))[of_pair]
+
+
+def _kernel_sums(here: Tensor, place: Tensor, pairs: Tensor, bandwidth: float) -> Tensor:
+    """(A,) Gaussian kernels of all pairs, summed, at A of the (U,) different distances."""
+    # Worked on in place: fresh memory would cost more than the exponential.
+    kernel = here[:, None] - place[None, :]  # (A, U)
+    return kernel.div_(bandwidth).square_().mul_(-0.5).exp_() @ pairs
 
 
 def _distinct(distance: Tensor, bin_m: float | None) -> tuple[Tensor, Tensor, Tensor]:
     """Different distances (U,), which of them each pair has (P,), and how many pairs each has (U,) float64."""
-    if bin_m is None:
-        place, of_pair, pairs = distance.unique(return_inverse=True, return_counts=True)
-        return place, of_pair, pairs.double()
-    bins = (distance / bin_m).floor().long()
-    first = int(bins.min()) if len(bins) else 0
-    pairs = (bins - first).bincount()  # a sort of all pairs would take most of the time
+    bins = distance if bin_m is None else (distance / bin_m).floor()
+    first = float(bins.min()) if len(bins) else 0.0
+    if bin_m is None or len(bins) == 0 or float(bins.max()) - first >= _MOST_BINS:
+        place, of_pair, pairs = bins.unique(return_inverse=True, return_counts=True)
+        return place * (1.0 if bin_m is None else bin_m), of_pair, pairs.double()
+    bins = (bins - first).long()
+    pairs = bins.bincount()  # a sort of all pairs would take most of the time
     filled = torch.nonzero(pairs).squeeze(1)
     of_bin = torch.zeros_like(pairs)
     of_bin[filled] = torch.arange(len(filled), device=bins.device)
-    return (filled + first).double() * bin_m, of_bin[bins - first], pairs[filled].double()
+    return (filled + first).double() * bin_m, of_bin[bins], pairs[filled].double()
 
 
 def _rule_of_thumb(place: Tensor, pairs: Tensor) -> float:

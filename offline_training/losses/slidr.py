@@ -1,6 +1,5 @@
 """SLidR (Sautier et al., CVPR 2022): the mean point feature of each superpixel against the mean pixel features of all."""
 
-import torch
 from torch import Tensor
 
 from offline_training.losses.info_nce import at_least_float32, paired_info_nce

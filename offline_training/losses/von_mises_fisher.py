@@ -10,7 +10,6 @@ from torch import Tensor, distributed, nn
 
 from lidar_vl_core.errors import BadLabels
 from lidar_vl_core.labels import IGNORE_ID
-from offline_training.losses.info_nce import at_least_float32
 
 _LARGEST_KAPPA = 1e4  # reached only by features that are all but equal; the estimate has a pole there
 _DEBYE_ORDER = 64.0  # from which six terms of the expansion are exact to the last digits of float64

@@ -1,0 +1,420 @@
+"""The losses of OLIVINE: values worked out by hand, gradients, laws, and batches that are nearly nothing."""
+
+import math
+import subprocess
+import sys
+
+import mpmath
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from lidar_vl_core.errors import BadLabels
+from offline_training.losses.olivine import (
+    VmfStatistics,
+    dirac_consistency,
+    paired_info_nce,
+    semantic_consistency,
+    vmf_log_normaliser,
+    weakly_supervised_contrastive,
+)
+
+POINT = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], dtype=torch.float64)
+PIXEL = torch.tensor([[0.8, 0.6], [0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+LABEL = torch.tensor([0, 1, 0])
+
+
+def _unit(*shape, seed=0, dtype=torch.float64):
+    return functional.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype), dim=-1)
+
+
+def _exact_log_normaliser(kappa, dim):
+    mpmath.mp.dps = 40
+    order, x = mpmath.mpf(dim) / 2 - 1, mpmath.mpf(kappa)
+    return float(
+        order * mpmath.log(x) - mpmath.mpf(dim) / 2 * mpmath.log(2 * mpmath.pi) - mpmath.log(mpmath.besseli(order, x))
+    )
+
+
+# --- values worked out by hand ------------------------------------------------------------------------------------
+
+
+def test_the_contrastive_losses_have_the_published_check_values():
+    code = weakly_supervised_contrastive(POINT, PIXEL, LABEL, average_over_positives=False)
+    paper = weakly_supervised_contrastive(POINT, PIXEL, LABEL)
+    assert float(code) == pytest.approx(0.033204595, abs=5e-10)
+    assert float(paper) == pytest.approx(0.495302716, abs=5e-10)
+    assert float(paired_info_nce(POINT, PIXEL)) == pytest.approx(2.720427228, abs=5e-10)
+
+
+GOLDEN_NORMALISERS = {10.0: 39.9954, 20.0: 37.7751, 40.0: 29.9208, 60.0: 18.9796}
+GOLDEN_OF_THE_ORIGINAL = {
+    10.0: 4.6251,
+    20.0: 16.4660,
+    40.0: 18.3034,
+    60.0: 11.0766,
+}  # its Bessel function is of order 0
+GOLDEN_BESSEL = {10.0: -27.4274, 20.0: -3.7195, 40.0: 25.6224, 60.0: 49.1330}
+
+
+@pytest.mark.parametrize("kappa", GOLDEN_NORMALISERS)
+def test_the_normaliser_has_the_published_values(kappa):
+    value = float(vmf_log_normaliser(torch.tensor(kappa, dtype=torch.float64), 64))
+    log_bessel = 31 * math.log(kappa) - 32 * math.log(2 * math.pi) - value
+    log_bessel_0 = float(torch.special.i0e(torch.tensor(kappa, dtype=torch.float64)).log()) + kappa
+    assert value == pytest.approx(GOLDEN_NORMALISERS[kappa], abs=5e-5)
+    assert log_bessel == pytest.approx(GOLDEN_BESSEL[kappa], abs=5e-5)
+    assert value + log_bessel - log_bessel_0 == pytest.approx(GOLDEN_OF_THE_ORIGINAL[kappa], abs=5e-5)
+
+
+def test_the_normaliser_tends_to_one_over_the_area_of_the_sphere():
+    area = 2 * math.pi**32 / math.gamma(32)
+    assert float(vmf_log_normaliser(torch.zeros((), dtype=torch.float64), 64)) == pytest.approx(
+        -math.log(area), abs=1e-12
+    )
+    assert -math.log(area) == pytest.approx(40.7677, abs=5e-5)
+
+
+GOLDEN_KAPPAS = {0.3: 21.069, 0.6: 59.662, 0.9: 299.321}
+SHRUNK_KAPPAS = {0.5: (42.5, 22.4), 0.7: (87.2, 35.1), 0.8: (140.8, 43.3), 0.9: (299.3, 53.6), 0.95: (614.8, 59.8)}
+
+
+@pytest.mark.parametrize("length", GOLDEN_KAPPAS)
+def test_the_concentration_has_the_published_values(length):
+    statistics = VmfStatistics(1, 64)
+    statistics.mean_feature[0, 3] = length
+    assert float(statistics.kappa()) == pytest.approx(GOLDEN_KAPPAS[length], abs=6e-4)
+
+
+@pytest.mark.parametrize("length", SHRUNK_KAPPAS)
+def test_without_bias_correction_kappa_is_as_small_as_the_originals_and_with_it_true(length):
+    for corrected, expected in zip((True, False), SHRUNK_KAPPAS[length], strict=True):
+        statistics = VmfStatistics(1, 64, bias_correction=corrected)
+        gathered = 1 - (1 - 1e-4) ** 10000
+        statistics.mean_feature[0, 5], statistics.gathered_weight[0] = length * gathered, gathered
+        assert float(statistics.kappa()) == pytest.approx(expected, abs=0.051)
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_bias_correction_divides_by_the_weight_gathered_so_far(corrected):
+    statistics = VmfStatistics(2, 64, decay=0.01, bias_correction=corrected)
+    feature = torch.zeros(1, 64)
+    feature[0, 5] = 0.6
+    for step in range(30):
+        statistics.update(feature, torch.zeros(1, dtype=torch.int64), step)
+    length = 0.6 if corrected else 0.6 * (1 - 0.99**30)
+    assert float(statistics.kappa()[0]) == pytest.approx(length * (64 - length**2) / (1 - length**2), rel=1e-4)
+    assert float(statistics.kappa()[1]) == 0.0
+
+
+# --- the normaliser -----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(st.floats(-3, 4).map(lambda power: 10.0**power), st.sampled_from([2, 3, 16, 64, 128, 384]))
+def test_the_normaliser_is_exact(kappa, dim):
+    expected = _exact_log_normaliser(kappa, dim)
+    value = float(vmf_log_normaliser(torch.tensor(kappa, dtype=torch.float64), dim))
+    assert value == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def test_the_slope_of_the_normaliser_is_that_of_finite_differences():
+    kappa = torch.tensor([1e-3, 0.1, 3.0, 31.0, 200.0, 1e4], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: vmf_log_normaliser(x, 64), kappa)
+    zero = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    assert float(torch.autograd.grad(vmf_log_normaliser(zero, 64).sum(), zero)[0]) == 0.0
+
+
+def test_the_slope_of_the_normaliser_is_the_expected_length_of_the_mean():
+    for kappa in (1e-3, 10.0, 60.0, 1e4):
+        x = torch.tensor(kappa, dtype=torch.float64, requires_grad=True)
+        (slope,) = torch.autograd.grad(vmf_log_normaliser(x, 64), x)
+        assert float(-slope) == pytest.approx(float(mpmath.besseli(32, kappa) / mpmath.besseli(31, kappa)), rel=1e-11)
+
+
+# --- laws ---------------------------------------------------------------------------------------------------------
+
+
+def _slow_supervised(point, pixel, label, temperature):
+    kept = [i for i in range(len(label)) if label[i] != 255]
+    total = 0.0
+    for i in kept:
+        term = {j: math.exp(float(point[i] @ pixel[j]) / temperature) for j in kept}
+        alike = [j for j in kept if label[j] == label[i]]
+        total -= math.log(sum(term[j] for j in alike) / len(alike) / sum(term.values()))
+    return total / len(kept)
+
+
+def test_the_supervised_loss_equals_the_sum_written_out():
+    point, pixel, label = _unit(20, 6), _unit(20, 6, seed=1), torch.randint(0, 4, (20,))
+    label[[3, 9]] = 255
+    value = weakly_supervised_contrastive(point, pixel, label, 0.3)
+    assert float(value) == pytest.approx(_slow_supervised(point, pixel, label.tolist(), 0.3), rel=1e-12)
+
+
+@given(st.permutations(range(12)), st.integers(0, 1000))
+def test_the_order_of_the_pairs_does_not_matter(order, seed):
+    point, pixel = _unit(12, 5, seed=seed), _unit(12, 5, seed=seed + 1)
+    label = torch.randint(0, 3, (12,), generator=torch.Generator().manual_seed(seed))
+    for loss in (lambda *a: paired_info_nce(*a[:2]), weakly_supervised_contrastive):
+        torch.testing.assert_close(loss(point[order], pixel[order], label[order]), loss(point, pixel, label))
+
+
+@given(st.floats(0.1, 10.0), st.floats(0.02, 2.0))
+def test_only_the_ratio_of_product_and_temperature_counts(scale, temperature):
+    point, pixel, label = _unit(9, 4), _unit(9, 4, seed=1), torch.arange(9) % 3
+    torch.testing.assert_close(
+        weakly_supervised_contrastive(point * scale, pixel, label, temperature * scale),
+        weakly_supervised_contrastive(point, pixel, label, temperature),
+    )
+    torch.testing.assert_close(
+        paired_info_nce(point * scale, pixel, temperature * scale), paired_info_nce(point, pixel, temperature)
+    )
+
+
+def test_one_class_leaves_nothing_to_tell_apart():
+    point, pixel, label = _unit(30, 8), _unit(30, 8, seed=1), torch.full((30,), 4)
+    assert float(weakly_supervised_contrastive(point, pixel, label, average_over_positives=False)) == pytest.approx(
+        0.0, abs=1e-12
+    )
+    assert float(weakly_supervised_contrastive(point, pixel, label)) == pytest.approx(math.log(30))
+
+
+def test_with_a_class_of_its_own_for_each_pair_the_supervised_loss_is_the_paired_one():
+    point, pixel = _unit(15, 8), _unit(15, 8, seed=1)
+    torch.testing.assert_close(
+        weakly_supervised_contrastive(point, pixel, torch.arange(15)), paired_info_nce(point, pixel)
+    )
+
+
+def test_the_average_over_positives_changes_no_gradient():
+    gradients = []
+    for averaged in (True, False):
+        point = _unit(12, 4).requires_grad_()
+        weakly_supervised_contrastive(
+            point, _unit(12, 4, seed=1), torch.arange(12) % 3, average_over_positives=averaged
+        ).backward()
+        gradients.append(point.grad)
+    torch.testing.assert_close(*gradients)
+
+
+def test_pairs_without_a_class_change_nothing():
+    point, pixel, label = _unit(20, 6), _unit(20, 6, seed=1), torch.arange(20) % 4
+    more = [torch.cat([a, _unit(5, 6, seed=7)]) for a in (point, pixel)]
+    with_none = torch.cat([label, torch.full((5,), 255)])
+    torch.testing.assert_close(
+        weakly_supervised_contrastive(*more, with_none), weakly_supervised_contrastive(point, pixel, label)
+    )
+    model = (
+        _unit(4, 6, seed=3),
+        torch.tensor([1.0, 5.0, 20.0, 60.0], dtype=torch.float64),
+        torch.ones(4, dtype=torch.bool),
+    )
+    torch.testing.assert_close(
+        semantic_consistency(more[0], with_none, *model), semantic_consistency(point, label, *model)
+    )
+
+
+def test_low_temperatures_do_not_overflow():
+    value = weakly_supervised_contrastive(
+        _unit(50, 8).float(), _unit(50, 8, seed=1).float(), torch.arange(50) % 5, 1e-4
+    )
+    assert math.isfinite(float(value))
+
+
+# --- consistency with the class model -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("average_over", ["classes", "points"])
+def test_the_consistency_equals_the_sum_written_out(average_over):
+    feature, label = _unit(11, 8), torch.tensor([0, 0, 0, 0, 1, 1, 2, 255, 3, 3, 0])
+    direction, kappa = _unit(4, 8, seed=5), torch.tensor([3.0, 10.0, 40.0, 7.0], dtype=torch.float64)
+    seen = torch.tensor([True, True, True, False])
+    per_point = {
+        i: -_exact_log_normaliser(float(kappa[c]), 8) - float(kappa[c] * (direction[c] @ feature[i]))
+        for i, c in enumerate(label.tolist())
+        if c not in (3, 255)
+    }
+    if average_over == "points":
+        expected = sum(per_point.values()) / len(per_point)
+    else:
+        groups = [[value for i, value in per_point.items() if label[i] == c] for c in (0, 1, 2)]
+        expected = sum(sum(group) / len(group) for group in groups) / 3
+    value = semantic_consistency(feature, label, direction, kappa, seen, average_over)
+    assert float(value) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_gradient_of_the_consistency_is_kappa_times_the_direction():
+    feature, label = _unit(6, 4).requires_grad_(), torch.tensor([0, 0, 0, 1, 1, 255])
+    direction, kappa = _unit(2, 4, seed=2), torch.tensor([2.0, 30.0], dtype=torch.float64)
+    semantic_consistency(feature, label, direction, kappa, torch.ones(2, dtype=torch.bool)).backward()
+    weight = torch.tensor([2.0 / 3, 2.0 / 3, 2.0 / 3, 15.0, 15.0, 0.0], dtype=torch.float64) / 2
+    torch.testing.assert_close(feature.grad, -weight[:, None] * direction[torch.tensor([0, 0, 0, 1, 1, 0])])
+
+
+def test_a_point_on_its_class_direction_has_no_dirac_loss():
+    direction, label = _unit(3, 5), torch.tensor([0, 1, 2, 2])
+    seen = torch.ones(3, dtype=torch.bool)
+    assert float(dirac_consistency(direction[label], label, direction, seen)) == pytest.approx(0.0, abs=1e-12)
+    assert float(dirac_consistency(-direction[label], label, direction, seen, "points")) == pytest.approx(2.0)
+
+
+# --- statistics ---------------------------------------------------------------------------------------------------
+
+
+def test_the_moving_average_follows_the_batch_means_of_the_classes_present():
+    statistics = VmfStatistics(3, 4, decay=0.1, freeze_after_step=5)
+    feature, label = _unit(10, 4).float(), torch.tensor([0] * 6 + [2] * 3 + [255])
+    statistics.update(feature, label, step=1)
+    torch.testing.assert_close(statistics.mean_feature[0], 0.1 * feature[:6].mean(0))
+    torch.testing.assert_close(statistics.mean_feature[2], 0.1 * feature[6:9].mean(0))
+    assert statistics.seen().tolist() == [True, False, True]
+    statistics.update(feature[:6], label[:6], step=2)
+    torch.testing.assert_close(statistics.mean_feature[0], 0.19 * feature[:6].mean(0))
+    torch.testing.assert_close(statistics.mean_feature[2], 0.1 * feature[6:9].mean(0))  # absent: stands still
+
+
+def test_after_the_freeze_step_nothing_moves():
+    statistics = VmfStatistics(2, 4, freeze_after_step=5)
+    statistics.update(_unit(4, 4).float(), torch.tensor([0, 0, 1, 1]), step=5)
+    before = statistics.mean_feature.clone()
+    assert not statistics.is_frozen(5)
+    assert statistics.is_frozen(6)
+    statistics.update(_unit(4, 4, seed=3).float(), torch.tensor([0, 0, 1, 1]), step=6)
+    torch.testing.assert_close(statistics.mean_feature, before)
+
+
+def test_an_unseen_class_has_no_direction_and_is_safe_in_the_loss():
+    statistics = VmfStatistics(3, 4, bias_correction=True)
+    statistics.update(_unit(4, 4).float(), torch.tensor([0, 0, 1, 1]), step=1)
+    assert bool(statistics.mean_direction().isfinite().all())
+    assert float(statistics.kappa()[2]) == 0.0
+    feature = _unit(3, 4).float().requires_grad_()
+    model = (statistics.mean_direction(), statistics.kappa(), statistics.seen())
+    value = semantic_consistency(feature, torch.full((3,), 2), *model)
+    value.backward()
+    assert float(value.detach()) == 0.0
+    assert bool((feature.grad == 0).all())
+
+
+def test_identical_features_give_a_large_but_finite_concentration():
+    statistics = VmfStatistics(1, 4, bias_correction=True)
+    feature = torch.tensor([[1.0, 0.0, 0.0, 0.0]]).expand(8, 4)
+    statistics.update(feature, torch.zeros(8, dtype=torch.int64), step=0)
+    assert float(statistics.kappa()) == 1e4
+    value = semantic_consistency(
+        feature, torch.zeros(8, dtype=torch.int64), statistics.mean_direction(), statistics.kappa(), statistics.seen()
+    )
+    assert math.isfinite(float(value))
+
+
+def test_statistics_travel_in_the_state_and_leave_features_that_are_not_numbers_out():
+    statistics = VmfStatistics(2, 4)
+    feature = _unit(4, 4).float()
+    feature[1, 0] = torch.nan
+    statistics.update(feature, torch.tensor([0, 0, 1, 1]), step=1)
+    torch.testing.assert_close(statistics.mean_feature[0], 1e-4 * feature[0])
+    other = VmfStatistics(2, 4)
+    other.load_state_dict(statistics.state_dict())
+    torch.testing.assert_close(other.kappa(), statistics.kappa())
+    assert not list(statistics.parameters())
+
+
+ONE_RANK = """
+import sys, torch
+from torch import distributed
+from offline_training.losses.von_mises_fisher import VmfStatistics
+rank, folder = int(sys.argv[1]), sys.argv[2]
+distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+feature, label = torch.load(f"{folder}/batch.pt", weights_only=True)
+share = slice(0, 30) if rank == 0 else slice(30, 100)
+found = {}
+for way in ("batch", "statistics"):
+    statistics = VmfStatistics(4, 8, decay=0.1, average_over_ranks=way)
+    for step in range(3):
+        statistics.update(feature[step, share], label[step, share], step)
+    found[way] = statistics.mean_feature
+torch.save(found, f"{folder}/{rank}.pt")
+"""
+
+
+def test_two_processes_gather_the_statistics_of_one_with_the_joined_batch(tmp_path):
+    feature = _unit(3, 100, 8).float()
+    label = torch.randint(0, 3, (3, 100), generator=torch.Generator().manual_seed(0))  # class 3 is nowhere
+    label[:, :30][label[:, :30] == 2] = 255  # class 2 only in the second process
+    torch.save((feature, label), tmp_path / "batch.pt")
+    command = [sys.executable, "-c", ONE_RANK]
+    ranks = [subprocess.Popen([*command, str(rank), str(tmp_path)]) for rank in (0, 1)]
+    assert [rank.wait(timeout=100) for rank in ranks] == [0, 0]
+    joined, shares = VmfStatistics(4, 8, decay=0.1), [VmfStatistics(4, 8, decay=0.1) for _ in range(2)]
+    for step in range(3):
+        joined.update(feature[step], label[step], step)
+        shares[0].update(feature[step, :30], label[step, :30], step)
+        shares[1].update(feature[step, 30:], label[step, 30:], step)
+    found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    for ways in found:
+        torch.testing.assert_close(ways["batch"], joined.mean_feature)
+        # Averaging is linear, so averaging each step's averages is the mean over processes, except where a class is absent.
+        mean_of_shares = (shares[0].mean_feature + shares[1].mean_feature) / 2
+        torch.testing.assert_close(ways["statistics"][:2], mean_of_shares[:2])
+
+
+@pytest.mark.parametrize("label", [-1, 2, 254])
+def test_a_label_that_is_no_class_is_refused(label):
+    with pytest.raises(BadLabels, match=r"expected labels 0\.\.1 or 255"):
+        VmfStatistics(2, 4).update(_unit(1, 4), torch.tensor([label]), step=1)
+
+
+# --- batches that are nearly nothing ------------------------------------------------------------------------------
+
+MODEL = (_unit(3, 4).float(), torch.tensor([5.0, 0.0, 20.0]), torch.tensor([True, False, True]))
+LOSSES = {
+    "paired": lambda point, pixel, label: paired_info_nce(point, pixel),
+    "supervised, paper": weakly_supervised_contrastive,
+    "supervised, code": lambda *a: weakly_supervised_contrastive(*a, average_over_positives=False),
+    "consistency, classes": lambda point, pixel, label: semantic_consistency(point, label, *MODEL),
+    "consistency, points": lambda point, pixel, label: semantic_consistency(point, label, *MODEL, "points"),
+    "dirac": lambda point, pixel, label: dirac_consistency(point, label, MODEL[0], MODEL[2]),
+}
+EDGE_BATCHES = {
+    "no pair": (torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)),
+    "one pair": (_unit(1, 4).float(), torch.tensor([2])),
+    "one pair without a class": (_unit(1, 4).float(), torch.tensor([255])),
+    "one class": (_unit(9, 4).float(), torch.full((9,), 2)),
+    "no class at all": (_unit(9, 4).float(), torch.full((9,), 255)),
+    "only an unseen class": (_unit(9, 4).float(), torch.full((9,), 1)),
+    "zero features": (torch.zeros(9, 4), torch.arange(9) % 3),
+    "half precision": (_unit(9, 4).half(), torch.arange(9) % 3),
+}
+
+
+@pytest.mark.parametrize("case", EDGE_BATCHES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_odd_batch_gives_a_finite_loss_with_a_finite_gradient(loss, case):
+    feature, label = EDGE_BATCHES[case]
+    point, pixel = feature.clone().requires_grad_(), feature.clone().requires_grad_()
+    value = LOSSES[loss](point, pixel, label)
+    value.backward()
+    assert value.shape == ()
+    assert bool(value.isfinite())
+    assert point.grad is not None
+    assert bool(point.grad.isfinite().all())
+    assert pixel.grad is None or bool(pixel.grad.isfinite().all())
+
+
+def test_gradients_are_those_of_finite_differences():
+    label = torch.tensor([0, 2, 1, 255, 2, 0, 0])
+    point, pixel = _unit(7, 4).requires_grad_(), _unit(7, 4, seed=1).requires_grad_()
+    model = (MODEL[0].double(), MODEL[1].double(), MODEL[2])
+    assert torch.autograd.gradcheck(paired_info_nce, (point, pixel))
+    for averaged in (True, False):
+        assert torch.autograd.gradcheck(
+            lambda p, q, a=averaged: weakly_supervised_contrastive(p, q, label, 0.07, a), (point, pixel)
+        )
+    for average_over in ("classes", "points"):
+        assert torch.autograd.gradcheck(lambda p, a=average_over: semantic_consistency(p, label, *model, a), point)
+        assert torch.autograd.gradcheck(
+            lambda p, a=average_over: dirac_consistency(p, label, model[0], model[2], a), point
+        )
