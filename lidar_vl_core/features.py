@@ -1,4 +1,4 @@
-"""Input features of a voxel: means over its points, computed once here for training and robot."""
+"""Input features of a voxel, of all its points or of its first, computed once here for training and robot."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +9,18 @@ from lidar_vl_core.errors import BadConfig, BadPointCloud
 from lidar_vl_core.helper_threads import HelperThreads, default_threads
 from lidar_vl_core.voxels import VoxelGrid, Voxels, grid_axes, read_only
 
-FEATURE_NAMES = ("one", "intensity", "height", "range", "offset_x", "offset_y", "offset_z", "log_points")
+FEATURE_NAMES = (
+    "one",
+    "intensity",
+    "height",
+    "range",
+    "offset_x",
+    "offset_y",
+    "offset_z",
+    "log_points",
+    "first_intensity_255",
+    "first_intensity_plus_1",
+)
 _HEIGHT_UNIT_M, _RANGE_UNIT_M = 3.0, 50.0  # so that features are about 1: a van's height, half of the returns' range
 _GROUND_RING_M = (3.0, 30.0)  # beyond the own car's body, within the reach of dense ground returns
 _GROUND_QUANTILE = 0.05
@@ -23,10 +34,12 @@ def voxel_features(
     names: Sequence[str],
     threads: int | None = None,
 ) -> np.ndarray:
-    """(M, len(names)) float32 features, each of the mean of the voxel's points along the grid's axes.
+    """(M, len(names)) float32 features, each of the mean of the voxel's points along the grid's axes, or of its first point.
 
     one: 1. intensity: 0..1. height: z above ground_height_m, in 3 m. range: horizontal, in 50 m. offset_x, offset_y,
     offset_z: mean point minus voxel centre along the grid's axes, in voxel sizes. log_points: log(1 + points).
+    first_intensity_255 and first_intensity_plus_1: intensity of the voxel's first point in the order of the cloud, as
+    0..255 and as 1..2: what the SR-UNets of SLidR and OLIVINE read on nuScenes and on SemanticKITTI.
     cloud_xyz_m: (N, 3); intensity: (N,), what is not finite counts as 0. Raises BadConfig for an unknown name,
     BadPointCloud where the arrays do not belong together.
     """
@@ -51,7 +64,10 @@ def voxel_features(
     mean = means(sums, read_only(voxels.coords, np.int32), axes[0], voxel_size, grid.kind == "cylindrical")
     features = np.empty((count, len(names)), np.float32)
     for column, name in enumerate(names):
-        features[:, column] = _feature(name, mean, ground_m)
+        if name.startswith("first_"):
+            features[:, column] = _first_feature(name, brightness, point_to_voxel, count)
+        else:
+            features[:, column] = _feature(name, mean, ground_m)
     return features
 
 
@@ -83,6 +99,16 @@ def _feature(name: str, mean: np.ndarray, ground_m: float) -> np.ndarray | float
     if name == "log_points":
         return np.log1p(mean[:, 0])
     return mean[:, 4 + "xyz".index(name[-1])]
+
+
+def _first_feature(name: str, brightness: np.ndarray, point_to_voxel: np.ndarray, count: int) -> np.ndarray:
+    """(M,) one feature of each voxel's first point."""
+    backwards = np.flatnonzero(point_to_voxel >= 0)[::-1]
+    first = np.zeros(count, np.int64)
+    first[point_to_voxel[backwards]] = backwards  # of several writes to a voxel the last one stays: its first point
+    intensity = brightness[first]
+    intensity = np.where(np.isfinite(intensity), intensity, np.float32(0.0))
+    return intensity * np.float32(255.0) if name == "first_intensity_255" else intensity + np.float32(1.0)
 
 
 def _require_same_count(count: int, intensity: np.ndarray, voxels: Voxels) -> None:

@@ -34,8 +34,9 @@ def reference_features(xyz_m: np.ndarray, intensity: np.ndarray, grid: VoxelGrid
         height = (points[:, 2].mean() - ground_m) / 3.0
         mean = axes.mean(axis=0)
         distance = (mean[0] if grid.kind == "cylindrical" else math.hypot(mean[0], mean[1])) / 50.0
-        rows.append([1.0, bright.mean(dtype=np.float64), height, distance, *offset, math.log1p(len(points))])
-    return np.array(rows).reshape(-1, 8)
+        row = [1.0, bright.mean(dtype=np.float64), height, distance, *offset, math.log1p(len(points))]
+        rows.append([*row, 255.0 * bright[0], 1.0 + bright[0]])
+    return np.array(rows).reshape(-1, 10)
 
 
 coordinate = st.one_of(st.floats(-9, 9, width=32), st.sampled_from([math.nan, math.inf, 1e38, -0.0]))
@@ -64,6 +65,16 @@ def test_columns_come_in_the_order_asked_for(names):
     every = voxel_features(xyz_m, intensity, voxels, CARTESIAN, FEATURE_NAMES)
     some = voxel_features(xyz_m, intensity, voxels, CARTESIAN, names)
     assert np.array_equal(some, every[:, [FEATURE_NAMES.index(name) for name in names]])
+
+
+def test_the_first_point_of_a_voxel_is_the_first_in_the_order_of_the_cloud():
+    xyz_m = np.array(
+        [[50, 0, 0], [0.1, 0.1, 0.1], [1.1, 0.1, 0.1], [0.2, 0.1, 0.1]], np.float32
+    )  # the first is outside
+    intensity = np.array([0.9, 0.2, 0.4, 0.6], np.float32)
+    names = ("first_intensity_255", "first_intensity_plus_1")
+    features = voxel_features(xyz_m, intensity, voxelise(xyz_m, CARTESIAN), CARTESIAN, names)
+    np.testing.assert_allclose(features, [[51.0, 1.2], [102.0, 1.4]], rtol=1e-6)
 
 
 def test_the_same_cloud_gives_the_same_bits_again():
