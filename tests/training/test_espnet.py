@@ -57,13 +57,13 @@ def test_the_network_has_the_parameters_of_its_paper():
 
 def test_it_learns_a_picture_from_scratch():
     torch.manual_seed(0)
-    network = ESPNet(classes=5).train()
+    network = ESPNet().train()
     images = torch.zeros(2, 3, 32, 32)
     images[:, 0, :16], images[:, 1, 16:, :16], images[:, 2, 16:, 16:] = 1, 1, 1
     target = images.argmax(1)
-    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     losses = []
-    for _ in range(25):
+    for _ in range(30):
         loss = F.cross_entropy(network(normalise_for_espnet(images)), target)
         optimizer.zero_grad()
         loss.backward()

@@ -98,7 +98,7 @@ class _RunsCode:
 
 def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path):
     torch.save({"state_dict": {"conv1.weight": _RunsCode(tmp_path / "ran")}}, tmp_path / "hostile.pth")
-    with pytest.raises(BadCheckpoint, match="would run code when loaded .*safetensors"):
+    with pytest.raises(BadCheckpoint, match=r"would run code when loaded .*safetensors"):
         read_weight_file(tmp_path / "hostile.pth")
     assert not (tmp_path / "ran").exists()
 
@@ -223,5 +223,5 @@ def test_timm_models_that_cannot_teach_are_refused(kind, message):
 def test_weights_of_another_timm_model_are_refused(tmp_path):
     ensure_torchvision()
     save_file({"stem.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(BadCheckpoint, match="1 unexpected: stem.weight"):
+    with pytest.raises(BadCheckpoint, match=r"1 unexpected: stem\.weight"):
         build_image_teacher("timm:test_resnet", tmp_path / "other.safetensors")
