@@ -1,6 +1,7 @@
 """SemanticKITTI: KITTI odometry's scans with raw point labels, calibration, poses and the colour image of camera 2.
 
-Folder: `sequences/XX/` with velodyne/*.bin, labels/*.label, calib.txt, poses.txt (or SuMa's), image_2/*.png.
+Folder: `sequences/XX/` with velodyne/*.bin, labels/*.label, calib.txt, poses.txt (or SuMa's), image_2/*.png. Only the
+scans must be there; with images the calibration too.
 """
 
 from collections.abc import Sequence
@@ -11,12 +12,14 @@ import numpy as np
 
 from lidar_vl_core.camera import CameraModel
 from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.errors import BadCalibration, BadDataset, BadLabels, BadTransform
+from lidar_vl_core.errors import BadCalibration, BadDataset, BadTransform
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import SEMANTIC_KITTI_19, ClassTable, label_map
 from lidar_vl_core.point_cloud import PointCloud
+from offline_training.datasets.kitti_layout import read_classes
+from offline_training.datasets.layouts import layout_line
 from offline_training.datasets.sample import Sample
-from offline_training.datasets.sample_files import image_size, read_picture_bytes, read_rgb, read_rows, read_values
+from offline_training.datasets.sample_files import image_size, read_picture_bytes, read_rgb, read_rows
 
 _COLUMNS = 4  # x, y, z, reflectance 0..1
 _FRAMES_PER_SECOND = 10  # the Velodyne's rate; times.txt, where present, says it exactly
@@ -39,7 +42,8 @@ class SemanticKitti:
         self.folder, self.classes = Path(folder), classes
         self._label_map = label_map("semantic_kitti", classes)
         root = self.folder / "sequences"
-        names = sorted(path.name for path in root.glob("*") if path.is_dir()) if sequences is None else sequences
+        there = sorted(path.name for path in root.glob("*") if (path / "velodyne").is_dir())
+        names = there if sequences is None else sequences
         self._sequences = {name: _Sequence(root / name) for name in names}
         self.scans = [
             (sequence, scan)
@@ -49,8 +53,8 @@ class SemanticKitti:
         ]
         if not self.scans:
             raise BadDataset(
-                f"{root}: expected scans */velodyne/*.bin, found none for sequences {list(names)} and the asked frames. "
-                "Point to the folder that holds `sequences`."
+                f"{self.folder}: expected scans ({layout_line('semantic_kitti')}), found none for sequences {list(names)} "
+                "and the asked frames. Point to the folder that holds `sequences`."
             )
 
     def __len__(self) -> int:
@@ -67,7 +71,9 @@ class SemanticKitti:
             stamp_ns=sequence.stamp_ns(scan),
             frame_id="velodyne",
         )
-        return Sample(name, cloud, self._read_classes(sequence, scan, name), self.classes, sequence.views(scan, name))
+        labels = sequence.folder / self.label_folder(sequence_name) / f"{scan}.label"
+        class_id = read_classes(labels, self._label_map, name)
+        return Sample(name, cloud, class_id, self.classes, sequence.views(scan, name))
 
     def views(self, index: int) -> tuple[CameraView, ...]:
         """The colour image alone, where it is there, without reading the scan; raises BadDataset naming it."""
@@ -79,14 +85,9 @@ class SemanticKitti:
         sequence_name, scan = self.scans[index]
         return self._sequences[sequence_name].T_world_lidar(scan)
 
-    def _read_classes(self, sequence: "_Sequence", scan: str, name: str) -> np.ndarray | None:
-        path = sequence.folder / "labels" / f"{scan}.label"
-        if not path.exists():
-            return None
-        try:
-            return self._label_map.apply(read_values(path, np.uint32, name))
-        except BadLabels as error:
-            raise BadDataset(f"{name}: {error}") from error
+    def label_folder(self, sequence: str) -> str:
+        """The folder of a sequence that holds its labels; the same for all here, but not for every set of labels."""
+        return "labels"
 
 
 class _Sequence:
@@ -95,14 +96,13 @@ class _Sequence:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.scans = sorted(path.stem for path in (folder / "velodyne").glob("*.bin"))
-        rows = _read_rows(folder / "calib.txt")
-        if "P2" not in rows or "Tr" not in rows:
-            raise BadDataset(f"{folder / 'calib.txt'}: expected P2 and Tr, found {', '.join(rows)}. Copy it again.")
-        self._P2 = rows["P2"]
-        try:
-            self._T_cam0_lidar = RigidTransform.from_matrix(rows["Tr"])
-        except BadTransform as error:
-            raise BadDataset(f"{folder / 'calib.txt'}: Tr: {error}") from error
+        if not self.scans:
+            raise BadDataset(
+                f"{folder}: expected scans of a sequence ({layout_line('semantic_kitti')}), found none. "
+                "Unpack the sequence, or choose others."
+            )
+        needed = (folder / "image_2").is_dir() or (folder / "calib.txt").exists()
+        self._calibration = _read_calibration(folder / "calib.txt") if needed else None
 
     def stamp_ns(self, scan: str) -> int:
         """Time since the sequence's start."""
@@ -117,17 +117,18 @@ class _Sequence:
     def views(self, scan: str, name: str) -> tuple[CameraView, ...]:
         """The colour image, if it is there. KITTI's images are rectified, so the camera is a pinhole."""
         path = self.folder / "image_2" / f"{scan}.png"
-        if not path.exists():
+        if self._calibration is None or not path.exists():
             return ()
         width, height = image_size(path, name)
-        K = self._P2[:, :3]
+        P2, T_cam0_lidar = self._calibration
+        K = P2[:, :3]
         try:
             camera = CameraModel(width, height, K)
         except BadCalibration as error:
             raise BadDataset(f"{self.folder / 'calib.txt'}: P2: {error}") from error
         # P2 = K [I | t]: camera 2 stands beside camera 0, both look the same way.
-        T_cam2_cam0 = RigidTransform(np.eye(3), np.linalg.solve(K, self._P2[:, 3]))
-        T_cam2_lidar = T_cam2_cam0 @ self._T_cam0_lidar
+        T_cam2_cam0 = RigidTransform(np.eye(3), np.linalg.solve(K, P2[:, 3]))
+        T_cam2_lidar = T_cam2_cam0 @ T_cam0_lidar
         load_rgb, read_bytes = partial(read_rgb, path, name, camera), partial(read_picture_bytes, path, name)
         file = f"sequences/{self.folder.name}/image_2/{scan}.png"
         return (CameraView("image_2", camera, T_cam2_lidar, self.stamp_ns(scan), load_rgb, read_bytes, file),)
@@ -135,6 +136,9 @@ class _Sequence:
     def T_world_lidar(self, scan: str) -> RigidTransform:
         """From poses.txt, which holds poses of camera 0 in its first frame."""
         path = self.folder / "poses.txt"
+        if self._calibration is None:
+            raise BadDataset(f"{self.folder}: expected calib.txt beside the poses, found none. Copy the calibration.")
+        T_cam0_lidar = self._calibration[1]
         try:
             rows = np.loadtxt(path, ndmin=2)
             T_cam0_start_now = RigidTransform.from_matrix(rows[int(scan)].reshape(3, 4))
@@ -142,7 +146,18 @@ class _Sequence:
             raise BadDataset(
                 f"{path}: expected 12 numbers in row {int(scan)}, found: {error}. Copy the poses."
             ) from error
-        return self._T_cam0_lidar.inverse() @ T_cam0_start_now @ self._T_cam0_lidar
+        return T_cam0_lidar.inverse() @ T_cam0_start_now @ T_cam0_lidar
+
+
+def _read_calibration(path: Path) -> tuple[np.ndarray, RigidTransform]:
+    """P2 (3, 4) and T_cam0_lidar."""
+    rows = _read_rows(path)
+    if "P2" not in rows or "Tr" not in rows:
+        raise BadDataset(f"{path}: expected P2 and Tr, found {', '.join(rows)}. Copy it again.")
+    try:
+        return rows["P2"], RigidTransform.from_matrix(rows["Tr"])
+    except BadTransform as error:
+        raise BadDataset(f"{path}: Tr: {error}") from error
 
 
 def _read_rows(path: Path) -> dict[str, np.ndarray]:
