@@ -1,13 +1,26 @@
 """The data sets a run can name, and how each is opened."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
 from lidar_vl_core.config import Config
 from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.labels import ClassTable
+from offline_training.datasets.daps3d import Daps3d
+from offline_training.datasets.nuscenes import NuScenes
+from offline_training.datasets.nuscenes_tables import scene_names
+from offline_training.datasets.pandaset import PandaSet
+from offline_training.datasets.rellis3d import Rellis3d
 from offline_training.datasets.sample import Sample
+from offline_training.datasets.scribble_kitti import ScribbleKitti
+from offline_training.datasets.semantic_kitti import SemanticKitti
+from offline_training.datasets.semantic_poss import SemanticPoss
+from offline_training.datasets.semantic_stf import SemanticStf
+from offline_training.datasets.splits import official_split
+from offline_training.datasets.synlidar import SynLidar
+from offline_training.label_fractions import labelled_frames, labelled_scenes
 
 
 class SampleSource(Protocol):
@@ -24,15 +37,47 @@ class SampleSource(Protocol):
         ...
 
 
+class EveryNth:
+    """Every skip-th sample of a data set, the first included."""
+
+    def __init__(self, source: SampleSource, skip: int) -> None:
+        self.classes = source.classes
+        self._source, self._indices = source, labelled_frames(len(source), skip)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        """One of the kept samples; raises IndexError beyond the last."""
+        return self._source[self._indices[index]]
+
+
 class DataSource(Config):
     """One data set of a run."""
 
-    kind: Literal["synthetic", "pandaset", "semantic_kitti", "nuscenes"]
-    folder: str  # the data set's folder; for synthetic the folder its scans are kept in once made
+    kind: Literal[
+        "synthetic",
+        "pandaset",
+        "nuscenes",
+        "ros_bag",
+        "semantic_kitti",
+        "scribble_kitti",
+        "rellis3d",
+        "semantic_poss",
+        "semantic_stf",
+        "synlidar",
+        "daps3d",
+    ]
+    folder: str  # the data set's folder; for ros_bag the bag; for synthetic the folder its scans are kept in once made
     weight: float = 1.0  # how often it is drawn, against the weights of the others
-    sequences: tuple[str, ...] | None = None  # semantic_kitti: sequences; nuscenes: scenes; nothing = all
-    frames: tuple[str, ...] | None = None  # names of frames; nothing = all
+    split: str | None = None  # official split of the data set, such as "train" or "val"; in place of sequences
+    sequences: tuple[str, ...] | None = None  # sequences, scenes or folders of the data set; nothing = all
+    frames: tuple[str, ...] | None = None  # names of frames, for ros_bag places among the clouds; nothing = all
     version: str = "v1.0-trainval"  # nuscenes
+    cloud_topic: str | None = None  # ros_bag; nothing = the only one
+    label_field: str | None = None  # ros_bag: field of the clouds that holds the truth
+    label_table: str | None = None  # ros_bag: what its ids mean, a source of labels.label_map
+    label_skip: int = 1  # every n-th is kept: of nuscenes' scenes, of the frames of others; 100 = 1 % of the labels
     first_seed: int = 0  # synthetic: seed of the first street
     streets: int = 1  # synthetic: one for each seed from first_seed
     frames_per_street: int = 10  # synthetic
@@ -45,6 +90,8 @@ def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> Sa
     Raises BadDataset or BadConfig with what is missing.
     """
     dataset = _opened(source, classes, workers)
+    if source.label_skip != 1 and source.kind != "nuscenes":
+        dataset = EveryNth(dataset, source.label_skip)
     if dataset.classes != classes:
         raise BadConfig(
             f"data set {source.kind} in {source.folder}: expected classes {classes.name}, found {dataset.classes.name}. "
@@ -57,21 +104,52 @@ def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> Sa
     return dataset
 
 
+# Data sets that are opened by folder, sequences, frames and classes.
+_IN_SEQUENCES: dict[str, Callable[..., SampleSource]] = {
+    "semantic_kitti": SemanticKitti,
+    "scribble_kitti": ScribbleKitti,
+    "rellis3d": Rellis3d,
+    "semantic_poss": SemanticPoss,
+    "semantic_stf": SemanticStf,
+    "synlidar": SynLidar,
+    "daps3d": Daps3d,
+}
+
+
 def _opened(source: DataSource, classes: ClassTable, workers: int) -> SampleSource:
-    folder = Path(source.folder)
-    if source.kind == "pandaset":
-        from offline_training.datasets.pandaset import PandaSet
-
-        return PandaSet(folder, source.frames, classes=classes)
-    if source.kind == "semantic_kitti":
-        from offline_training.datasets.semantic_kitti import SemanticKitti
-
-        return SemanticKitti(folder, source.sequences, source.frames, classes)
+    folder, sequences = Path(source.folder), chosen_sequences(source)
+    if source.kind in _IN_SEQUENCES:
+        return _IN_SEQUENCES[source.kind](folder, sequences, source.frames, classes)
     if source.kind == "nuscenes":
-        from offline_training.datasets.nuscenes import NuScenes
-
-        return NuScenes(folder, source.version, source.sequences, source.frames, classes=classes)
+        if source.label_skip != 1:
+            sequences = labelled_scenes(scene_names(folder, source.version), sequences, source.label_skip)
+        return NuScenes(folder, source.version, sequences, source.frames, classes=classes)
+    if source.kind == "pandaset":
+        return PandaSet(folder, source.frames, classes=classes)
+    if source.kind == "ros_bag":
+        return _bag(source, folder, classes)
     return _synthetic(source, folder, workers)
+
+
+def chosen_sequences(source: DataSource) -> tuple[str, ...] | None:
+    """The sequences a source names itself or by its split, None = all; raises BadConfig when it names both."""
+    if source.split is None:
+        return source.sequences
+    if source.sequences is not None:
+        raise BadConfig(f"data set {source.kind}: expected `split` or `sequences`, found both. Leave one of them out.")
+    return official_split(source.kind, source.split)
+
+
+def _bag(source: DataSource, folder: Path, classes: ClassTable) -> SampleSource:
+    from offline_training.datasets.ros_bag import RosBag
+
+    frames = source.frames
+    if frames is not None and not all(frame.isdecimal() for frame in frames):
+        raise BadConfig(
+            f"frames of {folder}: expected places among the clouds, such as 0, found {', '.join(frames)}. Give numbers."
+        )
+    places = None if frames is None else [int(frame) for frame in frames]
+    return RosBag(folder, places, source.cloud_topic, source.label_field, source.label_table, classes)
 
 
 def _synthetic(source: DataSource, folder: Path, workers: int) -> SampleSource:
