@@ -167,6 +167,12 @@ class _Record(dict[str, Any]):
         )
 
 
+def scene_names(folder: Path, version: str) -> list[str]:
+    """Names of all scenes in the order of the scene table, by which fractions of the labels are chosen. Raises BadDataset."""
+    path = folder / version / "scene.json"
+    return [_Record(record, path)["name"] for record in _stream(path)]
+
+
 def _shot_of(record: Mapping[str, Any]) -> Shot:
     return Shot(
         token=record["token"],
