@@ -82,6 +82,7 @@ class DataSource(Config):
     streets: int = 1  # synthetic: one for each seed from first_seed
     frames_per_street: int = 10  # synthetic
     lidar: str | None = None  # synthetic: a name of synthetic_lidar.LIDARS; nothing = a random sensor for each frame
+    image_width: int | None = None  # synthetic: pixels of its six pictures; nothing = no pictures
 
 
 def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> SampleSource:
@@ -157,6 +158,7 @@ def _synthetic(source: DataSource, folder: Path, workers: int) -> SampleSource:
 
     from offline_training.datasets.synthetic import SyntheticDataset
     from offline_training.datasets.synthetic_lidar import LIDARS
+    from offline_training.datasets.synthetic_pictures import PictureSpec
 
     if source.lidar is not None and source.lidar not in LIDARS:
         raise BadConfig(
@@ -164,7 +166,8 @@ def _synthetic(source: DataSource, folder: Path, workers: int) -> SampleSource:
         )
     seeds = range(source.first_seed, source.first_seed + source.streets)
     lidar = None if source.lidar is None else LIDARS[source.lidar]
-    dataset = SyntheticDataset(seeds, source.frames_per_street, folder, lidar)
+    pictures = None if source.image_width is None else PictureSpec(source.image_width)
+    dataset = SyntheticDataset(seeds, source.frames_per_street, folder, lidar, pictures=pictures)
     with tqdm(total=len(dataset), desc="synthetic sweeps", disable=not sys.stderr.isatty()) as bar:
         dataset.prepare(workers, bar.update)
     return dataset

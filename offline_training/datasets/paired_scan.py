@@ -11,6 +11,7 @@ from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.pairing import Pairs, ZBuffer, point_pixel_pairs
 from offline_training.datasets.picture_resize import moved_pixels, resized_ids, resized_rgb
 from offline_training.datasets.sample import Sample
+from offline_training.weak_labels.label_store import NO_SEGMENT
 
 PictureOf = Callable[[CameraView], np.ndarray]  # (H, W) ids of a view's picture: weak classes or superpixels
 
@@ -69,10 +70,10 @@ def pair_scan(
     min_depth_m: float = 1.0,
     max_image_width: int | None = None,
 ) -> PairedScan:
-    """Load a sample's pictures and find its pairs; without occlusion test as SLidR and OLIVINE pair (fact: none there).
+    """Load a sample's pictures and find its pairs; without occlusion test as SLidR and OLIVINE have none.
 
-    weak_class_of, superpixels_of: ids of a view at its picture's own size; weak classes are read there, before wider
-    pictures are shrunk to max_image_width. Raises BadDataset when ids and picture are not of one size.
+    weak_class_of, superpixels_of: ids of a view at its picture's own size, as LabelStore reads them; weak classes are taken
+    there, before wider pictures are shrunk to max_image_width. Raises BadDataset when ids and picture are not of one size.
     """
     finite = sample.cloud.finite()
     xyz_m, intensity = sample.cloud.xyz_m[finite], sample.cloud.intensity[finite]
@@ -114,10 +115,12 @@ def _weak_classes(sample: Sample, pairs: Pairs, weak_class_of: PictureOf | None)
 
 
 def _superpixels(sample: Sample, superpixels_of: PictureOf, sizes: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
-    return tuple(
-        resized_ids(_ids_of(sample, view, superpixels_of).astype(np.int32), size)
+    """Each (h, w) int32; NO_SEGMENT of the store becomes -1."""
+    resized = [
+        resized_ids(_ids_of(sample, view, superpixels_of), size)
         for view, size in zip(sample.views, sizes, strict=True)
-    )
+    ]
+    return tuple(np.where(ids == NO_SEGMENT, -1, ids.astype(np.int32)).astype(np.int32) for ids in resized)
 
 
 def _ids_of(sample: Sample, view: CameraView, picture_of: PictureOf) -> np.ndarray:

@@ -13,7 +13,8 @@ def resized_rgb(rgb: np.ndarray, size: tuple[int, int], window: Window | None = 
     if part.shape[:2] == size:
         return part
     # On (1, 3, h, w) bytes whose memory is (h, w, 3) torch is 3 to 4 times as fast as Pillow.
-    channels_first = torch.from_numpy(part)[None].permute(0, 3, 1, 2)
+    writable = part if part.flags.writeable else part.copy()  # decoders give read-only pictures; torch warns of them
+    channels_first = torch.from_numpy(writable)[None].permute(0, 3, 1, 2)
     resized = F.interpolate(channels_first, size, mode="bilinear", align_corners=False, antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 

@@ -1,27 +1,44 @@
-"""SyntheticDataset: labelled LiDAR sweeps of synthetic streets, cached on disk. Touches the disk."""
+"""SyntheticDataset: labelled LiDAR sweeps of synthetic streets, with pictures where asked, cached on disk. Touches the disk."""
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadDataset
 from lidar_vl_core.files import atomic_writer
+from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import NUSCENES_16, ClassTable
 from lidar_vl_core.point_cloud import PointCloud
 from offline_training.datasets.sample import Sample
+from offline_training.datasets.synthetic_camera import take_ring
+from offline_training.datasets.synthetic_layout import World
 from offline_training.datasets.synthetic_lidar import LidarSpec, sweep
+from offline_training.datasets.synthetic_pictures import (
+    PictureSpec,
+    class_image,
+    has_pictures,
+    picture_folder,
+    read_pose,
+    read_views,
+    write_pictures,
+)
+from offline_training.datasets.synthetic_shading import weather
 
 VERSION = 2  # raise it when the same seed gives other points, so that cached frames are made anew
 _STEP_M = 0.004  # coordinates are kept as int16 steps: +-131 m, error at most 2 mm
 
 
 class SyntheticDataset:
-    """`frames_per_seed` sweeps, `gap_s` apart, of the street of every seed; the LiDAR is random per frame unless given."""
+    """`frames_per_seed` sweeps, `gap_s` apart, of the street of every seed; the LiDAR is random per frame unless given.
+
+    With pictures each sample has the six views of synthetic_camera.RING.
+    """
 
     classes: ClassTable = NUSCENES_16
 
@@ -32,31 +49,56 @@ class SyntheticDataset:
         cache_folder: Path,
         lidar: LidarSpec | None = None,
         gap_s: float = 1.2,
+        pictures: PictureSpec | None = None,
     ) -> None:
         self._seeds, self._frames_per_seed, self._gap_s = tuple(seeds), frames_per_seed, gap_s
-        self._folder, self._lidar = cache_folder, lidar
+        self._folder, self._lidar, self._pictures = cache_folder, lidar, pictures
+        self._poses: dict[int, tuple[RigidTransform, ...]] = {}  # T_world_lidar of a street's frames, once asked for
 
     def __len__(self) -> int:
         return len(self._seeds) * self._frames_per_seed
 
     def __getitem__(self, index: int) -> Sample:
         """The sweep with its labels; a street that is not in the cache yet is made and kept."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sample {index}: the data set has {len(self)}")
-        seed, frame = self._seeds[index // self._frames_per_seed], index % self._frames_per_seed
-        path = self._path(seed, frame)
-        if not path.exists():
+        views = self.views(index)
+        seed, frame = self._seed_and_frame(index)
+        cloud = _read(self._path(seed, frame))
+        return Sample(self._name(index), cloud, np.asarray(cloud.extra["label"]), self.classes, views)
+
+    def views(self, index: int) -> tuple[CameraView, ...]:
+        """The sample's views alone, without reading its cloud; none without pictures."""
+        seed, frame = self._seed_and_frame(index)
+        if not self._is_made(seed, frame):
             self._make(seed)
-        cloud = _read(path)
-        return Sample(f"synthetic_{seed:05d}_{frame:03d}", cloud, np.asarray(cloud.extra["label"]), self.classes)
+        if self._pictures is None:
+            return ()
+        return read_views(picture_folder(self._path(seed, frame), self._pictures), self._name(index))
+
+    def true_class_image(self, view: CameraView) -> np.ndarray:
+        """(H, W) uint8 class that each pixel of a view of this data set shows, 255 = none."""
+        return class_image(self._folder, view)
+
+    def pictures_with_classes(self, index: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Each picture (H, W, 3) uint8 of a sample with its true classes (H, W) uint8, 255 = none."""
+        for view in self.views(index):
+            yield view.load_rgb(), self.true_class_image(view)
+
+    def T_world_lidar(self, index: int) -> RigidTransform:
+        """Pose of a sample's cloud frame in the world of its street."""
+        seed, frame = self._seed_and_frame(index)
+        if self._pictures is not None and self._is_made(seed, frame):
+            return read_pose(picture_folder(self._path(seed, frame), self._pictures))
+        if seed not in self._poses:
+            from offline_training.datasets.synthetic_layout import build_world
+
+            world, frames = build_world(seed), range(self._frames_per_seed)
+            self._poses[seed] = tuple(self._pose(world, seed, number) for number in frames)
+        return self._poses[seed][frame]
 
     def prepare(self, workers: int = 1, on_progress: Callable[[int], None] | None = None) -> None:
-        """Make all missing sweeps, in `workers` processes; `on_progress` hears how many sweeps a finished street has."""
-        missing = [
-            seed
-            for seed in self._seeds
-            if not all(self._path(seed, frame).exists() for frame in range(self._frames_per_seed))
-        ]
+        """Make all that is missing, in `workers` processes; `on_progress` hears how many sweeps a finished street has."""
+        frames = range(self._frames_per_seed)
+        missing = [seed for seed in self._seeds if not all(self._is_made(seed, frame) for frame in frames)]
         if on_progress:
             on_progress((len(self._seeds) - len(missing)) * self._frames_per_seed)
         if workers <= 1 or len(missing) <= 1:
@@ -74,6 +116,21 @@ class SyntheticDataset:
                 if on_progress:
                     on_progress(self._frames_per_seed)
 
+    def _seed_and_frame(self, index: int) -> tuple[int, int]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index}: the data set has {len(self)}")
+        return self._seeds[index // self._frames_per_seed], index % self._frames_per_seed
+
+    def _name(self, index: int) -> str:
+        return "synthetic_{:05d}_{:03d}".format(*self._seed_and_frame(index))
+
+    def _is_made(self, seed: int, frame: int) -> bool:
+        path = self._path(seed, frame)
+        return path.exists() and (self._pictures is None or has_pictures(picture_folder(path, self._pictures)))
+
+    def _pose(self, world: World, seed: int, frame: int) -> RigidTransform:
+        return world.ego_pose(frame * self._gap_s) @ self._spec(seed, frame).T_base_lidar()
+
     def _spec(self, seed: int, frame: int) -> LidarSpec:
         return self._lidar or LidarSpec.random(np.random.default_rng([seed, 3, frame]))
 
@@ -86,13 +143,15 @@ class SyntheticDataset:
         from offline_training.datasets.synthetic_scene import Scene
 
         scene = Scene(build_world(seed))
+        sky = weather(seed, scene.world.sun_direction)
         for frame in range(self._frames_per_seed):
-            path = self._path(seed, frame)
-            if path.exists():
-                continue
-            time_s = frame * self._gap_s
-            rng = np.random.default_rng([seed, 2, frame])
-            _write(path, sweep(scene, self._spec(seed, frame), time_s, round(time_s * 1e9), rng))
+            path, spec, time_s = self._path(seed, frame), self._spec(seed, frame), frame * self._gap_s
+            if not path.exists():
+                rng = np.random.default_rng([seed, 2, frame])
+                _write(path, sweep(scene, spec, time_s, round(time_s * 1e9), rng))
+            if not self._is_made(seed, frame) and self._pictures is not None:
+                shots = take_ring(scene, sky, spec, time_s, self._pictures.width)
+                write_pictures(picture_folder(path, self._pictures), shots, self._pose(scene.world, seed, frame))
 
 
 def _write(path: Path, cloud: PointCloud) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from lidar_vl_core.camera import CameraModel
 from lidar_vl_core.geometry import RigidTransform
+from offline_training.datasets.synthetic_lidar import LidarSpec
 from offline_training.datasets.synthetic_meshes import yaw_rotation
 from offline_training.datasets.synthetic_scene import ActorRays, Hits, Part, Scene
 from offline_training.datasets.synthetic_shading import Weather, shade, to_bytes
@@ -46,6 +47,31 @@ class Picture:
     rgb: np.ndarray  # (H, W, 3) uint8
     depth_m: np.ndarray  # (H, W) float32 along the optical axis; inf where there is sky
     class_id: np.ndarray  # (H, W) uint8, 255 for sky and for things without class
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One camera of the ring at its moment of a sweep."""
+
+    mount: CameraMount
+    camera: CameraModel
+    T_cam_lidar: RigidTransform  # LiDAR frame at the end of the sweep -> optical frame at the shot
+    T_world_base: RigidTransform  # of the vehicle at the shot
+    time_s: float
+    picture: Picture
+
+
+def take_ring(scene: Scene, weather: Weather, lidar: LidarSpec, end_s: float, image_width: int) -> Iterator[Shot]:
+    """The six 16:9 pictures of a sweep that ends at end_s, each taken as the beam passes the middle of its view."""
+    T_world_lidar = scene.world.ego_pose(end_s) @ lidar.T_base_lidar()
+    shadows = scene.moving_shade(end_s)  # once per sweep: building it is dear, and 0.1 s moves a shadow little
+    for mount in RING:
+        time_s = end_s - (1.0 - mount.delay_share) / lidar.rate_hz
+        camera = camera_model(mount, image_width, round(image_width * 9 / 16))
+        T_world_base = scene.world.ego_pose(time_s)
+        T_world_cam = T_world_base @ T_base_camera(mount)
+        picture = render(scene, camera, T_world_cam, time_s, shadows, weather)
+        yield Shot(mount, camera, T_world_cam.inverse() @ T_world_lidar, T_world_base, time_s, picture)
 
 
 def camera_model(mount: CameraMount, width: int, height: int) -> CameraModel:

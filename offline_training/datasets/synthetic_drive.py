@@ -19,10 +19,10 @@ from lidar_vl_core.errors import BadRequest, LidarVlError
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.point_cloud import PointCloud
 from offline_training.datasets.synthetic_bag import CameraShot, DriveBag, FrameRecord
-from offline_training.datasets.synthetic_camera import RING, CameraMount, T_base_camera, camera_model, render
+from offline_training.datasets.synthetic_camera import Shot, take_ring
 from offline_training.datasets.synthetic_layout import build_world
 from offline_training.datasets.synthetic_lidar import LIDARS, LidarSpec, sweep
-from offline_training.datasets.synthetic_scene import Part, Scene
+from offline_training.datasets.synthetic_scene import Scene
 from offline_training.datasets.synthetic_shading import Weather, weather
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -92,26 +92,20 @@ class SyntheticDrive:
         cloud = sweep(self._scene, self.lidar, end_s, _stamp_ns(end_s), rng)
         if not cameras:
             return SyntheticFrame(cloud, T_world_lidar, T_world_base, ())
-        shadows = self._scene.moving_shade(
-            end_s
-        )  # once per frame: building it is dear, and 0.1 s moves a shadow little
-        views = tuple(self._view(mount, end_s, T_world_lidar, shadows) for mount in RING)
-        return SyntheticFrame(cloud, T_world_lidar, T_world_base, views)
+        shots = take_ring(self._scene, self._weather, self.lidar, end_s, self.image_width)
+        return SyntheticFrame(cloud, T_world_lidar, T_world_base, tuple(_view(shot) for shot in shots))
 
     def ego_pose(self, stamp_ns: int) -> RigidTransform:
         """T_world_base at a time."""
         return self._scene.world.ego_pose((stamp_ns - START_NS) / 1e9)
 
-    def _view(self, mount: CameraMount, end_s: float, T_world_lidar: RigidTransform, shadows: Part) -> SyntheticView:
-        time_s = end_s - (1.0 - mount.delay_share) / self.lidar.rate_hz
-        camera = camera_model(mount, self.image_width, round(self.image_width * 9 / 16))
-        T_world_base = self._scene.world.ego_pose(time_s)
-        T_world_cam = T_world_base @ T_base_camera(mount)
-        picture = render(self._scene, camera, T_world_cam, time_s, shadows, self._weather)
-        return SyntheticView(
-            mount.name, camera, T_world_cam.inverse() @ T_world_lidar, T_world_base, _stamp_ns(time_s),
-            picture.rgb, picture.depth_m, picture.class_id,
-        )  # fmt: skip
+
+def _view(shot: Shot) -> SyntheticView:
+    picture = shot.picture
+    return SyntheticView(
+        shot.mount.name, shot.camera, shot.T_cam_lidar, shot.T_world_base, _stamp_ns(shot.time_s),
+        picture.rgb, picture.depth_m, picture.class_id,
+    )  # fmt: skip
 
 
 def drive(
