@@ -69,10 +69,11 @@ class ESPNet(nn.Module):
         return self.combine_l2_l3(torch.cat([self.level3_C(quarter), coarse], dim=1))
 
 
-def load_espnet(weights: Path, classes: int = 20) -> ESPNet:
-    """ESPNet with the weights of a file. Raises BadCheckpoint for a file of another network or class count."""
-    network = ESPNet(classes)
-    load_weights(network, read_weight_file(weights), weights)
+def load_espnet(weights: Path) -> ESPNet:
+    """ESPNet with the weights of a file, and as many classes. Raises BadCheckpoint for a file of another network."""
+    tensors = read_weight_file(weights)
+    network = ESPNet(len(tensors["br.weight"]) if "br.weight" in tensors else 20)
+    load_weights(network, tensors, weights)
     return network
 
 
