@@ -73,7 +73,20 @@ def _parser() -> argparse.ArgumentParser:
         "--card", type=Path, required=True, metavar="FILE.yaml", help="name, licence, training data, limits, text"
     )
     export.set_defaults(run=_export)
+    _add_check_data(commands)
     return parser
+
+
+def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser("check-data", help="is a data set there and whole: layout, counts, three samples")
+    check.add_argument(
+        "kind", metavar="KIND", help="nuscenes, semantic_kitti, pandaset, ros_bag, ...: as in a configuration"
+    )
+    check.add_argument("folder", metavar="FOLDER", help="where it lies; for ros_bag the bag")
+    check.add_argument(
+        "overrides", nargs="*", metavar="name=value", help="of the data source, e.g. version=v1.0-mini, split=val"
+    )
+    check.set_defaults(run=_check_data)
 
 
 def _finetune(options: argparse.Namespace) -> None:
@@ -103,6 +116,16 @@ def _export(options: argparse.Namespace) -> None:
     for line in parity:
         print(line)
     print(f"package: {package.path}")
+
+
+def _check_data(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import parse_overrides, validated
+    from offline_training.check_data import check_data
+    from offline_training.data_sources import DataSource
+
+    named = {"kind": options.kind, "folder": options.folder, **parse_overrides(options.overrides)}
+    for finding in check_data(validated(DataSource, named, "check-data")):
+        print(finding)
 
 
 if __name__ == "__main__":

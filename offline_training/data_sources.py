@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from lidar_vl_core.config import Config
-from lidar_vl_core.errors import BadConfig
+from lidar_vl_core.errors import BadConfig, BadDataset
 from lidar_vl_core.labels import ClassTable
 from offline_training.datasets.daps3d import Daps3d
+from offline_training.datasets.layouts import layout_line
 from offline_training.datasets.nuscenes import NuScenes
 from offline_training.datasets.nuscenes_tables import scene_names
 from offline_training.datasets.pandaset import PandaSet
@@ -90,6 +91,11 @@ def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> Sa
 
     Raises BadDataset or BadConfig with what is missing.
     """
+    if source.kind != "synthetic" and not Path(source.folder).exists():
+        raise BadDataset(
+            f"{source.folder}: expected the data set {source.kind} ({layout_line(source.kind)}), found no such folder. "
+            "Unpack the data set there, or correct the folder."
+        )
     dataset = _opened(source, classes, workers)
     if source.label_skip != 1 and source.kind != "nuscenes":
         dataset = EveryNth(dataset, source.label_skip)

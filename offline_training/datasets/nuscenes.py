@@ -1,6 +1,7 @@
 """nuScenes and nuScenes-lidarseg: key frames with LIDAR_TOP, six cameras and point classes, without its devkit."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,17 @@ from offline_training.datasets.sample_files import read_picture_bytes, read_rgb,
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 _COLUMNS = 5  # x, y, z, intensity 0..255, ring
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrameFiles:
+    """What the tables say of a key frame, without opening any of it."""
+
+    name: str  # scene and sample token
+    lidar_token: str  # of the sweep's sample_data record, by which submissions name it
+    sweep: Path
+    labels: Path | None
+    pictures: tuple[Path, ...]
 
 
 class NuScenes:
@@ -73,6 +85,19 @@ class NuScenes:
             return tuple(self._view(frame, channel, T_global_lidar) for channel in self.cameras)
         except (BadTransform, BadCalibration) as error:
             raise BadDataset(f"{frame.name}: {error}") from error
+
+    def files(self, index: int) -> KeyFrameFiles:
+        """Where the parts of a key frame lie; raises BadDataset naming it when the tables lack a sensor."""
+        frame = self._key_frames[index]
+        sweep = _shot(frame, LIDAR)
+        labels = self._tables.label_file_of.get(sweep.token)
+        return KeyFrameFiles(
+            frame.name,
+            sweep.token,
+            self.folder / sweep.file,
+            None if labels is None else self.folder / labels,
+            tuple(self.folder / _shot(frame, channel).file for channel in self.cameras),
+        )
 
     def T_global_lidar(self, index: int) -> RigidTransform:
         """Pose of a sample's cloud frame in the map of its city."""

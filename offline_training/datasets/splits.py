@@ -29,6 +29,11 @@ _SPLITS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+def splits_of(kind: str) -> tuple[str, ...]:
+    """Names of a data set's official splits, none where it has none."""
+    return tuple(_SPLITS.get(kind, {}))
+
+
 def official_split(kind: str, name: str) -> tuple[str, ...]:
     """The parts of a data set's official split, as its loader names them; raises BadConfig with the splits there are.
 
