@@ -9,8 +9,13 @@ from lidar_vl_core.voxels import VoxelGrid
 from offline_training.networks.minkunet import SHAPES, MinkUNet, MinkUNetShape
 from offline_training.networks.point_backbone import PointBackbone, Preparer
 from offline_training.networks.sparse_inputs import SparsePreparer
+from offline_training.networks.voxelnet import VoxelNet
+from offline_training.networks.voxelnet_inputs import VoxelNetPreparer
 
-NETWORKS = tuple(SHAPES)
+VOXELNET = "voxelnet"
+NETWORKS = (*SHAPES, VOXELNET)
+# Intensity of VoxelNet's mean points by the last of its features: as nuScenes stores it, or as KITTI does.
+_VOXELNET_INTENSITY = {("x", "y", "z", "intensity_255"): 255.0, ("x", "y", "z", "intensity"): 1.0}
 
 
 class BackboneConfig(Config):
@@ -52,8 +57,28 @@ class BackboneConfig(Config):
 
     def preparer(self, form: str = "auto") -> Preparer:
         """What turns scans into the network's inputs; form: of sparse convolutions."""
+        if self.network == VOXELNET:
+            return VoxelNetPreparer(self.grid, self._voxelnet_intensity, form)
         return SparsePreparer(self.grid, self.features, form)
 
     def build(self, out_channels: int | None) -> PointBackbone:
         """The network with fresh weights, with a head of that many scores or without one."""
+        if self.network == VOXELNET:
+            return self._voxelnet(out_channels)
         return MinkUNet(self.shape, len(self.features), out_channels)
+
+    def _voxelnet(self, out_channels: int | None) -> VoxelNet:
+        given = [name for name in ("stem", "planes", "blocks") if getattr(self, name) is not None]
+        if given:
+            raise BadConfig(f"{', '.join(given)}: expected nothing for voxelnet, which has one size. Remove the keys.")
+        return VoxelNet(out_channels)
+
+    @property
+    def _voxelnet_intensity(self) -> float:
+        if self.features not in _VOXELNET_INTENSITY:
+            known = " or ".join(str(list(names)) for names in _VOXELNET_INTENSITY)
+            raise BadConfig(
+                f"features: expected {known} for voxelnet, found {list(self.features)}. Choose the first for weights "
+                "from nuScenes."
+            )
+        return _VOXELNET_INTENSITY[self.features]

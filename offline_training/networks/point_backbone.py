@@ -47,6 +47,17 @@ class PointBackbone(nn.Module):
         """What a head reads: (R, feature_channels)."""
         raise NotImplementedError
 
+    def active_features(self, inputs: BackboneInputs) -> Tensor:
+        """Features (A, feature_channels) where the network computes them: the heads of pre-training act here.
+
+        They are the rows themselves, unless a network interpolates between its cells to reach its rows.
+        """
+        return self.point_features(inputs)
+
+    def to_points(self, values: Tensor, inputs: BackboneInputs) -> Tensor:
+        """Values (A, C) of the active cells, for instance a head's, to the rows: (R, C)."""
+        return values
+
     def forward(self, inputs: BackboneInputs) -> Tensor:
         """Scores (R, out_channels) of the head; the features where there is none."""
         features = self.point_features(inputs)
