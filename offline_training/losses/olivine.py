@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.labels import IGNORE_ID
-from offline_training.losses.info_nce import at_least_float32, mean_or_zero, paired_info_nce, similarity_logits
+from offline_training.losses.info_nce import at_least_float32, labelled_info_nce, mean_or_zero, paired_info_nce
 from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
 from offline_training.losses.von_mises_fisher import VmfStatistics, vmf_log_normaliser
 
@@ -40,15 +40,11 @@ def weakly_supervised_contrastive(
     """
     known = label != IGNORE_ID
     truth = label[known]
-    logits = similarity_logits(point_feature[known], pixel_feature[known], temperature)
-    same_class = truth[:, None] == truth[None, :]
-    of_positives = logits.masked_fill(~same_class, -torch.inf).logsumexp(
-        dim=1
-    )  # never empty: a pair is its own positive
-    loss = logits.logsumexp(dim=1) - of_positives
-    if average_over_positives:
-        loss = loss + same_class.sum(dim=1).to(loss.dtype).log()
-    return mean_or_zero(loss)
+    loss = labelled_info_nce(point_feature[known], pixel_feature[known], truth, temperature)
+    if not average_over_positives:
+        return loss
+    pairs_of_label = truth.bincount()
+    return loss + mean_or_zero(pairs_of_label[truth].to(loss.dtype).log())
 
 
 def semantic_consistency(

@@ -4,7 +4,6 @@ Its authors published no training code; the forms below follow the method's desc
 our reading of it, and the total is the plain sum of the three.
 """
 
-import torch
 from torch import Tensor
 
 from offline_training.losses.info_nce import mean_or_zero, paired_info_nce, similarity_logits

@@ -418,3 +418,19 @@ def test_gradients_are_those_of_finite_differences():
         assert torch.autograd.gradcheck(
             lambda p, a=average_over: dirac_consistency(p, label, model[0], model[2], a), point
         )
+
+
+def test_a_loss_walked_in_pieces_equals_the_whole_matrix_in_value_and_gradient():
+    count, label = 1300, torch.randint(0, 5, (1300,), generator=torch.Generator().manual_seed(0))  # pieces of 806 rows
+    point, pixel = _unit(count, 8).requires_grad_(), _unit(count, 8, seed=1).requires_grad_()
+    logits = point @ pixel.T / 0.07
+    positives = logits.masked_fill(label[:, None] != label[None, :], -torch.inf).logsumexp(1)
+    whole = (functional.cross_entropy(logits, torch.arange(count)), (logits.logsumexp(1) - positives).mean())
+    pieces = (
+        paired_info_nce(point, pixel),
+        weakly_supervised_contrastive(point, pixel, label, average_over_positives=False),
+    )
+    for one, other in zip(pieces, whole, strict=True):
+        torch.testing.assert_close(one, other)
+        gradients = [torch.autograd.grad(3.0 * loss, (point, pixel), retain_graph=True) for loss in (one, other)]
+        torch.testing.assert_close(*gradients)

@@ -1,0 +1,136 @@
+"""Pair sampling of a real batch's size beside the plain formula, and each contrastive loss forward and backward."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from offline_training.losses import depthcontrast, pointcontrast, scalr, seal, slidr, st_slidr
+from offline_training.losses.olivine import (
+    VmfStatistics,
+    density_and_category_weights,
+    draw_pairs,
+    paired_info_nce,
+    semantic_consistency,
+    vmf_log_normaliser,
+    weakly_supervised_contrastive,
+)
+from tests.bench.__main__ import print_table
+
+PAIRS, DRAWN, DIM, CLASSES, SUPERPIXELS = 150_000, 4096, 64, 17, 900
+SAMPLING_TARGET_MS, DIFFERENCE_TARGET = 20.0, 1e-9
+REPEATS = 15
+
+
+def measure() -> list[dict[str, Any]]:
+    """Rows of {name, value, unit, target, passed}; wall time, medians."""
+    return [*_sampling_rows(), *_loss_rows()]
+
+
+def _sampling_rows() -> list[dict[str, Any]]:
+    generator = torch.Generator().manual_seed(0)
+    distance = 0.05 + 0.1 * (torch.rand(PAIRS, generator=generator, dtype=torch.float64) ** 2 * 700).floor()
+    label = torch.randint(0, CLASSES, (PAIRS,), generator=generator)
+    weights = density_and_category_weights(distance, label)
+    took_ms = _median_ms(lambda: density_and_category_weights(distance, label))
+    draw_ms = _median_ms(lambda: draw_pairs(weights, DRAWN, generator))
+    plain, plain_ms = _timed(lambda: _plain_weights(distance, label))
+    difference = float(((weights - plain) / plain).abs().max())
+    return [
+        _row(f"DCAS weights of {PAIRS:,} pairs", took_ms, "ms", SAMPLING_TARGET_MS),
+        _row(f"DCAS draw of {DRAWN:,} of them", draw_ms, "ms"),
+        _row("the same weights by the plain formula, U x n", plain_ms, "ms"),
+        _row("largest relative difference to the plain formula", difference, "", DIFFERENCE_TARGET),
+    ]
+
+
+def _plain_weights(distance: Tensor, label: Tensor) -> Tensor:
+    """1 / (f_h(d_i) |A(i)|) (OLIVINE, eq. 12 and 13): at each different distance the sum over all pairs."""
+    places, of_pair = distance.unique(return_inverse=True)
+    bandwidth = 1.06 * distance.std() * len(distance) ** -0.2
+    sums = [torch.exp(-0.5 * ((place - distance) / bandwidth) ** 2).sum() for place in places]
+    density = torch.stack(sums) / (len(distance) * bandwidth * math.sqrt(2 * math.pi))
+    return 1.0 / (density[of_pair] * label.bincount()[label])
+
+
+def _loss_rows() -> list[dict[str, Any]]:
+    generator = torch.Generator().manual_seed(1)
+    label = torch.randint(0, CLASSES, (DRAWN,), generator=generator)
+    segment = torch.randint(0, SUPERPIXELS, (DRAWN,), generator=generator)
+    rows = torch.arange(DRAWN)
+    point, pixel = (functional.normalize(torch.randn(DRAWN, DIM, generator=generator), dim=1) for _ in range(2))
+    model = VmfStatistics(CLASSES, DIM)
+    model.update(point, label, 0)
+    of_model = (model.mean_direction(), model.kappa(), model.seen())
+    pixel_mean, _ = slidr.superpixel_means(pixel, segment, SUPERPIXELS)
+    similarity = st_slidr.superpixel_similarity(pixel_mean)
+    queue = functional.normalize(torch.randn(65_536, 128, generator=generator), dim=1)
+    query = functional.normalize(torch.randn(16, 128, generator=generator), dim=1)
+
+    def mean(feature: Tensor) -> Tensor:
+        return slidr.superpixel_means(feature, segment, SUPERPIXELS)[0]
+
+    losses: dict[str, tuple[Tensor, Callable[[Tensor], Tensor]]] = {
+        "point-pixel InfoNCE (OLIVINE, PPKT)": (point, lambda f: paired_info_nce(f, pixel)),
+        "weakly supervised contrast": (point, lambda f: weakly_supervised_contrastive(f, pixel, label)),
+        "vMF consistency": (point, lambda f: semantic_consistency(f, label, *of_model)),
+        "vMF statistics, an update": (point, lambda f: model.update(f, label, 0) or f.sum()),
+        f"SLidR, {SUPERPIXELS} superpixels": (point, lambda f: slidr.superpixel_contrastive(mean(f), pixel_mean)),
+        f"ST-SLidR, {SUPERPIXELS} superpixels": (
+            point,
+            lambda f: st_slidr.semantically_tolerant_contrastive(mean(f), pixel_mean, similarity),
+        ),
+        "Seal, temporal": (point, lambda f: seal.temporal(f, segment, pixel, segment, SUPERPIXELS)),
+        "Seal, point to segment": (point, lambda f: seal.point_to_segment(f, segment, SUPERPIXELS)),
+        "PointContrast, hardest": (
+            point,
+            lambda f: pointcontrast.hardest_contrastive(
+                f, pixel, torch.stack([rows, rows], 1)[:1024], rows[:256], rows[:256]
+            ),
+        ),
+        "DepthContrast, 16 scans, queue 65,536": (query, lambda f: depthcontrast.instance_contrastive(f, query, queue)),
+        "ScaLR": (point, lambda f: scalr.cosine_distance(f, pixel)),
+    }
+    found = [
+        _row(
+            f"{name}, forward and backward, {DRAWN:,} x {DIM}", _median_ms(lambda f=feature, g=loss: _step(f, g)), "ms"
+        )
+        for name, (feature, loss) in losses.items()
+    ]
+    normaliser_ms = _median_ms(lambda: vmf_log_normaliser(of_model[1], DIM))
+    return [*found, _row(f"vMF normaliser of {CLASSES} classes", normaliser_ms, "ms")]
+
+
+def _step(feature: Tensor, loss: Callable[[Tensor], Tensor]) -> None:
+    loss(feature.detach().requires_grad_()).backward()
+
+
+def _median_ms(work: Callable[[], Any]) -> float:
+    work()
+    return statistics.median(_timed(work)[1] for _ in range(REPEATS))
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.perf_counter()
+    result = work()
+    return result, 1e3 * (time.perf_counter() - began)
+
+
+def _row(name: str, value: float, unit: str, at_most: float | None = None) -> dict[str, Any]:
+    target = None if at_most is None else f"<= {at_most:g}"
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "target": target,
+        "passed": None if at_most is None else value <= at_most,
+    }
+
+
+if __name__ == "__main__":
+    print_table(measure())
