@@ -29,6 +29,9 @@ class BackboneConfig(Config):
     voxel_size: tuple[float, float, float] = (0.2, 0.2, 0.2)  # m; cylindrical: m, rad, m
     point_cloud_range: tuple[float, float, float, float, float, float] = (-64.0, -64.0, -8.0, 64.0, 64.0, 8.0)
     features: tuple[str, ...] = ("intensity", "height", "offset_z", "log_points")
+    # WaffleIron keeps one point per voxel_size, has features of its own and flattens point_cloud_range into grids.
+    waffle_cell_m: float = 0.6  # side of the cells of its grids
+    waffle_max_points: int | None = None  # most points of a scan that it computes on; nothing = all
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     sparse_form: Literal["auto", "gather", "offset", "blocks", "torchsparse"] = (
@@ -57,12 +60,17 @@ class BackboneConfig(Config):
 
     def preparer(self, form: str = "auto") -> Preparer:
         """What turns scans into the network's inputs; form: of sparse convolutions."""
+        if self.network in WAFFLEIRON_SHAPES:
+            self._require_cartesian()
+            return WafflePreparer(self.voxel_size, self.point_cloud_range, self.waffle_cell_m, self.waffle_max_points)
         if self.network == VOXELNET:
             return VoxelNetPreparer(self.grid, self._voxelnet_intensity, form)
         return SparsePreparer(self.grid, self.features, form)
 
     def build(self, out_channels: int | None) -> PointBackbone:
         """The network with fresh weights, with a head of that many scores or without one."""
+        if self.network in WAFFLEIRON_SHAPES:
+            return WaffleIron(WAFFLEIRON_SHAPES[self.network], out_channels)
         if self.network == VOXELNET:
             return self._voxelnet(out_channels)
         return MinkUNet(self.shape, len(self.features), out_channels)
@@ -82,3 +90,9 @@ class BackboneConfig(Config):
                 "from nuScenes."
             )
         return _VOXELNET_INTENSITY[self.features]
+
+    def _require_cartesian(self) -> None:
+        if self.grid_kind != "cartesian":
+            raise BadConfig(
+                f"grid_kind: expected cartesian for {self.network}, found {self.grid_kind!r}. Write grid_kind: cartesian."
+            )
