@@ -49,12 +49,22 @@ def _parser() -> argparse.ArgumentParser:
     finetune.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
     finetune.set_defaults(run=_finetune)
 
+    weak_label = commands.add_parser(
+        "weak-label", help="label the pictures of logs by vision models or ready maps; goes on where it was stopped"
+    )
+    weak_label.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/weak_label_*.yaml"
+    )
+    weak_label.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    weak_label.set_defaults(run=_weak_label)
+
     evaluate = commands.add_parser("evaluate", help="IoU per class of a checkpoint on labelled scans")
     evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
     evaluate.add_argument(
         "--config", type=Path, metavar="FILE.yaml", help="use its validation sets instead of the checkpoint's own"
     )
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
+    evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth, prediction and errors")
     evaluate.add_argument("--threads", type=int, default=0, help="of the processor; default all")
     evaluate.set_defaults(run=_evaluate)
 
@@ -74,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run=_export)
     _add_check_data(commands)
+    _add_submit(commands)
     return parser
 
 
@@ -89,6 +100,24 @@ def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     check.set_defaults(run=_check_data)
 
 
+def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    submit = commands.add_parser("submit", help="predictions in the form that a benchmark's server takes")
+    submit.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    submit.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="its validation sets are predicted"
+    )
+    submit.add_argument("--benchmark", choices=("nuscenes_lidarseg", "semantic_kitti"), required=True)
+    submit.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; DIR.zip comes beside it")
+    submit.add_argument(
+        "--uses",
+        nargs="+",
+        choices=("camera", "lidar", "radar", "map", "external"),
+        default=["lidar"],
+        help="what nuScenes is told that the method takes as input; default lidar",
+    )
+    submit.set_defaults(run=_submit)
+
+
 def _finetune(options: argparse.Namespace) -> None:
     from lidar_vl_core.config import load_config, parse_overrides
     from offline_training.finetune import finetune
@@ -96,6 +125,17 @@ def _finetune(options: argparse.Namespace) -> None:
 
     config = load_config(FinetuneConfig, options.config, parse_overrides(options.overrides))
     print(f"checkpoint: {finetune(config, options.resume)}")
+
+
+def _weak_label(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config, parse_overrides
+    from offline_training.weak_labels.weak_label import report_lines, weak_label
+    from offline_training.weak_labels.weak_label_config import WeakLabelConfig
+
+    config = load_config(WeakLabelConfig, options.config, parse_overrides(options.overrides))
+    for line in report_lines(weak_label(config), config):
+        print(line)
+    print(f"labels: {config.out}; a few of them: {Path(config.out) / 'preview.png'}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -106,6 +146,11 @@ def _evaluate(options: argparse.Namespace) -> None:
     sources = None if options.config is None else load_config(FinetuneConfig, options.config).validation
     metrics = evaluate(options.checkpoint, sources, options.out, options.threads)
     print(table(metrics))
+    if options.pictures is not None:
+        from offline_training.error_maps import write_error_maps
+
+        for path in write_error_maps(options.checkpoint, sources, options.pictures):
+            print(f"picture: {path}")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -116,6 +161,16 @@ def _export(options: argparse.Namespace) -> None:
     for line in parity:
         print(line)
     print(f"package: {package.path}")
+
+
+def _submit(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config
+    from offline_training.finetune_config import FinetuneConfig
+    from offline_training.submission import submission
+
+    sources = load_config(FinetuneConfig, options.config).validation
+    packed = submission(options.checkpoint, sources, options.benchmark, options.out, options.uses)
+    print(f"submission: {packed}")
 
 
 def _check_data(options: argparse.Namespace) -> None:

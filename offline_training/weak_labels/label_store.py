@@ -31,12 +31,13 @@ from lidar_vl_core.errors import BadLabels, BadRequest
 from lidar_vl_core.files import write_bytes
 from lidar_vl_core.labels import IGNORE_ID
 from offline_training.weak_labels.id_picture import encode_ids
+from offline_training.weak_labels.mask_painting import Uncovered
 from offline_training.weak_labels.ontology import Ontology
 from offline_training.weak_labels.store_section import COMMAND, StoreSection, locked, open_section
 from offline_training.weak_labels.weak_labeler import WeakLabels
 
 NO_SEGMENT = 65535
-_COUNTS = "pixels_of_class"
+_COUNTS, _SOURCE = "pixels_of_class", "source"
 _LABEL_LAYERS = {"instance_id": 16, "score": 8, "class_id": 8}  # in the order they are written -> bits
 _SEGMENT_LAYER = {"segment_id": 16}
 
@@ -53,12 +54,16 @@ class LabelStore:
         identity: Mapping[str, Any] | None = None,
         ontology: Ontology | None = None,
         superpixel_identity: Mapping[str, Any] | None = None,
+        uncovered: Uncovered = 255,
     ) -> None:
-        """identity: WeakLabeler.identity() and its ontology; raises BadRequest where the folder does not say what it holds."""
+        """identity: WeakLabeler.identity() and its ontology; uncovered: what pixels of no class are kept as.
+
+        Raises BadRequest where the folder does not say what it holds.
+        """
         self.folder = Path(folder)
-        self._ontology = ontology
+        self._ontology, self._uncovered = ontology, uncovered
         if ontology is not None:
-            identity = {**(identity or {}), "ontology": ontology.to_json()}
+            identity = {**(identity or {}), "ontology": ontology.to_json(), "uncovered": uncovered}
         self._labels = open_section(self.folder, "labels", identity)
         self._superpixels = open_section(self.folder, "superpixels", superpixel_identity)
 
@@ -84,10 +89,13 @@ class LabelStore:
                     section.announce()
             yield
 
-    def class_pixels(self, sha256: str, shape: tuple[int, int]) -> np.ndarray | None:
-        """(256,) int64 pixels of each class of a picture's labels, without unpacking them; None where there is no whole entry."""
+    def class_pixels(self, sha256: str, shape: tuple[int, int], source: str = "") -> np.ndarray | None:
+        """(256,) int64 pixels of each class of a picture's labels, without unpacking them.
+
+        None where there is no whole entry, or one that was written from another `source`.
+        """
         texts = self._labels_there().texts(_LABEL_LAYERS, sha256, shape)
-        if texts is None or _COUNTS not in texts["class_id"]:
+        if texts is None or _COUNTS not in texts["class_id"] or texts["class_id"].get(_SOURCE, "") != source:
             return None
         counts = np.zeros(256, np.int64)
         for class_id, count in json.loads(texts["class_id"][_COUNTS]).items():
@@ -98,28 +106,35 @@ class LabelStore:
         """Whether a picture of height and width `shape` has whole labels."""
         return self.class_pixels(sha256, shape) is not None
 
-    def write(self, sha256: str, labels: WeakLabels) -> np.ndarray:
-        """Keep the labels of a picture; returns pixels of each class (256,). Raises BadLabels for ids of no class."""
+    def write(self, sha256: str, labels: WeakLabels, source: str = "") -> np.ndarray:
+        """Keep the labels of a picture; returns pixels of each class (256,). Raises BadLabels for ids of no class.
+
+        source: hash of what they were read from, where it is not the picture that decides over them.
+        """
         if self._ontology is None:
             raise BadRequest("labels: expected a store opened with its ontology to write, found one opened to read.")
         labels.require_classes(self._ontology)
-        counts = np.bincount(labels.class_id.reshape(-1), minlength=256)
-        of_class = json.dumps({str(k): int(counts[k]) for k in np.flatnonzero(counts)})
+        class_id = np.where(labels.class_id == IGNORE_ID, np.uint8(self._uncovered), labels.class_id)
+        counts = np.bincount(class_id.reshape(-1), minlength=256)
+        texts = {_COUNTS: json.dumps({str(k): int(counts[k]) for k in np.flatnonzero(counts)}), _SOURCE: source}
+        contents = {
+            "instance_id": encode_ids(labels.instance_id),
+            "score": encode_ids(labels.score),
+            "class_id": encode_ids(class_id, self._palette(), texts),
+        }
         for layer in _LABEL_LAYERS:
-            is_class = layer == "class_id"
-            content = encode_ids(
-                getattr(labels, layer), self._palette() if is_class else None, {_COUNTS: of_class} if is_class else None
-            )
-            write_bytes(self._labels_there().path(layer, sha256), content)
+            write_bytes(self._labels_there().path(layer, sha256), contents[layer])
         return counts
 
-    def has_superpixels(self, sha256: str, shape: tuple[int, int]) -> bool:
-        """Whether a picture of height and width `shape` has whole superpixels."""
-        return self._superpixels_there().texts(_SEGMENT_LAYER, sha256, shape) is not None
+    def has_superpixels(self, sha256: str, shape: tuple[int, int], source: str = "") -> bool:
+        """Whether a picture of height and width `shape` has whole superpixels, made from that `source`."""
+        texts = self._superpixels_there().texts(_SEGMENT_LAYER, sha256, shape)
+        return texts is not None and texts["segment_id"].get(_SOURCE, "") == source
 
-    def write_superpixels(self, sha256: str, segment_id: np.ndarray) -> None:
-        """Keep the superpixels (H, W) uint16 of a picture, 65535 = none."""
-        write_bytes(self._superpixels_there().path("segment_id", sha256), encode_ids(segment_id.astype(np.uint16)))
+    def write_superpixels(self, sha256: str, segment_id: np.ndarray, source: str = "") -> None:
+        """Keep the superpixels (H, W) uint16 of a picture, 65535 = none; source: hash of the masks they were painted from."""
+        content = encode_ids(segment_id, text={_SOURCE: source})
+        write_bytes(self._superpixels_there().path("segment_id", sha256), content)
 
     def read_class_id(self, view: CameraView) -> np.ndarray:
         """(H, W) uint8 class ids of a view's picture, 255 = uncovered. Raises BadLabels where it has none or a damaged one."""

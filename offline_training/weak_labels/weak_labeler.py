@@ -1,11 +1,12 @@
-"""WeakLabeler: what every maker of weak labels from pictures offers, and WeakLabels: what it makes."""
+"""What every maker of weak labels offers: WeakLabeler looks at pictures, LabelReader takes what lies ready; both make WeakLabels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadLabels
 from lidar_vl_core.labels import IGNORE_ID
 from offline_training.weak_labels.ontology import Ontology
@@ -40,6 +41,7 @@ class WeakLabels:
             )
 
 
+@runtime_checkable
 class WeakLabeler(Protocol):
     """Labels pictures by what is seen in them."""
 
@@ -54,4 +56,26 @@ class WeakLabeler(Protocol):
 
     def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
         """Label pictures (H, W, 3) uint8 RGB, which may differ in size; one answer each, of the picture's size."""
+        ...
+
+
+@runtime_checkable
+class LabelReader(Protocol):
+    """Has labels lying ready, found by a view instead of by what is seen in its picture."""
+
+    @property
+    def ontology(self) -> Ontology:
+        """The classes the ids stand for."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides over the result but the stored labels themselves."""
+        ...
+
+    def read_bytes(self, view: CameraView) -> bytes:
+        """The labels of a view as they are stored; raises BadLabels where there are none."""
+        ...
+
+    def labels(self, content: bytes, view: CameraView) -> WeakLabels:
+        """The labels in those bytes; raises BadLabels where they do not fit."""
         ...

@@ -1,0 +1,185 @@
+"""The local engine: labels and superpixels for the pictures of views; threads read and write while the labeler works."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from threading import Lock
+
+import numpy as np
+
+from lidar_vl_core.camera_view import CameraView
+from lidar_vl_core.errors import BadBag, BadDataset, BadImage, BadLabels
+from offline_training.weak_labels.label_store import LabelStore
+from offline_training.weak_labels.store_section import content_sha256
+from offline_training.weak_labels.superpixels import Superpixels
+from offline_training.weak_labels.weak_labeler import LabelReader, WeakLabeler, WeakLabels
+
+_OF_ONE_PICTURE = (BadBag, BadDataset, BadImage, BadLabels)  # what a single damaged picture leads to
+
+
+@dataclass
+class LabelReport:
+    """What a run did."""
+
+    made: int = 0  # pictures for which labels or superpixels were made now
+    present: int = 0  # pictures that had all that was asked for
+    repeated: int = 0  # further views of a picture that had been met before
+    failed: list[str] = field(default_factory=list)  # one line for each picture that has none
+    class_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # over all pictures
+
+
+def label_views(
+    views: Iterable[CameraView],
+    labeler: WeakLabeler | LabelReader | None,
+    store: LabelStore,
+    superpixels: Superpixels | None = None,
+    batch_size: int = 4,
+    threads: int = 4,
+    on_progress: Callable[[], object] = lambda: None,
+) -> LabelReport:
+    """Make what the store does not have yet: labels, superpixels or both.
+
+    A picture that cannot be read is listed in the report and the others go on; a store that cannot be written to raises
+    BadRequest. on_progress is called once for each view, in this thread.
+    """
+    work, report = _Work(labeler, store, superpixels), LabelReport()
+    waiting: list[_Picture] = []
+    writes: deque[Future[_Picture]] = deque()
+
+    def count(picture: _Picture) -> None:
+        picture.count_into(report)
+        on_progress()
+
+    def label_waiting() -> None:
+        if waiting and isinstance(labeler, WeakLabeler):
+            answers = labeler.label([picture.image for picture in waiting])
+            writes.extend(pool.submit(work.write, *pair) for pair in zip(waiting, answers, strict=True))
+            waiting.clear()
+
+    with store.writing(), ThreadPoolExecutor(threads) as pool:
+        for picture in _ahead(pool, work.prepare, views, 2 * threads + batch_size):
+            if picture.needs_labels:
+                waiting.append(picture)
+            else:
+                count(picture)
+            if len(waiting) == batch_size:
+                label_waiting()
+            while len(writes) > 2 * batch_size:
+                count(writes.popleft().result())
+        label_waiting()
+        while writes:
+            count(writes.popleft().result())
+    return report
+
+
+class _Picture:
+    """One view on its way through."""
+
+    def __init__(self, view: CameraView) -> None:
+        self.view = view
+        self.shape = (view.camera.height, view.camera.width)
+        self.sha256 = ""
+        self.made = self.repeated = self.needs_labels = False
+        self.failure = ""
+        self.class_pixels: np.ndarray | None = None
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """The pixels. Raises BadImage when the camera is calibrated for another size."""
+        rgb = self.view.load_rgb()
+        if rgb.shape[:2] != self.shape:
+            raise BadImage(
+                f"expected {self.shape[1]}x{self.shape[0]} pixels as the calibration says, found "
+                f"{rgb.shape[1]}x{rgb.shape[0]}. Correct the camera's calibration."
+            )
+        return rgb
+
+    def count_into(self, report: LabelReport) -> None:
+        if self.failure:
+            report.failed.append(f"camera {self.view.name}, {self.view.file or self.view.stamp_ns}: {self.failure}")
+        elif self.repeated:
+            report.repeated += 1
+        else:
+            report.made += self.made
+            report.present += not self.made
+            if self.class_pixels is not None:
+                report.class_pixels += self.class_pixels
+
+
+class _Work:
+    """What is done to one picture, by any thread."""
+
+    def __init__(
+        self, labeler: WeakLabeler | LabelReader | None, store: LabelStore, superpixels: Superpixels | None
+    ) -> None:
+        self._labeler, self._store, self._superpixels = labeler, store, superpixels
+        self._met: set[str] = set()
+        self._lock = Lock()
+
+    def prepare(self, view: CameraView) -> _Picture:
+        """All but what the labeler does for several pictures at once."""
+        picture = _Picture(view)
+        try:
+            picture.sha256 = content_sha256(view)
+            if self._is_met(picture.sha256):
+                picture.repeated = True
+                return picture
+            if self._superpixels is not None:
+                self._segment(picture, self._superpixels)
+            if isinstance(self._labeler, LabelReader):
+                self._take_over(picture, self._labeler)
+            elif self._labeler is not None:
+                picture.class_pixels = self._store.class_pixels(picture.sha256, picture.shape)
+                picture.needs_labels = picture.class_pixels is None and bool(picture.image.size)
+        except _OF_ONE_PICTURE as error:
+            picture.failure = str(error)
+        if not picture.needs_labels:
+            picture.__dict__.pop("image", None)  # the memory; nobody asks again
+        return picture
+
+    def write(self, picture: _Picture, labels: WeakLabels, source: str = "") -> _Picture:
+        """Keep the labels of a picture."""
+        if labels.class_id.shape != picture.shape:
+            raise BadLabels(
+                f"expected labels of {picture.shape}, the picture's size, found {labels.class_id.shape}. Correct the labeler."
+            )
+        picture.class_pixels = self._store.write(picture.sha256, labels, source)
+        picture.made = True
+        picture.__dict__.pop("image", None)
+        return picture
+
+    def _is_met(self, content: str) -> bool:
+        with self._lock:
+            met = content in self._met
+            self._met.add(content)
+        return met
+
+    def _segment(self, picture: _Picture, superpixels: Superpixels) -> None:
+        source = superpixels.source(picture.view)
+        if not self._store.has_superpixels(picture.sha256, picture.shape, source):
+            segment_id = superpixels.segment_id(picture.view, lambda: picture.image)
+            self._store.write_superpixels(picture.sha256, segment_id, source)
+            picture.made = True
+
+    def _take_over(self, picture: _Picture, reader: LabelReader) -> None:
+        content = reader.read_bytes(picture.view)
+        source = sha256(content).hexdigest()
+        picture.class_pixels = self._store.class_pixels(picture.sha256, picture.shape, source)
+        if picture.class_pixels is None:
+            self.write(picture, reader.labels(content, picture.view), source)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, function: Callable[[CameraView], _Picture], views: Iterable[CameraView], count: int
+) -> Iterator[_Picture]:
+    """Results in the order of the views, with at most `count` of them on their way."""
+    futures: deque[Future[_Picture]] = deque()
+    for view in views:
+        futures.append(pool.submit(function, view))
+        if len(futures) >= count:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()

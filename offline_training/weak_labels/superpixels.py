@@ -1,0 +1,136 @@
+"""Superpixels of a picture: SLIC as SLidR makes them, SAM masks from disk as Seal paints them, and their purity."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from lidar_vl_core.camera_view import CameraView
+from lidar_vl_core.errors import BadLabels
+from offline_training.weak_labels.id_picture import decode_ids
+from offline_training.weak_labels.label_store import NO_SEGMENT
+from offline_training.weak_labels.mask_painting import Uncovered
+from offline_training.weak_labels.picture_path import PicturePath
+
+
+class Superpixels(Protocol):
+    """Cuts pictures into segments."""
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides over the result, as JSON."""
+        ...
+
+    def source(self, view: CameraView) -> str:
+        """Hash of what lies on the disk beside the picture and decides over its segments; nothing = ""."""
+        ...
+
+    def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
+        """(H, W) uint16 segment ids of a view's picture, 65535 = none; image() gives its pixels (H, W, 3) uint8."""
+        ...
+
+
+@dataclass(frozen=True)
+class SlicSuperpixels:
+    """SLIC with SLidR's numbers (Sautier et al. 2022; 30 segments for its VoxelNet)."""
+
+    segments: int = 150
+    compactness: float = 6.0
+    sigma: float = 3.0  # pixels of the blur before
+
+    def identity(self) -> dict[str, Any]:
+        """The numbers, and the version of the library: its results have changed between versions."""
+        return {"model": "slic", "revision": f"scikit-image {version('scikit-image')}", **vars(self)}
+
+    def source(self, view: CameraView) -> str:
+        """See Superpixels; the picture decides over everything."""
+        return ""
+
+    def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
+        """See Superpixels; every pixel belongs to a segment."""
+        return slic(image(), self.segments, self.compactness, self.sigma)
+
+
+@dataclass(frozen=True)
+class SamSuperpixels:
+    """Masks of the Segment Anything Model that lie on disk: a folder of PNGs for each picture."""
+
+    path: PicturePath
+    uncovered: Uncovered = 255
+
+    def identity(self) -> dict[str, Any]:
+        """How masks become segments; the masks themselves are compared picture by picture."""
+        return {"model": "sam", "uncovered": self.uncovered}
+
+    def source(self, view: CameraView) -> str:
+        """See Superpixels. Raises BadLabels where there are no masks."""
+        digest = hashlib.sha256()
+        for content in _mask_files(self.path.of(view)).values():
+            digest.update(hashlib.sha256(content).digest())
+        return digest.hexdigest()
+
+    def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
+        """See Superpixels; the pixels are not looked at."""
+        shape = (view.camera.height, view.camera.width)
+        return sam_superpixels(read_masks(self.path.of(view)), shape, self.uncovered)
+
+
+def slic(image: np.ndarray, segments: int = 150, compactness: float = 6.0, sigma: float = 3.0) -> np.ndarray:
+    """(H, W, 3) uint8 RGB -> (H, W) uint16 segment ids from 0, about as many as `segments` and never more than 65535."""
+    from skimage.segmentation import slic as segment
+
+    segment_id = segment(image, n_segments=segments, compactness=compactness, sigma=sigma, start_label=0)
+    return segment_id.astype(np.uint16)
+
+
+def sam_superpixels(masks: Sequence[np.ndarray], shape: tuple[int, int], uncovered: Uncovered = 255) -> np.ndarray:
+    """Paint masks (H, W) bool from the largest to the smallest, so that small ones win; ids are ranks by area, 0 the largest.
+
+    Returns (H, W) uint16. Pixels under no mask are 65535, or with uncovered=0 belong to the largest mask as in Seal's
+    files. Of equal areas the earlier mask ranks first. Raises BadLabels for masks of another size.
+    """
+    if len(masks) > NO_SEGMENT:
+        raise BadLabels(f"masks: expected at most {NO_SEGMENT}, found {len(masks)}. Keep the largest ones.")
+    for mask in masks:
+        if mask.shape != shape or mask.dtype != np.bool_:
+            raise BadLabels(
+                f"mask: expected {shape} bool, the picture's size, found {mask.shape} {mask.dtype}. "
+                "These masks belong to another picture."
+            )
+    largest_first = sorted(range(len(masks)), key=lambda k: -int(np.count_nonzero(masks[k])))
+    segment_id = np.full(shape, 0 if uncovered == 0 else NO_SEGMENT, np.uint16)
+    for rank, k in enumerate(largest_first):
+        segment_id[masks[k]] = rank
+    return segment_id
+
+
+def read_masks(folder: Path) -> list[np.ndarray]:
+    """The masks of one picture, (H, W) bool each, by file name; non-zero pixels belong. Raises BadLabels."""
+    return [decode_ids(content, str(path)) > 0 for path, content in _mask_files(folder).items()]
+
+
+def _mask_files(folder: Path) -> dict[Path, bytes]:
+    paths = sorted(folder.glob("*.png"))
+    if not paths:
+        raise BadLabels(f"{folder}: expected one PNG for each mask, found none. Correct folder and template.")
+    try:
+        return {path: path.read_bytes() for path in paths}
+    except OSError as error:
+        raise BadLabels(f"{folder}: expected readable masks, found: {error}. Correct their rights.") from error
+
+
+def purity(segments_of_point: Sequence[np.ndarray], label: np.ndarray, min_points: int = 20) -> np.ndarray:
+    """Share of each segment's points that have its most frequent label.
+
+    segments_of_point: one (P,) bool per segment, which may overlap; label: (P,) ids >= 0. Returns one share for each
+    segment with more than min_points points.
+    """
+    shares = []
+    for inside in segments_of_point:
+        counts = np.bincount(label[inside])
+        if counts.sum() > min_points:
+            shares.append(counts.max() / counts.sum())
+    return np.array(shares)

@@ -1,0 +1,112 @@
+"""The command `weak-label`: every picture of some data sets labelled, what came out counted and shown."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.camera_view import CameraView
+from lidar_vl_core.errors import BadBag, BadDataset, BadImage, BadLabels
+from lidar_vl_core.files import write_bytes, write_text
+from lidar_vl_core.labels import IGNORE_ID
+from offline_training.data_sources import SampleSource
+from offline_training.weak_labels.label_store import LabelStore
+from offline_training.weak_labels.label_views import LabelReport, label_views
+from offline_training.weak_labels.labelers import (
+    all_views,
+    open_labeler,
+    open_sources,
+    open_store,
+    open_superpixels,
+    views_at,
+)
+from offline_training.weak_labels.ontology import load_ontology
+from offline_training.weak_labels.preview import contact_sheet, sheet_row
+from offline_training.weak_labels.weak_label_config import WeakLabelConfig
+
+_NAMED_FAILURES = 5  # in the error; all stand in statistics.json
+
+
+def weak_label(config: WeakLabelConfig) -> LabelReport:
+    """Make what `config.out` lacks; writes statistics.json and preview.png beside the labels.
+
+    Raises BadDataset at the end when some pictures could not be labelled: the others are done then.
+    """
+    from tqdm import tqdm
+
+    datasets = open_sources(config)
+    total = sum(len(dataset) * len(views_at(dataset, 0)) for dataset in datasets)
+    with tqdm(
+        total=total, desc="weak labels", unit="picture", disable=not (config.progress and sys.stderr.isatty())
+    ) as bar:
+        report = _ENGINES[config.engine](config, all_views(datasets), bar.update)
+    out = Path(config.out)
+    write_text(out / "statistics.json", json.dumps(_statistics(report, config), indent=1) + "\n")
+    if report.made or not (out / "preview.png").exists():
+        _write_preview(config, datasets)
+    if report.failed:
+        raise BadDataset(
+            f"{len(report.failed)} pictures have no labels, {report.made + report.present} have them: "
+            f"{'; '.join(report.failed[:_NAMED_FAILURES])}. Repair these and run the command again: it goes on from here."
+        )
+    return report
+
+
+def report_lines(report: LabelReport, config: WeakLabelConfig) -> list[str]:
+    """The report for a terminal: what was done, then the share of each class."""
+    lines = [f"pictures: {report.made} made, {report.present} there before, {report.repeated} seen twice"]
+    shares = _shares(report, config)
+    return lines + [f"{share:8.2%}  {name}" for name, share in sorted(shares.items(), key=lambda item: -item[1])]
+
+
+def _local(config: WeakLabelConfig, views: Iterable[CameraView], on_progress: Callable[[], object]) -> LabelReport:
+    labeler, superpixels = open_labeler(config), open_superpixels(config)
+    store = open_store(config, labeler, superpixels)
+    threads = config.threads or os.cpu_count() or 1
+    return label_views(views, labeler, store, superpixels, config.batch_size, threads, on_progress)
+
+
+# An engine opens labeler, superpixels and store itself, where its work is done.
+_ENGINES: dict[str, Callable[[WeakLabelConfig, Iterable[CameraView], Callable[[], object]], LabelReport]] = {
+    "local": _local,
+}
+
+
+def _shares(report: LabelReport, config: WeakLabelConfig) -> dict[str, float]:
+    """Share of the pixels by class, and of those without one; empty where no labels were asked for."""
+    if config.labeler is None:
+        return {}
+    names = load_ontology(config.ontology).names
+    pixels = dict(zip(names, report.class_pixels[: len(names)].tolist(), strict=True))
+    pixels["(uncovered)"] = int(report.class_pixels[IGNORE_ID])
+    total = max(int(np.sum(report.class_pixels)), 1)
+    return {name: count / total for name, count in pixels.items()}
+
+
+def _statistics(report: LabelReport, config: WeakLabelConfig) -> dict[str, object]:
+    return {
+        "made": report.made,
+        "present": report.present,
+        "repeated": report.repeated,
+        "failed": report.failed,
+        "share_of_pixels": _shares(report, config),
+    }
+
+
+def _write_preview(config: WeakLabelConfig, datasets: list[SampleSource]) -> None:
+    """Pictures evenly over all samples, the camera changing from one to the next."""
+    samples = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
+    count = min(config.preview_pictures, len(samples))
+    chosen = [samples[k * len(samples) // count] for k in range(count)]
+    views = [views[k % len(views)] for k, place in enumerate(chosen) if (views := views_at(*place))]
+    classes = None if config.labeler is None else load_ontology(config.ontology).class_table
+    store, rows = LabelStore(Path(config.out)), []
+    for view in views:
+        with suppress(BadBag, BadDataset, BadImage, BadLabels):  # such a picture stands among the failed ones
+            rows.append(sheet_row(view, store, classes, config.superpixels != "none"))
+    if rows:
+        write_bytes(Path(config.out) / "preview.png", contact_sheet(rows, classes))
