@@ -46,8 +46,8 @@ def key_frame_counts(dataset: NuScenes) -> Iterator[str]:
         scene["scans"] += files.sweep.exists()
         scene["labels"] += files.labels is not None and files.labels.exists()
         scene["pictures"] += sum(path.exists() for path in files.pictures)
-    for scene, found in counts.items():
-        yield f"{scene}: " + ", ".join(f"{what} {count:,}" for what, count in found.items())
+    for name, scene in counts.items():
+        yield f"{name}: " + ", ".join(f"{what} {count:,}" for what, count in scene.items())
 
 
 def split_counts(kind: str, folder: Path, there: frozenset[str]) -> Iterator[str]:
