@@ -11,12 +11,11 @@ from offline_training.networks.point_backbone import PointBackbone, Preparer
 from offline_training.networks.sparse_inputs import SparsePreparer
 from offline_training.networks.voxelnet import VoxelNet
 from offline_training.networks.voxelnet_inputs import VoxelNetPreparer
-
-VOXELNET = "voxelnet"
 from offline_training.networks.waffleiron import SHAPES as WAFFLEIRON_SHAPES
 from offline_training.networks.waffleiron import WaffleIron
 from offline_training.networks.waffleiron_inputs import WafflePreparer
 
+VOXELNET = "voxelnet"
 NETWORKS = (*SHAPES, VOXELNET, *WAFFLEIRON_SHAPES)
 # Intensity of VoxelNet's mean points by the last of its features: as nuScenes stores it, or as KITTI does.
 _VOXELNET_INTENSITY = {("x", "y", "z", "intensity_255"): 255.0, ("x", "y", "z", "intensity"): 1.0}
