@@ -87,7 +87,7 @@ def _closed_set(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLa
 def _espnet(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
     from offline_training.weak_labels.espnet_labeler import EspnetLabeler
 
-    return EspnetLabeler(Path(own.weights), ontology, input_size=(own.height, own.width))
+    return EspnetLabeler(Path(own.weights), ontology, load_ontology(own.values), (own.height, own.width))
 
 
 # A further kind: its configuration in weak_label_config.LabelerConfig, its constructor here.

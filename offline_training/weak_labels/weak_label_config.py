@@ -29,10 +29,11 @@ class ClosedSetConfig(Config):
 
 
 class EspnetConfig(Config):
-    """ESPNet trained on Cityscapes."""
+    """ESPNet, as published trained on Cityscapes."""
 
     kind: Literal["espnet"]
     weights: str  # safetensors file
+    values: str = "cityscapes"  # ontology of the classes it was trained on; one class more stands for none
     height: int = 512  # pixels it sees, multiples of 8
     width: int = 1024
 
