@@ -25,7 +25,8 @@ def resized_ids(ids: np.ndarray, size: tuple[int, int], window: Window | None = 
     if part.shape == size:
         return part
     row, column = (
-        ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(size, part.shape, strict=True)
+        (2 * np.arange(new) + 1) * old // (2 * new)  # whole numbers: a half is not left to rounding
+        for new, old in zip(size, part.shape, strict=True)
     )
     return part[row[:, None], column]
 
@@ -38,8 +39,7 @@ def moved_pixels(pixel_uv: np.ndarray, window: Window, size: tuple[int, int]) ->
     left, top, width, height = window
     shifted = pixel_uv - np.array([left, top])
     inside = ((shifted >= 0) & (shifted < (width, height))).all(axis=1)
-    scale = np.array([size[1] / width, size[0] / height])
-    moved = ((shifted + 0.5) * scale).astype(np.int32)
+    moved = ((2 * shifted + 1) * (size[1], size[0]) // (2 * width, 2 * height)).astype(np.int32)
     moved[~inside] = 0
     return moved, inside
 

@@ -43,15 +43,21 @@ class PretrainBatch:
             )
         return self.superpixels[self.pair_image, self.pair_uv[:, 1], self.pair_uv[:, 0]]
 
+    def scan_of_point(self) -> Tensor:
+        """(N,) int64 scan of each point of the batch."""
+        counts = torch.tensor(self.inputs.points_per_scan, device=self.pair_row.device)
+        return torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+
     def to(self, device: torch.device | str) -> "PretrainBatch":
         """The batch on another device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: value.to(device) for name, value in values.items() if hasattr(value, "to")})
 
 
-def collate_pairs(scans: Sequence[PairedScan], preparer: Preparer) -> PretrainBatch:
+def collate_pairs(scans: Sequence[PairedScan], preparer: Preparer, scans_per_sample: int = 1) -> PretrainBatch:
     """Join scans whose pictures have one size; pairs whose point has no row of the network go.
 
+    scans_per_sample: so many scans in a row share the ids of their segments, as the two moments of common_segments do.
     Raises BadDataset when sizes differ or only some scans have superpixels or segments.
     """
     _require_one_size(scans)
@@ -66,7 +72,7 @@ def collate_pairs(scans: Sequence[PairedScan], preparer: Preparer) -> PretrainBa
         return torch.from_numpy(np.concatenate(arrays).astype(dtype, copy=False)[kept])
 
     superpixels, superpixel_count = _global_superpixels(scans)
-    segments, segment_count = _global_segments(scans)
+    segments, segment_count = _global_segments(scans, scans_per_sample)
     return PretrainBatch(
         inputs=inputs,
         images=torch.from_numpy(np.stack([image for scan in scans for image in scan.images])),
@@ -106,13 +112,16 @@ def _global_superpixels(scans: Sequence[PairedScan]) -> tuple[Tensor | None, int
     return torch.from_numpy(np.where(local < 0, -1, local + first)), per_image * len(local)
 
 
-def _global_segments(scans: Sequence[PairedScan]) -> tuple[Tensor | None, int]:
+def _global_segments(scans: Sequence[PairedScan], scans_per_sample: int) -> tuple[Tensor | None, int]:
     local = [scan.segment.astype(np.int64) for scan in scans if scan.segment is not None]
     if _none_have("segments", len(local), len(scans)):
         return None, 0
-    first = np.cumsum([0] + [int(one.max(initial=-1)) + 1 for one in local])
-    unique = [np.where(one < 0, -1, one + start) for one, start in zip(local, first, strict=False)]
-    return torch.from_numpy(np.concatenate(unique)), int(first[-1])
+    first, unique = 0, []
+    for start in range(0, len(local), scans_per_sample):
+        sample = local[start : start + scans_per_sample]
+        unique += [np.where(one < 0, -1, one + first) for one in sample]
+        first += max(int(one.max(initial=-1)) for one in sample) + 1
+    return torch.from_numpy(np.concatenate(unique)), first
 
 
 def _none_have(what: str, present: int, of: int) -> bool:
