@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     weak_label.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
     weak_label.set_defaults(run=_weak_label)
 
+    _add_pretrain(commands)
+
     evaluate = commands.add_parser("evaluate", help="IoU per class of a checkpoint on labelled scans")
     evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
     evaluate.add_argument(
@@ -85,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
     _add_check_data(commands)
     _add_submit(commands)
+    _add_import_checkpoint(commands)
     return parser
 
 
@@ -116,6 +119,34 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="what nuScenes is told that the method takes as input; default lidar",
     )
     submit.set_defaults(run=_submit)
+
+
+def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    pretrain = commands.add_parser("pretrain", help="train a backbone from pictures; goes on where the run was stopped")
+    pretrain.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/pretrain_*.yaml"
+    )
+    pretrain.add_argument("--method", help="replaces the configuration's: olivine, ppkt, slidr, ...")
+    pretrain.add_argument(
+        "--resume",
+        choices=("auto", "never", "previous"),
+        default="auto",
+        help="auto: from the newest checkpoint in the run's folder, if there is one",
+    )
+    pretrain.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    pretrain.set_defaults(run=_pretrain)
+
+
+def _pretrain(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config, parse_overrides
+    from offline_training.pretrain import pretrain
+    from offline_training.pretrain_config import PretrainConfig
+
+    overrides = parse_overrides(options.overrides)
+    if options.method is not None:
+        overrides["method"] = options.method
+    config = load_config(PretrainConfig, options.config, overrides)
+    print(f"checkpoint: {pretrain(config, options.resume)}")
 
 
 def _finetune(options: argparse.Namespace) -> None:
@@ -181,6 +212,25 @@ def _check_data(options: argparse.Namespace) -> None:
     named = {"kind": options.kind, "folder": options.folder, **parse_overrides(options.overrides)}
     for finding in check_data(validated(DataSource, named, "check-data")):
         print(finding)
+
+
+def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "import-checkpoint",
+        help="a pre-trained 3D network of SLidR, OLIVINE, Seal, ST-SLidR or OpenPCDet as a checkpoint",
+    )
+    command.add_argument(
+        "file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt or .safetensors; its code is never run"
+    )
+    command.add_argument("--kind", required=True, choices=("slidr", "olivine", "seal", "st_slidr", "voxelnet"))
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the checkpoint")
+    command.set_defaults(run=_import_checkpoint)
+
+
+def _import_checkpoint(options: argparse.Namespace) -> None:
+    from offline_training.import_checkpoint import import_checkpoint
+
+    print(import_checkpoint(options.file, options.kind, options.out))
 
 
 if __name__ == "__main__":

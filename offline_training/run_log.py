@@ -8,6 +8,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from lidar_vl_core.labels import ClassTable
 from lidar_vl_core.metrics import ConfusionMatrix
+from offline_training.start_weights import StartWeights
 
 
 class RunLog:
@@ -19,6 +20,11 @@ class RunLog:
         folder.mkdir(parents=True, exist_ok=True)
         _keep_before(self._path, first_step)
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+
+    def write_start(self, start: StartWeights) -> None:
+        """Which weights the run began with."""
+        told = {"taken": len(start.taken), "not_taken": start.left_there, "fresh": start.fresh}
+        self._append({"started_from": str(start.path), **told})
 
     def write_step(self, step: int, **numbers: float) -> None:
         """Numbers of one optimiser step."""
@@ -35,6 +41,14 @@ class RunLog:
             self._writer.add_scalar(f"validation_iou/{name}", iou, step)
         self._writer.add_figure("validation/confusion", confusion_figure(confusion, self._classes), step)
         self._writer.flush()
+
+    def close(self) -> None:
+        """End TensorBoard's thread and files; nothing can be written afterwards."""
+        self._writer.close()
+
+    def write_figure(self, step: int, name: str, figure: Figure) -> None:
+        """A picture of the run's state after `step` steps, for TensorBoard."""
+        self._writer.add_figure(f"pictures/{name}", figure, step)
 
     def _append(self, line: dict) -> None:
         with self._path.open("a") as file:
@@ -63,6 +77,11 @@ def _keep_before(path: Path, first_step: int) -> None:
             line = json.loads(text)
         except ValueError:
             continue  # the line a kill cut off
-        if line.get("step", first_step) < first_step or line.get("validated_after", first_step + 1) <= first_step:
+        is_start = "started_from" in line and first_step > 0
+        if (
+            is_start
+            or line.get("step", first_step) < first_step
+            or line.get("validated_after", first_step + 1) <= first_step
+        ):
             kept.append(text)
     path.write_text("".join(text + "\n" for text in kept))

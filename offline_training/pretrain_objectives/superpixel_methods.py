@@ -1,0 +1,124 @@
+"""Methods that compare the mean features of superpixels: SLidR, ST-SLidR and Seal."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from offline_training.datasets.pretrain_batch import PretrainBatch
+from offline_training.losses import seal
+from offline_training.losses.slidr import pixel_means, superpixel_contrastive, superpixel_means
+from offline_training.losses.st_slidr import semantically_tolerant_contrastive, superpixel_similarity
+from offline_training.networks.projection_heads import ProjectionHeads
+from offline_training.pretrain_objectives.objective import Objective, PointFeatures, required
+from offline_training.ranks import gather_rows
+
+
+@dataclass(frozen=True)
+class SuperpixelMeans:
+    """Means of the S superpixels of a batch that have points."""
+
+    point: Tensor  # (S, D)
+    pixel: Tensor  # (S, D)
+    has_points: Tensor  # (count,) bool, S of them true
+
+
+class Slidr(Objective):
+    """InfoNCE between the mean point and the mean pixel feature of each superpixel."""
+
+    heads: ProjectionHeads
+
+    def __init__(self, heads: ProjectionHeads, temperature: float, gather_negatives: bool) -> None:
+        super().__init__()
+        self.heads, self.temperature, self.gather_negatives = heads, temperature, gather_negatives
+
+    def forward(
+        self,
+        features: PointFeatures,
+        teacher_map: Tensor | None,
+        batch: PretrainBatch,
+        step: int,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """`loss`."""
+        means = self._means(features.rows(self.heads.point)[batch.pair_row], required(teacher_map), batch)
+        return {"loss": superpixel_contrastive(self._rows(means.point), self._rows(means.pixel), self.temperature)}
+
+    def _means(self, point: Tensor, teacher_map: Tensor, batch: PretrainBatch) -> SuperpixelMeans:
+        """point: (P, D) after the head."""
+        superpixels, count = _superpixels(batch)
+        point_mean, has_points = superpixel_means(point, batch.pair_superpixel(), count)
+        pixel_mean, has_pixels = pixel_means(self.heads.pixel(teacher_map), superpixels, count)
+        both = has_points & has_pixels
+        return SuperpixelMeans(point_mean[both], pixel_mean[both], both)
+
+    def _rows(self, rows: Tensor) -> Tensor:
+        return gather_rows(rows) if self.gather_negatives else rows
+
+
+class StSlidr(Slidr):
+    """SLidR whose most similar negatives do not push, and whose frequent kinds weigh less."""
+
+    def forward(
+        self,
+        features: PointFeatures,
+        teacher_map: Tensor | None,
+        batch: PretrainBatch,
+        step: int,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """`loss`."""
+        frozen = required(teacher_map)
+        means = self._means(features.rows(self.heads.point)[batch.pair_row], frozen, batch)
+        superpixels, count = _superpixels(batch)
+        teacher_mean, _ = pixel_means(frozen, _nearest(superpixels, frozen.shape[2:]), count)
+        similarity = superpixel_similarity(self._rows(teacher_mean[means.has_points]))
+        point, pixel = self._rows(means.point), self._rows(means.pixel)
+        return {"loss": semantically_tolerant_contrastive(point, pixel, similarity, self.temperature)}
+
+
+class Seal(Slidr):
+    """SLidR's loss over segments of a foundation model, and each point with the mean of its own segment.
+
+    Segments of points are the clusters of the batch where it has them, else the superpixels that the points fall on. The
+    method's third loss, between the same cluster at two times, needs the poses of consecutive scans: see losses/seal.py.
+    """
+
+    def forward(
+        self,
+        features: PointFeatures,
+        teacher_map: Tensor | None,
+        batch: PretrainBatch,
+        step: int,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """`spatial`, `point_to_segment` and their sum `loss`."""
+        rows = features.rows(self.heads.point)
+        means = self._means(rows[batch.pair_row], required(teacher_map), batch)
+        spatial = seal.spatial(self._rows(means.point), self._rows(means.pixel), self.temperature)
+        to_segment = seal.point_to_segment(*_segments_of_points(rows, batch), self.temperature)
+        return {"spatial": spatial, "point_to_segment": to_segment, "loss": spatial + to_segment}
+
+
+def _superpixels(batch: PretrainBatch) -> tuple[Tensor, int]:
+    """(I, h, w) int64 and how many. Raises BadDataset without them."""
+    batch.pair_superpixel()
+    superpixels = batch.superpixels
+    if superpixels is None:
+        raise ValueError("unreachable: pair_superpixel has refused")
+    return superpixels, batch.superpixel_count
+
+
+def _segments_of_points(rows: Tensor, batch: PretrainBatch) -> tuple[Tensor, Tensor, int]:
+    """Features (M, D), segments (M,) and how many there are."""
+    if batch.point_segment is None:
+        return rows[batch.pair_row], batch.pair_superpixel(), batch.superpixel_count
+    inside = batch.inputs.row_of_point >= 0
+    return rows[batch.inputs.row_of_point[inside]], batch.point_segment[inside], batch.segment_count
+
+
+def _nearest(superpixels: Tensor, size: torch.Size) -> Tensor:
+    """(I, h, w) of (I, H, W): the id under the upper left corner of each cell, as nearest interpolation takes it."""
+    row = torch.arange(size[0], device=superpixels.device) * superpixels.shape[1] // size[0]
+    column = torch.arange(size[1], device=superpixels.device) * superpixels.shape[2] // size[1]
+    return superpixels[:, row[:, None], column[None, :]]
