@@ -153,9 +153,8 @@ class _Embedding(nn.Module):
         """features: (R, in_channels), neighbours: (R, K) rows. Returns (R, channels)."""
         x = self.norm(features)
         rows, count = neighbours.shape
-        difference = x.index_select(0, neighbours.reshape(-1)) - x.repeat_interleave(
-            count, dim=0
-        )  # (R * K, in_channels)
+        centre = x.repeat_interleave(count, dim=0)
+        difference = x.index_select(0, neighbours.reshape(-1)) - centre  # (R * K, in_channels)
         hidden = torch.relu(self.neighbour_norm1(self.neighbour1(self.neighbour_norm(difference))))
-        around = self.neighbour2(hidden).view(rows, count, -1).amax(dim=1)
+        around = self.neighbour2(hidden).view(rows, count, self.merge.out_features).amax(dim=1)
         return self.merge(torch.cat([self.own(x), around], dim=1))

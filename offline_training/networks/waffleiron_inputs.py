@@ -48,12 +48,15 @@ class WafflePreparer:
     max_points: int | None  # most rows of a scan; dropped points read the nearest kept one. None = all
 
     def __post_init__(self) -> None:
-        """Raise BadConfig where a flat grid would have no cell."""
-        if self.cell_m <= 0 or min(min(shape) for shape in self.grid_shapes) < 1:
+        """Raise BadConfig where a flat grid would have no cell, or a scan no row."""
+        if self.cell_m <= 0 or min(self.cells_per_axis) < 1:
             raise BadConfig(
                 f"waffle_cell_m: expected cells above 0 that fit into the range {self.point_cloud_range_m}, found "
                 f"{self.cell_m} m. Choose smaller cells."
             )
+        if self.max_points is not None and self.max_points < 1:
+            raise BadConfig(f"waffle_max_points: expected at least 1, found {self.max_points}. Correct the number.")
+        VoxelGrid("cartesian", self.voxel_size_m, _WORLD_M)  # raises for voxels without a size
 
     @property
     def cells_per_axis(self) -> tuple[int, int, int]:
