@@ -52,7 +52,7 @@ class ClosedSetLabeler:
         self._model = spec_file.parent / self.spec.model
         self._values = class_values(load_ontology(self.spec.classes), ontology, self.spec.ignored_values)
         self._session = _open(self._model, threads)
-        self._input = self._session.get_inputs()[0]
+        self._input = self._fitting_input(spec_file)
         self._output = self._chosen_output(spec_file)
 
     @property
@@ -88,6 +88,18 @@ class ClosedSetLabeler:
     @cached_property
     def _revision(self) -> str:
         return sha256_of(self._model)
+
+    def _fitting_input(self, spec_file: Path) -> Any:  # noqa: ANN401 - ONNX Runtime's NodeArg
+        inputs = self._session.get_inputs()
+        wanted = (None, 3, self.spec.height, self.spec.width)
+        free = [not isinstance(size, int) for size in inputs[0].shape]
+        fits = len(free) == 4 and all(free[k] or wanted[k] in (None, size) for k, size in enumerate(inputs[0].shape))
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not fits:
+            raise BadModelPackage(
+                f"{spec_file}: expected a model with one float32 input (N, 3, {self.spec.height}, {self.spec.width}), found "
+                f"{[(each.type, each.shape) for each in inputs]}. Correct width and height, or export it so."
+            )
+        return inputs[0]
 
     def _chosen_output(self, spec_file: Path) -> str:
         names = [output.name for output in self._session.get_outputs()]

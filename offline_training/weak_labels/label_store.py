@@ -64,8 +64,9 @@ class LabelStore:
         self._ontology, self._uncovered = ontology, uncovered
         if ontology is not None:
             identity = {**(identity or {}), "ontology": ontology.to_json(), "uncovered": uncovered}
-        self._labels = open_section(self.folder, "labels", identity)
-        self._superpixels = open_section(self.folder, "superpixels", superpixel_identity)
+        to_read = identity is None and superpixel_identity is None
+        self._labels = open_section(self.folder, "labels", identity, to_read)
+        self._superpixels = open_section(self.folder, "superpixels", superpixel_identity, to_read)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ def _require_one_each(
             f"masks: expected one class and one score for each of at most {_MOST_MASKS} masks, found {len(masks)} masks, "
             f"{len(class_id)} classes, {len(score)} scores. Correct the labeler."
         )
+    if not np.isfinite(np.asarray(score, np.float64)).all():
+        raise BadLabels(f"scores: expected finite numbers, found {list(score)[:8]}. The model gave no sure answer.")
     for mask in masks:
         if mask.shape != shape or mask.dtype != np.bool_:
             raise BadLabels(

@@ -83,10 +83,12 @@ class StoreSection:
         return ids
 
 
-def open_section(store: Path, kind: str, identity: Mapping[str, Any] | None) -> StoreSection | None:
-    """The section of an identity, or the one the store says to read; None where it has none. Raises BadRequest."""
+def open_section(store: Path, kind: str, identity: Mapping[str, Any] | None, to_read: bool) -> StoreSection | None:
+    """The section of an identity, or to read the one the store names; None where there is none. Raises BadRequest."""
     if identity is not None:
         return StoreSection(store, kind, identity)
+    if not to_read:
+        return None
     try:
         name = json.loads((store / f"{kind}.json").read_text())["folder"]
         known = json.loads((store / str(name) / "identity.json").read_text())
