@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--threads", type=int, default=0, help="of the processor; default all")
     evaluate.set_defaults(run=_evaluate)
 
+    _add_robustness(commands)
+
     export = commands.add_parser("export", help="write a model package: one ONNX file, manifest, card")
     export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the package")
@@ -147,6 +149,23 @@ def _pretrain(options: argparse.Namespace) -> None:
         overrides["method"] = options.method
     config = load_config(PretrainConfig, options.config, overrides)
     print(f"checkpoint: {pretrain(config, options.resume)}")
+
+
+def _add_robustness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    robustness = commands.add_parser("robustness", help="mean IoU under fog, snow, missing beams, ...; mRR and mCE")
+    robustness.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    robustness.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="clean data sets, or nuScenes-C, and the baseline"
+    )
+    robustness.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
+    robustness.set_defaults(run=_robustness)
+
+
+def _robustness(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config
+    from offline_training.robustness import RobustnessConfig, robustness, table
+
+    print(table(robustness(options.checkpoint, load_config(RobustnessConfig, options.config), options.out)))
 
 
 def _finetune(options: argparse.Namespace) -> None:
