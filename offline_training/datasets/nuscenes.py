@@ -81,8 +81,8 @@ class NuScenes:
         """The key frame's views alone, without reading its cloud; raises BadDataset naming it."""
         frame = self._key_frames[index]
         try:
-            T_global_lidar = self._tables.T_global_sensor(_shot(frame, LIDAR)) @ T_FLU_RFU.inverse()
-            return tuple(self._view(frame, channel, T_global_lidar) for channel in self.cameras)
+            T_world_lidar = self._tables.T_global_sensor(_shot(frame, LIDAR)) @ T_FLU_RFU.inverse()
+            return tuple(self._view(frame, channel, T_world_lidar) for channel in self.cameras)
         except (BadTransform, BadCalibration) as error:
             raise BadDataset(f"{frame.name}: {error}") from error
 
@@ -99,14 +99,14 @@ class NuScenes:
             tuple(self.folder / _shot(frame, channel).file for channel in self.cameras),
         )
 
-    def T_global_lidar(self, index: int) -> RigidTransform:
-        """Pose of a sample's cloud frame in the map of its city."""
+    def T_world_lidar(self, index: int) -> RigidTransform:
+        """Pose of a sample's cloud frame in the map of its city, which the scenes there share."""
         return self._tables.T_global_sensor(_shot(self._key_frames[index], LIDAR)) @ T_FLU_RFU.inverse()
 
-    def _view(self, frame: KeyFrame, channel: str, T_global_lidar: RigidTransform) -> CameraView:
+    def _view(self, frame: KeyFrame, channel: str, T_world_lidar: RigidTransform) -> CameraView:
         shot = _shot(frame, channel)
         camera = CameraModel(shot.width, shot.height, self._tables.intrinsics(shot))
-        T_cam_lidar = self._tables.T_global_sensor(shot).inverse() @ T_global_lidar
+        T_cam_lidar = self._tables.T_global_sensor(shot).inverse() @ T_world_lidar
         path = self.folder / shot.file
         load_rgb, read_bytes = (
             partial(read_rgb, path, frame.name, camera),

@@ -1,7 +1,7 @@
-"""Two views of one sweep, each cut, turned and scaled on its own: what PointContrast and DepthContrast learn from.
+"""Two views of one place: what PointContrast and DepthContrast learn from.
 
-The originals pair overlapping scans of a scene (PointContrast) or crop one (DepthContrast); data sets give sweeps without
-poses here, so both methods see two crops of one sweep.
+PointContrast pairs sweeps that overlap, matched by distance where poses are known, so that what moves drops out. Where
+they are not, and for DepthContrast, the views are two crops of one sweep.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lidar_vl_core.geometry import RigidTransform
 from offline_training.networks.point_backbone import BackboneInputs, Preparer
 
 _CROP_SHARE = (0.5, 1.0)  # side of the kept cuboid, of the cloud's extent
 _PATCH_SHARE = 0.2  # side of the dropped cuboid
 _SCALE = (0.95, 1.05)
+_SAME_PLACE_M = 0.2  # largest distance of two points that are taken for one
+_TRIED_POINTS = 20000  # of a sweep, for which a partner is sought: several times the 4096 matches that are read
 
 
 @dataclass(frozen=True, eq=False)
 class CloudView:
-    """One view; row i was point point_index[i] of the sweep."""
+    """One view; points of two views with one point_index are one place."""
 
     xyz_m: np.ndarray  # (N, 3) float32
     intensity: np.ndarray  # (N,) float32, 0..1
-    point_index: np.ndarray  # (N,) int64, ascending
+    point_index: np.ndarray  # (N,) int64, each once
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,28 @@ class TwoViewBatch:
 def cloud_view(xyz_m: np.ndarray, intensity: np.ndarray, rng: np.random.Generator) -> CloudView:
     """A random crop without a random patch, mirrored, turned about z and scaled."""
     kept = np.flatnonzero(_in_crop(xyz_m, rng) & ~_in_patch(xyz_m, rng))
-    angle = rng.uniform(0.0, 2.0 * np.pi)
-    cosine, sine = np.cos(angle), np.sin(angle)
-    flip = np.where(rng.random(2) < 0.5, -1.0, 1.0)
-    linear = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]) * np.array([*flip, 1.0])
-    moved_m = (rng.uniform(*_SCALE) * xyz_m[kept] @ linear.T).astype(np.float32)
-    return CloudView(moved_m, intensity[kept], kept)
+    return CloudView(np.float32(rng.uniform(*_SCALE)) * _turned(xyz_m[kept], rng), intensity[kept], kept)
+
+
+def overlapping_views(
+    xyz_m: np.ndarray,
+    intensity: np.ndarray,
+    other_xyz_m: np.ndarray,
+    other_intensity: np.ndarray,
+    T_here_there: RigidTransform,
+    rng: np.random.Generator,
+) -> tuple[CloudView, CloudView]:
+    """Two sweeps (N, 3) and (M, 3) of one place, each mirrored and turned about z; T_here_there lays the second on the first.
+
+    Points are one place when each is the other's nearest and they lie within 0.2 m.
+    """
+    here, there = _mutual_nearest(xyz_m, T_here_there.apply(other_xyz_m), rng)
+    other_index = len(xyz_m) + np.arange(len(other_xyz_m))  # of its own, unless matched
+    other_index[there] = here
+    return (
+        CloudView(_turned(xyz_m, rng), intensity, np.arange(len(xyz_m))),
+        CloudView(_turned(other_xyz_m, rng), other_intensity, other_index),
+    )
 
 
 def collate_two_views(scans: Sequence[tuple[CloudView, CloudView]], preparer: Preparer) -> TwoViewBatch:
@@ -64,6 +83,29 @@ def collate_two_views(scans: Sequence[tuple[CloudView, CloudView]], preparer: Pr
     match = np.concatenate(matches)
     match = np.unique(match[(match >= 0).all(axis=1)], axis=0)
     return TwoViewBatch(inputs[0], inputs[1], torch.from_numpy(match))
+
+
+def _turned(xyz_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(N, 3) float32: x and y mirrored or not, then turned about z."""
+    angle = rng.uniform(0.0, 2.0 * np.pi)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    flip = np.where(rng.random(2) < 0.5, -1.0, 1.0)
+    linear = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]) * np.array([*flip, 1.0])
+    return (xyz_m @ linear.T).astype(np.float32)
+
+
+def _mutual_nearest(xyz_m: np.ndarray, other_m: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (Q,) of both whose points are each other's nearest, at most _SAME_PLACE_M apart; for some of the points."""
+    from scipy.spatial import cKDTree
+
+    if len(xyz_m) == 0 or len(other_m) == 0:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    tried = rng.permutation(len(xyz_m))[:_TRIED_POINTS]
+    distance_m, nearest = cKDTree(other_m).query(xyz_m[tried], distance_upper_bound=_SAME_PLACE_M)
+    near = np.isfinite(distance_m)
+    here, there = tried[near], nearest[near]
+    mutual = cKDTree(xyz_m).query(other_m[there])[1] == here
+    return here[mutual], there[mutual]
 
 
 def _in_crop(xyz_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
