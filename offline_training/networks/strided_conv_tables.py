@@ -29,19 +29,32 @@ def strided_conv_table(sites: np.ndarray, shape: Triple, conv: StridedConv) -> t
     o * stride - padding + offset, offsets in lexicographic order, z fastest; it is active where it reads at least one.
     Returns sites (N, 4) int64 sorted by scan, x, y, z, and index (N, K) int64 with M for what is missing.
     """
-    shape_after = np.array(conv.shape_after(shape))
-    if len(sites) == 0 or shape_after.min() < 1:
-        return np.empty((0, 4), np.int64), np.empty((0, int(np.prod(conv.kernel))), np.int64)
-    dimensions = (int(sites[:, 0].max()) + 1, *shape_after.tolist())
+    volume = int(np.prod(conv.kernel))
+    shape_after = conv.shape_after(shape)
+    if len(sites) == 0 or min(shape_after) < 1:
+        return np.empty((0, 4), np.int64), np.empty((0, volume), np.int64)
+    dimensions = (int(sites[:, 0].max()) + 1, *shape_after)
+    # Offsets along different axes do not ask for each other: nine divisions serve all 27.
+    along = [
+        [_readers(sites[:, axis + 1], offset, conv, axis, shape_after[axis]) for offset in range(conv.kernel[axis])]
+        for axis in range(3)
+    ]
     keys, rows, offsets = [], [], []
     for k, offset in enumerate(np.ndindex(conv.kernel)):
-        shifted = sites[:, 1:] + np.array(conv.padding) - np.array(offset)
-        cell, rest = np.divmod(shifted, conv.stride)
-        reads = np.flatnonzero(((rest == 0) & (cell >= 0) & (cell < shape_after)).all(axis=1))
-        keys.append(np.ravel_multi_index((sites[reads, 0], *cell[reads].T), dimensions))
-        rows.append(reads)
-        offsets.append(np.full(len(reads), k))
+        (x, reads_x), (y, reads_y), (z, reads_z) = (along[axis][offset[axis]] for axis in range(3))
+        row = np.flatnonzero(reads_x & reads_y & reads_z)
+        keys.append(np.ravel_multi_index((sites[row, 0], x[row], y[row], z[row]), dimensions))
+        rows.append(row)
+        offsets.append(np.full(len(row), k))
     unique, output_row = np.unique(np.concatenate(keys), return_inverse=True)
-    index = np.full((len(unique), int(np.prod(conv.kernel))), len(sites), np.int64)
+    index = np.full((len(unique), volume), len(sites), np.int64)
     index[output_row, np.concatenate(offsets)] = np.concatenate(rows)
     return np.stack(np.unravel_index(unique, dimensions), axis=1).astype(np.int64), index
+
+
+def _readers(
+    cells: np.ndarray, offset: int, conv: StridedConv, axis: int, cells_after: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) output cell that reads each input cell at an offset of one axis, and (M,) bool: there is one."""
+    cell, rest = np.divmod(cells + conv.padding[axis] - offset, conv.stride[axis])
+    return cell, (rest == 0) & (cell >= 0) & (cell < cells_after)

@@ -12,16 +12,11 @@ _NAMES_SHOWN = 4
 
 
 def read_weight_file(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of any file of torch.save (.pth, .pt, .tar, .ckpt) without unpickling code.
+    """The tensors of a file that read_weight_content() can read.
 
     Follows the usual nesting: `state_dict`, `model`, or the `teacher` of a DINO run. Raises BadCheckpoint.
     """
-    if not path.is_file():
-        raise BadCheckpoint(
-            f"{path}: expected a file of weights, found none. Weights are never downloaded by themselves: "
-            "download them and give their path."
-        )
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    content = read_weight_content(path)
     for name in ("state_dict", "model", "teacher"):
         if isinstance(content.get(name), Mapping):
             content = content[name]
@@ -31,6 +26,19 @@ def read_weight_file(path: Path) -> dict[str, Tensor]:
             f"{path}: expected named tensors, found {_listed(map(str, content))}. Choose a file of weights."
         )
     return tensors
+
+
+def read_weight_content(path: Path) -> Mapping:
+    """All of a .safetensors file, or of any file of torch.save (.pth, .pt, .tar, .ckpt), without unpickling code.
+
+    Raises BadCheckpoint.
+    """
+    if not path.is_file():
+        raise BadCheckpoint(
+            f"{path}: expected a file of weights, found none. Weights are never downloaded by themselves: "
+            "download them and give their path."
+        )
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
 
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
