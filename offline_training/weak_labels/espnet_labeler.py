@@ -11,8 +11,7 @@ from torch.nn import functional as F
 from lidar_vl_core.errors import BadCheckpoint, BadConfig
 from lidar_vl_core.files import sha256_of
 from lidar_vl_core.labels import IGNORE_ID
-from offline_training.networks.espnet import SIDE_STEP, ESPNet, normalise_for_espnet
-from offline_training.networks.weight_file import load_weights, read_weight_file
+from offline_training.networks.espnet import SIDE_STEP, ESPNet, load_espnet, normalise_for_espnet
 from offline_training.weak_labels.class_values import class_values
 from offline_training.weak_labels.ontology import Ontology, load_ontology
 from offline_training.weak_labels.weak_labeler import WeakLabels
@@ -78,13 +77,10 @@ class EspnetLabeler:
 
 
 def _load(weights: Path, spoken: int) -> ESPNet:
-    tensors = read_weight_file(weights)
-    classes = len(tensors["br.weight"]) if "br.weight" in tensors else spoken
-    if classes not in (spoken, spoken + 1):
+    network = load_espnet(weights)
+    if network.classes not in (spoken, spoken + 1):
         raise BadCheckpoint(
-            f"{weights}: expected ESPNet with {spoken} classes, or one more for what has none, found {classes}. "
+            f"{weights}: expected ESPNet with {spoken} classes, or one more for what has none, found {network.classes}. "
             "Name the ontology whose classes it was trained on."
         )
-    network = ESPNet(classes)
-    load_weights(network, tensors, weights)
     return network

@@ -71,16 +71,14 @@ class StoreSection:
             ) from error
         except OSError as error:
             raise BadLabels(f"{what}: expected a readable {path}, found: {error}. Correct its rights.") from error
-        try:
-            ids = decode_ids(content, what)
-        except BadLabels as error:
-            raise BadLabels(f"{error} Run `{COMMAND}` again: it makes what is damaged anew.") from error
-        if ids.shape != (view.camera.height, view.camera.width):
+        head = read_head(content)
+        if head is None or head.shape != (view.camera.height, view.camera.width):
+            found = "a damaged file" if head is None else f"{head.shape[1]}x{head.shape[0]}"
             raise BadLabels(
-                f"{what}: expected {view.camera.width}x{view.camera.height} pixels in {path}, found "
-                f"{ids.shape[1]}x{ids.shape[0]}. Run `{COMMAND}` again: it makes what is damaged anew."
+                f"{what}: expected a PNG of {view.camera.width}x{view.camera.height} pixels in {path}, found {found}. "
+                f"Run `{COMMAND}` again: it makes what is damaged anew."
             )
-        return ids
+        return decode_ids(content, what)
 
 
 def open_section(store: Path, kind: str, identity: Mapping[str, Any] | None, to_read: bool) -> StoreSection | None:
