@@ -24,16 +24,15 @@ def density_and_category_weights(
     bin_m: distances are floored to this width: 0.1 for the cylindrical grid; None takes them as they are (round them first
     for VoxelNet, which has bins of 1 m around whole metres). The cost is O(U^2) for U different distances.
     """
-    weight = torch.zeros(len(distance), dtype=torch.float64, device=distance.device)
-    known = label != IGNORE_ID
-    chosen = torch.ones(int(known.sum()), dtype=torch.float64, device=distance.device)
+    known = torch.nonzero(label != IGNORE_ID).squeeze(1)
+    odds = torch.ones(len(known), dtype=torch.float64, device=distance.device)
     if use_density:
-        chosen = chosen / _density(distance[known], bin_m)
+        density, place_of_pair = _density(distance[known], bin_m)
+        odds *= density.reciprocal()[place_of_pair]
     if use_category:
         of_known = label[known]
-        chosen = chosen / of_known.bincount()[of_known]
-    weight[known] = chosen
-    return weight
+        odds *= of_known.bincount().double().reciprocal()[of_known]
+    return torch.zeros(len(distance), dtype=torch.float64, device=distance.device).index_copy(0, known, odds)
 
 
 def draw_pairs(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -48,15 +47,18 @@ def draw_pairs(weights: Tensor, count: int, generator: torch.Generator) -> Tenso
     return possible[ring_time.topk(min(count, len(possible)), largest=False).indices]
 
 
-def _density(distance: Tensor, bin_m: float | None) -> Tensor:
-    """(P,) kernel density estimate at each distance, per metre (eq. 12), with a Gaussian kernel and the bandwidth below."""
+def _density(distance: Tensor, bin_m: float | None) -> tuple[Tensor, Tensor]:
+    """Kernel density estimate at each different distance (U,), per metre (eq. 12), and which of them each pair has (P,).
+
+    The kernel is Gaussian, of the bandwidth below.
+    """
     place, of_pair, pairs = _distinct(distance.double(), bin_m)
     bandwidth = _rule_of_thumb(place, pairs)
     if bandwidth == 0.0:  # all at one distance: no place is denser than another
-        return torch.ones_like(distance, dtype=torch.float64)
+        return torch.ones_like(place), of_pair
     at_once = max(1, _LARGEST_KERNEL // max(1, len(place)))
     density = torch.cat([_kernel_sums(part, place, pairs, bandwidth) for part in place.split(at_once)])
-    return (density / (float(pairs.sum()) * bandwidth * math.sqrt(2.0 * math.pi)))[of_pair]
+    return density / (float(pairs.sum()) * bandwidth * math.sqrt(2.0 * math.pi)), of_pair
 
 
 def _kernel_sums(here: Tensor, place: Tensor, pairs: Tensor, bandwidth: float) -> Tensor:

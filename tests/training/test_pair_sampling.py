@@ -5,7 +5,7 @@ import time
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
@@ -20,8 +20,10 @@ def _naive_weights(distance, label):
     n = len(distance)
     h = 1.06 * distance.std(unbiased=True) * n**-0.2
     places, of_pair = distance.unique(return_inverse=True)
-    kernel = torch.exp(-0.5 * ((places[:, None] - distance[None, :]) / h) ** 2)  # (U, n): as slow as it is plain
-    density = kernel.sum(dim=1) / (n * h * math.sqrt(2 * math.pi))
+    sums = [
+        torch.exp(-0.5 * ((place - distance) / h) ** 2).sum() for place in places
+    ]  # U times n: as slow as it is plain
+    density = torch.stack(sums) / (n * h * math.sqrt(2 * math.pi))
     count = torch.tensor([int((label == one).sum()) for one in range(int(label.max()) + 1)])
     return 1.0 / (density[of_pair] * count[label])
 
@@ -41,6 +43,7 @@ def test_the_weights_of_the_worked_example(bin_m):
     assert count.tolist() == pytest.approx([2, 2, 2, 2, 1])
 
 
+@settings(max_examples=40)
 @given(st.integers(2, 400), st.integers(0, 10_000))
 def test_the_weights_equal_the_sum_over_all_pairs(pairs, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -106,7 +109,7 @@ def test_at_one_distance_only_the_category_counts():
 
 def test_weights_of_150000_pairs_equal_the_plain_sum_and_come_far_sooner():
     generator = torch.Generator().manual_seed(0)
-    tenths = (torch.rand(150_000, generator=generator) ** 2 * 700).long()
+    tenths = (torch.rand(150_000, generator=generator) ** 2 * 500).long()
     label = torch.randint(0, 17, (150_000,), generator=generator)
     distance = (tenths.double() + 0.5) * 0.1
     began = time.perf_counter()
@@ -156,7 +159,7 @@ def _exact_inclusion(weights, count):
 
 
 def test_the_draw_is_distributed_as_multinomial_without_replacement():
-    weights, rounds = [0.5, 1.0, 2.0, 4.0, 8.0], 20_000
+    weights, rounds = [0.5, 1.0, 2.0, 4.0, 8.0], 6_000
     expected = _exact_inclusion(weights, 3)
     generator = torch.Generator().manual_seed(3)
     weight = torch.tensor(weights, dtype=torch.float64)
