@@ -6,6 +6,7 @@ public weights.
 """
 
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ SIDE_STEP = 8  # what the sides of pictures are multiples of
 _LEVEL2_BLOCKS, _LEVEL3_BLOCKS = 2, 8  # p and q of the paper
 _DILATIONS = (1, 2, 4, 8, 16)
 _NORM_EPSILON = 1e-3
+_MEANS_ZERO = 1e-20
 # Cityscapes, in the order blue, green, red, of 0..255; the authors divide by 255 once more after the spread.
 _MEAN_BGR = (72.3923111, 82.90893555, 73.15840149)
 _STD_BGR = (45.3192215, 46.15289307, 44.91483307)
@@ -50,30 +52,42 @@ class ESPNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (I, 3, H, W). Returns scores (I, classes, H, W). Raises BadImage for sides that 8 does not divide."""
-        half, quarter, eighth = self.encoder(images)
-        fused = self._fused(quarter, eighth)
-        return self.classifier(self.conv(torch.cat([self.up_l2(fused), half], dim=1)))
+        levels = self.encoder(images)
+        fused = self._fusing_block.bn(self._fused(levels))
+        return self.classifier(self.conv(torch.cat([self.up_l2(fused), levels.half], dim=1)))
 
     def features(self, images: Tensor) -> Tensor:
         """What the network knows of each place: (I, feature_channels, H/4, W/4).
 
         Level 2 of the encoder (131 channels, where it is exact), level 3 (256, what it is, upsampled from H/8) and the
-        decoder's map that fuses both (one channel per class). One of them alone would be poor: the network is small.
+        decoder's map that fuses both (one channel per class): one of them alone would be poor. Each channel is less its mean
+        over its spread in the network's training, as its norm knows them; the learned scales after the norms are so
+        small and so different that a linear head on them learns slowly.
         """
-        _, quarter, eighth = self.encoder(images)
+        levels = self.encoder(images)
+        eighth = self.encoder.b3.standardised(levels.eighth)
         upsampled = F.interpolate(eighth, scale_factor=2, mode="bilinear", align_corners=False)
-        return torch.cat([quarter, upsampled, self._fused(quarter, eighth)], dim=1)
+        fused = self._fusing_block.bn.standardised(self._fused(levels))
+        return torch.cat([self.encoder.b2.standardised(levels.quarter), upsampled, fused], dim=1)
 
-    def _fused(self, quarter: Tensor, eighth: Tensor) -> Tensor:
-        coarse = self.up_l3(self.br(self.encoder.classifier(eighth)))
-        return self.combine_l2_l3(torch.cat([self.level3_C(quarter), coarse], dim=1))
+    def _fused(self, levels: "_Levels") -> Tensor:
+        """Levels 2 and 3 joined, before norm and activation: (I, classes, H/4, W/4)."""
+        coarse = self.up_l3(self.br(self.encoder.classifier(self.encoder.b3(levels.eighth))))
+        joined = torch.cat([self.level3_C(self.encoder.b2(levels.quarter)), coarse], dim=1)
+        return self._fusing_block.pyramid(self.combine_l2_l3[0](joined))
+
+    @property
+    def _fusing_block(self) -> "_PyramidBlock":
+        return cast("_PyramidBlock", self.combine_l2_l3[1])
 
 
 def load_espnet(weights: Path) -> ESPNet:
-    """ESPNet with the weights of a file, and as many classes. Raises BadCheckpoint for a file of another network."""
+    """ESPNet with the weights, and the class count, of a file. Raises BadCheckpoint for a file of another network."""
     tensors = read_weight_file(weights)
-    network = ESPNet(len(tensors["br.weight"]) if "br.weight" in tensors else 20)
-    load_weights(network, tensors, weights)
+    network = ESPNet(len(tensors["br.weight"])) if "br.weight" in tensors else ESPNet()
+    # Weight decay left numbers like 1e-42 in the public weights. They mean 0, but processors multiply them slowly.
+    floats = {name: torch.where(tensor.abs() < _MEANS_ZERO, 0, tensor) for name, tensor in tensors.items()}
+    load_weights(network, floats, weights)
     return network
 
 
@@ -84,6 +98,14 @@ def normalise_for_espnet(images: Tensor) -> Tensor:
     return (images.flip(1) * 255 - mean) / std / 255
 
 
+class _Levels(NamedTuple):
+    """Maps of the encoder; the last two before their norm and activation."""
+
+    half: Tensor  # (I, 16, H/2, W/2)
+    quarter: Tensor  # (I, 131, H/4, W/4)
+    eighth: Tensor  # (I, 256, H/8, W/8)
+
+
 class _Encoder(nn.Module):
     """Three levels of halved resolution; the picture itself, averaged down, joins the first two again."""
 
@@ -92,32 +114,27 @@ class _Encoder(nn.Module):
         self.level1 = _ConvNormAct(3, 16, 3, stride=2)
         self.b1 = _NormAct(16 + 3)
         self.level2_0 = _PyramidDown(16 + 3, 64)
-        self.level2 = nn.ModuleList(_PyramidBlock(64, 64) for _ in range(_LEVEL2_BLOCKS))
+        self.level2 = nn.Sequential(*(_PyramidBlock(64, 64) for _ in range(_LEVEL2_BLOCKS)))
         self.b2 = _NormAct(128 + 3)
         self.level3_0 = _PyramidDown(128 + 3, 128)
-        self.level3 = nn.ModuleList(_PyramidBlock(128, 128) for _ in range(_LEVEL3_BLOCKS))
+        self.level3 = nn.Sequential(*(_PyramidBlock(128, 128) for _ in range(_LEVEL3_BLOCKS)))
         self.b3 = _NormAct(256)
         self.classifier = _Conv(256, classes, 1)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Maps (I, 16, H/2, W/2), (I, 131, H/4, W/4), (I, 256, H/8, W/8)."""
+    def forward(self, images: Tensor) -> _Levels:
+        """images: (I, 3, H, W)."""
         if images.shape[-2] % SIDE_STEP or images.shape[-1] % SIDE_STEP:
             raise BadImage(
-                f"images: expected sides that {SIDE_STEP} divides, found {images.shape[-1]} x {images.shape[-2]}. Resize them first."
+                f"images: expected sides that {SIDE_STEP} divides, found {images.shape[-1]} x {images.shape[-2]}. "
+                "Resize them first."
             )
         image_half = F.avg_pool2d(images, 3, stride=2, padding=1)
         image_quarter = F.avg_pool2d(image_half, 3, stride=2, padding=1)
         half = self.level1(images)
-        quarter_first = self.level2_0(self.b1(torch.cat([half, image_half], dim=1)))
-        quarter = quarter_first
-        for block in self.level2:
-            quarter = block(quarter)
-        quarter = self.b2(torch.cat([quarter, quarter_first, image_quarter], dim=1))
-        eighth_first = self.level3_0(quarter)
-        eighth = eighth_first
-        for block in self.level3:
-            eighth = block(eighth)
-        return half, quarter, self.b3(torch.cat([eighth_first, eighth], dim=1))
+        first = self.level2_0(self.b1(torch.cat([half, image_half], dim=1)))
+        quarter = torch.cat([self.level2(first), first, image_quarter], dim=1)
+        first = self.level3_0(self.b2(quarter))
+        return _Levels(half, quarter, torch.cat([first, self.level3(first)], dim=1))
 
 
 class _Pyramid(nn.Module):
@@ -202,6 +219,10 @@ class _NormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.bn(x))
+
+    def standardised(self, x: Tensor) -> Tensor:
+        """Without the learned scale, shift and activation: mean 0 and spread 1 over what the network was trained on."""
+        return F.batch_norm(x, self.bn.running_mean, self.bn.running_var, eps=self.bn.eps)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

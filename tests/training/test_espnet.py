@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from lidar_vl_core.errors import BadConfig, BadImage
+from lidar_vl_core.errors import BadCheckpoint, BadConfig, BadImage
 from offline_training.networks.espnet import ESPNet, load_espnet, normalise_for_espnet
 
 _WEIGHTS = "weights_small/espnet_p_2_q_8_cityscapes.safetensors"
@@ -82,6 +82,28 @@ def test_the_number_of_classes_is_that_of_the_weights(tmp_path):
     file = tmp_path / "weights.safetensors"
     save_file(ESPNet(7).state_dict(), file)
     assert load_espnet(file).classes == 7
+
+
+def test_weights_of_another_network_are_refused_by_name(tmp_path):
+    tensors = ESPNet().state_dict()
+    del tensors["classifier.weight"]
+    save_file(tensors, tmp_path / "headless.safetensors")
+    with pytest.raises(BadCheckpoint, match=r"1 missing: classifier\.weight"):
+        load_espnet(tmp_path / "headless.safetensors")
+
+
+def test_features_are_standardised_by_the_networks_own_statistics():
+    torch.manual_seed(0)
+    network = ESPNet().eval()
+    norm = network.encoder.b2.bn
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.1, 2)
+    norm.weight.data.mul_(1e-6)  # as small as in the public weights
+    seen = []
+    norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    features = network.features(normalise_for_espnet(torch.rand(2, 3, 32, 32)))
+    expected = (seen[0] - norm.running_mean.view(-1, 1, 1)) / (norm.running_var.view(-1, 1, 1) + norm.eps).sqrt()
+    torch.testing.assert_close(features[:, :131], expected)
 
 
 def test_fewer_classes_than_dilations_are_refused():
