@@ -21,7 +21,6 @@ SIDE_STEP = 8  # what the sides of pictures are multiples of
 _LEVEL2_BLOCKS, _LEVEL3_BLOCKS = 2, 8  # p and q of the paper
 _DILATIONS = (1, 2, 4, 8, 16)
 _NORM_EPSILON = 1e-3
-_MEANS_ZERO = 1e-20
 # Cityscapes, in the order blue, green, red, of 0..255; the authors divide by 255 once more after the spread.
 _MEAN_BGR = (72.3923111, 82.90893555, 73.15840149)
 _STD_BGR = (45.3192215, 46.15289307, 44.91483307)
@@ -85,9 +84,7 @@ def load_espnet(weights: Path) -> ESPNet:
     """ESPNet with the weights, and the class count, of a file. Raises BadCheckpoint for a file of another network."""
     tensors = read_weight_file(weights)
     network = ESPNet(len(tensors["br.weight"])) if "br.weight" in tensors else ESPNet()
-    # Weight decay left numbers like 1e-42 in the public weights. They mean 0, but processors multiply them slowly.
-    floats = {name: torch.where(tensor.abs() < _MEANS_ZERO, 0, tensor) for name, tensor in tensors.items()}
-    load_weights(network, floats, weights)
+    load_weights(network, tensors, weights)
     return network
 
 

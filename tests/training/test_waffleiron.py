@@ -214,12 +214,12 @@ def test_dropped_paths_leave_out_whole_scans_and_keep_the_mean():
     torch.manual_seed(0)
     network = WaffleIron(replace(TINY, layers=1, drop_path=0.5), None)
     layer = network.layers[0]
-    inputs = PREPARER([spread_scan(2, seed) for seed in range(2000)])
+    inputs = PREPARER([spread_scan(2, seed) for seed in range(400)])
     branch = layer._dropped(torch.ones(inputs.row_count, 1), inputs)[:, 0]
     per_scan = branch.view(-1, 2)
     assert torch.equal(per_scan[:, 0], per_scan[:, 1])
     assert set(branch.tolist()) == {0.0, 2.0}
-    assert abs(branch.mean().item() - 1) < 0.1
+    assert abs(branch.mean().item() - 1) < 0.2
     network.eval()
     assert torch.equal(layer._dropped(branch, inputs), branch)
 
@@ -227,18 +227,18 @@ def test_dropped_paths_leave_out_whole_scans_and_keep_the_mean():
 def test_it_learns_one_scan():
     torch.manual_seed(0)
     network = WaffleIron(TINY, 3)
-    inputs = PREPARER([scan(300)])
+    inputs = PREPARER([scan(150)])
     height_m = inputs.features[:, 3]
     target = (height_m > -1).long() + (inputs.features[:, 1] > 0).long()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
     losses = []
-    for _ in range(30):
+    for _ in range(20):
         loss = F.cross_entropy(network(inputs), target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.3 * losses[0]
+    assert losses[-1] < 0.5 * losses[0]
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
