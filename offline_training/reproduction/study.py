@@ -7,6 +7,8 @@ In any text {data} stands for the root of the data sets, {out} for the study's f
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from lidar_vl_core.config import Config, load_config, load_yaml
 from lidar_vl_core.errors import BadRequest
 
@@ -19,9 +21,9 @@ class Row(Config):
 
     name: str
     recipe: str | None = None  # of the pre-training, a file of configs/; nothing = random weights
-    pretrain: dict[str, Any] = {}  # what differs from recipe and study
-    finetune: dict[str, Any] = {}  # what differs in every column
-    published: dict[str, float] = {}  # the paper's numbers, by column
+    pretrain: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study
+    finetune: dict[str, Any] = Field(default_factory=dict)  # what differs in every column
+    published: dict[str, float] = Field(default_factory=dict)  # the paper's numbers, by column
     like: str | None = None  # the same runs as an earlier row: nothing is computed twice
 
 
@@ -32,7 +34,7 @@ class Column(Config):
     measure: Literal["mean_iou", "mce", "mrr", "corrupted_mean_iou", "hours", "memory_gb"] = "mean_iou"
     corruption: str | None = None  # a name of corruptions.CORRUPTIONS, for corrupted_mean_iou
     recipe: str | None = None  # of the fine-tuning, a file of configs/; hours and memory_gb need none
-    finetune: dict[str, Any] = {}  # what differs from recipe and study
+    finetune: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study
     test: tuple[dict[str, Any], ...] | None = None  # data sets of this column; nothing = the study's
     like: str | None = None  # measured on the fine-tuning of an earlier column
 
@@ -44,12 +46,13 @@ class StudyConfig(Config):
     source: str  # where the published numbers stand, or what the study is
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
-    pretrain: dict[str, Any] = {}  # what differs from the recipes in every row
-    finetune: dict[str, Any] = {}  # what differs from the recipes in every column
+    pretrain: dict[str, Any] = Field(default_factory=dict)  # what differs from the recipes in every row
+    finetune: dict[str, Any] = Field(default_factory=dict)  # what differs from the recipes in every column
     test: tuple[dict[str, Any], ...] = ()  # data sets that every fine-tuned network is measured on
     toy_teacher: dict[str, Any] | None = None  # a ToyTeacherConfig but for `out`: trained first
     weak_labels: tuple[dict[str, Any], ...] = ()  # WeakLabelConfigs: made before the rows
-    robustness_baseline: dict[str, Any] = {}  # mean IoU per corruption of the network that mCE is relative to
+    nuscenes_c: str | None = None  # folder of nuScenes-C, for columns on robustness
+    robustness_baseline: dict[str, float] | None = None  # mean IoU per corruption of the network whose mCE is 100
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def row(self, name: str) -> Row:
