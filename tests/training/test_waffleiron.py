@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from lidar_vl_core.config import load_config
 from lidar_vl_core.errors import BadConfig
+from offline_training import backbone_config
 from offline_training.backbone_config import BackboneConfig
 from offline_training.networks.waffleiron import SHAPES, FlatGrid, SpatialMix, WaffleIron, WaffleIronShape
 from offline_training.networks.waffleiron_inputs import PLANES, WaffleInputs, WafflePreparer
@@ -263,6 +266,12 @@ def test_a_configuration_names_the_network_and_its_grids():
     assert inputs.grid_shapes == ((166, 166), (166, 16), (166, 16))
     assert network(inputs).shape == (100, 16)
     assert config.build(out_channels=None)(inputs).shape == (100, network.feature_channels)
+
+
+def test_the_committed_configuration_has_the_published_grids():
+    folder = Path(backbone_config.__file__).parent / "configs"
+    preparer = load_config(BackboneConfig, folder / "backbone_waffleiron.yaml").preparer()
+    assert preparer.grid_shapes == ((166, 166), (166, 16), (166, 16))
 
 
 @pytest.mark.parametrize(
