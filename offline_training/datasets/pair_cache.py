@@ -56,7 +56,7 @@ class PairCache:
         if not self._folder.exists():
             write_text(self._folder / "identity.json", self._identity + "\n")
         with atomic_writer(path) as handle:
-            np.savez(handle, **_arrays_of(scan))
+            np.savez(handle, allow_pickle=False, **_arrays_of(scan))
 
 
 def _short_hash(text: str) -> str:
@@ -82,12 +82,9 @@ def _read(path: Path) -> PairedScan | None:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         images, superpixels = (_pictures(arrays, name) for name in _PICTURES)
-        return PairedScan(
-            **{name: arrays[name] for name in _ARRAYS},
-            **{name: arrays.get(name) for name in _OPTIONAL},
-            images=images,
-            superpixels=superpixels if arrays["has_superpixels"] else None,
-        )
+        known: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+        known |= {name: arrays.get(name) for name in _OPTIONAL}
+        return PairedScan(**known, images=images, superpixels=superpixels if arrays["has_superpixels"] else None)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
 

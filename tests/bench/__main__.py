@@ -9,7 +9,15 @@ from pathlib import Path
 
 from lidar_vl_core.files import write_text
 
-PARTS = ("bench_codec", "bench_pairing", "bench_geometry", "bench_losses", "bench_network", "bench_node")
+PARTS = (
+    "bench_codec",
+    "bench_pairing",
+    "bench_geometry",
+    "bench_losses",
+    "bench_pretrain_data",
+    "bench_network",
+    "bench_node",
+)
 
 
 def main() -> int:
