@@ -10,7 +10,9 @@ from torch import Tensor, distributed, nn
 
 from lidar_vl_core.errors import BadLabels
 from lidar_vl_core.labels import IGNORE_ID
+from offline_training.losses.info_nce import at_least_float32
 
+_ROWS_AT_ONCE = 8192  # of features that are summed in their own precision; the sums of these in float64
 _LARGEST_KAPPA = 1e4  # reached only by features that are all but equal; the estimate has a pole there
 _DEBYE_ORDER = 64.0  # from which six terms of the expansion are exact to the last digits of float64
 _DEBYE_TERMS = 6
@@ -100,10 +102,12 @@ class VmfStatistics(nn.Module):
                 f"expected labels 0..{classes - 1} or {IGNORE_ID}, found {label[known].unique().tolist()[-8:]}. "
                 "Give the statistics as many classes as the weak labels have."
             )
-        known = known & feature.isfinite().all(dim=1)
-        total = feature.new_zeros((classes, feature.shape[1]), dtype=torch.float64)
-        total.index_add_(0, label[known], feature[known].double())
-        return total, label[known].bincount(minlength=classes).double()
+        slot = torch.where(known & feature.sum(dim=1).isfinite(), label, classes)  # the last slot is thrown away
+        total = feature.new_zeros((classes + 1, feature.shape[1]), dtype=torch.float64)
+        for rows, slots in zip(feature.split(_ROWS_AT_ONCE), slot.split(_ROWS_AT_ONCE), strict=True):
+            rows = at_least_float32(rows)
+            total += torch.zeros_like(total, dtype=rows.dtype).index_add_(0, slots, rows)
+        return total[:classes], slot.bincount(minlength=classes + 1)[:classes].double()
 
 
 def vmf_log_normaliser(kappa: Tensor, dim: int) -> Tensor:

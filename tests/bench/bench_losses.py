@@ -79,7 +79,6 @@ def _loss_rows() -> list[dict[str, Any]]:
         "point-pixel InfoNCE (OLIVINE, PPKT)": (point, lambda f: paired_info_nce(f, pixel)),
         "weakly supervised contrast": (point, lambda f: weakly_supervised_contrastive(f, pixel, label)),
         "vMF consistency": (point, lambda f: semantic_consistency(f, label, *of_model)),
-        "vMF statistics, an update": (point, lambda f: model.update(f, label, 0) or f.sum()),
         f"SLidR, {SUPERPIXELS} superpixels": (point, lambda f: slidr.superpixel_contrastive(mean(f), pixel_mean)),
         f"ST-SLidR, {SUPERPIXELS} superpixels": (
             point,
@@ -102,8 +101,16 @@ def _loss_rows() -> list[dict[str, Any]]:
         )
         for name, (feature, loss) in losses.items()
     ]
+    many, of_many = point.repeat(PAIRS // DRAWN + 1, 1)[:PAIRS], label.repeat(PAIRS // DRAWN + 1)[:PAIRS]
+    update_ms = _median_ms(lambda: model.update(many, of_many, 0))
+    consistency_ms = _median_ms(lambda: _step(many, lambda f: semantic_consistency(f, of_many, *of_model)))
     normaliser_ms = _median_ms(lambda: vmf_log_normaliser(of_model[1], DIM))
-    return [*found, _row(f"vMF normaliser of {CLASSES} classes", normaliser_ms, "ms")]
+    return [
+        *found,
+        _row(f"vMF statistics, an update with {PAIRS:,} pairs", update_ms, "ms"),
+        _row(f"vMF consistency, forward and backward, {PAIRS:,} pairs", consistency_ms, "ms"),
+        _row(f"vMF normaliser of {CLASSES} classes", normaliser_ms, "ms"),
+    ]
 
 
 def _step(feature: Tensor, loss: Callable[[Tensor], Tensor]) -> None:
