@@ -24,7 +24,7 @@ _RELLIS: dict[int, str | None] = {
     34: "rubble",
 }
 
-# Left out by the learning map of RELLIS-3D's own benchmark: 11 points in a billion carry them.
+# Left out by the learning map of RELLIS-3D's own benchmark: some 500 of its billion points carry them.
 _RELLIS_RARE = frozenset({"dirt", "sky", "object", "asphalt", "building"})
 
 # SemanticPOSS, raw ids as its own reader names them. 1..3 and 18..20 have no name there; the learning maps in use ignore them.

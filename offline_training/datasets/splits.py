@@ -16,7 +16,7 @@ _SPLITS: dict[str, dict[str, tuple[str, ...]]] = {
     # RELLIS-3D's own lists; they name scans, so the data set reads them from the user's copy.
     "rellis3d": {"train": ("pt_train.lst",), "val": ("pt_val.lst",), "test": ("pt_test.lst",)},
     # OLIVINE's text trains on "00 to 05 excluding 02" and names no other sequence to validate on, so it is 02; half is 00
-    # and 01. Many others, among them this data set's first users, validate on 03: name the sequences to do so.
+    # and 01. Others, such as ALSO, take 03 for the official validation sequence: name the sequences to do so.
     "semantic_poss": {"train": ("00", "01", "03", "04", "05"), "half": ("00", "01"), "val": ("02",)},
     "semantic_stf": {"train": ("train",), "val": ("val",), "test": ("test",)},
     # DAPS-2 as in OLIVINE's loader: the training scene is validated on as well. The other two splits are DAPS-1's own.
