@@ -9,18 +9,19 @@ import numpy as np
 import torch
 
 from lidar_vl_core.config import validated
-from lidar_vl_core.errors import BadCheckpoint
+from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.files import write_text
 from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.metrics import ConfusionMatrix
-from offline_training.checkpoint import Checkpoint, load_checkpoint
+from offline_training.checkpoint import load_checkpoint
 from offline_training.data_sources import DataSource, open_source
 from offline_training.datasets.augment import LabelledScan
 from offline_training.finetune_config import FinetuneConfig
+from offline_training.networks.minkunet import MinkUNet
+from offline_training.networks.norm_momentum import set_norm_momentum
 from offline_training.networks.point_backbone import PointBackbone
+from offline_training.start_weights import take_weights
 from offline_training.training_scans import labelled_scan
-
-AVERAGED, RAW = "ema", "network"  # prefixes of the two sets of weights in a checkpoint
 
 
 def evaluate(
@@ -81,8 +82,15 @@ def predict(
 
 
 def build_network(config: FinetuneConfig) -> PointBackbone:
-    """The network a configuration names, with fresh weights."""
-    return config.build(len(config.class_table))
+    """The network a configuration names, with fresh weights. Raises BadConfig."""
+    network = config.build(len(config.class_table))
+    if config.norm_momentum is not None:
+        if not isinstance(network, MinkUNet):
+            raise BadConfig(
+                f"norm_momentum: expected a MinkUNet, found network {config.network}. Leave norm_momentum out."
+            )
+        set_norm_momentum(network, config.norm_momentum)
+    return network
 
 
 def load_network(checkpoint_path: Path) -> tuple[PointBackbone, FinetuneConfig]:
@@ -90,32 +98,8 @@ def load_network(checkpoint_path: Path) -> tuple[PointBackbone, FinetuneConfig]:
     checkpoint = load_checkpoint(checkpoint_path)
     config = validated(FinetuneConfig, dict(checkpoint.config), str(checkpoint_path))
     network = build_network(config)
-    _take_weights(network, checkpoint, checkpoint_path)
+    take_weights(network, checkpoint, checkpoint_path)
     return network.eval(), config
-
-
-def begin_with(network: PointBackbone, checkpoint_path: Path) -> None:
-    """Give a network the trained weights of a checkpoint of the same shape; averaged ones where there are any."""
-    _take_weights(network, load_checkpoint(checkpoint_path), checkpoint_path)
-
-
-def _take_weights(network: PointBackbone, checkpoint: Checkpoint, path: Path) -> None:
-    try:
-        network.load_state_dict(weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW))
-    except RuntimeError as error:
-        told = " ".join(str(error).split())[:400]
-        raise BadCheckpoint(
-            f"{path}: expected weights of a network of the configured shape, found: {told}. Use the configuration it was trained with."
-        ) from error
-
-
-def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint under a prefix, without it."""
-    return {
-        name.removeprefix(f"{prefix}."): tensor
-        for name, tensor in checkpoint.tensors.items()
-        if name.startswith(f"{prefix}.")
-    }
 
 
 def table(metrics: dict[str, Any]) -> str:

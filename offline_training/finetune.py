@@ -4,7 +4,7 @@ import logging
 import math
 import os
 import sys
-import warnings
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,35 +19,77 @@ from offline_training.averaged_weights import AveragedWeights
 from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
 from offline_training.data_sources import open_source
 from offline_training.datasets.collate import Batch, collate
-from offline_training.evaluate import AVERAGED, RAW, begin_with, build_network, confusion_on, weights_of
+from offline_training.evaluate import build_network, confusion_on
 from offline_training.finetune_config import FREE_ON_RESUME, FinetuneConfig
+from offline_training.linear_probe import (
+    FeatureRows,
+    FrozenFeatures,
+    freeze_backbone,
+    frozen_features,
+    head_of,
+    joined_rows,
+)
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
+from offline_training.optimisation import build_optimizer, learning_rate, set_rates
+from offline_training.run_device import precision_of, sparse_form_of, torch_set_up, uses_cuda
 from offline_training.run_log import RunLog
+from offline_training.start_weights import AVERAGED, RAW, begin_with, weights_of
 from offline_training.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
 
+__all__ = ["finetune", "learning_rate"]
+
 _MAX_BAD_STEPS = 10  # in a row: then it is no accident
+_log = logging.getLogger(__name__)
 
 
 def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
-    """Train as configured and return the last checkpoint.
+    """Train as configured and return the last checkpoint; torch's settings are afterwards as they were before.
 
     resume: "auto" goes on where `out` has a checkpoint, "never" refuses to touch one, "previous" and "best" go on from those.
     A SIGTERM ends the run with a checkpoint. Raises BadCheckpoint, BadConfig, BadDataset.
     """
-    _set_up_torch(config)
+    with torch_set_up(config.threads):
+        return _finetune(config, resume)
+
+
+def _finetune(config: FinetuneConfig, resume: str) -> Path:
+    uses_cuda(config)
     folder = Path(config.out) / "checkpoints"
     clean_checkpoint_folder(folder)
-    start = _start_from(folder, config, resume)
     sources = [open_source(source, config.class_table, os.cpu_count() or 1) for source in config.train]
     scans = TrainingScans(
-        sources, [source.weight for source in config.train], config.augment, config.max_points, config.seed
+        sources,
+        [source.weight for source in config.train],
+        config.augment,
+        config.max_points,
+        config.seed,
+        None if config.epochs is None else config.batch_size,
     )
+    config = _with_steps(config, scans.scan_count())
+    start = _start_from(folder, config, resume)
     run = _Finetuning(config, folder, scans, start)
-    trainer = Trainer(
+    with closing(run.log_book):
+        if run.step < config.max_steps:
+            try:
+                _trainer(config).fit(run, _loader(config, scans, run))
+            except SIGTERMException:
+                return run.save()
+        return run.save()
+
+
+def _with_steps(config: FinetuneConfig, scan_count: int) -> FinetuneConfig:
+    """The configuration with the number of steps that its epochs make; no scan is left out, the last batch is filled up."""
+    if config.epochs is None:
+        return config
+    return config.model_copy(update={"max_steps": math.ceil(config.epochs * scan_count / config.batch_size)})
+
+
+def _trainer(config: FinetuneConfig) -> Trainer:
+    return Trainer(
         default_root_dir=config.out,
-        accelerator="gpu" if _uses_cuda(config) else "cpu",
+        accelerator="gpu" if uses_cuda(config) else "cpu",
         devices=1,
-        precision=_precision(config),
+        precision=precision_of(config, config.precision),
         max_epochs=1,
         logger=False,  # RunLog writes what there is to tell
         enable_checkpointing=False,  # its checkpoints are pickles; ours are in checkpoint.py
@@ -55,12 +97,6 @@ def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
         enable_progress_bar=config.progress and sys.stderr.isatty(),
         use_distributed_sampler=False,
     )
-    try:
-        if run.step < config.max_steps:
-            trainer.fit(run, _loader(config, scans, run.step))
-    except SIGTERMException:
-        return run.save()
-    return run.save()
 
 
 class _Finetuning(LightningModule):
@@ -74,12 +110,14 @@ class _Finetuning(LightningModule):
         self.config, self.folder = config, folder
         torch.manual_seed(config.seed)
         self.network = build_network(config)
+        begun = None
         if start is None and config.start_from is not None:
-            begin_with(self.network, Path(config.start_from))
+            begun = begin_with(self.network, Path(config.start_from), config.classes)
+            _log.info(begun.told())
+        if config.probe:
+            freeze_backbone(self.network)
         self.averaged = AveragedWeights(self.network, config.ema_decay) if config.ema_decay > 0 else None
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimizer = build_optimizer(config, self.network)
         self.step, self.bad_steps_in_a_row, self.bad_steps, self.best_score = 0, 0, 0, -1.0
         self.saved_step = -1
         if start is None:
@@ -91,22 +129,24 @@ class _Finetuning(LightningModule):
             self.register_buffer("class_weight", start.tensors["class_weight"])
             self._restore(start)
         self.log_book = RunLog(Path(config.out), config.class_table, self.step)
+        if begun is not None:
+            self.log_book.write_start(begun)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The one optimiser; its rate is set step by step."""
         return self.optimizer
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(
+        self, batch: Batch | FeatureRows, device: torch.device, dataloader_idx: int
+    ) -> Batch | FeatureRows:
         """Move a batch."""
         return batch.to(device)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
+    def training_step(self, batch: Batch | FeatureRows, batch_idx: int) -> None:
         """One step of the optimiser, or none when the loss or its gradient is not finite."""
-        rate = learning_rate(self.config, self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate = set_rates(self.optimizer, self.config, self.step)
         buffers = [buffer.clone() for buffer in self.network.buffers()]
-        logits = self.network(batch.inputs)
+        logits = self._scores(batch)
         entropy = cross_entropy(logits.float(), batch.row_class, self.class_weight, self.config.label_smoothing)
         lovasz = lovasz_softmax(logits, batch.row_class)
         loss = entropy + self.config.lovasz_weight * lovasz
@@ -128,9 +168,17 @@ class _Finetuning(LightningModule):
             gradient_norm=norm,
             learning_rate=rate,
             bad_steps=self.bad_steps,
-            rows=batch.inputs.row_count,
+            rows=len(logits),
         )
         self.step += 1
+
+    def _scores(self, batch: Batch | FeatureRows) -> torch.Tensor:
+        """(R, K) scores of the rows; when probing, the gradient reaches the head alone."""
+        if isinstance(batch, FeatureRows):
+            return head_of(self.network)(batch.features)
+        if self.config.probe:
+            return head_of(self.network)(frozen_features(self.network, batch))
+        return self.network(batch.inputs)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
         """Validate and save when it is time."""
@@ -202,16 +250,6 @@ class _Finetuning(LightningModule):
         self.save(is_best)
 
 
-def learning_rate(config: FinetuneConfig, step: int) -> float:
-    """The rate of a step: linear rise from a 25th of the peak, then half a cosine down to final_rate of it."""
-    done = (step + 1) / config.max_steps
-    if done < config.warm_up:
-        return config.learning_rate * (0.04 + 0.96 * done / config.warm_up)
-    after = (done - config.warm_up) / max(1.0 - config.warm_up, 1e-9)
-    share = config.final_rate + (1.0 - config.final_rate) * 0.5 * (1.0 + math.cos(math.pi * min(after, 1.0)))
-    return config.learning_rate * share
-
-
 def _start_from(folder: Path, config: FinetuneConfig, resume: str) -> Checkpoint | None:
     exists = (folder / "last.json").is_file()
     if resume == "never" and exists:
@@ -222,44 +260,23 @@ def _start_from(folder: Path, config: FinetuneConfig, resume: str) -> Checkpoint
     return load_checkpoint(path, config.model_dump(mode="json"), FREE_ON_RESUME)
 
 
-def _loader(config: FinetuneConfig, scans: TrainingScans, first_step: int) -> DataLoader:
+def _loader(config: FinetuneConfig, scans: TrainingScans, run: _Finetuning) -> DataLoader:
+    collate_scans = partial(
+        collate,
+        preparer=config.preparer(sparse_form_of(config)),
+        num_classes=len(config.class_table),
+        first_point=config.row_label == "first_point",
+    )
+    steps = StepSampler(run.step, config.max_steps, config.batch_size)
+    if config.probe and config.augment is None:
+        return DataLoader(
+            FrozenFeatures(scans, run.network, collate_scans), batch_sampler=steps, collate_fn=joined_rows
+        )
     return DataLoader(
         scans,
-        batch_sampler=StepSampler(first_step, config.max_steps, config.batch_size),
-        collate_fn=partial(collate, preparer=config.preparer(_form(config)), num_classes=len(config.class_table)),
+        batch_sampler=steps,
+        collate_fn=collate_scans,
         num_workers=config.workers,
         # A forked child of a process that has used OpenMP or CUDA is not safe.
         multiprocessing_context="spawn" if config.workers else None,
-    )
-
-
-def _uses_cuda(config: FinetuneConfig) -> bool:
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise BadConfig("device: expected a CUDA device for device=cuda, found none. Use device=cpu or auto.")
-    return config.device != "cpu" and torch.cuda.is_available()
-
-
-def _precision(config: FinetuneConfig) -> Any:  # noqa: ANN401  Lightning's literal type
-    return ("bf16-mixed" if _uses_cuda(config) else "32-true") if config.precision == "auto" else config.precision
-
-
-def _form(config: FinetuneConfig) -> str:
-    from offline_training.networks.torchsparse_conv import is_available
-
-    if config.sparse_form == "torchsparse" and not (_uses_cuda(config) and is_available()):
-        raise BadConfig("sparse_form: expected torchsparse and a CUDA device, found not both. Use sparse_form=auto.")
-    if config.sparse_form != "auto":
-        return config.sparse_form
-    return "torchsparse" if _uses_cuda(config) and is_available() else "auto"
-
-
-def _set_up_torch(config: FinetuneConfig) -> None:
-    # On AMD this sends float32 products to oneDNN: 1.5 times faster, error still 1e-6. On CUDA it allows TF32.
-    torch.set_float32_matmul_precision("medium")
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    # Advice on workers that does not fit one pass over all steps, and lightning's own use of an old name of torch.
-    warnings.filterwarnings(
-        "ignore", module=r"lightning\.pytorch\.(trainer\.connectors\.data_connector|utilities\._pytree)"
     )

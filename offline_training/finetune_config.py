@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from lidar_vl_core.labels import ClassTable, class_table
 from offline_training.backbone_config import BackboneConfig
 from offline_training.data_sources import DataSource
@@ -17,9 +19,13 @@ class FinetuneConfig(BackboneConfig):
     classes: str = "nuscenes16"  # class table of lidar_vl_core.labels
 
     max_steps: int = 10000
+    epochs: int | None = None  # passes over all training scans, in place of max_steps and of drawing scans by weight
     batch_size: int = 4  # scans
+    optimizer: Literal["adamw", "sgd"] = "adamw"  # sgd: momentum 0.9, dampening 0.1
     learning_rate: float = 0.003  # at its peak
+    head_learning_rate: float | None = None  # at its peak, of the last layer; nothing = as the others
     weight_decay: float = 0.01
+    schedule: Literal["cosine_per_step", "cosine_per_epoch"] = "cosine_per_step"
     warm_up: float = 0.05  # share of the steps in which the rate rises from a 25th
     final_rate: float = 0.001  # share of the peak at the last step; cosine in between
     gradient_norm: float = 10.0  # clipped above
@@ -31,10 +37,18 @@ class FinetuneConfig(BackboneConfig):
     )
     class_weight_scans: int = 100  # from which the frequencies are counted
 
-    augment: AugmentConfig = AugmentConfig()
+    row_label: Literal["majority", "first_point"] = (
+        "majority"  # class of a voxel: of most of its points, or of the first
+    )
+    norm_momentum: float | None = None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
+
+    augment: AugmentConfig | None = AugmentConfig()  # nothing = scans as they are
     max_points: int = 200000  # per scan, a random choice where there are more
 
-    start_from: str | None = None  # checkpoint of another run whose (averaged) weights this run begins with
+    start_from: str | None = (
+        None  # checkpoint of a pre-training or fine-tuning whose (averaged) weights this run begins with
+    )
+    probe: bool = False  # train the last layer alone, on features of the frozen network
     seed: int = 0
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16-mixed on CUDA, 32-true on a CPU
     threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
@@ -42,6 +56,16 @@ class FinetuneConfig(BackboneConfig):
     checkpoint_every: int = 200  # steps
     validate_every: int = 1000  # steps
     progress: bool = True  # a bar, where there is a terminal
+
+    @model_validator(mode="after")
+    def _epochs_fit(self) -> "FinetuneConfig":
+        if self.epochs is None and self.schedule == "cosine_per_epoch":
+            raise ValueError("schedule: cosine_per_epoch needs epochs")
+        if self.epochs is not None and (self.epochs < 1 or any(source.weight != 1.0 for source in self.train)):
+            raise ValueError(
+                "epochs: at least 1; every scan comes once in each, so weights other than 1 have no meaning"
+            )
+        return self
 
     @property
     def class_table(self) -> ClassTable:

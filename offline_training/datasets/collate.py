@@ -30,11 +30,15 @@ class Batch:
         )
 
 
-def collate(scans: Sequence[LabelledScan], preparer: Preparer, num_classes: int) -> Batch:
-    """Join scans; a row takes the class that most of its points have."""
+def collate(scans: Sequence[LabelledScan], preparer: Preparer, num_classes: int, first_point: bool = False) -> Batch:
+    """Join scans; a row takes the class that most of its points have, or that of its first point."""
     inputs = preparer([(scan.xyz_m, scan.intensity) for scan in scans])
     class_id = np.concatenate([scan.class_id for scan in scans])
-    classes = row_class(class_id, inputs.row_of_point.numpy(), inputs.row_count, num_classes)
+    row_of_point = inputs.row_of_point.numpy()
+    if first_point:
+        classes = class_of_first_point(class_id, row_of_point, inputs.row_count)
+    else:
+        classes = row_class(class_id, row_of_point, inputs.row_count, num_classes)
     return Batch(
         inputs=inputs,
         row_class=torch.from_numpy(classes.astype(np.int64)),
@@ -50,3 +54,10 @@ def row_class(class_id: np.ndarray, row_of_point: np.ndarray, row_count: int, nu
     winner = votes.argmax(axis=1).astype(np.uint8)
     winner[votes.max(axis=1, initial=0) == 0] = IGNORE_ID
     return winner
+
+
+def class_of_first_point(class_id: np.ndarray, row_of_point: np.ndarray, row_count: int) -> np.ndarray:
+    """(R,) uint8 class of the first point of each row, labelled or not, as in the code of SLidR and OLIVINE."""
+    classes = np.full(row_count + 1, IGNORE_ID, np.uint8)  # the row -1 writes the last
+    classes[row_of_point[::-1]] = class_id[::-1]  # of equal rows the last written stays
+    return classes[:row_count]

@@ -163,16 +163,21 @@ def test_half_precision_trains_too(tmp_path):
     assert losses(tmp_path)[5] < losses(tmp_path)[0]
 
 
-@pytest.mark.parametrize(
-    "path", sorted((Path(finetune_module.__file__).parent / "configs").glob("*.yaml")), ids=lambda p: p.stem
-)
+COMMITTED = [
+    path
+    for kind in ("demo", "finetune", "linear_probe")
+    for path in sorted((Path(finetune_module.__file__).parent / "configs").glob(f"{kind}*.yaml"))
+]
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda p: p.stem)
 def test_a_committed_configuration_can_be_read(path):
     if path.stem.endswith("_card"):
         load_config(CardText, path)
     else:
         run = load_config(FinetuneConfig, path)
         assert len(run.class_table) > 1
-        assert run.shape.planes
+        assert run.preparer()
         assert min(run.grid.shape) > 0
 
 
