@@ -41,7 +41,7 @@ class WaffleIron(PointBackbone):
         super().__init__()
         self.shape = shape
         self.embedding = _Embedding(len(FEATURES), shape.channels)
-        self.layers = nn.ModuleList(_Layer(shape.channels, shape.drop_path) for _ in range(shape.layers))
+        self.layers = nn.ModuleList(_Layer(shape.channels) for _ in range(shape.layers))
         self.feature_channels = shape.channels
         self.head = None if out_channels is None else nn.Linear(shape.channels, out_channels)
 
@@ -51,9 +51,21 @@ class WaffleIron(PointBackbone):
             raise TypeError(f"expected WaffleInputs, found {type(inputs).__name__}")
         x = self.embedding(inputs.features, inputs.neighbours)
         planes = [FlatGrid.of(inputs, plane) for plane in range(len(PLANES))]
+        paths = self._paths(inputs).to(x)
         for index, layer in enumerate(self.layers):
-            x = layer(x, planes[index % len(PLANES)], inputs)
+            x = layer(x, planes[index % len(PLANES)], paths[index], inputs.scan_of_row)
         return x
+
+    def _paths(self, inputs: WaffleInputs) -> Tensor:
+        """Stochastic depth (Huang et al., ECCV 2016): factors (layers, 2, B) of the branches of each scan.
+
+        In training some are left out, and the others enlarged to the same mean; drawn from the seed of the batch.
+        """
+        count = (len(self.layers), 2, inputs.scan_count)
+        if not self.training or self.shape.drop_path == 0:
+            return torch.ones(count)
+        kept = torch.rand(count, generator=torch.Generator().manual_seed(inputs.seed)) >= self.shape.drop_path
+        return kept / (1 - self.shape.drop_path)
 
 
 @dataclass(frozen=True)
@@ -117,23 +129,16 @@ class ChannelMix(nn.Module):
 class _Layer(nn.Module):
     """Both mixes, each beside a shortcut."""
 
-    def __init__(self, channels: int, drop_path: float) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.spatial = SpatialMix(channels)
         self.channel = ChannelMix(channels)
-        self.drop_path = drop_path
 
-    def forward(self, x: Tensor, grid: FlatGrid, inputs: WaffleInputs) -> Tensor:
-        """(R, C) to (R, C)."""
-        x = x + self._dropped(self.spatial(x, grid), inputs)
-        return x + self._dropped(self.channel(x), inputs)
-
-    def _dropped(self, branch: Tensor, inputs: WaffleInputs) -> Tensor:
-        """Stochastic depth (Huang et al., ECCV 2016): the branch of a scan is left out, or enlarged to the same mean."""
-        if not self.training or self.drop_path == 0:
-            return branch
-        kept = torch.rand(inputs.scan_count, device=branch.device) >= self.drop_path
-        return branch * (kept.to(branch.dtype) / (1 - self.drop_path))[inputs.scan_of_row, None]
+    def forward(self, x: Tensor, grid: FlatGrid, paths: Tensor, scan_of_row: Tensor) -> Tensor:
+        """x: (R, C); paths: (2, B) factors of the branches of each scan. Returns (R, C)."""
+        of_spatial, of_channel = paths[:, scan_of_row, None]  # (R, 1) each
+        x = x + self.spatial(x, grid) * of_spatial
+        return x + self.channel(x) * of_channel
 
 
 class _Embedding(nn.Module):

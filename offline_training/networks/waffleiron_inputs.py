@@ -1,5 +1,6 @@
 """Scans to the inputs of WaffleIron: one point per voxel, its neighbours, and its cells in three flat grids."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ from offline_training.networks.point_backbone import BackboneInputs
 
 FEATURES = ("intensity", "x", "y", "z", "radius")  # of every kept point
 NEIGHBOURS = 16
-_WORLD_M = (-400.0, -400.0, -100.0, 400.0, 400.0, 100.0)  # no LiDAR sees farther
 PLANES = ((0, 1), (0, 2), (1, 2))  # axes that stay when z, y, x is flattened, in the order of the layers
+
+_WORLD_M = (-400.0, -400.0, -100.0, 400.0, 400.0, 100.0)  # no LiDAR sees farther
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class WaffleInputs(BackboneInputs):
     cells: Tensor  # (3, R) int64 cell of every row in the grids of all scans, one line per plane
     scan_of_row: Tensor  # (R,) int64
     grid_shapes: tuple[tuple[int, int], ...]  # cells per axis of each plane
+    seed: int  # of the network's draws: equal for equal scans, so that a resumed training goes on exactly
 
     @property
     def scan_count(self) -> int:
@@ -39,7 +42,8 @@ class WafflePreparer:
     """Keeps the first point of every voxel; the others read its row.
 
     Points beyond the range of the grids keep their own row and fall into the nearest border cell. The paper drops them and
-    lets them read the nearest point within, which would pair them with pixels of other things. Points with NaN have no row.
+    lets them read the nearest point within, which would pair them with pixels of other things. Points that are not finite,
+    or more than 400 m away, have no row.
     """
 
     voxel_size_m: tuple[float, float, float]
@@ -82,15 +86,17 @@ class WafflePreparer:
             joined_rows.append(np.where(row < 0, -1, row + first_row[scan]))
             joined_neighbours.append(neighbours + first_row[scan])
             joined_cells.append(cells + scan * cells_per_scan)
+        features = np.concatenate([features for features, _, _, _ in prepared])
         return WaffleInputs(
             row_of_point=torch.from_numpy(np.concatenate(joined_rows)),
             row_count=int(first_row[-1]),
             points_per_scan=tuple(len(xyz_m) for xyz_m, _ in scans),
-            features=torch.from_numpy(np.concatenate([features for features, _, _, _ in prepared])),
+            features=torch.from_numpy(features),
             neighbours=torch.from_numpy(np.concatenate(joined_neighbours)),
             cells=torch.from_numpy(np.concatenate(joined_cells, axis=1)),
             scan_of_row=torch.from_numpy(np.repeat(np.arange(len(scans)), counts)),
             grid_shapes=self.grid_shapes,
+            seed=zlib.crc32(features.tobytes()),
         )
 
     def _prepare(

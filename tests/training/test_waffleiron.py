@@ -213,18 +213,28 @@ def test_scans_of_few_points_or_none_pass_in_both_modes(counts):
         assert scores.isfinite().all()
 
 
-def test_dropped_paths_leave_out_whole_scans_and_keep_the_mean():
+def test_dropped_paths_leave_out_branches_of_scans_and_keep_the_mean():
+    network = WaffleIron(replace(TINY, drop_path=0.2), None)
+    inputs = replace(PREPARER([scan(3)]), points_per_scan=(1,) * 1000)  # as if of a thousand scans
+    paths = network._paths(inputs)
+    assert paths.shape == (TINY.layers, 2, 1000)
+    assert paths.unique().tolist() == [0.0, 1.25]
+    assert abs(paths.mean().item() - 1) < 0.02
+    assert torch.equal(network.eval()._paths(inputs), torch.ones(paths.shape))
+
+
+def test_the_same_batch_drops_the_same_paths_and_another_batch_others():
+    network = WaffleIron(replace(TINY, layers=30, drop_path=0.5), 3)
+    inputs = PREPARER([scan(40, 0)])
+    assert torch.equal(network(inputs), network(PREPARER([scan(40, 0)])))
+    assert not torch.equal(network._paths(inputs), network._paths(PREPARER([scan(40, 1)])))
+
+
+def test_a_scan_whose_paths_are_all_dropped_keeps_its_embedding():
     torch.manual_seed(0)
-    network = WaffleIron(replace(TINY, layers=1, drop_path=0.5), None)
-    layer = network.layers[0]
-    inputs = PREPARER([spread_scan(2, seed) for seed in range(400)])
-    branch = layer._dropped(torch.ones(inputs.row_count, 1), inputs)[:, 0]
-    per_scan = branch.view(-1, 2)
-    assert torch.equal(per_scan[:, 0], per_scan[:, 1])
-    assert set(branch.tolist()) == {0.0, 2.0}
-    assert abs(branch.mean().item() - 1) < 0.2
-    network.eval()
-    assert torch.equal(layer._dropped(branch, inputs), branch)
+    network = WaffleIron(replace(TINY, drop_path=1 - 1e-9), None).train()
+    inputs = PREPARER([scan(40)])
+    torch.testing.assert_close(network(inputs), network.embedding(inputs.features, inputs.neighbours))
 
 
 def test_it_learns_one_scan():
