@@ -32,10 +32,10 @@ _VEHICLES = frozenset(
     ("bicycle", "bus", "car", "construction_vehicle", "motorcycle", "trailer", "truck", "other-vehicle")
 )
 _SHIFT_M, _TURN_RAD = (0.06, 0.10, 0.14), (0.002, 0.004, 0.006)  # standard deviations of a point's pose
-_MISSING_RINGS = (0.25, 0.5, 0.75)  # share of the beams
-_STRAY_POINTS = (0.03, 0.07, 0.12)  # share of the points
+_MISSING_RINGS = (0.25, 0.5, 0.75)  # share of the beams; of nuScenes' 32 as many as Robo3D's cross_sensor drops
+_STRAY_POINTS = (0.03, 0.07, 0.12)  # share of the points; the lightest as Robo3D
 _STRAY_RANGE_M = (1.0, 80.0)
-_LOST_ECHOES = (0.75, 0.85, 0.95)  # share of each vehicle class's points
+_LOST_ECHOES = (0.75, 0.85, 0.95)  # share of each vehicle class's points, as Robo3D
 _DARK = 0.05  # added to intensities, so that black has odds as well
 
 
