@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -12,18 +13,27 @@ from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.pairing import ZBuffer
 from offline_training.data_sources import SampleSource
-from offline_training.datasets.mixed_augment import augment_pairs
-from offline_training.datasets.paired_scan import PairedScan, PictureOf, pair_scan
+from offline_training.datasets.mixed_augment import PairAugmentConfig, augment_pairs
+from offline_training.datasets.paired_scan import PairedScan, pair_scan
+from offline_training.datasets.posed_source import PosedSource, neighbour
 from offline_training.datasets.pretrain_batch import PretrainBatch, collate_pairs
 from offline_training.datasets.sample import Sample
-from offline_training.datasets.two_views import CloudView, TwoViewBatch, cloud_view, collate_two_views
+from offline_training.datasets.temporal_segments import paired_moments
+from offline_training.datasets.two_views import (
+    CloudView,
+    TwoViewBatch,
+    cloud_view,
+    collate_two_views,
+    overlapping_views,
+)
 from offline_training.networks.point_backbone import Preparer
 from offline_training.pretrain_config import SUPERPIXEL_METHODS, TWO_VIEW_METHODS, WEAKLY_LABELLED, PretrainConfig
 from offline_training.ranks import Ranks
 from offline_training.weak_labels.label_store import NO_SEGMENT, LabelStore
 
-PretrainScan = PairedScan | tuple[CloudView, CloudView]
-_Changed = Callable[[Sample, np.random.Generator], PretrainScan]
+_OneOrTwo = PairedScan | tuple[PairedScan, PairedScan] | tuple[CloudView, CloudView]  # by the method
+_Paired = Callable[[Sample], PairedScan]
+_Drawn = Callable[[SampleSource, int, np.random.Generator], _OneOrTwo]
 
 
 @dataclass(frozen=True)
@@ -46,37 +56,39 @@ class ScanOrder:
         return int(order[(step_of_epoch * self.scans_per_step + place) % self.scans])
 
 
-class PretrainScans(Dataset[PretrainScan]):
+class PretrainScans(Dataset[_OneOrTwo]):
     """Scans of several data sets, changed at random; asked for by (step, place among all processes)."""
 
-    def __init__(self, sources: Sequence[SampleSource], order: ScanOrder, changed: _Changed) -> None:
-        self._sources, self._order, self._changed = sources, order, changed
+    def __init__(self, sources: Sequence[SampleSource], order: ScanOrder, drawn: _Drawn) -> None:
+        self._sources, self._order, self._drawn = sources, order, drawn
         self._end = np.cumsum([len(source) for source in sources])
 
-    def __getitem__(self, step_and_place: tuple[int, int]) -> PretrainScan:
+    def __getitem__(self, step_and_place: tuple[int, int]) -> _OneOrTwo:
         """The scan of one place of one step; the same one however often and wherever it is asked for."""
         step, place = step_and_place
         number = self._order.scan(step, place)
         source = int(np.searchsorted(self._end, number, side="right"))
-        sample = self._sources[source][number - (int(self._end[source - 1]) if source else 0)]
-        return self._changed(sample, np.random.default_rng([self._order.seed, 2, step, place]))
+        index = number - (int(self._end[source - 1]) if source else 0)
+        return self._drawn(self._sources[source], index, np.random.default_rng([self._order.seed, 2, step, place]))
 
 
-def changed_scan(config: PretrainConfig, store: LabelStore | None) -> _Changed:
-    """What the method of a configuration makes of a sample; picklable."""
-    if config.method in TWO_VIEW_METHODS:
-        return _two_views
-    return partial(
-        _paired,
-        weak_class_of=store.read_class_id if store is not None and reads_weak_classes(config) else None,
-        superpixels_of=partial(_superpixels, store) if config.method in SUPERPIXEL_METHODS else None,
-        config=config,
+def drawn_scan(config: PretrainConfig, store: LabelStore | None) -> _Drawn:
+    """What the method of a configuration makes of a sample of a source; picklable."""
+    if config.method == "pointcontrast":
+        return _two_sweeps
+    if config.method == "depthcontrast":
+        return _two_crops
+    reads_superpixels = config.method in SUPERPIXEL_METHODS
+    paired = partial(
+        pair_scan,
+        weak_class_of=None if store is None or reads_superpixels else store.read_class_id,
+        superpixels_of=None if store is None or not reads_superpixels else partial(_superpixels, store),
+        occlusion=ZBuffer() if config.occlusion == "zbuffer" else None,
     )
-
-
-def reads_weak_classes(config: PretrainConfig) -> bool:
-    """Whether the classes of the label store are needed."""
-    return config.method in WEAKLY_LABELLED and config.labels == "weak"
+    if config.method == "seal":
+        return partial(_two_moments, paired=paired, augmentation=config.pair_augment)
+    of_one_sweep = _one_camera if config.method == "scalr" else _one_scan
+    return partial(of_one_sweep, paired=paired, augmentation=config.pair_augment)
 
 
 def open_label_store(config: PretrainConfig, sources: Sequence[SampleSource]) -> LabelStore | None:
@@ -85,7 +97,7 @@ def open_label_store(config: PretrainConfig, sources: Sequence[SampleSource]) ->
     Raises BadConfig when none is named, BadRequest or BadLabels when it lacks what is needed.
     """
     reads_superpixels = config.method in SUPERPIXEL_METHODS
-    if not reads_weak_classes(config) and not reads_superpixels:
+    if not reads_superpixels and not (config.method in WEAKLY_LABELLED and config.labels == "weak"):
         return None
     if config.weak_labels is None:
         raise BadConfig(
@@ -106,32 +118,68 @@ def places(first_step: int, end_step: int, batch_size: int, ranks: Ranks) -> lis
     return [[(step, place) for place in mine] for step in range(first_step, end_step)]
 
 
-def collate(scans: Sequence[PretrainScan], preparer: Preparer, labels: str) -> PretrainBatch | TwoViewBatch:
-    """One batch of what `changed_scan` gives; labels: "truth" puts the true class of a point in place of the weak one."""
-    if all(isinstance(scan, tuple) for scan in scans):
-        return collate_two_views([scan for scan in scans if isinstance(scan, tuple)], preparer)
-    batch = collate_pairs([scan for scan in scans if isinstance(scan, PairedScan)], preparer)
-    return replace(batch, pair_class=batch.pair_true_class) if labels == "truth" else batch
+def collate_for(config: PretrainConfig, preparer: Preparer) -> Callable[[Any], PretrainBatch | TwoViewBatch]:
+    """What makes a batch of what `drawn_scan` gives; picklable."""
+    if config.method in TWO_VIEW_METHODS:
+        return partial(collate_two_views, preparer=preparer)
+    if config.method == "seal":
+        return partial(_collate_moments, preparer=preparer)
+    return partial(_collate_scans, preparer=preparer, with_truth=config.labels == "truth")
 
 
-def _paired(
-    sample: Sample,
-    rng: np.random.Generator,
-    weak_class_of: PictureOf | None,
-    superpixels_of: PictureOf | None,
-    config: PretrainConfig,
+def _collate_moments(places: Sequence[tuple[PairedScan, PairedScan]], preparer: Preparer) -> PretrainBatch:
+    return collate_pairs([scan for moments in places for scan in moments], preparer, scans_per_sample=2)
+
+
+def _collate_scans(scans: Sequence[PairedScan], preparer: Preparer, with_truth: bool) -> PretrainBatch:
+    """with_truth: the true class of a point stands in for the weak one."""
+    batch = collate_pairs(scans, preparer)
+    return replace(batch, pair_class=batch.pair_true_class) if with_truth else batch
+
+
+def _one_scan(
+    source: SampleSource, index: int, rng: np.random.Generator, paired: _Paired, augmentation: PairAugmentConfig
 ) -> PairedScan:
-    if config.method == "scalr" and sample.views:  # ScaLR looks through one camera of a scan at a time
+    return augment_pairs(paired(source[index]), augmentation, rng)
+
+
+def _one_camera(
+    source: SampleSource, index: int, rng: np.random.Generator, paired: _Paired, augmentation: PairAugmentConfig
+) -> PairedScan:
+    """ScaLR looks through one camera of a scan at a time."""
+    sample = source[index]
+    if sample.views:
         sample = replace(sample, views=(sample.views[int(rng.integers(len(sample.views)))],))
-    occlusion = ZBuffer() if config.occlusion == "zbuffer" else None
-    scan = pair_scan(sample, weak_class_of, superpixels_of, occlusion)
-    return augment_pairs(scan, config.pair_augment, rng)
+    return augment_pairs(paired(sample), augmentation, rng)
 
 
-def _two_views(sample: Sample, rng: np.random.Generator) -> tuple[CloudView, CloudView]:
-    cloud, finite = sample.cloud, sample.cloud.finite()
-    xyz_m, intensity = cloud.xyz_m[finite], cloud.intensity[finite]
-    return cloud_view(xyz_m, intensity, rng), cloud_view(xyz_m, intensity, rng)
+def _two_moments(
+    source: SampleSource, index: int, rng: np.random.Generator, paired: _Paired, augmentation: PairAugmentConfig
+) -> tuple[PairedScan, PairedScan]:
+    """Seal compares segments over time; where a source has no poses, with the same sweep changed in another way."""
+    other = neighbour(source, index) if isinstance(source, PosedSource) else None
+    now, then = paired_moments(source[index], other, paired, rng)
+    return augment_pairs(now, augmentation, rng), augment_pairs(then, augmentation, rng)
+
+
+def _two_sweeps(source: SampleSource, index: int, rng: np.random.Generator) -> tuple[CloudView, CloudView]:
+    """A sweep and the one beside it; where a source has no poses, or a drive no other sweep, two crops of the sweep."""
+    other = neighbour(source, index) if isinstance(source, PosedSource) else None
+    if other is None:
+        return _two_crops(source, index, rng)
+    here, there = _cloud(source[index]), _cloud(other.sample)
+    return overlapping_views(*here, *there, other.T_here_there, rng)
+
+
+def _two_crops(source: SampleSource, index: int, rng: np.random.Generator) -> tuple[CloudView, CloudView]:
+    cloud = _cloud(source[index])
+    return cloud_view(*cloud, rng), cloud_view(*cloud, rng)
+
+
+def _cloud(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """xyz_m and intensity of the finite points."""
+    finite = sample.cloud.finite()
+    return sample.cloud.xyz_m[finite], sample.cloud.intensity[finite]
 
 
 def _superpixels(store: LabelStore, view: CameraView) -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lidar_vl_core.errors import BadDataset
 from offline_training.datasets.pretrain_batch import PretrainBatch
 from offline_training.losses import seal
 from offline_training.losses.slidr import pixel_means, superpixel_contrastive, superpixel_means
@@ -46,9 +47,9 @@ class Slidr(Objective):
 
     def _means(self, point: Tensor, teacher_map: Tensor, batch: PretrainBatch) -> SuperpixelMeans:
         """point: (P, D) after the head."""
-        superpixels, count = _superpixels(batch)
-        point_mean, has_points = superpixel_means(point, batch.pair_superpixel(), count)
-        pixel_mean, has_pixels = pixel_means(self.heads.pixel(teacher_map), superpixels, count)
+        pair_superpixel, count = batch.pair_superpixel(), batch.superpixel_count
+        point_mean, has_points = superpixel_means(point, pair_superpixel, count)
+        pixel_mean, has_pixels = pixel_means(self.heads.pixel(teacher_map), _map(batch), count)
         both = has_points & has_pixels
         return SuperpixelMeans(point_mean[both], pixel_mean[both], both)
 
@@ -70,18 +71,17 @@ class StSlidr(Slidr):
         """`loss`."""
         frozen = required(teacher_map)
         means = self._means(features.rows(self.heads.point)[batch.pair_row], frozen, batch)
-        superpixels, count = _superpixels(batch)
-        teacher_mean, _ = pixel_means(frozen, _nearest(superpixels, frozen.shape[2:]), count)
+        small = _nearest(_map(batch), frozen.shape[2:])
+        teacher_mean, _ = pixel_means(frozen, small, batch.superpixel_count)
         similarity = superpixel_similarity(self._rows(teacher_mean[means.has_points]))
         point, pixel = self._rows(means.point), self._rows(means.pixel)
         return {"loss": semantically_tolerant_contrastive(point, pixel, similarity, self.temperature)}
 
 
 class Seal(Slidr):
-    """SLidR's loss over segments of a foundation model, and each point with the mean of its own segment.
+    """SLidR's loss over segments of a foundation model, the same cluster at two times, and each point with its cluster.
 
-    Segments of points are the clusters of the batch where it has them, else the superpixels that the points fall on. The
-    method's third loss, between the same cluster at two times, needs the poses of consecutive scans: see losses/seal.py.
+    A batch holds two sweeps of each place, one behind the other, whose points share clusters.
     """
 
     def forward(
@@ -92,29 +92,41 @@ class Seal(Slidr):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`spatial`, `point_to_segment` and their sum `loss`."""
+        """`spatial`, `temporal`, `point_to_segment` and their sum `loss`."""
         rows = features.rows(self.heads.point)
         means = self._means(rows[batch.pair_row], required(teacher_map), batch)
         spatial = seal.spatial(self._rows(means.point), self._rows(means.pixel), self.temperature)
-        to_segment = seal.point_to_segment(*_segments_of_points(rows, batch), self.temperature)
-        return {"spatial": spatial, "point_to_segment": to_segment, "loss": spatial + to_segment}
+        point, cluster, is_second = _clustered_points(rows, batch)
+        temporal = seal.temporal(
+            point[~is_second],
+            cluster[~is_second],
+            point[is_second],
+            cluster[is_second],
+            batch.segment_count,
+            self.temperature,
+        )
+        to_segment = seal.point_to_segment(point, cluster, batch.segment_count, self.temperature)
+        losses = {"spatial": spatial, "temporal": temporal, "point_to_segment": to_segment}
+        return {**losses, "loss": spatial + temporal + to_segment}
 
 
-def _superpixels(batch: PretrainBatch) -> tuple[Tensor, int]:
-    """(I, h, w) int64 and how many. Raises BadDataset without them."""
-    batch.pair_superpixel()
-    superpixels = batch.superpixels
-    if superpixels is None:
-        raise ValueError("unreachable: pair_superpixel has refused")
-    return superpixels, batch.superpixel_count
+def _map(batch: PretrainBatch) -> Tensor:
+    """(I, h, w) int64 superpixels. Raises BadDataset without them."""
+    if batch.superpixels is None:
+        raise BadDataset("superpixels: expected them with every scan, found none. Make them with the weak labels.")
+    return batch.superpixels
 
 
-def _segments_of_points(rows: Tensor, batch: PretrainBatch) -> tuple[Tensor, Tensor, int]:
-    """Features (M, D), segments (M,) and how many there are."""
+def _clustered_points(rows: Tensor, batch: PretrainBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Features (M, D) and clusters (M,) of the points that have a cluster, and (M,) bool: of the second sweep of a place."""
     if batch.point_segment is None:
-        return rows[batch.pair_row], batch.pair_superpixel(), batch.superpixel_count
-    inside = batch.inputs.row_of_point >= 0
-    return rows[batch.inputs.row_of_point[inside]], batch.point_segment[inside], batch.segment_count
+        raise BadDataset(
+            "clusters: expected them with every scan of the batch, found none. Give scans as pairs in time."
+        )
+    points = torch.tensor(batch.inputs.points_per_scan, device=rows.device)
+    is_second = torch.repeat_interleave(torch.arange(len(points), device=rows.device) % 2 == 1, points)
+    chosen = (batch.point_segment >= 0) & (batch.inputs.row_of_point >= 0)
+    return rows[batch.inputs.row_of_point[chosen]], batch.point_segment[chosen], is_second[chosen]
 
 
 def _nearest(superpixels: Tensor, size: torch.Size) -> Tensor:
