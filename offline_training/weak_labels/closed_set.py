@@ -34,6 +34,7 @@ class OnnxSegmenterSpec(Config):
     mean: _Triple = (123.675, 116.28, 103.53)  # ImageNet's, in the channel order below
     std: _Triple = (58.395, 57.12, 57.375)
     scale: float = 1.0
+    antialias: bool = False  # when a picture is made smaller: False as OpenCV scales, True as Pillow and torchvision
     channel_order: Literal["rgb", "bgr"] = "rgb"
     output: Literal["logits", "class_map"] = "logits"  # (N, K, h, w) float, or (N, h, w) integers
     output_name: str | None = None  # nothing = the first one
@@ -41,10 +42,13 @@ class OnnxSegmenterSpec(Config):
 
 
 class ClosedSetLabeler:
-    """Labels pictures with one forward pass each; a WeakLabeler. The class map takes its classes into the ontology."""
+    """Labels pictures in batches; a WeakLabeler. The class map takes its classes into the ontology."""
 
-    def __init__(self, spec_file: Path, ontology: Ontology, threads: int = 0) -> None:
-        """Raises BadConfig for a wrong description, BadModelPackage for a model that cannot be loaded."""
+    def __init__(self, spec_file: Path, ontology: Ontology, batch_size: int = 1, threads: int = 0) -> None:
+        """batch_size: of every call of the model, which is filled up; a model of a fixed batch keeps its own.
+
+        Raises BadConfig for a wrong description, BadModelPackage for a model that cannot be loaded.
+        """
         self._ontology = ontology
         self.spec = load_config(OnnxSegmenterSpec, spec_file)
         if not all(value > 0.0 for value in self.spec.std):
@@ -54,6 +58,8 @@ class ClosedSetLabeler:
         self._session = _open(self._model, threads)
         self._input = self._fitting_input(spec_file)
         self._output = self._chosen_output(spec_file)
+        # Always the same number: kernels are chosen by it, and with them the last bits of the scores.
+        self._batch = self._input.shape[0] if isinstance(self._input.shape[0], int) else batch_size
 
     @property
     def ontology(self) -> Ontology:
@@ -71,18 +77,14 @@ class ClosedSetLabeler:
 
     def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
         """Label pictures of any sizes. Raises BadLabels for values outside the class map."""
-        inputs = np.stack([self._prepared(image) for image in images])
-        step = self._input.shape[0] if isinstance(self._input.shape[0], int) else len(images)
         answers: list[WeakLabels] = []
-        for first in range(0, len(images), step):
-            chunk = inputs[first : first + step]
-            filled = np.concatenate([chunk, np.repeat(chunk[-1:], step - len(chunk), axis=0)])
+        for first in range(0, len(images), self._batch):
+            chunk = images[first : first + self._batch]
+            filled = np.zeros((self._batch, 3, self.spec.height, self.spec.width), np.float32)
+            filled[: len(chunk)] = [self._prepared(image) for image in chunk]
             output = self._session.run([self._output], {self._input.name: filled})[0]
-            values, scores = self._decided(np.asarray(output))
-            answers += [
-                self._scaled_back(*each)
-                for each in zip(values[: len(chunk)], scores[: len(chunk)], images[first : first + step], strict=True)
-            ]
+            values, scores = self._decided(np.asarray(output)[: len(chunk)])
+            answers += [self._scaled_back(*each) for each in zip(values, scores, chunk, strict=True)]
         return answers
 
     @cached_property
@@ -113,8 +115,11 @@ class ClosedSetLabeler:
         """(H, W, 3) uint8 -> (3, height, width) float32."""
         from PIL import Image
 
-        size = (self.spec.width, self.spec.height)
-        resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), np.float32)
+        if self.spec.antialias:
+            size = (self.spec.width, self.spec.height)
+            resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), np.float32)
+        else:
+            resized = _bilinear(image, self.spec.height, self.spec.width)
         if self.spec.channel_order == "bgr":
             resized = resized[..., ::-1]
         factor = np.float32(self.spec.scale) / np.array(self.spec.std, np.float32)
@@ -148,6 +153,21 @@ class ClosedSetLabeler:
         size = (image.shape[1], image.shape[0])
         full = [np.asarray(Image.fromarray(a).resize(size, Image.Resampling.NEAREST)) for a in (class_id, score)]
         return WeakLabels(full[0], full[1], np.zeros(image.shape[:2], np.uint16))
+
+
+def _bilinear(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, 3) uint8 -> (height, width, 3) float32, each pixel out of the four around it; pixel centres lie at halves."""
+    upper, lower, share = _taps(image.shape[0], height)
+    rows = image[upper] * (1 - share)[:, None, None] + image[lower] * share[:, None, None]
+    left, right, share = _taps(image.shape[1], width)
+    return rows[:, left] * (1 - share)[:, None] + rows[:, right] * share[:, None]
+
+
+def _taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of `target` pixels the two of `source` it lies between, and the second one's share, float32."""
+    at = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+    first = np.floor(at).astype(np.int64)
+    return first, np.minimum(first + 1, source - 1), (at - first).astype(np.float32)
 
 
 def _open(model: Path, threads: int) -> "onnxruntime.InferenceSession":

@@ -81,7 +81,7 @@ def _precomputed(config: WeakLabelConfig, own: Any, ontology: Ontology) -> Label
 def _closed_set(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
     from offline_training.weak_labels.closed_set import ClosedSetLabeler
 
-    return ClosedSetLabeler(Path(own.model), ontology, config.threads)
+    return ClosedSetLabeler(Path(own.model), ontology, config.batch_size, config.threads)
 
 
 def _espnet(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
