@@ -85,6 +85,10 @@ class ConfusionMatrix:
         iou = self.iou()[~np.isnan(self.iou())]
         return float(iou.mean()) if len(iou) else float("nan")
 
+    def mean_iou_benchmark(self) -> float:
+        """Mean over all classes, with 1 for those neither true nor predicted: what SLidR's and OLIVINE's code reports."""
+        return float(np.nan_to_num(self.iou(), nan=1.0).mean())
+
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
         """Everything as JSON-ready numbers; NaN becomes None. names: one per class."""
         if len(names) != self.num_classes:
@@ -95,6 +99,7 @@ class ConfusionMatrix:
             "mean_iou": _json_number(self.mean_iou()),
             "mean_iou_all_classes": _json_number(self.mean_iou_all_classes()),
             "mean_iou_nuscenes": _json_number(self.mean_iou_nuscenes()),
+            "mean_iou_benchmark": _json_number(self.mean_iou_benchmark()),
             "per_class_iou": {name: _json_number(value) for name, value in zip(names, self.iou(), strict=True)},
             "points_per_class": {name: int(count) for name, count in zip(names, self._in_truth(), strict=True)},
             "confusion": self.counts[:, : self.num_classes].tolist(),  # row: truth, column: prediction

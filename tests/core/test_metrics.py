@@ -67,6 +67,8 @@ def test_means_follow_the_official_evaluators(some_frames):
     matrix = pooled(some_frames)
     np.testing.assert_allclose(matrix.mean_iou_nuscenes(), expected_nuscenes, atol=1e-6)
     np.testing.assert_allclose(matrix.mean_iou_all_classes(), (intersection / (union + 1e-15)).mean(), atol=1e-6)
+    of_class = np.where(union > 0, intersection / np.maximum(union, 1), 1.0)  # as SLidR's evaluation has it
+    np.testing.assert_allclose(matrix.mean_iou_benchmark(), of_class.mean(), atol=1e-6)
 
 
 @given(frames(), st.randoms())
@@ -98,6 +100,7 @@ def test_a_prediction_equal_to_the_truth_scores_one():
     matrix = pooled([(truth, truth)])
     assert (matrix.mean_iou(), matrix.accuracy(), matrix.mean_iou_nuscenes()) == (1.0, 1.0, 1.0)
     assert matrix.mean_iou_all_classes() == 3 / 5
+    assert matrix.mean_iou_benchmark() == 1.0
     assert np.isnan(matrix.iou()[[2, 4]]).all()
 
 
