@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.installed_for_tests
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
 .PHONY: help setup demo test check bench train-demo clean
@@ -29,16 +30,27 @@ $(STAMP): pyproject.toml constraints.txt ros2_ws/src/lidar_vl_ros/setup.py
 	@$(BIN)/python -m lidar_vl_core.warm_up
 	@touch $(STAMP)
 
+# What only tests need: the extras vfm and ray. torchvision lies in a folder of its own, since PyPI's wheel is built for
+# the CUDA build of torch: beside a CPU-only torch its import fails, and lightning's with it. tests/torchvision_on_cpu.py
+# adds the folder where it is asked for.
+$(TEST_STAMP): $(STAMP)
+	@echo "packages for the tests"
+	@PIP="$(BIN)/pip install --disable-pip-version-check -q"; test ! -x $(BIN)/uv || PIP="$(BIN)/uv pip install -q --python $(BIN)/python"; \
+	  $$PIP -c constraints.txt transformers huggingface-hub 'ray[data]' && \
+	  $$PIP -c constraints.txt --no-deps timm && \
+	  $$PIP -c constraints.txt --no-deps --target $(VENV)/torchvision torchvision
+	@touch $(TEST_STAMP)
+
 ## make demo       synthetic drive -> real ROS 2 graph -> out/demo/report.html
 demo: $(STAMP)
 	@$(BIN)/python -m lidar_vl_ros.demo --out out/demo
 
 ## make test       all tests, less than 15 minutes on two cores
-test: $(STAMP)
+test: $(TEST_STAMP)
 	@$(BIN)/python -m pytest -q
 
 ## make check      ruff, mypy, import rules
-check: $(STAMP)
+check: $(TEST_STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/test_import_rules.py
 
 ## make bench      the table of figures; also out/bench.json
