@@ -127,14 +127,13 @@ def _minkowski_name(name: str) -> str:
 
 def _spconv_name(name: str) -> str:
     """Name in OpenPCDet's VoxelBackBone8x of a tensor of VoxelNet."""
-    for pattern, replacement in (
-        (r"^input\.", "conv_input."),
-        (r"^output\.", "conv_out."),
-        (r"\.norm\.", ".1."),
-        (r"(?<!\.1)\.weight$", ".0.weight"),
-    ):
-        name = re.sub(pattern, replacement, name)
-    return re.sub(r"^levels\.(\d)\.", lambda found: f"conv{int(found[1]) + 1}.", name)
+    unit, part = name.rsplit(".", 1)
+    place = 1 if unit.endswith(".norm") else 0
+    unit = unit.removesuffix(".norm")
+    if unit.startswith("levels."):
+        _, level, index = unit.split(".")
+        return f"conv{int(level) + 1}.{index}.{place}.{part}"
+    return f"{'conv_input' if unit == 'input' else 'conv_out'}.{place}.{part}"
 
 
 def _head(parts: Mapping[str, Tensor], channels: int) -> dict[str, Tensor] | None:

@@ -75,7 +75,7 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
         raise BadCheckpoint(f"{path}: {error}") from error
     left_out = Counter(name.split(".")[0] for name in others if not _PICTURE_HEAD.search(name))
     if any(name.endswith("weight") and len(tensor) != PROJECTION_CHANNELS for name, tensor in heads.items()):
-        left_out["final"] = len(heads)  # the head of a fine-tuned network, for classes in its own order
+        left_out["final"] += 1  # the head of a fine-tuned network, for classes in its own order
         heads = {}
     heads = {**heads, **_picture_heads(others)}
     tensors_by_our_names = {
