@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from offline_training.networks.projection_heads import PixelHead, PointHead, ProjectionHeads
 
 
+@settings(max_examples=30)
 @given(
     stride=st.sampled_from([1, 2, 4, 14, 32]),
     images=st.integers(1, 3),
