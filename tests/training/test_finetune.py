@@ -14,44 +14,21 @@ import pytest
 import torch
 import yaml
 
-from lidar_vl_core.config import load_config, validated
+from lidar_vl_core.config import load_config
 from lidar_vl_core.errors import BadCheckpoint, BadConfig, LidarVlError
 from lidar_vl_core.labels import NUSCENES_16
-from lidar_vl_core.point_cloud import PointCloud
 from offline_training import evaluate as evaluate_module
 from offline_training import finetune as finetune_module
 from offline_training.checkpoint import load_checkpoint
 from offline_training.cli import main
 from offline_training.data_sources import open_source
 from offline_training.datasets.collate import collate
-from offline_training.datasets.sample import Sample
 from offline_training.evaluate import load_network, predict
 from offline_training.export import CardText
 from offline_training.finetune import finetune, learning_rate
 from offline_training.finetune_config import FinetuneConfig
 from offline_training.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
-
-GROUND, WALL, NOBODY = 10, 14, 255
-
-
-class Rooms:
-    """Flat ground and two walls, other ones for each number: two classes that a tiny network can tell apart."""
-
-    classes = NUSCENES_16
-
-    def __len__(self) -> int:
-        return 6
-
-    def __getitem__(self, index: int) -> Sample:
-        rng = np.random.default_rng(index)
-        ground = np.column_stack([rng.uniform(-15, 15, (600, 2)), rng.normal(-1.8, 0.02, 600)])
-        wall = np.column_stack([rng.uniform(-15, 15, 300), rng.choice([-8.0, 9.0], 300), rng.uniform(-1.5, 3, 300)])
-        xyz_m = np.concatenate([ground, wall]).astype(np.float32)
-        class_id = np.repeat([GROUND, WALL], [600, 300]).astype(np.uint8)
-        class_id[::50] = NOBODY
-        return Sample(
-            f"room{index}", PointCloud(xyz_m, rng.random(900, np.float32), 0, "lidar"), class_id, self.classes
-        )
+from tests.training.rooms import GROUND, NOBODY, WALL, Rooms, config, losses, settings
 
 
 @pytest.fixture(autouse=True)
@@ -60,36 +37,6 @@ def _rooms_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
         return Rooms()
 
     monkeypatch.setattr(finetune_module, "open_source", opened)
-
-
-def settings(out: Path, **changes: object) -> dict:
-    source = {"kind": "pandaset", "folder": "unused"}
-    return {
-        "out": str(out),
-        "train": [source],
-        "stem": 16,
-        "planes": [16] * 8,
-        "voxel_size": [0.5, 0.5, 0.5],
-        "point_cloud_range": [-32.0, -32.0, -8.0, 32.0, 32.0, 8.0],
-        "max_steps": 8,
-        "batch_size": 2,
-        "learning_rate": 0.01,
-        "checkpoint_every": 2,
-        "validate_every": 1000,
-        "threads": 1,
-        "workers": 0,
-        "device": "cpu",
-        **changes,
-    }
-
-
-def config(out: Path, **changes: object) -> FinetuneConfig:
-    return validated(FinetuneConfig, settings(out, **changes), "test")
-
-
-def losses(out: Path) -> dict[int, float]:
-    lines = [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
-    return {line["step"]: line["loss"] for line in lines if "step" in line}
 
 
 def test_it_learns_to_tell_ground_from_walls_and_writes_what_it_did(tmp_path):

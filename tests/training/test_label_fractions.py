@@ -1,7 +1,5 @@
 """Fractions of the labels: the published counts, by scene for nuScenes and by frame for the others."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -12,6 +10,7 @@ from offline_training.data_sources import DataSource, EveryNth, open_source
 from offline_training.datasets.nuscenes_splits import NUSCENES_SPLITS
 from offline_training.datasets.nuscenes_tables import scene_names
 from offline_training.label_fractions import SKIP_OF_PERCENT, labelled_frames, labelled_scenes
+from tests.written_data_sets import write_nuscenes
 
 KITTI_SCANS = {"00": 4541, "01": 1101, "02": 4661, "03": 801, "04": 271, "05": 2761, "06": 1101, "07": 1101}
 KITTI_SCANS |= {"09": 1591, "10": 1201}  # its ten training sequences
@@ -25,7 +24,7 @@ def shuffled_scene_table() -> list[str]:
 
 
 def source(**values: object) -> DataSource:
-    return validated(DataSource, values, "test")
+    return validated(DataSource, dict(values), "test")
 
 
 @pytest.mark.parametrize(("percent", "scenes"), [(1, 7), (5, 35), (10, 70), (25, 175), (100, 700)])
@@ -68,12 +67,21 @@ def test_a_kitti_source_keeps_every_nth_scan_across_its_sequences(tmp_path):
         kept[3]
 
 
-def test_a_nuscenes_source_takes_its_scenes_from_the_table(tmp_path):
-    (tmp_path / "v1.0-trainval").mkdir()
-    table = shuffled_scene_table()
-    records = [{"token": name, "name": name} for name in table]
-    (tmp_path / "v1.0-trainval" / "scene.json").write_text(json.dumps(records))
-    assert scene_names(tmp_path, "v1.0-trainval") == table
+def test_a_nuscenes_source_keeps_whole_scenes_of_its_split_in_the_order_of_the_table(tmp_path):
+    every = (*NUSCENES_SPLITS["train"], *NUSCENES_SPLITS["val"])
+    table = ["scene-1094", "scene-0103", "scene-0061", "scene-0916", "scene-0553", "scene-0655", "scene-0757"]
+    assert set(table) < set(every)
+    write_nuscenes(tmp_path, "v1.0-mini", dict.fromkeys(table, 2), points=20)
+    assert scene_names(tmp_path, "v1.0-mini") == table
+    scenes = ("scene-0061", "scene-0553", "scene-1094")
+    kept = open_source(
+        source(kind="nuscenes", folder=str(tmp_path), version="v1.0-mini", sequences=scenes, label_skip=2), NUSCENES_16
+    )
+    assert [kept[i].name for i in range(len(kept))] == [
+        "scene-1094/scene-1094-0", "scene-1094/scene-1094-1", "scene-0553/scene-0553-0", "scene-0553/scene-0553-1",
+    ]  # fmt: skip
+    validation = source(kind="nuscenes", folder=str(tmp_path), version="v1.0-mini", split="mini_val")
+    assert len(open_source(validation, NUSCENES_16)) == 4
 
 
 def test_scenes_of_another_version_are_refused():
