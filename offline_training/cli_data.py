@@ -1,0 +1,54 @@
+"""Commands of lidar-vl-train on data: their options, and what each runs. Prints."""
+
+import argparse
+from pathlib import Path
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add them to the parser."""
+    _add_check_data(commands)
+    _add_weak_label(commands)
+
+
+def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser("check-data", help="is a data set there and whole: layout, counts, three samples")
+    check.add_argument(
+        "kind", metavar="KIND", help="nuscenes, semantic_kitti, pandaset, ros_bag, ...: as in a configuration"
+    )
+    check.add_argument("folder", metavar="FOLDER", help="where it lies; for ros_bag the bag")
+    check.add_argument(
+        "overrides", nargs="*", metavar="name=value", help="of the data source, e.g. version=v1.0-mini, split=val"
+    )
+    check.set_defaults(run=_check_data)
+
+
+def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    weak_label = commands.add_parser(
+        "weak-label", help="label the pictures of logs by vision models or ready maps; goes on where it was stopped"
+    )
+    weak_label.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/weak_label_*.yaml"
+    )
+    weak_label.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    weak_label.set_defaults(run=_weak_label)
+
+
+def _check_data(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import parse_overrides, validated
+    from offline_training.check_data import check_data
+    from offline_training.data_sources import DataSource
+
+    named = {"kind": options.kind, "folder": options.folder, **parse_overrides(options.overrides)}
+    for finding in check_data(validated(DataSource, named, "check-data")):
+        print(finding)
+
+
+def _weak_label(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config, parse_overrides
+    from offline_training.weak_labels.weak_label import report_lines, weak_label
+    from offline_training.weak_labels.weak_label_config import WeakLabelConfig
+
+    config = load_config(WeakLabelConfig, options.config, parse_overrides(options.overrides))
+    for line in report_lines(weak_label(config), config):
+        print(line)
+    print(f"labels: {config.out}; a few of them: {Path(config.out) / 'preview.png'}")
