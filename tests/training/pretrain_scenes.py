@@ -1,0 +1,128 @@
+"""Rooms with two cameras for tests of pre-training: a red floor and blue walls, seen from the middle; no files, milliseconds."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
+from lidar_vl_core.config import validated
+from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.labels import NUSCENES_16
+from lidar_vl_core.point_cloud import PointCloud
+from offline_training.datasets.sample import Sample
+from offline_training.pretrain_config import PretrainConfig
+from offline_training.weak_labels.label_store import LabelStore
+from offline_training.weak_labels.ontology import load_ontology
+from offline_training.weak_labels.store_section import content_sha256
+from offline_training.weak_labels.weak_labeler import WeakLabels
+
+FLOOR, WALL = 10, 14
+WIDTH, HEIGHT = 64, 48
+_LOOKING_FORWARD = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])  # camera z = x of the cloud
+_LOOKING_BACK = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
+
+
+class Rooms:
+    """Other points for each number, 0.5 s apart in one drive; `blind` rooms have a camera that sees nothing."""
+
+    classes = NUSCENES_16
+
+    def __init__(self, count: int = 4, blind: bool = False, points: int = 700, labelled: bool = True) -> None:
+        self.count, self.blind, self.points, self.labelled = count, blind, points, labelled
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Sample:
+        xyz_m, class_id = _points(np.random.default_rng(index), self.points)
+        cloud = PointCloud(xyz_m, np.linspace(0, 1, len(xyz_m), dtype=np.float32), index * 500_000_000, "lidar")
+        class_id = class_id if self.labelled else np.full_like(class_id, 255)
+        return Sample(f"room{index}", cloud, class_id, self.classes, _views(index, self.blind))
+
+    def T_world_lidar(self, index: int) -> RigidTransform:
+        return RigidTransform.identity()
+
+
+class ListedRooms(Rooms):
+    """Rooms whose neighbours are not known."""
+
+    T_world_lidar = None  # type: ignore[assignment]
+
+
+def _points(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    floor = np.column_stack([rng.uniform(-9, 9, (count, 2)), np.full(count, -1.5)])
+    wall = np.column_stack([rng.choice([-9.0, 9.0], count), rng.uniform(-9, 9, count), rng.uniform(-1.4, 4, count)])
+    class_id = np.repeat([FLOOR, WALL], count).astype(np.uint8)
+    return np.concatenate([floor, wall]).astype(np.float32), class_id
+
+
+def _views(index: int, blind: bool) -> tuple[CameraView, ...]:
+    K = np.array([[40.0, 0.0, WIDTH / 2], [0.0, 40.0, HEIGHT / 2], [0.0, 0.0, 1.0]])
+    camera = CameraModel(WIDTH, HEIGHT, K)
+    away = RigidTransform(_LOOKING_BACK, np.array([0.0, 0.0, -100.0 if blind else 0.0]))
+    turns = (RigidTransform(_LOOKING_FORWARD, np.zeros(3)), away)
+    return tuple(
+        CameraView(f"camera{number}", camera, turn, 0, _picture(index, number)) for number, turn in enumerate(turns)
+    )
+
+
+class _picture:  # noqa: N801  a picklable function
+    """Walls blue above, floor red below, with a texture of the room's own."""
+
+    def __init__(self, index: int, number: int) -> None:
+        self.seed = [index, number]
+
+    def __call__(self) -> np.ndarray:
+        rgb = np.random.default_rng(self.seed).integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+        rgb[: HEIGHT // 2 + 5, :, 2] += 180
+        rgb[HEIGHT // 2 + 5 :, :, 0] += 180
+        return rgb
+
+
+def settings(out: Path, **changes: object) -> dict:
+    return {
+        "out": str(out),
+        "train": [{"kind": "pandaset", "folder": "unused"}],
+        "labels": "truth",
+        "stem": 16,
+        "planes": [16] * 8,
+        "voxel_size": [0.5, 0.5, 0.5],
+        "point_cloud_range": [-16.0, -16.0, -8.0, 16.0, 16.0, 8.0],
+        "teacher": "espnet",
+        "allow_random_weights": True,
+        "image_size": [48, 64],
+        "augment": {"min_pairs": 20},
+        "matches": 128,
+        "optimizer": "adamw",
+        "learning_rate": 0.005,
+        "schedule": "cosine_per_step",
+        "max_steps": 3,
+        "batch_size": 2,
+        "vmf_decay": 0.5,
+        "vmf_freeze_step": 0,
+        "checkpoint_every": 100,
+        "threads": 1,
+        "workers": 0,
+        "device": "cpu",
+        "progress": False,
+        **changes,
+    }
+
+
+def config(out: Path, **changes: object) -> PretrainConfig:
+    return validated(PretrainConfig, settings(out, **changes), "test")
+
+
+def write_labels(folder: Path, rooms: Rooms) -> Path:
+    """A label store over the rooms' pictures: wall above, floor below, a strip of nothing; superpixels of 8 x 8."""
+    store = LabelStore(folder, {"labeler": "test"}, load_ontology("seem_nuscenes"), {"superpixels": "test"})
+    row, column = np.indices((HEIGHT, WIDTH))
+    class_id = np.where(row < HEIGHT // 2, 14, 10).astype(np.uint8)
+    class_id[:, :4] = 255
+    labels = WeakLabels(class_id, np.full_like(class_id, 200), np.zeros(class_id.shape, np.uint16))
+    with store.writing():
+        for view in {view.name + str(n): view for n in range(len(rooms)) for view in rooms[n].views}.values():
+            store.write(content_sha256(view), labels)
+            store.write_superpixels(content_sha256(view), (row // 8 * 8 + column // 8).astype(np.uint16))
+    return folder
