@@ -5,6 +5,7 @@ One process, or several that torchrun starts, on one machine or more: each sees 
 
 import os
 import sys
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from lidar_vl_core.errors import BadCheckpoint
 from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint
 from offline_training.data_sources import SampleSource, open_source
 from offline_training.datasets.paired_scan import PairedScan
-from offline_training.machine import precision, set_up_torch, sparse_form, uses_cuda
 from offline_training.networks.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.pretrain_config import FREE_ON_RESUME, PretrainConfig
@@ -28,6 +28,7 @@ from offline_training.pretrain_scans import PretrainScans, ScanOrder, collate_fo
 from offline_training.pretrain_schedule import Schedule
 from offline_training.pretraining_run import Pretraining
 from offline_training.ranks import Ranks, joined_ranks
+from offline_training.run_device import precision_of, sparse_form_of, torch_set_up, uses_cuda
 from offline_training.similarity_picture import similarity_picture
 
 
@@ -37,28 +38,29 @@ def pretrain(config: PretrainConfig, resume: str = "auto") -> Path:
     resume: "auto" goes on where `out` has a checkpoint, "never" refuses to touch one, "previous" goes on from that one.
     A SIGTERM ends the run with a checkpoint. Raises BadCheckpoint, BadConfig, BadDataset, BadLabels, BadRequest.
     """
-    set_up_torch(config.threads)
-    with joined_ranks(uses_cuda(config)) as ranks:
+    with torch_set_up(config.threads), joined_ranks(uses_cuda(config)) as ranks:
         run, loader = _prepared(config, resume, ranks)
-        trainer = Trainer(
-            default_root_dir=config.out,
-            accelerator="gpu" if uses_cuda(config) else "cpu",
-            devices=[ranks.local_rank] if uses_cuda(config) else 1,
-            plugins=[LightningEnvironment()],  # one device for Lightning; what processes exchange is in ranks.py
-            precision=precision(config, config.precision),
-            max_epochs=1,
-            logger=False,  # PretrainLog writes what there is to tell
-            enable_checkpointing=False,  # its checkpoints are pickles; ours are in checkpoint.py
-            enable_model_summary=False,
-            enable_progress_bar=config.progress and ranks.rank == 0 and sys.stderr.isatty(),
-            use_distributed_sampler=False,
-        )
-        try:
+        with nullcontext() if run.log_book is None else closing(run.log_book):
             if run.step < run.schedule.end_step:
-                trainer.fit(run, loader)
-        except SIGTERMException:
+                with suppress(SIGTERMException):
+                    _trainer(config, ranks).fit(run, loader)
             return run.save()
-        return run.save()
+
+
+def _trainer(config: PretrainConfig, ranks: Ranks) -> Trainer:
+    return Trainer(
+        default_root_dir=config.out,
+        accelerator="gpu" if uses_cuda(config) else "cpu",
+        devices=[ranks.local_rank] if uses_cuda(config) else 1,
+        plugins=[LightningEnvironment()],  # one device for Lightning; what processes exchange is in ranks.py
+        precision=precision_of(config, config.precision),
+        max_epochs=1,
+        logger=False,  # PretrainLog writes what there is to tell
+        enable_checkpointing=False,  # its checkpoints are pickles; ours are in checkpoint.py
+        enable_model_summary=False,
+        enable_progress_bar=config.progress and ranks.rank == 0 and sys.stderr.isatty(),
+        use_distributed_sampler=False,
+    )
 
 
 def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretraining, DataLoader]:
@@ -75,7 +77,7 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     store = open_label_store(config, sources)
     weak_classes = config.class_table.names if store is None or config.labels == "truth" else store.class_names
     scans = PretrainScans(sources, order, drawn_scan(config, store))
-    preparer = config.preparer(sparse_form(config))
+    preparer = config.preparer(sparse_form_of(config))
     run = Pretraining(
         config, ranks, schedule, weak_classes, start, partial(_drawn_features, scans=scans, preparer=preparer)
     )

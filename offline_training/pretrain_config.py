@@ -8,6 +8,7 @@ from lidar_vl_core.labels import ClassTable, class_table
 from offline_training.backbone_config import BackboneConfig
 from offline_training.data_sources import DataSource
 from offline_training.datasets.mixed_augment import PairAugmentConfig
+from offline_training.networks.minkunet import SHAPES
 
 Method = Literal["olivine", "ppkt", "slidr", "st_slidr", "seal", "scalr", "pointcontrast", "depthcontrast"]
 WEAKLY_LABELLED = frozenset({"olivine"})  # methods that read weak classes
@@ -58,6 +59,7 @@ class PretrainConfig(BackboneConfig):
     max_steps: int | None = None  # or steps
     batch_size: int = 4  # scans per process
 
+    norm_momentum: float | None = None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
     seed: int = 0
     precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
     threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
@@ -75,6 +77,8 @@ class PretrainConfig(BackboneConfig):
             raise ValueError("batch_size and matches are at least 1, vmf_decay lies in (0, 1], temperature is above 0")
         if any(source.weight != 1.0 for source in self.train):
             raise ValueError("train: every scan comes once in an epoch, so weights other than 1 have no meaning here")
+        if self.norm_momentum is not None and self.network not in SHAPES:
+            raise ValueError(f"norm_momentum: expected a MinkUNet, found network {self.network}")
         if "image_size" in self.augment.model_fields_set and self.augment.image_size != self.image_size:
             raise ValueError("augment.image_size: set image_size itself, which the augmentation follows")
         return self

@@ -65,6 +65,10 @@ class PretrainLog:
             figure.savefig(file, format="png")
         self._log.write_figure(step, name, figure)
 
+    def close(self) -> None:
+        """Write what TensorBoard still holds back."""
+        self._log.close()
+
 
 def memory_gb() -> float:
     """Most memory the process has had so far: of the CUDA device where there is one, else of the process."""

@@ -18,13 +18,15 @@ from lidar_vl_core.files import sha256_of
 from offline_training.checkpoint import Checkpoint, save_checkpoint
 from offline_training.datasets.pretrain_batch import PretrainBatch
 from offline_training.datasets.two_views import TwoViewBatch
-from offline_training.machine import uses_cuda
 from offline_training.networks.image_teacher import ImageTeacher, build_image_teacher
+from offline_training.networks.minkunet import MinkUNet
+from offline_training.networks.norm_momentum import set_norm_momentum
 from offline_training.pretrain_config import TWO_VIEW_METHODS, PretrainConfig
 from offline_training.pretrain_log import PretrainLog, StopWatch, batch_numbers, memory_gb
 from offline_training.pretrain_objectives.build import build_objective
 from offline_training.pretrain_schedule import Schedule
 from offline_training.ranks import Ranks, any_rank, average_gradients, mean_over_ranks
+from offline_training.run_device import uses_cuda
 from offline_training.start_weights import RAW, weights_of
 
 _MAX_BAD_STEPS = 10  # in a row: then it is no accident
@@ -51,6 +53,8 @@ class Pretraining(LightningModule):
         self.teacher = (teacher,)  # not a child: it must never be asked to train
         torch.manual_seed(config.seed)  # the same beginning in every process
         self.network = config.build(None)
+        if config.norm_momentum is not None and isinstance(self.network, MinkUNet):
+            set_norm_momentum(self.network, config.norm_momentum)
         self.objective = build_objective(config, self.network, teacher, len(weak_classes))
         if uses_cuda(config) and ranks.count > 1:  # on CPUs each process norms by its own batch: torch has no other
             self.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.network)

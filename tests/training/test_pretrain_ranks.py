@@ -74,7 +74,8 @@ def test_a_sigterm_to_one_of_two_processes_ends_both_with_one_checkpoint(tmp_pat
     children = [start(tmp_path, rank, port, {"max_steps": 100000, "batch_size": 1}) for rank in (0, 1)]
     log, deadline = tmp_path / "metrics.jsonl", time.monotonic() + 300
     while not (log.is_file() and log.read_text().count("\n") >= 2):
-        assert time.monotonic() < deadline, [child.poll() for child in children]
+        assert [child.poll() for child in children] == [None, None]
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     children[1].send_signal(signal.SIGTERM)
     told = [child.communicate(timeout=300)[1].decode() for child in children]

@@ -1,0 +1,75 @@
+"""One optimisation step of pre-training on the CPU by stage: small backbone, two sweeps with six pictures of 224 x 416 each.
+
+With the published teacher, whose weights are random here (its time does not depend on them), and with the CPU's own.
+"""
+
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+from lidar_vl_core.config import validated
+from lidar_vl_core.runtime import available_cores
+from offline_training.pretrain import pretrain
+from offline_training.pretrain_config import PretrainConfig
+from offline_training.pretrain_log import STAGES
+
+_CACHE = Path("out/cache/bench_pretrain")
+_STEPS = {"resnet50_dilated": 3, "espnet": 6}  # by teacher; the first of them warms up
+_LARGEST_SHARE = 10.0  # percent of a step, of sampling and losses
+
+
+def measure() -> list[dict]:
+    """Rows {name, value, unit, target, passed}: seconds of each stage, and the share of sampling, heads and losses."""
+    rows = []
+    for teacher, steps in _STEPS.items():
+        seconds = _median_seconds(teacher, steps)
+        where = f"pre-training step, {teacher}, {available_cores()} cores"
+        rows += [_row(f"{where}: {stage}", seconds[f"seconds/{stage}"], "s") for stage in STAGES]
+        share = 100.0 * seconds["seconds/sampling_and_loss"] / seconds["step_seconds"]
+        has_target = teacher == "resnet50_dilated"  # what the recipes train with
+        rows.append(_row(f"{where}: sampling, heads and losses", share, "%", _LARGEST_SHARE if has_target else None))
+    return rows
+
+
+def _median_seconds(teacher: str, steps: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as out:
+        pretrain(validated(PretrainConfig, _settings(out, teacher, steps), "benchmark"))
+        lines = [json.loads(text) for text in (Path(out) / "metrics.jsonl").read_text().splitlines()][1:]
+    names = [*(f"seconds/{stage}" for stage in STAGES), "step_seconds"]
+    return {name: statistics.median(line[name] for line in lines) for name in names}
+
+
+def _settings(out: str, teacher: str, steps: int) -> dict:
+    streets = {"kind": "synthetic", "folder": str(_CACHE), "first_seed": 4000, "streets": 1, "frames_per_street": 2}
+    return {
+        "out": out,
+        "train": [{**streets, "lidar": "hdl32", "image_width": 480}],
+        "labels": "truth",
+        "teacher": teacher,
+        "allow_random_weights": True,
+        "vmf_freeze_step": 0,
+        "max_steps": steps,
+        "batch_size": 2,
+        "workers": 0,
+        "device": "cpu",
+        "progress": False,
+        "checkpoint_every": 1000,
+    }
+
+
+def _row(name: str, value: float, unit: str, at_most: float | None = None) -> dict:
+    target = None if at_most is None else f"<= {at_most:g}"
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "target": target,
+        "passed": None if at_most is None else value <= at_most,
+    }
+
+
+if __name__ == "__main__":
+    from tests.bench.__main__ import print_table
+
+    print_table(measure())
