@@ -106,7 +106,9 @@ def flip_images(scan: PairedScan, probability: float, rng: np.random.Generator) 
     pixel_uv[mirrored, 0] = width[scan.image_index[mirrored]] - 1 - pixel_uv[mirrored, 0]
 
     def mirror(pictures: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        return tuple(np.ascontiguousarray(one[:, ::-1]) if flip else one for one, flip in zip(pictures, flipped, strict=True))
+        return tuple(
+            np.ascontiguousarray(one[:, ::-1]) if flip else one for one, flip in zip(pictures, flipped, strict=True)
+        )
 
     superpixels = None if scan.superpixels is None else mirror(scan.superpixels)
     return replace(scan, images=mirror(scan.images), superpixels=superpixels, pixel_uv=pixel_uv)

@@ -117,8 +117,7 @@ def _weak_classes(sample: Sample, pairs: Pairs, weak_class_of: PictureOf | None)
 def _superpixels(sample: Sample, superpixels_of: PictureOf, sizes: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
     """Each (h, w) int32; NO_SEGMENT of the store becomes -1."""
     resized = [
-        resized_ids(_ids_of(sample, view, superpixels_of), size)
-        for view, size in zip(sample.views, sizes, strict=True)
+        resized_ids(_ids_of(sample, view, superpixels_of), size) for view, size in zip(sample.views, sizes, strict=True)
     ]
     return tuple(np.where(ids == NO_SEGMENT, -1, ids.astype(np.int32)).astype(np.int32) for ids in resized)
 
