@@ -1,12 +1,17 @@
 """A short training run: it learns, repeats, goes on after a kill to the same losses, and stops well."""
 
 import json
+import logging
 import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +24,7 @@ from lidar_vl_core.errors import BadCheckpoint, BadConfig, LidarVlError
 from lidar_vl_core.labels import NUSCENES_16
 from offline_training import evaluate as evaluate_module
 from offline_training import finetune as finetune_module
-from offline_training.checkpoint import load_checkpoint
+from offline_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from offline_training.cli import main
 from offline_training.data_sources import open_source
 from offline_training.datasets.collate import collate
@@ -27,6 +32,7 @@ from offline_training.evaluate import load_network, predict
 from offline_training.export import CardText
 from offline_training.finetune import finetune, learning_rate
 from offline_training.finetune_config import FinetuneConfig
+from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
 from offline_training.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
 from tests.training.rooms import GROUND, NOBODY, WALL, Rooms, config, losses, settings
 
@@ -135,12 +141,109 @@ def test_evaluation_writes_the_metrics_it_prints(tmp_path, monkeypatch, capsys):
     assert main(["evaluate", str(tmp_path / "checkpoints"), "--out", str(out)]) == 0
     metrics = json.loads(out.read_text())
     assert metrics["pooled"]["points"] == 6 * 900 - 6 * 18
-    assert f"{100 * metrics['pooled']['mean_iou']:.1f}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for key in ("mean_iou", "mean_iou_benchmark", "accuracy"):
+        assert f"{100 * metrics['pooled'][key]:.1f}" in printed
+    assert all(name in printed for name in NUSCENES_16.names)
 
 
 def test_a_finished_run_is_not_done_again(tmp_path):
     first = finetune(config(tmp_path, max_steps=2)).read_bytes()
     assert finetune(config(tmp_path, max_steps=2)).read_bytes() == first
+
+
+def test_many_runs_in_one_process_leave_nothing_behind(tmp_path):
+    """No thread, no open file, and torch's and Lightning's settings as they were."""
+
+    def settings_of_the_process() -> tuple:
+        return (
+            torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.initial_seed(), torch.get_rng_state().sum(),
+            logging.getLogger("lightning.pytorch").level, list(warnings.filters), threading.active_count(),
+            signal.getsignal(signal.SIGTERM), len(list(Path("/proc/self/fd").iterdir())),
+        )  # fmt: skip
+
+    finetune(config(tmp_path / "first", max_steps=1))
+    torch.set_num_threads(2)
+    before = settings_of_the_process()
+    for run in range(3):
+        finetune(config(tmp_path / str(run), max_steps=1, threads=1))
+    assert settings_of_the_process() == before
+    with pytest.raises(BadConfig):
+        finetune(config(tmp_path / "wrong", max_steps=1, device="cuda"))
+    assert settings_of_the_process() == before
+
+
+class Cells(PointBackbone):
+    """The smallest network there can be: a row per 1 m of height, described by its mean intensity and its height."""
+
+    def __init__(self, out_channels: int | None) -> None:
+        super().__init__()
+        self.feature_channels = 8
+        self.lift = torch.nn.Linear(2, 8)
+        self.head = None if out_channels is None else torch.nn.Linear(8, out_channels)
+
+    def point_features(self, inputs: BackboneInputs) -> torch.Tensor:
+        assert isinstance(inputs, CellInputs)
+        return torch.relu(self.lift(inputs.values))
+
+
+@dataclass(frozen=True)
+class CellInputs(BackboneInputs):
+    values: torch.Tensor
+
+
+def cells_of(scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> CellInputs:
+    rows, values = [], []
+    for number, (xyz_m, intensity) in enumerate(scans):
+        cell = np.clip(np.floor(xyz_m[:, 2]).astype(int) + 4, 0, 7)
+        count = np.bincount(cell, minlength=8)
+        rows.append(np.where(xyz_m[:, 0] > 14.9, -1, cell + 8 * number))  # points beyond have no row
+        values.append(np.stack([np.bincount(cell, intensity, 8) / count.clip(1), np.arange(8) / 8], axis=1))
+    return CellInputs(
+        torch.from_numpy(np.concatenate(rows)),
+        8 * len(scans),
+        tuple(len(xyz_m) for xyz_m, _ in scans),
+        torch.from_numpy(np.concatenate(values).astype(np.float32)),
+    )
+
+
+@pytest.mark.parametrize("probe", [False, True])
+def test_any_network_behind_the_seam_is_trained_and_evaluated(tmp_path, monkeypatch, probe):
+    monkeypatch.setattr(FinetuneConfig, "build", lambda self, out_channels: Cells(out_channels))
+    monkeypatch.setattr(FinetuneConfig, "preparer", lambda self, form="auto": cells_of)
+    monkeypatch.setattr(evaluate_module, "open_source", lambda *_: Rooms())
+    path = finetune(config(tmp_path, max_steps=60, learning_rate=0.05, probe=probe, augment=None))
+    assert losses(tmp_path)[59] < losses(tmp_path)[0]
+    rooms = [source for source in config(tmp_path).train]
+    metrics = evaluate_module.evaluate(path, rooms, None)
+    assert probe or metrics["pooled"]["accuracy"] > 0.5
+    assert metrics["pooled"]["no_answer_per_class"]["driveable_surface"] > 0
+    iou = metrics["pooled"]["per_class_iou"]
+    present = [iou["driveable_surface"], iou["manmade"]]
+    assert metrics["pooled"]["mean_iou"] == pytest.approx(np.mean(present))
+    others = [1.0 if value is None else value for value in iou.values()]
+    assert metrics["pooled"]["mean_iou_benchmark"] == pytest.approx(np.mean(others))
+
+
+OTHER_NETWORKS = {
+    "voxelnet": {"network": "voxelnet", "features": ["x", "y", "z", "intensity"], "voxel_size": [1.0, 1.0, 0.4],
+                 "point_cloud_range": [-16.0, -16.0, -8.0, 16.0, 16.0, 8.0]},
+    "waffleiron": {"network": "waffleiron_small", "voxel_size": [0.4, 0.4, 0.4],
+                   "point_cloud_range": [-16.0, -16.0, -4.0, 16.0, 16.0, 4.0], "waffle_cell_m": 1.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER_NETWORKS)
+def test_the_other_networks_are_fine_tuned_from_their_backbones_and_evaluated(tmp_path, name):
+    changes = {**OTHER_NETWORKS[name], "stem": None, "planes": None, "batch_size": 1, "ema_decay": 0.0}
+    torch.manual_seed(3)
+    tensors = {f"network.{key}": value for key, value in config(tmp_path, **changes).build(None).state_dict().items()}
+    start = save_checkpoint(tmp_path / "pretrained", Checkpoint(1, tensors, {}, {}))
+    path = finetune(config(tmp_path / "run", max_steps=3, start_from=str(start), **changes))
+    network, stored = load_network(path)
+    scan = labelled_scan(Rooms()[0])
+    assert predict(network, stored, scan).shape == scan.class_id.shape
+    assert all(math.isfinite(loss) for loss in losses(tmp_path / "run").values())
 
 
 def test_the_scans_of_a_step_depend_on_seed_and_step_alone():
