@@ -48,19 +48,11 @@ def translate_weights(
             misshapen.append(foreign_name)
         else:
             weights[name] = ours.to(own.dtype).contiguous()
-    heads: dict[str, Tensor] = {}
-    for name, own_name in _HEADS.items():
-        parts = {
-            part: tensors[f"{name}.{part}"] for part in ("kernel", "weight", "bias") if f"{name}.{part}" in tensors
-        }
-        unexpected -= {f"{name}.{part}" for part in parts}
-        head = _head(parts, network.feature_channels) if parts else {}
-        misshapen += [] if head is not None else [f"{name}.{part}" for part in parts]
-        heads.update({f"{own_name}.linear.{part}": tensor for part, tensor in (head or {}).items()})
+    heads, misshapen_heads = _translated_heads(tensors, network.feature_channels)
     problems = {
         "missing": missing,
-        "unexpected": sorted(unexpected),
-        "misshapen": [f"{name} {tuple(tensors[name].shape)}" for name in misshapen],
+        "unexpected": sorted(name for name in unexpected if name.split(".")[0] not in _HEADS),
+        "misshapen": [f"{name} {tuple(tensors[name].shape)}" for name in misshapen + misshapen_heads],
         "not finite": [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()],
     }
     _refuse(problems, network)
@@ -134,6 +126,20 @@ def _spconv_name(name: str) -> str:
         _, level, index = unit.split(".")
         return f"conv{int(level) + 1}.{index}.{place}.{part}"
     return f"{'conv_input' if unit == 'input' else 'conv_out'}.{place}.{part}"
+
+
+def _translated_heads(tensors: Mapping[str, Tensor], channels: int) -> tuple[dict[str, Tensor], list[str]]:
+    """Tensors of the heads that were there, by our names, and the foreign names of those of another shape."""
+    heads: dict[str, Tensor] = {}
+    misshapen = []
+    for name, own_name in _HEADS.items():
+        parts = {full.split(".", 1)[-1]: tensor for full, tensor in tensors.items() if full.split(".")[0] == name}
+        head = _head(parts, channels) if parts else {}
+        if head is None:
+            misshapen += [f"{name}.{part}" for part in parts]
+        else:
+            heads.update({f"{own_name}.linear.{part}": tensor for part, tensor in head.items()})
+    return heads, misshapen
 
 
 def _head(parts: Mapping[str, Tensor], channels: int) -> dict[str, Tensor] | None:

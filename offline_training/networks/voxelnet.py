@@ -9,6 +9,9 @@ do (heads on active cells, unit length there, interpolation after, so that point
 which differs from a head on the interpolated `point_features`, the un-normalised features that fine-tuning reads.
 """
 
+from itertools import pairwise
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +34,7 @@ class VoxelNet(PointBackbone):
         super().__init__()
         self.input = TableUnit(IN_CHANNELS, WIDTHS[0], 27)
         self.levels = nn.ModuleList([nn.ModuleList([TableUnit(WIDTHS[0], WIDTHS[0], 27)])])
-        for fine, coarse in zip(WIDTHS[:-1], WIDTHS[1:], strict=True):
+        for fine, coarse in pairwise(WIDTHS):
             units = [TableUnit(fine, coarse, 27), TableUnit(coarse, coarse, 27), TableUnit(coarse, coarse, 27)]
             self.levels.append(nn.ModuleList(units))
         self.output = TableUnit(WIDTHS[-1], MAP_CHANNELS, 3)
@@ -44,7 +47,7 @@ class VoxelNet(PointBackbone):
         tables = inputs.tables
         x = self.input(inputs.features, tables.subm[0], tables.form)
         for level, units in enumerate(self.levels):
-            for position, unit in enumerate(units):
+            for position, unit in enumerate(cast(nn.ModuleList, units)):
                 strided = level > 0 and position == 0
                 x = unit(x, tables.strided[level - 1] if strided else tables.subm[level], tables.form)
         return self.output(x, tables.strided[len(STRIDED) - 1], tables.form)

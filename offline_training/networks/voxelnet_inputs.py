@@ -31,7 +31,9 @@ class ConvTables:
     """Who feeds whom in each convolution of VoxelNet, and the form in which to compute it."""
 
     subm: tuple[NeighbourTable, ...]  # level l: (V_l, 27)
-    strided: tuple[NeighbourTable, ...]  # level l: (V_{l+1}, K) rows of level l; after the last level come the map's cells
+    strided: tuple[
+        NeighbourTable, ...
+    ]  # level l: (V_{l+1}, K) rows of level l; after the last level come the map's cells
     form: str = "auto"  # of the submanifold convolutions: one of sparse.FORMS
 
     def to(self, device: torch.device | str) -> "ConvTables":
@@ -113,7 +115,11 @@ class VoxelNetPreparer:
         values, voxel = values[by_voxel[used]].astype(np.float64), (np.cumsum(kept) - 1)[voxel[used]]
         count = np.bincount(voxel, minlength=np.count_nonzero(kept))
         sums = [np.bincount(voxel, values[:, column], len(count)) for column in range(4)]
-        return voxels.coords[kept].astype(np.int64), (np.stack(sums, axis=1) / count[:, None]).astype(np.float32), inside
+        return (
+            voxels.coords[kept].astype(np.int64),
+            (np.stack(sums, axis=1) / count[:, None]).astype(np.float32),
+            inside,
+        )
 
 
 def _conv_tables(sites: np.ndarray, shape: Triple, form: str) -> tuple[ConvTables, np.ndarray]:

@@ -92,7 +92,7 @@ def random_state(
 
     def conv(name: str, volume: int, c_in: int, c_out: int) -> None:
         shape = (volume, c_in, c_out) if volume > 1 else (c_in, c_out)
-        spread = np.float32(1.5 / np.sqrt(c_in * max(1, volume // 3)))
+        spread = np.float32(0.7 / np.sqrt(c_in * max(1, volume // 3)))
         state[f"{name}.kernel"] = rng.standard_normal(shape, np.float32) * spread
 
     def batch_norm(name: str, width: int) -> None:
