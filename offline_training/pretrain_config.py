@@ -48,6 +48,8 @@ class PretrainConfig(BackboneConfig):
     gather_negatives: bool = False  # with several processes: contrast with the features of all of them
 
     occlusion: Literal["none", "zbuffer"] = "none"  # none as SLidR and OLIVINE pair
+    max_image_width: int | None = None  # pixels; wider pictures are shrunk when they are read, labels are read before
+    pair_cache: str | None = None  # folder that keeps paired scans, for many epochs over few; not for scalr and seal
     augment: PairAugmentConfig = PairAugmentConfig()
     image_size: tuple[int, int] = (224, 416)  # height, width of what the image teacher sees
 
@@ -100,4 +102,4 @@ class PretrainConfig(BackboneConfig):
 
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.
-FREE_ON_RESUME = frozenset({"out", "workers", "checkpoint_every", "pictures_every", "progress"})
+FREE_ON_RESUME = frozenset({"out", "workers", "checkpoint_every", "pictures_every", "progress", "pair_cache"})

@@ -14,6 +14,7 @@ from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.pairing import ZBuffer
 from offline_training.data_sources import SampleSource
 from offline_training.datasets.mixed_augment import PairAugmentConfig, augment_pairs
+from offline_training.datasets.pair_cache import PairCache
 from offline_training.datasets.paired_scan import PairedScan, pair_scan
 from offline_training.datasets.posed_source import PosedSource, neighbour
 from offline_training.datasets.pretrain_batch import PretrainBatch, collate_pairs
@@ -79,16 +80,22 @@ def drawn_scan(config: PretrainConfig, store: LabelStore | None) -> _Drawn:
     if config.method == "depthcontrast":
         return _two_crops
     reads_superpixels = config.method in SUPERPIXEL_METHODS
-    paired = partial(
+    paired: _Paired = partial(
         pair_scan,
         weak_class_of=None if store is None or reads_superpixels else store.read_class_id,
         superpixels_of=None if store is None or not reads_superpixels else partial(_superpixels, store),
         occlusion=ZBuffer() if config.occlusion == "zbuffer" else None,
+        max_image_width=config.max_image_width,
     )
     if config.method == "seal":
         return partial(_two_moments, paired=paired, augmentation=config.pair_augment)
-    of_one_sweep = _one_camera if config.method == "scalr" else _one_scan
-    return partial(of_one_sweep, paired=paired, augmentation=config.pair_augment)
+    if config.method == "scalr":
+        return partial(_one_camera, paired=paired, augmentation=config.pair_augment)
+    if config.pair_cache is not None:
+        paired = partial(
+            _kept, paired=paired, cache=PairCache(Path(config.pair_cache), _pairing_identity(config, store))
+        )
+    return partial(_one_scan, paired=paired, augmentation=config.pair_augment)
 
 
 def open_label_store(config: PretrainConfig, sources: Sequence[SampleSource]) -> LabelStore | None:
@@ -135,6 +142,17 @@ def _collate_scans(scans: Sequence[PairedScan], preparer: Preparer, with_truth: 
     """with_truth: the true class of a point stands in for the weak one."""
     batch = collate_pairs(scans, preparer)
     return replace(batch, pair_class=batch.pair_true_class) if with_truth else batch
+
+
+def _kept(sample: Sample, paired: _Paired, cache: PairCache) -> PairedScan:
+    return cache.scan(sample.name, partial(paired, sample))
+
+
+def _pairing_identity(config: PretrainConfig, store: LabelStore | None) -> dict[str, Any]:
+    """All that decides over a paired scan besides its sample."""
+    content = config.model_dump(mode="json", include={"train", "classes", "occlusion", "max_image_width"})
+    is_read = ("superpixels" if config.method in SUPERPIXEL_METHODS else "labels") if store is not None else None
+    return {**content, "ids": None if store is None else (store.folder / f"{is_read}.json").read_text()}
 
 
 def _one_scan(

@@ -109,6 +109,17 @@ def test_it_goes_on_to_the_same_losses_and_weights(tmp_path, rooms, method):
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
+def test_scans_from_the_cache_give_the_same_losses_and_methods_do_not_share_them(tmp_path, rooms, labels):
+    def run(name: str, **changes: object) -> dict[int, float]:
+        pretrain(config(tmp_path / name, labels="weak", weak_labels=labels, **changes))
+        return losses(tmp_path / name)
+
+    cache = str(tmp_path / "cache")
+    assert run("first", pair_cache=cache) == run("second", pair_cache=cache) == run("none")
+    assert run("superpixels", method="slidr", pair_cache=cache) == run("superpixels_none", method="slidr")
+    assert len(list(Path(cache).glob("*/identity.json"))) == 2
+
+
 class Stopped(Exception):
     pass
 
