@@ -85,7 +85,7 @@ def load_checkpoint(
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{error} {_offer(path)}") from error.__cause__
     if config is not None:
-        _require_same_config(path, checkpoint.config, config, may_differ)
+        require_same_config(path, checkpoint.config, config, may_differ)
     return checkpoint
 
 
@@ -148,9 +148,10 @@ def _offer(path: Path) -> str:
     return "No whole checkpoint lies beside it: start again, or copy the folder anew."
 
 
-def _require_same_config(
+def require_same_config(
     path: Path, stored: Mapping[str, Any], asked: Mapping[str, Any], may_differ: Collection[str]
 ) -> None:
+    """Raise BadCheckpoint listing the keys that differ between a checkpoint's configuration and the one asked for."""
     keys = sorted(key for key in {*stored, *asked} - {*may_differ} if stored.get(key) != asked.get(key))
     if keys:
         differences = "; ".join(f"{key}: {stored.get(key)!r} there, {asked.get(key)!r} here" for key in keys)

@@ -4,19 +4,28 @@ import logging
 import math
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
+from lidar_vl_core.config import validated
 from lidar_vl_core.errors import BadCheckpoint, BadConfig
 from offline_training.averaged_weights import AveragedWeights
-from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
+from offline_training.checkpoint import (
+    Checkpoint,
+    clean_checkpoint_folder,
+    load_checkpoint,
+    require_same_config,
+    save_checkpoint,
+)
 from offline_training.data_sources import open_source
 from offline_training.datasets.collate import Batch, collate
 from offline_training.evaluate import build_network, confusion_on
@@ -113,7 +122,7 @@ class _Finetuning(LightningModule):
         begun = None
         if start is None and config.start_from is not None:
             begun = begin_with(self.network, Path(config.start_from), config.classes)
-            _log.info(begun.told())
+            _log.log(logging.WARNING if begun.left_there else logging.INFO, begun.told())
         if config.probe:
             freeze_backbone(self.network)
         self.averaged = AveragedWeights(self.network, config.ema_decay) if config.ema_decay > 0 else None
@@ -145,6 +154,7 @@ class _Finetuning(LightningModule):
     def training_step(self, batch: Batch | FeatureRows, batch_idx: int) -> None:
         """One step of the optimiser, or none when the loss or its gradient is not finite."""
         rate = set_rates(self.optimizer, self.config, self.step)
+        torch.manual_seed(_seed_of(self.config.seed, self.step))  # for dropout: a resumed run goes on exactly
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         logits = self._scores(batch)
         entropy = cross_entropy(logits.float(), batch.row_class, self.class_weight, self.config.label_smoothing)
@@ -250,6 +260,10 @@ class _Finetuning(LightningModule):
         self.save(is_best)
 
 
+def _seed_of(run_seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([run_seed, step]).generate_state(1)[0])
+
+
 def _start_from(folder: Path, config: FinetuneConfig, resume: str) -> Checkpoint | None:
     exists = (folder / "last.json").is_file()
     if resume == "never" and exists:
@@ -257,7 +271,17 @@ def _start_from(folder: Path, config: FinetuneConfig, resume: str) -> Checkpoint
     if resume in ("auto", "never") and not exists:
         return None
     path = folder / f"{'last' if resume == 'auto' else resume}.json"
-    return load_checkpoint(path, config.model_dump(mode="json"), FREE_ON_RESUME)
+    start = load_checkpoint(path)
+    require_same_config(path, _completed(start.config), config.model_dump(mode="json"), FREE_ON_RESUME)
+    return start
+
+
+def _completed(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A checkpoint's configuration with the defaults of keys that came after it was written."""
+    try:
+        return validated(FinetuneConfig, dict(stored), "checkpoint").model_dump(mode="json")
+    except BadConfig:
+        return stored  # of another command or version: compared as it is
 
 
 def _loader(config: FinetuneConfig, scans: TrainingScans, run: _Finetuning) -> DataLoader:

@@ -99,6 +99,18 @@ def test_another_configuration_does_not_go_on_with_a_run(tmp_path):
         finetune(config(tmp_path, max_steps=2), resume="never")
 
 
+def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
+    """Checkpoints hold the configuration; keys that came later are missing in it, also inside the data sources."""
+    finetune(config(tmp_path, max_steps=2))
+    written = load_checkpoint(tmp_path / "checkpoints")
+    old = {key: value for key, value in written.config.items() if key not in ("optimizer", "probe", "augment")}
+    old["train"] = [{key: source[key] for key in ("kind", "folder")} for source in written.config["train"]]
+    save_checkpoint(tmp_path / "checkpoints", Checkpoint(2, written.tensors, old, written.state))
+    assert load_checkpoint(finetune(config(tmp_path, max_steps=2))).step == 2
+    with pytest.raises(BadCheckpoint, match="optimizer: 'adamw' there, 'sgd' here"):
+        finetune(config(tmp_path, max_steps=2, optimizer="sgd"))
+
+
 def test_a_run_begins_with_the_trained_weights_of_another(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     finetune(config(first, max_steps=30))
@@ -223,6 +235,22 @@ def test_any_network_behind_the_seam_is_trained_and_evaluated(tmp_path, monkeypa
     assert metrics["pooled"]["mean_iou"] == pytest.approx(np.mean(present))
     others = [1.0 if value is None else value for value in iou.values()]
     assert metrics["pooled"]["mean_iou_benchmark"] == pytest.approx(np.mean(others))
+
+
+def test_a_network_with_dropout_goes_on_to_the_same_losses(tmp_path, monkeypatch):
+    def build(self: FinetuneConfig, out_channels: int | None) -> Cells:
+        network = Cells(out_channels)
+        network.lift = torch.nn.Sequential(network.lift, torch.nn.Dropout(0.5))
+        return network
+
+    monkeypatch.setattr(FinetuneConfig, "build", build)
+    monkeypatch.setattr(FinetuneConfig, "preparer", lambda self, form="auto": cells_of)
+    run = config(tmp_path, max_steps=6, checkpoint_every=3, augment=None)
+    finetune(run)
+    whole = losses(tmp_path)
+    finetune(run, resume="previous")
+    assert losses(tmp_path) == whole
+    assert len(set(whole.values())) == 6
 
 
 OTHER_NETWORKS = {
