@@ -82,8 +82,8 @@ def corruption_errors(
 ) -> dict[str, float]:
     """CE in percent per corruption: sum over severities of (1 - mIoU), over the same sum of a baseline network; mCE is their mean.
 
-    mean_iou: per corruption three values in percent; baseline: the same, or their average. Robo3D's baseline is MinkUNet-18,
-    whose figures its authors publish; this project does not have them. Raises BadRequest where the baseline lacks one.
+    mean_iou: per corruption three values in percent; baseline: the same, or their average. Robo3D's baseline on nuScenes-C is
+    MinkUNet-18, whose figures stand in configs/robustness_nuscenes_c.yaml. Raises BadRequest where the baseline lacks one.
     """
     error_of_baseline = _baseline_error(baseline)
     return {
