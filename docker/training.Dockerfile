@@ -8,7 +8,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/lidar-vl
 ENV PATH=/opt/lidar-vl/bin:$PATH
-RUN pip install --no-cache-dir "setuptools<80" wheel ninja torch --index-url https://download.pytorch.org/whl/cu126 --extra-index-url https://pypi.org/simple
+RUN pip install --no-cache-dir "setuptools<80" wheel ninja torch torchvision --index-url https://download.pytorch.org/whl/cu126 --extra-index-url https://pypi.org/simple
 # Volta to Hopper; the build has no GPU to ask.
 ENV TORCH_CUDA_ARCH_LIST="7.0;7.5;8.0;8.6;8.9;9.0" FORCE_CUDA=1
 # Optional speed: the networks give the same numbers without it, so a failed build is told and survived.
@@ -28,7 +28,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY lidar_vl_core lidar_vl_core
 COPY offline_training offline_training
 # torch is there already, for CUDA; the constraints file pins the CPU's version of it.
-RUN pip install --no-cache-dir '.[train,synthetic]' && python -m lidar_vl_core.warm_up
+RUN pip install --no-cache-dir '.[train,synthetic,vfm]' && python -m lidar_vl_core.warm_up
 
 WORKDIR /data
 CMD ["lidar-vl-train", "--help"]
