@@ -4,9 +4,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Mapping
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +12,23 @@ import numpy as np
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.utils.data import DataLoader
 
-from lidar_vl_core.config import validated
-from lidar_vl_core.errors import BadCheckpoint, BadConfig
+from lidar_vl_core.errors import BadConfig
 from offline_training.averaged_weights import AveragedWeights
-from offline_training.checkpoint import (
-    Checkpoint,
-    clean_checkpoint_folder,
-    load_checkpoint,
-    require_same_config,
-    save_checkpoint,
-)
+from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, save_checkpoint
 from offline_training.data_sources import open_source
-from offline_training.datasets.collate import Batch, collate
+from offline_training.datasets.collate import Batch
 from offline_training.evaluate import build_network, confusion_on
-from offline_training.finetune_config import FREE_ON_RESUME, FinetuneConfig
-from offline_training.linear_probe import (
-    FeatureRows,
-    FrozenFeatures,
-    freeze_backbone,
-    frozen_features,
-    head_of,
-    joined_rows,
-)
+from offline_training.finetune_config import FinetuneConfig
+from offline_training.finetune_resume import checkpoint_to_resume
+from offline_training.linear_probe import FeatureRows, freeze_backbone, frozen_features, head_of
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
-from offline_training.optimisation import build_optimizer, learning_rate, set_rates
-from offline_training.run_device import precision_of, sparse_form_of, torch_set_up, uses_cuda
+from offline_training.optimisation import build_optimizer, set_rates
+from offline_training.run_device import precision_of, torch_set_up, uses_cuda
 from offline_training.run_log import RunLog
 from offline_training.start_weights import AVERAGED, RAW, begin_with, weights_of
-from offline_training.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
-
-__all__ = ["finetune", "learning_rate"]
+from offline_training.training_batches import training_batches
+from offline_training.training_scans import TrainingScans, class_weights, labelled_scan
 
 _MAX_BAD_STEPS = 10  # in a row: then it is no accident
 _log = logging.getLogger(__name__)
@@ -75,12 +58,12 @@ def _finetune(config: FinetuneConfig, resume: str) -> Path:
         None if config.epochs is None else config.batch_size,
     )
     config = _with_steps(config, scans.scan_count())
-    start = _start_from(folder, config, resume)
+    start = checkpoint_to_resume(folder, config, resume)
     run = _Finetuning(config, folder, scans, start)
     with closing(run.log_book):
         if run.step < config.max_steps:
             try:
-                _trainer(config).fit(run, _loader(config, scans, run))
+                _trainer(config).fit(run, training_batches(config, scans, run.network, run.step))
             except SIGTERMException:
                 return run.save()
         return run.save()
@@ -262,45 +245,3 @@ class _Finetuning(LightningModule):
 
 def _seed_of(run_seed: int, step: int) -> int:
     return int(np.random.SeedSequence([run_seed, step]).generate_state(1)[0])
-
-
-def _start_from(folder: Path, config: FinetuneConfig, resume: str) -> Checkpoint | None:
-    exists = (folder / "last.json").is_file()
-    if resume == "never" and exists:
-        raise BadCheckpoint(f"{folder}: expected no checkpoint, found one. Choose another `out`, or resume.")
-    if resume in ("auto", "never") and not exists:
-        return None
-    path = folder / f"{'last' if resume == 'auto' else resume}.json"
-    start = load_checkpoint(path)
-    require_same_config(path, _completed(start.config), config.model_dump(mode="json"), FREE_ON_RESUME)
-    return start
-
-
-def _completed(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A checkpoint's configuration with the defaults of keys that came after it was written."""
-    try:
-        return validated(FinetuneConfig, dict(stored), "checkpoint").model_dump(mode="json")
-    except BadConfig:
-        return stored  # of another command or version: compared as it is
-
-
-def _loader(config: FinetuneConfig, scans: TrainingScans, run: _Finetuning) -> DataLoader:
-    collate_scans = partial(
-        collate,
-        preparer=config.preparer(sparse_form_of(config)),
-        num_classes=len(config.class_table),
-        first_point=config.row_label == "first_point",
-    )
-    steps = StepSampler(run.step, config.max_steps, config.batch_size)
-    if config.probe and config.augment is None:
-        return DataLoader(
-            FrozenFeatures(scans, run.network, collate_scans), batch_sampler=steps, collate_fn=joined_rows
-        )
-    return DataLoader(
-        scans,
-        batch_sampler=steps,
-        collate_fn=collate_scans,
-        num_workers=config.workers,
-        # A forked child of a process that has used OpenMP or CUDA is not safe.
-        multiprocessing_context="spawn" if config.workers else None,
-    )

@@ -30,9 +30,10 @@ from offline_training.data_sources import open_source
 from offline_training.datasets.collate import collate
 from offline_training.evaluate import load_network, predict
 from offline_training.export import CardText
-from offline_training.finetune import finetune, learning_rate
+from offline_training.finetune import finetune
 from offline_training.finetune_config import FinetuneConfig
 from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
+from offline_training.optimisation import learning_rate
 from offline_training.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
 from tests.training.rooms import GROUND, NOBODY, WALL, Rooms, config, losses, settings
 
