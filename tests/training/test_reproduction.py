@@ -26,7 +26,7 @@ def small_study(**changes: object) -> StudyConfig:
         "seeds": [0, 1],
         "rows": [
             {"name": "random", "published": {"1 %": 30.0}},
-            {"name": "ours", "recipe": "pretrain_demo.yaml"},
+            {"name": "ours", "recipe": "pretrain_synthetic.yaml"},
             {"name": "ours again", "like": "ours", "published": {"1 %": 50.0}},
         ],
         "columns": [{"name": "1 %", "recipe": "demo.yaml"}, {"name": "hours", "measure": "hours"}],
@@ -165,7 +165,7 @@ def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
 
 
 def test_recipes_are_joined_key_by_key_and_places_are_filled():
-    settings = recipe_with("pretrain_demo.yaml", {"augment": {"flip_probability": 0.0}}, {"out": "{out}/x", "seed": 3})
+    settings = recipe_with("pretrain_synthetic.yaml", {"augment": {"flip_probability": 0.0}}, {"out": "{out}/x", "seed": 3})
     assert settings["augment"]["flip_probability"] == 0.0
     assert filled(settings, {"out": "here"})["out"] == "here/x"
     assert chosen_rows(small_study(), ("ours again", "random"))[0].name == "random"
