@@ -8,6 +8,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add them to the parser."""
     _add_check_data(commands)
     _add_weak_label(commands)
+    _add_download(commands)
 
 
 def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,6 +34,15 @@ def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     weak_label.set_defaults(run=_weak_label)
 
 
+def _add_download(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    download = commands.add_parser("download", help="fetch a vision model for weak labels; nothing else ever does")
+    download.add_argument("model", metavar="MODEL", help="sam-vit-huge, grounding-dino-tiny, ..., or owner/name")
+    download.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    download.add_argument("--revision", default="main", help="commit or tag; default main, recorded as its commit")
+    download.add_argument("--accept-licence", metavar="NAME", help="the licence's name, once you have read it")
+    download.set_defaults(run=_download)
+
+
 def _check_data(options: argparse.Namespace) -> None:
     from lidar_vl_core.config import parse_overrides, validated
     from offline_training.check_data import check_data
@@ -52,3 +62,10 @@ def _weak_label(options: argparse.Namespace) -> None:
     for line in report_lines(weak_label(config), config):
         print(line)
     print(f"labels: {config.out}; a few of them: {Path(config.out) / 'preview.png'}")
+
+
+def _download(options: argparse.Namespace) -> None:
+    from offline_training.weak_labels.download import download
+
+    record = download(options.model, options.out, options.revision, options.accept_licence)
+    print(f"{record['repository']} at {record['revision']}, {record['licence']}: {options.out}")
