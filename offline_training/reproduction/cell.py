@@ -102,20 +102,20 @@ def _run_cell(study: StudyConfig, row: Row, column: Column, seed: int, place: Pl
         return done
     pretrain_settings = pretrain_config(study, row, seed, place)
     if pretrain_settings is not None:
-        _pretrain(pretrain_settings)
+        _pretrain(pretrain_settings, _made_before(study, row))
     value, per_class_iou = _measured(study, row, column, seed, place)
     cell = Cell(row.name, column.name, seed, value, per_class_iou, _hash(study, row, column, seed, place))
     write_text(place.cell_file(row, column, seed), json.dumps(asdict(cell), indent=1))
     return cell
 
 
-def _pretrain(settings: dict[str, Any]) -> None:
-    """Run or finish a pre-training; how long it took and how much memory stands beside its checkpoints."""
+def _pretrain(settings: dict[str, Any], made_before: list[Any]) -> None:
+    """Run or finish a pre-training, unless it is finished with these settings and labels."""
     from offline_training.pretrain import pretrain
     from offline_training.pretrain_config import PretrainConfig
 
     finished = Path(settings["out"]) / "finished"
-    key = _sha256(settings)
+    key = _sha256([settings, made_before])
     if finished.is_file() and finished.read_text() == key:
         return
     pretrain(validated(PretrainConfig, settings, "reproduce, pre-training"))
@@ -176,11 +176,20 @@ def _hash(study: StudyConfig, row: Row, column: Column, seed: int, place: Place)
             finetune_config(study, row, column, seed, place),
         )
     ]
-    before = [study.toy_teacher, list(study.weak_labels)] if configs[0] else []
+    before = _made_before(study, row)
     tests = list(column.test or study.test)
     return _sha256(
         [configs, before, tests, column.measure, column.corruption, study.nuscenes_c, study.robustness_baseline]
     )
+
+
+def _made_before(study: StudyConfig, row: Row) -> list[Any]:
+    """What a row's pre-training reads that the study makes first: the toy teacher, and the labels in the folder it names."""
+    row = study.row(row.like) if row.like else row
+    if row.recipe is None:
+        return []
+    folder = recipe_with(row.recipe, study.pretrain, row.pretrain).get("weak_labels")
+    return [study.toy_teacher, [labels for labels in study.weak_labels if labels["out"] == folder]]
 
 
 def _sha256(value: object) -> str:

@@ -26,9 +26,12 @@ class EspnetLabeler:
         ontology: Ontology,
         spoken: Ontology | None = None,
         input_size: tuple[int, int] = (512, 1024),
+        min_score: float = 0.0,
         device: str = "cpu",
     ) -> None:
         """spoken: the network's own classes, else Cityscapes'; input_size: height and width that it sees, in pixels.
+
+        min_score: pixels whose class is less probable stay uncovered.
 
         A network may have one class more than `spoken`, for what has no class. Raises BadCheckpoint for weights that do
         not fit, BadConfig for classes without a map or an input size that 8 does not divide.
@@ -40,6 +43,7 @@ class EspnetLabeler:
         self._input_size = input_size
         self._network = _load(weights, len(self._spoken)).to(device).eval()
         self._weights_sha256 = sha256_of(weights)
+        self._min_score = min_score
         self._device = device
         values = class_values(self._spoken, ontology, ignored_values=(len(self._spoken),))
         self._class_of_value = values.class_of_value.astype(np.uint8)
@@ -50,11 +54,12 @@ class EspnetLabeler:
         return self._ontology
 
     def identity(self) -> dict[str, Any]:
-        """Model, weights, input size and both ontologies."""
+        """Model, weights, input size, threshold and both ontologies."""
         return {
             "labeler": "espnet",
             "weights_sha256": self._weights_sha256,
             "input_size": list(self._input_size),
+            "min_score": self._min_score,
             "spoken": self._spoken.to_json(),
             "ontology": self._ontology.to_json(),
             "class_of_value": self._class_of_value[: len(self._spoken)].tolist(),
@@ -71,7 +76,7 @@ class EspnetLabeler:
         probability, value = self._network(normalise_for_espnet(seen)).softmax(1).max(1)
         stacked = torch.stack([value.float(), (probability * 255).round()], dim=1)
         full = F.interpolate(stacked, image.shape[:2], mode="nearest")[0].to(torch.uint8).cpu().numpy()
-        class_id = self._class_of_value[full[0]]
+        class_id = np.where(full[1] >= 255 * self._min_score, self._class_of_value[full[0]], np.uint8(IGNORE_ID))
         score = np.where(class_id == IGNORE_ID, 0, full[1]).astype(np.uint8)
         return WeakLabels(class_id, score, np.zeros(class_id.shape, np.uint16))
 

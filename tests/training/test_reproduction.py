@@ -7,6 +7,7 @@ import pytest
 import offline_training.reproduction.cell as cell_module
 from lidar_vl_core.config import validated
 from lidar_vl_core.errors import BadRequest
+from offline_training.data_sources import DataSource, chosen_sequences
 from offline_training.finetune_config import FinetuneConfig
 from offline_training.pretrain_config import PretrainConfig
 from offline_training.reproduction.cell import Cell, Place, finetune_config, pretrain_config
@@ -43,7 +44,7 @@ def fake_runs(monkeypatch):
         runs.append(f"{row.name}/{column.name}/{seed}")
         return 40.0 + 10.0 * seed, {}
 
-    monkeypatch.setattr(cell_module, "_pretrain", lambda settings: runs.append("pretrain"))
+    monkeypatch.setattr(cell_module, "_pretrain", lambda *settings: runs.append("pretrain"))
     monkeypatch.setattr(cell_module, "_measured", measured)
     return runs
 
@@ -65,6 +66,20 @@ def test_every_run_of_a_study_is_a_valid_configuration(name, tmp_path):
             settings = finetune_config(study, row, column, 0, place)
             if settings is not None:
                 validated(FinetuneConfig, settings, f"{name}, {row.name}, {column.name}")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_data_set_of_a_study_names_parts_that_exist(name, tmp_path):
+    study, place = load_study(name), Place(tmp_path, "/data", 1)
+    sources = [*study.test, *(one for column in study.columns for one in column.test or ())]
+    for row in study.rows:
+        runs = [
+            pretrain_config(study, row, 0, place),
+            *(finetune_config(study, row, c, 0, place) for c in study.columns),
+        ]
+        sources += [one for run in runs if run is not None for one in run["train"]]
+    for source in sources:
+        chosen_sequences(validated(DataSource, source, name))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +180,9 @@ def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
 
 
 def test_recipes_are_joined_key_by_key_and_places_are_filled():
-    settings = recipe_with("pretrain_synthetic.yaml", {"augment": {"flip_probability": 0.0}}, {"out": "{out}/x", "seed": 3})
+    settings = recipe_with(
+        "pretrain_synthetic.yaml", {"augment": {"flip_probability": 0.0}}, {"out": "{out}/x", "seed": 3}
+    )
     assert settings["augment"]["flip_probability"] == 0.0
     assert filled(settings, {"out": "here"})["out"] == "here/x"
     assert chosen_rows(small_study(), ("ours again", "random"))[0].name == "random"
