@@ -104,8 +104,8 @@ class _Finetuning(LightningModule):
         self.network = build_network(config)
         begun = None
         if start is None and config.start_from is not None:
-            begun = begin_with(self.network, Path(config.start_from), config.classes)
-            _log.log(logging.WARNING if begun.left_there else logging.INFO, begun.told())
+            begun = begin_with(self.network, Path(config.start_from), config.classes, config)
+            _log.log(logging.WARNING if begun.left_there or begun.other_inputs else logging.INFO, begun.told())
         if config.probe:
             freeze_backbone(self.network)
         self.averaged = AveragedWeights(self.network, config.ema_decay) if config.ema_decay > 0 else None

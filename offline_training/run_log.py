@@ -23,7 +23,12 @@ class RunLog:
 
     def write_start(self, start: StartWeights) -> None:
         """Which weights the run began with."""
-        told = {"taken": len(start.taken), "not_taken": start.left_there, "fresh": start.fresh}
+        told = {
+            "taken": len(start.taken),
+            "not_taken": start.left_there,
+            "fresh": start.fresh,
+            "other_inputs": start.other_inputs,
+        }
         self._append({"started_from": str(start.path), **told})
 
     def write_step(self, step: int, **numbers: float) -> None:

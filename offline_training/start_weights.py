@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lidar_vl_core.errors import BadCheckpoint
+from offline_training.backbone_config import BackboneConfig
 from offline_training.checkpoint import Checkpoint, load_checkpoint
 from offline_training.networks.point_backbone import PointBackbone
 
 AVERAGED, RAW = "ema", "network"  # prefixes of the two sets of weights in a checkpoint
 _HEAD = "head."
+_INPUTS = ("grid_kind", "voxel_size", "features")  # of BackboneConfig: what decides over the numbers a network sees
 
 
 @dataclass(frozen=True)
@@ -23,20 +26,23 @@ class StartWeights:
     taken: tuple[str, ...]
     left_there: tuple[str, ...]  # the checkpoint has them, the network did not take them
     fresh: tuple[str, ...]  # the network has them and keeps its own
+    other_inputs: tuple[str, ...] = ()  # what the checkpoint's network saw and this one will not
 
     def told(self) -> str:
         """One line for the log."""
         left = ", ".join(self.left_there[:4]) + (", ..." if len(self.left_there) > 4 else "")
         return (
             f"begins with {len(self.taken)} tensors of {self.path}; not taken: {left or 'none'}; "
-            f"fresh: {', '.join(self.fresh) or 'none'}"
+            f"fresh: {', '.join(self.fresh) or 'none'}; other inputs: {'; '.join(self.other_inputs) or 'none'}"
         )
 
 
-def begin_with(network: PointBackbone, checkpoint_path: Path, classes: str) -> StartWeights:
+def begin_with(
+    network: PointBackbone, checkpoint_path: Path, classes: str, inputs: BackboneConfig | None = None
+) -> StartWeights:
     """Give a network the weights of a checkpoint, averaged ones where there are any.
 
-    The head comes along only from a run that told the same classes (name of their table) apart; else it stays fresh.
+    inputs: the new run's, to tell where they differ from those the weights were trained on. The head comes along only from a run that told the same classes (name of their table) apart; else it stays fresh.
     Raises BadCheckpoint when the checkpoint has no network, or one of another shape.
     """
     checkpoint = load_checkpoint(checkpoint_path)
@@ -60,6 +66,7 @@ def begin_with(network: PointBackbone, checkpoint_path: Path, classes: str) -> S
         taken=tuple(name for name in own if name in asked),
         left_there=tuple(name for name in offered if name not in asked),
         fresh=tuple(name for name in own if name not in asked),
+        other_inputs=() if inputs is None else _other_inputs(checkpoint.config, inputs),
     )
 
 
@@ -81,6 +88,13 @@ def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
         for name, tensor in checkpoint.tensors.items()
         if name.startswith(f"{prefix}.")
     }
+
+
+def _other_inputs(there: Mapping[str, Any], here: BackboneConfig) -> tuple[str, ...]:
+    own = here.model_dump(mode="json", include=set(_INPUTS))
+    return tuple(
+        f"{key} {there[key]} there, {own[key]} here" for key in _INPUTS if key in there and there[key] != own[key]
+    )
 
 
 def _fits(offered: Mapping[str, Tensor], own: Mapping[str, Tensor], prefix: str) -> bool:

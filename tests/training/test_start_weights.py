@@ -57,6 +57,16 @@ def test_a_head_comes_along_from_the_same_classes_only(tmp_path, classes, count,
     assert not takes_head or torch.equal(network.head.weight, other.head.weight)
 
 
+def test_inputs_other_than_those_the_weights_were_trained_on_are_told(tmp_path):
+    trained = config(tmp_path)
+    tensors = {f"network.{name}": tensor for name, tensor in trained.build(None).state_dict().items()}
+    path = saved(tmp_path, tensors, **trained.model_dump(mode="json", include={"grid_kind", "voxel_size", "features"}))
+    coarser = config(tmp_path, voxel_size=[0.9, 0.9, 0.9])
+    assert begin_with(build_network(trained), path, "nuscenes16", trained).other_inputs == ()
+    told = begin_with(build_network(coarser), path, "nuscenes16", coarser).told()
+    assert f"voxel_size {list(trained.voxel_size)} there, [0.9, 0.9, 0.9] here" in told
+
+
 def test_a_checkpoint_that_gives_nothing_is_refused(tmp_path):
     path = saved(tmp_path, {"network.head.weight": torch.ones(16, 16), "teacher.weight": torch.ones(3)})
     with pytest.raises(BadCheckpoint, match="expected weights of MinkUNet, found none of its names among 2 tensors"):
@@ -87,5 +97,6 @@ def test_a_run_records_what_it_began_with_and_keeps_the_record_when_it_goes_on(t
         "taken": len(config(tmp_path).build(None).state_dict()),
         "not_taken": [],
         "fresh": ["head.weight", "head.bias"],
+        "other_inputs": [],
     }
     assert [line["step"] for line in lines[1:]] == [0, 1, 2, 3]
