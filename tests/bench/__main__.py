@@ -14,7 +14,9 @@ PARTS = (
     "bench_pairing",
     "bench_geometry",
     "bench_losses",
+    "bench_label_cache",
     "bench_pretrain_data",
+    "bench_pretrain_step",
     "bench_network",
     "bench_node",
 )
