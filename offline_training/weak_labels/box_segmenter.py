@@ -27,7 +27,9 @@ class BoxSegmenter:
             )
         self._boxes_at_once = boxes_at_once
         self._device = choose_device(device)
-        self._prepare = self.folder.load(AutoImageProcessor.from_pretrained, backend="pil")
+        # SAM as its authors scale, with or without torchvision; SAM 2 is made for torchvision alone.
+        backend = "torchvision" if self.folder.model_type.startswith("sam2") else "pil"
+        self._prepare = self.folder.load(AutoImageProcessor.from_pretrained, backend=backend)
         self._model = self.folder.load_model(AutoModelForMaskGeneration.from_pretrained, self._device)
 
     @torch.inference_mode()

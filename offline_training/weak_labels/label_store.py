@@ -85,10 +85,14 @@ class LabelStore:
         Raises BadRequest where the folder cannot be written.
         """
         with locked(self.folder):
-            for section in (self._labels, self._superpixels):
-                if section is not None:
-                    section.announce()
+            self.announce()
             yield
+
+    def announce(self) -> None:
+        """Make this what is read from now on; within `writing`, or where another process holds the folder."""
+        for section in (self._labels, self._superpixels):
+            if section is not None:
+                section.announce()
 
     def class_pixels(self, sha256: str, shape: tuple[int, int], source: str = "") -> np.ndarray | None:
         """(256,) int64 pixels of each class of a picture's labels, without unpacking them.

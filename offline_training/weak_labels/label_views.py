@@ -1,4 +1,4 @@
-"""The local engine: labels and superpixels for the pictures of views; threads read and write while the labeler works."""
+"""Labels and superpixels for the pictures of views, on this machine; threads read and write while the labeler works."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +31,28 @@ class LabelReport:
     class_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # over all pictures
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledPicture:
+    """What became of one view."""
+
+    sha256: str  # of its picture; empty where that could not be read
+    made: bool
+    repeated: bool  # the picture had been met before
+    failure: str  # one line; empty where all went well
+    class_pixels: np.ndarray  # (256,) int64
+
+    def count_into(self, report: LabelReport) -> None:
+        """Add this one."""
+        if self.failure:
+            report.failed.append(self.failure)
+        elif self.repeated:
+            report.repeated += 1
+        else:
+            report.made += self.made
+            report.present += not self.made
+            report.class_pixels += self.class_pixels
+
+
 def label_views(
     views: Iterable[CameraView],
     labeler: WeakLabeler | LabelReader | None,
@@ -45,13 +67,26 @@ def label_views(
     A picture that cannot be read is listed in the report and the others go on; a store that cannot be written to raises
     BadRequest. on_progress is called once for each view, in this thread.
     """
-    work, report = _Work(labeler, store, superpixels), LabelReport()
+    report = LabelReport()
+    with store.writing():
+        for picture in labelled_pictures(views, labeler, store, superpixels, batch_size, threads):
+            picture.count_into(report)
+            on_progress()
+    return report
+
+
+def labelled_pictures(
+    views: Iterable[CameraView],
+    labeler: WeakLabeler | LabelReader | None,
+    store: LabelStore,
+    superpixels: Superpixels | None,
+    batch_size: int,
+    threads: int,
+) -> Iterator[LabelledPicture]:
+    """What label_views does, picture by picture as they are done, for those who hold the store's lock themselves."""
+    work = _Work(labeler, store, superpixels)
     waiting: list[_Picture] = []
     writes: deque[Future[_Picture]] = deque()
-
-    def count(picture: _Picture) -> None:
-        picture.count_into(report)
-        on_progress()
 
     def label_waiting() -> None:
         if waiting and isinstance(labeler, WeakLabeler):
@@ -59,20 +94,19 @@ def label_views(
             writes.extend(pool.submit(work.write, *pair) for pair in zip(waiting, answers, strict=True))
             waiting.clear()
 
-    with store.writing(), ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for picture in _ahead(pool, work.prepare, views, 2 * threads + batch_size):
             if picture.needs_labels:
                 waiting.append(picture)
             else:
-                count(picture)
+                yield picture.done()
             if len(waiting) == batch_size:
                 label_waiting()
             while len(writes) > 2 * batch_size:
-                count(writes.popleft().result())
+                yield writes.popleft().result().done()
         label_waiting()
         while writes:
-            count(writes.popleft().result())
-    return report
+            yield writes.popleft().result().done()
 
 
 class _Picture:
@@ -97,16 +131,13 @@ class _Picture:
             )
         return rgb
 
-    def count_into(self, report: LabelReport) -> None:
-        if self.failure:
-            report.failed.append(f"camera {self.view.name}, {self.view.file or self.view.stamp_ns}: {self.failure}")
-        elif self.repeated:
-            report.repeated += 1
-        else:
-            report.made += self.made
-            report.present += not self.made
-            if self.class_pixels is not None:
-                report.class_pixels += self.class_pixels
+    def done(self) -> LabelledPicture:
+        """The outcome, without the picture itself."""
+        failure = (
+            f"camera {self.view.name}, {self.view.file or self.view.stamp_ns}: {self.failure}" if self.failure else ""
+        )
+        pixels = np.zeros(256, np.int64) if self.class_pixels is None else self.class_pixels
+        return LabelledPicture(self.sha256, self.made, self.repeated, failure, pixels)
 
 
 class _Work:

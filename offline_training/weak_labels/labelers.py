@@ -1,7 +1,7 @@
 """From a configuration to what does the work: labeler, superpixels and store. Heavy imports wait until a kind is asked for."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -60,7 +60,7 @@ def views_at(dataset: SampleSource, index: int) -> tuple[CameraView, ...]:
     return dataset.views(index) if isinstance(dataset, _HasViews) else dataset[index].views
 
 
-def all_views(datasets: list[SampleSource]) -> Iterator[CameraView]:
+def all_views(datasets: Sequence[SampleSource]) -> Iterator[CameraView]:
     """Every view of every sample in order."""
     return (view for dataset in datasets for index in range(len(dataset)) for view in views_at(dataset, index))
 
@@ -87,7 +87,29 @@ def _closed_set(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLa
 def _espnet(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
     from offline_training.weak_labels.espnet_labeler import EspnetLabeler
 
-    return EspnetLabeler(Path(own.weights), ontology, load_ontology(own.values), (own.height, own.width))
+    return EspnetLabeler(Path(own.weights), ontology, load_ontology(own.values), (own.height, own.width), own.min_score)
+
+
+def _grounded_sam(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
+    from offline_training.weak_labels.grounded_sam import GroundedSamLabeler
+
+    return GroundedSamLabeler(
+        Path(own.detector),
+        Path(own.segmenter),
+        ontology,
+        own.box_threshold,
+        own.text_threshold,
+        config.rule,
+        config.uncovered,
+        own.boxes_at_once,
+        own.device,
+    )
+
+
+def _sam3(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
+    from offline_training.weak_labels.sam3 import Sam3Labeler
+
+    return Sam3Labeler(Path(own.model), ontology, own.score_threshold, config.rule, config.uncovered, own.device)
 
 
 # A further kind: its configuration in weak_label_config.LabelerConfig, its constructor here.
@@ -95,4 +117,6 @@ _LABELERS: dict[str, Callable[[WeakLabelConfig, Any, Ontology], WeakLabeler | La
     "precomputed": _precomputed,
     "closed_set": _closed_set,
     "espnet": _espnet,
+    "grounded_sam": _grounded_sam,
+    "sam3": _sam3,
 }

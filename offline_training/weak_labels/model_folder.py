@@ -102,7 +102,7 @@ class ModelFolder:
 
 
 def choose_device(name: str) -> torch.device:
-    """"auto" is the first GPU, else the processor. Raises BadConfig for a device that is not there."""
+    """ "auto" is the first GPU, else the processor. Raises BadConfig for a device that is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -33,7 +33,9 @@ def phrase_texts(
     waiting: list[tuple[int, str]] = []
     for class_id, prompt in prompts:
         if any(mark in prompt for mark in _ENDS_A_PHRASE):
-            raise BadConfig(f"prompt: expected words without {' or '.join(_ENDS_A_PHRASE)}, found {prompt!r}. Reword it.")
+            raise BadConfig(
+                f"prompt: expected words without {' or '.join(_ENDS_A_PHRASE)}, found {prompt!r}. Reword it."
+            )
         if waiting and len(offsets_of(_joined([*waiting, (class_id, prompt)]))) > max_tokens:
             texts.append(_phrase_text(waiting, offsets_of))
             waiting = []

@@ -3,13 +3,12 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadBag, BadDataset, BadImage, BadLabels
 from lidar_vl_core.files import write_bytes, write_text
 from lidar_vl_core.labels import IGNORE_ID
@@ -43,7 +42,7 @@ def weak_label(config: WeakLabelConfig) -> LabelReport:
     with tqdm(
         total=total, desc="weak labels", unit="picture", disable=not (config.progress and sys.stderr.isatty())
     ) as bar:
-        report = _ENGINES[config.engine](config, all_views(datasets), bar.update)
+        report = _ENGINES[config.engine](config, datasets, bar.update)
     out = Path(config.out)
     write_text(out / "statistics.json", json.dumps(_statistics(report, config), indent=1) + "\n")
     if report.made or not (out / "preview.png").exists():
@@ -63,16 +62,23 @@ def report_lines(report: LabelReport, config: WeakLabelConfig) -> list[str]:
     return lines + [f"{share:8.2%}  {name}" for name, share in sorted(shares.items(), key=lambda item: -item[1])]
 
 
-def _local(config: WeakLabelConfig, views: Iterable[CameraView], on_progress: Callable[[], object]) -> LabelReport:
+def _local(config: WeakLabelConfig, datasets: Sequence[SampleSource], on_progress: Callable[[], object]) -> LabelReport:
     labeler, superpixels = open_labeler(config), open_superpixels(config)
     store = open_store(config, labeler, superpixels)
     threads = config.threads or os.cpu_count() or 1
-    return label_views(views, labeler, store, superpixels, config.batch_size, threads, on_progress)
+    return label_views(all_views(datasets), labeler, store, superpixels, config.batch_size, threads, on_progress)
+
+
+def _ray(config: WeakLabelConfig, datasets: Sequence[SampleSource], on_progress: Callable[[], object]) -> LabelReport:
+    from offline_training.weak_labels.ray_engine import ray_engine
+
+    return ray_engine(config, [len(dataset) for dataset in datasets], on_progress)
 
 
 # An engine opens labeler, superpixels and store itself, where its work is done.
-_ENGINES: dict[str, Callable[[WeakLabelConfig, Iterable[CameraView], Callable[[], object]], LabelReport]] = {
+_ENGINES: dict[str, Callable[[WeakLabelConfig, Sequence[SampleSource], Callable[[], object]], LabelReport]] = {
     "local": _local,
+    "ray": _ray,
 }
 
 

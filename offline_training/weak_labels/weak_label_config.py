@@ -9,6 +9,7 @@ from offline_training.data_sources import DataSource
 from offline_training.weak_labels.mask_painting import PaintRule, Uncovered
 
 _Count = Annotated[int, Field(ge=1)]
+_Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class PrecomputedConfig(Config):
@@ -34,11 +35,36 @@ class EspnetConfig(Config):
     kind: Literal["espnet"]
     weights: str  # safetensors file
     values: str = "cityscapes"  # ontology of the classes it was trained on; one class more stands for none
+    min_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # less certain pixels stay uncovered
     height: int = 512  # pixels it sees, multiples of 8
     width: int = 1024
 
 
-LabelerConfig = Annotated[PrecomputedConfig | ClosedSetConfig | EspnetConfig, Field(discriminator="kind")]
+class GroundedSamConfig(Config):
+    """Text to boxes to masks."""
+
+    kind: Literal["grounded_sam"]
+    detector: str  # folder of Grounding DINO, MM-Grounding-DINO or LLMDet
+    segmenter: str  # folder of SAM, SAM-HQ or SAM 2
+    box_threshold: _Share = 0.25  # as OLIVINE's scripts, both
+    text_threshold: _Share = 0.25
+    boxes_at_once: _Count = 16  # masks that are cut together; less needs less memory
+    device: str = "auto"  # the first GPU where there is one
+
+
+class Sam3LabelerConfig(Config):
+    """Text to masks by one model."""
+
+    kind: Literal["sam3"]
+    model: str  # folder of SAM 3
+    score_threshold: _Share = 0.5  # as its authors
+    device: str = "auto"
+
+
+LabelerConfig = Annotated[
+    PrecomputedConfig | ClosedSetConfig | EspnetConfig | GroundedSamConfig | Sam3LabelerConfig,
+    Field(discriminator="kind"),
+]
 
 
 class WeakLabelConfig(Config):
@@ -58,7 +84,10 @@ class WeakLabelConfig(Config):
     sam_masks: str | None = None  # folder that holds SAM's masks
     sam_template: str = "{file}"  # under it the folder of one picture's masks, a PNG each
 
-    engine: Literal["local"] = "local"
+    engine: Literal["local", "ray"] = "local"  # ray: over all machines of a cluster, or over processes of this one
+    ray_workers: _Count = 1  # each with the model loaded
+    ray_cpus_per_worker: _Count = 1
+    ray_gpus_per_worker: Annotated[float, Field(ge=0.0)] = 0.0  # 1 for a model that fills a GPU, 0.5 for two on one
     batch_size: _Count = 4  # pictures the labeler gets at once
     threads: Annotated[int, Field(ge=0)] = 0  # that read, decode, cut and write; 0 = one for each core
     preview_pictures: Annotated[int, Field(ge=0)] = 8  # shown in preview.png

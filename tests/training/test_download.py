@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -38,7 +38,7 @@ def hub(monkeypatch):
         if "model_info" in state.broken:
             raise state.broken["model_info"]
         names = [SimpleNamespace(rfilename=name) for name in state.files]
-        date = datetime(2025, 3, 1, tzinfo=UTC)
+        date = datetime(2025, 3, 1, tzinfo=timezone.utc)
         return SimpleNamespace(sha=COMMIT, siblings=names, card_data=state.card, last_modified=date)
 
     def snapshot_download(repository, revision=None, local_dir=None, allow_patterns=None):

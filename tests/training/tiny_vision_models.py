@@ -41,7 +41,12 @@ def save_detector(folder: Path, kind: str = "grounding-dino", max_text_len: int 
     torch.manual_seed(1)
     sizes = dict(
         backbone_config=SwinConfig(
-            image_size=SIDE, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, out_indices=[2, 3, 4]
+            image_size=SIDE,
+            embed_dim=8,
+            depths=[1, 1, 1, 1],
+            num_heads=[1, 1, 2, 2],
+            window_size=4,
+            out_indices=[2, 3, 4],
         ),
         text_config=BertConfig(
             vocab_size=1100, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
@@ -70,7 +75,13 @@ def save_segmenter(folder: Path, kind: str = "sam") -> Path:
     """SAM, SAM-HQ or SAM 2."""
     torch.manual_seed(2)
     prompt = {"hidden_size": 16, "image_size": SIDE, "patch_size": 16, "mask_input_channels": 4}
-    decoder = {"hidden_size": 16, "mlp_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "iou_head_hidden_dim": 16}
+    decoder = {
+        "hidden_size": 16,
+        "mlp_dim": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "iou_head_hidden_dim": 16,
+    }
     vision = {
         "hidden_size": 16,
         "output_channels": 16,
@@ -88,11 +99,11 @@ def save_segmenter(folder: Path, kind: str = "sam") -> Path:
             "hidden_size": 8,
             "image_size": [SIDE, SIDE],
             "window_positional_embedding_background_size": [2, 2],
-            "blocks_per_stage": [1, 1, 1, 1],
+            "blocks_per_stage": [1, 1, 2, 1],
             "embed_dim_per_stage": [8, 16, 32, 64],
             "num_attention_heads_per_stage": [1, 1, 1, 1],
             "window_size_per_stage": [8, 4, 4, 2],
-            "global_attention_blocks": [2],
+            "global_attention_blocks": [3],
         }
         vision = {
             "backbone_config": {"model_type": "sam2_hiera_det_model", **backbone},

@@ -1,0 +1,170 @@
+"""The engine for fleets: the local engine's work, spread over a Ray cluster as a Ray Data job. Touches the network.
+
+Every worker opens the data sets, the labeler and the store by the configuration's paths, which must lie the same on all
+machines (shared storage). A worker that dies is started again and its samples are done again, as Ray Data does of itself:
+what it had written counts as present, half-written files do not exist, so the store ends with the same bytes as after a
+local run. While a task is under way, OUT/.attempts/TASK holds a byte for each time it was begun.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core import errors
+from lidar_vl_core.errors import EngineUnavailable, LidarVlError
+from offline_training.weak_labels.label_views import LabelledPicture, LabelReport, labelled_pictures
+from offline_training.weak_labels.labelers import open_labeler, open_sources, open_store, open_superpixels, views_at
+from offline_training.weak_labels.store_section import locked
+from offline_training.weak_labels.weak_label_config import WeakLabelConfig
+from offline_training.weak_labels.weak_labeler import LabelReader, WeakLabeler
+
+_OpenLabeler = Callable[[WeakLabelConfig], WeakLabeler | LabelReader | None]
+_SAMPLES_PER_TASK = 4  # lost and done again when a worker dies
+_ATTEMPTS_FOLDER = ".attempts"
+_ATTEMPTS = 5  # at a task, by workers that die of it: Ray itself would go on for ever
+
+
+def ray_engine(
+    config: WeakLabelConfig,
+    samples: Sequence[int],
+    on_progress: Callable[[], object] = lambda: None,
+    open_labeler: _OpenLabeler = open_labeler,
+) -> LabelReport:
+    """Make what the store does not have yet, by `config.ray_workers` workers.
+
+    samples: of each data set of the configuration, how many it has. Connects to the cluster of RAY_ADDRESS, else starts
+    one on this machine. Raises EngineUnavailable without Ray or when workers keep dying, else what a local run raises.
+    """
+    report, met = LabelReport(), set[str]()
+    out = Path(config.out)
+    with locked(out), _attempts_folder(out):
+        for picture in _pictures(config, samples, open_labeler):
+            _count(picture, report, met)
+            on_progress()
+    with locked(out):  # removes what killed workers had half written
+        report.failed.sort()
+    return report
+
+
+def _pictures(config: WeakLabelConfig, samples: Sequence[int], open_labeler: _OpenLabeler) -> Iterator[LabelledPicture]:
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"engine: ray: expected the package ray, found: {error}. Install the extra [ray], or use engine: local."
+        ) from error
+    if not ray.is_initialized():
+        ray.init(include_dashboard=False, log_to_driver=False)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    items = [{"source": source, "sample": sample} for source, count in enumerate(samples) for sample in range(count)]
+    tasks = -(-len(items) // _SAMPLES_PER_TASK)
+    done = ray.data.from_items(items, override_num_blocks=tasks).map_batches(
+        _Worker,
+        fn_constructor_args=(config, open_labeler),
+        batch_size=_SAMPLES_PER_TASK,
+        compute=ray.data.ActorPoolStrategy(size=min(config.ray_workers, tasks)),
+        num_cpus=config.ray_cpus_per_worker,
+        num_gpus=config.ray_gpus_per_worker,
+    )
+    try:
+        for row in done.iter_rows():
+            yield _picture(row)
+    except ray.exceptions.RayError as error:
+        raise EngineUnavailable(
+            f"engine: ray: expected workers that go on, found: {str(error).strip().splitlines()[-1]}. What they had made "
+            "is kept: run the command again; engine: local shows what one picture does."
+        ) from error
+
+
+def _count(picture: LabelledPicture, report: LabelReport, met: set[str]) -> None:
+    """A picture is counted once, however many workers met it."""
+    if picture.sha256 in met and not picture.failure:
+        report.repeated += 1
+    else:
+        picture.count_into(report)
+    if not (picture.failure or picture.repeated):  # within a task a copy may come before its original
+        met.add(picture.sha256)
+
+
+def _picture(row: dict[str, Any]) -> LabelledPicture:
+    """A row of _Worker's columns; raises the error that stopped it."""
+    if row["error"]:
+        raise getattr(errors, row["error"])(row["failure"])
+    return LabelledPicture(
+        row["sha256"], row["made"], row["repeated"], row["failure"], np.asarray(row["class_pixels"], np.int64)
+    )
+
+
+class _Worker:
+    """One process of the cluster; opens everything at its first task, so that a failure to do so reaches the user."""
+
+    def __init__(self, config: WeakLabelConfig, open_labeler: _OpenLabeler) -> None:
+        self._config, self._open_labeler = config, open_labeler
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Samples -> what became of each of their views, as columns; an error of ours is a row, or Ray keeps its text alone."""
+        samples = list(zip(batch["source"].tolist(), batch["sample"].tolist(), strict=True))
+        try:
+            return _columns(self._label(samples), "")
+        except LidarVlError as error:
+            stopped = LabelledPicture("", False, False, str(error), np.zeros(256, np.int64))
+            return _columns([stopped], type(error).__name__)
+
+    def _label(self, samples: list[tuple[int, int]]) -> list[LabelledPicture]:
+        datasets, labeler, store, superpixels = self._opened
+        attempts = _begun(Path(self._config.out), samples)
+        views = (view for source, sample in samples for view in views_at(datasets[source], sample))
+        threads = self._config.threads or self._config.ray_cpus_per_worker
+        pictures = list(labelled_pictures(views, labeler, store, superpixels, self._config.batch_size, threads))
+        attempts.unlink()
+        return pictures
+
+    @cached_property
+    def _opened(self) -> tuple[Any, ...]:
+        datasets = open_sources(self._config)
+        labeler, superpixels = self._open_labeler(self._config), open_superpixels(self._config)
+        store = open_store(self._config, labeler, superpixels)
+        store.announce()
+        return datasets, labeler, store, superpixels
+
+
+def _columns(pictures: Sequence[LabelledPicture], error: str) -> dict[str, Any]:
+    return {
+        "error": np.array([error] * len(pictures), dtype=object),
+        "sha256": np.array([each.sha256 for each in pictures], dtype=object),
+        "made": np.array([each.made for each in pictures], bool),
+        "repeated": np.array([each.repeated for each in pictures], bool),
+        "failure": np.array([each.failure for each in pictures], dtype=object),
+        "class_pixels": np.array([each.class_pixels for each in pictures], np.int64).reshape(-1, 256),
+    }
+
+
+@contextmanager
+def _attempts_folder(out: Path) -> Iterator[None]:
+    """Every run counts anew."""
+    shutil.rmtree(out / _ATTEMPTS_FOLDER, ignore_errors=True)
+    (out / _ATTEMPTS_FOLDER).mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(out / _ATTEMPTS_FOLDER, ignore_errors=True)
+
+
+def _begun(out: Path, samples: Sequence[tuple[int, int]]) -> Path:
+    """Count one more attempt at a task in the file that is returned."""
+    source, first = samples[0]
+    attempts = out / _ATTEMPTS_FOLDER / f"{source}-{first}"
+    with attempts.open("ab") as file:
+        file.write(b".")
+    if attempts.stat().st_size > _ATTEMPTS:
+        raise EngineUnavailable(
+            f"engine: ray: expected workers that live, found {_ATTEMPTS} that died of samples {first} to {samples[-1][1]} "
+            f"of source {source}. All others can go on: leave these out, or look at them with engine: local."
+        )
+    return attempts
