@@ -30,6 +30,7 @@ def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     weak_label.add_argument(
         "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/weak_label_*.yaml"
     )
+    weak_label.add_argument("--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster")
     weak_label.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
     weak_label.set_defaults(run=_weak_label)
 
@@ -58,7 +59,10 @@ def _weak_label(options: argparse.Namespace) -> None:
     from offline_training.weak_labels.weak_label import report_lines, weak_label
     from offline_training.weak_labels.weak_label_config import WeakLabelConfig
 
-    config = load_config(WeakLabelConfig, options.config, parse_overrides(options.overrides))
+    overrides = parse_overrides(options.overrides)
+    if options.engine is not None:
+        overrides["engine"] = options.engine
+    config = load_config(WeakLabelConfig, options.config, overrides)
     for line in report_lines(weak_label(config), config):
         print(line)
     print(f"labels: {config.out}; a few of them: {Path(config.out) / 'preview.png'}")
