@@ -23,7 +23,7 @@ from offline_training.data_sources import SampleSource, open_source
 from offline_training.datasets.paired_scan import PairedScan
 from offline_training.networks.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
-from offline_training.pretrain_config import FREE_ON_RESUME, PretrainConfig
+from offline_training.pretrain_config import FREE_ON_RESUME, WEAKLY_LABELLED, PretrainConfig
 from offline_training.pretrain_scans import PretrainScans, ScanOrder, collate_for, drawn_scan, open_label_store, places
 from offline_training.pretrain_schedule import Schedule
 from offline_training.pretraining_run import Pretraining
@@ -75,7 +75,8 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     order = ScanOrder(sum(len(source) for source in sources), config.batch_size * ranks.count, config.seed)
     schedule = Schedule(config, order.steps_per_epoch)
     store = open_label_store(config, sources)
-    weak_classes = config.class_table.names if store is None or config.labels == "truth" else store.class_names
+    reads_classes = store is not None and config.method in WEAKLY_LABELLED and config.labels == "weak"
+    weak_classes = store.class_names if store is not None and reads_classes else config.class_table.names
     scans = PretrainScans(sources, order, drawn_scan(config, store))
     preparer = config.preparer(sparse_form_of(config))
     run = Pretraining(

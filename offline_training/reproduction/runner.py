@@ -67,7 +67,10 @@ def _prepare(study: StudyConfig, place: Place) -> None:
 
 
 def _finished_rows(study: StudyConfig, rows: tuple[Row, ...], place: Place, jobs: int) -> Iterator[None]:
-    """Run every row and seed, seed by seed; rows that are like another have nothing to run."""
+    """Run every row and seed, seed by seed; rows that are like another have nothing to run.
+
+    With several jobs a run that fails stops none of the others; its error is raised when they are done.
+    """
     from tqdm import tqdm
 
     own = [row if row.like is None else study.row(row.like) for row in rows]
@@ -82,13 +85,16 @@ def _finished_rows(study: StudyConfig, rows: tuple[Row, ...], place: Place, jobs
         from concurrent.futures import ProcessPoolExecutor, as_completed
         from multiprocessing import get_context
 
+        failed: BaseException | None = None
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
             for future in as_completed(
                 [pool.submit(run_row, study, study.row(name), seed, place) for name, seed in tasks]
             ):
-                future.result()
+                failed = failed or future.exception()
                 bar.update()
                 yield
+        if failed:
+            raise failed
 
 
 def _write_configs(study: StudyConfig, rows: tuple[Row, ...], place: Place) -> None:

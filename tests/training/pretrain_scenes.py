@@ -114,6 +114,16 @@ def config(out: Path, **changes: object) -> PretrainConfig:
     return validated(PretrainConfig, settings(out, **changes), "test")
 
 
+def write_superpixels(folder: Path, rooms: Rooms) -> Path:
+    """A store of superpixels of 8 x 8 over the rooms' pictures, and of nothing else."""
+    store = LabelStore(folder, superpixel_identity={"superpixels": "test"})
+    row, column = np.indices((HEIGHT, WIDTH))
+    with store.writing():
+        for view in (view for n in range(len(rooms)) for view in rooms[n].views):
+            store.write_superpixels(content_sha256(view), (row // 8 * 8 + column // 8).astype(np.uint16))
+    return folder
+
+
 def write_labels(folder: Path, rooms: Rooms) -> Path:
     """A label store over the rooms' pictures: wall above, floor below, a strip of nothing; superpixels of 8 x 8."""
     store = LabelStore(folder, {"labeler": "test"}, load_ontology("seem_nuscenes"), {"superpixels": "test"})

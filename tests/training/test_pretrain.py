@@ -19,7 +19,7 @@ from offline_training.pretrain_scans import ScanOrder, places
 from offline_training.pretrain_schedule import Schedule
 from offline_training.ranks import Ranks
 from offline_training.start_weights import begin_with
-from tests.training.pretrain_scenes import ListedRooms, Rooms, config, settings, write_labels
+from tests.training.pretrain_scenes import ListedRooms, Rooms, config, settings, write_labels, write_superpixels
 
 RECIPES = sorted((Path(pretrain_module.__file__).parent / "configs").glob("pretrain_*.yaml"))
 METHODS = ("olivine", "ppkt", "slidr", "st_slidr", "seal", "scalr", "pointcontrast", "depthcontrast")
@@ -56,6 +56,12 @@ def test_every_method_trains_to_finite_losses_and_other_weights(tmp_path, rooms,
     assert any(not torch.equal(trained.tensors[f"network.{name}"], tensor) for name, tensor in fresh.items())
     assert any(name.startswith("heads.") for name in trained.tensors)
     assert not any("teacher" in name for name in trained.tensors)
+
+
+def test_superpixel_methods_need_no_weak_classes(tmp_path, rooms):
+    store = write_superpixels(tmp_path / "superpixels", rooms)
+    pretrain(config(tmp_path / "run", method="slidr", labels="weak", weak_labels=str(store)))
+    assert len(losses(tmp_path / "run")) == 3
 
 
 @pytest.mark.parametrize("method", ["seal", "pointcontrast"])

@@ -19,6 +19,7 @@ from offline_training.weak_labels.weak_label import weak_label
 from offline_training.weak_labels.weak_label_config import WeakLabelConfig
 
 PICTURES = 12
+SCANS = 16  # the last ones have no picture
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def ray_cluster():
 
 @pytest.fixture(scope="module")
 def sequence(tmp_path_factory):
-    """Twelve small pictures of SemanticKITTI's layout, the last two alike, and an ONNX segmenter for them."""
+    """Sixteen scans in SemanticKITTI's layout, twelve small pictures, the last two alike, and an ONNX segmenter for them."""
     root = tmp_path_factory.mktemp("fleet")
     folder = root / "data" / "sequences" / "00"
     for name in ("velodyne", "image_2"):
@@ -59,8 +60,9 @@ def sequence(tmp_path_factory):
     P2 = "20 0 8 0 0 20 4 0 0 0 1 0"
     (folder / "calib.txt").write_text(f"P0: {P2}\nP1: {P2}\nP2: {P2}\nP3: {P2}\nTr: 0 -1 0 0 0 0 -1 0 1 0 0 0\n")
     rng = np.random.default_rng(3)
-    for k in range(PICTURES):
+    for k in range(SCANS):
         np.array([[5, 0, 0, 0.5]], np.float32).tofile(folder / "velodyne" / f"{k:06}.bin")
+    for k in range(PICTURES):
         rgb = rng.integers(0, 256, (8, 16, 3), dtype=np.uint8)
         Image.fromarray(rgb).save(folder / "image_2" / f"{k:06}.png")
     (folder / "image_2" / "000011.png").write_bytes((folder / "image_2" / "000010.png").read_bytes())
@@ -131,7 +133,7 @@ def test_the_store_has_the_same_bytes_as_after_a_local_run(ray_cluster, sequence
     told = []
     local = _local(_config(sequence, tmp_path / "local"))
     config = _config(sequence, tmp_path / "ray", engine="ray", ray_workers=2)
-    report = ray_engine(config, [PICTURES], lambda: told.append(1))
+    report = ray_engine(config, [SCANS], lambda: told.append(1))
     files = _files(tmp_path / "ray")
     assert files == _files(tmp_path / "local")
     assert sum(name.endswith(".png") for name in files) == 3 * (PICTURES - 1)
@@ -144,7 +146,7 @@ def test_the_store_has_the_same_bytes_as_after_a_local_run(ray_cluster, sequence
 def test_a_worker_killed_in_the_middle_loses_nothing(ray_cluster, sequence, tmp_path):
     _local(_config(sequence, tmp_path / "local"))
     config = _config(sequence, tmp_path / "ray", engine="ray", batch_size=1)
-    report = ray_engine(config, [PICTURES], open_labeler=_killed_once(str(tmp_path / "killed")))
+    report = ray_engine(config, [SCANS], open_labeler=_killed_once(str(tmp_path / "killed")))
     assert (tmp_path / "killed").exists()
     assert _files(tmp_path / "ray") == _files(tmp_path / "local")
     assert report.made + report.present == PICTURES - 1
@@ -196,7 +198,7 @@ def test_without_ray_there_is_one_clear_line(monkeypatch, sequence, tmp_path):
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(EngineUnavailable, match=r"extra \[ray\]"):
-        ray_engine(_config(sequence, tmp_path / "out", engine="ray"), [PICTURES])
+        ray_engine(_config(sequence, tmp_path / "out", engine="ray"), [SCANS])
 
 
 def test_a_picture_is_counted_once_whichever_worker_met_it_first():

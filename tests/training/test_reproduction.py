@@ -1,6 +1,9 @@
 """Studies: their files, what a cell is made of, that nothing is done twice, and the table."""
 
+import concurrent.futures
 import json
+from collections.abc import Callable
+from concurrent.futures import Future
 
 import pytest
 
@@ -129,6 +132,38 @@ def test_what_is_done_is_not_done_again(tmp_path, fake_runs):
     fake_runs.clear()
     assert reproduce(study, tmp_path, None) == cells
     assert fake_runs == []
+
+
+def test_a_run_that_fails_stops_none_of_the_others_and_is_told_at_the_end(tmp_path, monkeypatch):
+    class Now:
+        """A pool that runs at once, in this process."""
+
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def __enter__(self) -> "Now":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def submit(self, run: Callable, *arguments: object) -> Future:
+            done: Future = Future()
+            try:
+                done.set_result(run(*arguments))
+            except BadRequest as error:
+                done.set_exception(error)
+            return done
+
+    def measured(study, row, column, seed, place):
+        if row.name == "ours":
+            raise BadRequest("no labels there")
+        return 40.0, {}
+
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Now)
+    monkeypatch.setattr(cell_module, "_pretrain", lambda *settings: None)
+    monkeypatch.setattr(cell_module, "_measured", measured)
+    with pytest.raises(BadRequest, match="no labels there"):
+        reproduce(small_study(), tmp_path, None, jobs=2)
+    assert "| random | 40.00 +- 0.00" in (tmp_path / "table.md").read_text()
 
 
 def test_another_configuration_is_measured_anew(tmp_path, fake_runs):
