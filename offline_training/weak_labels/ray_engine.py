@@ -24,7 +24,8 @@ from offline_training.weak_labels.weak_label_config import WeakLabelConfig
 from offline_training.weak_labels.weak_labeler import LabelReader, WeakLabeler
 
 _OpenLabeler = Callable[[WeakLabelConfig], WeakLabeler | LabelReader | None]
-_SAMPLES_PER_TASK = 4  # lost and done again when a worker dies
+_SAMPLES_PER_TASK = 4  # done again when a worker dies; more where there would be more than _MOST_TASKS
+_MOST_TASKS = 10_000  # that Ray Data keeps account of with ease
 _ATTEMPTS_FOLDER = ".attempts"
 _ATTEMPTS = 5  # at a task, by workers that die of it: Ray itself would go on for ever
 
@@ -63,11 +64,11 @@ def _pictures(config: WeakLabelConfig, samples: Sequence[int], open_labeler: _Op
         ray.init(include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     items = [{"source": source, "sample": sample} for source, count in enumerate(samples) for sample in range(count)]
-    tasks = -(-len(items) // _SAMPLES_PER_TASK)
+    tasks = min(-(-len(items) // _SAMPLES_PER_TASK), _MOST_TASKS)
     done = ray.data.from_items(items, override_num_blocks=tasks).map_batches(
         _Worker,
         fn_constructor_args=(config, open_labeler),
-        batch_size=_SAMPLES_PER_TASK,
+        batch_size=None,
         compute=ray.data.ActorPoolStrategy(size=min(config.ray_workers, tasks)),
         num_cpus=config.ray_cpus_per_worker,
         num_gpus=config.ray_gpus_per_worker,
