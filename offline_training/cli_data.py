@@ -30,7 +30,9 @@ def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     weak_label.add_argument(
         "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/weak_label_*.yaml"
     )
-    weak_label.add_argument("--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster")
+    weak_label.add_argument(
+        "--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster"
+    )
     weak_label.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
     weak_label.set_defaults(run=_weak_label)
 
