@@ -15,10 +15,15 @@ _libraries: list[torch.library.Library] = []
 
 
 def ensure_torchvision() -> None:
-    """Add torchvision to the path and, where its operators cannot load, declare the two that its import asks for."""
+    """Add torchvision to the path and, where its operators cannot load, declare the two that its import asks for.
+
+    Before transformers or lightning are imported: they look once whether it is there. Does nothing where it is nowhere.
+    """
     if "torchvision" in sys.modules:
         return
     if importlib.util.find_spec("torchvision") is None:
+        if not _FOLDER.is_dir():
+            return
         sys.path.append(str(_FOLDER))
     try:
         import torchvision

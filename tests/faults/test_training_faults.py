@@ -17,6 +17,7 @@ from lidar_vl_core.errors import BadCheckpoint, BadConfig, BadRequest
 from lidar_vl_core.labels import NUSCENES_16
 from lidar_vl_core.point_cloud import PointCloud
 from offline_training import finetune as finetune_module
+from offline_training import training_batches as batches_module
 from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
 from offline_training.datasets.sample import Sample
 from offline_training.finetune_config import FinetuneConfig
@@ -209,7 +210,7 @@ def test_a_step_whose_gradient_is_no_number_is_left_out(run, monkeypatch):
 
 
 def test_features_that_are_no_number_leave_no_trace_in_the_norms(run, monkeypatch):
-    right, calls = finetune_module.collate, iter(range(1000))
+    right, calls = batches_module.collate, iter(range(1000))
 
     def spoilt(*arguments: object, **named: object) -> object:
         batch = right(*arguments, **named)
@@ -217,7 +218,7 @@ def test_features_that_are_no_number_leave_no_trace_in_the_norms(run, monkeypatc
             batch.inputs.features[0] = float("nan")
         return batch
 
-    monkeypatch.setattr(finetune_module, "collate", spoilt)
+    monkeypatch.setattr(batches_module, "collate", spoilt)
     finetune_module.finetune(run)
     _require_finite_run(run, bad_steps=1)
 
