@@ -337,6 +337,8 @@ for way in ("batch", "statistics"):
         statistics.update(feature[step, share], label[step, share], step)
     found[way] = statistics.mean_feature
 torch.save(found, f"{folder}/{rank}.pt")
+distributed.barrier()  # whoever leaves while the other still speaks lets gloo's threads abort the process
+distributed.destroy_process_group()
 """
 
 
