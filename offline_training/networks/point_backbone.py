@@ -4,6 +4,7 @@ A network has its own rows (voxels, points, ...). Its preparer, which runs in lo
 inputs and says which row each point reads.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, TypeVar
@@ -37,15 +38,15 @@ class Preparer(Protocol):
         ...
 
 
-class PointBackbone(nn.Module):
+class PointBackbone(nn.Module, ABC):
     """A 3D network: features per row, and with a head scores per row."""
 
     feature_channels: int  # C, width of point_features
     head: nn.Linear | None  # to scores; none in pre-training, which has its own heads
 
+    @abstractmethod
     def point_features(self, inputs: BackboneInputs) -> Tensor:
         """What a head reads: (R, feature_channels)."""
-        raise NotImplementedError
 
     def active_features(self, inputs: BackboneInputs) -> Tensor:
         """Features (A, feature_channels) where the network computes them: the heads of pre-training act here.

@@ -1,5 +1,6 @@
 """Objective: what every pre-training method is to the training loop; its heads, its state and its losses of one batch."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +30,7 @@ class PointFeatures:
         return self.to_rows(head(self.sites))
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """One method. Parameters lie in `heads` and are trained; everything else is state that checkpoints keep."""
 
     heads: nn.Module
@@ -39,6 +40,7 @@ class Objective(nn.Module):
         """Run the 3D network; most methods need its answer for one cloud per scan."""
         return PointFeatures.of(backbone, batch.inputs)
 
+    @abstractmethod
     def forward(
         self,
         features: Any,  # noqa: ANN401  what `features` gave
@@ -51,7 +53,6 @@ class Objective(nn.Module):
 
         teacher_map: (I, C, h, w), of methods that read pictures; generator: of this step's draws.
         """
-        raise NotImplementedError
 
     def kappa(self) -> Tensor | None:
         """(K,) concentration of each weak class, of methods that have such."""

@@ -18,6 +18,7 @@ from offline_training.losses.olivine import (
 )
 from offline_training.networks.projection_heads import PROJECTION_CHANNELS, ProjectionHeads
 from offline_training.pretrain_objectives.objective import Objective, PointFeatures, image_size, required
+from offline_training.pretrain_objectives.pixel_methods import drawn_pairs
 from offline_training.ranks import gather_rows
 
 Sampling = Literal["density_and_category", "density", "category", "random"]
@@ -87,10 +88,7 @@ class Olivine(Objective):
     def _point_pixel(
         self, features: PointFeatures, teacher_map: Tensor, batch: PretrainBatch, generator: torch.Generator
     ) -> Tensor:
-        chosen = draw_pairs(torch.ones(len(batch.pair_row), device=batch.pair_row.device), self.matches, generator)
-        point = features.rows(self.heads.point)[batch.pair_row[chosen]]
-        place = batch.pair_image[chosen], batch.pair_uv[chosen], image_size(batch)
-        pixel = self.heads.pixel.at(teacher_map, *place)
+        point, pixel = drawn_pairs(self.heads, features, teacher_map, batch, self.matches, generator)
         return paired_info_nce(self._of_all_ranks(point), self._of_all_ranks(pixel), self.temperature)
 
     def _weakly_supervised(

@@ -32,13 +32,24 @@ class Ppkt(Objective):
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """`loss`."""
-        chosen = draw_pairs(torch.ones(len(batch.pair_row), device=batch.pair_row.device), self.matches, generator)
-        point = features.rows(self.heads.point)[batch.pair_row[chosen]]
-        place = batch.pair_image[chosen], batch.pair_uv[chosen], image_size(batch)
-        pixel = self.heads.pixel.at(required(teacher_map), *place)
+        point, pixel = drawn_pairs(self.heads, features, required(teacher_map), batch, self.matches, generator)
         if self.gather_negatives:
             point, pixel = gather_rows(point), gather_rows(pixel)
         return {"loss": paired_info_nce(point, pixel, self.temperature)}
+
+
+def drawn_pairs(
+    heads: ProjectionHeads,
+    features: PointFeatures,
+    teacher_map: Tensor,
+    batch: PretrainBatch,
+    matches: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Point and pixel features, (M, D) each, of at most `matches` pairs drawn uniformly."""
+    chosen = draw_pairs(torch.ones(len(batch.pair_row), device=batch.pair_row.device), matches, generator)
+    point = features.rows(heads.point)[batch.pair_row[chosen]]
+    return point, heads.pixel.at(teacher_map, batch.pair_image[chosen], batch.pair_uv[chosen], image_size(batch))
 
 
 class Scalr(Objective):
