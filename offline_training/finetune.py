@@ -13,24 +13,23 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lidar_vl_core.errors import BadConfig
 from offline_training.averaged_weights import AveragedWeights
 from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, save_checkpoint
 from offline_training.data_sources import open_source
 from offline_training.datasets.collate import Batch
 from offline_training.evaluate import build_network, confusion_on
-from offline_training.finetune_config import FinetuneConfig
-from offline_training.finetune_resume import checkpoint_to_resume
+from offline_training.finetune_config import FREE_ON_RESUME, FinetuneConfig
 from offline_training.linear_probe import FeatureRows, freeze_backbone, frozen_features, head_of
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.optimisation import build_optimizer, set_rates
+from offline_training.resume import checkpoint_to_resume
 from offline_training.run_device import precision_of, torch_set_up, uses_cuda
 from offline_training.run_log import RunLog
+from offline_training.run_state import BadSteps, optimizer_tensors, restore_optimizer
 from offline_training.start_weights import AVERAGED, RAW, begin_with, weights_of
 from offline_training.training_batches import training_batches
 from offline_training.training_scans import TrainingScans, class_weights, labelled_scan
 
-_MAX_BAD_STEPS = 10  # in a row: then it is no accident
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +57,7 @@ def _finetune(config: FinetuneConfig, resume: str) -> Path:
         None if config.epochs is None else config.batch_size,
     )
     config = _with_steps(config, scans.scan_count())
-    start = checkpoint_to_resume(folder, config, resume)
+    start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME)
     run = _Finetuning(config, folder, scans, start)
     with closing(run.log_book):
         if run.step < config.max_steps:
@@ -110,8 +109,7 @@ class _Finetuning(LightningModule):
             freeze_backbone(self.network)
         self.averaged = AveragedWeights(self.network, config.ema_decay) if config.ema_decay > 0 else None
         self.optimizer = build_optimizer(config, self.network)
-        self.step, self.bad_steps_in_a_row, self.bad_steps, self.best_score = 0, 0, 0, -1.0
-        self.saved_step = -1
+        self.step, self.saved_step, self.best_score, self.bad_steps = 0, -1, -1.0, BadSteps()
         if start is None:
             weights = class_weights(
                 scans, config.class_weight_scans, len(config.class_table), config.class_weight_power
@@ -148,11 +146,11 @@ class _Finetuning(LightningModule):
             self.optimizer.step()
             if self.averaged is not None:
                 self.averaged.update(self.network, self.step)
-            self.bad_steps_in_a_row = 0
+            self.bad_steps.end_row()
         else:
             for buffer, before in zip(self.network.buffers(), buffers, strict=True):
                 buffer.copy_(before)
-            self._count_bad_step()
+            self.bad_steps.add(self.step, self.folder)
         self.log_book.write_step(
             self.step,
             loss=float(loss.detach()),
@@ -160,7 +158,7 @@ class _Finetuning(LightningModule):
             lovasz=float(lovasz.detach()),
             gradient_norm=norm,
             learning_rate=rate,
-            bad_steps=self.bad_steps,
+            bad_steps=self.bad_steps.count,
             rows=len(logits),
         )
         self.step += 1
@@ -188,10 +186,9 @@ class _Finetuning(LightningModule):
         tensors = {f"{RAW}.{name}": tensor for name, tensor in self.network.state_dict().items()}
         if self.averaged is not None:
             tensors |= {f"{AVERAGED}.{name}": tensor for name, tensor in self.averaged.weights.items()}
-        for number, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
+        tensors |= optimizer_tensors(self.optimizer)
         tensors["class_weight"] = self.class_weight
-        state = {"best_score": self.best_score, "bad_steps": self.bad_steps, "bad_in_a_row": self.bad_steps_in_a_row}
+        state = {"best_score": self.best_score, **self.bad_steps.to_state()}
         checkpoint = Checkpoint(self.step, tensors, self.config.model_dump(mode="json"), state)
         self.saved_step = self.step
         return save_checkpoint(self.folder, checkpoint, is_best)
@@ -200,15 +197,9 @@ class _Finetuning(LightningModule):
         self.network.load_state_dict(weights_of(start, RAW))
         if self.averaged is not None:
             self.averaged.weights = weights_of(start, AVERAGED)
-        optimizer_state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in weights_of(start, "optimizer").items():
-            number, _, key = name.partition(".")
-            optimizer_state.setdefault(int(number), {})[key] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": optimizer_state, "param_groups": groups})
+        restore_optimizer(self.optimizer, start)
         self.step = self.saved_step = start.step
-        self.best_score, self.bad_steps = start.state["best_score"], start.state["bad_steps"]
-        self.bad_steps_in_a_row = start.state["bad_in_a_row"]
+        self.best_score, self.bad_steps = start.state["best_score"], BadSteps.from_state(start.state)
 
     def _gradient_norm(self, loss: torch.Tensor) -> float:
         """Gradient of the loss, clipped; returns its norm before, NaN for a loss that is not finite."""
@@ -217,15 +208,6 @@ class _Finetuning(LightningModule):
             return math.nan
         self.manual_backward(loss)
         return float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_norm))
-
-    def _count_bad_step(self) -> None:
-        self.bad_steps += 1
-        self.bad_steps_in_a_row += 1
-        if self.bad_steps_in_a_row == _MAX_BAD_STEPS:
-            raise BadConfig(
-                f"step {self.step}: expected a finite loss and gradient, found none in {_MAX_BAD_STEPS} steps in a row. "
-                f"{self.folder / 'last.json'} is from before: lower learning_rate, or look at the data of these steps."
-            )
 
     def _validate(self) -> None:
         network = self.network

@@ -17,8 +17,7 @@ from matplotlib.figure import Figure
 from torch import distributed
 from torch.utils.data import DataLoader
 
-from lidar_vl_core.errors import BadCheckpoint
-from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint
+from offline_training.checkpoint import clean_checkpoint_folder
 from offline_training.data_sources import SampleSource, open_source
 from offline_training.datasets.paired_scan import PairedScan
 from offline_training.networks.point_backbone import Preparer
@@ -28,6 +27,7 @@ from offline_training.pretrain_scans import PretrainScans, ScanOrder, collate_fo
 from offline_training.pretrain_schedule import Schedule
 from offline_training.pretraining_run import Pretraining
 from offline_training.ranks import Ranks, joined_ranks
+from offline_training.resume import checkpoint_to_resume
 from offline_training.run_device import precision_of, sparse_form_of, torch_set_up, uses_cuda
 from offline_training.similarity_picture import similarity_picture
 
@@ -69,7 +69,7 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     if ranks.rank == 0:
         clean_checkpoint_folder(folder)
     sources = _opened(config, ranks)
-    start = _start_from(folder, config, resume)
+    start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME)
     if ranks.count > 1:
         distributed.barrier()  # nobody writes before all have read
     order = ScanOrder(sum(len(source) for source in sources), config.batch_size * ranks.count, config.seed)
@@ -101,16 +101,6 @@ def _opened(config: PretrainConfig, ranks: Ranks) -> list[SampleSource]:
     if ranks.count > 1 and ranks.rank == 0:
         distributed.barrier()
     return sources
-
-
-def _start_from(folder: Path, config: PretrainConfig, resume: str) -> Checkpoint | None:
-    exists = (folder / "last.json").is_file()
-    if resume == "never" and exists:
-        raise BadCheckpoint(f"{folder}: expected no checkpoint, found one. Choose another `out`, or resume.")
-    if resume in ("auto", "never") and not exists:
-        return None
-    path = folder / f"{'last' if resume == 'auto' else resume}.json"
-    return load_checkpoint(path, config.model_dump(mode="json"), FREE_ON_RESUME)
 
 
 def _drawn_features(run: Pretraining, scans: PretrainScans, preparer: Preparer) -> Figure | None:

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lidar_vl_core.errors import BadCheckpoint, BadConfig
+from lidar_vl_core.errors import BadCheckpoint
 from lidar_vl_core.files import sha256_of
 from offline_training.checkpoint import Checkpoint, save_checkpoint
 from offline_training.datasets.pretrain_batch import PretrainBatch
@@ -27,9 +27,8 @@ from offline_training.pretrain_objectives.build import build_objective
 from offline_training.pretrain_schedule import Schedule
 from offline_training.ranks import Ranks, any_rank, average_gradients, mean_over_ranks
 from offline_training.run_device import uses_cuda
+from offline_training.run_state import BadSteps, optimizer_tensors, restore_optimizer
 from offline_training.start_weights import RAW, weights_of
-
-_MAX_BAD_STEPS = 10  # in a row: then it is no accident
 
 
 class Pretraining(LightningModule):
@@ -60,7 +59,7 @@ class Pretraining(LightningModule):
             self.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         self.trained = [*self.network.parameters(), *self.objective.heads.parameters()]
         self.optimizer = _optimizer(config, self.trained)
-        self.step, self.bad_steps, self.bad_steps_in_a_row, self.saved_step = 0, 0, 0, -1
+        self.step, self.saved_step, self.bad_steps = 0, -1, BadSteps()
         self.teacher_sha256 = None if config.teacher_weights is None else sha256_of(Path(config.teacher_weights))
         if start is not None:
             self._restore(start)
@@ -106,12 +105,14 @@ class Pretraining(LightningModule):
         if any_rank(is_bad, self.device):
             for buffer, old in zip(state, before, strict=True):
                 buffer.copy_(old)
-            self._count_bad_step()
+            self.bad_steps.add(self.step, self.folder)
         else:
             self.optimizer.step()
-            self.bad_steps_in_a_row = 0
+            self.bad_steps.end_row()
         self.watch.lap("optimizer")
-        self._tell(batch, losses, {"gradient_norm": float(norm), "learning_rate": rate, "bad_steps": self.bad_steps})
+        self._tell(
+            batch, losses, {"gradient_norm": float(norm), "learning_rate": rate, "bad_steps": self.bad_steps.count}
+        )
         self.step += 1
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
@@ -132,13 +133,8 @@ class Pretraining(LightningModule):
         tensors = {f"{RAW}.{name}": tensor for name, tensor in self.network.state_dict().items()}
         for name, tensor in self.objective.state_dict().items():
             tensors[name if name.startswith("heads.") else f"objective.{name}"] = tensor
-        for number, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items() if value is not None}
-        state = {
-            "bad_steps": self.bad_steps,
-            "bad_in_a_row": self.bad_steps_in_a_row,
-            "teacher_sha256": self.teacher_sha256,
-        }
+        tensors |= optimizer_tensors(self.optimizer)
+        state = {**self.bad_steps.to_state(), "teacher_sha256": self.teacher_sha256}
         self.saved_step = self.step
         return save_checkpoint(self.folder, Checkpoint(self.step, tensors, self.config.model_dump(mode="json"), state))
 
@@ -171,23 +167,9 @@ class Pretraining(LightningModule):
         self.network.load_state_dict(weights_of(start, RAW))
         heads = {f"heads.{name}": tensor for name, tensor in weights_of(start, "heads").items()}
         self.objective.load_state_dict({**weights_of(start, "objective"), **heads})
-        optimizer_state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in weights_of(start, "optimizer").items():
-            number, _, key = name.partition(".")
-            optimizer_state.setdefault(int(number), {})[key] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": optimizer_state, "param_groups": groups})
+        restore_optimizer(self.optimizer, start)
         self.step = self.saved_step = start.step
-        self.bad_steps, self.bad_steps_in_a_row = start.state["bad_steps"], start.state["bad_in_a_row"]
-
-    def _count_bad_step(self) -> None:
-        self.bad_steps += 1
-        self.bad_steps_in_a_row += 1
-        if self.bad_steps_in_a_row == _MAX_BAD_STEPS:
-            raise BadConfig(
-                f"step {self.step}: expected a finite loss and gradient, found none in {_MAX_BAD_STEPS} steps in a row. "
-                f"{self.folder / 'last.json'} is from before: lower learning_rate, or look at the data of these steps."
-            )
+        self.bad_steps = BadSteps.from_state(start.state)
 
     def _stop(self, signum: int, frame: Any) -> None:  # noqa: ANN401
         self._told_to_stop = True
