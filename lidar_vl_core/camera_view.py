@@ -20,3 +20,6 @@ class CameraView:
     load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadImage
     read_bytes: Callable[[], bytes] | None = None  # the picture as it is stored, by which label caches know it again
     file: str | None = None  # its path inside the data set, where it is a file; other pictures of it lie at like paths
+    load_depth_m: Callable[[], np.ndarray] | None = (
+        None  # (H, W) float32 metres along the optical axis, 0 = none; RGB-D
+    )

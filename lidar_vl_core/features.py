@@ -20,7 +20,11 @@ FEATURE_NAMES = (
     "log_points",
     "first_intensity_255",
     "first_intensity_plus_1",
+    "red",
+    "green",
+    "blue",
 )
+_COLOUR_CHANNELS = ("red", "green", "blue")
 _HEIGHT_UNIT_M, _RANGE_UNIT_M = 3.0, 50.0  # so that features are about 1: a van's height, half of the returns' range
 _GROUND_RING_M = (3.0, 30.0)  # beyond the own car's body, within the reach of dense ground returns
 _GROUND_QUANTILE = 0.05
@@ -33,6 +37,7 @@ def voxel_features(
     grid: VoxelGrid,
     names: Sequence[str],
     threads: int | None = None,
+    rgb: np.ndarray | None = None,
 ) -> np.ndarray:
     """(M, len(names)) float32 features, each of the mean of the voxel's points along the grid's axes, or of its first point.
 
@@ -40,8 +45,9 @@ def voxel_features(
     offset_z: mean point minus voxel centre along the grid's axes, in voxel sizes. log_points: log(1 + points).
     first_intensity_255 and first_intensity_plus_1: intensity of the voxel's first point in the order of the cloud, as
     0..255 and as 1..2: what the SR-UNets of SLidR and OLIVINE read on nuScenes and on SemanticKITTI.
-    cloud_xyz_m: (N, 3); intensity: (N,), what is not finite counts as 0. Raises BadConfig for an unknown name,
-    BadPointCloud where the arrays do not belong together.
+    red, green, blue: mean colour of the points, -1..1 as OpenScene's networks read it (theirs is the first point's).
+    cloud_xyz_m: (N, 3); intensity: (N,), what is not finite counts as 0; rgb: (N, 3) uint8, needed by colours alone.
+    Raises BadConfig for an unknown name, BadPointCloud where the arrays do not belong together or colours are missing.
     """
     from lidar_vl_core.voxel_loops import SUMS, add_points, means
 
@@ -66,6 +72,8 @@ def voxel_features(
     for column, name in enumerate(names):
         if name.startswith("first_"):
             features[:, column] = _first_feature(name, brightness, point_to_voxel, count)
+        elif name in _COLOUR_CHANNELS:
+            features[:, column] = _mean_colour(rgb, _COLOUR_CHANNELS.index(name), point_to_voxel, count)
         else:
             features[:, column] = _feature(name, mean, ground_m)
     return features
@@ -109,6 +117,19 @@ def _first_feature(name: str, brightness: np.ndarray, point_to_voxel: np.ndarray
     intensity = brightness[first]
     intensity = np.where(np.isfinite(intensity), intensity, np.float32(0.0))
     return intensity * np.float32(255.0) if name == "first_intensity_255" else intensity + np.float32(1.0)
+
+
+def _mean_colour(rgb: np.ndarray | None, channel: int, point_to_voxel: np.ndarray, count: int) -> np.ndarray:
+    """(M,) one channel of the mean colour of each voxel's points, -1..1."""
+    if rgb is None or rgb.shape != (len(point_to_voxel), 3):
+        raise BadPointCloud(
+            f"features: expected the colours of {len(point_to_voxel)} points, found "
+            f"{'none' if rgb is None else rgb.shape}. Give a coloured cloud, or a network that reads no colours."
+        )
+    inside = point_to_voxel >= 0
+    voxel = point_to_voxel[inside]
+    sums = np.bincount(voxel, rgb[inside, channel].astype(np.float64), minlength=count)
+    return (sums / np.maximum(np.bincount(voxel, minlength=count), 1) / 127.5 - 1.0).astype(np.float32)
 
 
 def _require_same_count(count: int, intensity: np.ndarray, voxels: Voxels) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+# xyz_m (N, 3) float32, intensity (N,) float32 in 0..1 and, where a network reads colours, rgb (N, 3) uint8 of one scan.
+Scan = tuple[np.ndarray, ...]
 InputsT = TypeVar("InputsT", bound="BackboneInputs")
 
 
@@ -33,8 +35,8 @@ class BackboneInputs:
 class Preparer(Protocol):
     """Makes a network's inputs; a frozen, picklable callable."""
 
-    def __call__(self, scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> BackboneInputs:
-        """scans: xyz_m (N, 3) float32 and intensity (N,) float32 in 0..1 of each."""
+    def __call__(self, scans: Sequence[Scan]) -> BackboneInputs:
+        """Join scans to one batch."""
         ...
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from lidar_vl_core.features import voxel_features
 from lidar_vl_core.kernel_maps import build_kernel_maps
 from lidar_vl_core.voxels import VoxelGrid, voxelise
-from offline_training.networks.point_backbone import BackboneInputs
+from offline_training.networks.point_backbone import BackboneInputs, Scan
 from offline_training.networks.sparse import SparseMaps
 
 
@@ -35,9 +35,9 @@ class SparsePreparer:
     features: tuple[str, ...]
     form: str = "auto"  # of the convolutions: one of sparse.FORMS
 
-    def __call__(self, scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> SparseInputs:
+    def __call__(self, scans: Sequence[Scan]) -> SparseInputs:
         """Join the voxels of all scans."""
-        voxels = [voxelise(xyz_m, self.grid) for xyz_m, _ in scans]
+        voxels = [voxelise(xyz_m, self.grid) for xyz_m, *_ in scans]
         first_voxel = np.cumsum([0] + [len(one.coords) for one in voxels])
         batch_index = np.repeat(np.arange(len(scans), dtype=np.int32), np.diff(first_voxel))
         row_of_point = [
@@ -45,15 +45,15 @@ class SparsePreparer:
             for one, first in zip(voxels, first_voxel[:-1], strict=True)
         ]
         feature_rows = [
-            voxel_features(xyz_m, intensity, one, self.grid, self.features)
-            for (xyz_m, intensity), one in zip(scans, voxels, strict=True)
+            voxel_features(xyz_m, intensity, one, self.grid, self.features, rgb=rgb[0] if rgb else None)
+            for (xyz_m, intensity, *rgb), one in zip(scans, voxels, strict=True)
         ]
         coords = np.concatenate([one.coords for one in voxels])
         maps = build_kernel_maps(coords, batch=batch_index)
         return SparseInputs(
             row_of_point=torch.from_numpy(np.concatenate(row_of_point)),
             row_count=len(coords),
-            points_per_scan=tuple(len(xyz_m) for xyz_m, _ in scans),
+            points_per_scan=tuple(len(xyz_m) for xyz_m, *_ in scans),
             features=torch.from_numpy(np.concatenate(feature_rows)),
             maps=SparseMaps.from_kernel_maps(maps, self.form),
         )

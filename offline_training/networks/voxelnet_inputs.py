@@ -10,7 +10,7 @@ from torch import Tensor
 from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.kernel_maps import build_kernel_maps
 from lidar_vl_core.voxels import VoxelGrid, voxelise
-from offline_training.networks.point_backbone import BackboneInputs
+from offline_training.networks.point_backbone import BackboneInputs, Scan
 from offline_training.networks.sparse import NeighbourTable
 from offline_training.networks.strided_conv_tables import StridedConv, Triple, strided_conv_table
 
@@ -77,15 +77,15 @@ class VoxelNetPreparer:
                 "Write e.g. voxel_size 0.1, 0.1, 0.2 over 102.4 x 102.4 x 8 m."
             )
 
-    def __call__(self, scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> VoxelNetInputs:
+    def __call__(self, scans: Sequence[Scan]) -> VoxelNetInputs:
         """Join the voxels and points of all scans."""
-        parts = [self._mean_points(xyz_m, intensity) for xyz_m, intensity in scans]
+        parts = [self._mean_points(xyz_m, intensity) for xyz_m, intensity, *_ in scans]
         sites = [np.insert(coords, 0, scan, axis=1) for scan, (coords, _, _) in enumerate(parts)]
         tables, cells = _conv_tables(np.concatenate(sites), self.grid.shape, self.form)
         inside = np.concatenate([is_inside for _, _, is_inside in parts])
-        points_per_scan = tuple(len(xyz_m) for xyz_m, _ in scans)
+        points_per_scan = tuple(len(xyz_m) for xyz_m, *_ in scans)
         scan_of_point = np.repeat(np.arange(len(scans)), points_per_scan)
-        xyz_m = np.concatenate([xyz_m for xyz_m, _ in scans])[inside]
+        xyz_m = np.concatenate([xyz_m for xyz_m, *_ in scans])[inside]
         corner_cell, corner_weight = _corners(xyz_m, scan_of_point[inside], cells, self.grid)
         return VoxelNetInputs(
             row_of_point=torch.from_numpy(np.where(inside, np.cumsum(inside) - 1, -1)),

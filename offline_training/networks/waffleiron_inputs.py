@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.voxels import VoxelGrid, voxelise
-from offline_training.networks.point_backbone import BackboneInputs
+from offline_training.networks.point_backbone import BackboneInputs, Scan
 
 FEATURES = ("intensity", "x", "y", "z", "radius")  # of every kept point
 NEIGHBOURS = 16
@@ -75,9 +75,9 @@ class WafflePreparer:
         count = self.cells_per_axis
         return tuple((count[first], count[second]) for first, second in PLANES)
 
-    def __call__(self, scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> WaffleInputs:
+    def __call__(self, scans: Sequence[Scan]) -> WaffleInputs:
         """Join the rows of all scans."""
-        prepared = [self._prepare(xyz_m, intensity) for xyz_m, intensity in scans]
+        prepared = [self._prepare(xyz_m, intensity) for xyz_m, intensity, *_ in scans]
         counts = [len(features) for features, _, _, _ in prepared]
         first_row = np.cumsum([0, *counts])
         joined_rows, joined_neighbours, joined_cells = [], [], []
@@ -90,7 +90,7 @@ class WafflePreparer:
         return WaffleInputs(
             row_of_point=torch.from_numpy(np.concatenate(joined_rows)),
             row_count=int(first_row[-1]),
-            points_per_scan=tuple(len(xyz_m) for xyz_m, _ in scans),
+            points_per_scan=tuple(len(xyz_m) for xyz_m, *_ in scans),
             features=torch.from_numpy(features),
             neighbours=torch.from_numpy(np.concatenate(joined_neighbours)),
             cells=torch.from_numpy(np.concatenate(joined_cells, axis=1)),
