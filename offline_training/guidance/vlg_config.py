@@ -1,0 +1,89 @@
+"""What a run of 3DSS-VLG is made of: one configuration for all its stages, which find each other's results under `out`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lidar_vl_core.config import Config
+from lidar_vl_core.labels import ClassTable, class_table
+from lidar_vl_core.vocabulary import Vocabulary, load_vocabulary
+from offline_training.backbone_config import BackboneConfig
+from offline_training.data_sources import DataSource
+from offline_training.image_language.image_model_config import ImageModelConfig
+from offline_training.scene_features.extract_config import ExtractConfig
+
+_Share = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class PseudoLabelConfig(Config):
+    """Stage 1: a class for every point from its averaged image features."""
+
+    lists: Literal["scene", "frame", "none"] = "scene"  # whose class lists restrict the answers; none = no restriction
+    lists_file: str | None = None  # JSON: scene name -> class names; nothing = derived from the labels of the data set
+    keep_fraction: _Share = 1.0  # of each class's points, the surest; DBGroup: 0.3
+    spread: Literal["none", "superpoint", "superpixel"] = "none"  # one class per segment, by majority
+
+
+class SpecialiseConfig(Config):
+    """Stage 2: the adapter."""
+
+    enabled: bool = True  # false: stage 3 learns from the image features as they are
+    reduction: int = 4
+    mix: float = 0.05  # share of the input in the output
+    logit_scale: float | None = None  # nothing = 1 for features as OpenSeg has them, 100 for those of unit length
+    epochs: int = 80  # paper; the authors' code: 150
+    batch_size: int = 16  # scenes; code: 24
+    points_per_scene: int = 40000
+    learning_rate: float = 0.003
+    weight_decay: float = 4e-4
+    decay_every: int = 20  # epochs
+    decay: float = 0.7
+
+
+class GuideConfig(Config):
+    """Stage 3: the 3D network."""
+
+    max_steps: int = 30000
+    batch_size: int = 4  # scenes
+    learning_rate: float = 0.001
+    power: float = 0.9  # of the polynomial decay
+    weight_decay: float = 0.0
+    loss: Literal["cosine", "l1"] = "cosine"
+    max_points: int = 400000  # per scene, a random choice where there are more
+    augment: Literal["indoor", "outdoor", "none"] = "indoor"
+    checkpoint_every: int = 500  # steps
+    validate_every: int = 0  # steps; 0 = only the last weights
+    select: Literal["last", "pseudo_labels", "validation_truth"] = (
+        "last"  # the last two: best by that measure; the original looks at the validation's truth
+    )
+
+
+class VlgConfig(BackboneConfig):
+    """One run. A YAML file holds what differs from these defaults."""
+
+    out: str  # folder of the run: pseudo_labels/, adapter/, specialised/, guide/
+    train: tuple[DataSource, ...]
+    validation: tuple[DataSource, ...] = ()
+    classes: str = "nuscenes16"  # class table of the truth, for scene lists derived from it and for evaluation
+    vocabulary: str = "nuscenes16"  # a name in lidar_vl_core/vocabularies, or a .yaml file
+    model: ImageModelConfig  # what gives pixels features in the space of words
+    extract: ExtractConfig = ExtractConfig()
+    pseudo: PseudoLabelConfig = PseudoLabelConfig()
+    specialise: SpecialiseConfig = SpecialiseConfig()
+    guide: GuideConfig = GuideConfig()
+
+    seed: int = 0
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
+    workers: int = 1  # processes that prepare batches; 0 = in the training process
+    progress: bool = True  # a bar, where there is a terminal
+
+    @property
+    def class_table(self) -> ClassTable:
+        """The classes of the truth."""
+        return class_table(self.classes)
+
+    @property
+    def words(self) -> Vocabulary:
+        """The classes asked for; those that are no sinks have the names of the class table."""
+        return load_vocabulary(self.vocabulary)
