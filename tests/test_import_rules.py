@@ -15,6 +15,7 @@ ROS_PACKAGES = {
     "tf2_ros",
     "sensor_msgs",
     "std_msgs",
+    "std_srvs",
     "geometry_msgs",
     "diagnostic_msgs",
     "visualization_msgs",
