@@ -1,0 +1,57 @@
+"""What every model offers that gives pixels features in the space of words."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lidar_vl_core.errors import BadLabels
+from lidar_vl_core.vocabulary import Vocabulary
+from offline_training.image_language.templates import template_sentences
+
+
+class DenseImageModel(ABC):
+    """A frozen pair of towers: pictures become grids of features, prompts become rows, comparable by their cosine."""
+
+    channels: int  # C, width of the text space
+    logit_scale: float  # what a cosine is multiplied by before a softmax
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """All that decides over features and text, as JSON: model, hash of its weights, reading, windows."""
+
+    @abstractmethod
+    def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
+        """Features of pictures (H, W, 3) uint8 RGB, which may differ in size: one (C, h, w) float32 each.
+
+        The cells lie evenly over the whole picture, however many there are; not necessarily of unit length.
+        """
+
+    @abstractmethod
+    def text_features(self, prompts: Sequence[str]) -> Tensor:
+        """(P, C) float32 rows of unit length, one for each prompt as it stands."""
+
+
+def text_matrix(model: DenseImageModel, vocabulary: Vocabulary) -> np.ndarray:
+    """(P, C) float32 unit rows, one for each prompt: the mean over the vocabulary's templates of unit embeddings.
+
+    Raises BadLabels for a prompt whose embedding has no direction.
+    """
+    templates = template_sentences(vocabulary.templates)
+    rows = []
+    for prompt in vocabulary.prompts:  # one at a time: a prompt in 80 sentences is a batch of its own
+        sentences = model.text_features([template.replace("{}", prompt) for template in templates])
+        rows.append(functional.normalize(sentences.float(), dim=1).mean(dim=0))
+    matrix = functional.normalize(torch.stack(rows), dim=1).cpu().numpy().astype(np.float32)
+    without = ~np.isclose(np.linalg.norm(matrix, axis=1), 1.0, atol=1e-3)
+    if without.any():
+        words = [prompt for prompt, lost in zip(vocabulary.prompts, without, strict=True) if lost]
+        raise BadLabels(
+            f"prompts: expected embeddings of unit length, found none for {', '.join(words)}. "
+            "Ask for other words, or check the weights of the model."
+        )
+    return matrix

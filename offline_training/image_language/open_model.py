@@ -1,0 +1,24 @@
+"""From a configuration to the model that reads pictures and words. Heavy imports wait until a kind is asked for."""
+
+from collections.abc import Callable
+from typing import Any
+
+from offline_training.image_language.dense_model import DenseImageModel
+from offline_training.image_language.image_model_config import ImageModelConfig
+
+
+def open_image_model(config: ImageModelConfig) -> DenseImageModel:
+    """The model of a configuration, loaded, on its device. Raises BadConfig, BadModelPackage or BadCheckpoint."""
+    return _MODELS[config.kind](config)
+
+
+def _open_clip(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
+    from offline_training.image_language.open_clip_model import open_open_clip
+
+    return open_open_clip(config)
+
+
+# A further kind: its configuration in image_model_config.ImageModelConfig, its constructor here.
+_MODELS: dict[str, Callable[[Any], DenseImageModel]] = {
+    "open_clip": _open_clip,
+}
