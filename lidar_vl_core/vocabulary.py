@@ -15,6 +15,7 @@ from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
 
 FOLDER = Path(__file__).parent / "vocabularies"
+IMAGENET_TEMPLATES = ("imagenet",)  # one name for the 80 sentences of CLIP, where the model that reads them is at hand
 _Channel = Annotated[int, Field(ge=0, le=255)]
 _Words = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]  # no blanks around it
 
@@ -38,7 +39,7 @@ class Vocabulary(Config):
 
     name: _Words
     classes: Annotated[tuple[VocabularyClass, ...], Field(min_length=1, max_length=IGNORE_ID)]
-    templates: tuple[str, ...] = ("{}",)  # sentences around a prompt; their embeddings are averaged
+    templates: tuple[str, ...] = ("{}",)  # sentences around a prompt, or IMAGENET_TEMPLATES; embeddings are averaged
 
     @model_validator(mode="after")
     def _consistent(self) -> "Vocabulary":
@@ -49,8 +50,9 @@ class Vocabulary(Config):
         sinks = [each.sink for each in self.classes]
         if sinks != sorted(sinks) or all(sinks):
             raise ValueError("classes: at least one that is no sink, and sinks behind all others")
-        if not self.templates or any(template.count("{}") != 1 for template in self.templates):
-            raise ValueError("templates: each needs one {} for the prompt")
+        sentences = all(template.count("{}") == 1 for template in self.templates)
+        if not self.templates or not (sentences or self.templates == IMAGENET_TEMPLATES):
+            raise ValueError("templates: each needs one {} for the prompt; or imagenet alone, for CLIP's 80")
         return self
 
     @property
