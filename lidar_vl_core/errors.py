@@ -55,3 +55,11 @@ class EngineUnavailable(LidarVlError):
 
 class BadRequest(LidarVlError):
     """A command was asked for something that does not exist or is ambiguous."""
+
+
+class BadTextTable(LidarVlError):
+    """A text table is damaged, or does not fit the embeddings it should name."""
+
+
+class UnknownPrompt(LidarVlError):
+    """A word was asked for that a text table does not know and nothing here can embed."""
