@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field
 
 from lidar_vl_core.config import Config
 from lidar_vl_core.errors import BadConfig, BadDataset
@@ -14,6 +16,7 @@ from offline_training.datasets.nuscenes import NuScenes
 from offline_training.datasets.nuscenes_tables import scene_names
 from offline_training.datasets.pandaset import PandaSet
 from offline_training.datasets.rellis3d import Rellis3d
+from offline_training.datasets.rgbd_folder import RgbdFolder
 from offline_training.datasets.sample import Sample
 from offline_training.datasets.scribble_kitti import ScribbleKitti
 from offline_training.datasets.semantic_kitti import SemanticKitti
@@ -68,6 +71,7 @@ class DataSource(Config):
         "semantic_stf",
         "synlidar",
         "daps3d",
+        "rgbd_folder",
     ]
     folder: str  # the data set's folder; for ros_bag the bag; for synthetic the folder its scans are kept in once made
     weight: float = 1.0  # how often it is drawn, against the weights of the others
@@ -79,6 +83,9 @@ class DataSource(Config):
     label_field: str | None = None  # ros_bag: field of the clouds that holds the truth
     label_table: str | None = None  # ros_bag: what its ids mean, a source of labels.label_map
     label_skip: int = 1  # every n-th is kept: of nuscenes' scenes, of the frames of others; 100 = 1 % of the labels
+    view_step: Annotated[int, Field(ge=1)] | None = (
+        None  # every n-th view of an RGB-D scene; nothing = as its data set says
+    )
     first_seed: int = 0  # synthetic: seed of the first street
     streets: int = 1  # synthetic: one for each seed from first_seed
     frames_per_street: int = 10  # synthetic
@@ -133,6 +140,8 @@ def _opened(source: DataSource, classes: ClassTable, workers: int) -> SampleSour
         return NuScenes(folder, source.version, sequences, source.frames, classes=classes)
     if source.kind == "pandaset":
         return PandaSet(folder, source.frames, classes=classes)
+    if source.kind == "rgbd_folder":
+        return RgbdFolder(folder, sequences, source.frames, classes, source.view_step or 1)
     if source.kind == "ros_bag":
         return _bag(source, folder, classes)
     return _synthetic(source, folder, workers)

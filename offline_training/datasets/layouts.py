@@ -51,6 +51,17 @@ _LAYOUTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("data/38-18_7_72_90/clouds/*.bin", "4 x float32 a point; the folder is that of DAPS-2, or of DAPS-1"),
         ("data/38-18_7_72_90/labels/*.label", "uint32 a point"),
     ),
+    "rgbd_folder": (
+        ("frame-*.color.jpg", "or .png, as 7-Scenes; the folder is a scene, or scenes lie below it"),
+        ("frame-*.depth.png", "16 bits, millimetres, 0 or 65535 = none"),
+        ("frame-*.pose.txt", "4x4, camera to world"),
+        ("camera-intrinsics.txt", "3x3, of the scene or of a folder above it"),
+        ("color/*.jpg", "or folders as ScanNet's exporter writes them"),
+        ("depth/*.png", "16 bits, millimetres"),
+        ("pose/*.txt", "4x4, camera to world"),
+        ("intrinsic/intrinsic_color.txt", "and intrinsic_depth.txt"),
+        ("*.ply", "optional: the scene's points; without it they come from the depth images"),
+    ),
 }
 
 
