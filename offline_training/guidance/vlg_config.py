@@ -22,6 +22,10 @@ class PseudoLabelConfig(Config):
     lists_file: str | None = None  # JSON: scene name -> class names; nothing = derived from the labels of the data set
     keep_fraction: _Share = 1.0  # of each class's points, the surest; DBGroup: 0.3
     spread: Literal["none", "superpoint", "superpixel"] = "none"  # one class per segment, by majority
+    superpoint_cell_m: Annotated[float, Field(gt=0.0)] = 0.05  # superpoints are grown between cells of this size
+    superpoint_angle_deg: Annotated[float, Field(gt=0.0)] = 15.0  # most between normals of neighbours
+    superpoint_colour: Annotated[float, Field(gt=0.0)] = 0.1  # most between colours of neighbours, channels 0..1
+    superpixels: Annotated[int, Field(ge=1)] = 150  # SLIC segments of a picture
 
 
 class SpecialiseConfig(Config):
@@ -46,7 +50,7 @@ class GuideConfig(Config):
     max_steps: int = 30000
     batch_size: int = 4  # scenes
     learning_rate: float = 0.001
-    power: float = 0.9  # of the polynomial decay
+    power: float = 0.9  # of the polynomial decay; every step has its own rate
     weight_decay: float = 0.0
     loss: Literal["cosine", "l1"] = "cosine"
     max_points: int = 400000  # per scene, a random choice where there are more
@@ -56,6 +60,17 @@ class GuideConfig(Config):
     select: Literal["last", "pseudo_labels", "validation_truth"] = (
         "last"  # the last two: best by that measure; the original looks at the validation's truth
     )
+    held_out_every: Annotated[int, Field(ge=2)] = (
+        10  # select=pseudo_labels: every n-th training scene is not trained on
+    )
+
+
+class SelfTrainingConfig(Config):
+    """Further rounds: the network's answers on the training scenes are the next pseudo labels. Not in the paper."""
+
+    rounds: Annotated[int, Field(ge=0)] = 0
+    mode: Literal["ensemble", "3d"] = "ensemble"  # whose answers
+    keep_fraction: _Share = 0.3  # of each class's points, the surest
 
 
 class VlgConfig(BackboneConfig):
@@ -71,6 +86,7 @@ class VlgConfig(BackboneConfig):
     pseudo: PseudoLabelConfig = PseudoLabelConfig()
     specialise: SpecialiseConfig = SpecialiseConfig()
     guide: GuideConfig = GuideConfig()
+    self_training: SelfTrainingConfig = SelfTrainingConfig()
 
     seed: int = 0
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
