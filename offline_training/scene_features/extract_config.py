@@ -15,6 +15,7 @@ class ExtractConfig(Config):
         "depth"  # depth: of RGB-D views; z_buffer: the sweep's own, for LiDAR
     )
     relative_margin: Annotated[float, Field(gt=0.0)] = 0.25  # of the measured depth; Matterport: 0.02
+    z_buffer_cell_px: Annotated[int, Field(ge=1)] = 8  # half the gap between scan lines; 32 beams at 1600 px: 12
     border_px: Annotated[int, Field(ge=0)] = 10  # cut off on each side; nuScenes: 5
     min_depth_m: Annotated[float, Field(ge=0.0)] = 0.05  # outdoors 1
     voxel_m: Annotated[float, Field(gt=0.0)] | None = (
