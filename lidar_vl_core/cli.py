@@ -66,9 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     replay.set_defaults(run=_replay)
 
     segment = commands.add_parser("segment", help="segment one cloud file")
-    segment.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd or .npz")
+    segment.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
     _add_model(segment)
-    segment.add_argument("--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd or .label")
+    segment.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd .ply or .label"
+    )
     segment.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
     segment.set_defaults(run=_segment)
 

@@ -1,9 +1,10 @@
-"""Single point cloud files: KITTI and nuScenes .bin, .pcd and .npz in; labelled .npz, .pcd and .label out."""
+"""Single point cloud files: KITTI and nuScenes .bin, .pcd, .ply and .npz in; labelled .npz, .pcd, .ply and .label out."""
 
 import json
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,12 +14,14 @@ from lidar_vl_core.errors import BadCloudFile, BadRequest, BadTransform
 from lidar_vl_core.files import atomic_writer, write_bytes
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.pcd import pcd_bytes, read_pcd
+from lidar_vl_core.ply import ply_bytes, read_ply
 from lidar_vl_core.point_cloud import PointCloud, normalise_intensity
 from lidar_vl_core.point_cloud2 import INTENSITY_NAMES, encode_labelled
 from lidar_vl_core.point_cloud2_header import MAX_POINTS
 
-READABLE = (".bin", ".pcd.bin", ".pcd", ".npz")
-WRITABLE = (".npz", ".pcd", ".label")
+READABLE = (".bin", ".pcd.bin", ".pcd", ".ply", ".npz")
+WRITABLE = (".npz", ".pcd", ".ply", ".label")
+_COLOR_NAMES = ("red", "green", "blue")
 _XYZ_NAMES = ("xyz_m", "xyz", "points", "xyz_world")
 _MAX_FILE_BYTES = 1 << 31
 _FARTHEST_M = 1e5  # beyond any LiDAR: numbers like these are other data read as float32
@@ -42,12 +45,12 @@ def read_cloud(path: Path | str) -> PointCloud:
     """Read one sweep in its sensor's frame, in file order; further per-point columns are kept in `extra`.
 
     By name: `.pcd.bin` has 5 float32 columns (nuScenes: x y z intensity ring); any other `.bin` has 4 (KITTI: x y z
-    intensity) unless its size divides by 20 bytes only, then 5; `.pcd` says itself; `.npz` has (N, 3) or range image
+    intensity) unless its size divides by 20 bytes only, then 5; `.pcd` and `.ply` say themselves, colours of a `.ply` are (N, 3) uint8 `rgb` in `extra`; `.npz` has (N, 3) or range image
     (H, W, 3) `xyz_m`, `xyz` or `points`, or PandaSet's `xyz_world`, for which `../meta.json` must know the pose.
     Raises BadCloudFile.
     """
     path = Path(path)
-    readers = {".bin": _read_bin, ".pcd": _read_pcd, ".npz": _read_npz}
+    readers = {".bin": _read_bin, ".pcd": _read_pcd, ".ply": _read_ply, ".npz": _read_npz}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise BadCloudFile(
@@ -71,6 +74,7 @@ def write_labelled_cloud(path: Path | str, cloud: PointCloud, labels: PointLabel
     """Write every point with its label, atomically, in the form the name asks for.
 
     `.npz`: xyz_m, intensity, class_id, probability. `.pcd`: the same as x y z intensity class_id probability, binary.
+    `.ply`: the same, and the colours where the cloud has them.
     `.label`: class_id alone as uint32, SemanticKITTI's form, in the model's class numbers. Raises BadRequest.
     """
     path = Path(path)
@@ -82,6 +86,8 @@ def write_labelled_cloud(path: Path | str, cloud: PointCloud, labels: PointLabel
     layout = encode_labelled(cloud, labels.class_id, labels.probability)
     if suffix == ".pcd":
         write_bytes(path, pcd_bytes(layout))
+    elif suffix == ".ply":
+        write_bytes(path, ply_bytes(_ply_columns(cloud, labels)))
     elif suffix == ".label":
         write_bytes(path, labels.class_id.astype("<u4").tobytes())
     else:
@@ -113,7 +119,26 @@ def _read_bin(path: Path) -> PointCloud:
 
 
 def _read_pcd(path: Path) -> PointCloud:
-    columns = read_pcd(path)
+    return _from_fields(path, read_pcd(path))
+
+
+def _read_ply(path: Path) -> PointCloud:
+    columns = read_ply(path)
+    if any(columns.get(name, np.empty(0)).dtype != np.uint8 for name in _COLOR_NAMES):
+        return _from_fields(path, columns)
+    rgb = np.stack([columns.pop(name) for name in _COLOR_NAMES], axis=1)
+    cloud = _from_fields(path, columns)
+    return replace(cloud, extra={**cloud.extra, "rgb": rgb})
+
+
+def _ply_columns(cloud: PointCloud, labels: PointLabelled) -> dict[str, np.ndarray]:
+    columns = {name: cloud.xyz_m[:, k] for k, name in enumerate("xyz")}
+    if "rgb" in cloud.extra:
+        columns |= {name: cloud.extra["rgb"][:, k] for k, name in enumerate(_COLOR_NAMES)}
+    return {**columns, "intensity": cloud.intensity, "class_id": labels.class_id, "probability": labels.probability}
+
+
+def _from_fields(path: Path, columns: dict[str, np.ndarray]) -> PointCloud:
     missing = [name for name in "xyz" if name not in columns]
     if missing:
         raise BadCloudFile(

@@ -244,7 +244,7 @@ BAD_FILES = {
     "text.bin": (b"these are words, and no numbers " * 10, "expected float32 coordinates in metres"),
     "nan.bin": (np.full(16, np.nan, np.float32).tobytes(), "expected float32 coordinates in metres"),
     "text.npz": (b"PK no zip", "expected an .npz of plain arrays"),
-    "cloud.las": (b"LASF", "expected a name ending in .bin, .pcd.bin, .pcd, .npz, found .las"),
+    "cloud.las": (b"LASF", "expected a name ending in .bin, .pcd.bin, .pcd, .ply, .npz, found .las"),
     "noname": (b"x", "found none"),
 }
 
@@ -321,7 +321,7 @@ def test_a_label_file_holds_one_uint32_per_point(tmp_path):
 
 def test_nothing_is_written_under_an_unknown_name_or_with_wrong_labels(tmp_path):
     cloud, labels = labelled()
-    with pytest.raises(BadRequest, match=r"expected a name ending in .npz, .pcd, .label, found .las"):
+    with pytest.raises(BadRequest, match=r"expected a name ending in .npz, .pcd, .ply, .label, found .las"):
         write_labelled_cloud(tmp_path / "a.las", cloud, labels)
     labels.class_id = labels.class_id[:-1]
     with pytest.raises(BadPointCloud, match="class_id"):
