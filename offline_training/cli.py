@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lidar_vl_core import __version__
 from lidar_vl_core.errors import LidarVlError
-from offline_training import cli_data, cli_results, cli_training
+from offline_training import cli_data, cli_language, cli_results, cli_training
 
 _BAD_INPUT, _INTERRUPTED = 2, 130  # as shells count them: 128 + signal
 
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lidar-vl-train {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    for family in (cli_data, cli_training, cli_results):
+    for family in (cli_data, cli_training, cli_language, cli_results):
         family.add_commands(commands)
     return parser
 

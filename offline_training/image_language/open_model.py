@@ -1,6 +1,7 @@
 """From a configuration to the model that reads pictures and words. Heavy imports wait until a kind is asked for."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from offline_training.image_language.dense_model import DenseImageModel
@@ -13,12 +14,19 @@ def open_image_model(config: ImageModelConfig) -> DenseImageModel:
 
 
 def _open_clip(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
-    from offline_training.image_language.open_clip_model import open_open_clip
+    from offline_training.image_language.open_clip_model import open_clip_model
 
-    return open_open_clip(config)
+    return open_clip_model(config)
+
+
+def _toy(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
+    from offline_training.image_language.toy_model import open_toy_model
+
+    return open_toy_model(Path(config.folder))
 
 
 # A further kind: its configuration in image_model_config.ImageModelConfig, its constructor here.
 _MODELS: dict[str, Callable[[Any], DenseImageModel]] = {
     "open_clip": _open_clip,
+    "toy": _toy,
 }

@@ -1,0 +1,93 @@
+"""Captions of the toy worlds' regions, put together by chance out of what is true of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from offline_training.image_language.toy_words import (
+    COLOURS,
+    HYPERNYMS,
+    ROOM_NOTHING,
+    ROOM_WORDS,
+    STREET_NOTHING,
+    STREET_WORDS,
+    TEMPLATES,
+)
+
+NO_COLOUR = -1  # of a region whose colour has no clear name, and of a caption that names none
+_NOUNS = {
+    **{f"street/{name}": (name, words) for name, words in STREET_WORDS.items()},
+    "street/": ("", STREET_NOTHING),
+    **{f"room/{name}": (name, words) for name, words in ROOM_WORDS.items()},
+    "room/": ("", ROOM_NOTHING),
+}
+KINDS = tuple(_NOUNS)  # of regions: world/class, world/ = no class
+PHRASES = tuple(sorted({word for _, words in _NOUNS.values() for word in words} | HYPERNYMS.keys()))
+
+
+def _phrase_is_true() -> np.ndarray:
+    """(kinds, phrases) bool: of whose regions each phrase may be said."""
+    true = np.zeros((len(KINDS), len(PHRASES)), bool)
+    for kind, (name, words) in enumerate(_NOUNS.values()):
+        said = [*words, *(hypernym for hypernym, members in HYPERNYMS.items() if name in members)]
+        true[kind, [PHRASES.index(phrase) for phrase in said]] = True
+    return true
+
+
+IS_TRUE = _phrase_is_true()
+_HYPERNYM_IDS = frozenset(PHRASES.index(hypernym) for hypernym in HYPERNYMS)
+
+
+@dataclass(frozen=True)
+class Captions:
+    """One for each of R regions, in parts."""
+
+    phrase: np.ndarray  # (R,) into PHRASES
+    colour: np.ndarray  # (R,) into COLOURS, NO_COLOUR = not said
+    sentences: tuple[str, ...]
+
+    def also_fit(self, kind: np.ndarray, colour: np.ndarray) -> np.ndarray:
+        """(Q, R) bool: may caption j be true of region i of this kind and colour, (Q,) each?
+
+        A region whose colour has no clear name may be of any.
+        """
+        colour_fits = (
+            (self.colour == NO_COLOUR)[None] | (colour == NO_COLOUR)[:, None] | (colour[:, None] == self.colour)
+        )
+        return IS_TRUE[kind][:, self.phrase] & colour_fits
+
+
+def draw_captions(
+    kind: np.ndarray, colour: np.ndarray, rng: np.random.Generator, hypernym_share: float, colour_share: float
+) -> Captions:
+    """A caption for each of R regions: a word for it, its colour in `colour_share` of those that have one, any template.
+
+    kind, colour: (R,) into KINDS and COLOURS, NO_COLOUR where it has none.
+    """
+    phrase = np.array([_draw_phrase(each, rng, hypernym_share) for each in kind], np.int64)
+    said = np.where(rng.random(len(kind)) < colour_share, colour, NO_COLOUR)
+    templates = rng.integers(len(TEMPLATES), size=len(kind))
+    sentences = tuple(
+        TEMPLATES[template].replace("{}", coloured_phrase(PHRASES[noun], said_colour))
+        for template, noun, said_colour in zip(templates, phrase, said, strict=True)
+    )
+    return Captions(phrase, said, sentences)
+
+
+def coloured_phrase(phrase: str, colour: int) -> str:
+    """Such as "red car"; the phrase alone for NO_COLOUR."""
+    return phrase if colour == NO_COLOUR else f"{COLOURS[colour]} {phrase}"
+
+
+def all_sentences() -> Sequence[str]:
+    """What between them has every word a caption can have."""
+    return [*PHRASES, *COLOURS, *(template.replace("{}", "") for template in TEMPLATES)]
+
+
+def _draw_phrase(kind: int, rng: np.random.Generator, hypernym_share: float) -> int:
+    """One of the kind's own words, or in `hypernym_share` of the cases a hypernym where there is one."""
+    true = np.flatnonzero(IS_TRUE[kind])
+    is_hypernym = np.isin(true, list(_HYPERNYM_IDS))
+    wanted = is_hypernym if is_hypernym.any() and rng.random() < hypernym_share else ~is_hypernym
+    return int(rng.choice(true[wanted]))

@@ -1,0 +1,210 @@
+"""The toy vision-language model's training: regions of synthetic pictures against captions of true words.
+
+It stands for CLIP and its like where those cannot be had, and knows nothing but our two synthetic worlds.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lidar_vl_core.config import Config
+from lidar_vl_core.files import write_bytes, write_text
+from offline_training.data_sources import DataSource
+from offline_training.image_language.toy_captions import all_sentences, draw_captions
+from offline_training.image_language.toy_model import WEIGHTS, WORDS, ToyModel, ToyTowers
+from offline_training.image_language.toy_quality import toy_quality
+from offline_training.image_language.toy_regions import LabelledPicture, labelled_pictures
+from offline_training.image_language.toy_tokenizer import WordTokenizer
+from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
+from offline_training.networks.toy_language_networks import CELL_PX
+
+QUALITY = "quality.json"
+_MAX_LOG_SCALE = float(np.log(100.0))  # CLIP's bound
+
+
+class ToyLanguageConfig(Config):
+    """Training of the toy vision-language model. A YAML file holds what differs from these defaults."""
+
+    out: str  # folder: weights.safetensors, words.json, quality.json
+    train: tuple[DataSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with pictures
+    test: tuple[DataSource, ...] = Field(min_length=1)  # other ones: say how good it is
+    channels: int = Field(default=64, ge=8)  # width of the text space
+    steps: int = Field(default=1200, ge=1)
+    pictures_per_step: int = Field(default=8, ge=1)
+    regions_per_picture: int = Field(default=6, ge=1)
+    cells_per_region: int = Field(default=16, ge=1)
+    cell_weight: float = Field(default=1.0, ge=0.0)  # of the loss of single cells, against that of whole regions
+    hypernym_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of the captions, where the class has one
+    colour_share: float = Field(default=0.4, ge=0.0, le=1.0)  # of the captions of regions whose colour has a name
+    learning_rate: float = Field(default=0.003, gt=0.0)  # at its peak; one cycle
+    weight_decay: float = Field(default=0.01, ge=0.0)
+    seed: int = 0
+    threads: int = 1  # 0 = as many as there are cores; another number gives other weights in the last digits
+
+
+def train_toy_language(config: ToyLanguageConfig) -> Path:
+    """Train, measure and write the toy unless that was done; returns its folder, which models of kind `toy` read.
+
+    Raises BadConfig for a source without pictures.
+    """
+    out = Path(config.out)
+    asked = _asked(config)
+    files = [out / name for name in (WEIGHTS, WORDS, QUALITY)]
+    if all(path.is_file() for path in files) and json.loads(files[2].read_text()).get("config") == asked:
+        return out
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    pictures = [picture for source in config.train for picture in labelled_pictures(source)]
+    tokenizer = WordTokenizer.of(all_sentences())
+    begin_s = time.perf_counter()
+    towers = _trained(config, pictures, tokenizer)
+    trained_s = time.perf_counter() - begin_s
+    model = ToyModel(towers, tokenizer)
+    quality = {"what": "a toy: synthetic worlds only", "config": asked, "training_s": round(trained_s, 1)}
+    quality |= toy_quality(model, config.test)
+    from safetensors.torch import save
+
+    write_bytes(files[0], save({name: tensor.contiguous() for name, tensor in towers.state_dict().items()}))
+    write_text(files[1], tokenizer.to_json())
+    write_text(files[2], json.dumps(quality, indent=1))  # last: a folder that has it is whole
+    return out
+
+
+def _asked(config: ToyLanguageConfig) -> dict[str, Any]:
+    """All that decides over the weights; of the sources only what is set, so that a new option of theirs changes nothing."""
+    asked = config.model_dump(mode="json", exclude={"out", "threads", "train", "test"})
+    sources = {"train": config.train, "test": config.test}
+    return asked | {
+        name: [each.model_dump(mode="json", exclude_defaults=True) for each in of] for name, of in sources.items()
+    }
+
+
+def _trained(config: ToyLanguageConfig, pictures: Sequence[LabelledPicture], tokenizer: WordTokenizer) -> ToyTowers:
+    from tqdm import tqdm
+
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)  # of the initial weights
+        towers = ToyTowers(len(tokenizer), config.channels).train()
+    towers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on CPUs
+    rng = np.random.default_rng(config.seed)
+    draw = _BatchDraw(pictures, config.regions_per_picture)
+    optimizer = torch.optim.AdamW(towers.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, config.steps)
+    for _ in tqdm(range(config.steps), desc="toy language", unit="step", disable=not sys.stderr.isatty()):
+        loss = _loss(config, towers, tokenizer, draw(config.pictures_per_step, rng), rng)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(towers.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            towers.log_logit_scale.clamp_(0.0, _MAX_LOG_SCALE)
+    return towers.eval()
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Some regions of one picture."""
+
+    picture: LabelledPicture
+    regions: np.ndarray  # (r,) int64
+
+
+class _BatchDraw:
+    """Pictures by chance, each kind of region as likely as any other: people are few pixels and in few pictures."""
+
+    def __init__(self, pictures: Sequence[LabelledPicture], regions_per_picture: int) -> None:
+        self._pictures, self._regions_per_picture = pictures, regions_per_picture
+        kinds = np.unique(np.concatenate([picture.kind for picture in pictures]))
+        self._pictures_with = [
+            np.flatnonzero([bool((picture.kind == kind).any()) for picture in pictures]) for kind in kinds
+        ]
+
+    def __call__(self, pictures: int, rng: np.random.Generator) -> list[_Drawn]:
+        """So many pictures; of each, one region of each of some of its kinds, the larger the likelier."""
+        return [self._one(rng) for _ in range(pictures)]
+
+    def _one(self, rng: np.random.Generator) -> _Drawn:
+        wanted = int(rng.integers(len(self._pictures_with)))
+        picture = self._pictures[int(rng.choice(self._pictures_with[wanted]))]
+        kinds = rng.permutation(np.unique(picture.kind))[: self._regions_per_picture]
+        area_px = np.bincount(picture.region[picture.region >= 0], minlength=len(picture.kind))
+        weight = [np.sqrt(area_px) * (picture.kind == kind) for kind in kinds]
+        return _Drawn(picture, np.array([rng.choice(len(area_px), p=each / each.sum()) for each in weight], np.int64))
+
+
+def _loss(
+    config: ToyLanguageConfig,
+    towers: ToyTowers,
+    tokenizer: WordTokenizer,
+    drawn: Sequence[_Drawn],
+    rng: np.random.Generator,
+) -> Tensor:
+    """Of one step: regions against captions, and single cells of the regions against them."""
+    kind = np.concatenate([each.picture.kind[each.regions] for each in drawn])
+    colour = np.concatenate([each.picture.colour[each.regions] for each in drawn])
+    captions = draw_captions(kind, colour, rng, config.hypernym_share, config.colour_share)
+    also_fits = torch.from_numpy(captions.also_fit(kind, colour))
+    text = towers.text(torch.from_numpy(tokenizer(captions.sentences)))
+    regions, cells = _region_and_cell_features(towers, drawn, config.cells_per_region, rng)
+    region_of_cell = torch.arange(len(kind)).repeat_interleave(config.cells_per_region)
+    scale = towers.log_logit_scale.exp()
+    of_regions = region_caption_contrast(regions, text, also_fits, scale)
+    return of_regions + config.cell_weight * cell_caption_contrast(cells, region_of_cell, text, also_fits, scale)
+
+
+def _region_and_cell_features(
+    towers: ToyTowers, drawn: Sequence[_Drawn], cells_per_region: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Unit rows: the mean over each region's cells (R, C), and cells of it by chance (R * cells_per_region, C)."""
+    regions: list[Tensor] = []
+    cells: list[Tensor] = []
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    for (images, flipped), members in _batches(drawn, rng):
+        embedding = towers.image(images.contiguous(memory_format=torch.channels_last)).flatten(2).mT  # (I, cells, C)
+        for own, flip, each in zip(embedding, flipped, members, strict=True):
+            cover = _cover(each, flip)  # (r, cells)
+            regions.append(F.normalize(cover @ own, dim=1))
+            chosen = torch.multinomial(cover, cells_per_region, replacement=True, generator=generator)
+            cells.append(own[chosen.reshape(-1)])
+    return torch.cat(regions), torch.cat(cells)
+
+
+def _batches(
+    drawn: Sequence[_Drawn], rng: np.random.Generator
+) -> "list[tuple[tuple[Tensor, list[bool]], list[_Drawn]]]":
+    """Neighbours of one size in one tensor (I, 3, H, W) of 0..1, flipped and brightened a little by chance."""
+    batches = []
+    begin = 0
+    for end in range(1, len(drawn) + 1):
+        if end < len(drawn) and drawn[end].picture.rgb.shape == drawn[begin].picture.rgb.shape:
+            continue
+        members = list(drawn[begin:end])
+        flipped = [bool(rng.random() < 0.5) for _ in members]
+        seen = [
+            each.picture.rgb[:, ::-1] if flip else each.picture.rgb for each, flip in zip(members, flipped, strict=True)
+        ]
+        images = torch.from_numpy(np.stack(seen)).permute(0, 3, 1, 2).float() / 255
+        brightness = torch.from_numpy(rng.uniform(0.85, 1.15, (len(members), 1, 1, 1)).astype(np.float32))
+        batches.append((((images * brightness).clamp(0, 1), flipped), members))
+        begin = end
+    return batches
+
+
+def _cover(drawn: _Drawn, flip: bool) -> Tensor:
+    """(r, cells) share of each region in the cells of its picture; rows sum to 1."""
+    region = torch.from_numpy(drawn.picture.region[:, ::-1].copy() if flip else drawn.picture.region)
+    inside = (region[None] == torch.from_numpy(drawn.regions)[:, None, None]).float()
+    height, width = (max(1, round(side / CELL_PX)) for side in region.shape)
+    cover = F.adaptive_avg_pool2d(inside[None], (height, width))[0].flatten(1)
+    return cover / cover.sum(dim=1, keepdim=True)
