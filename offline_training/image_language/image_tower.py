@@ -1,0 +1,25 @@
+"""What an image tower offers to the model around it: a grid of cells in the space of words."""
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+class ImageTower(Protocol):
+    """Reads batches of windows that are normed as the model wants and whose sides are multiples of `cell_px`."""
+
+    channels: int  # C, width of the text space
+    cell_px: int  # side of a cell
+
+    def cells(self, windows: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, C, H / cell_px, W / cell_px)."""
+        ...
+
+
+@runtime_checkable
+class HasKeys(Protocol):
+    """A tower whose last attention has keys, which tell what of a picture belongs together (MaskCLIP)."""
+
+    def keys(self, windows: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, D, H / cell_px, W / cell_px) keys of the last block, sent through its output projection."""
+        ...

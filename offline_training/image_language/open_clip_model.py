@@ -1,0 +1,122 @@
+"""A CLIP of open_clip as a dense model: windows of a picture through its image tower, sentences through its text tower."""
+
+import hashlib
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lidar_vl_core.errors import BadConfig
+from offline_training.image_language.dense_model import DenseImageModel
+from offline_training.image_language.image_model_config import OpenClipConfig
+from offline_training.image_language.image_tower import HasKeys, ImageTower
+from offline_training.image_language.last_block import READINGS
+from offline_training.image_language.open_clip_convnext import OpenClipConvNext
+from offline_training.image_language.open_clip_vit import OpenClipVit
+from offline_training.image_language.open_clip_weights import ClipWeights, load_clip
+from offline_training.image_language.picture_windows import WindowSizes, read_in_windows, scaled_picture
+from offline_training.image_language.refinement import Refinement
+from offline_training.weak_labels.model_folder import choose_device
+
+_SENTENCES_AT_ONCE = 256
+
+
+def open_clip_model(config: OpenClipConfig) -> "OpenClipModel":
+    """The model of a configuration, on its device. Raises BadConfig, BadModelPackage or BadCheckpoint."""
+    return OpenClipModel(load_clip(config), config)
+
+
+class OpenClipModel(DenseImageModel):
+    """ViT or ConvNeXt; features are the mean of the unit-length features of all windows that hold a cell."""
+
+    def __init__(self, weights: ClipWeights, config: OpenClipConfig) -> None:
+        """weights: a CLIP, built and loaded; config: everything else. Raises BadConfig."""
+        from open_clip.tokenizer import SimpleTokenizer
+
+        self._device = choose_device(config.device)
+        clip: Any = weights.clip.to(self._device).eval().requires_grad_(requires_grad=False)
+        self._clip = clip
+        self._tower = _tower(clip.visual, config)
+        self._sizes = WindowSizes(config.short_side_px, config.window_px, config.stride_px, self._tower.cell_px)
+        self._mean, self._std = (
+            torch.tensor(values, dtype=torch.float32, device=self._device)[:, None, None]
+            for values in (weights.mean, weights.std)
+        )
+        self._tokenizer = SimpleTokenizer(context_length=self._clip.context_length)
+        self._config = config
+        self._identity = {
+            "kind": "open_clip",
+            **asdict(weights.architecture),
+            "weights_sha256": weights.sha256 or _hash_of(clip),
+            "random_weights": weights.sha256 is None,
+            "mean": list(weights.mean),
+            "std": list(weights.std),
+            "reading": config.reading if isinstance(self._tower, OpenClipVit) else "cells",
+            "short_side_px": config.short_side_px,
+            "window_px": config.window_px,
+            "stride_px": config.stride_px,
+        }
+        self.channels = self._tower.channels
+        self.logit_scale = float(self._clip.logit_scale.exp())
+        self.refinement = Refinement(config.prompt_denoising, config.key_smoothing)
+
+    def identity(self) -> dict[str, Any]:
+        """Architecture, hash of the weights, reading, sizes; refinement is not part of it, for it changes no feature."""
+        return deepcopy(self._identity)
+
+    @torch.no_grad()
+    def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
+        """(C, h, w) float32 each, on the model's device, h and w cells of the resized picture."""
+        return [self._over_windows(image, self._tower.cells) for image in images]
+
+    @torch.no_grad()
+    def image_keys(self, image: np.ndarray) -> Tensor:
+        """(D, h, w) keys of the last block, for key smoothing. Raises BadConfig for a tower without."""
+        return self._over_windows(image, _with_keys(self._tower).keys)
+
+    @torch.no_grad()
+    def text_features(self, prompts: Sequence[str]) -> Tensor:
+        """(P, C) float32 unit rows, on the model's device."""
+        rows = [
+            self._clip.encode_text(self._tokenizer(list(batch)).to(self._device), normalize=True).float()
+            for batch in (
+                prompts[first : first + _SENTENCES_AT_ONCE] for first in range(0, len(prompts), _SENTENCES_AT_ONCE)
+            )
+        ]
+        return torch.cat(rows) if rows else torch.zeros((0, self.channels), device=self._device)
+
+    def _over_windows(self, image: np.ndarray, read: Any) -> Tensor:  # noqa: ANN401 - a method of the tower
+        picture = torch.from_numpy(scaled_picture(image, self._sizes)).to(self._device).permute(2, 0, 1) / 255.0
+        normed = (picture - self._mean) / self._std
+        return read_in_windows(normed, lambda windows: functional.normalize(read(windows), dim=1), self._sizes)
+
+
+def _tower(visual: Any, config: OpenClipConfig) -> ImageTower:  # noqa: ANN401 - open_clip's
+    """Raises BadConfig for a tower that is neither, or a reading or refinement it does not have."""
+    is_timm = hasattr(visual, "trunk")
+    tower: ImageTower = OpenClipConvNext(visual) if is_timm else OpenClipVit(visual, READINGS[config.reading])
+    if config.key_smoothing is not None:
+        _with_keys(tower)
+    return tower
+
+
+def _with_keys(tower: ImageTower) -> HasKeys:
+    if isinstance(tower, HasKeys):
+        return tower
+    raise BadConfig(
+        f"key_smoothing: expected a ViT, whose attention has keys, found {type(tower).__name__}. Leave it out."
+    )
+
+
+def _hash_of(network: nn.Module) -> str:
+    """Hash over names and values of all weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
