@@ -60,7 +60,7 @@ def _add_reproduce(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     reproduce = commands.add_parser(
         "reproduce", help="a table of the paper, or its small form: our numbers beside the published ones; resumable"
     )
-    reproduce.add_argument("table", metavar="TABLE", help="synthetic, pandaset, table1, ...: see configs/reproduce")
+    reproduce.add_argument("table", metavar="TABLE", help="synthetic, pandaset, table1, synthetic-rooms, vlg-table1, ...: see configs/reproduce")
     reproduce.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="only these rows")
     reproduce.add_argument("--data", type=Path, metavar="ROOT", help="folder of the data sets that the table names")
     reproduce.add_argument("--out", type=Path, metavar="DIR", help="default out/reproduce/TABLE")
@@ -96,10 +96,9 @@ def _finetune(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    from offline_training.reproduction.runner import reproduce
-    from offline_training.reproduction.study import load_study
+    from offline_training.reproduction.studies import reproduce_study
 
     out = options.out or Path("out/reproduce") / options.table
-    reproduce(load_study(options.table), out, options.data, tuple(options.rows), options.jobs)
+    reproduce_study(options.table, out, options.data, tuple(options.rows), options.jobs)
     print((out / "table.md").read_text())
     print(f"table: {out / 'table.md'}; picture: {out / 'plot.png'}")

@@ -39,11 +39,11 @@ class Place:
 
     def folder(self, row: Row, seed: int) -> Path:
         """Of the runs of one row and seed; a row that is like another one shares that one's."""
-        return self.out / "runs" / _slug(row.like or row.name) / f"seed{seed}"
+        return self.out / "runs" / slug(row.like or row.name) / f"seed{seed}"
 
     def cell_file(self, row: Row, column: Column, seed: int) -> Path:
         """Where a cell's number is kept."""
-        return self.folder(row, seed) / f"{_slug(column.name)}.json"
+        return self.folder(row, seed) / f"{slug(column.name)}.json"
 
     def filled(self, value: dict[str, Any], seed: int) -> dict[str, Any]:
         """A configuration with its places filled in."""
@@ -57,16 +57,18 @@ def run_row(study: StudyConfig, row: Row, seed: int, place: Place) -> list[Cell]
 
 def read_cell(study: StudyConfig, row: Row, column: Column, seed: int, place: Place) -> Cell | None:
     """The cell, if its number was measured with exactly these configurations."""
-    path = place.cell_file(row, column, seed)
+    return read_stored_cell(place.cell_file(row, column, seed), row.name, _hash(study, row, column, seed, place))
+
+
+def read_stored_cell(path: Path, row: str, configs_sha256: str) -> Cell | None:
+    """A cell from its file, under the name of its row; None unless the file is whole and of these configurations."""
     try:
         stored = json.loads(path.read_text())
     except (OSError, ValueError):
         return None  # not measured yet, or a file that somebody damaged
-    if not isinstance(stored, dict) or set(stored) != _KEYS:
+    if not isinstance(stored, dict) or set(stored) != _KEYS or stored["configs_sha256"] != configs_sha256:
         return None
-    if stored["configs_sha256"] != _hash(study, row, column, seed, place):
-        return None
-    return Cell(**{**stored, "row": row.name})
+    return Cell(**{**stored, "row": row})
 
 
 def pretrain_config(study: StudyConfig, row: Row, seed: int, place: Place) -> dict[str, Any] | None:
@@ -91,7 +93,7 @@ def finetune_config(study: StudyConfig, row: Row, column: Column, seed: int, pla
         return None
     folder = place.folder(row, seed)
     start = None if row.recipe is None else str(folder / "pretrain" / "checkpoints")
-    where = {"out": str(folder / _slug(column.name)), "seed": seed, "threads": place.threads, "progress": False}
+    where = {"out": str(folder / slug(column.name)), "seed": seed, "threads": place.threads, "progress": False}
     settings = recipe_with(column.recipe, study.finetune, column.finetune, row.finetune)
     return {**place.filled(settings, seed), **where, "start_from": start}
 
@@ -196,5 +198,6 @@ def _sha256(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A name as part of a path."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

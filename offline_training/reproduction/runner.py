@@ -1,7 +1,6 @@
 """Runs a study: what it needs first, then its cells, several at a time; stopped and started again it goes on. Touches the disk."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from lidar_vl_core.config import validated
 from lidar_vl_core.errors import BadRequest
 from lidar_vl_core.files import write_text
 from offline_training.reproduction.cell import Cell, Place, finetune_config, pretrain_config, read_cell, run_row
+from offline_training.reproduction.jobs import run_in_jobs
 from offline_training.reproduction.study import Row, StudyConfig, chosen_rows
 from offline_training.reproduction.table import write_table
 
@@ -67,34 +67,11 @@ def _prepare(study: StudyConfig, place: Place) -> None:
 
 
 def _finished_rows(study: StudyConfig, rows: tuple[Row, ...], place: Place, jobs: int) -> Iterator[None]:
-    """Run every row and seed, seed by seed; rows that are like another have nothing to run.
-
-    With several jobs a run that fails stops none of the others; its error is raised when they are done.
-    """
-    from tqdm import tqdm
-
+    """Run every row and seed, seed by seed; rows that are like another have nothing to run."""
     own = [row if row.like is None else study.row(row.like) for row in rows]
-    tasks = [(row, seed) for seed in study.seeds for row in dict.fromkeys(own_row.name for own_row in own)]
-    with tqdm(total=len(tasks), unit="run", desc=study.title, disable=not sys.stderr.isatty()) as bar:
-        if jobs == 1:
-            for name, seed in tasks:
-                run_row(study, study.row(name), seed, place)
-                bar.update()
-                yield
-            return
-        from concurrent.futures import ProcessPoolExecutor, as_completed
-        from multiprocessing import get_context
-
-        failed: BaseException | None = None
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            for future in as_completed(
-                [pool.submit(run_row, study, study.row(name), seed, place) for name, seed in tasks]
-            ):
-                failed = failed or future.exception()
-                bar.update()
-                yield
-        if failed:
-            raise failed
+    names = dict.fromkeys(row.name for row in own)
+    tasks = [(study, study.row(name), seed, place) for seed in study.seeds for name in names]
+    return run_in_jobs(study.title, run_row, tasks, jobs)
 
 
 def _write_configs(study: StudyConfig, rows: tuple[Row, ...], place: Place) -> None:

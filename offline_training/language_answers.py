@@ -1,0 +1,75 @@
+"""What answers a question about scenes: a 3D network, averaged image features or both, against the words of a vocabulary."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.errors import BadRequest
+from lidar_vl_core.labels import IGNORE_ID
+from lidar_vl_core.open_vocabulary import TextTable
+from lidar_vl_core.vocabulary import Vocabulary
+from offline_training.datasets.sample import Sample
+from offline_training.guidance.vlg_config import VlgConfig
+from offline_training.language_evaluation import Answer, Question, class_ids_of_truth
+from offline_training.scene_features.scene_features import SceneFeatures
+
+
+def scene_answers(config: VlgConfig, checkpoint: Path | None, question: Question) -> Answer:
+    """What gives every point of a scene its class of the question's vocabulary.
+
+    Raises BadRequest where a mode lacks its network, BadCheckpoint, BadDataset where image features are missing.
+    """
+    from offline_training.guidance.inference import load_language_network, predict_scene
+    from offline_training.guidance.run_text import embedded_words
+
+    if question.mode != "2d" and checkpoint is None:
+        raise BadRequest(f"mode {question.mode}: expected the checkpoint of a 3D network, found none. Name one.")
+    vocabulary = question.vocabulary or config.words
+    table = embedded_words(config, vocabulary)
+    network = None if question.mode == "2d" or checkpoint is None else load_language_network(checkpoint)
+    features_of = _no_features if question.mode == "3d" else _features_of(config, question.specialised)
+    class_of_truth = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
+
+    def answer(sample: Sample) -> np.ndarray:
+        asked, class_ids = table, np.arange(256, dtype=np.uint8)
+        if question.oracle_lists and sample.class_id is not None:
+            asked, class_ids = _restricted(table, vocabulary, class_of_truth[sample.class_id])
+        return class_ids[predict_scene(question.mode, sample, asked, network, features_of(sample)).class_id]
+
+    return answer
+
+
+def _restricted(table: TextTable, vocabulary: Vocabulary, truth: np.ndarray) -> tuple[TextTable, np.ndarray]:
+    """The table of the classes that are in a scene (and the sinks), and (256,) uint8 their ids in the whole table."""
+    present = set(np.unique(truth)) - {IGNORE_ID}
+    kept = [k for k, each in enumerate(vocabulary.classes) if k in present or each.sink]
+    class_ids = np.full(256, IGNORE_ID, np.uint8)
+    class_ids[: len(kept)] = kept
+    if not present:
+        return table, np.full(256, IGNORE_ID, np.uint8)
+    fewer = vocabulary.model_copy(update={"classes": tuple(vocabulary.classes[k] for k in kept)})
+    return table.select(fewer), class_ids
+
+
+def _no_features(sample: Sample) -> None:
+    return None
+
+
+def _features_of(config: VlgConfig, specialised: bool) -> Callable[[Sample], SceneFeatures]:
+    """What reads a scene's image features, passed through the run's adapter where asked."""
+    from offline_training.scene_features.feature_store import open_features
+
+    store = open_features(config)
+    if not specialised:
+        return lambda sample: store.read(sample.name)
+    from offline_training.guidance.specialise import load_adapter, specialised_features
+
+    adapter = load_adapter(config)
+
+    def adapted(sample: Sample) -> SceneFeatures:
+        features = store.read(sample.name)
+        return dataclasses.replace(features, feature=specialised_features(adapter, features.feature))
+
+    return adapted

@@ -1,0 +1,199 @@
+"""One cell of a study of 3DSS-VLG: train what its row needs, ask, measure; what is done is found by hashes. Touches the disk."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.config import load_yaml, validated
+from lidar_vl_core.files import write_text
+from lidar_vl_core.vocabulary import load_vocabulary
+from offline_training.data_sources import DataSource
+from offline_training.guidance.vlg_config import VlgConfig
+from offline_training.reproduction.cell import Cell, read_stored_cell, slug
+from offline_training.reproduction.study import CONFIGS, filled
+from offline_training.reproduction.vlg_study import LanguageColumn, LanguageRow, LanguageStudyConfig
+
+_FREE = ("out", "threads", "progress", "workers")  # where things lie and how many work at them decides over no number
+
+
+@dataclass(frozen=True)
+class LanguagePlace:
+    """Where a study lies and where its data are."""
+
+    out: Path
+    data: str
+    threads: int  # of each run
+
+    def run_folder(self, row: LanguageRow, seed: int) -> Path:
+        """Of the run of one row and seed; a row that is like another one shares that one's."""
+        return self.out / "runs" / slug(row.like or row.name) / f"seed{seed}"
+
+    def cell_file(self, row: LanguageRow, column: LanguageColumn, seed: int) -> Path:
+        """Where a cell's number is kept."""
+        return self.out / "cells" / slug(row.name) / f"seed{seed}" / f"{slug(column.name)}.json"
+
+    def filled(self, value: Any, seed: int) -> Any:  # noqa: ANN401  any JSON value
+        """A configuration with its places filled in."""
+        return filled(value, {"data": self.data, "out": str(self.out), "seed": str(seed)})
+
+
+def run_config(study: LanguageStudyConfig, row: LanguageRow, seed: int, place: LanguagePlace) -> VlgConfig:
+    """The configuration of a row's run. Raises BadConfig."""
+    where = {
+        "out": str(place.run_folder(row, seed)),
+        "seed": seed,
+        "threads": place.threads,
+        "progress": False,
+    }
+    return validated(VlgConfig, {**place.filled(study.settings(row), seed), **where}, f"reproduce, {row.name}")
+
+
+def run_rows(study: LanguageStudyConfig, names: tuple[str, ...], seed: int, place: LanguagePlace) -> list[Cell]:
+    """All cells of rows that share one run, for one seed; cells that are done are only read."""
+    return [
+        _run_cell(study, study.row(name), column, seed, place)
+        for name in names
+        for column in study.columns
+        if column.rows is None or name in column.rows
+    ]
+
+
+def read_cell(
+    study: LanguageStudyConfig, row: LanguageRow, column: LanguageColumn, seed: int, place: LanguagePlace
+) -> Cell | None:
+    """The cell, if its number was measured with exactly these configurations."""
+    return read_stored_cell(place.cell_file(row, column, seed), row.name, _hash(study, row, column, seed, place))
+
+
+def _run_cell(
+    study: LanguageStudyConfig, row: LanguageRow, column: LanguageColumn, seed: int, place: LanguagePlace
+) -> Cell:
+    done = read_cell(study, row, column, seed, place)
+    if done is not None:
+        return done
+    config = run_config(study, row, seed, place)
+    checkpoint = _trained(config, row, _run_key(study, row, seed, place))
+    value, per_class_iou = _measured(study, row, column, config, checkpoint, seed, place)
+    cell = Cell(row.name, column.name, seed, value, per_class_iou, _hash(study, row, column, seed, place))
+    write_text(place.cell_file(row, column, seed), json.dumps(asdict(cell), indent=1))
+    return cell
+
+
+def _trained(config: VlgConfig, row: LanguageRow, key: str) -> Path | None:
+    """Run the stages that a row's answers come from; the checkpoint of the 3D network where there is one."""
+    from offline_training.guidance.guide import guide
+    from offline_training.guidance.pseudo_label import pseudo_label
+    from offline_training.guidance.specialise import specialise
+
+    folder = Path(config.out)
+    _stage(folder / "pseudo_label.finished", key, lambda: pseudo_label(config))
+    if config.specialise.enabled and (row.mode != "2d" or row.specialised):
+        _stage(folder / "specialise.finished", key, lambda: specialise(config))
+    if row.mode == "2d":
+        return None
+    _stage(folder / "guide.finished", key, lambda: guide(config, "auto"))
+    return folder / "guide" / "checkpoints"
+
+
+def _stage(finished: Path, key: str, run: Callable[[], object]) -> None:
+    """Run a stage, unless it is finished with this configuration; its file keeps how long it took."""
+    if finished.is_file() and json.loads(finished.read_text())["key"] == key:
+        return
+    start_s = time.monotonic()
+    run()
+    write_text(finished, json.dumps({"key": key, "seconds": time.monotonic() - start_s}))
+
+
+def _measured(
+    study: LanguageStudyConfig,
+    row: LanguageRow,
+    column: LanguageColumn,
+    config: VlgConfig,
+    checkpoint: Path | None,
+    seed: int,
+    place: LanguagePlace,
+) -> tuple[float, dict[str, float | None]]:
+    from offline_training.language_evaluation import pseudo_label_quality
+
+    folder = Path(config.out)
+    if column.measure == "minutes":
+        return sum(json.loads(path.read_text())["seconds"] for path in sorted(folder.glob("*.finished"))) / 60.0, {}
+    if column.measure.startswith("pseudo_label"):
+        path, ask = folder / "pseudo_label_quality.json", lambda: pseudo_label_quality(config)
+        found = _kept(path, _run_key(study, row, seed, place), ask)
+        return 100.0 * found[column.measure.removeprefix("pseudo_label_")], found["per_class_iou"]
+    found = _evaluated(study, row, column, config, checkpoint, seed, place)["pooled"]
+    iou = found["per_class_iou"]
+    if column.of is None:
+        return 100.0 * found[column.measure], iou
+    kind = {"mean_iou": "per_class_iou", "mean_accuracy": "per_class_recall"}[column.measure]
+    return 100.0 * sum(found[kind][name] or 0.0 for name in column.of) / len(column.of), iou
+
+
+def _evaluated(
+    study: LanguageStudyConfig,
+    row: LanguageRow,
+    column: LanguageColumn,
+    config: VlgConfig,
+    checkpoint: Path | None,
+    seed: int,
+    place: LanguagePlace,
+) -> dict[str, Any]:
+    """The evaluation that a column reads; columns that ask the same read one."""
+    from offline_training.language_evaluation import Question, evaluate_language
+
+    words = column.vocabulary or recipe_words(study)
+    question = Question(row.mode, load_vocabulary(words), column.truth_as, row.oracle_lists, row.specialised)
+    tests = None
+    if column.test is not None:
+        tests = [validated(DataSource, one, "reproduce, test") for one in place.filled(list(column.test), seed)]
+    if column.classes is not None:
+        config = config.model_copy(update={"classes": column.classes})
+    key = _sha256([_run_key(study, row, seed, place), _asked(row), _where(column, words)])
+    path = place.cell_file(row, column, seed).parent / f"evaluation_{_sha256(_where(column, words))[:12]}.json"
+    return _kept(path, key, lambda: evaluate_language(config, checkpoint, question, tests))
+
+
+def recipe_words(study: LanguageStudyConfig) -> str:
+    """The vocabulary that answers are given in: the study's, whatever words a row trains with."""
+    return study.run.get("vocabulary") or load_yaml(CONFIGS / study.recipe)["vocabulary"]
+
+
+def _kept(path: Path, key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A measurement from its file, or made and written there."""
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError):
+        stored = {}  # not measured yet, or a file that somebody damaged
+    if stored.get("key") != key:
+        stored = {"key": key, "found": measure()}
+        write_text(path, json.dumps(stored, indent=1))
+    return stored["found"]
+
+
+def _run_key(study: LanguageStudyConfig, row: LanguageRow, seed: int, place: LanguagePlace) -> str:
+    """Hash of all that leads to a run's networks."""
+    settings = filled(study.settings(row), {"data": place.data, "seed": str(seed)})
+    toy = None if study.toy_language is None else load_yaml(CONFIGS / study.toy_language)
+    return _sha256([{name: value for name, value in settings.items() if name not in _FREE}, toy, seed])
+
+
+def _asked(row: LanguageRow) -> list[Any]:
+    return [row.mode, row.specialised, row.oracle_lists]
+
+
+def _where(column: LanguageColumn, words: str) -> list[Any]:
+    return [column.test, column.classes, words, column.truth_as]
+
+
+def _hash(study: LanguageStudyConfig, row: LanguageRow, column: LanguageColumn, seed: int, place: LanguagePlace) -> str:
+    asked = [_asked(row), _where(column, column.vocabulary or recipe_words(study)), column.measure, column.of]
+    return _sha256([_run_key(study, row, seed, place), asked])
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

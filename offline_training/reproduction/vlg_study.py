@@ -1,0 +1,93 @@
+"""A study of 3DSS-VLG: rows are ways to train and to ask, columns what is measured of the answers.
+
+One YAML per table in configs/reproduce/, with `kind: language`. {data}, {out} and {seed} stand for what study.py says.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from lidar_vl_core.config import Config, load_config
+from lidar_vl_core.errors import BadRequest
+from offline_training.language_evaluation import Mode
+from offline_training.reproduction.study import FOLDER, recipe_with
+
+Measure = Literal[
+    "mean_iou",
+    "mean_accuracy",
+    "mean_iou_all_classes",  # as the code of OpenScene and 3DSS-VLG: a class that is not in the truth counts 0
+    "pseudo_label_mean_iou",  # of the training scenes' points that have a label
+    "pseudo_label_coverage",  # their share of the points with a truth
+    "minutes",  # of training: stages 1 to 3, without the features
+]
+
+
+class LanguageRow(Config):
+    """One way to train, and to ask what was trained."""
+
+    name: str
+    run: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study in its VlgConfig
+    like: str | None = None  # the run of an earlier row, asked in another way: nothing is trained twice
+    mode: Mode = "3d"
+    specialised: bool = False  # image features pass the adapter before they answer
+    oracle_lists: bool = False  # answers are restricted to the classes that truly are in a scene
+    published: dict[str, float] = Field(default_factory=dict)  # the paper's numbers, by column
+
+
+class LanguageColumn(Config):
+    """One thing that is measured of every row."""
+
+    name: str
+    measure: Measure = "mean_iou"
+    of: tuple[str, ...] | None = None  # the mean over these classes alone; nothing = all that are in the truth
+    test: tuple[dict[str, Any], ...] | None = None  # data sets of this column; nothing = the run's validation sets
+    classes: str | None = None  # class table of their truth; nothing = the run's
+    vocabulary: str | None = None  # words of the question; nothing = the study's
+    truth_as: dict[str, str] = Field(default_factory=dict)  # class of the truth -> class of the vocabulary it counts as
+    rows: tuple[str, ...] | None = None  # measured of these rows alone
+
+
+class LanguageStudyConfig(Config):
+    """A table of the 3DSS-VLG paper, or our small form of it."""
+
+    kind: Literal["language"]
+    title: str
+    source: str  # where the published numbers stand, or what the study is
+    recipe: str  # of the runs: a VlgConfig in configs/
+    run: dict[str, Any] = Field(default_factory=dict)  # what differs from the recipe in every row
+    toy_language: str | None = None  # recipe of the toy model in configs/: trained once into {out}/toy_language
+    rows: tuple[LanguageRow, ...]
+    columns: tuple[LanguageColumn, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LanguageStudyConfig":
+        names, columns = [row.name for row in self.rows], {column.name for column in self.columns}
+        for row in self.rows:
+            if row.like is not None and (row.run or self.row(row.like).like is not None):
+                raise ValueError(f"row {row.name}: a row like another has no run of its own, nor has one behind it")
+            if unknown := set(row.published) - columns:
+                raise ValueError(f"row {row.name}: published numbers for {unknown}, which are no columns")
+        for column in self.columns:
+            if unknown := set(column.rows or ()) - set(names):
+                raise ValueError(f"column {column.name}: {unknown} are no rows")
+        return self
+
+    def row(self, name: str) -> LanguageRow:
+        """The row of that name; raises BadRequest listing the rows."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise BadRequest(
+            f"row {name!r}: the study has {', '.join(repr(row.name) for row in self.rows)}. Name one of these."
+        )
+
+    def settings(self, row: LanguageRow) -> dict[str, Any]:
+        """The VlgConfig of a row's run, places not filled in."""
+        owner = row if row.like is None else self.row(row.like)
+        return recipe_with(self.recipe, self.run, owner.run)
+
+
+def load_language_study(name: str) -> LanguageStudyConfig:
+    """The study of that name in configs/reproduce. Raises BadConfig for a wrong file."""
+    return load_config(LanguageStudyConfig, FOLDER / f"{name}.yaml")
