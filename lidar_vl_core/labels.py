@@ -7,6 +7,7 @@ import numpy as np
 from lidar_vl_core.errors import BadLabels
 from lidar_vl_core.label_maps import CLASS_NAME_OF_RAW, HOLDS_INSTANCES
 from lidar_vl_core.label_tables_downstream import COLORS_OF_CLASSES
+from lidar_vl_core.label_tables_rooms import SYNTHETIC_ROOMS_COLORS
 
 IGNORE_ID = 255  # no class: unlabelled, ignored by the benchmark, or no answer of the network
 
@@ -180,9 +181,14 @@ SEMANTIC_POSS_13 = _downstream_table("semantic_poss13")
 SYNLIDAR_32 = _downstream_table("synlidar32")
 DAPS3D_4 = _downstream_table("daps3d4")
 
+SYNTHETIC_ROOMS = ClassTable(
+    "synthetic_rooms", tuple(SYNTHETIC_ROOMS_COLORS), np.array(list(SYNTHETIC_ROOMS_COLORS.values()), np.uint8)
+)
+
 _TABLES = {
     table.name: table
     for table in (
         NUSCENES_16, SEMANTIC_KITTI_19, RELLIS3D_19, RELLIS3D_14, SEMANTIC_POSS_13, SYNLIDAR_32, DAPS3D_4,
+        SYNTHETIC_ROOMS,
     )
 }  # fmt: skip

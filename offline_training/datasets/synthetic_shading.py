@@ -61,7 +61,7 @@ def _noise() -> np.ndarray:
     return (total / total.std() * 0.5).astype(np.float32)
 
 
-def _noise_at(x: np.ndarray, y: np.ndarray, shift: tuple[int, int] = (0, 0)) -> np.ndarray:
+def noise_at(x: np.ndarray, y: np.ndarray, shift: tuple[int, int] = (0, 0)) -> np.ndarray:
     """Noise at (x, y), one cell per unit."""
     i = (x.astype(np.int32) + shift[0]) & (_NOISE_SIZE - 1)
     j = (y.astype(np.int32) + shift[1]) & (_NOISE_SIZE - 1)
@@ -89,7 +89,7 @@ def sky(direction: np.ndarray, weather: Weather) -> np.ndarray:
     share = (1.0 - (1.0 - up) ** 3)[:, None]
     light = weather.horizon_rgb * (1 - share) + weather.zenith_rgb * share
     plane = 90.0 / np.maximum(direction[:, 2:3], 0.06)
-    cover = _noise_at(direction[:, 0] * plane[:, 0], direction[:, 1] * plane[:, 0], weather.noise_shift)
+    cover = noise_at(direction[:, 0] * plane[:, 0], direction[:, 1] * plane[:, 0], weather.noise_shift)
     veil = np.clip(cover * 0.8 + 1.6 * weather.cloud - 0.5, 0.0, 1.0) * np.clip(up * 6, 0, 1) * 0.85
     light = light + veil[:, None] * (np.float32(0.92 - 0.2 * weather.cloud) - light)
     towards_sun = np.clip(direction @ weather.sun_direction, 0.0, 1.0)
@@ -131,7 +131,7 @@ def shade(hits: Hits, origin_m: np.ndarray, direction: np.ndarray, lit: np.ndarr
 def _leaf_normal(point: np.ndarray) -> np.ndarray:
     """Leaves scatter light: mostly from above, and rougher than the triangles that stand for them."""
     x, y = point[:, 0] * 9 + point[:, 2] * 14, point[:, 1] * 9 - point[:, 2] * 11
-    return np.stack([0.45 * _noise_at(x, y), 0.45 * _noise_at(y, x), 0.5 + 0.2 * _noise_at(x + 100, y)], axis=1)
+    return np.stack([0.45 * noise_at(x, y), 0.45 * noise_at(y, x), 0.5 + 0.2 * noise_at(x + 100, y)], axis=1)
 
 
 def _add_reflections(
@@ -169,36 +169,36 @@ def _albedo(hits: Hits, rows: np.ndarray, point: np.ndarray, weather: Weather) -
         return np.flatnonzero(np.isin(material, kinds))
 
     at = of(Material.ASPHALT)
-    coarse, fine = _noise_at(uv[at, 0] * 6, uv[at, 1] * 24, shift), _noise_at(uv[at, 0] * 60, uv[at, 1] * 60)
+    coarse, fine = noise_at(uv[at, 0] * 6, uv[at, 1] * 24, shift), noise_at(uv[at, 0] * 60, uv[at, 1] * 60)
     albedo[at] *= (1.0 + 0.16 * coarse + 0.22 * fine * near[at])[:, None]
     _add_road_paint(albedo, hits.paint[rows], fine, at)
     at = of(Material.PAVING, Material.CONCRETE)
     albedo[at] *= (
         1.0
-        + 0.12 * _noise_at(uv[at, 0] * 20 + point[at, 2] * 30, uv[at, 1] * 20)
-        + 0.08 * _noise_at(point[at, 0] * 3, point[at, 1] * 3)
+        + 0.12 * noise_at(uv[at, 0] * 20 + point[at, 2] * 30, uv[at, 1] * 20)
+        + 0.08 * noise_at(point[at, 0] * 3, point[at, 1] * 3)
     )[:, None]
     at = of(Material.PAVING)
-    slab = _noise_at(uv[at, 0] / 0.6 * 7 // 7, uv[at, 1] / 0.6, shift)
+    slab = noise_at(uv[at, 0] / 0.6 * 7 // 7, uv[at, 1] / 0.6, shift)
     joint = ((uv[at, 0] % 0.6) < 0.035) | ((uv[at, 1] % 0.6) < 0.035)
     albedo[at] *= (1.0 + near[at] * (0.08 * slab - 0.3 * joint))[:, None]
     at = of(Material.GRASS, Material.SOIL)
     patch, blade = (
-        _noise_at(point[at, 0] * 2.5, point[at, 1] * 2.5, shift),
-        _noise_at(point[at, 0] * 45, point[at, 1] * 45),
+        noise_at(point[at, 0] * 2.5, point[at, 1] * 2.5, shift),
+        noise_at(point[at, 0] * 45, point[at, 1] * 45),
     )
     albedo[at] *= (1.0 + 0.25 * patch + 0.35 * blade * (0.3 + 0.7 * near[at]))[:, None]
     albedo[at, 0] *= 1.0 + 0.25 * np.clip(patch, 0, 1)
     at = of(Material.LEAVES)
-    mottle = _noise_at(point[at, 0] * 11 + point[at, 2] * 17, point[at, 1] * 11 - point[at, 2] * 13, shift)
+    mottle = noise_at(point[at, 0] * 11 + point[at, 2] * 17, point[at, 1] * 11 - point[at, 2] * 13, shift)
     albedo[at] *= (1.0 + 0.4 * mottle)[:, None]
     at = of(Material.PLASTER, Material.ROOF, Material.WOOD)
-    albedo[at] *= (1.0 + 0.07 * _noise_at(point[at, 0] * 9 + point[at, 1] * 9, point[at, 2] * 3, shift))[:, None]
+    albedo[at] *= (1.0 + 0.07 * noise_at(point[at, 0] * 9 + point[at, 1] * 9, point[at, 2] * 3, shift))[:, None]
     at = of(Material.BRICK)
     course = np.floor(uv[at, 1] / 0.08)
     along = uv[at, 0] / 0.24 + 0.5 * (course % 2)
     mortar = ((uv[at, 1] % 0.08) < 0.014) | ((along % 1.0) < 0.06)
-    albedo[at] *= (1.0 + near[at] * (0.2 * _noise_at(np.floor(along) * 13, course * 7, shift) + 0.45 * mortar))[:, None]
+    albedo[at] *= (1.0 + near[at] * (0.2 * noise_at(np.floor(along) * 13, course * 7, shift) + 0.45 * mortar))[:, None]
     return np.clip(albedo, 0.0, 1.0)
 
 
