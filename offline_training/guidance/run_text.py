@@ -1,0 +1,57 @@
+"""The text table of a run: made once from its image model, then read by every stage. Touches the disk."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from lidar_vl_core.errors import BadTextTable
+from lidar_vl_core.open_vocabulary import TextTable, text_table
+from lidar_vl_core.text_table_file import TEXT_TABLE, read_text_table, text_table_bytes, write_text_table
+from lidar_vl_core.vocabulary import Vocabulary
+from offline_training.guidance.vlg_config import VlgConfig
+from offline_training.image_language.dense_model import text_matrix
+from offline_training.image_language.open_model import open_image_model
+
+
+def make_run_text(config: VlgConfig) -> TextTable:
+    """Embed the words of a run with its image model's text tower and write them to out/text_table.npz."""
+    table = embedded_words(config, config.words)
+    write_text_table(Path(config.out) / TEXT_TABLE, table)
+    return table
+
+
+def embedded_words(config: VlgConfig, vocabulary: Vocabulary) -> TextTable:
+    """Any words in the text space of a run's image model: what a network of the run can be asked for."""
+    model = open_image_model(config.model)
+    rows = text_matrix(model, vocabulary)
+    return text_table(vocabulary, rows, model.logit_scale, _text_space(model.identity()))
+
+
+def read_run_text(config: VlgConfig) -> TextTable:
+    """The table that make_run_text() wrote. Raises BadTextTable where it is missing or has other words."""
+    path = Path(config.out) / TEXT_TABLE
+    if not path.is_file():
+        raise BadTextTable(
+            f"{path}: expected the text table of the run, found none. Run `lidar-vl-train pseudo-label` with this configuration."
+        )
+    table = read_text_table(path)
+    words = config.words
+    if table.prompts != words.prompts or table.names != tuple(each.name for each in words.classes):
+        raise BadTextTable(
+            f"{path}: expected the {len(words.prompts)} prompts of vocabulary {words.name}, found others. Use another "
+            "`out`, or remove it and begin with `lidar-vl-train pseudo-label`."
+        )
+    return table
+
+
+def text_sha256(table: TextTable) -> str:
+    """Hash of all that a text table says."""
+    return hashlib.sha256(text_table_bytes(table)).hexdigest()
+
+
+def _text_space(identity: dict) -> str:
+    """Name of the space: the model's own, or else its kind and a hash of all that decides over its text."""
+    if "text_space" in identity:
+        return str(identity["text_space"])
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return f"{identity.get('kind', identity.get('model', 'model'))}:{digest[:16]}"
