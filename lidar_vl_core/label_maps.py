@@ -4,6 +4,7 @@ The tables name classes instead of ids, so that they can be read and checked aga
 """
 
 from lidar_vl_core.label_maps_downstream import CLASS_NAME_OF_RAW_DOWNSTREAM, KITTI_19_TO_DAPS3D_4
+from lidar_vl_core.label_maps_indoor import CLASS_NAME_OF_RAW_INDOOR
 
 # nuScenes-lidarseg, 32 raw ids (0 = noise) -> the 16 classes of its challenge.
 _NUSCENES_LIDARSEG: dict[int, str | None] = {
@@ -189,6 +190,7 @@ CLASS_NAME_OF_RAW: dict[str, dict[str, dict[int, str | None]]] = {
         "daps3d4": {raw: None if name is None else KITTI_19_TO_DAPS3D_4[name] for raw, name in _SEMANTIC_KITTI.items()}
     },
     **CLASS_NAME_OF_RAW_DOWNSTREAM,
+    **CLASS_NAME_OF_RAW_INDOOR,
 }
 
 # Data sets whose label files hold the class in the lower half of 32 bits and an instance number in the upper half.

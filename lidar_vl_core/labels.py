@@ -7,6 +7,7 @@ import numpy as np
 from lidar_vl_core.errors import BadLabels
 from lidar_vl_core.label_maps import CLASS_NAME_OF_RAW, HOLDS_INSTANCES
 from lidar_vl_core.label_tables_downstream import COLORS_OF_CLASSES
+from lidar_vl_core.label_tables_indoor import COLORS_OF_INDOOR_CLASSES
 from lidar_vl_core.label_tables_rooms import SYNTHETIC_ROOMS_COLORS
 
 IGNORE_ID = 255  # no class: unlabelled, ignored by the benchmark, or no answer of the network
@@ -97,7 +98,7 @@ def label_map(source_table: str, target: ClassTable) -> LabelMap:
     """The map from the labels of a data set (or another table) into `target`; raises BadLabels listing the choices.
 
     Sources: the names of class tables, and raw: nuscenes_lidarseg, pandaset, semantic_kitti, rellis3d, semantic_poss,
-    semantic_stf, synlidar, daps3d.
+    semantic_stf, synlidar, daps3d, scannet, nyuv2_13.
     """
     if source_table == target.name:
         return _map_from_names(source_table, target, dict(enumerate(target.names)))
@@ -170,16 +171,20 @@ SEMANTIC_KITTI_19 = ClassTable(
 )  # fmt: skip
 
 
-def _downstream_table(name: str) -> ClassTable:
-    colors = COLORS_OF_CLASSES[name]
+def _named_table(name: str) -> ClassTable:
+    colors = {**COLORS_OF_CLASSES, **COLORS_OF_INDOOR_CLASSES}[name]
     return ClassTable(name, tuple(colors), np.array(list(colors.values()), np.uint8))
 
 
-RELLIS3D_19 = _downstream_table("rellis3d19")
-RELLIS3D_14 = _downstream_table("rellis3d14")
-SEMANTIC_POSS_13 = _downstream_table("semantic_poss13")
-SYNLIDAR_32 = _downstream_table("synlidar32")
-DAPS3D_4 = _downstream_table("daps3d4")
+RELLIS3D_19 = _named_table("rellis3d19")
+RELLIS3D_14 = _named_table("rellis3d14")
+SEMANTIC_POSS_13 = _named_table("semantic_poss13")
+SYNLIDAR_32 = _named_table("synlidar32")
+DAPS3D_4 = _named_table("daps3d4")
+SCANNET_20 = _named_table("scannet20")
+MATTERPORT_21 = _named_table("matterport21")
+S3DIS_13 = _named_table("s3dis13")
+NYU_13 = _named_table("nyu13")
 
 SYNTHETIC_ROOMS = ClassTable(
     "synthetic_rooms", tuple(SYNTHETIC_ROOMS_COLORS), np.array(list(SYNTHETIC_ROOMS_COLORS.values()), np.uint8)
@@ -189,6 +194,6 @@ _TABLES = {
     table.name: table
     for table in (
         NUSCENES_16, SEMANTIC_KITTI_19, RELLIS3D_19, RELLIS3D_14, SEMANTIC_POSS_13, SYNLIDAR_32, DAPS3D_4,
-        SYNTHETIC_ROOMS,
+        SYNTHETIC_ROOMS, SCANNET_20, MATTERPORT_21, S3DIS_13, NYU_13,
     )
 }  # fmt: skip
