@@ -2,16 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lidar_vl_core.errors import BadLabels
+from lidar_vl_core.errors import BadLabels, BadRequest
 from lidar_vl_core.vocabulary import Vocabulary
 from offline_training.image_language.templates import template_sentences
+
+if TYPE_CHECKING:
+    import onnx
 
 
 class DenseImageModel(ABC):
@@ -19,6 +22,7 @@ class DenseImageModel(ABC):
 
     channels: int  # C, width of the text space
     logit_scale: float  # what a cosine is multiplied by before a softmax
+    context_length: int = 0  # tokens of a sentence for text_encoder_onnx(); 0 where there is none
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -34,6 +38,27 @@ class DenseImageModel(ABC):
     @abstractmethod
     def text_features(self, prompts: Sequence[str]) -> Tensor:
         """(P, C) float32 rows of unit length, one for each prompt as it stands."""
+
+    def text_encoder_onnx(self) -> "tuple[onnx.ModelProto, str, bytes]":
+        """For robots: tokens (B, L) int64 -> embeddings (B, C) float32 unit rows; kind and file of its tokenizer.
+
+        Raises BadRequest where a model has none.
+        """
+        raise _no_export(self, "text")
+
+    def image_encoder_onnx(self, height: int, width: int) -> "onnx.ModelProto":
+        """For robots: image (1, 3, height, width) float32 RGB of 0..1 -> features (1, C, h, w) float32.
+
+        Raises BadRequest where a model has none.
+        """
+        raise _no_export(self, "image")
+
+
+def _no_export(model: DenseImageModel, tower: str) -> BadRequest:
+    return BadRequest(
+        f"{tower} encoder: expected a model that can be exported, found {type(model).__name__}, which cannot. "
+        f"Export without its {tower} encoder."
+    )
 
 
 def text_matrix(model: DenseImageModel, vocabulary: Vocabulary) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Captions of the toy worlds' regions, put together by chance out of what is true of them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,9 +79,10 @@ def coloured_phrase(phrase: str, colour: int) -> str:
     return phrase if colour == NO_COLOUR else f"{COLOURS[colour]} {phrase}"
 
 
-def all_sentences() -> Sequence[str]:
-    """What between them has every word a caption can have."""
-    return [*PHRASES, *COLOURS, *(template.replace("{}", "") for template in TEMPLATES)]
+def all_words() -> tuple[str, ...]:
+    """Every word a caption can have, in alphabetical order."""
+    sentences = [*PHRASES, *COLOURS, *(template.replace("{}", "") for template in TEMPLATES)]
+    return tuple(sorted({word for sentence in sentences for word in sentence.split()}))
 
 
 def _draw_phrase(kind: int, rng: np.random.Generator, hypernym_share: float) -> int:

@@ -19,12 +19,12 @@ from torch.nn import functional as F
 
 from lidar_vl_core.config import Config
 from lidar_vl_core.files import write_bytes, write_text
+from lidar_vl_core.text_tokenizer import WordTokenizer
 from offline_training.data_sources import DataSource
-from offline_training.image_language.toy_captions import all_sentences, draw_captions
-from offline_training.image_language.toy_model import WEIGHTS, WORDS, ToyModel, ToyTowers
+from offline_training.image_language.toy_captions import all_words, draw_captions
+from offline_training.image_language.toy_model import CONTEXT_LENGTH, WEIGHTS, WORDS, ToyModel, ToyTowers
 from offline_training.image_language.toy_quality import toy_quality
 from offline_training.image_language.toy_regions import LabelledPicture, labelled_pictures
-from offline_training.image_language.toy_tokenizer import WordTokenizer
 from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
 from offline_training.networks.toy_language_networks import CELL_PX
 
@@ -65,17 +65,16 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
     pictures = [picture for source in config.train for picture in labelled_pictures(source)]
-    tokenizer = WordTokenizer.of(all_sentences())
     begin_s = time.perf_counter()
-    towers = _trained(config, pictures, tokenizer)
+    towers = _trained(config, pictures)
     trained_s = time.perf_counter() - begin_s
-    model = ToyModel(towers, tokenizer)
+    words = json.dumps(all_words(), indent=1).encode()
     quality = {"what": "a toy: synthetic worlds only", "config": asked, "training_s": round(trained_s, 1)}
-    quality |= toy_quality(model, config.test)
+    quality |= toy_quality(ToyModel(towers, words), config.test)
     from safetensors.torch import save
 
     write_bytes(files[0], save({name: tensor.contiguous() for name, tensor in towers.state_dict().items()}))
-    write_text(files[1], tokenizer.to_json())
+    write_bytes(files[1], words)
     write_text(files[2], json.dumps(quality, indent=1))  # last: a folder that has it is whole
     return out
 
@@ -89,12 +88,13 @@ def _asked(config: ToyLanguageConfig) -> dict[str, Any]:
     }
 
 
-def _trained(config: ToyLanguageConfig, pictures: Sequence[LabelledPicture], tokenizer: WordTokenizer) -> ToyTowers:
+def _trained(config: ToyLanguageConfig, pictures: Sequence[LabelledPicture]) -> ToyTowers:
     from tqdm import tqdm
 
+    tokenizer = WordTokenizer(all_words(), CONTEXT_LENGTH)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # of the initial weights
-        towers = ToyTowers(len(tokenizer), config.channels).train()
+        towers = ToyTowers(len(all_words()) + 1, config.channels).train()
     towers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on CPUs
     rng = np.random.default_rng(config.seed)
     draw = _BatchDraw(pictures, config.regions_per_picture)
@@ -155,7 +155,7 @@ def _loss(
     colour = np.concatenate([each.picture.colour[each.regions] for each in drawn])
     captions = draw_captions(kind, colour, rng, config.hypernym_share, config.colour_share)
     also_fits = torch.from_numpy(captions.also_fit(kind, colour))
-    text = towers.text(torch.from_numpy(tokenizer(captions.sentences)))
+    text = towers.text(torch.from_numpy(tokenizer.tokens(captions.sentences)))
     regions, cells = _region_and_cell_features(towers, drawn, config.cells_per_region, rng)
     region_of_cell = torch.arange(len(kind)).repeat_interleave(config.cells_per_region)
     scale = towers.log_logit_scale.exp()

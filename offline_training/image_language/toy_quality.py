@@ -123,7 +123,8 @@ def _colours(
 
 def _cover(inside: np.ndarray, feature: Tensor) -> Tensor:
     """(h, w) share of each cell that a region (H, W) bool covers."""
-    return F.adaptive_avg_pool2d(torch.from_numpy(inside)[None].float(), feature.shape[1:])[0]
+    height, width = feature.shape[1:]
+    return F.adaptive_avg_pool2d(torch.from_numpy(inside)[None].float(), (height, width))[0]
 
 
 def _first_word(kind: str) -> str:

@@ -62,7 +62,8 @@ def in_regions(rgb: np.ndarray, class_id: np.ndarray, world: str, classes: Class
     from scipy.ndimage import label
 
     region = np.full(class_id.shape, -1, np.int32)
-    kinds, colours = [], []
+    kinds: list[int] = []
+    colours: list[int] = []
     for present in np.unique(class_id):
         name = "" if present == IGNORE_ID else classes.names[present]
         parts, count = label(class_id == present)

@@ -1,0 +1,53 @@
+"""A tower of a model of pictures and words as an ONNX graph with one input and one output."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def tower_graph(
+    tower: nn.Module, example: Tensor, input_name: str, output_name: str, dynamic: dict[int, str]
+) -> "onnx.ModelProto":
+    """The tower in evaluation mode, weights inside.
+
+    example: an input, at least 2 long in the axes whose length stays open: `dynamic` gives their names by their place.
+    """
+    shapes = ({axis: torch.export.Dim(name) for axis, name in dynamic.items()},)
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            tower.eval(),
+            (example,),
+            dynamo=True,
+            input_names=[input_name],
+            output_names=[output_name],
+            dynamic_shapes=shapes if dynamic else None,
+            verbose=False,
+        )
+    if program is None:
+        raise TypeError("expected a program from the exporter, found none")
+    graph = program.model_proto
+    for part in (*graph.graph.node, *graph.graph.input, *graph.graph.output, *graph.graph.value_info, graph.graph):
+        part.ClearField("metadata_props")  # where in the exporting machine's source code each node comes from
+    return graph
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's remarks on operators of torchvision, which no tower here has, and on its own old names."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
