@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.reproduction.cell import Cell, read_stored_cell, slug
 from offline_training.reproduction.study import CONFIGS, filled
 from offline_training.reproduction.vlg_study import LanguageColumn, LanguageRow, LanguageStudyConfig
+from offline_training.reproduction.vlg_unnamed import LISTS, VOCABULARY
 
 _FREE = ("out", "threads", "progress", "workers")  # where things lie and how many work at them decides over no number
 
@@ -32,6 +34,10 @@ class LanguagePlace:
         """Of the run of one row and seed; a row that is like another one shares that one's."""
         return self.out / "runs" / slug(row.like or row.name) / f"seed{seed}"
 
+    def words_folder(self, row: LanguageRow) -> Path:
+        """Of the words of a row that leave classes out."""
+        return self.out / "words" / slug(row.name)
+
     def cell_file(self, row: LanguageRow, column: LanguageColumn, seed: int) -> Path:
         """Where a cell's number is kept."""
         return self.out / "cells" / slug(row.name) / f"seed{seed}" / f"{slug(column.name)}.json"
@@ -43,13 +49,19 @@ class LanguagePlace:
 
 def run_config(study: LanguageStudyConfig, row: LanguageRow, seed: int, place: LanguagePlace) -> VlgConfig:
     """The configuration of a row's run. Raises BadConfig."""
+    owner = study.row(row.like) if row.like else row
+    settings = place.filled(study.settings(owner), seed)
+    if owner.unnamed:
+        folder = place.words_folder(owner)
+        settings["vocabulary"] = str(folder / VOCABULARY)
+        settings["pseudo"] = {**settings.get("pseudo", {}), "lists_file": str(folder / LISTS)}
     where = {
         "out": str(place.run_folder(row, seed)),
         "seed": seed,
         "threads": place.threads,
         "progress": False,
     }
-    return validated(VlgConfig, {**place.filled(study.settings(row), seed), **where}, f"reproduce, {row.name}")
+    return validated(VlgConfig, {**settings, **where}, f"reproduce, {row.name}")
 
 
 def run_rows(study: LanguageStudyConfig, names: tuple[str, ...], seed: int, place: LanguagePlace) -> list[Cell]:
@@ -57,8 +69,7 @@ def run_rows(study: LanguageStudyConfig, names: tuple[str, ...], seed: int, plac
     return [
         _run_cell(study, study.row(name), column, seed, place)
         for name in names
-        for column in study.columns
-        if column.rows is None or name in column.rows
+        for column in study.columns_of(study.row(name))
     ]
 
 
@@ -90,6 +101,7 @@ def _trained(config: VlgConfig, row: LanguageRow, key: str) -> Path | None:
     from offline_training.guidance.specialise import specialise
 
     folder = Path(config.out)
+    _claim(folder, key)
     _stage(folder / "pseudo_label.finished", key, lambda: pseudo_label(config))
     if config.specialise.enabled and (row.mode != "2d" or row.specialised):
         _stage(folder / "specialise.finished", key, lambda: specialise(config))
@@ -97,6 +109,14 @@ def _trained(config: VlgConfig, row: LanguageRow, key: str) -> Path | None:
         return None
     _stage(folder / "guide.finished", key, lambda: guide(config, "auto"))
     return folder / "guide" / "checkpoints"
+
+
+def _claim(folder: Path, key: str) -> None:
+    """Take the folder of a run; what another configuration of the study left in it goes."""
+    mark = folder / "configs_sha256"
+    if folder.is_dir() and not (mark.is_file() and mark.read_text() == key):
+        shutil.rmtree(folder)
+    write_text(mark, key)
 
 
 def _stage(finished: Path, key: str, run: Callable[[], object]) -> None:
@@ -146,7 +166,7 @@ def _evaluated(
     """The evaluation that a column reads; columns that ask the same read one."""
     from offline_training.language_evaluation import Question, evaluate_language
 
-    words = column.vocabulary or recipe_words(study)
+    words = study.words_asked(row, column)
     question = Question(row.mode, load_vocabulary(words), column.truth_as, row.oracle_lists, row.specialised)
     tests = None
     if column.test is not None:
@@ -156,11 +176,6 @@ def _evaluated(
     key = _sha256([_run_key(study, row, seed, place), _asked(row), _where(column, words)])
     path = place.cell_file(row, column, seed).parent / f"evaluation_{_sha256(_where(column, words))[:12]}.json"
     return _kept(path, key, lambda: evaluate_language(config, checkpoint, question, tests))
-
-
-def recipe_words(study: LanguageStudyConfig) -> str:
-    """The vocabulary that answers are given in: the study's, whatever words a row trains with."""
-    return study.run.get("vocabulary") or load_yaml(CONFIGS / study.recipe)["vocabulary"]
 
 
 def _kept(path: Path, key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -179,7 +194,8 @@ def _run_key(study: LanguageStudyConfig, row: LanguageRow, seed: int, place: Lan
     """Hash of all that leads to a run's networks."""
     settings = filled(study.settings(row), {"data": place.data, "seed": str(seed)})
     toy = None if study.toy_language is None else load_yaml(CONFIGS / study.toy_language)
-    return _sha256([{name: value for name, value in settings.items() if name not in _FREE}, toy, seed])
+    unnamed = (study.row(row.like) if row.like else row).unnamed
+    return _sha256([{name: value for name, value in settings.items() if name not in _FREE}, toy, unnamed, seed])
 
 
 def _asked(row: LanguageRow) -> list[Any]:
@@ -191,7 +207,7 @@ def _where(column: LanguageColumn, words: str) -> list[Any]:
 
 
 def _hash(study: LanguageStudyConfig, row: LanguageRow, column: LanguageColumn, seed: int, place: LanguagePlace) -> str:
-    asked = [_asked(row), _where(column, column.vocabulary or recipe_words(study)), column.measure, column.of]
+    asked = [_asked(row), _where(column, study.words_asked(row, column)), column.measure, column.of]
     return _sha256([_run_key(study, row, seed, place), asked])
 
 

@@ -9,12 +9,13 @@ from lidar_vl_core.errors import BadRequest
 from lidar_vl_core.files import write_text
 from offline_training.data_sources import DataSource
 from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.reproduction.cell import Cell
+from offline_training.reproduction.cell import Cell, slug
 from offline_training.reproduction.jobs import run_in_jobs
 from offline_training.reproduction.study import CONFIGS
 from offline_training.reproduction.table import write_table
 from offline_training.reproduction.vlg_cell import LanguagePlace, read_cell, run_config, run_rows
 from offline_training.reproduction.vlg_study import LanguageRow, LanguageStudyConfig
+from offline_training.reproduction.vlg_unnamed import write_words_without
 
 
 def reproduce_language(
@@ -44,8 +45,7 @@ def measured_cells(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], pl
     found = [
         read_cell(study, row, column, seed, place)
         for row in rows
-        for column in study.columns
-        if column.rows is None or row.name in column.rows
+        for column in study.columns_of(row)
         for seed in study.seeds
     ]
     return [cell for cell in found if cell is not None]
@@ -66,6 +66,8 @@ def _sharing_a_run(rows: tuple[LanguageRow, ...]) -> list[tuple[str, ...]]:
     """Names of rows, those of one run together: they are one task, so that no run is made twice at a time."""
     runs: dict[str, list[str]] = {}
     for row in rows:
+        if row.quoted:
+            continue
         runs.setdefault(row.like or row.name, []).append(row.name)
     return [tuple(names) for names in runs.values()]
 
@@ -79,6 +81,10 @@ def _prepare(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], place: L
 
         settings = {**place.filled(load_yaml(CONFIGS / study.toy_language), 0), "out": str(place.out / "toy_language")}
         train_toy_language(validated(ToyLanguageConfig, settings, "reproduce, toy language model"))
+    for row in rows:
+        if row.unnamed:
+            named = row.model_copy(update={"unnamed": ()})
+            write_words_without(run_config(study, named, 0, place), row.unnamed, place.words_folder(row))
     done = set()
     for config in _read_by(study, rows, place):
         key = config.model_dump_json(include={"train", "validation", "classes", "model", "extract"})
@@ -91,10 +97,12 @@ def _read_by(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], place: L
     """The configurations whose scenes need image features: training scenes of all rows, test scenes where 2D answers."""
     cores = os.cpu_count() or 1
     for row in rows:
+        if row.quoted:
+            continue
         config = run_config(study, row, study.seeds[0], place).model_copy(update={"threads": cores})
         yield config if row.mode != "3d" else config.model_copy(update={"validation": ()})
-        for column in study.columns:
-            if column.test is not None and row.mode != "3d" and (column.rows is None or row.name in column.rows):
+        for column in study.columns_of(row):
+            if column.test is not None and row.mode != "3d":
                 tests = [validated(DataSource, one, "reproduce, test") for one in place.filled(list(column.test), 0)]
                 changes = {"train": (), "validation": tuple(tests), "classes": column.classes or config.classes}
                 yield config.model_copy(update=changes)
@@ -105,6 +113,7 @@ def _write_configs(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], pl
     import yaml
 
     for row in rows:
-        for seed in study.seeds:
+        for seed in () if row.quoted else study.seeds:
             config = run_config(study, row, seed, place).model_dump(mode="json")
-            write_text(place.run_folder(row, seed) / "vlg.yaml", yaml.safe_dump(config, sort_keys=False))
+            file = place.out / "configs" / slug(row.like or row.name) / f"seed{seed}.yaml"
+            write_text(file, yaml.safe_dump(config, sort_keys=False))

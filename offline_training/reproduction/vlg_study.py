@@ -26,8 +26,11 @@ class LanguageRow(Config):
     """One way to train, and to ask what was trained."""
 
     name: str
+    quoted: bool = False  # another method: its published numbers alone, nothing is run
+    recipe: str | None = None  # of its run; nothing = the study's
     run: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study in its VlgConfig
-    like: str | None = None  # the run of an earlier row, asked in another way: nothing is trained twice
+    unnamed: tuple[str, ...] = ()  # classes that neither vocabulary nor class lists of the training know
+    like: str | None = None  # the run of another row, asked in another way: nothing is trained twice
     mode: Mode = "3d"
     specialised: bool = False  # image features pass the adapter before they answer
     oracle_lists: bool = False  # answers are restricted to the classes that truly are in a scene
@@ -42,7 +45,7 @@ class LanguageColumn(Config):
     of: tuple[str, ...] | None = None  # the mean over these classes alone; nothing = all that are in the truth
     test: tuple[dict[str, Any], ...] | None = None  # data sets of this column; nothing = the run's validation sets
     classes: str | None = None  # class table of their truth; nothing = the run's
-    vocabulary: str | None = None  # words of the question; nothing = the study's
+    vocabulary: str | None = None  # words of the question; nothing = those of the row's recipe and study
     truth_as: dict[str, str] = Field(default_factory=dict)  # class of the truth -> class of the vocabulary it counts as
     rows: tuple[str, ...] | None = None  # measured of these rows alone
 
@@ -64,7 +67,7 @@ class LanguageStudyConfig(Config):
     def _consistent(self) -> "LanguageStudyConfig":
         names, columns = [row.name for row in self.rows], {column.name for column in self.columns}
         for row in self.rows:
-            if row.like is not None and (row.run or self.row(row.like).like is not None):
+            if row.like is not None and (row.run or row.unnamed or self.row(row.like).like is not None):
                 raise ValueError(f"row {row.name}: a row like another has no run of its own, nor has one behind it")
             if unknown := set(row.published) - columns:
                 raise ValueError(f"row {row.name}: published numbers for {unknown}, which are no columns")
@@ -85,7 +88,17 @@ class LanguageStudyConfig(Config):
     def settings(self, row: LanguageRow) -> dict[str, Any]:
         """The VlgConfig of a row's run, places not filled in."""
         owner = row if row.like is None else self.row(row.like)
-        return recipe_with(self.recipe, self.run, owner.run)
+        return recipe_with(owner.recipe or self.recipe, self.run, owner.run)
+
+    def columns_of(self, row: LanguageRow) -> tuple[LanguageColumn, ...]:
+        """The columns that are measured of a row."""
+        measured = () if row.quoted else self.columns
+        return tuple(column for column in measured if column.rows is None or row.name in column.rows)
+
+    def words_asked(self, row: LanguageRow, column: LanguageColumn) -> str:
+        """The vocabulary that answers are given in: also of rows that train with fewer words."""
+        owner = row if row.like is None else self.row(row.like)
+        return column.vocabulary or recipe_with(owner.recipe or self.recipe, self.run)["vocabulary"]
 
 
 def load_language_study(name: str) -> LanguageStudyConfig:
