@@ -17,6 +17,7 @@ from offline_training.datasets.nuscenes import NuScenes
 from offline_training.datasets.sample import Sample
 
 _CLASSES = {
+    "synthetic_rooms": "synthetic_rooms",
     "semantic_kitti": "semantic_kitti19",
     "scribble_kitti": "semantic_kitti19",
     "rellis3d": "rellis3d19",
@@ -25,6 +26,10 @@ _CLASSES = {
     "synlidar": "synlidar32",
     "daps3d": "daps3d4",
 }
+_MADE = {
+    "synthetic": "*.npz",
+    "synthetic_rooms": "*/views.npz",
+}  # what the folders of data sets that make themselves hold
 _WRONG = "wrong: "
 
 
@@ -79,9 +84,9 @@ def _bag_findings(source: DataSource, classes: ClassTable) -> Iterator[str]:
 def _open(source: DataSource, classes: ClassTable) -> SampleSource:
     """The data set; a synthetic one must be there already. Raises BadDataset with the layout."""
     layout = layout_line(source.kind)
-    if source.kind == "synthetic" and not any(Path(source.folder).glob("*.npz")):
+    if source.kind in _MADE and not any(Path(source.folder).glob(_MADE[source.kind])):
         raise BadDataset(
-            f"{source.folder}: expected kept sweeps ({layout}), found none. Train once, or check the folder."
+            f"{source.folder}: expected kept scans ({layout}), found none. Train once, or check the folder."
         )
     try:
         return open_source(source, classes)

@@ -61,6 +61,7 @@ class DataSource(Config):
 
     kind: Literal[
         "synthetic",
+        "synthetic_rooms",
         "pandaset",
         "nuscenes",
         "ros_bag",
@@ -73,7 +74,7 @@ class DataSource(Config):
         "daps3d",
         "rgbd_folder",
     ]
-    folder: str  # the data set's folder; for ros_bag the bag; for synthetic the folder its scans are kept in once made
+    folder: str  # the data set's folder; for ros_bag the bag; for synthetic ones the folder their scans are kept in once made
     weight: float = 1.0  # how often it is drawn, against the weights of the others
     split: str | None = None  # official split of the data set, such as "train" or "val"; in place of sequences
     sequences: tuple[str, ...] | None = None  # sequences, scenes or folders of the data set; nothing = all
@@ -86,11 +87,14 @@ class DataSource(Config):
     view_step: Annotated[int, Field(ge=1)] | None = (
         None  # every n-th view of an RGB-D scene; nothing = as its data set says
     )
-    first_seed: int = 0  # synthetic: seed of the first street
+    first_seed: int = 0  # synthetic: seed of the first street; synthetic_rooms: of the first room
     streets: int = 1  # synthetic: one for each seed from first_seed
     frames_per_street: int = 10  # synthetic
     lidar: str | None = None  # synthetic: a name of synthetic_lidar.LIDARS; nothing = a random sensor for each frame
-    image_width: int | None = None  # synthetic: pixels of its six pictures; nothing = no pictures
+    image_width: int | None = None  # synthetic: pixels of its six pictures; nothing = none, in synthetic_rooms 160
+    rooms: int = 1  # synthetic_rooms: one for each seed from first_seed
+    views_per_room: int = 16  # synthetic_rooms: RGB-D pictures
+    depth_noise: bool = True  # synthetic_rooms: depth as a depth camera measures it, or as it is
 
 
 def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> SampleSource:
@@ -98,7 +102,7 @@ def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> Sa
 
     Raises BadDataset or BadConfig with what is missing.
     """
-    if source.kind != "synthetic" and not Path(source.folder).exists():
+    if source.kind not in ("synthetic", "synthetic_rooms") and not Path(source.folder).exists():
         raise BadDataset(
             f"{source.folder}: expected the data set {source.kind} ({layout_line(source.kind)}), found no such folder. "
             "Unpack the data set there, or correct the folder."
@@ -144,6 +148,8 @@ def _opened(source: DataSource, classes: ClassTable, workers: int) -> SampleSour
         return RgbdFolder(folder, sequences, source.frames, classes, source.view_step or 1)
     if source.kind == "ros_bag":
         return _bag(source, folder, classes)
+    if source.kind == "synthetic_rooms":
+        return _synthetic_rooms(source, folder, workers)
     return _synthetic(source, folder, workers)
 
 
@@ -184,5 +190,17 @@ def _synthetic(source: DataSource, folder: Path, workers: int) -> SampleSource:
     pictures = None if source.image_width is None else PictureSpec(source.image_width)
     dataset = SyntheticDataset(seeds, source.frames_per_street, folder, lidar, pictures=pictures)
     with tqdm(total=len(dataset), desc="synthetic sweeps", disable=not sys.stderr.isatty()) as bar:
+        dataset.prepare(workers, bar.update)
+    return dataset
+
+
+def _synthetic_rooms(source: DataSource, folder: Path, workers: int) -> SampleSource:
+    from tqdm import tqdm
+
+    from offline_training.datasets.synthetic_rooms import RoomSpec, SyntheticRooms
+
+    spec = RoomSpec(source.views_per_room, source.image_width or 160, source.depth_noise)
+    dataset = SyntheticRooms(range(source.first_seed, source.first_seed + source.rooms), folder, spec)
+    with tqdm(total=len(dataset), desc="synthetic rooms", disable=not sys.stderr.isatty()) as bar:
         dataset.prepare(workers, bar.update)
     return dataset

@@ -3,6 +3,11 @@
 # Each line: a path below the data set's folder, and what it is. NN, XXXX and * stand for numbers and names.
 _LAYOUTS: dict[str, tuple[tuple[str, str], ...]] = {
     "synthetic": (("NNNNN_NNN_<hash>.npz", "a sweep, made when it is first asked for"),),
+    "synthetic_rooms": (
+        ("NNNNN_<hash>/cloud.npz", "a room, made when it is first asked for"),
+        ("NNNNN_<hash>/NNN.jpg", "its pictures; depth and truth of each beside it"),
+        ("NNNNN_<hash>/views.npz", "where they were taken"),
+    ),
     "pandaset": (
         ("meta.json", "poses, intrinsics and stamps"),
         ("lidar/NN.npz", "xyz_world, intensity, t, sensor, label"),

@@ -1,0 +1,135 @@
+"""A synthetic room on disk: its cloud, and each view's picture, depth and truth. Touches the disk.
+
+<seed>_<hash>/
+  000.jpg ...        the pictures
+  000_depth.png ...  16-bit millimetres, 0 = none
+  000_truth.png ...  16 bits: class id (255 = none) in the upper, instance in the lower eight
+  cloud.npz          points in 1 mm steps, colours, class ids, instances
+  views.npz          intrinsics and poses; written last, so that a folder that has it is whole
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
+from lidar_vl_core.errors import BadDataset
+from lidar_vl_core.files import atomic_writer, write_bytes
+from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.image import encode_jpeg
+from lidar_vl_core.point_cloud import PointCloud
+from offline_training.datasets.sample_files import read_picture_bytes, read_rgb
+from offline_training.datasets.synthetic_room_camera import room_camera
+from offline_training.datasets.synthetic_room_cloud import RoomCloud, RoomShot
+
+_JPEG_QUALITY = 92
+_FRAME_NS = 1_000_000_000  # between two views: a slow walk
+_DAMAGED = "Delete the folder; it is made anew."
+
+
+def has_room(folder: Path) -> bool:
+    """Whether all of a room is there."""
+    return (folder / "views.npz").exists()
+
+
+def write_room(folder: Path, shots: Sequence[RoomShot], cloud: RoomCloud) -> None:
+    """Keep the shots of one room and its cloud."""
+    for number, shot in enumerate(shots):
+        truth = shot.picture.class_id.astype(np.uint16) << 8 | shot.picture.instance
+        write_bytes(folder / f"{number:03d}.jpg", encode_jpeg(shot.picture.rgb, _JPEG_QUALITY))
+        write_bytes(folder / f"{number:03d}_depth.png", _png(np.round(1000 * shot.measured_depth_m).astype(np.uint16)))
+        write_bytes(folder / f"{number:03d}_truth.png", _png(truth))
+    with atomic_writer(folder / "cloud.npz") as handle:
+        np.savez(
+            handle,
+            xyz_mm=np.round(1000 * cloud.xyz_m).astype(np.int16),
+            rgb=cloud.rgb,
+            label=cloud.class_id,
+            instance=cloud.instance,
+        )
+    height, width = shots[0].measured_depth_m.shape
+    with atomic_writer(folder / "views.npz") as handle:
+        np.savez(
+            handle,
+            size=np.array([width, height]),
+            K=room_camera(width).K,
+            T_cam_room=np.stack([shot.T_room_cam.inverse().matrix() for shot in shots]),
+        )
+
+
+def read_cloud(folder: Path) -> PointCloud:
+    """The cloud with the fields rgb, label and instance; raises BadDataset, naming the file, when it is damaged."""
+    path = folder / "cloud.npz"
+    stored = _arrays(path, ("xyz_mm", "rgb", "label", "instance"))
+    xyz_m = stored["xyz_mm"].astype(np.float32) / np.float32(1000)
+    extra = {name: stored[name] for name in ("rgb", "label", "instance")}
+    return PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "room", extra)
+
+
+def read_views(folder: Path, sample_name: str) -> tuple[CameraView, ...]:
+    """The views of a room, whose pictures load when asked; raises BadDataset, naming the file, when it is damaged."""
+    stored = _arrays(folder / "views.npz", ("size", "K", "T_cam_room"))
+    camera = CameraModel(int(stored["size"][0]), int(stored["size"][1]), stored["K"])
+    views = []
+    for number, T_cam_room in enumerate(stored["T_cam_room"]):
+        path = folder / f"{number:03d}.jpg"
+        view = CameraView(
+            name=path.stem,
+            camera=camera,
+            T_cam_lidar=RigidTransform.from_matrix(T_cam_room),
+            stamp_ns=number * _FRAME_NS,
+            load_rgb=partial(read_rgb, path, sample_name, camera),
+            read_bytes=partial(read_picture_bytes, path, sample_name),
+            file=f"{folder.name}/{path.name}",
+            load_depth_m=partial(_read_depth, folder / f"{number:03d}_depth.png", camera),
+        )
+        views.append(view)
+    return tuple(views)
+
+
+def truth_image(cache_folder: Path, view: CameraView) -> np.ndarray:
+    """(H, W) uint16: class id in the upper, instance in the lower eight bits. Raises BadDataset when there is none to read."""
+    path = cache_folder / str(view.file)
+    return _read_png(path.with_name(f"{path.stem}_truth.png"), view.camera)
+
+
+def _read_depth(path: Path, camera: CameraModel) -> np.ndarray:
+    return _read_png(path, camera).astype(np.float32) / np.float32(1000)
+
+
+def _read_png(path: Path, camera: CameraModel) -> np.ndarray:
+    """(H, W) uint16 of a picture; raises BadDataset naming it when it is missing, damaged or of another size."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG"]) as stored:
+            values = np.asarray(stored)
+    except (OSError, SyntaxError, ValueError) as error:  # PIL raises all three for damaged files
+        raise BadDataset(f"{path}: expected a 16-bit PNG of a synthetic room, found: {error}. {_DAMAGED}") from error
+    if values.shape != (camera.height, camera.width) or stored.mode not in ("I;16", "I"):
+        raise BadDataset(
+            f"{path}: expected 16-bit grey of {camera.width}x{camera.height} pixels, found {stored.mode} of shape "
+            f"{values.shape}. {_DAMAGED}"
+        )
+    return values.astype(np.uint16)
+
+
+def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise BadDataset(f"{path}: expected a file of a synthetic room, found: {error}. {_DAMAGED}") from error
+
+
+def _png(values: np.ndarray) -> bytes:
+    from PIL import Image
+
+    stream = BytesIO()
+    Image.fromarray(values).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
