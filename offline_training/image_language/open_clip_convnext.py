@@ -14,7 +14,7 @@ class OpenClipConvNext:
         """visual: open_clip's TimmModel around a ConvNeXt. Raises BadConfig for another trunk or another pooling."""
         from timm.models.convnext import ConvNeXt
 
-        trunk: Any = getattr(visual, "trunk", None)
+        trunk = getattr(visual, "trunk", None)
         pooling = str(getattr(getattr(getattr(trunk, "head", None), "global_pool", None), "pool_type", "none"))
         if not isinstance(trunk, ConvNeXt) or pooling != "avg":
             raise BadConfig(
@@ -22,7 +22,7 @@ class OpenClipConvNext:
                 "Choose a name such as convnext_large_d_320, or a plain CLIP ViT such as ViT-B-16."
             )
         self._visual = visual
-        self.cell_px = int(trunk.feature_info[-1]["reduction"])
+        self.cell_px = int(visual.trunk.feature_info[-1]["reduction"])
         self.channels = int(
             [weight for weight in visual.get_submodule("head").parameters() if weight.ndim == 2][-1].shape[0]
         )
