@@ -14,6 +14,22 @@ class ToyModelConfig(Config):
     folder: str  # weights.safetensors, words.json, as `lidar-vl-train toy-language` writes them
 
 
+class ClassesAsWordsConfig(Config):
+    """A closed-set segmenter: its classes' probabilities times the text vectors of their words."""
+
+    kind: Literal["classes_as_words"]
+    values: str = "cityscapes"  # ontology of the segmenter's classes; its prompts are their words
+    weights: str | None = None  # of ESPNet; this or labels
+    height: int = 512  # that ESPNet sees, pixels
+    width: int = 1024
+    labels: str | None = None  # folder of ready 8-bit PNGs, one for each picture
+    template: str = "{file}.png"  # under the folder; see picture_path.PicturePath for the fields
+    ignored_values: tuple[int, ...] = ()  # of the PNGs: those that mean no class, beside 255
+    toy: str | None = None  # folder of a toy language model, for the text; this or text_embeddings
+    text_embeddings: str | None = None  # text_table.npz, or a .npy (P, C)
+    text_names: str | None = None  # of a .npy: JSON list of its P prompts
+
+
 class OpenClipConfig(Config):
     """A CLIP of open_clip, ViT or ConvNeXt, read densely."""
 
@@ -32,4 +48,4 @@ class OpenClipConfig(Config):
     device: str = "auto"
 
 
-ImageModelConfig = Annotated[ToyModelConfig | OpenClipConfig, Field(discriminator="kind")]
+ImageModelConfig = Annotated[ToyModelConfig | ClassesAsWordsConfig | OpenClipConfig, Field(discriminator="kind")]

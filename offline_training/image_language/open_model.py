@@ -25,8 +25,15 @@ def _toy(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
     return open_toy_model(Path(config.folder))
 
 
+def _classes_as_words(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
+    from offline_training.image_language.classes_as_words import open_classes_as_words
+
+    return open_classes_as_words(config)
+
+
 # A further kind: its configuration in image_model_config.ImageModelConfig, its constructor here.
 _MODELS: dict[str, Callable[[Any], DenseImageModel]] = {
     "open_clip": _open_clip,
     "toy": _toy,
+    "classes_as_words": _classes_as_words,
 }

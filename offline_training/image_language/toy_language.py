@@ -68,7 +68,7 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
     begin_s = time.perf_counter()
     towers = _trained(config, pictures)
     trained_s = time.perf_counter() - begin_s
-    words = json.dumps(all_words(), indent=1).encode()
+    words = json.dumps({"words": all_words(), "context_length": CONTEXT_LENGTH}, indent=1).encode()
     quality = {"what": "a toy: synthetic worlds only", "config": asked, "training_s": round(trained_s, 1)}
     quality |= toy_quality(ToyModel(towers, words), config.test)
     from safetensors.torch import save

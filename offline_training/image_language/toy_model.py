@@ -41,7 +41,7 @@ class ToyModel(DenseImageModel):
     context_length = CONTEXT_LENGTH
 
     def __init__(self, towers: ToyTowers, words: bytes) -> None:
-        """words: JSON list of the words that have vectors, in their order. Raises BadModelPackage for anything else."""
+        """words: JSON, the words that have vectors, in their order, and the context length. Raises BadModelPackage for others."""
         self._towers, self._words = towers.eval(), words
         self._tokenizer = open_tokenizer("words", words, CONTEXT_LENGTH)
         self.channels = towers.text.out.out_features
@@ -94,7 +94,7 @@ def _read_words(path: Path, count: int) -> bytes:
     try:
         words = path.read_bytes()
         open_tokenizer("words", words, CONTEXT_LENGTH)
-        found = f"{len(json.loads(words))} words"
+        found = f"{len(json.loads(words)['words'])} words"
     except (OSError, BadModelPackage) as error:
         found = str(error)
     if found != f"{count} words":

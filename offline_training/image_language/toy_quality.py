@@ -42,7 +42,11 @@ def _quality(model: DenseImageModel, source: DataSource) -> dict[str, Any]:
         "mean_iou_of_class_names_alone": round(_confusion(pictures, by_name, classes).mean_iou(), 4),
         "agreement_under_synonyms": _agreement(model, features, pictures, words, sink, by_name),
         "colours": _colours(model, features, pictures),
-        "iou": {name: round(float(iou), 4) for name, iou in zip(classes.names, by_all.iou(), strict=True)},
+        "iou": {
+            name: round(float(iou), 4)
+            for name, iou in zip(classes.names, by_all.iou(), strict=True)
+            if np.isfinite(iou)  # classes that occur
+        },
     }
 
 

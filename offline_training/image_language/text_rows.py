@@ -1,0 +1,73 @@
+"""Text embeddings that lie ready in a file: prompts that are known, and no others. Reads files."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lidar_vl_core.errors import BadDataset
+from lidar_vl_core.files import sha256_of
+from lidar_vl_core.open_vocabulary import require_known, same_words
+from lidar_vl_core.text_table_file import read_text_table
+
+_CLIP_LOGIT_SCALE = 100.0  # a bare array does not state its own
+
+
+class TextRows:
+    """Rows of unit length by prompt."""
+
+    def __init__(self, prompts: Sequence[str], rows: np.ndarray, logit_scale: float, sha256: str) -> None:
+        """prompts: P; rows: (P, C) of any length but zero."""
+        self.channels, self.logit_scale = rows.shape[1], logit_scale
+        self._prompts, self._sha256 = tuple(prompts), sha256
+        self._place = {same_words(prompt): place for place, prompt in enumerate(prompts)}
+        self._rows = F.normalize(torch.tensor(rows, dtype=torch.float32), dim=1)
+
+    def identity(self) -> dict[str, Any]:
+        """The file's hash."""
+        return {"model": "text_rows", "sha256": self._sha256}
+
+    def text_features(self, prompts: Sequence[str]) -> Tensor:
+        """(P, C) unit rows. Raises UnknownPrompt naming the prompts there are."""
+        require_known(prompts, self._place, self._prompts)
+        return self._rows[[self._place[same_words(prompt)] for prompt in prompts]]
+
+
+def read_text_rows(path: Path, names: Path | None) -> TextRows:
+    """From a text_table.npz, or from a .npy (P, C) whose prompts `names` lists as JSON.
+
+    Raises BadDataset, or BadTextTable for a .npz that is none.
+    """
+    if path.suffix == ".npz":
+        table = read_text_table(path)
+        return TextRows(table.prompts, table.embeddings, table.logit_scale, sha256_of(path))
+    try:
+        rows = np.load(path, allow_pickle=False)
+        listed = None if names is None else json.loads(names.read_bytes())
+    except (OSError, ValueError, EOFError) as error:
+        raise BadDataset(
+            f"{path}: expected text embeddings and the JSON list of their prompts, found: {error}. Check both."
+        ) from error
+    _require_rows(path, rows, listed)
+    return TextRows(listed, rows, _CLIP_LOGIT_SCALE, sha256_of(path))
+
+
+def _require_rows(path: Path, rows: np.ndarray, names: Any) -> None:  # noqa: ANN401 - whatever stands in the file
+    """Raise BadDataset unless there is one different name for each row, and every row has a direction."""
+    listed = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
+    shaped = rows.ndim == 2 and rows.dtype.kind == "f" and rows.size > 0
+    if not listed or not shaped or len({same_words(name) for name in names}) != len(rows) or len(names) != len(rows):
+        found = f"{len(names)} names" if listed else "no list of names"
+        raise BadDataset(
+            f"{path}: expected a matrix (P, C) of floats and a JSON list of P different prompts as text_names, found "
+            f"{rows.shape} {rows.dtype} and {found}. Give both, or a text_table.npz."
+        )
+    length = np.linalg.norm(rows.astype(np.float64), axis=1)
+    if not np.isfinite(length).all() or (length == 0).any():
+        bad = names[int(np.flatnonzero(~np.isfinite(length) | (length == 0))[0])]
+        raise BadDataset(f"{path}: expected finite rows with a direction, found none for {bad!r}. Make the file anew.")
