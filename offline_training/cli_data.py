@@ -28,7 +28,16 @@ def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         "weak-label", help="label the pictures of logs by vision models or ready maps; goes on where it was stopped"
     )
     weak_label.add_argument(
-        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/weak_label_*.yaml"
+        "--config",
+        type=Path,
+        required=True,
+        metavar="FILE.yaml",
+        help="see offline_training/configs/weak_label_*.yaml, for --features vlg_*.yaml",
+    )
+    weak_label.add_argument(
+        "--features",
+        action="store_true",
+        help="image features in the space of words for every point, instead of labels",
     )
     weak_label.add_argument(
         "--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster"
@@ -57,6 +66,9 @@ def _check_data(options: argparse.Namespace) -> None:
 
 
 def _weak_label(options: argparse.Namespace) -> None:
+    if options.features:
+        _features(options)
+        return
     from lidar_vl_core.config import load_config, parse_overrides
     from offline_training.weak_labels.weak_label import report_lines, weak_label
     from offline_training.weak_labels.weak_label_config import WeakLabelConfig
@@ -68,6 +80,21 @@ def _weak_label(options: argparse.Namespace) -> None:
     for line in report_lines(weak_label(config), config):
         print(line)
     print(f"labels: {config.out}; a few of them: {Path(config.out) / 'preview.png'}")
+
+
+def _features(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config, parse_overrides
+    from offline_training.guidance.vlg_config import VlgConfig
+    from offline_training.scene_features.extract_features import extract_features
+    from offline_training.scene_features.feature_report import report_lines
+
+    overrides = parse_overrides(options.overrides)
+    if options.engine is not None:
+        overrides["extract.engine"] = options.engine
+    report = extract_features(load_config(VlgConfig, options.config, overrides))
+    for line in report_lines(report):
+        print(line)
+    print(f"features: {report.store.folder}; a few scenes from above: {report.store.folder / 'preview.png'}")
 
 
 def _download(options: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.errors import BadDataset, BadImage
+from lidar_vl_core.errors import BadConfig, BadDataset, BadImage
 from lidar_vl_core.pairing import DepthImages, ZBuffer, point_pixel_pairs
 from offline_training.datasets.sample import Sample
 from offline_training.scene_features.extract_config import ExtractConfig
@@ -24,8 +24,8 @@ def back_project(
     """Average the image features of a sample's views over the points they see.
 
     image_features_of: a view -> (C, h, w), cells evenly over its picture; asked for one view at a time, and only for views
-    that see something. A point takes the feature of the cell its pixel lies in (nearest, as OpenScene). Raises BadImage
-    or BadDataset for a view without the depth image that config.occlusion needs.
+    that see something. A point takes the feature of the cell its pixel lies in (nearest, as OpenScene). Raises BadConfig
+    for views without the depth images that config.occlusion asks for, and what reading one raises.
     """
     sums = FeatureSums(sample, config)
     for number, view in enumerate(sample.views):
@@ -55,18 +55,19 @@ def seen_pixels(xyz_m: np.ndarray, view: CameraView, config: ExtractConfig) -> t
 class FeatureSums:
     """Sums and counts per row while the views of a sample pass by; holds rows x channels float32, whatever the views."""
 
-    def __init__(self, sample: Sample, config: ExtractConfig) -> None:
+    def __init__(self, sample: Sample, config: ExtractConfig, channels: int | None = None) -> None:
+        """channels: width C, for those who know it before the first view; nothing = that of the first one."""
         self._sample = sample
         self._row, rows = voxel_rows(sample.cloud.xyz_m, config.voxel_m)
         self._count = np.zeros(rows, np.int64)
         self._seen = np.zeros(len(sample.cloud), bool)
         self._view_bits = np.zeros((rows, -(-len(sample.views) // 8)), np.uint8)
-        self._sums: np.ndarray | None = None
+        # Rows that no view ever sees cost nothing: the system gives the memory of zeros when they are first written.
+        self._sums = None if channels is None else np.zeros((rows, channels), np.float32)
 
     def add(self, view_number: int, point_index: np.ndarray, pixel_uv: np.ndarray, feature: Tensor) -> None:
         """Add what one view says, as seen_pixels() paired it: feature (C, h, w). Raises BadDataset for another width C."""
         if self._sums is None:
-            # Rows that no view ever sees cost nothing: the system gives the memory of zeros when they are first written.
             self._sums = np.zeros((len(self._count), len(feature)), np.float32)
         if feature.ndim != 3 or len(feature) != self._sums.shape[1]:
             raise BadDataset(
@@ -119,7 +120,7 @@ def _cell_of(pixel_uv: np.ndarray, picture: tuple[int, int], grid: tuple[int, in
 def _depth_m(view: CameraView) -> np.ndarray:
     """(H, W) of the camera's size; a depth image of another size is read at the nearest pixel."""
     if view.load_depth_m is None:
-        raise BadDataset(
+        raise BadConfig(
             f"camera {view.name}: expected a depth image for extract.occlusion: depth, found none. "
             "Use extract.occlusion=z_buffer for LiDAR sweeps."
         )

@@ -62,10 +62,15 @@ def about_feature_file(path: Path) -> dict[str, Any] | None:
                 return None
         with np.load(path, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
-            about["has_basis"] = "coefficient" in stored.files
             about["points"] = len(stored["row_of_point"])
             about["visible"] = int((stored["row_of_point"] >= 0).sum())
             about["rows"] = len(stored["view_bits"])
             return about
     except (OSError, *DAMAGED):
         return None
+
+
+def has_coefficients(path: Path) -> bool:
+    """Whether a file holds coefficients of a basis, by its table of contents. Raises what a damaged one leads to."""
+    with ZipFile(path) as archive:
+        return "coefficient.npy" in archive.namelist()

@@ -27,6 +27,7 @@ from offline_training.scene_features.feature_basis import FeatureBasis, feature_
 from offline_training.scene_features.feature_file import (
     DAMAGED,
     about_feature_file,
+    has_coefficients,
     read_feature_file,
     write_feature_file,
 )
@@ -131,8 +132,7 @@ class FeatureStore:
         if self.basis is None:
             return
         for name in names:
-            about = self.about(name)
-            if about is not None and not about["has_basis"]:
+            if self.has(name) and not has_coefficients(self.path(name)):
                 self.write(name, self.read(name))
 
     def scene_bytes(self) -> Iterator[int]:

@@ -3,12 +3,10 @@
 Every worker opens the data sets, the labeler and the store by the configuration's paths, which must lie the same on all
 machines (shared storage). A worker that dies is started again and its samples are done again, as Ray Data does of itself:
 what it had written counts as present, half-written files do not exist, so the store ends with the same bytes as after a
-local run. While a task is under way, OUT/.attempts/TASK holds a byte for each time it was begun.
+local run.
 """
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,18 +14,15 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core import errors
-from lidar_vl_core.errors import EngineUnavailable, LidarVlError
+from lidar_vl_core.errors import LidarVlError
 from offline_training.weak_labels.label_views import LabelledPicture, LabelReport, labelled_pictures
 from offline_training.weak_labels.labelers import open_labeler, open_sources, open_store, open_superpixels, views_at
+from offline_training.weak_labels.ray_job import attempts_folder, begun, ray_rows
 from offline_training.weak_labels.store_section import locked
 from offline_training.weak_labels.weak_label_config import WeakLabelConfig
 from offline_training.weak_labels.weak_labeler import LabelReader, WeakLabeler
 
 _OpenLabeler = Callable[[WeakLabelConfig], WeakLabeler | LabelReader | None]
-_SAMPLES_PER_TASK = 4  # done again when a worker dies; more where there would be more than _MOST_TASKS
-_MOST_TASKS = 10_000  # that Ray Data keeps account of with ease
-_ATTEMPTS_FOLDER = ".attempts"
-_ATTEMPTS = 5  # at a task, by workers that die of it: Ray itself would go on for ever
 
 
 def ray_engine(
@@ -43,44 +38,16 @@ def ray_engine(
     """
     report, met = LabelReport(), set[str]()
     out = Path(config.out)
-    with locked(out), _attempts_folder(out):
-        for picture in _pictures(config, samples, open_labeler):
-            _count(picture, report, met)
+    with locked(out), attempts_folder(out):
+        arguments = config, open_labeler
+        for row in ray_rows(
+            _Worker, arguments, samples, config.ray_workers, config.ray_cpus_per_worker, config.ray_gpus_per_worker
+        ):
+            _count(_picture(row), report, met)
             on_progress()
     with locked(out):  # removes what killed workers had half written
         report.failed.sort()
     return report
-
-
-def _pictures(config: WeakLabelConfig, samples: Sequence[int], open_labeler: _OpenLabeler) -> Iterator[LabelledPicture]:
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise EngineUnavailable(
-            f"engine: ray: expected the package ray, found: {error}. Install the extra [ray], or use engine: local."
-        ) from error
-    if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    items = [{"source": source, "sample": sample} for source, count in enumerate(samples) for sample in range(count)]
-    tasks = min(-(-len(items) // _SAMPLES_PER_TASK), _MOST_TASKS)
-    done = ray.data.from_items(items, override_num_blocks=tasks).map_batches(
-        _Worker,
-        fn_constructor_args=(config, open_labeler),
-        batch_size=None,
-        compute=ray.data.ActorPoolStrategy(size=min(config.ray_workers, tasks)),
-        num_cpus=config.ray_cpus_per_worker,
-        num_gpus=config.ray_gpus_per_worker,
-    )
-    try:
-        for row in done.iter_rows():
-            yield _picture(row)
-    except ray.exceptions.RayError as error:
-        raise EngineUnavailable(
-            f"engine: ray: expected workers that go on, found: {str(error).strip().splitlines()[-1]}. What they had made "
-            "is kept: run the command again; engine: local shows what one picture does."
-        ) from error
 
 
 def _count(picture: LabelledPicture, report: LabelReport, met: set[str]) -> None:
@@ -119,7 +86,7 @@ class _Worker:
 
     def _label(self, samples: list[tuple[int, int]]) -> list[LabelledPicture]:
         datasets, labeler, store, superpixels = self._opened
-        attempts = _begun(Path(self._config.out), samples)
+        attempts = begun(Path(self._config.out), samples)
         views = (view for source, sample in samples for view in views_at(datasets[source], sample))
         threads = self._config.threads or self._config.ray_cpus_per_worker
         pictures = list(labelled_pictures(views, labeler, store, superpixels, self._config.batch_size, threads))
@@ -144,28 +111,3 @@ def _columns(pictures: Sequence[LabelledPicture], error: str) -> dict[str, Any]:
         "failure": np.array([each.failure for each in pictures], dtype=object),
         "class_pixels": np.array([each.class_pixels for each in pictures], np.int64).reshape(-1, 256),
     }
-
-
-@contextmanager
-def _attempts_folder(out: Path) -> Iterator[None]:
-    """Every run counts anew."""
-    shutil.rmtree(out / _ATTEMPTS_FOLDER, ignore_errors=True)
-    (out / _ATTEMPTS_FOLDER).mkdir(exist_ok=True)
-    try:
-        yield
-    finally:
-        shutil.rmtree(out / _ATTEMPTS_FOLDER, ignore_errors=True)
-
-
-def _begun(out: Path, samples: Sequence[tuple[int, int]]) -> Path:
-    """Count one more attempt at a task in the file that is returned."""
-    source, first = samples[0]
-    attempts = out / _ATTEMPTS_FOLDER / f"{source}-{first}"
-    with attempts.open("ab") as file:
-        file.write(b".")
-    if attempts.stat().st_size > _ATTEMPTS:
-        raise EngineUnavailable(
-            f"engine: ray: expected workers that live, found {_ATTEMPTS} that died of samples {first} to {samples[-1][1]} "
-            f"of source {source}. All others can go on: leave these out, or look at them with engine: local."
-        )
-    return attempts

@@ -14,7 +14,8 @@ from lidar_vl_core.config import validated
 from lidar_vl_core.errors import BadConfig, BadDataset, EngineUnavailable
 from offline_training.weak_labels.label_views import LabelledPicture, LabelReport, label_views
 from offline_training.weak_labels.labelers import all_views, open_labeler, open_sources, open_store, open_superpixels
-from offline_training.weak_labels.ray_engine import _attempts_folder, _begun, _count, _picture, _Worker, ray_engine
+from offline_training.weak_labels.ray_engine import _count, _picture, _Worker, ray_engine
+from offline_training.weak_labels.ray_job import attempts_folder, begun
 from offline_training.weak_labels.weak_label import weak_label
 from offline_training.weak_labels.weak_label_config import WeakLabelConfig
 
@@ -154,15 +155,15 @@ def test_a_worker_killed_in_the_middle_loses_nothing(ray_cluster, sequence, tmp_
 
 
 def test_a_task_that_workers_keep_dying_of_ends_the_run_and_is_named(tmp_path):
-    with _attempts_folder(tmp_path):
+    with attempts_folder(tmp_path):
         for _ in range(5):
-            _begun(tmp_path, [(0, 4), (0, 5)])
-        _begun(tmp_path, [(1, 4)]).unlink()  # others are not concerned
+            begun(tmp_path, [(0, 4), (0, 5)])
+        begun(tmp_path, [(1, 4)]).unlink()  # others are not concerned
         with pytest.raises(EngineUnavailable, match="died of samples 4 to 5 of source 0"):
-            _begun(tmp_path, [(0, 4), (0, 5)])
+            begun(tmp_path, [(0, 4), (0, 5)])
     assert not list(tmp_path.iterdir())
-    with _attempts_folder(tmp_path):  # the next run counts anew
-        _begun(tmp_path, [(0, 4), (0, 5)])
+    with attempts_folder(tmp_path):  # the next run counts anew
+        begun(tmp_path, [(0, 4), (0, 5)])
 
 
 def test_a_second_run_makes_nothing_and_a_damaged_picture_is_told(ray_cluster, sequence, tmp_path):

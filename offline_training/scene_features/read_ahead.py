@@ -1,0 +1,22 @@
+"""Work done ahead by threads, its results in order."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def read_ahead(
+    pool: ThreadPoolExecutor, function: Callable[[Task], Result], tasks: Iterable[Task], count: int
+) -> Iterator[Result]:
+    """Results of a function in the order of the tasks, with at most `count` of them on their way."""
+    futures: deque[Future[Result]] = deque()
+    for task in tasks:
+        futures.append(pool.submit(function, task))
+        if len(futures) >= count:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()
