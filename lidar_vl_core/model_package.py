@@ -1,20 +1,32 @@
-"""Model packages: a folder with exactly model.onnx, manifest.yaml and card.md, each proven by its hash. Touches the disk."""
+"""Model packages: a folder with exactly the files its manifest names, each proven by its hash. Touches the disk."""
 
 import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lidar_vl_core.config import Config, load_yaml, validated
-from lidar_vl_core.errors import BadConfig, BadLabels, BadModelPackage
+from lidar_vl_core.errors import BadConfig, BadLabels, BadModelPackage, BadTextTable
 from lidar_vl_core.files import write_bytes
 from lidar_vl_core.labels import ClassTable
+from lidar_vl_core.language_package import (
+    IMAGE_ENCODER,
+    LANGUAGE_FILES,
+    TEXT_ENCODER,
+    TOKENIZER_FILES,
+    LanguageFiles,
+    LanguageSpec,
+    fitting_text_table,
+    require_encoder,
+)
+from lidar_vl_core.open_vocabulary import TextTable
+from lidar_vl_core.text_table_file import TEXT_TABLE
 from lidar_vl_core.voxels import VoxelGrid
 
 if TYPE_CHECKING:
@@ -54,8 +66,8 @@ class Manifest(Config):
 
     format: Literal[1] = 1
     name: str
-    task: Literal["segmentation"] = "segmentation"
-    class_table: ClassTableSpec
+    task: Literal["segmentation", "embedding"] = "segmentation"
+    class_table: ClassTableSpec  # of an embedding package: the classes of its text table
     grid: GridSpec
     features: tuple[str, ...]  # names of voxel_features(), in the order of the input channels
     levels: int
@@ -65,6 +77,18 @@ class Manifest(Config):
     licence: str
     limits: tuple[str, ...]
     files: dict[str, str] = Field(default_factory=dict)  # file name -> hex SHA-256; filled in by write_model_package
+    language: LanguageSpec | None = None  # of an embedding package
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Manifest":
+        if (self.task == "embedding") != (self.language is not None):
+            raise ValueError("language: said of an embedding package and of no other")
+        return self
+
+    @property
+    def file_names(self) -> frozenset[str]:
+        """Files of the package that have a hash: all but the manifest."""
+        return frozenset({MODEL, CARD}) | (self.language.file_names if self.language else frozenset())
 
 
 @dataclass(frozen=True)
@@ -90,9 +114,39 @@ class ModelPackage:
         """The model card, Markdown."""
         return _verified(self.path / CARD, self.manifest.files[CARD]).decode()
 
+    @property
+    def language(self) -> LanguageSpec:
+        """The text space of an embedding package. Raises BadModelPackage for a segmentation package."""
+        if self.manifest.language is None:
+            raise BadModelPackage(
+                f"{self.path}: expected a package of task embedding, found {self.manifest.task}: it knows its "
+                f"{len(self.classes)} classes and no words. Use a package exported from a 3DSS-VLG run."
+            )
+        return self.manifest.language
+
     def onnx_bytes(self) -> bytes:
         """The model file; its hash is checked on every read."""
-        return _verified(self.path / MODEL, self.manifest.files[MODEL])
+        return self._content(MODEL)
+
+    def text_table(self) -> TextTable:
+        """The prompts that an embedding package knows."""
+        return fitting_text_table(self._content(TEXT_TABLE), self.language, str(self.path / TEXT_TABLE))
+
+    def text_encoder_bytes(self) -> bytes | None:
+        """The text encoder's ONNX file, where the package has one."""
+        return self._content(TEXT_ENCODER) if TEXT_ENCODER in self.language.file_names else None
+
+    def tokenizer_bytes(self) -> bytes | None:
+        """The tokenizer's file, where the package has a text encoder."""
+        name = TOKENIZER_FILES.get(self.language.tokenizer)
+        return None if name is None else self._content(name)
+
+    def image_encoder_bytes(self) -> bytes | None:
+        """The image encoder's ONNX file, where the package has one."""
+        return self._content(IMAGE_ENCODER) if IMAGE_ENCODER in self.language.file_names else None
+
+    def _content(self, name: str) -> bytes:
+        return _verified(self.path / name, self.manifest.files[name])
 
 
 def packaged_models() -> list[str]:
@@ -107,35 +161,44 @@ def load_model_package(name_or_path: str | Path) -> ModelPackage:
     kept outside the model file, and a network that does not fit its manifest.
     """
     path = _find(name_or_path)
-    _require_exact_files(path)
+    _require_plain_files(path)
     package = ModelPackage(path, _read_manifest(path / MANIFEST))
-    if set(package.manifest.files) != {MODEL, CARD}:
+    expected = package.manifest.file_names
+    _require_exact_files(path, expected | {MANIFEST})
+    if set(package.manifest.files) != expected:
         raise BadModelPackage(
-            f"{path / MANIFEST}: expected hashes of {MODEL} and {CARD}, found {sorted(package.manifest.files)}. {_REPAIR}"
+            f"{path / MANIFEST}: expected hashes of {sorted(expected)}, found {sorted(package.manifest.files)}. {_REPAIR}"
         )
     _verified(path / CARD, package.manifest.files[CARD])
     _require_fitting_network(package)
+    if package.manifest.language is not None:
+        _require_fitting_language(package)
     return package
 
 
 def write_model_package(
-    folder: Path, onnx_model: "onnx.ModelProto", manifest_without_files: Manifest, card_markdown: str
+    folder: Path,
+    onnx_model: "onnx.ModelProto",
+    manifest_without_files: Manifest,
+    card_markdown: str,
+    language: LanguageFiles | None = None,
 ) -> ModelPackage:
     """Write a package, or replace the one at `folder`; there is never half a package at that place.
 
-    Returns the package as read back. Raises BadModelPackage when `folder` holds something else or the parts do not fit.
+    language: of an embedding package, whose model ends in a linear layer and answers with embeddings. Returns the package as read back. Raises BadModelPackage when `folder` holds something else or the parts do not fit.
     """
     folder = Path(folder)
     if folder.exists() and not (
-        folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {MODEL, MANIFEST, CARD}
+        folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {MODEL, MANIFEST, CARD} | LANGUAGE_FILES
     ):
         raise BadModelPackage(
             f"{folder}: expected a new folder or an older model package, found other files. Choose another folder."
         )
     content = {MODEL: onnx_model.SerializeToString(deterministic=True), CARD: card_markdown.encode()}
+    content |= _language_content(manifest_without_files, language)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
     manifest = manifest_without_files.model_copy(update={"files": hashes})
-    body = yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120).encode()
+    body = yaml.safe_dump(_manifest_fields(manifest), sort_keys=False, allow_unicode=True, width=120).encode()
     content[MANIFEST] = body + _seal(body)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -169,13 +232,33 @@ def _find(name_or_path: str | Path) -> Path:
     )
 
 
-def _require_exact_files(path: Path) -> None:
-    expected = {MODEL, MANIFEST, CARD}
+def _manifest_fields(manifest: Manifest) -> dict[str, Any]:
+    fields = manifest.model_dump(mode="json")
+    if fields["language"] is None:
+        del fields["language"]
+    return fields
+
+
+def _language_content(manifest: Manifest, language: LanguageFiles | None) -> dict[str, bytes]:
+    if (manifest.language is None) != (language is None):
+        raise BadModelPackage(
+            f"{manifest.name}: expected a language in manifest and files of an embedding package, and in neither of "
+            f"another, found task {manifest.task} with {'no' if language is None else 'language'} files. Give both."
+        )
+    return {} if manifest.language is None or language is None else language.content(manifest.language)
+
+
+def _require_plain_files(path: Path) -> None:
     entries = list(path.iterdir())
     odd = sorted(entry.name for entry in entries if entry.is_symlink() or not entry.is_file())
     if odd:
         raise BadModelPackage(f"{path}: expected plain files, found links or folders {odd}. {_REPAIR}")
-    found = {entry.name for entry in entries}
+    if not (path / MANIFEST).exists():
+        raise BadModelPackage(f"{path}: expected {MANIFEST}, found {sorted(e.name for e in entries)[:8]}. {_REPAIR}")
+
+
+def _require_exact_files(path: Path, expected: frozenset[str]) -> None:
+    found = {entry.name for entry in path.iterdir()}
     if found != expected:
         raise BadModelPackage(
             f"{path}: expected exactly {sorted(expected)}, found missing {sorted(expected - found)} and "
@@ -228,15 +311,18 @@ def _require_fitting_network(package: ModelPackage) -> None:
     import onnx
     from google.protobuf.message import DecodeError
 
-    from lidar_vl_core.sparse_graph import read_sparse_graph
+    from lidar_vl_core.sparse_graph import read_sparse_graph, split_head
 
     manifest = package.manifest
     try:
         graph = read_sparse_graph(onnx.load_model_from_string(package.onnx_bytes()))
+        if manifest.language is not None:
+            split_head(graph)
     except DecodeError as error:
         raise BadModelPackage(f"{package.path / MODEL}: expected an ONNX model, found: {error}. {_REPAIR}") from error
     try:
-        expected = (len(manifest.features), len(package.classes), manifest.levels)
+        answers = len(package.classes) if manifest.language is None else manifest.language.channels
+        expected = (len(manifest.features), answers, manifest.levels)
         _ = package.grid
     except (BadConfig, BadLabels) as error:
         raise BadModelPackage(
@@ -244,7 +330,29 @@ def _require_fitting_network(package: ModelPackage) -> None:
         ) from error
     found = (graph.in_channels, graph.out_channels, graph.levels)
     if expected != found:
+        kind = "classes" if manifest.language is None else "channels"
         raise BadModelPackage(
-            f"{package.path}: expected, from the manifest, (features, classes, levels) = {expected}, found {found} "
+            f"{package.path}: expected, from the manifest, (features, {kind}, levels) = {expected}, found {found} "
             f"in {MODEL}. {_REPAIR}"
         )
+
+
+def _require_fitting_language(package: ModelPackage) -> None:
+    """Every file is read once, so that none fails when a word is first asked for."""
+    from lidar_vl_core.text_tokenizer import open_tokenizer
+
+    try:
+        table = package.text_table()
+    except BadTextTable as error:
+        raise BadModelPackage(f"{error} {_REPAIR}") from error
+    if table.class_table != package.classes:
+        raise BadModelPackage(
+            f"{package.path / TEXT_TABLE}: expected the classes of the manifest, {', '.join(package.classes.names)}, in "
+            f"their colours, found {', '.join(table.class_table.names)}. {_REPAIR}"
+        )
+    spec, words, pictures = package.language, package.text_encoder_bytes(), package.image_encoder_bytes()
+    if words is not None:
+        require_encoder(words, {"tokens"}, {"embeddings"}, str(package.path / TEXT_ENCODER))
+        open_tokenizer(spec.tokenizer, package.tokenizer_bytes(), spec.context_length)
+    if pictures is not None:
+        require_encoder(pictures, {"image"}, {"features"}, str(package.path / IMAGE_ENCODER))

@@ -55,7 +55,8 @@ class TextTable:
         Raises UnknownPrompt naming the prompts it lacks and those it has.
         """
         row_of_word = {same_words(prompt): row for row, prompt in enumerate(self.prompts)}
-        require_known(vocabulary.prompts, row_of_word, self.prompts)
+        if missing := [prompt for prompt in vocabulary.prompts if same_words(prompt) not in row_of_word]:
+            raise unknown_prompt(missing, self.prompts, "Ask for words it has, or make a table with these.")
         rows = [row_of_word[same_words(prompt)] for prompt in vocabulary.prompts]
         return text_table(vocabulary, self.embeddings[rows], self.logit_scale, self.text_space, self.unknown_threshold)
 
@@ -156,15 +157,13 @@ def same_words(prompt: str) -> str:
     return " ".join(prompt.lower().split())
 
 
-def require_known(prompts: Sequence[str], known: object, shown: Sequence[str], remedy: str = "") -> None:
-    """Raise UnknownPrompt unless each prompt, by same_words(), is in `known`; `shown` are the words to choose from."""
-    missing = [prompt for prompt in prompts if same_words(prompt) not in known]  # type: ignore[operator]
-    if missing:
-        more = f" and {len(shown) - _SHOWN_WORDS} more" if len(shown) > _SHOWN_WORDS else ""
-        raise UnknownPrompt(
-            f"prompts: expected words of the text table: {', '.join(shown[:_SHOWN_WORDS])}{more}; found "
-            f"{', '.join(repr(word) for word in missing)}. {remedy or 'Ask for words it has, or make a table with these.'}"
-        )
+def unknown_prompt(missing: Sequence[str], known: Sequence[str], remedy: str) -> UnknownPrompt:
+    """The error for words that are missing among those known."""
+    more = f" and {len(known) - _SHOWN_WORDS} more" if len(known) > _SHOWN_WORDS else ""
+    return UnknownPrompt(
+        f"prompts: expected words of the text table: {', '.join(known[:_SHOWN_WORDS])}{more}; found "
+        f"{', '.join(map(repr, missing))}. {remedy}"
+    )
 
 
 def _require_table(table: TextTable) -> None:

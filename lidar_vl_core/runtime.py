@@ -10,7 +10,7 @@ from lidar_vl_core.errors import BadRequest, EngineUnavailable
 if TYPE_CHECKING:
     from lidar_vl_core.kernel_maps import KernelMaps
     from lidar_vl_core.model_package import ModelPackage
-    from lidar_vl_core.sparse_graph import SparseGraph
+    from lidar_vl_core.sparse_graph import LinearHead, SparseGraph
 
 ENGINES = ("auto", "fused", "onnxruntime", "tensorrt")
 
@@ -29,9 +29,9 @@ class Session:
         self._levels = levels
 
     def run(self, features: np.ndarray, maps: "KernelMaps") -> np.ndarray:
-        """Compute the class scores of every voxel.
+        """Compute the class scores of every voxel; its embedding, where the package's answers are embeddings.
 
-        features: (M, C) float32 in the order of the manifest. Returns (M, classes) float32. Raises BadRequest when
+        features: (M, C) float32 in the order of the manifest. Returns (M, classes or channels) float32. Raises BadRequest when
         features and maps do not fit the network.
         """
         if features.dtype != np.float32 or features.shape != (maps.counts[0], self._in_channels):
@@ -53,10 +53,28 @@ def open_session(package: "ModelPackage", engine: str = "auto", threads: int | N
     threads: number of processor cores to use, all that this process may use by default. Raises EngineUnavailable when
     the asked engine cannot run here, BadModelPackage when the file cannot be run.
     """
+    return _session(_graph(package), engine, threads)
+
+
+def open_feature_session(
+    package: "ModelPackage", engine: str = "auto", threads: int | None = None
+) -> "tuple[Session, LinearHead]":
+    """As open_session() for an embedding package, up to its last layer, whose input is the answer; and that layer."""
+    from lidar_vl_core.sparse_graph import split_head
+
+    trunk, head = split_head(_graph(package))
+    return _session(trunk, engine, threads), head
+
+
+def _graph(package: "ModelPackage") -> "SparseGraph":
     import onnx
 
     from lidar_vl_core.sparse_graph import read_sparse_graph
 
+    return read_sparse_graph(onnx.load_model_from_string(package.onnx_bytes()))
+
+
+def _session(graph: "SparseGraph", engine: str, threads: int | None) -> Session:
     if engine not in ENGINES:
         raise BadRequest(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}. Choose one of them.")
     if engine == "tensorrt":
@@ -66,8 +84,6 @@ def open_session(package: "ModelPackage", engine: str = "auto", threads: int | N
     threads = threads if threads is not None else available_cores()
     if threads < 1:
         raise BadRequest(f"threads: expected 1 or more, found {threads}. Leave it out to use all cores.")
-    model = onnx.load_model_from_string(package.onnx_bytes())
-    graph = read_sparse_graph(model)
     name = "fused" if engine == "auto" else engine
     return Session(name, _engine(name, graph, threads), graph.in_channels, graph.levels)
 

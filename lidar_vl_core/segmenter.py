@@ -1,18 +1,27 @@
-"""A point cloud in, one class per point out: voxels, kernel maps, network, labels. Measures its own time."""
+"""A point cloud in, one class per point out: voxels, kernel maps, network, labels. Measures its own time.
+
+A package of task "embedding" is labelled with the words it was last given, by set_words().
+"""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lidar_vl_core.cloud_colours import COLOUR_CHANNELS, cloud_rgb
 from lidar_vl_core.errors import BadPointCloud
 from lidar_vl_core.features import voxel_features
 from lidar_vl_core.kernel_maps import build_kernel_maps
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
+from lidar_vl_core.open_vocabulary import TextTable
 from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.runtime import open_session
-from lidar_vl_core.voxels import VoxelGrid, read_only, voxelise
+from lidar_vl_core.prompt_book import PromptBook
+from lidar_vl_core.prompt_head import PromptHead
+from lidar_vl_core.runtime import open_feature_session, open_session
+from lidar_vl_core.vocabulary import Vocabulary
+from lidar_vl_core.voxels import VoxelGrid, Voxels, read_only, voxelise
 
 if TYPE_CHECKING:
     from lidar_vl_core.model_package import ModelPackage
@@ -27,6 +36,7 @@ class PointLabels:
     class_id: np.ndarray  # (N,) uint8; 255 = no answer: the point is not finite or out of the network's range
     probability: np.ndarray  # (N,) float32, 0..1, softmax of the given class; 0 where there is no answer
     timing_ms: dict[str, float]  # "voxels" (with features), "maps", "network", "labels", "total"
+    classes: ClassTable | None = None  # what the ids mean: words may have changed since this cloud was labelled
 
 
 class Segmenter:
@@ -44,44 +54,103 @@ class Segmenter:
         self._grid = package.grid
         self._threads = threads
         self._max_points = max_points
-        self._session = open_session(package, engine, threads)
+        self._book: PromptBook | None = None
+        self._prompts: PromptHead | None = None  # replaced as a whole by set_words(): a cloud sees one or the other
+        if package.manifest.task == "embedding":
+            self._session, head = open_feature_session(package, engine, threads)
+            self._book = PromptBook(package)
+            self._prompts = PromptHead(head, self._book.table)
+        else:
+            self._session = open_session(package, engine, threads)
 
     @property
     def classes(self) -> ClassTable:
-        """The classes a label may have."""
-        return self._package.classes
+        """The classes a label may have; of an embedding package those of the last words."""
+        return self._prompts.classes if self._prompts is not None else self._package.classes
+
+    @property
+    def known_prompts(self) -> tuple[str, ...]:
+        """Prompts an embedding package knows without its text encoder. Raises BadModelPackage for another package."""
+        return self._words().known_prompts
 
     @property
     def engine_name(self) -> str:
         """The engine that runs the network, e.g. "fused"."""
         return self._session.engine_name
 
+    def set_words(self, words: Vocabulary | Sequence[str]) -> None:
+        """Label what comes next with these classes; a cloud in work keeps the words it began with. From any thread.
+
+        words: a vocabulary, or prompts that are a class each. Raises UnknownPrompt, BadConfig, or BadModelPackage for a
+        package that knows no words; the words are then as before.
+        """
+        table = self.table_of(words)
+        if self._prompts is not None:
+            self._prompts = self._prompts.with_table(table)
+
     def warm_up(self) -> None:
         """Label a made-up cloud, so that nothing is compiled or loaded while the first message waits."""
         xyz_m = _cloud_in(self._grid)
-        self.segment(PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "warm_up"))
+        extra = {"rgb": np.zeros((len(xyz_m), 3), np.uint8)}
+        self.segment(PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "warm_up", extra))
 
     def segment(self, cloud: PointCloud) -> PointLabels:
-        """Label every point of a cloud, never one more or less. Raises BadPointCloud for more than max_points."""
+        """Label every point of a cloud, never one more or less.
+
+        Raises BadPointCloud for more than max_points, and for one without colours where the network reads them.
+        """
+        prompts = self._prompts
+        classes = self._package.classes if prompts is None else prompts.classes
+        started = time.perf_counter()
+        voxels = self._voxels(cloud)
+        if len(voxels.coords) == 0:
+            return _no_answers(len(cloud), started, classes)
+        answers, stages_done = self._run(cloud, voxels)
+        if prompts is None:
+            class_id, probability = label_points(answers, voxels.point_to_voxel)
+        else:
+            class_id, probability = prompts.label_points(answers, voxels.point_to_voxel, self._threads)
+        moments = (started, *stages_done, time.perf_counter())
+        return PointLabels(class_id, probability, _timing_ms(moments), classes)
+
+    def embeddings(self, cloud: PointCloud) -> np.ndarray:
+        """(N, C) float32 embedding of every point in the package's text space, NaN out of the network's range.
+
+        Raises BadPointCloud as segment(), BadModelPackage for a package without a text space.
+        """
+        prompts, voxels = self._prompts, self._voxels(cloud)
+        embedding = np.full((len(cloud), self._words().table.channels), np.nan, np.float32)
+        if prompts is not None and len(voxels.coords):
+            features, _ = self._run(cloud, voxels)
+            inside = voxels.point_to_voxel >= 0
+            embedding[inside] = prompts.embeddings(features)[voxels.point_to_voxel[inside]]
+        return embedding
+
+    def table_of(self, words: Vocabulary | Sequence[str]) -> TextTable:
+        """The text table of other words, without labelling by them; raises as set_words()."""
+        return self._words().table_of(words)
+
+    def _words(self) -> PromptBook:
+        return self._book or PromptBook(self._package)  # which refuses a package that knows no words
+
+    def _voxels(self, cloud: PointCloud) -> Voxels:
         if len(cloud) > self._max_points:
             raise BadPointCloud(
                 f"cloud of {len(cloud)} points: expected at most {self._max_points}. "
                 "Split it, or raise max_points if your sensor really gives so many."
             )
-        started = time.perf_counter()
-        voxels = voxelise(cloud.xyz_m, self._grid)
-        if len(voxels.coords) == 0:
-            return _no_answers(len(cloud), started)
+        return voxelise(cloud.xyz_m, self._grid)
+
+    def _run(self, cloud: PointCloud, voxels: Voxels) -> tuple[np.ndarray, tuple[float, float, float]]:
+        """(M, .) what the network says of every voxel, and when voxels, maps and network were done."""
         names = self._package.manifest.features
-        features = voxel_features(cloud.xyz_m, cloud.intensity, voxels, self._grid, names, self._threads)
+        rgb = cloud_rgb(cloud) if COLOUR_CHANNELS & set(names) else None
+        features = voxel_features(cloud.xyz_m, cloud.intensity, voxels, self._grid, names, self._threads, rgb)
         voxels_done = time.perf_counter()
         maps = build_kernel_maps(voxels.coords, self._package.manifest.levels, threads=self._threads)
         maps_done = time.perf_counter()
-        logits = self._session.run(features, maps)
-        network_done = time.perf_counter()
-        class_id, probability = label_points(logits, voxels.point_to_voxel)
-        moments = (started, voxels_done, maps_done, network_done, time.perf_counter())
-        return PointLabels(class_id, probability, _timing_ms(moments))
+        answers = self._session.run(features, maps)
+        return answers, (voxels_done, maps_done, time.perf_counter())
 
 
 def label_points(logits: np.ndarray, point_to_voxel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,10 +166,10 @@ def label_points(logits: np.ndarray, point_to_voxel: np.ndarray) -> tuple[np.nda
     return spread_to_points(best, below_best, read_only(point_to_voxel, np.int32))
 
 
-def _no_answers(points: int, started: float) -> PointLabels:
+def _no_answers(points: int, started: float, classes: ClassTable) -> PointLabels:
     done = time.perf_counter()
     timing_ms = _timing_ms((started, done, done, done, done))
-    return PointLabels(np.full(points, IGNORE_ID, np.uint8), np.zeros(points, np.float32), timing_ms)
+    return PointLabels(np.full(points, IGNORE_ID, np.uint8), np.zeros(points, np.float32), timing_ms, classes)
 
 
 def _timing_ms(moments: tuple[float, ...]) -> dict[str, float]:

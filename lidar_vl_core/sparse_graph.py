@@ -49,7 +49,7 @@ def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
     Raises BadModelPackage for external data, an unknown operator, and for shapes or levels that do not fit.
     """
     graph = model.graph
-    _require_single_file(model)
+    require_single_file(model, "model.onnx")
     inputs = {value.name: value for value in graph.input}
     levels = sum(name.startswith("subm") for name in inputs)
     if set(inputs) != {FEATURES, *table_names(levels)} or [value.name for value in graph.output] != [OUTPUT]:
@@ -63,6 +63,35 @@ def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
     if not nodes or nodes[-1].output != OUTPUT or nodes[-1].level != 0:
         raise _bad("the last node to compute logits at level 0", nodes[-1].output if nodes else "no nodes")
     return SparseGraph(in_channels, nodes[-1].channels, levels, nodes)
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """The last layer of a network whose answers are embeddings: features (M, F) -> features @ weight + bias, (M, C)."""
+
+    weight: np.ndarray  # (F, C) float32
+    bias: np.ndarray  # (C,) float32
+
+
+def split_head(graph: SparseGraph) -> tuple[SparseGraph, LinearHead]:
+    """The network up to its last linear layer, whose logits are then that layer's input, and the layer itself.
+
+    Raises BadModelPackage where the last layer is another, or its result is read elsewhere.
+    """
+    if len(graph.nodes) < 2:
+        raise _bad("an embedding network whose last layer is linear", "a network of one layer")
+    *body, head, output = graph.nodes
+    readers = sum(node.inputs.count(head.output) for node in graph.nodes)
+    if (
+        head.op != "linear"
+        or head.weight is None
+        or head.bias is None
+        or (output.inputs, readers) != ((head.output,), 1)
+    ):
+        raise _bad("an embedding network whose last layer is linear and read by nothing else", head.op)
+    features = len(head.weight[0])
+    last = GraphNode("identity", head.inputs, OUTPUT, 0, features)
+    return SparseGraph(graph.in_channels, features, graph.levels, (*body, last)), LinearHead(head.weight[0], head.bias)
 
 
 class _Reader:
@@ -144,7 +173,8 @@ def _initializers(graph: "onnx.GraphProto") -> dict[str, np.ndarray]:
         raise _bad("weights that fill their shapes", error) from error
 
 
-def _require_single_file(model: "onnx.ModelProto") -> None:
+def require_single_file(model: "onnx.ModelProto", origin: str) -> None:
+    """Raise BadModelPackage for a model with weights in other files."""
     from onnx import external_data_helper
 
     tensors = list(model.graph.initializer)
@@ -156,7 +186,7 @@ def _require_single_file(model: "onnx.ModelProto") -> None:
         if external_data_helper.uses_external_data(tensor) or tensor.external_data:
             places = {entry.key: entry.value for entry in tensor.external_data}
             raise BadModelPackage(
-                f"model.onnx: expected all weights inside the file, found {tensor.name!r} kept outside at "
+                f"{origin}: expected all weights inside the file, found {tensor.name!r} kept outside at "
                 f"{places.get('location', '?')!r}. Export it again with the weights inside."
             )
 
