@@ -25,13 +25,13 @@ from offline_training.run_device import torch_set_up, uses_cuda
 from offline_training.run_log import RunLog
 from offline_training.run_state import optimizer_tensors, restore_optimizer
 from offline_training.scene_features.feature_store import FeatureStore, open_features
-from offline_training.scene_features.scene_features import SceneFeatures
 from offline_training.start_weights import weights_of
 
 FOLDER, SPECIALISED = "adapter", "specialised"
 COMMAND = "lidar-vl-train specialise"
 _PREFIX = "adapter"
 _SAVE_EVERY = 5  # epochs
+_BLOCK_ROWS = 65536
 _DECIDING = {"specialise", "vocabulary", "seed"}  # the pseudo labels are compared by what made them
 
 
@@ -50,23 +50,25 @@ def specialise(config: VlgConfig) -> Path:
         return _write_specialised(config, run.adapter.cpu(), features, labels.scenes())
 
 
-def specialised(features: SceneFeatures, adapter: TextAdapter) -> SceneFeatures:
-    """The adapted features of a scene; the adapter is affine, so the mean over a row's views is adapted as it stands."""
+def specialised_features(adapter: TextAdapter, feature: np.ndarray) -> np.ndarray:
+    """(V, C) adapted features, float16 as they are stored; an affine map, so means over views may be adapted as they stand."""
+    device = adapter.up.weight.device
+    adapted = []
     with torch.no_grad():
-        weight = next(adapter.parameters())
-        adapted = adapter(torch.from_numpy(features.feature.astype(np.float32)).to(weight.device))
-    return replace(features, feature=adapted.cpu().numpy().astype(np.float16))
+        for first in range(0, max(len(feature), 1), _BLOCK_ROWS):
+            rows = torch.from_numpy(feature[first : first + _BLOCK_ROWS].astype(np.float32))
+            adapted.append(adapter(rows.to(device)).cpu().numpy().astype(np.float16))
+    return np.concatenate(adapted)
 
 
-def load_adapter(out: Path) -> TextAdapter:
+def load_adapter(config: VlgConfig) -> TextAdapter:
     """The adapter that `specialise` trained in a run's folder. Raises BadCheckpoint where there is none."""
-    folder = out / FOLDER / "checkpoints"
+    folder = Path(config.out) / FOLDER / "checkpoints"
     if not (folder / "last.json").is_file():
         raise BadCheckpoint(
             f"{folder}: expected a trained adapter, found none. Run `{COMMAND}` with this configuration."
         )
-    checkpoint = load_checkpoint(folder)
-    return adapter_of(checkpoint)
+    return adapter_of(load_checkpoint(folder))
 
 
 def adapter_of(checkpoint: Checkpoint) -> TextAdapter:
@@ -130,7 +132,7 @@ class _Specialising:
                 loss, agreed = self._loss(feature.to(self.device), class_id.to(self.device))
                 known = int((class_id != IGNORE_ID).sum())
                 (loss * (known / count)).backward()
-                loss_sum, right, labelled = loss_sum + float(loss) * known, right + agreed, labelled + known
+                loss_sum, right, labelled = loss_sum + float(loss.detach()) * known, right + agreed, labelled + known
             self.optimizer.step()
         self.log_book.write_step(
             self.epoch,
@@ -181,6 +183,7 @@ def _write_specialised(
     with store.writing():
         for name in scenes:
             if store.about(name) is None:
-                store.write(name, specialised(features.read(name), adapter))
+                seen = features.read(name)
+                store.write(name, replace(seen, feature=specialised_features(adapter, seen.feature)))
         store.announce()
     return folder
