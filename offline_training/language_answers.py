@@ -34,13 +34,13 @@ def scene_answers(config: VlgConfig, checkpoint: Path | None, question: Question
     def answer(sample: Sample) -> np.ndarray:
         asked, class_ids = table, np.arange(256, dtype=np.uint8)
         if question.oracle_lists and sample.class_id is not None:
-            asked, class_ids = _restricted(table, vocabulary, class_of_truth[sample.class_id])
+            asked, class_ids = restricted(table, vocabulary, class_of_truth[sample.class_id])
         return class_ids[predict_scene(question.mode, sample, asked, network, features_of(sample)).class_id]
 
     return answer
 
 
-def _restricted(table: TextTable, vocabulary: Vocabulary, truth: np.ndarray) -> tuple[TextTable, np.ndarray]:
+def restricted(table: TextTable, vocabulary: Vocabulary, truth: np.ndarray) -> tuple[TextTable, np.ndarray]:
     """The table of the classes that are in a scene (and the sinks), and (256,) uint8 their ids in the whole table."""
     present = set(np.unique(truth)) - {IGNORE_ID}
     kept = [k for k, each in enumerate(vocabulary.classes) if k in present or each.sink]

@@ -58,6 +58,7 @@ def evaluate_language(
     `mark_no_feature_to_unknown` has it. Raises BadRequest, BadCheckpoint, BadDataset, BadConfig.
     """
     from offline_training.language_answers import scene_answers
+    from offline_training.run_device import torch_set_up
 
     vocabulary = question.vocabulary or config.words
     table = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
@@ -73,10 +74,11 @@ def evaluate_language(
         "left_out": [name for k, name in enumerate(config.class_table.names) if table[k] == IGNORE_ID],
         "sources": [],
     }
-    for source in config.validation if sources is None else sources:
-        confusion = pooled_confusion(labelled_samples(source, config.class_table), answer, table, len(names))
-        pooled.merge(confusion)
-        metrics["sources"].append({"title": source.kind, "folder": source.folder, **quality(confusion, names)})
+    with torch_set_up(config.threads):
+        for source in config.validation if sources is None else sources:
+            confusion = pooled_confusion(labelled_samples(source, config.class_table), answer, table, len(names))
+            pooled.merge(confusion)
+            metrics["sources"].append({"title": source.kind, "folder": source.folder, **quality(confusion, names)})
     if pooled.points == 0:
         raise BadConfig("validation: expected scenes with labels, found none. Name data sets with labels.")
     metrics["pooled"] = quality(pooled, names)

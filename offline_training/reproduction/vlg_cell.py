@@ -96,19 +96,24 @@ def _run_cell(
 
 def _trained(config: VlgConfig, row: LanguageRow, key: str) -> Path | None:
     """Run the stages that a row's answers come from; the checkpoint of the 3D network where there is one."""
+    pseudo_label, specialise, guide = stages()
+    folder = Path(config.out)
+    _claim(folder, key)
+    _stage(folder / "pseudo_label.finished", lambda: pseudo_label(config))
+    if config.specialise.enabled and (row.mode != "2d" or row.specialised):
+        _stage(folder / "specialise.finished", lambda: specialise(config))
+    if row.mode == "2d":
+        return None
+    return Path(_stage(folder / "guide.finished", lambda: guide(config, "auto")))
+
+
+def stages() -> tuple[Callable[..., object], ...]:
+    """The three stages of 3DSS-VLG; torch is not imported before they are needed."""
     from offline_training.guidance.guide import guide
     from offline_training.guidance.pseudo_label import pseudo_label
     from offline_training.guidance.specialise import specialise
 
-    folder = Path(config.out)
-    _claim(folder, key)
-    _stage(folder / "pseudo_label.finished", key, lambda: pseudo_label(config))
-    if config.specialise.enabled and (row.mode != "2d" or row.specialised):
-        _stage(folder / "specialise.finished", key, lambda: specialise(config))
-    if row.mode == "2d":
-        return None
-    _stage(folder / "guide.finished", key, lambda: guide(config, "auto"))
-    return folder / "guide" / "checkpoints"
+    return pseudo_label, specialise, guide
 
 
 def _claim(folder: Path, key: str) -> None:
@@ -119,13 +124,14 @@ def _claim(folder: Path, key: str) -> None:
     write_text(mark, key)
 
 
-def _stage(finished: Path, key: str, run: Callable[[], object]) -> None:
-    """Run a stage, unless it is finished with this configuration; its file keeps how long it took."""
-    if finished.is_file() and json.loads(finished.read_text())["key"] == key:
-        return
+def _stage(finished: Path, run: Callable[[], object]) -> str:
+    """Run a stage, unless it is finished; returns what it made. Its file keeps how long the last start of it took."""
+    if finished.is_file():
+        return json.loads(finished.read_text())["made"]
     start_s = time.monotonic()
-    run()
-    write_text(finished, json.dumps({"key": key, "seconds": time.monotonic() - start_s}))
+    made = str(run())
+    write_text(finished, json.dumps({"made": made, "seconds": time.monotonic() - start_s}))
+    return made
 
 
 def _measured(

@@ -74,8 +74,6 @@ def _sharing_a_run(rows: tuple[LanguageRow, ...]) -> list[tuple[str, ...]]:
 
 def _prepare(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], place: LanguagePlace) -> None:
     """The toy model and the features of all pictures, which rows and seeds share."""
-    from offline_training.scene_features.extract_features import extract_features
-
     if study.toy_language is not None:
         from offline_training.image_language.toy_language import ToyLanguageConfig, train_toy_language
 
@@ -89,8 +87,14 @@ def _prepare(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], place: L
     for config in _read_by(study, rows, place):
         key = config.model_dump_json(include={"train", "validation", "classes", "model", "extract"})
         if key not in done:
-            extract_features(config)
+            _extract(config)
             done.add(key)
+
+
+def _extract(config: VlgConfig) -> None:
+    from offline_training.scene_features.extract_features import extract_features
+
+    extract_features(config)
 
 
 def _read_by(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], place: LanguagePlace) -> Iterator[VlgConfig]:
