@@ -38,9 +38,13 @@ class TextSide(Protocol):
     channels: int
     logit_scale: float
 
-    def identity(self) -> dict[str, Any]: ...
+    def identity(self) -> dict[str, Any]:
+        """What decides over the rows, as JSON."""
+        ...
 
-    def text_features(self, prompts: Sequence[str]) -> Tensor: ...
+    def text_features(self, prompts: Sequence[str]) -> Tensor:
+        """(P, C) unit rows. Raises UnknownPrompt."""
+        ...
 
 
 class _ClassesAsWords(DenseImageModel):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lidar_vl_core.errors import BadDataset
 from lidar_vl_core.files import sha256_of
-from lidar_vl_core.open_vocabulary import require_known, same_words
+from lidar_vl_core.open_vocabulary import same_words, unknown_prompt
 from lidar_vl_core.text_table_file import read_text_table
 
 _CLIP_LOGIT_SCALE = 100.0  # a bare array does not state its own
@@ -34,7 +34,8 @@ class TextRows:
 
     def text_features(self, prompts: Sequence[str]) -> Tensor:
         """(P, C) unit rows. Raises UnknownPrompt naming the prompts there are."""
-        require_known(prompts, self._place, self._prompts)
+        if missing := [prompt for prompt in prompts if same_words(prompt) not in self._place]:
+            raise unknown_prompt(missing, self._prompts, "Ask for words it has, or make a file with these.")
         return self._rows[[self._place[same_words(prompt)] for prompt in prompts]]
 
 
@@ -53,12 +54,11 @@ def read_text_rows(path: Path, names: Path | None) -> TextRows:
         raise BadDataset(
             f"{path}: expected text embeddings and the JSON list of their prompts, found: {error}. Check both."
         ) from error
-    _require_rows(path, rows, listed)
-    return TextRows(listed, rows, _CLIP_LOGIT_SCALE, sha256_of(path))
+    return TextRows(_fitting_names(path, rows, listed), rows, _CLIP_LOGIT_SCALE, sha256_of(path))
 
 
-def _require_rows(path: Path, rows: np.ndarray, names: Any) -> None:  # noqa: ANN401 - whatever stands in the file
-    """Raise BadDataset unless there is one different name for each row, and every row has a direction."""
+def _fitting_names(path: Path, rows: np.ndarray, names: Any) -> list[str]:  # noqa: ANN401 - whatever stands in the file
+    """The names; raises BadDataset unless there is a different one for each row, and every row has a direction."""
     listed = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
     shaped = rows.ndim == 2 and rows.dtype.kind == "f" and rows.size > 0
     if not listed or not shaped or len({same_words(name) for name in names}) != len(rows) or len(names) != len(rows):
@@ -71,3 +71,4 @@ def _require_rows(path: Path, rows: np.ndarray, names: Any) -> None:  # noqa: AN
     if not np.isfinite(length).all() or (length == 0).any():
         bad = names[int(np.flatnonzero(~np.isfinite(length) | (length == 0))[0])]
         raise BadDataset(f"{path}: expected finite rows with a direction, found none for {bad!r}. Make the file anew.")
+    return names

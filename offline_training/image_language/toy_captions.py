@@ -66,12 +66,24 @@ def draw_captions(
     """
     phrase = np.array([_draw_phrase(each, rng, hypernym_share) for each in kind], np.int64)
     said = np.where(rng.random(len(kind)) < colour_share, colour, NO_COLOUR)
-    templates = rng.integers(len(TEMPLATES), size=len(kind))
+    return _written(phrase, said, rng)
+
+
+def wrongly_coloured(captions: Captions, rng: np.random.Generator) -> Captions:
+    """Those captions that say a colour, with any other: "blue car" for a red one."""
+    coloured = captions.colour != NO_COLOUR
+    other = rng.integers(1, len(COLOURS), size=int(coloured.sum()))
+    return _written(captions.phrase[coloured], (captions.colour[coloured] + other) % len(COLOURS), rng)
+
+
+def _written(phrase: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> Captions:
+    """In any template each."""
+    templates = rng.integers(len(TEMPLATES), size=len(phrase))
     sentences = tuple(
-        TEMPLATES[template].replace("{}", coloured_phrase(PHRASES[noun], said_colour))
-        for template, noun, said_colour in zip(templates, phrase, said, strict=True)
+        TEMPLATES[template].replace("{}", coloured_phrase(PHRASES[noun], said))
+        for template, noun, said in zip(templates, phrase, colour, strict=True)
     )
-    return Captions(phrase, said, sentences)
+    return Captions(phrase, colour, sentences)
 
 
 def coloured_phrase(phrase: str, colour: int) -> str:

@@ -21,7 +21,7 @@ from lidar_vl_core.config import Config
 from lidar_vl_core.files import write_bytes, write_text
 from lidar_vl_core.text_tokenizer import WordTokenizer
 from offline_training.data_sources import DataSource
-from offline_training.image_language.toy_captions import all_words, draw_captions
+from offline_training.image_language.toy_captions import all_words, draw_captions, wrongly_coloured
 from offline_training.image_language.toy_model import CONTEXT_LENGTH, WEIGHTS, WORDS, ToyModel, ToyTowers
 from offline_training.image_language.toy_quality import toy_quality
 from offline_training.image_language.toy_regions import LabelledPicture, labelled_pictures
@@ -41,7 +41,7 @@ class ToyLanguageConfig(Config):
     channels: int = Field(default=64, ge=8)  # width of the text space
     steps: int = Field(default=1200, ge=1)
     pictures_per_step: int = Field(default=8, ge=1)
-    regions_per_picture: int = Field(default=6, ge=1)
+    regions_per_picture: int = Field(default=8, ge=1)
     cells_per_region: int = Field(default=16, ge=1)
     cell_weight: float = Field(default=1.0, ge=0.0)  # of the loss of single cells, against that of whole regions
     hypernym_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of the captions, where the class has one
@@ -131,16 +131,16 @@ class _BatchDraw:
         ]
 
     def __call__(self, pictures: int, rng: np.random.Generator) -> list[_Drawn]:
-        """So many pictures; of each, one region of each of some of its kinds, the larger the likelier."""
-        return [self._one(rng) for _ in range(pictures)]
+        """So many pictures, sorted by size; of each, one region of each of some of its kinds, the larger the likelier."""
+        return sorted((self._one(rng) for _ in range(pictures)), key=lambda drawn: drawn.picture.rgb.shape)
 
     def _one(self, rng: np.random.Generator) -> _Drawn:
         wanted = int(rng.integers(len(self._pictures_with)))
         picture = self._pictures[int(rng.choice(self._pictures_with[wanted]))]
         kinds = rng.permutation(np.unique(picture.kind))[: self._regions_per_picture]
-        area_px = np.bincount(picture.region[picture.region >= 0], minlength=len(picture.kind))
-        weight = [np.sqrt(area_px) * (picture.kind == kind) for kind in kinds]
-        return _Drawn(picture, np.array([rng.choice(len(area_px), p=each / each.sum()) for each in weight], np.int64))
+        weight = [np.sqrt(picture.area_px) * (picture.kind == kind) for kind in kinds]
+        chosen = [int(rng.choice(len(each), p=each / each.sum())) for each in weight]
+        return _Drawn(picture, np.array(chosen, np.int64))
 
 
 def _loss(
@@ -154,13 +154,19 @@ def _loss(
     kind = np.concatenate([each.picture.kind[each.regions] for each in drawn])
     colour = np.concatenate([each.picture.colour[each.regions] for each in drawn])
     captions = draw_captions(kind, colour, rng, config.hypernym_share, config.colour_share)
-    also_fits = torch.from_numpy(captions.also_fit(kind, colour))
-    text = towers.text(torch.from_numpy(tokenizer.tokens(captions.sentences)))
+    false = wrongly_coloured(captions, rng)
+    also_fits = torch.from_numpy(np.hstack([captions.also_fit(kind, colour), false.also_fit(kind, colour)]))
+    text = towers.text(torch.from_numpy(tokenizer.tokens(captions.sentences + false.sentences)))
     regions, cells = _region_and_cell_features(towers, drawn, config.cells_per_region, rng)
-    region_of_cell = torch.arange(len(kind)).repeat_interleave(config.cells_per_region)
     scale = towers.log_logit_scale.exp()
     of_regions = region_caption_contrast(regions, text, also_fits, scale)
-    return of_regions + config.cell_weight * cell_caption_contrast(cells, region_of_cell, text, also_fits, scale)
+    repeats = config.cells_per_region
+    region_of_cell = torch.arange(len(kind)).repeat_interleave(repeats)
+    # The square root lies between every class alike, which finds people everywhere, and every cell alike, which finds none.
+    area_px = np.concatenate([each.picture.area_px[each.regions] for each in drawn])
+    weight = torch.from_numpy(np.sqrt(area_px)).float().repeat_interleave(repeats)
+    of_cells = cell_caption_contrast(cells, region_of_cell, weight, text, also_fits, scale)
+    return of_regions + config.cell_weight * of_cells
 
 
 def _region_and_cell_features(

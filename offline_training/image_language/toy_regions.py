@@ -25,6 +25,7 @@ class LabelledPicture:
     rgb: np.ndarray  # (H, W, 3) uint8
     class_id: np.ndarray  # (H, W) uint8, 255 = none
     region: np.ndarray  # (H, W) int32 into the R regions, -1 = none
+    area_px: np.ndarray  # (R,) int64
     kind: np.ndarray  # (R,) int64 into toy_captions.KINDS
     colour: np.ndarray  # (R,) int64 into toy_words.COLOURS, NO_COLOUR where it has no clear name
 
@@ -67,13 +68,14 @@ def in_regions(rgb: np.ndarray, class_id: np.ndarray, world: str, classes: Class
     for present in np.unique(class_id):
         name = "" if present == IGNORE_ID else classes.names[present]
         parts, count = label(class_id == present)
-        area_px = np.bincount(parts.ravel(), minlength=count + 1)
+        part_px = np.bincount(parts.ravel(), minlength=count + 1)
         for part in range(1, count + 1):
-            if area_px[part] < _MIN_AREA_PX:
+            if part_px[part] < _MIN_AREA_PX:
                 continue
             inside = parts == part
             region[inside] = len(kinds)
             kinds.append(KINDS.index(f"{world}/{name}"))
             word = colour_word(rgb[inside].mean(axis=0))
             colours.append(NO_COLOUR if word is None else COLOURS.index(word))
-    return LabelledPicture(rgb, class_id, region, np.array(kinds, np.int64), np.array(colours, np.int64))
+    area_px = np.bincount(region[region >= 0], minlength=len(kinds))
+    return LabelledPicture(rgb, class_id, region, area_px, np.array(kinds, np.int64), np.array(colours, np.int64))

@@ -8,30 +8,32 @@ from torch.nn import functional as F
 def region_caption_contrast(region: Tensor, caption: Tensor, also_fits: Tensor, logit_scale: Tensor) -> Tensor:
     """Symmetric InfoNCE of regions with their captions; a caption that is true of another region is no negative for it.
 
-    region, caption: (R, C) unit rows, row i of both belong together; also_fits: (R, R) bool, caption j is true of region i;
-    logit_scale: scalar. Returns the mean of both directions; 0 rows give 0 with a gradient path.
+    region: (R, C) unit rows; caption: (Q, C) unit rows, the first R belong to the regions, the others are false ones of
+    somebody's making; also_fits: (R, Q) bool, caption j may be true of region i; logit_scale: scalar.
+    Returns the mean of both directions; 0 regions give 0 with a gradient path.
     """
     if not len(region):
         return (region.sum() + caption.sum()) * logit_scale
-    logits = _logits(region, caption, also_fits, torch.arange(len(region), device=region.device), logit_scale)
     own = torch.arange(len(region), device=region.device)
-    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+    logits = _logits(region, caption, also_fits, own, logit_scale)
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits[:, : len(region)].T, own)) / 2
 
 
 def cell_caption_contrast(
-    cell: Tensor, region_of_cell: Tensor, caption: Tensor, also_fits: Tensor, logit_scale: Tensor
+    cell: Tensor, region_of_cell: Tensor, weight: Tensor, caption: Tensor, also_fits: Tensor, logit_scale: Tensor
 ) -> Tensor:
-    """InfoNCE of single cells with the captions of their regions, the same way.
+    """Weighted mean InfoNCE of single cells with the captions of their regions, the same way.
 
-    cell: (P, C) unit rows; region_of_cell: (P,) int64; the rest as in `region_caption_contrast`. 0 cells give 0 with a gradient path.
+    cell: (P, C) unit rows; region_of_cell: (P,) int64; weight: (P,) positive; the rest as in `region_caption_contrast`.
+    0 cells give 0 with a gradient path.
     """
     if not len(cell):
         return (cell.sum() + caption.sum()) * logit_scale
     logits = _logits(cell, caption, also_fits[region_of_cell], region_of_cell, logit_scale)
-    return F.cross_entropy(logits, region_of_cell)
+    return (F.cross_entropy(logits, region_of_cell, reduction="none") * weight).sum() / weight.sum()
 
 
 def _logits(feature: Tensor, caption: Tensor, also_fits: Tensor, own: Tensor, logit_scale: Tensor) -> Tensor:
-    """(P, R) similarities; -inf where a caption that is not a feature's own (P,) is true of it all the same."""
+    """(P, Q) similarities; -inf where a caption that is not a feature's own (P,) may be true of it all the same."""
     is_other = torch.ones_like(also_fits).scatter(1, own[:, None], False)
     return (feature @ caption.T * logit_scale).masked_fill(also_fits & is_other, -torch.inf)
