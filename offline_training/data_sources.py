@@ -17,7 +17,9 @@ from offline_training.datasets.nuscenes_tables import scene_names
 from offline_training.datasets.pandaset import PandaSet
 from offline_training.datasets.rellis3d import Rellis3d
 from offline_training.datasets.rgbd_folder import RgbdFolder
+from offline_training.datasets.s3dis import S3dis
 from offline_training.datasets.sample import Sample
+from offline_training.datasets.scannet import ScanNet
 from offline_training.datasets.scribble_kitti import ScribbleKitti
 from offline_training.datasets.semantic_kitti import SemanticKitti
 from offline_training.datasets.semantic_poss import SemanticPoss
@@ -73,6 +75,9 @@ class DataSource(Config):
         "synlidar",
         "daps3d",
         "rgbd_folder",
+        "scannet",
+        "s3dis",
+        "openscene",
     ]
     folder: str  # the data set's folder; for ros_bag the bag; for synthetic ones the folder their scans are kept in once made
     weight: float = 1.0  # how often it is drawn, against the weights of the others
@@ -81,12 +86,10 @@ class DataSource(Config):
     frames: tuple[str, ...] | None = None  # names of frames, for ros_bag places among the clouds; nothing = all
     version: str = "v1.0-trainval"  # nuscenes
     cloud_topic: str | None = None  # ros_bag; nothing = the only one
-    label_field: str | None = None  # ros_bag: field of the clouds that holds the truth
-    label_table: str | None = None  # ros_bag: what its ids mean, a source of labels.label_map
+    label_field: str | None = None  # ros_bag, rgbd_folder: field of the clouds that holds the truth
+    label_table: str | None = None  # ros_bag, rgbd_folder: what its ids mean, a source of labels.label_map
     label_skip: int = 1  # every n-th is kept: of nuscenes' scenes, of the frames of others; 100 = 1 % of the labels
-    view_step: Annotated[int, Field(ge=1)] | None = (
-        None  # every n-th view of an RGB-D scene; nothing = as its data set says
-    )
+    view_step: Annotated[int, Field(ge=1)] | None = None  # RGB-D: every n-th view; nothing = all, 20 in ScanNet's .sens
     first_seed: int = 0  # synthetic: seed of the first street; synthetic_rooms: of the first room
     streets: int = 1  # synthetic: one for each seed from first_seed
     frames_per_street: int = 10  # synthetic
@@ -145,7 +148,14 @@ def _opened(source: DataSource, classes: ClassTable, workers: int) -> SampleSour
     if source.kind == "pandaset":
         return PandaSet(folder, source.frames, classes=classes)
     if source.kind == "rgbd_folder":
-        return RgbdFolder(folder, sequences, source.frames, classes, source.view_step or 1)
+        labels = source.label_field, source.label_table
+        return RgbdFolder(folder, sequences, source.frames, classes, source.view_step or 1, *labels)
+    if source.kind == "scannet":
+        return ScanNet(folder, sequences, source.frames, classes, source.view_step)
+    if source.kind == "s3dis":
+        return S3dis(folder, sequences, source.frames, classes, source.view_step or 1)
+    if source.kind == "openscene":
+        return _openscene(source, folder, sequences, classes)
     if source.kind == "ros_bag":
         return _bag(source, folder, classes)
     if source.kind == "synthetic_rooms":
@@ -160,6 +170,14 @@ def chosen_sequences(source: DataSource) -> tuple[str, ...] | None:
     if source.sequences is not None:
         raise BadConfig(f"data set {source.kind}: expected `split` or `sequences`, found both. Leave one of them out.")
     return official_split(source.kind, source.split)
+
+
+def _openscene(
+    source: DataSource, folder: Path, sequences: tuple[str, ...] | None, classes: ClassTable
+) -> SampleSource:
+    from offline_training.datasets.openscene_scenes import OpenSceneScenes  # imports torch, others do not
+
+    return OpenSceneScenes(folder, sequences, source.frames, classes, source.view_step or 1)
 
 
 def _bag(source: DataSource, folder: Path, classes: ClassTable) -> SampleSource:

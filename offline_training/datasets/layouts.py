@@ -5,7 +5,7 @@ _LAYOUTS: dict[str, tuple[tuple[str, str], ...]] = {
     "synthetic": (("NNNNN_NNN_<hash>.npz", "a sweep, made when it is first asked for"),),
     "synthetic_rooms": (
         ("NNNNN_<hash>/cloud.npz", "a room, made when it is first asked for"),
-        ("NNNNN_<hash>/NNN.jpg", "its pictures; depth and truth of each beside it"),
+        ("NNNNN_<hash>/NNN.jpg", "its pictures; depth.npz and truth.npz beside them"),
         ("NNNNN_<hash>/views.npz", "where they were taken"),
     ),
     "pandaset": (
@@ -55,6 +55,34 @@ _LAYOUTS: dict[str, tuple[tuple[str, str], ...]] = {
     "daps3d": (
         ("data/38-18_7_72_90/clouds/*.bin", "4 x float32 a point; the folder is that of DAPS-2, or of DAPS-1"),
         ("data/38-18_7_72_90/labels/*.label", "uint32 a point"),
+    ),
+    "scannet": (
+        ("scans/scene0000_00/scene0000_00_vh_clean_2.ply", "the mesh; scans_test alike"),
+        ("scans/scene0000_00/scene0000_00_vh_clean_2.labels.ply", "or .aggregation.json and .segs.json"),
+        ("scans/scene0000_00/scene0000_00_vh_clean_2.0.010000.segs.json", "optional: superpoints"),
+        ("scans/scene0000_00/scene0000_00.sens", "or folders color, depth, pose, intrinsic"),
+        ("scannet_frames_25k/scene0000_00/color/000000.jpg", "optional, in place of .sens; depth, pose alike"),
+        ("scannetv2_train.txt", "the official split; scannetv2_val.txt and scannetv2_test.txt alike"),
+        ("scannetv2-labels.combined.tsv", "only for labels by .aggregation.json"),
+    ),
+    "s3dis": (
+        ("Area_1/office_1/Annotations/chair_1.txt", "x y z red green blue a line; also below a folder"),
+        ("points/Area_1_office_1.bin", "or converted: 6 x float32 a point"),
+        ("semantic_mask/Area_1_office_1.bin", "int64 a point"),
+        ("Area_1_office_1_point.npy", "or converted: (N, 6), and Area_1_office_1_sem_label.npy"),
+        ("area_1/data/pose/camera_*_domain_pose.json", "optional images, of 2D-3D-S; area_5a and area_5b alike"),
+        ("area_1/data/rgb/camera_*_domain_rgb.png", "1080 x 1080"),
+        ("area_1/data/depth/camera_*_domain_depth.png", "16 bits, 1/512 m"),
+    ),
+    "openscene": (
+        (
+            "scannet_3d/train/scene0000_00_vh_clean_2.pth",
+            "points, colours, labels; or matterport_3d, replica_3d, nuscenes_3d",
+        ),
+        ("scannet_2d/scene0000_00/color/0.jpg", "optional; <building> for Matterport3D, <split>/<scene> for nuScenes"),
+        ("scannet_2d/scene0000_00/depth/0.png", "16 bits; not for nuScenes"),
+        ("scannet_2d/scene0000_00/pose/0.txt", "4x4, camera to world; .npy for nuScenes"),
+        ("scannet_2d/intrinsics.txt", "or intrinsic/*.txt (Matterport3D), K/*.npy (nuScenes) of each image"),
     ),
     "rgbd_folder": (
         ("frame-*.color.jpg", "or .png, as 7-Scenes; the folder is a scene, or scenes lie below it"),

@@ -1,5 +1,6 @@
 """Where the frames of a posed RGB-D scene lie: 7-Scenes' flat folder, or the folders that ScanNet's exporter writes."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from lidar_vl_core.geometry import RigidTransform
 from offline_training.datasets.layouts import layout_line
 
 _PICTURES = (".jpg", ".jpeg", ".png")
+_MATTERPORT_COLOR = re.compile(r"_i(\d)_(\d)$")  # <panorama>_i1_3.jpg has the depth image <panorama>_d1_3.png
 _SHARED_INTRINSICS = ("camera-intrinsics.txt", "intrinsics.txt", "intrinsic.txt")
 
 
@@ -20,8 +22,9 @@ class RgbdFiles:
 
     name: str  # unique in its scene
     color: Path
-    depth: Path
+    depth: Path | None  # None in a scene without depth images
     pose: Path  # camera to world
+    K: Path | None = None  # intrinsics of this frame alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +45,20 @@ def rgbd_scenes(folder: Path) -> list[Path]:
 def rgbd_files(scene: Path) -> list[RgbdFiles]:
     """Frames of a scene that have a pose file, in the order of their numbers; raises BadDataset for an incomplete one."""
     in_folders = (scene / "pose").is_dir()
-    poses = (scene / "pose").glob("*.txt") if in_folders else scene.glob("*.pose.txt")
-    return sorted((_in_folders(pose) if in_folders else _flat(pose) for pose in poses), key=_in_order)
+    if not in_folders:
+        return sorted(map(_flat, scene.glob("*.pose.txt")), key=_in_order)
+    poses = (path for path in (scene / "pose").iterdir() if path.suffix in (".txt", ".npy"))
+    has_depth = (scene / "depth").is_dir()
+    return sorted((_in_folders(pose, has_depth) for pose in poses), key=_in_order)
 
 
 def read_intrinsics(scene: Path, root: Path) -> Intrinsics:
     """Of a scene, or of a folder above it up to the data set's. Raises BadDataset saying which files were looked for."""
     for folder in (scene, *scene.parents):
-        own = folder / "intrinsic" / "intrinsic_color.txt"
-        if own.exists():
-            depth = own.with_name("intrinsic_depth.txt")
-            return Intrinsics(read_matrix(own)[:3, :3], read_matrix(depth)[:3, :3] if depth.exists() else None)
+        for own in (folder / "intrinsic" / "intrinsic_color.txt", folder / "intrinsics_color.txt"):
+            if own.exists():
+                depth = own.with_name(own.name.replace("color", "depth"))
+                return Intrinsics(read_matrix(own)[:3, :3], read_matrix(depth)[:3, :3] if depth.exists() else None)
         for name in _SHARED_INTRINSICS:
             if (folder / name).exists():
                 return Intrinsics(read_matrix(folder / name)[:3, :3])
@@ -103,9 +109,16 @@ def _flat(pose: Path) -> RgbdFiles:
     return RgbdFiles(name, color, _there(pose.parent / f"{name}.depth.png"), pose)
 
 
-def _in_folders(pose: Path) -> RgbdFiles:
+def _in_folders(pose: Path, has_depth: bool) -> RgbdFiles:
     scene, name = pose.parent.parent, pose.stem
-    return RgbdFiles(name, _picture(scene / "color", name), _there(scene / "depth" / f"{name}.png"), pose)
+    depth = None
+    if has_depth:
+        depth = scene / "depth" / f"{name}.png"
+        matterport = scene / "depth" / (_MATTERPORT_COLOR.sub(r"_d\1_\2", name) + ".png")
+        depth = matterport if matterport.exists() else _there(depth)
+    own = (scene / "intrinsic" / f"{name}.txt", scene / "K" / f"{name}.npy")
+    K = next((path for path in own if path.exists()), None)
+    return RgbdFiles(name, _picture(scene / "color", name), depth, pose, K)
 
 
 def _picture(folder: Path, stem: str) -> Path:

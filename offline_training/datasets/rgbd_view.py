@@ -1,5 +1,6 @@
 """Views of RGB-D scenes: a colour image, the depth image that belongs to it, and where both were taken."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,14 +10,21 @@ import numpy as np
 from lidar_vl_core.camera import CameraModel
 from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadCalibration, BadDataset
-from offline_training.datasets.rgbd_frames import Intrinsics, RgbdFiles, read_pose
+from offline_training.datasets.rgbd_frames import (
+    Intrinsics,
+    RgbdFiles,
+    read_intrinsics,
+    read_matrix,
+    read_pose,
+    rgbd_files,
+)
 from offline_training.datasets.sample_files import image_size, read_picture_bytes, read_rgb
 
 _NO_DEPTH = 65535  # 7-Scenes' sign beside 0
 
 
 def rgbd_view(
-    files: RgbdFiles, intrinsics: Intrinsics, root: Path, scene: str, depth_units_per_m: float = 1000.0
+    files: RgbdFiles, intrinsics: Intrinsics | None, root: Path, scene: str, depth_units_per_m: float = 1000.0
 ) -> CameraView | None:
     """The view of a frame, which reads nothing but pose and sizes until asked; None where its pose means nothing.
 
@@ -34,20 +42,40 @@ def rgbd_view(
         partial(read_rgb, files.color, scene, camera),
         partial(read_picture_bytes, files.color, scene),
         files.color.relative_to(root).as_posix(),
-        partial(_depth_of_size, files.depth, scene, depth_units_per_m, camera),
+        None if files.depth is None else partial(_depth_of_size, files.depth, scene, depth_units_per_m, camera),
     )
 
 
-def color_camera(files: RgbdFiles, intrinsics: Intrinsics, scene: str) -> CameraModel:
-    """Camera of a frame's colour image; raises BadDataset."""
+def posed_views(
+    scene: Path, root: Path, name: str, step: int = 1, depth_units_per_m: float = 1000.0
+) -> tuple[list[CameraView], int]:
+    """Views of every step-th frame of a folder, and how many were left out as their pose means nothing. Raises BadDataset."""
+    files = rgbd_files(scene)[::step]
+    intrinsics = shared_intrinsics(files, scene, root)
+    views = (rgbd_view(each, intrinsics, root, name, depth_units_per_m) for each in files)
+    known = [view for view in views if view is not None]
+    return known, len(files) - len(known)
+
+
+def shared_intrinsics(files: Sequence[RgbdFiles], scene: Path, root: Path) -> Intrinsics | None:
+    """The intrinsics of a scene's frames, None where each has its own. Raises BadDataset."""
+    return None if files and all(each.K is not None for each in files) else read_intrinsics(scene, root)
+
+
+def color_camera(files: RgbdFiles, intrinsics: Intrinsics | None, scene: str) -> CameraModel:
+    """Camera of a frame's colour image: the frame's own intrinsics where it has a file of them. Raises BadDataset."""
+    if files.K is not None:
+        return _camera(files.color, read_matrix(files.K)[:3, :3], scene)
+    if intrinsics is None:
+        raise BadDataset(f"{scene}: expected intrinsics of frame {files.name}, found none. Copy the scene again.")
     return _camera(files.color, intrinsics.color, scene)
 
 
-def depth_camera(files: RgbdFiles, intrinsics: Intrinsics, scene: str) -> CameraModel:
+def depth_camera(files: RgbdFiles, depth: Path, intrinsics: Intrinsics | None, scene: str) -> CameraModel:
     """Camera of a frame's depth image as it is stored; raises BadDataset."""
-    if intrinsics.depth is not None:
-        return _camera(files.depth, intrinsics.depth, scene)
-    return color_camera(files, intrinsics, scene).scaled(*image_size(files.depth, scene))
+    if intrinsics is not None and intrinsics.depth is not None:
+        return _camera(depth, intrinsics.depth, scene)
+    return color_camera(files, intrinsics, scene).scaled(*image_size(depth, scene))
 
 
 def openscene_resized(camera: CameraModel, width: int, height: int) -> CameraModel:

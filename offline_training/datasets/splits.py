@@ -15,6 +15,14 @@ _SPLITS: dict[str, dict[str, tuple[str, ...]]] = {
     "scribble_kitti": {"train": _KITTI["train"], "val": _KITTI["val"]},
     # RELLIS-3D's own lists; they name scans, so the data set reads them from the user's copy.
     "rellis3d": {"train": ("pt_train.lst",), "val": ("pt_val.lst",), "test": ("pt_test.lst",)},
+    # ScanNet's lists name scenes; the data set reads them from the user's copy, as those of RELLIS-3D.
+    "scannet": {"train": ("scannetv2_train.txt",), "val": ("scannetv2_val.txt",), "test": ("scannetv2_test.txt",)},
+    "s3dis": {
+        "train": ("Area_1", "Area_2", "Area_3", "Area_4", "Area_6"),
+        "val": ("Area_5",),  # another building than the other areas
+        "test": ("Area_5",),
+    },
+    "openscene": {"train": ("train",), "val": ("val",), "test": ("test",)},
     # OLIVINE's text trains on "00 to 05 excluding 02" and names no other sequence to validate on, so it is 02; half is 00
     # and 01. Others, such as ALSO, take 03 for the official validation sequence: name the sequences to do so.
     "semantic_poss": {"train": ("00", "01", "03", "04", "05"), "half": ("00", "01"), "val": ("02",)},

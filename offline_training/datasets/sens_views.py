@@ -1,0 +1,59 @@
+"""Views out of a .sens recording, prepared as 3DSS-VLG does: every 20th frame, colour and depth resized to 320x240."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
+from lidar_vl_core.errors import BadCalibration, BadDataset
+from offline_training.datasets.rgbd_frames import rigid_or_none
+from offline_training.datasets.rgbd_view import openscene_resized, resized_nearest
+from offline_training.datasets.sens_file import SensFile, open_sens
+
+FRAME_STEP = 20
+_SIZE = (320, 240)  # width, height
+
+
+def sens_views(path: Path, step: int = FRAME_STEP) -> tuple[list[CameraView], int]:
+    """Views of every step-th frame named by its number, and how many were left out as their pose means nothing.
+
+    The intrinsics are those of the recording's colour camera; OpenScene takes one set for all of ScanNet. Raises BadDataset.
+    """
+    sens = open_sens(path)
+    try:
+        camera = openscene_resized(CameraModel(*sens.color_size, sens.K_color), *_SIZE)
+    except BadCalibration as error:
+        raise BadDataset(f"{path}: intrinsics of its colour camera: {error}") from error
+    numbers = range(0, len(sens.frames), step)
+    views = [view for number in numbers if (view := _view(sens, number, camera)) is not None]
+    return views, len(numbers) - len(views)
+
+
+def _view(sens: SensFile, number: int, camera: CameraModel) -> CameraView | None:
+    frame = sens.frames[number]
+    T_world_cam = rigid_or_none(frame.world_from_camera)
+    if T_world_cam is None:
+        return None
+    return CameraView(
+        f"{number:06d}",
+        camera,
+        T_world_cam.inverse(),
+        frame.stamp_ns,
+        partial(_rgb, sens, number),
+        partial(sens.color_image, number),
+        None,
+        partial(_depth_m, sens, number),
+    )
+
+
+def _rgb(sens: SensFile, number: int) -> np.ndarray:
+    from PIL import Image
+
+    picture = Image.fromarray(sens.rgb(number))
+    return np.asarray(picture.resize(_SIZE, Image.Resampling.BILINEAR))
+
+
+def _depth_m(sens: SensFile, number: int) -> np.ndarray:
+    return resized_nearest(sens.depth_m(number), *_SIZE)
