@@ -12,6 +12,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add them to the parser."""
     _add_toy_language(commands)
     _add_stages(commands)
+    _add_evaluate_language(commands)
 
 
 def _add_toy_language(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -51,6 +52,33 @@ def _add_stages(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         stage.set_defaults(run=run)
 
 
+def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "evaluate-language", help="IoU per class of answers to words, of a 3D network, of image features, or of both"
+    )
+    command.add_argument(
+        "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="of `guide`; --mode 2d needs none"
+    )
+    command.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="of the run; its validation sets are asked"
+    )
+    command.add_argument("--mode", choices=("2d", "3d", "ensemble"), default="3d", help="whose answers; default 3d")
+    command.add_argument("--vocabulary", metavar="NAME", help="other words: a name or a .yaml; nothing = the run's")
+    command.add_argument(
+        "--truth-as",
+        nargs="+",
+        default=[],
+        metavar="CLASS=CLASS",
+        help="what a class of the truth counts as, if not by name",
+    )
+    command.add_argument("--specialised", action="store_true", help="image features pass the run's adapter first")
+    command.add_argument("--pictures", type=Path, metavar="DIR", help="also draw input, truth, baseline and answers")
+    command.add_argument(
+        "--out", type=Path, metavar="FILE.json", help="also write the metrics, and the confusion beside"
+    )
+    command.set_defaults(run=_evaluate_language)
+
+
 def _toy_language(options: argparse.Namespace) -> None:
     from lidar_vl_core.config import load_config, parse_overrides
     from offline_training.image_language.toy_language import QUALITY, ToyLanguageConfig, train_toy_language
@@ -77,6 +105,39 @@ def _guide(options: argparse.Namespace) -> None:
     from offline_training.guidance.guide import guide
 
     print(f"checkpoint: {guide(_vlg_config(options), options.resume)}")
+
+
+def _evaluate_language(options: argparse.Namespace) -> None:
+    from lidar_vl_core.config import load_config
+    from lidar_vl_core.files import write_bytes
+    from lidar_vl_core.vocabulary import load_vocabulary
+    from offline_training.guidance.vlg_config import VlgConfig
+    from offline_training.language_evaluation import Question, evaluate_language, table
+    from offline_training.language_pictures import confusion_picture, write_language_pictures
+
+    config = load_config(VlgConfig, options.config)
+    words = config.words if options.vocabulary is None else load_vocabulary(options.vocabulary)
+    question = Question(options.mode, words, _pairs(options.truth_as), specialised=options.specialised)
+    metrics = evaluate_language(config, options.checkpoint, question, None, options.out)
+    print(table(metrics))
+    if options.out is not None:
+        path = options.out.with_suffix(".png")
+        write_bytes(
+            path, confusion_picture(metrics["pooled"], words.class_table.names, f"{words.name}, {options.mode}")
+        )
+        print(f"metrics: {options.out}; confusion: {path}")
+    if options.pictures is not None:
+        for path in write_language_pictures(config, options.checkpoint, options.pictures, question):
+            print(f"picture: {path}")
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    from lidar_vl_core.errors import BadRequest
+
+    for text in texts:
+        if text.count("=") != 1:
+            raise BadRequest(f"--truth-as {text}: expected CLASS=CLASS. Write e.g. manmade=wall.")
+    return dict(text.split("=") for text in texts)
 
 
 def _vlg_config(options: argparse.Namespace) -> "VlgConfig":

@@ -2,9 +2,9 @@
 
 import dataclasses
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ _INTENSITY_GAIN = 2.0  # most returns are dark
 
 def write_language_pictures(
     config: VlgConfig,
-    checkpoint: Path,
+    checkpoint: Path | None,
     folder: Path,
     question: Question = FAIR_QUESTION,
     sources: Iterable[DataSource] | None = None,
@@ -77,11 +77,12 @@ def scene_picture(sample: Sample, truth: np.ndarray, answers: dict[str, Answer],
     return in_rows([row, legend(classes, np.unique(np.concatenate(shown)), row.width)], 1)
 
 
-def confusion_picture(confusion: Sequence[Sequence[int]], names: Sequence[str], title: str) -> bytes:
-    """A confusion matrix as PNG: rows are the truth and sum to 100 %, columns the answers, the last one "none"."""
+def confusion_picture(metrics: Mapping[str, Any], names: Sequence[str], title: str) -> bytes:
+    """The confusion of quality() as PNG: rows are the truth and sum to 100 %, columns the answers, the last one "none"."""
     from matplotlib.figure import Figure
 
-    counts = np.asarray(confusion, np.float64)
+    unanswered = [[metrics["no_answer_per_class"][name]] for name in names]
+    counts = np.concatenate([metrics["confusion"], unanswered], axis=1).astype(np.float64)
     share = 100.0 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     side = 2.4 + 0.36 * len(names)
     figure = Figure(figsize=(side + 0.4, side), layout="constrained")

@@ -221,7 +221,9 @@ def test_pictures_are_written_for_labelled_scenes_or_refused(config, monkeypatch
 def test_a_confusion_matrix_is_drawn_with_its_points_without_an_answer():
     from PIL import Image
 
-    content = confusion_picture([[3, 1, 0], [0, 2, 2]], ["wall", "floor"], "rooms")
+    content = confusion_picture(
+        {"confusion": [[3, 1], [0, 2]], "no_answer_per_class": {"wall": 0, "floor": 2}}, ["wall", "floor"], "rooms"
+    )
     assert Image.open(io.BytesIO(content)).width > 100
 
 
