@@ -14,7 +14,7 @@ from offline_training.datasets.splits import official_split, splits_of
 _COUNTED: dict[str, dict[str, str]] = {
     "pandaset": {"scans": "lidar/*.npz", "pictures": "camera/*/*.jpg"},
     "synthetic": {"scans": "*.npz"},
-    "synthetic_rooms": {"scans": "*/cloud.npz", "pictures": "*/*.jpg", "depth images": "*/*_depth.png"},
+    "synthetic_rooms": {"scans": "*/cloud.npz", "pictures": "*/*.jpg"},
     "semantic_kitti": {"scans": "*/velodyne/*.bin", "labels": "*/labels/*.label", "pictures": "*/image_2/*.png"},
     "scribble_kitti": {"scans": "*/velodyne/*.bin", "scribbles": "*/scribbles/*.label", "labels": "*/labels/*.label"},
     "rellis3d": {

@@ -9,7 +9,7 @@ from lidar_vl_core.camera import CameraModel
 from lidar_vl_core.geometry import RigidTransform
 from offline_training.datasets.synthetic_meshes import merged
 from offline_training.datasets.synthetic_room_layout import Room
-from offline_training.datasets.synthetic_room_light import room_light
+from offline_training.datasets.synthetic_room_light import Surface, room_light
 from offline_training.datasets.synthetic_scene import Part
 from offline_training.datasets.synthetic_shading import to_bytes
 
@@ -38,6 +38,7 @@ class RoomScene:
     def __init__(self, room: Room) -> None:
         self.room = room
         self.part = Part(merged(room.things))
+        self.shadows = Part(merged(room.shell + room.furniture))  # lamps stand in nobody's light
         self.instance_of_face = np.repeat(
             np.arange(1, len(room.things) + 1, dtype=np.uint16), [len(mesh) for mesh in room.things]
         )
@@ -58,6 +59,7 @@ def walk(scene: RoomScene, views: int, rng: np.random.Generator) -> Iterator[Rig
     start, turn = rng.uniform(0, 2 * np.pi), rng.choice([-1, 1])
     reach = scene.room.size_m[:2] / 2
     probe = room_camera(16)
+    middles = _middles(scene.room, rng)
     for number in range(views):
         angle = start + turn * 2 * np.pi * number / views
         for _ in range(12):
@@ -65,7 +67,10 @@ def walk(scene: RoomScene, views: int, rng: np.random.Generator) -> Iterator[Rig
             place = free[np.argmin(np.linalg.norm(free - wish, axis=1))] + rng.uniform(-0.08, 0.08, 2)
             eye = np.append(place, rng.uniform(1.25, 1.7))
             across = angle + np.pi + rng.normal(0, 0.75)
-            target = np.append(reach * rng.uniform(0.4, 1.0) * [np.cos(across), np.sin(across)], rng.uniform(0.2, 1.7))
+            target = np.append(reach * rng.uniform(0.4, 1.0) * [np.cos(across), np.sin(across)], rng.uniform(0.2, 2.2))
+            thing = middles[rng.integers(len(middles))] if number % 3 else middles[number // 3 % len(middles)]
+            if rng.random() < 0.6 and np.linalg.norm((thing - eye)[:2]) > 1.2:
+                target = thing + rng.normal(0, 0.15, 3)
             T_room_cam = _looking(eye, target, roll_rad=rng.normal(0, 0.04))
             if np.median(_cast(scene, probe, T_room_cam, *_pixels(probe)).depth_m) > _NEAREST_M:
                 break
@@ -95,6 +100,15 @@ def take_picture(
     )
 
 
+_NO_RAYS = {
+    "primID": np.zeros(0, np.int32),
+    "tfar": np.zeros(0, np.float32),
+    "Ng": np.zeros((0, 3), np.float32),
+    "u": np.zeros(0, np.float32),
+    "v": np.zeros(0, np.float32),
+}
+
+
 @dataclass(frozen=True)
 class _Seen:
     """What the rays of some pixels met; a room is closed, so each meets something."""
@@ -113,8 +127,7 @@ def _cast(scene: RoomScene, camera: CameraModel, T_room_cam: RigidTransform, u: 
     length = np.linalg.norm(ray, axis=1)
     direction = ((ray / length[:, None]) @ T_room_cam.rotation.T).astype(np.float32)
     origin = np.tile(T_room_cam.translation_m.astype(np.float32), (len(u), 1))
-    found = scene.part.first(origin, direction, _FAR_M)
-    assert found is not None
+    found = scene.part.first(origin, direction, _FAR_M) or _NO_RAYS
     face = np.maximum(found["primID"], 0).astype(np.int64)
     normal = found["Ng"] / np.maximum(np.linalg.norm(found["Ng"], axis=1, keepdims=True), 1e-12)
     inward = np.einsum("ij,ij->i", normal, direction)
@@ -126,7 +139,9 @@ def _cast(scene: RoomScene, camera: CameraModel, T_room_cam: RigidTransform, u: 
 
 
 def _light_of(scene: RoomScene, seen: _Seen, rng: np.random.Generator) -> np.ndarray:
-    return room_light(scene.room, scene.part, seen.point_m, seen.normal, seen.face, seen.uv, rng)
+    mesh = scene.part.mesh
+    surface = Surface(mesh.color_rgb[seen.face], mesh.material[seen.face], seen.uv)
+    return room_light(scene.room, scene.shadows, surface, seen.point_m, seen.normal, rng)
 
 
 def _pixels(camera: CameraModel) -> tuple[np.ndarray, np.ndarray]:
@@ -154,11 +169,17 @@ def _free_places(room: Room) -> np.ndarray:
     x, y = np.meshgrid(*(np.arange(-side, side + 1e-6, _CELL_M) for side in half), indexing="ij")
     places = np.stack([x.ravel(), y.ravel()], axis=1)
     free = np.ones(len(places), bool)
-    for mesh in room.things[room.shell_count :]:
+    for mesh in room.furniture:
         low, high = mesh.corners_m.min(axis=(0, 1)), mesh.corners_m.max(axis=(0, 1))
         if high[2] > 1.1 and low[2] < 1.8:
             free &= ((places < low[:2] - 0.35) | (places > high[:2] + 0.35)).any(axis=1)
     return places[free] if free.any() else np.zeros((1, 2))
+
+
+def _middles(room: Room, rng: np.random.Generator) -> np.ndarray:
+    """(M, 3) middles of all that stands or hangs in the room, in random order; its own middle when it is empty."""
+    middles = [mesh.corners_m.mean(axis=(0, 1), dtype=np.float64) for mesh in room.furniture]
+    return rng.permutation(np.array(middles)) if middles else np.array([[0.0, 0.0, 1.0]])
 
 
 def _looking(eye_m: np.ndarray, target_m: np.ndarray, roll_rad: float) -> RigidTransform:

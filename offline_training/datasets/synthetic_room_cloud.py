@@ -8,7 +8,8 @@ import numpy as np
 from lidar_vl_core.geometry import RigidTransform
 from offline_training.datasets.synthetic_room_camera import RoomPicture, room_camera
 
-VOXEL_M = 0.04  # of each the point that was seen from nearest stays
+VOXEL_M = 0.05  # of each the point that was seen from nearest stays, where two pixels at least fell into it
+_FUSED_M = 4.5  # farther depth is too noisy to be fused
 _FARTHEST_M = 6.0  # beyond it a depth camera answers nothing
 _LEAST_SLANT = 0.1  # cosine between ray and surface below which it answers nothing
 
@@ -51,15 +52,15 @@ def fused_cloud(shots: Sequence[RoomShot]) -> RoomCloud:
     cell = np.floor(xyz_m / VOXEL_M).astype(np.int64) + 4096
     key = (cell[:, 0] * 8192 + cell[:, 1]) * 8192 + cell[:, 2]
     nearest_first = np.argsort(depth_m, kind="stable")
-    _, first = np.unique(key[nearest_first], return_index=True)
-    kept = np.sort(nearest_first[first])
+    _, first, count = np.unique(key[nearest_first], return_index=True, return_counts=True)
+    kept = np.sort(nearest_first[first[count > 1]])
     return RoomCloud(xyz_m[kept].astype(np.float32), rgb[kept], class_id[kept], instance[kept])
 
 
 def _points(shot: RoomShot) -> tuple[np.ndarray, ...]:
     depth_m = shot.measured_depth_m.ravel()
-    rows = np.flatnonzero(depth_m > 0)
-    height, width = shot.measured_depth_m.shape
+    rows = np.flatnonzero((depth_m > 0) & (depth_m < _FUSED_M))
+    width = shot.measured_depth_m.shape[1]
     uv_px = np.stack([rows % width, rows // width], axis=1)
     xyz_cam_m = room_camera(width).unproject(uv_px, depth_m[rows])
     picture = shot.picture

@@ -1,16 +1,16 @@
 """A synthetic room on disk: its cloud, and each view's picture, depth and truth. Touches the disk.
 
 <seed>_<hash>/
-  000.jpg ...        the pictures
-  000_depth.png ...  16-bit millimetres, 0 = none
-  000_truth.png ...  16 bits: class id (255 = none) in the upper, instance in the lower eight
-  cloud.npz          points in 1 mm steps, colours, class ids, instances
-  views.npz          intrinsics and poses; written last, so that a folder that has it is whole
+  000.jpg ...  the pictures
+  depth.npz    an array for each view: 16-bit millimetres, 0 = none
+  truth.npz    an array for each view: class id (255 = none) in the upper, instance in the lower eight of 16 bits
+  cloud.npz    points in 1 mm steps, colours, class ids, instances
+  views.npz    intrinsics and poses; written last, so that a folder that has it is whole
 """
 
+import zlib
 from collections.abc import Sequence
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -39,11 +39,15 @@ def has_room(folder: Path) -> bool:
 
 def write_room(folder: Path, shots: Sequence[RoomShot], cloud: RoomCloud) -> None:
     """Keep the shots of one room and its cloud."""
+    depths, truths = {}, {}
     for number, shot in enumerate(shots):
-        truth = shot.picture.class_id.astype(np.uint16) << 8 | shot.picture.instance
-        write_bytes(folder / f"{number:03d}.jpg", encode_jpeg(shot.picture.rgb, _JPEG_QUALITY))
-        write_bytes(folder / f"{number:03d}_depth.png", _png(np.round(1000 * shot.measured_depth_m).astype(np.uint16)))
-        write_bytes(folder / f"{number:03d}_truth.png", _png(truth))
+        name = f"{number:03d}"
+        write_bytes(folder / f"{name}.jpg", encode_jpeg(shot.picture.rgb, _JPEG_QUALITY))
+        depths[name] = np.round(1000 * shot.measured_depth_m).astype(np.uint16)
+        truths[name] = shot.picture.class_id.astype(np.uint16) << 8 | shot.picture.instance
+    for file, images in (("depth.npz", depths), ("truth.npz", truths)):
+        with atomic_writer(folder / file) as handle:
+            np.savez_compressed(handle, **images)
     with atomic_writer(folder / "cloud.npz") as handle:
         np.savez(
             handle,
@@ -86,7 +90,7 @@ def read_views(folder: Path, sample_name: str) -> tuple[CameraView, ...]:
             load_rgb=partial(read_rgb, path, sample_name, camera),
             read_bytes=partial(read_picture_bytes, path, sample_name),
             file=f"{folder.name}/{path.name}",
-            load_depth_m=partial(_read_depth, folder / f"{number:03d}_depth.png", camera),
+            load_depth_m=partial(_read_depth, folder, path.stem, camera),
         )
         views.append(view)
     return tuple(views)
@@ -94,42 +98,26 @@ def read_views(folder: Path, sample_name: str) -> tuple[CameraView, ...]:
 
 def truth_image(cache_folder: Path, view: CameraView) -> np.ndarray:
     """(H, W) uint16: class id in the upper, instance in the lower eight bits. Raises BadDataset when there is none to read."""
-    path = cache_folder / str(view.file)
-    return _read_png(path.with_name(f"{path.stem}_truth.png"), view.camera)
+    return _read_image((cache_folder / str(view.file)).parent / "truth.npz", view.name, view.camera)
 
 
-def _read_depth(path: Path, camera: CameraModel) -> np.ndarray:
-    return _read_png(path, camera).astype(np.float32) / np.float32(1000)
+def _read_depth(folder: Path, name: str, camera: CameraModel) -> np.ndarray:
+    return _read_image(folder / "depth.npz", name, camera).astype(np.float32) / np.float32(1000)
 
 
-def _read_png(path: Path, camera: CameraModel) -> np.ndarray:
-    """(H, W) uint16 of a picture; raises BadDataset naming it when it is missing, damaged or of another size."""
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=["PNG"]) as stored:
-            values = np.asarray(stored)
-    except (OSError, SyntaxError, ValueError) as error:  # PIL raises all three for damaged files
-        raise BadDataset(f"{path}: expected a 16-bit PNG of a synthetic room, found: {error}. {_DAMAGED}") from error
-    if values.shape != (camera.height, camera.width) or stored.mode not in ("I;16", "I"):
+def _read_image(path: Path, name: str, camera: CameraModel) -> np.ndarray:
+    image = _arrays(path, (name,))[name]
+    if image.shape != (camera.height, camera.width) or image.dtype != np.uint16:
         raise BadDataset(
-            f"{path}: expected 16-bit grey of {camera.width}x{camera.height} pixels, found {stored.mode} of shape "
-            f"{values.shape}. {_DAMAGED}"
+            f"{path}: expected ({camera.height}, {camera.width}) uint16 for view {name}, found {image.shape} "
+            f"{image.dtype}. {_DAMAGED}"
         )
-    return values.astype(np.uint16)
+    return image
 
 
 def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise BadDataset(f"{path}: expected a file of a synthetic room, found: {error}. {_DAMAGED}") from error
-
-
-def _png(values: np.ndarray) -> bytes:
-    from PIL import Image
-
-    stream = BytesIO()
-    Image.fromarray(values).save(stream, "PNG", compress_level=1)
-    return stream.getvalue()

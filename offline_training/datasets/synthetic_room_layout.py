@@ -18,21 +18,15 @@ from offline_training.datasets.synthetic_room_shell import (
 from offline_training.datasets.synthetic_room_surfaces import DOOR
 
 _SIDES_M = {
-    "living": (3.8, 7.5),
-    "bedroom": (3.0, 5.2),
-    "office": (3.0, 7.0),
-    "kitchen": (3.0, 5.5),
-    "meeting": (4.0, 8.0),
+    "living": (3.6, 6.8),
+    "bedroom": (3.0, 4.6),
+    "office": (3.0, 6.2),
+    "kitchen": (3.0, 4.8),
+    "meeting": (3.6, 7.0),
 }
-_PICTURES = {
-    "living": 0.7,
-    "bedroom": 0.55,
-    "office": 0.25,
-    "kitchen": 0.2,
-    "meeting": 0.5,
-}  # each further one half as likely
+_PICTURES = {"living": 0.85, "bedroom": 0.65, "office": 0.35, "kitchen": 0.25, "meeting": 0.6}  # the next less likely
 _GAP_M = 0.04
-_TRIES = 60
+_TRIES = 200
 _DOOR_FREE_M = 0.9
 
 
@@ -48,13 +42,19 @@ class Light:
 
 @dataclass(frozen=True)
 class Room:
-    """A room with everything in it; thing k is the instance k + 1."""
+    """A room with everything in it; the k-th of its things is the instance k + 1."""
 
     kind: str
     size_m: np.ndarray  # (3,) length along x, width along y, height; the floor's middle is the origin
-    things: tuple[Mesh, ...]
-    shell_count: int  # so many of the things, the first, are floor, ceiling, walls, doors and windows
+    shell: tuple[Mesh, ...]  # floor, ceiling, four walls, doors and windows
+    furniture: tuple[Mesh, ...]  # all that stands, sits or hangs in it
+    lamps: tuple[Mesh, ...]
     light: Light
+
+    @property
+    def things(self) -> tuple[Mesh, ...]:
+        """All there is, in the order of the instances."""
+        return self.shell + self.furniture + self.lamps
 
 
 def build_room(seed: int) -> Room:
@@ -72,7 +72,7 @@ def build_room(seed: int) -> Room:
         placed.hang(rng, picture(rng, rng.uniform(0.35, 1.1), rng.uniform(0.35, 0.8)))
         likely *= 0.75
     lamps, light = _light(rng, size_m, openings)
-    return Room(kind, size_m, (*built, *placed.things, *lamps), len(built), light)
+    return Room(kind, size_m, tuple(built), tuple(placed.things), tuple(lamps), light)
 
 
 class _Placed:
@@ -84,25 +84,32 @@ class _Placed:
         self._taken = [_before(self._frames[o.wall], o) for o in openings]  # (2, 3) corners of boxes
 
     def put(self, rng: np.random.Generator, group: Group) -> None:
-        """Find the group a free place and put it there; without one the room does without it."""
+        """Put a group into the room, its first thing alone when there is no place for all, or nothing of it."""
+        if not self._put_all(rng, group) and len(group.things) > 1:
+            self._put_all(rng, Group(group.things[:1], group.at_wall))
+
+    def _put_all(self, rng: np.random.Generator, group: Group) -> bool:
+        """Find the group a free place and put it there; whether there was one."""
         low, high = group.bounds_m
+        boxes = [_box_of(mesh) for mesh in group.things]
         for _ in range(_TRIES):
             if group.at_wall:
                 frame = self._frames[rng.integers(4)]
                 free = frame.length_m / 2 - 0.03
                 if free + low[1] < high[1] - free:
                     continue
+                rotation = yaw_rotation(frame.yaw_rad)
                 along, gap = rng.uniform(-free - low[1], free - high[1]), rng.uniform(0.015, 0.06)
-                things = [frame.place(mesh, gap - low[0], along) for mesh in group.things]
+                at_m = frame.origin_m + rotation @ [gap - low[0], along, 0.0]
             else:
                 rotation = yaw_rotation(
                     rng.integers(4) * np.pi / 2 + (rng.normal(0, 0.15) if rng.random() < 0.3 else 0)
                 )
-                x, y = rng.uniform(-self._size_m[:2] / 2 + 0.4, self._size_m[:2] / 2 - 0.4)
-                things = [mesh.placed((x, y, 0), rotation) for mesh in group.things]
-            if self._fits(things, _GAP_M):
-                self._take(things)
-                return
+                at_m = np.append(rng.uniform(-self._size_m[:2] / 2 + 0.4, self._size_m[:2] / 2 - 0.4), 0.0)
+            if self._fits([_turned_box(corners, at_m, rotation) for corners in boxes], _GAP_M):
+                self._take([mesh.placed(at_m, rotation) for mesh in group.things])
+                return True
+        return False
 
     def hang(self, rng: np.random.Generator, mesh: Mesh) -> None:
         """Hang a picture on a free piece of wall, if there is one."""
@@ -114,23 +121,29 @@ class _Placed:
             if free <= 0:
                 continue
             thing = frame.place(mesh, 0.002, rng.uniform(-free, free), min(rng.uniform(1.35, 1.75), top))
-            if self._fits([thing], 0.08, wall_m=-0.01):
+            if self._fits([_box_of(thing)], 0.08, wall_m=-0.01):
                 self._take([thing])
                 return
 
-    def _fits(self, things: list[Mesh], gap_m: float, wall_m: float = 0.01) -> bool:
-        for low, high in map(_box_of, things):
-            half = self._size_m[:2] / 2 - wall_m
+    def _fits(self, boxes: list[np.ndarray], gap_m: float, wall_m: float = 0.01) -> bool:
+        half = self._size_m[:2] / 2 - wall_m
+        for low, high in boxes:
             if (low[:2] < -half).any() or (high[:2] > half).any() or high[2] > self._size_m[2] - 0.05:
                 return False
-            for other in self._taken:
-                if (low < other[1] + gap_m).all() and (high > other[0] - gap_m).all():
-                    return False
-        return True
+        taken = np.array(self._taken)
+        return not any(
+            ((low < taken[:, 1] + gap_m) & (high > taken[:, 0] - gap_m)).all(axis=1).any() for low, high in boxes
+        )
 
     def _take(self, things: list[Mesh]) -> None:
         self.things += things
         self._taken += [_box_of(mesh) for mesh in things]
+
+
+def _turned_box(box_m: np.ndarray, at_m: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """The (2, 3) box around a box turned about z and then moved."""
+    corners = np.array([[x, y, z] for x in box_m[:, 0] for y in box_m[:, 1] for z in box_m[:, 2]]) @ rotation.T + at_m
+    return np.stack([corners.min(axis=0), corners.max(axis=0)])
 
 
 def _box_of(mesh: Mesh) -> np.ndarray:
@@ -163,7 +176,7 @@ def _light(rng: np.random.Generator, size_m: np.ndarray, openings: tuple[Opening
     lamps = [ceiling_lamp(np.random.default_rng(kind), size_m[2]).placed((x, y, 0), np.eye(3)) for x, y in places]
     warm = rng.uniform(0.0, 1.0)
     strength = rng.uniform(1.6, 2.6) * lamps_on
-    middles = np.column_stack([places, np.array([mesh.corners_m[..., 2].min() - 0.02 for mesh in lamps])])
+    middles = np.column_stack([places, [mesh.corners_m[..., 2].min() for mesh in lamps]])
     return lamps, Light(
         middles,
         strength * np.array([1.0, 0.97 - 0.14 * warm, 0.92 - 0.34 * warm]),

@@ -1,5 +1,7 @@
 """Light and patterns of synthetic rooms: lamps and windows with shadows, in linear light."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from offline_training.datasets.synthetic_materials import Material
@@ -12,61 +14,69 @@ _LIFT_M = 0.004  # shadow rays start so far above the surface
 _LAMP_RADIUS_M = 0.12
 
 
-def room_light(
-    room: Room,
-    part: Part,
-    point_m: np.ndarray,
-    normal: np.ndarray,
-    face: np.ndarray,
-    uv: np.ndarray,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Linear light (N, 3) float32 from points (N, 3) with unit normals (N, 3) on faces (N,) of the room's mesh.
+@dataclass(frozen=True)
+class Surface:
+    """What the points to be lit are made of."""
 
-    uv: (N, 2) texture coordinates. rng: where on lamp and window each shadow ray ends, which softens shadows.
+    color_rgb: np.ndarray  # (N, 3) uint8
+    material: np.ndarray  # (N,) uint8
+    uv: np.ndarray  # (N, 2) texture coordinates
+
+
+def room_light(
+    room: Room, shadows: Part, surface: Surface, point_m: np.ndarray, normal: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Linear light (N, 3) float32 from points (N, 3) with unit normals (N, 3).
+
+    shadows: what stands in the light. rng: where on lamp and window each shadow ray ends, which softens shadows.
     """
-    material = part.mesh.material[face]
-    albedo = _albedo(part.mesh.color_rgb[face], material, point_m, normal)
-    light = albedo * (_ambient(room, point_m, normal) + _direct(room, part, point_m, normal, rng))
-    glow = material == Texture.GLOW
+    albedo = _albedo(surface, point_m, normal)
+    light = albedo * (_ambient(room, point_m, normal) + _direct(room, shadows, point_m, normal, rng))
+    glow = surface.material == Texture.GLOW
     light[glow] = albedo[glow] * (0.8 + 0.5 * room.light.lamp_rgb)
-    pane = material == Texture.OUTSIDE
-    light[pane] = _outside(room, point_m[pane], uv[pane])
+    pane = surface.material == Texture.OUTSIDE
+    light[pane] = _outside(room, point_m[pane], surface.uv[pane])
     return light.astype(np.float32)
 
 
-def _direct(room: Room, part: Part, point_m: np.ndarray, normal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _direct(room: Room, shadows: Part, point_m: np.ndarray, normal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     total = np.zeros((len(point_m), 3), np.float32)
     start = (point_m + _LIFT_M * normal).astype(np.float32)
     if room.light.lamp_rgb.any():
         for lamp_m in room.light.lamps_m:
-            target = lamp_m + rng.uniform(-1, 1, (len(start), 3)) * [_LAMP_RADIUS_M, _LAMP_RADIUS_M, 0.0]
-            total += _arrives(part, start, normal, target)[:, None] * room.light.lamp_rgb.astype(np.float32)
+            spread = rng.uniform(-1, 1, (len(start), 3)) * [_LAMP_RADIUS_M, _LAMP_RADIUS_M, 0.0]
+            share = _share(start, normal, lamp_m, None)
+            total += (share * _sees(shadows, start, lamp_m + spread, share))[:, None] * room.light.lamp_rgb
     for low, high in room.light.windows_m:
         middle, size = (low + high) / 2, high - low
-        inward = np.where(size[:2] < 1e-6, -np.sign(middle[:2]), 0.0)  # from the wall the pane is in, into the room
-        target = low + rng.random((len(start), 3)) * size + 0.02 * np.append(inward, 0.0)
-        share = _arrives(part, start, normal, target, np.append(inward, 0.0)) * float(np.sort(size)[1:].prod())
-        total += share[:, None] * room.light.sky_rgb.astype(np.float32)
+        facing = np.append(np.where(size[:2] < 1e-6, -np.sign(middle[:2]), 0.0), 0.0)  # from the pane into the room
+        share = _share(start, normal, middle, facing) * float(np.sort(size)[1:].prod())
+        target = low + rng.random((len(start), 3)) * size + 0.02 * facing
+        total += (share * _sees(shadows, start, target, share))[:, None] * room.light.sky_rgb
     return total
 
 
-def _arrives(
-    part: Part, start_m: np.ndarray, normal: np.ndarray, target_m: np.ndarray, facing: np.ndarray | None = None
-) -> np.ndarray:
-    """(N,) float32 share of a source's light that arrives: by distance, angles and what is in the way."""
-    towards = target_m - start_m
-    distance = np.sqrt(np.einsum("ij,ij->i", towards, towards)).astype(np.float32)
-    towards = (towards / np.maximum(distance, 1e-6)[:, None]).astype(np.float32)
+def _share(start_m: np.ndarray, normal: np.ndarray, middle_m: np.ndarray, facing: np.ndarray | None) -> np.ndarray:
+    """(N,) share of a source's light that would arrive with nothing in the way: by distance and angles."""
+    towards = middle_m - start_m
+    distance = np.sqrt(np.einsum("ij,ij->i", towards, towards))
+    towards /= np.maximum(distance, 1e-6)[:, None]
     share = np.clip(np.einsum("ij,ij->i", towards, normal), 0, 1)
     if facing is not None:
-        share = share * np.clip(-(towards @ facing.astype(np.float32)), 0, 1)
-    share = share / (0.25 + distance**2)  # lamps are no points
-    rows = np.flatnonzero(share > 1e-3)
-    found = part.first(start_m[rows], towards[rows], 100.0)
+        share *= np.clip(-(towards @ facing), 0, 1)
+    return share / (0.3 + distance**2)  # sources are no points
+
+
+def _sees(shadows: Part, start_m: np.ndarray, target_m: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(N,) bool: whether the way from each point to its target is free; not asked where the share is nothing."""
+    free = share > 1e-3
+    rows = np.flatnonzero(free)
+    towards = (target_m[rows] - start_m[rows]).astype(np.float32)
+    distance = np.sqrt(np.einsum("ij,ij->i", towards, towards))
+    found = shadows.first(start_m[rows], towards / np.maximum(distance, 1e-6)[:, None], 100.0)
     if found is not None:
-        share[rows[(found["primID"] >= 0) & (found["tfar"] < distance[rows] - 0.03)]] = 0.0
-    return share.astype(np.float32)
+        free[rows] = (found["primID"] < 0) | (found["tfar"] > distance - 0.03)
+    return free
 
 
 def _ambient(room: Room, point_m: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -97,15 +107,15 @@ def _outside(room: Room, point_m: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return np.where(ground[:, None], green, sky) * brightness
 
 
-def _albedo(color_rgb: np.ndarray, material: np.ndarray, point_m: np.ndarray, normal: np.ndarray) -> np.ndarray:
+def _albedo(surface: Surface, point_m: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """(N, 3) linear albedo with the pattern of each material."""
-    albedo = linear(color_rgb)
+    albedo = linear(surface.color_rgb)
     strongest = np.abs(normal).argmax(axis=1)
     along = np.where(strongest == 0, point_m[:, 1], point_m[:, 0])
     across = np.where(strongest == 2, point_m[:, 1], point_m[:, 2])
     factor = 1.0 + 0.05 * noise_at(along * 8, across * 8)
     for texture, pattern in _PATTERNS.items():
-        at = np.flatnonzero(material == texture)
+        at = np.flatnonzero(surface.material == texture)
         factor[at] *= pattern(along[at], across[at])
     return np.clip(albedo * factor[:, None], 0.0, 0.95)
 

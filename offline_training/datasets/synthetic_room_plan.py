@@ -48,9 +48,9 @@ def _living(rng: np.random.Generator) -> list[Group]:
         groups.append(_shelf(rng))
     if rng.random() < 0.6:
         groups.append(_sideboard_with_screen(rng))
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         groups.append(_dining(rng))
-    return groups + _loose(rng, plants=0.7, people=0.35, boxes=0.2)
+    return groups + _loose(rng, plants=0.8, people=0.35, boxes=0.2)
 
 
 def _bedroom(rng: np.random.Generator) -> list[Group]:
@@ -65,11 +65,11 @@ def _bedroom(rng: np.random.Generator) -> list[Group]:
         groups.append(_shelf(rng))
     if rng.random() < 0.3:
         groups.append(Group((chair(rng),), True))
-    return groups + _loose(rng, plants=0.35, people=0.15, boxes=0.3)
+    return groups + _loose(rng, plants=0.45, people=0.15, boxes=0.3)
 
 
 def _office(rng: np.random.Generator) -> list[Group]:
-    groups = [_desk(rng, person=0.3) for _ in range(rng.integers(1, 4))]
+    groups = [_desk(rng, person=0.15) for _ in range(rng.integers(1, 5))]
     if rng.random() < 0.75:
         groups.append(_shelf(rng))
     for _ in range(rng.integers(0, 3)):
@@ -78,7 +78,7 @@ def _office(rng: np.random.Generator) -> list[Group]:
         )
     if rng.random() < 0.15:
         groups.append(Group((sofa(rng, rng.uniform(1.4, 2.0)),), True))
-    return groups + _loose(rng, plants=0.5, people=0.25, boxes=0.6)
+    return groups + _loose(rng, plants=0.6, people=0.3, boxes=0.6)
 
 
 def _kitchen(rng: np.random.Generator) -> list[Group]:
@@ -96,7 +96,7 @@ def _meeting(rng: np.random.Generator) -> list[Group]:
         groups.append(_sideboard_with_screen(rng))
     if rng.random() < 0.15:
         groups.append(_shelf(rng))
-    return groups + _loose(rng, plants=0.45, people=0.3, boxes=0.15)
+    return groups + _loose(rng, plants=0.55, people=0.35, boxes=0.15)
 
 
 def _loose(rng: np.random.Generator, plants: float, people: float, boxes: float) -> list[Group]:
@@ -104,7 +104,7 @@ def _loose(rng: np.random.Generator, plants: float, people: float, boxes: float)
     groups = []
     while rng.random() < plants:
         groups.append(Group((potted_plant(rng, rng.uniform(0.5, 1.6)),), bool(rng.random() < 0.85)))
-        plants *= 0.4
+        plants *= 0.5
     if rng.random() < people:
         groups.append(Group((standing_person(rng),), False))
     if rng.random() < boxes:

@@ -1,5 +1,7 @@
 """Tables, cabinets and bookshelves of synthetic rooms; front towards +x, left +y, z up, origin on the floor under the middle."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from offline_training.datasets.synthetic_meshes import Mesh, box, boxes, merged, tube
@@ -100,8 +102,8 @@ def bookshelf(rng: np.random.Generator, width_m: float, height_m: float) -> Mesh
     frame += [box((0, 0, z), (depth, width_m - board, board)) for z in levels]
     frame.append(box((-depth / 2 + 0.006, 0, height_m / 2), (0.012, width_m, height_m)))
     parts = [solid(np.concatenate(frame), BOOKSHELF, wood)]
-    for low, high in zip(levels[:-1], levels[1:], strict=True):
-        for left, right in zip(uprights[:-1], uprights[1:], strict=True):
+    for low, high in pairwise(levels):
+        for left, right in pairwise(uprights):
             parts += _books(rng, (left + board / 2, right - board / 2), low + board / 2, high - low - board, depth)
     return merged(parts)
 
