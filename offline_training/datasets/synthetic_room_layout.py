@@ -65,7 +65,7 @@ def build_room(seed: int) -> Room:
     openings = draw_openings(rng, size_m, windows=int(rng.choice(4, p=[0.12, 0.38, 0.35, 0.15])))
     built = shell(rng, size_m, openings)
     placed = _Placed(size_m, openings)
-    for group in draw_groups(rng, kind):
+    for group in draw_groups(rng, kind, float(size_m[0] * size_m[1])):
         placed.put(rng, group)
     likely = _PICTURES[kind]
     while rng.random() < likely:

@@ -34,10 +34,33 @@ class Group:
         return corners.min(axis=0), corners.max(axis=0)
 
 
-def draw_groups(rng: np.random.Generator, kind: str) -> list[Group]:
-    """What to furnish a room of a kind with, the most important first."""
+def draw_groups(rng: np.random.Generator, kind: str, floor_m2: float) -> list[Group]:
+    """What to furnish a room of a kind with, the most important first; large rooms get more."""
     maker = {"living": _living, "bedroom": _bedroom, "office": _office, "kitchen": _kitchen, "meeting": _meeting}
-    return maker[kind](rng)
+    return maker[kind](rng) + [_more(rng, kind) for _ in range(rng.poisson(floor_m2 / 12))]
+
+
+def _more(rng: np.random.Generator, kind: str) -> Group:
+    """Something that such a room may have any number of."""
+    choice = {
+        "living": ("shelf", "chair", "sideboard", "plant"),
+        "bedroom": ("chest", "chair", "plant"),
+        "office": ("shelf", "chest", "desk", "chest"),
+        "kitchen": ("chest", "chair", "chest"),
+        "meeting": ("chair", "chest", "plant", "chair"),
+    }[kind]
+    what = choice[rng.integers(len(choice))]
+    if what == "shelf":
+        return _shelf(rng)
+    if what == "sideboard":
+        return _sideboard_with_screen(rng)
+    if what == "desk":
+        return _desk(rng, person=0.1)
+    if what == "plant":
+        return Group((potted_plant(rng, rng.uniform(0.5, 1.6)),), True)
+    if what == "chair":
+        return Group((chair(rng),), True)
+    return Group((cabinet(rng, rng.uniform(0.4, 0.6), rng.uniform(0.5, 1.4), rng.uniform(0.7, 1.5)),), True)
 
 
 def _living(rng: np.random.Generator) -> list[Group]:

@@ -14,7 +14,7 @@ from lidar_vl_core.labels import SYNTHETIC_ROOMS, ClassTable
 from offline_training.datasets.sample import Sample
 from offline_training.datasets.synthetic_room_files import has_room, read_cloud, read_views, truth_image, write_room
 
-VERSION = 1  # raise it when the same seed gives another room, so that cached ones are made anew
+VERSION = 2  # raise it when the same seed gives another room or other files, so that cached ones are made anew
 
 
 @dataclass(frozen=True)
