@@ -48,4 +48,16 @@ class OpenClipConfig(Config):
     device: str = "auto"
 
 
-ImageModelConfig = Annotated[ToyModelConfig | ClassesAsWordsConfig | OpenClipConfig, Field(discriminator="kind")]
+class OpenSceneFeaturesConfig(Config):
+    """Features that lie ready in OpenScene's files: nothing is computed but averages over voxels."""
+
+    kind: Literal["openscene_features"]
+    folder: str  # <scene>.pt, or <scene>_0.pt ... for parts of a scene
+    text_embeddings: str | None = None  # text_table.npz, or a .npy or .pt (P, C); this or text_model
+    text_names: str | None = None  # of a .npy or .pt: JSON list of its P prompts
+    text_model: OpenClipConfig | None = None  # OpenSeg: ViT-L-14-336-quickgelu; LSeg: ViT-B-32-quickgelu
+
+
+ImageModelConfig = Annotated[
+    ToyModelConfig | ClassesAsWordsConfig | OpenClipConfig | OpenSceneFeaturesConfig, Field(discriminator="kind")
+]

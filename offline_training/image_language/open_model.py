@@ -31,9 +31,16 @@ def _classes_as_words(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its 
     return open_classes_as_words(config)
 
 
+def _openscene_features(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
+    from offline_training.image_language.openscene_features import open_openscene_features
+
+    return open_openscene_features(config)
+
+
 # A further kind: its configuration in image_model_config.ImageModelConfig, its constructor here.
 _MODELS: dict[str, Callable[[Any], DenseImageModel]] = {
     "open_clip": _open_clip,
     "toy": _toy,
     "classes_as_words": _classes_as_words,
+    "openscene_features": _openscene_features,
 }

@@ -14,6 +14,7 @@ from lidar_vl_core.errors import BadDataset
 from lidar_vl_core.files import sha256_of
 from lidar_vl_core.open_vocabulary import same_words, unknown_prompt
 from lidar_vl_core.text_table_file import read_text_table
+from offline_training.datasets.saved_arrays import as_array, load_saved_arrays
 
 _CLIP_LOGIT_SCALE = 100.0  # a bare array does not state its own
 
@@ -40,7 +41,7 @@ class TextRows:
 
 
 def read_text_rows(path: Path, names: Path | None) -> TextRows:
-    """From a text_table.npz, or from a .npy (P, C) whose prompts `names` lists as JSON.
+    """From a text_table.npz, or from a .npy or .pt (P, C) (vlg.md 4.4) whose prompts `names` lists as JSON.
 
     Raises BadDataset, or BadTextTable for a .npz that is none.
     """
@@ -48,13 +49,19 @@ def read_text_rows(path: Path, names: Path | None) -> TextRows:
         table = read_text_table(path)
         return TextRows(table.prompts, table.embeddings, table.logit_scale, sha256_of(path))
     try:
-        rows = np.load(path, allow_pickle=False)
+        rows = _matrix(path)
         listed = None if names is None else json.loads(names.read_bytes())
     except (OSError, ValueError, EOFError) as error:
         raise BadDataset(
             f"{path}: expected text embeddings and the JSON list of their prompts, found: {error}. Check both."
         ) from error
     return TextRows(_fitting_names(path, rows, listed), rows, _CLIP_LOGIT_SCALE, sha256_of(path))
+
+
+def _matrix(path: Path) -> np.ndarray:
+    if path.suffix == ".pt":
+        return as_array(load_saved_arrays(path, "a matrix (P, C)"))
+    return np.asarray(np.load(path, allow_pickle=False))
 
 
 def _fitting_names(path: Path, rows: np.ndarray, names: Any) -> list[str]:  # noqa: ANN401 - whatever stands in the file
