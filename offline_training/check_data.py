@@ -10,6 +10,7 @@ from lidar_vl_core.errors import BadDataset, LidarVlError
 from lidar_vl_core.inspection import inspection
 from lidar_vl_core.labels import IGNORE_ID, ClassTable, class_table
 from lidar_vl_core.recording import CLOUD_TYPE
+from offline_training.check_rgbd import RgbdSource, depth_told, scene_findings, some_views
 from offline_training.data_counts import file_counts, key_frame_counts, sequences_there, split_counts
 from offline_training.data_sources import DataSource, SampleSource, open_source
 from offline_training.datasets.layouts import layout_line, layout_tree
@@ -25,11 +26,15 @@ _CLASSES = {
     "semantic_stf": "semantic_kitti19",
     "synlidar": "synlidar32",
     "daps3d": "daps3d4",
+    "scannet": "scannet20",
+    "s3dis": "s3dis13",
+    "rgbd_folder": "scannet20",
 }
 _MADE = {
     "synthetic": "*.npz",
     "synthetic_rooms": "*/views.npz",
 }  # what the folders of data sets that make themselves hold
+_SCENES = ("rgbd_folder", "scannet", "s3dis", "openscene")
 _WRONG = "wrong: "
 
 
@@ -39,7 +44,7 @@ def check_data(source: DataSource) -> Iterator[str]:
     Raises BadDataset, telling the layout, when the data set is absent, and at the end when a finding is wrong.
     """
     yield f"expected in {source.folder}:\n{layout_tree(source.kind)}"
-    classes = class_table(_CLASSES.get(source.kind, "nuscenes16"))
+    classes = class_table(_class_table_of(source))
     wrong = 0
     for finding in _bag_findings(source, classes) if source.kind == "ros_bag" else _findings(source, classes):
         wrong += finding.startswith(_WRONG)
@@ -51,9 +56,25 @@ def check_data(source: DataSource) -> Iterator[str]:
         )
 
 
+def _class_table_of(source: DataSource) -> str:
+    if source.kind == "openscene" and Path(source.folder).is_dir():
+        from offline_training.datasets.openscene_scenes import openscene_classes
+
+        return openscene_classes(Path(source.folder))
+    if source.kind == "rgbd_folder" and source.label_table == "nyuv2_13":
+        return "nyu13"
+    return _CLASSES.get(source.kind, "nuscenes16")
+
+
 def _findings(source: DataSource, classes: ClassTable) -> Iterator[str]:
-    folder = Path(source.folder)
     dataset = _open(source, classes)
+    yield from scene_findings(source, dataset) if source.kind in _SCENES else _sequence_findings(source, dataset)
+    for index in sorted({0, len(dataset) // 2, len(dataset) - 1}):
+        yield from _sample_findings(dataset, index)
+
+
+def _sequence_findings(source: DataSource, dataset: SampleSource) -> Iterator[str]:
+    folder = Path(source.folder)
     if isinstance(dataset, NuScenes):
         yield from key_frame_counts(dataset)
         there = frozenset(dataset.files(index).name.partition("/")[0] for index in range(len(dataset)))
@@ -61,8 +82,6 @@ def _findings(source: DataSource, classes: ClassTable) -> Iterator[str]:
         yield from file_counts(source.kind, folder)
         there = sequences_there(source.kind, folder)
     yield from split_counts(source.kind, folder, there)
-    for index in sorted({0, len(dataset) // 2, len(dataset) - 1}):
-        yield from _sample_findings(dataset, index)
 
 
 def _bag_findings(source: DataSource, classes: ClassTable) -> Iterator[str]:
@@ -111,9 +130,11 @@ def _sample_findings(dataset: SampleSource, index: int) -> Iterator[str]:
         f"{sample.name}: {len(cloud):,} points, {100 * finite.mean():.1f} % finite, up to {farthest_m:.1f} m, "
         f"intensity {cloud.intensity.min():.3f} to {cloud.intensity.max():.3f}, {_told_classes(sample)}"
     )
-    if float(cloud.intensity.max()) == 0.0:
+    if float(cloud.intensity.max()) == 0.0 and "rgb" not in cloud.extra:
         yield f"note: {sample.name}: every intensity is 0"
-    for view in sample.views:
+    if isinstance(dataset, RgbdSource):
+        yield f"{sample.name}: {len(sample.views)} views, {dataset.skipped_views(index)} left out as their pose means nothing"
+    for view in some_views(sample.views):
         yield _view_finding(sample, view)
 
 
@@ -132,8 +153,13 @@ def _told_classes(sample: Sample) -> str:
 def _view_finding(sample: Sample, view: CameraView) -> str:
     try:
         height, width = view.load_rgb().shape[:2]
+        depth, fits = depth_told(view, sample.cloud)
     except LidarVlError as error:
         return f"{_WRONG}{error}"
     _, _, visible = view.camera.project(view.T_cam_lidar.apply(sample.cloud.xyz_m))
-    told = f"{sample.name}: {view.name} {width}x{height}, {int(visible.sum()):,} points in the picture"
+    told = f"{sample.name}: {view.name} {width}x{height}, {int(visible.sum()):,} points in the picture{depth}"
+    if not fits:
+        return (
+            f"{_WRONG}{told}: depth and points do not belong together; is the pose camera to world, depth in its unit?"
+        )
     return told if visible.any() else f"{_WRONG}{told}: calibration and picture do not belong together"

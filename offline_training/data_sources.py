@@ -14,6 +14,7 @@ from offline_training.datasets.daps3d import Daps3d
 from offline_training.datasets.layouts import layout_line
 from offline_training.datasets.nuscenes import NuScenes
 from offline_training.datasets.nuscenes_tables import scene_names
+from offline_training.datasets.nyu_frames import NyuFrames, holds_nyu_frames
 from offline_training.datasets.pandaset import PandaSet
 from offline_training.datasets.rellis3d import Rellis3d
 from offline_training.datasets.rgbd_folder import RgbdFolder
@@ -148,8 +149,7 @@ def _opened(source: DataSource, classes: ClassTable, workers: int) -> SampleSour
     if source.kind == "pandaset":
         return PandaSet(folder, source.frames, classes=classes)
     if source.kind == "rgbd_folder":
-        labels = source.label_field, source.label_table
-        return RgbdFolder(folder, sequences, source.frames, classes, source.view_step or 1, *labels)
+        return _rgbd_folder(source, folder, sequences, classes)
     if source.kind == "scannet":
         return ScanNet(folder, sequences, source.frames, classes, source.view_step)
     if source.kind == "s3dis":
@@ -170,6 +170,15 @@ def chosen_sequences(source: DataSource) -> tuple[str, ...] | None:
     if source.sequences is not None:
         raise BadConfig(f"data set {source.kind}: expected `split` or `sequences`, found both. Leave one of them out.")
     return official_split(source.kind, source.split)
+
+
+def _rgbd_folder(
+    source: DataSource, folder: Path, sequences: tuple[str, ...] | None, classes: ClassTable
+) -> SampleSource:
+    if holds_nyu_frames(folder):
+        return NyuFrames(folder, sequences, classes, source.label_table)
+    labels = source.label_field, source.label_table
+    return RgbdFolder(folder, sequences, source.frames, classes, source.view_step or 1, *labels)
 
 
 def _openscene(

@@ -94,6 +94,7 @@ _LAYOUTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("pose/*.txt", "4x4, camera to world"),
         ("intrinsic/intrinsic_color.txt", "and intrinsic_depth.txt"),
         ("*.ply", "optional: the scene's points; without it they come from the depth images"),
+        ("0001_rgb.png", "or NYU Depth V2, pictures without poses, with 0001_depth_mm.png and 0001_label13.png"),
     ),
 }
 

@@ -17,7 +17,7 @@ from tests.written_data_sets import CALIB, write_kitti_like, write_nuscenes, wri
 
 KINDS = (
     "synthetic", "pandaset", "nuscenes", "ros_bag", "semantic_kitti", "scribble_kitti", "rellis3d", "semantic_poss",
-    "semantic_stf", "synlidar", "daps3d",
+    "semantic_stf", "synlidar", "daps3d", "scannet", "s3dis", "openscene", "rgbd_folder",
 )  # fmt: skip
 
 
