@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from lidar_vl_core.errors import BadRequest
+
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them to the parser."""
@@ -71,6 +73,16 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     export.add_argument(
         "--card", type=Path, required=True, metavar="FILE.yaml", help="name, licence, training data, limits, text"
     )
+    words = export.add_argument_group("of a network that understands words, from `guide`")
+    words.add_argument(
+        "--vocabulary", metavar="NAME", help="the words it begins with: a name or a .yaml file; default the run's"
+    )
+    words.add_argument(
+        "--text-encoder", action="store_true", help="with the text tower: the robot can be asked for any other words"
+    )
+    words.add_argument(
+        "--image-encoder", metavar="WIDTHxHEIGHT", help="with the image tower for pictures of this size: --ensemble"
+    )
     export.set_defaults(run=_export)
 
 
@@ -109,8 +121,36 @@ def _submit(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from lidar_vl_core.config import load_config
     from offline_training.export import CardText, export
+    from offline_training.export_embedding import Towers, export_embedding, is_language_checkpoint
 
-    package, parity = export(options.checkpoint, options.out, options.clouds, load_config(CardText, options.card))
+    card = load_config(CardText, options.card)
+    if is_language_checkpoint(options.checkpoint):
+        towers = Towers(options.text_encoder, _height_width(options.image_encoder))
+        package, parity = export_embedding(
+            options.checkpoint, options.out, options.clouds, card, options.vocabulary, towers
+        )
+    else:
+        _refuse_words(options)
+        package, parity = export(options.checkpoint, options.out, options.clouds, card)
     for line in parity:
         print(line)
     print(f"package: {package.path}")
+
+
+def _height_width(text: str | None) -> tuple[int, int] | None:
+    """Of WIDTHxHEIGHT. Raises BadRequest for anything else."""
+    if text is None:
+        return None
+    width, times, height = text.partition("x")
+    if not (times and width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
+        raise BadRequest(f"--image-encoder: expected WIDTHxHEIGHT in pixels, such as 640x360, found {text!r}.")
+    return int(height), int(width)
+
+
+def _refuse_words(options: argparse.Namespace) -> None:
+    given = [name for name in ("vocabulary", "text_encoder", "image_encoder") if getattr(options, name)]
+    if given:
+        raise BadRequest(
+            f"{', '.join('--' + name.replace('_', '-') for name in given)}: expected a checkpoint of `lidar-vl-train guide`, "
+            f"found one that knows no words: {options.checkpoint}. Leave these options out."
+        )

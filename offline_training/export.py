@@ -14,21 +14,25 @@ from lidar_vl_core.config import Config
 from lidar_vl_core.errors import BadModelPackage, BadRequest
 from lidar_vl_core.features import voxel_features
 from lidar_vl_core.kernel_maps import KernelMaps, build_kernel_maps
+from lidar_vl_core.labels import ClassTable
+from lidar_vl_core.language_package import LanguageSpec
 from lidar_vl_core.model_package import ClassTableSpec, GridSpec, Manifest, ModelPackage, Producer, write_model_package
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.runtime import open_session
 from lidar_vl_core.sparse_onnx import OPSET
 from lidar_vl_core.voxels import voxelise
+from offline_training.backbone_config import BackboneConfig
 from offline_training.evaluate import load_network
 from offline_training.finetune_config import FinetuneConfig
 from offline_training.networks.minkunet import LEVELS, SHAPES, MinkUNet
+from offline_training.networks.point_backbone import PointBackbone
 from offline_training.networks.sparse import SparseMaps
 from offline_training.networks.sparse_inputs import SparseInputs
 from offline_training.onnx_writer import onnx_model
 
 MAX_DIFFERENCE = 1e-3  # of a logit, float32
 MIN_SAME_CLASS = 0.999  # share of points
-_ENGINES = ("fused", "onnxruntime")
+ENGINES = ("fused", "onnxruntime")
 _CLOUD_SUFFIXES = (".npz", ".bin", ".pcd")
 
 
@@ -49,7 +53,7 @@ class Parity:
     engine: str
     clouds: int
     points: int
-    max_difference: float  # of a logit
+    max_difference: float  # of a logit, or of a component of an embedding of unit length
     same_class: float  # share of points
 
     def __str__(self) -> str:
@@ -68,12 +72,17 @@ def export(
     MAX_DIFFERENCE or in the class of more than 1 - MIN_SAME_CLASS of the points.
     """
     network, config = load_network(checkpoint_path)
+    return export_network(exportable(network, checkpoint_path), config, out, read_clouds(clouds), card)
+
+
+def exportable(network: PointBackbone, checkpoint_path: Path) -> MinkUNet:
+    """The network, if it has an ONNX form. Raises BadModelPackage for one that has none."""
     if not isinstance(network, MinkUNet):
         raise BadModelPackage(
-            f"{checkpoint_path}: expected a sparse U-Net ({', '.join(SHAPES)}), found {config.network}, which has no ONNX form. "
-            "Export one of those."
+            f"{checkpoint_path}: expected a sparse U-Net ({', '.join(SHAPES)}), found a {type(network).__name__}, which has no "
+            "ONNX form. Export one of those."
         )
-    return export_network(network, config, out, read_clouds(clouds), card)
+    return network
 
 
 def export_network(
@@ -82,27 +91,32 @@ def export_network(
     """As export(), from a network in memory."""
     network = network.eval().cpu()
     model = onnx_model(network, card.name)
-    manifest = _manifest(config, card)
-    markdown = _card_markdown(network, config, card)
+    manifest = package_manifest(config, config.class_table, card)
+    markdown = card_markdown(network, config, card)
     with tempfile.TemporaryDirectory() as folder:
         trial = write_model_package(Path(folder) / "trial", model, manifest, markdown)
         parity = compare(network, config, trial, clouds)
+    require_parity(parity, out)
+    return write_model_package(out, model, manifest, markdown), parity
+
+
+def require_parity(parity: Iterable[Parity], out: Path) -> None:
+    """Raise BadModelPackage where an engine is too far from PyTorch."""
     for one in parity:
         if one.max_difference > MAX_DIFFERENCE or one.same_class < MIN_SAME_CLASS:
             raise BadModelPackage(
                 f"{out}: expected at most {MAX_DIFFERENCE} difference to PyTorch and {100 * MIN_SAME_CLASS} % equal classes, "
                 f"found {one}. Nothing was written; this is a fault of the export."
             )
-    return write_model_package(out, model, manifest, markdown), parity
 
 
 def compare(
     network: MinkUNet, config: FinetuneConfig, package: ModelPackage, clouds: Iterable[PointCloud]
 ) -> list[Parity]:
     """Run PyTorch and every CPU engine on the same clouds."""
-    sessions = [open_session(package, engine) for engine in _ENGINES]
+    sessions = [open_session(package, engine) for engine in ENGINES]
     points, count = 0, 0
-    largest, same = dict.fromkeys(_ENGINES, 0.0), dict.fromkeys(_ENGINES, 0)
+    largest, same = dict.fromkeys(ENGINES, 0.0), dict.fromkeys(ENGINES, 0)
     for cloud in clouds:
         features, maps, row = _network_input(config, cloud)
         with torch.no_grad():
@@ -118,7 +132,7 @@ def compare(
         raise BadRequest(
             "export: expected clouds with points in the grid to compare on, found none. Give other clouds."
         )
-    return [Parity(engine, count, points, largest[engine], same[engine] / points) for engine in _ENGINES]
+    return [Parity(engine, count, points, largest[engine], same[engine] / points) for engine in ENGINES]
 
 
 def read_clouds(paths: Sequence[Path]) -> list[PointCloud]:
@@ -143,11 +157,15 @@ def _network_input(config: FinetuneConfig, cloud: PointCloud) -> tuple[np.ndarra
     return features, build_kernel_maps(voxels.coords, LEVELS), voxels.point_to_voxel[voxels.point_to_voxel >= 0]
 
 
-def _manifest(config: FinetuneConfig, card: CardText) -> Manifest:
-    classes, grid = config.class_table, config.grid
+def package_manifest(
+    config: BackboneConfig, classes: ClassTable, card: CardText, language: LanguageSpec | None = None
+) -> Manifest:
+    """What a robot is told of a network besides its weights; language: of one that answers with embeddings."""
+    grid = config.grid
     low, high = grid.range_min, grid.range_max
     return Manifest(
         name=card.name,
+        task="segmentation" if language is None else "embedding",
         class_table=ClassTableSpec(
             name=classes.name,
             names=classes.names,
@@ -161,10 +179,12 @@ def _manifest(config: FinetuneConfig, card: CardText) -> Manifest:
         training_data=card.training_data,
         licence=card.licence,
         limits=card.limits,
+        language=language,
     )
 
 
-def _card_markdown(network: MinkUNet, config: FinetuneConfig, card: CardText) -> str:
+def card_markdown(network: MinkUNet, config: BackboneConfig, card: CardText) -> str:
+    """The model card."""
     parameters = sum(parameter.numel() for parameter in network.parameters())
     lines = [
         f"# {card.name}",
