@@ -1,5 +1,6 @@
 """What answers a question about scenes: a 3D network, averaged image features or both, against the words of a vocabulary."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,7 +64,12 @@ def _features_of(config: VlgConfig, specialised: bool) -> Callable[[Sample], Sce
     store = open_features(config)
     if not specialised:
         return lambda sample: store.read(sample.name)
-    from offline_training.guidance import specialise
+    from offline_training.guidance.specialise import load_adapter, specialised_features
 
-    adapter = specialise.load_adapter(Path(config.out))
-    return lambda sample: specialise.specialised(store.read(sample.name), adapter)
+    adapter = load_adapter(config)
+
+    def adapted(sample: Sample) -> SceneFeatures:
+        features = store.read(sample.name)
+        return dataclasses.replace(features, feature=specialised_features(adapter, features.feature))
+
+    return adapted

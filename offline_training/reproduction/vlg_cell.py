@@ -96,24 +96,28 @@ def _run_cell(
 
 def _trained(config: VlgConfig, row: LanguageRow, key: str) -> Path | None:
     """Run the stages that a row's answers come from; the checkpoint of the 3D network where there is one."""
-    pseudo_label, specialise, guide = stages()
-    folder = Path(config.out)
-    _claim(folder, key)
-    _stage(folder / "pseudo_label.finished", lambda: pseudo_label(config))
+    _claim(Path(config.out), key)
+    made = {name: _stage(file, stages()[name], config) for name, file in _stage_files(config, row).items()}
+    return Path(made["guide"]) if "guide" in made else None
+
+
+def _stage_files(config: VlgConfig, row: LanguageRow) -> dict[str, Path]:
+    """The stages that a row's answers come from, in their order, and the file that each leaves when it is finished."""
+    names = ["pseudo_label"]
     if config.specialise.enabled and (row.mode != "2d" or row.specialised):
-        _stage(folder / "specialise.finished", lambda: specialise(config))
-    if row.mode == "2d":
-        return None
-    return Path(_stage(folder / "guide.finished", lambda: guide(config, "auto")))
+        names.append("specialise")
+    if row.mode != "2d":
+        names.append("guide")
+    return {name: Path(config.out) / f"{name}.finished" for name in names}
 
 
-def stages() -> tuple[Callable[..., object], ...]:
+def stages() -> dict[str, Callable[[VlgConfig], object]]:
     """The three stages of 3DSS-VLG; torch is not imported before they are needed."""
     from offline_training.guidance.guide import guide
     from offline_training.guidance.pseudo_label import pseudo_label
     from offline_training.guidance.specialise import specialise
 
-    return pseudo_label, specialise, guide
+    return {"pseudo_label": pseudo_label, "specialise": specialise, "guide": guide}
 
 
 def _claim(folder: Path, key: str) -> None:
@@ -124,12 +128,12 @@ def _claim(folder: Path, key: str) -> None:
     write_text(mark, key)
 
 
-def _stage(finished: Path, run: Callable[[], object]) -> str:
+def _stage(finished: Path, run: Callable[[VlgConfig], object], config: VlgConfig) -> str:
     """Run a stage, unless it is finished; returns what it made. Its file keeps how long the last start of it took."""
     if finished.is_file():
         return json.loads(finished.read_text())["made"]
     start_s = time.monotonic()
-    made = str(run())
+    made = str(run(config))
     write_text(finished, json.dumps({"made": made, "seconds": time.monotonic() - start_s}))
     return made
 
@@ -145,11 +149,10 @@ def _measured(
 ) -> tuple[float, dict[str, float | None]]:
     from offline_training.language_evaluation import pseudo_label_quality
 
-    folder = Path(config.out)
     if column.measure == "minutes":
-        return sum(json.loads(path.read_text())["seconds"] for path in sorted(folder.glob("*.finished"))) / 60.0, {}
+        return sum(json.loads(file.read_text())["seconds"] for file in _stage_files(config, row).values()) / 60.0, {}
     if column.measure.startswith("pseudo_label"):
-        path, ask = folder / "pseudo_label_quality.json", lambda: pseudo_label_quality(config)
+        path, ask = Path(config.out) / "pseudo_label_quality.json", lambda: pseudo_label_quality(config)
         found = _kept(path, _run_key(study, row, seed, place), ask)
         return 100.0 * found[column.measure.removeprefix("pseudo_label_")], found["per_class_iou"]
     found = _evaluated(study, row, column, config, checkpoint, seed, place)["pooled"]

@@ -55,7 +55,8 @@ def fake_stages(monkeypatch):
             done.append(f"{name} {Path(config.out).parent.name}/{Path(config.out).name}") or "made"
         )
 
-    monkeypatch.setattr(vlg_cell, "stages", lambda: (stage("label"), stage("specialise"), stage("guide")))
+    names = {"pseudo_label": "label", "specialise": "specialise", "guide": "guide"}
+    monkeypatch.setattr(vlg_cell, "stages", lambda: {name: stage(short) for name, short in names.items()})
     monkeypatch.setattr(vlg_runner, "_extract", lambda config: done.append("features"))
 
     def evaluated(config, checkpoint, question, tests):
