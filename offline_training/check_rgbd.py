@@ -34,7 +34,7 @@ def scene_findings(source: DataSource, dataset: SampleSource) -> Iterator[str]:
         try:
             yield f"split {split}: {len(open_source(asked, dataset.classes)):,} scenes"
         except LidarVlError as error:
-            yield f"split {split}: {error}"
+            yield f"split {split}: found {str(error).partition(', found ')[2] or error}"
 
 
 def some_views(views: tuple[CameraView, ...]) -> list[CameraView]:
