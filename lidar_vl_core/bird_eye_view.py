@@ -18,6 +18,7 @@ def bird_eye_view(
     half_width_m: float,
     size_px: int = 420,
     priority: np.ndarray | None = None,
+    with_vehicle: bool = True,
 ) -> "Image":
     """Draw points from above on white, the sensor in the middle.
 
@@ -40,7 +41,8 @@ def bird_eye_view(
             columns = np.minimum(column[order] + right, side_px - 1)
             canvas[rows, columns] = colors_rgb[index[order]]  # of several points on a pixel the last one stays
     picture = Image.fromarray(canvas)
-    _draw_vehicle(picture, pixel_per_m)
+    if with_vehicle:
+        _draw_vehicle(picture, pixel_per_m)
     picture = picture.resize((size_px, size_px), Image.Resampling.BOX)
     _draw_scale_bar(picture, half_width_m)
     return picture
@@ -94,7 +96,7 @@ def _draw_vehicle(picture: "Image", pixel_per_m: float) -> None:
 def _draw_scale_bar(picture: "Image", half_width_m: float) -> None:
     from PIL import ImageDraw, ImageFont
 
-    bar_m = 10 if half_width_m <= 40 else 20
+    bar_m = 1 if half_width_m <= 10 else 10 if half_width_m <= 40 else 20
     length = bar_m / (2 * half_width_m) * picture.width
     left, bottom = 12, picture.height - 12
     draw = ImageDraw.Draw(picture)

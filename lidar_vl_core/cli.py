@@ -1,4 +1,4 @@
-"""The command `lidar-vl`: inspect, replay, segment, models. Prints, and turns errors into one line and an exit code."""
+"""The command `lidar-vl`: inspect, replay, segment, query, models. Prints, and turns errors into one line and an exit code."""
 
 import argparse
 import json
@@ -13,7 +13,10 @@ from lidar_vl_core import __version__
 from lidar_vl_core.errors import BadRequest, LidarVlError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from lidar_vl_core.recording import RecordedFrame
+    from lidar_vl_core.vocabulary import Vocabulary
 
 _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
 
@@ -53,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="segment every cloud of a recording; metrics, predictions and a report")
     replay.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
     _add_model(replay)
+    _add_words(replay)
     replay.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")
     replay.add_argument(
         "--cloud-topic", metavar="TOPIC", help="needed only where the recording has several cloud topics"
@@ -68,11 +72,19 @@ def _parser() -> argparse.ArgumentParser:
     segment = commands.add_parser("segment", help="segment one cloud file")
     segment.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
     _add_model(segment)
+    _add_words(segment)
     segment.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd .ply or .label"
     )
     segment.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
     segment.set_defaults(run=_segment)
+
+    query = commands.add_parser("query", help="where in a cloud a text fits: heat map from above")
+    query.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
+    query.add_argument("text", metavar="TEXT", help='what to look for, such as "fallen tree"')
+    _add_model(query)
+    query.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="picture of the similarity")
+    query.set_defaults(run=_query)
 
     models = commands.add_parser("models", help="list the models that come with this software")
     models.set_defaults(run=_models)
@@ -86,6 +98,33 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", default="auto", metavar="ENGINE", help="auto (default), fused, onnxruntime or tensorrt"
     )
+
+
+def _add_words(parser: argparse.ArgumentParser) -> None:
+    words = parser.add_mutually_exclusive_group()
+    words.add_argument(
+        "--prompts", metavar="A,B,C", help="what an embedding package looks for: words between commas, a class each"
+    )
+    words.add_argument(
+        "--vocabulary",
+        metavar="FILE.yaml",
+        help="or classes with synonyms and sinks: a file, or a name such as nuscenes16",
+    )
+
+
+def _words(options: argparse.Namespace) -> "Vocabulary | None":
+    from lidar_vl_core.vocabulary import load_vocabulary, vocabulary_of_prompts
+
+    if options.vocabulary is not None:
+        return load_vocabulary(options.vocabulary)
+    if options.prompts is None:
+        return None
+    prompts = [prompt.strip() for prompt in options.prompts.split(",")]
+    if not all(prompts):
+        raise BadRequest(
+            f"--prompts {options.prompts!r}: expected words between commas, found none. Name what to look for."
+        )
+    return vocabulary_of_prompts(prompts)
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -107,6 +146,7 @@ def _replay(options: argparse.Namespace) -> None:
         cloud_topic=options.cloud_topic,
         label_field=options.label_field,
         label_table=options.label_table,
+        words=_words(options),
         progress=_progress_bar,
         command=shlex.join(["lidar-vl", *sys.argv[1:]]),
     )
@@ -125,7 +165,10 @@ def _segment(options: argparse.Namespace) -> None:
     if options.out.resolve() == options.cloud.resolve():
         raise BadRequest(f"--out {options.out}: expected a new file, found the cloud itself. Choose another name.")
     cloud = read_cloud(options.cloud)
+    words = _words(options)
     segmenter = Segmenter(load_model_package(options.model), options.engine)
+    if words is not None:
+        segmenter.set_words(words)
     segmenter.warm_up()
     labels = segmenter.segment(cloud)
     if options.picture is not None:
@@ -138,6 +181,24 @@ def _segment(options: argparse.Namespace) -> None:
         raise
     _print_class_counts(labels.class_id, segmenter.classes.names)
     print(f"{len(cloud):,} points labelled in {labels.timing_ms['total']:.0f} ms: {options.out}")
+
+
+def _query(options: argparse.Namespace) -> None:
+    from lidar_vl_core.cloud_files import read_cloud
+    from lidar_vl_core.files import write_bytes
+    from lidar_vl_core.model_package import load_model_package
+    from lidar_vl_core.query import query, query_figure
+    from lidar_vl_core.segmenter import Segmenter
+
+    if options.out.suffix.lower() != ".png":
+        raise BadRequest(f"--out {options.out}: expected a name ending in .png. Rename it.")
+    package = load_model_package(options.model)
+    _ = package.language  # refuses a package that knows no words before anything is computed
+    cloud = read_cloud(options.cloud)
+    answer = query(cloud, options.text, Segmenter(package, options.engine))
+    write_bytes(options.out, _png(query_figure(cloud, answer)))
+    print("\n".join(answer.summary()))
+    print(f"picture: {options.out}")
 
 
 def _models(_options: argparse.Namespace) -> None:
@@ -175,13 +236,17 @@ def _summary(metrics: dict[str, Any]) -> list[str]:
 
 
 def _picture_png(xyz_m: Any, class_id: Any, classes: Any) -> bytes:  # noqa: ANN401  numpy must not load for --help
-    import io
-
     from lidar_vl_core.figures import in_rows, legend, top_view_figure
 
     view = top_view_figure(xyz_m, class_id, None, classes, panel_px=900)
+    return _png(in_rows([view, legend(classes, class_id, view.width)], 1))
+
+
+def _png(picture: "Image") -> bytes:
+    import io
+
     buffer = io.BytesIO()
-    in_rows([view, legend(classes, class_id, view.width)], 1).save(buffer, "PNG")
+    picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 

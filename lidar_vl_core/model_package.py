@@ -118,10 +118,7 @@ class ModelPackage:
     def language(self) -> LanguageSpec:
         """The text space of an embedding package. Raises BadModelPackage for a segmentation package."""
         if self.manifest.language is None:
-            raise BadModelPackage(
-                f"{self.path}: expected a package of task embedding, found {self.manifest.task}: it knows its "
-                f"{len(self.classes)} classes and no words. Use a package exported from a 3DSS-VLG run."
-            )
+            raise no_words(self)
         return self.manifest.language
 
     def onnx_bytes(self) -> bytes:
@@ -147,6 +144,14 @@ class ModelPackage:
 
     def _content(self, name: str) -> bytes:
         return _verified(self.path / name, self.manifest.files[name])
+
+
+def no_words(package: ModelPackage) -> BadModelPackage:
+    """The error for a package that is asked for words and has none."""
+    return BadModelPackage(
+        f"{package.path}: expected a package of task embedding, found {package.manifest.task}: it knows its "
+        f"{len(package.classes)} classes and no words. Use a package exported from a 3DSS-VLG run."
+    )
 
 
 def packaged_models() -> list[str]:

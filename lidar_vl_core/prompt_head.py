@@ -9,7 +9,7 @@ from lidar_vl_core.fused_layout import aligned_empty, padded
 from lidar_vl_core.fused_simd import LANES, MAX_VECTORS
 from lidar_vl_core.helper_threads import HelperThreads, default_threads
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
-from lidar_vl_core.open_vocabulary import TextTable
+from lidar_vl_core.open_vocabulary import TextTable, unit_rows
 from lidar_vl_core.sparse_graph import LinearHead
 from lidar_vl_core.voxels import read_only
 
@@ -41,6 +41,11 @@ class PromptHead:
     def embeddings(self, features: np.ndarray) -> np.ndarray:
         """(M, F) float32 -> (M, C) float32, the layer's own answer."""
         return features @ self.head.weight + self.head.bias
+
+    def cosines(self, features: np.ndarray) -> np.ndarray:
+        """(M, F) float32 -> (M, P) float32 cosine with every prompt; NaN where the embedding has no direction."""
+        blocks = np.array_split(features, max(1, len(features) // _BLOCK_ROWS))
+        return np.concatenate([unit_rows(self.embeddings(block)) @ self.table.embeddings.T for block in blocks])
 
     def label_points(
         self, features: np.ndarray, point_to_voxel: np.ndarray, threads: int | None = None

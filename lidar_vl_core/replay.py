@@ -20,6 +20,7 @@ from lidar_vl_core.recording import CLOUD_TYPE, RecordedFrame, Recording, Skippe
 from lidar_vl_core.report import report
 from lidar_vl_core.result_folder import result_folder
 from lidar_vl_core.segmenter import PointLabels, Segmenter
+from lidar_vl_core.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,20 +53,25 @@ def replay(
     cloud_topic: str | None = None,
     label_field: str | None = None,
     label_table: str | None = None,
+    words: Vocabulary | None = None,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
 ) -> dict[str, Any]:
     """Segment every cloud of a bag; write predictions.mcap, metrics.json and report.html into `out`.
 
-    label_field, label_table: the field with the truth and the table its ids are of. progress: wraps the iteration.
+    label_field, label_table: the field with the truth and the table its ids are of. words: what an embedding
+    package looks for instead of its own classes. progress: wraps the iteration.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
     Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
     """
     with result_folder(out, RESULT_FILES) as staged, open_recording(bag, cloud_topic) as recording:
-        truth = truth_of(recording, package.classes, label_field, label_table)
         segmenter = Segmenter(package, engine)
+        if words is not None:
+            segmenter.set_words(words)
+        classes = segmenter.classes
+        truth = truth_of(recording, classes, label_field, label_table)
         segmenter.warm_up()
-        evaluation = Evaluation(package.classes, recording.cloud_count)
+        evaluation = Evaluation(classes, recording.cloud_count)
         with BagWriter(staged / "predictions.mcap") as predictions:
             fields = () if truth is None else (truth.field,)
             for frame in progress(recording.frames(fields), recording.cloud_count):
@@ -101,7 +107,7 @@ def replay(
             "warnings": recording.warnings,
             "provenance": provenance(package, command),
         }
-        write_results(staged, f"Replay of {bag.name}", metrics, evaluation, package)
+        write_results(staged, f"Replay of {bag.name}", metrics, evaluation, package.card)
     return metrics
 
 
@@ -156,9 +162,7 @@ def labelled_message(cloud: PointCloud, labels: PointLabels) -> Any:  # noqa: AN
     )
 
 
-def write_results(
-    folder: Path, title: str, metrics: dict[str, Any], evaluation: Evaluation, package: ModelPackage
-) -> None:
+def write_results(folder: Path, title: str, metrics: dict[str, Any], evaluation: Evaluation, card: str) -> None:
     """Write report.html, and metrics.json last: where it stands, all of the result does."""
-    write_text(folder / "report.html", report(title, metrics, evaluation.shown(), package.classes, package.card))
+    write_text(folder / "report.html", report(title, metrics, evaluation.shown(), evaluation.classes, card))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")

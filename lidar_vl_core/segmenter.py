@@ -4,9 +4,8 @@ A package of task "embedding" is labelled with the words it was last given, by s
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from lidar_vl_core.errors import BadPointCloud
 from lidar_vl_core.features import voxel_features
 from lidar_vl_core.kernel_maps import build_kernel_maps
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
+from lidar_vl_core.model_package import ModelPackage, no_words
 from lidar_vl_core.open_vocabulary import TextTable
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.prompt_book import PromptBook
@@ -22,9 +22,6 @@ from lidar_vl_core.prompt_head import PromptHead
 from lidar_vl_core.runtime import open_feature_session, open_session
 from lidar_vl_core.vocabulary import Vocabulary
 from lidar_vl_core.voxels import VoxelGrid, Voxels, read_only, voxelise
-
-if TYPE_CHECKING:
-    from lidar_vl_core.model_package import ModelPackage
 
 _WARM_UP_POINTS = 500
 
@@ -44,7 +41,7 @@ class Segmenter:
 
     def __init__(
         self,
-        package: "ModelPackage",
+        package: ModelPackage,
         engine: str = "auto",
         threads: int | None = None,
         max_points: int = 2_000_000,  # ten times the largest sweep of the data sets: a wrong message, not a sensor
@@ -84,9 +81,7 @@ class Segmenter:
         words: a vocabulary, or prompts that are a class each. Raises UnknownPrompt, BadConfig, or BadModelPackage for a
         package that knows no words; the words are then as before.
         """
-        table = self.table_of(words)
-        if self._prompts is not None:
-            self._prompts = self._prompts.with_table(table)
+        self._prompts = self._head(self.table_of(words))
 
     def warm_up(self) -> None:
         """Label a made-up cloud, so that nothing is compiled or loaded while the first message waits."""
@@ -118,20 +113,34 @@ class Segmenter:
 
         Raises BadPointCloud as segment(), BadModelPackage for a package without a text space.
         """
-        prompts, voxels = self._prompts, self._voxels(cloud)
-        embedding = np.full((len(cloud), self._words().table.channels), np.nan, np.float32)
-        if prompts is not None and len(voxels.coords):
-            features, _ = self._run(cloud, voxels)
+        return self._of_points(cloud, self._head(self._words().table).embeddings, self._words().table.channels)
+
+    def similarities(self, cloud: PointCloud, table: TextTable) -> np.ndarray:
+        """(N, P) float32 cosine of every point with the prompts of a table of table_of(); NaN as embeddings(); raises as it."""
+        return self._of_points(cloud, self._head(table).cosines, len(table.prompts))
+
+    def _of_points(self, cloud: PointCloud, of_rows: Callable[[np.ndarray], np.ndarray], columns: int) -> np.ndarray:
+        """(N, columns) float32: what `of_rows` makes of the network's features, for every point; else NaN."""
+        voxels = self._voxels(cloud)
+        answer = np.full((len(cloud), columns), np.nan, np.float32)
+        if len(voxels.coords):
             inside = voxels.point_to_voxel >= 0
-            embedding[inside] = prompts.embeddings(features)[voxels.point_to_voxel[inside]]
-        return embedding
+            answer[inside] = of_rows(self._run(cloud, voxels)[0])[voxels.point_to_voxel[inside]]
+        return answer
 
     def table_of(self, words: Vocabulary | Sequence[str]) -> TextTable:
         """The text table of other words, without labelling by them; raises as set_words()."""
         return self._words().table_of(words)
 
     def _words(self) -> PromptBook:
-        return self._book or PromptBook(self._package)  # which refuses a package that knows no words
+        if self._book is None:
+            raise no_words(self._package)
+        return self._book
+
+    def _head(self, table: TextTable) -> PromptHead:
+        if self._prompts is None:
+            raise no_words(self._package)
+        return self._prompts.with_table(table)
 
     def _voxels(self, cloud: PointCloud) -> Voxels:
         if len(cloud) > self._max_points:

@@ -63,7 +63,7 @@ def demo(out: Path, model: str, seed: int, frames: int, command: str) -> dict[st
     }
     print("[4/4] report", flush=True)
     write_bytes(out / "demo.png", _picture(_representative(evaluation), package.classes))
-    write_results(out, "lidar-vl demo: synthetic drive on a ROS 2 graph", metrics, evaluation, package)
+    write_results(out, "lidar-vl demo: synthetic drive on a ROS 2 graph", metrics, evaluation, package.card)
     return metrics
 
 
