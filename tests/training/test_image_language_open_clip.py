@@ -141,7 +141,7 @@ def test_a_vit_that_is_no_plain_clip_is_refused_in_words(vision, found):
 
 def test_a_timm_trunk_that_is_no_convnext_is_refused_in_words():
     vision = {**CONVNEXT, "timm_model_name": "test_resnet", "timm_proj": "linear"}
-    with pytest.raises(BadConfig, match="ConvNeXt.*found ResNet"):
+    with pytest.raises(BadConfig, match=r"ConvNeXt.*found ResNet"):
         OpenClipConvNext(tiny_clip(vision).visual)
 
 

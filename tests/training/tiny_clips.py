@@ -16,7 +16,7 @@ TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "lay
 CHANNELS = 24
 
 
-def tiny_clip(vision: dict[str, Any], seed: int = 0, quick_gelu: bool = False) -> Any:  # noqa: ANN401 - open_clip's CLIP
+def tiny_clip(vision: dict[str, Any], seed: int = 0, quick_gelu: bool = False) -> Any:
     """vision: what differs from VIT, or CONVNEXT; the text tower knows 9 words, for speed."""
     plan = ClipArchitecture(
         "tiny",
@@ -37,7 +37,7 @@ def shaken(network: nn.Module, seed: int) -> nn.Module:
     return network
 
 
-def tiny_config(folder: Path, vision: dict[str, Any] | None = None, **options: Any) -> OpenClipConfig:  # noqa: ANN401
+def tiny_config(folder: Path, vision: dict[str, Any] | None = None, **options: Any) -> OpenClipConfig:
     """A configuration of a tiny architecture that is written to `folder`; random weights unless `pretrained` is given."""
     path = folder / "tiny.json"
     path.write_text(json.dumps({"embed_dim": CHANNELS, "vision_cfg": vision or VIT, "text_cfg": TEXT}))
