@@ -33,7 +33,7 @@ from offline_training.onnx_writer import onnx_model
 MAX_DIFFERENCE = 1e-3  # of a logit, float32
 MIN_SAME_CLASS = 0.999  # share of points
 ENGINES = ("fused", "onnxruntime")
-_CLOUD_SUFFIXES = (".npz", ".bin", ".pcd")
+_CLOUD_SUFFIXES = (".npz", ".bin", ".pcd", ".ply")
 
 
 class CardText(Config):
