@@ -29,6 +29,7 @@ from offline_training.datasets.synthetic_pictures import (
     write_pictures,
 )
 from offline_training.datasets.synthetic_shading import weather
+from offline_training.datasets.synthetic_workers import made_scenes
 
 VERSION = 2  # raise it when the same seed gives other points, so that cached frames are made anew
 _STEP_M = 0.004  # coordinates are kept as int16 steps: +-131 m, error at most 2 mm
@@ -101,20 +102,9 @@ class SyntheticDataset:
         missing = [seed for seed in self._seeds if not all(self._is_made(seed, frame) for frame in frames)]
         if on_progress:
             on_progress((len(self._seeds) - len(missing)) * self._frames_per_seed)
-        if workers <= 1 or len(missing) <= 1:
-            for seed in missing:
-                self._make(seed)
-                if on_progress:
-                    on_progress(self._frames_per_seed)
-            return
-        from concurrent.futures import ProcessPoolExecutor, as_completed
-        from multiprocessing import get_context
-
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(self._make, seed) for seed in missing]):
-                future.result()
-                if on_progress:
-                    on_progress(self._frames_per_seed)
+        for _ in made_scenes(self._make, missing, workers):
+            if on_progress:
+                on_progress(self._frames_per_seed)
 
     def _seed_and_frame(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):

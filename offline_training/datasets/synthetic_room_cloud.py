@@ -8,8 +8,8 @@ import numpy as np
 from lidar_vl_core.geometry import RigidTransform
 from offline_training.datasets.synthetic_room_camera import RoomPicture, room_camera
 
-VOXEL_M = 0.05  # of each the point that was seen from nearest stays, where two pixels at least fell into it
-_FUSED_M = 4.5  # farther depth is too noisy to be fused
+VOXEL_M = 0.05  # of each the point that was seen from nearest stays
+_FUSED_M = 4.0  # farther depth is too noisy to be fused
 _FARTHEST_M = 6.0  # beyond it a depth camera answers nothing
 _LEAST_SLANT = 0.1  # cosine between ray and surface below which it answers nothing
 
@@ -52,8 +52,8 @@ def fused_cloud(shots: Sequence[RoomShot]) -> RoomCloud:
     cell = np.floor(xyz_m / VOXEL_M).astype(np.int64) + 4096
     key = (cell[:, 0] * 8192 + cell[:, 1]) * 8192 + cell[:, 2]
     nearest_first = np.argsort(depth_m, kind="stable")
-    _, first, count = np.unique(key[nearest_first], return_index=True, return_counts=True)
-    kept = np.sort(nearest_first[first[count > 1]])
+    _, first = np.unique(key[nearest_first], return_index=True)
+    kept = np.sort(nearest_first[first])
     return RoomCloud(xyz_m[kept].astype(np.float32), rgb[kept], class_id[kept], instance[kept])
 
 

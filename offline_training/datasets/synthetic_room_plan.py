@@ -17,6 +17,7 @@ from offline_training.datasets.synthetic_room_seats import bed, chair, sofa
 from offline_training.datasets.synthetic_room_storage import bookshelf, cabinet, round_table, table
 from offline_training.datasets.synthetic_room_surfaces import hard_finish
 
+_LIFT_M = 0.002  # between a thing and what it stands on, so that no two faces lie in one plane
 KINDS = ("living", "bedroom", "office", "kitchen", "meeting")
 
 
@@ -171,7 +172,9 @@ def _desk(rng: np.random.Generator, person: float) -> Group:
     if rng.random() < person:
         things.append(_moved(_turned(seated_person(rng), np.pi), _middle(seat)[0] + 0.03, _middle(seat)[1]))
     if rng.random() < 0.75:
-        things.append(_moved(screen(rng, rng.uniform(0.45, 0.65)), -depth / 2 + 0.16, rng.uniform(-0.25, 0.25), height))
+        things.append(
+            _moved(screen(rng, rng.uniform(0.45, 0.65)), -depth / 2 + 0.16, rng.uniform(-0.25, 0.25), height + _LIFT_M)
+        )
     return Group(tuple(things), True)
 
 
@@ -184,7 +187,7 @@ def _dining(rng: np.random.Generator) -> Group:
 def _table_with_chairs(rng: np.random.Generator, depth_m: float, width_m: float, taken: float) -> Group:
     """Chairs of one kind along both long sides; `taken`: how often one of them is sat on."""
     top = table(rng, depth_m, width_m, rng.uniform(0.72, 0.76))
-    kind, count = rng.integers(2**31), max(1, int((width_m - 0.2) / rng.uniform(0.58, 0.75)))
+    kind, count = rng.integers(2**31), max(1, int((width_m - 0.2) / rng.uniform(0.66, 0.8)))
     places = [(side, (number + 0.5) * width_m / count - width_m / 2) for side in (-1, 1) for number in range(count)]
     things, taken_by = [top], rng.integers(len(places)) if rng.random() < taken else -1
     for number, (side, y) in enumerate(places):
@@ -196,7 +199,7 @@ def _table_with_chairs(rng: np.random.Generator, depth_m: float, width_m: float,
 
 def _seat_at(rng: np.random.Generator, kind: int, edge_m: float, y: float, side: int, sat_on: bool) -> list[Mesh]:
     """A chair that looks at the table, its front at edge_m; the person on it where it is sat on."""
-    yaw = (np.pi if side > 0 else 0.0) + rng.normal(0, 0.12)
+    yaw = (np.pi if side > 0 else 0.0) + rng.normal(0, 0.08)
     seat = _turned(chair(np.random.default_rng(kind)), yaw)
     low, high = seat.corners_m.min(axis=(0, 1)), seat.corners_m.max(axis=(0, 1))
     x = edge_m - (low[0] if side > 0 else high[0])
@@ -225,7 +228,9 @@ def _counter(rng: np.random.Generator) -> Group:
         unit = cabinet(rng, 0.35, width * rng.uniform(0.5, 1.0), 0.7, finish)
         things.append(_moved(unit, _back(things[0]) - _back(unit), 0.0, 1.42))
     if rng.random() < 0.35:
-        things.append(_moved(potted_plant(rng, rng.uniform(0.25, 0.4)), -0.05, rng.uniform(-0.35, 0.35) * width, 0.9))
+        things.append(
+            _moved(potted_plant(rng, rng.uniform(0.25, 0.4)), -0.05, rng.uniform(-0.35, 0.35) * width, 0.9 + _LIFT_M)
+        )
     return Group(tuple(things), True)
 
 
@@ -233,7 +238,7 @@ def _sideboard_with_screen(rng: np.random.Generator) -> Group:
     height, width = rng.uniform(0.45, 0.85), rng.uniform(1.1, 2.0)
     things = [cabinet(rng, rng.uniform(0.38, 0.48), width, height)]
     if rng.random() < 0.6:
-        things.append(_moved(screen(rng, rng.uniform(0.8, 1.1)), 0.0, 0.0, height))
+        things.append(_moved(screen(rng, rng.uniform(0.8, 1.1)), 0.0, 0.0, height + _LIFT_M))
     return Group(tuple(things), True)
 
 

@@ -10,6 +10,7 @@ from offline_training.datasets.synthetic_room_surfaces import (
     METAL,
     SOFA,
     Finish,
+    Texture,
     hard_finish,
     soft_finish,
     solid,
@@ -113,14 +114,15 @@ def bed(rng: np.random.Generator, width_m: float) -> Mesh:
     headboard = rng.uniform(0.75, 1.15)
     low = -length / 2
     board = soft_finish(rng) if rng.random() < 0.3 else frame
-    sheet = soft_finish(rng) if rng.random() < 0.4 else Finish(32, (226, 224, 218))
+    sheet = soft_finish(rng) if rng.random() < 0.4 else Finish(Texture.PLAIN, (226, 224, 218))
     parts = [
         solid(box((0, 0, top - 0.28), (length, width_m, 0.18)), BED, frame),
         solid(box((0, 0, top - 0.1), (length - 0.06, width_m - 0.06, 0.2)), BED, sheet),
         solid(box((low + 0.03, 0, headboard / 2), (0.06, width_m + 0.04, headboard)), BED, board),
     ]
-    corners = [(sx * (length / 2 - 0.06), sy * (width_m / 2 - 0.06), 0.1) for sx in (-1, 1) for sy in (-1, 1)]
-    parts.append(solid(boxes(np.array(corners), np.tile([0.08, 0.08, top - 0.3], (4, 1))), BED, frame))
+    legs_m = top - 0.37
+    corners = [(sx * (length / 2 - 0.06), sy * (width_m / 2 - 0.06), legs_m / 2) for sx in (-1, 1) for sy in (-1, 1)]
+    parts.append(solid(boxes(np.array(corners), np.tile([0.08, 0.08, legs_m], (4, 1))), BED, frame))
     pillows = 1 if width_m < 1.3 else 2
     pillow = sheet if rng.random() < 0.5 else soft_finish(rng)
     for number in range(pillows):

@@ -13,8 +13,9 @@ from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.labels import SYNTHETIC_ROOMS, ClassTable
 from offline_training.datasets.sample import Sample
 from offline_training.datasets.synthetic_room_files import has_room, read_cloud, read_views, truth_image, write_room
+from offline_training.datasets.synthetic_workers import made_scenes
 
-VERSION = 2  # raise it when the same seed gives another room or other files, so that cached ones are made anew
+VERSION = 3  # raise it when the same seed gives another room or other files, so that cached ones are made anew
 
 
 @dataclass(frozen=True)
@@ -78,20 +79,9 @@ class SyntheticRooms:
         missing = [seed for seed in self._seeds if not has_room(self._path(seed))]
         if on_progress:
             on_progress(len(self._seeds) - len(missing))
-        if workers <= 1 or len(missing) <= 1:
-            for seed in missing:
-                self._make(seed)
-                if on_progress:
-                    on_progress(1)
-            return
-        from concurrent.futures import ProcessPoolExecutor, as_completed
-        from multiprocessing import get_context
-
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(self._make, seed) for seed in missing]):
-                future.result()
-                if on_progress:
-                    on_progress(1)
+        for _ in made_scenes(self._make, missing, workers):
+            if on_progress:
+                on_progress(1)
 
     def _name(self, index: int) -> str:
         if not 0 <= index < len(self):
