@@ -83,7 +83,7 @@ def load_study(name: str) -> StudyConfig:
 
 
 def recipe_with(recipe: str, *changes: dict[str, Any]) -> dict[str, Any]:
-    """A recipe of configs/ with changes, later ones over earlier ones; mappings inside are joined, not replaced."""
+    """A recipe of configs/ with changes, later over earlier ones; mappings inside are joined, those of another `kind` replaced."""
     settings = load_yaml(CONFIGS / recipe)
     for change in changes:
         settings = _joined(settings, change)
@@ -112,8 +112,10 @@ def filled(value: Any, places: dict[str, str]) -> Any:  # noqa: ANN401  any JSON
 def _joined(settings: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     joined = dict(settings)
     for name, value in change.items():
-        both = isinstance(value, dict) and isinstance(joined.get(name), dict)
-        joined[name] = _joined(joined[name], value) if both else value
+        before = joined.get(name)
+        both = isinstance(value, dict) and isinstance(before, dict)
+        same_kind = both and value.get("kind", before.get("kind")) == before.get("kind")  # else another set of keys
+        joined[name] = _joined(before, value) if same_kind else value
     return joined
 
 
