@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadCheckpoint, BadConfig, BadRequest, UnknownPrompt
 from lidar_vl_core.files import sha256_of
+from lidar_vl_core.labels import IGNORE_ID
 from offline_training.datasets.sample import Sample
 from offline_training.image_language.dense_model import DenseImageModel
 from offline_training.image_language.image_model_config import ClassesAsWordsConfig
@@ -136,10 +137,12 @@ class LabelMapsAsWords(_ClassesAsWords):
 
     def view_features(self, view: CameraView) -> Tensor:
         """(C, H/4, W/4) of one view. Raises BadLabels where it has no labels, or others than its size and values."""
-        class_id = torch.from_numpy(self._labels.labels(self._labels.read_bytes(view), view).class_id).long()
-        one_hot = F.one_hot(class_id.clamp_max(len(self._spoken)), len(self._spoken) + 1)[..., :-1]
+        class_id = torch.from_numpy(self._labels.labels(self._labels.read_bytes(view), view).class_id)
         height, width = (max(1, round(side / _CELL_PX)) for side in class_id.shape)
-        share = F.adaptive_avg_pool2d(one_hot.permute(2, 0, 1).float()[None], (height, width))[0]
+        share = torch.zeros(len(self._spoken), height, width)
+        for present in class_id.unique().tolist():  # one at a time: all of a large picture take hundreds of megabytes
+            if present != IGNORE_ID:
+                share[present] = F.adaptive_avg_pool2d((class_id == present).float()[None], (height, width))[0]
         return self._features(share)
 
 
