@@ -6,7 +6,8 @@ import numpy as np
 
 from offline_training.datasets.synthetic_meshes import Mesh, yaw_rotation
 from offline_training.datasets.synthetic_room_extras import picture
-from offline_training.datasets.synthetic_room_plan import KINDS, Group, draw_groups
+from offline_training.datasets.synthetic_room_groups import Group
+from offline_training.datasets.synthetic_room_plan import KINDS, draw_groups
 from offline_training.datasets.synthetic_room_shell import (
     Opening,
     WallFrame,
@@ -17,14 +18,14 @@ from offline_training.datasets.synthetic_room_shell import (
 )
 from offline_training.datasets.synthetic_room_surfaces import DOOR
 
+# Shortest and longest side, and how likely a picture hangs on a wall; each further one is less likely.
 _SIDES_M = {
-    "living": (3.6, 6.8),
-    "bedroom": (3.0, 4.6),
-    "office": (3.0, 6.2),
-    "kitchen": (3.0, 4.8),
-    "meeting": (3.6, 7.0),
-}
-_PICTURES = {"living": 0.85, "bedroom": 0.65, "office": 0.35, "kitchen": 0.25, "meeting": 0.6}  # the next less likely
+    "living": (3.6, 6.8), "bedroom": (3.0, 4.6), "office": (3.0, 6.2), "kitchen": (3.0, 4.8), "meeting": (3.6, 7.0),
+    "lounge": (3.4, 6.0), "hall": (3.0, 5.5),
+}  # fmt: skip
+_PICTURES = {
+    "living": 0.8, "bedroom": 0.6, "office": 0.3, "kitchen": 0.2, "meeting": 0.5, "lounge": 0.7, "hall": 0.6,
+}  # fmt: skip
 _GAP_M = 0.04
 _TRIES = 200
 _DOOR_FREE_M = 0.9
@@ -60,9 +61,9 @@ class Room:
 def build_room(seed: int) -> Room:
     """The room of a seed."""
     rng = np.random.default_rng([seed, 11])
-    kind = KINDS[rng.integers(len(KINDS))]
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     size_m = np.array([*rng.uniform(*_SIDES_M[kind], 2), rng.uniform(2.4, 3.1)])
-    openings = draw_openings(rng, size_m, windows=int(rng.choice(4, p=[0.12, 0.38, 0.35, 0.15])))
+    openings = draw_openings(rng, size_m, windows=int(rng.choice(4, p=[0.2, 0.35, 0.32, 0.13])))
     built = shell(rng, size_m, openings)
     placed = _Placed(size_m, openings)
     for group in draw_groups(rng, kind, float(size_m[0] * size_m[1])):

@@ -15,7 +15,7 @@ from offline_training.datasets.sample import Sample
 from offline_training.datasets.synthetic_room_files import has_room, read_cloud, read_views, truth_image, write_room
 from offline_training.datasets.synthetic_workers import made_scenes
 
-VERSION = 3  # raise it when the same seed gives another room or other files, so that cached ones are made anew
+VERSION = 4  # raise it when the same seed gives another room or other files, so that cached ones are made anew
 
 
 @dataclass(frozen=True)

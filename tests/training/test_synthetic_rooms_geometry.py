@@ -74,16 +74,21 @@ def test_kinds_of_room_have_classes_of_their_own_and_share_others():
     for seed in range(100, 160):
         of_kind[room(seed).kind].append(classes_of(seed))
     assert all(len(found) >= 3 for found in of_kind.values())
-    assert all("sofa" in found for found in of_kind["living"])
-    assert all("bed" in found for found in of_kind["bedroom"])
-    assert all("cabinet" in found for found in of_kind["kitchen"])
+    for kind, name in (
+        ("living", "sofa"),
+        ("lounge", "sofa"),
+        ("bedroom", "bed"),
+        ("kitchen", "cabinet"),
+        ("office", "table"),
+    ):
+        assert np.mean([name in found for found in of_kind[kind]]) > 0.8, kind  # in small rooms it may find no place
     assert not any("bed" in found for kind in KINDS if kind != "bedroom" for found in of_kind[kind])
     lists = {frozenset(found) for found_of_kind in of_kind.values() for found in found_of_kind}
     assert len(lists) > 20
     assert all(5 <= len(found) <= 13 for found in lists)
     for name in SYNTHETIC_ROOMS.names[5:]:
         share = np.mean([name in classes_of(seed) for seed in range(100, 160)])
-        assert 0.1 < share < 0.95, name
+        assert 0.1 < share < 0.9, name
 
 
 def test_a_color_does_not_tell_the_class():
