@@ -17,6 +17,7 @@ _FIELD_DEG = 68.0  # horizontal, as the wide cameras of phones and tablets that 
 _FAR_M = 50.0
 _CELL_M = 0.2
 _NEAREST_M = 0.7  # a view with less than this before most of its pixels shows too little
+_TRIES = 12  # places for each view until one is not too near; the last is taken as it is
 _EXTRA_SAMPLES = np.array([[-0.33, -0.12], [0.12, -0.33], [0.25, 0.3]])
 _EXPOSED_LIGHT = 0.3  # linear light that the middle pixel of a picture is brought to
 
@@ -62,19 +63,34 @@ def walk(scene: RoomScene, views: int, rng: np.random.Generator) -> Iterator[Rig
     middles = _middles(scene.room, rng)
     for number in range(views):
         angle = start + turn * 2 * np.pi * number / views
-        for _ in range(12):
+        for _ in range(_TRIES):
             wish = reach * rng.uniform(0.35, 0.8) * [np.cos(angle), np.sin(angle)]
             place = free[np.argmin(np.linalg.norm(free - wish, axis=1))] + rng.uniform(-0.08, 0.08, 2)
             eye = np.append(place, rng.uniform(1.25, 1.7))
-            across = angle + np.pi + rng.normal(0, 0.75)
-            target = np.append(reach * rng.uniform(0.4, 1.0) * [np.cos(across), np.sin(across)], rng.uniform(0.2, 2.2))
-            thing = middles[rng.integers(len(middles))] if number % 3 else middles[number // 3 % len(middles)]
-            if rng.random() < 0.6 and np.linalg.norm((thing - eye)[:2]) > 1.2:
-                target = thing + rng.normal(0, 0.15, 3)
+            target = _target(eye, angle + np.pi, reach, middles, number, rng)
             T_room_cam = _looking(eye, target, roll_rad=rng.normal(0, 0.04))
             if np.median(_cast(scene, probe, T_room_cam, *_pixels(probe)).depth_m) > _NEAREST_M:
                 break
         yield T_room_cam
+
+
+def _target(
+    eye_m: np.ndarray,
+    across_rad: float,
+    reach_m: np.ndarray,
+    middles_m: np.ndarray,
+    number: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(3,) what view `number` looks at: across the room, or at a thing; every third view takes the things in turn."""
+    angle = across_rad + rng.normal(0, 0.75)
+    target = np.append(reach_m * rng.uniform(0.4, 1.0) * [np.cos(angle), np.sin(angle)], rng.uniform(0.2, 2.2))
+    thing = middles_m[rng.integers(len(middles_m))] if number % 3 else middles_m[number // 3 % len(middles_m)]
+    if rng.random() < 0.6 and np.linalg.norm((thing - eye_m)[:2]) > 1.2:
+        target = thing + rng.normal(0, 0.15, 3)
+    if np.linalg.norm((target - eye_m)[:2]) < 0.3:  # a camera that looks straight down does not know what is up
+        target[:2] = np.where(eye_m[:2] < 0, reach_m, -reach_m)
+    return target
 
 
 def take_picture(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offline_training.datasets.synthetic_meshes import Mesh, box, merged, quads, surface, yaw_rotation
+from offline_training.datasets.synthetic_meshes import Mesh, ball, box, merged, quads, surface, tube, yaw_rotation
 from offline_training.datasets.synthetic_room_surfaces import (
     CEILING,
     CLUTTER,
@@ -114,8 +114,6 @@ def ceiling_lamp(rng: np.random.Generator, height_m: float) -> Mesh:
     if rng.random() < 0.6:
         side = rng.uniform(0.3, 0.9)
         return solid(box((0, 0, height_m - 0.03), (0.3, side, 0.05)), CLUTTER, Finish(Texture.GLOW, (250, 246, 232)))
-    from offline_training.datasets.synthetic_meshes import ball, tube
-
     drop = height_m - rng.uniform(0.25, 0.5)
     globe = solid(ball((0, 0, drop), (0.15, 0.15, 0.12), 12, 8), CLUTTER, Finish(Texture.GLOW, (250, 240, 220)))
     return merged([globe, solid(tube((0, 0, drop), (0, 0, height_m), 0.008, sides=4), CLUTTER, DARK)])

@@ -62,7 +62,8 @@ def cabinet(
     body = finish or hard_finish(rng)
     front = body if rng.random() < 0.7 else hard_finish(rng)
     foot = 0.0 if rng.random() < 0.4 else rng.uniform(0.04, 0.12)
-    shade = Finish(body.texture, tuple(int(0.45 * part) for part in body.color_rgb))  # type: ignore[arg-type]
+    red, green, blue = body.color_rgb
+    shade = Finish(body.texture, (int(0.45 * red), int(0.45 * green), int(0.45 * blue)))
     x = depth_m / 2
     parts = [
         solid(box((-0.01, 0, (height_m + foot) / 2), (depth_m - 0.02, width_m, height_m - foot)), CABINET, body),

@@ -35,7 +35,7 @@ class Part:
             from embreex.rtcore_scene import EmbreeScene
         except ImportError as error:
             raise BadRequest(
-                "synthetic streets: expected the ray caster embreex, found none. Install `lidar-vl[synthetic]`."
+                "synthetic scenes: expected the ray caster embreex, found none. Install `lidar-vl[synthetic]`."
             ) from error
 
         self.mesh = mesh

@@ -161,6 +161,17 @@ def test_kept_rooms_are_not_built_again(data, monkeypatch):
     assert len(data[1].views) == 6
 
 
+def test_rooms_made_by_several_processes_are_the_same(tmp_path):
+    spec, heard = RoomSpec(views=1, image_width=32), []
+    both = SyntheticRooms(SEEDS, tmp_path / "two", spec)
+    both.prepare(workers=2, on_progress=heard.append)
+    assert heard == [0, 1, 1]
+    for index, sample in enumerate((both[0], both[1])):
+        alone = SyntheticRooms(SEEDS, tmp_path / "one", spec)[index]
+        assert_array_equal(sample.cloud.xyz_m, alone.cloud.xyz_m)
+        assert sample.views[0].read_bytes() == alone.views[0].read_bytes()
+
+
 def test_rooms_of_other_scans_do_not_share_files(folder):
     assert len(list(folder.iterdir())) == 4
     assert folder_of(folder, 100, EXACT) != folder_of(folder, 100, NOISY)
