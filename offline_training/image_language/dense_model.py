@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -67,11 +66,10 @@ def text_matrix(model: DenseImageModel, vocabulary: Vocabulary) -> np.ndarray:
     Raises BadLabels for a prompt whose embedding has no direction.
     """
     templates = template_sentences(vocabulary.templates)
-    rows = []
-    for prompt in vocabulary.prompts:  # one at a time: a prompt in 80 sentences is a batch of its own
-        sentences = model.text_features([template.replace("{}", prompt) for template in templates])
-        rows.append(functional.normalize(sentences.float(), dim=1).mean(dim=0))
-    matrix = functional.normalize(torch.stack(rows), dim=1).cpu().numpy().astype(np.float32)
+    sentences = [template.replace("{}", prompt) for prompt in vocabulary.prompts for template in templates]
+    rows = functional.normalize(model.text_features(sentences).float(), dim=1)  # (P * T, C)
+    means = rows.unflatten(0, (len(vocabulary.prompts), len(templates))).mean(dim=1)
+    matrix = functional.normalize(means, dim=1).cpu().numpy().astype(np.float32)
     without = ~np.isclose(np.linalg.norm(matrix, axis=1), 1.0, atol=1e-3)
     if without.any():
         words = [prompt for prompt, lost in zip(vocabulary.prompts, without, strict=True) if lost]

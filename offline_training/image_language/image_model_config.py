@@ -6,6 +6,8 @@ from pydantic import Field
 
 from lidar_vl_core.config import Config
 
+_Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
 
 class ToyModelConfig(Config):
     """The toy vision-language model of the synthetic worlds."""
@@ -34,17 +36,15 @@ class OpenClipConfig(Config):
     """A CLIP of open_clip, ViT or ConvNeXt, read densely."""
 
     kind: Literal["open_clip"]
-    name: str = "ViT-B-16"  # OpenAI's weights need the -quickgelu names
-    pretrained: str | None = None  # a local weights file, or a tag that open_clip has already downloaded
+    name: str = "ViT-B-16"  # of open_clip, or a .json file like its own; OpenAI's weights need the -quickgelu names
+    pretrained: str | None = None  # local file or folder of weights, or a tag that open_clip has already fetched
     allow_random_weights: bool = False
-    reading: Literal["plain", "maskclip", "sclip", "clearclip", "naclip", "proxyclip"] = (
-        "naclip"  # ViT: how the last block is read
-    )
-    short_side_px: int = 336
+    reading: Literal["plain", "maskclip", "sclip", "clearclip", "naclip"] = "naclip"  # ViT: how the last block is read
+    short_side_px: int = 336  # of the resized picture
     window_px: int = 224
     stride_px: int = 112
-    key_smoothing: float | None = None  # MaskCLIP's threshold; nothing = off
-    prompt_denoising: float | None = None  # MaskCLIP's and RADSeg's threshold, 0.5; nothing = off
+    key_smoothing: _Probability | None = None  # MaskCLIP's threshold, of class maps and previews; nothing = off
+    prompt_denoising: _Probability | None = None  # MaskCLIP's and RADSeg's threshold, 0.5; likewise
     device: str = "auto"
 
 

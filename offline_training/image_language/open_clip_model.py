@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,25 +49,13 @@ class OpenClipModel(DenseImageModel):
             for values in (weights.mean, weights.std)
         )
         self._tokenizer = SimpleTokenizer(context_length=self._clip.context_length)
-        self._config = config
-        self._identity = {
-            "kind": "open_clip",
-            **asdict(weights.architecture),
-            "weights_sha256": weights.sha256 or _hash_of(clip),
-            "random_weights": weights.sha256 is None,
-            "mean": list(weights.mean),
-            "std": list(weights.std),
-            "reading": config.reading if isinstance(self._tower, OpenClipVit) else "cells",
-            "short_side_px": config.short_side_px,
-            "window_px": config.window_px,
-            "stride_px": config.stride_px,
-        }
+        self._identity = _identity(weights, config, weights.sha256 or _hash_of(clip), self._tower)
         self.channels = self._tower.channels
         self.logit_scale = float(self._clip.logit_scale.exp())
         self.refinement = Refinement(config.prompt_denoising, config.key_smoothing)
 
     def identity(self) -> dict[str, Any]:
-        """Architecture, hash of the weights, reading, sizes; refinement is not part of it, for it changes no feature."""
+        """Architecture, hash of the weights, reading, sizes. Refinement is no part of it: it changes no feature."""
         return deepcopy(self._identity)
 
     @torch.no_grad()
@@ -91,7 +80,7 @@ class OpenClipModel(DenseImageModel):
         return torch.cat(rows) if rows else torch.zeros((0, self.channels), device=self._device)
 
     def _over_windows(self, image: np.ndarray, read: Any) -> Tensor:  # noqa: ANN401 - a method of the tower
-        picture = torch.from_numpy(scaled_picture(image, self._sizes)).to(self._device).permute(2, 0, 1) / 255.0
+        picture = torch.tensor(scaled_picture(image, self._sizes)).to(self._device).permute(2, 0, 1) / 255.0
         normed = (picture - self._mean) / self._std
         return read_in_windows(normed, lambda windows: functional.normalize(read(windows), dim=1), self._sizes)
 
@@ -111,6 +100,25 @@ def _with_keys(tower: ImageTower) -> HasKeys:
     raise BadConfig(
         f"key_smoothing: expected a ViT, whose attention has keys, found {type(tower).__name__}. Leave it out."
     )
+
+
+def _identity(weights: ClipWeights, config: OpenClipConfig, sha256: str, tower: ImageTower) -> dict[str, Any]:
+    plan = weights.architecture
+    name = Path(plan.name).name.removesuffix(".json")  # where a file lies decides nothing
+    return {
+        "model": "open_clip",
+        "text_space": f"open_clip:{name}:{sha256[:16]}",
+        **asdict(plan),
+        "name": name,
+        "weights_sha256": sha256,
+        "random_weights": weights.sha256 is None,
+        "mean": list(weights.mean),
+        "std": list(weights.std),
+        "reading": config.reading if isinstance(tower, OpenClipVit) else "cells",
+        "short_side_px": config.short_side_px,
+        "window_px": config.window_px,
+        "stride_px": config.stride_px,
+    }
 
 
 def _hash_of(network: nn.Module) -> str:
