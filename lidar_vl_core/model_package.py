@@ -127,7 +127,8 @@ class ModelPackage:
 
     def text_table(self) -> TextTable:
         """The prompts that an embedding package knows."""
-        return fitting_text_table(self._content(TEXT_TABLE), self.language, str(self.path / TEXT_TABLE))
+        spec = self.language
+        return fitting_text_table(self._content(TEXT_TABLE), spec, str(self.path / TEXT_TABLE))
 
     def text_encoder_bytes(self) -> bytes | None:
         """The text encoder's ONNX file, where the package has one."""

@@ -9,7 +9,7 @@ from lidar_vl_core.bird_eye_view import bird_eye_view
 from lidar_vl_core.open_vocabulary import same_words
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.segmenter import Segmenter
-from lidar_vl_core.vocabulary import Vocabulary, VocabularyClass
+from lidar_vl_core.vocabulary import VocabularyClass, vocabulary_of_prompts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,13 +51,14 @@ class QueryAnswer:
 def query(cloud: PointCloud, text: str, segmenter: Segmenter) -> QueryAnswer:
     """Compare every point with a text, and with the other words of the package.
 
-    Raises UnknownPrompt for a text that can not be embedded, BadPointCloud, BadModelPackage for a package without words.
+    Raises BadConfig for a text without words, UnknownPrompt for one that nothing here can embed, BadPointCloud, BadModelPackage for a package without words.
     """
+    asked = vocabulary_of_prompts([text])
     others = tuple(word for word in segmenter.known_prompts if same_words(word) != same_words(text))
-    classes = [VocabularyClass(name="asked", prompts=(" ".join(text.split()),))]
     if others:
-        classes.append(VocabularyClass(name="other words", prompts=others))
-    cosine = segmenter.similarities(cloud, segmenter.table_of(Vocabulary(name="query", classes=tuple(classes))))
+        rest = VocabularyClass(name=f"not {text}", prompts=others)
+        asked = asked.model_copy(update={"classes": (*asked.classes, rest)})
+    cosine = segmenter.similarities(cloud, segmenter.table_of(asked))
     with np.errstate(invalid="ignore"):
         fits_best = (cosine[:, :1] > cosine[:, 1:]).all(axis=1) & np.isfinite(cosine[:, 0])
     return QueryAnswer(text, cosine[:, 0], fits_best, len(others))
