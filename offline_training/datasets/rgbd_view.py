@@ -99,7 +99,7 @@ def read_depth_m(path: Path, scene: str, units_per_m: float) -> np.ndarray:
     try:
         with Image.open(path) as image:
             stored = np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadDataset(
             f"{scene}: expected a readable depth image {path}, found: {error}. Unpack the data set again."
         ) from error

@@ -65,11 +65,10 @@ class SensFile:
             return np.frombuffer(stored, np.uint8).reshape(height, width, 3)
         try:
             with Image.open(io.BytesIO(stored), formats=[self.color_kind]) as image:
-                rgb = np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
+                self._require(index, "colour", image.size == (width, height), f"{image.size[0]}x{image.size[1]} pixels")
+                return np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise self._damaged(index, "colour", str(error)) from error
-        self._require(index, "colour", rgb.shape[:2] == (height, width), f"{rgb.shape[1]}x{rgb.shape[0]} pixels")
-        return rgb
 
     def depth_m(self, index: int) -> np.ndarray:
         """(H, W) float32 metres, 0 = none; raises BadDataset naming file and frame when the image is damaged."""
