@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,14 @@ from lidar_vl_core.config import Config
 from lidar_vl_core.files import write_bytes, write_text
 from lidar_vl_core.text_tokenizer import WordTokenizer
 from offline_training.data_sources import DataSource
+from offline_training.image_language.toy_batches import BatchDraw, DrawnRegions, picture_batches, region_cover
 from offline_training.image_language.toy_captions import all_words, draw_captions, wrongly_coloured
 from offline_training.image_language.toy_model import CONTEXT_LENGTH, WEIGHTS, WORDS, ToyModel, ToyTowers
 from offline_training.image_language.toy_quality import toy_quality
-from offline_training.image_language.toy_regions import LabelledPicture, labelled_pictures
+from offline_training.image_language.toy_regions import LabelledPicture, labelled_pictures, world_of
+from offline_training.image_language.toy_sheet import write_toy_sheet
 from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
-from offline_training.networks.toy_language_networks import CELL_PX
+from offline_training.run_device import torch_set_up
 
 QUALITY = "quality.json"
 _MAX_LOG_SCALE = float(np.log(100.0))  # CLIP's bound
@@ -35,7 +36,7 @@ _MAX_LOG_SCALE = float(np.log(100.0))  # CLIP's bound
 class ToyLanguageConfig(Config):
     """Training of the toy vision-language model. A YAML file holds what differs from these defaults."""
 
-    out: str  # folder: weights.safetensors, words.json, quality.json
+    out: str  # folder: weights.safetensors, words.json, quality.json, similarity_*.png
     train: tuple[DataSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with pictures
     test: tuple[DataSource, ...] = Field(min_length=1)  # other ones: say how good it is
     channels: int = Field(default=64, ge=8)  # width of the text space
@@ -49,7 +50,7 @@ class ToyLanguageConfig(Config):
     learning_rate: float = Field(default=0.003, gt=0.0)  # at its peak; one cycle
     weight_decay: float = Field(default=0.01, ge=0.0)
     seed: int = 0
-    threads: int = 1  # 0 = as many as there are cores; another number gives other weights in the last digits
+    threads: int = 1  # 0 = as torch has them; another number gives other weights in the last digits
 
 
 def train_toy_language(config: ToyLanguageConfig) -> Path:
@@ -57,26 +58,40 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
 
     Raises BadConfig for a source without pictures.
     """
-    out = Path(config.out)
-    asked = _asked(config)
-    files = [out / name for name in (WEIGHTS, WORDS, QUALITY)]
-    if all(path.is_file() for path in files) and json.loads(files[2].read_text()).get("config") == asked:
+    out, asked = Path(config.out), _asked(config)
+    worlds = [world_of(source) for source in (*config.train, *config.test)][len(config.train) :]
+    if _is_done(out, asked):
         return out
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    pictures = [picture for source in config.train for picture in labelled_pictures(source)]
-    begin_s = time.perf_counter()
-    towers = _trained(config, pictures)
-    trained_s = time.perf_counter() - begin_s
-    words = json.dumps({"words": all_words(), "context_length": CONTEXT_LENGTH}, indent=1).encode()
-    quality = {"what": "a toy: synthetic worlds only", "config": asked, "training_s": round(trained_s, 1)}
-    quality |= toy_quality(ToyModel(towers, words), config.test)
+    with torch_set_up(config.threads):
+        pictures = [picture for source in config.train for picture in labelled_pictures(source)]
+        begin_s = time.perf_counter()
+        towers = _trained(config, pictures)
+        trained_s = time.perf_counter() - begin_s
+        words = json.dumps({"words": all_words(), "context_length": CONTEXT_LENGTH}, indent=1).encode()
+        model = ToyModel(towers, words)
+        quality = {}
+        for (world, classes), source in zip(worlds, config.test, strict=True):
+            unseen = labelled_pictures(source)
+            quality[world] = toy_quality(model, world, classes, unseen)
+            write_toy_sheet(out / f"similarity_{world}.png", model, world, unseen)
+    report = {"what": "a toy: synthetic worlds only", "config": asked, "training_s": round(trained_s, 1), **quality}
     from safetensors.torch import save
 
-    write_bytes(files[0], save({name: tensor.contiguous() for name, tensor in towers.state_dict().items()}))
-    write_bytes(files[1], words)
-    write_text(files[2], json.dumps(quality, indent=1))  # last: a folder that has it is whole
+    tensors = {name: tensor.contiguous() for name, tensor in towers.state_dict().items()}
+    write_bytes(out / WEIGHTS, save(tensors))
+    write_bytes(out / WORDS, words)
+    write_text(out / QUALITY, json.dumps(report, indent=1))  # last: a folder that has it is whole
     return out
+
+
+def _is_done(out: Path, asked: dict[str, Any]) -> bool:
+    if not all((out / name).is_file() for name in (WEIGHTS, WORDS, QUALITY)):
+        return False
+    try:
+        report = json.loads((out / QUALITY).read_bytes())
+    except ValueError:
+        return False
+    return isinstance(report, dict) and report.get("config") == asked
 
 
 def _asked(config: ToyLanguageConfig) -> dict[str, Any]:
@@ -97,7 +112,7 @@ def _trained(config: ToyLanguageConfig, pictures: Sequence[LabelledPicture]) -> 
         towers = ToyTowers(len(all_words()) + 1, config.channels).train()
     towers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on CPUs
     rng = np.random.default_rng(config.seed)
-    draw = _BatchDraw(pictures, config.regions_per_picture)
+    draw = BatchDraw(pictures, config.regions_per_picture)
     optimizer = torch.optim.AdamW(towers.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, config.steps)
     for _ in tqdm(range(config.steps), desc="toy language", unit="step", disable=not sys.stderr.isatty()):
@@ -112,42 +127,11 @@ def _trained(config: ToyLanguageConfig, pictures: Sequence[LabelledPicture]) -> 
     return towers.eval()
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """Some regions of one picture."""
-
-    picture: LabelledPicture
-    regions: np.ndarray  # (r,) int64
-
-
-class _BatchDraw:
-    """Pictures by chance, each kind of region as likely as any other: people are few pixels and in few pictures."""
-
-    def __init__(self, pictures: Sequence[LabelledPicture], regions_per_picture: int) -> None:
-        self._pictures, self._regions_per_picture = pictures, regions_per_picture
-        kinds = np.unique(np.concatenate([picture.kind for picture in pictures]))
-        self._pictures_with = [
-            np.flatnonzero([bool((picture.kind == kind).any()) for picture in pictures]) for kind in kinds
-        ]
-
-    def __call__(self, pictures: int, rng: np.random.Generator) -> list[_Drawn]:
-        """So many pictures, sorted by size; of each, one region of each of some of its kinds, the larger the likelier."""
-        return sorted((self._one(rng) for _ in range(pictures)), key=lambda drawn: drawn.picture.rgb.shape)
-
-    def _one(self, rng: np.random.Generator) -> _Drawn:
-        wanted = int(rng.integers(len(self._pictures_with)))
-        picture = self._pictures[int(rng.choice(self._pictures_with[wanted]))]
-        kinds = rng.permutation(np.unique(picture.kind))[: self._regions_per_picture]
-        weight = [np.sqrt(picture.area_px) * (picture.kind == kind) for kind in kinds]
-        chosen = [int(rng.choice(len(each), p=each / each.sum())) for each in weight]
-        return _Drawn(picture, np.array(chosen, np.int64))
-
-
 def _loss(
     config: ToyLanguageConfig,
     towers: ToyTowers,
     tokenizer: WordTokenizer,
-    drawn: Sequence[_Drawn],
+    drawn: Sequence[DrawnRegions],
     rng: np.random.Generator,
 ) -> Tensor:
     """Of one step: regions against captions, and single cells of the regions against them."""
@@ -170,47 +154,18 @@ def _loss(
 
 
 def _region_and_cell_features(
-    towers: ToyTowers, drawn: Sequence[_Drawn], cells_per_region: int, rng: np.random.Generator
+    towers: ToyTowers, drawn: Sequence[DrawnRegions], cells_per_region: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Unit rows: the mean over each region's cells (R, C), and cells of it by chance (R * cells_per_region, C)."""
     regions: list[Tensor] = []
     cells: list[Tensor] = []
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    for (images, flipped), members in _batches(drawn, rng):
-        embedding = towers.image(images.contiguous(memory_format=torch.channels_last)).flatten(2).mT  # (I, cells, C)
-        for own, flip, each in zip(embedding, flipped, members, strict=True):
-            cover = _cover(each, flip)  # (r, cells)
+    for batch in picture_batches(drawn, rng):
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        embedding = towers.image(images).flatten(2).mT  # (I, cells, C)
+        for own, each, flip in zip(embedding, batch.drawn, batch.flipped, strict=True):
+            cover = region_cover(each, flip)  # (r, cells)
             regions.append(F.normalize(cover @ own, dim=1))
             chosen = torch.multinomial(cover, cells_per_region, replacement=True, generator=generator)
             cells.append(own[chosen.reshape(-1)])
     return torch.cat(regions), torch.cat(cells)
-
-
-def _batches(
-    drawn: Sequence[_Drawn], rng: np.random.Generator
-) -> "list[tuple[tuple[Tensor, list[bool]], list[_Drawn]]]":
-    """Neighbours of one size in one tensor (I, 3, H, W) of 0..1, flipped and brightened a little by chance."""
-    batches = []
-    begin = 0
-    for end in range(1, len(drawn) + 1):
-        if end < len(drawn) and drawn[end].picture.rgb.shape == drawn[begin].picture.rgb.shape:
-            continue
-        members = list(drawn[begin:end])
-        flipped = [bool(rng.random() < 0.5) for _ in members]
-        seen = [
-            each.picture.rgb[:, ::-1] if flip else each.picture.rgb for each, flip in zip(members, flipped, strict=True)
-        ]
-        images = torch.from_numpy(np.stack(seen)).permute(0, 3, 1, 2).float() / 255
-        brightness = torch.from_numpy(rng.uniform(0.85, 1.15, (len(members), 1, 1, 1)).astype(np.float32))
-        batches.append((((images * brightness).clamp(0, 1), flipped), members))
-        begin = end
-    return batches
-
-
-def _cover(drawn: _Drawn, flip: bool) -> Tensor:
-    """(r, cells) share of each region in the cells of its picture; rows sum to 1."""
-    region = torch.from_numpy(drawn.picture.region[:, ::-1].copy() if flip else drawn.picture.region)
-    inside = (region[None] == torch.from_numpy(drawn.regions)[:, None, None]).float()
-    height, width = (max(1, round(side / CELL_PX)) for side in region.shape)
-    cover = F.adaptive_avg_pool2d(inside[None], (height, width))[0].flatten(1)
-    return cover / cover.sum(dim=1, keepdim=True)

@@ -10,10 +10,9 @@ from torch.nn import functional as F
 
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
 from lidar_vl_core.metrics import ConfusionMatrix
-from offline_training.data_sources import DataSource
 from offline_training.image_language.dense_model import DenseImageModel
 from offline_training.image_language.toy_captions import KINDS, NO_COLOUR, coloured_phrase
-from offline_training.image_language.toy_regions import LabelledPicture, classes_of, labelled_pictures
+from offline_training.image_language.toy_regions import LabelledPicture
 from offline_training.image_language.toy_words import COLOURS, ROOM_NOTHING, ROOM_WORDS, STREET_NOTHING, STREET_WORDS
 
 _WORDS = {"street": STREET_WORDS, "room": ROOM_WORDS}
@@ -22,14 +21,13 @@ _SYNONYM_DRAWS = 3
 _MIN_COLOURED_CELLS = 1.0  # regions smaller than a cell show the colour of what is around them
 
 
-def toy_quality(model: DenseImageModel, sources: Sequence[DataSource]) -> dict[str, Any]:
-    """By world: IoU of the class with the nearest word, agreement under synonyms, accuracy of colour words; as JSON."""
-    return {classes_of(source)[0]: _quality(model, source) for source in sources}
+def toy_quality(
+    model: DenseImageModel, world: str, classes: ClassTable, pictures: Sequence[LabelledPicture]
+) -> dict[str, Any]:
+    """IoU of the class with the nearest word, agreement under synonyms, accuracy of colour words; as JSON.
 
-
-def _quality(model: DenseImageModel, source: DataSource) -> dict[str, Any]:
-    world, classes = classes_of(source)
-    pictures = labelled_pictures(source)
+    world: "street" or "room", with its class table.
+    """
     features = [model.image_features([picture.rgb])[0] for picture in pictures]
     words = [_WORDS[world][name] for name in classes.names]
     sink = _NOTHING[world]

@@ -14,7 +14,7 @@ from offline_training.image_language.toy_captions import KINDS, NO_COLOUR
 from offline_training.image_language.toy_words import COLOURS, colour_word
 
 # Of each kind of data set whose pictures have true classes: its world and its class table.
-WORLDS = {"synthetic": ("street", "nuscenes16"), "synthetic_rooms": ("room", "synthetic_rooms")}
+_WORLDS = {"synthetic": ("street", "nuscenes16"), "synthetic_rooms": ("room", "synthetic_rooms")}
 _MIN_AREA_PX = 12  # smaller ones are leaves and chinks
 
 
@@ -38,12 +38,7 @@ class _Pictured(Protocol):
 
 def labelled_pictures(source: DataSource) -> list[LabelledPicture]:
     """All pictures of a synthetic source, with their regions. Raises BadConfig for a source without true class pictures."""
-    if source.kind not in WORLDS or source.image_width is None:
-        raise BadConfig(
-            f"toy language model: expected a source of {' or '.join(WORLDS)} with image_width, found {source.kind} with "
-            f"image_width {source.image_width}. It learns from the true classes of rendered pictures."
-        )
-    world, classes = classes_of(source)
+    world, classes = world_of(source)
     dataset: _Pictured = open_source(source, classes, os.cpu_count() or 1)  # type: ignore[assignment]  # by its kind
     return [
         in_regions(rgb, class_id, world, classes)
@@ -52,9 +47,14 @@ def labelled_pictures(source: DataSource) -> list[LabelledPicture]:
     ]
 
 
-def classes_of(source: DataSource) -> tuple[str, ClassTable]:
-    """World and class table of a source."""
-    world, table = WORLDS[source.kind]
+def world_of(source: DataSource) -> tuple[str, ClassTable]:
+    """World and class table of a source. Raises BadConfig for one without true class pictures."""
+    if source.kind not in _WORLDS or (source.kind == "synthetic" and source.image_width is None):
+        raise BadConfig(
+            f"toy language model: expected a source of {' or '.join(_WORLDS)}, with image_width, found {source.kind} with "
+            f"image_width {source.image_width}. It learns from the true classes of rendered pictures."
+        )
+    world, table = _WORLDS[source.kind]
     return world, class_table(table)
 
 

@@ -238,6 +238,8 @@ def test_a_damaged_toy_is_refused(fault, toy, tmp_path):
 def test_a_source_without_pictures_of_true_classes_is_refused(source, tmp_path):
     with pytest.raises(BadConfig, match="true classes"):
         train_toy_language(_config(tmp_path, train=[DataSource(**source).model_dump()]))
+    with pytest.raises(BadConfig, match="true classes"):
+        train_toy_language(_config(tmp_path, test=[DataSource(**source).model_dump()]))
 
 
 def test_the_command_trains_and_says_where(toy, tmp_path, capsys):
