@@ -111,11 +111,12 @@ def filled(value: Any, places: dict[str, str]) -> Any:  # noqa: ANN401  any JSON
 
 def _joined(settings: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     joined = dict(settings)
-    for name, value in change.items():
+    for name, new in change.items():
         before = joined.get(name)
-        both = isinstance(value, dict) and isinstance(before, dict)
-        same_kind = both and value.get("kind", before.get("kind")) == before.get("kind")  # else another set of keys
-        joined[name] = _joined(before, value) if same_kind else value
+        if isinstance(new, dict) and isinstance(before, dict) and new.get("kind") in (None, before.get("kind")):
+            joined[name] = _joined(before, new)
+        else:  # a value, or the keys of another kind
+            joined[name] = new
     return joined
 
 
