@@ -1,5 +1,6 @@
 """3DSS-VLG (ECCV 2024): the loss of its adapter and the loss of its 3D network."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -43,7 +44,7 @@ def cosine_guidance(feature: Tensor, target: Tensor, visible: Tensor | None = No
     feature, target = _visible(feature, target, visible)
     if len(feature) == 0:
         return feature.sum()
-    return (1.0 - functional.cosine_similarity(feature.float(), target.float(), dim=1)).mean()
+    return (1.0 - functional.cosine_similarity(feature, target, dim=1)).mean()
 
 
 def l1_guidance(feature: Tensor, target: Tensor, visible: Tensor | None = None) -> Tensor:
@@ -51,8 +52,12 @@ def l1_guidance(feature: Tensor, target: Tensor, visible: Tensor | None = None) 
     feature, target = _visible(feature, target, visible)
     if len(feature) == 0:
         return feature.sum()
-    return (feature.float() - target.float()).abs().mean()
+    return (feature - target).abs().mean()
 
 
 def _visible(feature: Tensor, target: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
-    return (feature, target) if visible is None else (feature[visible], target[visible])
+    """The visible rows of both, in single precision at least: half precision cannot sum that many."""
+    if visible is not None:
+        feature, target = feature[visible], target[visible]
+    precision = torch.promote_types(feature.dtype, torch.float32)
+    return feature.to(precision), target.to(precision)

@@ -72,7 +72,7 @@ def tiny_sample(number: int, points: int = 600) -> Sample:
         xyz_m[place] = rng.uniform([-0.8, -0.8, 0.2], [0.8, 0.8, height_m], (int(place.sum()), 3))
         xyz_m[place, :2] += middle_m
     colours = {ROAD: (90, 90, 90), CAR: (30, 30, 220), TRUCK: (220, 30, 30)}
-    rgb = np.array([colours[int(k)] for k in kind], np.int64) + rng.integers(-20, 20, (points, 3))
+    rgb = np.array([colours[int(k)] for k in kind], np.int64).reshape(-1, 3) + rng.integers(-20, 20, (points, 3))
     extra = {"rgb": np.clip(rgb, 0, 255).astype(np.uint8)}
     cloud = PointCloud(xyz_m.astype(np.float32), np.zeros(points, np.float32), number, "room", extra)
     return Sample(f"scene/{number:04d}", cloud, kind, NUSCENES_16)
@@ -137,3 +137,15 @@ def write_tiny_features(config: VlgConfig, train: int = 3, noise: float = 0.6) -
         store.write(sample.name, tiny_features(sample, noise))
     store.announce()
     return store
+
+
+if __name__ == "__main__":  # stage 3 in a process of its own, which a test may kill
+    import json
+    import sys
+
+    import pytest
+
+    from offline_training.guidance.guide import guide
+
+    use_tiny_world(pytest.MonkeyPatch())
+    guide(tiny_config(Path(sys.argv[1]), **json.loads(sys.argv[2])))
