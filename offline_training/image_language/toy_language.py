@@ -21,7 +21,7 @@ from lidar_vl_core.files import write_bytes, write_text
 from lidar_vl_core.text_tokenizer import WordTokenizer
 from offline_training.data_sources import DataSource
 from offline_training.image_language.toy_batches import BatchDraw, DrawnRegions, picture_batches, region_cover
-from offline_training.image_language.toy_captions import all_words, draw_captions, wrongly_coloured
+from offline_training.image_language.toy_captions import KINDS, NO_COLOUR, all_words, draw_captions, wrongly_coloured
 from offline_training.image_language.toy_model import CONTEXT_LENGTH, WEIGHTS, WORDS, ToyModel, ToyTowers
 from offline_training.image_language.toy_quality import toy_quality
 from offline_training.image_language.toy_regions import LabelledPicture, labelled_pictures, world_of
@@ -43,8 +43,8 @@ class ToyLanguageConfig(Config):
     steps: int = Field(default=1200, ge=1)
     pictures_per_step: int = Field(default=8, ge=1)
     regions_per_picture: int = Field(default=8, ge=1)
-    cells_per_region: int = Field(default=16, ge=1)
-    cell_weight: float = Field(default=1.0, ge=0.0)  # of the loss of single cells, against that of whole regions
+    cells_per_region: int = Field(default=48, ge=1)
+    cell_weight: float = Field(default=2.0, ge=0.0)  # of the loss of single cells, against that of whole regions
     hypernym_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of the captions, where the class has one
     colour_share: float = Field(default=0.4, ge=0.0, le=1.0)  # of the captions of regions whose colour has a name
     learning_rate: float = Field(default=0.003, gt=0.0)  # at its peak; one cycle
@@ -138,17 +138,20 @@ def _loss(
     kind = np.concatenate([each.picture.kind[each.regions] for each in drawn])
     colour = np.concatenate([each.picture.colour[each.regions] for each in drawn])
     captions = draw_captions(kind, colour, rng, config.hypernym_share, config.colour_share)
-    false = wrongly_coloured(captions, rng)
-    also_fits = torch.from_numpy(np.hstack([captions.also_fit(kind, colour), false.also_fit(kind, colour)]))
-    text = towers.text(torch.from_numpy(tokenizer.tokens(captions.sentences + false.sentences)))
+    # Nobody's captions: wrong colours, and every kind of region, most of which are in none of a step's few pictures.
+    every_kind, no_colour = np.arange(len(KINDS)), np.full(len(KINDS), NO_COLOUR)
+    others = [wrongly_coloured(captions, rng), draw_captions(every_kind, no_colour, rng, 0.0, 0.0)]
+    also_fits = torch.from_numpy(np.hstack([each.also_fit(kind, colour) for each in (captions, *others)]))
+    sentences = [sentence for each in (captions, *others) for sentence in each.sentences]
+    text = towers.text(torch.from_numpy(tokenizer.tokens(sentences)))
     regions, cells = _region_and_cell_features(towers, drawn, config.cells_per_region, rng)
     scale = towers.log_logit_scale.exp()
     of_regions = region_caption_contrast(regions, text, also_fits, scale)
     repeats = config.cells_per_region
     region_of_cell = torch.arange(len(kind)).repeat_interleave(repeats)
-    # The square root lies between every class alike, which finds people everywhere, and every cell alike, which finds none.
+    # Every pixel of the regions alike: with every region alike, people would be found everywhere.
     area_px = np.concatenate([each.picture.area_px[each.regions] for each in drawn])
-    weight = torch.from_numpy(np.sqrt(area_px)).float().repeat_interleave(repeats)
+    weight = torch.from_numpy(area_px).float().repeat_interleave(repeats)
     of_cells = cell_caption_contrast(cells, region_of_cell, weight, text, also_fits, scale)
     return of_regions + config.cell_weight * of_cells
 
