@@ -6,18 +6,14 @@ from functools import partial
 import numpy as np
 
 from lidar_vl_core.fused_layout import aligned_empty, padded
-from lidar_vl_core.fused_simd import LANES, MAX_VECTORS
 from lidar_vl_core.helper_threads import HelperThreads, default_threads
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
 from lidar_vl_core.open_vocabulary import TextTable, unit_rows
 from lidar_vl_core.sparse_graph import LinearHead
 from lidar_vl_core.voxels import read_only
 
-_COLUMN_STEP = 16  # columns per step of the row loop, whatever the registers hold: LANES divides it
-_BLOCK_ROWS = 256  # features and products of a block fill a part of a core's second cache
-_NEVER = -1e30  # product of a prompt that is none
-_SELF_PAIR = (1 << 32) + 1  # times i: input row i with output row i
-_NORM_VECTORS = 2  # narrow panels use more of the triangle's zeros than they lose in reuse
+_COSINE_ROWS = 4096  # embeddings at a time
+_CACHE_LINE = 16  # float32 values
 
 
 class PromptHead:
@@ -44,7 +40,7 @@ class PromptHead:
 
     def cosines(self, features: np.ndarray) -> np.ndarray:
         """(M, F) float32 -> (M, P) float32 cosine with every prompt; NaN where the embedding has no direction."""
-        blocks = np.array_split(features, max(1, len(features) // _BLOCK_ROWS))
+        blocks = np.array_split(features, max(1, len(features) // _COSINE_ROWS))
         return np.concatenate([unit_rows(self.embeddings(block)) @ self.table.embeddings.T for block in blocks])
 
     def label_points(
@@ -60,21 +56,19 @@ class PromptHead:
 
     def _label_rows(self, features: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
         """(M + 1,) class and probability of every row; the last one is the answer of no row."""
-        from lidar_vl_core.prompt_loops import label_rows
+        from lidar_vl_core.prompt_loops import BLOCK_ROWS, label_rows
 
         count, table, folded = len(features), self.table, self._folded
         best, sure = np.full(count + 1, IGNORE_ID, np.uint8), np.zeros(count + 1, np.float32)
         threshold = 0.0 if table.unknown_threshold is None else table.unknown_threshold
-        pairs = np.arange(_BLOCK_ROWS) * _SELF_PAIR
-        room = padded(_BLOCK_ROWS * features.shape[1], _COLUMN_STEP) + _BLOCK_ROWS * len(folded.bias)
+        room = padded(folded.matrix.size, _CACHE_LINE) + len(folded.bias) * BLOCK_ROWS
         with HelperThreads(threads) as helpers:
             for part in range(threads):
-                logits = np.empty(padded(len(table.names), _COLUMN_STEP), np.float32)
+                panel, values = (aligned_empty(size, np.float32) for size in (features.shape[1] * BLOCK_ROWS, room))
                 task = partial(
-                    label_rows, features, folded.weights, folded.bias, folded.panels, pairs,
-                    table.class_of_prompt, len(table.names), len(self.classes), folded.offset, table.logit_scale,
-                    threshold, count * part // threads, count * (part + 1) // threads,
-                    aligned_empty(room, np.float32), logits, best, sure,
+                    label_rows, features, folded.matrix, folded.bias, folded.first_prompt, len(self.classes),
+                    folded.offset, table.logit_scale, threshold, count * part // threads, count * (part + 1) // threads,
+                    panel, values, best, sure,
                 )  # fmt: skip
                 helpers.add(task)
         return best, sure
@@ -82,40 +76,19 @@ class PromptHead:
 
 @dataclass(frozen=True)
 class _Folded:
-    weights: np.ndarray  # (W,) float32, panel after panel
-    panels: np.ndarray  # (., 5) int64: first column, vectors, first feature, features, place in `weights`
-    bias: np.ndarray  # (columns,) float32: of the prompts, then of R^T, each padded to whole steps
-    offset: float  # what |e|^2 has beyond the squares of the columns of R^T
+    matrix: np.ndarray  # (P + R, F) float32: (W t)^T of every prompt, then R
+    bias: np.ndarray  # (P + R,) float32
+    first_prompt: np.ndarray  # (K + 1,) int64, P behind the last class
+    offset: float  # what |e|^2 has beyond the squares of the last R columns
 
 
 def _fold(head: LinearHead, table: TextTable) -> _Folded:
     weight, bias, text = (part.astype(np.float64) for part in (head.weight, head.bias, table.embeddings))
     q, r = np.linalg.qr(weight.T)  # (C, R), (R, F)
     bias_in_span = bias @ q
-    columns = [_padded_columns(weight @ text.T), _padded_columns(r.T)]
-    norm_from = columns[0].shape[1]
-    panels, pieces = [], []
-    for first, block, most in ((0, columns[0], MAX_VECTORS), (norm_from, columns[1], _NORM_VECTORS)):
-        for column in range(0, block.shape[1], most * LANES):
-            piece = block[:, column : column + most * LANES]
-            feature = 0 if first == 0 else min(column, len(weight))  # above it, R^T is zero in these columns
-            panels.append((first + column, piece.shape[1] // LANES, feature, len(weight) - feature))
-            pieces.append(piece[feature:].ravel())
-    places = np.cumsum([0, *(piece.size for piece in pieces)])
-    weights = aligned_empty(int(places[-1]), np.float32)
-    np.concatenate(pieces, out=weights, casting="same_kind")
     return _Folded(
-        weights,
-        np.column_stack([np.array(panels, np.int64), places[:-1]]),
-        np.concatenate(
-            [
-                np.pad(text @ bias, (0, -len(text) % _COLUMN_STEP), constant_values=_NEVER),
-                _padded_columns(bias_in_span[None])[0],
-            ]
-        ).astype(np.float32),
+        np.concatenate([text @ weight.T, r]).astype(np.float32),
+        np.concatenate([text @ bias, bias_in_span]).astype(np.float32),
+        np.append(table.first_prompt, len(text)),
         float(max(bias @ bias - bias_in_span @ bias_in_span, 0.0)),
     )
-
-
-def _padded_columns(matrix: np.ndarray) -> np.ndarray:
-    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % _COLUMN_STEP)))

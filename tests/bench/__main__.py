@@ -15,9 +15,11 @@ PARTS = (
     "bench_geometry",
     "bench_losses",
     "bench_label_cache",
+    "bench_scene_features",
     "bench_pretrain_data",
     "bench_pretrain_step",
     "bench_network",
+    "bench_open_vocabulary",
     "bench_node",
 )
 
