@@ -20,6 +20,7 @@ from offline_training.datasets.sample import Sample
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.language_evaluation import FAIR_QUESTION, Answer, Question, class_ids_of_truth, labelled_samples
 from offline_training.oblique_view import oblique_view
+from offline_training.scene_features.feature_store import FeatureStore, open_features
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,19 +39,22 @@ def write_language_pictures(
 ) -> list[Path]:
     """Draw the first scenes of each data set (nothing = the run's validation sets) as PNG into `folder`.
 
-    The baseline is drawn where the question's mode is another one. Returns the files. Raises BadDataset when no scene has
+    The baseline is drawn of scenes whose image features are there. Returns the files. Raises BadDataset when no scene has
     labels, and what scene_answers raises.
     """
     from offline_training.language_answers import scene_answers
 
     vocabulary = question.vocabulary or config.words
     table = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
-    answers = {"2D average": scene_answers(config, None, dataclasses.replace(question, mode="2d", specialised=False))}
-    if question.mode != "2d":
-        answers[f"ours, {question.mode}"] = scene_answers(config, checkpoint, question)
+    baseline = None if question.mode == "2d" else _baseline(config, question)
+    title = "2D average" if question.mode == "2d" else f"ours, {question.mode}"
+    ours = scene_answers(config, checkpoint, question)
     written = []
     for source in config.validation if sources is None else sources:
         for _, sample in zip(range(scenes), labelled_samples(source, config.class_table), strict=False):
+            answers = {title: ours}
+            if baseline is not None and baseline[0].has(sample.name):
+                answers = {"2D average": baseline[1], title: ours}
             picture = scene_picture(sample, table[sample.class_id], answers, vocabulary.class_table)
             content = io.BytesIO()
             picture.save(content, "PNG")
@@ -60,6 +64,17 @@ def write_language_pictures(
     if not written:
         raise BadDataset(f"{folder}: expected labelled scenes to draw, found none. Choose data sets with labels.")
     return written
+
+
+def _baseline(config: VlgConfig, question: Question) -> tuple[FeatureStore, Answer] | None:
+    """The averaged image features of a run and what answers from them; None where the run has none."""
+    from offline_training.language_answers import scene_answers
+
+    try:
+        store = open_features(config)
+    except BadDataset:
+        return None
+    return store, scene_answers(config, None, dataclasses.replace(question, mode="2d", specialised=False))
 
 
 def scene_picture(sample: Sample, truth: np.ndarray, answers: dict[str, Answer], classes: ClassTable) -> "Image":

@@ -70,6 +70,12 @@ def fake_stages(monkeypatch):
     return done
 
 
+@pytest.fixture
+def no_table(monkeypatch):
+    """Tables and plots are not drawn after each row."""
+    monkeypatch.setattr(vlg_runner, "write_table", lambda *_: None)
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_run_and_every_question_of_a_study_is_valid(name, tmp_path):
     study, place = load_language_study(name), LanguagePlace(tmp_path, "/data", 1)
@@ -94,7 +100,7 @@ def test_no_scene_is_trained_and_tested_on(name, tmp_path):
             assert not _seeds(config.train) & _seeds(config.validation)
 
 
-def test_each_stage_runs_once_for_all_rows_that_share_a_run(tmp_path, fake_stages):
+def test_each_stage_runs_once_for_all_rows_that_share_a_run(tmp_path, fake_stages, no_table):
     study = small_study()
     cells = reproduce_language(study, tmp_path, None)
     assert len(cells) == 2 * (3 * 3 + 1)  # three rows that run, two seeds; chairs of one row alone
@@ -116,7 +122,7 @@ def test_the_table_has_quoted_rows_and_the_published_numbers(tmp_path, fake_stag
     assert (tmp_path / "configs" / "full" / "seed1.yaml").is_file()
 
 
-def test_another_configuration_takes_the_folder_and_is_measured_anew(tmp_path, fake_stages):
+def test_another_configuration_takes_the_folder_and_is_measured_anew(tmp_path, fake_stages, no_table):
     reproduce_language(small_study(), tmp_path, None, ("full",))
     stray = tmp_path / "runs" / "full" / "seed0" / "pseudo_labels" / "of_before"
     stray.parent.mkdir()
@@ -129,7 +135,7 @@ def test_another_configuration_takes_the_folder_and_is_measured_anew(tmp_path, f
     assert not stray.exists()
 
 
-def test_a_question_that_changes_trains_nothing_anew(tmp_path, fake_stages):
+def test_a_question_that_changes_trains_nothing_anew(tmp_path, fake_stages, no_table):
     reproduce_language(small_study(), tmp_path, None, ("full",))
     fake_stages.clear()
     reproduce_language(small_study(columns=[{"name": "mIoU", "of": ["chair"]}]), tmp_path, None, ("full",))
