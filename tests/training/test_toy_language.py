@@ -24,23 +24,30 @@ from offline_training.losses.region_caption import cell_caption_contrast, region
 from offline_training.networks.toy_language_networks import ToyImageEncoder
 
 
-def _config(folder, **changes):
-    rooms = {"kind": "synthetic_rooms", "folder": str(folder / "rooms"), "views_per_room": 3, "image_width": 64}
-    settings = {
-        "out": str(folder / "toy"),
-        "train": [rooms | {"first_seed": 1}],
-        "test": [rooms | {"first_seed": 2}],
-        "steps": 3,
-        "pictures_per_step": 2,
-    }
-    return validated(ToyLanguageConfig, settings | changes, "test")
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    """Configurations of tiny trainings that share their two rendered rooms."""
+    rooms = {"kind": "synthetic_rooms", "folder": str(tmp_path_factory.mktemp("rooms"))}
+    rooms |= {"views_per_room": 3, "image_width": 64}
+
+    def make(out, **changes):
+        settings = {
+            "out": str(out),
+            "train": [rooms | {"first_seed": 1}],
+            "test": [rooms | {"first_seed": 2}],
+            "steps": 3,
+            "pictures_per_step": 2,
+            "cells_per_region": 8,
+        }
+        return validated(ToyLanguageConfig, settings | changes, "test")
+
+    return make
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory):
+def toy(tmp_path_factory, recipe):
     """Folder of a toy of three steps: it knows its words and nothing of what they mean."""
-    folder = tmp_path_factory.mktemp("toy")
-    return train_toy_language(_config(folder))
+    return train_toy_language(recipe(tmp_path_factory.mktemp("toy")))
 
 
 def _unit(rng, rows):
@@ -113,19 +120,19 @@ def test_a_picture_of_less_than_two_cells_is_refused():
         ToyImageEncoder(16)(torch.rand(1, 3, 20, 7))
 
 
-def test_a_second_training_with_the_seed_gives_the_same_bytes_and_another_seed_others(toy, tmp_path):
-    again = train_toy_language(_config(tmp_path))
+def test_a_second_training_with_the_seed_gives_the_same_bytes_and_another_seed_others(toy, recipe, tmp_path):
+    again = train_toy_language(recipe(tmp_path / "again"))
     assert (again / "weights.safetensors").read_bytes() == (toy / "weights.safetensors").read_bytes()
-    other = train_toy_language(_config(tmp_path, seed=1, out=str(tmp_path / "other")))
+    other = train_toy_language(recipe(tmp_path / "other", seed=1))
     assert open_toy_model(other).identity() != open_toy_model(toy).identity()
 
 
-def test_what_was_trained_is_not_trained_again_unless_its_recipe_changed(tmp_path):
-    weights = train_toy_language(_config(tmp_path, steps=1)) / "weights.safetensors"
+def test_what_was_trained_is_not_trained_again_unless_its_recipe_changed(recipe, tmp_path):
+    weights = train_toy_language(recipe(tmp_path, steps=1)) / "weights.safetensors"
     first = weights.stat().st_mtime_ns
-    train_toy_language(_config(tmp_path, steps=1))
+    train_toy_language(recipe(tmp_path, steps=1))
     assert weights.stat().st_mtime_ns == first
-    train_toy_language(_config(tmp_path, steps=2))
+    train_toy_language(recipe(tmp_path, steps=2))
     assert weights.stat().st_mtime_ns != first
 
 
@@ -135,9 +142,9 @@ def test_the_report_says_how_good_it_is_and_that_it_is_a_toy(toy):
     assert {"pictures", "mean_iou", "iou", "agreement_under_synonyms", "colours"} <= report["room"].keys()
 
 
-def test_training_brings_regions_to_their_words(tmp_path):
+def test_training_brings_regions_to_their_words(recipe, tmp_path):
     folder = train_toy_language(
-        _config(tmp_path, steps=40, learning_rate=0.01, test=[_config(tmp_path).train[0].model_dump()])
+        recipe(tmp_path, steps=40, learning_rate=0.01, test=[recipe(tmp_path).train[0].model_dump()])
     )
     assert (
         json.loads((folder / "quality.json").read_text())["room"]["pixel_accuracy"] > 0.5
@@ -235,16 +242,16 @@ def test_a_damaged_toy_is_refused(fault, toy, tmp_path):
 @pytest.mark.parametrize(
     "source", [{"kind": "pandaset", "folder": "."}, {"kind": "synthetic", "folder": "."}], ids=["real", "no pictures"]
 )
-def test_a_source_without_pictures_of_true_classes_is_refused(source, tmp_path):
+def test_a_source_without_pictures_of_true_classes_is_refused(source, recipe, tmp_path):
     with pytest.raises(BadConfig, match="true classes"):
-        train_toy_language(_config(tmp_path, train=[DataSource(**source).model_dump()]))
+        train_toy_language(recipe(tmp_path, train=[DataSource(**source).model_dump()]))
     with pytest.raises(BadConfig, match="true classes"):
-        train_toy_language(_config(tmp_path, test=[DataSource(**source).model_dump()]))
+        train_toy_language(recipe(tmp_path, test=[DataSource(**source).model_dump()]))
 
 
-def test_the_command_trains_and_says_where(toy, tmp_path, capsys):
-    recipe = tmp_path / "toy.yaml"
-    recipe.write_text(json.dumps(_config(tmp_path, steps=1).model_dump(mode="json")))
-    assert main(["toy-language", "--config", str(recipe)]) == 0
-    assert str(tmp_path / "toy") in capsys.readouterr().out
-    assert main(["toy-language", "--config", str(recipe), "steps=0"]) == 2
+def test_the_command_trains_and_says_where(recipe, tmp_path, capsys):
+    file = tmp_path / "toy.yaml"
+    file.write_text(json.dumps(recipe(tmp_path, steps=1).model_dump(mode="json")))
+    assert main(["toy-language", "--config", str(file)]) == 0
+    assert str(tmp_path) in capsys.readouterr().out
+    assert main(["toy-language", "--config", str(file), "steps=0"]) == 2
