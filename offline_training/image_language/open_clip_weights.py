@@ -11,6 +11,7 @@ from torch import nn
 from lidar_vl_core.errors import BadConfig, BadModelPackage
 from lidar_vl_core.files import sha256_of
 from offline_training.image_language.image_model_config import OpenClipConfig
+from offline_training.image_language.open_clip_package import open_clip_package
 from offline_training.networks.weight_file import load_weights, read_weight_file
 
 _SETTINGS = "open_clip_config.json"  # beside the weights, where they come from a hub
@@ -32,12 +33,11 @@ class ClipArchitecture:
 
     def build(self) -> nn.Module:
         """A CLIP of random weights, the same ones each time. Raises BadConfig where open_clip cannot build it."""
-        from open_clip import CLIP
-
+        package = open_clip_package()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_RANDOM_SEED)
             try:
-                return CLIP(
+                return package.CLIP(
                     self.embed_dim,
                     {**self.vision_cfg, "timm_model_pretrained": False},
                     self.text_cfg,
@@ -65,11 +65,10 @@ def architecture(name: str) -> ClipArchitecture:
     if name.endswith(".json"):
         content = _json(Path(name))
     else:
-        import open_clip
-
-        known = open_clip.get_model_config(name) if name in open_clip.list_models() else None
+        package = open_clip_package()
+        known = package.get_model_config(name) if name in package.list_models() else None
         if known is None:
-            similar = [each for each in open_clip.list_models() if each.startswith(name.split("-")[0])]
+            similar = [each for each in package.list_models() if each.startswith(name.split("-")[0])]
             raise BadConfig(
                 f"name: expected a model of open_clip or a .json file, found {name!r}. "
                 f"Known, for example: {', '.join(similar[:8] or ['ViT-B-16', 'ViT-B-16-quickgelu'])}."

@@ -1,12 +1,14 @@
 """Sentences around prompts: those a vocabulary states, or the 80 of OpenAI by one name."""
 
 from lidar_vl_core.vocabulary import IMAGENET_TEMPLATES
+from offline_training.image_language.open_clip_package import open_clip_package
 
 
 def template_sentences(templates: tuple[str, ...]) -> tuple[str, ...]:
-    """The sentences, each with one {} for the prompt; ("imagenet",) stands for the 80 templates of CLIP for ImageNet."""
+    """The sentences, each with one {} for the prompt; ("imagenet",) stands for the 80 templates of CLIP for ImageNet.
+
+    Raises BadConfig where those are asked for without open_clip.
+    """
     if templates != IMAGENET_TEMPLATES:
         return templates
-    from open_clip import OPENAI_IMAGENET_TEMPLATES
-
-    return tuple(fill("{}") for fill in OPENAI_IMAGENET_TEMPLATES)
+    return tuple(fill("{}") for fill in open_clip_package().OPENAI_IMAGENET_TEMPLATES)

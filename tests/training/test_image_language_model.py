@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -43,6 +44,14 @@ def test_random_weights_are_refused_unless_allowed(tmp_path):
     one, two = (open_image_model(tiny_config(tmp_path)).identity() for _ in range(2))
     assert one == two
     assert one["random_weights"]
+
+
+def test_without_open_clip_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    for ask in (lambda: open_image_model(OpenClipConfig(kind="open_clip")), lambda: template_sentences(("imagenet",))):
+        with pytest.raises(BadConfig, match=r"Install the extra \[language\]"):
+            ask()
+    assert template_sentences(("{}", "a {}")) == ("{}", "a {}")
 
 
 @pytest.mark.parametrize("form", ["open_clip_model.safetensors", "plain.pt", "run.pt", ""], ids=str)
