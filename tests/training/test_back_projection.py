@@ -1,6 +1,7 @@
 """Back-projection: where points land, which views keep them, and that streaming sums are means."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -269,7 +270,7 @@ def seven_scenes(test_data):
 def test_real_depth_of_one_frame_agrees_with_the_next_one_to_millimetres(seven_scenes):
     views = seven_scenes.views(0)
     errors_m = []
-    for here, there in zip(views[:-1], views[1:], strict=True):
+    for here, there in pairwise(views):
         depth_m = here.load_depth_m()
         v, u = np.nonzero(depth_m)
         v, u = v[::7], u[::7]

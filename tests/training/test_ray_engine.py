@@ -209,3 +209,45 @@ def test_a_picture_is_counted_once_whichever_worker_met_it_first():
         _count(LabelledPicture("a", made, repeated, failure, pixels), report, met)
     assert (report.made, report.present, report.repeated, report.failed) == (1, 0, 2, ["broken"])
     assert (report.class_pixels == 1).all()
+
+
+def _mean_color_model(config):
+    """A model of pictures whose features are their mean colours: a nested class travels to workers whole."""
+    import torch
+
+    from offline_training.image_language.dense_model import DenseImageModel
+
+    class MeanColor(DenseImageModel):
+        channels, logit_scale = 3, 1.0
+
+        def identity(self):
+            return {"model": "mean colour"}
+
+        def image_features(self, images):
+            return [torch.tensor(each).float().mean(dim=(0, 1)).view(3, 1, 1) for each in images]
+
+        def text_features(self, prompts):
+            return torch.ones(len(prompts), 3)
+
+    return MeanColor()
+
+
+def test_image_features_made_by_workers_are_those_of_one_machine(ray_cluster, sequence, tmp_path):
+    from offline_training.guidance.vlg_config import VlgConfig
+    from offline_training.scene_features.extract_features import extract_features
+
+    def files(engine):
+        frames = [f"{number:06}" for number in range(PICTURES)]
+        values = {
+            "out": str(tmp_path / engine),
+            "train": [{"kind": "semantic_kitti", "folder": str(sequence / "data"), "frames": frames}],
+            "model": {"kind": "toy", "folder": "unused"},
+            "extract": {"engine": engine, "ray_workers": 2, "occlusion": "none", "border_px": 0},
+        }
+        report = extract_features(validated(VlgConfig, values, "test"), _mean_color_model)
+        assert len(report.scenes) == PICTURES
+        return {path.name: path.read_bytes() for path in report.store.folder.glob("*.npz")}
+
+    local = files("local")
+    assert files("ray") == local
+    assert len(local) == PICTURES

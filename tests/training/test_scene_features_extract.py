@@ -181,7 +181,7 @@ def test_two_scenes_of_one_name_are_refused(tmp_path, boxes, monkeypatch):
 
 def test_one_scene_in_training_and_validation_is_made_once(tmp_path, boxes, monkeypatch):
     monkeypatch.setattr(command, "open_sources", lambda config: [Boxes(boxes, 2), Boxes(boxes, 2)])
-    report, model = _run(_config(tmp_path / "out", batch_size=1))
+    report, _ = _run(_config(tmp_path / "out", batch_size=1))
     assert len(report.scenes) == 2
 
 
