@@ -15,20 +15,21 @@ from offline_training.image_language.refinement import class_scores, prompt_cosi
 
 _WIDTH_PX = 240  # of one panel
 _TITLE_PX = 16
+_PANELS_A_LINE = 8
 
 
 def write_similarity_sheet(path: Path, model: DenseImageModel, images: Sequence[np.ndarray], table: TextTable) -> None:
-    """One row for each picture: it, its class map in the table's colours, and its cosines to every prompt.
+    """One block for each picture: it, its class map in the table's colours, and its cosines to every prompt.
 
-    Cosines of one row share one scale, which its title states. Raises BadTextTable for a table of another width.
+    Cosines of one picture share one scale, which its title states. Raises BadTextTable for a table of another width.
     """
     from offline_training.weak_labels.preview import contact_sheet
 
-    write_bytes(path, contact_sheet([_row(model, image, table) for image in images], table.class_table))
+    write_bytes(path, contact_sheet([_block(model, image, table) for image in images], table.class_table))
 
 
-def _row(model: DenseImageModel, image: np.ndarray, table: TextTable) -> np.ndarray:
-    """(h, w, 3) uint8."""
+def _block(model: DenseImageModel, image: np.ndarray, table: TextTable) -> np.ndarray:
+    """(h, w, 3) uint8 for one picture."""
     size = (max(round(image.shape[0] * _WIDTH_PX / image.shape[1]), 1), _WIDTH_PX)
     small = resized_rgb(image, size)
     class_id = _enlarged(class_scores(model, image, table), size).argmax(axis=0)
@@ -39,7 +40,14 @@ def _row(model: DenseImageModel, image: np.ndarray, table: TextTable) -> np.ndar
     panels = [_titled(small, f"cosines {lowest:.2f} to {highest:.2f}"), _titled(blended, "best class")]
     scaled = (cosines - lowest) / max(highest - lowest, 1e-6)
     panels += [_titled(_heat(each), prompt) for each, prompt in zip(scaled, table.prompts, strict=True)]
-    return np.hstack(panels)
+    return _in_lines(panels)
+
+
+def _in_lines(panels: list[np.ndarray]) -> np.ndarray:
+    """Panels of one size from left to right, a new line after eight; the last one is filled up with white."""
+    columns = min(len(panels), _PANELS_A_LINE)
+    panels = panels + [np.full_like(panels[0], 255)] * (-len(panels) % columns)
+    return np.vstack([np.hstack(panels[first : first + columns]) for first in range(0, len(panels), columns)])
 
 
 def _enlarged(cells: Tensor, size: tuple[int, int]) -> np.ndarray:

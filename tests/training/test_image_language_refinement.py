@@ -141,12 +141,15 @@ def test_a_prompt_without_a_direction_is_named():
         text_matrix(model, vocabulary_of_prompts(["car"]))
 
 
-def test_the_sheet_has_a_row_for_each_picture_and_a_panel_for_each_prompt(tmp_path):
+@pytest.mark.parametrize(("words", "columns", "lines"), [(5, 7, 1), (9, 8, 2)])
+def test_the_sheet_has_a_panel_for_each_prompt_and_new_lines_where_they_are_many(tmp_path, words, columns, lines):
     from PIL import Image
 
     model = _Drawn(_features())
-    write_similarity_sheet(tmp_path / "sheet.png", model, [_IMAGE, _IMAGE], _table(model))
+    table = _table(model, vocabulary_of_prompts([f"thing {number}" for number in range(words)]))
+    write_similarity_sheet(tmp_path / "sheet.png", model, [_IMAGE, _IMAGE], table)
     sheet = Image.open(tmp_path / "sheet.png")
-    panels = 2 + len(_WORDS.prompts)  # the picture, its class map
-    assert sheet.width == panels * 240
-    assert sheet.height > 2 * 240 * 30 // 40
+    line = 16 + 240 * 30 // 40  # a title, a picture; before them the picture itself and its class map
+    legend = sheet.height - 2 * (lines * line + 4)
+    assert sheet.width == columns * 240
+    assert 0 < legend < 100
