@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from lidar_vl_core.cloud_colours import COLOUR_CHANNELS
 from lidar_vl_core.errors import BadRequest
 from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.open_vocabulary import TextTable
 from lidar_vl_core.vocabulary import Vocabulary
+from offline_training.coloured_sweeps import coloured_sweep
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.language_evaluation import Answer, Question, class_ids_of_truth
@@ -32,7 +34,11 @@ def scene_answers(config: VlgConfig, checkpoint: Path | None, question: Question
     features_of = _no_features if question.mode == "3d" else _features_of(config, question.specialised)
     class_of_truth = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
 
+    needs_colours = network is not None and bool(COLOUR_CHANNELS & set(network[1].features))
+
     def answer(sample: Sample) -> np.ndarray:
+        if needs_colours and sample.views:
+            sample = coloured_sweep(sample)
         asked, class_ids = table, np.arange(256, dtype=np.uint8)
         if question.oracle_lists and sample.class_id is not None:
             asked, class_ids = restricted(table, vocabulary, class_of_truth[sample.class_id])

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 
 import offline_training.language_answers as language_answers
 import offline_training.language_evaluation as language_evaluation
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.config import validated
 from lidar_vl_core.errors import BadConfig, BadDataset, BadRequest
+from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import IGNORE_ID, class_table
 from lidar_vl_core.metrics import ConfusionMatrix
 from lidar_vl_core.open_vocabulary import label_embeddings, text_table
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.vocabulary import Vocabulary, load_vocabulary
+from offline_training.coloured_sweeps import coloured_sweep
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
 from offline_training.guidance.vlg_config import VlgConfig
@@ -177,6 +181,19 @@ def test_with_true_lists_no_class_that_is_not_in_the_scene_is_answered(seed, pre
     free = label_embeddings(feature, whole)[0]
     kept = np.isin(free, list(present))
     np.testing.assert_array_equal(answer[kept], free[kept])  # what was allowed and best stays best
+
+
+def test_a_sweep_gets_the_colours_of_the_pixels_that_see_it_and_grey_elsewhere():
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[:, :30], picture[:, 30:] = (200, 0, 0), (0, 0, 200)
+    camera = CameraModel(60, 40, np.array([[30.0, 0, 29.5], [0, 30.0, 19.5], [0, 0, 1]]))
+    T_cam_lidar = RigidTransform(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.zeros(3))
+    view = CameraView("front", camera, T_cam_lidar, 0, lambda: picture)
+    xyz_m = np.array([[5, 2, 0], [5, -2, 0], [-5, 0, 0], [np.nan, 0, 0]], np.float32)
+    cloud = PointCloud(xyz_m, np.zeros(4, np.float32), 0, "lidar")
+    sample = coloured_sweep(Sample("sweep", cloud, None, ROOMS, (view,)))
+    assert sample.cloud.extra["rgb"].tolist() == [[200, 0, 0], [0, 0, 200], [128] * 3, [128] * 3]
+    assert coloured_sweep(sample) is sample
 
 
 def test_of_points_on_one_pixel_the_nearest_to_the_viewer_is_drawn():
