@@ -42,10 +42,14 @@ def test_tables_have_the_order_of_their_benchmarks_and_a_colour_of_its_own_for_e
     assert len(np.unique(table.colors_rgb, axis=0)) == count
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_vocabulary_has_the_classes_of_the_table_it_is_called_after(path):
-    vocabulary = load_vocabulary(path.stem)
-    table = class_table(next(name for name in TABLES if path.stem.startswith(name)))
+_CALLED_AFTER = [
+    (path.stem, name) for path in sorted(FOLDER.glob("*.yaml")) for name in TABLES if path.stem.startswith(name)
+]
+
+
+@pytest.mark.parametrize(("vocabulary_name", "table_name"), _CALLED_AFTER)
+def test_a_vocabulary_has_the_classes_of_the_table_it_is_called_after(vocabulary_name, table_name):
+    vocabulary, table = load_vocabulary(vocabulary_name), class_table(table_name)
     assert vocabulary.class_table.names == table.names
     assert np.array_equal(vocabulary.class_table.colors_rgb, table.colors_rgb)
 
