@@ -5,13 +5,11 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
-from pydantic import Field, model_validator
 
-from lidar_vl_core.config import Config, load_yaml, validated
+from lidar_vl_core.config import validated
 from lidar_vl_core.errors import BadConfig, BadLabels, BadModelPackage, BadTextTable
 from lidar_vl_core.files import write_bytes
 from lidar_vl_core.labels import ClassTable
@@ -25,70 +23,24 @@ from lidar_vl_core.language_package import (
     fitting_text_table,
     require_encoder,
 )
+from lidar_vl_core.model_manifest import CARD, MODEL, Manifest
 from lidar_vl_core.open_vocabulary import TextTable
+from lidar_vl_core.package_files import (
+    MANIFEST,
+    REPAIR,
+    read_sealed_manifest,
+    require_exact_files,
+    require_plain_files,
+    sealed_manifest,
+    verified,
+)
 from lidar_vl_core.text_table_file import TEXT_TABLE
 from lidar_vl_core.voxels import VoxelGrid
 
 if TYPE_CHECKING:
     import onnx
 
-MODEL, MANIFEST, CARD = "model.onnx", "manifest.yaml", "card.md"
 _PACKAGED = Path(__file__).parent / "models"
-_SEAL = "manifest_sha256: "  # last line of the manifest: hash of all bytes above it
-_MAX_MODEL_BYTES = 2_000_000_000  # a protobuf cannot be larger
-
-
-class ClassTableSpec(Config):
-    """Classes the network answers with."""
-
-    name: str
-    names: tuple[str, ...]
-    colors_rgb: tuple[tuple[int, int, int], ...]
-
-
-class GridSpec(Config):
-    """Voxel grid the network was trained on; fields as in VoxelGrid."""
-
-    kind: str
-    voxel_size: tuple[float, float, float]
-    point_cloud_range: tuple[float, float, float, float, float, float]
-
-
-class Producer(Config):
-    """Software that wrote the package."""
-
-    version: str
-    commit: str
-
-
-class Manifest(Config):
-    """All a robot must know about a network besides its weights."""
-
-    format: Literal[1] = 1
-    name: str
-    task: Literal["segmentation", "embedding"] = "segmentation"
-    class_table: ClassTableSpec  # of an embedding package: the classes of its text table
-    grid: GridSpec
-    features: tuple[str, ...]  # names of voxel_features(), in the order of the input channels
-    levels: int
-    opset: int
-    producer: Producer
-    training_data: tuple[str, ...]
-    licence: str
-    limits: tuple[str, ...]
-    files: dict[str, str] = Field(default_factory=dict)  # file name -> hex SHA-256; filled in by write_model_package
-    language: LanguageSpec | None = None  # of an embedding package
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Manifest":
-        if (self.task == "embedding") != (self.language is not None):
-            raise ValueError("language: said of an embedding package and of no other")
-        return self
-
-    @property
-    def file_names(self) -> frozenset[str]:
-        """Files of the package that have a hash: all but the manifest."""
-        return frozenset({MODEL, CARD}) | (self.language.file_names if self.language else frozenset())
 
 
 @dataclass(frozen=True)
@@ -112,7 +64,7 @@ class ModelPackage:
     @property
     def card(self) -> str:
         """The model card, Markdown."""
-        return _verified(self.path / CARD, self.manifest.files[CARD]).decode()
+        return verified(self.path / CARD, self.manifest.files[CARD]).decode()
 
     @property
     def language(self) -> LanguageSpec:
@@ -144,7 +96,7 @@ class ModelPackage:
         return self._content(IMAGE_ENCODER) if IMAGE_ENCODER in self.language.file_names else None
 
     def _content(self, name: str) -> bytes:
-        return _verified(self.path / name, self.manifest.files[name])
+        return verified(self.path / name, self.manifest.files[name])
 
 
 def no_words(package: ModelPackage) -> BadModelPackage:
@@ -167,15 +119,15 @@ def load_model_package(name_or_path: str | Path) -> ModelPackage:
     kept outside the model file, and a network that does not fit its manifest.
     """
     path = _find(name_or_path)
-    _require_plain_files(path)
+    require_plain_files(path)
     package = ModelPackage(path, _read_manifest(path / MANIFEST))
     expected = package.manifest.file_names
-    _require_exact_files(path, expected | {MANIFEST})
+    require_exact_files(path, expected | {MANIFEST})
     if set(package.manifest.files) != expected:
         raise BadModelPackage(
-            f"{path / MANIFEST}: expected hashes of {sorted(expected)}, found {sorted(package.manifest.files)}. {_REPAIR}"
+            f"{path / MANIFEST}: expected hashes of {sorted(expected)}, found {sorted(package.manifest.files)}. {REPAIR}"
         )
-    _verified(path / CARD, package.manifest.files[CARD])
+    verified(path / CARD, package.manifest.files[CARD])
     _require_fitting_network(package)
     if package.manifest.language is not None:
         _require_fitting_language(package)
@@ -204,8 +156,7 @@ def write_model_package(
     content |= _language_content(manifest_without_files, language)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
     manifest = manifest_without_files.model_copy(update={"files": hashes})
-    body = yaml.safe_dump(_manifest_fields(manifest), sort_keys=False, allow_unicode=True, width=120).encode()
-    content[MANIFEST] = body + _seal(body)
+    content[MANIFEST] = sealed_manifest(_manifest_fields(manifest))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp") as temporary:
@@ -221,9 +172,6 @@ def write_model_package(
             f"{folder}: could not be written: {error}. Free space or choose another folder."
         ) from error
     return load_model_package(folder)
-
-
-_REPAIR = "Copy the package again, or export it again with `lidar-vl-train export`."
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -254,63 +202,11 @@ def _language_content(manifest: Manifest, language: LanguageFiles | None) -> dic
     return {} if manifest.language is None or language is None else language.content(manifest.language)
 
 
-def _require_plain_files(path: Path) -> None:
-    entries = list(path.iterdir())
-    odd = sorted(entry.name for entry in entries if entry.is_symlink() or not entry.is_file())
-    if odd:
-        raise BadModelPackage(f"{path}: expected plain files, found links or folders {odd}. {_REPAIR}")
-    if not (path / MANIFEST).exists():
-        raise BadModelPackage(f"{path}: expected {MANIFEST}, found {sorted(e.name for e in entries)[:8]}. {_REPAIR}")
-
-
-def _require_exact_files(path: Path, expected: frozenset[str]) -> None:
-    found = {entry.name for entry in path.iterdir()}
-    if found != expected:
-        raise BadModelPackage(
-            f"{path}: expected exactly {sorted(expected)}, found missing {sorted(expected - found)} and "
-            f"additional {sorted(found - expected)}. {_REPAIR}"
-        )
-
-
 def _read_manifest(path: Path) -> Manifest:
     try:
-        content = path.read_bytes()
-        body = content[: content.rindex(_SEAL.encode())]
-    except (OSError, ValueError) as error:
-        raise BadModelPackage(
-            f"{path}: expected a manifest with its own hash in the last line, found none. {_REPAIR}"
-        ) from error
-    expected, found = _seal(body), content[len(body) :]
-    if found != expected:
-        raise BadModelPackage(
-            f"{path}: expected the last line {expected.decode().strip()!r}, found {found[:90]!r}: the manifest changed "
-            f"after export. {_REPAIR}"
-        )
-    try:
-        fields = load_yaml(path)
-        fields.pop(_SEAL.split(":")[0], None)
-        return validated(Manifest, fields, str(path))
+        return validated(Manifest, read_sealed_manifest(path), str(path))
     except BadConfig as error:
-        raise BadModelPackage(f"{path}: expected a manifest of format 1, found: {error} {_REPAIR}") from error
-
-
-def _seal(body: bytes) -> bytes:
-    return f"{_SEAL}{hashlib.sha256(body).hexdigest()}\n".encode()
-
-
-def _verified(path: Path, sha256: str) -> bytes:
-    try:
-        if path.stat().st_size > _MAX_MODEL_BYTES:
-            raise BadModelPackage(f"{path}: expected less than 2 GB, found {path.stat().st_size} bytes. {_REPAIR}")
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadModelPackage(f"{path}: expected a readable file, found: {error.strerror}. {_REPAIR}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise BadModelPackage(
-            f"{path}: expected sha256 {sha256[:12]}..., found {found[:12]}...: the file changed after export. {_REPAIR}"
-        )
-    return content
+        raise BadModelPackage(f"{path}: expected a manifest of format 1, found: {error} {REPAIR}") from error
 
 
 def _require_fitting_network(package: ModelPackage) -> None:
@@ -325,21 +221,21 @@ def _require_fitting_network(package: ModelPackage) -> None:
         if manifest.language is not None:
             split_head(graph)
     except DecodeError as error:
-        raise BadModelPackage(f"{package.path / MODEL}: expected an ONNX model, found: {error}. {_REPAIR}") from error
+        raise BadModelPackage(f"{package.path / MODEL}: expected an ONNX model, found: {error}. {REPAIR}") from error
     try:
         answers = len(package.classes) if manifest.language is None else manifest.language.channels
         expected = (len(manifest.features), answers, manifest.levels)
         _ = package.grid
     except (BadConfig, BadLabels) as error:
         raise BadModelPackage(
-            f"{package.path / MANIFEST}: expected a usable manifest, found: {error} {_REPAIR}"
+            f"{package.path / MANIFEST}: expected a usable manifest, found: {error} {REPAIR}"
         ) from error
     found = (graph.in_channels, graph.out_channels, graph.levels)
     if expected != found:
         kind = "classes" if manifest.language is None else "channels"
         raise BadModelPackage(
             f"{package.path}: expected, from the manifest, (features, {kind}, levels) = {expected}, found {found} "
-            f"in {MODEL}. {_REPAIR}"
+            f"in {MODEL}. {REPAIR}"
         )
 
 
@@ -350,11 +246,11 @@ def _require_fitting_language(package: ModelPackage) -> None:
     try:
         table = package.text_table()
     except BadTextTable as error:
-        raise BadModelPackage(f"{error} {_REPAIR}") from error
+        raise BadModelPackage(f"{error} {REPAIR}") from error
     if table.class_table != package.classes:
         raise BadModelPackage(
             f"{package.path / TEXT_TABLE}: expected the classes of the manifest, {', '.join(package.classes.names)}, in "
-            f"their colours, found {', '.join(table.class_table.names)}. {_REPAIR}"
+            f"their colours, found {', '.join(table.class_table.names)}. {REPAIR}"
         )
     spec, words, pictures = package.language, package.text_encoder_bytes(), package.image_encoder_bytes()
     if words is not None:

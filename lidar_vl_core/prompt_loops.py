@@ -69,7 +69,7 @@ def label_rows(
 
 
 @compiled
-def _lengths(y: np.ndarray, offset: float, length: np.ndarray) -> None:
+def _lengths(y: np.ndarray, offset: np.float32, length: np.ndarray) -> None:
     """Length of each row's embedding, from the products with the triangle."""
     for row in range(BLOCK_ROWS):
         length[row] = offset
@@ -93,7 +93,7 @@ def _keep_best(y: np.ndarray, first: int, last: int, k: int) -> None:
 
 @compiled
 def _answer(
-    y: np.ndarray, length: np.ndarray, logit_scale: float, sinks_from: int, threshold: float,
+    y: np.ndarray, length: np.ndarray, logit_scale: np.float32, sinks_from: int, threshold: np.float32,
     best: np.ndarray, probability: np.ndarray,
 ) -> None:  # fmt: skip
     """Best class and softmax of a block; the exponential is 2^whole * 2^fraction."""

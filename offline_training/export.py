@@ -16,7 +16,8 @@ from lidar_vl_core.features import voxel_features
 from lidar_vl_core.kernel_maps import KernelMaps, build_kernel_maps
 from lidar_vl_core.labels import ClassTable
 from lidar_vl_core.language_package import LanguageSpec
-from lidar_vl_core.model_package import ClassTableSpec, GridSpec, Manifest, ModelPackage, Producer, write_model_package
+from lidar_vl_core.model_manifest import ClassTableSpec, GridSpec, Manifest, Producer
+from lidar_vl_core.model_package import ModelPackage, write_model_package
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.runtime import open_session
 from lidar_vl_core.sparse_onnx import OPSET

@@ -31,7 +31,8 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
 
     from lidar_vl_core.labels import NUSCENES_16
-    from lidar_vl_core.model_package import ClassTableSpec, GridSpec, Manifest, Producer, write_model_package
+    from lidar_vl_core.model_manifest import ClassTableSpec, GridSpec, Manifest, Producer
+    from lidar_vl_core.model_package import write_model_package
     from lidar_vl_core.sparse_onnx import SparseGraphBuilder
 
     rng = np.random.default_rng(7)

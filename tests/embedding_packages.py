@@ -8,14 +8,8 @@ import numpy as np
 import onnx
 
 from lidar_vl_core.language_package import LanguageFiles, LanguageSpec
-from lidar_vl_core.model_package import (
-    ClassTableSpec,
-    GridSpec,
-    Manifest,
-    ModelPackage,
-    Producer,
-    write_model_package,
-)
+from lidar_vl_core.model_manifest import ClassTableSpec, GridSpec, Manifest, Producer
+from lidar_vl_core.model_package import ModelPackage, write_model_package
 from lidar_vl_core.open_vocabulary import TextTable, text_table
 from lidar_vl_core.sparse_onnx import SparseGraphBuilder
 from lidar_vl_core.vocabulary import Vocabulary, load_vocabulary

@@ -4,15 +4,8 @@ import yaml
 
 from lidar_vl_core import model_package as module
 from lidar_vl_core.errors import BadModelPackage
-from lidar_vl_core.model_package import (
-    ClassTableSpec,
-    GridSpec,
-    Manifest,
-    Producer,
-    load_model_package,
-    packaged_models,
-    write_model_package,
-)
+from lidar_vl_core.model_manifest import ClassTableSpec, GridSpec, Manifest, Producer
+from lidar_vl_core.model_package import load_model_package, packaged_models, write_model_package
 from lidar_vl_core.sparse_onnx import SparseGraphBuilder
 from lidar_vl_core.voxels import VoxelGrid
 

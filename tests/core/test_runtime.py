@@ -16,7 +16,8 @@ from lidar_vl_core.errors import BadRequest, EngineUnavailable
 from lidar_vl_core.fused_engine import FusedEngine
 from lidar_vl_core.fused_plan import plan_network
 from lidar_vl_core.kernel_maps import KernelMaps, build_kernel_maps
-from lidar_vl_core.model_package import Manifest, ModelPackage, write_model_package
+from lidar_vl_core.model_manifest import Manifest
+from lidar_vl_core.model_package import ModelPackage, write_model_package
 from lidar_vl_core.onnx_engine import OnnxEngine, map_inputs, open_onnxruntime
 from lidar_vl_core.runtime import Session, open_session
 from lidar_vl_core.sparse_graph import GraphNode, SparseGraph, read_sparse_graph
