@@ -22,11 +22,11 @@ _INDOOR = AugmentConfig(
 _OUTDOOR = _INDOOR.model_copy(update={"tilt_rad": 0.0, "flip_probability": 0.5, "scale": (0.95, 1.05)})
 _CONTRAST_PROBABILITY, _COLOUR_PROBABILITY = 0.2, 0.95
 _TRANSLATION, _JITTER = 0.1, 0.05  # of the range of a channel: at most; standard deviation
-_HUE, _SATURATION = 0.5, 0.2  # at most: of the circle; of the saturation there is
+_SATURATION = 0.2  # at most, of what there is
 
 
-def augment_scan(scan: Scan, kind: str, rng: np.random.Generator) -> Scan:
-    """A scan at another place and, where it has colours, in others; kind: indoor, outdoor or none."""
+def augment_scan(scan: Scan, kind: str, hue: float, rng: np.random.Generator) -> Scan:
+    """A scan at another place and, indoor, in other colours; kind: indoor, outdoor or none; hue: most turn of the circle."""
     if kind == "none":
         return scan
     xyz_m, intensity, *rgb = scan
@@ -34,10 +34,10 @@ def augment_scan(scan: Scan, kind: str, rng: np.random.Generator) -> Scan:
     xyz_m = moved(labelled, _INDOOR if kind == "indoor" else _OUTDOOR, rng).xyz_m
     if not rgb:
         return xyz_m, intensity
-    return xyz_m, intensity, with_colour_change(rgb[0], rng) if kind == "indoor" else rgb[0]
+    return xyz_m, intensity, with_colour_change(rgb[0], hue, rng) if kind == "indoor" else rgb[0]
 
 
-def with_colour_change(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def with_colour_change(rgb: np.ndarray, hue: float, rng: np.random.Generator) -> np.ndarray:
     """Auto-contrast, translation, jitter, then hue and saturation. rgb: (N, 3) uint8; returns the same shape and type."""
     colour = rgb.astype(np.float32) / 255.0
     if rng.random() < _CONTRAST_PROBABILITY:
@@ -46,7 +46,7 @@ def with_colour_change(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         colour = colour + rng.uniform(-_TRANSLATION, _TRANSLATION, 3).astype(np.float32)
     if rng.random() < _COLOUR_PROBABILITY:
         colour = colour + _JITTER * rng.standard_normal(colour.shape, dtype=np.float32)
-    colour = _turn_hue(np.clip(colour, 0.0, 1.0), rng.uniform(-_HUE, _HUE), 1 + rng.uniform(-_SATURATION, _SATURATION))
+    colour = _turn_hue(np.clip(colour, 0.0, 1.0), rng.uniform(-hue, hue), 1 + rng.uniform(-_SATURATION, _SATURATION))
     return np.rint(255.0 * np.clip(colour, 0.0, 1.0)).astype(np.uint8)
 
 

@@ -61,7 +61,7 @@ class GuidedScans(Dataset[GuidedScan]):
         guided = self._read(self._scenes[self._order.scan(step, place)])
         rng = np.random.default_rng([self._seed, 3, step, place])
         guided = _cut(guided, self._guide.max_points, rng)
-        return replace(guided, scan=augment_scan(guided.scan, self._guide.augment, rng))
+        return replace(guided, scan=augment_scan(guided.scan, self._guide.augment, self._guide.hue, rng))
 
 
 def collate_guided(scans: Sequence[GuidedScan], preparer: Preparer) -> GuidedBatch:

@@ -212,9 +212,9 @@ class _Guiding(LightningModule):
 
     def _restore(self, start: Checkpoint) -> None:
         found = {key: start.state.get(key) for key in self.learnt}
-        if found != self.learnt or not torch.equal(start.tensors[TEXT_TABLE_TENSOR], self.text_bytes):
+        if found != self.learnt:
             raise BadCheckpoint(
-                f"{self.folder}: expected a network that learns the features and words that are there now, found one of "
+                f"{self.folder}: expected a network that learns the features that are there now, found one of "
                 f"others. Remove {self.folder.parent} to train it anew, or use another `out`."
             )
         self.network.load_state_dict(weights_of(start, RAW))

@@ -1,5 +1,6 @@
 """Stage 1 of 3DSS-VLG: a class for every point from its averaged image features and the list of classes present."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from offline_training.datasets.sample import Sample
 from offline_training.guidance.class_choice import choose_classes, class_scores, keep_surest, scale_of_logits
 from offline_training.guidance.label_quality import LabelQuality
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
-from offline_training.guidance.run_text import make_run_text, text_sha256
+from offline_training.guidance.run_text import make_run_text
 from offline_training.guidance.scene_lists import (
     SceneList,
     allowed_classes,
@@ -131,6 +132,7 @@ def _settings(config: VlgConfig, features: FeatureStore, table: TextTable, scale
     return {
         "pseudo": config.pseudo.model_dump(mode="json"),
         "features": dict(features.identity),
-        "text_sha256": text_sha256(table),
+        "words": hashlib.sha256(config.words.model_dump_json().encode()).hexdigest(),
+        "text_space": table.text_space,
         "logit_scale": scale,
     }

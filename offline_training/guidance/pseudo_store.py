@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from lidar_vl_core.errors import BadLabels
-from lidar_vl_core.files import atomic_writer, write_text
+from lidar_vl_core.files import atomic_writer, remove_stray_temporaries, write_text
 
 _SETTINGS, _SCENES = "settings.json", "scenes.json"
 _COMMAND = "Run `lidar-vl-train pseudo-label` with this configuration."
@@ -34,6 +34,7 @@ class PseudoLabelStore:
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Take the folder for labels made so. Raises BadLabels where it holds labels that were made otherwise."""
+        remove_stray_temporaries(self.folder)
         path, text = self.folder / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True)
         if not path.is_file():
             write_text(path, text)

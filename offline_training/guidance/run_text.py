@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lidar_vl_core.errors import BadTextTable
 from lidar_vl_core.open_vocabulary import TextTable, text_table
-from lidar_vl_core.text_table_file import TEXT_TABLE, read_text_table, text_table_bytes, write_text_table
+from lidar_vl_core.text_table_file import TEXT_TABLE, read_text_table, write_text_table
 from lidar_vl_core.vocabulary import Vocabulary
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.image_language.dense_model import text_matrix
@@ -42,11 +42,6 @@ def read_run_text(config: VlgConfig) -> TextTable:
             "`out`, or remove it and begin with `lidar-vl-train pseudo-label`."
         )
     return table
-
-
-def text_sha256(table: TextTable) -> str:
-    """Hash of all that a text table says."""
-    return hashlib.sha256(text_table_bytes(table)).hexdigest()
 
 
 def _text_space(identity: dict) -> str:

@@ -55,6 +55,9 @@ class GuideConfig(Config):
     loss: Literal["cosine", "l1"] = "cosine"
     max_points: int = 400000  # per scene, a random choice where there are more
     augment: Literal["indoor", "outdoor", "none"] = "indoor"
+    hue: Annotated[float, Field(ge=0.0, le=0.5)] = (
+        0.5  # of the circle, at most, indoor; 0 where hues tell classes apart
+    )
     checkpoint_every: int = 500  # steps
     validate_every: int = 0  # steps; 0 = only the last weights
     select: Literal["last", "pseudo_labels", "validation_truth"] = (

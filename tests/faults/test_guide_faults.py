@@ -69,6 +69,22 @@ def test_after_kill_9_it_goes_on_to_the_same_losses_and_weights(tmp_path):
     assert all(torch.equal(tensor, whole.tensors[name]) for name, tensor in resumed.tensors.items())
 
 
+def test_a_sigterm_ends_the_run_with_a_checkpoint_it_goes_on_from(tmp_path, monkeypatch):
+    config = ready(tmp_path, guide={"max_steps": 6, "batch_size": 1, "checkpoint_every": 100})
+    right, calls = guiding_run._LOSSES["cosine"], iter(range(100))
+
+    def stopped(*rows):
+        if next(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return right(*rows)
+
+    monkeypatch.setattr(guiding_run, "_LOSSES", {"cosine": stopped})
+    checkpoint = guide(config)
+    assert 0 < load_checkpoint(checkpoint).step < 6
+    assert load_checkpoint(guide(config)).step == 6
+    assert len(losses(tmp_path)) == 6
+
+
 def _bad_loss(monkeypatch, steps: range) -> None:
     """Make the loss of some steps a number that is none."""
     right, calls = guiding_run._LOSSES["cosine"], iter(range(1000))

@@ -105,7 +105,7 @@ def test_of_a_large_scene_only_so_many_points_are_seen(tmp_path):
 def test_a_changed_scan_keeps_its_shape_up_to_one_scale(kind, low, high, tilt_rad, seed):
     rng = np.random.default_rng(seed)
     xyz_m = rng.normal(size=(20, 3)).astype(np.float32)
-    changed, *_ = augment_scan((xyz_m, np.zeros(20, np.float32)), kind, rng)
+    changed, *_ = augment_scan((xyz_m, np.zeros(20, np.float32)), kind, 0.5, rng)
     ratio = np.linalg.norm(changed[1:] - changed[:-1], axis=1) / np.linalg.norm(xyz_m[1:] - xyz_m[:-1], axis=1)
     assert np.ptp(ratio) < 1e-3
     assert low - 1e-3 <= ratio[0] <= high + 1e-3
@@ -117,13 +117,13 @@ def test_colours_change_indoors_alone_and_stay_colours():
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (500, 3)).astype(np.uint8)
     scan = (np.zeros((500, 3), np.float32), np.zeros(500, np.float32), rgb)
-    indoor, outdoor = (augment_scan(scan, kind, rng)[2] for kind in ("indoor", "outdoor"))
+    indoor, outdoor = (augment_scan(scan, kind, 0.5, rng)[2] for kind in ("indoor", "outdoor"))
     assert indoor.dtype == np.uint8
     assert indoor.shape == rgb.shape
     assert (indoor != rgb).any()
     assert (outdoor == rgb).all()
-    assert augment_scan(scan, "none", rng) is scan
-    assert len(with_colour_change(rgb[:0], rng)) == 0
+    assert augment_scan(scan, "none", 0.5, rng) is scan
+    assert len(with_colour_change(rgb[:0], 0.5, rng)) == 0
 
 
 def test_the_network_learns_the_specialised_features_and_its_checkpoint_holds_all_that_words_need(tmp_path):
@@ -220,5 +220,5 @@ def test_other_targets_or_a_run_that_must_not_be_touched_are_refused(tmp_path):
     with pytest.raises(BadCheckpoint, match="expected no checkpoint"):
         guide(config, resume="never")
     FeatureStore(tmp_path / "specialised", {"adapter_sha256": "another"}).announce()
-    with pytest.raises(BadCheckpoint, match="features and words that are there now"):
+    with pytest.raises(BadCheckpoint, match="features that are there now"):
         guide(config)

@@ -7,12 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadConfig, BadDataset, BadLabels
+from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import IGNORE_ID, NUSCENES_16
+from lidar_vl_core.point_cloud import PointCloud
+from offline_training.datasets.sample import Sample
 from offline_training.guidance.class_choice import choose_classes, keep_surest, scale_of_logits
 from offline_training.guidance.pseudo_label import pseudo_label
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
 from offline_training.guidance.scene_lists import allowed_classes, read_class_lists
+from offline_training.guidance.segment_majority import segment_majority
 from offline_training.guidance.superpoints import superpoints
 from tests.training.tiny_language import (
     CAR,
@@ -261,3 +267,26 @@ def test_a_list_file_that_is_none_is_refused(tmp_path, content, told):
 def test_lists_that_do_not_fit_a_scene_are_refused(listed, told):
     with pytest.raises(BadLabels, match=told):
         allowed_classes("scene/0000", listed, NAMES, tiny_features(tiny_sample(0)))
+
+
+def test_points_of_one_superpixel_get_the_class_that_most_of_them_have(tmp_path):
+    half_red = np.zeros((40, 60, 3), np.uint8)
+    half_red[:, :30, 0], half_red[:, 30:, 2] = 220, 220
+    camera = CameraModel(60, 40, np.array([[40.0, 0, 29.5], [0, 40.0, 19.5], [0, 0, 1]]))
+    view = CameraView("front", camera, RigidTransform.identity(), 0, lambda: half_red)
+    rng = np.random.default_rng(0)
+    xyz_m = np.append(rng.uniform([-1.4, -0.9, 2.0], [1.4, 0.9, 2.01], (600, 3)), [[0, 0, -5]], axis=0).astype(
+        np.float32
+    )
+    is_red = xyz_m[:, 0] < 0
+    class_id = np.where(is_red, CAR, TRUCK).astype(np.uint8)
+    class_id[rng.random(601) < 0.2] = ROAD
+    class_id[-1] = ROAD  # behind the camera: it keeps its own
+    sample = Sample("one", PointCloud(xyz_m, np.zeros(601, np.float32), 0, "room"), None, NUSCENES_16, (view,))
+    config = tiny_config(
+        tmp_path, pseudo={"spread": "superpixel", "superpixels": 2}, extract={"occlusion": "none", "border_px": 0}
+    )
+    found = segment_majority(sample, class_id, config, len(NAMES))
+    clear = np.abs(xyz_m[:-1, 0]) > 0.2  # SLIC's edge lies within some pixels of the colours'
+    assert (found[:-1] == np.where(is_red, CAR, TRUCK)[:-1])[clear].all()
+    assert found[-1] == ROAD

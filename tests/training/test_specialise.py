@@ -120,7 +120,7 @@ def test_other_labels_or_another_recipe_are_refused(config, tmp_path):
     with pytest.raises(BadCheckpoint, match="specialise"):
         specialise(other)
     settings = tmp_path / "pseudo_labels" / "settings.json"
-    settings.write_text(json.dumps({**json.loads(settings.read_text()), "text_sha256": "another"}))
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "text_space": "another"}))
     with pytest.raises(BadCheckpoint, match="pseudo labels that are there now"):
         specialise(config)
 
