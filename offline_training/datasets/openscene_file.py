@@ -1,16 +1,13 @@
 """OpenScene's .pth files: a scene as a tuple of points, colours and labels, read without running what they contain."""
 
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
-import torch
 
 from lidar_vl_core.errors import BadDataset
 from lidar_vl_core.labels import IGNORE_ID
+from offline_training.datasets.saved_arrays import as_array, load_saved_arrays
 
 _UNLABELLED = -100
 
@@ -20,7 +17,7 @@ def read_scene_file(path: Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarr
 
     Colours are stored as -1..1 or, where there are none, as the number 0; tuples of hidden test splits have no labels.
     """
-    parts = _load(path)
+    parts = load_saved_arrays(path, "a tuple of arrays")
     if not isinstance(parts, tuple | list) or len(parts) not in (2, 3):
         raise _unexpected(path, f"{type(parts).__name__} of {len(parts) if hasattr(parts, '__len__') else 1}")
     xyz_m = _numbers(path, parts[0]).astype(np.float32)
@@ -43,29 +40,8 @@ def _rgb(path: Path, colors: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.clip(np.rint((colors.astype(np.float64) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401
-    try:
-        with torch.serialization.safe_globals(_numpy_globals()):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, TypeError, AttributeError,
-            IndexError, zipfile.BadZipFile) as error:  # fmt: skip
-        raise BadDataset(
-            f"{path}: expected a tuple of arrays saved by torch, found: {str(error).splitlines()[0][:160]}. "
-            "It is damaged, or holds more than arrays and is not opened for that: save (points, colours, labels) again."
-        ) from error
-
-
-def _numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """What pickled arrays need, also under the names that numpy had before version 2."""
-    from numpy._core import multiarray
-
-    dtypes = [type(np.dtype(name)) for name in ("f2", "f4", "f8", "u1", "u2", "i4", "i8", "i2", "i1", "u4", "u8", "?")]
-    old = [(getattr(multiarray, name), f"numpy.core.multiarray.{name}") for name in ("_reconstruct", "scalar")]
-    return [multiarray._reconstruct, multiarray.scalar, np.ndarray, np.dtype, *dtypes, *old]
-
-
 def _numbers(path: Path, part: Any) -> np.ndarray:  # noqa: ANN401
-    values = part.numpy() if isinstance(part, torch.Tensor) else np.asarray(part)
+    values = as_array(part)
     if values.dtype.kind not in "fiu":
         raise _unexpected(path, f"{values.dtype} among its parts")
     return values

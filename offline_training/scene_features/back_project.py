@@ -94,20 +94,16 @@ class FeatureSums:
                 f"{self._sample.name}: expected features of at most {_LARGEST:g}, found {np.abs(mean).max()}. "
                 "The image model gives numbers that mean nothing: check its weights."
             )
-        new_row = np.full(len(self._count), -1, np.int32)
+        new_row = np.full(len(self._count) + 1, -1, np.int32)  # the last one is what row -1 finds
         new_row[seen] = np.arange(len(seen), dtype=np.int32)
         return SceneFeatures(
             feature=mean.astype(np.float16),
-            row_of_point=np.where(self._seen, new_row[self._row], np.int32(-1)) if len(seen) else _nothing(self._seen),
+            row_of_point=np.where(self._seen, new_row[self._row], np.int32(-1)),
             view_bits=self._view_bits[seen],
             view_names=tuple(view.name for view in self._sample.views),
             left_out=left_out,
             scene_sha256=scene_sha256(self._sample),
         )
-
-
-def _nothing(seen: np.ndarray) -> np.ndarray:
-    return np.full(len(seen), -1, np.int32)
 
 
 def _cell_of(pixel_uv: np.ndarray, picture: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:

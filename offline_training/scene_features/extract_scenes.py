@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.errors import BadBag, BadCalibration, BadDataset, BadImage, BadPointCloud
+from lidar_vl_core.errors import BadBag, BadCalibration, BadDataset, BadImage, BadLabels, BadPointCloud
 from offline_training.datasets.sample import Sample
 from offline_training.image_language.dense_model import DenseImageModel
 from offline_training.scene_features.back_project import FeatureSums, seen_pixels
@@ -20,7 +20,7 @@ from offline_training.scene_features.read_ahead import read_ahead
 from offline_training.scene_features.scene_features import SceneFeatures, scene_sha256
 
 _OF_ONE_PICTURE = (BadBag, BadCalibration, BadDataset, BadImage)  # what a single damaged picture leads to
-_OF_ONE_SCENE = (*_OF_ONE_PICTURE, BadPointCloud)
+_OF_ONE_SCENE = (*_OF_ONE_PICTURE, BadLabels, BadPointCloud)
 
 
 @runtime_checkable
