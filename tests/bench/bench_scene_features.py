@@ -32,7 +32,7 @@ CHANNELS = 768  # OpenSeg
 CELLS = (60, 80)  # of a picture
 COMPONENTS = 64
 # A pair is wrong when the depth its pixel measures differs from the point's by more than 0.1 m and three standard
-# deviations of a Kinect's noise, 1.425 mm times the squared depth (Khoshelham and Elberink, Sensors 2012, eq. 10).
+# deviations of a Kinect's noise, 1.425 mm times the squared depth (Khoshelham and Elberink, Sensors 2012).
 WRONG_M, NOISE_PER_M = 0.1, 3 * 1.425e-3
 
 
