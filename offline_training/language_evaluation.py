@@ -21,8 +21,7 @@ from offline_training.datasets.sample import Sample
 from offline_training.guidance.pseudo_store import PseudoLabelStore
 from offline_training.guidance.vlg_config import VlgConfig
 
-Mode = Literal["2d", "3d", "ensemble"]
-MODES: tuple[Mode, ...] = ("2d", "3d", "ensemble")  # as OpenScene's fusion, distill, ensemble
+Mode = Literal["2d", "3d", "ensemble"]  # as OpenScene's fusion, distill, ensemble
 Answer = Callable[[Sample], np.ndarray]  # (N,) uint8 class of each point of a scene, 255 = no answer
 
 
@@ -32,12 +31,8 @@ class Question:
 
     mode: Mode = "3d"
     vocabulary: Vocabulary | None = None  # nothing = the one of the run
-    truth_as: Mapping[str, str] = field(
-        default_factory=dict
-    )  # class of the truth -> class of the vocabulary it counts as
-    oracle_lists: bool = (
-        False  # only the classes that truly are in a scene may be answered: no fair test, an upper bound
-    )
+    truth_as: Mapping[str, str] = field(default_factory=dict)  # class of the truth -> class of the answers it counts as
+    oracle_lists: bool = False  # only classes that truly are in a scene may be answered: no fair test, an upper bound
     specialised: bool = False  # image features pass the run's adapter first
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.config import load_yaml, validated
-from lidar_vl_core.files import write_text
+from lidar_vl_core.errors import BadCheckpoint
+from lidar_vl_core.files import sha256_of, write_text
 from lidar_vl_core.vocabulary import load_vocabulary
 from offline_training.data_sources import DataSource
 from offline_training.guidance.vlg_config import VlgConfig
@@ -101,6 +102,21 @@ def _trained(config: VlgConfig, row: LanguageRow, key: str) -> Path | None:
     return Path(made["guide"]) if "guide" in made else None
 
 
+def _guided(config: VlgConfig) -> Path:
+    """Stage 3 to its last step. Raises BadCheckpoint where a signal ended it before: the next start goes on."""
+    from offline_training.checkpoint import load_checkpoint
+    from offline_training.guidance.guide import guide
+
+    checkpoint = guide(config)
+    reached = load_checkpoint(checkpoint.parent).step
+    if reached < config.guide.max_steps:
+        raise BadCheckpoint(
+            f"{checkpoint.parent}: expected {config.guide.max_steps} steps, found {reached}: the run was stopped. "
+            "Start the study again, it goes on from there."
+        )
+    return checkpoint
+
+
 def _stage_files(config: VlgConfig, row: LanguageRow) -> dict[str, Path]:
     """The stages that a row's answers come from, in their order, and the file that each leaves when it is finished."""
     names = ["pseudo_label"]
@@ -113,11 +129,10 @@ def _stage_files(config: VlgConfig, row: LanguageRow) -> dict[str, Path]:
 
 def stages() -> dict[str, Callable[[VlgConfig], object]]:
     """The three stages of 3DSS-VLG; torch is not imported before they are needed."""
-    from offline_training.guidance.guide import guide
     from offline_training.guidance.pseudo_label import pseudo_label
     from offline_training.guidance.specialise import specialise
 
-    return {"pseudo_label": pseudo_label, "specialise": specialise, "guide": guide}
+    return {"pseudo_label": pseudo_label, "specialise": specialise, "guide": _guided}
 
 
 def _claim(folder: Path, key: str) -> None:
@@ -202,7 +217,10 @@ def _kept(path: Path, key: str, measure: Callable[[], dict[str, Any]]) -> dict[s
 def _run_key(study: LanguageStudyConfig, row: LanguageRow, seed: int, place: LanguagePlace) -> str:
     """Hash of all that leads to a run's networks."""
     settings = filled(study.settings(row), {"data": place.data, "seed": str(seed)})
-    toy = None if study.toy_language is None else load_yaml(CONFIGS / study.toy_language)
+    weights = (
+        place.out / "toy_language" / "weights.safetensors"
+    )  # made anew when the recipe or what it learns from changes
+    toy = None if study.toy_language is None else [load_yaml(CONFIGS / study.toy_language), _sha256_of(weights)]
     unnamed = (study.row(row.like) if row.like else row).unnamed
     return _sha256([{name: value for name, value in settings.items() if name not in _FREE}, toy, unnamed, seed])
 
@@ -218,6 +236,10 @@ def _where(column: LanguageColumn, words: str) -> list[Any]:
 def _hash(study: LanguageStudyConfig, row: LanguageRow, column: LanguageColumn, seed: int, place: LanguagePlace) -> str:
     asked = [_asked(row), _where(column, study.words_asked(row, column)), column.measure, column.of]
     return _sha256([_run_key(study, row, seed, place), asked])
+
+
+def _sha256_of(path: Path) -> str | None:
+    return sha256_of(path) if path.is_file() else None
 
 
 def _sha256(value: object) -> str:
