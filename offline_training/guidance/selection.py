@@ -1,6 +1,7 @@
 """Which weights of stage 3 are the best: by nothing, by pseudo labels of held-out scenes, or by truth as the original does."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from offline_training.guidance.pseudo_label import FOLDER as LABELS
 from offline_training.guidance.pseudo_store import PseudoLabelStore
 from offline_training.guidance.training_samples import opened, require_truth_in_words
 from offline_training.guidance.vlg_config import VlgConfig
+from offline_training.language_evaluation import pooled_confusion
 
+_SAME = np.arange(256, dtype=np.uint8)  # the truth is in the classes of the answers
 _Judged = Callable[[], Iterator[tuple[Sample, np.ndarray]]]  # samples with what their answers are compared with
 
 
@@ -53,10 +56,10 @@ def measure(
 
 
 def _confusion(table: TextTable, judged: _Judged, network: LanguageNetwork) -> ConfusionMatrix:
-    confusion = ConfusionMatrix(len(table.class_table))
-    for sample, expected in judged():
-        confusion.add(expected, predict_scene("3d", sample, table, network).class_id)
-    return confusion
+    samples = (replace(sample, class_id=expected) for sample, expected in judged())
+    return pooled_confusion(
+        samples, lambda sample: predict_scene("3d", sample, table, network).class_id, _SAME, len(table.class_table)
+    )
 
 
 def _held_out(
