@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+from lidar_vl_core.errors import BadRequest
+from offline_training.cli_language import add_random_weights, vlg_config
+
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them to the parser."""
@@ -42,6 +45,7 @@ def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     weak_label.add_argument(
         "--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster"
     )
+    add_random_weights(weak_label)
     weak_label.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
     weak_label.set_defaults(run=_weak_label)
 
@@ -69,6 +73,8 @@ def _weak_label(options: argparse.Namespace) -> None:
     if options.features:
         _features(options)
         return
+    if options.allow_random_weights:
+        raise BadRequest("--allow-random-weights: expected with --features alone, found without. Leave it out.")
     from lidar_vl_core.config import load_config, parse_overrides
     from offline_training.weak_labels.weak_label import report_lines, weak_label
     from offline_training.weak_labels.weak_label_config import WeakLabelConfig
@@ -83,15 +89,11 @@ def _weak_label(options: argparse.Namespace) -> None:
 
 
 def _features(options: argparse.Namespace) -> None:
-    from lidar_vl_core.config import load_config, parse_overrides
-    from offline_training.guidance.vlg_config import VlgConfig
     from offline_training.scene_features.extract_features import extract_features
     from offline_training.scene_features.feature_report import report_lines
 
-    overrides = parse_overrides(options.overrides)
-    if options.engine is not None:
-        overrides["extract.engine"] = options.engine
-    report = extract_features(load_config(VlgConfig, options.config, overrides))
+    changed = {} if options.engine is None else {"extract.engine": options.engine}
+    report = extract_features(vlg_config(options, **changed))
     for line in report_lines(report):
         print(line)
     print(f"features: {report.store.folder}; a few scenes from above: {report.store.folder / 'preview.png'}")

@@ -48,6 +48,7 @@ def _add_stages(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
                 default="auto",
                 help="auto: from the newest checkpoint in the run's folder, if there is one",
             )
+        add_random_weights(stage)
         stage.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
         stage.set_defaults(run=run)
 
@@ -91,20 +92,20 @@ def _toy_language(options: argparse.Namespace) -> None:
 def _pseudo_label(options: argparse.Namespace) -> None:
     from offline_training.guidance.pseudo_label import pseudo_label
 
-    folder = pseudo_label(_vlg_config(options))
+    folder = pseudo_label(vlg_config(options))
     print(f"pseudo labels: {folder}; how good they are: {folder / 'statistics.json'}")
 
 
 def _specialise(options: argparse.Namespace) -> None:
     from offline_training.guidance.specialise import specialise
 
-    print(f"specialised features: {specialise(_vlg_config(options))}")
+    print(f"specialised features: {specialise(vlg_config(options))}")
 
 
 def _guide(options: argparse.Namespace) -> None:
     from offline_training.guidance.guide import guide
 
-    print(f"checkpoint: {guide(_vlg_config(options), options.resume)}")
+    print(f"checkpoint: {guide(vlg_config(options), options.resume)}")
 
 
 def _evaluate_language(options: argparse.Namespace) -> None:
@@ -112,8 +113,9 @@ def _evaluate_language(options: argparse.Namespace) -> None:
     from lidar_vl_core.files import write_bytes
     from lidar_vl_core.vocabulary import load_vocabulary
     from offline_training.guidance.vlg_config import VlgConfig
-    from offline_training.language_evaluation import Question, evaluate_language, table
+    from offline_training.language_evaluation import evaluate_language, table
     from offline_training.language_pictures import confusion_picture, write_language_pictures
+    from offline_training.language_question import Question
 
     config = load_config(VlgConfig, options.config)
     words = config.words if options.vocabulary is None else load_vocabulary(options.vocabulary)
@@ -140,8 +142,21 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     return dict(text.split("=") for text in texts)
 
 
-def _vlg_config(options: argparse.Namespace) -> "VlgConfig":
+def vlg_config(options: argparse.Namespace, **changed: object) -> "VlgConfig":
+    """The configuration of a stage as its options change it."""
     from lidar_vl_core.config import load_config, parse_overrides
     from offline_training.guidance.vlg_config import VlgConfig
 
-    return load_config(VlgConfig, options.config, parse_overrides(options.overrides))
+    overrides = {**parse_overrides(options.overrides), **changed}
+    if options.allow_random_weights:
+        overrides["model.allow_random_weights"] = True
+    return load_config(VlgConfig, options.config, overrides)
+
+
+def add_random_weights(parser: argparse.ArgumentParser) -> None:
+    """Add the switch without which no image model runs untrained."""
+    parser.add_argument(
+        "--allow-random-weights",
+        action="store_true",
+        help="for trials of the machinery: an image model without weights",
+    )
