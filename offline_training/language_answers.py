@@ -14,7 +14,7 @@ from lidar_vl_core.vocabulary import Vocabulary
 from offline_training.coloured_sweeps import coloured_sweep
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.language_evaluation import Answer, Question, class_ids_of_truth
+from offline_training.language_question import Answer, Question, class_ids_of_truth
 from offline_training.scene_features.scene_features import SceneFeatures
 
 

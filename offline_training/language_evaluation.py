@@ -4,10 +4,9 @@ The same counting serves a run of training, the final evaluation and the studies
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,28 +14,11 @@ from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.files import write_text
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
 from lidar_vl_core.metrics import ConfusionMatrix
-from lidar_vl_core.vocabulary import Vocabulary
 from offline_training.data_sources import DataSource, open_source
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.pseudo_store import PseudoLabelStore
 from offline_training.guidance.vlg_config import VlgConfig
-
-Mode = Literal["2d", "3d", "ensemble"]  # as OpenScene's fusion, distill, ensemble
-Answer = Callable[[Sample], np.ndarray]  # (N,) uint8 class of each point of a scene, 255 = no answer
-
-
-@dataclass(frozen=True)
-class Question:
-    """How the points of a data set are asked for their class, and what counts as right."""
-
-    mode: Mode = "3d"
-    vocabulary: Vocabulary | None = None  # nothing = the one of the run
-    truth_as: Mapping[str, str] = field(default_factory=dict)  # class of the truth -> class of the answers it counts as
-    oracle_lists: bool = False  # only classes that truly are in a scene may be answered: no fair test, an upper bound
-    specialised: bool = False  # image features pass the run's adapter first
-
-
-FAIR_QUESTION = Question()
+from offline_training.language_question import FAIR_QUESTION, Answer, Question, class_ids_of_truth
 
 
 def evaluate_language(
@@ -110,30 +92,6 @@ def pseudo_label_quality(config: VlgConfig, truth_as: Mapping[str, str] | None =
             known += int((truth != IGNORE_ID).sum())
             confusion.add(np.where(label == IGNORE_ID, np.uint8(IGNORE_ID), truth), label)
     return {**quality(confusion, names), "coverage": confusion.points / known if known else None}
-
-
-def class_ids_of_truth(truth: ClassTable, classes: ClassTable, truth_as: Mapping[str, str]) -> np.ndarray:
-    """(256,) uint8: the class of the answers that each class of the truth counts as, 255 = its points are left out.
-
-    Classes of the same name are the same class; truth_as says what others count as. Raises BadConfig for unknown names.
-    """
-    for name, counts_as in truth_as.items():
-        if name not in truth.names or counts_as not in classes.names:
-            raise BadConfig(
-                f"truth {name}={counts_as}: expected one of {', '.join(truth.names)} = one of "
-                f"{', '.join(classes.names)}. Correct the names."
-            )
-    table = np.full(256, IGNORE_ID, np.uint8)
-    for class_id, name in enumerate(truth.names):
-        counts_as = truth_as.get(name, name)
-        if counts_as in classes.names:
-            table[class_id] = classes.id_of(counts_as)
-    if (table == IGNORE_ID).all():
-        raise BadConfig(
-            f"vocabulary {classes.name}: expected a class of the truth, {', '.join(truth.names)}, found none. "
-            "Name its classes like these, or say which of them each counts as."
-        )
-    return table
 
 
 def quality(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from lidar_vl_core.palette import class_colors
 from offline_training.data_sources import DataSource
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.language_evaluation import FAIR_QUESTION, Answer, Question, class_ids_of_truth, labelled_samples
+from offline_training.language_evaluation import labelled_samples
+from offline_training.language_question import FAIR_QUESTION, Answer, Question, class_ids_of_truth
 from offline_training.oblique_view import oblique_view
 from offline_training.scene_features.feature_store import FeatureStore, open_features
 

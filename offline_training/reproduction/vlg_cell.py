@@ -188,7 +188,8 @@ def _evaluated(
     place: LanguagePlace,
 ) -> dict[str, Any]:
     """The evaluation that a column reads; columns that ask the same read one."""
-    from offline_training.language_evaluation import Question, evaluate_language
+    from offline_training.language_evaluation import evaluate_language
+    from offline_training.language_question import Question
 
     words = study.words_asked(row, column)
     question = Question(row.mode, load_vocabulary(words), column.truth_as, row.oracle_lists, row.specialised)

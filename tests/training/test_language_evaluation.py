@@ -26,8 +26,6 @@ from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStor
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.language_answers import restricted, scene_answers
 from offline_training.language_evaluation import (
-    Question,
-    class_ids_of_truth,
     evaluate_language,
     pooled_confusion,
     pseudo_label_quality,
@@ -35,6 +33,7 @@ from offline_training.language_evaluation import (
     table,
 )
 from offline_training.language_pictures import confusion_picture, scene_picture, write_language_pictures
+from offline_training.language_question import Question, class_ids_of_truth
 from offline_training.oblique_view import oblique_view
 
 ROOMS = class_table("synthetic_rooms")

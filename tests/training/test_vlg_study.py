@@ -12,7 +12,7 @@ from lidar_vl_core.errors import BadConfig, BadRequest
 from lidar_vl_core.labels import class_table
 from lidar_vl_core.vocabulary import load_vocabulary
 from offline_training.data_sources import DataSource, chosen_sequences
-from offline_training.language_evaluation import class_ids_of_truth
+from offline_training.language_question import class_ids_of_truth
 from offline_training.reproduction.studies import is_language_study, reproduce_study, study_names
 from offline_training.reproduction.vlg_cell import LanguagePlace, run_config
 from offline_training.reproduction.vlg_runner import measured_cells, reproduce_language
