@@ -66,6 +66,11 @@ class Segmenter:
         return self._prompts.classes if self._prompts is not None else self._package.classes
 
     @property
+    def own_table(self) -> TextTable | None:
+        """The words an embedding package begins with; None for another package."""
+        return None if self._book is None else self._book.table
+
+    @property
     def known_prompts(self) -> tuple[str, ...]:
         """Prompts an embedding package knows without its text encoder. Raises BadModelPackage for another package."""
         return self._words().known_prompts
@@ -81,7 +86,11 @@ class Segmenter:
         words: a vocabulary, or prompts that are a class each. Raises UnknownPrompt, BadConfig, or BadModelPackage for a
         package that knows no words; the words are then as before.
         """
-        self._prompts = self._head(self.table_of(words))
+        self.set_table(self.table_of(words))
+
+    def set_table(self, table: TextTable) -> None:
+        """As set_words() with a table of table_of(), which may have another threshold; quick, what can fail is done before."""
+        self._prompts = self._head(table)
 
     def warm_up(self) -> None:
         """Label a made-up cloud, so that nothing is compiled or loaded while the first message waits."""

@@ -48,6 +48,7 @@ class FakeSegmenter:
     """Answers at once with class = point index mod 16, unless told to be slow or to raise. Counts its calls."""
 
     classes: ClassTable = NUSCENES_16
+    own_table = None
 
     def __init__(self) -> None:
         self.gate = threading.Event()

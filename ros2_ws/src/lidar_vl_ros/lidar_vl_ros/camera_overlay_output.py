@@ -38,6 +38,7 @@ class _Labelled:
     header: Header
     cloud: PointCloud
     class_id: np.ndarray  # (N,) uint8
+    classes: ClassTable  # what these ids mean: words may have changed since
 
 
 class CameraOverlayOutput:
@@ -48,13 +49,12 @@ class CameraOverlayOutput:
         node: LifecycleNode,
         publisher: Any,  # noqa: ANN401  a lifecycle publisher of Image
         settings: SegmentationParameters,
-        classes: ClassTable,
         reporter: Reporter,
         steady: Clock,
     ) -> None:
         """Raises BadConfig for a camera or a transform that is given wrongly."""
         self._node, self._publisher, self._settings = node, publisher, settings
-        self._classes, self._reporter = classes, reporter
+        self._reporter = reporter
         self._lock = threading.Lock()
         self._new_pairer()  # refuses a camera that is given twice now instead of when somebody looks
         self._pairer: FramePairer | None = None
@@ -64,11 +64,11 @@ class CameraOverlayOutput:
         self._worker: Worker[Frame] = Worker("camera_overlay", self._draw, partial(reporter.fault, "faults"))
         self._timer = node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
 
-    def add_cloud(self, header: Header, cloud: PointCloud, class_id: np.ndarray) -> None:
+    def add_cloud(self, header: Header, cloud: PointCloud, class_id: np.ndarray, classes: ClassTable) -> None:
         """Offer a served cloud; called from the serving thread."""
         with self._lock:
             if self._pairer is not None:
-                labelled = _Labelled(header, cloud, class_id)
+                labelled = _Labelled(header, cloud, class_id, classes)
                 self._hand_over(self._pairer.add_cloud(cloud.stamp_ns, labelled, time.monotonic_ns()))
 
     def forget(self) -> None:
@@ -136,7 +136,7 @@ class CameraOverlayOutput:
 
     def _draw(self, frame: Frame) -> None:
         labelled: _Labelled = frame.cloud
-        coloring = Coloring(self._classes.colorize(labelled.class_id))
+        coloring = Coloring(labelled.classes.colorize(labelled.class_id))
         pictures = []
         for topic, paired in frame.images.items():
             try:

@@ -59,8 +59,8 @@ def rgb_image(header: Header, rgb: np.ndarray) -> Image:
     )
 
 
-def label_info(classes: ClassTable) -> String:
-    """Class names and colours as JSON; id k is the k-th name."""
+def label_info(classes: ClassTable, after_stamp_ns: int = 0) -> String:
+    """Class names and colours as JSON; id k is the k-th name in clouds later than after_stamp_ns, the last of those before."""
     return String(
         data=json.dumps(
             {
@@ -68,6 +68,7 @@ def label_info(classes: ClassTable) -> String:
                 "names": list(classes.names),
                 "colors_rgb": classes.colors_rgb.tolist(),
                 "ignore_id": IGNORE_ID,
+                "after_stamp_ns": after_stamp_ns,
             }
         )
     )

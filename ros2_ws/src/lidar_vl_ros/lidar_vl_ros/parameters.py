@@ -3,7 +3,7 @@
 import math
 import types
 from collections.abc import Sequence
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
@@ -17,6 +17,10 @@ from lidar_vl_core.errors import BadConfig
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 Topics = tuple[str, ...]
+Words = tuple[str, ...]
+WHILE_CONFIGURED = (
+    "may change while the node is configured, also while it serves"  # marks a field; others are fixed then
+)
 
 
 class NodeParameters(Config):
@@ -44,6 +48,18 @@ class SegmentationParameters(NodeParameters):
     """What the segmentation node is told."""
 
     model: str = Field("demo", min_length=1, description="Model package: the name of a packaged one, or a folder")
+    prompts: Annotated[Words, WHILE_CONFIGURED] = Field(
+        (), description="What an embedding model looks for, each prompt a class; empty: vocabulary, or the model's own"
+    )
+    vocabulary: Annotated[str, WHILE_CONFIGURED] = Field(
+        "", description="Classes with synonyms and sinks instead of prompts: a name such as nuscenes16, or a YAML file"
+    )
+    unknown_threshold: Annotated[float, WHILE_CONFIGURED] = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Answers of an embedding model less probable than this become 255; 0: as the model says",
+    )
     engine: str = Field(
         "auto", pattern="^(auto|fused|onnxruntime|tensorrt)$", description="auto, fused, onnxruntime or tensorrt"
     )
@@ -79,8 +95,20 @@ def declare(node: Node, settings: type[Config]) -> None:
 
 def read(node: Node, settings: type[ConfigT]) -> ConfigT:
     """The node's parameters as a checked configuration. Raises BadConfig naming every wrong one."""
-    content = {name: _plain(node.get_parameter(name).value, field) for name, field in settings.model_fields.items()}
+    return read_changed(node, settings, ())
+
+
+def read_changed(node: Node, settings: type[ConfigT], changes: Sequence[Parameter]) -> ConfigT:
+    """As `read`, as it will be after these changes."""
+    value = {name: node.get_parameter(name).value for name in settings.model_fields}
+    value |= {change.name: change.value for change in changes if change.name in value}
+    content = {name: _plain(value[name], field) for name, field in settings.model_fields.items()}
     return validated(settings, content, f"parameters of {node.get_fully_qualified_name()}")
+
+
+def fixed_names(settings: type[Config]) -> set[str]:
+    """Parameters that may change only before the node is configured."""
+    return {name for name, field in settings.model_fields.items() if WHILE_CONFIGURED not in field.metadata}
 
 
 def usage(description: str, settings: type[Config]) -> str:
@@ -96,6 +124,9 @@ def check_change(settings: type[Config], changes: Sequence[Parameter], origin: s
         field = settings.model_fields.get(parameter.name)
         if field is None:
             continue
+        if parameter.type_ == Parameter.Type.NOT_SET:
+            reason = f"{parameter.name}: expected a value, found none. An empty list or text is one, too."
+            return SetParametersResult(successful=False, reason=reason)
         try:
             validated(settings, {parameter.name: _plain(parameter.value, field)}, origin)
         except BadConfig as error:

@@ -11,7 +11,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
-from lidar_vl_core.errors import BadPointCloud
+from lidar_vl_core.errors import BadPointCloud, LidarVlError
 from lidar_vl_ros import parameters
 from lidar_vl_ros.health import Health
 from lidar_vl_ros.messages import stamp_ns
@@ -38,8 +38,12 @@ class PerceptionNode(LifecycleNode):
         self._subscription: Any = None
         self._gaps = SequenceGaps()
         self._newest_stamp_ns = 0
+        self._change: tuple[Any, Any] | None = (
+            None  # settings that were checked, and what the child made ready for them
+        )
         parameters.declare(self, settings_type)
         self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
         answer_wrong_transitions(self)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)  # sim time may stand still
         self.reporter = Reporter(self, self.health, self._listening_to, self.steady)
@@ -72,6 +76,12 @@ class PerceptionNode(LifecycleNode):
 
     def time_jumped_back(self) -> None:
         """Forget what belongs to the time before a jump."""
+
+    def prepare(self, settings: Any) -> Any:  # noqa: ANN401
+        """Make ready what other settings of a configured node need, changing nothing. Raises LidarVlError to refuse them."""
+
+    def apply(self, prepared: Any) -> None:  # noqa: ANN401
+        """Take over what `prepare` made ready; a cloud may be in work."""
 
     # Transitions.
 
@@ -236,8 +246,26 @@ class PerceptionNode(LifecycleNode):
             self.trigger_activate()
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        fixed = [change.name for change in changes if change.name in self._settings_type.model_fields]
-        if fixed and state_label(self) != "unconfigured":
-            reason = f"{', '.join(fixed)}: fixed while {state_label(self)}. Deactivate, clean up, set, configure again."
+        self._change = None
+        state = state_label(self)
+        ours = {change.name for change in changes} & self._settings_type.model_fields.keys()
+        fixed = sorted(ours & parameters.fixed_names(self._settings_type))
+        if fixed and state != "unconfigured":
+            reason = f"{', '.join(fixed)}: fixed while {state}. Deactivate, clean up, set, configure again."
             return SetParametersResult(successful=False, reason=reason)
-        return parameters.check_change(self._settings_type, changes, self.get_fully_qualified_name())
+        result = parameters.check_change(self._settings_type, changes, self.get_fully_qualified_name())
+        if not result.successful or not ours or state not in ("inactive", "active"):
+            return result
+        try:
+            settings = parameters.read_changed(self, self._settings_type, changes)
+            self._change = settings, self.prepare(settings)
+        except Exception as error:  # one that leaves this callback would leave the caller unanswered
+            if not isinstance(error, LidarVlError):
+                self.reporter.fault("faults", error)
+            return SetParametersResult(successful=False, reason=" ".join(str(error).split()) or repr(error))
+        return result
+
+    def _apply_parameters(self, changes: list[Parameter]) -> None:
+        if self._change is not None:
+            (self.settings, prepared), self._change = self._change, None
+            self.apply(prepared)

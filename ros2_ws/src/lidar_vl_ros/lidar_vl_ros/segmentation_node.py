@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Float64, Header
+from std_srvs.srv import Trigger
 
+from lidar_vl_core.errors import BadRequest, LidarVlError
+from lidar_vl_core.labels import ClassTable
 from lidar_vl_core.model_package import load_model_package
+from lidar_vl_core.open_vocabulary import TextTable
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.point_cloud2 import decode
 from lidar_vl_core.segmenter import PointLabels, Segmenter
+from lidar_vl_ros.asked_words import asked_table
+from lidar_vl_ros.class_names import ClassNames
 from lidar_vl_ros.messages import coloured_cloud, label_info, labelled_cloud, vision_label_info
 from lidar_vl_ros.parameters import SegmentationParameters
 from lidar_vl_ros.perception_node import PerceptionNode
@@ -26,6 +32,7 @@ COLOURED = "~/output/pointcloud/visualization"
 OVERLAY = "~/output/image/overlay"
 LABEL_INFO = "~/output/label_info"
 VISION_LABEL_INFO = "~/output/vision_label_info"
+RELOAD_VOCABULARY = "~/reload_vocabulary"
 _STAGES = ("voxels", "maps", "network", "labels", "total")
 
 
@@ -48,11 +55,13 @@ class SegmentationNode(PerceptionNode):
         self._segmenter: Segmenter | None = None
         self._outputs: dict[str, Any] = {}
         self._overlay: CameraOverlayOutput | None = None
+        self._names: ClassNames | None = None
+        self.create_service(Trigger, RELOAD_VOCABULARY, self._reload_vocabulary)
 
     def load(self, settings: SegmentationParameters) -> None:
         """Open the model, then offer the outputs."""
-        self._segmenter = self._open_segmenter(settings)
-        self._classes = self._segmenter.classes
+        segmenter = self._segmenter = self._open_segmenter(settings)
+        self._use(segmenter, asked_table(segmenter, settings))
         for topic in (LABELLED, COLOURED):
             self._offer(topic, PointCloud2, OUTPUT)
         for stage in (*_STAGES, "pipeline_latency"):
@@ -61,11 +70,24 @@ class SegmentationNode(PerceptionNode):
             from lidar_vl_ros.camera_overlay_output import CameraOverlayOutput
 
             self._offer(OVERLAY, Image, OUTPUT)
-            self._overlay = CameraOverlayOutput(
-                self, self._outputs[OVERLAY], settings, self._classes, self.reporter, self.steady
-            )
-        self._tell_classes()
-        self.get_logger().info(f"model {settings.model}: {', '.join(self._classes.names)}")
+            self._overlay = CameraOverlayOutput(self, self._outputs[OVERLAY], settings, self.reporter, self.steady)
+        for topic, message in _class_messages(segmenter.classes).items():
+            self._outputs[topic] = self.create_publisher(type(message), topic, LATCHED)
+        self._names = ClassNames(self._tell_classes, lambda: segmenter.classes)
+        self._names.changed()
+        self.get_logger().info(f"model {settings.model}: {', '.join(segmenter.classes.names)}")
+
+    def prepare(self, settings: SegmentationParameters) -> TextTable | None:
+        """The text table of words that are asked for while the node is configured."""
+        return asked_table(self._loaded(), settings)
+
+    def apply(self, prepared: TextTable | None) -> None:
+        """Label the next cloud with these words."""
+        segmenter = self._loaded()
+        self._use(segmenter, prepared)
+        if self._names is not None:
+            self._names.changed()
+        self.get_logger().info(f"looks for {', '.join(segmenter.classes.names)}")
 
     def warm_up(self) -> None:
         """Compile and touch what the first cloud would otherwise wait for."""
@@ -79,13 +101,19 @@ class SegmentationNode(PerceptionNode):
 
     def serve(self, message: PointCloud2) -> None:
         """Read, ask the core, write, report."""
-        segmenter = self._segmenter
-        cloud = decode(message, self.settings.extra_fields, self.settings.intensity_max or None)
-        labels = segmenter.segment(cloud) if segmenter else None
-        if labels is None or state_label(self) != "active":
+        if self._names is None:
             self.health.count("discarded")
             return
-        self._publish_clouds(message.header, cloud, labels)
+        with self._names.of_a_cloud() as tell_classes:
+            cloud = decode(message, self.settings.extra_fields, self.settings.intensity_max or None)
+            segmenter = self._segmenter
+            labels = segmenter.segment(cloud) if segmenter else None
+            if segmenter is None or labels is None or state_label(self) != "active":
+                self.health.count("discarded")
+                return
+            classes = labels.classes or segmenter.classes
+            tell_classes(classes, cloud.stamp_ns)
+            self._publish_clouds(message.header, cloud, labels, classes)
         latency_ms = self.age_ms(message)
         self.health.served(labels.timing_ms, latency_ms)
         self._publish_timing(labels.timing_ms, latency_ms)
@@ -97,20 +125,20 @@ class SegmentationNode(PerceptionNode):
         self._overlay = None
         for publisher in self._outputs.values():
             self.destroy_lifecycle_publisher(publisher)
-        self._outputs, self._segmenter = {}, None
+        self._outputs, self._segmenter, self._names = {}, None, None
 
     def time_jumped_back(self) -> None:
         """Let pictures and clouds of different rounds not be paired."""
         if self._overlay is not None:
             self._overlay.forget()
 
-    def _publish_clouds(self, header: Header, cloud: PointCloud, labels: PointLabels) -> None:
+    def _publish_clouds(self, header: Header, cloud: PointCloud, labels: PointLabels, classes: ClassTable) -> None:
         self.publish(self._outputs[LABELLED], labelled_cloud(header, cloud, labels.class_id, labels.probability))
         if self._outputs[COLOURED].get_subscription_count():
-            coloured = coloured_cloud(header, cloud, labels.class_id, self._classes)
+            coloured = coloured_cloud(header, cloud, labels.class_id, classes)
             self.publish(self._outputs[COLOURED], coloured)
         if self._overlay is not None:
-            self._overlay.add_cloud(header, cloud, labels.class_id)
+            self._overlay.add_cloud(header, cloud, labels.class_id, classes)
 
     def _publish_timing(self, timing_ms: dict[str, float], latency_ms: float | None) -> None:
         for stage in _STAGES:
@@ -118,16 +146,43 @@ class SegmentationNode(PerceptionNode):
         if latency_ms is not None:
             self.publish(self._outputs["~/debug/pipeline_latency_ms"], Float64(data=latency_ms))
 
-    def _tell_classes(self) -> None:
-        told = {LABEL_INFO: label_info(self._classes), VISION_LABEL_INFO: vision_label_info(self._classes)}
-        for topic, message in told.items():
-            if message is not None:
-                self._outputs[topic] = self.create_publisher(type(message), topic, LATCHED)
-                self._outputs[topic].publish(message)
+    def _tell_classes(self, classes: ClassTable, after_stamp_ns: int) -> None:
+        for topic, message in _class_messages(classes, after_stamp_ns).items():
+            if topic in self._outputs:
+                self.publish(self._outputs[topic], message)
+
+    def _loaded(self) -> Segmenter:
+        if self._segmenter is None:
+            raise BadRequest("node: expected a loaded model, found none. Configure the node first.")
+        return self._segmenter
+
+    @staticmethod
+    def _use(segmenter: Segmenter, table: TextTable | None) -> None:
+        if table is not None:
+            segmenter.set_table(table)
+
+    def _reload_vocabulary(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            segmenter = self._loaded()
+            if not self.settings.vocabulary:
+                raise BadRequest("vocabulary: expected a name or a file in this parameter, found none. Set it.")
+            self.apply(asked_table(segmenter, self.settings))
+            response.success, response.message = True, f"looks for {', '.join(segmenter.classes.names)}"
+        except Exception as error:  # one that leaves this callback would leave the caller unanswered
+            if not isinstance(error, LidarVlError):
+                self.reporter.fault("faults", error)
+            response.success, response.message = False, " ".join(str(error).split()) or repr(error)
+        return response
 
     def _offer(self, topic: str, message_type: type, profile: Any) -> None:  # noqa: ANN401
         events = publisher_events(self.resolve_topic_name(topic), self.get_logger().warning)
         self._outputs[topic] = self.create_lifecycle_publisher(message_type, topic, profile, event_callbacks=events)
+
+
+def _class_messages(classes: ClassTable, after_stamp_ns: int = 0) -> dict[str, Any]:
+    """By topic, of the message types that are installed."""
+    messages = {LABEL_INFO: label_info(classes, after_stamp_ns), VISION_LABEL_INFO: vision_label_info(classes)}
+    return {topic: message for topic, message in messages.items() if message is not None}
 
 
 def main(args: list[str] | None = None) -> int:
