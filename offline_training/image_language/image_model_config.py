@@ -48,6 +48,21 @@ class OpenClipConfig(Config):
     device: str = "auto"
 
 
+class Siglip2Config(Config):
+    """A SigLIP of open_clip over a timm trunk, its pooling read patch by patch."""
+
+    kind: Literal["siglip2"]
+    name: str = "ViT-B-16-SigLIP2-256"  # of open_clip, or a .json file like its own
+    pretrained: str | None = None  # local file or folder of weights, or a tag that open_clip has already fetched
+    tokenizer: str | None = None  # folder of its files (tokenizer.json ...); nothing = the folder of the weights
+    allow_random_weights: bool = False
+    short_side_px: int = 336
+    window_px: int = 224
+    stride_px: int = 112
+    prompt_denoising: _Probability | None = None  # as of open_clip
+    device: str = "auto"
+
+
 class OpenSceneFeaturesConfig(Config):
     """Features that lie ready in OpenScene's files: nothing is computed but averages over voxels."""
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class ImageTower(Protocol):
@@ -15,6 +15,10 @@ class ImageTower(Protocol):
         """(B, 3, H, W) -> (B, C, H / cell_px, W / cell_px)."""
         ...
 
+    def of_grid(self, grid: tuple[int, int]) -> "CellsOfTower":
+        """A copy on the processor for windows of this grid (h, w) alone, in which nothing is left to be interpolated."""
+        ...
+
 
 @runtime_checkable
 class HasKeys(Protocol):
@@ -23,3 +27,17 @@ class HasKeys(Protocol):
     def keys(self, windows: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, D, H / cell_px, W / cell_px) keys of the last block, sent through its output projection."""
         ...
+
+
+class CellsOfTower(nn.Module):
+    """A tower as a module, for what wants to know all weights: its forward is `cells`."""
+
+    def __init__(self, tower: ImageTower, *parts: nn.Module) -> None:
+        """parts: the modules that the tower runs."""
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self._tower = tower
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, C, h, w)."""
+        return self._tower.cells(windows)

@@ -1,10 +1,12 @@
 """The image tower of a ConvNeXt CLIP of open_clip: its head applied to each cell instead of their mean."""
 
+from copy import deepcopy
 from typing import Any
 
 from torch import Tensor
 
 from lidar_vl_core.errors import BadConfig
+from offline_training.image_language.image_tower import CellsOfTower
 
 
 class OpenClipConvNext:
@@ -32,6 +34,11 @@ class OpenClipConvNext:
         features = self.trunk_features(windows)  # (B, F, h, w)
         projected = self.head(features.movedim(1, -1).flatten(0, 2))
         return projected.unflatten(0, (len(features), *features.shape[2:])).movedim(-1, 1)
+
+    def of_grid(self, grid: tuple[int, int]) -> CellsOfTower:
+        """See ImageTower; a ConvNeXt has no places that depend on the grid."""
+        visual = deepcopy(self._visual).cpu()
+        return CellsOfTower(OpenClipConvNext(visual), visual)
 
     def trunk_features(self, windows: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, F, h, w), before pooling."""

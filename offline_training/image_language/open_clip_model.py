@@ -1,11 +1,11 @@
 """A CLIP of open_clip as a dense model: windows of a picture through its image tower, sentences through its text tower."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lidar_vl_core.errors import BadConfig
+from offline_training.image_language.clip_export import image_tower_onnx, text_tower_onnx
 from offline_training.image_language.dense_model import DenseImageModel
-from offline_training.image_language.image_model_config import OpenClipConfig
+from offline_training.image_language.image_model_config import OpenClipConfig, Siglip2Config
 from offline_training.image_language.image_tower import HasKeys, ImageTower
 from offline_training.image_language.last_block import READINGS
 from offline_training.image_language.open_clip_convnext import OpenClipConvNext
@@ -24,35 +25,63 @@ from offline_training.image_language.picture_windows import WindowSizes, read_in
 from offline_training.image_language.refinement import Refinement
 from offline_training.weak_labels.model_folder import choose_device
 
+if TYPE_CHECKING:
+    import onnx
+
 _SENTENCES_AT_ONCE = 256
 
 
 def open_clip_model(config: OpenClipConfig) -> "OpenClipModel":
     """The model of a configuration, on its device. Raises BadConfig, BadModelPackage or BadCheckpoint."""
-    return OpenClipModel(load_clip(config), config)
+    weights = load_clip(config)
+    from open_clip.tokenizer import SimpleTokenizer, default_bpe
+
+    tower = _tower(weights.clip, config)
+    reading = {"reading": "cells" if isinstance(tower, OpenClipConvNext) else config.reading}
+    length: Any = weights.clip.context_length
+    words = Words(SimpleTokenizer(context_length=length), Path(default_bpe()))
+    return OpenClipModel(weights, tower, words, config, reading)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What numbers sentences."""
+
+    tokenizer: Callable[[list[str]], Tensor]
+    merges: Path | None = None  # its file, gzip, where it is CLIP's; others do not run on robots
 
 
 class OpenClipModel(DenseImageModel):
     """ViT or ConvNeXt; features are the mean of the unit-length features of all windows that hold a cell."""
 
-    def __init__(self, weights: ClipWeights, config: OpenClipConfig) -> None:
-        """weights: a CLIP, built and loaded; config: everything else. Raises BadConfig."""
-        from open_clip.tokenizer import SimpleTokenizer
+    def __init__(
+        self,
+        weights: ClipWeights,
+        tower: ImageTower,
+        words: Words,
+        config: OpenClipConfig | Siglip2Config,
+        reading: dict[str, Any],
+    ) -> None:
+        """weights: a CLIP, built and loaded; tower: over its `visual`; reading: what identity() says of the tower.
 
+        Raises BadConfig for sizes that do not fit the tower.
+        """
         self._device = choose_device(config.device)
         clip: Any = weights.clip.to(self._device).eval().requires_grad_(requires_grad=False)
         self._clip = clip
-        self._tower = _tower(clip.visual, config)
+        self._tower = tower
         self._sizes = WindowSizes(config.short_side_px, config.window_px, config.stride_px, self._tower.cell_px)
         self._mean, self._std = (
             torch.tensor(values, dtype=torch.float32, device=self._device)[:, None, None]
             for values in (weights.mean, weights.std)
         )
-        self._tokenizer = SimpleTokenizer(context_length=self._clip.context_length)
-        self._identity = _identity(weights, config, weights.sha256 or _hash_of(clip), self._tower)
+        self._words = words
+        self._identity = _identity(weights, config, weights.sha256 or _hash_of(clip), reading)
         self.channels = self._tower.channels
         self.logit_scale = float(self._clip.logit_scale.exp())
-        self.refinement = Refinement(config.prompt_denoising, config.key_smoothing)
+        self.context_length = int(self._clip.context_length)
+        smoothing = config.key_smoothing if isinstance(config, OpenClipConfig) else None
+        self.refinement = Refinement(config.prompt_denoising, smoothing)
 
     def identity(self) -> dict[str, Any]:
         """Architecture, hash of the weights, reading, sizes. Refinement is no part of it: it changes no feature."""
@@ -72,12 +101,22 @@ class OpenClipModel(DenseImageModel):
     def text_features(self, prompts: Sequence[str]) -> Tensor:
         """(P, C) float32 unit rows, on the model's device."""
         rows = [
-            self._clip.encode_text(self._tokenizer(list(batch)).to(self._device), normalize=True).float()
+            self._clip.encode_text(self._words.tokenizer(list(batch)).to(self._device), normalize=True).float()
             for batch in (
                 prompts[first : first + _SENTENCES_AT_ONCE] for first in range(0, len(prompts), _SENTENCES_AT_ONCE)
             )
         ]
         return torch.cat(rows) if rows else torch.zeros((0, self.channels), device=self._device)
+
+    def text_encoder_onnx(self) -> "tuple[onnx.ModelProto, str, bytes]":
+        """The text tower with the merges of CLIP's tokenizer. Raises BadRequest for a tokenizer that robots do not have."""
+        if self._words.merges is None:
+            return super().text_encoder_onnx()
+        return text_tower_onnx(self._clip), "clip_bpe", self._words.merges.read_bytes()
+
+    def image_encoder_onnx(self, height: int, width: int) -> "onnx.ModelProto":
+        """The image tower for the picture as a whole, without windows; see image_tower_onnx()."""
+        return image_tower_onnx(self._tower, self._sizes, (self._mean, self._std), (height, width))
 
     def _over_windows(self, image: np.ndarray, read: Any) -> Tensor:  # noqa: ANN401 - a method of the tower
         picture = torch.tensor(scaled_picture(image, self._sizes)).to(self._device).permute(2, 0, 1) / 255.0
@@ -85,10 +124,10 @@ class OpenClipModel(DenseImageModel):
         return read_in_windows(normed, lambda windows: functional.normalize(read(windows), dim=1), self._sizes)
 
 
-def _tower(visual: Any, config: OpenClipConfig) -> ImageTower:  # noqa: ANN401 - open_clip's
+def _tower(clip: Any, config: OpenClipConfig) -> ImageTower:  # noqa: ANN401 - open_clip's
     """Raises BadConfig for a tower that is neither, or a reading or refinement it does not have."""
-    is_timm = hasattr(visual, "trunk")
-    tower: ImageTower = OpenClipConvNext(visual) if is_timm else OpenClipVit(visual, READINGS[config.reading])
+    is_timm = hasattr(clip.visual, "trunk")
+    tower: ImageTower = OpenClipConvNext(clip.visual) if is_timm else OpenClipVit(clip.visual, READINGS[config.reading])
     if config.key_smoothing is not None:
         _with_keys(tower)
     return tower
@@ -102,7 +141,9 @@ def _with_keys(tower: ImageTower) -> HasKeys:
     )
 
 
-def _identity(weights: ClipWeights, config: OpenClipConfig, sha256: str, tower: ImageTower) -> dict[str, Any]:
+def _identity(
+    weights: ClipWeights, config: OpenClipConfig | Siglip2Config, sha256: str, reading: dict[str, Any]
+) -> dict[str, Any]:
     plan = weights.architecture
     name = Path(plan.name).name.removesuffix(".json")  # where a file lies decides nothing
     return {
@@ -114,7 +155,7 @@ def _identity(weights: ClipWeights, config: OpenClipConfig, sha256: str, tower: 
         "random_weights": weights.sha256 is None,
         "mean": list(weights.mean),
         "std": list(weights.std),
-        "reading": config.reading if isinstance(tower, OpenClipVit) else "cells",
+        **reading,
         "short_side_px": config.short_side_px,
         "window_px": config.window_px,
         "stride_px": config.stride_px,

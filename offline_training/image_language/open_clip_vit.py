@@ -1,5 +1,6 @@
 """The image tower of a CLIP ViT of open_clip, run by its own modules up to the last block, which is read in another way."""
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lidar_vl_core.errors import BadConfig
+from offline_training.image_language.image_tower import CellsOfTower
 from offline_training.image_language.last_block import Grid, Reading
 
 
@@ -29,6 +31,13 @@ class OpenClipVit:
     def tokens(self, windows: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, 1 + h*w, C) in the text space, the class token first."""
         return self._read(*self._before_last_block(windows))
+
+    def of_grid(self, grid: Grid) -> CellsOfTower:
+        """See ImageTower."""
+        visual = deepcopy(self._visual).cpu()
+        places = _position_embedding(visual.positional_embedding.detach(), visual.grid_size, grid)
+        visual.positional_embedding, visual.grid_size = nn.Parameter(places, requires_grad=False), grid
+        return CellsOfTower(OpenClipVit(visual, self._reading), visual)
 
     def keys(self, windows: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, width, h, w): keys of the last block, sent through its output projection."""

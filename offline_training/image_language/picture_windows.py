@@ -41,10 +41,15 @@ class WindowSizes:
 
 
 def scaled_picture(image: np.ndarray, sizes: WindowSizes) -> np.ndarray:
-    """(H, W, 3) uint8 RGB bilinearly to the short side, both sides rounded to whole cells."""
-    scale = sizes.short_side_px / min(image.shape[:2])
-    height, width = (max(round(side * scale / sizes.cell_px), 1) * sizes.cell_px for side in image.shape[:2])
-    return resized_rgb(image, (height, width))
+    """(H, W, 3) uint8 RGB bilinearly to scaled_size()."""
+    return resized_rgb(image, scaled_size(image.shape[0], image.shape[1], sizes))
+
+
+def scaled_size(height: int, width: int, sizes: WindowSizes) -> tuple[int, int]:
+    """Height and width with the short side asked for, both rounded to whole cells."""
+    scale = sizes.short_side_px / min(height, width)
+    rows, columns = (max(round(side * scale / sizes.cell_px), 1) * sizes.cell_px for side in (height, width))
+    return rows, columns
 
 
 def read_in_windows(picture: Tensor, read: Callable[[Tensor], Tensor], sizes: WindowSizes) -> Tensor:

@@ -41,13 +41,18 @@ def tower_graph(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks on operators of torchvision, which no tower here has, and on its own old names."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    """Without the exporter's remarks on operators of torchvision, which no tower here has, and on its own old names.
+
+    Its trace is shut, too: where anybody listens to all logs, as pytest does, writing it takes minutes.
+    """
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "torch.__trace")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
