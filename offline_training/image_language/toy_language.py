@@ -40,14 +40,14 @@ class ToyLanguageConfig(Config):
     train: tuple[DataSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with pictures
     test: tuple[DataSource, ...] = Field(min_length=1)  # other ones: say how good it is
     channels: int = Field(default=64, ge=8)  # width of the text space
-    steps: int = Field(default=1200, ge=1)
+    steps: int = Field(default=1600, ge=1)
     pictures_per_step: int = Field(default=8, ge=1)
     regions_per_picture: int = Field(default=8, ge=1)
     cells_per_region: int = Field(default=48, ge=1)
     cell_weight: float = Field(default=2.0, ge=0.0)  # of the loss of single cells, against that of whole regions
     hypernym_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of the captions, where the class has one
     colour_share: float = Field(default=0.4, ge=0.0, le=1.0)  # of the captions of regions whose colour has a name
-    learning_rate: float = Field(default=0.003, gt=0.0)  # at its peak; one cycle
+    learning_rate: float = Field(default=0.005, gt=0.0)  # at its peak; one cycle
     weight_decay: float = Field(default=0.01, ge=0.0)
     seed: int = 0
     threads: int = 1  # 0 = as torch has them; another number gives other weights in the last digits
@@ -149,9 +149,9 @@ def _loss(
     of_regions = region_caption_contrast(regions, text, also_fits, scale)
     repeats = config.cells_per_region
     region_of_cell = torch.arange(len(kind)).repeat_interleave(repeats)
-    # Every pixel of the regions alike: with every region alike, people would be found everywhere.
+    # The root lies between every region alike, which finds people everywhere, and every pixel alike, which finds none.
     area_px = np.concatenate([each.picture.area_px[each.regions] for each in drawn])
-    weight = torch.from_numpy(area_px).float().repeat_interleave(repeats)
+    weight = torch.from_numpy(np.sqrt(area_px)).float().repeat_interleave(repeats)
     of_cells = cell_caption_contrast(cells, region_of_cell, weight, text, also_fits, scale)
     return of_regions + config.cell_weight * of_cells
 
