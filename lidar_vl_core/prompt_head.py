@@ -8,11 +8,10 @@ import numpy as np
 from lidar_vl_core.fused_layout import aligned_empty, padded
 from lidar_vl_core.helper_threads import HelperThreads, default_threads
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
-from lidar_vl_core.open_vocabulary import TextTable, unit_rows
+from lidar_vl_core.open_vocabulary import TextTable
 from lidar_vl_core.sparse_graph import LinearHead
 from lidar_vl_core.voxels import read_only
 
-_COSINE_ROWS = 4096  # embeddings at a time
 _CACHE_LINE = 16  # float32 values
 
 
@@ -40,8 +39,14 @@ class PromptHead:
 
     def cosines(self, features: np.ndarray) -> np.ndarray:
         """(M, F) float32 -> (M, P) float32 cosine with every prompt; NaN where the embedding has no direction."""
-        blocks = np.array_split(features, max(1, len(features) // _COSINE_ROWS))
-        return np.concatenate([unit_rows(self.embeddings(block)) @ self.table.embeddings.T for block in blocks])
+        prompts, folded = len(self.table.prompts), self._folded
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            products = features @ folded.matrix.T
+            products += folded.bias
+            projected = products[:, prompts:]
+            square = np.einsum("ij,ij->i", projected, projected) + np.float32(folded.offset)
+            square[~np.isfinite(square) | (square <= 0)] = np.nan
+            return products[:, :prompts] / np.sqrt(square)[:, None]
 
     def label_points(
         self, features: np.ndarray, point_to_voxel: np.ndarray, threads: int | None = None

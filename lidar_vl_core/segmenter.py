@@ -36,6 +36,16 @@ class PointLabels:
     classes: ClassTable | None = None  # what the ids mean: words may have changed since this cloud was labelled
 
 
+@dataclass(frozen=True, eq=False)
+class PromptCosines:
+    """How near the network's rows are to each prompt of the words in use."""
+
+    cosine: np.ndarray  # (M, P) float32; NaN where a row has no direction
+    point_to_row: np.ndarray  # (N,) int32; -1 = none
+    table: TextTable
+    timing_ms: dict[str, float]  # as PointLabels
+
+
 class Segmenter:
     """A model package ready to label clouds, one at a time."""
 
@@ -116,6 +126,20 @@ class Segmenter:
             class_id, probability = prompts.label_points(answers, voxels.point_to_voxel, self._threads)
         moments = (started, *stages_done, time.perf_counter())
         return PointLabels(class_id, probability, _timing_ms(moments), classes)
+
+    def prompt_cosines(self, cloud: PointCloud) -> PromptCosines:
+        """What segment() would judge by, for those who judge by more. Raises as embeddings()."""
+        prompts = self._prompts
+        if prompts is None:
+            raise no_words(self._package)
+        started = time.perf_counter()
+        voxels = self._voxels(cloud)
+        answers, stages_done = np.zeros((0, prompts.head.weight.shape[0]), np.float32), (started,) * 3
+        if len(voxels.coords):
+            answers, stages_done = self._run(cloud, voxels)
+        cosine = prompts.cosines(answers)
+        timing_ms = _timing_ms((started, *stages_done, time.perf_counter()))
+        return PromptCosines(cosine, voxels.point_to_voxel, prompts.table, timing_ms)
 
     def embeddings(self, cloud: PointCloud) -> np.ndarray:
         """(N, C) float32 embedding of every point in the package's text space, NaN out of the network's range.

@@ -67,6 +67,22 @@ def word_encoder(words: Sequence[str] = WORDS, channels: int = CHANNELS, seed: i
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
 
 
+def image_encoder(size: tuple[int, int], channels: int = CHANNELS, seed: int = 11) -> bytes:
+    """An image tower: one convolution over cells of 4 x 4 pixels."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = np.random.default_rng(seed).normal(size=(channels, 3, 4, 4)).astype(np.float32)
+    shape = [1, channels, size[0] // 4, size[1] // 4]
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "weight"], ["features"], strides=[4, 4])],
+        "picture",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, *size])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
+
+
 def embedding_manifest(table: TextTable, spec: LanguageSpec, features: tuple[str, ...]) -> Manifest:
     """The manifest of embedding_network()."""
     classes = table.class_table
@@ -95,8 +111,9 @@ def write_embedding_package(
     with_encoder: bool = True,
     features: tuple[str, ...] = ("one", "intensity", "height"),
     templates: tuple[str, ...] = ("{}",),
+    image_size: tuple[int, int] | None = None,
 ) -> ModelPackage:
-    """A package with random weights; its text tower knows WORDS."""
+    """A package with random weights; its text tower knows WORDS. image_size: height and width for an image tower."""
     table = random_table(vocabulary or load_vocabulary("nuscenes16"))
     spec = LanguageSpec(
         text_space="random",
@@ -105,7 +122,10 @@ def write_embedding_package(
         templates=templates,
         tokenizer="words" if with_encoder else "none",
         context_length=CONTEXT_LENGTH if with_encoder else 0,
+        image_size=image_size,
     )
-    files = LanguageFiles(table, word_encoder(), words_json()) if with_encoder else LanguageFiles(table)
+    picture = None if image_size is None else image_encoder(image_size)
+    words = (word_encoder(), words_json()) if with_encoder else (None, None)
+    files = LanguageFiles(table, *words, picture)
     network = embedding_network(len(features))
     return write_model_package(folder, network, embedding_manifest(table, spec, features), "# Tiny\n", files)
