@@ -39,7 +39,11 @@ class OpenClipConfig(Config):
     name: str = "ViT-B-16"  # of open_clip, or a .json file like its own; OpenAI's weights need the -quickgelu names
     pretrained: str | None = None  # local file or folder of weights, or a tag that open_clip has already fetched
     allow_random_weights: bool = False
-    reading: Literal["plain", "maskclip", "sclip", "clearclip", "naclip"] = "naclip"  # ViT: how the last block is read
+    reading: Literal["plain", "maskclip", "sclip", "clearclip", "naclip", "proxyclip"] = (
+        "naclip"  # of a ViT's last block
+    )
+    dino: str = "vit_base_patch8_224.dino"  # proxyclip: what sees which patches are alike, a ViT of timm
+    dino_weights: str | None = None  # its file
     short_side_px: int = 336  # of the resized picture
     window_px: int = 224
     stride_px: int = 112

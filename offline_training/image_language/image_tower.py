@@ -1,6 +1,6 @@
 """What an image tower offers to the model around it: a grid of cells in the space of words."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ class ImageTower(Protocol):
         """(B, 3, H, W) -> (B, C, H / cell_px, W / cell_px)."""
         ...
 
-    def of_grid(self, grid: tuple[int, int]) -> "CellsOfTower":
+    def of_grid(self, grid: tuple[int, int]) -> "CellsOfTower[Any]":
         """A copy on the processor for windows of this grid (h, w) alone, in which nothing is left to be interpolated."""
         ...
 
@@ -29,15 +29,18 @@ class HasKeys(Protocol):
         ...
 
 
-class CellsOfTower(nn.Module):
+TowerT = TypeVar("TowerT", bound=ImageTower)
+
+
+class CellsOfTower(nn.Module, Generic[TowerT]):
     """A tower as a module, for what wants to know all weights: its forward is `cells`."""
 
-    def __init__(self, tower: ImageTower, *parts: nn.Module) -> None:
+    def __init__(self, tower: TowerT, *parts: nn.Module) -> None:
         """parts: the modules that the tower runs."""
         super().__init__()
         self.parts = nn.ModuleList(parts)
-        self._tower = tower
+        self.tower = tower
 
     def forward(self, windows: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, C, h, w)."""
-        return self._tower.cells(windows)
+        return self.tower.cells(windows)

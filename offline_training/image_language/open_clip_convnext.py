@@ -35,7 +35,7 @@ class OpenClipConvNext:
         projected = self.head(features.movedim(1, -1).flatten(0, 2))
         return projected.unflatten(0, (len(features), *features.shape[2:])).movedim(-1, 1)
 
-    def of_grid(self, grid: tuple[int, int]) -> CellsOfTower:
+    def of_grid(self, grid: tuple[int, int]) -> "CellsOfTower[OpenClipConvNext]":
         """See ImageTower; a ConvNeXt has no places that depend on the grid."""
         visual = deepcopy(self._visual).cpu()
         return CellsOfTower(OpenClipConvNext(visual), visual)

@@ -22,6 +22,7 @@ from offline_training.image_language.open_clip_convnext import OpenClipConvNext
 from offline_training.image_language.open_clip_vit import OpenClipVit
 from offline_training.image_language.open_clip_weights import ClipWeights, load_clip
 from offline_training.image_language.picture_windows import WindowSizes, read_in_windows, scaled_picture
+from offline_training.image_language.proxy_clip import ProxyClip, load_dino
 from offline_training.image_language.refinement import Refinement
 from offline_training.weak_labels.model_folder import choose_device
 
@@ -36,8 +37,7 @@ def open_clip_model(config: OpenClipConfig) -> "OpenClipModel":
     weights = load_clip(config)
     from open_clip.tokenizer import SimpleTokenizer, default_bpe
 
-    tower = _tower(weights.clip, config)
-    reading = {"reading": "cells" if isinstance(tower, OpenClipConvNext) else config.reading}
+    tower, reading = _tower(weights, config)
     length: Any = weights.clip.context_length
     words = Words(SimpleTokenizer(context_length=length), Path(default_bpe()))
     return OpenClipModel(weights, tower, words, config, reading)
@@ -124,13 +124,25 @@ class OpenClipModel(DenseImageModel):
         return read_in_windows(normed, lambda windows: functional.normalize(read(windows), dim=1), self._sizes)
 
 
-def _tower(clip: Any, config: OpenClipConfig) -> ImageTower:  # noqa: ANN401 - open_clip's
-    """Raises BadConfig for a tower that is neither, or a reading or refinement it does not have."""
-    is_timm = hasattr(clip.visual, "trunk")
-    tower: ImageTower = OpenClipConvNext(clip.visual) if is_timm else OpenClipVit(clip.visual, READINGS[config.reading])
+def _tower(weights: ClipWeights, config: OpenClipConfig) -> tuple[ImageTower, dict[str, Any]]:
+    """The tower, and what identity() says of how it reads.
+
+    Raises BadConfig for a tower that is neither, or a reading or refinement it does not have.
+    """
+    visual: Any = weights.clip.visual
+    tower: ImageTower
+    if hasattr(visual, "trunk"):
+        tower, reading = OpenClipConvNext(visual), {"reading": "cells"}
+    elif config.reading == "proxyclip":
+        dino, sha256 = load_dino(config)
+        values_only = OpenClipVit(visual, READINGS["maskclip"])
+        tower = ProxyClip(values_only, dino.to(choose_device(config.device)), (weights.mean, weights.std))
+        reading = {"reading": config.reading, "dino": config.dino, "dino_sha256": sha256 or "random"}
+    else:
+        tower, reading = OpenClipVit(visual, READINGS[config.reading]), {"reading": config.reading}
     if config.key_smoothing is not None:
         _with_keys(tower)
-    return tower
+    return tower, reading
 
 
 def _with_keys(tower: ImageTower) -> HasKeys:

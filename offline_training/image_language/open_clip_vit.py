@@ -32,7 +32,18 @@ class OpenClipVit:
         """(B, 3, H, W) -> (B, 1 + h*w, C) in the text space, the class token first."""
         return self._read(*self._before_last_block(windows))
 
-    def of_grid(self, grid: Grid) -> CellsOfTower:
+    def values(self, windows: Tensor) -> tuple[Tensor, Grid]:
+        """(B, 3, H, W) -> values (B, heads, h*w, D) of the patches in the last block, and their grid."""
+        x, grid = self._before_last_block(windows)
+        _, _, v = self._heads(x)
+        return v[:, :, 1:], grid
+
+    def of_attended(self, heads: Tensor) -> Tensor:
+        """(B, heads, n, D) attended values -> (B, n, C), by what is behind an attention without residual and MLP."""
+        block = self._visual.transformer.resblocks[-1]
+        return self._visual.ln_post(block.ls_1(self._joined(heads))) @ self._visual.proj
+
+    def of_grid(self, grid: Grid) -> "CellsOfTower[OpenClipVit]":
         """See ImageTower."""
         visual = deepcopy(self._visual).cpu()
         places = _position_embedding(visual.positional_embedding.detach(), visual.grid_size, grid)
@@ -59,13 +70,12 @@ class OpenClipVit:
 
     def _read(self, x: Tensor, grid: Grid) -> Tensor:
         """The last block in the way of the reading, then what the tower has behind it."""
+        attended = self._reading.attend(*self._heads(x), grid)
+        if not self._reading.keeps_residual:
+            return self.of_attended(attended)
         block = self._visual.transformer.resblocks[-1]
-        branch = block.ls_1(self._joined(self._reading.attend(*self._heads(x), grid)))
-        if self._reading.keeps_residual:
-            x = x + branch
-            x = x + block.ls_2(block.mlp(block.ln_2(x)))
-        else:
-            x = branch
+        x = x + block.ls_1(self._joined(attended))
+        x = x + block.ls_2(block.mlp(block.ln_2(x)))
         return self._visual.ln_post(x) @ self._visual.proj
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
