@@ -1,4 +1,7 @@
-"""Label a LiDAR's clouds: ros2 launch lidar_vl_ros segmentation.launch.py input:=/lidar/points [model:=FOLDER] [rviz:=true]."""
+"""Label a LiDAR's clouds: ros2 launch lidar_vl_ros segmentation.launch.py input:=/lidar/points [model:=FOLDER] [rviz:=true].
+
+With a model that understands words: [prompts:="['excavator', 'fallen tree']"] or [vocabulary:=FILE.yaml], [ensemble:=true].
+"""
 
 from pathlib import Path
 
@@ -18,6 +21,13 @@ def generate_launch_description() -> LaunchDescription:
     arguments = [
         DeclareLaunchArgument("input", default_value="/lidar/points", description="Topic of the LiDAR driver"),
         DeclareLaunchArgument("model", default_value="demo", description="Packaged model or folder of a model package"),
+        DeclareLaunchArgument(
+            "prompts", default_value="[]", description="What to look for: \"['excavator', 'fallen tree']\""
+        ),
+        DeclareLaunchArgument(
+            "vocabulary", default_value="", description="Or classes with synonyms: a name or a YAML file"
+        ),
+        DeclareLaunchArgument("ensemble", default_value="false", description="Name points by camera pictures, too"),
         DeclareLaunchArgument(
             "params_file", default_value=str(share / "config" / "segmentation.yaml"), description="Node parameters"
         ),
@@ -40,7 +50,18 @@ def generate_launch_description() -> LaunchDescription:
             {"model": ParameterValue(LaunchConfiguration("model"), value_type=str), "use_sim_time": use_sim_time},
         ],
         remappings=[("~/input/pointcloud", LaunchConfiguration("input"))],
-        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+        # Words as text for the parser of parameter files, which knows empty lists; what params_file says of them wins.
+        arguments=[
+            "--ros-args",
+            "--log-level",
+            LaunchConfiguration("log_level"),
+            "-p",
+            ["prompts:=", LaunchConfiguration("prompts")],
+            "-p",
+            ["vocabulary:='", LaunchConfiguration("vocabulary"), "'"],
+            "-p",
+            ["ensemble:=", LaunchConfiguration("ensemble")],
+        ],
     )
     rviz = Node(
         package="rviz2",

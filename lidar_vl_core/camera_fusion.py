@@ -11,7 +11,6 @@ from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadCalibration, BadImage
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.image_encoder import ImageEncoder
-from lidar_vl_core.model_package import ModelPackage
 from lidar_vl_core.open_vocabulary import TextTable, label_cosines
 from lidar_vl_core.pairing import ZBuffer, point_pixel_pairs
 from lidar_vl_core.point_cloud import PointCloud
@@ -35,10 +34,10 @@ class PictureFeatures:
 class CameraFusion:
     """A segmenter that looks at the pictures of a cloud, too."""
 
-    def __init__(self, segmenter: Segmenter, package: ModelPackage, threads: int | None = None) -> None:
-        """package: the segmenter's own. Raises BadModelPackage for one without an image encoder."""
+    def __init__(self, segmenter: Segmenter, threads: int | None = None) -> None:
+        """Raises BadModelPackage for a package without an image encoder."""
         self._segmenter = segmenter
-        self._encoder = ImageEncoder(package, threads or available_cores())
+        self._encoder = ImageEncoder(segmenter.package, threads or available_cores())
 
     def warm_up(self) -> None:
         """Encode a grey picture, so that nothing is loaded while the first message waits."""
@@ -80,7 +79,7 @@ class CameraFusion:
         for view in views:
             try:
                 rgb = view.load_rgb()
-                _require_size(view, rgb)
+                view.require_size(rgb)
             except (BadImage, BadCalibration) as error:
                 left_out(view, error)
                 continue
@@ -157,12 +156,3 @@ def _cells(
         products.append(np.ascontiguousarray((table.embeddings @ flat).T))
         squares.append(np.einsum("ij,ij->j", flat, flat))
     return cells, products, squares
-
-
-def _require_size(view: CameraView, rgb: np.ndarray) -> None:
-    camera = view.camera
-    if rgb.shape[:2] != (camera.height, camera.width):
-        raise BadCalibration(
-            f"expected pictures of {camera.width} x {camera.height} pixels as the camera_info of {view.name} says, "
-            f"found {rgb.shape[1]} x {rgb.shape[0]}. Publish the camera_info of these pictures."
-        )

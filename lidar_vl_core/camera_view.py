@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.errors import BadCalibration
 from lidar_vl_core.geometry import RigidTransform
 
 
@@ -23,3 +24,12 @@ class CameraView:
     load_depth_m: Callable[[], np.ndarray] | None = (
         None  # (H, W) float32 metres along the optical axis, 0 = none; RGB-D
     )
+
+    def require_size(self, rgb: np.ndarray) -> None:
+        """Raise BadCalibration unless a picture has the size that the camera's calibration is of."""
+        camera = self.camera
+        if rgb.shape[:2] != (camera.height, camera.width):
+            raise BadCalibration(
+                f"camera {self.name}: expected pictures of {camera.width} x {camera.height} pixels as its calibration "
+                f"says, found {rgb.shape[1]} x {rgb.shape[0]}. Give the calibration of these pictures."
+            )

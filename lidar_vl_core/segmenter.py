@@ -76,6 +76,11 @@ class Segmenter:
         return self._prompts.classes if self._prompts is not None else self._package.classes
 
     @property
+    def package(self) -> ModelPackage:
+        """What it was loaded from."""
+        return self._package
+
+    @property
     def own_table(self) -> TextTable | None:
         """The words an embedding package begins with; None for another package."""
         return None if self._book is None else self._book.table

@@ -32,7 +32,7 @@ def package(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def fusion(package) -> CameraFusion:
-    return CameraFusion(Segmenter(package, threads=1), package, threads=1)
+    return CameraFusion(Segmenter(package, threads=1), threads=1)
 
 
 def _turned(yaw_rad: float) -> RigidTransform:
@@ -149,7 +149,7 @@ def test_without_pictures_the_answer_is_the_segmenter_s_own(fusion, package):
 
 def test_words_set_at_the_segmenter_are_those_of_the_pictures_too(package):
     segmenter = Segmenter(package, threads=1)
-    fusion = CameraFusion(segmenter, package, threads=1)
+    fusion = CameraFusion(segmenter, threads=1)
     segmenter.set_words(["car", "tree"])
     labels = fusion.segment(_cloud(), _views(), _nobody)
     assert labels.classes.names == ("car", "tree")
@@ -193,7 +193,7 @@ def test_the_encoder_takes_pictures_of_any_size(package):
 def test_a_package_without_an_image_encoder_is_refused(tmp_path: Path, tiny_package):
     plain = write_embedding_package(tmp_path / "plain")
     with pytest.raises(BadModelPackage, match="expected a package with an image encoder"):
-        CameraFusion(Segmenter(plain), plain)
+        CameraFusion(Segmenter(plain))
     closed = load_model_package(tiny_package)
     with pytest.raises(BadModelPackage, match="task embedding"):
-        CameraFusion(Segmenter(closed), closed)
+        CameraFusion(Segmenter(closed))

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from lidar_vl_ros.camera_overlay_output import camera_info_topic
+from lidar_vl_ros.camera_source import camera_info_topic
 from lidar_vl_ros.messages import rgb_image, time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
 from lidar_vl_ros.transforms import static_transform

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from lidar_vl_ros.quality import LATCHED
 from lidar_vl_ros.segmentation_node import SegmentationNode, open_segmenter
-from rcl_interfaces.srv import SetParametersAtomically
-from rclpy.parameter import Parameter
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
+from rclpy.parameter import Parameter, get_parameter_value
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -205,6 +206,16 @@ def test_colours_are_those_of_the_cloud_s_own_words(robot, graph, without_tower,
     red, green, blue = robot.tables[-1]["colors_rgb"][0]
     rgb = decode(seen[0], ("rgb",)).extra["rgb"].view(np.uint32)
     assert set(rgb[robot.ask() == 0]) == {red << 16 | green << 8 | blue}
+
+
+def test_what_the_command_line_sends_is_understood(robot, graph, without_tower):
+    robot.serving(without_tower, prompts=None)  # as a parameter file with an empty list leaves it
+    for text, names in (("['car','traffic cone','pedestrian']", ["car", "traffic cone", "pedestrian"]), ("[]", None)):
+        value = get_parameter_value(text)  # what `ros2 param set` makes of its argument
+        request = SetParameters.Request(parameters=[ParameterMessage(name="prompts", value=value)])
+        assert graph.call(SetParameters, f"/{NODE}/set_parameters", request).results[0].successful
+        robot.ask()
+        assert robot.names[-1] == (names or list(load_vocabulary("nuscenes16").class_table.names))
 
 
 def test_a_late_listener_gets_the_newest_classes(robot, graph, without_tower, until):

@@ -64,6 +64,42 @@ def test_launch_arguments_are_declared_and_used(path):
     assert all("description" in call for call in _calls(path, "DeclareLaunchArgument"))
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        (
+            {"prompts": "['excavator', 'person in a wheelchair']", "ensemble": "true"},
+            {"prompts": ("excavator", "person in a wheelchair"), "ensemble": True},
+        ),
+        ({"vocabulary": "/maps/my words.yaml"}, {"vocabulary": "/maps/my words.yaml"}),
+    ],
+    ids=["nothing", "prompts", "vocabulary"],
+)
+def test_words_given_to_the_launch_file_reach_the_node(given, expected):
+    path = _REPOSITORY / "launch" / "segmentation.launch.py"
+    declared = _calls(path, "DeclareLaunchArgument")
+    defaults = {
+        ast.literal_eval(call["0"]): ast.literal_eval(call["default_value"])
+        for call in declared
+        if isinstance(call["default_value"], ast.Constant)
+    }
+
+    def text(node):
+        if isinstance(node, ast.List):
+            return "".join(text(part) for part in node.elts)
+        return node.value if isinstance(node, ast.Constant) else (defaults | given)[ast.literal_eval(node.args[0])]
+
+    arguments = next(call["arguments"] for call in _calls(path, "Node") if ast.literal_eval(call["package"])[0] == "l")
+    context = Context()
+    rclpy.init(context=context, args=[text(part) for part in arguments.elts])
+    node = Node("segmentation_node", context=context, start_parameter_services=False)
+    parameters.declare(node, SegmentationParameters)
+    settings = parameters.read(node, SegmentationParameters)
+    rclpy.shutdown(context=context)
+    assert settings == SegmentationParameters(**expected)
+
+
 @pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
 def test_launch_files_name_files_that_are_installed(path):
     for folder, name in re.findall(r'share / "(\w+)" / "([\w.]+)"', path.read_text()):

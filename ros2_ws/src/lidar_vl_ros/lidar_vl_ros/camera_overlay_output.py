@@ -9,28 +9,23 @@ from typing import Any
 import numpy as np
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from lidar_vl_core.camera_overlay import Coloring, camera_overlay
-from lidar_vl_core.errors import BadCalibration, LidarVlError
+from lidar_vl_core.errors import LidarVlError
 from lidar_vl_core.figures import captioned, in_rows
-from lidar_vl_core.image import decode_image
 from lidar_vl_core.labels import ClassTable
 from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.recorded_cameras import Calibrations
-from lidar_vl_core.time_sync import CameraTiming, Frame, FramePairer, Paired
-from lidar_vl_ros.messages import rgb_image, stamp_ns
+from lidar_vl_core.time_sync import Frame, FramePairer, Paired
+from lidar_vl_ros.camera_source import CameraSource
+from lidar_vl_ros.messages import rgb_image
 from lidar_vl_ros.parameters import SegmentationParameters
 from lidar_vl_ros.reporter import Reporter
-from lidar_vl_ros.transforms import LiveTransforms
 from lidar_vl_ros.worker import Worker
 
 _LOOK_PERIOD_S = 0.05
 _STOP_TIMEOUT_S = 1.0
 _COLUMNS = 3
-_PICTURES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 @dataclass(frozen=True)
@@ -56,11 +51,9 @@ class CameraOverlayOutput:
         self._node, self._publisher, self._settings = node, publisher, settings
         self._reporter = reporter
         self._lock = threading.Lock()
-        self._new_pairer()  # refuses a camera that is given twice now instead of when somebody looks
+        self._cameras = CameraSource(node, settings, reporter, self._add_image)
+        self._cameras.new_pairer()  # refuses a camera that is given twice now instead of when somebody looks
         self._pairer: FramePairer | None = None
-        self._calibrations = {topic: Calibrations() for topic in settings.camera_topics}
-        self._transforms = LiveTransforms(node, settings.static_transforms)
-        self._subscriptions: list[Any] = []
         self._worker: Worker[Frame] = Worker("camera_overlay", self._draw, partial(reporter.fault, "faults"))
         self._timer = node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
 
@@ -75,7 +68,7 @@ class CameraOverlayOutput:
         """Begin anew after a jump of the clock."""
         with self._lock:
             if self._pairer is not None:
-                self._pairer = self._new_pairer()
+                self._pairer = self._cameras.new_pairer()
 
     def close(self) -> None:
         """Give back thread, timer and subscriptions."""
@@ -85,50 +78,28 @@ class CameraOverlayOutput:
 
     def _look(self) -> None:
         watched = self._publisher.is_activated and self._publisher.get_subscription_count() > 0
-        if watched and not self._subscriptions:
+        if watched and not self._cameras.listens:
             self._start()
-        elif self._subscriptions and not watched:
+        elif self._cameras.listens and not watched:
             self._stop()
         with self._lock:
             if self._pairer is not None:
                 self._hand_over(self._pairer.poll(time.monotonic_ns()))
 
     def _start(self) -> None:
-        for topic in self._settings.camera_topics:
-            kind = CompressedImage if topic.endswith("/compressed") else Image
-            image, info = partial(self._add_image, topic), partial(self._add_info, topic)
-            self._subscriptions += [
-                self._node.create_subscription(kind, topic, image, _PICTURES),
-                self._node.create_subscription(CameraInfo, camera_info_topic(topic), info, _PICTURES),
-            ]
-        self._transforms.listen()
+        self._cameras.start()
         with self._lock:
-            self._pairer = self._new_pairer()
+            self._pairer = self._cameras.new_pairer()
 
     def _stop(self) -> None:
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions = []
-        self._transforms.stop()
+        self._cameras.stop()
         with self._lock:
             self._pairer = None
 
-    def _new_pairer(self) -> FramePairer:
-        difference_s = self._settings.camera_max_time_difference_s
-        cameras = [CameraTiming(topic, max_time_difference_s=difference_s) for topic in self._settings.camera_topics]
-        return FramePairer(cameras, max_wait_s=self._settings.camera_max_wait_s)
-
-    def _add_image(self, topic: str, message: Any) -> None:  # noqa: ANN401
+    def _add_image(self, topic: str, stamp: int, message: Any) -> None:  # noqa: ANN401
         with self._lock:
             if self._pairer is not None:
-                stamp = stamp_ns(message.header.stamp)
                 self._hand_over(self._pairer.add_image(topic, stamp, message, time.monotonic_ns()))
-
-    def _add_info(self, topic: str, message: CameraInfo) -> None:
-        try:
-            self._calibrations[topic].add(message)
-        except BadCalibration as error:
-            self._reporter.problem("faults", f"{camera_info_topic(topic)}: {error}")
 
     def _hand_over(self, frames: list[Frame]) -> None:
         for frame in frames:
@@ -148,23 +119,9 @@ class CameraOverlayOutput:
             self._publisher.publish(rgb_image(labelled.header, mosaic))
 
     def _picture(self, topic: str, paired: Paired, labelled: _Labelled, coloring: Coloring) -> Any:  # noqa: ANN401
-        camera = self._calibrations[topic].at(paired.stamp_ns)
-        if camera is None:
-            raise BadCalibration(f"expected a calibration on {camera_info_topic(topic)}, found none. Publish it.")
-        frame_id = paired.image.header.frame_id or self._calibrations[topic].frame_id
-        cloud = labelled.cloud
-        T_cam_lidar = self._transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
-        rgb = decode_image(paired.image)
-        if rgb.shape[:2] != (camera.height, camera.width):
-            raise BadCalibration(
-                f"expected pictures of {camera.width} x {camera.height} pixels as {camera_info_topic(topic)} says, "
-                f"found {rgb.shape[1]} x {rgb.shape[0]}. Publish the camera_info of these pictures."
-            )
-        width_px = self._settings.overlay_width_px
-        (picture,) = camera_overlay(rgb, camera, T_cam_lidar, cloud.xyz_m, [coloring], width_px)
+        view = self._cameras.view(topic, paired, labelled.cloud)
+        rgb = view.load_rgb()
+        view.require_size(rgb)
+        xyz_m, width_px = labelled.cloud.xyz_m, self._settings.overlay_width_px
+        (picture,) = camera_overlay(rgb, view.camera, view.T_cam_lidar, xyz_m, [coloring], width_px)
         return captioned(picture, topic)
-
-
-def camera_info_topic(image_topic: str) -> str:
-    """The camera_info beside an image: /front/image/compressed and /front/image -> /front/camera_info."""
-    return image_topic.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"

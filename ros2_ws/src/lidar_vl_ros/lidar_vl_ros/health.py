@@ -9,6 +9,8 @@ import numpy as np
 
 # Every received cloud ends in exactly one of these; `waiting` is what is left.
 OUTCOMES = ("served", "replaced", "stale", "bad", "failed", "unwatched", "discarded")
+_BESIDES = ("lost", "jumps", "faults", "refused", "without_images")  # counted as well, without being an outcome
+_TROUBLES = ("failed", "bad", "faults", "lost", "stale", "replaced", "without_images")
 OK, WARN, ERROR = 0, 1, 2  # the levels of diagnostic_msgs/DiagnosticStatus
 _WINDOW = 200  # latencies kept, 20 s of a 10 Hz LiDAR
 _LOG_EVERY_NS = 5_000_000_000
@@ -50,7 +52,7 @@ class Health:
             self._last_input_ns = now_ns
 
     def count(self, what: str, number: int = 1, problem: str = "") -> None:
-        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`."""
+        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`."""
         with self._lock:
             self._counts[what] += number
             if problem:
@@ -105,9 +107,7 @@ class Health:
             return (ERROR if self._counts["refused"] and state == "unconfigured" else WARN), f"not serving: {state}"
         if silent_s is not None:
             return ERROR, f"no input for {silent_s:.0f} s"
-        troubles = [
-            f"{since[name]} {name}" for name in ("failed", "bad", "faults", "lost", "stale", "replaced") if since[name]
-        ]
+        troubles = [f"{since[name]} {name}" for name in _TROUBLES if since[name]]
         if troubles:
             wholly = (since["failed"] or since["bad"]) and not since["served"]
             return (ERROR if wholly else WARN), "since the last report: " + ", ".join(troubles)
@@ -117,6 +117,6 @@ class Health:
 
     @staticmethod
     def _complete(counts: Counter[str]) -> dict[str, int]:
-        names = ("received", *OUTCOMES, "lost", "jumps", "faults", "refused")
+        names = ("received", *OUTCOMES, *_BESIDES)
         waiting = counts["received"] - sum(counts[name] for name in OUTCOMES)
         return {name: counts[name] for name in names} | {"waiting": waiting}

@@ -71,12 +71,16 @@ class SegmentationParameters(NodeParameters):
         (), description="Fields of the input cloud to pass on in the labelled cloud, e.g. ring"
     )
     camera_topics: Topics = Field(
-        (), description="Image or compressed image topics drawn in the overlay; camera_info is expected beside each"
+        (),
+        description="Image or compressed image topics for overlay and ensemble; camera_info is expected beside each",
     )
     camera_max_time_difference_s: float = Field(
         0.05, gt=0.0, le=10.0, description="Furthest stamp of an image that still belongs to a cloud"
     )
-    camera_max_wait_s: float = Field(0.1, ge=0.0, le=10.0, description="How long the overlay waits for late images")
+    camera_max_wait_s: float = Field(0.1, ge=0.0, le=10.0, description="How long a cloud waits for late images")
+    ensemble: bool = Field(
+        False, description="Name points by the pictures that see them, too; a model with an image encoder can"
+    )
     overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera picture in the overlay")
     static_transforms: Topics = Field(
         (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"

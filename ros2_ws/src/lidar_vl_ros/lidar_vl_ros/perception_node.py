@@ -2,19 +2,20 @@
 
 import time
 import traceback
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
-from lidar_vl_core.errors import BadPointCloud, LidarVlError
+from lidar_vl_core.errors import BadPointCloud
+from lidar_vl_core.time_sync import Paired
 from lidar_vl_ros import parameters
 from lidar_vl_ros.health import Health
 from lidar_vl_ros.messages import stamp_ns
+from lidar_vl_ros.parameter_changes import ParameterChanges
 from lidar_vl_ros.quality import NEWEST_ONLY, subscription_events
 from lidar_vl_ros.reporter import Reporter
 from lidar_vl_ros.sequence import SequenceGaps
@@ -26,6 +27,11 @@ _STOP_TIMEOUT_S = 2.0
 _READY_POLL_S = 0.02
 
 
+class _Arrived(NamedTuple):
+    message: PointCloud2
+    images: Mapping[str, Paired]
+
+
 class PerceptionNode(LifecycleNode):
     """A child loads its model in `load`, and answers one cloud in `serve`, which runs in the worker's thread."""
 
@@ -34,16 +40,12 @@ class PerceptionNode(LifecycleNode):
         self.health = Health()
         self.settings: Any = None  # an instance of settings_type while configured
         self._settings_type = settings_type
-        self._worker: Worker[PointCloud2] | None = None
+        self._worker: Worker[_Arrived] | None = None
         self._subscription: Any = None
         self._gaps = SequenceGaps()
         self._newest_stamp_ns = 0
-        self._change: tuple[Any, Any] | None = (
-            None  # settings that were checked, and what the child made ready for them
-        )
         parameters.declare(self, settings_type)
-        self.add_on_set_parameters_callback(self._check_parameters)
-        self.add_post_set_parameters_callback(self._apply_parameters)
+        ParameterChanges(self, settings_type)
         answer_wrong_transitions(self)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)  # sim time may stand still
         self.reporter = Reporter(self, self.health, self._listening_to, self.steady)
@@ -62,9 +64,20 @@ class PerceptionNode(LifecycleNode):
     def warm_up(self) -> None:
         """Prepare the first answer; runs in the worker, so that services answer meanwhile."""
 
-    def serve(self, message: PointCloud2) -> None:
-        """Answer one cloud and count what became of it."""
+    def serve(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
+        """Answer one cloud, handed over with these images, and count what became of it."""
         raise NotImplementedError
+
+    def take(self, message: PointCloud2) -> None:
+        """Hand over a cloud that came, now or later."""
+        self.hand_over(message, {})
+
+    def listen(self) -> None:
+        """Begin to listen to what belongs to the clouds."""
+
+    def stop_listening(self) -> int:
+        """End it; returns how many clouds that were taken will not be handed over."""
+        return 0
 
     def wanted(self) -> bool:
         """Whether anybody listens to any output."""
@@ -157,6 +170,11 @@ class PerceptionNode(LifecycleNode):
             if self.context.ok():
                 raise
 
+    def hand_over(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
+        """Give a cloud to the worker, in place of one that waits there."""
+        if self._worker is not None and self._worker.put(_Arrived(message, images)):
+            self.health.count("replaced")
+
     def age_ms(self, message: PointCloud2) -> float | None:
         """From the stamp to now on the node's clock; None while that clock or the stamp is unset."""
         now_ns, then_ns = self.get_clock().now().nanoseconds, stamp_ns(message.header.stamp)
@@ -181,6 +199,7 @@ class PerceptionNode(LifecycleNode):
             NEWEST_ONLY,
             event_callbacks=subscription_events(topic, self.get_logger().warning),
         )
+        self.listen()
         self.get_logger().info(f"serves {self._subscription.topic_name}")
 
     def _stop_listening(self) -> None:
@@ -188,6 +207,8 @@ class PerceptionNode(LifecycleNode):
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
+        if forgotten := self.stop_listening():
+            self.health.count("discarded", forgotten)
         if self._worker is not None and self._worker.drop_waiting():
             self.health.count("discarded")
 
@@ -200,18 +221,18 @@ class PerceptionNode(LifecycleNode):
         self._watch_stamp(stamp_ns(message.header.stamp))
         if not self.wanted() or self._worker is None:
             self.health.count("unwatched")
-        elif self._worker.put(message):
-            self.health.count("replaced")
+        else:
+            self.take(message)
 
-    def _serve(self, message: PointCloud2) -> None:
-        age_ms = self.age_ms(message)
+    def _serve(self, arrived: _Arrived) -> None:
+        age_ms = self.age_ms(arrived.message)
         if age_ms is not None and 0 < self.settings.max_input_age_ms < age_ms:
             self.reporter.problem(
                 "stale",
                 f"cloud dropped, {age_ms:.0f} ms old on this node's clock. Is use_sim_time set as it should be?",
             )
         else:
-            self.serve(message)
+            self.serve(*arrived)
 
     def _serving_failed(self, error: Exception) -> None:
         if isinstance(error, BadPointCloud):
@@ -244,28 +265,3 @@ class PerceptionNode(LifecycleNode):
             return  # any other wrong value goes on, to be refused by name
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
-
-    def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        self._change = None
-        state = state_label(self)
-        ours = {change.name for change in changes} & self._settings_type.model_fields.keys()
-        fixed = sorted(ours & parameters.fixed_names(self._settings_type))
-        if fixed and state != "unconfigured":
-            reason = f"{', '.join(fixed)}: fixed while {state}. Deactivate, clean up, set, configure again."
-            return SetParametersResult(successful=False, reason=reason)
-        result = parameters.check_change(self._settings_type, changes, self.get_fully_qualified_name())
-        if not result.successful or not ours or state not in ("inactive", "active"):
-            return result
-        try:
-            settings = parameters.read_changed(self, self._settings_type, changes)
-            self._change = settings, self.prepare(settings)
-        except Exception as error:  # one that leaves this callback would leave the caller unanswered
-            if not isinstance(error, LidarVlError):
-                self.reporter.fault("faults", error)
-            return SetParametersResult(successful=False, reason=" ".join(str(error).split()) or repr(error))
-        return result
-
-    def _apply_parameters(self, changes: list[Parameter]) -> None:
-        if self._change is not None:
-            (self.settings, prepared), self._change = self._change, None
-            self.apply(prepared)

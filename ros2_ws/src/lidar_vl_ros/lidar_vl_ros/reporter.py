@@ -25,6 +25,10 @@ class Reporter:
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = node.create_timer(_PERIOD_S, self._report, clock=steady)
 
+    def count(self, what: str) -> None:
+        """Count an outcome that needs no words."""
+        self._health.count(what)
+
     def problem(self, what: str, text: str, number: int = 1) -> None:
         """Count an outcome or trouble, and log why."""
         self._health.count(what, number, text)

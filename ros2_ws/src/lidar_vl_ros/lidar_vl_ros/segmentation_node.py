@@ -1,7 +1,7 @@
 """One class per LiDAR point: clouds in, labelled clouds out, with the same header and in the same order."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sensor_msgs.msg import Image, PointCloud2
@@ -15,6 +15,7 @@ from lidar_vl_core.open_vocabulary import TextTable
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.point_cloud2 import decode
 from lidar_vl_core.segmenter import PointLabels, Segmenter
+from lidar_vl_core.time_sync import Paired
 from lidar_vl_ros.asked_words import asked_table
 from lidar_vl_ros.class_names import ClassNames
 from lidar_vl_ros.messages import coloured_cloud, label_info, labelled_cloud, vision_label_info
@@ -25,6 +26,7 @@ from lidar_vl_ros.quality import LATCHED, OUTPUT, publisher_events
 from lidar_vl_ros.transitions import state_label
 
 if TYPE_CHECKING:
+    from lidar_vl_ros.camera_ensemble import CameraEnsemble
     from lidar_vl_ros.camera_overlay_output import CameraOverlayOutput
 
 LABELLED = "~/output/pointcloud/segmentation"
@@ -55,6 +57,7 @@ class SegmentationNode(PerceptionNode):
         self._segmenter: Segmenter | None = None
         self._outputs: dict[str, Any] = {}
         self._overlay: CameraOverlayOutput | None = None
+        self._ensemble: CameraEnsemble | None = None
         self._names: ClassNames | None = None
         self.create_service(Trigger, RELOAD_VOCABULARY, self._reload_vocabulary)
 
@@ -66,6 +69,12 @@ class SegmentationNode(PerceptionNode):
             self._offer(topic, PointCloud2, OUTPUT)
         for stage in (*_STAGES, "pipeline_latency"):
             self._offer(f"~/debug/{stage}_ms", Float64, OUTPUT)
+        if settings.ensemble:
+            from lidar_vl_ros.camera_ensemble import STAGES, CameraEnsemble
+
+            self._ensemble = CameraEnsemble(self, settings, segmenter, self.reporter, self.steady, self.hand_over)
+            for stage in STAGES:
+                self._offer(f"~/debug/{stage}_ms", Float64, OUTPUT)
         if settings.camera_topics:
             from lidar_vl_ros.camera_overlay_output import CameraOverlayOutput
 
@@ -91,7 +100,9 @@ class SegmentationNode(PerceptionNode):
 
     def warm_up(self) -> None:
         """Compile and touch what the first cloud would otherwise wait for."""
-        if self._segmenter is not None:
+        if self._ensemble is not None:
+            self._ensemble.warm_up()
+        elif self._segmenter is not None:
             self._segmenter.warm_up()
 
     def wanted(self) -> bool:
@@ -99,7 +110,23 @@ class SegmentationNode(PerceptionNode):
         looked_at = (self._outputs[topic] for topic in (LABELLED, COLOURED, OVERLAY) if topic in self._outputs)
         return any(publisher.get_subscription_count() for publisher in looked_at)
 
-    def serve(self, message: PointCloud2) -> None:
+    def take(self, message: PointCloud2) -> None:
+        """Let the cloud wait for its images where they have a say."""
+        if self._ensemble is not None:
+            self._ensemble.add_cloud(message)
+        else:
+            super().take(message)
+
+    def listen(self) -> None:
+        """Begin to listen to cameras that have a say."""
+        if self._ensemble is not None:
+            self._ensemble.start()
+
+    def stop_listening(self) -> int:
+        """End it, and forget the clouds that wait for images."""
+        return 0 if self._ensemble is None else self._ensemble.stop()
+
+    def serve(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
         """Read, ask the core, write, report."""
         if self._names is None:
             self.health.count("discarded")
@@ -107,7 +134,7 @@ class SegmentationNode(PerceptionNode):
         with self._names.of_a_cloud() as tell_classes:
             cloud = decode(message, self.settings.extra_fields, self.settings.intensity_max or None)
             segmenter = self._segmenter
-            labels = segmenter.segment(cloud) if segmenter else None
+            labels = self._labels(cloud, images)
             if segmenter is None or labels is None or state_label(self) != "active":
                 self.health.count("discarded")
                 return
@@ -120,17 +147,26 @@ class SegmentationNode(PerceptionNode):
 
     def unload(self) -> None:
         """Drop the model and withdraw the outputs."""
-        if self._overlay is not None:
-            self._overlay.close()
-        self._overlay = None
+        for camera_part in (self._overlay, self._ensemble):
+            if camera_part is not None:
+                camera_part.close()
+        self._overlay = self._ensemble = None
         for publisher in self._outputs.values():
             self.destroy_lifecycle_publisher(publisher)
         self._outputs, self._segmenter, self._names = {}, None, None
 
     def time_jumped_back(self) -> None:
         """Let pictures and clouds of different rounds not be paired."""
-        if self._overlay is not None:
-            self._overlay.forget()
+        for camera_part in (self._overlay, self._ensemble):
+            if camera_part is not None:
+                camera_part.forget()
+
+    def _labels(self, cloud: PointCloud, images: Mapping[str, Paired]) -> PointLabels | None:
+        """None where the model was given back meanwhile."""
+        ensemble, segmenter = self._ensemble, self._segmenter
+        if ensemble is not None:
+            return ensemble.segment(cloud, images)
+        return None if segmenter is None else segmenter.segment(cloud)
 
     def _publish_clouds(self, header: Header, cloud: PointCloud, labels: PointLabels, classes: ClassTable) -> None:
         self.publish(self._outputs[LABELLED], labelled_cloud(header, cloud, labels.class_id, labels.probability))
@@ -141,8 +177,9 @@ class SegmentationNode(PerceptionNode):
             self._overlay.add_cloud(header, cloud, labels.class_id, classes)
 
     def _publish_timing(self, timing_ms: dict[str, float], latency_ms: float | None) -> None:
-        for stage in _STAGES:
-            self.publish(self._outputs[f"~/debug/{stage}_ms"], Float64(data=float(timing_ms.get(stage, 0.0))))
+        for stage, duration_ms in timing_ms.items():
+            if f"~/debug/{stage}_ms" in self._outputs:
+                self.publish(self._outputs[f"~/debug/{stage}_ms"], Float64(data=float(duration_ms)))
         if latency_ms is not None:
             self.publish(self._outputs["~/debug/pipeline_latency_ms"], Float64(data=latency_ms))
 

@@ -1,0 +1,214 @@
+"""The ensemble mode: clouds wait for their pictures, not longer than allowed, and each is answered once."""
+
+import time
+
+import numpy as np
+import pytest
+from lidar_vl_ros.messages import rgb_image, time_message
+from lidar_vl_ros.segmentation_node import SegmentationNode
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Float64, Header
+
+from lidar_vl_core.camera import CameraModel
+from lidar_vl_core.camera_fusion import CameraFusion
+from lidar_vl_core.camera_view import CameraView
+from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.model_package import load_model_package
+from lidar_vl_core.point_cloud import PointCloud
+from lidar_vl_core.point_cloud2 import decode
+from lidar_vl_core.segmenter import Segmenter
+
+NODE, CAMERA = "segmentation_node", "/camera/front/image"
+FRONT = "lidar front_optical 0 0 0 -0.5 0.5 -0.5 0.5"  # z forward, x right, y down, at the LiDAR's place
+WIDTH, HEIGHT = 128, 96
+K = np.array([[80.0, 0, 63.5], [0, 80.0, 47.5], [0, 0, 1]])
+RGB = np.random.default_rng(6).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+XYZ_M = np.random.default_rng(4).uniform((-20, -20, -2), (60, 20, 2), (800, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    from tests.embedding_packages import write_embedding_package
+
+    return write_embedding_package(tmp_path_factory.mktemp("ensemble") / "package", image_size=(48, 64)).path
+
+
+@pytest.fixture
+def robot(graph, make_cloud, until, package):
+    class Robot:
+        def __init__(self):
+            self.answers: list[PointCloud2] = []
+            graph.subscribe(PointCloud2, f"/{NODE}/output/pointcloud/segmentation", self.answers.append, 50)
+            self.clouds = graph.probe.create_publisher(PointCloud2, f"/{NODE}/input/pointcloud", 10)
+            self.info = graph.probe.create_publisher(CameraInfo, "/camera/front/camera_info", 10)
+            self.camera = graph.probe.create_publisher(Image, CAMERA, 10)
+
+        def start(self, **parameters):
+            options = {"camera_topics": [CAMERA], "static_transforms": [FRONT], "ensemble": True, "threads": 1}
+            self.node = graph.start(SegmentationNode, model=str(package), **options | parameters)
+            return self.node
+
+        def serving(self, **parameters):
+            self.start(**parameters)
+            for publisher in (self.clouds, self.camera, self.info):
+                until(lambda publisher=publisher: publisher.get_subscription_count() == 1, "the node")
+            until(self.node.wanted, "the listener")
+            self.send_calibration()
+            return self
+
+        def send_calibration(self):
+            size = {"width": WIDTH, "height": HEIGHT, "distortion_model": "plumb_bob", "d": [0.0] * 5}
+            message = CameraInfo(header=Header(frame_id="front_optical"), k=K.ravel().tolist(), **size)
+            known = self.node._ensemble._cameras._calibrations[CAMERA]
+            until(lambda: self.info.publish(message) or known.at(1) is not None, "the calibration")
+
+        def send_cloud(self, stamp_ns):
+            self.clouds.publish(make_cloud(XYZ_M, stamp_ns))
+
+        def send_picture(self, stamp_ns, rgb=RGB):
+            self.camera.publish(rgb_image(Header(stamp=time_message(stamp_ns), frame_id="front_optical"), rgb))
+
+        def answered(self, count):
+            until(lambda: len(self.answers) == count, f"{count} answers")
+            return decode(self.answers[-1], ("class_id",)).extra["class_id"]
+
+        def counted(self, **expected):
+            def counts():
+                return {name: self.node.health.counts()[name] for name in expected}
+
+            until(lambda: counts() == expected, f"{expected}, last {counts()}")
+
+    return Robot()
+
+
+def _expected(package, with_picture, words=None):
+    """Classes by the core, from the same cloud and picture."""
+    segmenter = Segmenter(load_model_package(package), threads=1)
+    if words is not None:
+        segmenter.set_words(words)
+    T_cam_lidar = RigidTransform(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.zeros(3))
+    view = CameraView(CAMERA, CameraModel(WIDTH, HEIGHT, K), T_cam_lidar, 0, lambda: RGB)
+    cloud = PointCloud(XYZ_M, np.full(len(XYZ_M), 0.25, np.float32), 1, "lidar")
+    fusion = CameraFusion(segmenter, threads=1)
+    return fusion.segment(cloud, [view] if with_picture else [], lambda view, error: None).class_id
+
+
+def test_a_cloud_waits_for_its_picture_and_is_named_by_both(robot, package):
+    robot.serving(camera_max_wait_s=10.0)
+    robot.send_cloud(1_000_000_000)
+    robot.counted(received=1, waiting=1)
+    robot.send_picture(1_010_000_000)
+    np.testing.assert_array_equal(robot.answered(1), _expected(package, True))
+    assert (_expected(package, True) != _expected(package, False)).sum() > 20
+    robot.counted(served=1, without_images=0, faults=0)
+
+
+def test_a_cloud_without_a_picture_is_named_by_the_network_alone_after_the_longest_wait(robot, package):
+    robot.serving(camera_max_wait_s=0.2)
+    started_s = time.monotonic()
+    robot.send_cloud(1_000_000_000)
+    np.testing.assert_array_equal(robot.answered(1), _expected(package, False))
+    assert 0.2 <= time.monotonic() - started_s < 5.0
+    robot.send_picture(5_000_000_000)  # too far from the next cloud
+    robot.send_cloud(6_000_000_000)
+    robot.answered(2)
+    robot.counted(served=2, without_images=2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("transform", "front_optical"), ("size", "expected pictures of 128 x 96"), ("encoding", "encoding: expected")],
+)
+def test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_it(
+    robot, graph, package, until, fault, reason
+):
+    robot.serving(static_transforms=["lidar other 0 0 0 0 0 0 1"] if fault == "transform" else [FRONT])
+    robot.send_picture(1_000_000_000) if fault == "transform" else None
+    if fault == "size":
+        robot.send_picture(1_000_000_000, np.zeros((8, 8, 3), np.uint8))
+    if fault == "encoding":
+        picture = rgb_image(Header(stamp=time_message(1_000_000_000), frame_id="front_optical"), RGB)
+        picture.encoding = "yuv422"
+        robot.camera.publish(picture)
+    robot.send_cloud(1_000_000_000)
+    np.testing.assert_array_equal(robot.answered(1), _expected(package, False))
+    robot.counted(served=1, without_images=1, faults=1)
+    until(lambda: f"cloud labelled without {CAMERA}" in graph.logged and reason in graph.logged, "the reason")
+
+
+def test_clouds_that_cannot_be_paired_are_answered_all_the_same(robot):
+    robot.serving(camera_max_wait_s=0.05)
+    for count, stamp_ns in enumerate((0, 0, 1_000_000_000, 1_000_000_000, 2_000_000_000), start=1):
+        robot.send_cloud(stamp_ns)
+        robot.answered(count)
+    robot.counted(received=5, served=5, waiting=0, without_images=5)
+
+
+def test_a_bag_that_loops_leaves_no_cloud_behind(robot):
+    robot.serving(camera_max_wait_s=10.0)
+    robot.send_cloud(9_000_000_000)
+    robot.counted(received=1)
+    robot.send_cloud(1_000_000_000)
+    robot.answered(1)  # it no longer waits for pictures of a time that is over
+    robot.send_picture(1_000_000_000)
+    robot.answered(2)
+    robot.counted(served=2, jumps=1, without_images=1)
+
+
+def test_a_cloud_that_waits_when_the_node_is_deactivated_is_counted(robot, graph, until):
+    robot.serving(camera_max_wait_s=10.0)
+    robot.send_cloud(1_000_000_000)
+    robot.counted(received=1)
+    assert graph.transition(NODE, "deactivate")
+    robot.counted(discarded=1, waiting=0)
+    until(lambda: robot.camera.get_subscription_count() == 0, "the end of the interest in the camera")
+    assert graph.transition(NODE, "activate")
+    until(lambda: robot.clouds.get_subscription_count() == 1 == robot.camera.get_subscription_count(), "the node")
+    robot.send_cloud(2_000_000_000)
+    robot.send_picture(2_000_000_000)
+    robot.answered(1)
+
+
+def test_words_that_change_while_a_cloud_waits_are_those_of_its_answer(robot, graph, package):
+    robot.serving(camera_max_wait_s=10.0)
+    robot.send_cloud(1_000_000_000)
+    robot.counted(received=1)
+    assert graph.set_parameter(NODE, "prompts", ["car", "tree", "road"]).successful
+    robot.send_picture(1_000_000_000)
+    np.testing.assert_array_equal(robot.answered(1), _expected(package, True, ["car", "tree", "road"]))
+
+
+def test_what_the_pictures_cost_is_published(robot, graph, until):
+    heard = {}
+    for stage in ("image_encoder", "fusion", "network", "total"):
+        graph.subscribe(
+            Float64, f"/{NODE}/debug/{stage}_ms", lambda m, stage=stage: heard.setdefault(stage, m.data), 10
+        )
+    robot.serving()
+    stamps = iter(range(1_000_000_000, 1_000_000_000_000, 100_000_000))
+
+    def all_heard():
+        stamp_ns = next(stamps)
+        robot.send_picture(stamp_ns)
+        robot.send_cloud(stamp_ns)
+        return len(heard) == 4
+
+    until(all_heard, "all timings")
+    assert 0 < heard["image_encoder"] < heard["total"]
+    assert 0 < heard["fusion"] < heard["total"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"camera_topics": []}, "ensemble: expected camera_topics"),
+        ({"camera_topics": [CAMERA, CAMERA]}, "expected each name once"),
+        ({"model": "demo"}, "expected a package of task embedding"),
+    ],
+    ids=["no camera", "a camera twice", "a model without words"],
+)
+def test_an_ensemble_that_cannot_be_is_refused_when_configured(graph, package, until, parameters, reason):
+    options = {"camera_topics": [CAMERA], "ensemble": True, "model": str(package)} | parameters
+    graph.start(SegmentationNode, **options)
+    until(lambda: reason in graph.logged, "the reason")
+    assert graph.state(NODE) == "unconfigured"
