@@ -78,5 +78,6 @@ class OpenSceneFeaturesConfig(Config):
 
 
 ImageModelConfig = Annotated[
-    ToyModelConfig | ClassesAsWordsConfig | OpenClipConfig | OpenSceneFeaturesConfig, Field(discriminator="kind")
+    ToyModelConfig | ClassesAsWordsConfig | OpenClipConfig | Siglip2Config | OpenSceneFeaturesConfig,
+    Field(discriminator="kind"),
 ]

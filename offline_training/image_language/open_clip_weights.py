@@ -60,8 +60,8 @@ class ClipWeights:
     sha256: str | None = None  # of the file; None = random
 
 
-def architecture(name: str) -> ClipArchitecture:
-    """The architecture of that name in open_clip, or of a .json file like open_clip's. Raises BadConfig."""
+def model_file(name: str) -> dict[str, Any]:
+    """What open_clip, or a .json file like its own, says of an architecture. Raises BadConfig."""
     if name.endswith(".json"):
         content = _json(Path(name))
     else:
@@ -75,14 +75,20 @@ def architecture(name: str) -> ClipArchitecture:
             )
         content = known
     content = content.get("model_cfg", content)
+    if missing := [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in content]:
+        raise BadConfig(f"{name}: expected {', '.join(missing)}, found none. Write them as open_clip's files do.")
+    return content
+
+
+def architecture(name: str) -> ClipArchitecture:
+    """The architecture of that name in open_clip, or of a .json file like open_clip's. Raises BadConfig."""
+    content = model_file(name)
     text, other = content.get("text_cfg", {}), {"custom_text", "multimodal_cfg", "init_logit_bias"} & set(content)
     if foreign := sorted({"hf_model_name", "hf_tokenizer_name"} & set(text)) + sorted(other):
         raise BadConfig(
             f"name: expected a plain CLIP with open_clip's own text tower and tokenizer, found {name} with "
-            f"{', '.join(foreign)}. Choose a name such as ViT-B-16 or convnext_large_d_320."
+            f"{', '.join(foreign)}. Choose a name such as ViT-B-16 or convnext_large_d_320, or the kind siglip2 for a SigLIP."
         )
-    if missing := [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in content]:
-        raise BadConfig(f"{name}: expected {', '.join(missing)}, found none. Write them as open_clip's files do.")
     return ClipArchitecture(
         name, content["embed_dim"], content["vision_cfg"], text, bool(content.get("quick_gelu", False))
     )

@@ -19,6 +19,12 @@ def _open_clip(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
     return open_clip_model(config)
 
 
+def _siglip2(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
+    from offline_training.image_language.siglip2_model import open_siglip2
+
+    return open_siglip2(config)
+
+
 def _toy(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
     from offline_training.image_language.toy_model import open_toy_model
 
@@ -40,6 +46,7 @@ def _openscene_features(config: Any) -> DenseImageModel:  # noqa: ANN401 - by it
 # A further kind: its configuration in image_model_config.ImageModelConfig, its constructor here.
 _MODELS: dict[str, Callable[[Any], DenseImageModel]] = {
     "open_clip": _open_clip,
+    "siglip2": _siglip2,
     "toy": _toy,
     "classes_as_words": _classes_as_words,
     "openscene_features": _openscene_features,
