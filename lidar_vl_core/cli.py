@@ -67,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
     )
+    replay.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="name points by the pictures, too; takes a package with an image encoder",
+    )
     replay.set_defaults(run=_replay)
 
     segment = commands.add_parser("segment", help="segment one cloud file")
@@ -147,6 +152,7 @@ def _replay(options: argparse.Namespace) -> None:
         label_field=options.label_field,
         label_table=options.label_table,
         words=_words(options),
+        ensemble=options.ensemble,
         progress=_progress_bar,
         command=shlex.join(["lidar-vl", *sys.argv[1:]]),
     )

@@ -1,12 +1,15 @@
 """A recording through the network: labelled clouds, metrics and a report. Reads and writes files."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.bag_writer import BagWriter
+from lidar_vl_core.camera_fusion import CameraFusion
+from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadBag, BadLabels, BadPointCloud, BadRequest
 from lidar_vl_core.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.files import write_text
@@ -54,13 +57,15 @@ def replay(
     label_field: str | None = None,
     label_table: str | None = None,
     words: Vocabulary | None = None,
+    ensemble: bool = False,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
 ) -> dict[str, Any]:
     """Segment every cloud of a bag; write predictions.mcap, metrics.json and report.html into `out`.
 
     label_field, label_table: the field with the truth and the table its ids are of. words: what an embedding
-    package looks for instead of its own classes. progress: wraps the iteration.
+    package looks for instead of its own classes. ensemble: name points by the recorded pictures, too, which takes a
+    package with an image encoder. progress: wraps the iteration.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
     Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
     """
@@ -70,13 +75,13 @@ def replay(
             segmenter.set_words(words)
         classes = segmenter.classes
         truth = truth_of(recording, classes, label_field, label_table)
-        segmenter.warm_up()
+        labeller = _Labeller(segmenter, recording, ensemble)
         evaluation = Evaluation(classes, recording.cloud_count)
         with BagWriter(staged / "predictions.mcap") as predictions:
             fields = () if truth is None else (truth.field,)
             for frame in progress(recording.frames(fields), recording.cloud_count):
                 try:
-                    labels = segmenter.segment(frame.cloud)
+                    labels = labeller.labels(frame)
                 except BadPointCloud as error:  # more points than any sensor gives
                     recording.skipped.append(SkippedCloud(frame.index, frame.cloud.stamp_ns, str(error)))
                     continue
@@ -104,11 +109,44 @@ def replay(
             "latency_is": "from a decoded cloud to one label per point, inside the segmenter",
             "cloud_topic": recording.cloud_topic,
             "skipped": [vars(skipped) for skipped in recording.skipped],
-            "warnings": recording.warnings,
+            "warnings": [*recording.warnings, *labeller.warnings],
             "provenance": provenance(package, command),
         }
         write_results(staged, f"Replay of {bag.name}", metrics, evaluation, package.card)
     return metrics
+
+
+class _Labeller:
+    """The segmenter alone, or with the pictures of the recording."""
+
+    def __init__(self, segmenter: Segmenter, recording: Recording, ensemble: bool) -> None:
+        self._segmenter = segmenter
+        self._fusion = _fusion(segmenter, recording) if ensemble else None
+        self._said: Counter[str] = Counter()
+        (self._fusion or segmenter).warm_up()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be used of the pictures, each once."""
+        return [f"{text} ({count} times)" for text, count in self._said.items()]
+
+    def labels(self, frame: RecordedFrame) -> PointLabels:
+        if self._fusion is None:
+            return self._segmenter.segment(frame.cloud)
+        if not frame.views:
+            self._said["cloud without pictures, labelled by the network alone"] += 1
+        return self._fusion.segment(frame.cloud, frame.views, self._leave_out)
+
+    def _leave_out(self, view: CameraView, error: Exception) -> None:
+        self._said[f"picture of {view.name} left out: {error}"] += 1
+
+
+def _fusion(segmenter: Segmenter, recording: Recording) -> CameraFusion:
+    if not recording.cameras:
+        raise BadRequest(
+            "ensemble: expected cameras in the recording, found none. Record them, or leave --ensemble out."
+        )
+    return CameraFusion(segmenter)
 
 
 def truth_of(recording: Recording, classes: ClassTable, field: str | None, table: str | None) -> Truth | None:
