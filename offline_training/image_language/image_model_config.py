@@ -77,6 +77,41 @@ class OpenSceneFeaturesConfig(Config):
     text_model: OpenClipConfig | None = None  # OpenSeg: ViT-L-14-336-quickgelu; LSeg: ViT-B-32-quickgelu
 
 
+class RadioConfig(Config):
+    """A C-RADIO of transformers with a language adaptor, read by RADSeg's recipe."""
+
+    kind: Literal["radio"]
+    folder: str  # config.json with model_type radio, safetensors
+    adaptor: str  # file with the adaptor's head_mlp
+    adaptor_name: str = "siglip2-g"  # which one, where the file holds several
+    text_embeddings: str | None = None  # text_table.npz, or a .npy (P, C); this or text_model
+    text_names: str | None = None  # of a .npy: JSON list of its P prompts
+    text_model: OpenClipConfig | Siglip2Config | None = None  # the adaptor's teacher: ViT-gopt-16-SigLIP2-384
+    short_side_px: int = 448
+    window_px: int = 336
+    stride_px: int = 224
+    prompt_denoising: _Probability | None = None  # RADSeg: 0.5
+    device: str = "auto"
+
+
+class OnnxTowersConfig(Config):
+    """Towers that somebody has exported to ONNX, with the names this project's packages use."""
+
+    kind: Literal["onnx"]
+    image_encoder: str  # ONNX: image (1, 3, H, W) float32 RGB -> features (1, C, h, w) float32
+    height: int | None = None  # pixels; needed where the graph leaves them open
+    width: int | None = None
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # that pictures of 0..1 are normed by before the graph
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    logit_scale: float = 100.0  # CLIP's; with a file of text embeddings its own
+    text_encoder: str | None = None  # ONNX: tokens (B, L) int64 -> embeddings (B, C) float32; this or text_embeddings
+    tokenizer: Literal["clip_bpe", "words"] = "clip_bpe"
+    tokenizer_file: str | None = None  # bpe_merges.txt.gz or words.json, as in a package
+    context_length: int = 77
+    text_embeddings: str | None = None  # text_table.npz, or a .npy (P, C)
+    text_names: str | None = None  # of a .npy: JSON list of its P prompts
+
+
 ImageModelConfig = Annotated[
     ToyModelConfig | ClassesAsWordsConfig | OpenClipConfig | Siglip2Config | OpenSceneFeaturesConfig,
     Field(discriminator="kind"),

@@ -25,6 +25,18 @@ def _siglip2(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
     return open_siglip2(config)
 
 
+def _radio(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
+    from offline_training.image_language.radio_model import open_radio
+
+    return open_radio(config)
+
+
+def _onnx(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
+    from offline_training.image_language.onnx_towers import open_onnx_towers
+
+    return open_onnx_towers(config)
+
+
 def _toy(config: Any) -> DenseImageModel:  # noqa: ANN401 - by its kind
     from offline_training.image_language.toy_model import open_toy_model
 
@@ -47,6 +59,8 @@ def _openscene_features(config: Any) -> DenseImageModel:  # noqa: ANN401 - by it
 _MODELS: dict[str, Callable[[Any], DenseImageModel]] = {
     "open_clip": _open_clip,
     "siglip2": _siglip2,
+    "radio": _radio,
+    "onnx": _onnx,
     "toy": _toy,
     "classes_as_words": _classes_as_words,
     "openscene_features": _openscene_features,

@@ -34,7 +34,7 @@ class Siglip2Tower:
             )
         self._visual: Any = visual
         self._trunk: Any = trunk
-        self.cell_px = int(self._trunk.patch_embed.patch_size[0])
+        self.cell_px: int = int(self._trunk.patch_embed.patch_size[0])
         self.channels = int(
             self._trunk.head.out_features if hasattr(self._trunk.head, "out_features") else pool.out_features
         )

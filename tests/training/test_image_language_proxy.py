@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -42,6 +42,7 @@ def _slow_weights(features):
     return torch.tensor(rows, dtype=torch.float64)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 999), st.integers(2, 12))
 def test_weights_equal_their_slow_reference_and_rows_add_up_to_one(seed, count):
     features = _features(seed, count)
@@ -51,6 +52,7 @@ def test_weights_equal_their_slow_reference_and_rows_add_up_to_one(seed, count):
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, count, dtype=torch.float64))
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 99))
 def test_a_pictures_weights_do_not_depend_on_its_company(seed):
     features = _features(seed, 6)

@@ -168,5 +168,5 @@ def test_a_damaged_tokenizer_is_refused(folder, tmp_path):
 
 
 def test_a_tower_without_attention_pooling_is_refused():
-    with pytest.raises(BadConfig, match="expected a SigLIP .*found ConvNeXt"):
+    with pytest.raises(BadConfig, match=r"expected a SigLIP .*found ConvNeXt"):
         Siglip2Tower(tiny_clip(CONVNEXT).visual)

@@ -1,0 +1,42 @@
+"""The text that a model without a text tower of its own is compared with: rows from a file, or another model's tower."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from lidar_vl_core.errors import BadConfig
+from offline_training.image_language.image_model_config import OpenClipConfig, Siglip2Config
+from offline_training.image_language.text_rows import read_text_rows
+
+
+class TextSide(Protocol):
+    """What gives prompts their rows."""
+
+    channels: int
+    logit_scale: float
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides over the rows."""
+        ...
+
+    def text_features(self, prompts: Sequence[str]) -> Tensor:
+        """(P, C) unit rows. Raises UnknownPrompt where there are no others than those of a file."""
+        ...
+
+
+def open_text_side(
+    kind: str, embeddings: str | None, names: str | None, model: OpenClipConfig | Siglip2Config | None
+) -> TextSide:
+    """The one that is named. Raises BadConfig unless it is exactly one."""
+    if (embeddings is None) == (model is None):
+        raise BadConfig(
+            f"model {kind}: expected text_embeddings (with text_names) or text_model, found "
+            f"{'neither' if model is None else 'both'}. Name what the words are compared by."
+        )
+    if model is not None:
+        from offline_training.image_language.open_model import open_image_model
+
+        return open_image_model(model)
+    return read_text_rows(Path(str(embeddings)), None if names is None else Path(names))
