@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.errors import BadConfig
+from lidar_vl_core.files import sha256_of
 from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.open_vocabulary import TextTable, require_width
+from lidar_vl_core.text_table_file import TEXT_TABLE, write_text_table
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.class_choice import choose_classes, class_scores, keep_surest, scale_of_logits
 from offline_training.guidance.label_quality import LabelQuality
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
-from offline_training.guidance.run_text import make_run_text
+from offline_training.guidance.run_text import embedded_words
 from offline_training.guidance.scene_lists import (
     SceneList,
     allowed_classes,
@@ -39,7 +41,7 @@ def pseudo_label(config: VlgConfig) -> Path:
     """
     features = open_features(config)
     lists = ClassLists(config)
-    table = make_run_text(config)
+    table = embedded_words(config, config.words)
     labels = PseudoLabelStore(Path(config.out) / FOLDER)
     quality = LabelQuality(table.class_table.names)
     names, scale = [], None
@@ -50,6 +52,7 @@ def pseudo_label(config: VlgConfig) -> Path:
         if scale is None:
             scale = scale_of_logits(config.specialise.logit_scale, seen.feature, table.logit_scale)
             labels.begin(_settings(config, features, table, scale))
+            write_text_table(Path(config.out) / TEXT_TABLE, table)  # not before: a refused folder keeps its words
         allowed = lists.allowed(sample, seen)
         if not labels.has(sample.name):
             labels.write(sample.name, label_scene(sample, seen, table, allowed, scale, config))
@@ -129,10 +132,13 @@ class ClassLists:
 
 def _settings(config: VlgConfig, features: FeatureStore, table: TextTable, scale: float) -> dict[str, Any]:
     """All that decides over the pseudo labels, and the scale that stage 2 goes on with."""
-    return {
+    settings = {
         "pseudo": config.pseudo.model_dump(mode="json"),
         "features": dict(features.identity),
         "words": hashlib.sha256(config.words.model_dump_json().encode()).hexdigest(),
         "text_space": table.text_space,
         "logit_scale": scale,
     }
+    if config.pseudo.lists_file is not None:
+        settings["lists_sha256"] = sha256_of(Path(config.pseudo.lists_file))
+    return settings

@@ -1,4 +1,4 @@
-"""The text table of a run: made once from its image model, then read by every stage. Touches the disk."""
+"""The text table of a run: pseudo_label() makes it from the image model, every later stage reads it. Touches the disk."""
 
 import hashlib
 import json
@@ -6,18 +6,11 @@ from pathlib import Path
 
 from lidar_vl_core.errors import BadTextTable
 from lidar_vl_core.open_vocabulary import TextTable, text_table
-from lidar_vl_core.text_table_file import TEXT_TABLE, read_text_table, write_text_table
+from lidar_vl_core.text_table_file import TEXT_TABLE, read_text_table
 from lidar_vl_core.vocabulary import Vocabulary
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.image_language.dense_model import text_matrix
 from offline_training.image_language.open_model import open_image_model
-
-
-def make_run_text(config: VlgConfig) -> TextTable:
-    """Embed the words of a run with its image model's text tower and write them to out/text_table.npz."""
-    table = embedded_words(config, config.words)
-    write_text_table(Path(config.out) / TEXT_TABLE, table)
-    return table
 
 
 def embedded_words(config: VlgConfig, vocabulary: Vocabulary) -> TextTable:
@@ -28,7 +21,7 @@ def embedded_words(config: VlgConfig, vocabulary: Vocabulary) -> TextTable:
 
 
 def read_run_text(config: VlgConfig) -> TextTable:
-    """The table that make_run_text() wrote. Raises BadTextTable where it is missing or has other words."""
+    """The table that pseudo_label() wrote. Raises BadTextTable where it is missing or has other words."""
     path = Path(config.out) / TEXT_TABLE
     if not path.is_file():
         raise BadTextTable(

@@ -3,7 +3,8 @@
 import numpy as np
 
 from lidar_vl_core.open_vocabulary import label_embeddings
-from offline_training.guidance.run_text import make_run_text, read_run_text
+from lidar_vl_core.text_table_file import TEXT_TABLE, write_text_table
+from offline_training.guidance.run_text import embedded_words, read_run_text
 from offline_training.scene_features import extract_features as command
 from offline_training.scene_features.feature_store import open_features
 from tests.training.feature_scenes import Boxes, box_scene
@@ -20,7 +21,8 @@ def test_features_and_words_of_a_run_lie_in_one_space(tmp_path, monkeypatch):
     features = open_features(settings).read(box_scene(tmp_path / "pictures", 0).name)
     assert features.feature.shape[1] == CHANNELS
     assert np.isfinite(features.feature).all()
-    table = make_run_text(settings)
+    table = embedded_words(settings, settings.words)
+    write_text_table(tmp_path / "out" / TEXT_TABLE, table)
     assert read_run_text(settings).text_space == table.text_space
     assert table.text_space.startswith("open_clip:tiny:")
     class_id, _ = label_embeddings(features.per_point(), table)

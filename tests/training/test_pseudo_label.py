@@ -17,6 +17,7 @@ from offline_training.datasets.sample import Sample
 from offline_training.guidance.class_choice import choose_classes, keep_surest, scale_of_logits
 from offline_training.guidance.pseudo_label import pseudo_label
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
+from offline_training.guidance.run_text import read_run_text
 from offline_training.guidance.scene_lists import allowed_classes, read_class_lists
 from offline_training.guidance.segment_majority import segment_majority
 from offline_training.guidance.superpoints import superpoints
@@ -206,6 +207,28 @@ def test_what_is_there_is_not_made_anew_and_other_settings_are_refused(tmp_path)
     assert (store.read("scene/0000").class_id == ROAD).all()
     with pytest.raises(BadLabels, match="some of other pseudo"):
         pseudo_label(tiny_config(tmp_path, pseudo={"keep_fraction": 0.3}))
+
+
+def test_a_class_list_that_was_edited_is_noticed(tmp_path):
+    lists = {tiny_sample(index).name: ["car"] for index in range(3)}
+    config = tiny_config(tmp_path, pseudo=listed(tmp_path, lists))
+    write_tiny_features(config)
+    pseudo_label(config)
+    listed(tmp_path, {**lists, "scene/0000": ["truck"]})
+    with pytest.raises(BadLabels, match="some of other lists_sha256"):
+        pseudo_label(config)
+
+
+def test_a_folder_that_is_refused_keeps_its_words(tmp_path):
+    words = tmp_path / "words.yaml"
+    words.write_text("name: other\nclasses: [{name: truck}, {name: car}]\n")
+    config = tiny_config(tmp_path)
+    write_tiny_features(config)
+    pseudo_label(config)
+    before = read_run_text(config)
+    with pytest.raises(BadLabels, match="words"):
+        pseudo_label(tiny_config(tmp_path, vocabulary=str(words), pseudo={"lists": "none"}))
+    assert read_run_text(config).prompts == before.prompts
 
 
 def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
