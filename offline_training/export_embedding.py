@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lidar_vl_core.cloud_colours import cloud_rgb
 from lidar_vl_core.errors import BadRequest
 from lidar_vl_core.language_package import LanguageFiles, LanguageSpec
 from lidar_vl_core.model_package import ModelPackage, write_model_package
@@ -57,10 +58,11 @@ def export_embedding(
     """
     network, config = load_language_network(checkpoint_path)
     backbone = exportable(network, checkpoint_path).cpu()
-    table = load_text_table(checkpoint_path)
+    words, table = config.words, load_text_table(checkpoint_path)
     if vocabulary is not None:
-        table = embedded_words(config, load_vocabulary(vocabulary))
-    files, language = _language(config, table, towers)
+        words = load_vocabulary(vocabulary)
+        table = embedded_words(config, words)
+    files, language = _language(config, table, words.templates, towers)
     manifest = package_manifest(config, table.class_table, card, language)
     model, markdown = onnx_model(backbone, card.name), card_markdown(backbone, config, card)
     with tempfile.TemporaryDirectory() as folder:
@@ -101,14 +103,17 @@ def _of_pytorch(
     network: LanguageNetwork, table: TextTable, cloud: PointCloud
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of every point: its direction (N, C), its class (N,), and whether the network reaches it."""
-    scan = (cloud.xyz_m, cloud.intensity, *([cloud.extra["rgb"]] if "rgb" in cloud.extra else []))
+    rgb = cloud_rgb(cloud)
+    scan = (cloud.xyz_m, cloud.intensity) if rgb is None else (cloud.xyz_m, cloud.intensity, rgb)
     rows, row_of_point = row_embeddings(*network, scan)
     class_id, _ = label_embeddings(rows, table)
     return unit_rows(rows)[row_of_point], class_id[row_of_point], row_of_point >= 0
 
 
-def _language(config: VlgConfig, table: TextTable, towers: Towers) -> tuple[LanguageFiles, LanguageSpec]:
-    """The files of the language, and what the manifest says of them."""
+def _language(
+    config: VlgConfig, table: TextTable, templates: tuple[str, ...], towers: Towers
+) -> tuple[LanguageFiles, LanguageSpec]:
+    """The files of the language, and what the manifest says of them. templates: those the table was embedded in."""
     text, tokenizer, words, context_length, image = None, "none", None, 0, None
     if towers.text or towers.image_size is not None:
         model = open_image_model(config.model)
@@ -120,7 +125,7 @@ def _language(config: VlgConfig, table: TextTable, towers: Towers) -> tuple[Lang
         "text_space": table.text_space,
         "channels": table.channels,
         "logit_scale": table.logit_scale,
-        "templates": template_sentences(config.words.templates),
+        "templates": template_sentences(templates),
         "tokenizer": tokenizer,
         "context_length": context_length,
         "image_size": towers.image_size,

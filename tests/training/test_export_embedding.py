@@ -90,6 +90,15 @@ def test_without_the_text_tower_new_words_are_refused_and_with_it_they_are_embed
     assert segmenter.classes.names == ("red car", "road")
 
 
+def test_the_text_tower_fills_the_sentences_that_the_packages_own_words_were_filled_into(world, tmp_path):
+    checkpoint, clouds, _ = world
+    words = tmp_path / "bare.yaml"
+    words.write_text("name: bare\ntemplates: ['{}']\nclasses: [{name: car}, {name: road}]\n")
+    package, _ = export_embedding(checkpoint, tmp_path / "package", clouds, CARD, str(words), Towers(text=True))
+    encoder = TextEncoder(package.text_encoder_bytes(), package.tokenizer_bytes(), package.language, 1)
+    np.testing.assert_allclose(encoder.embed(["car", "road"]), package.text_table().embeddings, atol=1e-5)
+
+
 def test_the_image_tower_goes_along_where_asked(world, tmp_path):
     checkpoint, clouds, _ = world
     package, _ = export_embedding(checkpoint, tmp_path / "package", clouds, CARD, towers=Towers(image_size=(32, 48)))
