@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lidar_vl_core.cloud_colours import cloud_rgb
 from lidar_vl_core.labels import IGNORE_ID
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.superpoints import superpoints
@@ -20,7 +21,7 @@ def segment_majority(sample: Sample, class_id: np.ndarray, config: VlgConfig, cl
         pseudo, cloud = config.pseudo, sample.cloud
         segment = superpoints(
             cloud.xyz_m,
-            cloud.extra.get("rgb"),
+            cloud_rgb(cloud),
             pseudo.superpoint_cell_m,
             pseudo.superpoint_angle_deg,
             pseudo.superpoint_colour,

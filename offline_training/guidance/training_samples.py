@@ -3,15 +3,12 @@
 import os
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
+from lidar_vl_core.cloud_colours import COLOUR_CHANNELS, cloud_rgb
 from lidar_vl_core.errors import BadConfig, BadDataset
 from offline_training.data_sources import DataSource, SampleSource, open_source
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.networks.point_backbone import Scan
-
-_COLOURS = {"red", "green", "blue"}
 
 
 def opened(config: VlgConfig, sources: Iterable[DataSource]) -> list[SampleSource]:
@@ -55,12 +52,12 @@ def speaks_of_truth(config: VlgConfig) -> bool:
 def scan_of(sample: Sample, config: VlgConfig) -> Scan:
     """What the network reads of a sample; colours only where its features ask for them. Raises BadDataset without them."""
     cloud = sample.cloud
-    if not _COLOURS & set(config.features):
+    if not COLOUR_CHANNELS & set(config.features):
         return cloud.xyz_m, cloud.intensity
-    rgb = cloud.extra.get("rgb")
+    rgb = cloud_rgb(cloud)
     if rgb is None:
         raise BadDataset(
             f"{sample.name}: expected colours for features {', '.join(config.features)}, found none. "
             "Use a coloured cloud, or features without red, green, blue."
         )
-    return cloud.xyz_m, cloud.intensity, np.asarray(rgb)
+    return cloud.xyz_m, cloud.intensity, rgb

@@ -1,11 +1,11 @@
 """From a configuration to what an extraction works with: data sets, model, store, and the store's basis."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from offline_training.data_sources import SampleSource, open_source
+from offline_training.data_sources import SampleSource
 from offline_training.datasets.sample import Sample
+from offline_training.guidance.training_samples import opened
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.image_language.dense_model import DenseImageModel
 from offline_training.image_language.open_model import open_image_model
@@ -28,10 +28,7 @@ def open_model(config: VlgConfig) -> DenseImageModel:
 
 def open_sources(config: VlgConfig) -> list[SampleSource]:
     """The data sets of a run, training first. Raises BadDataset or BadConfig with what is missing."""
-    return [
-        open_source(source, config.class_table, workers=os.cpu_count() or 1)
-        for source in (*config.train, *config.validation)
-    ]
+    return opened(config, (*config.train, *config.validation))
 
 
 def open_store(config: VlgConfig, model: DenseImageModel) -> FeatureStore:
