@@ -96,23 +96,22 @@ def picture_cosines(
     has no direction. The means themselves are only computed for points that several pictures see: the product with a
     prompt is linear, and of one picture the lengths of its cells are known.
     """
-    cells, products, squares = _cells(xyz_m, pictures, table, occlusion)
-    views_of_point = (cells >= 0).sum(axis=0)
-    seen = np.flatnonzero(views_of_point)
-    dot = np.zeros((len(seen), len(table.prompts)), np.float32)
-    square = np.zeros(len(seen), np.float32)
-    for of_view, product, length in zip(cells[:, seen], products, squares, strict=True):
-        there = of_view >= 0
-        dot[there] += product[of_view[there]]
-        square[there] += length[of_view[there]]
-    several = np.flatnonzero(views_of_point[seen] > 1)
+    row_of_point, features = _seen_cells(xyz_m, pictures, occlusion)
+    views_of_point = (row_of_point >= 0).sum(axis=0)
+    seen, several = np.flatnonzero(views_of_point), np.flatnonzero(views_of_point > 1)
+    dot = np.zeros((len(xyz_m), len(table.prompts)), np.float32)
+    square = np.zeros(len(xyz_m), np.float32)
     total = np.zeros((len(several), table.channels), np.float32)
-    for of_view, picture in zip(cells[:, seen[several]], pictures, strict=True):
+    for of_view, rows in zip(row_of_point, features, strict=True):
         there = np.flatnonzero(of_view >= 0)
-        total[there] += picture.features.reshape(table.channels, -1)[:, of_view[there]].T
+        dot[there] += (rows @ table.embeddings.T)[of_view[there]]
+        square[there] = np.einsum("ij,ij->i", rows, rows)[of_view[there]]
+        there = np.flatnonzero(of_view[several] >= 0)
+        total[there] += rows[of_view[several[there]]]
     square[several] = np.einsum("ij,ij->i", total, total)
+    dot, square = dot[seen], square[seen, None]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return seen, np.where(np.isfinite(square) & (square > 0), dot.T / np.sqrt(square), np.float32(np.nan)).T
+        return seen, np.where(np.isfinite(square) & (square > 0), dot / np.sqrt(square), np.float32(np.nan))
 
 
 def surer_labels(
@@ -138,21 +137,21 @@ def _answers(cosine: np.ndarray, table: TextTable) -> tuple[np.ndarray, np.ndarr
     return class_id, probability, np.where(np.isnan(best), -np.inf, best)
 
 
-def _cells(
-    xyz_m: np.ndarray, pictures: Sequence[PictureFeatures], table: TextTable, occlusion: ZBuffer | None
-) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
-    """(views, N) int32 cell of each point, -1 = unseen; per view (cells, P) products with the prompts and (cells,) squares."""
-    views = [(picture.camera, picture.T_cam_lidar) for picture in pictures]
-    pairs = point_pixel_pairs(xyz_m, views, occlusion=occlusion)
-    cells = np.full((len(pictures), len(xyz_m)), -1, np.int32)
-    products, squares = [], []
+def _seen_cells(
+    xyz_m: np.ndarray, pictures: Sequence[PictureFeatures], occlusion: ZBuffer | None
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Features (S, C) of each view's cells that see points, and (views, N) int32 each point's row of them, -1 = unseen."""
+    pairs = point_pixel_pairs(
+        xyz_m, [(picture.camera, picture.T_cam_lidar) for picture in pictures], occlusion=occlusion
+    )
+    row_of_point = np.full((len(pictures), len(xyz_m)), -1, np.int32)
+    features = []
     for number, picture in enumerate(pictures):
         of_view = pairs.camera_index == number
-        camera, (_, rows, columns) = picture.camera, picture.features.shape
+        camera, (channels, rows, columns) = picture.camera, picture.features.shape
         u, v = pairs.pixel_uv[of_view].T.astype(np.int64)
         column, row = (2 * u + 1) * columns // (2 * camera.width), (2 * v + 1) * rows // (2 * camera.height)
-        cells[number, pairs.point_index[of_view]] = row * columns + column
-        flat = picture.features.reshape(table.channels, -1)
-        products.append(np.ascontiguousarray((table.embeddings @ flat).T))
-        squares.append(np.einsum("ij,ij->j", flat, flat))
-    return cells, products, squares
+        seen, place = np.unique(row * columns + column, return_inverse=True)
+        row_of_point[number, pairs.point_index[of_view]] = place
+        features.append(np.ascontiguousarray(picture.features.reshape(channels, -1)[:, seen].T))
+    return row_of_point, features

@@ -21,6 +21,7 @@ PARTS = (
     "bench_network",
     "bench_open_vocabulary",
     "bench_node",
+    "bench_open_vocabulary_node",
 )
 
 

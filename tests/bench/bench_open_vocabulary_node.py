@@ -1,0 +1,240 @@
+"""Words changed on the running node, and what pictures cost. Run: python -m tests.bench --only bench_open_vocabulary_node
+
+As bench_node: a publisher in the driver's place, the node, and a listener, which here also changes the words while it counts. A
+network of real size with random weights: its answers mean nothing, but with one prompt all are 0, and with many they are not.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.bench.bench_node import LABELLED, RATE_HZ, _child, street_clouds
+
+POINTS, PROMPTS, CHANNELS = 35_000, 32, 512
+CLOUDS_A_CHANGE = 15
+IMAGE_SIZE = (224, 400)  # of the image tower; six cameras
+WORDS = [f"word {number}" for number in range(PROMPTS)]
+_READY_TIMEOUT_S, _LAST_CLOUD_TIMEOUT_S = 120.0, 3.0
+
+
+def measure(seconds: float = 20.0) -> list[dict[str, Any]]:
+    """Rows of {name, value, unit, target, passed}."""
+    with tempfile.TemporaryDirectory() as folder:
+        package, clouds = Path(folder) / "package", Path(folder) / "clouds.npy"
+        write_package(package)
+        np.save(clouds, street_clouds(POINTS, "hdl32", 1600))
+        count = round(seconds * RATE_HZ)
+        heard = _run(Path(folder), clouds, package, count)
+        return [*_rows(heard, count), *_core_rows(package, np.load(clouds))]
+
+
+def write_package(folder: Path) -> None:
+    """minkunet_small into 512 channels with random weights, a table of 32 words, and the toy's image tower."""
+    import torch
+
+    from lidar_vl_core.language_package import LanguageFiles, LanguageSpec
+    from lidar_vl_core.model_package import write_model_package
+    from lidar_vl_core.open_vocabulary import text_table
+    from lidar_vl_core.vocabulary import vocabulary_of_prompts
+    from offline_training.backbone_config import BackboneConfig
+    from offline_training.export import CardText, package_manifest
+    from offline_training.image_language.toy_model import ToyModel, ToyTowers
+    from offline_training.onnx_writer import onnx_model
+
+    torch.manual_seed(0)
+    config = BackboneConfig()
+    network = config.build(CHANNELS).eval()
+    rows = np.random.default_rng(0).normal(size=(PROMPTS, CHANNELS))
+    table = text_table(vocabulary_of_prompts(WORDS), rows, 100.0, "random")
+    toy = ToyModel(ToyTowers(1, CHANNELS), json.dumps({"words": ["word"], "context_length": 16}).encode())
+    image = toy.image_encoder_onnx(*IMAGE_SIZE).SerializeToString()
+    spec = LanguageSpec(text_space="random", channels=CHANNELS, logit_scale=100.0, image_size=IMAGE_SIZE)
+    card = CardText(
+        name="random", text="Random weights.", training_data=("none",), licence="Apache-2.0", limits=("random weights",)
+    )
+    manifest = package_manifest(config, table.class_table, card, spec)
+    write_model_package(
+        folder, onnx_model(network, "random"), manifest, "# Random\n", LanguageFiles(table, None, None, image)
+    )
+
+
+def _run(folder: Path, clouds: Path, package: Path, count: int) -> dict[str, Any]:
+    from lidar_vl_ros.processes import Processes, private_graph_environment
+
+    environment = private_graph_environment()
+    with Processes(folder, environment) as graph:
+        graph.start("segmentation_node", {"~/input/pointcloud": "/lidar/points"}, model=str(package))
+        listener = _listener(count, environment)
+        publisher = _child("publish", clouds, count, environment)
+        publisher.communicate(timeout=_READY_TIMEOUT_S + count / RATE_HZ + 30)
+        heard, _ = listener.communicate(timeout=60)
+    if publisher.returncode or listener.returncode:
+        log = (folder / "segmentation_node.log").read_text()
+        raise RuntimeError(f"publisher ended with {publisher.returncode}, listener with {listener.returncode}: {log}")
+    return json.loads(heard)
+
+
+def _listener(count: int, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.bench.bench_open_vocabulary_node", "--listen", str(count)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def _rows(heard: dict[str, Any], sent: int) -> list[dict[str, Any]]:
+    """clouds: (arrival s, latency ms, whether one word) in order; changes: (asked s, answered s, whether one word)."""
+    clouds, changes = heard["clouds"], heard["changes"]
+    latency_ms = np.array([latency for _, latency, _ in clouds] or [np.inf])
+    near = [latency for at, latency, _ in clouds for asked, answered, _ in changes if asked <= at <= answered + 0.15]
+    stale = []
+    for place, (_, answered, one_word) in enumerate(changes):
+        until = changes[place + 1][0] if place + 1 < len(changes) else np.inf
+        after = [found for at, _, found in clouds if answered < at < until]
+        stale.append(after.index(one_word) if one_word in after else len(after))
+    call_ms = np.array([1e3 * (answered - asked) for asked, answered, _ in changes] or [np.inf])
+    name = f"words of the node, {POINTS // 1000}k points at {RATE_HZ:.0f} Hz, {PROMPTS} prompts of {CHANNELS} channels"
+    worst = max(stale, default=sent)
+    beside = _drops_beside(clouds, changes)
+    return [
+        _row(f"{name}: changes", len(changes), "changes"),
+        _row(f"{name}: drops of {sent} beside a change", beside, "clouds", "0", beside == 0),
+        _row(f"{name}: drops of {sent} elsewhere (a busy machine)", sent - len(clouds) - beside, "clouds"),
+        _row(f"{name}: most clouds of the old words after the answer", worst, "clouds", "<= 1", worst <= 1),
+        _row(f"{name}: changes with none", stale.count(0), "changes"),
+        _row(f"{name}: latency p50", round(float(np.percentile(latency_ms, 50)), 1), "ms"),
+        _row(f"{name}: latency p95", round(float(np.percentile(latency_ms, 95)), 1), "ms"),
+        _row(f"{name}: latency p50 of clouds beside a change", round(float(np.median(near or [np.inf])), 1), "ms"),
+        _row(f"{name}: parameter call, median", round(float(np.median(call_ms)), 1), "ms"),
+        _row(f"{name}: parameter call, longest", round(float(call_ms.max()), 1), "ms"),
+    ]
+
+
+def _drops_beside(clouds: list[Any], changes: list[Any]) -> int:
+    """Clouds that are missing, by the stamps of the two around them, where words changed between these two."""
+    lost = 0
+    stamps = [at - latency / 1e3 for at, latency, _ in clouds]
+    for place, (before, after) in enumerate(itertools.pairwise(stamps)):
+        if any(before <= answered and asked <= clouds[place + 1][0] for asked, answered, _ in changes):
+            lost += round((after - before) * RATE_HZ) - 1
+    return lost
+
+
+def _core_rows(package: Path, clouds: np.ndarray) -> list[dict[str, Any]]:
+    """The change itself, and a cloud with six pictures, in this process and without ROS."""
+    from lidar_vl_core.camera_fusion import CameraFusion
+    from lidar_vl_core.model_package import load_model_package
+    from lidar_vl_core.point_cloud import PointCloud
+    from lidar_vl_core.segmenter import Segmenter
+
+    segmenter = Segmenter(load_model_package(package))
+    fusion = CameraFusion(segmenter)
+    fusion.warm_up()
+    change_ms = []
+    for number in range(20):
+        started = time.perf_counter()
+        segmenter.set_words(WORDS[number % 2 :])
+        change_ms.append(1e3 * (time.perf_counter() - started))
+    cloud = PointCloud(clouds[0, :, :3].copy(), clouds[0, :, 3].copy(), 1, "lidar")
+    views = _views()
+
+    def left_out(view: object, error: Exception) -> None:
+        raise RuntimeError(f"{view}: {error}")
+
+    timings = [fusion.segment(cloud, views, left_out).timing_ms for _ in range(7)]
+    alone_ms = min(segmenter.segment(cloud).timing_ms["total"] for _ in range(7))
+    fastest = {stage: min(timing[stage] for timing in timings) for stage in timings[0]}
+    height, width = IMAGE_SIZE
+    name = f"ensemble, {POINTS // 1000}k points, {len(views)} pictures of {width} x {height} by the toy's tower"
+    return [
+        _row("set_words() of 32 prompts of 512 channels, median", round(float(np.median(change_ms)), 2), "ms"),
+        _row(f"{name}: image encoder", round(fastest["image_encoder"], 1), "ms"),
+        _row(f"{name}: fusion", round(fastest["fusion"], 1), "ms"),
+        _row(f"{name}: all of a cloud", round(fastest["total"], 1), "ms"),
+        _row(f"{name}: the same cloud without pictures", round(alone_ms, 1), "ms"),
+    ]
+
+
+def _views() -> list[Any]:
+    """Six cameras around the LiDAR, decoded pictures of noise."""
+    from lidar_vl_core.camera import CameraModel
+    from lidar_vl_core.camera_view import CameraView
+    from lidar_vl_core.geometry import RigidTransform
+
+    height, width = 2 * IMAGE_SIZE[0], 2 * IMAGE_SIZE[1]
+    focal = width / 2 / np.tan(np.radians(35))
+    camera = CameraModel(width, height, np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]))
+    to_optical = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+    rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    views = []
+    for yaw_rad in np.radians(np.arange(0, 360, 60)):
+        c, s = np.cos(yaw_rad), np.sin(yaw_rad)
+        T_cam_lidar = RigidTransform(to_optical @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]]), np.zeros(3))
+        views.append(CameraView(f"camera {len(views)}", camera, T_cam_lidar, 0, lambda: rgb))
+    return views
+
+
+def _listen(count: int) -> None:
+    """Print every cloud's arrival and every change of words as JSON; ends when all came, or some time after the last one."""
+    import rclpy
+    from lidar_vl_ros.messages import stamp_ns
+    from lidar_vl_ros.process import keep_freed_memory
+    from lidar_vl_ros.quality import OUTPUT
+    from rcl_interfaces.srv import SetParameters
+    from rclpy.parameter import Parameter
+    from sensor_msgs.msg import PointCloud2
+
+    from lidar_vl_core.point_cloud2 import decode
+
+    keep_freed_memory()
+    rclpy.init()
+    node = rclpy.create_node("listener")
+    clouds: list[tuple[float, float, bool]] = []
+    changes: list[tuple[float, float, bool]] = []
+
+    def received(message: PointCloud2) -> None:
+        now_ns = time.monotonic_ns()
+        class_id = decode(message, ("class_id",)).extra["class_id"]
+        one_word = not (class_id[class_id != 255] > 0).any()
+        clouds.append((now_ns / 1e9, (now_ns - stamp_ns(message.header.stamp)) / 1e6, bool(one_word)))
+
+    node.create_subscription(PointCloud2, LABELLED, received, OUTPUT)
+    client = node.create_client(SetParameters, "/segmentation_node/set_parameters")
+    asked: tuple[float, bool, Any] | None = None
+    last_s, heard = time.monotonic(), 0
+    while len(clouds) < count:
+        rclpy.spin_once(node, timeout_sec=0.02)
+        if asked is not None and asked[2].done():
+            if not (result := asked[2].result().results[0]).successful:
+                sys.exit(f"refused: {result.reason}")
+            changes.append((asked[0], time.monotonic(), asked[1]))
+            asked = None
+        if asked is None and len(clouds) >= CLOUDS_A_CHANGE * (len(changes) + 1) and len(clouds) < count - 2:
+            one_word = len(changes) % 2 == 0
+            parameter = Parameter("prompts", value=WORDS[:1] if one_word else WORDS).to_parameter_msg()
+            # Just after a cloud came the node is idle; half a period later another one may be in work.
+            time.sleep(0.05 * (len(changes) % 3))
+            asked = time.monotonic(), one_word, client.call_async(SetParameters.Request(parameters=[parameter]))
+        if len(clouds) > heard:
+            last_s, heard = time.monotonic(), len(clouds)
+        if time.monotonic() - last_s > (_LAST_CLOUD_TIMEOUT_S if heard else _READY_TIMEOUT_S):
+            break
+    print(json.dumps({"clouds": clouds, "changes": changes}))
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def _row(name: str, value: float, unit: str, target: str | None = None, passed: bool | None = None) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "target": target, "passed": passed}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--listen", type=int, required=True, help="so many clouds; started by measure()")
+    _listen(parser.parse_args().listen)
