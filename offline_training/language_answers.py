@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.cloud_colours import COLOUR_CHANNELS
-from lidar_vl_core.errors import BadRequest
+from lidar_vl_core.errors import BadCheckpoint, BadRequest
 from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.open_vocabulary import TextTable
 from lidar_vl_core.vocabulary import Vocabulary
@@ -24,14 +24,13 @@ def scene_answers(config: VlgConfig, checkpoint: Path | None, question: Question
     Raises BadRequest where a mode lacks its network, BadCheckpoint, BadDataset where image features are missing.
     """
     from offline_training.guidance.inference import load_language_network, predict_scene
-    from offline_training.guidance.run_text import embedded_words
 
     if question.mode != "2d" and checkpoint is None:
         raise BadRequest(f"mode {question.mode}: expected the checkpoint of a 3D network, found none. Name one.")
     vocabulary = question.vocabulary or config.words
-    table = embedded_words(config, vocabulary)
     network = None if question.mode == "2d" or checkpoint is None else load_language_network(checkpoint)
-    features_of = _no_features if question.mode == "3d" else _features_of(config, question.specialised)
+    table = _embedded(config, None if network is None else checkpoint, vocabulary)
+    features_of = _no_features if question.mode == "3d" else _features_of(config, table, question.specialised)
     class_of_truth = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
 
     needs_colours = network is not None and bool(COLOUR_CHANNELS & set(network[1].features))
@@ -59,15 +58,40 @@ def restricted(table: TextTable, vocabulary: Vocabulary, truth: np.ndarray) -> t
     return table.select(fewer), class_ids
 
 
+def _embedded(config: VlgConfig, checkpoint: Path | None, vocabulary: Vocabulary) -> TextTable:
+    """The words: as the checkpoint keeps them, so that its image model need not be there, else of the image model.
+
+    Raises BadCheckpoint for a network of another image model.
+    """
+    from offline_training.guidance.inference import load_text_table
+    from offline_training.guidance.run_text import embedded_words
+
+    if checkpoint is None:
+        return embedded_words(config, vocabulary)
+    own = load_text_table(checkpoint)
+    names = tuple(each.name for each in vocabulary.classes)
+    if vocabulary == config.words and (own.names, own.prompts) == (names, vocabulary.prompts):
+        return own
+    table = embedded_words(config, vocabulary)
+    if table.text_space != own.text_space:
+        raise BadCheckpoint(
+            f"{checkpoint}: expected a network of the configuration's image model, {table.text_space}, found one of "
+            f"{own.text_space}. Give the configuration it was trained with."
+        )
+    return table
+
+
 def _no_features(sample: Sample) -> None:
     return None
 
 
-def _features_of(config: VlgConfig, specialised: bool) -> Callable[[Sample], SceneFeatures]:
+def _features_of(config: VlgConfig, table: TextTable, specialised: bool) -> Callable[[Sample], SceneFeatures]:
     """What reads a scene's image features, passed through the run's adapter where asked."""
+    from offline_training.guidance.run_text import require_features_of
     from offline_training.scene_features.feature_store import open_features
 
     store = open_features(config)
+    require_features_of(store, table)
     if not specialised:
         return lambda sample: store.read(sample.name)
     from offline_training.guidance.specialise import load_adapter, specialised_features

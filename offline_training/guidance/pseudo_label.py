@@ -15,13 +15,14 @@ from offline_training.datasets.sample import Sample
 from offline_training.guidance.class_choice import choose_classes, class_scores, keep_surest, scale_of_logits
 from offline_training.guidance.label_quality import LabelQuality
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
-from offline_training.guidance.run_text import embedded_words
+from offline_training.guidance.run_text import embedded_words, require_features_of
 from offline_training.guidance.scene_lists import (
     SceneList,
     allowed_classes,
     derived_frame_lists,
     derived_scene_list,
     read_class_lists,
+    require_known_classes,
     write_derived_lists,
 )
 from offline_training.guidance.segment_majority import segment_majority
@@ -42,6 +43,7 @@ def pseudo_label(config: VlgConfig) -> Path:
     features = open_features(config)
     lists = ClassLists(config)
     table = embedded_words(config, config.words)
+    require_features_of(features, table)
     labels = PseudoLabelStore(Path(config.out) / FOLDER)
     quality = LabelQuality(table.class_table.names)
     names, scale = [], None
@@ -94,6 +96,8 @@ class ClassLists:
         self._kind, self._names = config.pseudo.lists, config.words.class_table.names
         path = config.pseudo.lists_file
         self._given = None if path is None else read_class_lists(Path(path))
+        if self._given is not None:
+            require_known_classes(self._given, self._names)
         self._derived: dict[str, SceneList] = {}
         if self._kind != "none" and self._given is None:
             require_truth_in_words(config)

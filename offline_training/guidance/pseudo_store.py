@@ -36,11 +36,10 @@ class PseudoLabelStore:
         """Take the folder for labels made so. Raises BadLabels where it holds labels that were made otherwise."""
         remove_stray_temporaries(self.folder)
         path, text = self.folder / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True)
-        if not path.is_file():
+        if not path.is_file() or not any(self.folder.glob("*.npz")):
             write_text(path, text)
         elif path.read_text() != text:
-            before = json.loads(path.read_text())
-            other = sorted(key for key in {*before, *settings} if before.get(key) != json.loads(text).get(key))
+            other = _differing(json.loads(path.read_text()), json.loads(text))
             raise BadLabels(
                 f"{self.folder}: expected pseudo labels made as configured, found some of other {', '.join(other)}. "
                 "Use another `out`, or remove the folder to make them anew."
@@ -97,3 +96,15 @@ class PseudoLabelStore:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{quote(name, safe=' ')}.npz"
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names of the settings that differ, dotted where they lie in sections."""
+    names = []
+    for key in sorted({*before, *after}):
+        one, other = before.get(key), after.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            names += [f"{key}.{below}" for below in _differing(one, other)]
+        elif one != other:
+            names.append(key)
+    return names

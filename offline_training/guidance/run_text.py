@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lidar_vl_core.errors import BadTextTable
 from lidar_vl_core.open_vocabulary import TextTable, text_table
@@ -11,13 +13,14 @@ from lidar_vl_core.vocabulary import Vocabulary
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.image_language.dense_model import text_matrix
 from offline_training.image_language.open_model import open_image_model
+from offline_training.scene_features.feature_store import FeatureStore
 
 
 def embedded_words(config: VlgConfig, vocabulary: Vocabulary) -> TextTable:
     """Any words in the text space of a run's image model: what a network of the run can be asked for."""
     model = open_image_model(config.model)
     rows = text_matrix(model, vocabulary)
-    return text_table(vocabulary, rows, model.logit_scale, _text_space(model.identity()))
+    return text_table(vocabulary, rows, model.logit_scale, text_space_of(model.identity()))
 
 
 def read_run_text(config: VlgConfig) -> TextTable:
@@ -37,9 +40,19 @@ def read_run_text(config: VlgConfig) -> TextTable:
     return table
 
 
-def _text_space(identity: dict) -> str:
-    """Name of the space: the model's own, or else its kind and a hash of all that decides over its text."""
+def text_space_of(identity: Mapping[str, Any]) -> str:
+    """Name of a model's space: the model's own, or else its kind and a hash of all that decides over its text."""
     if "text_space" in identity:
         return str(identity["text_space"])
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     return f"{identity.get('kind', identity.get('model', 'model'))}:{digest[:16]}"
+
+
+def require_features_of(features: FeatureStore, table: TextTable) -> None:
+    """Raise BadTextTable for features of another image model than the one that gives the words."""
+    found = text_space_of(features.identity["model"])
+    if found != table.text_space:
+        raise BadTextTable(
+            f"{features.folder}: expected features of the model that gives the words, {table.text_space}, found those of "
+            f"{found}: the model was changed since. Run `lidar-vl-train weak-label --features` with this configuration."
+        )

@@ -36,6 +36,13 @@ def read_class_lists(path: Path) -> dict[str, SceneList]:
     return content
 
 
+def require_known_classes(lists: Mapping[str, SceneList], names: Sequence[str]) -> None:
+    """Raise BadLabels for a class that is none of the names, before anything is made with the lists."""
+    for scene, listed in lists.items():
+        for view, classes in listed.items() if isinstance(listed, dict) else [(None, listed)]:
+            _as_mask(classes, names, scene if view is None else f"{scene}, view {view}")
+
+
 def write_derived_lists(path: Path, lists: Mapping[str, SceneList]) -> None:
     """Write lists that came from truth, and say so in the file."""
     write_text(path, json.dumps({"derived_from": _SIMULATED, "scenes": dict(lists)}, indent=1))

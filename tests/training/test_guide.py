@@ -9,9 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lidar_vl_core.config import validated
 from lidar_vl_core.errors import BadCheckpoint, BadConfig, BadDataset, BadTextTable
 from lidar_vl_core.labels import IGNORE_ID
+from lidar_vl_core.vocabulary import Vocabulary
 from offline_training.checkpoint import load_checkpoint
+from offline_training.guidance import run_text
 from offline_training.guidance.guide import guide
 from offline_training.guidance.guide_augment import augment_scan, with_colour_change
 from offline_training.guidance.guided_scans import GuidedScans, collate_guided, row_targets
@@ -21,9 +24,12 @@ from offline_training.guidance.pseudo_store import PseudoLabelStore
 from offline_training.guidance.run_text import read_run_text
 from offline_training.guidance.selection import trained_scenes
 from offline_training.guidance.specialise import specialise
+from offline_training.language_answers import scene_answers
+from offline_training.language_question import Question
 from offline_training.scene_features.feature_store import FeatureStore
 from tests.training.tiny_language import (
     CHANNELS,
+    TinyModel,
     TinyScenes,
     tiny_config,
     tiny_features,
@@ -139,6 +145,25 @@ def test_the_network_learns_the_specialised_features_and_its_checkpoint_holds_al
     table, own = load_text_table(checkpoint), read_run_text(config)
     assert table.prompts == own.prompts
     assert (table.embeddings == own.embeddings).all()
+
+
+def test_its_own_words_are_asked_without_the_image_model_and_others_only_of_the_same_one(tmp_path, monkeypatch):
+    config = ready(tiny_config(tmp_path, guide={"max_steps": 1}))
+    checkpoint = guide(config)
+
+    class Other(TinyModel):
+        def identity(self):
+            return {"kind": "other"}
+
+    monkeypatch.setattr(run_text, "open_image_model", lambda config: Other())
+    sample = tiny_sample(0)
+    answered = scene_answers(config, checkpoint, Question("3d"))(sample)
+    assert answered.shape == (len(sample.cloud),)
+    fewer = validated(Vocabulary, {"name": "two", "classes": [{"name": "car"}, {"name": "truck"}]}, "test")
+    with pytest.raises(BadCheckpoint, match="found one of tiny:"):
+        scene_answers(config, checkpoint, Question("3d", fewer))
+    with pytest.raises(BadTextTable, match="weak-label --features"):
+        scene_answers(config, None, Question("2d"))
 
 
 def test_with_the_specialisation_switched_off_it_learns_the_features_as_they_are(tmp_path):

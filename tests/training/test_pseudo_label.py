@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.camera import CameraModel
 from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.errors import BadConfig, BadDataset, BadLabels
+from lidar_vl_core.errors import BadConfig, BadDataset, BadLabels, BadTextTable
 from lidar_vl_core.geometry import RigidTransform
 from lidar_vl_core.labels import IGNORE_ID, NUSCENES_16
 from lidar_vl_core.point_cloud import PointCloud
@@ -21,6 +21,7 @@ from offline_training.guidance.run_text import read_run_text
 from offline_training.guidance.scene_lists import allowed_classes, read_class_lists
 from offline_training.guidance.segment_majority import segment_majority
 from offline_training.guidance.superpoints import superpoints
+from offline_training.scene_features.feature_store import FeatureStore, configuration_alias, store_folder
 from tests.training.tiny_language import (
     CAR,
     ROAD,
@@ -205,7 +206,7 @@ def test_what_is_there_is_not_made_anew_and_other_settings_are_refused(tmp_path)
     store.write("scene/0000", mine)
     pseudo_label(config)
     assert (store.read("scene/0000").class_id == ROAD).all()
-    with pytest.raises(BadLabels, match="some of other pseudo"):
+    with pytest.raises(BadLabels, match=r"some of other pseudo\.keep_fraction\. "):
         pseudo_label(tiny_config(tmp_path, pseudo={"keep_fraction": 0.3}))
 
 
@@ -216,6 +217,33 @@ def test_a_class_list_that_was_edited_is_noticed(tmp_path):
     pseudo_label(config)
     listed(tmp_path, {**lists, "scene/0000": ["truck"]})
     with pytest.raises(BadLabels, match="some of other lists_sha256"):
+        pseudo_label(config)
+
+
+def test_a_wrong_class_in_any_list_is_named_before_a_label_is_made_and_hinders_no_second_start(tmp_path):
+    lists = {tiny_sample(index).name: ["car"] for index in range(3)}
+    wrong = tiny_config(tmp_path, pseudo=listed(tmp_path, {**lists, "scene/0002": ["car", "unicorn"]}))
+    write_tiny_features(wrong)
+    with pytest.raises(BadLabels, match=r"class list of scene/0002: .* found unicorn"):
+        pseudo_label(wrong)
+    assert not (tmp_path / "pseudo_labels").exists()
+
+
+def test_settings_of_a_start_that_made_no_label_are_forgotten(tmp_path):
+    lists = {tiny_sample(index).name: ["car"] for index in range(3)}
+    config = tiny_config(tmp_path, pseudo=listed(tmp_path, {"another": ["car"]}))
+    write_tiny_features(config)
+    with pytest.raises(BadLabels, match="scene/0000: expected a list of its classes"):
+        pseudo_label(config)
+    assert len(labels_of(pseudo_label(tiny_config(tmp_path, pseudo=listed(tmp_path, lists))))) == 3
+
+
+def test_features_of_an_image_model_that_was_changed_since_are_refused(tmp_path):
+    config = tiny_config(tmp_path)
+    store = FeatureStore(store_folder(config), {"model": {"kind": "older"}}, alias=configuration_alias(config))
+    store.write("scene/0000", tiny_features(tiny_sample(0)))
+    store.announce()
+    with pytest.raises(BadTextTable, match="weak-label --features"):
         pseudo_label(config)
 
 
