@@ -24,6 +24,7 @@ from offline_training.resume import checkpoint_to_resume
 from offline_training.run_device import torch_set_up, uses_cuda
 from offline_training.run_log import RunLog
 from offline_training.run_state import optimizer_tensors, restore_optimizer
+from offline_training.scene_features.feature_basis import FeatureBasis
 from offline_training.scene_features.feature_store import FeatureStore, open_features
 from offline_training.start_weights import weights_of
 
@@ -169,6 +170,15 @@ class _Specialising:
         self.epoch = start.step
 
 
+def _adapted_basis(adapter: TextAdapter, basis: FeatureBasis) -> FeatureBasis:
+    """The basis of what the adapter, an affine map, makes of features of a basis: as many components lose nothing more."""
+    with torch.no_grad():
+        mean = adapter(torch.from_numpy(basis.mean)).numpy()
+        ends = adapter(torch.from_numpy(basis.mean + basis.directions)).numpy()
+    orthonormal, _ = np.linalg.qr((ends - mean).T.astype(np.float64))  # (C, k)
+    return FeatureBasis(mean, np.ascontiguousarray(orthonormal.T, np.float32), basis.explained)
+
+
 def _on(table: TextTable, device: str) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(table.embeddings).to(device), torch.from_numpy(table.class_of_prompt).to(device)
 
@@ -176,11 +186,16 @@ def _on(table: TextTable, device: str) -> tuple[torch.Tensor, torch.Tensor]:
 def _write_specialised(
     config: VlgConfig, adapter: TextAdapter, features: FeatureStore, scenes: tuple[str, ...]
 ) -> Path:
-    """The adapted features of all training scenes, as a store that stage 3 reads; scenes that are there stay."""
+    """The adapted features of all training scenes, as a store that stage 3 reads; scenes that are there stay.
+
+    Where the features are kept by components, so are these.
+    """
     folder = Path(config.out) / SPECIALISED
     identity = {"adapter_sha256": adapter_sha256(adapter), "features": dict(features.identity)}
     store = FeatureStore(folder, identity, command=COMMAND)
     with store.writing():
+        if features.basis is not None and store.basis is None:
+            store.keep_basis(_adapted_basis(adapter, features.basis))
         for name in scenes:
             if store.about(name) is None:
                 seen = features.read(name)

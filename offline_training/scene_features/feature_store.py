@@ -11,7 +11,7 @@ FOLDER/
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -122,10 +122,14 @@ class FeatureStore:
         """Fit the basis to the scenes of these names, which are kept whole, and write it. Raises BadConfig."""
         per_scene = max(_BASIS_ROWS // max(len(names), 1), 1)
         basis = feature_basis((_some_rows(self.read(name).feature, per_scene) for name in names), components)
+        self.keep_basis(basis)
+        return basis
+
+    def keep_basis(self, basis: FeatureBasis) -> None:
+        """Store by this basis what is written from now on."""
         with atomic_writer(self.folder / "basis.npz") as handle:
             np.savez(handle, mean=basis.mean, directions=basis.directions, explained=np.array(basis.explained))
         self._basis = basis
-        return basis
 
     def compress(self, names: Sequence[str]) -> None:
         """Write scenes that are kept whole anew by the basis, where there is one."""
@@ -134,10 +138,6 @@ class FeatureStore:
         for name in names:
             if self.has(name) and not has_coefficients(self.path(name)):
                 self.write(name, self.read(name))
-
-    def scene_bytes(self) -> Iterator[int]:
-        """Bytes of each scene's file."""
-        return (path.stat().st_size for path in sorted(self.folder.glob("*.npz")) if path.name != "basis.npz")
 
     def _announced(self) -> dict[str, Any]:
         try:

@@ -14,6 +14,7 @@ from offline_training.guidance.kept_scenes import KeptScenes
 from offline_training.guidance.pseudo_label import pseudo_label
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
 from offline_training.guidance.specialise import _Specialising, load_adapter, specialise, specialised_features
+from offline_training.scene_features.feature_file import has_coefficients
 from offline_training.scene_features.feature_store import FeatureStore, open_features
 from tests.training.tiny_language import tiny_config, tiny_features, tiny_sample, use_tiny_world, write_tiny_features
 
@@ -48,6 +49,19 @@ def test_it_learns_the_labels_and_stores_every_scenes_adapted_features(config, t
         np.testing.assert_allclose(adapted.feature, expected, rtol=1e-3, atol=1e-3)
         assert (adapted.row_of_point == seen.row_of_point).all()
         assert (adapted.view_bits == seen.view_bits).all()
+
+
+def test_features_kept_by_components_stay_so_and_lose_nothing_more(config):
+    store = open_features(config)
+    names = [tiny_sample(index).name for index in range(3)]
+    store.fit_basis(names, 5)
+    store.compress(names)
+    specialised, adapter = FeatureStore(specialise(config)), load_adapter(config)
+    for name in names:
+        expected = specialised_features(adapter, store.read(name).feature)
+        np.testing.assert_allclose(specialised.read(name).feature, expected, atol=4e-3)
+        assert has_coefficients(specialised.path(name))
+    assert len(specialised.basis.directions) == 5
 
 
 def test_it_goes_on_after_a_stop_to_the_same_bits(config, tmp_path, monkeypatch):
