@@ -29,6 +29,7 @@ _FRAME = struct.Struct("<16f4Q")  # pose, stamps of colour and depth, bytes of c
 class SensFrame:
     """One frame: where its images lie in the file."""
 
+    number: int  # in the recording, from 0
     world_from_camera: np.ndarray  # (4, 4) float64 as stored; infinite where tracking was lost
     stamp_ns: int  # of the colour image
     color_at: int
@@ -38,7 +39,7 @@ class SensFrame:
 
 @dataclass(frozen=True, eq=False)
 class SensFile:
-    """The header and the places of all frames; images are read from the file when asked for."""
+    """The header and the places of the frames; images are read from the file when asked for."""
 
     path: Path
     color_size: tuple[int, int]  # width, height
@@ -98,18 +99,22 @@ class SensFile:
     def _damaged(self, index: int, image: str, found: str) -> BadDataset:
         width, height = self.color_size if image == "colour" else self.depth_size
         return BadDataset(
-            f"{self.path}: frame {index}: expected a {image} image of {width}x{height} pixels, found: {found}. "
+            f"{self.path}: frame {self.frames[index].number}: expected a {image} image of {width}x{height} pixels, found: {found}. "
             "The file is damaged: download it again."
         )
 
 
-def open_sens(path: Path) -> SensFile:
-    """Read the header and where the frames lie; raises BadDataset for another version, an unknown kind or a cut file."""
+def open_sens(path: Path, step: int = 1) -> SensFile:
+    """Read the header and where every step-th frame lies.
+
+    Raises BadDataset for another version, an unknown kind or a cut file.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as handle:
             head = _read_header(path, handle)
-            frames = tuple(_read_frame(path, handle, size, index, head[-1]) for index in range(head[-1]))
+            read = (_read_frame(path, handle, size, number, head[-1]) for number in range(head[-1]))
+            frames = tuple(frame for frame in read if frame.number % step == 0)  # a data set holds millions of frames
     except OSError as error:
         raise BadDataset(f"{path}: expected a readable .sens file, found: {error}. Download it again.") from error
     numbers, count = head[:-1], len(frames)
@@ -136,8 +141,8 @@ def _read_header(path: Path, handle: BinaryIO) -> tuple:
     return _AFTER_NAME.unpack(_read(path, handle, _AFTER_NAME.size, "its header"))
 
 
-def _read_frame(path: Path, handle: BinaryIO, file_size: int, index: int, count: int) -> SensFrame:
-    where = f"frame {index} of {count}"
+def _read_frame(path: Path, handle: BinaryIO, file_size: int, number: int, count: int) -> SensFrame:
+    where = f"frame {number} of {count}"
     *pose, color_us, _, color_bytes, depth_bytes = _FRAME.unpack(_read(path, handle, _FRAME.size, where))
     at = handle.tell()
     left = file_size - at
@@ -145,7 +150,7 @@ def _read_frame(path: Path, handle: BinaryIO, file_size: int, index: int, count:
              f"images of {color_bytes} and {depth_bytes} bytes")  # fmt: skip
     handle.seek(color_bytes + depth_bytes, io.SEEK_CUR)
     matrix = np.array(pose, np.float64).reshape(4, 4)
-    return SensFrame(matrix, color_us * 1000, at, color_bytes, depth_bytes)
+    return SensFrame(number, matrix, color_us * 1000, at, color_bytes, depth_bytes)
 
 
 def _read(path: Path, handle: BinaryIO, count: int, where: str) -> bytes:

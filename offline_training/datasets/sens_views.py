@@ -21,39 +21,38 @@ def sens_views(path: Path, step: int = FRAME_STEP) -> tuple[list[CameraView], in
 
     The intrinsics are those of the recording's colour camera; OpenScene takes one set for all of ScanNet. Raises BadDataset.
     """
-    sens = open_sens(path)
+    sens = open_sens(path, step)
     try:
         camera = openscene_resized(CameraModel(*sens.color_size, sens.K_color), *_SIZE)
     except BadCalibration as error:
         raise BadDataset(f"{path}: intrinsics of its colour camera: {error}") from error
-    numbers = range(0, len(sens.frames), step)
-    views = [view for number in numbers if (view := _view(sens, number, camera)) is not None]
-    return views, len(numbers) - len(views)
+    views = [view for index in range(len(sens.frames)) if (view := _view(sens, index, camera)) is not None]
+    return views, len(sens.frames) - len(views)
 
 
-def _view(sens: SensFile, number: int, camera: CameraModel) -> CameraView | None:
-    frame = sens.frames[number]
+def _view(sens: SensFile, index: int, camera: CameraModel) -> CameraView | None:
+    frame = sens.frames[index]
     T_world_cam = rigid_or_none(frame.world_from_camera)
     if T_world_cam is None:
         return None
     return CameraView(
-        f"{number:06d}",
+        f"{frame.number:06d}",
         camera,
         T_world_cam.inverse(),
         frame.stamp_ns,
-        partial(_rgb, sens, number),
-        partial(sens.color_image, number),
+        partial(_rgb, sens, index),
+        partial(sens.color_image, index),
         None,
-        partial(_depth_m, sens, number),
+        partial(_depth_m, sens, index),
     )
 
 
-def _rgb(sens: SensFile, number: int) -> np.ndarray:
+def _rgb(sens: SensFile, index: int) -> np.ndarray:
     from PIL import Image
 
-    picture = Image.fromarray(sens.rgb(number))
+    picture = Image.fromarray(sens.rgb(index))
     return np.asarray(picture.resize(_SIZE, Image.Resampling.BILINEAR))
 
 
-def _depth_m(sens: SensFile, number: int) -> np.ndarray:
-    return resized_nearest(sens.depth_m(number), *_SIZE)
+def _depth_m(sens: SensFile, index: int) -> np.ndarray:
+    return resized_nearest(sens.depth_m(index), *_SIZE)

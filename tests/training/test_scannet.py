@@ -157,6 +157,14 @@ def test_a_damaged_image_names_its_frame(at, told, tmp_path):
         sens.rgb(1) if at == "color_at" else sens.depth_m(1)
 
 
+def test_of_a_recording_only_the_frames_that_are_asked_for_are_kept(tmp_path):
+    write_sens(tmp_path / "a.sens", 5)
+    every, some = open_sens(tmp_path / "a.sens"), open_sens(tmp_path / "a.sens", 2)
+    assert [frame.number for frame in some.frames] == [0, 2, 4]
+    assert (some.rgb(1) == every.rgb(2)).all()
+    assert (some.depth_m(2) == every.depth_m(4)).all()
+
+
 def test_an_image_of_another_size_than_the_header_says_is_refused(tmp_path):
     pose, rgb, depth = frames(1)[0]
     content = sens_bytes([pose.matrix()], [rgb], [depth])
