@@ -96,22 +96,21 @@ def predict_scene(
     table: TextTable,
     network: LanguageNetwork | None = None,
     features: SceneFeatures | None = None,
-    repeats: int = 1,
-    rng: np.random.Generator | None = None,
 ) -> PointAnswers:
     """The class of every point of a scene.
 
     2d: of its image features (raw, or specialised where the caller passed them through the adapter); 3d: of the network's
     embedding; ensemble: per point of the one that resembles its best prompt more, the network's on ties (OpenScene). A
     class's logit is that of its best prompt, so the length of the kept feature does not change the class. Points that
-    neither reaches get 255. repeats: the network sees the scene that many times, turned at random, and sums its
-    embeddings, as the original's evaluation does with 5. Raises BadRequest where a mode lacks its network or features.
+    neither reaches get 255. The scene is seen once, as it stands; the original's evaluation sums five random turns.
+    Raises BadRequest where a mode lacks its network or features.
     """
     answers = []
     if mode != "2d":
         if network is None:
             raise BadRequest(f"mode {mode}: expected a 3D network, found none. Load one with load_language_network().")
-        answers.append(_network_answers(sample, table, network, repeats, rng))
+        rows, row_of_point = row_embeddings(*network, scan_of(sample, network[1]))
+        answers.append(_answers(rows, table).of_points(row_of_point))
     if mode != "3d":
         if features is None:
             raise BadRequest(f"mode {mode}: expected image features of {sample.name}, found none. Read them first.")
@@ -122,35 +121,6 @@ def predict_scene(
     return PointAnswers(
         np.where(chosen, second.class_id, first.class_id), np.where(chosen, second.probability, first.probability)
     )
-
-
-def summed_embeddings(
-    network: LanguageNetwork, scan: Scan, repeats: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum over random turns about z of each point's embedding: (N, C) float32, and (N,) int64 its row, -1 = none."""
-    xyz_m, *others = scan
-    total, reached = None, np.ones(len(xyz_m), bool)
-    for yaw_rad in rng.uniform(-np.pi, np.pi, repeats):
-        c, s = np.cos(yaw_rad), np.sin(yaw_rad)
-        turned = xyz_m @ np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]], np.float32)
-        rows, row_of_point = row_embeddings(*network, (turned, *others))
-        reached &= row_of_point >= 0
-        of_point = np.concatenate([rows, np.zeros((1, rows.shape[1]), np.float32)])[row_of_point]
-        total = of_point if total is None else total + of_point
-    if total is None:
-        raise BadRequest(f"repeats: expected at least 1, found {repeats}. Ask for 1 or more.")
-    return total, np.where(reached, np.arange(len(xyz_m)), -1)
-
-
-def _network_answers(
-    sample: Sample, table: TextTable, network: LanguageNetwork, repeats: int, rng: np.random.Generator | None
-) -> _Answers:
-    scan = scan_of(sample, network[1])
-    if repeats == 1:
-        rows, row_of_point = row_embeddings(*network, scan)
-    else:
-        rows, row_of_point = summed_embeddings(network, scan, repeats, rng or np.random.default_rng(0))
-    return _answers(rows, table).of_points(row_of_point)
 
 
 def _answers(rows: np.ndarray, table: TextTable) -> _Answers:

@@ -15,10 +15,7 @@ from offline_training.guidance.inference import (
     load_text_table,
     point_embeddings,
     predict_scene,
-    row_embeddings,
-    summed_embeddings,
 )
-from offline_training.guidance.training_samples import scan_of
 from offline_training.scene_features.scene_features import SceneFeatures
 from tests.training.tiny_language import CHANNELS, direction, tiny_config, tiny_features, tiny_sample
 
@@ -103,23 +100,6 @@ def _no_features(sample):
     return SceneFeatures(
         np.zeros((0, CHANNELS), np.float16), np.zeros(0, np.int32), np.zeros((0, 1), np.uint8), ("front",)
     )
-
-
-def test_repeats_sum_the_embeddings_of_turned_scenes(network):
-    sample = tiny_sample(2)
-    scan = scan_of(sample, network[1])
-    total, row = summed_embeddings(network, scan, 3, np.random.default_rng(4))
-    expected = np.zeros_like(total)
-    for yaw_rad in np.random.default_rng(4).uniform(-np.pi, np.pi, 3):
-        c, s = np.cos(yaw_rad), np.sin(yaw_rad)
-        xyz_m = np.stack(
-            [c * scan[0][:, 0] - s * scan[0][:, 1], s * scan[0][:, 0] + c * scan[0][:, 1], scan[0][:, 2]], axis=1
-        )
-        rows, place = row_embeddings(*network, (xyz_m.astype(np.float32), *scan[1:]))
-        expected += rows[place]
-    close = np.isclose(total, expected, atol=1e-4).all(axis=1)
-    assert close.mean() > 0.98  # a point on a voxel's face may fall to either side
-    assert (row == np.arange(600)).all()
 
 
 @pytest.mark.parametrize("mode", ["2d", "3d", "ensemble"])
