@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from lidar_vl_core.errors import BadDataset
-from lidar_vl_core.files import atomic_writer
 from offline_training.datasets.sample import Sample
 from offline_training.datasets.saved_arrays import as_array, load_saved_arrays
 from offline_training.scene_features.extract_config import ExtractConfig
@@ -67,19 +66,6 @@ def read_fused(paths: Sequence[Path], points: int) -> FusedFeatures:
     return FusedFeatures(np.concatenate(rows)[order], visible)
 
 
-def write_fused(path: Path, fused: FusedFeatures, older_form: bool = False) -> None:
-    """Write the features of a whole scene, with two keys or, for older readers, with three. Raises BadRequest."""
-    feature = torch.from_numpy(np.ascontiguousarray(fused.feature))
-    content = {"feat": feature, "mask_full": torch.from_numpy(fused.visible)}
-    if older_form:  # the one part holds all points: mask_full says so, and mask which of them are visible
-        whole = torch.zeros(len(fused.visible), feature.shape[1], dtype=feature.dtype)
-        whole[content["mask_full"]] = feature
-        everywhere = torch.ones(len(fused.visible), dtype=torch.bool)
-        content = {"feat": whole, "mask": content["mask_full"], "mask_full": everywhere}
-    with atomic_writer(path) as handle:
-        torch.save(content, handle)
-
-
 def from_fused(fused: FusedFeatures, sample: Sample, config: ExtractConfig) -> SceneFeatures:
     """OpenScene's features as those of a store: averaged over voxels where config says so; views are not known."""
     row, _ = voxel_rows(sample.cloud.xyz_m, config.voxel_m)
@@ -93,11 +79,6 @@ def from_fused(fused: FusedFeatures, sample: Sample, config: ExtractConfig) -> S
     count = np.bincount(row_of_seen, minlength=len(used))[:, None]
     mean = (sums / np.maximum(count, 1)).astype(np.float16)
     return SceneFeatures(mean, row_of_point, np.zeros((len(used), 0), np.uint8), (), (), scene_sha256(sample))
-
-
-def to_fused(features: SceneFeatures) -> FusedFeatures:
-    """The features of a store's scene as OpenScene keeps them: one row for each visible point."""
-    return FusedFeatures(features.feature[features.row_of_point[features.visible]], features.visible)
 
 
 def _part(path: Path, points: int) -> tuple[np.ndarray, np.ndarray]:
