@@ -142,7 +142,7 @@ def _binary(path: Path, vertices: _Element, row: np.dtype, body: bytes) -> dict[
 
 
 def _behind_ascii(body: bytes, elements: list[_Element]) -> bytes:
-    skipped = sum(element.count * len(element.kinds) for element in elements)
+    skipped = min(sum(element.count * len(element.kinds) for element in elements), len(body))
     words = body.split(None, skipped)
     return words[skipped] if skipped < len(words) else b""
 

@@ -107,6 +107,12 @@ DAMAGED = {
         b"ply\nformat ascii 1.0\nelement face 1\nproperty list uchar int i\nelement vertex 1\nproperty float x\nend_header\n",
         "vertices first",
     ),
+    "more before the vertices than can be counted": (
+        b"ply\nformat ascii 1.0\nelement a 999999999999999999\n"
+        + b"property float x%d\n" * 11 % (*range(11),)
+        + b"element vertex 1\nproperty float x\nend_header\n1 2 3\n",
+        "1 vertices of 1 numbers, found 0",
+    ),
     "words for numbers": (HEADER.format(encoding="ascii").encode() + b"a " * 21, "expected numbers"),
     "no z": (ply_bytes({"x": np.zeros(2), "y": np.zeros(2)}), "expected fields x, y and z"),
 }
