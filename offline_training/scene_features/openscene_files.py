@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from lidar_vl_core.errors import BadDataset
 from offline_training.datasets.sample import Sample
