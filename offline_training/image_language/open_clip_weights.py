@@ -13,6 +13,7 @@ from lidar_vl_core.files import sha256_of
 from offline_training.image_language.image_model_config import OpenClipConfig
 from offline_training.image_language.open_clip_package import open_clip_package
 from offline_training.networks.weight_file import load_weights, read_weight_file
+from offline_training.weak_labels.known_models import KNOWN_MODELS
 
 _SETTINGS = "open_clip_config.json"  # beside the weights, where they come from a hub
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
@@ -132,9 +133,16 @@ def weights_file(name: str, pretrained: str) -> Path:
     repository = str(tag.get("hf_hub", "")).rsplit("/", 1)[0] if tag else ""
     found = "a tag whose weights are not on this machine" if tag else "neither a file, a folder nor a tag of this model"
     raise BadModelPackage(
-        f"pretrained: expected local weights for {name}, found {pretrained!r}, {found}. Fetch them with `lidar-vl-train "
-        f"download {repository or 'OWNER/NAME'} --accept-licence LICENCE --out FOLDER`, then set pretrained to FOLDER."
+        f"pretrained: expected local weights for {name}, found {pretrained!r}, {found}. Fetch them with "
+        f"`{download_command(repository)}`, then set pretrained to FOLDER."
     )
+
+
+def download_command(repository: str) -> str:
+    """What fetches a repository of the hub into FOLDER, with its licence where it is one of known_models."""
+    known = [name for name, model in KNOWN_MODELS.items() if model.repository == repository]
+    licence = KNOWN_MODELS[known[0]].licence if known else "LICENCE"
+    return f"lidar-vl-train download {repository or 'OWNER/NAME'} --accept-licence {licence} --out FOLDER"
 
 
 def _in_folder(folder: Path) -> Path:

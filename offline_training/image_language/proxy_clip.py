@@ -16,7 +16,7 @@ from offline_training.image_language.image_tower import CellsOfTower
 from offline_training.image_language.last_block import Grid
 from offline_training.image_language.open_clip_package import open_clip_package
 from offline_training.image_language.open_clip_vit import OpenClipVit
-from offline_training.image_language.open_clip_weights import Colors
+from offline_training.image_language.open_clip_weights import Colors, download_command
 from offline_training.image_language.proxy_affinity import proxy_weights, resized_values
 from offline_training.networks.weight_file import load_weights, read_weight_file
 
@@ -71,9 +71,9 @@ def load_dino(config: OpenClipConfig) -> tuple[nn.Module, str | None]:
     """
     if config.dino_weights is None and not config.allow_random_weights:
         raise BadModelPackage(
-            f"dino_weights: expected a file of weights for {config.dino}, found none. Fetch them with `lidar-vl-train "
-            f"download timm/{config.dino} --accept-licence LICENCE --out FOLDER` and name FOLDER/model.safetensors; or set "
-            "allow_random_weights to try the pipeline without."
+            f"dino_weights: expected a file of weights for {config.dino}, found none. Fetch them with "
+            f"`{download_command(f'timm/{config.dino}')}` and name FOLDER/model.safetensors; or set allow_random_weights to "
+            "try the pipeline without."
         )
     dino, filtered = _build(config.dino)
     if config.dino_weights is None:

@@ -15,6 +15,7 @@ from offline_training.image_language.open_clip_package import open_clip_package
 from offline_training.image_language.open_clip_weights import (
     ClipArchitecture,
     ClipWeights,
+    download_command,
     model_file,
     weights_file,
 )
@@ -100,9 +101,8 @@ class LocalTokenizer:
         files = sorted(path for path in folder.glob("*") if path.name in _TOKENIZER_FILES)
         if not files:
             raise BadModelPackage(
-                f"tokenizer: expected a folder with {' or '.join(_TOKENIZER_FILES[:2])}, found none in {folder}. Fetch the "
-                f"repository {text_cfg.get('hf_tokenizer_name', 'of the weights')} with `lidar-vl-train download` and "
-                "name its folder."
+                f"tokenizer: expected a folder with {' or '.join(_TOKENIZER_FILES[:2])}, found none in {folder}. Fetch them "
+                f"with `{download_command(text_cfg.get('hf_tokenizer_name', ''))}`."
             )
         options = text_cfg.get("tokenizer_kwargs", {})
         try:
@@ -124,9 +124,9 @@ def _tokenizer(config: Siglip2Config, plan: SiglipArchitecture) -> LocalTokenize
     beside = Path(config.pretrained or "")
     folder = config.tokenizer or (str(beside) if config.pretrained and beside.is_dir() else None)
     if folder is None:
-        name = plan.text_cfg.get("hf_tokenizer_name", "the weights' repository")
         raise BadModelPackage(
             f"{config.name}: expected tokenizer, the folder of its files, found none; they are never fetched by "
-            f"themselves. Get {name} with `lidar-vl-train download` and name the folder."
+            f"themselves. Fetch them with `{download_command(plan.text_cfg.get('hf_tokenizer_name', ''))}`, then set "
+            "tokenizer, and pretrained where it has the weights, to FOLDER."
         )
     return LocalTokenizer(Path(folder), plan.text_cfg)

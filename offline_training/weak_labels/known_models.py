@@ -1,4 +1,4 @@
-"""Vision models that weak labels are made with: where they lie, and the licence whoever uses them has to accept."""
+"""Models that weak labels and features are made with: where they lie, and the licence whoever uses them has to accept."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class KnownModel:
     licence: str  # as --accept-licence wants it, compared without regard to case
 
 
-_APACHE = "apache-2.0"
+_APACHE, _MIT = "apache-2.0", "mit"
 
 KNOWN_MODELS = {
     "grounding-dino-tiny": KnownModel("IDEA-Research/grounding-dino-tiny", _APACHE),  # Swin-T, OLIVINE's detector
@@ -27,4 +27,12 @@ KNOWN_MODELS = {
     "sam2.1-hiera-tiny": KnownModel("facebook/sam2.1-hiera-tiny", _APACHE),
     "sam2.1-hiera-large": KnownModel("facebook/sam2.1-hiera-large", _APACHE),
     "sam3": KnownModel("facebook/sam3", "sam-license"),  # gated: its authors grant access to an account
+    # Pictures and words in one space, of open_clip; OpenAI's need the names of architectures that end in -quickgelu.
+    "clip-vit-b-16-laion2b": KnownModel("laion/CLIP-ViT-B-16-laion2B-s34B-b88K", _MIT),
+    "clip-vit-b-16-openai": KnownModel("timm/vit_base_patch16_clip_224.openai", _APACHE),
+    "clip-vit-l-14-336-openai": KnownModel("timm/vit_large_patch14_clip_336.openai", _APACHE),  # OpenSeg's text
+    "clip-vit-h-14-laion2b": KnownModel("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", _MIT),
+    "siglip2-vit-b-16-256": KnownModel("timm/ViT-B-16-SigLIP2-256", _APACHE),
+    "dino-vit-b-8": KnownModel("timm/vit_base_patch8_224.dino", _APACHE),  # ProxyCLIP's affinities
+    "dino-vit-b-16": KnownModel("timm/vit_base_patch16_224.dino", _APACHE),
 }

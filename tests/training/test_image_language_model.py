@@ -86,7 +86,10 @@ def _pickled(content):
 
 def test_a_tag_that_is_not_on_this_machine_is_refused_with_the_command_that_fetches_it(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(BadModelPackage, match=r"lidar-vl-train download timm/vit_base_patch16_clip_224\.openai "):
+    with pytest.raises(
+        BadModelPackage,
+        match=r"lidar-vl-train download timm/vit_base_patch16_clip_224\.openai --accept-licence apache-2\.0 ",
+    ):
         open_image_model(OpenClipConfig(kind="open_clip", name="ViT-B-16-quickgelu", pretrained="openai"))
     with pytest.raises(BadModelPackage, match="neither a file, a folder nor a tag"):
         weights_file("ViT-B-16", "no/such/file.safetensors")

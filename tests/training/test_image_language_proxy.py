@@ -160,6 +160,11 @@ def test_weights_of_the_dino_come_from_a_file_whose_hash_is_kept(tmp_path, prefi
     ("change", "error", "found"),
     [
         ({"allow_random_weights": False}, BadModelPackage, "download timm/test_vit"),
+        (
+            {"dino": "vit_base_patch8_224.dino", "allow_random_weights": False},
+            BadModelPackage,
+            "--accept-licence apache-2.0",
+        ),
         ({"dino": "no_such_vit"}, BadConfig, "found 'no_such_vit'"),
         ({"dino": "test_resnet"}, BadConfig, "expected a ViT, found test_resnet"),
         ({"dino_weights": "no/such.pth"}, BadCheckpoint, "found none"),
