@@ -77,7 +77,8 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
     command.add_argument(
         "--out", type=Path, metavar="FILE.json", help="also write the metrics, and the confusion beside"
     )
-    command.set_defaults(run=_evaluate_language)
+    add_random_weights(command)
+    command.set_defaults(run=_evaluate_language, overrides=[])
 
 
 def _toy_language(options: argparse.Namespace) -> None:
@@ -109,15 +110,13 @@ def _guide(options: argparse.Namespace) -> None:
 
 
 def _evaluate_language(options: argparse.Namespace) -> None:
-    from lidar_vl_core.config import load_config
     from lidar_vl_core.files import write_bytes
     from lidar_vl_core.vocabulary import load_vocabulary
-    from offline_training.guidance.vlg_config import VlgConfig
-    from offline_training.language_evaluation import evaluate_language, table
-    from offline_training.language_pictures import confusion_picture, write_language_pictures
-    from offline_training.language_question import Question
+    from offline_training.language_evaluation.evaluate_language import evaluate_language, table
+    from offline_training.language_evaluation.pictures import confusion_picture, write_language_pictures
+    from offline_training.language_evaluation.question import Question
 
-    config = load_config(VlgConfig, options.config)
+    config = vlg_config(options)
     words = config.words if options.vocabulary is None else load_vocabulary(options.vocabulary)
     question = Question(options.mode, words, _pairs(options.truth_as), specialised=options.specialised)
     metrics = evaluate_language(config, options.checkpoint, question, None, options.out)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,11 +15,11 @@ from offline_training.checkpoint import load_checkpoint
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.training_samples import scan_of
 from offline_training.guidance.vlg_config import VlgConfig
+from offline_training.language_evaluation.question import Mode
 from offline_training.networks.point_backbone import PointBackbone, Scan
 from offline_training.scene_features.scene_features import SceneFeatures
 from offline_training.start_weights import take_weights
 
-Mode = Literal["2d", "3d", "ensemble"]
 LanguageNetwork = tuple[PointBackbone, VlgConfig]
 TEXT_TABLE_TENSOR = "text_table"  # of a checkpoint: the bytes of the run's text_table.npz
 _BLOCK_ROWS = 8192

@@ -14,7 +14,7 @@ from lidar_vl_core.text_table_file import TEXT_TABLE, write_text_table
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.class_choice import choose_classes, class_scores, keep_surest, scale_of_logits
 from offline_training.guidance.label_quality import LabelQuality
-from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
+from offline_training.guidance.pseudo_store import FOLDER, PseudoLabels, PseudoLabelStore
 from offline_training.guidance.run_text import embedded_words, require_features_of
 from offline_training.guidance.scene_lists import (
     SceneList,
@@ -30,8 +30,6 @@ from offline_training.guidance.training_samples import all_samples, opened, requ
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.scene_features.feature_store import FeatureStore, open_features
 from offline_training.scene_features.scene_features import SceneFeatures
-
-FOLDER = "pseudo_labels"
 
 
 def pseudo_label(config: VlgConfig) -> Path:

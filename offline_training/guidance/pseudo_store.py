@@ -14,6 +14,7 @@ import numpy as np
 from lidar_vl_core.errors import BadLabels
 from lidar_vl_core.files import atomic_writer, remove_stray_temporaries, write_text
 
+FOLDER = "pseudo_labels"  # of a run
 _SETTINGS, _SCENES = "settings.json", "scenes.json"
 _COMMAND = "Run `lidar-vl-train pseudo-label` with this configuration."
 

@@ -13,11 +13,11 @@ from lidar_vl_core.open_vocabulary import TextTable
 from offline_training.data_sources import SampleSource
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.inference import LanguageNetwork, predict_scene
-from offline_training.guidance.pseudo_label import FOLDER as LABELS
+from offline_training.guidance.pseudo_store import FOLDER as LABELS
 from offline_training.guidance.pseudo_store import PseudoLabelStore
 from offline_training.guidance.training_samples import opened, require_truth_in_words
 from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.language_evaluation import pooled_confusion
+from offline_training.language_evaluation.evaluate_language import pooled_confusion
 
 _SAME = np.arange(256, dtype=np.uint8)  # the truth is in the classes of the answers
 _Judged = Callable[[], Iterator[tuple[Sample, np.ndarray]]]  # samples with what their answers are compared with

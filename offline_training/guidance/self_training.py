@@ -20,8 +20,8 @@ from offline_training.guidance.class_choice import choose_classes, class_scores
 from offline_training.guidance.guiding_run import Guided, train_guided
 from offline_training.guidance.inference import LanguageNetwork, load_language_network, row_embeddings
 from offline_training.guidance.label_quality import LabelQuality
-from offline_training.guidance.pseudo_label import FOLDER as LABELS
 from offline_training.guidance.pseudo_label import ClassLists, refined
+from offline_training.guidance.pseudo_store import FOLDER as LABELS
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
 from offline_training.guidance.run_text import read_run_text
 from offline_training.guidance.specialise import load_adapter, specialise, specialised_features

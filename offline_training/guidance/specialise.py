@@ -14,7 +14,7 @@ from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.open_vocabulary import TextTable
 from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
 from offline_training.guidance.adapter_batches import AdapterBatches
-from offline_training.guidance.pseudo_label import FOLDER as LABELS
+from offline_training.guidance.pseudo_store import FOLDER as LABELS
 from offline_training.guidance.pseudo_store import PseudoLabelStore
 from offline_training.guidance.run_text import read_run_text
 from offline_training.guidance.vlg_config import VlgConfig

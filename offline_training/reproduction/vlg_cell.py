@@ -162,7 +162,7 @@ def _measured(
     seed: int,
     place: LanguagePlace,
 ) -> tuple[float, dict[str, float | None]]:
-    from offline_training.language_evaluation import pseudo_label_quality
+    from offline_training.language_evaluation.evaluate_language import pseudo_label_quality
 
     if column.measure == "minutes":
         return sum(json.loads(file.read_text())["seconds"] for file in _stage_files(config, row).values()) / 60.0, {}
@@ -188,8 +188,8 @@ def _evaluated(
     place: LanguagePlace,
 ) -> dict[str, Any]:
     """The evaluation that a column reads; columns that ask the same read one."""
-    from offline_training.language_evaluation import evaluate_language
-    from offline_training.language_question import Question
+    from offline_training.language_evaluation.evaluate_language import evaluate_language
+    from offline_training.language_evaluation.question import Question
 
     words = study.words_asked(row, column)
     question = Question(row.mode, load_vocabulary(words), column.truth_as, row.oracle_lists, row.specialised)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from lidar_vl_core.config import Config, load_config
 from lidar_vl_core.errors import BadRequest
-from offline_training.language_question import Mode
+from offline_training.language_evaluation.question import Mode
 from offline_training.reproduction.study import FOLDER, recipe_with
 
 Measure = Literal[

@@ -8,7 +8,7 @@ from lidar_vl_core.files import write_text
 from lidar_vl_core.vocabulary import Vocabulary
 from offline_training.guidance.scene_lists import derived_scene_list
 from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.language_evaluation import labelled_samples
+from offline_training.language_evaluation.evaluate_language import labelled_samples
 
 VOCABULARY, LISTS = "vocabulary.yaml", "class_lists.json"
 

@@ -24,8 +24,8 @@ from offline_training.guidance.pseudo_store import PseudoLabelStore
 from offline_training.guidance.run_text import read_run_text
 from offline_training.guidance.selection import trained_scenes
 from offline_training.guidance.specialise import specialise
-from offline_training.language_answers import scene_answers
-from offline_training.language_question import Question
+from offline_training.language_evaluation.answers import scene_answers
+from offline_training.language_evaluation.question import Question
 from offline_training.scene_features.feature_store import FeatureStore
 from tests.training.tiny_language import (
     CHANNELS,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import offline_training.language_answers as language_answers
-import offline_training.language_evaluation as language_evaluation
+import offline_training.language_evaluation.answers as answers
+import offline_training.language_evaluation.evaluate_language as evaluation
 from lidar_vl_core.camera import CameraModel
 from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.config import validated
@@ -20,21 +20,21 @@ from lidar_vl_core.metrics import ConfusionMatrix
 from lidar_vl_core.open_vocabulary import label_embeddings, text_table
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.vocabulary import Vocabulary, load_vocabulary
-from offline_training.coloured_sweeps import coloured_sweep
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
 from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.language_answers import restricted, scene_answers
-from offline_training.language_evaluation import (
+from offline_training.language_evaluation.answers import restricted, scene_answers
+from offline_training.language_evaluation.coloured_sweep import coloured_sweep
+from offline_training.language_evaluation.evaluate_language import (
     evaluate_language,
     pooled_confusion,
     pseudo_label_quality,
     quality,
     table,
 )
-from offline_training.language_pictures import confusion_picture, scene_picture, write_language_pictures
-from offline_training.language_question import Question, class_ids_of_truth
-from offline_training.oblique_view import oblique_view
+from offline_training.language_evaluation.oblique_view import oblique_view
+from offline_training.language_evaluation.pictures import confusion_picture, scene_picture, write_language_pictures
+from offline_training.language_evaluation.question import Question, class_ids_of_truth
 
 ROOMS = class_table("synthetic_rooms")
 _ALL = np.arange(256, dtype=np.uint8)
@@ -71,14 +71,14 @@ def config(tmp_path):
 def scenes(monkeypatch):
     """Two rooms in place of a data set: walls and floors, some points unlabelled."""
     samples = [room(np.array([0, 0, 0, 1, 255])), room(np.array([1, 1, 255, 0]), "second")]
-    monkeypatch.setattr(language_evaluation, "labelled_samples", lambda source, classes: iter(samples))
+    monkeypatch.setattr(evaluation, "labelled_samples", lambda source, classes: iter(samples))
     return samples
 
 
 def test_points_without_truth_are_left_out_and_points_without_an_answer_are_wrong():
-    answers = {"room": np.array([0, 0, 255, 1, 0]), "second": np.array([1, 0, 0, 0])}
+    given = {"room": np.array([0, 0, 255, 1, 0]), "second": np.array([1, 0, 0, 0])}
     samples = [room(np.array([0, 0, 0, 1, 255])), room(np.array([1, 1, 255, 0]), "second")]
-    confusion = pooled_confusion(samples, lambda sample: answers[sample.name].astype(np.uint8), _ALL, 14)
+    confusion = pooled_confusion(samples, lambda sample: given[sample.name].astype(np.uint8), _ALL, 14)
     found = quality(confusion, ROOMS.names)
     assert found["points"] == 7
     assert found["no_answer_per_class"]["wall"] == 1
@@ -129,7 +129,7 @@ def test_names_that_do_not_meet_are_refused_with_those_there_are(names, truth_as
 
 def test_every_mode_is_counted_alike_and_says_what_was_left_out(config, scenes, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        language_answers,
+        answers,
         "scene_answers",
         lambda *_: lambda sample: np.where(sample.class_id == 0, 0, 255).astype(np.uint8),
     )
@@ -146,8 +146,8 @@ def test_every_mode_is_counted_alike_and_says_what_was_left_out(config, scenes, 
 
 
 def test_data_sets_without_a_truth_are_refused(config, monkeypatch):
-    monkeypatch.setattr(language_evaluation, "labelled_samples", lambda source, classes: iter([]))
-    monkeypatch.setattr(language_answers, "scene_answers", lambda *_: None)
+    monkeypatch.setattr(evaluation, "labelled_samples", lambda source, classes: iter([]))
+    monkeypatch.setattr(answers, "scene_answers", lambda *_: None)
     with pytest.raises(BadConfig, match="expected scenes with labels"):
         evaluate_language(config, None)
 
@@ -216,20 +216,20 @@ def test_an_empty_cloud_is_a_white_picture():
 @pytest.mark.parametrize("colored", [True, False])
 def test_a_scene_is_drawn_as_input_truth_baseline_and_ours(colored):
     sample = room(np.tile([0, 1, 255], 100), colored=colored)
-    answers = {"2D average": lambda sample: sample.class_id, "ours": lambda sample: np.zeros(300, np.uint8)}
-    picture = scene_picture(sample, sample.class_id, answers, ROOMS)
+    both = {"2D average": lambda sample: sample.class_id, "ours": lambda sample: np.zeros(300, np.uint8)}
+    picture = scene_picture(sample, sample.class_id, both, ROOMS)
     assert picture.width > 4 * 400
 
 
 def test_pictures_are_written_for_labelled_scenes_or_refused(config, monkeypatch, tmp_path):
-    import offline_training.language_pictures as language_pictures
+    import offline_training.language_evaluation.pictures as pictures
 
-    monkeypatch.setattr(language_answers, "scene_answers", lambda *_: lambda sample: sample.class_id)
+    monkeypatch.setattr(answers, "scene_answers", lambda *_: lambda sample: sample.class_id)
     samples = [room(np.array([0, 1, 1]), "a/b")]
-    monkeypatch.setattr(language_pictures, "labelled_samples", lambda source, classes: iter(samples))
+    monkeypatch.setattr(pictures, "labelled_samples", lambda source, classes: iter(samples))
     written = write_language_pictures(config, tmp_path, tmp_path)
     assert [path.name for path in written] == ["synthetic_rooms_a_b.png"]
-    monkeypatch.setattr(language_pictures, "labelled_samples", lambda source, classes: iter([]))
+    monkeypatch.setattr(pictures, "labelled_samples", lambda source, classes: iter([]))
     with pytest.raises(BadDataset, match="labelled scenes to draw"):
         write_language_pictures(config, tmp_path, tmp_path)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import offline_training.language_evaluation as language_evaluation
+import offline_training.language_evaluation.evaluate_language as evaluation
 import offline_training.reproduction.vlg_cell as vlg_cell
 import offline_training.reproduction.vlg_runner as vlg_runner
 from lidar_vl_core.config import validated
@@ -12,7 +12,7 @@ from lidar_vl_core.errors import BadConfig, BadRequest
 from lidar_vl_core.labels import class_table
 from lidar_vl_core.vocabulary import load_vocabulary
 from offline_training.data_sources import DataSource, chosen_sequences
-from offline_training.language_question import class_ids_of_truth
+from offline_training.language_evaluation.question import class_ids_of_truth
 from offline_training.reproduction.studies import is_language_study, reproduce_study, study_names
 from offline_training.reproduction.vlg_cell import LanguagePlace, run_config
 from offline_training.reproduction.vlg_runner import measured_cells, reproduce_language
@@ -64,9 +64,9 @@ def fake_stages(monkeypatch):
         share = 0.4 if question.mode == "2d" else 0.5
         return {"pooled": {"mean_iou": share, "mean_accuracy": 0.6, "per_class_iou": {"chair": 0.3}}}
 
-    monkeypatch.setattr(language_evaluation, "evaluate_language", evaluated)
+    monkeypatch.setattr(evaluation, "evaluate_language", evaluated)
     quality = {"mean_iou": 0.7, "coverage": 1.0, "per_class_iou": {}}
-    monkeypatch.setattr(language_evaluation, "pseudo_label_quality", lambda config: quality)
+    monkeypatch.setattr(evaluation, "pseudo_label_quality", lambda config: quality)
     return done
 
 

@@ -11,10 +11,10 @@ from lidar_vl_core.errors import BadCheckpoint, BadRequest
 from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.open_vocabulary import TextTable
 from lidar_vl_core.vocabulary import Vocabulary
-from offline_training.coloured_sweeps import coloured_sweep
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.language_question import Answer, Question, class_ids_of_truth
+from offline_training.language_evaluation.coloured_sweep import coloured_sweep
+from offline_training.language_evaluation.question import Answer, Question, class_ids_of_truth
 from offline_training.scene_features.scene_features import SceneFeatures
 
 

@@ -16,9 +16,10 @@ from lidar_vl_core.labels import IGNORE_ID, ClassTable
 from lidar_vl_core.metrics import ConfusionMatrix
 from offline_training.data_sources import DataSource, open_source
 from offline_training.datasets.sample import Sample
+from offline_training.guidance.pseudo_store import FOLDER as PSEUDO_LABELS
 from offline_training.guidance.pseudo_store import PseudoLabelStore
 from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.language_question import FAIR_QUESTION, Answer, Question, class_ids_of_truth
+from offline_training.language_evaluation.question import FAIR_QUESTION, Answer, Question, class_ids_of_truth
 
 
 def evaluate_language(
@@ -34,7 +35,7 @@ def evaluate_language(
     Points without an answer (seen by no view, out of range, a sink) count as wrong, as OpenScene's
     `mark_no_feature_to_unknown` has it. Raises BadRequest, BadCheckpoint, BadDataset, BadConfig.
     """
-    from offline_training.language_answers import scene_answers
+    from offline_training.language_evaluation.answers import scene_answers
     from offline_training.run_device import torch_set_up
 
     vocabulary = question.vocabulary or config.words
@@ -83,7 +84,7 @@ def pseudo_label_quality(config: VlgConfig, truth_as: Mapping[str, str] | None =
     """
     names = config.words.class_table.names
     table = class_ids_of_truth(config.class_table, config.words.class_table, truth_as or {})
-    store = PseudoLabelStore(Path(config.out) / "pseudo_labels")
+    store = PseudoLabelStore(Path(config.out) / PSEUDO_LABELS)
     confusion, known = ConfusionMatrix(len(names)), 0
     for source in config.train:
         for sample in labelled_samples(source, config.class_table):

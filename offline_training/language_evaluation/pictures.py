@@ -18,9 +18,9 @@ from lidar_vl_core.palette import class_colors
 from offline_training.data_sources import DataSource
 from offline_training.datasets.sample import Sample
 from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.language_evaluation import labelled_samples
-from offline_training.language_question import FAIR_QUESTION, Answer, Question, class_ids_of_truth
-from offline_training.oblique_view import oblique_view
+from offline_training.language_evaluation.evaluate_language import labelled_samples
+from offline_training.language_evaluation.oblique_view import oblique_view
+from offline_training.language_evaluation.question import FAIR_QUESTION, Answer, Question, class_ids_of_truth
 from offline_training.scene_features.feature_store import FeatureStore, open_features
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def write_language_pictures(
     The baseline is drawn of scenes whose image features are there. Returns the files. Raises BadDataset when no scene has
     labels, and what scene_answers raises.
     """
-    from offline_training.language_answers import scene_answers
+    from offline_training.language_evaluation.answers import scene_answers
 
     vocabulary = question.vocabulary or config.words
     table = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
@@ -69,7 +69,7 @@ def write_language_pictures(
 
 def _baseline(config: VlgConfig, question: Question) -> tuple[FeatureStore, Answer] | None:
     """The averaged image features of a run and what answers from them; None where the run has none."""
-    from offline_training.language_answers import scene_answers
+    from offline_training.language_evaluation.answers import scene_answers
 
     try:
         store = open_features(config)
