@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from lidar_vl_core.model_package import ModelPackage
     from lidar_vl_core.text_encoder import TextEncoder
 
+_MOST_LEARNED = 20_000  # prompts that are kept: 40 MB at 512 channels
 _NO_ENCODER = "This package has no text encoder: ask for words it has, or export it with one or with these words."
 
 
 class PromptBook:
-    """Directions by prompt; grows by what was embedded. May be asked from several threads."""
+    """Directions by prompt; keeps what was embedded, up to a number. May be asked from several threads."""
 
     def __init__(self, package: "ModelPackage", threads: int = 1) -> None:
         """Raises BadModelPackage for a package that knows no words."""
@@ -25,9 +26,7 @@ class PromptBook:
         self._package = package
         self._threads = threads
         self._encoder: TextEncoder | None = None
-        self._rows = {
-            same_words(word): row for word, row in zip(self.table.prompts, self.table.embeddings, strict=True)
-        }
+        self._rows = self._own_rows()
         self._lock = Lock()
 
     @property
@@ -43,12 +42,17 @@ class PromptBook:
         """
         vocabulary = words if isinstance(words, Vocabulary) else vocabulary_of_prompts(words)
         with self._lock:
+            if len(self._rows) > len(self.known_prompts) + _MOST_LEARNED:
+                self._rows = self._own_rows()  # what is asked for again is learned again
             missing = [prompt for prompt in vocabulary.prompts if same_words(prompt) not in self._rows]
             if missing:
                 self._learn(missing)
             rows = np.stack([self._rows[same_words(prompt)] for prompt in vocabulary.prompts])
         own = self.table
         return text_table(vocabulary, rows, own.logit_scale, own.text_space, own.unknown_threshold)
+
+    def _own_rows(self) -> dict[str, np.ndarray]:
+        return {same_words(word): row for word, row in zip(self.table.prompts, self.table.embeddings, strict=True)}
 
     def _learn(self, prompts: Sequence[str]) -> None:
         if self._encoder is None:

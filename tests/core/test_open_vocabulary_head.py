@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lidar_vl_core import prompt_book
 from lidar_vl_core.errors import BadConfig, BadModelPackage, BadPointCloud, UnknownPrompt
 from lidar_vl_core.model_package import load_model_package
 from lidar_vl_core.open_vocabulary import label_embeddings, text_table
 from lidar_vl_core.point_cloud import PointCloud
+from lidar_vl_core.prompt_book import PromptBook
 from lidar_vl_core.prompt_head import PromptHead
 from lidar_vl_core.segmenter import Segmenter
 from lidar_vl_core.sparse_graph import LinearHead
@@ -113,6 +115,16 @@ def test_new_words_hold_from_the_next_cloud_on(package):
     assert set(np.unique(labels.class_id)) <= {0, 1, 2, 255}
     segmenter.set_words(load_vocabulary("nuscenes16"))
     assert np.array_equal(segmenter.segment(cloud).class_id, Segmenter(package, threads=1).segment(cloud).class_id)
+
+
+def test_words_asked_for_again_and_again_fill_no_memory(package, monkeypatch):
+    monkeypatch.setattr(prompt_book, "_MOST_LEARNED", 2)
+    book = PromptBook(package)
+    first = book.table_of(["red dog", "a red excavator", "red car", "car"])
+    book.table_of(["dog"])
+    assert len(book._rows) <= len(book.known_prompts) + 2
+    again = book.table_of(["red dog", "a red excavator", "red car", "car"])
+    assert np.array_equal(again.embeddings, first.embeddings)
 
 
 def test_words_nobody_can_embed_leave_the_old_ones(package):
