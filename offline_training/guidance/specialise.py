@@ -194,6 +194,7 @@ def _write_specialised(
     identity = {"adapter_sha256": adapter_sha256(adapter), "features": dict(features.identity)}
     store = FeatureStore(folder, identity, command=COMMAND)
     with store.writing():
+        store.withdraw()
         if features.basis is not None and store.basis is None:
             store.keep_basis(_adapted_basis(adapter, features.basis))
         for name in scenes:

@@ -64,6 +64,10 @@ class FeatureStore:
         for alias in {"last", self._alias}:
             write_text(self._store / f"{alias}.json", json.dumps({"folder": self.folder.name}) + "\n")
 
+    def withdraw(self) -> None:
+        """Let nothing be read by the alias until announce(): what it names may be older than what is being written."""
+        (self._store / f"{self._alias}.json").unlink(missing_ok=True)
+
     def writing(self) -> AbstractContextManager[None]:
         """Held by whoever writes; the first of them removes what killed writers left."""
         return locked(self._store)

@@ -1,19 +1,26 @@
 """Stage 2: the adapter learns the pseudo labels, goes on exactly, and its features are a store like those it began with."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
-from lidar_vl_core.errors import BadCheckpoint, BadLabels, BadTextTable
+from lidar_vl_core.errors import BadCheckpoint, BadDataset, BadLabels, BadTextTable
 from lidar_vl_core.labels import IGNORE_ID
 from offline_training.checkpoint import load_checkpoint
 from offline_training.guidance.adapter_batches import AdapterBatches
 from offline_training.guidance.kept_scenes import KeptScenes
 from offline_training.guidance.pseudo_label import pseudo_label
 from offline_training.guidance.pseudo_store import PseudoLabels, PseudoLabelStore
-from offline_training.guidance.specialise import _Specialising, load_adapter, specialise, specialised_features
+from offline_training.guidance.specialise import (
+    _Specialising,
+    adapter_sha256,
+    load_adapter,
+    specialise,
+    specialised_features,
+)
 from offline_training.scene_features.feature_file import has_coefficients
 from offline_training.scene_features.feature_store import FeatureStore, open_features
 from tests.training.tiny_language import tiny_config, tiny_features, tiny_sample, use_tiny_world, write_tiny_features
@@ -86,6 +93,25 @@ def test_it_goes_on_after_a_stop_to_the_same_bits(config, tmp_path, monkeypatch)
     whole = load_checkpoint(tmp_path / "adapter" / "checkpoints").tensors
     assert all(torch.equal(tensor, whole[name]) for name, tensor in resumed.items())
     assert lines == logged(tmp_path)
+
+
+def test_features_of_an_older_adapter_are_not_read_while_those_of_a_new_one_are_written(config, tmp_path, monkeypatch):
+    folder = specialise(config)
+    shutil.rmtree(tmp_path / "adapter")
+    other = config.model_copy(update={"seed": 1})
+    announce = FeatureStore.announce
+
+    def killed(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FeatureStore, "announce", killed)
+    with pytest.raises(KeyboardInterrupt):
+        specialise(other)
+    monkeypatch.setattr(FeatureStore, "announce", announce)
+    with pytest.raises(BadDataset, match="expected features of scenes, found none"):
+        FeatureStore(folder)
+    specialise(other)
+    assert FeatureStore(folder).identity["adapter_sha256"] == adapter_sha256(load_adapter(config))
 
 
 def test_a_second_run_does_nothing_anew(config, tmp_path):
