@@ -33,8 +33,8 @@ def open_radio(config: RadioConfig) -> "RadioLanguageModel":
     if folder.model_type != "radio":
         raise BadModelPackage(
             f"{folder.path}: expected config.json with model_type radio, the class of transformers, found "
-            f"{folder.model_type}. Code that lies beside weights is never run: choose a C-RADIO that transformers can "
-            "read, or export the encoder as ONNX and use the kind onnx."
+            f"{folder.model_type}. Code that lies beside weights is never run: write a config.json of transformers' "
+            "RadioConfig beside them, choose a C-RADIO that has one, or export the encoder and use the kind onnx."
         )
     try:
         from transformers import RadioModel

@@ -9,7 +9,7 @@ import torch
 from lidar_vl_core.language_package import LanguageSpec, require_encoder
 from lidar_vl_core.text_encoder import TextEncoder
 from lidar_vl_core.vocabulary import vocabulary_of_prompts
-from offline_training.image_language.clip_export import _scaling
+from offline_training.image_language.clip_export import _scaling, _WholePicture
 from offline_training.image_language.dense_model import text_matrix
 from offline_training.image_language.open_model import open_image_model
 from tests.training.tiny_clips import CHANNELS, VIT, tiny_config
@@ -78,25 +78,32 @@ def test_the_text_tower_leaves_the_image_tower_at_home_and_names_no_place(text_t
     assert b"site-packages" not in graph.SerializeToString()
 
 
-@pytest.fixture(scope="module", params=[(64, 96), (96, 150)], ids=["as read", "to be scaled"])
-def image_tower(model, request):
-    graph = model.image_encoder_onnx(*request.param)
-    return graph, request.param
+@pytest.fixture(scope="module")
+def image_tower(model):
+    return model.image_encoder_onnx(64, 96)
+
+
+def _picture(height, width):
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
 
 
 def test_pictures_give_the_features_on_a_robot_that_they_give_without_windows(model, image_tower):
-    graph, size = image_tower
-    picture = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
-    (expected,) = model.image_features([picture])
-    require_encoder(graph.SerializeToString(), {"image"}, {"features"}, "image_encoder.onnx")
-    session = onnxruntime.InferenceSession(graph.SerializeToString())
-    image = picture.transpose(2, 0, 1)[None].astype(np.float32) / 255
+    (expected,) = model.image_features([_picture(64, 96)])
+    require_encoder(image_tower.SerializeToString(), {"image"}, {"features"}, "image_encoder.onnx")
+    session = onnxruntime.InferenceSession(image_tower.SerializeToString())
+    image = _picture(64, 96).transpose(2, 0, 1)[None].astype(np.float32) / 255
     (features,) = session.run(["features"], {"image": image})
     assert features.shape == (1, *expected.shape)
-    if size == (64, 96):
-        assert np.abs(features[0] - expected.numpy()).max() <= 1e-4
-    else:  # windows read bytes, the graph what lies between them
-        assert (features[0] * expected.numpy()).sum(axis=0).min() > 0.999
+    assert np.abs(features[0] - expected.numpy()).max() <= 1e-4
+
+
+@torch.no_grad()
+def test_larger_pictures_are_scaled_within_the_graph(model):
+    (expected,) = model.image_features([_picture(96, 150)])  # read at 64 x 96
+    whole = _WholePicture(model._tower.of_grid((8, 12)), model._mean, model._std, (96, 150), (64, 96))
+    features = whole(torch.tensor(_picture(96, 150)).permute(2, 0, 1)[None] / 255)
+    assert features.shape == (1, *expected.shape)
+    assert (features[0] * expected).sum(dim=0).min() > 0.999  # windows read bytes, the graph what lies between them
 
 
 def test_scaling_by_a_product_equals_scaling_pictures():
@@ -106,5 +113,5 @@ def test_scaling_by_a_product_equals_scaling_pictures():
 
 
 def test_graphs_pass_onnx_own_check(text_tower, image_tower):
-    for graph in (text_tower[0], image_tower[0]):
+    for graph in (text_tower[0], image_tower):
         onnx.checker.check_model(graph)
