@@ -1,23 +1,31 @@
 """Parameters of a lifecycle node that are set while it lives: refused with a reason, or taken over at once."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 
 from lidar_vl_core.errors import LidarVlError
 from lidar_vl_ros import parameters
 from lidar_vl_ros.transitions import state_label
 
-if TYPE_CHECKING:
-    from lidar_vl_ros.perception_node import PerceptionNode
-
 
 class ParameterChanges:
     """Before configure any value is taken that may be one; after it those marked WHILE_CONFIGURED that the node can prepare."""
 
-    def __init__(self, node: "PerceptionNode", settings_type: type[parameters.NodeParameters]) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        settings_type: type[parameters.NodeParameters],
+        prepare: Callable[[Any], Any],
+        take_over: Callable[[Any, Any], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """prepare: settings -> what they need, or LidarVlError. take_over: both. failed: told of any other exception."""
         self._node, self._settings_type = node, settings_type
+        self._prepare, self._take_over, self._failed = prepare, take_over, failed
         self._prepared: tuple[Any, Any] | None = (
             None  # settings that were checked, and what the node made ready for them
         )
@@ -36,18 +44,18 @@ class ParameterChanges:
             return result
         try:
             settings = parameters.read_changed(self._node, self._settings_type, changes)
-            self._prepared = settings, self._node.prepare(settings)
+            self._prepared = settings, self._prepare(settings)
         except LidarVlError as error:
             return _refused(str(error))
         except Exception as error:  # one that leaves this callback would leave the caller unanswered
-            self._node.callback_failed(error)
+            self._failed(error)
             return _refused(repr(error))
         return result
 
     def _apply(self, _changes: list[Parameter]) -> None:
         if self._prepared is not None:
-            (self._node.settings, prepared), self._prepared = self._prepared, None
-            self._node.apply(prepared)
+            change, self._prepared = self._prepared, None
+            self._take_over(*change)
 
 
 def _refused(reason: str) -> SetParametersResult:

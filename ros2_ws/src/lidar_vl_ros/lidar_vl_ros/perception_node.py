@@ -45,7 +45,7 @@ class PerceptionNode(LifecycleNode):
         self._gaps = SequenceGaps()
         self._newest_stamp_ns = 0
         parameters.declare(self, settings_type)
-        ParameterChanges(self, settings_type)
+        ParameterChanges(self, settings_type, self.prepare, self._take_over, self.callback_failed)
         answer_wrong_transitions(self)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)  # sim time may stand still
         self.reporter = Reporter(self, self.health, self._listening_to, self.steady)
@@ -183,6 +183,10 @@ class PerceptionNode(LifecycleNode):
     def callback_failed(self, error: Exception) -> None:
         """Report an exception that left a callback."""
         self.reporter.fault("faults", error)
+
+    def _take_over(self, settings: Any, prepared: Any) -> None:  # noqa: ANN401
+        self.settings = settings
+        self.apply(prepared)
 
     def _listen_when_ready(self) -> None:
         if self._worker is None or not self._worker.ready.is_set():
