@@ -54,7 +54,7 @@ class FeatureReport:
             "bytes": sum(held.values()),
             "bytes_per_scene": sum(held.values()) / max(len(held), 1),
             "bytes_as_float16_per_visible_point": whole,
-            "times_smaller": whole / max(sum(held.values()), 1),
+            "share_of_float16": sum(held.values()) / max(whole, 1),
             "pictures": looked,
             "seconds_per_picture": self.seconds / looked if looked else None,
             "bytes_of_scene": held,
@@ -68,7 +68,7 @@ def report_lines(report: FeatureReport) -> list[str]:
     lines = [
         f"scenes: {numbers['made']} made, {numbers['present']} there before",
         f"points that a picture sees: {numbers['visible_share']:.1%}",
-        f"size: {numbers['bytes_per_scene'] / 1e6:,.2f} MB per scene, {numbers['times_smaller']:.1f} times less than "
+        f"size: {numbers['bytes_per_scene'] / 1e6:,.2f} MB per scene, {numbers['share_of_float16']:.0%} of "
         f"{report.channels} half-precision numbers for each visible point",
     ]
     if numbers["components"] is not None:

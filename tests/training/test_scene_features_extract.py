@@ -312,4 +312,4 @@ def test_a_process_killed_in_the_middle_leaves_no_half_scene(tmp_path, boxes):
 
 def test_a_report_of_nothing_divides_by_nothing(tmp_path):
     store = FeatureStore(Path(tmp_path), {"model": "none"})
-    assert FeatureReport(store, 8).statistics()["times_smaller"] == 0
+    assert FeatureReport(store, 8).statistics()["share_of_float16"] == 0
