@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 _OVERSAMPLING = 2  # drawn twice as large and averaged down: smooth dots at the speed of plain assignment
 _RING_RGB = (222, 226, 230)
 _INK_RGB = (33, 37, 41)
+_SMALLEST_M, _LARGEST_M = 3.0, 60.0  # half widths of a picture: a small room, the dense part of a sweep
+VEHICLE_FROM_M = 15.0  # half width of a picture that may show the vehicle: rooms have none
 
 
 def bird_eye_view(
@@ -54,6 +56,18 @@ def fitting_half_width_m(xyz_m: np.ndarray) -> float:
     if len(horizontal_m) == 0:
         return 40.0
     return float(np.clip(np.ceil(np.percentile(horizontal_m, 90) / 10) * 10, 30, 60))
+
+
+def middle_and_half_width_m(xyz_m: np.ndarray) -> tuple[np.ndarray, float]:
+    """Middle (3,) and half width of a square that shows nine points of ten: around the sensor of a sweep, else the scene's."""
+    horizontal_m = xyz_m[np.isfinite(xyz_m).all(axis=1), :2].astype(np.float64)
+    if len(horizontal_m) == 0:
+        return np.zeros(3, np.float32), _LARGEST_M
+    low, high = np.quantile(horizontal_m, [0.02, 0.98], axis=0)
+    around_sensor = (low < 0).all() and (high > 0).all() and np.linalg.norm(high - low) > VEHICLE_FROM_M
+    middle = np.zeros(2) if around_sensor else (low + high) / 2
+    reach_m = np.quantile(np.abs(horizontal_m - middle).max(axis=1), 0.9 if around_sensor else 0.98)
+    return np.array([*middle, 0.0], np.float32), float(np.clip(np.ceil(1.05 * reach_m), _SMALLEST_M, _LARGEST_M))
 
 
 def _pixels(xyz_m: np.ndarray, half_width_m: float, side_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.bird_eye_view import bird_eye_view, fitting_half_width_m
+from lidar_vl_core.bird_eye_view import (
+    VEHICLE_FROM_M,
+    bird_eye_view,
+    fitting_half_width_m,
+    middle_and_half_width_m,
+)
 from lidar_vl_core.camera_overlay import Coloring, camera_overlay
 from lidar_vl_core.camera_view import CameraView
 from lidar_vl_core.errors import BadCalibration, BadImage
@@ -24,21 +29,23 @@ _INK_RGB = (33, 37, 41)
 def top_view_figure(
     xyz_m: np.ndarray, prediction: np.ndarray, truth: np.ndarray | None, classes: ClassTable, panel_px: int = 420
 ) -> "Image":
-    """Prediction, and where there is truth also truth and error, from above.
+    """Prediction, and where there is truth also truth and error, from above; a room fills the picture, without a vehicle.
 
     xyz_m: (N, 3). prediction, truth: (N,) class ids, 255 = none.
     """
     colors = class_colors(classes)
-    half_width_m = fitting_half_width_m(xyz_m)
-    panels = [captioned(bird_eye_view(xyz_m, colors[prediction], half_width_m, panel_px), "prediction")]
+    kinds = {"prediction": Coloring(colors[prediction])}
     if truth is not None:
-        wrong_or_right, priority = error_colors(prediction, truth)
-        panels += [
-            captioned(bird_eye_view(xyz_m, colors[truth], half_width_m, panel_px), "truth"),
-            captioned(
-                bird_eye_view(xyz_m, wrong_or_right, half_width_m, panel_px, priority), "error: wrong red, right grey"
-            ),
-        ]
+        kinds["truth"] = Coloring(colors[truth])
+        kinds["error: wrong red, right grey"] = Coloring(*error_colors(prediction, truth))
+    middle_m, half_width_m = middle_and_half_width_m(xyz_m)
+    is_room = half_width_m < VEHICLE_FROM_M
+    shown_m = xyz_m - middle_m if is_room else xyz_m
+    half_width_m = half_width_m if is_room else fitting_half_width_m(xyz_m)
+    panels = [
+        captioned(bird_eye_view(shown_m, kind.rgb, half_width_m, panel_px, kind.priority, not is_room), what)
+        for what, kind in kinds.items()
+    ]
     return in_rows(panels, len(panels))
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.bird_eye_view import bird_eye_view
+from lidar_vl_core.bird_eye_view import VEHICLE_FROM_M, bird_eye_view, middle_and_half_width_m
 from lidar_vl_core.open_vocabulary import same_words
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.segmenter import Segmenter
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 _QUANTILES = (0.05, 0.5, 0.95, 0.99)
 _COLDEST = 0.5  # quantile of the similarity that is drawn cold: a text fits few of a cloud's points
-_SMALLEST_M, _LARGEST_M = 3.0, 60.0  # half widths of a picture: a small room, the dense part of a sweep
-_VEHICLE_FROM_M = 15.0  # half width of a picture that may show the vehicle: rooms have none
 _PANEL_PX = 900
 _INK_RGB = (33, 37, 41)
 _HEAT_RGB = np.array([(222, 226, 230), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0)])  # cold to hot
@@ -70,14 +68,14 @@ def query_figure(cloud: PointCloud, answer: QueryAnswer) -> "Image":
     cold, hot = (float(np.quantile(known, _COLDEST)), float(known.max())) if len(known) else (0.0, 1.0)
     heat = np.clip((answer.similarity - cold) / max(hot - cold, 1e-6), 0.0, 1.0)
     colors = np.where(np.isfinite(heat)[:, None], _heat_rgb(np.nan_to_num(heat)), _UNKNOWN_RGB).astype(np.uint8)
-    middle_m, half_width_m = _view(cloud.xyz_m)
+    middle_m, half_width_m = middle_and_half_width_m(cloud.xyz_m)
     picture = bird_eye_view(
         cloud.xyz_m - middle_m,
         colors,
         half_width_m,
         _PANEL_PX,
         priority=np.nan_to_num(answer.similarity, nan=-2.0),
-        with_vehicle=half_width_m >= _VEHICLE_FROM_M and not middle_m.any(),
+        with_vehicle=half_width_m >= VEHICLE_FROM_M and not middle_m.any(),
     )
     return _with_scale(picture, f"{answer.text}: cosine with the text", cold, hot)
 
@@ -86,18 +84,6 @@ def _heat_rgb(heat: np.ndarray) -> np.ndarray:
     """(N, 3) colours of 0..1."""
     places = np.linspace(0.0, 1.0, len(_HEAT_RGB))
     return np.stack([np.interp(heat, places, channel) for channel in _HEAT_RGB.T], axis=1)
-
-
-def _view(xyz_m: np.ndarray) -> tuple[np.ndarray, float]:
-    """Middle (3,) and half width of a square that shows nine points of ten: around the sensor, where it is among them."""
-    horizontal_m = xyz_m[np.isfinite(xyz_m).all(axis=1), :2].astype(np.float64)
-    if len(horizontal_m) == 0:
-        return np.zeros(3, np.float32), _LARGEST_M
-    low, high = np.quantile(horizontal_m, [0.02, 0.98], axis=0)
-    around_sensor = (low < 0).all() and (high > 0).all() and np.linalg.norm(high - low) > _VEHICLE_FROM_M
-    middle = np.zeros(2) if around_sensor else (low + high) / 2
-    reach_m = np.quantile(np.abs(horizontal_m - middle).max(axis=1), 0.9 if around_sensor else 0.98)
-    return np.array([*middle, 0.0], np.float32), float(np.clip(np.ceil(1.05 * reach_m), _SMALLEST_M, _LARGEST_M))
 
 
 def _with_scale(picture: "Image", caption: str, cold: float, hot: float) -> "Image":

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.cloud_colours import cloud_rgb
-from lidar_vl_core.errors import BadRequest
+from lidar_vl_core.errors import BadCheckpoint, BadRequest
 from lidar_vl_core.language_package import LanguageFiles, LanguageSpec
 from lidar_vl_core.model_package import ModelPackage, write_model_package
 from lidar_vl_core.open_vocabulary import TextTable, label_embeddings, unit_rows
@@ -27,7 +27,7 @@ from offline_training.export import (
     require_parity,
 )
 from offline_training.guidance.inference import LanguageNetwork, load_language_network, load_text_table, row_embeddings
-from offline_training.guidance.run_text import embedded_words
+from offline_training.guidance.run_text import embedded_words, text_space_of
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.image_language.dense_model import DenseImageModel
 from offline_training.image_language.open_model import open_image_model
@@ -61,7 +61,9 @@ def export_embedding(
     words, table = config.words, load_text_table(checkpoint_path)
     if vocabulary is not None:
         words = load_vocabulary(vocabulary)
+        trained_in = table.text_space
         table = embedded_words(config, words)
+        _require_space(table.text_space, trained_in)
     files, language = _language(config, table, words.templates, towers)
     manifest = package_manifest(config, table.class_table, card, language)
     model, markdown = onnx_model(backbone, card.name), card_markdown(backbone, config, card)
@@ -117,6 +119,7 @@ def _language(
     text, tokenizer, words, context_length, image = None, "none", None, 0, None
     if towers.text or towers.image_size is not None:
         model = open_image_model(config.model)
+        _require_space(text_space_of(model.identity()), table.text_space)
         if towers.text:
             text, tokenizer, words, context_length = _text_tower(model)
         if towers.image_size is not None:
@@ -131,6 +134,15 @@ def _language(
         "image_size": towers.image_size,
     }
     return LanguageFiles(table, text, words, image), LanguageSpec.model_validate(spec)
+
+
+def _require_space(found: str, trained_in: str) -> None:
+    """Raise BadCheckpoint where the image model is not the one that the network was trained with."""
+    if found != trained_in:
+        raise BadCheckpoint(
+            f"export: expected the image model that the network was trained with, of text space {trained_in}, found one "
+            f"of {found}: it was changed since. Export with the words of the checkpoint alone, or train with this model."
+        )
 
 
 def _text_tower(model: DenseImageModel) -> tuple[bytes, str, bytes, int]:

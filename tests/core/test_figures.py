@@ -86,6 +86,16 @@ def test_any_points_can_be_drawn_from_above(points, class_id: int) -> None:
     assert 30.0 <= fitting_half_width_m(xyz_m) <= 60.0
 
 
+def test_a_room_fills_the_picture_from_above_and_a_street_stays_around_the_vehicle() -> None:
+    rng = np.random.default_rng(0)
+    room_m = rng.uniform([2.0, 4.0, 0.0], [8.0, 10.0, 2.0], (5000, 3)).astype(np.float32)
+    for xyz_m, has_vehicle in ((room_m, False), (room_m * np.float32(5.0), True)):
+        figure = np.asarray(top_view_figure(xyz_m, np.zeros(5000, np.uint8), None, NUSCENES_16, panel_px=200))
+        assert has_vehicle or (figure[22:180] < 200).any(axis=(0, 2)).mean() > 0.7  # of its columns
+        middle = figure[-200:][90:110, 90:110]
+        assert (middle.max(axis=2) < 60).any() == has_vehicle
+
+
 def test_a_point_is_drawn_into_the_picture_where_the_camera_sees_it() -> None:
     xyz_m = np.array([[10.0, 0.0, 0.0], [-10.0, 0.0, 0.0]], np.float32)
     picture = np.full((480, 640, 3), 200, np.uint8)

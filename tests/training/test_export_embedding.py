@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lidar_vl_core.errors import BadModelPackage, UnknownPrompt
+from lidar_vl_core.errors import BadCheckpoint, BadModelPackage, UnknownPrompt
 from lidar_vl_core.model_package import load_model_package
 from lidar_vl_core.ply import ply_bytes
 from lidar_vl_core.segmenter import Segmenter
@@ -46,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory):
     patch.setattr(run_text, "open_image_model", lambda config: toy)
     patch.setattr(export_module, "open_image_model", lambda config: toy)
     config = tiny_config(folder / "run")
-    write_tiny_features(config)
+    write_tiny_features(config, model=toy)
     for stage in (pseudo_label, specialise, guide):
         stage(config)
     for number in (7, 8):
@@ -97,6 +97,20 @@ def test_the_text_tower_fills_the_sentences_that_the_packages_own_words_were_fil
     package, _ = export_embedding(checkpoint, tmp_path / "package", clouds, CARD, str(words), Towers(text=True))
     encoder = TextEncoder(package.text_encoder_bytes(), package.tokenizer_bytes(), package.language, 1)
     np.testing.assert_allclose(encoder.embed(["car", "road"]), package.text_table().embeddings, atol=1e-5)
+
+
+def test_words_and_towers_of_another_image_model_than_it_was_trained_with_are_refused(world, tmp_path, monkeypatch):
+    checkpoint, clouds, _ = world
+    torch.manual_seed(1)
+    words = sorted({*" ".join(load_vocabulary("nuscenes16").prompts).split(), "a", "in", "scene"})
+    content = json.dumps({"words": words, "context_length": CONTEXT_LENGTH}).encode()
+    other = ToyModel(ToyTowers(len(words) + 1, CHANNELS), content)
+    monkeypatch.setattr(run_text, "open_image_model", lambda config: other)
+    monkeypatch.setattr(export_module, "open_image_model", lambda config: other)
+    with pytest.raises(BadCheckpoint, match="image model that the network was trained with"):
+        export_embedding(checkpoint, tmp_path / "package", clouds, CARD, towers=Towers(text=True))
+    with pytest.raises(BadCheckpoint, match="image model that the network was trained with"):
+        export_embedding(checkpoint, tmp_path / "package", clouds, CARD, "nuscenes16")
 
 
 def test_the_image_tower_goes_along_where_asked(world, tmp_path):

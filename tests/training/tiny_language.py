@@ -129,9 +129,12 @@ def use_tiny_world(monkeypatch, train: int = 3) -> None:
     monkeypatch.setattr(run_text, "open_image_model", lambda config: TinyModel())
 
 
-def write_tiny_features(config: VlgConfig, train: int = 3, noise: float = 0.6) -> FeatureStore:
-    """What `weak-label --features` would have left."""
-    store = FeatureStore(store_folder(config), {"model": {"kind": "tiny"}}, alias=configuration_alias(config))
+def write_tiny_features(
+    config: VlgConfig, train: int = 3, noise: float = 0.6, model: DenseImageModel | None = None
+) -> FeatureStore:
+    """What `weak-label --features` would have left of an image model, the tiny one by default."""
+    identity = {"model": (model or TinyModel()).identity()}
+    store = FeatureStore(store_folder(config), identity, alias=configuration_alias(config))
     for index in range(train):
         sample = tiny_sample(index)
         store.write(sample.name, tiny_features(sample, noise))
