@@ -7,7 +7,7 @@ import numpy as np
 
 from lidar_vl_core.errors import BadTextTable, UnknownPrompt
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
-from lidar_vl_core.vocabulary import Vocabulary
+from lidar_vl_core.vocabulary import Vocabulary, same_words
 
 _UNIT_TOLERANCE = 1e-3  # a row that was once float16 still is unit length
 _BLOCK_ROWS = 4096  # of embeddings at a time: 16 MB in float64 at 512 channels
@@ -150,11 +150,6 @@ def require_width(embedding: np.ndarray, table: TextTable) -> None:
             f"embeddings: expected (M, {table.channels}) floats of text space {table.text_space}, found "
             f"{embedding.shape} {embedding.dtype}. Use the table of the network's own text space."
         )
-
-
-def same_words(prompt: str) -> str:
-    """A prompt as tokenizers read it: case and the width of blanks do not matter."""
-    return " ".join(prompt.lower().split())
 
 
 def unknown_prompt(missing: Sequence[str], known: Sequence[str], remedy: str) -> UnknownPrompt:

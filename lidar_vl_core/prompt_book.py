@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.open_vocabulary import TextTable, same_words, text_table, unknown_prompt
-from lidar_vl_core.vocabulary import Vocabulary, vocabulary_of_prompts
+from lidar_vl_core.open_vocabulary import TextTable, text_table, unknown_prompt
+from lidar_vl_core.vocabulary import Vocabulary, same_words, vocabulary_of_prompts
 
 if TYPE_CHECKING:
     from lidar_vl_core.model_package import ModelPackage

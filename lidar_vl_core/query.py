@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.bird_eye_view import VEHICLE_FROM_M, bird_eye_view, middle_and_half_width_m
-from lidar_vl_core.open_vocabulary import same_words
 from lidar_vl_core.point_cloud import PointCloud
 from lidar_vl_core.segmenter import Segmenter
-from lidar_vl_core.vocabulary import VocabularyClass, vocabulary_of_prompts
+from lidar_vl_core.vocabulary import VocabularyClass, same_words, vocabulary_of_prompts
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -44,7 +44,7 @@ class Vocabulary(Config):
     @model_validator(mode="after")
     def _consistent(self) -> "Vocabulary":
         names = [each.name for each in self.classes]
-        for kind, words in (("class", names), ("prompt", list(self.prompts))):
+        for kind, words in (("class", names), ("prompt", [same_words(prompt) for prompt in self.prompts])):
             if repeated := sorted({word for word in words if words.count(word) > 1}):
                 raise ValueError(f"{kind} given twice: {', '.join(repeated)}")
         sinks = [each.sink for each in self.classes]
@@ -79,10 +79,24 @@ class Vocabulary(Config):
 
 
 def vocabulary_of_prompts(prompts: Sequence[str]) -> Vocabulary:
-    """Each prompt a class of its own, as words of a command line or of a parameter say it. Raises BadConfig."""
+    """Each prompt a class of its own, as words of a command line or of a parameter say it, without blanks around them.
+
+    Raises BadConfig for none at all, for one without a word, and for one that is there twice.
+    """
     from lidar_vl_core.config import validated
 
-    return validated(Vocabulary, {"name": "prompts", "classes": [{"name": prompt} for prompt in prompts]}, "prompts")
+    words = [prompt.strip() for prompt in prompts]
+    if not words or not all(words):
+        raise BadConfig(f"prompts: expected words to look for, found {[*prompts]}. Name something, or leave it out.")
+    alike = [same_words(word) for word in words]
+    if repeated := sorted({word for word in alike if alike.count(word) > 1}):
+        raise BadConfig(f"prompts: expected different words, found {', '.join(repeated)} twice. Name each once.")
+    return validated(Vocabulary, {"name": "prompts", "classes": [{"name": word} for word in words]}, "prompts")
+
+
+def same_words(prompt: str) -> str:
+    """A prompt as tokenizers read it: case and the width of blanks do not matter."""
+    return " ".join(prompt.lower().split())
 
 
 def load_vocabulary(name: str) -> Vocabulary:

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from lidar_vl_core.errors import BadDataset
 from lidar_vl_core.files import sha256_of
-from lidar_vl_core.open_vocabulary import same_words, unknown_prompt
+from lidar_vl_core.open_vocabulary import unknown_prompt
 from lidar_vl_core.text_table_file import read_text_table
+from lidar_vl_core.vocabulary import same_words
 from offline_training.datasets.saved_arrays import as_array, load_saved_arrays
 
 _CLIP_LOGIT_SCALE = 100.0  # a bare array does not state its own

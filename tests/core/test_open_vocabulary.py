@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidar_vl_core.errors import BadTextTable, UnknownPrompt
+from lidar_vl_core.errors import BadConfig, BadTextTable, UnknownPrompt
 from lidar_vl_core.open_vocabulary import TextTable, label_embeddings, text_table
 from lidar_vl_core.text_table_file import read_text_table, text_table_bytes, text_table_of_bytes, write_text_table
 from lidar_vl_core.vocabulary import Vocabulary, VocabularyClass, load_vocabulary, vocabulary_of_prompts
@@ -240,3 +240,21 @@ def test_a_table_file_that_is_none_is_refused(tmp_path):
             read_text_table(tmp_path / "broken.npz")
     with pytest.raises(BadTextTable, match="No such file"):
         read_text_table(tmp_path / "absent.npz")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "told"),
+    [
+        ([], "expected words to look for"),
+        (["car", " "], "expected words to look for"),
+        (["car", "tree", "Car"], "found car twice"),
+        (["fallen  tree", "fallen tree"], "found fallen tree twice"),
+    ],
+)
+def test_prompts_without_words_or_the_same_twice_are_refused_in_plain_words(prompts, told):
+    with pytest.raises(BadConfig, match=f"^prompts: .*{told}"):
+        vocabulary_of_prompts(prompts)
+
+
+def test_blanks_around_prompts_do_not_matter():
+    assert vocabulary_of_prompts([" fallen tree", "car "]).prompts == ("fallen tree", "car")

@@ -93,7 +93,7 @@ def test_the_command_draws_and_prints(package, cloud_file, tmp_path, capsys):
         ("car", "demo", "x.png", "expected a package of task embedding, found segmentation"),
         ("purple", None, "x.png", "found 'purple'. Ask with words it knows"),
         ("car", None, "x.jpg", "expected a name ending in .png"),
-        ("", None, "x.png", "Correct these keys"),
+        ("", None, "x.png", "expected words to look for"),
     ],
 )
 def test_a_query_that_cannot_be_answered_is_refused_in_one_line(
