@@ -6,7 +6,7 @@ more than its classes; what else may be asked comes from the text space alone.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from lidar_vl_core.labels import IGNORE_ID
 from offline_training.datasets.sample import Sample
 from offline_training.image_language.dense_model import DenseImageModel
 from offline_training.image_language.image_model_config import ClassesAsWordsConfig
+from offline_training.image_language.text_side import TextSide
 from offline_training.networks.espnet import SIDE_STEP, load_espnet, normalise_for_espnet
 from offline_training.scene_features.extract_config import ExtractConfig
 from offline_training.scene_features.scene_features import SceneFeatures
@@ -31,21 +32,6 @@ if TYPE_CHECKING:
     import onnx
 
 _CELL_PX = 4  # probabilities are averaged over so many pixels a side: features are wide
-
-
-class TextSide(Protocol):
-    """What turns words into rows: the toy model, or rows from a file."""
-
-    channels: int
-    logit_scale: float
-
-    def identity(self) -> dict[str, Any]:
-        """What decides over the rows, as JSON."""
-        ...
-
-    def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """(P, C) unit rows. Raises UnknownPrompt."""
-        ...
 
 
 class _ClassesAsWords(DenseImageModel):

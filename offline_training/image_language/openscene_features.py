@@ -3,34 +3,19 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from lidar_vl_core.errors import BadConfig, BadDataset, BadRequest
+from lidar_vl_core.errors import BadDataset, BadRequest
 from offline_training.datasets.sample import Sample
 from offline_training.image_language.dense_model import DenseImageModel
 from offline_training.image_language.image_model_config import OpenSceneFeaturesConfig
-from offline_training.image_language.text_rows import read_text_rows
+from offline_training.image_language.text_side import TextSide, open_text_side
 from offline_training.scene_features.extract_config import ExtractConfig
 from offline_training.scene_features.openscene_files import from_fused, fused_files, read_fused
 from offline_training.scene_features.scene_features import SceneFeatures
-
-
-class TextSide(Protocol):
-    """What gives prompts their rows."""
-
-    channels: int
-    logit_scale: float
-
-    def identity(self) -> dict[str, Any]:
-        """All that decides over the rows."""
-        ...
-
-    def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """(P, C) unit rows."""
-        ...
 
 
 class OpenSceneFeatures(DenseImageModel):
@@ -76,14 +61,5 @@ class OpenSceneFeatures(DenseImageModel):
 
 def open_openscene_features(config: OpenSceneFeaturesConfig) -> OpenSceneFeatures:
     """From a configuration. Raises BadConfig unless the text side is named once."""
-    if (config.text_embeddings is None) == (config.text_model is None):
-        raise BadConfig(
-            "model openscene_features: expected text_embeddings (with text_names) or text_model, found "
-            f"{'neither' if config.text_model is None else 'both'}. Name what the words are compared by."
-        )
-    if config.text_model is not None:
-        from offline_training.image_language.open_clip_model import open_clip_model
-
-        return OpenSceneFeatures(Path(config.folder), open_clip_model(config.text_model))
-    names = None if config.text_names is None else Path(config.text_names)
-    return OpenSceneFeatures(Path(config.folder), read_text_rows(Path(str(config.text_embeddings)), names))
+    text = open_text_side(config.kind, config.text_embeddings, config.text_names, config.text_model)
+    return OpenSceneFeatures(Path(config.folder), text)

@@ -35,8 +35,12 @@ def open_text_side(
             f"model {kind}: expected text_embeddings (with text_names) or text_model, found "
             f"{'neither' if model is None else 'both'}. Name what the words are compared by."
         )
-    if model is not None:
-        from offline_training.image_language.open_model import open_image_model
+    if isinstance(model, Siglip2Config):
+        from offline_training.image_language.siglip2_model import open_siglip2
 
-        return open_image_model(model)
+        return open_siglip2(model)
+    if model is not None:
+        from offline_training.image_language.open_clip_model import open_clip_model
+
+        return open_clip_model(model)
     return read_text_rows(Path(str(embeddings)), None if names is None else Path(names))
