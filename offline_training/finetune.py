@@ -3,14 +3,13 @@
 import logging
 import math
 import os
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning import LightningModule, Trainer
+from lightning import LightningModule
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from offline_training.averaged_weights import AveragedWeights
@@ -23,10 +22,11 @@ from offline_training.linear_probe import FeatureRows, freeze_backbone, frozen_f
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.optimisation import build_optimizer, set_rates
 from offline_training.resume import checkpoint_to_resume
-from offline_training.run_device import precision_of, torch_set_up, uses_cuda
+from offline_training.run_device import torch_set_up, uses_cuda
 from offline_training.run_log import RunLog
 from offline_training.run_state import BadSteps, optimizer_tensors, restore_optimizer
 from offline_training.start_weights import AVERAGED, RAW, begin_with, weights_of
+from offline_training.step_trainer import step_trainer
 from offline_training.training_batches import training_batches
 from offline_training.training_scans import TrainingScans, class_weights, labelled_scan
 
@@ -62,7 +62,9 @@ def _finetune(config: FinetuneConfig, resume: str) -> Path:
     with closing(run.log_book):
         if run.step < config.max_steps:
             try:
-                _trainer(config).fit(run, training_batches(config, scans, run.network, run.step))
+                step_trainer(config, config.out, config.precision, config.progress).fit(
+                    run, training_batches(config, scans, run.network, run.step)
+                )
             except SIGTERMException:
                 return run.save()
         return run.save()
@@ -73,21 +75,6 @@ def _with_steps(config: FinetuneConfig, scan_count: int) -> FinetuneConfig:
     if config.epochs is None:
         return config
     return config.model_copy(update={"max_steps": math.ceil(config.epochs * scan_count / config.batch_size)})
-
-
-def _trainer(config: FinetuneConfig) -> Trainer:
-    return Trainer(
-        default_root_dir=config.out,
-        accelerator="gpu" if uses_cuda(config) else "cpu",
-        devices=1,
-        precision=precision_of(config, config.precision),
-        max_epochs=1,
-        logger=False,  # RunLog writes what there is to tell
-        enable_checkpointing=False,  # its checkpoints are pickles; ours are in checkpoint.py
-        enable_model_summary=False,
-        enable_progress_bar=config.progress and sys.stderr.isatty(),
-        use_distributed_sampler=False,
-    )
 
 
 class _Finetuning(LightningModule):

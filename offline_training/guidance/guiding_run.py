@@ -1,7 +1,6 @@
 """The run of stage 3: state, one step, checkpoints; goes on after a kill as if nothing had happened."""
 
 import math
-import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning import LightningModule, Trainer
+from lightning import LightningModule
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
@@ -29,11 +28,12 @@ from offline_training.guidance.training_samples import opened
 from offline_training.guidance.vlg_config import VlgConfig
 from offline_training.losses.vlg import cosine_guidance, l1_guidance
 from offline_training.resume import checkpoint_to_resume
-from offline_training.run_device import precision_of, sparse_form_of, torch_set_up, uses_cuda
+from offline_training.run_device import sparse_form_of, torch_set_up
 from offline_training.run_log import RunLog
 from offline_training.run_state import BadSteps, optimizer_tensors, restore_optimizer
 from offline_training.scene_features.feature_store import FeatureStore, open_features
 from offline_training.start_weights import RAW, weights_of
+from offline_training.step_trainer import step_trainer
 from offline_training.training_scans import StepSampler
 
 FOLDER = "guide"
@@ -59,7 +59,7 @@ def train_guided(config: VlgConfig, resume: str) -> Guided:
         with closing(run.log_book):
             if run.step < config.guide.max_steps:
                 with suppress(SIGTERMException):
-                    _trainer(config).fit(run, loader)
+                    step_trainer(config, config.out, config.precision, config.progress).fit(run, loader)
             run.save()
         best = run.folder / "best.json"
         checkpoint = best if config.guide.select != "last" and best.is_file() else run.folder / "last.json"
@@ -88,21 +88,6 @@ def _prepared(config: VlgConfig, resume: str) -> "tuple[_Guiding, DataLoader]":
         multiprocessing_context="spawn" if config.workers else None,
     )
     return run, loader
-
-
-def _trainer(config: VlgConfig) -> Trainer:
-    return Trainer(
-        default_root_dir=config.out,
-        accelerator="gpu" if uses_cuda(config) else "cpu",
-        devices=1,
-        precision=precision_of(config, config.precision),
-        max_epochs=1,
-        logger=False,  # RunLog writes what there is to tell
-        enable_checkpointing=False,  # its checkpoints are pickles; ours are in checkpoint.py
-        enable_model_summary=False,
-        enable_progress_bar=config.progress and sys.stderr.isatty(),
-        use_distributed_sampler=False,
-    )
 
 
 class _Guiding(LightningModule):
