@@ -2,12 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lidar_vl_core.errors import BadConfig
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _MAX_BYTES = 1_000_000  # a configuration is small; more is a wrong file or an alias bomb
 
@@ -99,11 +102,15 @@ def validated(model: type[ConfigT], content: dict[str, Any], origin: str) -> Con
         # Lax on list -> tuple only: JSON mode is strict about numbers and text, and knows no tuples.
         return model.model_validate_json(_as_json(content, origin), strict=True)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or '(whole)'}: {item['msg']}, found {item.get('input')!r:.80}"
-            for item in error.errors()
-        )
+        problems = "; ".join(_problem(".".join(map(str, item["loc"])), item) for item in error.errors())
         raise BadConfig(f"{origin}: {problems}. Correct these keys.") from error
+
+
+def _problem(key: str, item: "ErrorDetails") -> str:
+    if item["type"] == "extra_forbidden":
+        return f"{key}: expected no key of this name, found {item.get('input')!r:.80}"
+    told = item["msg"].removeprefix("Value error, ")  # of our own checks, which name what they found
+    return f"{key or '(whole)'}: {told}, found {item.get('input')!r:.80}"
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -23,8 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LidarVlError as error:
         print(f"lidar-vl-train: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
-    except KeyboardInterrupt:
-        print("lidar-vl-train: interrupted", file=sys.stderr)
+    except (KeyboardInterrupt, SystemExit) as error:
+        # Lightning answers Ctrl-C with a silent sys.exit(1).
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        print("lidar-vl-train: interrupted; the same command goes on from what is saved", file=sys.stderr)
         return _INTERRUPTED
     return 0
 

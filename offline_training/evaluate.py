@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lidar_vl_core.config import validated
-from lidar_vl_core.errors import BadConfig
+from lidar_vl_core.errors import BadCheckpoint, BadConfig
 from lidar_vl_core.files import write_text
 from lidar_vl_core.labels import IGNORE_ID
 from lidar_vl_core.metrics import ConfusionMatrix
@@ -99,6 +99,11 @@ def build_network(config: FinetuneConfig) -> PointBackbone:
 def load_network(checkpoint_path: Path) -> tuple[PointBackbone, FinetuneConfig]:
     """The trained network of a checkpoint, in evaluation mode, with its configuration; averaged weights where there are any."""
     checkpoint = load_checkpoint(checkpoint_path)
+    if "vocabulary" in checkpoint.config:
+        raise BadCheckpoint(
+            f"{checkpoint_path}: expected a checkpoint of `lidar-vl-train finetune`, found one of a run with words. "
+            "Ask it with `lidar-vl-train evaluate-language`."
+        )
     config = validated(FinetuneConfig, dict(checkpoint.config), str(checkpoint_path))
     network = build_network(config)
     take_weights(network, checkpoint, checkpoint_path)

@@ -1,10 +1,14 @@
 """The three commands of 3DSS-VLG: what they print, and what they say where a stage before them was left out."""
 
 import json
+import signal
 
 import pytest
 
 from offline_training.cli import main
+from offline_training.guidance import guiding_run
+from offline_training.guidance.guide import guide
+from offline_training.guidance.pseudo_label import pseudo_label
 from tests.training.tiny_language import tiny_config, use_tiny_world, write_tiny_features
 
 
@@ -37,6 +41,38 @@ def test_the_three_stages_run_one_after_the_other_and_say_which_one_is_missing(t
         assert code == 0, said.err
         assert str(result) in said.out
         assert result.exists()
+
+
+def test_a_checkpoint_of_words_is_sent_to_the_command_that_asks_it(tmp_path, monkeypatch, capsys):
+    use_tiny_world(monkeypatch)
+    config = tiny_config(tmp_path / "run", guide={"max_steps": 1}, specialise={"enabled": False})
+    write_tiny_features(config)
+    pseudo_label(config)
+    checkpoint = guide(config)
+    assert main(["evaluate", str(checkpoint)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "lidar-vl-train evaluate-language" in said
+
+
+def test_ctrl_c_in_a_training_is_told_and_has_the_code_of_shells(tmp_path, monkeypatch, capsys):
+    use_tiny_world(monkeypatch)
+    config = tiny_config(tmp_path / "run", guide={"max_steps": 2}, specialise={"enabled": False})
+    path = tmp_path / "vlg.yaml"
+    path.write_text(json.dumps(config.model_dump(mode="json")))
+    write_tiny_features(config)
+    pseudo_label(config)
+
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(guiding_run._Guiding, "training_step", pressed)
+    try:
+        assert main(["guide", "--config", str(path)]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "interrupted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["pseudo-label", "specialise", "guide"])
