@@ -151,7 +151,10 @@ class Segmenter:
 
         Raises BadPointCloud as segment(), BadModelPackage for a package without a text space.
         """
-        return self._of_points(cloud, self._head(self._words().table).embeddings, self._words().table.channels)
+        prompts = self._prompts
+        if prompts is None:
+            raise no_words(self._package)
+        return self._of_points(cloud, prompts.embeddings, prompts.table.channels)
 
     def similarities(self, cloud: PointCloud, table: TextTable) -> np.ndarray:
         """(N, P) float32 cosine of every point with the prompts of a table of table_of(); NaN as embeddings(); raises as it."""
