@@ -60,7 +60,11 @@ def _add_reproduce(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     reproduce = commands.add_parser(
         "reproduce", help="a table of the paper, or its small form: our numbers beside the published ones; resumable"
     )
-    reproduce.add_argument("table", metavar="TABLE", help="synthetic, pandaset, table1, synthetic-rooms, vlg-table1, ...: see configs/reproduce")
+    reproduce.add_argument(
+        "table",
+        metavar="TABLE",
+        help="synthetic, pandaset, table1, synthetic-rooms, vlg-table1, ...: see configs/reproduce",
+    )
     reproduce.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="only these rows")
     reproduce.add_argument("--data", type=Path, metavar="ROOT", help="folder of the data sets that the table names")
     reproduce.add_argument("--out", type=Path, metavar="DIR", help="default out/reproduce/TABLE")
