@@ -106,7 +106,7 @@ def load_clip(config: OpenClipConfig) -> ClipWeights:
         if not config.allow_random_weights:
             raise BadModelPackage(
                 f"{config.name}: expected weights, found pretrained empty. Features of random weights mean nothing: name a "
-                "file, a folder or a tag; or set allow_random_weights to try the pipeline without."
+                "file, a folder or a tag; or give --allow-random-weights to try the pipeline without."
             )
         return ClipWeights(plan.build(), plan, *settings)
     path = weights_file(config.name, config.pretrained)

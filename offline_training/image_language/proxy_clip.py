@@ -72,7 +72,7 @@ def load_dino(config: OpenClipConfig) -> tuple[nn.Module, str | None]:
     if config.dino_weights is None and not config.allow_random_weights:
         raise BadModelPackage(
             f"dino_weights: expected a file of weights for {config.dino}, found none. Fetch them with "
-            f"`{download_command(f'timm/{config.dino}')}` and name FOLDER/model.safetensors; or set allow_random_weights to "
+            f"`{download_command(f'timm/{config.dino}')}` and name FOLDER/model.safetensors; or give --allow-random-weights to "
             "try the pipeline without."
         )
     dino, filtered = _build(config.dino)

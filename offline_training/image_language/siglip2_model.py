@@ -44,7 +44,7 @@ def open_siglip2(config: Siglip2Config) -> OpenClipModel:
     elif not config.allow_random_weights:
         raise BadModelPackage(
             f"{config.name}: expected weights, found pretrained empty. Features of random weights mean nothing: name a "
-            "file or a folder; or set allow_random_weights to try the pipeline without."
+            "file or a folder; or give --allow-random-weights to try the pipeline without."
         )
     weights = ClipWeights(clip, plan, _GREY, _GREY, sha256)
     reading = {"reading": "pooled values", "tokenizer_sha256": tokenizer.sha256}

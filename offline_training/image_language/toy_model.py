@@ -78,6 +78,11 @@ class ToyModel(DenseImageModel):
 
 def open_toy_model(folder: Path) -> ToyModel:
     """The toy that `lidar-vl-train toy-language` wrote. Raises BadCheckpoint for a folder without one or with another."""
+    if not (folder / WEIGHTS).is_file():
+        raise BadCheckpoint(
+            f"{folder}: expected a toy language model, found no {WEIGHTS}. Train one with `lidar-vl-train toy-language --config "
+            f"offline_training/configs/toy_language.yaml out={folder}`."
+        )
     tensors = read_weight_file(folder / WEIGHTS)
     vectors = tensors.get("text.word_vectors.weight")
     if vectors is None or vectors.ndim != 2:

@@ -39,7 +39,7 @@ def _picture(height, width, seed=0):
 
 
 def test_random_weights_are_refused_unless_allowed(tmp_path):
-    with pytest.raises(BadModelPackage, match="set allow_random_weights"):
+    with pytest.raises(BadModelPackage, match="--allow-random-weights"):
         open_image_model(OpenClipConfig(kind="open_clip"))
     one, two = (open_image_model(tiny_config(tmp_path)).identity() for _ in range(2))
     assert one == two

@@ -149,7 +149,7 @@ def test_its_text_tower_is_not_given_to_robots(folder):
 @pytest.mark.parametrize(
     ("options", "error", "found"),
     [
-        ({"pretrained": None}, BadModelPackage, "set allow_random_weights"),
+        ({"pretrained": None}, BadModelPackage, "--allow-random-weights"),
         ({"tokenizer": None}, BadModelPackage, "download some/where --accept-licence LICENCE"),
         ({"tokenizer": "no/such/folder"}, BadModelPackage, "expected a folder with tokenizer.json"),
         ({"name": "ViT-B-16"}, BadConfig, "the kind open_clip for a plain CLIP"),
