@@ -42,7 +42,7 @@ class TextRows:
 
 
 def read_text_rows(path: Path, names: Path | None) -> TextRows:
-    """From a text_table.npz, or from a .npy or .pt (P, C) (vlg.md 4.4) whose prompts `names` lists as JSON.
+    """From a text_table.npz, or from a .npy or .pt (P, C) whose prompts `names` lists as JSON.
 
     Raises BadDataset, or BadTextTable for a .npz that is none.
     """

@@ -1,4 +1,4 @@
-"""Image features onto points: each view's features are added to the points it sees, then averaged (vlg.md 1.4)."""
+"""Image features onto points: each view's features are added to the points it sees, then averaged (OpenScene, CVPR 2023)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Fused features in OpenScene's files: the present form of two keys and the older one of three (vlg.md 4.2). Touches the disk.
+"""Fused features in OpenScene's files: the present form of two keys and the older one of three. Touches the disk.
 
 <scene>.pt, or <scene>_0.pt, <scene>_1.pt ... for parts of a scene
 two keys    feat (n, C), row i of the i-th True of mask_full (N,) bool

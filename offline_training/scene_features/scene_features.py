@@ -11,7 +11,7 @@ from offline_training.datasets.sample import Sample
 
 @dataclass(frozen=True, eq=False)
 class SceneFeatures:
-    """Image features of a scene's points, averaged over the views that see them (vlg.md 1.4).
+    """Image features of a scene's points, averaged over the views that see them (OpenScene, CVPR 2023).
 
     V rows, C channels, N points of the cloud. A row is the mean over all observations, (point, view) pairs, of its points:
     a point seen by many views weighs more than one seen by few. With one row per point that is the paper's mean.
