@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
 
-# The worked example of the fact sheet on OLIVINE, section 2.9.
+# An example of the sampling weights, worked out by hand.
 DISTANCE = torch.tensor([10.0, 10.0, 10.0, 20.0, 40.0])
 LABEL = torch.tensor([1, 1, 2, 2, 3])
 
