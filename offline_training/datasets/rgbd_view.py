@@ -79,7 +79,7 @@ def depth_camera(files: RgbdFiles, depth: Path, intrinsics: Intrinsics | None, s
 
 
 def openscene_resized(camera: CameraModel, width: int, height: int) -> CameraModel:
-    """A camera for its resized image as OpenScene computes it for ScanNet (fact sheet 1.1).
+    """A camera for its resized image as OpenScene computes it for ScanNet.
 
     Focal lengths scale with the size, the principal point with size - 1; `CameraModel.scaled` keeps the image's edges
     instead. The two differ by less than a pixel, not at all for a principal point in the image's middle.

@@ -7,7 +7,7 @@ from lidar_vl_core.labels import IGNORE_ID, NUSCENES_16, SCANNET_20, class_table
 from lidar_vl_core.vocabulary import FOLDER, load_vocabulary
 
 TABLES = ("scannet20", "s3dis13", "matterport21", "nuscenes16", "synthetic_rooms")
-# 3DSS-VLG's fact sheet, 1.1: these NYU40 ids become 0..19 in this order, all others 255.
+# ScanNet's benchmark: these NYU40 ids become 0..19 in this order, all others 255.
 _NYU40_OF_SCANNET = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 
 

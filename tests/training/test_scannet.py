@@ -73,7 +73,7 @@ def test_views_are_every_20th_frame_resized_with_scannets_intrinsics(tmp_path):
     views, skipped = sens_views(tmp_path / "a.sens")
     assert ([view.name for view in views], skipped) == (["000000", "000020", "000040"], 0)
     assert np.allclose(views[1].T_cam_lidar.inverse().matrix(), poses[20], atol=1e-6)
-    # 577.87 at 640 pixels, 288.94 at 320; the middle stays the middle (fact sheet 1.1)
+    # 577.87 at 640 pixels, 288.94 at 320; the middle stays the middle
     assert np.allclose(views[0].camera.K, [[288.9353025, 0, 159.5], [0, 288.9353025, 119.5], [0, 0, 1]], atol=1e-4)
     picture, depth_m = views[0].load_rgb(), views[0].load_depth_m()
     assert picture.shape == (240, 320, 3)
