@@ -16,7 +16,7 @@ CARTESIAN = VoxelGrid("cartesian", (0.5, 0.4, 0.3), (-8.0, -8.0, -2.0, 8.0, 8.0,
 CYLINDRICAL = VoxelGrid("cylindrical", (0.5, math.pi / 9, 0.3), (0.0, 0.0, -2.0, 9.0, 2 * math.pi, 2.0))
 
 
-def reference_features(xyz_m: np.ndarray, intensity: np.ndarray, grid: VoxelGrid) -> np.ndarray:
+def reference_features(xyz_m: np.ndarray, intensity: np.ndarray, rgb: np.ndarray, grid: VoxelGrid) -> np.ndarray:
     """All features, voxel by voxel, point by point."""
     voxels, ground_m = voxelise(xyz_m, grid), ground_height_m(xyz_m)
     rows = []
@@ -35,8 +35,13 @@ def reference_features(xyz_m: np.ndarray, intensity: np.ndarray, grid: VoxelGrid
         mean = axes.mean(axis=0)
         distance = (mean[0] if grid.kind == "cylindrical" else math.hypot(mean[0], mean[1])) / 50.0
         row = [1.0, bright.mean(dtype=np.float64), height, distance, *offset, math.log1p(len(points))]
-        rows.append([*row, 255.0 * bright[0], 1.0 + bright[0]])
-    return np.array(rows).reshape(-1, 10)
+        colour = rgb[voxels.point_to_voxel == voxel].mean(axis=0) / 127.5 - 1.0
+        rows.append([*row, 255.0 * bright[0], 1.0 + bright[0], *colour])
+    return np.array(rows).reshape(-1, 13)
+
+
+def some_colours(count: int) -> np.ndarray:
+    return np.random.default_rng(count).integers(0, 256, (count, 3), np.uint8)
 
 
 coordinate = st.one_of(st.floats(-9, 9, width=32), st.sampled_from([math.nan, math.inf, 1e38, -0.0]))
@@ -51,10 +56,11 @@ coordinate = st.one_of(st.floats(-9, 9, width=32), st.sampled_from([math.nan, ma
 def test_features_are_the_means_over_the_points_of_each_voxel(xyz_m, grid, seed):
     intensity = np.random.default_rng(seed).uniform(0, 1, len(xyz_m)).astype(np.float32)
     intensity[::7] = np.nan
-    features = voxel_features(xyz_m, intensity, voxelise(xyz_m, grid), grid, FEATURE_NAMES)
+    rgb = some_colours(len(xyz_m))
+    features = voxel_features(xyz_m, intensity, voxelise(xyz_m, grid), grid, FEATURE_NAMES, rgb=rgb)
     assert features.dtype == np.float32
     assert features.shape[1] == len(FEATURE_NAMES)
-    np.testing.assert_allclose(features, reference_features(xyz_m, intensity, grid), rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(features, reference_features(xyz_m, intensity, rgb, grid), rtol=1e-5, atol=2e-6)
 
 
 @given(st.lists(st.sampled_from(FEATURE_NAMES), min_size=1, max_size=10))
@@ -62,8 +68,9 @@ def test_columns_come_in_the_order_asked_for(names):
     xyz_m = np.random.default_rng(1).uniform(-8, 8, (50, 3)).astype(np.float32)
     intensity = np.linspace(0, 1, 50, dtype=np.float32)
     voxels = voxelise(xyz_m, CARTESIAN)
-    every = voxel_features(xyz_m, intensity, voxels, CARTESIAN, FEATURE_NAMES)
-    some = voxel_features(xyz_m, intensity, voxels, CARTESIAN, names)
+    rgb = some_colours(50)
+    every = voxel_features(xyz_m, intensity, voxels, CARTESIAN, FEATURE_NAMES, rgb=rgb)
+    some = voxel_features(xyz_m, intensity, voxels, CARTESIAN, names, rgb=rgb)
     assert np.array_equal(some, every[:, [FEATURE_NAMES.index(name) for name in names]])
 
 
@@ -81,8 +88,16 @@ def test_the_same_cloud_gives_the_same_bits_again():
     xyz_m = np.random.default_rng(2).normal(0, 4, (20_000, 3)).astype(np.float32)
     intensity = np.random.default_rng(3).uniform(0, 1, 20_000).astype(np.float32)
     voxels = voxelise(xyz_m, CARTESIAN)
-    first = voxel_features(xyz_m, intensity, voxels, CARTESIAN, FEATURE_NAMES)
-    assert first.tobytes() == voxel_features(xyz_m, intensity, voxels, CARTESIAN, FEATURE_NAMES).tobytes()
+    rgb = some_colours(20_000)
+    first = voxel_features(xyz_m, intensity, voxels, CARTESIAN, FEATURE_NAMES, rgb=rgb)
+    assert first.tobytes() == voxel_features(xyz_m, intensity, voxels, CARTESIAN, FEATURE_NAMES, rgb=rgb).tobytes()
+
+
+def test_a_cloud_without_colours_is_refused_where_they_are_asked_for():
+    xyz_m = np.zeros((3, 3), np.float32)
+    for rgb in (None, np.zeros((2, 3), np.uint8)):
+        with pytest.raises(BadPointCloud, match="colours of 3 points"):
+            voxel_features(xyz_m, np.zeros(3, np.float32), voxelise(xyz_m, CARTESIAN), CARTESIAN, ("red",), rgb=rgb)
 
 
 def test_the_ground_is_found_below_cars_and_above_stray_echoes():
