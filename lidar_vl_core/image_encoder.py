@@ -4,6 +4,7 @@ import numpy as np
 
 from lidar_vl_core.errors import BadModelPackage
 from lidar_vl_core.model_package import ModelPackage
+from lidar_vl_core.onnx_engine import open_onnxruntime
 
 
 class ImageEncoder:
@@ -11,8 +12,6 @@ class ImageEncoder:
 
     def __init__(self, package: ModelPackage, threads: int) -> None:
         """Raises BadModelPackage for a package without an image tower, or with one that cannot be run."""
-        import onnxruntime
-
         content, size = package.image_encoder_bytes(), package.language.image_size
         if content is None or size is None:
             raise BadModelPackage(
@@ -20,11 +19,8 @@ class ImageEncoder:
             )
         self.size = size  # height, width
         self.channels = package.language.channels
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = open_onnxruntime(content, threads)
         except Exception as error:  # onnxruntime raises a class of its own for every cause
             raise _unusable(error) from error
 

@@ -27,7 +27,8 @@ class OnnxEngine:
         tables = {node.table for node in graph.nodes if node.table}
         self._paired = sorted(table for table in tables if not table.startswith("up"))
         self._plain = sorted({table for table in tables if not table.startswith("subm")})
-        self._session = open_onnxruntime(_per_offset_model(graph, self._paired, self._plain), threads)
+        model = _per_offset_model(graph, self._paired, self._plain)
+        self._session = open_onnxruntime(model.SerializeToString(), threads)
 
     def run(self, features: np.ndarray, maps: "KernelMaps") -> np.ndarray:
         """(M, C) float32 -> (M, classes) float32."""
@@ -38,14 +39,14 @@ class OnnxEngine:
         return self._session.run([OUTPUT], inputs)[0]
 
 
-def open_onnxruntime(model: "onnx.ModelProto", threads: int) -> "onnxruntime.InferenceSession":
+def open_onnxruntime(model: bytes, threads: int) -> "onnxruntime.InferenceSession":
     """An ONNX Runtime session on the CPU; also runs model files as they are, see map_inputs()."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors; it warns of every initialiser that only function bodies use
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def map_inputs(maps: "KernelMaps", levels: int) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from lidar_vl_core.errors import BadModelPackage
 from lidar_vl_core.language_package import LanguageSpec
+from lidar_vl_core.onnx_engine import open_onnxruntime
 from lidar_vl_core.open_vocabulary import unit_rows
 from lidar_vl_core.text_tokenizer import TextTokenizer, open_tokenizer
 
@@ -17,15 +18,10 @@ class TextEncoder:
 
     def __init__(self, onnx_bytes: bytes, tokenizer_bytes: bytes | None, spec: LanguageSpec, threads: int) -> None:
         """Raises BadModelPackage for files that cannot be run."""
-        import onnxruntime
-
         self._tokenizer: TextTokenizer = open_tokenizer(spec.tokenizer, tokenizer_bytes, spec.context_length)
         self._spec = spec
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+            self._session = open_onnxruntime(onnx_bytes, threads)
         except Exception as error:  # onnxruntime raises a class of its own for every cause
             raise _unusable(error) from error
 

@@ -130,7 +130,7 @@ def test_every_engine_gives_what_the_layers_mean(seed, layers, voxels):
     graph = read_sparse_graph(model)
     features, maps = scan(voxels, seed, network.levels, network.channels)
     truth = computed_slowly(graph, features, maps)
-    plain_file = open_onnxruntime(model, threads=1)
+    plain_file = open_onnxruntime(model.SerializeToString(), threads=1)
     answers = {
         "fused": FusedEngine(graph, threads=1).run(features, maps),
         "fused, 3 threads": FusedEngine(graph, threads=3).run(features, maps),
