@@ -96,6 +96,18 @@ def load_config(model: type[ConfigT], path: Path, overrides: dict[str, Any] | No
     return validated(model, content, str(path))
 
 
+def load_named(model: type[ConfigT], folder: Path, name: str, kind: str) -> ConfigT:
+    """The configuration of that name in a folder, or of that YAML file. Raises BadConfig listing the names there are."""
+    if name.endswith((".yaml", ".yml")):
+        return load_config(model, Path(name))
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        raise BadConfig(
+            f"{kind}: expected one of {', '.join(known)} or a .yaml file, found {name!r}. Choose one of them."
+        )
+    return load_config(model, folder / f"{name}.yaml")
+
+
 def validated(model: type[ConfigT], content: dict[str, Any], origin: str) -> ConfigT:
     """Check a mapping against a typed configuration. Raises BadConfig naming every wrong key."""
     try:

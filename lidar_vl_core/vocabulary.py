@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from lidar_vl_core.config import Config, load_config
+from lidar_vl_core.config import Config, load_named
 from lidar_vl_core.errors import BadConfig
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
 
@@ -101,14 +101,7 @@ def same_words(prompt: str) -> str:
 
 def load_vocabulary(name: str) -> Vocabulary:
     """The vocabulary of that name in lidar_vl_core/vocabularies, or of that YAML file. Raises BadConfig listing the names there are."""
-    if name.endswith((".yaml", ".yml")):
-        return load_config(Vocabulary, Path(name))
-    known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    if name not in known:
-        raise BadConfig(
-            f"vocabulary: expected one of {', '.join(known)} or a .yaml file, found {name!r}. Choose one of them."
-        )
-    return load_config(Vocabulary, FOLDER / f"{name}.yaml")
+    return load_named(Vocabulary, FOLDER, name, "vocabulary")
 
 
 def _color(place: int) -> tuple[int, int, int]:

@@ -12,8 +12,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from lidar_vl_core.config import Config, load_config
-from lidar_vl_core.errors import BadConfig
+from lidar_vl_core.config import Config, load_named
 from lidar_vl_core.labels import IGNORE_ID, ClassTable
 
 _FOLDER = Path(__file__).resolve().parents[1] / "configs" / "ontologies"
@@ -81,14 +80,7 @@ class Ontology(Config):
 
 def load_ontology(name: str) -> Ontology:
     """The ontology of that name in configs/ontologies, or of that YAML file. Raises BadConfig listing the names there are."""
-    if name.endswith((".yaml", ".yml")):
-        return load_config(Ontology, Path(name))
-    known = sorted(path.stem for path in _FOLDER.glob("*.yaml"))
-    if name not in known:
-        raise BadConfig(
-            f"ontology: expected one of {', '.join(known)} or a .yaml file, found {name!r}. Choose one of them."
-        )
-    return load_config(Ontology, _FOLDER / f"{name}.yaml")
+    return load_named(Ontology, _FOLDER, name, "ontology")
 
 
 def _require_unique(kind: str, words: "list[str] | tuple[str, ...]") -> None:
