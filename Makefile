@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt ros2_ws/src/lidar_vl_ros/setup.py
 	  $(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[train,synthetic,ros,bench,dev]' -e ros2_ws/src/lidar_vl_ros; \
 	fi
 	@echo "[3/3] compile the engine's kernels once"
-	@$(BIN)/python -m lidar_vl_core.warm_up
+	@$(BIN)/python -m lidar_vl_core.commands.warm_up
 	@touch $(STAMP)
 
 # What only tests need: the extras vfm, language and ray. torchvision lies in a folder of its own, since PyPI's wheel is built for
@@ -62,10 +62,10 @@ PANDASET ?=
 train-demo: $(STAMP)
 	@test -d "$(PANDASET)" || { echo "PANDASET: expected the folder of PandaSet sequence 002, found '$(PANDASET)'. Give PANDASET=FOLDER." >&2; exit 2; }
 	@mkdir -p out/data && ln -sfn "$(abspath $(PANDASET))" out/data/pandaset
-	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/demo.yaml
-	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/demo_second.yaml
-	@$(BIN)/lidar-vl-train evaluate out/train/demo_second/checkpoints --config offline_training/configs/demo_test.yaml --out out/train/demo_test.json
-	@$(BIN)/lidar-vl-train export out/train/demo_second/checkpoints --card offline_training/configs/demo_card.yaml \
+	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/finetune/demo.yaml
+	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/finetune/demo_second.yaml
+	@$(BIN)/lidar-vl-train evaluate out/train/demo_second/checkpoints --config offline_training/configs/evaluate/demo_test.yaml --out out/train/demo_test.json
+	@$(BIN)/lidar-vl-train export out/train/demo_second/checkpoints --card offline_training/configs/export/demo_card.yaml \
 	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo_package
 	@echo "To ship it: replace lidar_vl_core/models/demo by out/train/demo_package"
 

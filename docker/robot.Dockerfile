@@ -18,7 +18,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY lidar_vl_core lidar_vl_core
 COPY offline_training/__init__.py offline_training/__init__.py
 # Jazzy's message packages are compiled against numpy 1; constraints.txt belongs to the wheels of PyPI.
-RUN pip install --no-cache-dir . 'numpy<2' && python -m lidar_vl_core.warm_up
+RUN pip install --no-cache-dir . 'numpy<2' && python -m lidar_vl_core.commands.warm_up
 
 COPY launch launch
 COPY tests/ros tests/ros

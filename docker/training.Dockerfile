@@ -28,7 +28,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY lidar_vl_core lidar_vl_core
 COPY offline_training offline_training
 # torch is there already, for CUDA; the constraints file pins the CPU's version of it.
-RUN pip install --no-cache-dir '.[train,synthetic,vfm,language]' && python -m lidar_vl_core.warm_up
+RUN pip install --no-cache-dir '.[train,synthetic,vfm,language]' && python -m lidar_vl_core.commands.warm_up
 
 WORKDIR /data
 CMD ["lidar-vl-train", "--help"]

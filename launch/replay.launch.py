@@ -8,7 +8,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from lidar_vl_ros.transport import large_message_environment
+from lidar_vl_ros.process.transport import large_message_environment
 
 from launch import LaunchDescription
 

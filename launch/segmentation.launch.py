@@ -11,7 +11,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from lidar_vl_ros.transport import large_message_environment
+from lidar_vl_ros.process.transport import large_message_environment
 
 from launch import LaunchDescription
 

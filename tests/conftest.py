@@ -30,10 +30,10 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model package with random weights, nuScenes' 16 classes and three levels: enough to walk every path in milliseconds."""
     import numpy as np
 
-    from lidar_vl_core.labels import NUSCENES_16
-    from lidar_vl_core.model_manifest import ClassTableSpec, GridSpec, Manifest, Producer
-    from lidar_vl_core.model_package import write_model_package
-    from lidar_vl_core.sparse_onnx import SparseGraphBuilder
+    from lidar_vl_core.classes.class_table import NUSCENES_16
+    from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
+    from lidar_vl_core.model_packages.package import write_model_package
+    from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 
     rng = np.random.default_rng(7)
     features, levels = ("one", "intensity", "height", "range"), 3

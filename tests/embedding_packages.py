@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from lidar_vl_core.language_package import LanguageFiles, LanguageSpec
-from lidar_vl_core.model_manifest import ClassTableSpec, GridSpec, Manifest, Producer
-from lidar_vl_core.model_package import ModelPackage, write_model_package
-from lidar_vl_core.open_vocabulary import TextTable, text_table
-from lidar_vl_core.sparse_onnx import SparseGraphBuilder
-from lidar_vl_core.vocabulary import Vocabulary, load_vocabulary
+from lidar_vl_core.model_packages.language_package import LanguageFiles, LanguageSpec
+from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
+from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
+from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
+from lidar_vl_core.words.text_table import TextTable, text_table
+from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
 
 CHANNELS = 12
 WORDS = ("a", "in", "scene", "car", "tree", "road", "excavator", "red", "dog", "of", "photo")

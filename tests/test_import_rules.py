@@ -61,7 +61,7 @@ def test_losses_and_networks_know_neither_data_sets_nor_trainer() -> None:
         for room in ("offline_training/losses", "offline_training/networks")
         for path in _files(room)
         for name in _imports(ast.parse(path.read_text()))
-        if name.startswith(("offline_training.datasets", "lightning", "lidar_vl_core.config"))
+        if name.startswith(("offline_training.datasets", "lightning", "lidar_vl_core.foundation.config"))
         or (
             name.startswith("offline_training.")
             and not name.startswith(("offline_training.losses", "offline_training.networks"))

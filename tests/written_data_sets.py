@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 CALIB = "P2: 700 0 31.5 0 0 700 23.5 0 0 0 1 0\nTr: 0 -1 0 0 0 0 -1 0 1 0 0 0\n"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.camera import CameraModel
-from lidar_vl_core.geometry import RigidTransform
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 ROOM_M = np.array([4.0, 3.0, 2.5])
 WALL_RGB = np.array([(200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0), (0, 200, 200), (200, 0, 200)], np.uint8)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lidar_vl_core.labels import IGNORE_ID
+from lidar_vl_core.classes.class_table import IGNORE_ID
 from offline_training.losses.info_nce import labelled_info_nce, mean_or_zero, paired_info_nce, similarity_logits
 from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
 from offline_training.losses.von_mises_fisher import VmfStatistics, vmf_log_normaliser

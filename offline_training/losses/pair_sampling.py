@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from lidar_vl_core.labels import IGNORE_ID
+from lidar_vl_core.classes.class_table import IGNORE_ID
 
 _LARGEST_KERNEL = 1 << 22  # entries of a matrix held at once: 32 MiB
 _MOST_BINS = 1 << 20  # counted directly; a point 100 km away at 0.1 m

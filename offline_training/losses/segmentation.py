@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lidar_vl_core.labels import IGNORE_ID
+from lidar_vl_core.classes.class_table import IGNORE_ID
 
 
 def cross_entropy(

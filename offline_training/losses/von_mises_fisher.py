@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, distributed, nn
 
-from lidar_vl_core.errors import BadLabels
-from lidar_vl_core.labels import IGNORE_ID
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.foundation.errors import BadLabels
 from offline_training.losses.info_nce import at_least_float32
 
 _ROWS_AT_ONCE = 8192  # of features that are summed in their own precision; the sums of these in float64

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.config import validated
-from lidar_vl_core.files import write_text
-from offline_training.data_sources import DataSource
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.files import write_text
+from offline_training.datasets.data_sources import DataSource
 from offline_training.reproduction.cost import pretraining_cost
 from offline_training.reproduction.study import Column, Row, StudyConfig, filled, recipe_with
 
@@ -113,8 +113,8 @@ def _run_cell(study: StudyConfig, row: Row, column: Column, seed: int, place: Pl
 
 def _pretrain(settings: dict[str, Any], made_before: list[Any]) -> None:
     """Run or finish a pre-training, unless it is finished with these settings and labels."""
-    from offline_training.pretrain import pretrain
-    from offline_training.pretrain_config import PretrainConfig
+    from offline_training.pretraining.config import PretrainConfig
+    from offline_training.pretraining.pretrain import pretrain
 
     finished = Path(settings["out"]) / "finished"
     key = _sha256([settings, made_before])
@@ -136,22 +136,22 @@ def _measured(
     sources = [validated(DataSource, one, "reproduce, test") for one in tests]
     if column.measure != "mean_iou":
         return _robustness(study, column, checkpoint, sources, place), {}
-    from offline_training.evaluate import evaluate
+    from offline_training.finetuning.evaluate import evaluate
 
     pooled = evaluate(checkpoint, sources, None, place.threads)["pooled"]
     return 100.0 * pooled["mean_iou"], pooled["per_class_iou"]
 
 
 def _finetune(settings: dict[str, Any]) -> Path:
-    from offline_training.finetune import finetune
-    from offline_training.finetune_config import FinetuneConfig
+    from offline_training.finetuning.config import FinetuneConfig
+    from offline_training.finetuning.finetune import finetune
 
     return finetune(validated(FinetuneConfig, settings, "reproduce, fine-tuning"))
 
 
 def _robustness(study: StudyConfig, column: Column, checkpoint: Path, sources: list[DataSource], place: Place) -> float:
     """Of a fine-tuned network; all its columns read one measurement, kept beside its checkpoints."""
-    from offline_training.robustness import RobustnessConfig, robustness
+    from offline_training.evaluation.robustness import RobustnessConfig, robustness
 
     folder = place.filled({"nuscenes_c": study.nuscenes_c}, 0)["nuscenes_c"]
     config = RobustnessConfig(sources=tuple(sources), nuscenes_c=folder, baseline=study.robustness_baseline)

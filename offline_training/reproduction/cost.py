@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from lidar_vl_core.errors import BadCheckpoint
+from lidar_vl_core.foundation.errors import BadCheckpoint
 
 
 @dataclass(frozen=True)

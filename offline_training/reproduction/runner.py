@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.config import validated
-from lidar_vl_core.errors import BadRequest
-from lidar_vl_core.files import write_text
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.files import write_text
 from offline_training.reproduction.cell import Cell, Place, finetune_config, pretrain_config, read_cell, run_row
 from offline_training.reproduction.jobs import run_in_jobs
 from offline_training.reproduction.study import Row, StudyConfig, chosen_rows
@@ -55,13 +55,13 @@ def _prepare(study: StudyConfig, place: Place) -> None:
     """The toy teacher and the weak labels, where the study has its own."""
     cores = os.cpu_count() or 1
     if study.toy_teacher is not None:
-        from offline_training.toy_teacher import ToyTeacherConfig, train_toy_teacher
+        from offline_training.toys.toy_teacher import ToyTeacherConfig, train_toy_teacher
 
         settings = {**place.filled(study.toy_teacher, 0), "out": str(place.out / "toy_teacher"), "threads": cores}
         train_toy_teacher(validated(ToyTeacherConfig, settings, "reproduce, toy teacher"))
     for labels in study.weak_labels:
+        from offline_training.weak_labels.config import WeakLabelConfig
         from offline_training.weak_labels.weak_label import weak_label
-        from offline_training.weak_labels.weak_label_config import WeakLabelConfig
 
         weak_label(validated(WeakLabelConfig, place.filled(labels, 0), "reproduce, weak labels"))
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lidar_vl_core.config import load_yaml
-from lidar_vl_core.errors import BadRequest
+from lidar_vl_core.foundation.config import load_yaml
+from lidar_vl_core.foundation.errors import BadRequest
 from offline_training.reproduction.cell import Cell
 from offline_training.reproduction.study import FOLDER, load_study
 

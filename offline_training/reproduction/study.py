@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lidar_vl_core.config import Config, load_config, load_yaml
-from lidar_vl_core.errors import BadRequest
+from lidar_vl_core.foundation.config import Config, load_config, load_yaml
+from lidar_vl_core.foundation.errors import BadRequest
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FOLDER = CONFIGS / "reproduce"

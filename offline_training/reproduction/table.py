@@ -9,7 +9,7 @@ from typing import Protocol
 
 from matplotlib.figure import Figure
 
-from lidar_vl_core.files import atomic_writer, write_text
+from lidar_vl_core.foundation.files import atomic_writer, write_text
 from offline_training.reproduction.cell import Cell
 
 

@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.config import load_yaml, validated
-from lidar_vl_core.errors import BadCheckpoint
-from lidar_vl_core.files import sha256_of, write_text
-from lidar_vl_core.vocabulary import load_vocabulary
-from offline_training.data_sources import DataSource
-from offline_training.guidance.vlg_config import VlgConfig
+from lidar_vl_core.foundation.config import load_yaml, validated
+from lidar_vl_core.foundation.errors import BadCheckpoint
+from lidar_vl_core.foundation.files import sha256_of, write_text
+from lidar_vl_core.words.vocabulary import load_vocabulary
+from offline_training.datasets.data_sources import DataSource
 from offline_training.reproduction.cell import Cell, read_stored_cell, slug
 from offline_training.reproduction.study import CONFIGS, filled
 from offline_training.reproduction.vlg_study import LanguageColumn, LanguageRow, LanguageStudyConfig
 from offline_training.reproduction.vlg_unnamed import LISTS, VOCABULARY
+from offline_training.words.settings.vlg_config import VlgConfig
 
 _FREE = ("out", "threads", "progress", "workers")  # where things lie and how many work at them decides over no number
 
@@ -104,8 +104,8 @@ def _trained(config: VlgConfig, row: LanguageRow, key: str) -> Path | None:
 
 def _guided(config: VlgConfig) -> Path:
     """Stage 3 to its last step. Raises BadCheckpoint where a signal ended it before: the next start goes on."""
-    from offline_training.checkpoint import load_checkpoint
-    from offline_training.guidance.guide import guide
+    from offline_training.runs.checkpoint import load_checkpoint
+    from offline_training.words.stages.guidance.guide import guide
 
     checkpoint = guide(config)
     reached = load_checkpoint(checkpoint.parent).step
@@ -129,8 +129,8 @@ def _stage_files(config: VlgConfig, row: LanguageRow) -> dict[str, Path]:
 
 def stages() -> dict[str, Callable[[VlgConfig], object]]:
     """The three stages of 3DSS-VLG; torch is not imported before they are needed."""
-    from offline_training.guidance.pseudo_label import pseudo_label
-    from offline_training.guidance.specialise import specialise
+    from offline_training.words.stages.adapter.specialise import specialise
+    from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 
     return {"pseudo_label": pseudo_label, "specialise": specialise, "guide": _guided}
 
@@ -162,7 +162,7 @@ def _measured(
     seed: int,
     place: LanguagePlace,
 ) -> tuple[float, dict[str, float | None]]:
-    from offline_training.language_evaluation.evaluate_language import pseudo_label_quality
+    from offline_training.words.evaluation.evaluate_language import pseudo_label_quality
 
     if column.measure == "minutes":
         return sum(json.loads(file.read_text())["seconds"] for file in _stage_files(config, row).values()) / 60.0, {}
@@ -188,8 +188,8 @@ def _evaluated(
     place: LanguagePlace,
 ) -> dict[str, Any]:
     """The evaluation that a column reads; columns that ask the same read one."""
-    from offline_training.language_evaluation.evaluate_language import evaluate_language
-    from offline_training.language_evaluation.question import Question
+    from offline_training.words.evaluation.evaluate_language import evaluate_language
+    from offline_training.words.settings.question import Question
 
     words = study.words_asked(row, column)
     question = Question(row.mode, load_vocabulary(words), column.truth_as, row.oracle_lists, row.specialised)

@@ -4,11 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from lidar_vl_core.config import load_yaml, validated
-from lidar_vl_core.errors import BadRequest
-from lidar_vl_core.files import write_text
-from offline_training.data_sources import DataSource
-from offline_training.guidance.vlg_config import VlgConfig
+from lidar_vl_core.foundation.config import load_yaml, validated
+from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.files import write_text
+from offline_training.datasets.data_sources import DataSource
 from offline_training.reproduction.cell import Cell, slug
 from offline_training.reproduction.jobs import run_in_jobs
 from offline_training.reproduction.study import CONFIGS
@@ -16,6 +15,7 @@ from offline_training.reproduction.table import write_table
 from offline_training.reproduction.vlg_cell import LanguagePlace, read_cell, run_config, run_rows
 from offline_training.reproduction.vlg_study import LanguageRow, LanguageStudyConfig
 from offline_training.reproduction.vlg_unnamed import write_words_without
+from offline_training.words.settings.vlg_config import VlgConfig
 
 
 def reproduce_language(
@@ -75,7 +75,7 @@ def _sharing_a_run(rows: tuple[LanguageRow, ...]) -> list[tuple[str, ...]]:
 def _prepare(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], place: LanguagePlace) -> None:
     """The toy model and the features of all pictures, which rows and seeds share."""
     if study.toy_language is not None:
-        from offline_training.image_language.toy_language import ToyLanguageConfig, train_toy_language
+        from offline_training.toys.toy_language import ToyLanguageConfig, train_toy_language
 
         settings = {**place.filled(load_yaml(CONFIGS / study.toy_language), 0), "out": str(place.out / "toy_language")}
         train_toy_language(validated(ToyLanguageConfig, settings, "reproduce, toy language model"))
@@ -92,7 +92,7 @@ def _prepare(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], place: L
 
 
 def _extract(config: VlgConfig) -> None:
-    from offline_training.scene_features.extract_features import extract_features
+    from offline_training.words.features.extract_features import extract_features
 
     extract_features(config)
 

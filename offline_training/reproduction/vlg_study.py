@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from lidar_vl_core.config import Config, load_config
-from lidar_vl_core.errors import BadRequest
-from offline_training.language_evaluation.question import Mode
+from lidar_vl_core.foundation.config import Config, load_config
+from lidar_vl_core.foundation.errors import BadRequest
 from offline_training.reproduction.study import FOLDER, recipe_with
+from offline_training.words.settings.question import Mode
 
 Measure = Literal[
     "mean_iou",

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from lidar_vl_core.errors import BadConfig
-from lidar_vl_core.files import write_text
-from lidar_vl_core.vocabulary import Vocabulary
-from offline_training.guidance.scene_lists import derived_scene_list
-from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.language_evaluation.evaluate_language import labelled_samples
+from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.files import write_text
+from lidar_vl_core.words.vocabulary import Vocabulary
+from offline_training.words.evaluation.evaluate_language import labelled_samples
+from offline_training.words.settings.vlg_config import VlgConfig
+from offline_training.words.stages.pseudo_labels.scene_lists import derived_scene_list
 
 VOCABULARY, LISTS = "vocabulary.yaml", "class_lists.json"
 

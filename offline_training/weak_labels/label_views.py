@@ -10,12 +10,12 @@ from threading import Lock
 
 import numpy as np
 
-from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.errors import BadBag, BadDataset, BadImage, BadLabels
-from offline_training.weak_labels.label_store import LabelStore
-from offline_training.weak_labels.store_section import content_sha256
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLabels
+from offline_training.weak_labels.pictures.weak_labeler import LabelReader, WeakLabeler, WeakLabels
+from offline_training.weak_labels.store.label_store import LabelStore
+from offline_training.weak_labels.store.store_section import content_sha256
 from offline_training.weak_labels.superpixels import Superpixels
-from offline_training.weak_labels.weak_labeler import LabelReader, WeakLabeler, WeakLabels
 
 _OF_ONE_PICTURE = (BadBag, BadDataset, BadImage, BadLabels)  # what a single damaged picture leads to
 

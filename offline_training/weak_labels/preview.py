@@ -5,9 +5,9 @@ from io import BytesIO
 
 import numpy as np
 
-from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.labels import IGNORE_ID, ClassTable
-from offline_training.weak_labels.label_store import LabelStore
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from offline_training.weak_labels.store.label_store import LabelStore
 
 _WIDTH_PX = 480  # of one picture on the sheet
 _LINE_PX = 18

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from lidar_vl_core import errors
-from lidar_vl_core.errors import LidarVlError
+from lidar_vl_core.foundation import errors
+from lidar_vl_core.foundation.errors import LidarVlError
+from offline_training.weak_labels.config import WeakLabelConfig
 from offline_training.weak_labels.label_views import LabelledPicture, LabelReport, labelled_pictures
-from offline_training.weak_labels.labelers import open_labeler, open_sources, open_store, open_superpixels, views_at
+from offline_training.weak_labels.open_labeler import open_labeler, open_sources, open_store, open_superpixels, views_at
+from offline_training.weak_labels.pictures.weak_labeler import LabelReader, WeakLabeler
 from offline_training.weak_labels.ray_job import attempts_folder, begun, ray_rows
-from offline_training.weak_labels.store_section import locked
-from offline_training.weak_labels.weak_label_config import WeakLabelConfig
-from offline_training.weak_labels.weak_labeler import LabelReader, WeakLabeler
+from offline_training.weak_labels.store.store_section import locked
 
 _OpenLabeler = Callable[[WeakLabelConfig], WeakLabeler | LabelReader | None]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.errors import EngineUnavailable
+from lidar_vl_core.foundation.errors import EngineUnavailable
 
 _SAMPLES_PER_TASK = 4  # done again when a worker dies; more where there would be more than _MOST_TASKS
 _MOST_TASKS = 10_000  # that Ray Data keeps account of with ease

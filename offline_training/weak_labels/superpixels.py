@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.errors import BadLabels
-from offline_training.weak_labels.id_picture import decode_ids
-from offline_training.weak_labels.label_store import NO_SEGMENT
-from offline_training.weak_labels.mask_painting import Uncovered
-from offline_training.weak_labels.picture_path import PicturePath
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.foundation.errors import BadLabels
+from offline_training.weak_labels.pictures.id_picture import decode_ids
+from offline_training.weak_labels.pictures.mask_painting import Uncovered
+from offline_training.weak_labels.pictures.picture_path import PicturePath
+from offline_training.weak_labels.store.label_store import NO_SEGMENT
 
 
 class Superpixels(Protocol):

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.errors import BadBag, BadDataset, BadImage, BadLabels
-from lidar_vl_core.files import write_bytes, write_text
-from lidar_vl_core.labels import IGNORE_ID
-from offline_training.data_sources import SampleSource
-from offline_training.weak_labels.label_store import LabelStore
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLabels
+from lidar_vl_core.foundation.files import write_bytes, write_text
+from offline_training.datasets.data_sources import SampleSource
+from offline_training.weak_labels.classes.ontology import load_ontology
+from offline_training.weak_labels.config import WeakLabelConfig
 from offline_training.weak_labels.label_views import LabelReport, label_views
-from offline_training.weak_labels.labelers import (
+from offline_training.weak_labels.open_labeler import (
     all_views,
     open_labeler,
     open_sources,
@@ -23,9 +24,8 @@ from offline_training.weak_labels.labelers import (
     open_superpixels,
     views_at,
 )
-from offline_training.weak_labels.ontology import load_ontology
 from offline_training.weak_labels.preview import contact_sheet, sheet_row
-from offline_training.weak_labels.weak_label_config import WeakLabelConfig
+from offline_training.weak_labels.store.label_store import LabelStore
 
 _NAMED_FAILURES = 5  # in the error; all stand in statistics.json
 

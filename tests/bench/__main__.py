@@ -7,7 +7,7 @@ import platform
 import sys
 from pathlib import Path
 
-from lidar_vl_core.files import write_text
+from lidar_vl_core.foundation.files import write_text
 
 PARTS = (
     "bench_codec",

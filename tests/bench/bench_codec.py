@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.point_cloud2 import PointCloud2Layout, decode, encode, encode_labelled
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2 import PointCloud2Layout, decode, encode, encode_labelled
 
 POINTS = 120_000
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.features import voxel_features
-from lidar_vl_core.kernel_maps import build_kernel_maps
-from lidar_vl_core.segmenter import label_points
-from lidar_vl_core.voxels import VoxelGrid, voxelise
+from lidar_vl_core.tasks.segmenter import label_points
+from lidar_vl_core.voxels.features import voxel_features
+from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
+from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from tests.bench.__main__ import print_table
 from tests.bench.bench_network import synthetic_scan
 

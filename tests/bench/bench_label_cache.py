@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.camera import CameraModel
-from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.geometry import RigidTransform
-from lidar_vl_core.image import encode_jpeg
-from offline_training.datasets.sample_files import read_picture_bytes, read_rgb
-from offline_training.weak_labels.label_store import LabelStore
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.image import encode_jpeg
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
+from offline_training.weak_labels.classes.ontology import Ontology, load_ontology
 from offline_training.weak_labels.label_views import LabelReport, label_views
-from offline_training.weak_labels.ontology import Ontology, load_ontology
-from offline_training.weak_labels.weak_labeler import WeakLabels
+from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
+from offline_training.weak_labels.store.label_store import LabelStore
 
 PICTURES = 1000
 WIDTH, HEIGHT = 160, 90

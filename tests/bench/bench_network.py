@@ -12,11 +12,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from lidar_vl_core.kernel_maps import KernelMaps, build_kernel_maps
-from lidar_vl_core.runtime import available_cores
-from lidar_vl_core.sparse_graph import SparseGraph, read_sparse_graph
-from lidar_vl_core.sparse_onnx import FEATURES, OUTPUT, SparseGraphBuilder
-from lidar_vl_core.voxels import VoxelGrid, voxelise
+from lidar_vl_core.engines.session import available_cores
+from lidar_vl_core.sparse_model.graph import SparseGraph, read_sparse_graph
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, SparseGraphBuilder
+from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
+from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
 
 _IN_CHANNELS, _CLASSES, _LEVELS = 4, 16, 5
 # planes of the eight stages and blocks per stage; the stem is two 3^3 convolutions of the given width
@@ -50,8 +50,8 @@ def _compare(
     network: str, features: np.ndarray, maps: KernelMaps, cores: int
 ) -> tuple[dict[str, list[float]], dict[str, np.ndarray], SparseGraph]:
     """Milliseconds of every engine in turn, again and again, so that a busy moment meets all of them."""
-    from lidar_vl_core.fused_engine import FusedEngine
-    from lidar_vl_core.onnx_engine import OnnxEngine
+    from lidar_vl_core.engines.cpu.engine import FusedEngine
+    from lidar_vl_core.engines.onnx_runtime import OnnxEngine
 
     model = build_network(*_NETWORKS[network])
     graph = read_sparse_graph(model)

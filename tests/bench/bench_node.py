@@ -38,8 +38,8 @@ def measure(model: str = "demo", seconds: float = 20.0) -> list[dict[str, Any]]:
 
 def street_clouds(points: int, lidar: str, azimuth_steps: int, frames: int = 10) -> np.ndarray:
     """(frames, points, 4) float32 x y z intensity: sweeps of a synthetic street, thinned out to the same size."""
-    from offline_training.datasets.synthetic_drive import drive
-    from offline_training.datasets.synthetic_lidar import LIDARS
+    from offline_training.synthetic.sensors.drive import drive
+    from offline_training.synthetic.sensors.lidar import LIDARS
 
     rng = np.random.default_rng(0)
     sweeps = []
@@ -51,7 +51,7 @@ def street_clouds(points: int, lidar: str, azimuth_steps: int, frames: int = 10)
 
 
 def _run(folder: Path, clouds: Path, model: str, count: int) -> tuple[np.ndarray, int]:
-    from lidar_vl_ros.processes import Processes, private_graph_environment
+    from lidar_vl_ros.process.processes import Processes, private_graph_environment
 
     environment = private_graph_environment()
     with Processes(folder, environment) as graph:
@@ -97,10 +97,10 @@ def _rows(points: int, target_ms: float, latency_ms: np.ndarray, sent: int) -> l
 def _publish(clouds: np.ndarray, count: int) -> None:
     """In the driver's place: serialised clouds, restamped when they leave."""
     import rclpy
-    from lidar_vl_ros.messages import point_cloud2
-    from lidar_vl_ros.process import keep_freed_memory
-    from lidar_vl_ros.quality import OUTPUT
-    from lidar_vl_ros.rhythm import restamped
+    from lidar_vl_ros.bags.rhythm import restamped
+    from lidar_vl_ros.messages.conversion import point_cloud2
+    from lidar_vl_ros.node.quality import OUTPUT
+    from lidar_vl_ros.process.process import keep_freed_memory
     from rclpy.serialization import serialize_message
     from sensor_msgs.msg import PointCloud2
     from std_msgs.msg import Header
@@ -133,9 +133,9 @@ def _publish(clouds: np.ndarray, count: int) -> None:
 def _listen(count: int) -> None:
     """Print the latencies of all labelled clouds as JSON; ends when all came, or some time after the last one."""
     import rclpy
-    from lidar_vl_ros.messages import stamp_ns
-    from lidar_vl_ros.process import keep_freed_memory
-    from lidar_vl_ros.quality import OUTPUT
+    from lidar_vl_ros.messages.conversion import stamp_ns
+    from lidar_vl_ros.node.quality import OUTPUT
+    from lidar_vl_ros.process.process import keep_freed_memory
     from sensor_msgs.msg import PointCloud2
 
     keep_freed_memory()

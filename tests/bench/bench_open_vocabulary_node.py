@@ -41,14 +41,14 @@ def write_package(folder: Path) -> None:
     """minkunet_small into 512 channels with random weights, a table of 32 words, and the toy's image tower."""
     import torch
 
-    from lidar_vl_core.language_package import LanguageFiles, LanguageSpec
-    from lidar_vl_core.model_package import write_model_package
-    from lidar_vl_core.open_vocabulary import text_table
-    from lidar_vl_core.vocabulary import vocabulary_of_prompts
-    from offline_training.backbone_config import BackboneConfig
-    from offline_training.export import CardText, package_manifest
-    from offline_training.image_language.toy_model import ToyModel, ToyTowers
-    from offline_training.onnx_writer import onnx_model
+    from lidar_vl_core.model_packages.language_package import LanguageFiles, LanguageSpec
+    from lidar_vl_core.model_packages.package import write_model_package
+    from lidar_vl_core.words.text_table import text_table
+    from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
+    from offline_training.export.export_segmentation import CardText, package_manifest
+    from offline_training.export.onnx_writer import onnx_model
+    from offline_training.runs.backbone_config import BackboneConfig
+    from offline_training.words.image_models.toy_model import ToyModel, ToyTowers
 
     torch.manual_seed(0)
     config = BackboneConfig()
@@ -68,7 +68,7 @@ def write_package(folder: Path) -> None:
 
 
 def _run(folder: Path, clouds: Path, package: Path, count: int) -> dict[str, Any]:
-    from lidar_vl_ros.processes import Processes, private_graph_environment
+    from lidar_vl_ros.process.processes import Processes, private_graph_environment
 
     environment = private_graph_environment()
     with Processes(folder, environment) as graph:
@@ -128,10 +128,10 @@ def _drops_beside(clouds: list[Any], changes: list[Any]) -> int:
 
 def _core_rows(package: Path, clouds: np.ndarray) -> list[dict[str, Any]]:
     """The change itself, and a cloud with six pictures, in this process and without ROS."""
-    from lidar_vl_core.camera_fusion import CameraFusion
-    from lidar_vl_core.model_package import load_model_package
-    from lidar_vl_core.point_cloud import PointCloud
-    from lidar_vl_core.segmenter import Segmenter
+    from lidar_vl_core.clouds.point_cloud import PointCloud
+    from lidar_vl_core.model_packages.package import load_model_package
+    from lidar_vl_core.tasks.camera_fusion import CameraFusion
+    from lidar_vl_core.tasks.segmenter import Segmenter
 
     segmenter = Segmenter(load_model_package(package))
     fusion = CameraFusion(segmenter)
@@ -163,9 +163,9 @@ def _core_rows(package: Path, clouds: np.ndarray) -> list[dict[str, Any]]:
 
 def _views() -> list[Any]:
     """Six cameras around the LiDAR, decoded pictures of noise."""
-    from lidar_vl_core.camera import CameraModel
-    from lidar_vl_core.camera_view import CameraView
-    from lidar_vl_core.geometry import RigidTransform
+    from lidar_vl_core.cameras.camera_model import CameraModel
+    from lidar_vl_core.cameras.view import CameraView
+    from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
     height, width = 2 * IMAGE_SIZE[0], 2 * IMAGE_SIZE[1]
     focal = width / 2 / np.tan(np.radians(35))
@@ -183,14 +183,14 @@ def _views() -> list[Any]:
 def _listen(count: int) -> None:
     """Print every cloud's arrival and every change of words as JSON; ends when all came, or some time after the last one."""
     import rclpy
-    from lidar_vl_ros.messages import stamp_ns
-    from lidar_vl_ros.process import keep_freed_memory
-    from lidar_vl_ros.quality import OUTPUT
+    from lidar_vl_ros.messages.conversion import stamp_ns
+    from lidar_vl_ros.node.quality import OUTPUT
+    from lidar_vl_ros.process.process import keep_freed_memory
     from rcl_interfaces.srv import SetParameters
     from rclpy.parameter import Parameter
     from sensor_msgs.msg import PointCloud2
 
-    from lidar_vl_core.point_cloud2 import decode
+    from lidar_vl_core.clouds.point_cloud2 import decode
 
     keep_freed_memory()
     rclpy.init()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lidar_vl_core.time_sync import CameraTiming, FramePairer
+from lidar_vl_core.cameras.synchronisation import CameraTiming, FramePairer
 from tests.bench.__main__ import print_table
 
 MS = 1_000_000

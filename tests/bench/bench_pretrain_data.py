@@ -48,9 +48,9 @@ def _sources(folder: Path) -> Iterator[tuple[str, Any, Callable]]:
     except ImportError:
         print("pre-training data: embreex is not installed, so no synthetic frame is measured", file=sys.stderr)
     else:
-        from offline_training.datasets.synthetic import SyntheticDataset
-        from offline_training.datasets.synthetic_lidar import LIDARS
-        from offline_training.datasets.synthetic_pictures import PictureSpec
+        from offline_training.datasets.lidar.synthetic_pictures import PictureSpec
+        from offline_training.datasets.lidar.synthetic_streets import SyntheticDataset
+        from offline_training.synthetic.sensors.lidar import LIDARS
 
         data = SyntheticDataset([5], 2, folder, LIDARS["hdl32"], gap_s=0.5, pictures=PictureSpec(240))
         data.prepare()
@@ -59,7 +59,7 @@ def _sources(folder: Path) -> Iterator[tuple[str, Any, Callable]]:
     if not sequence.is_dir():
         print(f"pre-training data: no {sequence}, so no PandaSet frame is measured", file=sys.stderr)
         return
-    from offline_training.datasets.pandaset import PandaSet
+    from offline_training.datasets.lidar.pandaset import PandaSet
 
     yield "PandaSet, 1920 px", PandaSet(sequence, ["00", "02"]), partial(_espnet, _DATA / "weak_labels_espnet")
 
@@ -72,15 +72,15 @@ def _espnet(folder: Path, view: Any) -> np.ndarray:
 
 
 def _stages(name: str, source: Any, labels: Callable, folder: Path) -> list[dict[str, Any]]:
-    from lidar_vl_core.pairing import ZBuffer
-    from offline_training.backbone_config import BackboneConfig
-    from offline_training.datasets.mixed_augment import PairAugmentConfig, augment_pairs
-    from offline_training.datasets.pair_cache import PairCache
-    from offline_training.datasets.paired_scan import pair_scan
-    from offline_training.datasets.posed_source import neighbour
-    from offline_training.datasets.pretrain_batch import collate_pairs
-    from offline_training.datasets.temporal_segments import common_segments
-    from offline_training.datasets.two_views import overlapping_views
+    from lidar_vl_core.cameras.pairing import ZBuffer
+    from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs
+    from offline_training.pretraining.views.pair_cache import PairCache
+    from offline_training.pretraining.views.paired_scan import pair_scan
+    from offline_training.pretraining.views.posed_source import neighbour
+    from offline_training.pretraining.views.pretrain_batch import collate_pairs
+    from offline_training.pretraining.views.temporal_segments import common_segments
+    from offline_training.pretraining.views.two_views import overlapping_views
+    from offline_training.runs.backbone_config import BackboneConfig
 
     rng, config, preparer = np.random.default_rng(0), PairAugmentConfig(), BackboneConfig().preparer()
     sample, there = source[0], neighbour(source, 0)

@@ -8,11 +8,11 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from lidar_vl_core.config import validated
-from lidar_vl_core.runtime import available_cores
-from offline_training.pretrain import pretrain
-from offline_training.pretrain_config import PretrainConfig
-from offline_training.pretrain_log import STAGES
+from lidar_vl_core.engines.session import available_cores
+from lidar_vl_core.foundation.config import validated
+from offline_training.pretraining.config import PretrainConfig
+from offline_training.pretraining.log import STAGES
+from offline_training.pretraining.pretrain import pretrain
 
 _CACHE = Path("out/cache/bench_pretrain")
 _STEPS = {"resnet50_dilated": 3, "espnet": 6}  # by teacher; the first of them warms up

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.pairing import point_pixel_pairs
-from offline_training.datasets.pandaset import PandaSet
-from offline_training.datasets.rgbd_folder import RgbdFolder
-from offline_training.datasets.sample import Sample
-from offline_training.scene_features.back_project import back_project, seen_pixels
-from offline_training.scene_features.extract_config import ExtractConfig
-from offline_training.scene_features.feature_store import FeatureStore
+from lidar_vl_core.cameras.pairing import point_pixel_pairs
+from lidar_vl_core.cameras.view import CameraView
+from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.lidar.pandaset import PandaSet
+from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.scenes.back_project import back_project, seen_pixels
+from offline_training.words.scenes.extract_config import ExtractConfig
 from tests.training.feature_scenes import box_scene
 
 CHANNELS = 768  # OpenSeg

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.errors import BadPointCloud
-from lidar_vl_core.point_cloud2 import decode, encode
+from lidar_vl_core.clouds.point_cloud2 import decode, encode
+from lidar_vl_core.foundation.errors import BadPointCloud
 
 NASTY_NUMBERS: tuple[Any, ...] = (
     *(0, 1, -1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 15, 16, 17, 255, 256, 65535, 65536, 10_000_000, 10_000_001),

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lidar_vl_core.errors import BadRequest
-from lidar_vl_core.files import atomic_writer, remove_stray_temporaries, sha256_of, write_bytes, write_text
+from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.files import atomic_writer, remove_stray_temporaries, sha256_of, write_bytes, write_text
 
 _ENDLESS_WRITER = """
 import sys
 from pathlib import Path
-from lidar_vl_core.files import write_bytes
+from lidar_vl_core.foundation.files import write_bytes
 generation = 0
 while True:
     generation = (generation + 1) % 256

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from mcap.writer import CompressionType, Writer
 
-from lidar_vl_core.bag import open_bag
-from lidar_vl_core.bag_writer import BagWriter
-from lidar_vl_core.errors import BadBag
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.foundation.errors import BadBag
 
 TRIALS = int(os.environ.get("LIDAR_VL_BAG_TRIALS", "200"))  # 5,000 for the long run
 FEWER = TRIALS // 4  # for what other writers make; ours takes all trials

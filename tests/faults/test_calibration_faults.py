@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lidar_vl_core.camera import CameraModel
-from lidar_vl_core.errors import BadCalibration, BadTransform
-from lidar_vl_core.geometry import RigidTransform
-from lidar_vl_core.transform_tree import TransformTree
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.foundation.errors import BadCalibration, BadTransform
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.geometry.transform_tree import TransformTree
 
 SECOND = 1_000_000_000
 HERE = RigidTransform.identity()

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lidar_vl_core.bag_writer import BagWriter
-from lidar_vl_core.cli import main
-from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.replay import labelled_message
-from lidar_vl_core.segmenter import PointLabels
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.cli import main
+from lidar_vl_core.commands.replay import labelled_message
+from lidar_vl_core.tasks.segmenter import PointLabels
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
 

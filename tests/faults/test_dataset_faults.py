@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lidar_vl_core.errors import BadDataset
-from lidar_vl_core.labels import NUSCENES_16
-from lidar_vl_core.point_cloud import PointCloud
-from offline_training.datasets.nuscenes import NuScenes
-from offline_training.datasets.pandaset import PandaSet
-from offline_training.datasets.sample import Sample
-from offline_training.datasets.semantic_kitti import SemanticKitti
+from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadDataset
+from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.lidar.nuscenes import NuScenes
+from offline_training.datasets.lidar.pandaset import PandaSet
+from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
 
 TURN = {"w": 0.7071067811865476, "x": -0.7071067811865476, "y": 0.0, "z": 0.0}
 ORIGIN = {"x": 0.0, "y": 0.0, "z": 0.0}

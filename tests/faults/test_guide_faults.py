@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from lidar_vl_core.errors import BadConfig, BadLabels
-from offline_training.checkpoint import load_checkpoint
-from offline_training.guidance import guiding_run
-from offline_training.guidance.guide import guide
-from offline_training.guidance.pseudo_label import pseudo_label
-from offline_training.guidance.pseudo_store import PseudoLabelStore
-from offline_training.guidance.specialise import specialise
+from lidar_vl_core.foundation.errors import BadConfig, BadLabels
+from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.words.stages.adapter.specialise import specialise
+from offline_training.words.stages.guidance import guiding_run
+from offline_training.words.stages.guidance.guide import guide
+from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
+from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
 from tests.training.tiny_language import tiny_config, tiny_sample, use_tiny_world, write_tiny_features
 
 _REPOSITORY = Path(__file__).resolve().parents[2]

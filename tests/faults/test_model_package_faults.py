@@ -9,10 +9,10 @@ import onnx
 import pytest
 import yaml
 
-from lidar_vl_core.errors import BadModelPackage
-from lidar_vl_core.model_manifest import Manifest
-from lidar_vl_core.model_package import load_model_package, write_model_package
-from lidar_vl_core.sparse_onnx import SparseGraphBuilder
+from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.model_packages.manifest import Manifest
+from lidar_vl_core.model_packages.package import load_model_package, write_model_package
+from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 
 MUTATIONS = int(os.environ.get("LIDAR_VL_FAULTS", 1000))  # of each file
 SEAL = "manifest_sha256: "

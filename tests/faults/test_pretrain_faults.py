@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lidar_vl_core.errors import BadCheckpoint, BadConfig
-from offline_training import pretrain as pretrain_module
-from offline_training.checkpoint import load_checkpoint
-from offline_training.pretrain import pretrain
-from offline_training.pretrain_objectives import olivine
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
+from offline_training.pretraining import pretrain as pretrain_module
+from offline_training.pretraining.methods import olivine
+from offline_training.pretraining.pretrain import pretrain
+from offline_training.runs.checkpoint import load_checkpoint
 from tests.training.pretrain_scenes import Rooms, config
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -101,7 +101,7 @@ def test_ten_bad_steps_in_a_row_end_the_run_and_the_last_good_checkpoint_stays(t
 def test_other_teacher_weights_are_refused_on_resume(tmp_path):
     from safetensors.torch import save_file
 
-    from offline_training.networks.espnet import ESPNet
+    from offline_training.networks.image.espnet import ESPNet
 
     weights = tmp_path / "espnet.safetensors"
     for number in range(2):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from lidar_vl_core.time_sync import CameraTiming, Frame, FramePairer
+from lidar_vl_core.cameras.synchronisation import CameraTiming, Frame, FramePairer
 
 MS = 1_000_000
 START = 1_700_000_000_000 * MS

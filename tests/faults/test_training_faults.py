@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from lidar_vl_core.config import validated
-from lidar_vl_core.errors import BadCheckpoint, BadConfig, BadRequest
-from lidar_vl_core.labels import NUSCENES_16
-from lidar_vl_core.point_cloud import PointCloud
-from offline_training import finetune as finetune_module
-from offline_training import training_batches as batches_module
-from offline_training.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
-from offline_training.datasets.sample import Sample
-from offline_training.finetune_config import FinetuneConfig
+from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadRequest
+from offline_training.datasets.base.sample import Sample
+from offline_training.finetuning import finetune as finetune_module
+from offline_training.finetuning import training_batches as batches_module
+from offline_training.finetuning.config import FinetuneConfig
+from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
 
 
 def checkpoint(step: int) -> Checkpoint:

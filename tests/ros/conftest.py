@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from lidar_vl_ros import process
-from lidar_vl_ros.messages import point_cloud2, time_message
+from lidar_vl_ros.messages.conversion import point_cloud2, time_message
+from lidar_vl_ros.process.process import process
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
@@ -27,9 +27,9 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from lidar_vl_core.labels import NUSCENES_16, ClassTable
-from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.segmenter import PointLabels
+from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.tasks.segmenter import PointLabels
 
 TIMEOUT_S = 30.0
 

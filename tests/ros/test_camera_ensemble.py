@@ -4,19 +4,19 @@ import time
 
 import numpy as np
 import pytest
-from lidar_vl_ros.messages import rgb_image, time_message
+from lidar_vl_ros.messages.conversion import rgb_image, time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64, Header
 
-from lidar_vl_core.camera import CameraModel
-from lidar_vl_core.camera_fusion import CameraFusion
-from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.geometry import RigidTransform
-from lidar_vl_core.model_package import load_model_package
-from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.point_cloud2 import decode
-from lidar_vl_core.segmenter import Segmenter
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.tasks.camera_fusion import CameraFusion
+from lidar_vl_core.tasks.segmenter import Segmenter
 
 NODE, CAMERA = "segmentation_node", "/camera/front/image"
 FRONT = "lidar front_optical 0 0 0 -0.5 0.5 -0.5 0.5"  # z forward, x right, y down, at the LiDAR's place

@@ -4,15 +4,15 @@ from functools import partial
 
 import numpy as np
 import pytest
-from lidar_vl_ros.camera_source import camera_info_topic
-from lidar_vl_ros.messages import rgb_image, time_message
+from lidar_vl_ros.cameras.camera_source import camera_info_topic
+from lidar_vl_ros.messages.conversion import rgb_image, time_message
+from lidar_vl_ros.messages.transforms import static_transform
 from lidar_vl_ros.segmentation_node import SegmentationNode
-from lidar_vl_ros.transforms import static_transform
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from lidar_vl_core.errors import BadConfig
-from lidar_vl_core.image import encode_jpeg
+from lidar_vl_core.cameras.image import encode_jpeg
+from lidar_vl_core.foundation.errors import BadConfig
 
 NODE, OVERLAY = "segmentation_node", "/segmentation_node/output/image/overlay"
 CAMERA = "/camera/front/image"

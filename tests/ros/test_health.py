@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lidar_vl_ros.health import ERROR, OK, OUTCOMES, WARN, Health
+from lidar_vl_ros.health.health import ERROR, OK, OUTCOMES, WARN, Health
 
 _S = 1_000_000_000
 

@@ -11,7 +11,7 @@ from lidar_vl_ros.segmentation_node import SegmentationNode
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 
-from lidar_vl_core.errors import BadCalibration, BadPointCloud
+from lidar_vl_core.foundation.errors import BadCalibration, BadPointCloud
 
 NODE = "segmentation_node"
 INPUT, LABELLED = f"/{NODE}/input/pointcloud", f"/{NODE}/output/pointcloud/segmentation"

@@ -3,9 +3,9 @@
 import threading
 
 import pytest
-from lidar_vl_ros.mailbox import Mailbox
-from lidar_vl_ros.sequence import SequenceGaps
-from lidar_vl_ros.worker import Worker
+from lidar_vl_ros.messages.sequence import SequenceGaps
+from lidar_vl_ros.node.mailbox import Mailbox
+from lidar_vl_ros.node.worker import Worker
 
 
 def test_a_newer_item_replaces_the_waiting_one_and_says_so():

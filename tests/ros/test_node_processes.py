@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lidar_vl_ros.transport import large_message_environment
+from lidar_vl_ros.process.transport import large_message_environment
 
-from lidar_vl_core.bag import open_bag
-from lidar_vl_core.bag_writer import BagWriter
-from lidar_vl_core.message_types import message_types
-from lidar_vl_core.point_cloud2 import decode, encode
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.point_cloud2 import decode, encode
+from lidar_vl_core.foundation.message_types import message_types
 
 TIMEOUT_S = 60.0
 INPUT = "/lidar/points"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lidar_vl_ros.quality import LATCHED
+from lidar_vl_ros.node.quality import LATCHED
 from lidar_vl_ros.segmentation_node import SegmentationNode, open_segmenter
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
@@ -16,10 +16,10 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from lidar_vl_core.model_package import load_model_package
-from lidar_vl_core.point_cloud2 import decode
-from lidar_vl_core.segmenter import Segmenter
-from lidar_vl_core.vocabulary import load_vocabulary
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.tasks.segmenter import Segmenter
+from lidar_vl_core.words.vocabulary import load_vocabulary
 
 NODE = "segmentation_node"
 INPUT, LABELLED = f"/{NODE}/input/pointcloud", f"/{NODE}/output/pointcloud/segmentation"
@@ -115,7 +115,7 @@ def robot(graph, make_cloud, until):
 
 def _expected(package, words=None):
     """What the core says of the same cloud."""
-    from lidar_vl_core.point_cloud import PointCloud
+    from lidar_vl_core.clouds.point_cloud import PointCloud
 
     segmenter = Segmenter(load_model_package(package), threads=1)
     if words is not None:

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 import rclpy
-from lidar_vl_ros import bag_player, bag_recorder, parameters, segmentation_node
-from lidar_vl_ros.bag_player import PlayerParameters
-from lidar_vl_ros.bag_recorder import RecorderParameters
-from lidar_vl_ros.parameters import SegmentationParameters
+from lidar_vl_ros import segmentation_node
+from lidar_vl_ros.bags import bag_player, bag_recorder
+from lidar_vl_ros.bags.bag_player import PlayerParameters
+from lidar_vl_ros.bags.bag_recorder import RecorderParameters
+from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node.parameters import SegmentationParameters
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lidar_vl_core.errors import BadConfig
+from lidar_vl_core.foundation.errors import BadConfig
 
 _KINDS = (SegmentationParameters, PlayerParameters, RecorderParameters)
 

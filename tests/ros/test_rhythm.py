@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lidar_vl_ros.rhythm import beats, restamped
+from lidar_vl_ros.bags.rhythm import beats, restamped
 
-from lidar_vl_core.message_types import message_types
+from lidar_vl_core.foundation.message_types import message_types
 
 
 def test_a_clock_tick_comes_before_the_first_message():

@@ -5,14 +5,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-from lidar_vl_ros.quality import LATCHED
+from lidar_vl_ros.node.quality import LATCHED
 from lidar_vl_ros.segmentation_node import SegmentationNode
 from lifecycle_msgs.msg import Transition
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Float64, String
 
-from lidar_vl_core.errors import BadModelPackage
-from lidar_vl_core.point_cloud2 import decode
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.foundation.errors import BadModelPackage
 
 NODE = "segmentation_node"
 INPUT, LABELLED = f"/{NODE}/input/pointcloud", f"/{NODE}/output/pointcloud/segmentation"

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 import rclpy
 import yaml
-from lidar_vl_ros import parameters
-from lidar_vl_ros.bag_player import PlayerParameters
-from lidar_vl_ros.bag_recorder import RecorderParameters
-from lidar_vl_ros.parameters import SegmentationParameters
-from lidar_vl_ros.transport import large_message_environment, profile_path
+from lidar_vl_ros.bags.bag_player import PlayerParameters
+from lidar_vl_ros.bags.bag_recorder import RecorderParameters
+from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node.parameters import SegmentationParameters
+from lidar_vl_ros.process.transport import large_message_environment, profile_path
 from rclpy.context import Context
 from rclpy.node import Node
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lidar_vl_core.bag_writer import BagWriter
-from lidar_vl_core.cli import main
-from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.replay import labelled_message
-from lidar_vl_core.segmenter import PointLabels
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.cli import main
+from lidar_vl_core.commands.replay import labelled_message
+from lidar_vl_core.tasks.segmenter import PointLabels
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
 HEAVY = ("numpy", "numba", "onnx", "onnxruntime", "rosbags", "mcap", "matplotlib", "PIL", "scipy", "pydantic", "tqdm")
 
 
 def lidar_vl(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lidar_vl_core.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "lidar_vl_core.commands.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
@@ -49,7 +49,7 @@ def cloud_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_help_imports_nothing_heavy_and_is_quick() -> None:
     code = (
-        "import sys\nfrom lidar_vl_core.cli import main\n"
+        "import sys\nfrom lidar_vl_core.commands.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
     )
@@ -127,7 +127,7 @@ def test_segment_labels_one_cloud_and_draws_it(
 
 
 def test_models_lists_what_is_packaged() -> None:
-    from lidar_vl_core.model_package import packaged_models
+    from lidar_vl_core.model_packages.package import packaged_models
 
     run = lidar_vl("models")
     assert run.returncode == 0
@@ -138,7 +138,7 @@ def test_models_lists_what_is_packaged() -> None:
 def test_a_reader_that_goes_away_is_no_error_message(street: Path) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
-    command = [sys.executable, "-m", "lidar_vl_core.cli", "inspect", str(street)]
+    command = [sys.executable, "-m", "lidar_vl_core.commands.cli", "inspect", str(street)]
     run = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(write_end)
     assert run.returncode == 141
@@ -157,7 +157,7 @@ def test_ctrl_c_ends_with_130_and_nothing_half_written(tiny_package: Path, tmp_p
             cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 1 + k, "lidar")
             nothing = PointLabels(np.zeros(len(xyz_m), np.uint8), np.zeros(len(xyz_m), np.float32), {})
             writer.write("/points", CLOUD, k, labelled_message(cloud, nothing))
-    command = [sys.executable, "-m", "lidar_vl_core.cli", "replay", str(bag), "--model", str(tiny_package)]
+    command = [sys.executable, "-m", "lidar_vl_core.commands.cli", "replay", str(bag), "--model", str(tiny_package)]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True, preexec_fn=_heed_ctrl_c
     )

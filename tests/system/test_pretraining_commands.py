@@ -8,12 +8,12 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from lidar_vl_core.model_package import load_model_package
-from lidar_vl_core.recording import open_recording
-from lidar_vl_core.segmenter import Segmenter
-from offline_training.cli import main
-from offline_training.datasets.synthetic_drive import write_drive
-from offline_training.networks.espnet import ESPNet
+from lidar_vl_core.bags.recording import open_recording
+from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.tasks.segmenter import Segmenter
+from offline_training.cli.main import main
+from offline_training.networks.image.espnet import ESPNet
+from offline_training.synthetic.sensors.drive import write_drive
 
 CONFIGS = Path(__file__).parents[2] / "offline_training" / "configs"
 FRAMES = 2
@@ -51,7 +51,7 @@ def test_a_bag_becomes_weak_labels_a_pretrained_and_a_finetuned_network_and_a_pa
     assert (
         run(
             "weak-label",
-            "weak_label_ros_bag.yaml",
+            "weak_labels/ros_bag.yaml",
             source=[source],
             out=str(store),
             labeler=labeler,
@@ -60,20 +60,20 @@ def test_a_bag_becomes_weak_labels_a_pretrained_and_a_finetuned_network_and_a_pa
         == 0
     )
     assert run(
-        "pretrain", "pretrain_ros_bag.yaml", train=[source], out=str(pretrained), weak_labels=str(store), teacher="espnet",
+        "pretrain", "pretrain/ros_bag.yaml", train=[source], out=str(pretrained), weak_labels=str(store), teacher="espnet",
         teacher_weights=str(weights), image_size=[48, 88], augment={"min_pairs": 50}, matches=64, batch_size=1, epochs=None,
         max_steps=2, pair_cache=str(tmp_path / "pairs"), pictures_every=0, **small,
     ) == 0  # fmt: skip
     labelled = {**source, "label_field": "label", "label_table": "nuscenes16"}
     assert run(
-        "finetune", "finetune_ros_bag.yaml", train=[labelled], out=str(finetuned), max_steps=2, batch_size=1,
+        "finetune", "finetune/ros_bag.yaml", train=[labelled], out=str(finetuned), max_steps=2, batch_size=1,
         start_from=str(pretrained / "checkpoints"), **small,
     ) == 0  # fmt: skip
     cloud_file = tmp_path / "cloud.npz"
     with open_recording(bag) as recording:
         cloud = next(iter(recording.frames())).cloud
     np.savez(cloud_file, xyz_m=cloud.xyz_m, intensity=cloud.intensity)
-    card = str(CONFIGS / "demo_card.yaml")
+    card = str(CONFIGS / "export/demo_card.yaml")
     assert main(
         ["export", str(finetuned / "checkpoints"), "--clouds", str(cloud_file), "--card", card, "--out", str(package)]
     ) == 0  # fmt: skip

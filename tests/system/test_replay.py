@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from lidar_vl_core.bag import open_bag
-from lidar_vl_core.bag_writer import BagWriter
-from lidar_vl_core.errors import BadBag, BadLabels, BadRequest
-from lidar_vl_core.metrics import ConfusionMatrix
-from lidar_vl_core.model_package import ModelPackage, load_model_package
-from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.point_cloud2 import decode
-from lidar_vl_core.recorded_answers import evaluate_answers, read_answers
-from lidar_vl_core.replay import RESULT_FILES, labelled_message, replay
-from lidar_vl_core.segmenter import PointLabels, Segmenter
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.commands.recorded_answers import evaluate_answers, read_answers
+from lidar_vl_core.commands.replay import RESULT_FILES, labelled_message, replay
+from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.foundation.errors import BadBag, BadLabels, BadRequest
+from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
+from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
 START_NS = 1_700_000_000_000_000_000

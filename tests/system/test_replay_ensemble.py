@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from lidar_vl_core.bag import open_bag
-from lidar_vl_core.bag_writer import BagWriter
-from lidar_vl_core.camera_fusion import CameraFusion
-from lidar_vl_core.cli import main
-from lidar_vl_core.errors import BadModelPackage, BadRequest
-from lidar_vl_core.model_package import ModelPackage, load_model_package
-from lidar_vl_core.point_cloud2 import decode
-from lidar_vl_core.recording import open_recording
-from lidar_vl_core.replay import replay
-from lidar_vl_core.segmenter import Segmenter
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.recording import open_recording
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.commands.cli import main
+from lidar_vl_core.commands.replay import replay
+from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
+from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
+from lidar_vl_core.tasks.camera_fusion import CameraFusion
+from lidar_vl_core.tasks.segmenter import Segmenter
 from tests.embedding_packages import write_embedding_package
 
 WORDS = ("car", "tree", "road")
@@ -31,8 +31,8 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two frames of a synthetic street with six cameras."""
     from dataclasses import replace
 
-    from offline_training.datasets.synthetic_drive import write_drive
-    from offline_training.datasets.synthetic_lidar import LIDARS
+    from offline_training.synthetic.sensors.drive import write_drive
+    from offline_training.synthetic.sensors.lidar import LIDARS
 
     path = tmp_path_factory.mktemp("drive") / "drive.mcap"
     write_drive(path, seed=3, frames=2, lidar=replace(LIDARS["hdl32"], azimuth_steps=90), image_width=64, workers=1)

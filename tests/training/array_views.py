@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from lidar_vl_core.camera import CameraModel
-from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.config import validated
-from lidar_vl_core.geometry import RigidTransform
-from offline_training.weak_labels.ontology import Ontology
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.weak_labels.classes.ontology import Ontology
 
 RED = [200, 0, 0]
 

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.camera import CameraModel
-from lidar_vl_core.camera_view import CameraView
-from lidar_vl_core.config import validated
-from lidar_vl_core.geometry import RigidTransform
-from lidar_vl_core.labels import NUSCENES_16
-from lidar_vl_core.point_cloud import PointCloud
-from offline_training.datasets.sample import Sample
-from offline_training.pretrain_config import PretrainConfig
-from offline_training.weak_labels.label_store import LabelStore
-from offline_training.weak_labels.ontology import load_ontology
-from offline_training.weak_labels.store_section import content_sha256
-from offline_training.weak_labels.weak_labeler import WeakLabels
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.datasets.base.sample import Sample
+from offline_training.pretraining.config import PretrainConfig
+from offline_training.weak_labels.classes.ontology import load_ontology
+from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
+from offline_training.weak_labels.store.label_store import LabelStore
+from offline_training.weak_labels.store.store_section import content_sha256
 
 FLOOR, WALL = 10, 14
 WIDTH, HEIGHT = 64, 48

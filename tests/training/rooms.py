@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.config import validated
-from lidar_vl_core.labels import NUSCENES_16
-from lidar_vl_core.point_cloud import PointCloud
-from offline_training.datasets.sample import Sample
-from offline_training.finetune_config import FinetuneConfig
+from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.config import validated
+from offline_training.datasets.base.sample import Sample
+from offline_training.finetuning.config import FinetuneConfig
 
 GROUND, WALL, NOBODY = 10, 14, 255
 

@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from offline_training.networks.voxelnet import VoxelNet
+from offline_training.networks.voxelnet.voxelnet import VoxelNet
 
 SHAPE_ZYX = (40, 1024, 1024)
 

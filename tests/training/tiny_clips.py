@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from offline_training.image_language.image_model_config import OpenClipConfig
-from offline_training.image_language.open_clip_weights import ClipArchitecture
+from offline_training.words.image_models.base.config import OpenClipConfig
+from offline_training.words.image_models.towers.open_clip_weights import ClipArchitecture
 
 VIT = {"layers": 3, "width": 64, "head_width": 16, "patch_size": 8, "image_size": 32}
 CONVNEXT = {"timm_model_name": "test_convnext", "timm_pool": "", "timm_proj": "mlp", "image_size": 64}

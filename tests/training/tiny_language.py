@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from lidar_vl_core.config import validated
-from lidar_vl_core.labels import NUSCENES_16
-from lidar_vl_core.point_cloud import PointCloud
-from offline_training.datasets.sample import Sample
-from offline_training.guidance import run_text, training_samples
-from offline_training.guidance.vlg_config import VlgConfig
-from offline_training.image_language.dense_model import DenseImageModel
-from offline_training.scene_features.feature_store import FeatureStore, configuration_alias, store_folder
-from offline_training.scene_features.scene_features import SceneFeatures, scene_sha256
+from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.config import validated
+from offline_training.datasets.base.sample import Sample
+from offline_training.words.features import run_text
+from offline_training.words.features.feature_store import FeatureStore, configuration_alias, store_folder
+from offline_training.words.image_models.base.dense_model import DenseImageModel
+from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
+from offline_training.words.settings import training_samples
+from offline_training.words.settings.vlg_config import VlgConfig
 
 CHANNELS = 24
 CAR, TRUCK, ROAD = (NUSCENES_16.names.index(name) for name in ("car", "truck", "driveable_surface"))
@@ -148,7 +149,7 @@ if __name__ == "__main__":  # stage 3 in a process of its own, which a test may 
 
     import pytest
 
-    from offline_training.guidance.guide import guide
+    from offline_training.words.stages.guidance.guide import guide
 
     use_tiny_world(pytest.MonkeyPatch())
     guide(tiny_config(Path(sys.argv[1]), **json.loads(sys.argv[2])))

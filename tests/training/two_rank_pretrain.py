@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from offline_training import pretrain as pretrain_module
+from offline_training.pretraining import pretrain as pretrain_module
 from tests.training.pretrain_scenes import Rooms, config
 
 

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from lidar_vl_core.errors import BadConfig
-from lidar_vl_core.open_vocabulary import TextTable
-from lidar_vl_core.segmenter import Segmenter
-from lidar_vl_core.vocabulary import load_vocabulary
-from lidar_vl_ros.parameters import SegmentationParameters
+from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.tasks.segmenter import Segmenter
+from lidar_vl_core.words.text_table import TextTable
+from lidar_vl_core.words.vocabulary import load_vocabulary
+from lidar_vl_ros.node.parameters import SegmentationParameters
 
 
 def asked_table(segmenter: Segmenter, settings: SegmentationParameters) -> TextTable | None:

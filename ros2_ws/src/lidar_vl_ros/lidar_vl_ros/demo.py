@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.errors import BadRequest, LidarVlError
-from lidar_vl_core.evaluation import Evaluation, LabelledFrame
-from lidar_vl_core.figures import in_rows, legend, load_pictures, overlay_figure, top_view_figure
-from lidar_vl_core.files import write_bytes
-from lidar_vl_core.labels import ClassTable
-from lidar_vl_core.model_package import load_model_package
-from lidar_vl_core.provenance import provenance
-from lidar_vl_core.recorded_answers import evaluate_answers, read_answers
-from lidar_vl_core.replay import write_results
-from lidar_vl_core.segmenter import Segmenter
-from lidar_vl_ros.processes import GraphFailed, Processes, clean_up_on_sigterm, private_graph_environment
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.commands.provenance import provenance
+from lidar_vl_core.commands.recorded_answers import evaluate_answers, read_answers
+from lidar_vl_core.commands.replay import write_results
+from lidar_vl_core.drawing.figures import in_rows, legend, load_pictures, overlay_figure, top_view_figure
+from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
+from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
+from lidar_vl_core.foundation.files import write_bytes
+from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.tasks.segmenter import Segmenter
+from lidar_vl_ros.process.processes import GraphFailed, Processes, clean_up_on_sigterm, private_graph_environment
 
 _CLOUD_TOPIC = "/lidar/points"
 _LABELLED_TOPIC = "/segmentation_node/output/pointcloud/segmentation"
@@ -69,7 +69,7 @@ def demo(out: Path, model: str, seed: int, frames: int, command: str) -> dict[st
 
 def _generate(drive: Path, seed: int, frames: int) -> None:
     """In a process of its own: the robot's side never imports the training side."""
-    command = [sys.executable, "-m", "offline_training.datasets.synthetic_drive"]
+    command = [sys.executable, "-m", "offline_training.synthetic.sensors.drive"]
     command += ["--out", str(drive), "--seed", str(seed), "--frames", str(frames), "--rate", str(_RATE_HZ)]
     try:
         finished = subprocess.run(command, timeout=_DRIVE_TIMEOUT_S, check=False)  # noqa: S603  our own module

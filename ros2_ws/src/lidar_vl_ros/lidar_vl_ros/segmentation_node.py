@@ -8,26 +8,26 @@ from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Float64, Header
 from std_srvs.srv import Trigger
 
-from lidar_vl_core.errors import BadRequest, LidarVlError
-from lidar_vl_core.labels import ClassTable
-from lidar_vl_core.model_package import load_model_package
-from lidar_vl_core.open_vocabulary import TextTable
-from lidar_vl_core.point_cloud import PointCloud
-from lidar_vl_core.point_cloud2 import decode
-from lidar_vl_core.segmenter import PointLabels, Segmenter
-from lidar_vl_core.time_sync import Paired
+from lidar_vl_core.cameras.synchronisation import Paired
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
+from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_ros.asked_words import asked_table
-from lidar_vl_ros.class_names import ClassNames
-from lidar_vl_ros.messages import coloured_cloud, label_info, labelled_cloud, vision_label_info
-from lidar_vl_ros.parameters import SegmentationParameters
-from lidar_vl_ros.perception_node import PerceptionNode
-from lidar_vl_ros.process import run_node
-from lidar_vl_ros.quality import LATCHED, OUTPUT, publisher_events
-from lidar_vl_ros.transitions import state_label
+from lidar_vl_ros.health.reporter import state_label
+from lidar_vl_ros.messages.class_names import ClassNames
+from lidar_vl_ros.messages.conversion import coloured_cloud, label_info, labelled_cloud, vision_label_info
+from lidar_vl_ros.node.parameters import SegmentationParameters
+from lidar_vl_ros.node.perception_node import PerceptionNode
+from lidar_vl_ros.node.quality import LATCHED, OUTPUT, publisher_events
+from lidar_vl_ros.process.process import run_node
 
 if TYPE_CHECKING:
-    from lidar_vl_ros.camera_ensemble import CameraEnsemble
-    from lidar_vl_ros.camera_overlay_output import CameraOverlayOutput
+    from lidar_vl_ros.cameras.camera_ensemble import CameraEnsemble
+    from lidar_vl_ros.cameras.camera_overlay_output import CameraOverlayOutput
 
 LABELLED = "~/output/pointcloud/segmentation"
 COLOURED = "~/output/pointcloud/visualization"
@@ -70,13 +70,13 @@ class SegmentationNode(PerceptionNode):
         for stage in (*_STAGES, "pipeline_latency"):
             self._offer(f"~/debug/{stage}_ms", Float64, OUTPUT)
         if settings.ensemble:
-            from lidar_vl_ros.camera_ensemble import STAGES, CameraEnsemble
+            from lidar_vl_ros.cameras.camera_ensemble import STAGES, CameraEnsemble
 
             self._ensemble = CameraEnsemble(self, settings, segmenter, self.reporter, self.steady, self.hand_over)
             for stage in STAGES:
                 self._offer(f"~/debug/{stage}_ms", Float64, OUTPUT)
         if settings.camera_topics:
-            from lidar_vl_ros.camera_overlay_output import CameraOverlayOutput
+            from lidar_vl_ros.cameras.camera_overlay_output import CameraOverlayOutput
 
             self._offer(OVERLAY, Image, OUTPUT)
             self._overlay = CameraOverlayOutput(self, self._outputs[OVERLAY], settings, self.reporter, self.steady)

@@ -1,0 +1,148 @@
+"""Recordings: rosbag2 folders, single MCAP or sqlite3 files, split and compressed ones, damaged ones as far as they go."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import merge
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lidar_vl_core.bags.mcap_records import MAX_CHUNK_BYTES
+from lidar_vl_core.bags.parts import BagFile, bag_parts, open_part
+from lidar_vl_core.foundation.errors import BadBag, BadRequest
+from lidar_vl_core.foundation.message_types import RAW_LIDAR_TYPES, advice, from_cdr, full_type_name
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic of a recording."""
+
+    name: str
+    type: str  # full name, e.g. sensor_msgs/msg/PointCloud2
+    count: int  # messages that can be read
+    encoding: str = "cdr"
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One recorded message; its bytes are decoded when `message` is asked for."""
+
+    topic: str
+    type: str
+    stamp_ns: int  # when it was recorded (log time)
+    data: bytes  # as recorded, CDR
+    encoding: str = "cdr"
+
+    @cached_property
+    def message(self) -> Any:  # noqa: ANN401  generated classes have no common base
+        """The decoded message; raises BadBag naming the type where it is unknown or the bytes do not fit it."""
+        if self.encoding != "cdr":
+            raise BadBag(f"topic {self.topic}: expected CDR messages, found {self.encoding}. Convert the bag to ROS 2.")
+        return from_cdr(self.data, self.type, self.topic)
+
+
+class BagReader:
+    """A recording opened for reading; a context manager. `warnings` tells, one line per file, what is lost."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._stack = ExitStack()
+        self._notes: list[str] = []
+        self._files: list[BagFile] = []
+        try:
+            parts = bag_parts(self.path)
+            self._notes += parts.warnings
+            self._unpack_messages = parts.messages_compressed
+            for part in parts.paths:
+                self._files.append(open_part(part, self._stack))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "BagReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all files and remove what was unpacked."""
+        self._stack.close()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was found damaged so far; reading on may find more."""
+        return self._notes + [warning for file in self._files for warning in file.warnings]
+
+    @cached_property
+    def topics(self) -> list[Topic]:
+        """All topics, by name, with their numbers of messages."""
+        counts: dict[tuple[str, str, str], int] = {}
+        for file in self._files:
+            for name, type_name, encoding, count in file.topics:
+                counts[name, type_name, encoding] = counts.get((name, type_name, encoding), 0) + count
+        return [Topic(name, kind, count, encoding) for (name, kind, encoding), count in sorted(counts.items())]
+
+    def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
+        """Messages on these topics (None: all) by the time they were recorded; raises BadRequest for unknown topics."""
+        known = {topic.name for topic in self.topics}
+        wanted = known if topics is None else set(topics)
+        if missing := sorted(wanted - known):
+            raise BadRequest(f"topic {missing[0]}: expected one of {_listed(known)}, found none of that name.")
+        return self._merged(wanted)
+
+    def topic_of_type(self, type_name: str, asked: str | None = None) -> str:
+        """The one topic of this type, or the asked one; raises BadRequest that lists the choices otherwise."""
+        type_name = full_type_name(type_name)
+        fitting = sorted({topic.name for topic in self.topics if topic.type == type_name})
+        if asked is not None:
+            if asked in fitting:
+                return asked
+            others = [topic.type for topic in self.topics if topic.name == asked]
+            found = f"{others[0]}. {advice(others[0])}" if others else "no such topic."
+            raise BadRequest(
+                f"topic {asked}: expected {type_name}, found {found} Topics of that type: {_listed(fitting)}."
+            )
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            raise BadRequest(
+                f"{self.path}: expected one topic of {type_name}, found {_listed(fitting)}. Name the one to use."
+            )
+        raw = sorted({topic.type for topic in self.topics if topic.type in RAW_LIDAR_TYPES})
+        found = (
+            f"only {raw[0]}. {advice(raw[0])}" if raw else f"{_listed(f'{t.name} ({t.type})' for t in self.topics)}."
+        )
+        raise BadRequest(f"{self.path}: expected a topic of {type_name}, found {found}")
+
+    def _merged(self, topics: set[str]) -> Iterator[BagMessage]:
+        encodings = {(topic.name, topic.type): topic.encoding for topic in self.topics}
+        streams = [file.messages(topics) for file in self._files]
+        for stamp_ns, topic, type_name, data in merge(*streams, key=itemgetter(0)):
+            if self._unpack_messages:
+                data = _unpacked(data, topic)
+            yield BagMessage(topic, type_name, stamp_ns, data, encodings[topic, type_name])
+
+
+def open_bag(path: Path | str) -> BagReader:
+    """Open a rosbag2 folder, an .mcap or a .db3 file; raises BadBag where there is no recording to be had."""
+    return BagReader(path)
+
+
+def _unpacked(data: bytes, topic: str) -> bytes:
+    import zstandard
+
+    try:
+        return zstandard.ZstdDecompressor().stream_reader(data).read(MAX_CHUNK_BYTES)
+    except zstandard.ZstdError as error:
+        raise BadBag(f"topic {topic}: expected a zstd message, found {error}. The file is damaged.") from error
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "") if shown else "none"

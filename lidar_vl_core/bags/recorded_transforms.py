@@ -1,0 +1,63 @@
+"""Transforms of a recording: the tf topics as one tree, and the frame that stands still in it."""
+
+from typing import Any
+
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.geometry.transform_tree import TransformTree
+
+_STILL_FRAMES = ("odom", "map", "world", "earth")  # REP 105; odom first, because it never jumps
+
+
+class RecordedTransforms:
+    """Transforms seen on /tf and /tf_static."""
+
+    def __init__(self) -> None:
+        self.tree = TransformTree(history_s=None)  # a recording is read whole, from its first second to its last
+        self.moving: dict[str, bool] = {}  # child frame -> whether it came on /tf
+        self._parent: dict[str, str] = {}
+
+    def add(self, message: Any, static: bool) -> None:  # noqa: ANN401  a tf2_msgs/TFMessage of any library
+        """Take over one TFMessage. Raises BadTransform on quaternions that are none."""
+        for stamped in message.transforms:
+            parent, child = _frame(stamped.header.frame_id), _frame(stamped.child_frame_id)
+            rotation, translation = stamped.transform.rotation, stamped.transform.translation
+            T_parent_child = RigidTransform.from_quaternion(
+                (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)
+            )
+            stamp_ns = stamped.header.stamp.sec * 1_000_000_000 + stamped.header.stamp.nanosec
+            self.tree.add(parent, child, None if static else stamp_ns, T_parent_child)
+            self._parent[child] = parent
+            self.moving[child] = self.moving.get(child, False) or not static
+
+    def T_cam_lidar(
+        self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int
+    ) -> RigidTransform:
+        """Where the LiDAR's points of its own stamp lie for a camera at the camera's own stamp.
+
+        Raises BadTransform when the recording does not say; never guesses.
+        """
+        camera_frame, lidar_frame = _frame(camera_frame), _frame(lidar_frame)
+        fixed_frame = self.fixed_frame(lidar_frame)
+        if fixed_frame is None:
+            return self.tree.lookup(camera_frame, lidar_frame, camera_stamp_ns)
+        return self.tree.lookup_between(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns, fixed_frame)
+
+    def fixed_frame(self, frame: str) -> str | None:
+        """The frame above `frame` that does not move with the vehicle; None where nothing above it moves."""
+        above, moves = [], False
+        while frame in self._parent and frame not in above:
+            above.append(frame)
+            moves = moves or self.moving[frame]
+            frame = self._parent[frame]
+        above.append(frame)
+        if not moves:
+            return None
+        return next((name for name in _STILL_FRAMES if name in above), above[-1])
+
+    def edges(self) -> list[tuple[str, str, bool]]:
+        """(parent, child, moving) of every transform, by name."""
+        return sorted((parent, child, self.moving[child]) for child, parent in self._parent.items())
+
+
+def _frame(name: str) -> str:
+    return name.removeprefix("/")  # ROS 1 wrote a leading slash; converted bags still do

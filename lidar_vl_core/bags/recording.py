@@ -1,0 +1,191 @@
+"""A recording as frames: each cloud with the camera pictures nearest in time and where its points lie in them. Reads files."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.bags.reader import BagMessage, BagReader, open_bag
+from lidar_vl_core.bags.recorded_cameras import IMAGE_TYPES, Calibrations, CameraTopics
+from lidar_vl_core.bags.recorded_surroundings import Surroundings, read_surroundings
+from lidar_vl_core.cameras.image import decode_image, stored_bytes
+from lidar_vl_core.cameras.synchronisation import CameraTiming, Frame, FramePairer
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadTransform
+
+CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+
+_MAX_TIME_DIFFERENCE_S = 0.1  # one sweep of a 10 Hz LiDAR: a triggered camera looks somewhere within it
+_MAX_WAIT_S = 0.3  # of recording: a picture may be written later than the cloud it belongs to
+_QUEUE_LENGTH = 12  # pictures kept per camera: 0.4 s at 30 Hz, and no more memory than that
+
+
+@dataclass(frozen=True)
+class RecordedFrame:
+    """One cloud of a recording."""
+
+    index: int  # place among the clouds of its topic, unreadable ones counted
+    cloud: PointCloud
+    views: tuple[CameraView, ...]
+
+
+@dataclass(frozen=True)
+class SkippedCloud:
+    """A cloud that could not be read, and why."""
+
+    index: int
+    stamp_ns: int  # when it was recorded
+    reason: str
+
+
+class Recording:
+    """One cloud topic of an open bag, its cameras and its transforms. Made by `open_recording`."""
+
+    def __init__(self, bag: BagReader, cloud_topic: str) -> None:
+        self.cloud_topic = cloud_topic
+        self.skipped: list[SkippedCloud] = []
+        self._bag = bag
+        has_images = any(topic.type in IMAGE_TYPES for topic in bag.topics)
+        self._surroundings = read_surroundings(bag) if has_images else Surroundings()
+        self._said = Counter(self._surroundings.problems)
+
+    @property
+    def cameras(self) -> list[CameraTopics]:
+        """The cameras whose pictures can be drawn into, by name."""
+        return self._surroundings.cameras
+
+    @property
+    def cloud_count(self) -> int:
+        """Number of clouds the bag announces; a damaged bag may hold fewer."""
+        return sum(topic.count for topic in self._bag.topics if topic.name == self.cloud_topic)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be used so far, each once, with how often it happened."""
+        own = [text if count == 1 else f"{text} ({count} times)" for text, count in self._said.items()]
+        return [*self._bag.warnings, *own]
+
+    def cloud_fields(self) -> list[str]:
+        """Field names of the first cloud; raises BadBag when the topic holds none."""
+        for message in self._bag.messages([self.cloud_topic]):
+            return [field.name for field in message.message.fields]
+        raise BadBag(
+            f"topic {self.cloud_topic}: expected at least one cloud, found none that is whole. Record the topic again."
+        )
+
+    def frames(self, extra_fields: Sequence[str] = (), with_views: bool = True) -> Iterator[RecordedFrame]:
+        """Every readable cloud in recorded order; unreadable ones are listed in `skipped`.
+
+        extra_fields: fields of the cloud message to keep in `cloud.extra`.
+        """
+        cameras = {camera.image_topic: camera for camera in self.cameras} if with_views else {}
+        timing = [
+            CameraTiming(camera.name, max_time_difference_s=_MAX_TIME_DIFFERENCE_S) for camera in cameras.values()
+        ]
+        pairer = FramePairer(timing, max_wait_s=_MAX_WAIT_S, queue_length=_QUEUE_LENGTH)
+        waiting: dict[int, PointCloud] = {}
+        index, now_ns = -1, 0
+        for message in self._bag.messages([self.cloud_topic, *cameras]):
+            now_ns = max(now_ns, message.stamp_ns)
+            if message.topic != self.cloud_topic:
+                camera = cameras[message.topic]
+                paired = self._add_image(pairer, camera.name, message, now_ns)
+            else:
+                index += 1
+                cloud = self._read_cloud(index, message, extra_fields)
+                if cloud is None:
+                    continue
+                if not cameras:
+                    yield RecordedFrame(index, cloud, ())
+                    continue
+                waiting[index] = cloud
+                paired = pairer.add_cloud(cloud.stamp_ns, index, now_ns)
+            for frame in paired:
+                yield from self._released(waiting, frame)
+            while len(waiting) > 2 * _QUEUE_LENGTH:  # clouds the pairer refuses, e.g. all with stamp 0
+                oldest = min(waiting)
+                yield RecordedFrame(oldest, waiting.pop(oldest), ())
+        for frame in pairer.poll(now_ns + 3_600_000_000_000):  # an hour on: nobody waits any longer
+            yield from self._released(waiting, frame)
+        for late in sorted(waiting):
+            yield RecordedFrame(late, waiting[late], ())
+
+    def _read_cloud(self, index: int, message: BagMessage, extra_fields: Sequence[str]) -> PointCloud | None:
+        try:
+            return decode(message.message, extra_fields=extra_fields)
+        except (BadPointCloud, BadBag) as error:
+            self.skipped.append(SkippedCloud(index, message.stamp_ns, str(error)))
+            return None
+
+    def _add_image(self, pairer: FramePairer, name: str, message: BagMessage, now_ns: int) -> list[Frame]:
+        try:
+            return pairer.add_image(name, _stamp_ns(message.message), message, now_ns)
+        except BadBag as error:
+            self._say(f"{message.topic}: {error}")
+            return []
+
+    def _released(self, waiting: dict[int, PointCloud], frame: Frame) -> Iterator[RecordedFrame]:
+        """The paired cloud, after those before it that the pairer let go (a clock that jumped): none is lost here."""
+        for earlier in sorted(index for index in waiting if index < frame.cloud):
+            yield RecordedFrame(earlier, waiting.pop(earlier), ())
+        cloud = waiting.pop(frame.cloud, None)
+        if cloud is None:
+            return
+        for name in frame.missing:
+            self._say(f"camera {name}: no picture within {_MAX_TIME_DIFFERENCE_S} s of the cloud")
+        views = [self._view(camera, frame, cloud) for camera in self.cameras if camera.name in frame.images]
+        yield RecordedFrame(frame.cloud, cloud, tuple(view for view in views if view is not None))
+
+    def _view(self, camera: CameraTopics, frame: Frame, cloud: PointCloud) -> CameraView | None:
+        paired = frame.images[camera.name]
+        calibrations = self._surroundings.calibrations.get(camera.info_topic, Calibrations())
+        model = calibrations.at(paired.stamp_ns)
+        if model is None:
+            self._say(f"{camera.info_topic}: no usable calibration, so camera {camera.name} is left out")
+            return None
+        message = paired.image
+        frame_id = message.message.header.frame_id or calibrations.frame_id
+        try:
+            T_cam_lidar = self._surroundings.transforms.T_cam_lidar(
+                frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns
+            )
+        except BadTransform:
+            self._say(
+                f"camera {camera.name}: the recording does not say where {frame_id} is seen from {cloud.frame_id} "
+                "at its time, so it is left out. Record /tf and /tf_static"
+            )
+            return None
+        load_rgb, read_bytes = partial(_load_rgb, message), partial(_read_bytes, message)
+        return CameraView(camera.name, model, T_cam_lidar, paired.stamp_ns, load_rgb, read_bytes)
+
+    def _say(self, text: str) -> None:
+        self._said[text] += 1
+
+
+@contextmanager
+def open_recording(path: Path, cloud_topic: str | None = None) -> Iterator[Recording]:
+    """Open a bag for reading frame by frame; the cloud topic is found by type and needs a name only where there are two.
+
+    Raises BadBag where the bag cannot be read, BadRequest where it has no cloud topic or several.
+    """
+    with open_bag(path) as bag:
+        yield Recording(bag, bag.topic_of_type(CLOUD_TYPE, cloud_topic))
+
+
+def _load_rgb(message: BagMessage) -> np.ndarray:
+    return decode_image(message.message)
+
+
+def _read_bytes(message: BagMessage) -> bytes:
+    return stored_bytes(message.message)
+
+
+def _stamp_ns(message: Any) -> int:  # noqa: ANN401  any message with a header
+    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec

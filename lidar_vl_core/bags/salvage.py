@@ -1,0 +1,132 @@
+"""What can be had from an MCAP without a usable summary: cut off, never closed, or damaged at its end."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from lidar_vl_core.bags.mcap_records import (
+    CHANNEL,
+    CHUNK,
+    DATA_END,
+    FOOTER,
+    MAGIC,
+    MAX_CHUNK_BYTES,
+    MESSAGE,
+    RECORD_HEAD,
+    SCHEMA,
+    Channel,
+    DamagedRecordError,
+    chunk_content,
+    cut_chunk_content,
+    read_channel,
+    read_chunk,
+    read_message,
+    read_schema_name,
+    records_in,
+)
+
+_KNOWN_OPCODES = frozenset(range(1, 16)) | frozenset(range(128, 256))  # 128 and up are an application's own
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where messages lie: a chunk record, or one message record outside of any chunk."""
+
+    start_ns: int
+    offset: int  # of the record's body
+    length: int  # of the body, as far as the file goes
+    is_chunk: bool = True
+    cut: bool = False  # a chunk whose end is missing
+    channel_ids: frozenset[int] = frozenset()  # empty: not known
+    index_length: int = 0  # bytes of message index records that follow the chunk
+
+
+@dataclass
+class McapIndex:
+    """All topics of an MCAP and where its messages lie."""
+
+    schemas: dict[int, str] = field(default_factory=dict)  # id -> name of the message type
+    channels: dict[int, Channel] = field(default_factory=dict)
+    counts: Counter[int] = field(default_factory=Counter)  # channel id -> messages
+    places: list[Place] = field(default_factory=list)
+
+    def declare(self, opcode: int, body: memoryview) -> None:
+        """Take in a schema or channel record."""
+        if opcode == SCHEMA:
+            schema_id, name = read_schema_name(body)
+            self.schemas[schema_id] = name
+        elif opcode == CHANNEL:
+            channel_id, channel = read_channel(body)
+            self.channels[channel_id] = channel
+
+
+def walk(handle: BinaryIO) -> tuple[McapIndex, str | None]:
+    """Read an MCAP record by record from its start; returns its index and what is wrong with it, None if nothing."""
+    walker = _Walker(handle)
+    problem = walker.run()
+    if walker.damaged_chunks:
+        problem = f"{problem}; " if problem else ""
+        problem += f"{walker.damaged_chunks} damaged chunks"
+    return walker.index, problem
+
+
+class _Walker:
+    def __init__(self, handle: BinaryIO) -> None:
+        self.index = McapIndex()
+        self.damaged_chunks = 0
+        self._handle = handle
+        self._size = handle.seek(0, os.SEEK_END)
+
+    def run(self) -> str | None:
+        at = len(MAGIC)
+        while True:
+            self._handle.seek(at)
+            head = self._handle.read(RECORD_HEAD.size)
+            if len(head) < RECORD_HEAD.size:
+                return f"cut at byte {self._size}"
+            opcode, length = RECORD_HEAD.unpack(head)
+            if opcode not in _KNOWN_OPCODES:
+                return f"damaged at byte {at}"
+            if opcode in (DATA_END, FOOTER):
+                return None
+            body_at = at + RECORD_HEAD.size
+            present = min(length, self._size - body_at)
+            try:
+                self._take(opcode, body_at, present, cut=present < length)
+            except DamagedRecordError:
+                return f"damaged at byte {at}"
+            if present < length:
+                return f"cut at byte {self._size}"
+            at = body_at + length
+
+    def _take(self, opcode: int, at: int, length: int, cut: bool) -> None:
+        if opcode in (CHUNK, MESSAGE, SCHEMA, CHANNEL) and length > MAX_CHUNK_BYTES:
+            raise DamagedRecordError(f"record of {length} bytes")
+        if opcode == CHUNK:
+            self._take_chunk(at, length, cut)
+        elif cut:
+            return
+        elif opcode in (SCHEMA, CHANNEL):
+            self.index.declare(opcode, self._body(length))
+        elif opcode == MESSAGE:
+            message = read_message(self._body(length))
+            self.index.places.append(Place(message.log_time_ns, at, length, is_chunk=False))
+            self.index.counts[message.channel_id] += 1
+
+    def _take_chunk(self, at: int, length: int, cut: bool) -> None:
+        try:
+            chunk = read_chunk(self._body(length))
+            content = cut_chunk_content(chunk) if cut else chunk_content(chunk)
+        except DamagedRecordError:
+            self.damaged_chunks += not cut
+            return
+        self.index.places.append(Place(chunk.start_ns, at, length, cut=cut))
+        for opcode, _, body in records_in(content):
+            if opcode == MESSAGE:
+                self.index.counts[read_message(body).channel_id] += 1
+            else:
+                self.index.declare(opcode, body)
+
+    def _body(self, length: int) -> memoryview:
+        return memoryview(self._handle.read(length))

@@ -1,0 +1,191 @@
+"""Recordings written whole or not at all: one MCAP file, one sqlite3 file, or a rosbag2 folder with a sqlite3 file."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.files import atomic_writer
+from lidar_vl_core.foundation.message_types import message_types, to_cdr
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rosbags.interfaces import Connection, Qos
+
+# What a late reader of a latched topic expects; rosbag2 offers it again when it plays the bag.
+_LATCHED_TOPICS = ("/tf_static", "/robot_description")
+
+
+class _Storage(Protocol):
+    def write(self, topic: str, type_name: str, stamp_ns: int, data: bytes) -> None: ...
+    def finish(self) -> None: ...
+
+
+class BagWriter:
+    """Writes a recording under a temporary name and moves it to `path` when the `with` block ends without an error.
+
+    path: `name.mcap` (one file, compressed chunks with checksums), `name.db3` (one sqlite3 file) or a folder that does
+    not exist yet (rosbag2's sqlite3 with metadata.yaml). compression: of an MCAP's chunks; "zstd" packs best, "lz4"
+    takes a fraction of the time, which a live recorder needs. Raises BadRequest.
+    """
+
+    def __init__(self, path: Path | str, compression: str = "zstd") -> None:
+        self.path = Path(path)
+        if compression not in ("zstd", "lz4", "none"):
+            raise BadRequest(f"compression: expected zstd, lz4 or none, found {compression}.")
+        self._compression = compression
+        self._stack = ExitStack()
+        self._storage: _Storage | None = None
+
+    def __enter__(self) -> "BagWriter":
+        if self.path.is_dir():
+            raise BadRequest(f"{self.path}: expected a new path, found a folder. Remove it or choose another.")
+        message_types()  # takes a while once: now, and not while a recorder's first message waits
+        try:
+            if self.path.suffix == ".mcap":
+                self._storage = _McapStorage(self._stack, self.path, self._compression)
+            else:
+                self._storage = _Rosbag2Storage(self._stack, self.path)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def write(self, topic: str, type_name: str, stamp_ns: int, message: object) -> None:
+        """Append one message: an object of `message_types()` or its CDR bytes, recorded at `stamp_ns`."""
+        if self._storage is None:
+            raise BadRequest(
+                f"{self.path}: expected an open recording, found a closed one. Write inside `with BagWriter(...)`."
+            )
+        if not 0 <= stamp_ns < 1 << 63:
+            raise BadRequest(f"stamp_ns: expected 0 to 2^63 - 1, found {stamp_ns}.")
+        data = bytes(message) if isinstance(message, bytes | bytearray | memoryview) else to_cdr(message, type_name)
+        self._storage.write(topic, type_name, stamp_ns, data)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        storage, self._storage = self._storage, None
+        if error is not None or storage is None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:  # an error here reaches the stack, too: nothing is moved into place
+            storage.finish()
+
+
+class _McapStorage:
+    def __init__(self, stack: ExitStack, path: Path, compression: str) -> None:
+        from mcap.writer import CompressionType, Writer
+
+        handle = stack.enter_context(atomic_writer(path))
+        self._writer = Writer(
+            handle, compression=CompressionType[compression.upper()], enable_crcs=True, enable_data_crcs=True
+        )
+        self._writer.start(profile="ros2", library="lidar-vl")
+        self._schemas: dict[str, int] = {}
+        self._channels: dict[tuple[str, str], int] = {}
+
+    def write(self, topic: str, type_name: str, stamp_ns: int, data: bytes) -> None:
+        if (topic, type_name) not in self._channels:
+            self._channels[topic, type_name] = self._register(topic, type_name)
+        self._writer.add_message(self._channels[topic, type_name], stamp_ns, data, stamp_ns)
+
+    def finish(self) -> None:
+        self._writer.finish()
+
+    def _register(self, topic: str, type_name: str) -> int:
+        definition, hash_ = _definition(type_name)
+        if type_name not in self._schemas:
+            encoding = "ros2msg" if definition else ""
+            self._schemas[type_name] = self._writer.register_schema(type_name, encoding, definition.encode())
+        metadata = {"offered_qos_profiles": _qos_yaml(topic), "topic_type_hash": hash_}
+        return self._writer.register_channel(topic, "cdr", self._schemas[type_name], metadata)
+
+
+class _Rosbag2Storage:
+    def __init__(self, stack: ExitStack, path: Path) -> None:
+        from rosbags.rosbag2 import Writer
+
+        self._path = path
+        with _reported(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch = stack.enter_context(TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+            self._folder = Path(scratch, path.stem if path.suffix == ".db3" else path.name)
+            self._writer = Writer(self._folder, version=9)
+            self._writer.open()
+        stack.callback(self._writer.abort)
+        self._connections: dict[tuple[str, str], Connection] = {}
+
+    def write(self, topic: str, type_name: str, stamp_ns: int, data: bytes) -> None:
+        if (topic, type_name) not in self._connections:
+            definition, hash_ = _definition(type_name)
+            if not definition:
+                raise BadRequest(
+                    f"topic {topic}: expected a message of ROS 2's common types, found {type_name}. "
+                    "rosbag2's sqlite3 files hold definitions; write an .mcap file, which can do without."
+                )
+            self._connections[topic, type_name] = self._writer.add_connection(
+                topic, type_name, msgdef=definition, rihs01=hash_, offered_qos_profiles=_qos(topic)
+            )
+        with _reported(self._path):
+            self._writer.write(self._connections[topic, type_name], stamp_ns, data)
+
+    def finish(self) -> None:
+        with _reported(self._path):
+            self._writer.close()
+            source = self._folder / f"{self._folder.name}.db3" if self._path.suffix == ".db3" else self._folder
+            os.replace(source, self._path)
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise BadRequest(
+            f"{path}: expected a place that can be written, found: {error}. Free space or choose another path."
+        ) from error
+
+
+def _definition(type_name: str) -> tuple[str, str]:
+    """The type's definition and hash as rosbag2 stores them; empty for a type that is not known here."""
+    if type_name not in message_types().types:
+        return "", ""
+    return message_types().generate_msgdef(type_name, ros_version=2)[0], message_types().hash_rihs01(type_name)
+
+
+def _qos_yaml(topic: str) -> str:
+    never = "{sec: 9223372036, nsec: 854775807}"  # RMW_DURATION_INFINITE
+    return (
+        "- history: keep_last\n  depth: 1\n  reliability: reliable\n  durability: transient_local\n"
+        f"  deadline: {never}\n  lifespan: {never}\n  liveliness: automatic\n"
+        f"  liveliness_lease_duration: {never}\n  avoid_ros_namespace_conventions: false\n"
+        if topic in _LATCHED_TOPICS
+        else ""
+    )
+
+
+def _qos(topic: str) -> "Sequence[Qos]":
+    from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+
+    if topic not in _LATCHED_TOPICS:
+        return ()
+    never = QosTime(9223372036, 854775807)
+    latched = Qos(
+        QosHistory.KEEP_LAST,
+        1,
+        QosReliability.RELIABLE,
+        QosDurability.TRANSIENT_LOCAL,
+        never,
+        never,
+        QosLiveliness.AUTOMATIC,
+        never,
+        False,
+    )
+    return (latched,)

@@ -1,0 +1,267 @@
+"""FramePairer: one cloud with the nearest image of each camera, as early as can be, whatever the clocks do."""
+
+import math
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from lidar_vl_core.cameras.camera_queue import FAR_NS, NEVER_NS, CameraQueue, CameraTiming, Paired, nanoseconds
+from lidar_vl_core.foundation.errors import BadConfig, BadRequest
+
+_LATE_IN_A_ROW = 3  # so many clouds that go back a little are a short recording that loops, not late messages
+
+
+class Frame(NamedTuple):
+    """A cloud with the images that belong to it."""
+
+    stamp_ns: int
+    cloud: Any
+    images: dict[str, Paired]  # by camera name
+    missing: tuple[str, ...]  # cameras without an image
+
+
+@dataclass
+class PairingCounters:
+    """What happened so far."""
+
+    emitted: int = 0  # clouds given out
+    incomplete: int = 0  # of those, clouds that lack at least one image
+    dropped: int = 0  # messages without a stamp, images pushed out of a full queue, clouds without a required image
+    late: int = 0  # messages for a time that has been given out
+    duplicate: int = 0  # messages with a stamp their stream has had
+    jumps: int = 0  # times the clouds' clock went back, or ahead of the steady clock
+    camera_jumps: int = 0  # times a camera's clock went back
+
+
+class FramePairer:
+    """Pairs clouds and images by their stamps; fed message by message, from one thread.
+
+    A cloud is given out when each camera has sent an image at or after the wanted time (so that, images coming in
+    order, the nearest is known), is silent, or max_wait_s has passed on the steady clock. Clouds are given out in
+    the order of their stamps and never twice; an image may serve several clouds. Call poll() on a timer, or the last
+    cloud waits for the next message.
+    """
+
+    def __init__(
+        self,
+        cameras: Sequence[CameraTiming],
+        max_wait_s: float = 0.1,
+        queue_length: int = 30,
+        loop_jump_s: float = 1.0,
+        silent_after_s: float = 1.0,
+    ) -> None:
+        """queue_length: most waiting clouds, and most images of a camera. loop_jump_s: stamps that go back further are
+        a restarted clock, not a late message. silent_after_s: a camera that sent nothing for so long is not waited for.
+        Raises BadConfig.
+        """
+        _require_valid(cameras, max_wait_s, queue_length, loop_jump_s, silent_after_s)
+        self._cameras = {timing.name: CameraQueue(timing) for timing in cameras}
+        self._in_order = tuple(self._cameras.values())
+        self._required = frozenset(timing.name for timing in cameras if timing.required)
+        self._max_wait_ns = nanoseconds(max_wait_s)
+        self._queue_length = queue_length
+        self._loop_jump_ns = nanoseconds(loop_jump_s)
+        self._silent_after_ns = nanoseconds(silent_after_s)
+        self._waiting: list[_Waiting] = []  # by stamp
+        self._newest_ns = NEVER_NS  # latest cloud stamp, and when it came
+        self._newest_arrival_ns = NEVER_NS
+        self._given_out_ns = NEVER_NS  # stamp of the last cloud given out
+        self._late_in_a_row = 0
+        self._undecided = 0  # cameras that the first waiting cloud waits for
+        self._check_ns = FAR_NS  # from when on the steady clock waiting clouds must be looked at
+        self._counters = PairingCounters()
+
+    @property
+    def counters(self) -> PairingCounters:
+        """A copy of the counters."""
+        return replace(self._counters)
+
+    def queue_lengths(self) -> tuple[int, dict[str, int]]:
+        """Clouds waiting, and images held per camera."""
+        return len(self._waiting), {camera.name: len(camera.stamps) for camera in self._in_order}
+
+    def silent_cameras(self, now_ns: int) -> tuple[str, ...]:
+        """Cameras that are not waited for, because they have sent nothing for silent_after_s."""
+        return tuple(camera.name for camera in self._in_order if self._is_silent(camera, now_ns))
+
+    def add_cloud(self, stamp_ns: int, cloud: Any, now_ns: int) -> list[Frame]:  # noqa: ANN401  payloads are opaque
+        """Take a cloud; returns the frames that are ready now. now_ns: arrival on the steady clock."""
+        if stamp_ns <= 0:
+            self._counters.dropped += 1
+            return self._release(now_ns)
+        frames: list[Frame] = []
+        if stamp_ns < self._newest_ns - self._loop_jump_ns:
+            frames = self._restart(stamp_ns)
+        elif stamp_ns <= self._given_out_ns:
+            if not self._is_restart(stamp_ns):
+                return self._release(now_ns)
+            frames = self._restart(stamp_ns)
+        elif stamp_ns <= self._newest_ns and any(waiting.stamp_ns == stamp_ns for waiting in self._waiting):
+            self._counters.duplicate += 1
+            return self._release(now_ns)
+        elif self._is_ahead(stamp_ns, now_ns):
+            self._counters.jumps += 1
+        self._late_in_a_row = 0
+        if self._newest_arrival_ns == NEVER_NS:
+            for camera in self._in_order:  # a camera that never speaks is on its way to silence from the first cloud on
+                camera.heard_ns = now_ns if camera.heard_ns == NEVER_NS else camera.heard_ns
+        insort(self._waiting, _Waiting(stamp_ns, now_ns + self._max_wait_ns, cloud), key=_stamp_of)
+        if stamp_ns > self._newest_ns:
+            self._newest_ns, self._newest_arrival_ns = stamp_ns, now_ns
+        return frames + self._release(now_ns)
+
+    def add_image(self, name: str, stamp_ns: int, image: Any, now_ns: int) -> list[Frame]:  # noqa: ANN401
+        """Take an image; returns the frames that are ready now. Raises BadRequest for an unknown camera."""
+        camera = self._cameras.get(name)
+        if camera is None:
+            raise BadRequest(f"camera {name!r}: expected one of {sorted(self._cameras)}. Add it to the cameras.")
+        camera.heard_ns = now_ns
+        if camera.useless_before_ns <= stamp_ns > camera.newest_ns:
+            camera.newest_ns = stamp_ns
+            camera.stamps.append(stamp_ns)
+            camera.images.append(image)
+        else:
+            self._add_unusual(camera, stamp_ns, image)
+        if len(camera.stamps) > self._queue_length:
+            del camera.stamps[0], camera.images[0]
+            self._counters.dropped += 1
+        if stamp_ns >= camera.wanted_ns:
+            camera.wanted_ns = FAR_NS
+            self._undecided -= 1
+            if self._undecided == 0:
+                return self._release(now_ns)
+        return self._release(now_ns) if now_ns >= self._check_ns else []
+
+    def poll(self, now_ns: int) -> list[Frame]:
+        """The frames that need not or may not wait longer at now_ns."""
+        return self._release(now_ns)
+
+    def _add_unusual(self, camera: CameraQueue, stamp_ns: int, image: Any) -> None:  # noqa: ANN401
+        """Take an image that is not newer than its camera's newest, or old, where it can be of use."""
+        if stamp_ns <= 0:
+            self._counters.dropped += 1
+            return
+        if stamp_ns < camera.newest_ns - self._loop_jump_ns:
+            self._counters.camera_jumps += 1
+            camera.forget_after(NEVER_NS)
+            camera.restarted = True
+        elif camera.useless_before_ns - self._loop_jump_ns <= stamp_ns < camera.useless_before_ns:
+            self._counters.late += 1
+            camera.newest_ns = max(camera.newest_ns, stamp_ns)
+            return
+        if not camera.insert(stamp_ns, image):
+            self._counters.duplicate += 1
+
+    def _is_restart(self, stamp_ns: int) -> bool:
+        """Judge a cloud for a time that has been given out: counted as late or duplicate, or the clock's new start."""
+        self._late_in_a_row += 1
+        if self._late_in_a_row >= _LATE_IN_A_ROW and stamp_ns != self._newest_ns:
+            return True
+        if stamp_ns == self._given_out_ns:
+            self._counters.duplicate += 1
+        else:
+            self._counters.late += 1
+        return False
+
+    def _is_ahead(self, stamp_ns: int, now_ns: int) -> bool:
+        """True where the clouds' clock ran ahead of the steady clock: it was set, nothing was silent."""
+        if self._newest_ns == NEVER_NS:
+            return False
+        return stamp_ns - self._newest_ns - (now_ns - self._newest_arrival_ns) > self._loop_jump_ns
+
+    def _restart(self, stamp_ns: int) -> list[Frame]:
+        """Give out what waits, and forget what belongs to the time before the clouds' clock went back."""
+        self._counters.jumps += 1
+        frames = self._give_out(len(self._waiting))
+        for camera in self._in_order:
+            # A camera that went back before the clouds did holds images of the new time already.
+            newest_ns = stamp_ns + camera.offset_ns + self._loop_jump_ns
+            camera.forget_after(newest_ns if camera.restarted else NEVER_NS)
+            camera.restarted = False
+            camera.useless_before_ns = 1  # a stamp of zero is none
+        self._newest_ns = self._given_out_ns = NEVER_NS
+        return frames
+
+    def _release(self, now_ns: int) -> list[Frame]:
+        """Give out the leading clouds that are ready, overdue, or before one that is overdue."""
+        if not self._waiting:
+            return []
+        ready = max(0, len(self._waiting) - self._queue_length)
+        for position in range(ready, len(self._waiting)):
+            if now_ns >= self._waiting[position].deadline_ns:
+                ready = position + 1
+        while ready < len(self._waiting) and self._is_decided(self._waiting[ready].stamp_ns, now_ns):
+            ready += 1
+        frames = self._give_out(ready) if ready else []
+        self._set_alarms(now_ns)
+        return frames
+
+    def _set_alarms(self, now_ns: int) -> None:
+        """Note what has to come before the first waiting cloud can be ready, so that other images need no look at it."""
+        self._undecided = 0
+        self._check_ns = FAR_NS
+        if not self._waiting:
+            return
+        first_ns = self._waiting[0].stamp_ns
+        for waiting in self._waiting:
+            self._check_ns = min(self._check_ns, waiting.deadline_ns)
+        for camera in self._in_order:
+            camera.wanted_ns = FAR_NS
+            if camera.newest_ns < first_ns + camera.offset_ns and not self._is_silent(camera, now_ns):
+                camera.wanted_ns = first_ns + camera.offset_ns
+                self._undecided += 1
+                self._check_ns = min(self._check_ns, camera.heard_ns + self._silent_after_ns)
+
+    def _is_decided(self, stamp_ns: int, now_ns: int) -> bool:
+        for camera in self._in_order:
+            if camera.newest_ns < stamp_ns + camera.offset_ns and not self._is_silent(camera, now_ns):
+                return False
+        return True
+
+    def _is_silent(self, camera: CameraQueue, now_ns: int) -> bool:
+        return camera.heard_ns != NEVER_NS and now_ns - camera.heard_ns > self._silent_after_ns
+
+    def _give_out(self, count: int) -> list[Frame]:
+        frames = []
+        for stamp_ns, _, cloud in self._waiting[:count]:
+            images = {camera.name: paired for camera in self._in_order if (paired := camera.nearest(stamp_ns))}
+            complete = len(images) == len(self._cameras)
+            missing = () if complete else tuple(name for name in self._cameras if name not in images)
+            self._given_out_ns = stamp_ns
+            if self._required.isdisjoint(missing):
+                self._counters.emitted += 1
+                self._counters.incomplete += bool(missing)
+                frames.append(Frame(stamp_ns, cloud, images, missing))
+            else:
+                self._counters.dropped += 1
+        del self._waiting[:count]
+        return frames
+
+
+class _Waiting(NamedTuple):
+    stamp_ns: int
+    deadline_ns: int  # on the steady clock
+    cloud: Any
+
+
+def _stamp_of(waiting: _Waiting) -> int:
+    return waiting.stamp_ns
+
+
+def _require_valid(
+    cameras: Sequence[CameraTiming], max_wait_s: float, queue_length: int, loop_jump_s: float, silent_after_s: float
+) -> None:
+    names = [timing.name for timing in cameras]
+    if len(set(names)) != len(names):
+        raise BadConfig(f"cameras: expected each name once, found {names}. Remove the double one.")
+    durations = {"max_wait_s": max_wait_s, "loop_jump_s": loop_jump_s, "silent_after_s": silent_after_s}
+    durations |= {f"{timing.name}.max_time_difference_s": timing.max_time_difference_s for timing in cameras}
+    for name, value in durations.items():
+        if not math.isfinite(value) or value < 0:
+            raise BadConfig(f"{name}: expected seconds >= 0, found {value}. Correct the number.")
+    for timing in cameras:
+        if not math.isfinite(timing.offset_s):
+            raise BadConfig(f"{timing.name}.offset_s: expected seconds, found {timing.offset_s}. Correct the number.")
+    if queue_length < 1:
+        raise BadConfig(f"queue_length: expected at least 1, found {queue_length}. Correct the number.")

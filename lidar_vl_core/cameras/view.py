@@ -1,0 +1,35 @@
+"""CameraView: one picture that belongs to a cloud, and how to draw the cloud into it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.foundation.errors import BadCalibration
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+
+
+@dataclass(frozen=True, eq=False)
+class CameraView:
+    """One picture that belongs to a cloud."""
+
+    name: str
+    camera: CameraModel
+    T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the picture's stamp
+    stamp_ns: int
+    load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadImage
+    read_bytes: Callable[[], bytes] | None = None  # the picture as it is stored, by which label caches know it again
+    file: str | None = None  # its path inside the data set, where it is a file; other pictures of it lie at like paths
+    load_depth_m: Callable[[], np.ndarray] | None = (
+        None  # (H, W) float32 metres along the optical axis, 0 = none; RGB-D
+    )
+
+    def require_size(self, rgb: np.ndarray) -> None:
+        """Raise BadCalibration unless a picture has the size that the camera's calibration is of."""
+        camera = self.camera
+        if rgb.shape[:2] != (camera.height, camera.width):
+            raise BadCalibration(
+                f"camera {self.name}: expected pictures of {camera.width} x {camera.height} pixels as its calibration "
+                f"says, found {rgb.shape[1]} x {rgb.shape[0]}. Give the calibration of these pictures."
+            )

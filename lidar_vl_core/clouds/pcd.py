@@ -1,0 +1,195 @@
+"""Point Cloud Library's .pcd files: ascii, binary and binary_compressed in, binary out. Format: PCD 0.7."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.clouds.point_cloud2 import PointCloud2Layout
+from lidar_vl_core.clouds.point_cloud2_header import DATATYPES, MAX_FIELDS, MAX_POINTS
+from lidar_vl_core.foundation.errors import BadCloudFile
+
+_MAX_HEADER_BYTES = 1 << 16
+_KINDS = {"I": "i", "U": "u", "F": "f"}
+_SIZES = {"I": (1, 2, 4, 8), "U": (1, 2, 4, 8), "F": (4, 8)}
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    dtype: np.dtype
+    count: int
+
+
+@dataclass(frozen=True)
+class _Header:
+    fields: tuple[_Field, ...]
+    points: int
+    encoding: str
+
+    @property
+    def point_bytes(self) -> int:
+        return sum(field.dtype.itemsize * field.count for field in self.fields)
+
+
+def read_pcd(path: Path) -> dict[str, np.ndarray]:
+    """The fields of a PCD file that hold one value per point, name -> (N,) in file order. Raises BadCloudFile."""
+    content = path.read_bytes()
+    header, start = _read_header(path, content)
+    body = content[start:]
+    if header.encoding == "ascii":
+        columns = _ascii(path, header, body)
+    elif header.encoding == "binary":
+        columns = _binary(path, header, body)
+    else:
+        columns = _compressed(path, header, body)
+    return {name: values for name, values in columns.items() if values.ndim == 1}
+
+
+def pcd_bytes(layout: PointCloud2Layout) -> bytes:
+    """A binary PCD file of an encoded cloud whose fields are packed one after the other."""
+    dtypes = [np.dtype(DATATYPES[field.datatype]) for field in layout.fields]
+    lines = (
+        "# .PCD v0.7 - Point Cloud Data file format",
+        "VERSION 0.7",
+        "FIELDS " + " ".join(field.name for field in layout.fields),
+        "SIZE " + " ".join(str(dtype.itemsize) for dtype in dtypes),
+        "TYPE " + " ".join(dtype.kind.upper() for dtype in dtypes),
+        "COUNT " + " ".join("1" for _ in dtypes),
+        f"WIDTH {layout.width}",
+        f"HEIGHT {layout.height}",
+        "VIEWPOINT 0 0 0 1 0 0 0",
+        f"POINTS {layout.width * layout.height}",
+        "DATA binary\n",
+    )
+    return "\n".join(lines).encode() + layout.data.tobytes()
+
+
+def _read_header(path: Path, content: bytes) -> tuple[_Header, int]:
+    entries: dict[str, list[str]] = {}
+    at = 0
+    while "DATA" not in entries:
+        end = content.find(b"\n", at, _MAX_HEADER_BYTES)
+        if end < 0:
+            raise BadCloudFile(
+                f"{path}: expected a PCD header that ends in a DATA line, found none in its first {len(content[:_MAX_HEADER_BYTES])} "
+                "bytes. The file is empty, cut or no PCD."
+            )
+        words = content[at:end].decode("ascii", "replace").split()
+        at = end + 1
+        if words and not words[0].startswith("#"):
+            entries[words[0].upper()] = words[1:]
+    fields = _fields(path, entries)
+    points = _one_number(path, entries, "POINTS") if "POINTS" in entries else _area(path, entries)
+    if points > MAX_POINTS:
+        raise BadCloudFile(f"{path}: expected at most {MAX_POINTS} points, found {points}. Split the file.")
+    encoding = " ".join(entries["DATA"]).lower()
+    if encoding not in ("ascii", "binary", "binary_compressed"):
+        raise BadCloudFile(
+            f"{path}: expected DATA ascii, binary or binary_compressed, found {encoding[:40]!r}. Save it again with PCL."
+        )
+    return _Header(fields, points, encoding), at
+
+
+def _fields(path: Path, entries: Mapping[str, list[str]]) -> tuple[_Field, ...]:
+    names = entries.get("FIELDS") or entries.get("COLUMNS") or []
+    sizes, kinds = entries.get("SIZE", []), entries.get("TYPE", [])
+    counts = entries.get("COUNT") or ["1"] * len(names)
+    if not names or not len(names) == len(sizes) == len(kinds) == len(counts) <= MAX_FIELDS:
+        raise BadCloudFile(
+            f"{path}: expected FIELDS, SIZE, TYPE and COUNT of equal length up to {MAX_FIELDS}, "
+            f"found {len(names)}, {len(sizes)}, {len(kinds)} and {len(counts)}. Its header is damaged."
+        )
+    twice = [name for name, number in Counter(names).items() if number > 1 and name != "_"]
+    if twice:
+        raise BadCloudFile(f"{path}: field {twice[0][:40]}: expected each name once, found it twice. Rename one.")
+    fields = []
+    for name, size, kind, count in zip(names, sizes, kinds, counts, strict=True):
+        if (
+            kind not in _KINDS
+            or size not in map(str, _SIZES[kind])
+            or not (count.isdecimal() and 0 < int(count) < 1 << 16)
+        ):
+            raise BadCloudFile(
+                f"{path}: field {name[:40]}: expected TYPE I, U or F with a SIZE and COUNT that fit, "
+                f"found {kind[:10]} {size[:10]} {count[:10]}. Its header is damaged."
+            )
+        fields.append(_Field(name, np.dtype(f"<{_KINDS[kind]}{size}"), int(count)))
+    return tuple(fields)
+
+
+def _area(path: Path, entries: Mapping[str, list[str]]) -> int:
+    return _one_number(path, entries, "WIDTH") * _one_number(path, entries, "HEIGHT")
+
+
+def _one_number(path: Path, entries: Mapping[str, list[str]], name: str) -> int:
+    words = entries.get(name, [])
+    if len(words) != 1 or not words[0].isdecimal() or len(words[0]) > 18:
+        raise BadCloudFile(
+            f"{path}: expected {name} and one number, found {' '.join(words)[:40]!r}. Its header is damaged."
+        )
+    return int(words[0])
+
+
+def _ascii(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarray]:
+    per_point = sum(field.count for field in header.fields)
+    words = body.split()
+    if len(words) != header.points * per_point:
+        raise BadCloudFile(
+            f"{path}: expected {header.points} points of {per_point} numbers, found {len(words)} numbers. "
+            "The file was cut or its header is wrong."
+        )
+    try:
+        numbers = np.array(words, np.float64).reshape(header.points, per_point)
+    except ValueError as error:
+        raise BadCloudFile(f"{path}: expected numbers, found {str(error)[:80]}. The file is damaged.") from error
+    columns, at = {}, 0
+    for field in header.fields:
+        part = numbers[:, at] if field.count == 1 else numbers[:, at : at + field.count]
+        # NaN and what is out of range have no meaning as integers; both come from damaged files only.
+        with np.errstate(invalid="ignore", over="ignore"):
+            columns[field.name] = part.astype(field.dtype)
+        at += field.count
+    return columns
+
+
+def _binary(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarray]:
+    needed = header.points * header.point_bytes
+    if len(body) < needed:
+        raise BadCloudFile(f"{path}: expected {needed} bytes of points, found {len(body)}. The file was cut.")
+    columns, offset = {}, 0
+    for field in header.fields:
+        shape = (header.points,) if field.count == 1 else (header.points, field.count)
+        strides = (header.point_bytes, field.dtype.itemsize)[: len(shape)]
+        if header.points:
+            columns[field.name] = np.ndarray(shape, field.dtype, body, offset, strides).copy()
+        else:
+            columns[field.name] = np.empty(shape, field.dtype)
+        offset += field.dtype.itemsize * field.count
+    return columns
+
+
+def _compressed(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarray]:
+    """Fields lie one after the other here, all values of the first, then all of the second."""
+    from lidar_vl_core.clouds.lzf import lzf_decompress
+
+    needed = header.points * header.point_bytes
+    sizes = np.frombuffer(body[:8].ljust(8, b"\0"), "<u4")
+    packed_size, size = int(sizes[0]), int(sizes[1])
+    if len(body) < 8 + packed_size or size != needed:
+        raise BadCloudFile(
+            f"{path}: expected {needed} bytes of points in {packed_size} compressed ones, found {size} in "
+            f"{max(len(body) - 8, 0)}. The file was cut or its header is wrong."
+        )
+    data = lzf_decompress(np.frombuffer(body, np.uint8, packed_size, 8), size) if size else np.empty(0, np.uint8)
+    if len(data) != size:
+        raise BadCloudFile(f"{path}: expected an LZF stream of {size} bytes, found a damaged one. Copy the file again.")
+    columns, at = {}, 0
+    for field in header.fields:
+        end = at + header.points * field.dtype.itemsize * field.count
+        values = data[at:end].view(field.dtype)
+        columns[field.name] = values if field.count == 1 else values.reshape(header.points, field.count)
+        at = end
+    return columns

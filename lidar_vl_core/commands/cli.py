@@ -1,0 +1,271 @@
+"""The command `lidar-vl`: inspect, replay, segment, query, models. Prints, and turns errors into one line and an exit code."""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lidar_vl_core import __version__
+from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from lidar_vl_core.bags.recording import RecordedFrame
+    from lidar_vl_core.words.vocabulary import Vocabulary
+
+_BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except LidarVlError as error:
+        print(f"lidar-vl: {' '.join(str(error).split())}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        print("lidar-vl: interrupted, nothing was written", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`); give Python somewhere else to flush to at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lidar-vl",
+        description="LiDAR segmentation of recordings and single clouds, without ROS and without PyTorch.",
+    )
+    parser.add_argument("--version", action="version", version=f"lidar-vl {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    inspect = commands.add_parser("inspect", help="say what is in a recording and what of it can be used")
+    inspect.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
+    inspect.add_argument("--json", action="store_true", help="print JSON for programs")
+    inspect.set_defaults(run=_inspect)
+
+    replay = commands.add_parser("replay", help="segment every cloud of a recording; metrics, predictions and a report")
+    replay.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
+    _add_model(replay)
+    _add_words(replay)
+    replay.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")
+    replay.add_argument(
+        "--cloud-topic", metavar="TOPIC", help="needed only where the recording has several cloud topics"
+    )
+    replay.add_argument(
+        "--label-field", metavar="NAME", help="field of the clouds that holds the true class of each point"
+    )
+    replay.add_argument(
+        "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
+    )
+    replay.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="name points by the pictures, too; takes a package with an image encoder",
+    )
+    replay.set_defaults(run=_replay)
+
+    segment = commands.add_parser("segment", help="segment one cloud file")
+    segment.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
+    _add_model(segment)
+    _add_words(segment)
+    segment.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd .ply or .label"
+    )
+    segment.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
+    segment.set_defaults(run=_segment)
+
+    query = commands.add_parser("query", help="where in a cloud a text fits: heat map from above")
+    query.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
+    query.add_argument("text", metavar="TEXT", help='what to look for, such as "fallen tree"')
+    _add_model(query)
+    query.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="picture of the similarity")
+    query.set_defaults(run=_query)
+
+    models = commands.add_parser("models", help="list the models that come with this software")
+    models.set_defaults(run=_models)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", required=True, metavar="PKG", help="folder of a model package, or a name such as demo"
+    )
+    parser.add_argument(
+        "--engine", default="auto", metavar="ENGINE", help="auto (default), fused, onnxruntime or tensorrt"
+    )
+
+
+def _add_words(parser: argparse.ArgumentParser) -> None:
+    words = parser.add_mutually_exclusive_group()
+    words.add_argument(
+        "--prompts", metavar="A,B,C", help="what an embedding package looks for: words between commas, a class each"
+    )
+    words.add_argument(
+        "--vocabulary",
+        metavar="FILE.yaml",
+        help="or classes with synonyms and sinks: a file, or a name such as nuscenes16",
+    )
+
+
+def _words(options: argparse.Namespace) -> "Vocabulary | None":
+    from lidar_vl_core.words.vocabulary import load_vocabulary, vocabulary_of_prompts
+
+    if options.vocabulary is not None:
+        return load_vocabulary(options.vocabulary)
+    if options.prompts is None:
+        return None
+    prompts = [prompt.strip() for prompt in options.prompts.split(",")]
+    if not all(prompts):
+        raise BadRequest(
+            f"--prompts {options.prompts!r}: expected words between commas, found none. Name what to look for."
+        )
+    return vocabulary_of_prompts(prompts)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from lidar_vl_core.commands.inspection import inspection, inspection_text
+
+    found = inspection(options.bag)
+    print(json.dumps(found, indent=1) if options.json else inspection_text(found))
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from lidar_vl_core.commands.replay import replay
+    from lidar_vl_core.model_packages.package import load_model_package
+
+    metrics = replay(
+        options.bag,
+        load_model_package(options.model),
+        options.out,
+        engine=options.engine,
+        cloud_topic=options.cloud_topic,
+        label_field=options.label_field,
+        label_table=options.label_table,
+        words=_words(options),
+        ensemble=options.ensemble,
+        progress=_progress_bar,
+        command=shlex.join(["lidar-vl", *sys.argv[1:]]),
+    )
+    print("\n".join(_summary(metrics)))
+    print(f"report: {options.out / 'report.html'}")
+
+
+def _segment(options: argparse.Namespace) -> None:
+    from lidar_vl_core.clouds.cloud_files import read_cloud, write_labelled_cloud
+    from lidar_vl_core.foundation.files import write_bytes
+    from lidar_vl_core.model_packages.package import load_model_package
+    from lidar_vl_core.tasks.segmenter import Segmenter
+
+    if options.picture is not None and options.picture.suffix.lower() != ".png":
+        raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
+    if options.out.resolve() == options.cloud.resolve():
+        raise BadRequest(f"--out {options.out}: expected a new file, found the cloud itself. Choose another name.")
+    cloud = read_cloud(options.cloud)
+    words = _words(options)
+    segmenter = Segmenter(load_model_package(options.model), options.engine)
+    if words is not None:
+        segmenter.set_words(words)
+    segmenter.warm_up()
+    labels = segmenter.segment(cloud)
+    if options.picture is not None:
+        write_bytes(options.picture, _picture_png(cloud.xyz_m, labels.class_id, segmenter.classes))
+    try:
+        write_labelled_cloud(options.out, cloud, labels)
+    except LidarVlError:
+        if options.picture is not None:
+            options.picture.unlink(missing_ok=True)
+        raise
+    _print_class_counts(labels.class_id, segmenter.classes.names)
+    print(f"{len(cloud):,} points labelled in {labels.timing_ms['total']:.0f} ms: {options.out}")
+
+
+def _query(options: argparse.Namespace) -> None:
+    from lidar_vl_core.clouds.cloud_files import read_cloud
+    from lidar_vl_core.commands.query import query, query_figure
+    from lidar_vl_core.foundation.files import write_bytes
+    from lidar_vl_core.model_packages.package import load_model_package
+    from lidar_vl_core.tasks.segmenter import Segmenter
+
+    if options.out.suffix.lower() != ".png":
+        raise BadRequest(f"--out {options.out}: expected a name ending in .png. Rename it.")
+    package = load_model_package(options.model)
+    _ = package.language  # refuses a package that knows no words before anything is computed
+    cloud = read_cloud(options.cloud)
+    answer = query(cloud, options.text, Segmenter(package, options.engine))
+    write_bytes(options.out, _png(query_figure(cloud, answer)))
+    print("\n".join(answer.summary()))
+    print(f"picture: {options.out}")
+
+
+def _models(_options: argparse.Namespace) -> None:
+    from lidar_vl_core.model_packages.package import load_model_package, packaged_models
+
+    names = packaged_models()
+    if not names:
+        print("no packaged models; give `--model` the folder of a model package")
+    for name in names:
+        package = load_model_package(name)
+        size_mb = sum(path.stat().st_size for path in package.path.iterdir()) / 1e6
+        headline = next((line.lstrip("# ").strip() for line in package.card.splitlines() if line.strip()), "")
+        print(f"{name}: {headline}")
+        print(f"  {package.manifest.task}, {size_mb:.1f} MB, {package.manifest.licence}, {package.path}")
+        print(f"  {len(package.classes)} classes of {package.classes.name}: {', '.join(package.classes.names)}")
+
+
+def _progress_bar(frames: "Iterator[RecordedFrame]", count: int) -> "Iterator[RecordedFrame]":
+    from tqdm import tqdm
+
+    return iter(tqdm(frames, total=count, unit="cloud", file=sys.stderr, disable=not sys.stderr.isatty()))
+
+
+def _summary(metrics: dict[str, Any]) -> list[str]:
+    latency = metrics["latency_ms"]
+    lines = [
+        f"{metrics['frames']} clouds, {metrics['points']:,} points, model {metrics['model']}, engine {metrics['engine']}",
+        f"latency p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms",
+    ]
+    if metrics.get("mean_iou") is not None:
+        lines.append(f"mean IoU {100 * metrics['mean_iou']:.1f} %, points right {100 * metrics['accuracy']:.1f} %")
+    if metrics["skipped"]:
+        lines.append(f"{len(metrics['skipped'])} clouds skipped, the first because: {metrics['skipped'][0]['reason']}")
+    return lines + [f"warning: {warning}" for warning in metrics["warnings"]]
+
+
+def _picture_png(xyz_m: Any, class_id: Any, classes: Any) -> bytes:  # noqa: ANN401  numpy must not load for --help
+    from lidar_vl_core.drawing.figures import in_rows, legend, top_view_figure
+
+    view = top_view_figure(xyz_m, class_id, None, classes, panel_px=900)
+    return _png(in_rows([view, legend(classes, class_id, view.width)], 1))
+
+
+def _png(picture: "Image") -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _print_class_counts(class_id: Any, names: Sequence[str]) -> None:  # noqa: ANN401  numpy must not load for --help
+    import numpy as np
+
+    counts = np.bincount(class_id, minlength=256)
+    for count, name in sorted(zip(counts, names, strict=False), reverse=True):
+        if count:
+            print(f"  {name:<24}{count:>9,}")
+    if counts[255]:
+        print(f"  {'(no answer)':<24}{counts[255]:>9,}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

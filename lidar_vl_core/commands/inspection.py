@@ -1,0 +1,136 @@
+"""What is in a bag and which of it a replay can use. Reads files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.bags.reader import BagReader, open_bag
+from lidar_vl_core.bags.recorded_surroundings import read_surroundings
+from lidar_vl_core.bags.recording import CLOUD_TYPE
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
+
+_DATATYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
+
+
+def inspection(path: Path) -> dict[str, Any]:
+    """Describe a bag, JSON-ready: topics, duration, clouds, cameras, transforms, warnings, and what replay would do.
+
+    Raises BadBag where the bag cannot be read at all.
+    """
+    with open_bag(path) as bag:
+        spans = _spans(bag)
+        start_ns = min((span.first_ns for span in spans.values()), default=0)
+        end_ns = max((span.last_ns for span in spans.values()), default=0)
+        clouds = {topic.name: _cloud_layout(bag, topic.name) for topic in bag.topics if topic.type == CLOUD_TYPE}
+        around = read_surroundings(bag)
+        found = {
+            "bag": str(path),
+            "duration_s": round((end_ns - start_ns) / 1e9, 3),
+            "start_ns": start_ns,
+            "topics": [
+                {
+                    "name": topic.name,
+                    "type": topic.type,
+                    "count": spans.get(topic.name, _Span()).count,
+                    "rate_hz": spans.get(topic.name, _Span()).rate_hz(),
+                }
+                for topic in bag.topics
+            ],
+            "clouds": clouds,
+            "cameras": [vars(camera) for camera in around.cameras],
+            "transforms": [
+                {"parent": parent, "child": child, "moving": moving}
+                for parent, child, moving in around.transforms.edges()
+            ],
+        }
+        found["replay"] = _replay_advice(bag, len(around.cameras))
+        found["warnings"] = [*bag.warnings, *dict.fromkeys(around.problems)]
+    return found
+
+
+def inspection_text(found: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [f"{found['bag']}: {found['duration_s']:.1f} s, {len(found['topics'])} topics", ""]
+    width = max((len(topic["name"]) for topic in found["topics"]), default=0)
+    for topic in found["topics"]:
+        rate = "" if topic["rate_hz"] is None else f"{topic['rate_hz']:6.1f} Hz"
+        lines.append(f"  {topic['name']:<{width}}  {topic['count']:>7}  {rate:>9}  {topic['type']}")
+    for name, layout in found["clouds"].items():
+        lines += ["", f"cloud {name}"]
+        if "error" in layout:
+            lines.append(f"  first message: {layout['error']}")
+            continue
+        fields = ", ".join(f"{field['name']} {field['type']}" for field in layout["fields"])
+        lines.append(
+            f"  first message: {layout['points']:,} points ({layout['height']} x {layout['width']}), "
+            f"{layout['point_step']} bytes each, frame {layout['frame_id']}"
+        )
+        lines.append(f"  fields: {fields}")
+    if found["cameras"]:
+        lines += ["", "cameras"]
+        lines += [
+            f"  {camera['name']}: {camera['image_topic']} with {camera['info_topic']}" for camera in found["cameras"]
+        ]
+    if found["transforms"]:
+        lines += ["", "transforms"]
+        lines += [
+            f"  {edge['parent']} -> {edge['child']}{' (moving)' if edge['moving'] else ''}"
+            for edge in found["transforms"]
+        ]
+    lines += ["", f"replay: {found['replay']}"]
+    lines += [f"warning: {warning}" for warning in found["warnings"]]
+    return "\n".join(lines)
+
+
+@dataclass
+class _Span:
+    count: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+
+    def add(self, stamp_ns: int) -> None:
+        self.first_ns = stamp_ns if not self.count else min(self.first_ns, stamp_ns)
+        self.last_ns = max(self.last_ns, stamp_ns)
+        self.count += 1
+
+    def rate_hz(self) -> float | None:
+        seconds = (self.last_ns - self.first_ns) / 1e9
+        return round((self.count - 1) / seconds, 2) if self.count > 1 and seconds > 0 else None
+
+
+def _spans(bag: BagReader) -> dict[str, _Span]:
+    """The messages of each topic that are really there."""
+    spans: dict[str, _Span] = {}
+    for message in bag.messages():
+        spans.setdefault(message.topic, _Span()).add(message.stamp_ns)
+    return spans
+
+
+def _cloud_layout(bag: BagReader, topic: str) -> dict[str, Any]:
+    """Layout of the first message as it stands, and why it cannot be decoded where it cannot."""
+    try:
+        message = next((message.message for message in bag.messages([topic])), None)
+        if message is None:
+            return {"error": "the topic holds no message"}
+        decode(message)
+    except (BadBag, BadPointCloud) as error:
+        return {"error": str(error)}
+    return {
+        "points": message.width * message.height,
+        "height": message.height,
+        "width": message.width,
+        "point_step": message.point_step,
+        "frame_id": message.header.frame_id,
+        "fields": [{"name": field.name, "type": _DATATYPES[field.datatype - 1]} for field in message.fields],
+    }
+
+
+def _replay_advice(bag: BagReader, cameras: int) -> str:
+    try:
+        topic = bag.topic_of_type(CLOUD_TYPE, None)
+    except BadRequest as error:
+        return f"not as it is: {error}"
+    if not cameras:
+        return f"clouds of {topic}, without camera pictures"
+    return f"clouds of {topic} with {cameras} camera{'s' if cameras > 1 else ''}"

@@ -1,0 +1,108 @@
+"""Labelled clouds that a running node gave, held against the recording it was given. Reads files."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.recording import open_recording
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.commands.replay import truth_of
+from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame, latency_summary
+from lidar_vl_core.foundation.errors import BadBag
+
+_LONGEST_ANSWER_MS = 60_000.0  # an older stamp was not written when the cloud was sent
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One labelled cloud as it was recorded."""
+
+    class_id: np.ndarray  # (N,) uint8
+    latency_ms: float | None  # from the cloud's stamp to its labels; None where the stamp is not of the time of sending
+
+
+@dataclass
+class Answers:
+    """All that a recorder caught of a segmentation node."""
+
+    by_points: dict[bytes, Answer] = field(default_factory=dict)  # fingerprint of the positions -> answer
+    stages_ms: dict[str, list[float]] = field(default_factory=dict)
+
+
+def read_answers(path: Path, labelled_topic: str) -> Answers:
+    """Read labelled clouds and the `debug/<stage>_ms` topics beside them.
+
+    Raises BadBag where the recording holds no labelled cloud.
+    """
+    labelled: list[tuple[bytes, np.ndarray]] = []
+    arrival_ms: list[float] = []
+    stages_ms: dict[str, list[float]] = {}
+    with open_bag(path) as bag:
+        for message in bag.messages():
+            if message.topic == labelled_topic:
+                cloud = decode(message.message, extra_fields=("class_id",))
+                labelled.append((_fingerprint(cloud.xyz_m), cloud.extra["class_id"]))
+                arrival_ms.append((message.stamp_ns - cloud.stamp_ns) / 1e6)
+            elif "/debug/" in message.topic and message.type == "std_msgs/msg/Float64":
+                stage = message.topic.rpartition("/")[2].removesuffix("_ms")
+                stages_ms.setdefault(stage, []).append(float(message.message.data))
+    if not labelled:
+        raise BadBag(f"{path}: expected labelled clouds on {labelled_topic}, found none. Read the node's log.")
+    latency_ms = _latencies(arrival_ms, stages_ms.pop("pipeline_latency", []))
+    if all(0 < value < _LONGEST_ANSWER_MS for value in arrival_ms):
+        stages_ms["arrival at the recorder"] = arrival_ms
+    by_points = {
+        points: Answer(class_id, waited_ms) for (points, class_id), waited_ms in zip(labelled, latency_ms, strict=True)
+    }
+    return Answers(by_points, stages_ms)
+
+
+def _latencies(arrival_ms: list[float], in_node_ms: list[float]) -> list[float | None]:
+    """What the node measured where it told so for each cloud, because a recorder's own stalls are not its; else the arrival."""
+    measured = in_node_ms if len(in_node_ms) == len(arrival_ms) else arrival_ms
+    return [value if 0 < value < _LONGEST_ANSWER_MS else None for value in measured]
+
+
+def evaluate_answers(
+    drive: Path, answers: Answers, classes: ClassTable, label_field: str, label_table: str
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Judge the answers by the truth in the recording that was played.
+
+    A cloud and its answer belong together when all positions are the same, in the same order: the player may write new
+    stamps, and a node that loses or reorders a point shows here as a missing answer.
+    Returns the evaluation and its metrics, completed by `sent`, `drops`, `skipped` and `warnings`.
+    """
+    with open_recording(drive) as recording:
+        truth = truth_of(recording, classes, label_field, label_table)
+        if truth is None:
+            raise BadBag(f"{drive}: expected a label field. Name field and table.")
+        evaluation = Evaluation(classes, recording.cloud_count)
+        sent = 0
+        for frame in recording.frames((label_field,)):
+            sent += 1
+            answer = answers.by_points.get(_fingerprint(frame.cloud.xyz_m))
+            if answer is None:
+                continue
+            timing_ms = {} if answer.latency_ms is None else {"total": answer.latency_ms}
+            evaluation.add(
+                LabelledFrame(frame.index, frame.cloud, answer.class_id, truth.of(frame), frame.views, timing_ms)
+            )
+        metrics = evaluation.metrics()
+        metrics["latency_ms"]["by_stage"] = latency_summary(answers.stages_ms | {"total": []})["by_stage"]
+        metrics |= {
+            "bag": drive.name,
+            "sent": sent,
+            "drops": sent - evaluation.frames,
+            "skipped": [vars(skipped) for skipped in recording.skipped],
+            "warnings": recording.warnings,
+        }
+    return evaluation, metrics
+
+
+def _fingerprint(xyz_m: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(xyz_m).data, digest_size=16).digest()

@@ -1,0 +1,206 @@
+"""A recording through the network: labelled clouds, metrics and a report. Reads and writes files."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lidar_vl_core.bags.recording import CLOUD_TYPE, RecordedFrame, Recording, SkippedCloud, open_recording
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import ClassTable, LabelMap, label_map
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2 import encode_labelled
+from lidar_vl_core.commands.provenance import provenance
+from lidar_vl_core.commands.report import report
+from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
+from lidar_vl_core.foundation.errors import BadBag, BadLabels, BadPointCloud, BadRequest
+from lidar_vl_core.foundation.files import write_text
+from lidar_vl_core.foundation.message_types import message_types
+from lidar_vl_core.foundation.result_folder import result_folder
+from lidar_vl_core.model_packages.package import ModelPackage
+from lidar_vl_core.tasks.camera_fusion import CameraFusion
+from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+from lidar_vl_core.words.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RESULT_FILES = ("metrics.json", "predictions.mcap", "report.html")
+
+Progress = Callable[[Iterator[RecordedFrame], int], Iterator[RecordedFrame]]  # wraps the frames; int: how many
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Where a recording keeps the true class of every point."""
+
+    field: str  # of the PointCloud2
+    labels: LabelMap
+
+    def of(self, frame: RecordedFrame) -> "np.ndarray":
+        """(N,) uint8 class ids of a frame read with this field. Raises BadLabels naming the frame."""
+        try:
+            return self.labels.apply(frame.cloud.extra[self.field])
+        except BadLabels as error:
+            raise BadLabels(f"cloud {frame.index}, field {self.field}: {error}") from error
+
+
+def replay(
+    bag: Path,
+    package: ModelPackage,
+    out: Path,
+    engine: str = "auto",
+    cloud_topic: str | None = None,
+    label_field: str | None = None,
+    label_table: str | None = None,
+    words: Vocabulary | None = None,
+    ensemble: bool = False,
+    progress: Progress = lambda frames, _count: frames,
+    command: str = "",
+) -> dict[str, Any]:
+    """Segment every cloud of a bag; write predictions.mcap, metrics.json and report.html into `out`.
+
+    label_field, label_table: the field with the truth and the table its ids are of. words: what an embedding
+    package looks for instead of its own classes. ensemble: name points by the recorded pictures, too, which takes a
+    package with an image encoder. progress: wraps the iteration.
+    Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
+    Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
+    """
+    with result_folder(out, RESULT_FILES) as staged, open_recording(bag, cloud_topic) as recording:
+        segmenter = Segmenter(package, engine)
+        if words is not None:
+            segmenter.set_words(words)
+        classes = segmenter.classes
+        truth = truth_of(recording, classes, label_field, label_table)
+        labeller = _Labeller(segmenter, recording, ensemble)
+        evaluation = Evaluation(classes, recording.cloud_count)
+        with BagWriter(staged / "predictions.mcap") as predictions:
+            fields = () if truth is None else (truth.field,)
+            for frame in progress(recording.frames(fields), recording.cloud_count):
+                try:
+                    labels = labeller.labels(frame)
+                except BadPointCloud as error:  # more points than any sensor gives
+                    recording.skipped.append(SkippedCloud(frame.index, frame.cloud.stamp_ns, str(error)))
+                    continue
+                write_labelled_cloud(predictions, f"{recording.cloud_topic}/segmentation", frame.cloud, labels)
+                evaluation.add(
+                    LabelledFrame(
+                        frame.index,
+                        frame.cloud,
+                        labels.class_id,
+                        None if truth is None else truth.of(frame),
+                        frame.views,
+                        labels.timing_ms,
+                    )
+                )
+        if not evaluation.frames:
+            first = f", the first because: {recording.skipped[0].reason}" if recording.skipped else "."
+            raise BadBag(
+                f"{bag}: expected readable clouds on {recording.cloud_topic}, found none{first} Record them again."
+            )
+        metrics = {
+            **evaluation.metrics(),
+            "model": package.manifest.name,
+            "engine": segmenter.engine_name,
+            "bag": bag.name,
+            "latency_is": "from a decoded cloud to one label per point, inside the segmenter",
+            "cloud_topic": recording.cloud_topic,
+            "skipped": [vars(skipped) for skipped in recording.skipped],
+            "warnings": [*recording.warnings, *labeller.warnings],
+            "provenance": provenance(package, command),
+        }
+        write_results(staged, f"Replay of {bag.name}", metrics, evaluation, package.card)
+    return metrics
+
+
+class _Labeller:
+    """The segmenter alone, or with the pictures of the recording."""
+
+    def __init__(self, segmenter: Segmenter, recording: Recording, ensemble: bool) -> None:
+        self._segmenter = segmenter
+        self._fusion = _fusion(segmenter, recording) if ensemble else None
+        self._said: Counter[str] = Counter()
+        (self._fusion or segmenter).warm_up()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be used of the pictures, each once."""
+        return [f"{text} ({count} times)" for text, count in self._said.items()]
+
+    def labels(self, frame: RecordedFrame) -> PointLabels:
+        if self._fusion is None:
+            return self._segmenter.segment(frame.cloud)
+        if not frame.views:
+            self._said["cloud without pictures, labelled by the network alone"] += 1
+        return self._fusion.segment(frame.cloud, frame.views, self._leave_out)
+
+    def _leave_out(self, view: CameraView, error: Exception) -> None:
+        self._said[f"picture of {view.name} left out: {error}"] += 1
+
+
+def _fusion(segmenter: Segmenter, recording: Recording) -> CameraFusion:
+    if not recording.cameras:
+        raise BadRequest(
+            "ensemble: expected cameras in the recording, found none. Record them, or leave --ensemble out."
+        )
+    return CameraFusion(segmenter)
+
+
+def truth_of(recording: Recording, classes: ClassTable, field: str | None, table: str | None) -> Truth | None:
+    """Where the truth of a recording is, as asked; None when nothing was asked.
+
+    Raises BadRequest where half is missing or the clouds lack the field, BadLabels for an unknown table.
+    """
+    if field is None and table is None:
+        return None
+    if field is None or table is None:
+        missing = (
+            "the field with the true classes (--label-field)"
+            if field is None
+            else "the table of its ids (--label-table)"
+        )
+        raise BadRequest(f"truth: expected a field and its table, found no {missing.split(' (')[0]}. Give {missing}.")
+    labels = label_map(table, classes)
+    fields = recording.cloud_fields()
+    if field not in fields:
+        raise BadRequest(
+            f"topic {recording.cloud_topic}: expected a label field {field!r}, found the fields {', '.join(fields)}. "
+            "Name one of them, or leave the truth out."
+        )
+    return Truth(field, labels)
+
+
+def write_labelled_cloud(bag: BagWriter, topic: str, cloud: PointCloud, labels: PointLabels) -> None:
+    """Append one labelled cloud with the stamp and frame of its input."""
+    bag.write(topic, CLOUD_TYPE, max(cloud.stamp_ns, 0), labelled_message(cloud, labels))
+
+
+def labelled_message(cloud: PointCloud, labels: PointLabels) -> Any:  # noqa: ANN401  a generated class
+    """The labelled cloud as a message of `message_types()`."""
+    types = message_types().types
+    layout = encode_labelled(cloud, labels.class_id, labels.probability)
+    stamp = types["builtin_interfaces/msg/Time"](sec=cloud.stamp_ns // 10**9, nanosec=cloud.stamp_ns % 10**9)
+    fields = [
+        types["sensor_msgs/msg/PointField"](name=f.name, offset=f.offset, datatype=f.datatype, count=f.count)
+        for f in layout.fields
+    ]
+    return types[CLOUD_TYPE](
+        header=types["std_msgs/msg/Header"](stamp=stamp, frame_id=cloud.frame_id),
+        height=layout.height,
+        width=layout.width,
+        fields=fields,
+        is_bigendian=layout.is_bigendian,
+        point_step=layout.point_step,
+        row_step=layout.row_step,
+        data=layout.data,
+        is_dense=layout.is_dense,
+    )
+
+
+def write_results(folder: Path, title: str, metrics: dict[str, Any], evaluation: Evaluation, card: str) -> None:
+    """Write report.html, and metrics.json last: where it stands, all of the result does."""
+    write_text(folder / "report.html", report(title, metrics, evaluation.shown(), evaluation.classes, card))
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,196 @@
+"""One self-contained HTML page about one run: numbers, pictures, errors, latency, the model's card, how to run it again."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.palette import class_colors
+from lidar_vl_core.commands.markdown import markdown
+from lidar_vl_core.commands.report_style import STYLE
+from lidar_vl_core.drawing.charts import bar, confusion_table, histogram, line_per_frame
+from lidar_vl_core.drawing.figures import legend, load_pictures, overlay_figure, top_view_figure
+from lidar_vl_core.evaluation.evaluation import LabelledFrame
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_OVERLAY_PX = {1: 960, 2: 635, 3: 420}  # cameras side by side -> width of each
+
+
+def report(
+    title: str,
+    metrics: Mapping[str, Any],
+    shown: Sequence[tuple[str, LabelledFrame]],
+    classes: ClassTable,
+    card: str,
+) -> str:
+    """Write the page.
+
+    metrics: as Evaluation.metrics gives them, and besides `bag`, `model`, `engine`, `latency_is`, `warnings`, `skipped`, `provenance`
+    and, where clouds went over a network, `sent` and `drops`. shown: (caption, frame) of the frames to draw.
+    card: the model's card in Markdown. Returns HTML that needs no other file.
+    """
+    sections = [
+        _headline(metrics),
+        _warnings(metrics),
+        *[_frame(caption, frame, classes) for caption, frame in shown[:1]],
+        _classes(metrics, classes),
+        _latency(metrics),
+        *[_frame(caption, frame, classes) for caption, frame in shown[1:]],
+        f'<section><h2>Model card: {escape(str(metrics["model"]))}</h2><div class="card">{markdown(card)}</div></section>',
+        _provenance(metrics),
+    ]
+    subtitle = f"{metrics['model']} on {metrics['bag']}, engine {metrics['engine']}"
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head><body><header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p></header><main>"
+        f"{''.join(sections)}</main></body></html>\n"
+    )
+
+
+def _headline(metrics: Mapping[str, Any]) -> str:
+    latency = metrics["latency_ms"]
+    frames = max(metrics["frames"], 1)
+    tiles = [("frames", f"{metrics['frames']:,}", ""), ("points", f"{metrics['points'] / frames:,.0f}", "per frame")]
+    if metrics.get("mean_iou") is not None:
+        present = sum(count > 0 for count in metrics["points_per_class"].values())
+        tiles.insert(0, ("mean IoU", f"{100 * metrics['mean_iou']:.1f} %", f"pooled, {present} classes in the truth"))
+        tiles.insert(1, ("points right", f"{100 * metrics['accuracy']:.1f} %", "of all with a known class"))
+    if latency["p50"] is not None:
+        tiles.append(("latency", f"{latency['p50']:.0f} ms", f"p95 {latency['p95']:.0f}, p99 {latency['p99']:.0f} ms"))
+    if "drops" in metrics:
+        tiles.append(("drops", f"{metrics['drops']}", f"of {metrics['sent']} clouds sent"))
+    if metrics["skipped"]:
+        tiles.append(("skipped", f"{len(metrics['skipped'])}", "clouds that could not be read"))
+    cells = "".join(
+        f'<div class="tile"><span>{escape(name)}</span><strong>{value}</strong><small>{escape(note)}</small></div>'
+        for name, value, note in tiles
+    )
+    return f'<section class="tiles">{cells}</section>'
+
+
+def _warnings(metrics: Mapping[str, Any]) -> str:
+    lines = [str(warning) for warning in metrics["warnings"]]
+    lines += [f"cloud {skipped['index']} skipped: {skipped['reason']}" for skipped in metrics["skipped"][:20]]
+    if len(metrics["skipped"]) > 20:
+        lines.append(f"and {len(metrics['skipped']) - 20} more skipped clouds, listed in metrics.json")
+    if not lines:
+        return ""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<section class="warnings"><h2>Warnings</h2><ul>{items}</ul></section>'
+
+
+def _frame(caption: str, frame: LabelledFrame, classes: ClassTable) -> str:
+    xyz_m, prediction, truth = frame.cloud.xyz_m, frame.class_id, frame.truth
+    panel_px, columns = (420 if truth is not None else 760), min(max(len(frame.views), 1), 3)
+    above = top_view_figure(xyz_m, prediction, truth, classes, panel_px)
+    occurring = prediction if truth is None else np.concatenate([prediction, truth])
+    pictures = [_png(above, f"{caption}, from above")]
+    cameras, problems = load_pictures(frame.views)
+    if cameras:
+        overlays = overlay_figure(
+            cameras, xyz_m, prediction, truth, classes, width_px=_OVERLAY_PX[columns], columns=columns
+        )
+        pictures.append(_jpeg(overlays, f"{caption}, camera overlays"))
+    pictures += [f'<p class="note">{escape(problem)}</p>' for problem in problems]
+    pictures.append(_png(legend(classes, occurring, 1280, with_errors=truth is not None), "colours of the classes"))
+    points = f'<p class="note">{len(frame.cloud):,} points, stamp {frame.cloud.stamp_ns} ns, frame {escape(frame.cloud.frame_id)}</p>'
+    return f"<section><h2>{escape(caption)}</h2>{points}{''.join(pictures)}</section>"
+
+
+def _classes(metrics: Mapping[str, Any], classes: ClassTable) -> str:
+    colors = class_colors(classes)
+    truth = metrics.get("points_per_class")
+    predicted = metrics["predicted_points_per_class"]
+    rows = []
+    for class_id, name in enumerate(classes.names):
+        color = f"rgb({colors[class_id][0]},{colors[class_id][1]},{colors[class_id][2]})"
+        cells = f'<td><i style="background:{color}"></i>{escape(name.replace("_", " "))}</td>'
+        if truth is not None:
+            iou = metrics["per_class_iou"][name] if truth[name] else None
+            number = "not in the truth" if iou is None else f"{100 * iou:.1f}"
+            cells += f'<td class="number">{number}</td><td class="wide">{"" if iou is None else bar(iou, color)}</td>'
+            cells += f'<td class="number">{truth[name]:,}</td>'
+        rows.append(f'<tr>{cells}<td class="number">{predicted[name]:,}</td></tr>')
+    head = "<th>class</th>" + ("<th>IoU %</th><th></th><th>points in truth</th>" if truth is not None else "")
+    table = f'<table class="plain">{f"<tr>{head}<th>points predicted</th></tr>"}{"".join(rows)}</table>'
+    heat = ""
+    if truth is not None:
+        heat = "<div><h2>Confusion, percent of each true class</h2>{}</div>".format(
+            confusion_table(
+                [
+                    [*row, metrics["no_answer_per_class"][name]]
+                    for row, name in zip(metrics["confusion"], metrics["classes"], strict=True)
+                ],
+                metrics["classes"],
+                [*metrics["classes"], "no_answer"],
+            )
+        )
+        means = [
+            f"{100 * metrics[key]:.1f} %" if metrics[key] is not None else "-"
+            for key in ("mean_iou", "mean_iou_all_classes")
+        ]
+        table += (
+            f'<p class="note">Mean over the classes that occur in the truth {means[0]}; over all classes, one '
+            f"that does not occur as 0, {means[1]}. One confusion matrix over all frames.</p>"
+        )
+    return f'<section class="pair"><div><h2>Classes</h2>{table}</div>{heat}</section>'
+
+
+def _latency(metrics: Mapping[str, Any]) -> str:
+    summary = metrics["latency_ms"]
+    samples = [frame["latency_ms"] for frame in metrics["per_frame"] if frame["latency_ms"] is not None]
+    table, parts = "", []
+    if samples:
+        marks = {name: summary[name] for name in ("p50", "p95", "p99")}
+        rows = [("total", summary), *summary["by_stage"].items()]
+        cells = "".join(
+            f"<tr><td>{escape(stage.replace('_', ' '))}</td>"
+            + "".join(f'<td class="number">{row[name]:.1f}</td>' for name in marks)
+            + "</tr>"
+            for stage, row in rows
+        )
+        head = "".join(f"<th>{name} ms</th>" for name in marks)
+        meaning = f'<p class="note">{escape(metrics["latency_is"])}</p>'
+        table = f'{meaning}<table class="plain"><tr><th>stage</th>{head}</tr>{cells}</table>'
+        parts = [
+            histogram(samples, marks, "milliseconds per cloud"),
+            line_per_frame(samples, "milliseconds, frame by frame", top=max(samples)),
+        ]
+    quality = [frame["mean_iou"] for frame in metrics["per_frame"]]
+    parts.append(line_per_frame(quality, "mean IoU, frame by frame", top=1.0))
+    if not any(parts):
+        return ""
+    charts = f"<div><h2>Latency and frames</h2>{''.join(parts)}</div>"
+    return f'<section class="pair">{charts}<div>{table}</div></section>'
+
+
+def _provenance(metrics: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(str(name).replace('_', ' '))}</th><td><code>{escape(str(value))}</code></td></tr>"
+        for name, value in metrics["provenance"].items()
+    )
+    return f'<section><h2>How this was made</h2><table class="plain">{rows}</table></section>'
+
+
+def _png(picture: "Image", alternative: str) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return _img("png", buffer, alternative)
+
+
+def _jpeg(picture: "Image", alternative: str) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=88, subsampling=0)  # full chroma, or the coloured points smear
+    return _img("jpeg", buffer, alternative)
+
+
+def _img(kind: str, buffer: io.BytesIO, alternative: str) -> str:
+    content = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{escape(alternative)}" src="data:image/{kind};base64,{content}">'

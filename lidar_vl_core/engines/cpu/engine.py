@@ -1,0 +1,65 @@
+"""Fused CPU engine: computes a scan in one call of compiled code that holds no interpreter lock."""
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lidar_vl_core.engines.cpu.kernels import run_network
+from lidar_vl_core.engines.cpu.layout import aligned_empty
+from lidar_vl_core.engines.cpu.program import NetworkProgram, ScanProgram
+from lidar_vl_core.foundation.threads import HelperThreads
+
+if TYPE_CHECKING:
+    from lidar_vl_core.sparse_model.graph import SparseGraph
+    from lidar_vl_core.voxels.kernel_maps import KernelMaps
+
+_COUNTERS_PER_LAYER = 16  # int64: tasks taken and tasks done, a cache line each
+_SELF_PAIR = (1 << 32) + 1  # times i: input row i with output row i
+
+
+class FusedEngine:
+    """Runs a SparseGraph; its memory is kept between scans and only grows. One scan at a time, others wait."""
+
+    def __init__(self, graph: "SparseGraph", threads: int) -> None:
+        self._out_channels = graph.out_channels
+        self._program = NetworkProgram(graph)
+        self._values = _GrowingArray(np.float32)
+        self._pairs, self._pair_counts = _GrowingArray(np.int64), _GrowingArray(np.int64)
+        self._threads = threads
+        self._one_scan = Lock()
+
+    def run(self, features: np.ndarray, maps: "KernelMaps") -> np.ndarray:
+        """(M, C) float32 -> (M, classes) float32."""
+        scan = self._program.for_scan(maps)
+        with self._one_scan:
+            values = self._values.at_least(scan.values)
+            values[scan.features].reshape(-1, scan.feature_stride)[:, : features.shape[1]] = features
+            self._compute(scan, values)
+            return values[scan.logits].reshape(-1, scan.logit_stride)[:, : self._out_channels].copy()
+
+    def _compute(self, scan: ScanProgram, values: np.ndarray) -> None:
+        pairs = self._pairs.at_least(scan.pairs + scan.self_pairs)
+        pairs[scan.pairs : scan.pairs + scan.self_pairs] = np.arange(scan.self_pairs) * _SELF_PAIR
+        progress = np.zeros((len(scan.layers) + 1) * _COUNTERS_PER_LAYER, np.int64)
+        arguments = (
+            scan.tables, scan.layers, self._program.panels, scan.terms, values, self._program.weights,
+            pairs, self._pair_counts.at_least(scan.pair_counts), progress,
+        )  # fmt: skip
+        with HelperThreads(self._threads) as helpers:
+            for _ in range(self._threads - 1):
+                helpers.add(lambda: run_network(*arguments))
+            run_network(*arguments)
+
+
+class _GrowingArray:
+    """An array that is replaced only by a larger one: page faults of fresh memory cost more than some layers."""
+
+    def __init__(self, dtype: type) -> None:
+        self._dtype = dtype
+        self._array = aligned_empty(0, dtype)
+
+    def at_least(self, length: int) -> np.ndarray:
+        if len(self._array) < length:
+            self._array = aligned_empty(length + length // 4, self._dtype)
+        return self._array

@@ -1,0 +1,127 @@
+"""Labelled frames in, figures out: pooled quality, latency percentiles, and the few frames worth a picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+
+_PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFrame:
+    """One cloud with the answer of the network and, where known, the truth."""
+
+    index: int
+    cloud: PointCloud
+    class_id: np.ndarray  # (N,) uint8, 255 = no answer
+    truth: np.ndarray | None = None  # (N,) uint8, 255 = not known
+    views: tuple[CameraView, ...] = ()
+    timing_ms: Mapping[str, float] = field(default_factory=dict)  # stage -> milliseconds, "total" among them
+
+
+class Evaluation:
+    """Sums over the frames of one recording; keeps at most five frames in memory, those the report shows."""
+
+    def __init__(self, classes: ClassTable, expected_frames: int) -> None:
+        self.classes = classes
+        self._middle = expected_frames // 2
+        self._confusion = ConfusionMatrix(len(classes))
+        self._has_truth = False
+        self._per_frame: list[dict[str, Any]] = []
+        self._timing_ms: dict[str, list[float]] = {}
+        self._points_per_class = np.zeros(256, np.int64)
+        self._shown: dict[str, tuple[LabelledFrame, float | None]] = {}
+
+    def add(self, frame: LabelledFrame) -> None:
+        """Count one frame. Raises BadLabels when labels and points do not fit."""
+        mean_iou = None
+        if frame.truth is not None:
+            own = ConfusionMatrix(len(self.classes))
+            own.add(frame.truth, frame.class_id)
+            self._confusion.merge(own)
+            self._has_truth = True
+            mean_iou = None if own.points == 0 else own.mean_iou()
+        for stage, value in frame.timing_ms.items():
+            self._timing_ms.setdefault(stage, []).append(float(value))
+        self._points_per_class += np.bincount(frame.class_id, minlength=256)
+        self._per_frame.append(
+            {
+                "index": frame.index,
+                "stamp_ns": frame.cloud.stamp_ns,
+                "points": len(frame.cloud),
+                "mean_iou": mean_iou,
+                "latency_ms": frame.timing_ms.get("total"),
+            }
+        )
+        self._keep(frame, mean_iou)
+
+    @property
+    def frames(self) -> int:
+        """How many frames were counted."""
+        return len(self._per_frame)
+
+    def metrics(self) -> dict[str, Any]:
+        """JSON-ready: frames, points, latency_ms, classes, per_frame and, with truth, the keys of ConfusionMatrix.to_dict."""
+        counts = {name: int(self._points_per_class[k]) for k, name in enumerate(self.classes.names)}
+        metrics: dict[str, Any] = {
+            "frames": len(self._per_frame),
+            "points": sum(frame["points"] for frame in self._per_frame),
+            "latency_ms": latency_summary(self._timing_ms),
+            "classes": list(self.classes.names),
+            "predicted_points_per_class": counts | {"no_answer": int(self._points_per_class[255])},
+            "per_frame": self._per_frame,
+        }
+        if self._has_truth:
+            quality = self._confusion.to_dict(self.classes.names)
+            metrics |= {"labelled_points": quality.pop("points")} | quality
+        return metrics
+
+    def shown(self) -> list[tuple[str, LabelledFrame]]:
+        """Frames worth a picture, in recorded order, each with why: first, middle, last, best, worst by its own mean IoU."""
+        reasons: dict[int, list[str]] = {}
+        frames = {}
+        # Where there is truth, best and worst tell more than the last frame.
+        wanted = ("first", "middle", "best", "worst") if self._has_truth else ("first", "middle", "last")
+        for reason in wanted:
+            if reason not in self._shown:
+                continue
+            frame, mean_iou = self._shown[reason]
+            reasons.setdefault(frame.index, []).append(reason)
+            frames[frame.index] = (frame, mean_iou)
+        titles = []
+        for index in sorted(frames):
+            frame, mean_iou = frames[index]
+            quality = "" if mean_iou is None else f", mean IoU {mean_iou:.3f}"
+            titles.append((f"Frame {index}: {' and '.join(reasons[index])}{quality}", frame))
+        return titles
+
+    def _keep(self, frame: LabelledFrame, mean_iou: float | None) -> None:
+        self._shown.setdefault("first", (frame, mean_iou))
+        if frame.index >= self._middle:
+            self._shown.setdefault("middle", (frame, mean_iou))
+        self._shown["last"] = (frame, mean_iou)
+        if mean_iou is None:
+            return
+        for reason, sign in (("best", 1), ("worst", -1)):
+            kept = self._shown.get(reason)
+            if kept is None or sign * mean_iou > sign * (kept[1] or 0.0):
+                self._shown[reason] = (frame, mean_iou)
+
+
+def latency_summary(timing_ms: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """p50, p95, p99 of "total", and of every other stage under by_stage; null where nothing was measured."""
+    by_stage = {stage: _percentiles(values) for stage, values in timing_ms.items() if stage != "total"}
+    return {**_percentiles(timing_ms.get("total", ())), "by_stage": by_stage}
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    if len(values) == 0:
+        return {f"p{percent}": None for percent in _PERCENTILES}
+    return {f"p{percent}": round(float(np.percentile(values, percent)), 3) for percent in _PERCENTILES}

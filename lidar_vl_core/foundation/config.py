@@ -1,0 +1,163 @@
+"""Typed configurations: pydantic models from YAML and overrides; unknown, double and mistyped keys are refused. Reads files."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lidar_vl_core.foundation.errors import BadConfig
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_MAX_BYTES = 1_000_000  # a configuration is small; more is a wrong file or an alias bomb
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, strict types, no extra keys, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+_SCALARS = {  # YAML 1.2 core schema without octal and hexadecimal numbers; a number with leading zeros stays text
+    "null": (r"^(?:~|null|)$", ["~", "n", ""]),
+    "bool": (r"^(?:true|false)$", list("tf")),
+    "int": (r"^[-+]?(?:0|[1-9][0-9]*)$", list("-+0123456789")),
+    "float": (
+        r"^(?:[-+]?(?:0|[1-9][0-9]*)?\.[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?(?:0|[1-9][0-9]*)\.?[eE][-+]?[0-9]+"
+        r"|[-+]?(?:0|[1-9][0-9]*)\.|[-+]?\.inf|\.nan)$",
+        list("-+.0123456789"),
+    ),
+}
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+class _CheckedLoader(yaml.SafeLoader):
+    """SafeLoader that refuses keys given twice and aliases, and reads scalars by YAML 1.2.
+
+    PyYAML's own rules (YAML 1.1) read 1e-3 as text, `no` as False, 010 as 8 and 12:30 as 750.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]  # PyYAML declares it without ClassVar
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.constructor.ConstructorError(
+                None, None, "aliases are not accepted", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict) or key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice or is no name", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+for _name, (_pattern, _first) in _SCALARS.items():
+    _CheckedLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), _first)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping. Raises BadConfig naming the file and, where known, the line."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadConfig(f"{path}: expected a readable YAML file, found: {error.strerror}. Check the path.") from error
+    if len(raw) > _MAX_BYTES:
+        raise BadConfig(
+            f"{path}: expected at most {_MAX_BYTES} bytes, found {len(raw)}. This is not a configuration file."
+        )
+    try:
+        content = yaml.load(raw.decode("utf-8"), _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise BadConfig(
+            f"{path}: expected YAML in UTF-8, found: {' '.join(str(error).split())}. Correct the file."
+        ) from error
+    if not isinstance(content, dict):
+        raise BadConfig(
+            f"{path}: expected a mapping of names to values, found {type(content).__name__}. Correct the file."
+        )
+    return content
+
+
+def load_config(model: type[ConfigT], path: Path, overrides: dict[str, Any] | None = None) -> ConfigT:
+    """Read a YAML file into a typed configuration; `overrides` win, dotted names reach into nested configurations."""
+    content = load_yaml(path)
+    for name, value in (overrides or {}).items():
+        _set_dotted(content, name, value, path)
+    return validated(model, content, str(path))
+
+
+def load_named(model: type[ConfigT], folder: Path, name: str, kind: str) -> ConfigT:
+    """The configuration of that name in a folder, or of that YAML file. Raises BadConfig listing the names there are."""
+    if name.endswith((".yaml", ".yml")):
+        return load_config(model, Path(name))
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        raise BadConfig(
+            f"{kind}: expected one of {', '.join(known)} or a .yaml file, found {name!r}. Choose one of them."
+        )
+    return load_config(model, folder / f"{name}.yaml")
+
+
+def validated(model: type[ConfigT], content: dict[str, Any], origin: str) -> ConfigT:
+    """Check a mapping against a typed configuration. Raises BadConfig naming every wrong key."""
+    try:
+        # Lax on list -> tuple only: JSON mode is strict about numbers and text, and knows no tuples.
+        return model.model_validate_json(_as_json(content, origin), strict=True)
+    except ValidationError as error:
+        problems = "; ".join(_problem(".".join(map(str, item["loc"])), item) for item in error.errors())
+        raise BadConfig(f"{origin}: {problems}. Correct these keys.") from error
+
+
+def _problem(key: str, item: "ErrorDetails") -> str:
+    if item["type"] == "extra_forbidden":
+        return f"{key}: expected no key of this name, found {item.get('input')!r:.80}"
+    told = item["msg"].removeprefix("Value error, ")  # of our own checks, which name what they found
+    return f"{key or '(whole)'}: {told}, found {item.get('input')!r:.80}"
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """Turn `name=value` words of a command line into overrides; values are read as YAML scalars."""
+    overrides = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadConfig(f"override {pair!r}: expected name=value. Write e.g. learning_rate=0.001.")
+        try:
+            overrides[name] = yaml.load(value, _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
+        except yaml.YAMLError as error:
+            raise BadConfig(
+                f"override {pair!r}: expected a YAML value, found: {' '.join(str(error).split())}."
+            ) from error
+    return overrides
+
+
+def _set_dotted(content: dict[str, Any], name: str, value: Any, path: Path) -> None:  # noqa: ANN401
+    *outer, last = name.split(".")
+    for part in outer:
+        content = content.setdefault(part, {})
+        if not isinstance(content, dict):
+            raise BadConfig(
+                f"{path}: override {name}: expected {part} to hold names, found a value. Correct the override."
+            )
+    content[last] = value
+
+
+def _as_json(content: dict[str, Any], origin: str) -> str:
+    import json
+
+    try:
+        return json.dumps(content, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise BadConfig(
+            f"{origin}: expected text, numbers, lists and mappings, found: {error}. Correct the file."
+        ) from error

@@ -1,0 +1,75 @@
+"""Which ROS message types this project reads and writes without ROS, and their bytes (CDR)."""
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from lidar_vl_core.foundation.errors import BadBag, BadRequest
+
+if TYPE_CHECKING:
+    from rosbags.typesys.store import Typestore
+
+# Packets of a driver: points come out only with the sensor's calibration, which the driver knows.
+RAW_LIDAR_TYPES = frozenset(
+    {
+        "velodyne_msgs/msg/VelodyneScan",
+        "velodyne_msgs/msg/VelodynePacket",
+        "ouster_msgs/msg/PacketMsg",
+        "ouster_sensor_msgs/msg/PacketMsg",
+        "pandar_msgs/msg/PandarScan",
+        "nebula_msgs/msg/NebulaPackets",
+        "hesai_ros_driver/msg/UdpFrame",
+        "rslidar_msg/msg/RslidarPacket",
+        "livox_ros_driver/msg/CustomMsg",
+        "livox_ros_driver2/msg/CustomMsg",
+    }
+)
+
+
+@functools.cache
+def message_types() -> "Typestore":
+    """The message classes of ROS 2 Jazzy's common interfaces, by full name: `message_types().types[name]`."""
+    from rosbags.typesys import Stores, get_typestore
+
+    return get_typestore(Stores.ROS2_JAZZY)
+
+
+def full_type_name(name: str) -> str:
+    """`sensor_msgs/Image`, as rosbag2 wrote it until 2019, and `sensor_msgs/msg/Image` are one type."""
+    package, _, rest = name.partition("/")
+    return name if not rest or rest.startswith("msg/") or "/" in rest else f"{package}/msg/{rest}"
+
+
+def from_cdr(data: bytes, type_name: str, topic: str) -> Any:  # noqa: ANN401  generated classes have no common base
+    """The message in these bytes; raises BadBag naming the type where it is unknown or the bytes do not fit it."""
+    if type_name not in message_types().types:
+        raise BadBag(
+            f"topic {topic}: expected a message of ROS 2's common types, found {type_name}. {advice(type_name)}"
+        )
+    try:
+        return message_types().deserialize_cdr(data, type_name)
+    except Exception as error:  # the generated readers raise whatever the bytes lead them to
+        raise BadBag(
+            f"topic {topic}: expected {type_name}, found {len(data)} bytes that are none ({error}). "
+            "The message is damaged, or its definition differs from ROS 2 Jazzy's; record it again."
+        ) from error
+
+
+def to_cdr(message: object, type_name: str) -> bytes:
+    """The bytes of a message of `message_types()`; raises BadRequest where the type is unknown or a value does not fit."""
+    if type_name not in message_types().types:
+        raise BadRequest(
+            f"expected a message of ROS 2's common types, found {type_name}. Hand over its CDR bytes instead."
+        )
+    try:
+        return bytes(message_types().serialize_cdr(message, type_name))
+    except Exception as error:  # the generated writers raise whatever a wrong value leads them to
+        raise BadRequest(f"expected a message of {type_name}, found values that do not fit: {error}.") from error
+
+
+def advice(type_name: str) -> str:
+    """What a user can do about a topic of a type that is not read here."""
+    if type_name in RAW_LIDAR_TYPES:
+        return (
+            "These are the sensor's raw data: play the bag through its driver and record the PointCloud2 it publishes."
+        )
+    return "Its definition is not part of ROS 2's common interfaces; choose another topic or convert it."

@@ -1,0 +1,108 @@
+"""What a model package holds beside the network when its answers are embeddings: text table, text encoder, image encoder."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.words.text_table import TextTable
+from lidar_vl_core.words.text_table_file import TEXT_TABLE, text_table_bytes, text_table_of_bytes
+
+TEXT_ENCODER, IMAGE_ENCODER = "text_encoder.onnx", "image_encoder.onnx"
+TOKENIZER_FILES = {"clip_bpe": "bpe_merges.txt.gz", "words": "words.json"}
+LANGUAGE_FILES = frozenset({TEXT_TABLE, TEXT_ENCODER, IMAGE_ENCODER, *TOKENIZER_FILES.values()})
+_Side = Annotated[int, Field(ge=1, le=16384)]
+
+
+class LanguageSpec(Config):
+    """The text space of a network that answers with embeddings, and how words come into it."""
+
+    text_space: Annotated[str, Field(min_length=1)]  # name of the text encoder; tables of another one do not fit
+    channels: Annotated[int, Field(ge=1)]  # C, width of the space
+    logit_scale: Annotated[float, Field(gt=0)]
+    templates: Annotated[tuple[str, ...], Field(min_length=1)] = ("{}",)  # sentences around a prompt, averaged
+    tokenizer: Literal["none", "clip_bpe", "words"] = "none"  # none: no text encoder, only the table's words
+    context_length: Annotated[int, Field(ge=0, le=4096)] = 0  # tokens of a sentence; 0 only without a tokenizer
+    image_size: tuple[_Side, _Side] | None = None  # height, width of the image encoder's input; none: no such encoder
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LanguageSpec":
+        if any(template.count("{}") != 1 for template in self.templates):
+            raise ValueError("templates: each is a sentence with one {} for the prompt")
+        if (self.tokenizer == "none") != (self.context_length == 0):
+            raise ValueError("context_length: the length of a sentence with a tokenizer, 0 without one")
+        return self
+
+    @property
+    def file_names(self) -> frozenset[str]:
+        """Files of a package with this language, beside those every package has."""
+        names = {TEXT_TABLE}
+        if self.tokenizer != "none":
+            names |= {TEXT_ENCODER, TOKENIZER_FILES[self.tokenizer]}
+        if self.image_size is not None:
+            names.add(IMAGE_ENCODER)
+        return frozenset(names)
+
+
+@dataclass(frozen=True)
+class LanguageFiles:
+    """Content of a package's language, to be written."""
+
+    table: TextTable
+    text_encoder: bytes | None = None  # ONNX: "tokens" (B, L) int64 -> "embeddings" (B, C) float32
+    tokenizer: bytes | None = None  # the merges of a byte-pair encoding, gzip; or words.json
+    image_encoder: bytes | None = (
+        None  # ONNX: "image" (1, 3, H, W) float32, RGB 0..1 -> "features" (1, C, h, w) float32
+    )
+
+    def content(self, spec: LanguageSpec) -> dict[str, bytes]:
+        """File name -> content. Raises BadModelPackage unless there is exactly what the manifest speaks of."""
+        given = {
+            TEXT_TABLE: text_table_bytes(self.table),
+            TEXT_ENCODER: self.text_encoder,
+            TOKENIZER_FILES.get(spec.tokenizer, "a tokenizer file"): self.tokenizer,
+            IMAGE_ENCODER: self.image_encoder,
+        }
+        content = {name: data for name, data in given.items() if data is not None}
+        if set(content) != spec.file_names:
+            raise BadModelPackage(
+                f"language: expected {', '.join(sorted(spec.file_names))} for tokenizer {spec.tokenizer} and image size "
+                f"{spec.image_size}, found {', '.join(sorted(content))}. Give these files, or correct the manifest."
+            )
+        return content
+
+
+def fitting_text_table(content: bytes, spec: LanguageSpec, origin: str) -> TextTable:
+    """The text table of a package. Raises BadTextTable, or BadModelPackage where it is of another text space."""
+    table = text_table_of_bytes(content, origin)
+    expected = (spec.text_space, spec.channels, spec.logit_scale)
+    found = (table.text_space, table.channels, table.logit_scale)
+    if expected != found:
+        raise BadModelPackage(
+            f"{origin}: expected, from the manifest, (text space, channels, logit scale) = {expected}, found {found}. "
+            "Make the table with the text encoder that the network was trained with."
+        )
+    return table
+
+
+def require_encoder(content: bytes, inputs: set[str], outputs: set[str], origin: str) -> None:
+    """Raise BadModelPackage unless content is an ONNX model with these inputs and outputs and all weights inside."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    from lidar_vl_core.sparse_model.graph import require_single_file
+
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise BadModelPackage(f"{origin}: expected an ONNX model, found: {error}. Export it again.") from error
+    require_single_file(model, origin)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    found = ({each.name for each in model.graph.input} - weights, {each.name for each in model.graph.output})
+    if found != (inputs, outputs):
+        raise BadModelPackage(
+            f"{origin}: expected inputs {sorted(inputs)} and outputs {sorted(outputs)}, found {sorted(found[0])} and "
+            f"{sorted(found[1])}. Export it with these names."
+        )

@@ -1,0 +1,63 @@
+"""What the manifest of a model package says: all a robot must know about a network besides its weights."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.model_packages.language_package import LanguageSpec
+
+MODEL, CARD = "model.onnx", "card.md"
+
+
+class ClassTableSpec(Config):
+    """Classes the network answers with."""
+
+    name: str
+    names: tuple[str, ...]
+    colors_rgb: tuple[tuple[int, int, int], ...]
+
+
+class GridSpec(Config):
+    """Voxel grid the network was trained on; fields as in VoxelGrid."""
+
+    kind: str
+    voxel_size: tuple[float, float, float]
+    point_cloud_range: tuple[float, float, float, float, float, float]
+
+
+class Producer(Config):
+    """Software that wrote the package."""
+
+    version: str
+    commit: str
+
+
+class Manifest(Config):
+    """All a robot must know about a network besides its weights."""
+
+    format: Literal[1] = 1
+    name: str
+    task: Literal["segmentation", "embedding"] = "segmentation"
+    class_table: ClassTableSpec  # of an embedding package: the classes of its text table
+    grid: GridSpec
+    features: tuple[str, ...]  # names of voxel_features(), in the order of the input channels
+    levels: int
+    opset: int
+    producer: Producer
+    training_data: tuple[str, ...]
+    licence: str
+    limits: tuple[str, ...]
+    files: dict[str, str] = Field(default_factory=dict)  # file name -> hex SHA-256; filled in by write_model_package
+    language: LanguageSpec | None = None  # of an embedding package
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Manifest":
+        if (self.task == "embedding") != (self.language is not None):
+            raise ValueError("language: said of an embedding package and of no other")
+        return self
+
+    @property
+    def file_names(self) -> frozenset[str]:
+        """Files of the package that have a hash: all but the manifest."""
+        return frozenset({MODEL, CARD}) | (self.language.file_names if self.language else frozenset())

@@ -1,0 +1,260 @@
+"""Model packages: a folder with exactly the files its manifest names, each proven by its hash. Touches the disk."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadConfig, BadLabels, BadModelPackage, BadTextTable
+from lidar_vl_core.foundation.files import write_bytes
+from lidar_vl_core.model_packages.language_package import (
+    IMAGE_ENCODER,
+    LANGUAGE_FILES,
+    TEXT_ENCODER,
+    TOKENIZER_FILES,
+    LanguageFiles,
+    LanguageSpec,
+    fitting_text_table,
+    require_encoder,
+)
+from lidar_vl_core.model_packages.manifest import CARD, MODEL, Manifest
+from lidar_vl_core.model_packages.package_files import (
+    MANIFEST,
+    REPAIR,
+    read_sealed_manifest,
+    require_exact_files,
+    require_plain_files,
+    sealed_manifest,
+    verified,
+)
+from lidar_vl_core.voxels.grid import VoxelGrid
+from lidar_vl_core.words.text_table import TextTable
+from lidar_vl_core.words.text_table_file import TEXT_TABLE
+
+if TYPE_CHECKING:
+    import onnx
+
+_PACKAGED = Path(__file__).parents[1] / "models"
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A verified package on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def classes(self) -> ClassTable:
+        """Class table of the network's answers."""
+        table = self.manifest.class_table
+        return ClassTable(table.name, table.names, np.asarray(table.colors_rgb, np.uint8).reshape(-1, 3))
+
+    @property
+    def grid(self) -> VoxelGrid:
+        """Voxel grid of the network's input."""
+        return VoxelGrid(self.manifest.grid.kind, self.manifest.grid.voxel_size, self.manifest.grid.point_cloud_range)
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return verified(self.path / CARD, self.manifest.files[CARD]).decode()
+
+    @property
+    def language(self) -> LanguageSpec:
+        """The text space of an embedding package. Raises BadModelPackage for a segmentation package."""
+        if self.manifest.language is None:
+            raise no_words(self)
+        return self.manifest.language
+
+    def onnx_bytes(self) -> bytes:
+        """The model file; its hash is checked on every read."""
+        return self._content(MODEL)
+
+    def text_table(self) -> TextTable:
+        """The prompts that an embedding package knows."""
+        spec = self.language
+        return fitting_text_table(self._content(TEXT_TABLE), spec, str(self.path / TEXT_TABLE))
+
+    def text_encoder_bytes(self) -> bytes | None:
+        """The text encoder's ONNX file, where the package has one."""
+        return self._content(TEXT_ENCODER) if TEXT_ENCODER in self.language.file_names else None
+
+    def tokenizer_bytes(self) -> bytes | None:
+        """The tokenizer's file, where the package has a text encoder."""
+        name = TOKENIZER_FILES.get(self.language.tokenizer)
+        return None if name is None else self._content(name)
+
+    def image_encoder_bytes(self) -> bytes | None:
+        """The image encoder's ONNX file, where the package has one."""
+        return self._content(IMAGE_ENCODER) if IMAGE_ENCODER in self.language.file_names else None
+
+    def _content(self, name: str) -> bytes:
+        return verified(self.path / name, self.manifest.files[name])
+
+
+def no_words(package: ModelPackage) -> BadModelPackage:
+    """The error for a package that is asked for words and has none."""
+    return BadModelPackage(
+        f"{package.path}: expected a package of task embedding, found {package.manifest.task}: it knows its "
+        f"{len(package.classes)} classes and no words. Use a package exported from a 3DSS-VLG run."
+    )
+
+
+def packaged_models() -> list[str]:
+    """Names of the models that come with this software."""
+    return sorted(path.parent.name for path in _PACKAGED.glob(f"*/{MANIFEST}"))
+
+
+def load_model_package(name_or_path: str | Path) -> ModelPackage:
+    """Open a package by folder, or by name for one that comes with this software ("demo"), and verify all of it.
+
+    Raises BadModelPackage for an unknown name, missing, additional, linked or altered files, a wrong manifest, weights
+    kept outside the model file, and a network that does not fit its manifest.
+    """
+    path = _find(name_or_path)
+    require_plain_files(path)
+    package = ModelPackage(path, _read_manifest(path / MANIFEST))
+    expected = package.manifest.file_names
+    require_exact_files(path, expected | {MANIFEST})
+    if set(package.manifest.files) != expected:
+        raise BadModelPackage(
+            f"{path / MANIFEST}: expected hashes of {sorted(expected)}, found {sorted(package.manifest.files)}. {REPAIR}"
+        )
+    verified(path / CARD, package.manifest.files[CARD])
+    _require_fitting_network(package)
+    if package.manifest.language is not None:
+        _require_fitting_language(package)
+    return package
+
+
+def write_model_package(
+    folder: Path,
+    onnx_model: "onnx.ModelProto",
+    manifest_without_files: Manifest,
+    card_markdown: str,
+    language: LanguageFiles | None = None,
+) -> ModelPackage:
+    """Write a package, or replace the one at `folder`; there is never half a package at that place.
+
+    language: of an embedding package, whose model ends in a linear layer and answers with embeddings. Returns the package as read back. Raises BadModelPackage when `folder` holds something else or the parts do not fit.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (
+        folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {MODEL, MANIFEST, CARD} | LANGUAGE_FILES
+    ):
+        raise BadModelPackage(
+            f"{folder}: expected a new folder or an older model package, found other files. Choose another folder."
+        )
+    content = {MODEL: onnx_model.SerializeToString(deterministic=True), CARD: card_markdown.encode()}
+    content |= _language_content(manifest_without_files, language)
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
+    manifest = manifest_without_files.model_copy(update={"files": hashes})
+    content[MANIFEST] = sealed_manifest(_manifest_fields(manifest))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp") as temporary:
+            staged = Path(temporary) / "new"
+            for name, data in content.items():
+                write_bytes(staged / name, data)
+            load_model_package(staged)
+            if folder.exists():
+                os.replace(folder, Path(temporary) / "old")
+            os.replace(staged, folder)
+    except OSError as error:
+        raise BadModelPackage(
+            f"{folder}: could not be written: {error}. Free space or choose another folder."
+        ) from error
+    return load_model_package(folder)
+
+
+def _find(name_or_path: str | Path) -> Path:
+    for path in (Path(name_or_path), _PACKAGED / str(name_or_path)):
+        if path.is_dir() and path != Path():
+            return path
+    if Path(name_or_path).exists():
+        raise BadModelPackage(f"{name_or_path}: expected the folder of a model package, found a file. Give its folder.")
+    raise BadModelPackage(
+        f"model {str(name_or_path)!r}: expected a folder or one of the packaged models "
+        f"{packaged_models() or '(none)'}, found neither. Check the name with `lidar-vl models`."
+    )
+
+
+def _manifest_fields(manifest: Manifest) -> dict[str, Any]:
+    fields = manifest.model_dump(mode="json")
+    if fields["language"] is None:
+        del fields["language"]
+    return fields
+
+
+def _language_content(manifest: Manifest, language: LanguageFiles | None) -> dict[str, bytes]:
+    if (manifest.language is None) != (language is None):
+        raise BadModelPackage(
+            f"{manifest.name}: expected a language in manifest and files of an embedding package, and in neither of "
+            f"another, found task {manifest.task} with {'no' if language is None else 'language'} files. Give both."
+        )
+    return {} if manifest.language is None or language is None else language.content(manifest.language)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        return validated(Manifest, read_sealed_manifest(path), str(path))
+    except BadConfig as error:
+        raise BadModelPackage(f"{path}: expected a manifest of format 1, found: {error} {REPAIR}") from error
+
+
+def _require_fitting_network(package: ModelPackage) -> None:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    from lidar_vl_core.sparse_model.graph import read_sparse_graph, split_head
+
+    manifest = package.manifest
+    try:
+        graph = read_sparse_graph(onnx.load_model_from_string(package.onnx_bytes()))
+        if manifest.language is not None:
+            split_head(graph)
+    except DecodeError as error:
+        raise BadModelPackage(f"{package.path / MODEL}: expected an ONNX model, found: {error}. {REPAIR}") from error
+    try:
+        answers = len(package.classes) if manifest.language is None else manifest.language.channels
+        expected = (len(manifest.features), answers, manifest.levels)
+        _ = package.grid
+    except (BadConfig, BadLabels) as error:
+        raise BadModelPackage(
+            f"{package.path / MANIFEST}: expected a usable manifest, found: {error} {REPAIR}"
+        ) from error
+    found = (graph.in_channels, graph.out_channels, graph.levels)
+    if expected != found:
+        kind = "classes" if manifest.language is None else "channels"
+        raise BadModelPackage(
+            f"{package.path}: expected, from the manifest, (features, {kind}, levels) = {expected}, found {found} "
+            f"in {MODEL}. {REPAIR}"
+        )
+
+
+def _require_fitting_language(package: ModelPackage) -> None:
+    """Every file is read once, so that none fails when a word is first asked for."""
+    from lidar_vl_core.words.tokenizer import open_tokenizer
+
+    try:
+        table = package.text_table()
+    except BadTextTable as error:
+        raise BadModelPackage(f"{error} {REPAIR}") from error
+    if table.class_table != package.classes:
+        raise BadModelPackage(
+            f"{package.path / TEXT_TABLE}: expected the classes of the manifest, {', '.join(package.classes.names)}, in "
+            f"their colours, found {', '.join(table.class_table.names)}. {REPAIR}"
+        )
+    spec, words, pictures = package.language, package.text_encoder_bytes(), package.image_encoder_bytes()
+    if words is not None:
+        require_encoder(words, {"tokens"}, {"embeddings"}, str(package.path / TEXT_ENCODER))
+        open_tokenizer(spec.tokenizer, package.tokenizer_bytes(), spec.context_length)
+    if pictures is not None:
+        require_encoder(pictures, {"image"}, {"features"}, str(package.path / IMAGE_ENCODER))

@@ -1,0 +1,82 @@
+"""Folders whose files are proven by hashes in a manifest that proves itself. Touches the disk."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lidar_vl_core.foundation.config import load_yaml
+from lidar_vl_core.foundation.errors import BadModelPackage
+
+MANIFEST = "manifest.yaml"
+REPAIR = "Copy the package again, or export it again with `lidar-vl-train export`."
+_SEAL = "manifest_sha256: "  # last line of the manifest: hash of all bytes above it
+_MAX_FILE_BYTES = 2_000_000_000  # a protobuf cannot be larger
+
+
+def sealed_manifest(fields: dict[str, Any]) -> bytes:
+    """The content of a manifest file, its own hash in the last line."""
+    body = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120).encode()
+    return body + _seal(body)
+
+
+def read_sealed_manifest(path: Path) -> dict[str, Any]:
+    """Fields of a manifest file. Raises BadModelPackage where it changed after export, BadConfig where it is no mapping."""
+    try:
+        content = path.read_bytes()
+        body = content[: content.rindex(_SEAL.encode())]
+    except (OSError, ValueError) as error:
+        raise BadModelPackage(
+            f"{path}: expected a manifest with its own hash in the last line, found none. {REPAIR}"
+        ) from error
+    expected, found = _seal(body), content[len(body) :]
+    if found != expected:
+        raise BadModelPackage(
+            f"{path}: expected the last line {expected.decode().strip()!r}, found {found[:90]!r}: the manifest changed "
+            f"after export. {REPAIR}"
+        )
+    fields = load_yaml(path)
+    fields.pop(_SEAL.split(":")[0], None)
+    return fields
+
+
+def require_plain_files(path: Path) -> None:
+    """Raise BadModelPackage for links and folders inside, and where there is no manifest."""
+    entries = list(path.iterdir())
+    odd = sorted(entry.name for entry in entries if entry.is_symlink() or not entry.is_file())
+    if odd:
+        raise BadModelPackage(f"{path}: expected plain files, found links or folders {odd}. {REPAIR}")
+    names = sorted(entry.name for entry in entries)
+    if MANIFEST not in names:
+        raise BadModelPackage(f"{path}: expected {MANIFEST}, found {names[:8]}. {REPAIR}")
+
+
+def require_exact_files(path: Path, expected: frozenset[str]) -> None:
+    """Raise BadModelPackage for a file that is missing or additional."""
+    found = {entry.name for entry in path.iterdir()}
+    if found != expected:
+        raise BadModelPackage(
+            f"{path}: expected exactly {sorted(expected)}, found missing {sorted(expected - found)} and "
+            f"additional {sorted(found - expected)}. {REPAIR}"
+        )
+
+
+def verified(path: Path, sha256: str) -> bytes:
+    """The content of a file. Raises BadModelPackage unless it has this hash."""
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise BadModelPackage(f"{path}: expected less than 2 GB, found {path.stat().st_size} bytes. {REPAIR}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadModelPackage(f"{path}: expected a readable file, found: {error.strerror}. {REPAIR}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise BadModelPackage(
+            f"{path}: expected sha256 {sha256[:12]}..., found {found[:12]}...: the file changed after export. {REPAIR}"
+        )
+    return content
+
+
+def _seal(body: bytes) -> bytes:
+    return f"{_SEAL}{hashlib.sha256(body).hexdigest()}\n".encode()

@@ -1,0 +1,207 @@
+"""SparseGraph: what the engines read from a model file, checked once, so that no engine meets a surprise."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.sparse_model.onnx_form import DOMAIN, FEATURES, OUTPUT, table_names
+
+if TYPE_CHECKING:
+    import onnx
+
+# By operation: neighbours per row of each kind of table it may read; "" is no table.
+_KERNELS = {"sparse_conv": {"subm": 27, "child": 8}, "sparse_inverse_conv": {"up": 8}, "linear": {"": 1}}
+_ARITY = {"sparse_conv": 4, "sparse_inverse_conv": 4, "linear": 3, "add": 2, "concat": 2, "relu": 1, "identity": 1}
+_PLAIN_OPS = {"Add": "add", "Relu": "relu", "Concat": "concat", "Gemm": "linear", "Identity": "identity"}
+_SPARSE_OPS = {"SparseConv": "sparse_conv", "SparseInverseConv": "sparse_inverse_conv"}
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """One layer. `inputs` are value names; tables and weights stand apart."""
+
+    op: str  # "sparse_conv", "sparse_inverse_conv", "linear", "add", "relu", "concat" or "identity"
+    inputs: tuple[str, ...]
+    output: str
+    level: int  # of the output
+    channels: int  # of the output
+    table: str = ""  # "subm0", "child0", "up0", ...; empty where the layer has none
+    weight: np.ndarray | None = None  # (K, C_in, C_out) float32; K is 1 for "linear"
+    bias: np.ndarray | None = None  # (C_out,) float32
+
+
+@dataclass(frozen=True)
+class SparseGraph:
+    """A sparse network in execution order; widths and levels of all its values fit together."""
+
+    in_channels: int
+    out_channels: int
+    levels: int
+    nodes: tuple[GraphNode, ...]  # the last one's output is "logits"
+
+
+def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
+    """Read the layers of a model written by SparseGraphBuilder.
+
+    Raises BadModelPackage for external data, an unknown operator, and for shapes or levels that do not fit.
+    """
+    graph = model.graph
+    require_single_file(model, "model.onnx")
+    inputs = {value.name: value for value in graph.input}
+    levels = sum(name.startswith("subm") for name in inputs)
+    if set(inputs) != {FEATURES, *table_names(levels)} or [value.name for value in graph.output] != [OUTPUT]:
+        raise _bad("inputs features, subm*, child*, up* and output logits", sorted(inputs))
+    dims = inputs[FEATURES].type.tensor_type.shape.dim
+    in_channels = dims[1].dim_value if len(dims) == 2 else 0
+    if in_channels < 1:
+        raise _bad("features (N0, a fixed number of channels)", [dim.dim_param or dim.dim_value for dim in dims])
+    reader = _Reader(_initializers(graph), {FEATURES: (0, in_channels)}, levels)
+    nodes = tuple(reader.read(node) for node in graph.node)
+    if not nodes or nodes[-1].output != OUTPUT or nodes[-1].level != 0:
+        raise _bad("the last node to compute logits at level 0", nodes[-1].output if nodes else "no nodes")
+    return SparseGraph(in_channels, nodes[-1].channels, levels, nodes)
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """The last layer of a network whose answers are embeddings: features (M, F) -> features @ weight + bias, (M, C)."""
+
+    weight: np.ndarray  # (F, C) float32
+    bias: np.ndarray  # (C,) float32
+
+
+def split_head(graph: SparseGraph) -> tuple[SparseGraph, LinearHead]:
+    """The network up to its last linear layer, whose logits are then that layer's input, and the layer itself.
+
+    Raises BadModelPackage where the last layer is another, or its result is read elsewhere.
+    """
+    if len(graph.nodes) < 2:
+        raise _bad("an embedding network whose last layer is linear", "a network of one layer")
+    *body, head, output = graph.nodes
+    readers = sum(node.inputs.count(head.output) for node in graph.nodes)
+    if (
+        head.op != "linear"
+        or head.weight is None
+        or head.bias is None
+        or (output.inputs, readers) != ((head.output,), 1)
+    ):
+        raise _bad("an embedding network whose last layer is linear and read by nothing else", head.op)
+    features = len(head.weight[0])
+    last = GraphNode("identity", head.inputs, OUTPUT, 0, features)
+    return SparseGraph(graph.in_channels, features, graph.levels, (*body, last)), LinearHead(head.weight[0], head.bias)
+
+
+class _Reader:
+    """Turns nodes into layers, keeping the level and the width of every value seen so far."""
+
+    def __init__(self, weights: dict[str, np.ndarray], known: dict[str, tuple[int, int]], levels: int) -> None:
+        self.weights = weights
+        self.known = known
+        self.tables = set(table_names(levels))
+
+    def read(self, node: "onnx.NodeProto") -> GraphNode:
+        known_ops = _SPARSE_OPS if node.domain == DOMAIN else _PLAIN_OPS if node.domain == "" else {}
+        op = known_ops.get(node.op_type)
+        if op is None or (len(node.input), len(node.output)) != (_ARITY[op], 1):
+            wanted = [*_SPARSE_OPS, *_PLAIN_OPS]
+            raise _bad(f"one of {wanted} with its inputs", f"{node.domain}:{node.op_type} of {list(node.input)}")
+        layer = self._weighted(node, op) if op in _KERNELS else self._plain(node, op)
+        if layer.output in self.known or (op == "identity") != (layer.output == OUTPUT):
+            raise _bad("every value computed once, and Identity for logits only", f"{node.op_type} to {layer.output}")
+        self.known[layer.output] = (layer.level, layer.channels)
+        return layer
+
+    def _weighted(self, node: "onnx.NodeProto", op: str) -> GraphNode:
+        if op == "linear":
+            _require_attributes(node, {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0})
+        x, table = node.input[0], "" if op == "linear" else node.input[1]
+        level, channels = self._value(x, node)
+        kind = _kind(table)
+        if kind not in _KERNELS[op] or (table and table not in self.tables):
+            raise _bad(f"{node.name} with a table of {sorted(_KERNELS[op])}", table)
+        weight, bias = (self._weight(name, node) for name in node.input[-2:])
+        if op == "linear" and weight.ndim == 2:
+            weight = weight[None]
+        kernel = _KERNELS[op][kind]
+        if weight.ndim != 3 or weight.shape[:2] != (kernel, channels) or bias.shape != weight.shape[2:]:
+            raise _bad(f"{node.name} with weight ({kernel}, {channels}, C_out)", f"{weight.shape} and {bias.shape}")
+        from_level, to_level = _levels(table) if table else (level, level)
+        if from_level != level:
+            raise _bad(f"{node.name} reading level {from_level}", f"level {level}")
+        return GraphNode(op, (x,), node.output[0], to_level, weight.shape[2], table, weight, bias)
+
+    def _plain(self, node: "onnx.NodeProto", op: str) -> GraphNode:
+        _require_attributes(node, {"axis": 1} if op == "concat" else {})
+        values = [self._value(name, node) for name in node.input]
+        one_level = len({level for level, _ in values}) == 1
+        if not one_level or (op == "add" and values[0] != values[1]):
+            raise _bad(f"{node.name} over values of one level and width", values)
+        channels = sum(width for _, width in values) if op == "concat" else values[0][1]
+        return GraphNode(op, tuple(node.input), node.output[0], values[0][0], channels)
+
+    def _value(self, name: str, node: "onnx.NodeProto") -> tuple[int, int]:
+        if name not in self.known:
+            raise _bad(f"{node.name} reading a value computed before it", name)
+        return self.known[name]
+
+    def _weight(self, name: str, node: "onnx.NodeProto") -> np.ndarray:
+        weight = self.weights.get(name)
+        if weight is None or weight.dtype != np.float32:
+            raise _bad(f"{node.name} with float32 weights in the file", name)
+        return weight
+
+
+def _levels(table: str) -> tuple[int, int]:
+    """Level a layer with this table reads, and the level it writes."""
+    level = int(table.removeprefix(_kind(table)))
+    return {"subm": (level, level), "child": (level, level + 1), "up": (level + 1, level)}[_kind(table)]
+
+
+def _kind(table: str) -> str:
+    return re.sub(r"\d+$", "", table)
+
+
+def _initializers(graph: "onnx.GraphProto") -> dict[str, np.ndarray]:
+    from onnx import numpy_helper
+
+    try:
+        return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    except (ValueError, TypeError, KeyError) as error:
+        raise _bad("weights that fill their shapes", error) from error
+
+
+def require_single_file(model: "onnx.ModelProto", origin: str) -> None:
+    """Raise BadModelPackage for a model with weights in other files."""
+    from onnx import external_data_helper
+
+    tensors = list(model.graph.initializer)
+    for nodes in (model.graph.node, *(function.node for function in model.functions)):
+        for node in nodes:
+            for attribute in node.attribute:
+                tensors += [attribute.t, *attribute.tensors]
+    for tensor in tensors:
+        if external_data_helper.uses_external_data(tensor) or tensor.external_data:
+            places = {entry.key: entry.value for entry in tensor.external_data}
+            raise BadModelPackage(
+                f"{origin}: expected all weights inside the file, found {tensor.name!r} kept outside at "
+                f"{places.get('location', '?')!r}. Export it again with the weights inside."
+            )
+
+
+def _require_attributes(node: "onnx.NodeProto", allowed: dict[str, float]) -> None:
+    """Refuse attribute values that would change the arithmetic."""
+    from onnx import helper
+
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        if allowed.get(attribute.name) != value:
+            raise _bad(f"{node.name} with {allowed or 'no attributes'}", f"{attribute.name} = {value}")
+
+
+def _bad(expected: str, found: object) -> BadModelPackage:
+    return BadModelPackage(
+        f"model.onnx: expected {expected}, found {found}. Export the model again with `lidar-vl-train export`."
+    )

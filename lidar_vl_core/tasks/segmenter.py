@@ -1,0 +1,239 @@
+"""A point cloud in, one class per point out: voxels, kernel maps, network, labels. Measures its own time.
+
+A package of task "embedding" is labelled with the words it was last given, by set_words().
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.clouds.colours import COLOUR_CHANNELS, cloud_rgb
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.engines.cpu.prompt_head import PromptHead
+from lidar_vl_core.engines.session import open_feature_session, open_session
+from lidar_vl_core.foundation.errors import BadPointCloud
+from lidar_vl_core.model_packages.package import ModelPackage, no_words
+from lidar_vl_core.tasks.prompt_book import PromptBook
+from lidar_vl_core.voxels.features import voxel_features
+from lidar_vl_core.voxels.grid import VoxelGrid, Voxels, read_only, voxelise
+from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
+from lidar_vl_core.words.text_table import TextTable
+from lidar_vl_core.words.vocabulary import Vocabulary
+
+_WARM_UP_POINTS = 500
+
+
+@dataclass(frozen=True)
+class PointLabels:
+    """The answer for one cloud, one entry per input point, in input order."""
+
+    class_id: np.ndarray  # (N,) uint8; 255 = no answer: the point is not finite or out of the network's range
+    probability: np.ndarray  # (N,) float32, 0..1, softmax of the given class; 0 where there is no answer
+    timing_ms: dict[str, float]  # "voxels" (with features), "maps", "network", "labels", "total"
+    classes: ClassTable | None = None  # what the ids mean: words may have changed since this cloud was labelled
+
+
+@dataclass(frozen=True, eq=False)
+class PromptCosines:
+    """How near the network's rows are to each prompt of the words in use."""
+
+    cosine: np.ndarray  # (M, P) float32; NaN where a row has no direction
+    point_to_row: np.ndarray  # (N,) int32; -1 = none
+    table: TextTable
+    timing_ms: dict[str, float]  # as PointLabels
+
+
+class Segmenter:
+    """A model package ready to label clouds, one at a time."""
+
+    def __init__(
+        self,
+        package: ModelPackage,
+        engine: str = "auto",
+        threads: int | None = None,
+        max_points: int = 2_000_000,  # ten times the largest sweep of the data sets: a wrong message, not a sensor
+    ) -> None:
+        """Load the network. Raises EngineUnavailable or BadModelPackage."""
+        self._package = package
+        self._grid = package.grid
+        self._threads = threads
+        self._max_points = max_points
+        self._book: PromptBook | None = None
+        self._prompts: PromptHead | None = None  # replaced as a whole by set_words(): a cloud sees one or the other
+        if package.manifest.task == "embedding":
+            self._session, head = open_feature_session(package, engine, threads)
+            self._book = PromptBook(package)
+            self._prompts = PromptHead(head, self._book.table)
+        else:
+            self._session = open_session(package, engine, threads)
+
+    @property
+    def classes(self) -> ClassTable:
+        """The classes a label may have; of an embedding package those of the last words."""
+        return self._prompts.classes if self._prompts is not None else self._package.classes
+
+    @property
+    def package(self) -> ModelPackage:
+        """What it was loaded from."""
+        return self._package
+
+    @property
+    def own_table(self) -> TextTable | None:
+        """The words an embedding package begins with; None for another package."""
+        return None if self._book is None else self._book.table
+
+    @property
+    def known_prompts(self) -> tuple[str, ...]:
+        """Prompts an embedding package knows without its text encoder. Raises BadModelPackage for another package."""
+        return self._words().known_prompts
+
+    @property
+    def engine_name(self) -> str:
+        """The engine that runs the network, e.g. "fused"."""
+        return self._session.engine_name
+
+    def set_words(self, words: Vocabulary | Sequence[str]) -> None:
+        """Label what comes next with these classes; a cloud in work keeps the words it began with. From any thread.
+
+        words: a vocabulary, or prompts that are a class each. Raises UnknownPrompt, BadConfig, or BadModelPackage for a
+        package that knows no words; the words are then as before.
+        """
+        self.set_table(self.table_of(words))
+
+    def set_table(self, table: TextTable) -> None:
+        """As set_words() with a table of table_of(), which may have another threshold; quick, what can fail is done before."""
+        self._prompts = self._head(table)
+
+    def warm_up(self) -> None:
+        """Label a made-up cloud, so that nothing is compiled or loaded while the first message waits."""
+        xyz_m = _cloud_in(self._grid)
+        extra = {"rgb": np.zeros((len(xyz_m), 3), np.uint8)}
+        self.segment(PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "warm_up", extra))
+
+    def segment(self, cloud: PointCloud) -> PointLabels:
+        """Label every point of a cloud, never one more or less.
+
+        Raises BadPointCloud for more than max_points, and for one without colours where the network reads them.
+        """
+        prompts = self._prompts
+        classes = self._package.classes if prompts is None else prompts.classes
+        started = time.perf_counter()
+        voxels = self._voxels(cloud)
+        if len(voxels.coords) == 0:
+            return _no_answers(len(cloud), started, classes)
+        answers, stages_done = self._run(cloud, voxels)
+        if prompts is None:
+            class_id, probability = label_points(answers, voxels.point_to_voxel)
+        else:
+            class_id, probability = prompts.label_points(answers, voxels.point_to_voxel, self._threads)
+        moments = (started, *stages_done, time.perf_counter())
+        return PointLabels(class_id, probability, _timing_ms(moments), classes)
+
+    def prompt_cosines(self, cloud: PointCloud) -> PromptCosines:
+        """What segment() would judge by, for those who judge by more. Raises as embeddings()."""
+        prompts = self._prompts
+        if prompts is None:
+            raise no_words(self._package)
+        started = time.perf_counter()
+        voxels = self._voxels(cloud)
+        answers, stages_done = np.zeros((0, prompts.head.weight.shape[0]), np.float32), (started,) * 3
+        if len(voxels.coords):
+            answers, stages_done = self._run(cloud, voxels)
+        cosine = prompts.cosines(answers)
+        timing_ms = _timing_ms((started, *stages_done, time.perf_counter()))
+        return PromptCosines(cosine, voxels.point_to_voxel, prompts.table, timing_ms)
+
+    def embeddings(self, cloud: PointCloud) -> np.ndarray:
+        """(N, C) float32 embedding of every point in the package's text space, NaN out of the network's range.
+
+        Raises BadPointCloud as segment(), BadModelPackage for a package without a text space.
+        """
+        prompts = self._prompts
+        if prompts is None:
+            raise no_words(self._package)
+        return self._of_points(cloud, prompts.embeddings, prompts.table.channels)
+
+    def similarities(self, cloud: PointCloud, table: TextTable) -> np.ndarray:
+        """(N, P) float32 cosine of every point with the prompts of a table of table_of(); NaN as embeddings(); raises as it."""
+        return self._of_points(cloud, self._head(table).cosines, len(table.prompts))
+
+    def _of_points(self, cloud: PointCloud, of_rows: Callable[[np.ndarray], np.ndarray], columns: int) -> np.ndarray:
+        """(N, columns) float32: what `of_rows` makes of the network's features, for every point; else NaN."""
+        voxels = self._voxels(cloud)
+        answer = np.full((len(cloud), columns), np.nan, np.float32)
+        if len(voxels.coords):
+            inside = voxels.point_to_voxel >= 0
+            answer[inside] = of_rows(self._run(cloud, voxels)[0])[voxels.point_to_voxel[inside]]
+        return answer
+
+    def table_of(self, words: Vocabulary | Sequence[str]) -> TextTable:
+        """The text table of other words, without labelling by them; raises as set_words()."""
+        return self._words().table_of(words)
+
+    def _words(self) -> PromptBook:
+        if self._book is None:
+            raise no_words(self._package)
+        return self._book
+
+    def _head(self, table: TextTable) -> PromptHead:
+        if self._prompts is None:
+            raise no_words(self._package)
+        return self._prompts.with_table(table)
+
+    def _voxels(self, cloud: PointCloud) -> Voxels:
+        if len(cloud) > self._max_points:
+            raise BadPointCloud(
+                f"cloud of {len(cloud)} points: expected at most {self._max_points}. "
+                "Split it, or raise max_points if your sensor really gives so many."
+            )
+        return voxelise(cloud.xyz_m, self._grid)
+
+    def _run(self, cloud: PointCloud, voxels: Voxels) -> tuple[np.ndarray, tuple[float, float, float]]:
+        """(M, .) what the network says of every voxel, and when voxels, maps and network were done."""
+        names = self._package.manifest.features
+        rgb = cloud_rgb(cloud) if COLOUR_CHANNELS & set(names) else None
+        features = voxel_features(cloud.xyz_m, cloud.intensity, voxels, self._grid, names, self._threads, rgb)
+        voxels_done = time.perf_counter()
+        maps = build_kernel_maps(voxels.coords, self._package.manifest.levels, threads=self._threads)
+        maps_done = time.perf_counter()
+        answers = self._session.run(features, maps)
+        return answers, (voxels_done, maps_done, time.perf_counter())
+
+
+def label_points(logits: np.ndarray, point_to_voxel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best class and its softmax probability for each point, from its voxel's logits.
+
+    logits: (M, K) float32; point_to_voxel: (N,) int32, -1 = none. Returns (N,) uint8, 255 = no answer, and (N,)
+    float32. A voxel whose logits are not all finite has no answer; of equal logits the first class wins.
+    """
+    from lidar_vl_core.tasks.label_loops import best_classes, spread_to_points
+
+    best, below_best = best_classes(read_only(logits, np.float32))
+    np.exp(below_best, out=below_best)
+    return spread_to_points(best, below_best, read_only(point_to_voxel, np.int32))
+
+
+def _no_answers(points: int, started: float, classes: ClassTable) -> PointLabels:
+    done = time.perf_counter()
+    timing_ms = _timing_ms((started, done, done, done, done))
+    return PointLabels(np.full(points, IGNORE_ID, np.uint8), np.zeros(points, np.float32), timing_ms, classes)
+
+
+def _timing_ms(moments: tuple[float, ...]) -> dict[str, float]:
+    stages = ("voxels", "maps", "network", "labels")
+    timing_ms = {name: 1e3 * (moments[i + 1] - moments[i]) for i, name in enumerate(stages)}
+    return {**timing_ms, "total": 1e3 * (moments[-1] - moments[0])}
+
+
+def _cloud_in(grid: VoxelGrid) -> np.ndarray:
+    """(N, 3) float32 points along the diagonal of the grid's range."""
+    fraction = np.linspace(0.01, 0.99, _WARM_UP_POINTS)[:, None]
+    low, high = np.array(grid.range_min), np.array(grid.range_max)
+    axes = low + fraction * (high - low)
+    if grid.kind == "cylindrical":
+        rho, phi, z = axes.T
+        axes = np.column_stack([rho * np.cos(phi), rho * np.sin(phi), z])
+    return axes.astype(np.float32)

@@ -1,0 +1,134 @@
+"""Compiled loops of build_kernel_maps(). Sorted keys turn every search into a merge: a neighbour is key + constant."""
+
+import numpy as np
+
+from lidar_vl_core.foundation.compiled import compiled
+
+
+@compiled
+def bounds(coords: np.ndarray, batch: np.ndarray) -> tuple[np.int64, np.int64, np.int64, np.int64, np.int64]:
+    """Largest x, y, z and batch, and the smallest of all numbers; zeros for no voxels."""
+    x = y = z = scan = lowest = np.int64(0)
+    for i in range(len(coords)):
+        x = max(x, coords[i, 0])
+        y = max(y, coords[i, 1])
+        z = max(z, coords[i, 2])
+        scan = max(scan, batch[i])
+        lowest = min(lowest, min(min(coords[i, 0], coords[i, 1]), min(coords[i, 2], batch[i])))
+    return x, y, z, scan, lowest
+
+
+@compiled
+def pack(coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batch_shift: int) -> tuple[np.ndarray, int]:
+    """(M,) int64 keys, and the first row that is not above the row before it (-1: all are)."""
+    keys = np.empty(len(coords), np.int64)
+    unsorted_row = -1
+    for i in range(len(coords)):
+        x = np.int64(coords[i, 0] + 1) << x_shift
+        y = np.int64(coords[i, 1] + 1) << y_shift
+        keys[i] = (np.int64(batch[i]) << batch_shift) + x + y + coords[i, 2] + 1
+        if i > 0 and keys[i] <= keys[i - 1] and unsorted_row < 0:
+            unsorted_row = i
+    return keys, unsorted_row
+
+
+@compiled
+def neighbours(keys: np.ndarray, y_shift: int, x_shift: int, first: int, last: int, table: np.ndarray) -> None:
+    """Write what the rows first..last - 1 find into a (N, 27) table that holds N where nothing was written.
+
+    Only the 13 later neighbours are looked for: who finds j at offset k is j's neighbour at offset 26 - k. So rows may
+    be shared out between threads: each entry is written by one row only.
+    """
+    count = len(keys)
+    step_y = np.int64(1) << y_shift
+    step_x = np.int64(1) << x_shift
+    steps = np.array([step_y - 1, step_x - step_y - 1, step_x - 1, step_x + step_y - 1])
+    columns = np.array([15, 18, 21, 24])  # of (dx, dy, -1) for the four later lines of voxels
+    at = np.empty(4, np.int64)
+    for line in range(4):
+        at[line] = np.searchsorted(keys, keys[first] + steps[line]) if first else 0
+    for i in range(first, last):
+        key = keys[i]
+        table[i, 13] = i
+        if i + 1 < count and keys[i + 1] == key + 1:
+            table[i, 14] = i + 1
+            table[i + 1, 12] = i
+        for line in range(4):
+            wanted = key + steps[line]
+            j = at[line]
+            while j < count and keys[j] < wanted:
+                j += 1
+            at[line] = j
+            while j < count and keys[j] <= wanted + 2:
+                column = columns[line] + (keys[j] - wanted)
+                table[i, column] = j
+                table[j, 26 - column] = i
+                j += 1
+
+
+@compiled
+def parents(
+    coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batch_shift: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The next coarser level: coords (P, 3), batch (P,), keys (P,), child (P, 8), up (M,).
+
+    The children of one column of parents lie in four sorted runs, (even, odd x) x (even, odd y): merging them by z
+    gives the parents sorted, without a sort.
+    """
+    count = len(coords)
+    parent_coords = np.empty((count, 3), np.int32)
+    parent_batch = np.empty(count, np.int32)
+    keys = np.empty(count, np.int64)
+    child = np.empty((count, 8), np.int32)
+    up = np.empty(count, np.int32)
+    at = np.empty(4, np.int64)
+    end = np.empty(4, np.int64)
+    slab_at = np.empty(2, np.int64)
+    slab_end = np.empty(2, np.int64)
+    row = 0
+    found = 0
+    while row < count:
+        scan = batch[row]
+        x = coords[row, 0] >> 1
+        for parity in range(2):
+            slab_at[parity] = row
+            while row < count and batch[row] == scan and coords[row, 0] == 2 * x + parity:
+                row += 1
+            slab_end[parity] = row
+        while slab_at[0] < slab_end[0] or slab_at[1] < slab_end[1]:
+            y = 1 << 30
+            for parity in range(2):
+                if slab_at[parity] < slab_end[parity]:
+                    y = min(y, coords[slab_at[parity], 1] >> 1)
+            left = 0
+            for run in range(4):
+                i = slab_at[run >> 1]
+                at[run] = i
+                while i < slab_end[run >> 1] and coords[i, 1] == 2 * y + (run & 1):
+                    i += 1
+                end[run] = i
+                slab_at[run >> 1] = i
+                left += i - at[run]
+            while left > 0:
+                z = 1 << 30
+                for run in range(4):
+                    if at[run] < end[run]:
+                        z = min(z, coords[at[run], 2] >> 1)
+                child[found, :] = count
+                for run in range(4):
+                    while at[run] < end[run] and coords[at[run], 2] >> 1 == z:
+                        i = at[run]
+                        slot = run * 2 + (coords[i, 2] & 1)
+                        child[found, slot] = i
+                        up[i] = found * 8 + slot
+                        at[run] += 1
+                        left -= 1
+                parent_coords[found, 0] = x
+                parent_coords[found, 1] = y
+                parent_coords[found, 2] = z
+                parent_batch[found] = scan
+                key_x = np.int64(x + 1) << x_shift
+                key_y = np.int64(y + 1) << y_shift
+                keys[found] = (np.int64(scan) << batch_shift) + key_x + key_y + z + 1
+                found += 1
+    return parent_coords[:found], parent_batch[:found], keys[:found], child[:found], up

@@ -1,0 +1,106 @@
+"""Commands of lidar-vl-train on data: their options, and what each runs. Prints."""
+
+import argparse
+from pathlib import Path
+
+from lidar_vl_core.foundation.errors import BadRequest
+from offline_training.cli.words import add_random_weights, vlg_config
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add them to the parser."""
+    _add_check_data(commands)
+    _add_weak_label(commands)
+    _add_download(commands)
+
+
+def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser("check-data", help="is a data set there and whole: layout, counts, three samples")
+    check.add_argument(
+        "kind", metavar="KIND", help="nuscenes, semantic_kitti, pandaset, ros_bag, ...: as in a configuration"
+    )
+    check.add_argument("folder", metavar="FOLDER", help="where it lies; for ros_bag the bag")
+    check.add_argument(
+        "overrides", nargs="*", metavar="name=value", help="of the data source, e.g. version=v1.0-mini, split=val"
+    )
+    check.set_defaults(run=_check_data)
+
+
+def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    weak_label = commands.add_parser(
+        "weak-label", help="label the pictures of logs by vision models or ready maps; goes on where it was stopped"
+    )
+    weak_label.add_argument(
+        "--config",
+        type=Path,
+        required=True,
+        metavar="FILE.yaml",
+        help="see offline_training/configs/weak_labels/*.yaml, for --features vlg_*.yaml",
+    )
+    weak_label.add_argument(
+        "--features",
+        action="store_true",
+        help="image features in the space of words for every point, instead of labels",
+    )
+    weak_label.add_argument(
+        "--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster"
+    )
+    add_random_weights(weak_label)
+    weak_label.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    weak_label.set_defaults(run=_weak_label)
+
+
+def _add_download(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    download = commands.add_parser("download", help="fetch a vision model for weak labels; nothing else ever does")
+    download.add_argument("model", metavar="MODEL", help="sam-vit-huge, grounding-dino-tiny, ..., or owner/name")
+    download.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    download.add_argument("--revision", default="main", help="commit or tag; default main, recorded as its commit")
+    download.add_argument("--accept-licence", metavar="NAME", help="the licence's name, once you have read it")
+    download.set_defaults(run=_download)
+
+
+def _check_data(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.config import parse_overrides, validated
+    from offline_training.datasets.check_data import check_data
+    from offline_training.datasets.data_sources import DataSource
+
+    named = {"kind": options.kind, "folder": options.folder, **parse_overrides(options.overrides)}
+    for finding in check_data(validated(DataSource, named, "check-data")):
+        print(finding)
+
+
+def _weak_label(options: argparse.Namespace) -> None:
+    if options.features:
+        _features(options)
+        return
+    if options.allow_random_weights:
+        raise BadRequest("--allow-random-weights: expected with --features alone, found without. Leave it out.")
+    from lidar_vl_core.foundation.config import load_config, parse_overrides
+    from offline_training.weak_labels.config import WeakLabelConfig
+    from offline_training.weak_labels.weak_label import report_lines, weak_label
+
+    overrides = parse_overrides(options.overrides)
+    if options.engine is not None:
+        overrides["engine"] = options.engine
+    config = load_config(WeakLabelConfig, options.config, overrides)
+    for line in report_lines(weak_label(config), config):
+        print(line)
+    print(f"labels: {config.out}; a few of them: {Path(config.out) / 'preview.png'}")
+
+
+def _features(options: argparse.Namespace) -> None:
+    from offline_training.words.features.extract_features import extract_features
+    from offline_training.words.features.feature_report import report_lines
+
+    changed = {} if options.engine is None else {"extract.engine": options.engine}
+    report = extract_features(vlg_config(options, **changed))
+    for line in report_lines(report):
+        print(line)
+    print(f"features: {report.store.folder}; a few scenes from above: {report.store.folder / 'preview.png'}")
+
+
+def _download(options: argparse.Namespace) -> None:
+    from offline_training.weak_labels.model_weights.download import download
+
+    record = download(options.model, options.out, options.revision, options.accept_licence)
+    print(f"{record['repository']} at {record['revision']}, {record['licence']}: {options.out}")

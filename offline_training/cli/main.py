@@ -1,0 +1,48 @@
+"""The command `lidar-vl-train`. Turns errors into one line and an exit code; the commands are in the modules beside it."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from lidar_vl_core import __version__
+from lidar_vl_core.foundation.errors import LidarVlError
+from offline_training.cli import data, results, training, words
+
+_BAD_INPUT, _INTERRUPTED = 2, 130  # as shells count them: 128 + signal
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    # Threads of OpenMP that wait for work by spinning take the cores from the data loader and the compiled loops: many
+    # times slower on a busy machine. Read when torch is imported, so it is set before.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        options.run(options)
+    except LidarVlError as error:
+        print(f"lidar-vl-train: {' '.join(str(error).split())}", file=sys.stderr)
+        return _BAD_INPUT
+    except (KeyboardInterrupt, SystemExit) as error:
+        # Lightning answers Ctrl-C with a silent sys.exit(1).
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        print("lidar-vl-train: interrupted; the same command goes on from what is saved", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lidar-vl-train", description="Train, evaluate and export LiDAR segmentation networks."
+    )
+    parser.add_argument("--version", action="version", version=f"lidar-vl-train {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    for family in (data, training, words, results):
+        family.add_commands(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Commands of lidar-vl-train on trained networks: their options, and what each runs. Prints."""
+
+import argparse
+from pathlib import Path
+
+from lidar_vl_core.foundation.errors import BadRequest
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add them to the parser."""
+    _add_evaluate(commands)
+    _add_robustness(commands)
+    _add_submit(commands)
+    _add_export(commands)
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evaluate = commands.add_parser("evaluate", help="IoU per class of a checkpoint on labelled scans")
+    evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    evaluate.add_argument(
+        "--config", type=Path, metavar="FILE.yaml", help="use its validation sets instead of the checkpoint's own"
+    )
+    evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
+    evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth, prediction and errors")
+    evaluate.add_argument("--threads", type=int, default=0, help="of the processor; default all")
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _add_robustness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    robustness = commands.add_parser("robustness", help="mean IoU under fog, snow, missing beams, ...; mRR and mCE")
+    robustness.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    robustness.add_argument(
+        "--config",
+        type=Path,
+        required=True,
+        metavar="FILE.yaml",
+        help="clean data sets, or nuScenes-C, and the baseline",
+    )
+    robustness.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
+    robustness.set_defaults(run=_robustness)
+
+
+def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    submit = commands.add_parser("submit", help="predictions in the form that a benchmark's server takes")
+    submit.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    submit.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="its validation sets are predicted"
+    )
+    submit.add_argument("--benchmark", choices=("nuscenes_lidarseg", "semantic_kitti"), required=True)
+    submit.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; DIR.zip comes beside it")
+    submit.add_argument(
+        "--uses",
+        nargs="+",
+        choices=("camera", "lidar", "radar", "map", "external"),
+        default=["lidar"],
+        help="what nuScenes is told that the method takes as input; default lidar",
+    )
+    submit.set_defaults(run=_submit)
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser("export", help="write a model package: one ONNX file, manifest, card")
+    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the package")
+    export.add_argument(
+        "--clouds",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="CLOUD",
+        help="cloud files or folders of them, on which the package is compared with PyTorch",
+    )
+    export.add_argument(
+        "--card", type=Path, required=True, metavar="FILE.yaml", help="name, licence, training data, limits, text"
+    )
+    words = export.add_argument_group("of a network that understands words, from `guide`")
+    words.add_argument(
+        "--vocabulary", metavar="NAME", help="the words it begins with: a name or a .yaml file; default the run's"
+    )
+    words.add_argument(
+        "--text-encoder", action="store_true", help="with the text tower: the robot can be asked for any other words"
+    )
+    words.add_argument(
+        "--image-encoder", metavar="WIDTHxHEIGHT", help="with the image tower for pictures of this size: --ensemble"
+    )
+    export.set_defaults(run=_export)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.config import load_config
+    from offline_training.finetuning.config import FinetuneConfig
+    from offline_training.finetuning.evaluate import evaluate, table
+
+    sources = None if options.config is None else load_config(FinetuneConfig, options.config).validation
+    metrics = evaluate(options.checkpoint, sources, options.out, options.threads)
+    print(table(metrics))
+    if options.pictures is not None:
+        from offline_training.evaluation.error_maps import write_error_maps
+
+        for path in write_error_maps(options.checkpoint, sources, options.pictures):
+            print(f"picture: {path}")
+
+
+def _robustness(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.config import load_config
+    from offline_training.evaluation.robustness import RobustnessConfig, robustness, table
+
+    print(table(robustness(options.checkpoint, load_config(RobustnessConfig, options.config), options.out)))
+
+
+def _submit(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.config import load_config
+    from offline_training.evaluation.submission import submission
+    from offline_training.finetuning.config import FinetuneConfig
+
+    sources = load_config(FinetuneConfig, options.config).validation
+    packed = submission(options.checkpoint, sources, options.benchmark, options.out, options.uses)
+    print(f"submission: {packed}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.config import load_config
+    from offline_training.export.export_embedding import Towers, export_embedding, is_language_checkpoint
+    from offline_training.export.export_segmentation import CardText, export
+
+    card = load_config(CardText, options.card)
+    if is_language_checkpoint(options.checkpoint):
+        towers = Towers(options.text_encoder, _height_width(options.image_encoder))
+        package, parity = export_embedding(
+            options.checkpoint, options.out, options.clouds, card, options.vocabulary, towers
+        )
+    else:
+        _refuse_words(options)
+        package, parity = export(options.checkpoint, options.out, options.clouds, card)
+    for line in parity:
+        print(line)
+    print(f"package: {package.path}")
+
+
+def _height_width(text: str | None) -> tuple[int, int] | None:
+    """Of WIDTHxHEIGHT. Raises BadRequest for anything else."""
+    if text is None:
+        return None
+    width, times, height = text.partition("x")
+    if not (times and width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
+        raise BadRequest(f"--image-encoder: expected WIDTHxHEIGHT in pixels, such as 640x360, found {text!r}.")
+    return int(height), int(width)
+
+
+def _refuse_words(options: argparse.Namespace) -> None:
+    given = [name for name in ("vocabulary", "text_encoder", "image_encoder") if getattr(options, name)]
+    if given:
+        raise BadRequest(
+            f"{', '.join('--' + name.replace('_', '-') for name in given)}: expected a checkpoint of `lidar-vl-train guide`, "
+            f"found one that knows no words: {options.checkpoint}. Leave these options out."
+        )

@@ -1,0 +1,108 @@
+"""Commands of lidar-vl-train that train: their options, and what each runs. Prints."""
+
+import argparse
+from pathlib import Path
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add them to the parser."""
+    _add_pretrain(commands)
+    _add_import_checkpoint(commands)
+    _add_finetune(commands)
+    _add_reproduce(commands)
+
+
+def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    pretrain = commands.add_parser("pretrain", help="train a backbone from pictures; goes on where the run was stopped")
+    pretrain.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/pretrain/*.yaml"
+    )
+    pretrain.add_argument("--method", help="replaces the configuration's: olivine, ppkt, slidr, ...")
+    pretrain.add_argument(
+        "--resume",
+        choices=("auto", "never", "previous"),
+        default="auto",
+        help="auto: from the newest checkpoint in the run's folder, if there is one",
+    )
+    pretrain.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    pretrain.set_defaults(run=_pretrain)
+
+
+def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "import-checkpoint",
+        help="a pre-trained 3D network of SLidR, OLIVINE, Seal, ST-SLidR or OpenPCDet as a checkpoint",
+    )
+    command.add_argument(
+        "file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt or .safetensors; its code is never run"
+    )
+    command.add_argument("--kind", required=True, choices=("slidr", "olivine", "seal", "st_slidr", "voxelnet"))
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the checkpoint")
+    command.set_defaults(run=_import_checkpoint)
+
+
+def _add_finetune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    finetune = commands.add_parser("finetune", help="train on labelled scans; goes on where the run was stopped")
+    finetune.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs"
+    )
+    finetune.add_argument(
+        "--resume",
+        choices=("auto", "never", "previous", "best"),
+        default="auto",
+        help="auto: from the newest checkpoint in the run's folder, if there is one",
+    )
+    finetune.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    finetune.set_defaults(run=_finetune)
+
+
+def _add_reproduce(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    reproduce = commands.add_parser(
+        "reproduce", help="a table of the paper, or its small form: our numbers beside the published ones; resumable"
+    )
+    reproduce.add_argument(
+        "table",
+        metavar="TABLE",
+        help="synthetic, pandaset, table1, synthetic-rooms, vlg-table1, ...: see configs/reproduce",
+    )
+    reproduce.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="only these rows")
+    reproduce.add_argument("--data", type=Path, metavar="ROOT", help="folder of the data sets that the table names")
+    reproduce.add_argument("--out", type=Path, metavar="DIR", help="default out/reproduce/TABLE")
+    reproduce.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the processor")
+    reproduce.set_defaults(run=_reproduce)
+
+
+def _pretrain(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.config import load_config, parse_overrides
+    from offline_training.pretraining.config import PretrainConfig
+    from offline_training.pretraining.pretrain import pretrain
+
+    overrides = parse_overrides(options.overrides)
+    if options.method is not None:
+        overrides["method"] = options.method
+    config = load_config(PretrainConfig, options.config, overrides)
+    print(f"checkpoint: {pretrain(config, options.resume)}")
+
+
+def _import_checkpoint(options: argparse.Namespace) -> None:
+    from offline_training.runs.import_checkpoint import import_checkpoint
+
+    print(import_checkpoint(options.file, options.kind, options.out))
+
+
+def _finetune(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.config import load_config, parse_overrides
+    from offline_training.finetuning.config import FinetuneConfig
+    from offline_training.finetuning.finetune import finetune
+
+    config = load_config(FinetuneConfig, options.config, parse_overrides(options.overrides))
+    print(f"checkpoint: {finetune(config, options.resume)}")
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    from offline_training.reproduction.studies import reproduce_study
+
+    out = options.out or Path("out/reproduce") / options.table
+    reproduce_study(options.table, out, options.data, tuple(options.rows), options.jobs)
+    print((out / "table.md").read_text())
+    print(f"table: {out / 'table.md'}; picture: {out / 'plot.png'}")

@@ -1,0 +1,165 @@
+"""Commands of lidar-vl-train on networks that understand words: their options, and what each runs. Prints."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from offline_training.words.settings.vlg_config import VlgConfig
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add them to the parser."""
+    _add_toy_language(commands)
+    _add_stages(commands)
+    _add_evaluate_language(commands)
+
+
+def _add_toy_language(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    toy = commands.add_parser(
+        "toy-language", help="train the toy vision-language model of the synthetic worlds; minutes on a CPU"
+    )
+    toy.add_argument(
+        "--config",
+        type=Path,
+        required=True,
+        metavar="FILE.yaml",
+        help="see offline_training/configs/words/toy_language.yaml",
+    )
+    toy.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    toy.set_defaults(run=_toy_language)
+
+
+def _add_stages(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    stages = (
+        (
+            "pseudo-label",
+            "stage 1 of 3DSS-VLG: a class for every point from image features and class lists",
+            _pseudo_label,
+        ),
+        ("specialise", "stage 2 of 3DSS-VLG: an adapter learns the pseudo labels", _specialise),
+        ("guide", "stage 3 of 3DSS-VLG: a 3D network learns the specialised features", _guide),
+    )
+    for name, told, run in stages:
+        stage = commands.add_parser(name, help=f"{told}; goes on where it was stopped")
+        stage.add_argument(
+            "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/words/*.yaml"
+        )
+        if name == "guide":
+            stage.add_argument(
+                "--resume",
+                choices=("auto", "never", "previous"),
+                default="auto",
+                help="auto: from the newest checkpoint in the run's folder, if there is one",
+            )
+        add_random_weights(stage)
+        stage.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+        stage.set_defaults(run=run)
+
+
+def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "evaluate-language", help="IoU per class of answers to words, of a 3D network, of image features, or of both"
+    )
+    command.add_argument(
+        "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="of `guide`; --mode 2d needs none"
+    )
+    command.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="of the run; its validation sets are asked"
+    )
+    command.add_argument("--mode", choices=("2d", "3d", "ensemble"), default="3d", help="whose answers; default 3d")
+    command.add_argument("--vocabulary", metavar="NAME", help="other words: a name or a .yaml; nothing = the run's")
+    command.add_argument(
+        "--truth-as",
+        nargs="+",
+        default=[],
+        metavar="CLASS=CLASS",
+        help="what a class of the truth counts as, if not by name",
+    )
+    command.add_argument("--specialised", action="store_true", help="image features pass the run's adapter first")
+    command.add_argument("--pictures", type=Path, metavar="DIR", help="also draw input, truth, baseline and answers")
+    command.add_argument(
+        "--out", type=Path, metavar="FILE.json", help="also write the metrics, and the confusion beside"
+    )
+    add_random_weights(command)
+    command.set_defaults(run=_evaluate_language, overrides=[])
+
+
+def _toy_language(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.config import load_config, parse_overrides
+    from offline_training.toys.toy_language import QUALITY, ToyLanguageConfig, train_toy_language
+
+    config = load_config(ToyLanguageConfig, options.config, parse_overrides(options.overrides))
+    folder = train_toy_language(config)
+    print(f"toy model: {folder}; how good it is: {folder / QUALITY}")
+
+
+def _pseudo_label(options: argparse.Namespace) -> None:
+    from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
+
+    folder = pseudo_label(vlg_config(options))
+    print(f"pseudo labels: {folder}; how good they are: {folder / 'statistics.json'}")
+
+
+def _specialise(options: argparse.Namespace) -> None:
+    from offline_training.words.stages.adapter.specialise import specialise
+
+    print(f"specialised features: {specialise(vlg_config(options))}")
+
+
+def _guide(options: argparse.Namespace) -> None:
+    from offline_training.words.stages.guidance.guide import guide
+
+    print(f"checkpoint: {guide(vlg_config(options), options.resume)}")
+
+
+def _evaluate_language(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.files import write_bytes
+    from lidar_vl_core.words.vocabulary import load_vocabulary
+    from offline_training.words.evaluation.evaluate_language import evaluate_language, table
+    from offline_training.words.evaluation.pictures import confusion_picture, write_language_pictures
+    from offline_training.words.settings.question import Question
+
+    config = vlg_config(options)
+    words = config.words if options.vocabulary is None else load_vocabulary(options.vocabulary)
+    question = Question(options.mode, words, _pairs(options.truth_as), specialised=options.specialised)
+    metrics = evaluate_language(config, options.checkpoint, question, None, options.out)
+    print(table(metrics))
+    if options.out is not None:
+        path = options.out.with_suffix(".png")
+        write_bytes(
+            path, confusion_picture(metrics["pooled"], words.class_table.names, f"{words.name}, {options.mode}")
+        )
+        print(f"metrics: {options.out}; confusion: {path}")
+    if options.pictures is not None:
+        for path in write_language_pictures(config, options.checkpoint, options.pictures, question):
+            print(f"picture: {path}")
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    from lidar_vl_core.foundation.errors import BadRequest
+
+    for text in texts:
+        if text.count("=") != 1:
+            raise BadRequest(f"--truth-as {text}: expected CLASS=CLASS. Write e.g. manmade=wall.")
+    return dict(text.split("=") for text in texts)
+
+
+def vlg_config(options: argparse.Namespace, **changed: object) -> "VlgConfig":
+    """The configuration of a stage as its options change it."""
+    from lidar_vl_core.foundation.config import load_config, parse_overrides
+    from offline_training.words.settings.vlg_config import VlgConfig
+
+    overrides = {**parse_overrides(options.overrides), **changed}
+    if options.allow_random_weights:
+        overrides["model.allow_random_weights"] = True
+    return load_config(VlgConfig, options.config, overrides)
+
+
+def add_random_weights(parser: argparse.ArgumentParser) -> None:
+    """Add the switch without which no image model runs untrained."""
+    parser.add_argument(
+        "--allow-random-weights",
+        action="store_true",
+        help="for trials of the machinery: an image model without weights",
+    )

@@ -1,0 +1,137 @@
+"""nuScenes and nuScenes-lidarseg: key frames with LIDAR_TOP, six cameras and point classes, without its devkit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable, label_map
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.datasets.base.sample import T_FLU_RFU, Sample
+from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb, read_rows, read_values
+from offline_training.datasets.lidar.nuscenes_tables import KeyFrame, NuScenesTables, Shot
+
+LIDAR = "LIDAR_TOP"
+CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
+_COLUMNS = 5  # x, y, z, intensity 0..255, ring
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrameFiles:
+    """What the tables say of a key frame, without opening any of it."""
+
+    name: str  # scene and sample token
+    lidar_token: str  # of the sweep's sample_data record, by which submissions name it
+    sweep: Path
+    labels: Path | None
+    pictures: tuple[Path, ...]
+
+
+class NuScenes:
+    """Key frames as samples; clouds in LIDAR_TOP's place, turned from its x right, y forward into x forward, y left.
+
+    extra: "ring" uint8. Without lidarseg labels class_id is None. Each camera has its own ego pose: T_cam_lidar includes
+    the motion of the vehicle between sweep and image.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        version: str = "v1.0-trainval",
+        scenes: Sequence[str] | None = None,
+        frames: Sequence[str] | None = None,
+        cameras: Sequence[str] = CAMERAS,
+        classes: ClassTable = NUSCENES_16,
+    ) -> None:
+        """scenes: names such as "scene-0061"; frames: sample tokens; None = all. Raises BadDataset."""
+        self.folder, self.classes, self.cameras = Path(folder), classes, tuple(cameras)
+        self._label_map = label_map("nuscenes_lidarseg", classes)
+        self._tables = NuScenesTables(self.folder, version, (LIDAR, *cameras), scenes)
+        self._key_frames = _selected(self._tables.key_frames, frames)
+
+    def __len__(self) -> int:
+        return len(self._key_frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The key frame's cloud, classes and images; raises BadDataset naming it when something is missing or damaged."""
+        frame = self._key_frames[index]
+        sweep = _shot(frame, LIDAR)
+        points = read_rows(self.folder / sweep.file, _COLUMNS, frame.name)
+        views = self.views(index)
+        try:
+            class_id = self._read_classes(frame, sweep)
+        except BadLabels as error:
+            raise BadDataset(f"{frame.name}: {error}") from error
+        cloud = PointCloud(
+            xyz_m=T_FLU_RFU.apply(points[:, :3]),
+            intensity=np.clip(points[:, 3] / np.float32(255.0), 0.0, 1.0),
+            stamp_ns=sweep.stamp_ns,
+            frame_id=LIDAR,
+            extra={"ring": points[:, 4].astype(np.uint8)},
+        )
+        return Sample(frame.name, cloud, class_id, self.classes, views)
+
+    def views(self, index: int) -> tuple[CameraView, ...]:
+        """The key frame's views alone, without reading its cloud; raises BadDataset naming it."""
+        frame = self._key_frames[index]
+        try:
+            T_world_lidar = self._tables.T_global_sensor(_shot(frame, LIDAR)) @ T_FLU_RFU.inverse()
+            return tuple(self._view(frame, channel, T_world_lidar) for channel in self.cameras)
+        except (BadTransform, BadCalibration) as error:
+            raise BadDataset(f"{frame.name}: {error}") from error
+
+    def files(self, index: int) -> KeyFrameFiles:
+        """Where the parts of a key frame lie; raises BadDataset naming it when the tables lack a sensor."""
+        frame = self._key_frames[index]
+        sweep = _shot(frame, LIDAR)
+        labels = self._tables.label_file_of.get(sweep.token)
+        return KeyFrameFiles(
+            frame.name,
+            sweep.token,
+            self.folder / sweep.file,
+            None if labels is None else self.folder / labels,
+            tuple(self.folder / _shot(frame, channel).file for channel in self.cameras),
+        )
+
+    def T_world_lidar(self, index: int) -> RigidTransform:
+        """Pose of a sample's cloud frame in the map of its city, which the scenes there share."""
+        return self._tables.T_global_sensor(_shot(self._key_frames[index], LIDAR)) @ T_FLU_RFU.inverse()
+
+    def _view(self, frame: KeyFrame, channel: str, T_world_lidar: RigidTransform) -> CameraView:
+        shot = _shot(frame, channel)
+        camera = CameraModel(shot.width, shot.height, self._tables.intrinsics(shot))
+        T_cam_lidar = self._tables.T_global_sensor(shot).inverse() @ T_world_lidar
+        path = self.folder / shot.file
+        load_rgb, read_bytes = (
+            partial(read_rgb, path, frame.name, camera),
+            partial(read_picture_bytes, path, frame.name),
+        )
+        return CameraView(channel, camera, T_cam_lidar, shot.stamp_ns, load_rgb, read_bytes, shot.file)
+
+    def _read_classes(self, frame: KeyFrame, sweep: Shot) -> np.ndarray | None:
+        file = self._tables.label_file_of.get(sweep.token)
+        return None if file is None else self._label_map.apply(read_values(self.folder / file, np.uint8, frame.name))
+
+
+def _selected(key_frames: list[KeyFrame], frames: Sequence[str] | None) -> list[KeyFrame]:
+    if frames is None:
+        return key_frames
+    by_token = {frame.name.rpartition("/")[2]: frame for frame in key_frames}
+    if unknown := [token for token in frames if token not in by_token]:
+        raise BadDataset(f"expected sample tokens of the chosen version and scenes, found {', '.join(unknown)}.")
+    return [by_token[token] for token in frames]
+
+
+def _shot(frame: KeyFrame, channel: str) -> Shot:
+    if channel not in frame.shots:
+        raise BadDataset(
+            f"{frame.name}: expected a key frame of {channel}, found {', '.join(sorted(frame.shots))}. "
+            "The tables are incomplete, or the sensor's name is misspelt."
+        )
+    return frame.shots[channel]

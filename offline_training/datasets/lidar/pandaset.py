@@ -1,0 +1,175 @@
+"""PandaSet sequences: a spinning and a forward LiDAR, six cameras, point classes.
+
+Folder: `meta.json` (poses, intrinsics, stamps), `semseg_classes.json`, `lidar/NN.npz` (xyz_world, intensity, t, sensor,
+label) and `camera/<name>/NN.jpg`. PandaSet's own pickles are not read: unpickling runs code of whoever wrote the file.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable, label_map
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.datasets.base.sample import T_FLU_RFU, Sample
+from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
+
+PANDAR64, PANDAR_GT = 0, 1  # the `sensor` column: spinning 360 degrees, forward-looking solid state
+_ARRAYS = {"xyz_world": 2, "intensity": 1, "t": 1, "sensor": 1, "label": 1}  # name -> number of axes
+
+
+class PandaSet:
+    """Frames of one sequence as samples in nuScenes' 16 classes.
+
+    The clouds come in PandaSet's ego frame at the sweep (origin about 0.3 m above the road), turned from its x right, y
+    forward into x forward, y left. extra: "sensor" uint8 (0 Pandar64, 1 PandarGT), "time" float32 seconds to the stamp.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        frames: Sequence[str] | None = None,
+        sensor: int | None = None,
+        classes: ClassTable = NUSCENES_16,
+    ) -> None:
+        """frames: names such as "00" (None = all there are); sensor: one LiDAR only. Raises BadDataset."""
+        self.folder, self.classes = Path(folder), classes
+        self._sensor = sensor
+        self._label_map = label_map("pandaset", classes)
+        meta = _read_json(self.folder / "meta.json")
+        self._poses, self._cameras = _section(meta, "frames", self.folder), _section(meta, "cameras", self.folder)
+        self.frames = tuple(sorted(self._poses) if frames is None else frames)
+        if unknown := [frame for frame in self.frames if frame not in self._poses]:
+            raise BadDataset(
+                f"{self.folder}: expected frames out of {', '.join(sorted(self._poses))}, found {', '.join(unknown)}. "
+                "Name frames that meta.json has."
+            )
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The frame's cloud, classes and six views; raises BadDataset naming the frame when a file is damaged."""
+        frame = self.frames[index]
+        name = f"{self.folder.name}/{frame}"
+        arrays = _read_arrays(self.folder / "lidar" / f"{frame}.npz", name)
+        views = self.views(index)
+        with _naming(name):
+            T_lidar_world = self._T_world_lidar(frame).inverse()
+            stamp_ns = _nanoseconds(self._poses[frame]["lidar_timestamp"])
+            kept = self._kept(arrays["sensor"])
+            class_id = self._label_map.apply(arrays["label"][kept])
+        cloud = PointCloud(
+            xyz_m=T_lidar_world.apply(arrays["xyz_world"][kept]),
+            intensity=arrays["intensity"][kept].astype(np.float32) / np.float32(255.0),
+            stamp_ns=stamp_ns,
+            frame_id="pandaset_ego",
+            extra={"sensor": arrays["sensor"][kept], "time": arrays["t"][kept]},
+        )
+        return Sample(name, cloud, class_id, self.classes, views)
+
+    def views(self, index: int) -> tuple[CameraView, ...]:
+        """The frame's six views alone, without reading its cloud; raises BadDataset naming the frame."""
+        frame = self.frames[index]
+        name = f"{self.folder.name}/{frame}"
+        with _naming(name):
+            T_lidar_world = self._T_world_lidar(frame).inverse()
+            return tuple(self._view(camera, frame, name, T_lidar_world) for camera in sorted(self._cameras))
+
+    def T_world_lidar(self, index: int) -> RigidTransform:
+        """Pose of a sample's cloud frame in the sequence's world frame."""
+        frame = self.frames[index]
+        with _naming(f"{self.folder.name}/{frame}"):
+            return self._T_world_lidar(frame)
+
+    def _T_world_lidar(self, frame: str) -> RigidTransform:
+        return _pose(self._poses[frame]["lidar_pose_world"]) @ T_FLU_RFU.inverse()
+
+    def _kept(self, sensor: np.ndarray) -> np.ndarray | slice:
+        return slice(None) if self._sensor is None else sensor == self._sensor
+
+    def _view(self, camera_name: str, frame: str, name: str, T_lidar_world: RigidTransform) -> CameraView:
+        record, shot = self._cameras[camera_name], self._poses[frame]["cameras"][camera_name]
+        intrinsics = record["intrinsics"]
+        K = np.array([[intrinsics["fx"], 0, intrinsics["cx"]], [0, intrinsics["fy"], intrinsics["cy"]], [0, 0, 1]])
+        camera = CameraModel(int(record["width"]), int(record["height"]), K)
+        T_cam_lidar = _pose(shot["pose_world"]).inverse() @ T_lidar_world.inverse()
+        file = f"camera/{camera_name}/{frame}.jpg"
+        path = self.folder / file
+        return CameraView(
+            camera_name,
+            camera,
+            T_cam_lidar,
+            _nanoseconds(shot["timestamp"]),
+            partial(read_rgb, path, name, camera),
+            partial(read_picture_bytes, path, name),
+            file,
+        )
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turn what a wrong meta.json or label leads to into one BadDataset that names the frame."""
+    try:
+        yield
+    except KeyError as error:
+        raise BadDataset(
+            f"{name}: expected the key {error} in meta.json, found none. Convert the sequence again."
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise BadDataset(
+            f"{name}: expected numbers in meta.json, found: {error}. Convert the sequence again."
+        ) from error
+    except (BadCalibration, BadLabels, BadTransform) as error:
+        raise BadDataset(f"{name}: {error}") from error
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BadDataset(
+            f"{path}: expected a readable JSON file, found: {error}. Point to a sequence folder."
+        ) from error
+
+
+def _section(meta: Any, key: str, folder: Path) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    if not isinstance(meta, dict) or not isinstance(meta.get(key), dict) or not meta[key]:
+        raise BadDataset(f"{folder / 'meta.json'}: expected an object {key!r}, found none. Convert the sequence again.")
+    return meta[key]
+
+
+def _read_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in _ARRAYS}
+    except Exception as error:  # zipfile, zlib, numpy and the disk each have their own
+        raise BadDataset(f"{name}: expected a readable {path} with {', '.join(_ARRAYS)}, found: {error!r}.") from error
+    count = len(arrays["xyz_world"]) if arrays["xyz_world"].ndim == 2 else -1
+    for key, axes in _ARRAYS.items():
+        wanted = (count, 3)[:axes]
+        if arrays[key].shape != wanted:
+            raise BadDataset(
+                f"{name}: expected {key} of shape {wanted}, found {arrays[key].shape}, in {path}. "
+                "Labels and points do not belong together: copy the file again."
+            )
+    arrays["xyz_world"] = arrays["xyz_world"].astype(np.float32, copy=False)
+    return arrays
+
+
+def _pose(record: dict[str, dict[str, float]]) -> RigidTransform:
+    """T_world_sensor of a PandaSet pose (heading is a quaternion w, x, y, z)."""
+    heading, position = record["heading"], record["position"]
+    return RigidTransform.from_quaternion([heading[k] for k in "xyzw"], [position[k] for k in "xyz"])
+
+
+def _nanoseconds(stamp_s: float) -> int:
+    return round(stamp_s * 1e9)

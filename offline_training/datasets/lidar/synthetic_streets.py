@@ -1,0 +1,172 @@
+"""SyntheticDataset: labelled LiDAR sweeps of synthetic streets, with pictures where asked, cached on disk. Touches the disk."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadDataset
+from lidar_vl_core.foundation.files import atomic_writer
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.lidar.synthetic_pictures import (
+    PictureSpec,
+    class_image,
+    has_pictures,
+    picture_folder,
+    read_pose,
+    read_views,
+    write_pictures,
+)
+from offline_training.synthetic.sensors.camera import take_ring
+from offline_training.synthetic.sensors.lidar import LidarSpec, sweep
+from offline_training.synthetic.sensors.shading import weather
+from offline_training.synthetic.streets.layout import World
+from offline_training.synthetic.world.workers import made_scenes
+
+VERSION = 2  # raise it when the same seed gives other points, so that cached frames are made anew
+_STEP_M = 0.004  # coordinates are kept as int16 steps: +-131 m, error at most 2 mm
+
+
+class SyntheticDataset:
+    """`frames_per_seed` sweeps, `gap_s` apart, of the street of every seed; the LiDAR is random per frame unless given.
+
+    With pictures each sample has the six views of synthetic_camera.RING.
+    """
+
+    classes: ClassTable = NUSCENES_16
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        frames_per_seed: int,
+        cache_folder: Path,
+        lidar: LidarSpec | None = None,
+        gap_s: float = 1.2,
+        pictures: PictureSpec | None = None,
+    ) -> None:
+        self._seeds, self._frames_per_seed, self._gap_s = tuple(seeds), frames_per_seed, gap_s
+        self._folder, self._lidar, self._pictures = cache_folder, lidar, pictures
+        self._poses: dict[int, tuple[RigidTransform, ...]] = {}  # T_world_lidar of a street's frames, once asked for
+
+    def __len__(self) -> int:
+        return len(self._seeds) * self._frames_per_seed
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sweep with its labels; a street that is not in the cache yet is made and kept."""
+        views = self.views(index)
+        seed, frame = self._seed_and_frame(index)
+        cloud = _read(self._path(seed, frame))
+        return Sample(self._name(index), cloud, np.asarray(cloud.extra["label"]), self.classes, views)
+
+    def views(self, index: int) -> tuple[CameraView, ...]:
+        """The sample's views alone, without reading its cloud; none without pictures."""
+        seed, frame = self._seed_and_frame(index)
+        if not self._is_made(seed, frame):
+            self._make(seed)
+        if self._pictures is None:
+            return ()
+        return read_views(picture_folder(self._path(seed, frame), self._pictures), self._name(index))
+
+    def true_class_image(self, view: CameraView) -> np.ndarray:
+        """(H, W) uint8 class that each pixel of a view of this data set shows, 255 = none."""
+        return class_image(self._folder, view)
+
+    def pictures_with_classes(self, index: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Each picture (H, W, 3) uint8 of a sample with its true classes (H, W) uint8, 255 = none."""
+        for view in self.views(index):
+            yield view.load_rgb(), self.true_class_image(view)
+
+    def T_world_lidar(self, index: int) -> RigidTransform:
+        """Pose of a sample's cloud frame in the world of its street."""
+        seed, frame = self._seed_and_frame(index)
+        if self._pictures is not None and self._is_made(seed, frame):
+            return read_pose(picture_folder(self._path(seed, frame), self._pictures))
+        if seed not in self._poses:
+            from offline_training.synthetic.streets.layout import build_world
+
+            world, frames = build_world(seed), range(self._frames_per_seed)
+            self._poses[seed] = tuple(self._pose(world, seed, number) for number in frames)
+        return self._poses[seed][frame]
+
+    def prepare(self, workers: int = 1, on_progress: Callable[[int], None] | None = None) -> None:
+        """Make all that is missing, in `workers` processes; `on_progress` hears how many sweeps a finished street has."""
+        frames = range(self._frames_per_seed)
+        missing = [seed for seed in self._seeds if not all(self._is_made(seed, frame) for frame in frames)]
+        if on_progress:
+            on_progress((len(self._seeds) - len(missing)) * self._frames_per_seed)
+        for _ in made_scenes(self._make, missing, workers):
+            if on_progress:
+                on_progress(self._frames_per_seed)
+
+    def _seed_and_frame(self, index: int) -> tuple[int, int]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index}: the data set has {len(self)}")
+        return self._seeds[index // self._frames_per_seed], index % self._frames_per_seed
+
+    def _name(self, index: int) -> str:
+        return "synthetic_{:05d}_{:03d}".format(*self._seed_and_frame(index))
+
+    def _is_made(self, seed: int, frame: int) -> bool:
+        path = self._path(seed, frame)
+        return path.exists() and (self._pictures is None or has_pictures(picture_folder(path, self._pictures)))
+
+    def _pose(self, world: World, seed: int, frame: int) -> RigidTransform:
+        return world.ego_pose(frame * self._gap_s) @ self._spec(seed, frame).T_base_lidar()
+
+    def _spec(self, seed: int, frame: int) -> LidarSpec:
+        return self._lidar or LidarSpec.random(np.random.default_rng([seed, 3, frame]))
+
+    def _path(self, seed: int, frame: int) -> Path:
+        identity = json.dumps([VERSION, seed, frame, self._gap_s, asdict(self._spec(seed, frame))], sort_keys=True)
+        return self._folder / f"{seed:05d}_{frame:03d}_{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npz"
+
+    def _make(self, seed: int) -> None:
+        from offline_training.synthetic.sensors.scene import Scene
+        from offline_training.synthetic.streets.layout import build_world
+
+        scene = Scene(build_world(seed))
+        sky = weather(seed, scene.world.sun_direction)
+        for frame in range(self._frames_per_seed):
+            path, spec, time_s = self._path(seed, frame), self._spec(seed, frame), frame * self._gap_s
+            if not path.exists():
+                rng = np.random.default_rng([seed, 2, frame])
+                _write(path, sweep(scene, spec, time_s, round(time_s * 1e9), rng))
+            if not self._is_made(seed, frame) and self._pictures is not None:
+                shots = take_ring(scene, sky, spec, time_s, self._pictures.width)
+                write_pictures(picture_folder(path, self._pictures), shots, self._pose(scene.world, seed, frame))
+
+
+def _write(path: Path, cloud: PointCloud) -> None:
+    with atomic_writer(path) as handle:
+        np.savez(
+            handle,
+            xyz_steps=np.clip(np.round(cloud.xyz_m / _STEP_M), -32767, 32767).astype(np.int16),
+            intensity=np.round(cloud.intensity * 255).astype(np.uint8),
+            label=cloud.extra["label"],
+            ring=cloud.extra["ring"].astype(np.uint8),
+            stamp_ns=np.int64(cloud.stamp_ns),
+        )
+
+
+def _read(path: Path) -> PointCloud:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return PointCloud(
+                xyz_m=stored["xyz_steps"].astype(np.float32) * np.float32(_STEP_M),
+                intensity=stored["intensity"].astype(np.float32) / np.float32(255),
+                stamp_ns=int(stored["stamp_ns"]),
+                frame_id="lidar_top",
+                extra={"label": stored["label"], "ring": stored["ring"].astype(np.uint16)},
+            )
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise BadDataset(
+            f"{path}: expected a cached synthetic sweep, found: {error}. Delete the file; it is made anew."
+        ) from error

@@ -1,0 +1,98 @@
+"""Labels and segments of a ScanNet scene, one per vertex of its mesh."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.clouds.ply import read_ply
+from lidar_vl_core.foundation.errors import BadCloudFile, BadDataset
+
+TABLE_NAME = "scannetv2-labels.combined.tsv"
+_LARGEST_NYU40 = 40
+
+
+def read_labels(scene: Path, name: str, table: Path | None, points: int) -> np.ndarray | None:
+    """(N,) int64 NYU40 ids, 0 = unlabelled; None for a scene without labels, as those of the test split.
+
+    From `*_vh_clean_2.labels.ply`, else from segments, their groups and the table of all names. Raises BadDataset.
+    """
+    labelled = scene / f"{name}_vh_clean_2.labels.ply"
+    groups = scene / f"{name}.aggregation.json"  # of the mesh that is read here; _vh_clean's belongs to the finer one
+    if labelled.exists():
+        raw = _label_property(labelled)
+    elif groups.exists() and table is not None:
+        raw = _from_groups(groups, read_segments(scene, name, points), table, points)
+    else:
+        return None
+    if len(raw) != points:
+        raise BadDataset(
+            f"{labelled}: expected {points} labels, one per vertex of the scene's mesh, found {len(raw)}. "
+            "Mesh and labels are of different scenes, or a file is cut."
+        )
+    return raw
+
+
+def read_segments(scene: Path, name: str, points: int) -> np.ndarray | None:
+    """(N,) int64 number of each vertex's segment, the superpoints of ScanNet; None without their file. Raises BadDataset."""
+    path = next(scene.glob(f"{name}_vh_clean_2.*.segs.json"), None)
+    if path is None:
+        return None
+    try:
+        segments = np.asarray(_load(path)["segIndices"], np.int64)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise BadDataset(
+            f"{path}: expected a list `segIndices` of numbers, found: {error!r}. Copy it again."
+        ) from error
+    if segments.shape != (points,):
+        raise BadDataset(
+            f"{path}: expected {points} segment numbers, one per vertex, found shape {segments.shape}. Copy it again."
+        )
+    return segments
+
+
+def _label_property(path: Path) -> np.ndarray:
+    try:
+        columns = read_ply(path)
+    except (BadCloudFile, OSError) as error:
+        raise BadDataset(str(error)) from error
+    if "label" not in columns:
+        raise BadDataset(f"{path}: expected a property `label`, found {', '.join(columns)}. Copy the file again.")
+    raw = columns["label"].astype(np.int64)
+    return np.where(raw > _LARGEST_NYU40, 0, raw)
+
+
+def _from_groups(path: Path, segments: np.ndarray | None, table: Path, points: int) -> np.ndarray:
+    if segments is None:
+        raise BadDataset(f"{path}: expected *_vh_clean_2.*.segs.json beside it, found none. Copy the scene's segments.")
+    nyu40_of = _nyu40_of_names(table)
+    raw = np.zeros(points, np.int64)
+    try:
+        for group in _load(path)["segGroups"]:
+            raw[np.isin(segments, group["segments"])] = nyu40_of[group["label"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadDataset(
+            f"{path}: expected groups with `segments` and a `label` that {table.name} knows, found: {error!r}. "
+            "Copy both again."
+        ) from error
+    return raw
+
+
+def _nyu40_of_names(path: Path) -> dict[str, int]:
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            rows = csv.DictReader(handle, delimiter="\t")
+            return {row["raw_category"]: int(row["nyu40id"] or 0) for row in rows}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise BadDataset(
+            f"{path}: expected ScanNet's table with raw_category and nyu40id, found: {error!r}. Download it again."
+        ) from error
+
+
+def _load(path: Path) -> Any:  # noqa: ANN401
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadDataset(f"{path}: expected JSON, found: {error}. Copy the file again.") from error

@@ -1,0 +1,112 @@
+"""SyntheticRooms: coloured clouds of synthetic rooms with RGB-D views and labels, cached on disk. Touches the disk."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import SYNTHETIC_ROOMS, ClassTable
+from lidar_vl_core.foundation.errors import BadConfig
+from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.rgbd.synthetic_room_files import (
+    has_room,
+    read_cloud,
+    read_views,
+    truth_image,
+    write_room,
+)
+from offline_training.synthetic.world.workers import made_scenes
+
+VERSION = 4  # raise it when the same seed gives another room or other files, so that cached ones are made anew
+
+
+@dataclass(frozen=True)
+class RoomSpec:
+    """How a room is scanned."""
+
+    views: int = 16
+    image_width: int = 160  # pixels of its 4:3 pictures
+    depth_noise: bool = True  # depth with the noise and the gaps of a depth camera
+
+    def __post_init__(self) -> None:
+        """Raise BadConfig for a scan nobody can use."""
+        if not 1 <= self.views <= 1000:
+            raise BadConfig(f"views: expected 1 to 1000 for each room, found {self.views}. Choose another number.")
+        if not 32 <= self.image_width <= 2048:
+            raise BadConfig(f"image width: expected 32 to 2048 pixels, found {self.image_width}. Choose another.")
+
+
+class SyntheticRooms:
+    """One room for each seed: a sample with the cloud fused from all its views."""
+
+    classes: ClassTable = SYNTHETIC_ROOMS
+
+    def __init__(self, seeds: Sequence[int], cache_folder: Path, spec: RoomSpec | None = None) -> None:
+        self._seeds, self._folder, self._spec = tuple(seeds), cache_folder, spec or RoomSpec()
+
+    def __len__(self) -> int:
+        return len(self._seeds)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The room; one that is not in the cache yet is made and kept.
+
+        Its cloud has the fields rgb (N, 3) uint8 and instance (N,) uint16; `T_cam_lidar` of its views is T_cam_room.
+        """
+        views = self.views(index)
+        cloud = read_cloud(self._path(self._seeds[index]))
+        return Sample(self._name(index), cloud, np.asarray(cloud.extra["label"]), self.classes, views)
+
+    def views(self, index: int) -> tuple[CameraView, ...]:
+        """The room's views alone, without reading its cloud."""
+        name, path = self._name(index), self._path(self._seeds[index])
+        if not has_room(path):
+            self._make(self._seeds[index])
+        return read_views(path, name)
+
+    def true_class_image(self, view: CameraView) -> np.ndarray:
+        """(H, W) uint8 class that each pixel of a view of this data set shows, 255 = none."""
+        return (truth_image(self._folder, view) >> 8).astype(np.uint8)
+
+    def true_instance_image(self, view: CameraView) -> np.ndarray:
+        """(H, W) uint16 thing that each pixel of a view shows; things without a class have numbers too."""
+        return truth_image(self._folder, view) & 0xFF
+
+    def pictures_with_classes(self, index: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Each picture (H, W, 3) uint8 of a room with its true classes (H, W) uint8, 255 = none."""
+        for view in self.views(index):
+            yield view.load_rgb(), self.true_class_image(view)
+
+    def prepare(self, workers: int = 1, on_progress: Callable[[int], None] | None = None) -> None:
+        """Make all rooms that are missing, in `workers` processes; `on_progress` hears how many are finished."""
+        missing = [seed for seed in self._seeds if not has_room(self._path(seed))]
+        if on_progress:
+            on_progress(len(self._seeds) - len(missing))
+        for _ in made_scenes(self._make, missing, workers):
+            if on_progress:
+                on_progress(1)
+
+    def _name(self, index: int) -> str:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index}: the data set has {len(self)}")
+        return f"room_{self._seeds[index]:05d}"
+
+    def _path(self, seed: int) -> Path:
+        identity = json.dumps([VERSION, seed, asdict(self._spec)], sort_keys=True)
+        return self._folder / f"{seed:05d}_{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+
+    def _make(self, seed: int) -> None:
+        from offline_training.synthetic.rooms.camera import RoomScene, room_camera, take_picture, walk
+        from offline_training.synthetic.rooms.cloud import RoomShot, fused_cloud, measured_depth
+        from offline_training.synthetic.rooms.layout import build_room
+
+        scene, camera = RoomScene(build_room(seed)), room_camera(self._spec.image_width)
+        rng = np.random.default_rng([seed, 12])
+        shots = []
+        for T_room_cam in walk(scene, self._spec.views, np.random.default_rng([seed, 13])):
+            picture = take_picture(scene, camera, T_room_cam, rng)
+            shots.append(RoomShot(picture, measured_depth(picture, self._spec.depth_noise, rng), T_room_cam))
+        write_room(self._path(seed), shots, fused_cloud(shots))

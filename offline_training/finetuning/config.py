@@ -1,0 +1,77 @@
+"""What a fine-tuning run is made of: one flat configuration."""
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from lidar_vl_core.classes.class_table import ClassTable, class_table
+from offline_training.datasets.augment.point_augment import AugmentConfig
+from offline_training.datasets.data_sources import DataSource
+from offline_training.runs.backbone_config import BackboneConfig
+
+
+class FinetuneConfig(BackboneConfig):
+    """Supervised segmentation. A YAML file holds what differs from these defaults."""
+
+    out: str  # folder of the run: checkpoints/, tensorboard/, metrics.jsonl
+    train: tuple[DataSource, ...]
+    validation: tuple[DataSource, ...] = ()
+    classes: str = "nuscenes16"  # class table of lidar_vl_core.classes.class_table
+
+    max_steps: int = 10000
+    epochs: int | None = None  # passes over all training scans, in place of max_steps and of drawing scans by weight
+    batch_size: int = 4  # scans
+    optimizer: Literal["adamw", "sgd"] = "adamw"  # sgd: momentum 0.9, dampening 0.1
+    learning_rate: float = 0.003  # at its peak
+    head_learning_rate: float | None = None  # at its peak, of the last layer; nothing = as the others
+    weight_decay: float = 0.01
+    schedule: Literal["cosine_per_step", "cosine_per_epoch"] = "cosine_per_step"
+    warm_up: float = 0.05  # share of the steps in which the rate rises from a 25th
+    final_rate: float = 0.001  # share of the peak at the last step; cosine in between
+    gradient_norm: float = 10.0  # clipped above
+    ema_decay: float = 0.999  # of the averaged weights that are validated and exported; 0 = none
+    lovasz_weight: float = 1.0  # against cross-entropy 1
+    label_smoothing: float = 0.0
+    class_weight_power: float = (
+        0.0  # cross-entropy weights frequency^-power, mean 1 over the classes present; 0 = equal
+    )
+    class_weight_scans: int = 100  # from which the frequencies are counted
+
+    row_label: Literal["majority", "first_point"] = (
+        "majority"  # class of a voxel: of most of its points, or of the first
+    )
+    norm_momentum: float | None = None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
+
+    augment: AugmentConfig | None = AugmentConfig()  # nothing = scans as they are
+    max_points: int = 200000  # per scan, a random choice where there are more
+
+    start_from: str | None = (
+        None  # checkpoint of a pre-training or fine-tuning whose (averaged) weights this run begins with
+    )
+    probe: bool = False  # train the last layer alone, on features of the frozen network
+    seed: int = 0
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16-mixed on CUDA, 32-true on a CPU
+    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
+    workers: int = 1  # processes that prepare batches; 0 = in the training process
+    checkpoint_every: int = 200  # steps
+    validate_every: int = 1000  # steps
+    progress: bool = True  # a bar, where there is a terminal
+
+    @model_validator(mode="after")
+    def _epochs_fit(self) -> "FinetuneConfig":
+        if self.epochs is None and self.schedule == "cosine_per_epoch":
+            raise ValueError("schedule: cosine_per_epoch needs epochs")
+        if self.epochs is not None and (self.epochs < 1 or any(source.weight != 1.0 for source in self.train)):
+            raise ValueError(
+                "epochs: at least 1; every scan comes once in each, so weights other than 1 have no meaning"
+            )
+        return self
+
+    @property
+    def class_table(self) -> ClassTable:
+        """The classes the network is to tell apart."""
+        return class_table(self.classes)
+
+
+# A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.
+FREE_ON_RESUME = frozenset({"out", "workers", "checkpoint_every", "validate_every", "progress", "validation"})

@@ -1,0 +1,35 @@
+"""The batches of a fine-tuning: scans through the network's preparer, or features that a frozen network gives."""
+
+from functools import partial
+
+from torch.utils.data import DataLoader
+
+from offline_training.datasets.batches.collate import collate
+from offline_training.datasets.batches.training_scans import StepSampler, TrainingScans
+from offline_training.finetuning.config import FinetuneConfig
+from offline_training.finetuning.linear_probe import FrozenFeatures, joined_rows
+from offline_training.networks.point_backbone import PointBackbone
+from offline_training.runs.device import sparse_form_of
+
+
+def training_batches(
+    config: FinetuneConfig, scans: TrainingScans, network: PointBackbone, first_step: int
+) -> DataLoader:
+    """One batch for each step from the first; when probing without augmentation, rows of features computed once."""
+    collate_scans = partial(
+        collate,
+        preparer=config.preparer(sparse_form_of(config)),
+        num_classes=len(config.class_table),
+        first_point=config.row_label == "first_point",
+    )
+    steps = StepSampler(first_step, config.max_steps, config.batch_size)
+    if config.probe and config.augment is None:
+        return DataLoader(FrozenFeatures(scans, network, collate_scans), batch_sampler=steps, collate_fn=joined_rows)
+    return DataLoader(
+        scans,
+        batch_sampler=steps,
+        collate_fn=collate_scans,
+        num_workers=config.workers,
+        # A forked child of a process that has used OpenMP or CUDA is not safe.
+        multiprocessing_context="spawn" if config.workers else None,
+    )

@@ -1,0 +1,115 @@
+"""Methods that compare two views of each scan and need no picture: PointContrast and DepthContrast."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from offline_training.losses.depthcontrast import KeyQueue, follow, instance_contrastive
+from offline_training.losses.pointcontrast import pick_matches, point_info_nce
+from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
+from offline_training.networks.projection_heads import PointHead
+from offline_training.pretraining.methods.objective import Objective, PointFeatures
+from offline_training.pretraining.views.two_views import TwoViewBatch
+from offline_training.runs.ranks import gather_rows
+
+POINT_CONTRAST_CHANNELS = 32
+_KEY_CHANNELS, _QUEUE_LENGTH = 128, 65536  # DepthContrast's driving recipe
+
+
+class PointContrast(Objective):
+    """InfoNCE between the features of one point in both views."""
+
+    heads: PointHead
+    reads_pictures = False
+
+    def __init__(self, heads: PointHead, matches: int, temperature: float, gather_negatives: bool) -> None:
+        super().__init__()
+        self.heads, self.matches, self.temperature = heads, matches, temperature
+        self.gather_negatives = gather_negatives
+
+    def features(self, backbone: PointBackbone, batch: TwoViewBatch) -> tuple[PointFeatures, PointFeatures]:
+        """Of both views."""
+        return PointFeatures.of(backbone, batch.inputs), PointFeatures.of(backbone, batch.other)
+
+    def forward(
+        self,
+        features: tuple[PointFeatures, PointFeatures],
+        teacher_map: Tensor | None,
+        batch: TwoViewBatch,
+        step: int,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """`loss`."""
+        match = batch.match[pick_matches(batch.match[:, 0], self.matches, generator)]
+        first = features[0].rows(self.heads)[match[:, 0]]
+        second = features[1].rows(self.heads)[match[:, 1]]
+        if self.gather_negatives:
+            first, second = gather_rows(first), gather_rows(second)
+        return {"loss": point_info_nce(first, second, self.temperature)}
+
+
+@dataclass(frozen=True)
+class _QueryAndKey:
+    """Largest features of each scan, (B, C), by the network and by the one that follows it."""
+
+    query: Tensor
+    key: Tensor
+
+
+class DepthContrast(Objective):
+    """Each scan against the scans of earlier batches, by a second network that follows the first slowly (MoCo).
+
+    Within the voxel format only, as the method's driving recipe has it.
+    """
+
+    heads: nn.Sequential
+    reads_pictures = False
+
+    def __init__(self, backbone: PointBackbone, temperature: float, queue_length: int = _QUEUE_LENGTH) -> None:
+        """backbone: the network as it begins."""
+        super().__init__()
+        width = backbone.feature_channels
+        self.heads = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, _KEY_CHANNELS))
+        self.key_backbone = copy.deepcopy(backbone).requires_grad_(False)
+        self.key_heads = copy.deepcopy(self.heads).requires_grad_(False)
+        self.queue = KeyQueue(queue_length, _KEY_CHANNELS)
+        self.temperature = temperature
+
+    def features(self, backbone: PointBackbone, batch: TwoViewBatch) -> _QueryAndKey:
+        """Of the first view by the network, of the second by its follower."""
+        follow(self.key_backbone, backbone)
+        query = _largest_of_scans(backbone.point_features(batch.inputs), batch.inputs)
+        with torch.no_grad():
+            key = _largest_of_scans(self.key_backbone.point_features(batch.other), batch.other)
+        return _QueryAndKey(query, key)
+
+    def forward(
+        self,
+        features: _QueryAndKey,
+        teacher_map: Tensor | None,
+        batch: TwoViewBatch,
+        step: int,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """`loss`."""
+        follow(self.key_heads, self.heads)
+        query = F.normalize(self.heads(features.query), dim=1)
+        with torch.no_grad():
+            key = F.normalize(self.key_heads(features.key), dim=1)
+        loss = instance_contrastive(query, key, self.queue.negatives(), self.temperature)
+        self.queue.push(gather_rows(key))
+        return {"loss": loss}
+
+
+def _largest_of_scans(rows: Tensor, inputs: BackboneInputs) -> Tensor:
+    """(B, C) maximum over the rows of each scan; 0 for a scan without rows."""
+    points = torch.tensor(inputs.points_per_scan, device=rows.device)
+    scan_of_point = torch.repeat_interleave(torch.arange(len(points), device=rows.device), points)
+    inside = inputs.row_of_point >= 0
+    scan_of_row = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+    scan_of_row[inputs.row_of_point[inside]] = scan_of_point[inside]
+    index = scan_of_row[:, None].expand_as(rows)
+    return rows.new_zeros((len(points), rows.shape[1])).scatter_reduce(0, index, rows, "amax", include_self=False)

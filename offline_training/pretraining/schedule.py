@@ -1,0 +1,21 @@
+"""Length of a pre-training and the learning rate of each of its steps."""
+
+import math
+
+from offline_training.pretraining.config import PretrainConfig
+
+
+class Schedule:
+    """Steps and rates of a run."""
+
+    def __init__(self, config: PretrainConfig, steps_per_epoch: int) -> None:
+        self._config, self.steps_per_epoch = config, steps_per_epoch
+        self.end_step = config.max_steps or (config.epochs or 0) * steps_per_epoch
+
+    def learning_rate(self, step: int) -> float:
+        """Half a cosine from the configured rate to 0, in steps or held for each epoch."""
+        if self._config.schedule == "cosine_per_step":
+            done = step / self.end_step
+        else:
+            done = (step // self.steps_per_epoch) / math.ceil(self.end_step / self.steps_per_epoch)
+        return self._config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))

@@ -1,0 +1,155 @@
+"""Random changes to a sweep together with its pictures; every pair that is left still joins a point with its own pixel.
+
+The order and the numbers are OLIVINE's: cloud turned and flipped, a cuboid dropped, each picture cropped and flipped.
+Every function takes the randomness as `rng`; none changes its arguments.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lidar_vl_core.foundation.config import Config
+from offline_training.datasets.base.picture_resize import Window, moved_pixels, resized_ids, resized_rgb
+from offline_training.pretraining.views.paired_scan import PairedScan
+
+_CROP_SHAPES = 10  # tries to find a shape that fits the picture
+_CROP_REDRAWS = 50  # tries to find a crop with enough pairs; then the whole picture is taken
+
+
+class PairAugmentConfig(Config):
+    """How pre-training changes its scans."""
+
+    turn: bool = True  # the cloud about z, by any angle
+    flip_probability: float = 0.5  # of the cloud, each of x and y
+    drop_cuboid: bool = True
+    cuboid_extent: float = 0.2  # largest side of the dropped cuboid, as a share of the cloud's extent
+    crop: bool = True  # else every picture is resized as a whole
+    crop_area: tuple[float, float] = (0.3, 1.0)  # share of the picture
+    crop_ratio: tuple[float, float] = (14 / 9, 17 / 9)  # width / height
+    image_flip_probability: float = 0.5
+    shuffle_images: bool = True
+    min_pairs: int = 1024  # of an image, below which a cuboid or a crop is not taken
+    kept_pairs: float = 0.75  # share of its pairs with which a crop is taken even so
+    image_size: tuple[int, int] = (224, 416)  # height, width of what the image network sees
+
+
+def augment_pairs(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
+    """Change a scan at random; its pictures come out at config.image_size."""
+    if config.shuffle_images:
+        scan = shuffle_images(scan, rng)
+    scan = turn_and_flip_cloud(scan, config, rng)
+    if config.drop_cuboid:
+        scan = drop_cuboid(scan, config, rng)
+    scan = resized_crop(scan, config, rng) if config.crop else plain_resize(scan, config.image_size)
+    return flip_images(scan, config.image_flip_probability, rng)
+
+
+def shuffle_images(scan: PairedScan, rng: np.random.Generator) -> PairedScan:
+    """The pictures in another order."""
+    order = rng.permutation(len(scan.images))
+    place_of = np.argsort(order)
+    return replace(
+        scan,
+        images=tuple(scan.images[old] for old in order),
+        superpixels=None if scan.superpixels is None else tuple(scan.superpixels[old] for old in order),
+        image_index=place_of[scan.image_index],
+    )
+
+
+def turn_and_flip_cloud(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
+    """Turn about z, then mirror x and y, each or not."""
+    angle = rng.uniform(0.0, 2.0 * np.pi) if config.turn else 0.0
+    flip_x, flip_y = np.where(rng.random(2) < config.flip_probability, -1.0, 1.0)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    linear = np.array([[flip_x * cosine, -flip_x * sine, 0], [flip_y * sine, flip_y * cosine, 0], [0, 0, 1]])
+    return replace(scan, xyz_m=scan.xyz_m @ linear.T.astype(np.float32))
+
+
+def drop_cuboid(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
+    """Drop the points strictly inside a cuboid around a random point, with their pairs.
+
+    The scan stays whole when a picture that loses pairs would be left with fewer than config.min_pairs.
+    """
+    if len(scan) == 0:
+        return scan
+    extent_m = np.ptp(scan.xyz_m, axis=0)
+    center_m = scan.xyz_m[rng.integers(len(scan))]
+    half_m = extent_m * rng.uniform(0.0, config.cuboid_extent, 3) / 2
+    kept = ~(np.abs(scan.xyz_m - center_m) < half_m).all(axis=1)
+    before = scan.pairs_per_image()
+    after = np.bincount(scan.image_index[kept[scan.point_index]], minlength=len(scan.images))
+    if ((after < before) & (after < config.min_pairs)).any():
+        return scan
+    return scan.take_points(kept)
+
+
+def resized_crop(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
+    """A random window of each picture at config.image_size; pairs outside it go."""
+    windows = []
+    for number, image in enumerate(scan.images):
+        pixel_uv = scan.pixel_uv[scan.image_index == number]
+        windows.append(_window_with_pairs(pixel_uv, image.shape[:2], config, rng))
+    return _resized(scan, windows, config.image_size)
+
+
+def plain_resize(scan: PairedScan, size: tuple[int, int]) -> PairedScan:
+    """Each whole picture at another size (height, width), as in validation."""
+    return _resized(scan, [_whole(image.shape[:2]) for image in scan.images], size)
+
+
+def flip_images(scan: PairedScan, probability: float, rng: np.random.Generator) -> PairedScan:
+    """Mirror each picture left to right, or not."""
+    flipped = rng.random(len(scan.images)) < probability
+    width = np.array([image.shape[1] for image in scan.images], np.int32)
+    mirrored = flipped[scan.image_index]
+    pixel_uv = scan.pixel_uv.copy()
+    pixel_uv[mirrored, 0] = width[scan.image_index[mirrored]] - 1 - pixel_uv[mirrored, 0]
+
+    def mirror(pictures: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        return tuple(
+            np.ascontiguousarray(one[:, ::-1]) if flip else one for one, flip in zip(pictures, flipped, strict=True)
+        )
+
+    superpixels = None if scan.superpixels is None else mirror(scan.superpixels)
+    return replace(scan, images=mirror(scan.images), superpixels=superpixels, pixel_uv=pixel_uv)
+
+
+def _resized(scan: PairedScan, windows: list[Window], size: tuple[int, int]) -> PairedScan:
+    pixel_uv, inside = np.zeros_like(scan.pixel_uv), np.zeros(len(scan.pixel_uv), bool)
+    for number, window in enumerate(windows):
+        mine = scan.image_index == number
+        pixel_uv[mine], inside[mine] = moved_pixels(scan.pixel_uv[mine], window, size)
+    images = tuple(resized_rgb(image, size, window) for image, window in zip(scan.images, windows, strict=True))
+    superpixels = scan.superpixels
+    if superpixels is not None:
+        superpixels = tuple(resized_ids(ids, size, window) for ids, window in zip(superpixels, windows, strict=True))
+    return replace(scan, images=images, superpixels=superpixels, pixel_uv=pixel_uv).take_pairs(inside)
+
+
+def _window_with_pairs(
+    pixel_uv: np.ndarray, shape: tuple[int, int], config: PairAugmentConfig, rng: np.random.Generator
+) -> Window:
+    """A random window with enough of the pairs; the whole picture when none is found."""
+    for _ in range(_CROP_REDRAWS):
+        left, top, width, height = window = _random_window(shape, config, rng)
+        shifted = pixel_uv - np.array([left, top])
+        count = int(((shifted >= 0) & (shifted < (width, height))).all(axis=1).sum())
+        if len(pixel_uv) == 0 or count > config.min_pairs or count > config.kept_pairs * len(pixel_uv):
+            return window
+    return _whole(shape)
+
+
+def _random_window(shape: tuple[int, int], config: PairAugmentConfig, rng: np.random.Generator) -> Window:
+    """Area uniform, log of the ratio uniform (as torchvision's RandomResizedCrop); the whole picture when none fits."""
+    rows, columns = shape
+    for _ in range(_CROP_SHAPES):
+        area = rows * columns * rng.uniform(*config.crop_area)
+        ratio = np.exp(rng.uniform(*np.log(config.crop_ratio)))
+        width, height = round(np.sqrt(area * ratio)), round(np.sqrt(area / ratio))
+        if 0 < width <= columns and 0 < height <= rows:
+            return int(rng.integers(columns - width + 1)), int(rng.integers(rows - height + 1)), width, height
+    return _whole(shape)
+
+
+def _whole(shape: tuple[int, int]) -> Window:
+    return 0, 0, shape[1], shape[0]

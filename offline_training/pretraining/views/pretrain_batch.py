@@ -1,0 +1,145 @@
+"""Paired scans to one batch: the 3D network's inputs, the pictures, and which row of the network belongs to which pixel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.foundation.errors import BadDataset
+from offline_training.networks.point_backbone import BackboneInputs, Preparer
+from offline_training.pretraining.views.paired_scan import PairedScan
+
+
+@dataclass(frozen=True)
+class PretrainBatch:
+    """Several scans with all their pictures, one behind the other; I pictures, P pairs, B scans."""
+
+    inputs: BackboneInputs
+    images: Tensor  # (I, h, w, 3) uint8: a quarter of what floats would cost to move
+    pair_row: Tensor  # (P,) int64 row of the network's output
+    pair_image: Tensor  # (P,) int64 into the images
+    pair_uv: Tensor  # (P, 2) int64 column, row
+    pair_class: Tensor  # (P,) int64 weak class, 255 = none
+    pair_true_class: Tensor  # (P,) int64 class of the point, 255 = none or unknown
+    pair_distance_m: Tensor  # (P,) float32 horizontal range of the point as the network sees it
+    scan_of_pair: Tensor  # (P,) int64 into the scans
+    superpixels: Tensor | None  # (I, h, w) int64 ids, unique in the batch; -1 = none
+    superpixel_count: int  # ids lie below it
+    point_segment: Tensor | None  # (N,) int64 cluster of each point of the batch, unique in the batch; -1 = none
+    segment_count: int  # ids lie below it
+
+    def rgb(self) -> Tensor:
+        """(I, 3, h, w) float32 pictures, 0..1."""
+        return self.images.permute(0, 3, 1, 2).to(torch.float32).div(255.0)
+
+    def pair_superpixel(self) -> Tensor:
+        """(P,) int64 superpixel under each pair, -1 = none. Raises BadDataset when the scans have no superpixels."""
+        if self.superpixels is None:
+            raise BadDataset(
+                "superpixels: expected them with every scan of the batch, found none. Make them with the weak labels."
+            )
+        return self.superpixels[self.pair_image, self.pair_uv[:, 1], self.pair_uv[:, 0]]
+
+    def scan_of_point(self) -> Tensor:
+        """(N,) int64 scan of each point of the batch."""
+        counts = torch.tensor(self.inputs.points_per_scan, device=self.pair_row.device)
+        return torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+
+    def to(self, device: torch.device | str) -> "PretrainBatch":
+        """The batch on another device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.to(device) for name, value in values.items() if hasattr(value, "to")})
+
+
+def collate_pairs(scans: Sequence[PairedScan], preparer: Preparer, scans_per_sample: int = 1) -> PretrainBatch:
+    """Join scans whose pictures have one size; pairs whose point has no row of the network go.
+
+    scans_per_sample: so many scans in a row share the ids of their segments, as the two moments of common_segments do.
+    Raises BadDataset when sizes differ or only some scans have superpixels or segments.
+    """
+    _require_one_size(scans)
+    inputs = preparer([(scan.xyz_m, scan.intensity) for scan in scans])
+    first_point = np.cumsum([0] + [len(scan) for scan in scans])
+    first_image = np.cumsum([0] + [len(scan.images) for scan in scans])
+    point_index = np.concatenate([scan.point_index + first for scan, first in zip(scans, first_point, strict=False)])
+    row = inputs.row_of_point.numpy()[point_index]
+    kept = row >= 0
+
+    def pairwise(arrays: list[np.ndarray], dtype: type = np.int64) -> Tensor:
+        return torch.from_numpy(np.concatenate(arrays).astype(dtype, copy=False)[kept])
+
+    superpixels, superpixel_count = _global_superpixels(scans)
+    segments, segment_count = _global_segments(scans, scans_per_sample)
+    return PretrainBatch(
+        inputs=inputs,
+        images=torch.from_numpy(np.stack([image for scan in scans for image in scan.images])),
+        pair_row=torch.from_numpy(row[kept]),
+        pair_image=pairwise([scan.image_index + first for scan, first in zip(scans, first_image, strict=False)]),
+        pair_uv=pairwise([scan.pixel_uv for scan in scans]),
+        pair_class=pairwise([scan.weak_class for scan in scans]),
+        pair_true_class=pairwise([_true_class(scan) for scan in scans]),
+        pair_distance_m=pairwise([_horizontal_range_m(scan) for scan in scans], np.float32),
+        scan_of_pair=pairwise([np.full(len(scan.point_index), number) for number, scan in enumerate(scans)]),
+        superpixels=superpixels,
+        superpixel_count=superpixel_count,
+        point_segment=segments,
+        segment_count=segment_count,
+    )
+
+
+def _true_class(scan: PairedScan) -> np.ndarray:
+    if scan.class_id is None:
+        return np.full(len(scan.point_index), IGNORE_ID, np.uint8)
+    return scan.class_id[scan.point_index]
+
+
+def _horizontal_range_m(scan: PairedScan) -> np.ndarray:
+    x_m, y_m, _ = scan.xyz_m[scan.point_index].T
+    return np.hypot(x_m, y_m)
+
+
+def _global_superpixels(scans: Sequence[PairedScan]) -> tuple[Tensor | None, int]:
+    """Local ids made unique: image * (largest local id + 1) + local."""
+    maps = [scan.superpixels for scan in scans if scan.superpixels is not None]
+    if _none_have("superpixels", len(maps), len(scans)):
+        return None, 0
+    local = np.stack([ids for of_scan in maps for ids in of_scan]).astype(np.int64)
+    per_image = int(local.max(initial=-1)) + 1
+    first = np.arange(len(local))[:, None, None] * per_image
+    return torch.from_numpy(np.where(local < 0, -1, local + first)), per_image * len(local)
+
+
+def _global_segments(scans: Sequence[PairedScan], scans_per_sample: int) -> tuple[Tensor | None, int]:
+    local = [scan.segment.astype(np.int64) for scan in scans if scan.segment is not None]
+    if _none_have("segments", len(local), len(scans)):
+        return None, 0
+    first, unique = 0, []
+    for start in range(0, len(local), scans_per_sample):
+        sample = local[start : start + scans_per_sample]
+        unique += [np.where(one < 0, -1, one + first) for one in sample]
+        first += max(int(one.max(initial=-1)) for one in sample) + 1
+    return torch.from_numpy(np.concatenate(unique)), first
+
+
+def _none_have(what: str, present: int, of: int) -> bool:
+    if 0 < present < of:
+        raise BadDataset(
+            f"{what}: expected them with every scan of a batch or with none, found them with {present} of {of}. "
+            "Make them for every data set of the run."
+        )
+    return present == 0
+
+
+def _require_one_size(scans: Sequence[PairedScan]) -> None:
+    sizes = {image.shape for scan in scans for image in scan.images}
+    if not sizes:
+        raise BadDataset(
+            "pictures of a batch: expected at least one, found none. Use a data set with cameras, or choose its cameras."
+        )
+    if len(sizes) > 1:
+        raise BadDataset(
+            f"pictures of a batch: expected one size, found {sorted(sizes)}. Resize them with mixed_augment first."
+        )

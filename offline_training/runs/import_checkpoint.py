@@ -1,0 +1,178 @@
+"""Checkpoints of SLidR, OLIVINE, Seal, ST-SLidR and OpenPCDet as ours: same numbers, our names. Reads and writes files."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lidar_vl_core.foundation.errors import BadCheckpoint
+from lidar_vl_core.foundation.files import sha256_of
+from offline_training.networks.image.weight_file import read_weight_content
+from offline_training.networks.projection_heads import PROJECTION_CHANNELS
+from offline_training.networks.sparse.minkunet import LEVELS
+from offline_training.runs.backbone_config import VOXELNET, BackboneConfig
+from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
+from offline_training.runs.foreign_weights import SPCONV_ANCHOR, SR_UNET_ANCHOR, translate_weights
+
+KINDS = ("slidr", "olivine", "seal", "st_slidr", VOXELNET)
+BACKBONE_PREFIX, HEADS_PREFIX = "network", "heads"  # of names in our checkpoint
+_ALIGNMENT = 2 ** (LEVELS - 1)  # voxels: coarse ones come by halving, there from 0, here from the range's minimum
+_REACH_M, _HEIGHT_M = 204.8, 51.2  # beyond every return: the foreign grids end nowhere
+_PUBLISHED_VOXEL_M = 0.1
+_KITTI_SCORES = 20  # of a fine-tuned head: SemanticKITTI's classes, whose loaders add 1 to the intensity
+_PICTURE_HEAD = re.compile(r"\bmodel_images\.(decoder|decoder_class_level)\.0\.(weight|bias)$")
+_PICTURE_HEAD_NAMES = {"decoder": "pixel", "decoder_class_level": "class_pixel"}  # theirs: ours (ProjectionHeads)
+
+
+@dataclass(frozen=True)
+class ImportedCheckpoint:
+    """What came out of a foreign file."""
+
+    path: Path  # of our checkpoint
+    config: BackboneConfig
+    parameters: int  # of the backbone
+    heads: tuple[str, ...]  # of ProjectionHeads, kept so that pre-training can go on
+    left_out: Mapping[str, int]  # tensors, by the first part of their names
+    notes: tuple[str, ...]  # what was taken for granted
+
+    def __str__(self) -> str:
+        left_out = ", ".join(f"{count} of {name}" for name, count in sorted(self.left_out.items()))
+        config = self.config
+        lines = [
+            f"network: {config.network}, {self.parameters} parameters",
+            f"grid: {config.grid_kind}, voxel_size {list(config.voxel_size)}, "
+            f"point_cloud_range {list(config.point_cloud_range)}",
+            f"features: {', '.join(config.features)}",
+            f"heads for pre-training: {', '.join(self.heads) or 'none'}",
+            f"tensors left out: {left_out or 'none'}",
+            *[f"note: {note}" for note in self.notes],
+            f"checkpoint: {self.path}",
+        ]
+        return "\n".join(lines)
+
+
+def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
+    """Write the 3D network of a foreign checkpoint, and its heads of pre-training, as a checkpoint of ours in `out`.
+
+    kind: one of KINDS; voxelnet is a VoxelNet of spconv, by SLidR, OLIVINE or OpenPCDet, the others are SR-UNets of
+    MinkowskiEngine. Code in a file is never run. Raises BadCheckpoint with what is missing, unexpected or misshapen.
+    """
+    content = read_weight_content(path)
+    tensors = _flat_tensors(content)
+    prefix = _prefix_of(SPCONV_ANCHOR if kind == VOXELNET else SR_UNET_ANCHOR, tensors, path)
+    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    others = {name: tensor for name, tensor in tensors.items() if not name.startswith(prefix)}
+    config, notes = (_voxelnet_config(), []) if kind == VOXELNET else _sr_unet_config(content, own, path)
+    network = config.build(None)
+    try:
+        weights, heads = translate_weights(own, network)
+    except BadCheckpoint as error:
+        raise BadCheckpoint(f"{path}: {error}") from error
+    left_out = Counter(name.split(".")[0] for name in others if not _PICTURE_HEAD.search(name))
+    if any(name.endswith("weight") and len(tensor) != PROJECTION_CHANNELS for name, tensor in heads.items()):
+        left_out["final"] += 1  # the head of a fine-tuned network, for classes in its own order
+        heads = {}
+    heads = {**heads, **_picture_heads(others)}
+    tensors_by_our_names = {
+        **{f"{BACKBONE_PREFIX}.{name}": tensor for name, tensor in weights.items()},
+        **{f"{HEADS_PREFIX}.{name}": tensor for name, tensor in heads.items()},
+    }
+    state = {"imported": {"kind": kind, "file": path.name, "sha256": sha256_of(path)}}
+    written = save_checkpoint(out, Checkpoint(0, tensors_by_our_names, config.model_dump(mode="json"), state))
+    return ImportedCheckpoint(
+        path=written,
+        config=config,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        heads=tuple(sorted({name.split(".")[0] for name in heads})),
+        left_out=left_out,
+        notes=tuple(notes),
+    )
+
+
+def _flat_tensors(content: Mapping) -> dict[str, Tensor]:
+    """All tensors of a container by dotted name: {model_points, model_images}, {state_dict}, {model_state} or bare."""
+    if isinstance(content.get("model_points"), Mapping):
+        parts = {f"{name}.": content[name] for name in ("model_points", "model_images") if name in content}
+    else:
+        nested = (content[name] for name in ("state_dict", "model_state") if isinstance(content.get(name), Mapping))
+        parts = {"": next(nested, content)}
+    return {
+        f"{prefix}{name}": tensor
+        for prefix, part in parts.items()
+        if isinstance(part, Mapping)
+        for name, tensor in part.items()
+        if isinstance(tensor, Tensor)
+    }
+
+
+def _prefix_of(anchor: str, tensors: Mapping[str, Tensor], path: Path) -> str:
+    """What stands before the names of the 3D network: that before the one tensor every such network has."""
+    prefixes = [name.removesuffix(anchor) for name in tensors if f".{name}".endswith(f".{anchor}")]
+    if len(prefixes) == 1:
+        return prefixes[0]
+    names = {SR_UNET_ANCHOR: "a SR-UNet of MinkowskiEngine", SPCONV_ANCHOR: "a VoxelNet of spconv"}
+    other = next(name for name in names if name != anchor)
+    if any(name.endswith(other) for name in tensors):
+        advice = f"The file holds {names[other]}: choose another --kind."
+    else:
+        advice = f"The file holds {', '.join(list(tensors)[:4]) or 'no tensors'}: choose the file of a 3D network."
+    raise BadCheckpoint(f"{path}: expected one tensor {anchor} of {names[anchor]}, found {len(prefixes)}. {advice}")
+
+
+def _sr_unet_config(content: Mapping, tensors: Mapping[str, Tensor], path: Path) -> tuple[BackboneConfig, list[str]]:
+    """The grid that the file's own configuration names, aligned so that coarse voxels are those of MinkowskiEngine."""
+    theirs = content.get("config")
+    theirs = theirs if isinstance(theirs, Mapping) else {}
+    notes = []
+    for name, published in (("voxel_size", f"{_PUBLISHED_VOXEL_M} m"), ("cylindrical_coordinates", "true")):
+        if name not in theirs:
+            notes.append(f"the file does not say {name}: taken as published, {published}")
+    voxel_m: Any = theirs.get("voxel_size", _PUBLISHED_VOXEL_M)
+    if isinstance(voxel_m, bool) or not isinstance(voxel_m, int | float) or not 0 < voxel_m < math.inf:
+        raise BadCheckpoint(f"{path}: voxel_size: expected a number of metres, found {voxel_m!r}. Choose another file.")
+    reach_m, height_m = _aligned(_REACH_M, voxel_m), _aligned(_HEIGHT_M, voxel_m)
+    features = ("first_intensity_255",)
+    head = tensors.get("final.kernel")
+    if head is not None and head.shape[-1] == _KITTI_SCORES:
+        features = ("first_intensity_plus_1",)
+        notes.append(f"a head of {_KITTI_SCORES} scores: taken as fine-tuned on intensity + 1, as SemanticKITTI is")
+    if theirs.get("cylindrical_coordinates", True):
+        degree, half_turn = math.radians(1.0), _aligned(math.pi, math.radians(1.0))
+        size, low, high = (voxel_m, degree, voxel_m), (0.0, -half_turn, -height_m), (reach_m, half_turn, height_m)
+        kind = "cylindrical"
+    else:
+        size, low, high = (voxel_m,) * 3, (-reach_m, -reach_m, -height_m), (reach_m, reach_m, height_m)
+        kind = "cartesian"
+    config = BackboneConfig(
+        network="res16unet_34c", grid_kind=kind, voxel_size=size, point_cloud_range=(*low, *high), features=features
+    )
+    return config, notes
+
+
+def _voxelnet_config() -> BackboneConfig:
+    return BackboneConfig(
+        network=VOXELNET,
+        voxel_size=(0.1, 0.1, 0.2),
+        point_cloud_range=(-51.2, -51.2, -5.0, 51.2, 51.2, 3.0),
+        features=("x", "y", "z", "intensity_255"),
+    )
+
+
+def _aligned(reach: float, voxel_size: float) -> float:
+    """The next multiple of _ALIGNMENT voxels."""
+    step = _ALIGNMENT * voxel_size
+    return math.ceil(reach / step - 1e-6) * step
+
+
+def _picture_heads(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The heads of the image network under the names of ProjectionHeads."""
+    heads = {}
+    for name, tensor in tensors.items():
+        if found := _PICTURE_HEAD.search(name):
+            heads[f"{_PICTURE_HEAD_NAMES[found[1]]}.conv.{found[2]}"] = tensor.float()
+    return heads

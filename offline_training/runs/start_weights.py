@@ -1,0 +1,112 @@
+"""The weights a fine-tuning begins with: the backbone of a pre-training, or all that fits of another fine-tuning. Reads files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lidar_vl_core.foundation.errors import BadCheckpoint
+from offline_training.networks.point_backbone import PointBackbone
+from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.checkpoint import Checkpoint, load_checkpoint
+
+AVERAGED, RAW = "ema", "network"  # prefixes of the two sets of weights in a checkpoint
+_HEAD = "head."
+_INPUTS = ("grid_kind", "voxel_size", "features")  # of BackboneConfig: what decides over the numbers a network sees
+
+
+@dataclass(frozen=True)
+class StartWeights:
+    """What a network took from a checkpoint, by the names of its tensors."""
+
+    path: Path
+    taken: tuple[str, ...]
+    left_there: tuple[str, ...]  # the checkpoint has them, the network did not take them
+    fresh: tuple[str, ...]  # the network has them and keeps its own
+    other_inputs: tuple[str, ...] = ()  # what the checkpoint's network saw and this one will not
+
+    def told(self) -> str:
+        """One line for the log."""
+        left = ", ".join(self.left_there[:4]) + (", ..." if len(self.left_there) > 4 else "")
+        return (
+            f"begins with {len(self.taken)} tensors of {self.path}; not taken: {left or 'none'}; "
+            f"fresh: {', '.join(self.fresh) or 'none'}; other inputs: {'; '.join(self.other_inputs) or 'none'}"
+        )
+
+
+def begin_with(
+    network: PointBackbone, checkpoint_path: Path, classes: str, inputs: BackboneConfig | None = None
+) -> StartWeights:
+    """Give a network the weights of a checkpoint, averaged ones where there are any.
+
+    inputs: the new run's, to tell where they differ from those the weights were trained on. The head comes along only from a run that told the same classes (name of their table) apart; else it stays fresh.
+    Raises BadCheckpoint when the checkpoint has no network, or one of another shape.
+    """
+    checkpoint = load_checkpoint(checkpoint_path)
+    offered = weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW)
+    own = network.state_dict()
+    if not any(name in own for name in offered if not name.startswith(_HEAD)):
+        raise BadCheckpoint(
+            f"{checkpoint_path}: expected weights of {type(network).__name__}, found none of its names among "
+            f"{len(checkpoint.tensors)} tensors. Give the checkpoint of a pre-training or fine-tuning of this network."
+        )
+    same_head = checkpoint.config.get("classes") == classes and _fits(offered, own, _HEAD)
+    asked = {name for name in own if same_head or not name.startswith(_HEAD)}
+    if wrong := [_difference(name, offered, own) for name in own if name in asked and not _fits(offered, own, name)]:
+        raise BadCheckpoint(
+            f"{checkpoint_path}: expected weights of a network of the configured shape, found {len(wrong)} others: "
+            f"{'; '.join(wrong[:3])}. Use the configuration it was trained with."
+        )
+    network.load_state_dict({**own, **{name: offered[name] for name in asked}})
+    return StartWeights(
+        checkpoint_path,
+        taken=tuple(name for name in own if name in asked),
+        left_there=tuple(name for name in offered if name not in asked),
+        fresh=tuple(name for name in own if name not in asked),
+        other_inputs=() if inputs is None else _other_inputs(checkpoint.config, inputs),
+    )
+
+
+def take_weights(network: PointBackbone, checkpoint: Checkpoint, path: Path) -> None:
+    """Give a network all weights of a checkpoint, averaged ones where there are any; raises BadCheckpoint if one differs."""
+    try:
+        network.load_state_dict(weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW))
+    except RuntimeError as error:
+        told = " ".join(str(error).split())[:400]
+        raise BadCheckpoint(
+            f"{path}: expected weights of a network of the configured shape, found: {told}. Use the configuration it was trained with."
+        ) from error
+
+
+def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint under a prefix, without it."""
+    return {
+        name.removeprefix(f"{prefix}."): tensor
+        for name, tensor in checkpoint.tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
+
+
+def _other_inputs(there: Mapping[str, Any], here: BackboneConfig) -> tuple[str, ...]:
+    own = here.model_dump(mode="json", include=set(_INPUTS))
+    return tuple(
+        f"{key} {there[key]} there, {own[key]} here" for key in _INPUTS if key in there and there[key] != own[key]
+    )
+
+
+def _fits(offered: Mapping[str, Tensor], own: Mapping[str, Tensor], prefix: str) -> bool:
+    """Whether the checkpoint has every tensor whose name begins so, in the network's shape."""
+    names = [name for name in own if name.startswith(prefix)]
+    return all(name in offered and offered[name].shape == own[name].shape for name in names)
+
+
+def _difference(name: str, offered: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    there = _size(offered[name]) if name in offered else "nothing"
+    return f"{name} {there} for {_size(own[name])}"
+
+
+def _size(tensor: torch.Tensor) -> str:
+    return "x".join(str(length) for length in tensor.shape) or "one number"

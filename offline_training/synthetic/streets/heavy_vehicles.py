@@ -1,0 +1,264 @@
+"""Parametric trucks, buses, trailers and construction vehicles; x forward, y left, z up, origin on the ground under the middle."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from offline_training.synthetic.streets.vehicles import DARK, GLASS, PAINTS, lights, wheels
+from offline_training.synthetic.world.materials import BUS, CONSTRUCTION_VEHICLE, TRAILER, TRUCK, Material
+from offline_training.synthetic.world.meshes import (
+    Color,
+    Mesh,
+    box,
+    boxes,
+    extruded,
+    frustum,
+    merged,
+    panel,
+    quads,
+    rings_to_triangles,
+    surface,
+    tube,
+)
+
+_STEEL: Color = (150, 152, 155)
+_YELLOW: Color = (228, 166, 24)
+
+
+def truck(rng: np.random.Generator) -> Mesh:
+    """A box truck, a flat-bed, a tipper or a tanker with its driver's cab."""
+    paint = PAINTS[rng.integers(len(PAINTS))]
+    w, length = rng.uniform(1.15, 1.26), rng.uniform(6.5, 10.0)
+    front, rear = length / 2, -length / 2
+    cab_rear = front - rng.uniform(1.7, 2.3)
+    deck, top = 1.0, rng.uniform(3.0, 3.9)
+    parts = [
+        *_cab(TRUCK, cab_rear, front, w, rng.uniform(2.5, 3.1), paint),
+        surface(box(((cab_rear + rear) / 2, 0, 0.82), (cab_rear - rear, 0.9, 0.25)), TRUCK, Material.METAL, DARK),
+    ]
+    kind = str(rng.choice(["box", "flatbed", "tipper", "tank"], p=[0.55, 0.15, 0.18, 0.12]))
+    color = PAINTS[rng.integers(5)] if rng.random() < 0.6 else PAINTS[rng.integers(len(PAINTS))]
+    if kind == "tank":
+        tank = tube((rear + 0.2, 0, 2.0), (cab_rear - 0.3, 0, 2.0), 1.02, sides=16)
+        parts.append(surface(tank, TRUCK, Material.METAL, (205, 208, 210)))
+    elif kind == "box":
+        parts += _closed_body(rear, cab_rear - 0.15, w, deck, top, color)
+    else:
+        parts += _open_body(rear, cab_rear, w, deck, color, kind == "tipper")
+    parts += wheels(
+        TRUCK, (rear + 0.9, rear + 2.0, front - 1.3) if length > 8 else (rear + 1.2, front - 1.2), w, 0.5, 0.3
+    )
+    parts += lights(TRUCK, front, w, 0.85, rear)
+    return merged(parts)
+
+
+def _closed_body(rear: float, front: float, w: float, deck: float, top: float, color: Color) -> list[Mesh]:
+    middle, z = (front + rear) / 2, (deck + top) / 2
+    return [
+        surface(box((middle, 0, z), (front - rear, 2 * w, top - deck)), TRUCK, Material.CAR_PAINT, color),
+        surface(box((rear - 0.02, 0, z), (0.03, 0.06, top - deck - 0.2)), TRUCK, Material.METAL, _STEEL),
+    ]
+
+
+def _open_body(rear: float, cab_rear: float, w: float, deck: float, color: Color, tipper: bool) -> list[Mesh]:
+    """A deck with boards; a tipper's are high, and it carries a heap of soil."""
+    length, middle = cab_rear - 0.15 - rear, (cab_rear - 0.15 + rear) / 2
+    rail = 1.1 if tipper else 0.45
+    z = deck + rail / 2
+    center = [[middle, w, z], [middle, -w, z], [rear, 0, z], [cab_rear - 0.2, 0, z], [middle, 0, deck]]
+    size = [[length, 0.06, rail]] * 2 + [[0.06, 2 * w, rail], [0.06, 2 * w, rail + 0.5], [length, 2 * w, 0.12]]
+    parts = [surface(boxes(np.array(center), np.array(size)), TRUCK, Material.METAL, color)]
+    if tipper:
+        x0, x1 = rear + 0.1, cab_rear - 0.4
+        heap = np.array([(x0, deck + 0.7), (x0, deck + 0.9), (middle, deck + 1.5), (x1, deck + 0.9), (x1, deck + 0.7)])
+        mound = extruded(heap, (-w + 0.1, 0, w - 0.1), (0.8, 1.0, 0.8))
+        parts.append(surface(mound, TRUCK, Material.SOIL, (120, 98, 74)))
+    return parts
+
+
+def bus(rng: np.random.Generator) -> Mesh:
+    """A city bus, rigid or with a joint."""
+    paint = [(222, 222, 220), (196, 40, 36), (36, 92, 160), (236, 182, 44), (64, 140, 84)][rng.integers(5)]
+    lengths = [rng.uniform(10.0, 12.5)] if rng.random() < 0.75 else [9.5, 7.0]
+    w, height = 1.27, rng.uniform(2.95, 3.25)
+    parts, x = [], sum(lengths) / 2
+    for number, length in enumerate(lengths):
+        body = frustum((x - length, x, w, 0.32), (x - length + 0.05, x - 0.15, w - 0.06, height))
+        parts.append(surface(quads(body), BUS, Material.CAR_PAINT, paint))
+        parts.append(
+            surface(box((x - length / 2, 0, 0.34), (length - 0.1, 2 * w - 0.1, 0.06)), BUS, Material.METAL, DARK)
+        )
+        parts += [surface(panel(body[i], (0.02, 0.98), (0.38, 0.8)), BUS, Material.GLASS, GLASS) for i in (1, 3)]
+        parts += [
+            surface(panel(body[i], (u, u + 0.015), (0.38, 0.8), 0.03), BUS, Material.CAR_PAINT, paint)
+            for i in (1, 3)
+            for u in np.arange(0.15, 0.95, 0.14)
+        ]
+        doors = (0.62, 0.9) if number == 0 else (0.5,)
+        parts += [
+            surface(panel(body[1], (u, u + 0.1), (0.05, 0.8), 0.035), BUS, Material.GLASS, (52, 58, 62)) for u in doors
+        ]
+        parts.append(
+            surface(
+                box((x - length / 2, 0, height + 0.12), (length * 0.5, 1.4, 0.26)),
+                BUS,
+                Material.PLASTIC,
+                (200, 200, 200),
+            )
+        )
+        if number == 0:
+            parts.append(surface(panel(body[2], (0.05, 0.95), (0.28, 0.82)), BUS, Material.GLASS, GLASS))
+            parts.append(surface(panel(body[2], (0.15, 0.85), (0.86, 0.97)), BUS, Material.LAMP, (240, 160, 30)))
+        if number == len(lengths) - 1:
+            parts.append(surface(panel(body[0], (0.1, 0.9), (0.5, 0.8)), BUS, Material.GLASS, GLASS))
+        parts += wheels(BUS, (x - length + 2.6, x - 2.6) if number == 0 else (x - length + 2.5,), w, 0.48, 0.28)
+        x -= length + 0.6
+    if len(lengths) == 2:
+        parts.append(
+            surface(box((sum(lengths) / 2 - 9.8, 0, 1.7), (0.7, 2 * w - 0.2, 2.5)), BUS, Material.RUBBER, DARK)
+        )
+    parts += lights(BUS, sum(lengths) / 2, w, 0.8, x + 0.6)
+    return merged(parts)
+
+
+def trailer(rng: np.random.Generator) -> Mesh:
+    """A semi-trailer on its legs, or a small car trailer."""
+    color = PAINTS[rng.integers(len(PAINTS))]
+    if rng.random() < 0.3:
+        length, w = rng.uniform(2.4, 4.2), rng.uniform(0.8, 1.0)
+        top = rng.uniform(0.9, 2.1)
+        return merged(
+            [
+                surface(box((0, 0, (0.5 + top) / 2), (length, 2 * w, top - 0.5)), TRAILER, Material.METAL, color),
+                surface(tube((length / 2, 0, 0.5), (length / 2 + 1.2, 0, 0.45), 0.05), TRAILER, Material.METAL, DARK),
+                *wheels(TRAILER, (0.0,), w, 0.3, 0.18),
+                *lights(TRAILER, None, w, 0.65, -length / 2),
+            ]
+        )
+    length, w, top = rng.uniform(8.5, 13.0), 1.25, rng.uniform(3.3, 4.0)
+    front, rear = length / 2, -length / 2
+    parts = [
+        surface(box((0, 0, (1.2 + top) / 2), (length, 2 * w, top - 1.2)), TRAILER, Material.CAR_PAINT, color),
+        surface(box((0, 0, 1.08), (length, 1.0, 0.24)), TRAILER, Material.METAL, DARK),
+        surface(tube((front - 2.5, 0.7, 0), (front - 2.5, 0.7, 1.1), 0.07), TRAILER, Material.METAL, _STEEL),
+        surface(tube((front - 2.5, -0.7, 0), (front - 2.5, -0.7, 1.1), 0.07), TRAILER, Material.METAL, _STEEL),
+        surface(
+            boxes(
+                np.array([[-0.5, w - 0.05, 0.75], [-0.5, -w + 0.05, 0.75]]), np.array([[length * 0.4, 0.05, 0.5]] * 2)
+            ),
+            TRAILER,
+            Material.METAL,
+            _STEEL,
+        ),
+        *wheels(TRAILER, (rear + 1.2, rear + 2.3, rear + 3.4), w, 0.5, 0.3),
+        *lights(TRAILER, None, w, 1.0, rear),
+    ]
+    return merged(parts)
+
+
+def construction_vehicle(rng: np.random.Generator) -> Mesh:
+    """An excavator, a concrete mixer or a wheel loader."""
+    kind: Callable[[np.random.Generator], Mesh] = (_excavator, _mixer, _loader)[rng.choice(3, p=[0.45, 0.25, 0.3])]
+    return kind(rng)
+
+
+def _excavator(rng: np.random.Generator) -> Mesh:
+    c, paint = CONSTRUCTION_VEHICLE, _YELLOW if rng.random() < 0.8 else PAINTS[5]
+    size, swing = rng.uniform(0.7, 1.1), rng.uniform(-0.8, 0.8)
+    track = np.array(
+        [(-1.7, 0.1), (-1.4, 0.0), (1.4, 0.0), (1.7, 0.1), (1.85, 0.45), (1.5, 0.85), (-1.5, 0.85), (-1.85, 0.45)]
+    )
+    tracks = [
+        surface(extruded(track, (y - 0.27, y + 0.27), (1.0, 1.0)), c, Material.RUBBER, DARK) for y in (-0.95, 0.95)
+    ]
+    joint, elbow = np.array([0.9, -0.1, 1.5]), np.array([3.6, -0.1, rng.uniform(2.8, 4.2)])
+    tip = elbow + np.array([rng.uniform(0.6, 1.6), 0, -rng.uniform(1.6, 2.6)])
+    bucket = np.array([(-0.5, 0.5), (0.4, 0.4), (0.5, -0.2), (0.1, -0.6), (-0.5, -0.4)]) + tip[[0, 2]]
+    house = merged(
+        [
+            surface(box((-0.5, 0.0, 1.45), (2.9, 2.3, 0.8)), c, Material.CAR_PAINT, paint),
+            surface(box((-1.5, 0.0, 1.8), (0.9, 2.2, 0.7)), c, Material.CAR_PAINT, paint),
+            surface(
+                quads(frustum((0.0, 1.1, 0.5, 1.8), (0.05, 0.9, 0.46, 2.85))) + np.array([0, 0.65, 0]),
+                c,
+                Material.GLASS,
+                GLASS,
+            ),
+            surface(box((0.48, 0.65, 2.88), (1.1, 1.1, 0.08)), c, Material.CAR_PAINT, paint),
+            surface(tube(joint, elbow, 0.24, 0.18, sides=4), c, Material.CAR_PAINT, paint),
+            surface(tube(elbow, tip, 0.18, 0.12, sides=4), c, Material.CAR_PAINT, paint),
+            surface(extruded(bucket, (-0.6, 0.5), (1.0, 1.0)), c, Material.METAL, (84, 80, 76)),
+        ]
+    )
+    turned = Mesh(house.corners_m, house.uv_m, house.class_id, house.material, house.color_rgb)
+    angle = np.array([[np.cos(swing), -np.sin(swing), 0], [np.sin(swing), np.cos(swing), 0], [0, 0, 1]])
+    return merged([*tracks, turned.placed((0, 0, 0), angle)]).placed((0, 0, 0), np.eye(3) * size)
+
+
+def _mixer(rng: np.random.Generator) -> Mesh:
+    c, w = CONSTRUCTION_VEHICLE, 1.22
+    paint = PAINTS[rng.integers(len(PAINTS))]
+    angle = np.arange(14) * (2 * np.pi / 14)
+    rings = []
+    for x, z, r in ((-3.6, 2.75, 0.45), (-2.2, 2.5, 1.0), (-0.2, 2.15, 1.18), (1.4, 1.95, 0.85)):
+        rings.append(np.stack([np.full(14, x), r * np.cos(angle), z + r * np.sin(angle)], axis=1))
+    return merged(
+        [
+            *_cab(c, 2.0, 4.1, w, 2.8, paint),
+            surface(box((-0.8, 0, 0.85), (6.2, 1.0, 0.3)), c, Material.METAL, DARK),
+            surface(
+                rings_to_triangles(np.array(rings)),
+                c,
+                Material.METAL,
+                (214, 210, 200) if rng.random() < 0.6 else _YELLOW,
+            ),
+            surface(box((-3.7, 0, 1.7), (0.3, 0.8, 1.6)), c, Material.METAL, paint),
+            *wheels(c, (-3.0, -1.8, 2.9), w, 0.5, 0.3),
+            *lights(c, 4.1, w, 0.85, -4.0),
+        ]
+    )
+
+
+def _loader(rng: np.random.Generator) -> Mesh:
+    c, lift = CONSTRUCTION_VEHICLE, rng.uniform(0.2, 1.8)
+    bucket = np.array([(-0.3, 0.55), (0.1, 0.6), (-0.05, 0.0), (0.65, -0.35), (-0.3, -0.4)]) + np.array(
+        [3.2, lift + 0.4]
+    )
+    return merged(
+        [
+            surface(box((-1.4, 0, 1.5), (2.3, 1.7, 1.0)), c, Material.CAR_PAINT, _YELLOW),
+            surface(box((1.0, 0, 1.1), (1.7, 1.1, 0.8)), c, Material.CAR_PAINT, _YELLOW),
+            surface(quads(frustum((-0.6, 0.6, 0.7, 1.9), (-0.5, 0.45, 0.62, 3.1))), c, Material.GLASS, GLASS),
+            surface(box((0, 0, 3.13), (1.3, 1.4, 0.1)), c, Material.CAR_PAINT, _YELLOW),
+            surface(tube((1.0, 0.5, 1.6), (3.0, 0.5, lift + 0.5), 0.14, sides=4), c, Material.CAR_PAINT, _YELLOW),
+            surface(tube((1.0, -0.5, 1.6), (3.0, -0.5, lift + 0.5), 0.14, sides=4), c, Material.CAR_PAINT, _YELLOW),
+            surface(extruded(bucket, (-1.25, 1.25), (1.0, 1.0)), c, Material.METAL, (92, 88, 80)),
+            *wheels(c, (-1.6, 1.5), 1.25, 0.72, 0.5),
+        ]
+    )
+
+
+def _cab(class_id: int, rear: float, front: float, w: float, height: float, paint: Color) -> list[Mesh]:
+    body = frustum((rear, front, w, 0.55), (rear + 0.05, front - 0.18, w - 0.08, height))
+    return [
+        surface(quads(body), class_id, Material.CAR_PAINT, paint),
+        surface(
+            quads(np.array([[[rear, w, 0.55], [front, w, 0.55], [front, -w, 0.55], [rear, -w, 0.55]]])),
+            class_id,
+            Material.METAL,
+            DARK,
+        ),
+        surface(panel(body[2], (0.06, 0.94), (0.46, 0.9)), class_id, Material.GLASS, GLASS),
+        surface(panel(body[1], (0.3, 0.92), (0.5, 0.9)), class_id, Material.GLASS, GLASS),
+        surface(panel(body[3], (0.08, 0.7), (0.5, 0.9)), class_id, Material.GLASS, GLASS),
+        surface(
+            boxes(
+                np.array([[front - 0.1, w + 0.15, 0.75 * height], [front - 0.1, -w - 0.15, 0.75 * height]]),
+                np.array([[0.1, 0.2, 0.45]] * 2),
+            ),
+            class_id,
+            Material.PLASTIC,
+            DARK,
+        ),
+        surface(panel(body[2], (0.03, 0.97), (0.0, 0.14), 0.04), class_id, Material.PLASTIC, (60, 60, 64)),
+    ]

@@ -1,0 +1,174 @@
+"""The toy vision-language model's training: regions of synthetic pictures against captions of true words.
+
+It stands for CLIP and its like where those cannot be had, and knows nothing but our two synthetic worlds.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.files import write_bytes, write_text
+from lidar_vl_core.words.tokenizer import WordTokenizer
+from offline_training.datasets.data_sources import DataSource
+from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
+from offline_training.runs.device import torch_set_up
+from offline_training.toys.toy_batches import BatchDraw, DrawnRegions, picture_batches, region_cover
+from offline_training.toys.toy_captions import KINDS, NO_COLOUR, all_words, draw_captions, wrongly_coloured
+from offline_training.toys.toy_quality import toy_quality
+from offline_training.toys.toy_regions import LabelledPicture, labelled_pictures, world_of
+from offline_training.toys.toy_sheet import write_toy_sheet
+from offline_training.words.image_models.toy_model import CONTEXT_LENGTH, WEIGHTS, WORDS, ToyModel, ToyTowers
+
+QUALITY = "quality.json"
+_MAX_LOG_SCALE = float(np.log(100.0))  # CLIP's bound
+
+
+class ToyLanguageConfig(Config):
+    """Training of the toy vision-language model. A YAML file holds what differs from these defaults."""
+
+    out: str  # folder: weights.safetensors, words.json, quality.json, similarity_*.png
+    train: tuple[DataSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with pictures
+    test: tuple[DataSource, ...] = Field(min_length=1)  # other ones: say how good it is
+    channels: int = Field(default=64, ge=8)  # width of the text space
+    steps: int = Field(default=1600, ge=1)
+    pictures_per_step: int = Field(default=8, ge=1)
+    regions_per_picture: int = Field(default=8, ge=1)
+    cells_per_region: int = Field(default=48, ge=1)
+    cell_weight: float = Field(default=2.0, ge=0.0)  # of the loss of single cells, against that of whole regions
+    hypernym_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of the captions, where the class has one
+    colour_share: float = Field(default=0.4, ge=0.0, le=1.0)  # of the captions of regions whose colour has a name
+    learning_rate: float = Field(default=0.005, gt=0.0)  # at its peak; one cycle
+    weight_decay: float = Field(default=0.01, ge=0.0)
+    seed: int = 0
+    threads: int = 1  # 0 = as torch has them; another number gives other weights in the last digits
+
+
+def train_toy_language(config: ToyLanguageConfig) -> Path:
+    """Train, measure and write the toy unless that was done; returns its folder, which models of kind `toy` read.
+
+    Raises BadConfig for a source without pictures.
+    """
+    out, asked = Path(config.out), _asked(config)
+    worlds = [world_of(source) for source in (*config.train, *config.test)][len(config.train) :]
+    if _is_done(out, asked):
+        return out
+    with torch_set_up(config.threads):
+        pictures = [picture for source in config.train for picture in labelled_pictures(source)]
+        begin_s = time.perf_counter()
+        towers = _trained(config, pictures)
+        trained_s = time.perf_counter() - begin_s
+        words = json.dumps({"words": all_words(), "context_length": CONTEXT_LENGTH}, indent=1).encode()
+        model = ToyModel(towers, words)
+        quality = {}
+        for (world, classes), source in zip(worlds, config.test, strict=True):
+            unseen = labelled_pictures(source)
+            quality[world] = toy_quality(model, world, classes, unseen)
+            write_toy_sheet(out / f"similarity_{world}.png", model, world, unseen)
+    report = {"what": "a toy: synthetic worlds only", "config": asked, "training_s": round(trained_s, 1), **quality}
+    from safetensors.torch import save
+
+    tensors = {name: tensor.contiguous() for name, tensor in towers.state_dict().items()}
+    write_bytes(out / WEIGHTS, save(tensors))
+    write_bytes(out / WORDS, words)
+    write_text(out / QUALITY, json.dumps(report, indent=1))  # last: a folder that has it is whole
+    return out
+
+
+def _is_done(out: Path, asked: dict[str, Any]) -> bool:
+    if not all((out / name).is_file() for name in (WEIGHTS, WORDS, QUALITY)):
+        return False
+    try:
+        report = json.loads((out / QUALITY).read_bytes())
+    except ValueError:
+        return False
+    return isinstance(report, dict) and report.get("config") == asked
+
+
+def _asked(config: ToyLanguageConfig) -> dict[str, Any]:
+    """All that decides over the weights; of the sources only what is set, so that a new option of theirs changes nothing."""
+    asked = config.model_dump(mode="json", exclude={"out", "threads", "train", "test"})
+    sources = {"train": config.train, "test": config.test}
+    return asked | {
+        name: [each.model_dump(mode="json", exclude_defaults=True) for each in of] for name, of in sources.items()
+    }
+
+
+def _trained(config: ToyLanguageConfig, pictures: Sequence[LabelledPicture]) -> ToyTowers:
+    from tqdm import tqdm
+
+    tokenizer = WordTokenizer(all_words(), CONTEXT_LENGTH)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)  # of the initial weights
+        towers = ToyTowers(len(all_words()) + 1, config.channels).train()
+    towers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on CPUs
+    rng = np.random.default_rng(config.seed)
+    draw = BatchDraw(pictures, config.regions_per_picture)
+    optimizer = torch.optim.AdamW(towers.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, config.steps)
+    for _ in tqdm(range(config.steps), desc="toy language", unit="step", disable=not sys.stderr.isatty()):
+        loss = _loss(config, towers, tokenizer, draw(config.pictures_per_step, rng), rng)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(towers.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            towers.log_logit_scale.clamp_(0.0, _MAX_LOG_SCALE)
+    return towers.eval()
+
+
+def _loss(
+    config: ToyLanguageConfig,
+    towers: ToyTowers,
+    tokenizer: WordTokenizer,
+    drawn: Sequence[DrawnRegions],
+    rng: np.random.Generator,
+) -> Tensor:
+    """Of one step: regions against captions, and single cells of the regions against them."""
+    kind = np.concatenate([each.picture.kind[each.regions] for each in drawn])
+    colour = np.concatenate([each.picture.colour[each.regions] for each in drawn])
+    captions = draw_captions(kind, colour, rng, config.hypernym_share, config.colour_share)
+    # Nobody's captions: wrong colours, and every kind of region, most of which are in none of a step's few pictures.
+    every_kind, no_colour = np.arange(len(KINDS)), np.full(len(KINDS), NO_COLOUR)
+    others = [wrongly_coloured(captions, rng), draw_captions(every_kind, no_colour, rng, 0.0, 0.0)]
+    also_fits = torch.from_numpy(np.hstack([each.also_fit(kind, colour) for each in (captions, *others)]))
+    sentences = [sentence for each in (captions, *others) for sentence in each.sentences]
+    text = towers.text(torch.from_numpy(tokenizer.tokens(sentences)))
+    regions, cells = _region_and_cell_features(towers, drawn, config.cells_per_region, rng)
+    scale = towers.log_logit_scale.exp()
+    of_regions = region_caption_contrast(regions, text, also_fits, scale)
+    repeats = config.cells_per_region
+    region_of_cell = torch.arange(len(kind)).repeat_interleave(repeats)
+    # The root lies between every region alike, which finds people everywhere, and every pixel alike, which finds none.
+    area_px = np.concatenate([each.picture.area_px[each.regions] for each in drawn])
+    weight = torch.from_numpy(np.sqrt(area_px)).float().repeat_interleave(repeats)
+    of_cells = cell_caption_contrast(cells, region_of_cell, weight, text, also_fits, scale)
+    return of_regions + config.cell_weight * of_cells
+
+
+def _region_and_cell_features(
+    towers: ToyTowers, drawn: Sequence[DrawnRegions], cells_per_region: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Unit rows: the mean over each region's cells (R, C), and cells of it by chance (R * cells_per_region, C)."""
+    regions: list[Tensor] = []
+    cells: list[Tensor] = []
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    for batch in picture_batches(drawn, rng):
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        embedding = towers.image(images).flatten(2).mT  # (I, cells, C)
+        for own, each, flip in zip(embedding, batch.drawn, batch.flipped, strict=True):
+            cover = region_cover(each, flip)  # (r, cells)
+            regions.append(F.normalize(cover @ own, dim=1))
+            chosen = torch.multinomial(cover, cells_per_region, replacement=True, generator=generator)
+            cells.append(own[chosen.reshape(-1)])
+    return torch.cat(regions), torch.cat(cells)

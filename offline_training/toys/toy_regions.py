@@ -1,0 +1,81 @@
+"""Pictures of the synthetic worlds cut into regions: connected pixels of one class, each with the name of its colour."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable, class_table
+from lidar_vl_core.foundation.errors import BadConfig
+from offline_training.datasets.data_sources import DataSource, open_source
+from offline_training.toys.toy_captions import KINDS, NO_COLOUR
+from offline_training.toys.toy_words import COLOURS, colour_word
+
+# Of each kind of data set whose pictures have true classes: its world and its class table.
+_WORLDS = {"synthetic": ("street", "nuscenes16"), "synthetic_rooms": ("room", "synthetic_rooms")}
+_MIN_AREA_PX = 12  # smaller ones are leaves and chinks
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """One picture and what is to be seen in it."""
+
+    rgb: np.ndarray  # (H, W, 3) uint8
+    class_id: np.ndarray  # (H, W) uint8, 255 = none
+    region: np.ndarray  # (H, W) int32 into the R regions, -1 = none
+    area_px: np.ndarray  # (R,) int64
+    kind: np.ndarray  # (R,) int64 into toy_captions.KINDS
+    colour: np.ndarray  # (R,) int64 into toy_words.COLOURS, NO_COLOUR where it has no clear name
+
+
+class _Pictured(Protocol):
+    def pictures_with_classes(self, index: int) -> Iterator[tuple[np.ndarray, np.ndarray]]: ...
+
+    def __len__(self) -> int: ...
+
+
+def labelled_pictures(source: DataSource) -> list[LabelledPicture]:
+    """All pictures of a synthetic source, with their regions. Raises BadConfig for a source without true class pictures."""
+    world, classes = world_of(source)
+    dataset: _Pictured = open_source(source, classes, os.cpu_count() or 1)  # type: ignore[assignment]  # by its kind
+    return [
+        in_regions(rgb, class_id, world, classes)
+        for index in range(len(dataset))
+        for rgb, class_id in dataset.pictures_with_classes(index)
+    ]
+
+
+def world_of(source: DataSource) -> tuple[str, ClassTable]:
+    """World and class table of a source. Raises BadConfig for one without true class pictures."""
+    if source.kind not in _WORLDS or (source.kind == "synthetic" and source.image_width is None):
+        raise BadConfig(
+            f"toy language model: expected a source of {' or '.join(_WORLDS)}, with image_width, found {source.kind} with "
+            f"image_width {source.image_width}. It learns from the true classes of rendered pictures."
+        )
+    world, table = _WORLDS[source.kind]
+    return world, class_table(table)
+
+
+def in_regions(rgb: np.ndarray, class_id: np.ndarray, world: str, classes: ClassTable) -> LabelledPicture:
+    """Cut one picture; pixels without a class are regions too, called sky or nothing."""
+    from scipy.ndimage import label
+
+    region = np.full(class_id.shape, -1, np.int32)
+    kinds: list[int] = []
+    colours: list[int] = []
+    for present in np.unique(class_id):
+        name = "" if present == IGNORE_ID else classes.names[present]
+        parts, count = label(class_id == present)
+        part_px = np.bincount(parts.ravel(), minlength=count + 1)
+        for part in range(1, count + 1):
+            if part_px[part] < _MIN_AREA_PX:
+                continue
+            inside = parts == part
+            region[inside] = len(kinds)
+            kinds.append(KINDS.index(f"{world}/{name}"))
+            word = colour_word(rgb[inside].mean(axis=0))
+            colours.append(NO_COLOUR if word is None else COLOURS.index(word))
+    area_px = np.bincount(region[region >= 0], minlength=len(kinds))
+    return LabelledPicture(rgb, class_id, region, area_px, np.array(kinds, np.int64), np.array(colours, np.int64))

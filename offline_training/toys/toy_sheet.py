@@ -1,0 +1,25 @@
+"""What the toy language model makes of a few pictures: its best class, and where each of some prompts fits. Writes a PNG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lidar_vl_core.words.text_table import text_table
+from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
+from offline_training.toys.toy_regions import LabelledPicture
+from offline_training.words.image_models.base.dense_model import DenseImageModel, text_matrix
+from offline_training.words.image_models.similarity_sheet import write_similarity_sheet
+
+# Classes, a hypernym, a colour: what a reader can check by eye.
+_PROMPTS = {
+    "street": ("road", "sidewalk", "building", "tree", "car", "person", "vehicle", "red car", "sky"),
+    "room": ("wall", "floor", "table", "chair", "plant", "picture", "furniture", "person", "window"),
+}
+_PICTURES = 5
+
+
+def write_toy_sheet(path: Path, model: DenseImageModel, world: str, pictures: Sequence[LabelledPicture]) -> None:
+    """One row for each of a few pictures from all over the list. world: "street" or "room"."""
+    vocabulary = vocabulary_of_prompts(_PROMPTS[world])
+    table = text_table(vocabulary, text_matrix(model, vocabulary), model.logit_scale, "toy")
+    chosen = pictures[:: max(1, len(pictures) // _PICTURES)][:_PICTURES]
+    write_similarity_sheet(path, model, [picture.rgb for picture in chosen], table)

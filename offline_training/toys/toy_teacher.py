@@ -1,0 +1,129 @@
+"""A toy image teacher: ESPNet trained on pictures of other synthetic streets, so that studies need no weights from elsewhere.
+
+It stands for the vision models of the papers where those cannot be had, and knows nothing but our synthetic world.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16
+from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.files import write_bytes, write_text
+from offline_training.datasets.data_sources import DataSource, open_source
+from offline_training.datasets.lidar.synthetic_pictures import class_image
+from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
+from offline_training.networks.image.espnet import SIDE_STEP, ESPNet, normalise_for_espnet
+
+SKY_ID = len(NUSCENES_16)  # what has no class: sky, mostly
+_OUTPUTS = SKY_ID + 1
+
+
+class ToyTeacherConfig(Config):
+    """Training of the toy teacher. A YAML file holds what differs from these defaults."""
+
+    out: str  # folder: weights.safetensors, quality.json
+    train: DataSource  # synthetic, with pictures
+    test: DataSource  # other streets: says how good it is
+    steps: int = 1200
+    batch_size: int = 8  # pictures
+    learning_rate: float = 0.004  # at its peak; one cycle
+    weight_decay: float = 5e-4
+    seed: int = 0
+    threads: int = 0  # 0 = as many as there are cores
+
+
+def train_toy_teacher(config: ToyTeacherConfig) -> Path:
+    """Train, measure and write the teacher unless that was done; returns the weights, which `espnet` teachers read.
+
+    Raises BadConfig for a source without pictures.
+    """
+    out = Path(config.out)
+    weights, quality = out / "weights.safetensors", out / "quality.json"
+    asked = config.model_dump(mode="json", exclude={"out", "threads"})
+    if weights.is_file() and quality.is_file() and json.loads(quality.read_text())["config"] == asked:
+        return weights
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    network = _trained(config, *_pictures(config.train))
+    confusion = _quality(network, *_pictures(config.test))
+    from safetensors.torch import save
+
+    write_bytes(weights, save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
+    measured = {"config": asked, **confusion.to_dict(NUSCENES_16.names)}
+    write_text(quality, json.dumps(measured, indent=1))
+    return weights
+
+
+def _trained(config: ToyTeacherConfig, pictures: Tensor, classes: Tensor) -> ESPNet:
+    """An ESPNet trained on random flips and crops of pictures (I, 3, H, W) uint8 and classes (I, H, W)."""
+    from tqdm import tqdm
+
+    torch.manual_seed(config.seed)
+    generator = torch.Generator().manual_seed(config.seed)
+    class_weight = _class_weights(classes)
+    network = ESPNet(_OUTPUTS).train()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on CPUs
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, config.steps)
+    for _ in tqdm(range(config.steps), desc="toy teacher", unit="step", disable=not sys.stderr.isatty()):
+        chosen = torch.randint(len(pictures), (config.batch_size,), generator=generator)
+        image, truth = pictures[chosen].float() / 255, classes[chosen]
+        if bool(torch.rand((), generator=generator) < 0.5):
+            image, truth = image.flip(3), truth.flip(2)
+        brightness = 0.7 + 0.6 * torch.rand(len(image), 1, 1, 1, generator=generator)
+        seen = normalise_for_espnet((image * brightness).clamp(0, 1))
+        scores = network(seen.contiguous(memory_format=torch.channels_last))
+        scores, truth = scores.movedim(1, -1).reshape(-1, _OUTPUTS), truth.reshape(-1)
+        thinned = slice(None, None, 3)  # the Lovasz loss sorts: a third of the pixels says as much
+        loss = cross_entropy(scores, truth, class_weight) + lovasz_softmax(scores[thinned], truth[thinned])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return network.eval()
+
+
+def _class_weights(classes: Tensor) -> Tensor:
+    """(_OUTPUTS,) square root of the inverse frequency, mean 1 over the classes that occur: people are few pixels."""
+    share = torch.bincount(classes.reshape(-1), minlength=_OUTPUTS).double() / classes.numel()
+    weight = torch.where(share > 0, share.clamp_min(1e-6) ** -0.5, 0.0)
+    return (weight / weight[share > 0].mean()).float()
+
+
+def _quality(network: ESPNet, pictures: Tensor, classes: Tensor) -> ConfusionMatrix:
+    """Of its answers on pictures of other streets, pixel by pixel; sky is no class."""
+    confusion = ConfusionMatrix(len(NUSCENES_16))
+    with torch.no_grad():
+        for image, truth in zip(pictures, classes, strict=True):
+            answer = network(normalise_for_espnet(image[None].float() / 255))[0].argmax(dim=0)
+            answer = torch.where(answer == SKY_ID, IGNORE_ID, answer)
+            known = torch.where(truth == SKY_ID, IGNORE_ID, truth)
+            confusion.add(known.numpy().astype(np.uint8).ravel(), answer.numpy().astype(np.uint8).ravel())
+    return confusion
+
+
+def _pictures(source: DataSource) -> tuple[Tensor, Tensor]:
+    """All pictures (I, 3, H, W) uint8 of a source and their classes (I, H, W) int64, sides cut to what the network takes."""
+    if source.kind != "synthetic" or source.image_width is None:
+        raise BadConfig(
+            f"toy teacher: expected a synthetic source with image_width, found {source.kind} with image_width "
+            f"{source.image_width}. It learns from the true classes of rendered pictures."
+        )
+    dataset = open_source(source, NUSCENES_16, os.cpu_count() or 1)
+    views = [view for index in range(len(dataset)) for view in dataset[index].views]
+    both = [_cut(view.load_rgb(), class_image(Path(source.folder), view)) for view in views]
+    return torch.stack([picture for picture, _ in both]), torch.stack([classes for _, classes in both])
+
+
+def _cut(rgb: np.ndarray, class_id: np.ndarray) -> tuple[Tensor, Tensor]:
+    height, width = (side - side % SIDE_STEP for side in class_id.shape)
+    classes = np.where(class_id == IGNORE_ID, SKY_ID, class_id)[:height, :width].astype(np.int64)
+    return torch.from_numpy(rgb[:height, :width].copy()).permute(2, 0, 1), torch.from_numpy(classes)

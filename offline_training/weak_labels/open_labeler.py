@@ -1,0 +1,122 @@
+"""From a configuration to what does the work: labeler, superpixels and store. Heavy imports wait until a kind is asked for."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.foundation.errors import BadConfig
+from offline_training.datasets.data_sources import SampleSource, open_source
+from offline_training.weak_labels.classes.ontology import Ontology, load_ontology
+from offline_training.weak_labels.config import WeakLabelConfig
+from offline_training.weak_labels.pictures.picture_path import PicturePath
+from offline_training.weak_labels.pictures.weak_labeler import LabelReader, WeakLabeler
+from offline_training.weak_labels.store.label_store import LabelStore
+from offline_training.weak_labels.superpixels import SamSuperpixels, SlicSuperpixels, Superpixels
+
+
+def open_labeler(config: WeakLabelConfig) -> WeakLabeler | LabelReader | None:
+    """The labeler of a configuration, with its model loaded. Raises BadConfig, or what its kind raises."""
+    if config.labeler is None:
+        return None
+    return _LABELERS[config.labeler.kind](config, config.labeler, load_ontology(config.ontology))
+
+
+def open_superpixels(config: WeakLabelConfig) -> Superpixels | None:
+    """What cuts pictures into superpixels; None where none are asked for. Raises BadConfig."""
+    if config.superpixels == "slic":
+        return SlicSuperpixels(config.slic_segments, config.slic_compactness, config.slic_sigma)
+    if config.superpixels == "sam":
+        if config.sam_masks is None:
+            raise BadConfig("superpixels: expected sam_masks, the folder of SAM's masks, found none. Name it.")
+        return SamSuperpixels(PicturePath(Path(config.sam_masks), config.sam_template), config.uncovered)
+    return None
+
+
+def open_store(
+    config: WeakLabelConfig, labeler: WeakLabeler | LabelReader | None, superpixels: Superpixels | None
+) -> LabelStore:
+    """The store to write to. Raises BadConfig where neither labels nor superpixels are asked for."""
+    if labeler is None and superpixels is None:
+        raise BadConfig("expected a labeler or superpixels: slic | sam, found neither. Ask for one of them.")
+    return LabelStore(
+        Path(config.out),
+        None if labeler is None else labeler.identity(),
+        None if labeler is None else labeler.ontology,
+        None if superpixels is None else superpixels.identity(),
+        config.uncovered,
+    )
+
+
+def open_sources(config: WeakLabelConfig) -> list[SampleSource]:
+    """The data sets whose pictures are labelled. Raises BadDataset or BadConfig with what is missing."""
+    return [open_source(source, NUSCENES_16, workers=os.cpu_count() or 1) for source in config.source]
+
+
+def views_at(dataset: SampleSource, index: int) -> tuple[CameraView, ...]:
+    """The views of a sample, without reading its cloud where the data set can."""
+    return dataset.views(index) if isinstance(dataset, _HasViews) else dataset[index].views
+
+
+def all_views(datasets: Sequence[SampleSource]) -> Iterator[CameraView]:
+    """Every view of every sample in order."""
+    return (view for dataset in datasets for index in range(len(dataset)) for view in views_at(dataset, index))
+
+
+@runtime_checkable
+class _HasViews(Protocol):
+    def views(self, index: int) -> tuple[CameraView, ...]: ...
+
+
+def _precomputed(config: WeakLabelConfig, own: Any, ontology: Ontology) -> LabelReader:  # noqa: ANN401 - by its kind
+    from offline_training.weak_labels.classes.class_values import class_values
+    from offline_training.weak_labels.labelers.precomputed import PrecomputedLabels
+
+    values = class_values(load_ontology(own.values), ontology, own.ignored_values)
+    return PrecomputedLabels(PicturePath(Path(own.folder), own.template), values, ontology)
+
+
+def _closed_set(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
+    from offline_training.weak_labels.labelers.closed_set import ClosedSetLabeler
+
+    return ClosedSetLabeler(Path(own.model), ontology, config.batch_size, config.threads)
+
+
+def _espnet(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
+    from offline_training.weak_labels.labelers.espnet_labeler import EspnetLabeler
+
+    return EspnetLabeler(Path(own.weights), ontology, load_ontology(own.values), (own.height, own.width), own.min_score)
+
+
+def _grounded_sam(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
+    from offline_training.weak_labels.labelers.grounded_sam import GroundedSamLabeler
+
+    return GroundedSamLabeler(
+        Path(own.detector),
+        Path(own.segmenter),
+        ontology,
+        own.box_threshold,
+        own.text_threshold,
+        config.rule,
+        config.uncovered,
+        own.boxes_at_once,
+        own.device,
+    )
+
+
+def _sam3(config: WeakLabelConfig, own: Any, ontology: Ontology) -> WeakLabeler:  # noqa: ANN401
+    from offline_training.weak_labels.labelers.sam3 import Sam3Labeler
+
+    return Sam3Labeler(Path(own.model), ontology, own.score_threshold, config.rule, config.uncovered, own.device)
+
+
+# A further kind: its configuration in config.LabelerConfig, its constructor here.
+_LABELERS: dict[str, Callable[[WeakLabelConfig, Any, Ontology], WeakLabeler | LabelReader]] = {
+    "precomputed": _precomputed,
+    "closed_set": _closed_set,
+    "espnet": _espnet,
+    "grounded_sam": _grounded_sam,
+    "sam3": _sam3,
+}

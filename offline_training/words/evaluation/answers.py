@@ -1,0 +1,105 @@
+"""What answers a question about scenes: a 3D network, averaged image features or both, against the words of a vocabulary."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.clouds.colours import COLOUR_CHANNELS
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
+from lidar_vl_core.words.text_table import TextTable
+from lidar_vl_core.words.vocabulary import Vocabulary
+from offline_training.datasets.base.sample import Sample
+from offline_training.words.evaluation.coloured_sweep import coloured_sweep
+from offline_training.words.scenes.scene_features import SceneFeatures
+from offline_training.words.settings.question import Answer, Question, class_ids_of_truth
+from offline_training.words.settings.vlg_config import VlgConfig
+
+
+def scene_answers(config: VlgConfig, checkpoint: Path | None, question: Question) -> Answer:
+    """What gives every point of a scene its class of the question's vocabulary.
+
+    Raises BadRequest where a mode lacks its network, BadCheckpoint, BadDataset where image features are missing.
+    """
+    from offline_training.words.stages.guidance.inference import load_language_network, predict_scene
+
+    if question.mode != "2d" and checkpoint is None:
+        raise BadRequest(f"mode {question.mode}: expected the checkpoint of a 3D network, found none. Name one.")
+    vocabulary = question.vocabulary or config.words
+    network = None if question.mode == "2d" or checkpoint is None else load_language_network(checkpoint)
+    table = _embedded(config, None if network is None else checkpoint, vocabulary)
+    features_of = _no_features if question.mode == "3d" else _features_of(config, table, question.specialised)
+    class_of_truth = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
+
+    needs_colours = network is not None and bool(COLOUR_CHANNELS & set(network[1].features))
+
+    def answer(sample: Sample) -> np.ndarray:
+        if needs_colours and sample.views:
+            sample = coloured_sweep(sample)
+        asked, class_ids = table, np.arange(256, dtype=np.uint8)
+        if question.oracle_lists and sample.class_id is not None:
+            asked, class_ids = restricted(table, vocabulary, class_of_truth[sample.class_id])
+        return class_ids[predict_scene(question.mode, sample, asked, network, features_of(sample)).class_id]
+
+    return answer
+
+
+def restricted(table: TextTable, vocabulary: Vocabulary, truth: np.ndarray) -> tuple[TextTable, np.ndarray]:
+    """The table of the classes that are in a scene (and the sinks), and (256,) uint8 their ids in the whole table."""
+    present = set(np.unique(truth)) - {IGNORE_ID}
+    kept = [k for k, each in enumerate(vocabulary.classes) if k in present or each.sink]
+    class_ids = np.full(256, IGNORE_ID, np.uint8)
+    class_ids[: len(kept)] = kept
+    if not present:
+        return table, np.full(256, IGNORE_ID, np.uint8)
+    fewer = vocabulary.model_copy(update={"classes": tuple(vocabulary.classes[k] for k in kept)})
+    return table.select(fewer), class_ids
+
+
+def _embedded(config: VlgConfig, checkpoint: Path | None, vocabulary: Vocabulary) -> TextTable:
+    """The words: as the checkpoint keeps them, so that its image model need not be there, else of the image model.
+
+    Raises BadCheckpoint for a network of another image model.
+    """
+    from offline_training.words.features.run_text import embedded_words
+    from offline_training.words.stages.guidance.inference import load_text_table
+
+    if checkpoint is None:
+        return embedded_words(config, vocabulary)
+    own = load_text_table(checkpoint)
+    names = tuple(each.name for each in vocabulary.classes)
+    if vocabulary == config.words and (own.names, own.prompts) == (names, vocabulary.prompts):
+        return own
+    table = embedded_words(config, vocabulary)
+    if table.text_space != own.text_space:
+        raise BadCheckpoint(
+            f"{checkpoint}: expected a network of the configuration's image model, {table.text_space}, found one of "
+            f"{own.text_space}. Give the configuration it was trained with."
+        )
+    return table
+
+
+def _no_features(sample: Sample) -> None:
+    return None
+
+
+def _features_of(config: VlgConfig, table: TextTable, specialised: bool) -> Callable[[Sample], SceneFeatures]:
+    """What reads a scene's image features, passed through the run's adapter where asked."""
+    from offline_training.words.features.feature_store import open_features
+    from offline_training.words.features.run_text import require_features_of
+
+    store = open_features(config)
+    require_features_of(store, table)
+    if not specialised:
+        return lambda sample: store.read(sample.name)
+    from offline_training.words.stages.adapter.specialise import load_adapter, specialised_features
+
+    adapter = load_adapter(config)
+
+    def adapted(sample: Sample) -> SceneFeatures:
+        features = store.read(sample.name)
+        return dataclasses.replace(features, feature=specialised_features(adapter, features.feature))
+
+    return adapted

@@ -1,0 +1,144 @@
+"""Quality of points labelled by words: one confusion matrix pooled over all points of all scenes; and of pseudo labels.
+
+The same counting serves a run of training, the final evaluation and the studies.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.files import write_text
+from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.data_sources import DataSource, open_source
+from offline_training.words.settings.question import FAIR_QUESTION, Question, class_ids_of_truth, pooled_confusion
+from offline_training.words.settings.vlg_config import VlgConfig
+from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as PSEUDO_LABELS
+from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
+
+
+def evaluate_language(
+    config: VlgConfig,
+    checkpoint: Path | None,
+    question: Question = FAIR_QUESTION,
+    sources: Iterable[DataSource] | None = None,
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """Ask every point of the data sets (nothing = the run's validation sets) and hold the answers against the truth.
+
+    checkpoint: of the 3D network; mode 2d needs none. Returns metrics per source and pooled, written as JSON to `out`.
+    Points without an answer (seen by no view, out of range, a sink) count as wrong, as OpenScene's
+    `mark_no_feature_to_unknown` has it. Raises BadRequest, BadCheckpoint, BadDataset, BadConfig.
+    """
+    from offline_training.runs.device import torch_set_up
+    from offline_training.words.evaluation.answers import scene_answers
+
+    vocabulary = question.vocabulary or config.words
+    table = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
+    answer = scene_answers(config, checkpoint, question)
+    names = vocabulary.class_table.names
+    pooled = ConfusionMatrix(len(names))
+    metrics: dict[str, Any] = {
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+        "mode": question.mode,
+        "vocabulary": vocabulary.name,
+        "oracle_lists": question.oracle_lists,
+        "specialised": question.specialised,
+        "left_out": [name for k, name in enumerate(config.class_table.names) if table[k] == IGNORE_ID],
+        "sources": [],
+    }
+    with torch_set_up(config.threads):
+        for source in config.validation if sources is None else sources:
+            confusion = pooled_confusion(labelled_samples(source, config.class_table), answer, table, len(names))
+            pooled.merge(confusion)
+            metrics["sources"].append({"title": source.kind, "folder": source.folder, **quality(confusion, names)})
+    if pooled.points == 0:
+        raise BadConfig("validation: expected scenes with labels, found none. Name data sets with labels.")
+    metrics["pooled"] = quality(pooled, names)
+    if out is not None:
+        write_text(out, json.dumps(metrics, indent=1))
+    return metrics
+
+
+def pseudo_label_quality(config: VlgConfig, truth_as: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Hold the pseudo labels of a run's training scenes against the truth, which the training itself never sees.
+
+    `coverage` is the share of the points with a truth that have a label, and all other figures are of these points only:
+    thinned labels are few and shall be right. Raises BadLabels where a scene's labels are missing.
+    """
+    names = config.words.class_table.names
+    table = class_ids_of_truth(config.class_table, config.words.class_table, truth_as or {})
+    store = PseudoLabelStore(Path(config.out) / PSEUDO_LABELS)
+    confusion, known = ConfusionMatrix(len(names)), 0
+    for source in config.train:
+        for sample in labelled_samples(source, config.class_table):
+            label = store.read(sample.name).class_id
+            truth = table[sample.class_id]
+            known += int((truth != IGNORE_ID).sum())
+            confusion.add(np.where(label == IGNORE_ID, np.uint8(IGNORE_ID), truth), label)
+    return {**quality(confusion, names), "coverage": confusion.points / known if known else None}
+
+
+def quality(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, Any]:
+    """The figures of a confusion matrix as JSON-ready numbers.
+
+    mean_iou and mean_accuracy: over the classes in the truth, as the benchmarks have them. mean_iou_all_classes is what
+    the code of OpenScene and 3DSS-VLG reports: over all classes, 0 for those that are not in the truth.
+    """
+    recall, precision = confusion.recall(), confusion.precision()
+    present = ~np.isnan(recall)
+    return {
+        **confusion.to_dict(names),
+        "mean_accuracy": float(recall[present].mean()) if present.any() else None,
+        "per_class_recall": {name: _number(value) for name, value in zip(names, recall, strict=True)},
+        "per_class_precision": {name: _number(value) for name, value in zip(names, precision, strict=True)},
+    }
+
+
+def labelled_samples(source: DataSource, classes: ClassTable) -> Iterator[Sample]:
+    """The scenes of a data set that have a truth, one after the other."""
+    dataset = open_source(source, classes)
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        if sample.class_id is not None:
+            yield sample
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+    """Metrics of evaluate_language() as text: a row per class in percent, then the means, each by its name."""
+    pooled = metrics["pooled"]
+    columns = ("IoU", "recall", "precision")
+    lines = [f"{'class':24}" + "".join(f"{name:>11}" for name in columns) + f"{'points':>12}{'no answer':>12}"]
+    for name, points in pooled["points_per_class"].items():
+        cells = [_percent(pooled[key][name]) for key in ("per_class_iou", "per_class_recall", "per_class_precision")]
+        lines.append(
+            f"{name:24}"
+            + "".join(f"{cell:>11}" for cell in cells)
+            + f"{points:>12,}{pooled['no_answer_per_class'][name]:>12,}"
+        )
+    means = {
+        "mean IoU": "mean_iou",
+        "mean accuracy": "mean_accuracy",
+        "mean IoU as OpenScene's and 3DSS-VLG's code (absent class = 0)": "mean_iou_all_classes",
+        "accuracy of points": "accuracy",
+    }
+    lines += [f"{name}: {_percent(pooled[key])} %" for name, key in means.items()]
+    lines.append("Points without an answer count as wrong.")
+    if metrics["left_out"]:
+        lines.append(f"Points of {', '.join(metrics['left_out'])} are left out: no class of the vocabulary is theirs.")
+    if metrics["oracle_lists"]:
+        lines.append("Answers were restricted to the classes that truly are in each scene: an oracle, no fair test.")
+    return "\n".join(lines)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

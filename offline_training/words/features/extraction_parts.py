@@ -1,0 +1,54 @@
+"""From a configuration to what an extraction works with: data sets, model, store, and the store's basis."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.data_sources import SampleSource
+from offline_training.words.features.feature_report import FeatureReport
+from offline_training.words.features.feature_store import (
+    FeatureStore,
+    configuration_alias,
+    deciding_options,
+    store_folder,
+)
+from offline_training.words.image_models.base.dense_model import DenseImageModel
+from offline_training.words.image_models.open_model import open_image_model
+from offline_training.words.settings.training_samples import opened
+from offline_training.words.settings.vlg_config import VlgConfig
+
+OpenModel = Callable[[VlgConfig], DenseImageModel]
+BASIS_SCENES = 8  # the first so many scenes decide over the basis
+
+
+def open_model(config: VlgConfig) -> DenseImageModel:
+    """The model of a configuration, loaded."""
+    return open_image_model(config.model)
+
+
+def open_sources(config: VlgConfig) -> list[SampleSource]:
+    """The data sets of a run, training first. Raises BadDataset or BadConfig with what is missing."""
+    return opened(config, (*config.train, *config.validation))
+
+
+def open_store(config: VlgConfig, model: DenseImageModel) -> FeatureStore:
+    """The store to write to."""
+    identity = {"model": model.identity(), "extract": deciding_options(config)}
+    return FeatureStore(store_folder(config), identity, configuration_alias(config))
+
+
+def keep_components(report: FeatureReport, config: VlgConfig) -> None:
+    """Where components are asked for: fit the basis once the first scenes are there, and store scenes by it."""
+    if config.extract.components is None or not report.scenes:
+        return
+    if report.store.basis is None:
+        report.store.fit_basis(list(report.scenes)[:BASIS_SCENES], config.extract.components)
+    report.store.compress(list(report.scenes))
+
+
+def scenes_at(
+    datasets: Sequence[SampleSource], places: Sequence[tuple[int, int]]
+) -> Iterator[tuple[str, Callable[[], Sample]]]:
+    """Scenes for extract_scenes(): how errors call each, and what opens it; places: (data set, sample) numbers."""
+    for source, sample in places:
+        yield f"scene {sample} of data set {source + 1}", partial(datasets[source].__getitem__, sample)

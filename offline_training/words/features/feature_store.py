@@ -1,0 +1,188 @@
+"""Features of scenes on the disk: one file per scene, a folder per identity. Touches the disk.
+
+FOLDER/
+  last.json                  -> the folder that was written last
+  of-<configuration>.json    -> the folder of one configuration
+  features-<identity>/
+    identity.json            all that decides over the features: model, back-projection
+    basis.npz                where `components` are kept: mean, directions, share of the variance
+    <scene>.npz
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from zipfile import BadZipFile
+
+import numpy as np
+
+from lidar_vl_core.foundation.errors import BadDataset
+from lidar_vl_core.foundation.files import atomic_writer, write_text
+from offline_training.weak_labels.store.store_section import locked
+from offline_training.words.features.feature_basis import FeatureBasis, feature_basis
+from offline_training.words.features.feature_file import (
+    DAMAGED,
+    about_feature_file,
+    has_coefficients,
+    read_feature_file,
+    write_feature_file,
+)
+from offline_training.words.scenes.scene_features import SceneFeatures
+from offline_training.words.settings.vlg_config import VlgConfig
+
+COMMAND = "lidar-vl-train weak-label --features"
+_LAYOUT = 1  # of the folder; another number never meets files of this one
+_LONGEST_NAME = 200  # bytes; file systems allow 255
+_BASIS_ROWS = 200_000  # the basis is fitted to at most so many
+_NOT_DECIDING = {"store", "engine", "ray_workers", "ray_gpus_per_worker", "batch_size"}  # of ExtractConfig
+
+
+class FeatureStore:
+    """Features by the name of their scene."""
+
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any] | None = None, alias: str = "last", command: str = COMMAND
+    ) -> None:
+        """identity: all that decides over the features, as JSON; None opens what `alias` names, for reading.
+
+        command: what fills this store, for errors. Raises BadDataset where there is nothing to read.
+        """
+        self._command, self._alias = command, alias
+        self._store = Path(folder)
+        self.identity = {**identity, "layout": _LAYOUT} if identity is not None else self._announced()
+        text = json.dumps(self.identity, sort_keys=True)
+        self.folder = self._store / f"features-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        self._basis: FeatureBasis | None = None
+
+    def announce(self) -> None:
+        """Write down what this is, and that it is what is read from now on."""
+        write_text(self.folder / "identity.json", json.dumps(self.identity, indent=1, sort_keys=True) + "\n")
+        for alias in {"last", self._alias}:
+            write_text(self._store / f"{alias}.json", json.dumps({"folder": self.folder.name}) + "\n")
+
+    def withdraw(self) -> None:
+        """Let nothing be read by the alias until announce(): what it names may be older than what is being written."""
+        (self._store / f"{self._alias}.json").unlink(missing_ok=True)
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Held by whoever writes; the first of them removes what killed writers left."""
+        return locked(self._store)
+
+    def path(self, name: str) -> Path:
+        """The file of a scene."""
+        readable = quote(name, safe=" ")
+        if len(readable) > _LONGEST_NAME:
+            readable = f"{readable[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        return self.folder / f"{readable}.npz"
+
+    def has(self, name: str) -> bool:
+        """Whether a scene's file is there; read() and about() find damage."""
+        return self.path(name).is_file()
+
+    def about(self, name: str) -> dict[str, Any] | None:
+        """Views, counts and scene of a file whose every byte has been checked; None for a missing or damaged one."""
+        return about_feature_file(self.path(name))
+
+    def write(self, name: str, features: SceneFeatures) -> int:
+        """Keep the features of a scene; returns the bytes they take. The folder must be announced by then or later."""
+        write_feature_file(self.path(name), features, self.basis)
+        return self.path(name).stat().st_size
+
+    def read(self, name: str) -> SceneFeatures:
+        """The features of a scene. Raises BadDataset, naming the command to run, where there are none or damaged ones."""
+        try:
+            return read_feature_file(self.path(name), self.basis)
+        except FileNotFoundError as error:
+            raise BadDataset(
+                f"features of {name}: expected {self.path(name)}, found none. Run `{self._command}` for this data set."
+            ) from error
+        except (OSError, *DAMAGED) as error:
+            raise BadDataset(
+                f"features of {name}: expected a whole {self.path(name)}, found: {error}. Run `{self._command}` again: "
+                "it makes what is damaged anew."
+            ) from error
+
+    @property
+    def basis(self) -> FeatureBasis | None:
+        """The basis of the store; None where features are kept whole, or not enough scenes are there yet."""
+        if self._basis is None:
+            try:
+                with np.load(self.folder / "basis.npz", allow_pickle=False) as stored:
+                    self._basis = FeatureBasis(stored["mean"], stored["directions"], float(stored["explained"]))
+            except FileNotFoundError:
+                return None
+            except (OSError, BadZipFile, ValueError, KeyError, EOFError) as error:
+                raise BadDataset(
+                    f"{self.folder / 'basis.npz'}: expected the basis of these features, found: {error}. Remove "
+                    f"{self.folder} and run `{self._command}` again."
+                ) from error
+        return self._basis
+
+    def fit_basis(self, names: Sequence[str], components: int) -> FeatureBasis:
+        """Fit the basis to the scenes of these names, which are kept whole, and write it. Raises BadConfig."""
+        per_scene = max(_BASIS_ROWS // max(len(names), 1), 1)
+        basis = feature_basis((_some_rows(self.read(name).feature, per_scene) for name in names), components)
+        self.keep_basis(basis)
+        return basis
+
+    def keep_basis(self, basis: FeatureBasis) -> None:
+        """Store by this basis what is written from now on."""
+        with atomic_writer(self.folder / "basis.npz") as handle:
+            np.savez(handle, mean=basis.mean, directions=basis.directions, explained=np.array(basis.explained))
+        self._basis = basis
+
+    def compress(self, names: Sequence[str]) -> None:
+        """Write scenes that are kept whole anew by the basis, where there is one."""
+        if self.basis is None:
+            return
+        for name in names:
+            if self.has(name) and not has_coefficients(self.path(name)):
+                self.write(name, self.read(name))
+
+    def _announced(self) -> dict[str, Any]:
+        try:
+            folder = json.loads((self._store / f"{self._alias}.json").read_text())["folder"]
+            known = json.loads((self._store / str(folder) / "identity.json").read_text())
+            return dict(known)
+        except FileNotFoundError as error:
+            raise BadDataset(
+                f"{self._store}: expected features of scenes, found none. Run `{self._command}` with this configuration."
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadDataset(
+                f"{self._store}: expected readable {self._alias}.json and identity.json, found: {error}. "
+                f"Run `{self._command}` again."
+            ) from error
+
+
+def open_features(config: VlgConfig) -> FeatureStore:
+    """The features that `weak-label --features` has made with this configuration, for reading.
+
+    No model is loaded: the store knows the configuration again. Raises BadDataset where there are none.
+    """
+    return FeatureStore(store_folder(config), alias=configuration_alias(config))
+
+
+def store_folder(config: VlgConfig) -> Path:
+    """Where the features of a run lie."""
+    return Path(config.extract.store or Path(config.out) / "features")
+
+
+def deciding_options(config: VlgConfig) -> dict[str, Any]:
+    """The options of the back-projection and the storage that decide over the features."""
+    return config.extract.model_dump(mode="json", exclude=_NOT_DECIDING)
+
+
+def configuration_alias(config: VlgConfig) -> str:
+    """The name by which a store knows the configuration of model and extraction again."""
+    asked = {"model": config.model.model_dump(mode="json"), "extract": deciding_options(config)}
+    return f"of-{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
+def _some_rows(feature: np.ndarray, most: int) -> np.ndarray:
+    """At most so many rows, evenly over all."""
+    return feature[:: -(-len(feature) // most)] if len(feature) else feature

@@ -1,0 +1,114 @@
+"""The engine for fleets: scenes spread over a Ray cluster, as the other labelling job spreads pictures. Touches the network.
+
+Every worker opens data sets, model and store by the configuration's paths, which must lie the same on all machines.
+A scene is written whole or not at all, so what a worker leaves when it dies is done again and nothing is lost.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.foundation import errors
+from lidar_vl_core.foundation.errors import LidarVlError
+from offline_training.weak_labels.ray_job import attempts_folder, begun, ray_rows
+from offline_training.words.features.extract_scenes import SceneOutcome, extract_scenes
+from offline_training.words.features.extraction_parts import (
+    BASIS_SCENES,
+    OpenModel,
+    keep_components,
+    open_model,
+    open_sources,
+    open_store,
+    scenes_at,
+)
+from offline_training.words.features.feature_report import FeatureReport
+from offline_training.words.settings.vlg_config import VlgConfig
+
+_THREADS_PER_WORKER = 2  # one CPU of the cluster each: one thread reads while the other looks
+
+
+def ray_features(
+    config: VlgConfig,
+    samples: Sequence[int],
+    open_model: OpenModel = open_model,
+    on_progress: Callable[[], object] = lambda: None,
+) -> FeatureReport:
+    """Make what the store does not have yet, by `config.extract.ray_workers` workers.
+
+    samples: of each data set, training first, how many it has. Raises EngineUnavailable without Ray or when workers keep
+    dying, else what a local run raises.
+    """
+    model = open_model(config)
+    store, channels = open_store(config, model), model.channels
+    del model  # the workers have their own
+    places = [(source, sample) for source, count in enumerate(samples) for sample in range(count)]
+    outcomes: dict[tuple[int, int], SceneOutcome] = {}
+    with store.writing(), attempts_folder(store.folder.parent):
+        store.announce()
+        extract = config.extract
+        for row in ray_rows(
+            _Worker, (config, open_model), samples, extract.ray_workers, 1, extract.ray_gpus_per_worker
+        ):
+            place, outcome = _outcome(row)
+            outcomes[place] = outcome
+            on_progress()
+            if all(each in outcomes for each in places[:BASIS_SCENES]) and store.basis is None:
+                keep_components(_report(store, channels, outcomes, places[:BASIS_SCENES]), config)
+        report = _report(store, channels, outcomes, places)
+        keep_components(report, config)
+    with store.writing():  # removes what killed workers had half written
+        return report
+
+
+def _report(store: Any, channels: int, outcomes: dict, places: Sequence[tuple[int, int]]) -> FeatureReport:  # noqa: ANN401
+    """In the order of the data sets, whichever worker was first."""
+    report = FeatureReport(store, channels)
+    for place in places:
+        report.add(outcomes[place])
+    return report
+
+
+def _outcome(row: dict[str, Any]) -> tuple[tuple[int, int], SceneOutcome]:
+    """A row of _Worker's columns; raises the error that stopped it."""
+    if row["error"]:
+        raise getattr(errors, row["error"])(row["outcome"])
+    return (int(row["source"]), int(row["sample"])), SceneOutcome(**json.loads(row["outcome"]))
+
+
+class _Worker:
+    """One process of the cluster; opens everything at its first task, so that a failure to do so reaches the user."""
+
+    def __init__(self, config: VlgConfig, open_model: OpenModel) -> None:
+        self._config, self._open_model = config, open_model
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Scenes -> what became of each, as columns; an error of ours is a row, or Ray keeps its text alone."""
+        places = list(zip(batch["source"].tolist(), batch["sample"].tolist(), strict=True))
+        try:
+            outcomes = [json.dumps(asdict(outcome)) for outcome in self._extract(places)]
+            error = ""
+        except LidarVlError as stopped:
+            places, outcomes, error = places[:1], [str(stopped)], type(stopped).__name__
+        return {
+            "error": np.array([error] * len(places), dtype=object),
+            "source": np.array([source for source, _ in places], np.int64),
+            "sample": np.array([sample for _, sample in places], np.int64),
+            "outcome": np.array(outcomes, dtype=object),
+        }
+
+    def _extract(self, places: list[tuple[int, int]]) -> list[SceneOutcome]:
+        datasets, model, store = self._opened
+        attempts = begun(store.folder.parent, places)
+        samples = scenes_at(datasets, places)
+        outcomes = list(extract_scenes(samples, model, store, self._config.extract, _THREADS_PER_WORKER))
+        attempts.unlink()
+        return outcomes
+
+    @cached_property
+    def _opened(self) -> tuple[Any, ...]:
+        model = self._open_model(self._config)
+        return open_sources(self._config), model, open_store(self._config, model)

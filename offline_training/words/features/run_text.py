@@ -1,0 +1,58 @@
+"""The text table of a run: pseudo_label() makes it from the image model, every later stage reads it. Touches the disk."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.foundation.errors import BadTextTable
+from lidar_vl_core.words.text_table import TextTable, text_table
+from lidar_vl_core.words.text_table_file import TEXT_TABLE, read_text_table
+from lidar_vl_core.words.vocabulary import Vocabulary
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.image_models.base.dense_model import text_matrix
+from offline_training.words.image_models.open_model import open_image_model
+from offline_training.words.settings.vlg_config import VlgConfig
+
+
+def embedded_words(config: VlgConfig, vocabulary: Vocabulary) -> TextTable:
+    """Any words in the text space of a run's image model: what a network of the run can be asked for."""
+    model = open_image_model(config.model)
+    rows = text_matrix(model, vocabulary)
+    return text_table(vocabulary, rows, model.logit_scale, text_space_of(model.identity()))
+
+
+def read_run_text(config: VlgConfig) -> TextTable:
+    """The table that pseudo_label() wrote. Raises BadTextTable where it is missing or has other words."""
+    path = Path(config.out) / TEXT_TABLE
+    if not path.is_file():
+        raise BadTextTable(
+            f"{path}: expected the text table of the run, found none. Run `lidar-vl-train pseudo-label` with this configuration."
+        )
+    table = read_text_table(path)
+    words = config.words
+    if table.prompts != words.prompts or table.names != tuple(each.name for each in words.classes):
+        raise BadTextTable(
+            f"{path}: expected the {len(words.prompts)} prompts of vocabulary {words.name}, found others. Use another "
+            "`out`, or remove it and begin with `lidar-vl-train pseudo-label`."
+        )
+    return table
+
+
+def text_space_of(identity: Mapping[str, Any]) -> str:
+    """Name of a model's space: the model's own, or else its kind and a hash of all that decides over its text."""
+    if "text_space" in identity:
+        return str(identity["text_space"])
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return f"{identity.get('kind', identity.get('model', 'model'))}:{digest[:16]}"
+
+
+def require_features_of(features: FeatureStore, table: TextTable) -> None:
+    """Raise BadTextTable for features of another image model than the one that gives the words."""
+    found = text_space_of(features.identity["model"])
+    if found != table.text_space:
+        raise BadTextTable(
+            f"{features.folder}: expected features of the model that gives the words, {table.text_space}, found those of "
+            f"{found}: the model was changed since. Run `lidar-vl-train weak-label --features` with this configuration."
+        )

@@ -1,0 +1,80 @@
+"""What every model offers that gives pixels features in the space of words."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional
+
+from lidar_vl_core.foundation.errors import BadLabels, BadRequest
+from lidar_vl_core.words.vocabulary import Vocabulary
+from offline_training.words.image_models.base.templates import template_sentences
+
+if TYPE_CHECKING:
+    import onnx
+
+
+class DenseImageModel(ABC):
+    """A frozen pair of towers: pictures become grids of features, prompts become rows, comparable by their cosine."""
+
+    channels: int  # C, width of the text space
+    logit_scale: float  # what a cosine is multiplied by before a softmax
+    context_length: int = 0  # tokens of a sentence for text_encoder_onnx(); 0 where there is none
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """All that decides over features and text, as JSON: model, hash of its weights, reading, windows."""
+
+    @abstractmethod
+    def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
+        """Features of pictures (H, W, 3) uint8 RGB, which may differ in size: one (C, h, w) float32 each.
+
+        The cells lie evenly over the whole picture, however many there are; not necessarily of unit length.
+        """
+
+    @abstractmethod
+    def text_features(self, prompts: Sequence[str]) -> Tensor:
+        """(P, C) float32 rows of unit length, one for each prompt as it stands."""
+
+    def text_encoder_onnx(self) -> "tuple[onnx.ModelProto, str, bytes]":
+        """For robots: tokens (B, L) int64 -> embeddings (B, C) float32 unit rows; kind and file of its tokenizer.
+
+        Raises BadRequest where a model has none.
+        """
+        raise _no_export(self, "text")
+
+    def image_encoder_onnx(self, height: int, width: int) -> "onnx.ModelProto":
+        """For robots: image (1, 3, height, width) float32 RGB of 0..1 -> features (1, C, h, w) float32.
+
+        Raises BadRequest where a model has none.
+        """
+        raise _no_export(self, "image")
+
+
+def _no_export(model: DenseImageModel, tower: str) -> BadRequest:
+    return BadRequest(
+        f"{tower} encoder: expected a model that can be exported, found {type(model).__name__}, which cannot. "
+        f"Export without its {tower} encoder."
+    )
+
+
+def text_matrix(model: DenseImageModel, vocabulary: Vocabulary) -> np.ndarray:
+    """(P, C) float32 unit rows, one for each prompt: the mean over the vocabulary's templates of unit embeddings.
+
+    Raises BadLabels for a prompt whose embedding has no direction.
+    """
+    templates = template_sentences(vocabulary.templates)
+    sentences = [template.replace("{}", prompt) for prompt in vocabulary.prompts for template in templates]
+    rows = functional.normalize(model.text_features(sentences).float(), dim=1)  # (P * T, C)
+    means = rows.unflatten(0, (len(vocabulary.prompts), len(templates))).mean(dim=1)
+    matrix = functional.normalize(means, dim=1).cpu().numpy().astype(np.float32)
+    without = ~np.isclose(np.linalg.norm(matrix, axis=1), 1.0, atol=1e-3)
+    if without.any():
+        words = [prompt for prompt, lost in zip(vocabulary.prompts, without, strict=True) if lost]
+        raise BadLabels(
+            f"prompts: expected embeddings of unit length, found none for {', '.join(words)}. "
+            "Ask for other words, or check the weights of the model."
+        )
+    return matrix

@@ -1,0 +1,14 @@
+"""Sentences around prompts: those a vocabulary states, or the 80 of OpenAI by one name."""
+
+from lidar_vl_core.words.vocabulary import IMAGENET_TEMPLATES
+from offline_training.words.image_models.base.open_clip_package import open_clip_package
+
+
+def template_sentences(templates: tuple[str, ...]) -> tuple[str, ...]:
+    """The sentences, each with one {} for the prompt; ("imagenet",) stands for the 80 templates of CLIP for ImageNet.
+
+    Raises BadConfig where those are asked for without open_clip.
+    """
+    if templates != IMAGENET_TEMPLATES:
+        return templates
+    return tuple(fill("{}") for fill in open_clip_package().OPENAI_IMAGENET_TEMPLATES)

@@ -1,0 +1,108 @@
+"""What a run of 3DSS-VLG is made of: one configuration for all its stages, which find each other's results under `out`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lidar_vl_core.classes.class_table import ClassTable, class_table
+from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
+from offline_training.datasets.data_sources import DataSource
+from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.words.image_models.base.config import ImageModelConfig
+from offline_training.words.scenes.extract_config import ExtractConfig
+
+_Share = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class PseudoLabelConfig(Config):
+    """Stage 1: a class for every point from its averaged image features."""
+
+    lists: Literal["scene", "frame", "none"] = "scene"  # whose class lists restrict the answers; none = no restriction
+    lists_file: str | None = None  # JSON: scene name -> class names; nothing = derived from the labels of the data set
+    keep_fraction: _Share = 1.0  # of each class's points, the surest; DBGroup: 0.3
+    spread: Literal["none", "superpoint", "superpixel"] = "none"  # one class per segment, by majority
+    superpoint_cell_m: Annotated[float, Field(gt=0.0)] = 0.05  # superpoints are grown between cells of this size
+    superpoint_angle_deg: Annotated[float, Field(gt=0.0)] = 15.0  # most between normals of neighbours
+    superpoint_colour: Annotated[float, Field(gt=0.0)] = 0.1  # most between colours of neighbours, channels 0..1
+    superpixels: Annotated[int, Field(ge=1)] = 150  # SLIC segments of a picture
+
+
+class SpecialiseConfig(Config):
+    """Stage 2: the adapter."""
+
+    enabled: bool = True  # false: stage 3 learns from the image features as they are
+    reduction: int = 4
+    mix: float = 0.05  # share of the input in the output
+    logit_scale: float | None = None  # nothing = 1 for features as OpenSeg has them, 100 for those of unit length
+    epochs: int = 80  # paper; the authors' code: 150
+    batch_size: int = 16  # scenes; code: 24
+    points_per_scene: int = 40000
+    learning_rate: float = 0.003
+    weight_decay: float = 4e-4
+    decay_every: int = 20  # epochs
+    decay: float = 0.7
+
+
+class GuideConfig(Config):
+    """Stage 3: the 3D network."""
+
+    max_steps: int = 30000
+    batch_size: int = 4  # scenes
+    learning_rate: float = 0.001
+    power: float = 0.9  # of the polynomial decay; every step has its own rate
+    weight_decay: float = 0.0
+    loss: Literal["cosine", "l1"] = "cosine"
+    max_points: int = 400000  # per scene, a random choice where there are more
+    augment: Literal["indoor", "outdoor", "none"] = "indoor"
+    hue: Annotated[float, Field(ge=0.0, le=0.5)] = (
+        0.5  # of the circle, at most, indoor; 0 where hues tell classes apart
+    )
+    checkpoint_every: int = 500  # steps
+    validate_every: int = 0  # steps; 0 = only the last weights
+    select: Literal["last", "pseudo_labels", "validation_truth"] = (
+        "last"  # the last two: best by that measure; the original looks at the validation's truth
+    )
+    held_out_every: Annotated[int, Field(ge=2)] = (
+        10  # select=pseudo_labels: every n-th training scene is not trained on
+    )
+
+
+class SelfTrainingConfig(Config):
+    """Further rounds: the network's answers on the training scenes are the next pseudo labels. Not in the paper."""
+
+    rounds: Annotated[int, Field(ge=0)] = 0
+    mode: Literal["ensemble", "3d"] = "ensemble"  # whose answers
+    keep_fraction: _Share = 0.3  # of each class's points, the surest
+
+
+class VlgConfig(BackboneConfig):
+    """One run. A YAML file holds what differs from these defaults."""
+
+    out: str  # folder of the run: pseudo_labels/, adapter/, specialised/, guide/
+    train: tuple[DataSource, ...]
+    validation: tuple[DataSource, ...] = ()
+    classes: str = "nuscenes16"  # class table of the truth, for scene lists derived from it and for evaluation
+    vocabulary: str = "nuscenes16"  # a name in lidar_vl_core/words/vocabularies, or a .yaml file
+    model: ImageModelConfig  # what gives pixels features in the space of words
+    extract: ExtractConfig = ExtractConfig()
+    pseudo: PseudoLabelConfig = PseudoLabelConfig()
+    specialise: SpecialiseConfig = SpecialiseConfig()
+    guide: GuideConfig = GuideConfig()
+    self_training: SelfTrainingConfig = SelfTrainingConfig()
+
+    seed: int = 0
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
+    workers: int = 1  # processes that prepare batches; 0 = in the training process
+    progress: bool = True  # a bar, where there is a terminal
+
+    @property
+    def class_table(self) -> ClassTable:
+        """The classes of the truth."""
+        return class_table(self.classes)
+
+    @property
+    def words(self) -> Vocabulary:
+        """The classes asked for; those that are no sinks have the names of the class table."""
+        return load_vocabulary(self.vocabulary)

@@ -1,0 +1,205 @@
+"""Stage 2 of 3DSS-VLG: an adapter learns the pseudo labels and specialises the image features to the list of classes."""
+
+import hashlib
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.foundation.errors import BadCheckpoint
+from lidar_vl_core.words.text_table import TextTable
+from offline_training.losses.vlg import adapter_cross_entropy, class_logits
+from offline_training.networks.adapter import TextAdapter
+from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
+from offline_training.runs.device import torch_set_up, uses_cuda
+from offline_training.runs.log import RunLog
+from offline_training.runs.resume import checkpoint_to_resume
+from offline_training.runs.start_weights import weights_of
+from offline_training.runs.state import optimizer_tensors, restore_optimizer
+from offline_training.words.features.feature_basis import FeatureBasis
+from offline_training.words.features.feature_store import FeatureStore, open_features
+from offline_training.words.features.run_text import read_run_text
+from offline_training.words.settings.vlg_config import VlgConfig
+from offline_training.words.stages.adapter.adapter_batches import AdapterBatches
+from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as LABELS
+from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
+
+FOLDER, SPECIALISED = "adapter", "specialised"
+COMMAND = "lidar-vl-train specialise"
+_PREFIX = "adapter"
+_SAVE_EVERY = 5  # epochs
+_BLOCK_ROWS = 65536
+_DECIDING = {"specialise", "vocabulary", "seed"}  # the pseudo labels are compared by what made them
+
+
+def specialise(config: VlgConfig) -> Path:
+    """Train the adapter and write the adapted features of all training scenes; returns the folder of these.
+
+    Goes on where it was stopped, exactly. Needs the pseudo labels of `lidar-vl-train pseudo-label`. Raises BadLabels,
+    BadDataset, BadTextTable, BadCheckpoint.
+    """
+    with torch_set_up(config.threads):
+        labels, features = PseudoLabelStore(Path(config.out) / LABELS), open_features(config)
+        run = _Specialising(config, labels, features)
+        with closing(run.log_book):
+            while run.epoch < config.specialise.epochs:
+                run.train_epoch()
+        return _write_specialised(config, run.adapter.cpu(), features, labels.scenes())
+
+
+def specialised_features(adapter: TextAdapter, feature: np.ndarray) -> np.ndarray:
+    """(V, C) adapted features, float16 as they are stored; an affine map, so means over views may be adapted as they stand."""
+    device = adapter.up.weight.device
+    adapted = []
+    with torch.no_grad():
+        for first in range(0, max(len(feature), 1), _BLOCK_ROWS):
+            rows = torch.from_numpy(feature[first : first + _BLOCK_ROWS].astype(np.float32))
+            adapted.append(adapter(rows.to(device)).cpu().numpy().astype(np.float16))
+    return np.concatenate(adapted)
+
+
+def load_adapter(config: VlgConfig) -> TextAdapter:
+    """The adapter that `specialise` trained in a run's folder. Raises BadCheckpoint where there is none."""
+    folder = Path(config.out) / FOLDER / "checkpoints"
+    if not (folder / "last.json").is_file():
+        raise BadCheckpoint(
+            f"{folder}: expected a trained adapter, found none. Run `{COMMAND}` with this configuration."
+        )
+    return adapter_of(load_checkpoint(folder))
+
+
+def adapter_of(checkpoint: Checkpoint) -> TextAdapter:
+    """The adapter in a checkpoint. Raises BadCheckpoint where it has none."""
+    weights = weights_of(checkpoint, _PREFIX)
+    if "down.weight" not in weights:
+        raise BadCheckpoint(f"checkpoint of step {checkpoint.step}: expected an adapter, found none. Run `{COMMAND}`.")
+    hidden, channels = weights["down.weight"].shape
+    asked = checkpoint.config["specialise"]
+    adapter = TextAdapter(channels, asked["reduction"], asked["mix"])
+    if adapter.down.out_features != hidden:
+        raise BadCheckpoint(f"checkpoint: expected a bottleneck of {adapter.down.out_features}, found {hidden}.")
+    adapter.load_state_dict(weights)
+    return adapter.eval()
+
+
+def adapter_sha256(adapter: TextAdapter) -> str:
+    """What the adapter is, by its weights and its mix."""
+    digest = hashlib.sha256(repr(adapter.mix).encode())
+    for name, tensor in sorted(adapter.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class _Specialising:
+    """The state of the run and one epoch of it."""
+
+    def __init__(self, config: VlgConfig, labels: PseudoLabelStore, features: FeatureStore) -> None:
+        self.config, self.numbers = config, config.specialise
+        self.folder = Path(config.out) / FOLDER / "checkpoints"
+        self.table = read_run_text(config)
+        self.batches = AdapterBatches(labels, features, self.numbers, config.seed)
+        self.state: dict[str, Any] = {"labels_sha256": labels.sha256()}
+        self.logit_scale = float(labels.settings()["logit_scale"])
+        self.device = "cuda" if uses_cuda(config) else "cpu"
+        torch.manual_seed(config.seed)
+        self.adapter = TextAdapter(self.table.channels, self.numbers.reduction, self.numbers.mix).to(self.device)
+        self.text, self.class_of_prompt = _on(self.table, self.device)
+        self.optimizer = torch.optim.Adam(
+            self.adapter.parameters(), self.numbers.learning_rate, weight_decay=self.numbers.weight_decay
+        )
+        self.epoch = 0
+        clean_checkpoint_folder(self.folder)
+        start = checkpoint_to_resume(self.folder, config, "auto", set(VlgConfig.model_fields) - _DECIDING)
+        if start is not None:
+            self._restore(start)
+        self.log_book = RunLog(self.folder.parent, self.table.class_table, self.epoch)
+
+    def train_epoch(self) -> None:
+        """Every scene once; saves when it is time."""
+        rate = self.numbers.learning_rate * self.numbers.decay ** (self.epoch // self.numbers.decay_every)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss_sum, right, labelled = 0.0, 0, 0
+        for scenes in self.batches.of_epoch(self.epoch):
+            count = sum(int((class_id != IGNORE_ID).sum()) for _, class_id in scenes)
+            if count == 0:
+                continue
+            self.optimizer.zero_grad()
+            for feature, class_id in scenes:  # one scene's gradient at a time: 16 x 40000 x 768 numbers are 2 GB
+                loss, agreed = self._loss(feature.to(self.device), class_id.to(self.device))
+                known = int((class_id != IGNORE_ID).sum())
+                (loss * (known / count)).backward()
+                loss_sum, right, labelled = loss_sum + float(loss.detach()) * known, right + agreed, labelled + known
+            self.optimizer.step()
+        self.log_book.write_step(
+            self.epoch,
+            loss=loss_sum / max(labelled, 1),
+            agreement=right / max(labelled, 1),
+            labelled_points=labelled,
+            learning_rate=rate,
+        )
+        self.epoch += 1
+        if self.epoch % _SAVE_EVERY == 0 or self.epoch == self.numbers.epochs:
+            self._save()
+
+    def _loss(self, feature: torch.Tensor, class_id: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """Loss of one scene's points, and how many of them are of the class that is now the best."""
+        adapted = self.adapter(feature)
+        loss = adapter_cross_entropy(adapted, self.text, self.class_of_prompt, class_id, self.logit_scale)
+        with torch.no_grad():
+            best = class_logits(adapted, self.text, self.class_of_prompt).argmax(dim=1)
+        return loss, int((best == class_id).sum())
+
+    def _save(self) -> None:
+        tensors = {f"{_PREFIX}.{name}": tensor for name, tensor in self.adapter.state_dict().items()}
+        tensors |= optimizer_tensors(self.optimizer)
+        save_checkpoint(self.folder, Checkpoint(self.epoch, tensors, self.config.model_dump(mode="json"), self.state))
+
+    def _restore(self, start: Checkpoint) -> None:
+        if dict(start.state) != self.state:
+            raise BadCheckpoint(
+                f"{self.folder}: expected an adapter of the pseudo labels that are there now, found one of others. "
+                f"Remove {self.folder.parent} to train it anew, or use another `out`."
+            )
+        self.adapter.load_state_dict(weights_of(start, _PREFIX))
+        restore_optimizer(self.optimizer, start)
+        self.epoch = start.step
+
+
+def _adapted_basis(adapter: TextAdapter, basis: FeatureBasis) -> FeatureBasis:
+    """The basis of what the adapter, an affine map, makes of features of a basis: as many components lose nothing more."""
+    with torch.no_grad():
+        mean = adapter(torch.from_numpy(basis.mean)).numpy()
+        ends = adapter(torch.from_numpy(basis.mean + basis.directions)).numpy()
+    orthonormal, _ = np.linalg.qr((ends - mean).T.astype(np.float64))  # (C, k)
+    return FeatureBasis(mean, np.ascontiguousarray(orthonormal.T, np.float32), basis.explained)
+
+
+def _on(table: TextTable, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(table.embeddings).to(device), torch.from_numpy(table.class_of_prompt).to(device)
+
+
+def _write_specialised(
+    config: VlgConfig, adapter: TextAdapter, features: FeatureStore, scenes: tuple[str, ...]
+) -> Path:
+    """The adapted features of all training scenes, as a store that stage 3 reads; scenes that are there stay.
+
+    Where the features are kept by components, so are these.
+    """
+    folder = Path(config.out) / SPECIALISED
+    identity = {"adapter_sha256": adapter_sha256(adapter), "features": dict(features.identity)}
+    store = FeatureStore(folder, identity, command=COMMAND)
+    with store.writing():
+        store.withdraw()
+        if features.basis is not None and store.basis is None:
+            store.keep_basis(_adapted_basis(adapter, features.basis))
+        for name in scenes:
+            if store.about(name) is None:
+                seen = features.read(name)
+                store.write(name, replace(seen, feature=specialised_features(adapter, seen.feature)))
+        store.announce()
+    return folder

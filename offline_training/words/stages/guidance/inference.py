@@ -1,0 +1,133 @@
+"""Answers of a trained run about a scene: from its 3D network, from averaged image features, or from the surer of both."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
+from lidar_vl_core.words.text_table import TextTable, label_cosines, require_width, unit_rows
+from lidar_vl_core.words.text_table_file import text_table_of_bytes
+from offline_training.datasets.base.sample import Sample
+from offline_training.networks.point_backbone import PointBackbone, Scan
+from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.runs.start_weights import take_weights
+from offline_training.words.scenes.scene_features import SceneFeatures
+from offline_training.words.settings.question import Mode
+from offline_training.words.settings.training_samples import scan_of
+from offline_training.words.settings.vlg_config import VlgConfig
+
+LanguageNetwork = tuple[PointBackbone, VlgConfig]
+TEXT_TABLE_TENSOR = "text_table"  # of a checkpoint: the bytes of the run's text_table.npz
+_BLOCK_ROWS = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class PointAnswers:
+    """An answer for every point of a cloud."""
+
+    class_id: np.ndarray  # (N,) uint8, 255 = none
+    probability: np.ndarray  # (N,) float32, 0 where there is none
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Answers of rows or points, and how much the best prompt of all resembles them."""
+
+    class_id: np.ndarray
+    probability: np.ndarray
+    best_cosine: np.ndarray  # -inf where there is no feature
+
+    def of_points(self, row_of_point: np.ndarray) -> "_Answers":
+        """Each point that of its row; the row -1 has none."""
+        class_id = np.append(self.class_id, np.uint8(IGNORE_ID))[row_of_point]
+        probability = np.append(self.probability, np.float32(0.0))[row_of_point]
+        return _Answers(class_id, probability, np.append(self.best_cosine, -np.inf)[row_of_point])
+
+
+def load_language_network(checkpoint_path: Path) -> LanguageNetwork:
+    """The network of a checkpoint of `guide` (a JSON file, or a folder's last), in evaluation mode, and its configuration."""
+    checkpoint = load_checkpoint(checkpoint_path)
+    if "channels" not in checkpoint.state:
+        raise BadCheckpoint(
+            f"{checkpoint_path}: expected a checkpoint of `lidar-vl-train guide`, found one of another command. "
+            "Give one from OUT/guide/checkpoints."
+        )
+    config = validated(VlgConfig, dict(checkpoint.config), str(checkpoint_path))
+    network = config.build(int(checkpoint.state["channels"]))
+    take_weights(network, checkpoint, checkpoint_path)
+    return network.eval(), config
+
+
+def load_text_table(checkpoint_path: Path) -> TextTable:
+    """The words that a run was trained with, as its checkpoint keeps them."""
+    checkpoint = load_checkpoint(checkpoint_path)
+    if TEXT_TABLE_TENSOR not in checkpoint.tensors:
+        raise BadCheckpoint(
+            f"{checkpoint_path}: expected a checkpoint of `lidar-vl-train guide` with its text table, found none."
+        )
+    return text_table_of_bytes(checkpoint.tensors[TEXT_TABLE_TENSOR].numpy().tobytes(), str(checkpoint_path))
+
+
+def point_embeddings(network: PointBackbone, config: VlgConfig, sample: Sample) -> np.ndarray:
+    """(N, C) float32 embedding of each point, not normalised; NaN for points that are out of range or not finite."""
+    rows, row_of_point = row_embeddings(network, config, scan_of(sample, config))
+    return np.concatenate([rows, np.full((1, rows.shape[1]), np.nan, np.float32)])[row_of_point]
+
+
+def row_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of the network's rows (R, C) float32, and (N,) int64 the row of each point, -1 = none."""
+    was_training, device = network.training, next(network.parameters()).device
+    network.eval()
+    with torch.no_grad():
+        inputs = config.preparer()([scan]).to(device)
+        rows = network(inputs).float().cpu().numpy()
+    network.train(was_training)
+    return rows, inputs.row_of_point.cpu().numpy()
+
+
+def predict_scene(
+    mode: Mode,
+    sample: Sample,
+    table: TextTable,
+    network: LanguageNetwork | None = None,
+    features: SceneFeatures | None = None,
+) -> PointAnswers:
+    """The class of every point of a scene.
+
+    2d: of its image features (raw, or specialised where the caller passed them through the adapter); 3d: of the network's
+    embedding; ensemble: per point of the one that resembles its best prompt more, the network's on ties (OpenScene). A
+    class's logit is that of its best prompt, so the length of the kept feature does not change the class. Points that
+    neither reaches get 255. The scene is seen once, as it stands; the original's evaluation sums five random turns.
+    Raises BadRequest where a mode lacks its network or features.
+    """
+    answers = []
+    if mode != "2d":
+        if network is None:
+            raise BadRequest(f"mode {mode}: expected a 3D network, found none. Load one with load_language_network().")
+        rows, row_of_point = row_embeddings(*network, scan_of(sample, network[1]))
+        answers.append(_answers(rows, table).of_points(row_of_point))
+    if mode != "3d":
+        if features is None:
+            raise BadRequest(f"mode {mode}: expected image features of {sample.name}, found none. Read them first.")
+        features.require_fits(sample)
+        answers.append(_answers(features.feature, table).of_points(features.row_of_point))
+    first, second = answers[0], answers[-1]
+    chosen = second.best_cosine > first.best_cosine
+    return PointAnswers(
+        np.where(chosen, second.class_id, first.class_id), np.where(chosen, second.probability, first.probability)
+    )
+
+
+def _answers(rows: np.ndarray, table: TextTable) -> _Answers:
+    """Of rows (M, C), by the core's own rule."""
+    require_width(rows, table)
+    parts = []
+    for first in range(0, max(len(rows), 1), _BLOCK_ROWS):
+        cosine = unit_rows(rows[first : first + _BLOCK_ROWS]) @ table.embeddings.T
+        best = np.nan_to_num(cosine.max(axis=1, initial=-np.inf), nan=-np.inf)
+        parts.append((*label_cosines(cosine, table), best))
+    return _Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))

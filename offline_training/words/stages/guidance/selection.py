@@ -1,0 +1,82 @@
+"""Which weights of stage 3 are the best: by nothing, by pseudo labels of held-out scenes, or by truth as the original does."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.words.text_table import TextTable
+from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.data_sources import SampleSource
+from offline_training.words.settings.question import pooled_confusion
+from offline_training.words.settings.training_samples import opened, require_truth_in_words
+from offline_training.words.settings.vlg_config import VlgConfig
+from offline_training.words.stages.guidance.inference import LanguageNetwork, predict_scene
+from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as LABELS
+from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
+
+_SAME = np.arange(256, dtype=np.uint8)  # the truth is in the classes of the answers
+_Judged = Callable[[], Iterator[tuple[Sample, np.ndarray]]]  # samples with what their answers are compared with
+
+
+def trained_scenes(config: VlgConfig, count: int) -> list[int]:
+    """Numbers of the training scenes that are trained on: all, or without every n-th where pseudo labels select.
+
+    Raises BadConfig where none would be left.
+    """
+    if config.guide.select != "pseudo_labels":
+        return list(range(count))
+    kept = [number for number in range(count) if number % config.guide.held_out_every]
+    if not kept:
+        raise BadConfig(
+            f"guide.select=pseudo_labels: expected at least two training scenes, of which one is held out, found {count}. "
+            "Use guide.select=last."
+        )
+    return kept
+
+
+def measure(
+    config: VlgConfig, table: TextTable, datasets: Sequence[SampleSource]
+) -> Callable[[LanguageNetwork], ConfusionMatrix] | None:
+    """What tells how good a network is, as config.guide.select asks; None = nothing does. Raises BadConfig, BadLabels."""
+    if config.guide.select == "last":
+        return None
+    if config.guide.select == "pseudo_labels":
+        labels = PseudoLabelStore(Path(config.out) / LABELS)
+        labels.scenes()  # complete, or the run ends here and not after an hour
+        return partial(_confusion, table, partial(_held_out, datasets, config.guide.held_out_every, labels))
+    require_truth_in_words(config)
+    if not config.validation:
+        raise BadConfig("guide.select=validation_truth: expected validation data, found none. Name a data set.")
+    return partial(_confusion, table, partial(_validation, opened(config, config.validation)))
+
+
+def _confusion(table: TextTable, judged: _Judged, network: LanguageNetwork) -> ConfusionMatrix:
+    samples = (replace(sample, class_id=expected) for sample, expected in judged())
+    return pooled_confusion(
+        samples, lambda sample: predict_scene("3d", sample, table, network).class_id, _SAME, len(table.class_table)
+    )
+
+
+def _held_out(
+    datasets: Sequence[SampleSource], every: int, labels: PseudoLabelStore
+) -> Iterator[tuple[Sample, np.ndarray]]:
+    number = 0
+    for dataset in datasets:
+        for index in range(len(dataset)):
+            if number % every == 0:
+                sample = dataset[index]
+                yield sample, labels.read(sample.name).class_id
+            number += 1
+
+
+def _validation(datasets: Sequence[SampleSource]) -> Iterator[tuple[Sample, np.ndarray]]:
+    for dataset in datasets:
+        for index in range(len(dataset)):
+            sample = dataset[index]
+            if sample.class_id is not None:
+                yield sample, sample.class_id

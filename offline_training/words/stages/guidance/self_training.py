@@ -1,0 +1,121 @@
+"""Rounds of self-training: the network's answers on the training scenes become the next pseudo labels.
+
+3DSS-VLG has one round; DBGroup (AAAI 2026) reports gains from three, with a network trained on the labels themselves. Our
+reading for embeddings: a round labels the scenes anew, under the same class lists and with the surest share of each class
+kept; then stages 2 and 3 run as they are, so that what learns the labels is the adapter and words stay open. Each round
+lies in <out>/round_<n> like a run of its own; the image features are those of the run.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.words.text_table import TextTable, unit_rows
+from lidar_vl_core.words.text_table_file import TEXT_TABLE, write_text_table
+from offline_training.datasets.base.sample import Sample
+from offline_training.words.features.feature_store import open_features, store_folder
+from offline_training.words.features.run_text import read_run_text
+from offline_training.words.scenes.scene_features import SceneFeatures
+from offline_training.words.settings.training_samples import all_samples, opened, scan_of, speaks_of_truth
+from offline_training.words.settings.vlg_config import SelfTrainingConfig, VlgConfig
+from offline_training.words.stages.adapter.specialise import load_adapter, specialise, specialised_features
+from offline_training.words.stages.guidance.guiding_run import Guided, train_guided
+from offline_training.words.stages.guidance.inference import LanguageNetwork, load_language_network, row_embeddings
+from offline_training.words.stages.pseudo_labels.class_choice import choose_classes, class_scores
+from offline_training.words.stages.pseudo_labels.label_quality import LabelQuality
+from offline_training.words.stages.pseudo_labels.pseudo_label import ClassLists, refined
+from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as LABELS
+from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels, PseudoLabelStore
+
+
+def self_training_round(config: VlgConfig, number: int, checkpoint: Path, resume: str) -> Guided:
+    """Label the training scenes with the checkpoint of the round before, then specialise and guide in out/round_<number>.
+
+    Raises BadConfig without stage 2, through which alone labels reach the network; and what the stages raise.
+    """
+    if not config.specialise.enabled:
+        raise BadConfig(
+            "self_training.rounds: expected specialise.enabled=true, found false: without an adapter nothing learns the "
+            "labels. Enable it, or use no rounds."
+        )
+    before = config if number == 1 else round_configuration(config, number - 1)
+    after = round_configuration(config, number)
+    write_text_table(Path(after.out) / TEXT_TABLE, read_run_text(config))
+    _label(config, before, after, checkpoint)
+    specialise(after)
+    return train_guided(after, resume)
+
+
+def round_configuration(config: VlgConfig, number: int) -> VlgConfig:
+    """The configuration of a round: its own folder, the run's image features, no further rounds."""
+    return config.model_copy(
+        update={
+            "out": str(Path(config.out) / f"round_{number}"),
+            "extract": config.extract.model_copy(update={"store": str(store_folder(config))}),
+            "self_training": SelfTrainingConfig(),
+        }
+    )
+
+
+def _label(config: VlgConfig, before: VlgConfig, after: VlgConfig, checkpoint: Path) -> None:
+    """The pseudo labels of a round, from the network and the adapter of the one before."""
+    table, lists, features = read_run_text(config), ClassLists(config), open_features(config)
+    network, adapter = load_language_network(checkpoint), load_adapter(before)
+    labels, quality = PseudoLabelStore(Path(after.out) / LABELS), LabelQuality(table.class_table.names)
+    labels.begin(
+        {
+            "self_training": config.self_training.model_dump(mode="json", exclude={"rounds"}),
+            "pseudo": config.pseudo.model_dump(mode="json"),
+            "checkpoint_sha256": sha256_of(checkpoint),
+            "logit_scale": PseudoLabelStore(Path(before.out) / LABELS).settings()["logit_scale"],
+        }
+    )
+    names = []
+    for sample in all_samples(opened(config, config.train)):
+        seen = features.read(sample.name)
+        seen.require_fits(sample)
+        if not labels.has(sample.name):
+            adapted = specialised_features(adapter, seen.feature)
+            labels.write(sample.name, _answers(config, sample, seen, adapted, table, network, lists))
+        names.append(sample.name)
+        quality.add(
+            labels.read(sample.name).class_id, seen.visible, sample.class_id if speaks_of_truth(config) else None
+        )
+    quality.write(labels.folder / "statistics.json")
+    labels.finish(names)
+
+
+def _answers(
+    config: VlgConfig,
+    sample: Sample,
+    seen: SceneFeatures,
+    adapted: np.ndarray,
+    table: TextTable,
+    network: LanguageNetwork,
+    lists: ClassLists,
+) -> PseudoLabels:
+    """The answers of a scene's visible points under its class lists: adapted (V, C) are its specialised image features."""
+    rows, row_of_point = row_embeddings(*network, scan_of(sample, config))
+    scores = _of_points(class_scores(unit_rows(rows), table), row_of_point)
+    if config.self_training.mode == "ensemble":
+        of_image = _of_points(class_scores(unit_rows(adapted), table), seen.row_of_point)
+        surer = ~(_best(scores) >= _best(of_image))[:, None]
+        scores = np.where(surer, of_image, scores)
+    allowed = lists.allowed(sample, seen)
+    of_point = allowed if len(allowed) == 1 else _of_points(allowed, seen.row_of_point, False)
+    class_id, probability = choose_classes(scores, table.is_sink, of_point, table.logit_scale)
+    class_id = np.where(seen.visible, class_id, np.uint8(IGNORE_ID))  # the adapter learns from no others
+    return refined(sample, seen, PseudoLabels(class_id, probability), config, config.self_training.keep_fraction)
+
+
+def _of_points(values: np.ndarray, row_of_point: np.ndarray, nothing: float | bool = np.nan) -> np.ndarray:
+    """(N, K) the values of each point's row; `nothing` for the row -1."""
+    return np.concatenate([values, np.full((1, values.shape[1]), nothing, values.dtype)])[row_of_point]
+
+
+def _best(scores: np.ndarray) -> np.ndarray:
+    """(N,) highest cosine of each point, -inf where there is none."""
+    return np.nan_to_num(scores.max(axis=1), nan=-np.inf)

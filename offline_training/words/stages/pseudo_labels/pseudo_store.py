@@ -1,0 +1,111 @@
+"""Pseudo labels of the scenes of a run: <folder>/<scene>.npz, and what made them in settings.json. Touches the disk."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from lidar_vl_core.foundation.errors import BadLabels
+from lidar_vl_core.foundation.files import atomic_writer, remove_stray_temporaries, write_text
+
+FOLDER = "pseudo_labels"  # of a run
+_SETTINGS, _SCENES = "settings.json", "scenes.json"
+_COMMAND = "Run `lidar-vl-train pseudo-label` with this configuration."
+
+
+@dataclass(frozen=True, eq=False)
+class PseudoLabels:
+    """One class for every point of a scene, and how sure it is."""
+
+    class_id: np.ndarray  # (N,) uint8, 255 = none
+    probability: np.ndarray  # (N,) float16, 0 where there is none
+
+
+class PseudoLabelStore:
+    """A folder of pseudo labels, all of one making; scenes.json names them once all are there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Take the folder for labels made so. Raises BadLabels where it holds labels that were made otherwise."""
+        remove_stray_temporaries(self.folder)
+        path, text = self.folder / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True)
+        if not path.is_file() or not any(self.folder.glob("*.npz")):
+            write_text(path, text)
+        elif path.read_text() != text:
+            other = _differing(json.loads(path.read_text()), json.loads(text))
+            raise BadLabels(
+                f"{self.folder}: expected pseudo labels made as configured, found some of other {', '.join(other)}. "
+                "Use another `out`, or remove the folder to make them anew."
+            )
+
+    def finish(self, scenes: Sequence[str]) -> None:
+        """Name all scenes, in their order: the labels are complete."""
+        write_text(self.folder / _SCENES, json.dumps(list(scenes), indent=1))
+
+    def scenes(self) -> tuple[str, ...]:
+        """Names of all scenes. Raises BadLabels where the labels are not complete."""
+        path = self.folder / _SCENES
+        if not path.is_file():
+            raise BadLabels(f"{path}: expected the pseudo labels of all training scenes, found no list. {_COMMAND}")
+        return tuple(json.loads(path.read_text()))
+
+    def settings(self) -> dict[str, Any]:
+        """What made the labels. Raises BadLabels where there are none."""
+        path = self.folder / _SETTINGS
+        if not path.is_file():
+            raise BadLabels(f"{path}: expected pseudo labels, found none. {_COMMAND}")
+        return json.loads(path.read_text())
+
+    def sha256(self) -> str:
+        """What the labels are, for those that learn from them."""
+        return hashlib.sha256(json.dumps([self.settings(), self.scenes()], sort_keys=True).encode()).hexdigest()
+
+    def has(self, name: str) -> bool:
+        """Whether a scene has labels."""
+        return self._path(name).is_file()
+
+    def write(self, name: str, labels: PseudoLabels) -> None:
+        """Store a scene's labels, whole or not at all."""
+        with atomic_writer(self._path(name)) as file:
+            np.savez_compressed(
+                file,
+                class_id=labels.class_id.astype(np.uint8),
+                probability=labels.probability.astype(np.float16),
+            )
+
+    def read(self, name: str) -> PseudoLabels:
+        """A scene's labels. Raises BadLabels where they are missing or damaged."""
+        path = self._path(name)
+        if not path.is_file():
+            raise BadLabels(f"{path}: expected the pseudo labels of scene {name}, found none. {_COMMAND}")
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                labels = PseudoLabels(arrays["class_id"], arrays["probability"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BadLabels(f"{path}: expected pseudo labels, found: {error}. Remove the file. {_COMMAND}") from error
+        if labels.class_id.dtype != np.uint8 or labels.class_id.shape != labels.probability.shape:
+            raise BadLabels(f"{path}: expected (N,) uint8 and (N,) float16, found others. Remove the file. {_COMMAND}")
+        return labels
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{quote(name, safe=' ')}.npz"
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names of the settings that differ, dotted where they lie in sections."""
+    names = []
+    for key in sorted({*before, *after}):
+        one, other = before.get(key), after.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            names += [f"{key}.{below}" for below in _differing(one, other)]
+        elif one != other:
+            names.append(key)
+    return names

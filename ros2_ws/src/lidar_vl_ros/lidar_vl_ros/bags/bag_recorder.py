@@ -1,0 +1,124 @@
+"""Record topics of a ROS graph into a bag, byte for byte: no rosbag2 needed."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.task import Future
+
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_ros.messages.conversion import message_class
+from lidar_vl_ros.messages.sequence import SequenceGaps
+from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node.quality import like_publishers, subscription_events
+from lidar_vl_ros.process.process import run_node
+
+_POLL_S = 0.05
+_DEPTH = 50  # messages that may wait while the disk is slow
+
+
+class RecorderParameters(Config):
+    """What the recorder is told."""
+
+    output: str = Field("", min_length=1, description="Recording to write: .mcap, or a folder for rosbag2")
+    topics: parameters.Topics = Field((), min_length=1, description="Topics to record")
+    idle_s: float = Field(
+        0.0, ge=0.0, le=3600.0, description="End after so long without a message, once one came; 0: never"
+    )
+    count: int = Field(0, ge=0, le=1_000_000_000, description="End after so many messages of the first topic; 0: never")
+
+
+class BagRecorder(Node):
+    """Writes messages as they arrive, stamped with the time of arrival on the node's clock."""
+
+    def __init__(self, **node_options: Any) -> None:  # noqa: ANN401
+        super().__init__("bag_recorder", **node_options)
+        self.finished: Future = Future()
+        parameters.declare(self, RecorderParameters)
+        self.settings = parameters.read(self, RecorderParameters)
+        self.counts: Counter[str] = Counter()
+        self._gaps = {self.resolve_topic_name(topic): SequenceGaps() for topic in self.settings.topics}
+        self._types: dict[str, str] = {}
+        self._last_message_s: float | None = None
+        self._timer = self.create_timer(_POLL_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(f"waits for {', '.join(self._gaps)}")
+        self._writer: BagWriter | None = BagWriter(Path(self.settings.output)).__enter__()
+
+    def close(self) -> None:
+        """Finish the file, so that it is whole, and say what is in it."""
+        if self._writer is None:
+            return
+        writer, self._writer = self._writer, None
+        writer.__exit__(None, None, None)
+        said = ", ".join(f"{topic} {self.counts[topic]} (lost {gaps.lost})" for topic, gaps in self._gaps.items())
+        self.get_logger().info(f"recorded {said} to {self.settings.output}")
+
+    def _look(self) -> None:
+        """Connect to topics that appeared, and end when the topics fell silent."""
+        for topic in self._gaps.keys() - self._types.keys():
+            self._connect(topic)
+        idle_s = 0.0 if self._last_message_s is None else time.monotonic() - self._last_message_s
+        if 0 < self.settings.idle_s < idle_s:
+            self._finish()
+
+    def _connect(self, topic: str) -> None:
+        publishers = self.get_publishers_info_by_topic(topic)
+        if not publishers:
+            return
+        type_name = publishers[0].topic_type
+        message_type = message_class(type_name)
+        if message_type is None:
+            raise BadRequest(
+                f"{topic}: expected an installed message type, found {type_name}. Install its package or leave it out."
+            )
+        self._types[topic] = type_name
+        self.create_subscription(
+            message_type,
+            topic,
+            _with_info(partial(self._write, topic)),  # type: ignore[arg-type]  # rclpy also accepts (bytes, info)
+            like_publishers([publisher.qos_profile for publisher in publishers], _DEPTH),
+            raw=True,
+            event_callbacks=subscription_events(topic, self.get_logger().warning),
+        )
+        self.get_logger().info(f"records {topic} ({type_name})")
+
+    def _write(self, topic: str, cdr: bytes, info: dict[str, int]) -> None:
+        if self._writer is None:
+            return
+        self._gaps[topic].add(info["publication_sequence_number"])
+        self._writer.write(topic, self._types[topic], self.get_clock().now().nanoseconds, cdr)
+        self.counts[topic] += 1
+        self._last_message_s = time.monotonic()
+        if self.settings.count and self.counts[next(iter(self._gaps))] >= self.settings.count:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self.finished.done():
+            self.finished.set_result(0)
+
+
+def _with_info(write: Callable[[bytes, dict[str, int]], None]) -> Callable[[bytes, dict[str, int]], None]:
+    """rclpy counts a callback's arguments to decide whether it wants the message's info; a partial hides them."""
+
+    def received(cdr: bytes, info: dict[str, int]) -> None:
+        write(cdr, info)
+
+    return received
+
+
+def main(args: list[str] | None = None) -> int:
+    """Record until told to stop, until silence, or until enough."""
+    return run_node(BagRecorder, RecorderParameters, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""What a node tells about itself: diagnostics every second, and each kind of trouble once in five seconds."""
+
+import time
+import traceback
+from collections.abc import Callable
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
+from rclpy.lifecycle import LifecycleNode
+
+from lidar_vl_ros.health.health import Health
+
+_PERIOD_S = 1.0
+
+
+class Reporter:
+    """Counts into `health`, logs, and publishes /diagnostics; also in states in which the node does not serve."""
+
+    def __init__(
+        self, node: LifecycleNode, health: Health, listening_to: Callable[[], str | None], steady: Clock
+    ) -> None:
+        """listening_to: name of the input topic while there is a subscription."""
+        self._node, self._health, self._listening_to = node, health, listening_to
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._timer = node.create_timer(_PERIOD_S, self._report, clock=steady)
+
+    def count(self, what: str) -> None:
+        """Count an outcome that needs no words."""
+        self._health.count(what)
+
+    def problem(self, what: str, text: str, number: int = 1) -> None:
+        """Count an outcome or trouble, and log why."""
+        self._health.count(what, number, text)
+        self._warn(what, text)
+
+    def fault(self, what: str, error: Exception) -> None:
+        """Count an exception and log its traceback."""
+        self._health.count(what, problem=repr(error))
+        if self._health.may_log(f"{what} {type(error).__name__}", time.monotonic_ns()):
+            self._node.get_logger().error("".join(traceback.format_exception(error)))
+
+    def _warn(self, kind: str, text: str) -> None:
+        # Not one method for both levels: rclpy raises when a line of code logs at another level than before.
+        if self._health.may_log(kind, time.monotonic_ns()):
+            self._node.get_logger().warning(text)
+
+    def _report(self) -> None:
+        now_ns = time.monotonic_ns()
+        self._watch_input(now_ns)
+        state = state_label(self._node)
+        report = self._health.report(now_ns, "warming up" if state == "active" and not self._listening_to() else state)
+        status = DiagnosticStatus(
+            level=bytes([report.level]),
+            name=f"{self._node.get_name()}: clouds",
+            message=report.message,
+            hardware_id=self._node.get_fully_qualified_name(),
+            values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+    def _watch_input(self, now_ns: int) -> None:
+        topic, silent_s = self._listening_to(), self._health.silent_s(now_ns)
+        if topic is not None and silent_s is not None:
+            self._warn(
+                "silent",
+                f"no input for {silent_s:.0f} s: topic {topic}, {self._node.count_publishers(topic)} publishers. "
+                "Remap ~/input/pointcloud to the LiDAR's topic, or check the driver.",
+            )
+
+
+def state_label(node: LifecycleNode) -> str:
+    """Label of the node's state: unconfigured, inactive, active, finalized, or a transition."""
+    return node._state_machine.current_state[1]

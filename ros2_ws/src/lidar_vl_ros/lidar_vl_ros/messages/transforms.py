@@ -1,0 +1,92 @@
+"""Transforms of the running system: /tf and /tf_static where tf2_msgs is installed, and those given as parameters."""
+
+import threading
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from geometry_msgs.msg import TransformStamped
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from lidar_vl_core.bags.recorded_transforms import RecordedTransforms
+from lidar_vl_core.foundation.errors import BadConfig, BadTransform
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.geometry.transform_tree import TransformTree
+from lidar_vl_ros.messages.conversion import message_class
+
+_DEPTH = 100
+
+
+class LiveTransforms:
+    """Where frames lie relative to each other now; listens only between `listen` and `stop`."""
+
+    def __init__(self, node: Node, given: Sequence[str]) -> None:
+        """given: texts 'parent child x y z qx qy qz qw'. Raises BadConfig or BadTransform."""
+        self._node = node
+        self._given = [static_transform(text) for text in given]
+        self._lock = threading.Lock()
+        self._subscriptions: list[Any] = []
+        self._start_anew()
+
+    def listen(self) -> None:
+        """Subscribe, unless only the given transforms can be used."""
+        message_type = message_class("tf2_msgs/msg/TFMessage")
+        if message_type is None:
+            if not self._given:
+                self._node.get_logger().warning("tf2_msgs is not installed: give the parameter static_transforms")
+            return
+        latched = QoSProfile(depth=_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._subscriptions = [
+            self._node.create_subscription(message_type, "/tf", self._moving, _DEPTH),
+            self._node.create_subscription(message_type, "/tf_static", self._static, latched),
+        ]
+
+    def stop(self) -> None:
+        """Listen no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def T_cam_lidar(
+        self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int
+    ) -> RigidTransform:
+        """Where the LiDAR's points of its own stamp lie for a camera at the camera's own stamp. Raises BadTransform."""
+        with self._lock:
+            return self._transforms.T_cam_lidar(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns)
+
+    def _start_anew(self) -> None:
+        self._transforms = RecordedTransforms()
+        self._transforms.tree = TransformTree()  # ten seconds of history instead of a whole recording
+        self._transforms.add(SimpleNamespace(transforms=self._given), static=True)
+
+    def _moving(self, message: Any) -> None:  # noqa: ANN401
+        self._add(message, static=False)
+
+    def _static(self, message: Any) -> None:  # noqa: ANN401
+        self._add(message, static=True)
+
+    def _add(self, message: Any, static: bool) -> None:  # noqa: ANN401
+        try:
+            with self._lock:
+                self._transforms.add(message, static)
+        except BadTransform as error:
+            self._node.get_logger().warning(f"transform ignored: {error}", throttle_duration_sec=5.0)
+
+
+def static_transform(text: str) -> TransformStamped:
+    """'parent child x y z qx qy qz qw' as a transform without a stamp. Raises BadConfig."""
+    words = text.split()
+    try:
+        parent, child = words[:2]
+        x, y, z, qx, qy, qz, qw = (float(word) for word in words[2:])
+    except ValueError as error:
+        raise BadConfig(
+            f"parameter static_transforms: expected 'parent child x y z qx qy qz qw', found {text!r}. Correct it."
+        ) from error
+    stamped = TransformStamped(child_frame_id=child)
+    stamped.header.frame_id = parent
+    stamped.transform.translation.x, stamped.transform.translation.y, stamped.transform.translation.z = x, y, z
+    rotation = stamped.transform.rotation
+    rotation.x, rotation.y, rotation.z, rotation.w = qx, qy, qz, qw
+    return stamped

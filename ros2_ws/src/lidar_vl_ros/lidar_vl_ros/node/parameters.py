@@ -1,0 +1,178 @@
+"""ROS parameters from a typed configuration: one place for name, type, default, range and description."""
+
+import math
+import types
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import Field
+from pydantic.fields import FieldInfo
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from lidar_vl_core.foundation.config import Config, validated
+from lidar_vl_core.foundation.errors import BadConfig
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+Topics = tuple[str, ...]
+Words = tuple[str, ...]
+WHILE_CONFIGURED = (
+    "may change while the node is configured, also while it serves"  # marks a field; others are fixed then
+)
+
+
+class NodeParameters(Config):
+    """What every node that serves clouds is told."""
+
+    autostart: bool = Field(True, description="Configure and activate by itself; false: wait for a lifecycle manager")
+    max_input_age_ms: float = Field(
+        0.0,
+        ge=0.0,
+        le=60_000.0,
+        description="Drop a cloud whose stamp is older than this on the node's clock; 0: never",
+    )
+    input_timeout_s: float = Field(
+        2.0, ge=0.1, le=3600.0, description="Report a silent input topic after this many seconds"
+    )
+    max_processing_ms: float = Field(
+        100.0,
+        gt=0.0,
+        le=60_000.0,
+        description="Diagnostics warn when a cloud takes longer than this; 100: a 10 Hz LiDAR",
+    )
+
+
+class SegmentationParameters(NodeParameters):
+    """What the segmentation node is told."""
+
+    model: str = Field("demo", min_length=1, description="Model package: the name of a packaged one, or a folder")
+    prompts: Annotated[Words, WHILE_CONFIGURED] = Field(
+        (), description="What an embedding model looks for, each prompt a class; empty: vocabulary, or the model's own"
+    )
+    vocabulary: Annotated[str, WHILE_CONFIGURED] = Field(
+        "", description="Classes with synonyms and sinks instead of prompts: a name such as nuscenes16, or a YAML file"
+    )
+    unknown_threshold: Annotated[float, WHILE_CONFIGURED] = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Answers of an embedding model less probable than this become 255; 0: as the model says",
+    )
+    engine: str = Field(
+        "auto", pattern="^(auto|fused|onnxruntime|tensorrt)$", description="auto, fused, onnxruntime or tensorrt"
+    )
+    threads: int = Field(0, ge=0, le=256, description="Threads of the engine; 0: one per core")
+    intensity_max: float = Field(
+        0.0, ge=0.0, le=1e9, description="Full scale of the driver's intensity; 0: judged by the values of each cloud"
+    )
+    extra_fields: Topics = Field(
+        (), description="Fields of the input cloud to pass on in the labelled cloud, e.g. ring"
+    )
+    camera_topics: Topics = Field(
+        (),
+        description="Image or compressed image topics for overlay and ensemble; camera_info is expected beside each",
+    )
+    camera_max_time_difference_s: float = Field(
+        0.05, gt=0.0, le=10.0, description="Furthest stamp of an image that still belongs to a cloud"
+    )
+    camera_max_wait_s: float = Field(0.1, ge=0.0, le=10.0, description="How long a cloud waits for late images")
+    ensemble: bool = Field(
+        False, description="Name points by the pictures that see them, too; a model with an image encoder can"
+    )
+    overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera picture in the overlay")
+    static_transforms: Topics = Field(
+        (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"
+    )
+
+
+def declare(node: Node, settings: type[Config]) -> None:
+    """Declare every field of `settings` as a parameter; wrong overrides are kept for `read` to refuse by name."""
+    for name, field in settings.model_fields.items():
+        node.declare_parameter(name, _ros_value(field.default), ParameterDescriptor(dynamic_typing=True))
+        try:
+            node.set_descriptor(name, _descriptor(field))
+        except InvalidParameterValueException:
+            continue  # outside its range: `read` says so with name, expected and found
+
+
+def read(node: Node, settings: type[ConfigT]) -> ConfigT:
+    """The node's parameters as a checked configuration. Raises BadConfig naming every wrong one."""
+    return read_changed(node, settings, ())
+
+
+def read_changed(node: Node, settings: type[ConfigT], changes: Sequence[Parameter]) -> ConfigT:
+    """As `read`, as it will be after these changes."""
+    value = {name: node.get_parameter(name).value for name in settings.model_fields}
+    value |= {change.name: change.value for change in changes if change.name in value}
+    content = {name: _plain(value[name], field) for name, field in settings.model_fields.items()}
+    return validated(settings, content, f"parameters of {node.get_fully_qualified_name()}")
+
+
+def fixed_names(settings: type[Config]) -> set[str]:
+    """Parameters that may change only before the node is configured."""
+    return {name for name, field in settings.model_fields.items() if WHILE_CONFIGURED not in field.metadata}
+
+
+def usage(description: str, settings: type[Config]) -> str:
+    """What `--help` of a node tells."""
+    lines = [description, "", "parameters, given by --ros-args -p NAME:=VALUE or --params-file FILE:"]
+    lines += [f"  {name:<30} {field.description} ({field.default!r})" for name, field in settings.model_fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+def check_change(settings: type[Config], changes: Sequence[Parameter], origin: str) -> SetParametersResult:
+    """Say whether these parameters may be set, judged one by one."""
+    for parameter in changes:
+        field = settings.model_fields.get(parameter.name)
+        if field is None:
+            continue
+        if parameter.type_ == Parameter.Type.NOT_SET:
+            reason = f"{parameter.name}: expected a value, found none. An empty list or text is one, too."
+            return SetParametersResult(successful=False, reason=reason)
+        try:
+            validated(settings, {parameter.name: _plain(parameter.value, field)}, origin)
+        except BadConfig as error:
+            return SetParametersResult(successful=False, reason=str(error))
+    return SetParametersResult(successful=True)
+
+
+def _plain(value: Any, field: FieldInfo) -> Any:  # noqa: ANN401
+    """A parameter's value as JSON knows it: lists for arrays, and an unset or empty list for either."""
+    if get_origin(field.annotation) is tuple:
+        return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value or []
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)  # JSON has no such number; as text it is refused by name
+    return value if value is None or isinstance(value, bool | int | float | str) else list(value)
+
+
+def _ros_value(default: Any) -> Any:  # noqa: ANN401
+    return list(default) if isinstance(default, tuple) else default
+
+
+def _descriptor(field: FieldInfo) -> ParameterDescriptor:
+    # Dynamically typed: an integer given for a double is accepted, and any other wrong type is refused by name in
+    # `check_change` and `read` where rclpy would end the process.
+    descriptor = ParameterDescriptor(description=field.description or "", dynamic_typing=True)
+    low, high = _bounds(field)
+    if low is None or high is None:
+        return descriptor
+    if _is(field, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
+    elif _is(field, int):
+        descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
+    return descriptor
+
+
+def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
+    found: dict[str, float] = {}
+    for rule in field.metadata:
+        found |= {name: getattr(rule, name) for name in ("ge", "gt", "le", "lt") if hasattr(rule, name)}
+    return found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
+
+
+def _is(field: FieldInfo, kind: type) -> bool:
+    if get_origin(field.annotation) in (Union, types.UnionType):
+        return kind in get_args(field.annotation)
+    return field.annotation is kind

@@ -1,0 +1,49 @@
+"""Lifecycle transitions that say what went wrong and never end the process."""
+
+import functools
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from lidar_vl_core.foundation.errors import LidarVlError
+from lidar_vl_ros.health.reporter import state_label
+
+_Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
+
+
+def guarded(transition: _Transition) -> _Transition:
+    """Report what a transition of a node with `refused(text, cause)` raises; rclpy swallows it.
+
+    LidarVlError is the user's mistake: one line, FAILURE, the state stays. Anything else: traceback, ERROR, `on_error`.
+    """
+
+    @functools.wraps(transition)
+    def wrapped(node: Any, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ANN401
+        try:
+            return transition(node, state)
+        except LidarVlError as error:
+            node.refused(f"{transition.__name__} refused: {error}", error)
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            node.refused(f"{transition.__name__} failed:\n{traceback.format_exc()}", error)
+            return TransitionCallbackReturn.ERROR
+
+    return wrapped
+
+
+def answer_wrong_transitions(node: LifecycleNode) -> None:
+    """Refuse a transition that the state does not allow; in rclpy its exception leaves the service and ends the spin."""
+    service = node._service_change_state
+    change_state = service.callback
+
+    def answered(request: Any, response: Any) -> Any:  # noqa: ANN401
+        try:
+            return change_state(request, response)
+        except Exception as error:
+            node.get_logger().warning(f"transition refused while {state_label(node)}: {error}")
+            response.success = False
+            return response
+
+    service.callback = answered

@@ -1,0 +1,105 @@
+"""One process, one node: allocator, signals, executor and exit code."""
+
+import ctypes
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.logging import get_logger
+from rclpy.node import Node
+
+from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.errors import LidarVlError
+from lidar_vl_ros.node.parameters import usage
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_SWITCH_INTERVAL_S = 0.001  # Python's 5 ms would be added to a callback while the worker runs Python code
+
+
+def run_node(make_node: Callable[[], Node], settings: type[Config], args: list[str] | None = None) -> int:
+    """Make a node, spin it until a signal or until it is done, close it; returns the exit code.
+
+    settings: its parameters, for --help.
+    A node that ends by itself has a Future `finished` whose result is the exit code. What goes wrong while it is made
+    or closed ends with 2 and one line.
+    """
+    if {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
+        sys.stdout.write(usage(make_node.__doc__ or "", settings))
+        return 0
+    keep_freed_memory()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    # Ignored before rclpy puts its own handlers on top: launch and the terminal both send SIGINT, and the second one
+    # would interrupt the clean-up that the first one started.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        rclpy.init(args=args)
+    except Exception as error:  # a --params-file that cannot be parsed, an unknown option
+        return _refused(error)
+    try:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+    except Exception as error:
+        code = _refused(error) if rclpy.ok() else 0  # told to stop before it began
+        rclpy.try_shutdown()
+        return code
+    code = spin(executor, node)
+    try:
+        if hasattr(node, "close"):
+            node.close()
+    except Exception as error:  # e.g. no space left for the end of a recording
+        code = _refused(error)
+    executor.shutdown(timeout_sec=0.5)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return code
+
+
+def spin(executor: SingleThreadedExecutor, node: Node) -> int:
+    """Spin until shutdown or until the node's `finished` is done; returns the exit code.
+
+    An exception in a callback is survived by a node that has `callback_failed` to report it, and ends any other.
+    """
+    finished = getattr(node, "finished", None)
+    while node.context.ok():
+        try:
+            if finished is None:
+                executor.spin()
+            else:
+                executor.spin_until_future_complete(finished)
+                if finished.done():
+                    return int(finished.result())
+        except (ExternalShutdownException, KeyboardInterrupt):
+            break
+        except Exception as error:
+            if not node.context.ok():
+                break  # shutdown came while a callback was publishing
+            if not hasattr(node, "callback_failed"):
+                return _refused(error)
+            node.callback_failed(error)
+    return 0
+
+
+def keep_freed_memory() -> None:
+    """Keep glibc from returning cloud-sized blocks to the system: each would be faulted in again page by page."""
+    if not sys.platform.startswith("linux") or "MALLOC_TRIM_THRESHOLD_" in os.environ:
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 512 << 20)
+
+
+def _refused(error: Exception) -> int:
+    """Say in one line why the process ends; the traceback stays out unless it is no mistake of the user."""
+    logger = get_logger("lidar_vl_ros")
+    if not isinstance(error, LidarVlError | rclpy_implementation.RCLError):
+        logger.error("".join(traceback.format_exception(error)))
+    logger.fatal(" ".join(str(error).split()))
+    return 2

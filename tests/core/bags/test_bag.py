@@ -1,0 +1,344 @@
+"""Recordings in every form rosbag2 writes them, and written so that other tools read them."""
+
+import resource
+import sqlite3
+
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.foundation.errors import BadBag, BadRequest
+from lidar_vl_core.foundation.message_types import message_types
+
+STRING = "std_msgs/msg/String"
+TYPES = message_types().types
+
+
+def text(content):
+    return TYPES[STRING](content)
+
+
+def recorded(count=30):
+    """(topic, stamp, text), written out of order as recorders with several threads do."""
+    order = np.random.default_rng(0).permutation(count)
+    return [(f"/t{i % 3}", int(i) * 1_000, "abc" * int(i)) for i in order]
+
+
+def write(path, rows, compression="zstd"):
+    with BagWriter(path, compression) as bag:
+        for topic, stamp_ns, content in rows:
+            bag.write(topic, STRING, stamp_ns, text(content))
+    return path
+
+
+def read(path, topics=None):
+    with open_bag(path) as bag:
+        rows = [(message.topic, message.stamp_ns, message.message.data) for message in bag.messages(topics)]
+        assert bag.warnings == []
+        return rows
+
+
+def by_time(rows):
+    return sorted(rows, key=lambda row: row[1])
+
+
+FORMS = ("one.mcap", "one.db3", "folder")
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_is_written_is_read_by_time(tmp_path, name):
+    path = write(tmp_path / name, recorded())
+    assert read(path) == by_time(recorded())
+    assert read(path, ["/t1"]) == [row for row in by_time(recorded()) if row[0] == "/t1"]
+    with open_bag(path) as bag:
+        assert [(topic.name, topic.type, topic.count) for topic in bag.topics] == [
+            (f"/t{i}", STRING, 10) for i in range(3)
+        ]
+
+
+@pytest.mark.parametrize("name", ["one.mcap", "folder"])
+def test_another_library_reads_what_is_written(tmp_path, name):
+    path = write(tmp_path / name, recorded())
+    with AnyReader([path]) as reader:
+        rows = [(c.topic, stamp, reader.deserialize(raw, c.msgtype).data) for c, stamp, raw in reader.messages()]
+        assert {c.msgdef.data for c in reader.connections} == {"string data\n"}
+        assert {c.digest for c in reader.connections} <= {"", message_types().hash_rihs01(STRING)}
+    assert rows == by_time(recorded())
+
+
+def test_a_latched_topic_is_recorded_as_latched(tmp_path):
+    for name in ("one.mcap", "folder"):
+        with BagWriter(tmp_path / name) as bag:
+            bag.write("/tf_static", "tf2_msgs/msg/TFMessage", 1, TYPES["tf2_msgs/msg/TFMessage"]([]))
+        with AnyReader([tmp_path / name]) as reader:
+            (profile,) = reader.connections[0].ext.offered_qos_profiles
+            assert profile.durability.name == "TRANSIENT_LOCAL"
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4", "none"])
+def test_an_mcap_carries_checksums_and_compressed_chunks(tmp_path, compression):
+    from mcap.reader import make_reader
+
+    path = write(tmp_path / "one.mcap", recorded(), compression)
+    assert read(path) == by_time(recorded())
+    with path.open("rb") as handle:
+        reader = make_reader(handle, validate_crcs=True)
+        assert sum(1 for _ in reader.iter_messages()) == 30
+        assert {index.compression for index in reader.get_summary().chunk_indexes} == {compression.replace("none", "")}
+        assert reader.get_header().profile == "ros2"
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_an_interrupted_writer_leaves_nothing(tmp_path, name):
+    def rows():
+        yield "/t", 1, "a"
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write(tmp_path / name, rows())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_appears_only_when_it_is_complete_and_replaces_an_old_file(tmp_path):
+    path = write(tmp_path / "one.mcap", recorded(3))
+    with BagWriter(path) as bag:
+        bag.write("/new", STRING, 1, text("a"))
+        assert len(read(path)) == 3
+    assert read(path) == [("/new", 1, "a")]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def full_disk():
+    """No file of this process grows beyond 100 kB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, name, full_disk):
+    noise = np.random.default_rng(0).integers(0, 256, 50_000, np.uint8).tobytes().decode("latin-1")
+    with pytest.raises(BadRequest, match=f"{name}: .*too large|{name}: .*(full|I/O)"):
+        write(tmp_path / name, [("/t", stamp, noise) for stamp in range(40)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_folder_is_not_overwritten(tmp_path):
+    write(tmp_path / "bag", recorded(3))
+    with pytest.raises(BadRequest, match="expected a new path, found a folder"):
+        write(tmp_path / "bag", recorded(4))
+    assert len(read(tmp_path / "bag")) == 3
+
+
+def test_wrong_requests_to_a_writer_are_refused(tmp_path):
+    with pytest.raises(BadRequest, match="compression: expected zstd, lz4 or none, found gzip"):
+        BagWriter(tmp_path / "a.mcap", compression="gzip")
+    with pytest.raises(BadRequest, match="expected an open recording"):
+        BagWriter(tmp_path / "a.mcap").write("/t", STRING, 1, text("a"))
+    with BagWriter(tmp_path / "a.mcap") as bag:
+        with pytest.raises(BadRequest, match="stamp_ns: expected"):
+            bag.write("/t", STRING, -1, text("a"))
+        with pytest.raises(BadRequest, match="expected a message of ROS 2's common types, found my_msgs/msg/Own"):
+            bag.write("/t", "my_msgs/msg/Own", 1, text("a"))
+        with pytest.raises(BadRequest, match="values that do not fit"):
+            bag.write("/t", STRING, 1, TYPES["std_msgs/msg/Header"](None, ""))
+    with BagWriter(tmp_path / "b") as bag, pytest.raises(BadRequest, match=r"write an .mcap file"):
+        bag.write("/t", "my_msgs/msg/Own", 1, b"\0\1\0\0")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadRequest, match="expected a place that can be written"):
+        write(tmp_path / "file/a.mcap", recorded(1))
+    with pytest.raises(BadRequest, match="expected a place that can be written"):
+        write(tmp_path / "file/a", recorded(1))
+
+
+def test_raw_bytes_of_an_unknown_type_are_kept_but_not_decoded(tmp_path):
+    with BagWriter(tmp_path / "a.mcap") as bag:
+        bag.write("/own", "my_msgs/msg/Own", 5, b"\0\1\0\0abcd")
+    with open_bag(tmp_path / "a.mcap") as bag:
+        (message,) = bag.messages()
+        assert (message.type, message.data) == ("my_msgs/msg/Own", b"\0\1\0\0abcd")
+        with pytest.raises(
+            BadBag, match="topic /own: expected a message of ROS 2's common types, found my_msgs/msg/Own"
+        ):
+            _ = message.message
+
+
+def test_bytes_that_are_no_such_message_are_refused_by_topic_and_type(tmp_path):
+    with BagWriter(tmp_path / "a.mcap") as bag:
+        for data in (b"", b"\0\1\0\0", b"\0\1\0\0\xff\xff\xff\xffabc", b"\xff" * 60):
+            bag.write("/points", "sensor_msgs/msg/PointCloud2", 5, data)
+    with open_bag(tmp_path / "a.mcap") as bag:
+        for message in bag.messages():
+            with pytest.raises(
+                BadBag, match=r"topic /points: expected sensor_msgs/msg/PointCloud2, found .* bytes that are none"
+            ):
+                _ = message.message
+
+
+def rosbags_folder(path, mode):
+    writer = Writer(path, version=9, storage_plugin=StoragePlugin.SQLITE3)
+    writer.set_compression(mode, CompressionFormat.ZSTD)
+    with writer:
+        connections = {}
+        for topic, stamp_ns, content in recorded():
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, STRING, typestore=message_types())
+            writer.write(connections[topic], stamp_ns, message_types().serialize_cdr(text(content), STRING))
+    return path
+
+
+@pytest.mark.parametrize("mode", [CompressionMode.FILE, CompressionMode.MESSAGE])
+def test_rosbag2_compression_of_files_and_messages_is_unpacked(tmp_path, mode):
+    assert read(rosbags_folder(tmp_path / "bag", mode)) == by_time(recorded())
+
+
+def split_folder(tmp_path, suffix, names):
+    rows, folder = by_time(recorded()), tmp_path / "bag"
+    folder.mkdir()
+    for index, name in enumerate(names):
+        write(folder / f"{name}{suffix}", rows[index * 10 : index * 10 + 10])
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".mcap", ".db3"])
+def test_a_split_recording_is_one_recording(tmp_path, suffix):
+    folder = split_folder(tmp_path, suffix, ["bag_0", "bag_1", "bag_2"])
+    names = [f"old_place/bag_{i}{suffix}" for i in range(3)]
+    (folder / "metadata.yaml").write_text(f"rosbag2_bagfile_information: {{relative_file_paths: {names}}}\n")
+    assert read(folder) == by_time(recorded())
+
+
+@pytest.mark.parametrize(
+    "metadata", [None, "", "[", "a: 1", "rosbag2_bagfile_information: 4", "!!python/object:os.system x"]
+)
+def test_a_folder_without_usable_metadata_is_read_by_file_names_with_a_warning(tmp_path, metadata):
+    folder = split_folder(tmp_path, ".mcap", ["bag_2", "bag_9", "bag_10"])
+    if metadata is not None:
+        (folder / "metadata.yaml").write_text(metadata)
+    with open_bag(folder) as bag:
+        assert len(list(bag.messages())) == 30
+        assert len(bag.warnings) == 1
+        assert "ros2 bag reindex" in bag.warnings[0]
+
+
+def test_a_split_file_that_is_missing_is_named(tmp_path):
+    folder = split_folder(tmp_path, ".mcap", ["bag_0", "bag_1"])
+    names = "[bag_0.mcap, bag_1.mcap, bag_2.mcap]"
+    (folder / "metadata.yaml").write_text(f"rosbag2_bagfile_information: {{relative_file_paths: {names}}}\n")
+    with open_bag(folder) as bag:
+        assert len(list(bag.messages())) == 20
+        assert len(bag.warnings) == 1
+        assert "expected bag_2.mcap as metadata.yaml says" in bag.warnings[0]
+
+
+NO_BAGS = {
+    "missing": "found no such file or folder",
+    "empty_folder": "expected .mcap or .db3 files, found none",
+    "empty.mcap": "expected an MCAP or rosbag2 sqlite3 file, found 0 bytes",
+    "text.mcap": "found 15 bytes that start with 6a 75 73 74",
+    "old.bag": "found a ROS 1 bag. Convert it",
+    "other.db3": "expected a rosbag2 sqlite3 file with a table of topics, found: no such table",
+}
+
+
+@pytest.mark.parametrize("name", NO_BAGS)
+def test_what_is_no_recording_is_refused(tmp_path, name):
+    (tmp_path / "empty_folder").mkdir()
+    (tmp_path / "empty.mcap").write_bytes(b"")
+    (tmp_path / "text.mcap").write_text("just some text\n")
+    (tmp_path / "old.bag").write_text("#ROSBAG V2.0\n")
+    with sqlite3.connect(tmp_path / "other.db3") as database:
+        database.execute("CREATE TABLE something (id INTEGER)")
+    database.close()
+    with pytest.raises(BadBag, match=NO_BAGS[name]):
+        open_bag(tmp_path / name)
+
+
+def test_the_last_messages_of_a_killed_recorder_are_in_its_write_ahead_log(tmp_path):
+    path = write(tmp_path / "one.db3", recorded(3))
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode=WAL")
+    data = bytes(message_types().serialize_cdr(text("late"), STRING))
+    database.execute("INSERT INTO messages (topic_id, timestamp, data) VALUES (1, 99000, ?)", (data,))
+    database.commit()
+    (tmp_path / "copy").mkdir()
+    for name in ("one.db3", "one.db3-wal"):
+        (tmp_path / "copy" / name).write_bytes((tmp_path / name).read_bytes())
+    database.close()
+    assert read(tmp_path / "copy/one.db3")[-1][1:] == (99000, "late")
+
+
+def test_topics_are_found_by_type_and_asked_for_only_where_there_are_two(tmp_path):
+    path = write(tmp_path / "one.mcap", [("/a", 1, "x")])
+    with open_bag(path) as bag:
+        assert bag.topic_of_type("std_msgs/msg/String") == "/a"
+        assert bag.topic_of_type("std_msgs/String") == "/a"
+        assert bag.topic_of_type(STRING, "/a") == "/a"
+        with pytest.raises(
+            BadRequest, match=r"topic /b: expected std_msgs/msg/String, found no such topic. Topics of that type: /a"
+        ):
+            bag.topic_of_type(STRING, "/b")
+        with pytest.raises(
+            BadRequest, match=r"expected a topic of sensor_msgs/msg/Image, found /a \(std_msgs/msg/String\)"
+        ):
+            bag.topic_of_type("sensor_msgs/msg/Image")
+        with pytest.raises(BadRequest, match="topic /a: expected sensor_msgs/msg/Image, found std_msgs/msg/String"):
+            bag.topic_of_type("sensor_msgs/msg/Image", "/a")
+        with pytest.raises(BadRequest, match="topic /c: expected one of /a"):
+            bag.messages(["/c"])
+    with open_bag(write(tmp_path / "two.mcap", [("/a", 1, "x"), ("/b", 1, "x")])) as bag:
+        with pytest.raises(BadRequest, match=r"expected one topic of std_msgs/msg/String, found /a, /b. Name the one"):
+            bag.topic_of_type(STRING)
+        assert bag.topic_of_type(STRING, "/b") == "/b"
+
+
+def test_messages_are_decoded_only_when_asked_for(tmp_path):
+    with BagWriter(tmp_path / "a.mcap") as bag:
+        bag.write("/t", STRING, 1, b"no message")
+    with open_bag(tmp_path / "a.mcap") as bag:
+        assert [message.data for message in bag.messages()] == [b"no message"]
+
+
+def test_a_recording_of_nothing_is_a_recording(tmp_path):
+    for name in FORMS:
+        path = write(tmp_path / name, [])
+        assert read(path) == []
+
+
+REAL = {
+    "kitti_raw_2011_09_26_mcap": 37,
+    "kitti_raw_2011_09_26_mcap/kitti_raw_2011_09_26_mcap.mcap": 37,
+    "kitti_raw_2011_09_26_db3_raw": 7,
+    "nebula_vlp16/1673400471837873222": 4,
+    "rosbag2js_sample/sample.db3": 5,
+    "evo_nav2_turtlebot/nav2_turtlebot.mcap": 8197,
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_recordings_are_read_whole(test_data, name):
+    with open_bag(test_data / "bags" / name) as bag:
+        messages = list(bag.messages())
+        assert len(messages) == REAL[name] == sum(topic.count for topic in bag.topics)
+        assert bag.warnings == []
+    stamps = [message.stamp_ns for message in messages]
+    assert stamps == sorted(stamps)
+    assert all("/msg/" in message.type for message in messages)
+    for message in messages[:50]:
+        if not message.type.startswith("velodyne"):
+            assert message.message is message.message
+
+
+def test_raw_lidar_packets_are_refused_by_type_and_only_when_clouds_are_asked_for(test_data):
+    with open_bag(test_data / "bags/nebula_vlp16/1673400471837873222") as bag:
+        assert len(list(bag.messages())) == 4
+        for asked in (None, "/velodyne_packets"):
+            with pytest.raises(
+                BadRequest, match=r"found .*velodyne_msgs/msg/VelodyneScan. .*play the bag through its driver"
+            ):
+                bag.topic_of_type("sensor_msgs/msg/PointCloud2", asked)

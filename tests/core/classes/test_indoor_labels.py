@@ -1,0 +1,82 @@
+"""Indoor class tables, their label maps and the vocabularies that ask for them."""
+
+import numpy as np
+import pytest
+
+from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16, SCANNET_20, class_table, label_map
+from lidar_vl_core.words.vocabulary import FOLDER, load_vocabulary
+
+TABLES = ("scannet20", "s3dis13", "matterport21", "nuscenes16", "synthetic_rooms")
+# ScanNet's benchmark: these NYU40 ids become 0..19 in this order, all others 255.
+_NYU40_OF_SCANNET = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
+
+
+def test_twenty_of_the_nyu40_ids_become_scannets_classes_in_their_order_and_the_others_nothing():
+    class_id = label_map("scannet", SCANNET_20).apply(np.arange(41))
+    assert class_id[list(_NYU40_OF_SCANNET)].tolist() == list(range(20))
+    others = np.setdiff1d(np.arange(41), _NYU40_OF_SCANNET)
+    assert (class_id[others] == IGNORE_ID).all()
+
+
+def test_the_label_table_of_scannets_authors_names_the_same_classes(test_data):
+    path = test_data / "tiny_fixtures" / "scannet" / "meta_data" / "scannetv2-labels.combined.tsv"
+    if not path.exists():
+        pytest.skip("no ScanNet label table among the recordings")
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    nyu40, name = rows[0].index("nyu40id"), rows[0].index("nyu40class")
+    theirs = {int(row[nyu40]): row[name] for row in rows[1:] if row[nyu40]}
+    spelt = {"refridgerator": "refrigerator"}
+    assert [spelt.get(theirs[raw], theirs[raw]) for raw in _NYU40_OF_SCANNET] == list(SCANNET_20.names)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "first", "last"),
+    [
+        ("scannet20", 20, "wall", "otherfurniture"), ("matterport21", 21, "wall", "ceiling"),
+        ("s3dis13", 13, "ceiling", "clutter"), ("nyu13", 13, "bed", "window"),
+    ],
+)  # fmt: skip
+def test_tables_have_the_order_of_their_benchmarks_and_a_colour_of_its_own_for_each_class(name, count, first, last):
+    table = class_table(name)
+    assert (len(table), table.names[0], table.names[-1]) == (count, first, last)
+    assert len(np.unique(table.colors_rgb, axis=0)) == count
+
+
+_CALLED_AFTER = [
+    (path.stem, name) for path in sorted(FOLDER.glob("*.yaml")) for name in TABLES if path.stem.startswith(name)
+]
+
+
+@pytest.mark.parametrize(("vocabulary_name", "table_name"), _CALLED_AFTER)
+def test_a_vocabulary_has_the_classes_of_the_table_it_is_called_after(vocabulary_name, table_name):
+    vocabulary, table = load_vocabulary(vocabulary_name), class_table(table_name)
+    assert vocabulary.class_table.names == table.names
+    assert np.array_equal(vocabulary.class_table.colors_rgb, table.colors_rgb)
+
+
+def test_the_43_prompts_of_nuscenes_are_openscenes_and_cover_each_class():
+    vocabulary = load_vocabulary("nuscenes16")
+    asked = vocabulary.class_of_prompt < len(NUSCENES_16)
+    assert asked.sum() == 43
+    counts = np.bincount(vocabulary.class_of_prompt[asked])
+    assert counts.tolist() == [2, 1, 1, 1, 5, 1, 2, 1, 5, 1, 1, 3, 1, 6, 4, 8]  # fact sheet 5.3
+
+
+@pytest.mark.parametrize("name", ["nuscenes16", "nuscenes16_driving"])
+def test_the_best_prompt_before_the_map_gives_the_class_of_the_best_synonym(name):
+    vocabulary = load_vocabulary(name)
+    class_of_prompt = vocabulary.class_of_prompt
+    score = np.random.default_rng(3).normal(size=(2000, len(class_of_prompt)))
+    best_before_map = class_of_prompt[score.argmax(axis=1)]
+    of_class = np.stack([score[:, class_of_prompt == k].max(axis=1) for k in range(len(vocabulary.classes))], axis=1)
+    assert np.array_equal(best_before_map, of_class.argmax(axis=1))
+    assert set(best_before_map) == set(range(len(vocabulary.classes)))
+
+
+def test_the_drivers_words_hold_sinks_for_sky_own_car_and_what_cannot_be_told():
+    vocabulary = load_vocabulary("nuscenes16_driving")
+    assert [each.name for each in vocabulary.classes if each.sink] == ["sky", "ego_car", "undistinguishable"]
+    asked = {each.name: set(each.words) for each in vocabulary.classes}
+    for each in load_vocabulary("nuscenes16").classes[: len(NUSCENES_16)]:
+        lost = set(each.words) - asked[each.name]
+        assert lost <= {"crane"}, each.name  # mobile crane there: a tower crane is a building

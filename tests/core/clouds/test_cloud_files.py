@@ -1,0 +1,349 @@
+"""Single cloud files of each kind, real and damaged, and labelled clouds written beside them."""
+
+import json
+from contextlib import suppress
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lidar_vl_core.clouds.cloud_files import read_cloud, write_labelled_cloud
+from lidar_vl_core.clouds.lzf import lzf_decompress
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadCloudFile, BadPointCloud, BadRequest
+
+
+def points(count, columns=4, seed=0):
+    return np.random.default_rng(seed).uniform(0, 1, (count, columns)).astype(np.float32)
+
+
+def lzf_compress(data):
+    """A slow compressor of the format: literals, and references to what was seen at most 8 KiB before."""
+    out, literals, at = bytearray(), bytearray(), 0
+
+    def flush():
+        for start in range(0, len(literals), 32):
+            part = literals[start : start + 32]
+            out.append(len(part) - 1)
+            out.extend(part)
+        literals.clear()
+
+    while at < len(data):
+        origin = data.rfind(data[at : at + 3], max(0, at - 8191), at + 2) if at + 3 <= len(data) else -1
+        if 0 <= origin < at:
+            length = 3
+            while length < 264 and at + length < len(data) and data[origin + length] == data[at + length]:
+                length += 1
+            flush()
+            distance, code = at - origin - 1, length - 2
+            out.append((min(code, 7) << 5) | (distance >> 8))
+            if code >= 7:
+                out.append(code - 7)
+            out.append(distance & 255)
+            at += length
+        else:
+            literals.append(data[at])
+            at += 1
+    flush()
+    return bytes(out)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=30).map(lambda parts: b"".join(parts * 3)))
+@settings(deadline=None)
+def test_lzf_gives_back_what_was_compressed(data):
+    packed = np.frombuffer(lzf_compress(data), np.uint8)
+    assert lzf_decompress(packed, len(data)).tobytes() == data
+
+
+@given(st.binary(max_size=200), st.integers(0, 500))
+@settings(deadline=None)
+def test_lzf_survives_any_bytes(packed, size):
+    assert len(lzf_decompress(np.frombuffer(packed, np.uint8), size)) in (0, size)
+
+
+def test_a_kitti_bin_has_four_columns(tmp_path):
+    cloud = points(80)  # 80 points of 16 bytes divide by 20 bytes as well
+    cloud.tofile(tmp_path / "000000.bin")
+    read = read_cloud(tmp_path / "000000.bin")
+    assert_array_equal(read.xyz_m, cloud[:, :3])
+    assert_array_equal(read.intensity, cloud[:, 3])
+
+
+@pytest.mark.parametrize("name", ["sweep.pcd.bin", "sweep.bin", "SWEEP.PCD.BIN"])
+def test_a_bin_that_divides_by_five_columns_only_has_a_ring(tmp_path, name):
+    cloud = points(81, columns=5)
+    cloud.tofile(tmp_path / name)
+    read = read_cloud(tmp_path / name)
+    assert_array_equal(read.xyz_m, cloud[:, :3])
+    assert_array_equal(read.extra["ring"], cloud[:, 4])
+
+
+FIELDS = {"x": "f4", "y": "f4", "z": "f4", "intensity": "u1", "ring": "u2", "timestamp": "f8"}
+
+
+def pcd(kind, columns, body=None, **changes):
+    lines = {
+        "VERSION": "0.7",
+        "FIELDS": " ".join([*columns, "pad"]),
+        "SIZE": " ".join([*(str(v.dtype.itemsize) for v in columns.values()), "1"]),
+        "TYPE": " ".join([*(v.dtype.kind.upper() for v in columns.values()), "U"]),
+        "COUNT": " ".join([*("1" for _ in columns), "3"]),
+        "WIDTH": "7",
+        "HEIGHT": "1",
+        "VIEWPOINT": "0 0 0 1 0 0 0",
+        "POINTS": "7",
+        "DATA": kind,
+    } | changes
+    header = "# .PCD v0.7\n" + "".join(f"{name} {value}\n" for name, value in lines.items() if value is not None)
+    if body is None and kind == "ascii":
+        body = "".join(
+            " ".join([*(repr(v[i].item()) for v in columns.values()), "0 0 0"]) + "\n" for i in range(7)
+        ).encode()
+    elif body is None and kind == "binary":
+        body = b"".join(b"".join(v[i].tobytes() for v in columns.values()) + b"\0\0\0" for i in range(7))
+    elif body is None:
+        flat = b"".join(v.tobytes() for v in columns.values()) + b"\0" * 21
+        packed = lzf_compress(flat)
+        body = np.array([len(packed), len(flat)], "<u4").tobytes() + packed
+    return header.encode() + body
+
+
+def pcd_columns():
+    generator = np.random.default_rng(1)
+    columns = {name: generator.uniform(0, 200, 7).astype(code) for name, code in FIELDS.items()}
+    columns["x"][2] = np.nan
+    return columns
+
+
+@pytest.mark.parametrize("kind", ["ascii", "binary", "binary_compressed"])
+def test_a_pcd_of_each_encoding_gives_the_same_points(tmp_path, kind):
+    columns = pcd_columns()
+    (tmp_path / "a.pcd").write_bytes(pcd(kind, columns))
+    read = read_cloud(tmp_path / "a.pcd")
+    assert_array_equal(read.xyz_m, np.stack([columns[name] for name in "xyz"], axis=1))
+    assert_array_equal(read.intensity, columns["intensity"] / np.float32(255))
+    assert_array_equal(read.extra["ring"], columns["ring"])
+    assert_array_equal(read.extra["timestamp"], columns["timestamp"])
+    assert "pad" not in read.extra
+
+
+BAD_PCD = {
+    "empty header": (b"# .PCD\n", "expected a PCD header that ends in a DATA line"),
+    "another file": (b"\x89PNG" * 30_000, "expected a PCD header"),
+    "unknown encoding": (
+        pcd("zip", pcd_columns(), b""),
+        "expected DATA ascii, binary or binary_compressed, found 'zip'",
+    ),
+    "cut binary": (pcd("binary", pcd_columns())[:-1], "expected 182 bytes of points, found 181"),
+    "cut ascii": (pcd("ascii", pcd_columns())[:-3], "expected 7 points of 9 numbers, found 62"),
+    "text in ascii": (pcd("ascii", pcd_columns(), b"a " * 63), "expected numbers"),
+    "cut compressed": (pcd("binary_compressed", pcd_columns())[:-9], "was cut"),
+    "no compressed sizes": (pcd("binary_compressed", pcd_columns(), b"\1\2"), "was cut"),
+    "damaged compressed": (
+        pcd("binary_compressed", pcd_columns(), np.array([3, 182], "<u4").tobytes() + b"\xff\xff\xff"),
+        "expected an LZF stream of 182 bytes",
+    ),
+    "bomb": (pcd("binary", pcd_columns(), POINTS="4000000000"), "expected at most 10000000 points"),
+    "negative points": (pcd("binary", pcd_columns(), POINTS="-7"), "expected POINTS and one number, found '-7'"),
+    "no number of points": (pcd("binary", pcd_columns(), POINTS=None, WIDTH=None), "expected WIDTH and one number"),
+    "lists of unequal length": (pcd("binary", pcd_columns(), SIZE="4 4"), "of equal length"),
+    "float of two bytes": (pcd("binary", pcd_columns(), SIZE="2 4 4 1 2 8 1"), "field x: expected TYPE I, U or F"),
+    "unknown type": (pcd("binary", pcd_columns(), TYPE="X F F U U F U"), "field x: expected TYPE"),
+    "count of zero": (pcd("binary", pcd_columns(), COUNT="0 1 1 1 1 1 3"), "field x: expected TYPE"),
+    "a name twice": (
+        pcd("binary", pcd_columns(), FIELDS="x y z x ring timestamp pad"),
+        "field x: expected each name once",
+    ),
+    "no coordinates": (
+        pcd("binary", pcd_columns(), FIELDS="a b c intensity ring timestamp pad"),
+        "expected fields x, y and z",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_PCD.values(), ids=BAD_PCD)
+def test_a_damaged_pcd_is_refused_with_what_is_wrong(tmp_path, content, message):
+    (tmp_path / "a.pcd").write_bytes(content)
+    with pytest.raises(BadCloudFile, match=message):
+        read_cloud(tmp_path / "a.pcd")
+
+
+@given(
+    st.integers(0, 10**6), st.sampled_from(["ascii", "binary", "binary_compressed"]), st.binary(min_size=1, max_size=4)
+)
+@settings(deadline=None, max_examples=200)
+def test_a_pcd_with_overwritten_bytes_is_read_or_refused(tmp_path_factory, at, kind, noise):
+    content = bytearray(pcd(kind, pcd_columns()))
+    content[at % len(content) : at % len(content) + len(noise)] = noise
+    path = tmp_path_factory.mktemp("pcd") / "a.pcd"
+    path.write_bytes(content)
+    with suppress(BadCloudFile):
+        read_cloud(path)
+
+
+@pytest.mark.parametrize("name", ["xyz_m", "xyz", "points"])
+def test_an_npz_is_read_under_each_name(tmp_path, name):
+    cloud = points(9)
+    np.savez(tmp_path / "a.npz", **{name: cloud[:, :3]}, intensity=cloud[:, 3], ring=np.arange(9), other=np.zeros(4))
+    read = read_cloud(tmp_path / "a.npz")
+    assert_array_equal(read.xyz_m, cloud[:, :3])
+    assert_array_equal(read.intensity, cloud[:, 3])
+    assert list(read.extra) == ["ring"]
+
+
+def test_a_fourth_column_of_points_is_the_intensity(tmp_path):
+    cloud = points(9)
+    np.savez(tmp_path / "a.npz", points=cloud)
+    assert_array_equal(read_cloud(tmp_path / "a.npz").intensity, cloud[:, 3])
+
+
+def test_a_range_image_becomes_rows_of_points_and_its_empty_cells_no_points(tmp_path):
+    image = points(12, 3).reshape(3, 4, 3) + 1
+    image[1, 2] = 0
+    np.savez(tmp_path / "a.npz", xyz=image, intensity=np.ones((3, 4)), label=np.arange(12).reshape(3, 4))
+    read = read_cloud(tmp_path / "a.npz")
+    assert_array_equal(np.flatnonzero(~read.finite()), [6])
+    assert_array_equal(read.xyz_m[4:6], image[1, :2])
+    assert_array_equal(read.extra["label"], np.arange(12))
+
+
+def test_world_coordinates_are_brought_into_the_sensor_frame(tmp_path):
+    (tmp_path / "lidar").mkdir()
+    np.savez(tmp_path / "lidar/07.npz", xyz_world=np.array([[10.0, 20.0, 1.0], [10.0, 21.0, 1.0]], np.float32))
+    turn = {"w": np.sqrt(0.5), "x": 0.0, "y": 0.0, "z": np.sqrt(0.5)}  # the sensor's x axis shows along world y
+    pose = {"position": {"x": 10.0, "y": 20.0, "z": 0.0}, "heading": turn}
+    (tmp_path / "meta.json").write_text(json.dumps({"frames": {"07": {"lidar_pose_world": pose}}}))
+    assert_allclose(read_cloud(tmp_path / "lidar/07.npz").xyz_m, [[0, 0, 1], [1, 0, 1]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "meta", [None, "{", "[]", '{"frames": {}}', '{"frames": {"07": {"lidar_pose_world": {"position": 3}}}}']
+)
+def test_world_coordinates_without_a_pose_are_refused(tmp_path, meta):
+    (tmp_path / "lidar").mkdir()
+    np.savez(tmp_path / "lidar/07.npz", xyz_world=points(3, 3))
+    if meta is not None:
+        (tmp_path / "meta.json").write_text(meta)
+    with pytest.raises(BadCloudFile, match=r"expected the LiDAR's pose in .*meta.json because"):
+        read_cloud(tmp_path / "lidar/07.npz")
+
+
+def npz_with(tmp_path, **arrays):
+    np.savez(tmp_path / "made.npz", **arrays)
+    return (tmp_path / "made.npz").read_bytes()
+
+
+BAD_FILES = {
+    "missing.bin": (None, "expected a readable file"),
+    "empty.bin": (b"", "expected a file of 1 to"),
+    "odd.bin": (b"\0" * 17, r"expected points of 16 bytes \(4 float32 columns\), found 17 bytes"),
+    "odd.pcd.bin": (b"\0" * 32, r"expected points of 20 bytes \(5 float32 columns\), found 32"),
+    "text.bin": (b"these are words, and no numbers " * 10, "expected float32 coordinates in metres"),
+    "nan.bin": (np.full(16, np.nan, np.float32).tobytes(), "expected float32 coordinates in metres"),
+    "text.npz": (b"PK no zip", "expected an .npz of plain arrays"),
+    "cloud.las": (b"LASF", "expected a name ending in .bin, .pcd.bin, .pcd, .ply, .npz, found .las"),
+    "noname": (b"x", "found none"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_file_that_is_no_cloud_is_refused_with_what_to_do(tmp_path, name):
+    content, message = BAD_FILES[name]
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadCloudFile, match=message):
+        read_cloud(tmp_path / name)
+
+
+def test_a_folder_is_refused(tmp_path):
+    (tmp_path / "a.bin").mkdir()
+    with pytest.raises(BadCloudFile, match="found no regular file"):
+        read_cloud(tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"depth": np.zeros(3)}, "expected xyz_m, xyz, points, xyz_world, found depth"),
+        ({"xyz": np.zeros((3, 2))}, r"xyz: expected \(N, 3\) or \(H, W, 3\) numbers"),
+        ({"xyz": np.zeros((2, 2, 2, 3))}, r"xyz: expected"),
+        ({"xyz": np.array([["a"] * 3])}, "xyz: expected"),
+        ({"xyz": np.array([[{}] * 3])}, "expected an .npz of plain arrays"),
+    ],
+)
+def test_an_npz_of_something_else_is_refused_and_never_unpickled(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(BadCloudFile, match=message):
+        read_cloud(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_a_cut_npz_is_refused(tmp_path, share):
+    content = npz_with(tmp_path, xyz=points(50, 3))
+    (tmp_path / "a.npz").write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(BadCloudFile, match="plain arrays"):
+        read_cloud(tmp_path / "a.npz")
+
+
+def test_a_flipped_bit_in_an_npz_is_noticed(tmp_path):
+    content = bytearray(npz_with(tmp_path, xyz=points(50, 3)))
+    content[len(content) // 2] ^= 4
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(BadCloudFile, match="plain arrays"):
+        read_cloud(tmp_path / "a.npz")
+
+
+def labelled(count=6):
+    cloud = PointCloud(points(count, 3), points(count, 1)[:, 0], 5, "lidar")
+    return cloud, SimpleNamespace(class_id=np.arange(count, dtype=np.uint8), probability=points(count, 1, 2)[:, 0])
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pcd"])
+@pytest.mark.parametrize("count", [0, 1, 6])
+def test_a_labelled_cloud_is_read_back_as_written(tmp_path, suffix, count):
+    cloud, labels = labelled(count)
+    write_labelled_cloud(tmp_path / f"a{suffix}", cloud, labels)
+    read = read_cloud(tmp_path / f"a{suffix}")
+    assert_array_equal(read.xyz_m, cloud.xyz_m)
+    assert_array_equal(read.intensity, cloud.intensity)
+    assert_array_equal(read.extra["class_id"], labels.class_id)
+    assert_array_equal(read.extra["probability"], labels.probability)
+
+
+def test_a_label_file_holds_one_uint32_per_point(tmp_path):
+    cloud, labels = labelled()
+    write_labelled_cloud(tmp_path / "a.label", cloud, labels)
+    assert_array_equal(np.fromfile(tmp_path / "a.label", "<u4"), labels.class_id)
+
+
+def test_nothing_is_written_under_an_unknown_name_or_with_wrong_labels(tmp_path):
+    cloud, labels = labelled()
+    with pytest.raises(BadRequest, match=r"expected a name ending in .npz, .pcd, .ply, .label, found .las"):
+        write_labelled_cloud(tmp_path / "a.las", cloud, labels)
+    labels.class_id = labels.class_id[:-1]
+    with pytest.raises(BadPointCloud, match="class_id"):
+        write_labelled_cloud(tmp_path / "a.npz", cloud, labels)
+    assert list(tmp_path.iterdir()) == []
+
+
+REAL = {
+    "nuscenes_scene-0061_ca9a282c/*.pcd.bin": 34688,
+    "semantickitti/sequences/00/velodyne/000000.bin": 124668,
+    "calibanything_st/1/calib.pcd": 101340,
+    "bags/nebula_vlp16/*.pcd": 14831,
+    "pandaset_002/lidar/00.npz": None,
+    "rangeimage_labelled/nuscenes_train/000000.npz": 32 * 1024,
+}
+
+
+@pytest.mark.parametrize("pattern", REAL)
+def test_real_files_hold_points_around_their_sensor(test_data, pattern):
+    cloud = read_cloud(next(test_data.glob(pattern)))
+    distance_m = np.linalg.norm(cloud.xyz_m[cloud.finite()], axis=1)
+    assert REAL[pattern] in (None, len(cloud))
+    assert 1 < np.median(distance_m) < 30
+    assert distance_m.max() < 400
+    assert 0 <= cloud.intensity.min() < cloud.intensity.max() <= 1

@@ -1,0 +1,227 @@
+"""Evaluation of frames, and the page about them."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.markdown import markdown
+from lidar_vl_core.commands.report import report
+from lidar_vl_core.drawing.charts import bar, confusion_table, histogram, line_per_frame
+from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame, latency_summary
+from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+
+RUN = {
+    "model": "tiny",
+    "engine": "fused",
+    "bag": "street.mcap",
+    "latency_is": "inside the segmenter",
+    "warnings": [],
+    "skipped": [],
+    "provenance": {"command": "lidar-vl replay street.mcap", "lidar_vl": "0.1.0"},
+}
+
+
+class WellFormed(HTMLParser):
+    """Fails on tags that are not closed, and on anything that would be fetched."""
+
+    VOID = frozenset({"meta", "img", "line", "rect", "polyline", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open_tags: list[str] = []
+
+    def handle_starttag(self, tag, attributes) -> None:
+        for name, value in attributes:
+            if name in ("src", "srcset", "data"):
+                assert value.startswith("data:image/"), value[:60]
+            assert not name.startswith("on"), f"script in <{tag} {name}>"
+        assert tag not in ("script", "link", "iframe", "object")
+        if tag not in self.VOID:
+            self.open_tags.append(tag)
+
+    def handle_endtag(self, tag) -> None:
+        if tag not in self.VOID:
+            assert self.open_tags.pop() == tag
+
+
+def check_page(html: str) -> None:
+    page = WellFormed()
+    page.feed(html)
+    page.close()
+    assert page.open_tags == []
+    assert not re.search(r"url\(|@import", html)
+
+
+def frame(
+    index: int, truth: np.ndarray | None, prediction: np.ndarray, views=(), total_ms: float = 10.0
+) -> LabelledFrame:
+    xyz_m = np.random.default_rng(index).uniform(-30, 30, (len(prediction), 3)).astype(np.float32)
+    cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 1_000_000_000 + index, "lidar")
+    timing_ms = {"voxels": 1.0, "network": 8.0, "total": total_ms}
+    return LabelledFrame(index, cloud, prediction.astype(np.uint8), truth, views, timing_ms)
+
+
+def with_right(share: float, index: int, points: int = 100) -> LabelledFrame:
+    truth = np.full(points, 3, np.uint8)
+    prediction = np.where(np.arange(points) < share * points, 3, 4)
+    return frame(index, truth, prediction)
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 15), st.sampled_from([*range(16), IGNORE_ID])), min_size=1), min_size=1)
+)
+def test_the_mean_iou_is_that_of_all_points_of_all_frames_together(frames) -> None:
+    evaluation = Evaluation(NUSCENES_16, len(frames))
+    for index, points in enumerate(frames):
+        truth, prediction = np.array(points, np.uint8).T
+        evaluation.add(frame(index, truth, prediction))
+    everything = np.concatenate([np.array(points, np.uint8) for points in frames])
+    pooled = ConfusionMatrix(16)
+    pooled.add(everything[:, 0], everything[:, 1])
+    metrics = evaluation.metrics()
+    assert metrics["mean_iou"] == pooled.mean_iou()
+    assert metrics["frames"] == len(frames)
+    assert metrics["points"] == metrics["labelled_points"] == len(everything)
+    assert np.asarray(metrics["confusion"]).shape == (16, 16)
+    json.dumps(metrics, allow_nan=False)
+
+
+def test_without_truth_there_is_no_quality_in_the_metrics() -> None:
+    evaluation = Evaluation(NUSCENES_16, 1)
+    evaluation.add(frame(0, None, np.array([3, 255])))
+    metrics = evaluation.metrics()
+    assert metrics.keys().isdisjoint({"mean_iou", "per_class_iou", "confusion"})
+    assert metrics["predicted_points_per_class"]["car"] == 1
+    assert metrics["predicted_points_per_class"]["no_answer"] == 1
+
+
+def test_the_shown_frames_are_first_middle_best_and_worst_in_order() -> None:
+    evaluation = Evaluation(NUSCENES_16, 6)
+    for index, share in enumerate([0.5, 0.9, 0.6, 0.5, 0.1, 0.7]):
+        evaluation.add(with_right(share, index))
+    assert [caption.partition(",")[0] for caption, _ in evaluation.shown()] == [
+        "Frame 0: first",
+        "Frame 1: best",
+        "Frame 3: middle",
+        "Frame 4: worst",
+    ]
+
+
+def test_a_frame_in_which_nothing_was_right_is_the_worst_whatever_came_before() -> None:
+    evaluation = Evaluation(NUSCENES_16, 3)
+    for index, share in enumerate([0.0, 0.5, 0.0]):
+        evaluation.add(with_right(share, index))
+    assert [caption for caption, _ in evaluation.shown()] == [
+        "Frame 0: first and worst, mean IoU 0.000",
+        "Frame 1: middle and best, mean IoU 0.500",
+    ]
+
+
+def test_the_middle_of_a_bag_that_ends_early_is_its_last_frame() -> None:
+    evaluation = Evaluation(NUSCENES_16, 100)
+    for index in range(3):
+        evaluation.add(frame(index, None, np.array([1])))
+    assert [caption for caption, _ in evaluation.shown()] == ["Frame 0: first", "Frame 2: last"]
+
+
+def test_percentiles_are_those_of_numpy_and_null_where_nothing_was_measured() -> None:
+    values = [5.0, 1.0, 9.0, 30.0]
+    summary = latency_summary({"total": values, "network": [2.0]})
+    assert_allclose([summary["p50"], summary["p95"], summary["p99"]], np.percentile(values, [50, 95, 99]), atol=1e-3)
+    assert summary["by_stage"] == {"network": {"p50": 2.0, "p95": 2.0, "p99": 2.0}}
+    assert latency_summary({}) == {"p50": None, "p95": None, "p99": None, "by_stage": {}}
+
+
+def _view() -> CameraView:
+    camera = CameraModel(64, 48, np.array([[32.0, 0, 32], [0, 32, 24], [0, 0, 1]]))
+    T_cam_lidar = RigidTransform(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.zeros(3))
+    return CameraView("front", camera, T_cam_lidar, 0, lambda: np.zeros((48, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize("has_truth", [True, False], ids=["with truth", "without truth"])
+@pytest.mark.parametrize("has_views", [True, False], ids=["with cameras", "clouds only"])
+def test_the_page_needs_no_other_file_and_closes_its_tags(has_truth: bool, has_views: bool) -> None:
+    evaluation = Evaluation(NUSCENES_16, 3)
+    for index in range(3):
+        prediction = np.array([3, 4, 255, 15])
+        truth = np.array([3, 3, 4, 255], np.uint8) if has_truth else None
+        evaluation.add(frame(index, truth, prediction, (_view(),) if has_views else (), 10.0 + index))
+    html = report("Replay", evaluation.metrics() | RUN, evaluation.shown(), NUSCENES_16, "# Card\n\nText.")
+    check_page(html)
+    assert ("mean IoU" in html) == has_truth
+    assert html.count("data:image/jpeg") == (len(evaluation.shown()) if has_views else 0)
+
+
+def test_the_page_of_one_empty_cloud_is_whole() -> None:
+    evaluation = Evaluation(NUSCENES_16, 1)
+    evaluation.add(frame(0, np.zeros(0, np.uint8), np.zeros(0)))
+    check_page(report("Replay", evaluation.metrics() | RUN, evaluation.shown(), NUSCENES_16, ""))
+
+
+def test_text_from_outside_is_shown_and_not_run() -> None:
+    evaluation = Evaluation(NUSCENES_16, 1)
+    evaluation.add(frame(0, None, np.array([3])))
+    attack = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    run = RUN | {
+        "model": attack,
+        "bag": attack,
+        "warnings": [attack],
+        "skipped": [{"index": 3, "stamp_ns": 1, "reason": attack}],
+        "provenance": {attack: attack},
+    }
+    check_page(report(attack, evaluation.metrics() | run, evaluation.shown(), NUSCENES_16, attack))
+
+
+@given(st.text(alphabet=st.sampled_from('#*`|-[]()<>&" \nab1.http://\\'), max_size=200))
+def test_any_card_becomes_well_formed_html(text: str) -> None:
+    page = WellFormed()
+    page.feed(f"<div>{markdown(text)}</div>")
+    assert page.open_tags == []
+
+
+def test_a_card_keeps_its_headings_lists_tables_and_code() -> None:
+    card = "# Demo\n\nA *small* **net** for `CPUs`,\nsee [paper](https://example.org/a).\n\n- one\n  more\n- two\n\n1. first\n\n| a | b |\n|---|:-:|\n| 1 | 2 |\n\n```\nx < y\n```\n"
+    assert markdown(card) == (
+        "<h3>Demo</h3>\n"
+        '<p>A <em>small</em> <strong>net</strong> for <code>CPUs</code>, see <a href="https://example.org/a">paper</a>.</p>\n'
+        "<ul><li>one more</li><li>two</li></ul>\n"
+        "<ol><li>first</li></ol>\n"
+        '<table class="plain"><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>\n'
+        "<pre>x &lt; y</pre>"
+    )
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50))
+def test_every_value_stands_in_the_histogram(values) -> None:
+    svg = histogram(values, {"p50": float(np.median(values))}, "ms")
+    check_page(svg)
+    counts = [int(text) for text in re.findall(r"<title>(\d+) from", svg)]
+    assert sum(counts) == len(values)
+
+
+def test_charts_of_nothing_are_nothing() -> None:
+    assert histogram([], {}, "ms") == ""
+    assert line_per_frame([], "x", 1.0) == ""
+    assert line_per_frame([None, 1.0], "x", 1.0) == ""
+    assert "width:100.0%" in bar(7.0, "red")
+
+
+def test_the_confusion_table_leaves_out_classes_that_do_not_occur() -> None:
+    counts = np.zeros((3, 4), int)
+    counts[0] = (75, 0, 20, 5)
+    html = confusion_table(counts.tolist(), ["car", "bus", "truck"], ["car", "bus", "truck", "no_answer"])
+    check_page(html)
+    assert html.count("<tr>") == 2
+    assert "bus" not in html
+    assert re.findall(r">(\d+)</td>", html) == ["75", "20", "5"]

@@ -1,0 +1,145 @@
+"""Tokenizers equal to those the encoders were trained with, and prompts as directions."""
+
+import gzip
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lidar_vl_core.engines.text_tower import TextEncoder
+from lidar_vl_core.foundation.errors import BadModelPackage, UnknownPrompt
+from lidar_vl_core.model_packages.language_package import LanguageSpec
+from lidar_vl_core.words.clip_tokenizer import ClipTokenizer
+from lidar_vl_core.words.tokenizer import open_tokenizer
+from lidar_vl_core.words.vocabulary import load_vocabulary
+from tests.embedding_packages import CHANNELS, CONTEXT_LENGTH, WORDS, word_encoder, words_json
+from tests.torchvision_on_cpu import ensure_torchvision
+
+SENTENCES = [
+    "a car", "A Photo of a CAR.", "person in a wheelchair", "It's a dog's life!!", "can't WON'T I'LL they've we're I'd I'm",
+    "''s", "!!!'s", "ﬁre truck", "“quoted” ‘single’", "Ａｂｃ １２３", "naïve café", "cafe\u0301", "日本語 テキスト 一二三", "½ cup ² Ⅷ ①",
+    "😀👍🏽 ok", "x" * 500, " ".join(["excavator"] * 100), "a " * 74, "a " * 75, "a " * 76, "<start_of_text> hi <end_of_text>",
+    "<START_OF_TEXT>", "a_b__c", "'ſ", "&lt;b&gt; &amp;amp; &amp;lt;", "Straße ẞ İstanbul", "مرحبا بالعالم", "नमस्ते दुनिया", "",
+    "   ", "\u200bzero\ufeffwidth", "tab\tnew\nline\r\n", "Ĳssel ĳ ŉ ǆ", "10.5% of $3,000", "https://a.b/c?d=e&f=g#h", "C++/C#", "\x85 \x93a\x94",
+    "semi-trailer", "--- ... ???", "e\u0301\u0302", "ΑΒΓ ς", "привет", "한국어", "\U0001f9d1\u200d\U0001f9bd",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def open_clip():
+    ensure_torchvision()
+    return pytest.importorskip("open_clip")
+
+
+@pytest.fixture(scope="module")
+def clip_tokenizer(open_clip):
+    merges = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
+    return ClipTokenizer(merges.read_bytes(), 77)
+
+
+def test_clip_tokens_are_those_of_open_clip(open_clip, clip_tokenizer):
+    for sentence in SENTENCES:
+        expected = open_clip.tokenize([sentence]).numpy()
+        assert clip_tokenizer.tokens([sentence]).tolist() == expected.tolist(), sentence
+
+
+def test_clip_tokens_of_templates_and_made_up_words_are_those_of_open_clip(open_clip, clip_tokenizer):
+    import ftfy
+
+    rng = random.Random(4)
+    prompts = load_vocabulary("nuscenes16").prompts
+    sentences = [fill(prompt) for fill in open_clip.OPENAI_IMAGENET_TEMPLATES for prompt in rng.sample(prompts, 6)]
+    printable = [
+        chr(code) for code in (*range(0x20, 0x7F), *range(0xC0, 0x180), *range(0x391, 0x3C9), *range(0x410, 0x450))
+    ]
+    sentences += ["".join(rng.choices(printable, k=rng.randrange(1, 200))) for _ in range(300)]
+    sentences = [text for text in sentences if ftfy.fix_encoding(text) == text]  # what looks wrongly decoded stays here
+    assert len(sentences) > 700
+    assert np.array_equal(clip_tokenizer.tokens(sentences), open_clip.tokenize(sentences).numpy())
+
+
+def test_another_context_length_cuts_earlier_and_still_ends(open_clip, clip_tokenizer):
+    merges = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
+    short = ClipTokenizer(merges.read_bytes(), 5).tokens(["a very long sentence", "a"])
+    assert np.array_equal(short, open_clip.tokenize(["a very long sentence", "a"], 5).numpy())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", gzip.compress(b""), gzip.compress(b"head\na b c\n"), gzip.compress(b"\xff\n\xff \xff")]
+)
+def test_merges_that_are_none_are_refused(content):
+    with pytest.raises(BadModelPackage, match=r"bpe_merges\.txt\.gz: expected .* found"):
+        ClipTokenizer(content, 77)
+
+
+def test_known_words_are_numbered_and_padded_with_zeros():
+    tokens = open_tokenizer("words", words_json(), CONTEXT_LENGTH).tokens(["A  Red-car.", "tree"])
+    numbers = {word: number for number, word in enumerate(WORDS, 1)}
+    assert tokens.dtype == np.int64
+    assert tokens.tolist() == [
+        [numbers["a"], numbers["red"], numbers["car"], 0, 0, 0, 0, 0],
+        [numbers["tree"], 0, 0, 0, 0, 0, 0, 0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "message"), [("a blue car", "'blue'"), ("?!", "1 to 8 words, found 0"), ("a " * 9, "found 9")]
+)
+def test_words_it_has_not_learned_are_refused_by_name(sentence, message):
+    with pytest.raises(UnknownPrompt, match=message):
+        open_tokenizer("words", words_json(), CONTEXT_LENGTH).tokens(["car", sentence])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"words": "car", "context_length": 8}',
+        b'{"words": [], "context_length": 8}',
+        b'{"words": ["car"], "context_length": 9}',
+        b"\xff",
+        None,
+    ],
+)
+def test_word_lists_that_are_none_are_refused(content):
+    with pytest.raises(BadModelPackage, match=r"expected .* found"):
+        open_tokenizer("words", content, CONTEXT_LENGTH)
+
+
+def a_spec(*templates: str) -> LanguageSpec:
+    return LanguageSpec(
+        text_space="random", channels=CHANNELS, logit_scale=20.0, templates=templates, tokenizer="words", context_length=CONTEXT_LENGTH
+    )  # fmt: skip
+
+
+def test_a_prompt_is_the_mean_of_its_unit_embeddings_in_all_templates():
+    vectors = np.random.default_rng(5).normal(size=(len(WORDS) + 1, CHANNELS)).astype(np.float32)
+    vector = {word: row for word, row in zip(WORDS, vectors[1:], strict=True)}
+
+    def unit(row):
+        return row / np.linalg.norm(row)
+
+    encoder = TextEncoder(word_encoder(), words_json(), a_spec("{}", "a {} in a scene"), 1)
+    found = encoder.embed(["car", "red dog"])
+    for row, words in zip(found, (["car"], ["red", "dog"]), strict=True):
+        plain = sum(vector[word] for word in words)
+        sentence = plain + 2 * vector["a"] + vector["in"] + vector["scene"]
+        np.testing.assert_allclose(row, unit(unit(plain) + unit(sentence)), atol=1e-5)
+
+
+def test_many_prompts_are_embedded_in_batches_as_one_by_one():
+    encoder = TextEncoder(word_encoder(), words_json(), a_spec("{}", "a {}"), 1)
+    prompts = [f"{a} {b} {c}" for a in WORDS[:5] for b in WORDS[3:9] for c in WORDS[6:]]
+    np.testing.assert_allclose(
+        encoder.embed(prompts), np.concatenate([encoder.embed([prompt]) for prompt in prompts]), atol=1e-6
+    )
+
+
+def test_an_encoder_of_another_width_or_without_a_direction_is_refused():
+    with pytest.raises(BadModelPackage, match=r"found: \(1, 5\)"):
+        TextEncoder(word_encoder(channels=5), words_json(), a_spec("{}"), 1).embed(["car"])
+    with pytest.raises(BadModelPackage, match="expected a text tower"):
+        TextEncoder(b"no model", words_json(), a_spec("{}"), 1)

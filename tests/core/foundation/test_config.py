@@ -1,0 +1,91 @@
+"""A configuration is what its file says, or it is refused with the place that is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from lidar_vl_core.foundation.config import Config, load_config, parse_overrides
+from lidar_vl_core.foundation.errors import BadConfig
+
+
+class Inner(Config):
+    size: tuple[float, float] = (1.0, 2.0)
+
+
+class Outer(Config):
+    learning_rate: float = 0.001
+    steps: int = 10
+    name: str = "x"
+    on: bool = True
+    inner: Inner = Inner()
+
+
+def _load(tmp_path: Path, text: str | bytes, overrides: dict | None = None) -> Outer:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_config(Outer, path, overrides)
+
+
+def test_values_come_from_the_file_then_the_overrides(tmp_path: Path) -> None:
+    config = _load(
+        tmp_path, "steps: 3\ninner:\n  size: [3, 4.5]\n", parse_overrides(["learning_rate=0.5", "inner.size=[7, 8]"])
+    )
+    assert config == Outer(steps=3, learning_rate=0.5, inner=Inner(size=(7.0, 8.0)))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("learning_rate: '1e-3'", "learning_rate"),
+        ("steps: 010", "steps"),
+        ("steps: 1.5", "steps"),
+        ("steps: true", "steps"),
+        ("steps: '3'", "steps"),
+        ("steps: 12:30", "steps"),
+        ("on: 'no'", "on"),
+        ("on: 1", "on"),
+        ("name: 3", "name"),
+        ("on: no", "on"),
+        ("stepz: 3", "stepz"),
+        ("inner:\n  size: [1]", "inner.size"),
+        ("inner:\n  size: [1, 2, 3]", "inner.size"),
+        ("inner:\n  sizes: [1, 2]", "inner.sizes"),
+        ("inner: 3", "inner"),
+        ("steps: 1\nsteps: 2", "given twice"),
+        ("learning_rate: .nan", "not JSON compliant"),
+        ("learning_rate: .inf", "not JSON compliant"),
+        ("steps: 2020-01-01", "steps"),
+        ("name: !!python/object/apply:os.system [echo]", "python"),
+        ("a: &a [1]\nb: *a", "aliases"),
+        ("[1, 2]", "mapping"),
+        ("", "mapping"),
+        ("a: [1", "YAML"),
+        (b"\xff\xfe\x00", "YAML"),
+        ("? [1, 2]\n: 3", "no name"),
+        ("x" * 1_000_001, "bytes"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_path_and_what_is_wrong(tmp_path: Path, text: str | bytes, told: str) -> None:
+    with pytest.raises(BadConfig) as caught:
+        _load(tmp_path, text)
+    assert "c.yaml" in str(caught.value)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-3", 0.001), ("1", 1.0), ("-.5", -0.5), ("+2.5E3", 2500.0), ("3.", 3.0)]
+)
+def test_numbers_are_read_as_people_write_them(tmp_path: Path, text: str, value: float) -> None:
+    assert _load(tmp_path, f"learning_rate: {text}").learning_rate == value
+
+
+def test_a_word_that_old_yaml_takes_for_false_stays_a_word(tmp_path: Path) -> None:
+    assert _load(tmp_path, "name: no").name == "no"
+
+
+def test_a_missing_file_and_a_wrong_override_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=r"nowhere\.yaml"):
+        load_config(Outer, tmp_path / "nowhere.yaml")
+    for word in ("steps", "=3", "steps=[1"):
+        with pytest.raises(BadConfig, match="override"):
+            parse_overrides([word])

@@ -1,0 +1,131 @@
+"""Recordings as samples: a small one written here with labels, a camera and transforms, and a real one."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from PIL import Image
+
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.clouds.point_cloud2 import encode
+from lidar_vl_core.foundation.errors import BadDataset, BadRequest
+from lidar_vl_core.foundation.message_types import message_types
+from offline_training.datasets.lidar.ros_bag import RosBag
+
+START_NS = 1_000 * 1_000_000_000
+LABELS = np.array([17, 24, 0, 30], np.uint8)  # nuScenes-lidarseg: car, driveable surface, noise, vegetation
+XYZ_M = np.array([[5, 1, 0], [6, 0, -1], [7, -1, 0], [8, 0, 1]], np.float32)
+
+
+def _write(path, frames=3, labels=LABELS, extra_cloud_topic=None):
+    types = message_types().types
+
+    def header(stamp_ns, frame_id):
+        stamp = types["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+        return types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
+
+    def cloud(stamp_ns):
+        layout = encode(
+            {"x": XYZ_M[:, 0], "y": XYZ_M[:, 1], "z": XYZ_M[:, 2], "intensity": np.ones(4, np.float32), "label": labels}
+        )
+        fields = [
+            types["sensor_msgs/msg/PointField"](name=f.name, offset=f.offset, datatype=f.datatype, count=1)
+            for f in layout.fields
+        ]
+        return types["sensor_msgs/msg/PointCloud2"](
+            header=header(stamp_ns, "lidar"), height=layout.height, width=layout.width, fields=fields, data=layout.data,
+            is_bigendian=layout.is_bigendian, point_step=layout.point_step, row_step=layout.row_step, is_dense=True,
+        )  # fmt: skip
+
+    def camera_info(stamp_ns):
+        K = np.array([20.0, 0, 31.5, 0, 20.0, 23.5, 0, 0, 1])
+        roi = types["sensor_msgs/msg/RegionOfInterest"](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+        return types["sensor_msgs/msg/CameraInfo"](
+            header=header(stamp_ns, "camera"), height=48, width=64, distortion_model="plumb_bob", d=np.zeros(5), k=K,
+            r=np.eye(3).ravel(), p=np.zeros(12), binning_x=0, binning_y=0, roi=roi,
+        )  # fmt: skip
+
+    jpeg = BytesIO()
+    Image.new("RGB", (64, 48), (200, 10, 10)).save(jpeg, "JPEG")
+    mount = types["geometry_msgs/msg/TransformStamped"](
+        header=header(START_NS, "lidar"),
+        child_frame_id="camera",
+        transform=types["geometry_msgs/msg/Transform"](
+            translation=types["geometry_msgs/msg/Vector3"](x=1.0, y=0.0, z=0.0),
+            rotation=types["geometry_msgs/msg/Quaternion"](x=-0.5, y=0.5, z=-0.5, w=0.5),  # optical axis along x
+        ),
+    )
+    with BagWriter(path) as bag:
+        bag.write("/tf_static", "tf2_msgs/msg/TFMessage", START_NS, types["tf2_msgs/msg/TFMessage"](transforms=[mount]))
+        for index in range(frames):
+            stamp_ns = START_NS + index * 100_000_000
+            image = types["sensor_msgs/msg/CompressedImage"](
+                header=header(stamp_ns, "camera"), format="jpeg", data=np.frombuffer(jpeg.getvalue(), np.uint8)
+            )
+            bag.write("/front/camera_info", "sensor_msgs/msg/CameraInfo", stamp_ns, camera_info(stamp_ns))
+            bag.write("/front/image/compressed", "sensor_msgs/msg/CompressedImage", stamp_ns, image)
+            bag.write("/points", "sensor_msgs/msg/PointCloud2", stamp_ns, cloud(stamp_ns))
+            if extra_cloud_topic is not None:
+                bag.write(extra_cloud_topic, "sensor_msgs/msg/PointCloud2", stamp_ns, cloud(stamp_ns))
+    return path
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory):
+    return _write(tmp_path_factory.mktemp("bag") / "drive.mcap")
+
+
+def test_clouds_come_with_their_labels_in_the_class_table(drive):
+    samples = RosBag(drive, label_field="label", label_table="nuscenes_lidarseg")
+    assert [samples[index].name for index in range(len(samples))] == ["drive/0", "drive/1", "drive/2"]
+    assert_allclose(samples[1].cloud.xyz_m, XYZ_M)
+    assert samples[1].cloud.stamp_ns == START_NS + 100_000_000
+    assert samples[1].class_id.tolist() == [NUSCENES_16.id_of("car"), NUSCENES_16.id_of("driveable_surface"), 255, 15]
+
+
+def test_images_come_with_the_pose_the_recording_states(drive):
+    view = RosBag(drive)[0].views[0]
+    assert (view.name, view.stamp_ns) == ("front", START_NS)
+    uv_px, depth_m, visible = view.camera.project(view.T_cam_lidar.apply(XYZ_M))
+    assert_allclose(depth_m, XYZ_M[:, 0] - 1.0, atol=1e-6)
+    assert_allclose(uv_px[0], (31.5 - 20 * 1 / 4, 23.5), atol=1e-6)
+    assert visible.all()
+    assert view.load_rgb().shape == (48, 64, 3)
+
+
+def test_frames_can_be_chosen_by_their_place(drive):
+    chosen = RosBag(drive, frames=range(1, 100, 2))
+    assert [sample.name for sample in (chosen[index] for index in range(len(chosen)))] == ["drive/1"]
+    assert chosen[0].class_id is None
+
+
+def test_what_the_recording_lacks_is_named(drive, tmp_path):
+    with pytest.raises(BadDataset, match=r"truth.*intensity, label"):
+        RosBag(drive, label_field="truth", label_table="nuscenes16")
+    with pytest.raises(BadDataset, match="together"):
+        RosBag(drive, label_field="label")
+    with pytest.raises(BadDataset, match="chosen frames"):
+        RosBag(drive, frames=[77])
+    two = _write(tmp_path / "two.mcap", frames=1, extra_cloud_topic="/rear/points")
+    with pytest.raises(BadRequest, match="/rear/points"):
+        RosBag(two)
+    assert len(RosBag(two, cloud_topic="/rear/points")) == 1
+
+
+def test_labels_of_another_table_name_the_frame(drive):
+    with pytest.raises(BadDataset, match=r"drive/0.*semantic_kitti19"):
+        RosBag(drive, label_field="label", label_table="semantic_kitti19")[0]
+
+
+def test_a_real_recording_gives_clouds_and_images_that_fit(test_data):
+    folder = test_data / "bags" / "kitti_raw_2011_09_26_mcap"
+    if not folder.is_dir():
+        pytest.skip("no converted KITTI recording in the recordings")
+    samples = RosBag(folder, frames=[0, 1])
+    assert len(samples) == 2
+    view = samples[0].views[0]
+    _, _, visible = view.camera.project(view.T_cam_lidar.apply(samples[0].cloud.xyz_m))
+    assert view.load_rgb().shape == (view.camera.height, view.camera.width, 3)
+    assert 10_000 < visible.sum() < 30_000  # a quarter of the circle of 113,000 points, less what is above and below

@@ -1,0 +1,289 @@
+"""Posed RGB-D folders: both layouts, clouds out of depth, poses that mean nothing, real 7-Scenes and NYU pictures."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.classes.class_table import NYU_13, SCANNET_20
+from lidar_vl_core.clouds.ply import ply_bytes
+from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.cli.main import main
+from offline_training.datasets.data_sources import DataSource, open_source
+from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
+from offline_training.datasets.rgbd.rgbd_fusion import DepthFrame, fuse_depth
+from offline_training.datasets.rgbd.rgbd_view import metres, openscene_resized, resized_nearest
+from tests.written_rgbd import (  # fmt: skip
+    HEIGHT,
+    LOST,
+    ROOM_M,
+    WALL_RGB,
+    WIDTH,
+    K,
+    room_images,
+    save,
+    turned_pose,
+    write_exported,
+    write_seven_scenes,
+)
+
+
+def test_a_scene_is_all_points_of_the_room_with_its_frames_as_views(tmp_path):
+    sample = RgbdFolder(write_seven_scenes(tmp_path / "room"))[0]
+    assert sample.name == "room"
+    assert [view.name for view in sample.views] == [f"frame-{number:06d}" for number in range(8)]
+    assert sample.views[3].file == "frame-000003.color.png"
+    xyz_m = sample.cloud.xyz_m
+    to_wall_m = np.minimum(np.abs(xyz_m), np.abs(xyz_m - ROOM_M)).min(axis=1)
+    assert to_wall_m.max() < 0.011  # a voxel that holds both sides of a corner has its mean off both walls
+    assert np.quantile(to_wall_m, 0.9) < 0.001
+    assert not sample.cloud.intensity.any()
+
+
+def test_points_have_the_colour_of_their_wall(tmp_path):
+    cloud = RgbdFolder(write_seven_scenes(tmp_path))[0].cloud
+    on_far_wall = (cloud.xyz_m[:, 0] > ROOM_M[0] - 0.001) & (cloud.xyz_m[:, 2] > 0.1) & (cloud.xyz_m[:, 2] < 2.4)
+    middle = on_far_wall & (np.abs(cloud.xyz_m[:, 1] - 1.5) < 1.0)
+    assert middle.sum() > 50
+    assert (cloud.extra["rgb"][middle] == WALL_RGB[1]).all()
+
+
+def test_points_of_a_scene_project_onto_pixels_of_their_depth(tmp_path):
+    sample = RgbdFolder(write_seven_scenes(tmp_path))[0]
+    for view in sample.views:
+        uv_px, z_m, visible = view.camera.project(view.T_cam_lidar.apply(sample.cloud.xyz_m))
+        u, v = np.rint(uv_px[visible]).astype(int).T
+        assert np.median(np.abs(view.load_depth_m()[v, u] - z_m[visible])) < 0.02
+
+
+def test_both_layouts_of_one_scene_give_the_same_sample(tmp_path):
+    flat, exported = RgbdFolder(write_seven_scenes(tmp_path / "a"))[0], RgbdFolder(write_exported(tmp_path / "b"))[0]
+    assert np.array_equal(flat.cloud.xyz_m, exported.cloud.xyz_m)
+    assert [view.name for view in exported.views] == [str(number) for number in range(8)]
+    for one, other in zip(flat.views, exported.views, strict=True):
+        assert np.allclose(one.T_cam_lidar.matrix(), other.T_cam_lidar.matrix())
+        assert np.array_equal(one.load_rgb(), other.load_rgb())
+        assert np.array_equal(one.load_depth_m(), other.load_depth_m())
+
+
+def test_frames_are_in_the_order_of_their_numbers_not_of_their_names(tmp_path):
+    dataset = RgbdFolder(write_exported(tmp_path / "a", 12))
+    assert [view.name for view in dataset.views(0)][8:] == ["8", "9", "10", "11"]
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [LOST, np.full((4, 4), np.nan), 1.1 * np.eye(4), np.diag([1.0, 1.0, -1.0, 1.0]), np.eye(4) + np.eye(4, k=-3)],
+    ids=["infinite", "not a number", "scaled", "mirrored", "transposed"],
+)
+def test_a_frame_whose_pose_means_nothing_is_left_out_and_counted(matrix, tmp_path):
+    folder = write_seven_scenes(tmp_path)
+    np.savetxt(folder / "frame-000002.pose.txt", matrix)
+    dataset = RgbdFolder(folder)
+    assert "frame-000002" not in [view.name for view in dataset[0].views]
+    assert (len(dataset[0].views), dataset.skipped_views(0)) == (7, 1)
+
+
+def test_scenes_lie_one_or_two_folders_below_and_share_intrinsics_above(tmp_path):
+    for name in ("chess/seq-01", "chess/seq-02", "office"):
+        (write_seven_scenes(tmp_path / name, 2) / "camera-intrinsics.txt").unlink()
+    np.savetxt(tmp_path / "camera-intrinsics.txt", K)
+    assert [name for name, _ in RgbdFolder(tmp_path).scenes] == ["chess/seq-01", "chess/seq-02", "office"]
+    chosen = RgbdFolder(tmp_path, ["chess/seq-02"], ["frame-000001"])
+    assert [(sample.name, len(sample.views)) for sample in (chosen[0],)] == [("chess/seq-02", 1)]
+    assert chosen.views(0)[0].file == "chess/seq-02/frame-000001.color.png"
+
+
+def test_every_nth_view_is_taken_when_asked(tmp_path):
+    folder = write_seven_scenes(tmp_path)
+    dataset = open_source(DataSource(kind="rgbd_folder", folder=str(folder), view_step=3), SCANNET_20)
+    assert [view.name[-1] for view in dataset[0].views] == ["0", "3", "6"]
+
+
+def test_depth_of_half_the_size_is_given_at_the_size_of_the_colours(tmp_path):
+    folder = write_seven_scenes(tmp_path, 4)
+    half = CameraModel(WIDTH, HEIGHT, K).scaled(WIDTH // 2, HEIGHT // 2)
+    for number in range(4):
+        _, depth_m = room_images(turned_pose(np.pi / 2 * number), half)
+        save(folder / f"frame-{number:06d}.depth.png", np.rint(1000 * depth_m).astype(np.uint16))
+    sample = RgbdFolder(folder)[0]
+    assert sample.views[0].load_depth_m().shape == (HEIGHT, WIDTH)
+    to_wall_m = np.minimum(np.abs(sample.cloud.xyz_m), np.abs(sample.cloud.xyz_m - ROOM_M)).min(axis=1)
+    assert np.quantile(to_wall_m, 0.9) < 0.001  # fused by the camera of the depth images as they are
+
+
+def test_0_and_65535_are_no_depth():
+    assert metres(np.array([[0, 65535, 1500]], np.uint16), 1000.0).tolist() == [[0.0, 0.0, 1.5]]
+
+
+def test_the_points_of_a_ply_take_the_place_of_fused_ones_and_bring_the_truth(tmp_path):
+    folder = write_seven_scenes(tmp_path, 2)
+    columns = {name: np.arange(3, dtype=np.float32) for name in "xyz"}
+    columns |= {name: np.full(3, 7, np.uint8) for name in ("red", "green", "blue")}
+    (folder / "room.ply").write_bytes(ply_bytes({**columns, "nyu": np.array([1, 39, 40], np.uint16)}))
+    assert RgbdFolder(folder)[0].class_id is None
+    source = DataSource(kind="rgbd_folder", folder=str(folder), label_field="nyu", label_table="scannet")
+    sample = open_source(source, SCANNET_20)[0]
+    assert sample.class_id.tolist() == [0, 19, 255]
+    assert sample.cloud.extra["rgb"].tolist() == [[7, 7, 7]] * 3
+
+
+def test_a_data_set_and_its_views_travel_to_other_processes(tmp_path):
+    dataset = RgbdFolder(write_seven_scenes(tmp_path, 3))
+    first = dataset[0]
+    again = pickle.loads(pickle.dumps(dataset))[0]
+    assert np.array_equal(again.cloud.xyz_m, first.cloud.xyz_m)
+    assert np.array_equal(again.views[1].load_rgb(), first.views[1].load_rgb())
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 70))
+def test_fusing_gives_the_mean_of_each_voxel_whatever_the_order_of_the_frames(seed, count):
+    rng = np.random.default_rng(seed)
+    camera = CameraModel(4, 3, np.array([[3.0, 0, 1.5], [0, 3.0, 1.0], [0, 0, 1.0]]))
+    shots = [
+        DepthFrame(
+            turned_pose(rng.uniform(0, 6)), camera, rng.choice([0.0, 0.5, 1.0], (3, 4)).astype(np.float32),
+            rng.integers(0, 256, (3, 4, 3)).astype(np.uint8),
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+    xyz_m, rgb = fuse_depth(shots, 0.1)
+    cells: dict[tuple[int, ...], list[np.ndarray]] = {}
+    for shot in shots:  # the slow way
+        for v, u in zip(*np.nonzero(shot.depth_m), strict=True):
+            point_cam_m = camera.unproject(np.array([[u, v]]), shot.depth_m[v, u][None])
+            point_m = shot.T_world_cam.apply(point_cam_m)[0]
+            cells.setdefault(tuple(np.floor(point_m / 0.1).astype(int)), []).append(np.append(point_m, shot.rgb[v, u]))
+    expected = np.array([np.mean(cells[cell], axis=0) for cell in sorted(cells)]).reshape(-1, 6)
+    assert np.allclose(xyz_m, expected[:, :3], atol=1e-5)
+    assert np.abs(rgb - expected[:, 3:]).max(initial=0.0) <= 0.5 + 1e-9
+    backwards_m, _ = fuse_depth(shots[::-1], 0.1)
+    assert np.allclose(backwards_m, xyz_m, atol=1e-6)
+
+
+def test_the_intrinsics_of_a_resized_image_follow_openscenes_rule():
+    K640 = np.array([[577.870605, 0, 319.5], [0, 577.870605, 239.5], [0, 0, 1.0]])
+    resized = openscene_resized(CameraModel(640, 480, K640), 320, 240)
+    assert np.allclose(resized.K, [[288.9353025, 0, 159.5], [0, 288.9353025, 119.5], [0, 0, 1]])
+
+
+def test_nearest_resizing_takes_whole_pixels():
+    image = np.arange(12).reshape(3, 4)
+    assert np.array_equal(resized_nearest(image, 8, 6), image.repeat(2, axis=0).repeat(2, axis=1))
+    assert resized_nearest(image, 2, 1).tolist() == [[5, 7]]
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def _all_lost(folder: Path) -> None:
+    for path in folder.glob("*.pose.txt"):
+        np.savetxt(path, LOST)
+
+
+DAMAGE = {
+    "no depth image": (lambda f: (f / "frame-000001.depth.png").unlink(), "frame-000001.depth.png: expected this picture"),
+    "no colour image": (lambda f: (f / "frame-000001.color.png").unlink(), "frame-000001.color.jpg: expected this picture"),
+    "depth cut": (lambda f: _cut(f / "frame-000001.depth.png"), "readable depth image"),
+    "colour cut": (lambda f: _cut(f / "frame-000001.color.png"), "readable image"),
+    "depth of 8 bits": (lambda f: save(f / "frame-000001.depth.png", np.ones((48, 64), np.uint8)), "one channel of 16 bits"),
+    "depth in colours": (lambda f: save(f / "frame-000001.depth.png", np.ones((4, 6, 3), np.uint8)), "one channel of 16 bits"),
+    "pose of three numbers": (lambda f: (f / "frame-000001.pose.txt").write_text("1 2 3\n"), "expected 4x4 numbers"),
+    "pose of words": (lambda f: (f / "frame-000001.pose.txt").write_text("a b\n"), "expected rows of numbers"),
+    "all poses lost": (_all_lost, "expected frames with a finite and rigid pose, found none among 2"),
+    "no intrinsics": (lambda f: (f / "camera-intrinsics.txt").unlink(), "expected the camera's matrix"),
+    "intrinsics of zeros": (lambda f: np.savetxt(f / "camera-intrinsics.txt", np.zeros((3, 3))), "camera matrix for"),
+    "two clouds": (lambda f: [(f / n).write_bytes(b"ply\n") for n in ("a.ply", "b.ply")], "expected one .ply"),
+    "a cloud that is none": (lambda f: (f / "a.ply").write_bytes(b"nothing"), "from `ply` to `end_header`"),
+    "poses in millimetres": (
+        lambda f: np.savetxt(f / "frame-000001.pose.txt", RigidTransform(np.eye(3), np.array([1e6, 0, 0])).matrix()),
+        "not in metres",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_scene_is_refused_by_what_is_wrong(name, tmp_path):
+    damage, told = DAMAGE[name]
+    folder = write_seven_scenes(tmp_path / "room", 2)
+    damage(folder)
+    with pytest.raises(LidarVlError, match=told):
+        RgbdFolder(folder)[0]
+
+
+def test_an_unknown_scene_or_an_unlabelled_cloud_is_refused(tmp_path):
+    folder = write_seven_scenes(tmp_path / "room", 2)
+    with pytest.raises(BadDataset, match="found room, not kitchen"):
+        RgbdFolder(tmp_path, ["kitchen"])
+    with pytest.raises(BadDataset, match="expected the labels label"):
+        RgbdFolder(folder, label_field="label")[0]
+
+
+def test_check_data_finds_poses_stored_the_wrong_way_round(tmp_path, capsys):
+    folder = write_seven_scenes(tmp_path / "room")
+    cloud = RgbdFolder(folder)[0].cloud
+    (folder / "room.ply").write_bytes(ply_bytes({name: cloud.xyz_m[:, k] for k, name in enumerate("xyz")}))
+    assert main(["check-data", "rgbd_folder", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "8 views, 0 left out" in out
+    assert out.count("on points of the scene") == 3  # the first, the middle and the last of eight
+    for path in folder.glob("*.pose.txt"):
+        np.savetxt(path, np.linalg.inv(np.loadtxt(path)))
+    assert main(["check-data", "rgbd_folder", str(folder)]) == 2
+    assert "is the pose camera to world" in capsys.readouterr().out
+
+
+def test_real_7_scenes_frames_agree_in_millimetres(test_data):
+    folder = test_data / "rgbd_7scenes"
+    if not folder.is_dir():
+        pytest.skip("no 7-Scenes among the recordings")
+    dataset = RgbdFolder(folder)
+    views = dataset.views(0)
+    if len(views) < 4:
+        pytest.skip("fewer than four frames among the recordings")
+    medians_m, overlaps = [], []
+    for place in range(0, len(views) - 1, max(1, len(views) // 6)):
+        here, there = views[place], views[place + 1]
+        depth_m, other_m = here.load_depth_m(), there.load_depth_m()
+        v, u = (part[::7] for part in np.nonzero(depth_m))
+        T_there_here = there.T_cam_lidar @ here.T_cam_lidar.inverse()
+        seen_m = T_there_here.apply(here.camera.unproject(np.stack((u, v), axis=1), depth_m[v, u]))
+        uv_px, z_m, visible = there.camera.project(seen_m)
+        columns, rows = np.rint(uv_px[visible]).astype(int).T
+        measured_m = other_m[rows, columns]
+        known = measured_m > 0
+        overlaps.append(visible.mean())
+        medians_m.append(np.median(np.abs(measured_m - z_m[visible])[known]))
+    assert max(medians_m) < 0.030  # stated: 6 to 28 mm between frames 25 to 50 apart
+    assert min(overlaps) > 0.5  # stated: 66 to 94 %
+
+
+def test_real_nyu_pictures_are_scenes_of_13_classes(test_data):
+    folder = test_data / "rgbd_nyuv2"
+    if not folder.is_dir() or not any(folder.glob("*_depth_mm.png")):
+        pytest.skip("no NYU picture with depth among the recordings")
+    source = DataSource(kind="rgbd_folder", folder=str(folder), label_table="nyuv2_13")
+    sample = open_source(source, NYU_13)[0]
+    (view,) = sample.views
+    depth_m = view.load_depth_m()
+    assert len(sample.cloud) == (depth_m > 0).sum()
+    uv_px, z_m, visible = view.camera.project(view.T_cam_lidar.apply(sample.cloud.xyz_m))
+    v, u = np.nonzero(depth_m > 0)
+    assert visible.all()
+    assert np.allclose(uv_px, np.stack((u, v), axis=1), atol=0.01)
+    assert np.allclose(z_m, depth_m[v, u], atol=1e-5)
+    assert sample.cloud.xyz_m[:, 0].min() > 0  # x is forward
+    assert np.array_equal(sample.cloud.extra["rgb"], view.load_rgb()[v, u])
+    named = set(NYU_13.names[k] for k in np.unique(sample.class_id[sample.class_id != 255]))
+    assert len(named) >= 2
+    if sample.name == "0001":
+        assert np.median(depth_m[depth_m > 0]) == pytest.approx(3.004, abs=0.002)
+        assert named == {"wall", "furniture", "objects", "ceiling", "chair", "floor", "table"}
+    assert open_source(DataSource(kind="rgbd_folder", folder=str(folder)), SCANNET_20)[0].class_id is None

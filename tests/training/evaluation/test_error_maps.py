@@ -1,0 +1,64 @@
+"""Error maps: what is wrong is red, what is right is grey, and an evaluation writes some of them."""
+
+import numpy as np
+import pytest
+
+from lidar_vl_core.classes.class_table import NUSCENES_16, SEMANTIC_KITTI_19
+from lidar_vl_core.classes.palette import RIGHT_RGB, WRONG_RGB, class_colors
+from lidar_vl_core.foundation.errors import BadDataset
+from offline_training.datasets.data_sources import DataSource
+from offline_training.evaluation import error_maps as error_maps_module
+from offline_training.evaluation.error_maps import error_map, write_error_maps
+from tests.written_data_sets import write_kitti_like
+
+CAR, BUS = NUSCENES_16.id_of("car"), NUSCENES_16.id_of("bus")
+
+
+def _two_heaps() -> np.ndarray:
+    """Points 10 m ahead, then points 10 m to the right."""
+    rng = np.random.default_rng(0)
+    heap = rng.uniform(-2, 2, (400, 3))
+    return np.concatenate([heap + np.array([10, 0, 0]), heap + np.array([0, -10, 0])]).astype(np.float32)
+
+
+def _share_of(pixels: np.ndarray, color: tuple[int, int, int]) -> float:
+    return float((pixels == np.array(color, np.uint8)).all(axis=2).mean())
+
+
+def test_truth_prediction_and_errors_stand_side_by_side():
+    truth = np.repeat([CAR, CAR], 400).astype(np.uint8)
+    prediction = np.repeat([CAR, BUS], 400).astype(np.uint8)
+    pixels = np.asarray(error_map("a/0", _two_heaps(), prediction, truth, NUSCENES_16))
+    panels = np.split(pixels[:560, : pixels.shape[1] // 3 * 3], 3, axis=1)
+    colors = class_colors(NUSCENES_16)
+    shares = [
+        [_share_of(panel, tuple(color)) > 0.001 for color in (colors[CAR], colors[BUS], WRONG_RGB, RIGHT_RGB)]
+        for panel in panels
+    ]
+    assert shares == [[True, False, False, False], [True, True, False, False], [False, False, True, True]]
+
+
+def test_a_point_whose_truth_is_not_known_is_neither_right_nor_wrong():
+    truth = np.full(800, 255, np.uint8)
+    pixels = np.asarray(error_map("a/0", _two_heaps(), np.full(800, CAR, np.uint8), truth, NUSCENES_16))
+    errors = pixels[30:550, -540:]
+    assert _share_of(errors, WRONG_RGB) == _share_of(errors, RIGHT_RGB) == 0.0
+
+
+class _Config:
+    class_table = SEMANTIC_KITTI_19
+    validation = ()
+
+
+def test_a_few_labelled_scans_of_each_data_set_are_drawn_and_one_without_labels_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(error_maps_module, "load_network", lambda path: (None, _Config))
+    monkeypatch.setattr(error_maps_module, "predict", lambda network, config, scan: np.zeros(len(scan), np.uint8))
+    frames = tuple(f"{number:06d}" for number in range(9))
+    write_kitti_like(tmp_path / "sequences" / "08", [10, 40, 0], frames)
+    (tmp_path / "sequences" / "08" / "labels" / "000004.label").unlink()
+    source = DataSource(kind="semantic_kitti", folder=str(tmp_path))
+    written = write_error_maps(tmp_path, [source], tmp_path / "pictures", per_source=3)
+    assert [path.name for path in written] == ["semantic_kitti_08_000000.png", "semantic_kitti_08_000008.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+    with pytest.raises(BadDataset, match="labelled"):
+        write_error_maps(tmp_path, [source.model_copy(update={"frames": ("000004",)})], tmp_path / "more")

@@ -1,0 +1,107 @@
+"""Sizes of the networks against the papers, and what holds for any of them."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
+from offline_training.networks.sparse.convolution import SparseMaps
+from offline_training.networks.sparse.inputs import SparseInputs
+from offline_training.networks.sparse.minkunet import LEVELS, SHAPES, MinkUNet, MinkUNetShape, VoxelNorm
+
+TINY = MinkUNetShape(stem=16, planes=(16, 16, 32, 32, 32, 16, 16, 16), blocks=(1, 2, 1, 1, 1, 1, 1, 1))
+
+
+def random_maps(count: int, seed: int = 0, form: str = "auto", side: int = 40) -> SparseMaps:
+    cells = np.sort(np.random.default_rng(seed).choice(side**3, count, replace=False))
+    coords = np.stack(np.unravel_index(cells, (side,) * 3), axis=1).astype(np.int32)
+    return SparseMaps.from_kernel_maps(build_kernel_maps(coords, LEVELS), form)
+
+
+def parameters(name: str, in_channels: int, out_channels: int) -> int:
+    return sum(parameter.numel() for parameter in MinkUNet(SHAPES[name], in_channels, out_channels).parameters())
+
+
+def test_sr_unet_has_the_parameters_of_its_paper():
+    assert parameters("res16unet_34c", 1, 64) == 37_849_184  # OLIVINE's backbone with its 64-d head
+
+
+def counted_by_hand(shape: MinkUNetShape, in_channels: int, out_channels: int) -> int:
+    """Weights of convolutions and two numbers per normed channel, from the table of the paper."""
+
+    def block(c_in: int, c_out: int) -> int:
+        shortcut = c_in * c_out + 2 * c_out if c_in != c_out else 0
+        return 27 * c_in * c_out + 27 * c_out * c_out + 4 * c_out + shortcut
+
+    def stage(c_in: int, c_out: int, count: int) -> int:
+        return block(c_in, c_out) + (count - 1) * block(c_out, c_out)
+
+    stem = [in_channels] + [shape.stem] * shape.stem_convs
+    total = sum(27 * a * b + 2 * b for a, b in pairwise(stem))
+    width, skips = shape.stem, [shape.stem, *shape.planes[:3]]
+    for planes, count in zip(shape.planes[:4], shape.blocks[:4], strict=True):
+        total += 8 * width * width + 2 * width + stage(width, planes, count)
+        width = planes
+    for planes, count, skip in zip(shape.planes[4:], shape.blocks[4:], reversed(skips), strict=True):
+        total += 8 * width * planes + 2 * planes + stage(planes + skip, planes, count)
+        width = planes
+    return total + width * out_channels + (out_channels if shape.head_bias else 0)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_network_has_the_layers_of_its_table(name):
+    assert parameters(name, 3, 20) == counted_by_hand(SHAPES[name], 3, 20)
+
+
+def test_the_small_network_is_small_and_fills_vector_registers():
+    assert parameters("minkunet_small", 4, 16) < 2_500_000  # 10 MB of float32
+    shape = SHAPES["minkunet_small"]
+    assert all(width % 16 == 0 for width in (shape.stem, *shape.planes))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 500])
+def test_any_number_of_voxels_gives_as_many_rows_of_scores_with_gradients(count):
+    network = MinkUNet(TINY, 4, 7)
+    scores = network(SparseInputs.of_voxels(torch.randn(count, 4), random_maps(count)))
+    assert scores.shape == (count, 7)
+    scores.sum().backward()
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
+def test_all_forms_give_the_same_scores():
+    network = MinkUNet(TINY, 4, 7).eval()
+    features, maps = torch.randn(800, 4), random_maps(800)
+    with torch.no_grad():
+        expected = network(SparseInputs.of_voxels(features, maps.in_form("gather")))
+        for form in ("auto", "offset", "blocks"):
+            torch.testing.assert_close(
+                network(SparseInputs.of_voxels(features, maps.in_form(form))), expected, rtol=1e-4, atol=1e-4
+            )
+
+
+def test_a_scan_moved_by_whole_coarse_voxels_gives_the_same_scores():
+    network = MinkUNet(TINY, 4, 7).eval()
+    maps = random_maps(600)
+    coords = maps.coords[0][:, 1:].numpy() + np.array([16, 32, 48], np.int32)
+    moved = SparseMaps.from_kernel_maps(build_kernel_maps(np.ascontiguousarray(coords), LEVELS))
+    features = torch.randn(600, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            network(SparseInputs.of_voxels(features, moved)), network(SparseInputs.of_voxels(features, maps))
+        )
+
+
+def test_a_norm_over_one_voxel_uses_the_running_statistics_and_keeps_them():
+    norm = VoxelNorm(3)
+    before = norm.running_mean.clone()
+    x = torch.randn(1, 3)
+    torch.testing.assert_close(norm(x), x / (1 + norm.eps) ** 0.5)
+    assert torch.equal(norm.running_mean, before)
+
+
+def test_a_wrong_number_of_stages_is_refused():
+    with pytest.raises(ValueError, match="eight numbers"):
+        MinkUNet(MinkUNetShape(16, (16,) * 7, (1,) * 8), 4, 7)

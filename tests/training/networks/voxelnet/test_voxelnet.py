@@ -1,0 +1,272 @@
+"""VoxelNet: every layer kind and the whole equal spconv, points read its map bilinearly, voxels fill as in OpenPCDet."""
+
+import pickle
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.training.test_foreign_weights import one_thread
+
+from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.voxels.grid import VoxelGrid
+from offline_training.networks.sparse.convolution import NeighbourTable, sparse_conv
+from offline_training.networks.sparse.inputs import SparseInputs
+from offline_training.networks.sparse.minkunet import SHAPES
+from offline_training.networks.voxelnet.inputs import STRIDED, VoxelNetInputs, VoxelNetPreparer
+from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, strided_conv_table
+from offline_training.networks.voxelnet.voxelnet import VoxelNet
+from offline_training.runs.backbone_config import BackboneConfig
+from tests.training.spconv_voxelnet import SHAPE_ZYX, foreign_state, spconv_backbone
+
+RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
+GRID = VoxelGrid("cartesian", (0.1, 0.1, 0.2), RANGE)
+PREPARER = VoxelNetPreparer(GRID, 255.0)
+CONFIG = {"network": "voxelnet", "voxel_size": (0.1, 0.1, 0.2), "point_cloud_range": RANGE}
+FEATURES = ("x", "y", "z", "intensity_255")
+TOLERANCE = 1e-4
+
+
+def cloud(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points in clusters, some outside the range."""
+    rng = np.random.default_rng(seed)
+    centre = rng.uniform((-50, -50, -4), (50, 50, 2), (max(1, count // 50), 3))
+    xyz_m = centre[rng.integers(0, len(centre), count)] + rng.normal(0, 0.4, (count, 3))
+    return xyz_m.astype(np.float32), rng.uniform(0, 1, count).astype(np.float32)
+
+
+def random_norms(network: torch.nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            torch.nn.init.normal_(module.running_mean, 0, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+
+
+def test_it_has_the_parameters_of_the_published_network():
+    heads = 2 * 128 * 64
+    assert sum(parameter.numel() for parameter in VoxelNet(None).parameters()) + heads == 728_256
+
+
+def slow_table(sites: np.ndarray, shape: tuple, conv: StridedConv) -> dict[tuple, dict[int, int]]:
+    """Output cell to {kernel offset: input row}, from the definition."""
+    row_at = {tuple(site): row for row, site in enumerate(sites.tolist())}
+    table: dict[tuple, dict[int, int]] = {}
+    for scan in {site[0] for site in row_at}:
+        for cell in product(*map(range, conv.shape_after(shape))):
+            reads = {}
+            for k, offset in enumerate(np.ndindex(conv.kernel)):
+                source = np.array(cell) * conv.stride - conv.padding + offset
+                if (scan, *source.tolist()) in row_at:
+                    reads[k] = row_at[(scan, *source.tolist())]
+            if reads:
+                table[(scan, *cell)] = reads
+    return table
+
+
+triples = st.tuples(*[st.integers(1, 3)] * 3)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 1000), st.integers(1, 20), st.tuples(*[st.integers(3, 6)] * 3), triples, triples, st.data())
+def test_tables_follow_the_definition_for_any_kernel_stride_and_padding(seed, count, shape, kernel, stride, data):
+    padding = data.draw(st.tuples(*[st.integers(0, side - 1) for side in kernel]))
+    conv = StridedConv(kernel, stride, padding)
+    rng = np.random.default_rng(seed)
+    sites = np.unique(np.column_stack([rng.integers(0, 2, count), *(rng.integers(0, n, count) for n in shape)]), axis=0)
+    found_sites, index = strided_conv_table(sites, shape, conv)
+    expected = slow_table(sites, shape, conv)
+    assert [tuple(site) for site in found_sites.tolist()] == sorted(expected)
+    found = [{k: row for k, row in enumerate(rows) if row < len(sites)} for rows in index.tolist()]
+    assert found == [expected[key] for key in sorted(expected)]
+
+
+@pytest.mark.parametrize("conv", [STRIDED[0], STRIDED[2], STRIDED[3]], ids=["padding 1", "padding 0 1 1", "3 1 1"])
+def test_each_strided_convolution_equals_that_of_spconv(conv):
+    spconv = pytest.importorskip("spconv.pytorch")
+    from spconv.core import ConvAlgo
+
+    shape, rng = (14, 16, 11), np.random.default_rng(1)
+    sites = np.unique(np.column_stack([rng.integers(0, 2, 300), *(rng.integers(0, n, 300) for n in shape)]), axis=0)
+    x, weight = torch.randn(len(sites), 5), torch.randn(*conv.kernel, 5, 7)
+    layer = spconv.SparseConv3d(
+        5, 7, conv.kernel[::-1], conv.stride[::-1], conv.padding[::-1], bias=False, algo=ConvAlgo.Native
+    )
+    layer.weight.data = weight.permute(4, 2, 1, 0, 3).contiguous()
+    indices = torch.from_numpy(np.ascontiguousarray(sites[:, [0, 3, 2, 1]])).int()
+    with one_thread(), torch.no_grad():
+        theirs = layer(spconv.SparseConvTensor(x, indices, shape[::-1], 2))
+    cells, index = strided_conv_table(sites, shape, conv)
+    ours = sparse_conv(x, weight.reshape(-1, 5, 7), NeighbourTable(torch.from_numpy(index), len(sites)), "offset")
+    order = np.lexsort(theirs.indices[:, [1, 2, 3, 0]].numpy().T)
+    np.testing.assert_array_equal(theirs.indices[:, [0, 3, 2, 1]].numpy()[order], cells)
+    np.testing.assert_allclose(ours, theirs.features[order], rtol=0, atol=TOLERANCE)
+
+
+def test_the_whole_network_equals_spconv_with_its_dense_map_read_bilinearly():
+    spconv = pytest.importorskip("spconv.pytorch")
+    scans = [cloud(2, 1500), cloud(3, 900)]
+    inputs = PREPARER(scans)
+    network = VoxelNet(None).eval()
+    random_norms(network)
+    backbone = spconv_backbone().eval()
+    backbone.load_state_dict(foreign_state(network, 2))
+    voxels = [PREPARER._mean_points(*scan)[0] for scan in scans]
+    indices = np.concatenate([np.insert(coords[:, ::-1], 0, scan, axis=1) for scan, coords in enumerate(voxels)])
+    start = spconv.SparseConvTensor(
+        inputs.features, torch.from_numpy(np.ascontiguousarray(indices)).int(), SHAPE_ZYX, len(scans)
+    )
+    with one_thread(), torch.no_grad():
+        theirs = backbone(start)
+        ours = network.point_features(inputs)
+    assert theirs.spatial_shape == [1, 128, 128]
+    scan, _, y, x = theirs.indices.long().unbind(1)
+    dense = torch.zeros(len(scans), 128, 128, 128)
+    dense[scan, :, y, x] = theirs.features
+    expected = np.concatenate(
+        [read_bilinearly(dense[scan].numpy(), xyz_m[PREPARER._mean_points(xyz_m, intensity)[2]])
+         for scan, (xyz_m, intensity) in enumerate(scans)]
+    )  # fmt: skip
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCE)
+
+
+def read_bilinearly(bird_eye_map: np.ndarray, xyz_m: np.ndarray) -> np.ndarray:
+    """(C, 128, 128) of rows y and columns x, point by point, clamped at the last cell."""
+    rows = []
+    for x_m, y_m, _ in xyz_m.astype(np.float64):
+        x, y = (x_m + 51.2) / 0.1 / 8, (y_m + 51.2) / 0.1 / 8
+        left, top = min(int(x), 127), min(int(y), 127)
+        right, bottom = min(left + 1, 127), min(top + 1, 127)
+        upper = bird_eye_map[:, top, left] * (1 - (x - left)) + bird_eye_map[:, top, right] * (x - left)
+        lower = bird_eye_map[:, bottom, left] * (1 - (x - left)) + bird_eye_map[:, bottom, right] * (x - left)
+        rows.append(upper * (1 - (y - top)) + lower * (y - top))
+    return np.array(rows)
+
+
+def test_heads_on_active_cells_are_normalised_before_points_read_them():
+    inputs, network = PREPARER([cloud(4, 800)]), VoxelNet(None).eval()
+    head = torch.nn.Linear(128, 64, bias=False)
+    with torch.no_grad():
+        values = torch.nn.functional.normalize(head(network.active_features(inputs)), dim=1)
+        at_points = network.to_points(values, inputs)
+        torch.testing.assert_close(network.to_points(values[:, :3], inputs), at_points[:, :3])
+    length = at_points.norm(dim=1)
+    assert at_points.shape == (inputs.row_count, 64)
+    assert float(length.max()) <= 1 + 1e-5
+    assert float(length.min()) < 0.999
+
+
+def slow_mean_points(
+    xyz_m: np.ndarray, intensity: np.ndarray, most_points: int, most_voxels: int
+) -> dict[tuple, np.ndarray]:
+    """Voxel to mean point, filled in the order of the points."""
+    filled: dict[tuple, list] = {}
+    for point, brightness in zip(xyz_m.astype(np.float64), intensity, strict=True):
+        if not (np.hypot(point[0], point[1]) <= 51.2 and -5 <= point[2] < 3):
+            continue
+        cell = tuple(np.floor((point - RANGE[:3]) * (1 / np.array([0.1, 0.1, 0.2]))).astype(int).tolist())
+        if cell not in filled and len(filled) == most_voxels:
+            continue
+        filled.setdefault(cell, [])
+        if len(filled[cell]) < most_points:
+            filled[cell].append([*point, 255.0 * brightness])
+    return {cell: np.mean(points, axis=0) for cell, points in filled.items()}
+
+
+@pytest.mark.parametrize(("most_points", "most_voxels"), [(10, 60_000), (2, 40), (1, 3)])
+def test_voxels_fill_in_the_order_of_the_points(monkeypatch, most_points, most_voxels):
+    monkeypatch.setattr("offline_training.networks.voxelnet.inputs._MAX_POINTS_PER_VOXEL", most_points)
+    monkeypatch.setattr("offline_training.networks.voxelnet.inputs._MAX_VOXELS", most_voxels)
+    rng = np.random.default_rng(5)
+    xyz_m = (rng.normal(0, 0.15, (600, 3)) + rng.integers(-1, 2, (600, 1)) * (30, 30, 0)).astype(np.float32)
+    xyz_m[::50] = (51.0, 20.0, 0.0), *[(np.nan, 0, 0)] * 11  # beyond the circle, and not finite
+    intensity = rng.uniform(0, 1, 600).astype(np.float32)
+    coords, features, inside = PREPARER._mean_points(xyz_m, intensity)
+    expected = slow_mean_points(xyz_m, intensity, most_points, most_voxels)
+    assert [tuple(cell) for cell in coords.tolist()] == sorted(expected)
+    np.testing.assert_allclose(features, [expected[cell] for cell in sorted(expected)], rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(np.flatnonzero(~inside) % 50, 0)
+
+
+def test_points_outside_have_no_row_and_batches_equal_single_scans():
+    scans = [cloud(6, 300), (np.array([[60, 0, 0]], np.float32), np.zeros(1, np.float32)), cloud(7, 200)]
+    joined, network = PREPARER(scans), VoxelNet(3).eval()
+    assert joined.points_per_scan == (300, 1, 200)
+    assert joined.row_of_point[300] == -1
+    assert int(joined.row_of_point.max()) == joined.row_count - 1
+    with torch.no_grad():
+        alone = torch.cat([network(PREPARER([scan])) for scan in scans])
+        torch.testing.assert_close(network(joined), alone)
+
+
+@pytest.mark.parametrize("scans", [[], [(np.empty((0, 3), np.float32), np.empty(0, np.float32))]])
+def test_no_points_give_no_rows_and_no_error(scans):
+    if not scans:
+        scans = [(np.full((4, 3), np.nan, np.float32), np.zeros(4, np.float32))]
+    inputs = PREPARER(scans)
+    scores = VoxelNet(5)(inputs)
+    assert scores.shape == (0, 5)
+    scores.sum().backward()
+
+
+def test_all_forms_agree_with_gradients_and_inputs_can_be_sent():
+    network, scans = VoxelNet(4), [cloud(8, 400)]
+    results = []
+    for form in ("gather", "offset", "auto", "torchsparse"):
+        inputs = pickle.loads(pickle.dumps(VoxelNetPreparer(GRID, 255.0, form)))(scans).to("cpu")
+        network.zero_grad()
+        network.eval()(inputs).square().sum().backward()
+        results.append(
+            [network(inputs).detach(), network.input.weight.grad.clone(), network.output.weight.grad.clone()]
+        )
+    for result in results[1:]:
+        for found, expected in zip(result, results[0], strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_inputs_of_another_network_are_refused():
+    inputs = BackboneConfig(features=("one",)).preparer()([cloud(9, 10)])
+    assert isinstance(inputs, SparseInputs)
+    with pytest.raises(TypeError, match="expected VoxelNetInputs, found SparseInputs"):
+        VoxelNet(None).point_features(inputs)
+
+
+def test_the_configuration_builds_it():
+    config = BackboneConfig(**CONFIG, features=FEATURES)
+    inputs = config.preparer("offset")([cloud(1, 50)])
+    assert isinstance(inputs, VoxelNetInputs)
+    assert config.build(16)(inputs).shape == (inputs.row_count, 16)
+    unscaled = BackboneConfig(**CONFIG, features=("x", "y", "z", "intensity")).preparer()([cloud(1, 50)])
+    torch.testing.assert_close(unscaled.features[:, 3] * 255, inputs.features[:, 3])
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"features": ("intensity", "height")}, "features: expected .* for voxelnet"),
+        (
+            {"grid_kind": "cylindrical", "point_cloud_range": (0.0, -3.2, -5.0, 51.2, 3.2, 3.0)},
+            "expected a cartesian grid",
+        ),
+        ({"point_cloud_range": (0.0, -40.0, -3.0, 70.4, 40.0, 1.0)}, "over a square around the sensor"),
+        ({"point_cloud_range": (-51.2, -51.2, -5.0, 51.2, 51.2, 5.0)}, r"25 to 40 along z, found \(1024, 1024, 50\)"),
+        ({"voxel_size": (0.3, 0.3, 0.2)}, "in eights"),
+        ({"stem": 16, "blocks": (1,) * 8}, "stem, blocks: expected nothing for voxelnet"),
+    ],
+)
+def test_grids_and_options_without_sense_are_refused(changed, told):
+    config = BackboneConfig(**{**CONFIG, "features": FEATURES, **changed})
+    with pytest.raises(BadConfig, match=told):
+        _ = config.preparer(), config.build(2)
+
+
+def test_every_network_of_the_seam_gives_active_features_and_points():
+    config = BackboneConfig(network="minkunet_small", features=("one",))
+    assert config.network in SHAPES
+    network, inputs = config.build(None).eval(), config.preparer()([cloud(1, 40)])
+    with torch.no_grad():
+        features = network.point_features(inputs)
+        torch.testing.assert_close(network.to_points(network.active_features(inputs), inputs), features)

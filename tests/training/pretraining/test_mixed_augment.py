@@ -1,0 +1,250 @@
+"""Augmentation of paired scans: whatever is drawn, a pair that is left joins the same point with what its pixel showed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from offline_training.datasets.base.picture_resize import moved_pixels, resized_ids, resized_rgb
+from offline_training.pretraining.views.pair_augment import (
+    PairAugmentConfig,
+    augment_pairs,
+    drop_cuboid,
+    flip_images,
+    plain_resize,
+    resized_crop,
+    shuffle_images,
+    turn_and_flip_cloud,
+)
+from offline_training.pretraining.views.paired_scan import PairedScan
+
+_BLUE_STEP = 40  # the blue of picture k is k * this
+
+
+def coded_picture(number: int, height: int, width: int) -> np.ndarray:
+    """Red says the column, green the row, blue the picture."""
+    picture = np.empty((height, width, 3), np.uint8)
+    picture[..., 0] = np.round(np.linspace(0, 255, width))
+    picture[..., 1] = np.round(np.linspace(0, 255, height))[:, None]
+    picture[..., 2] = number * _BLUE_STEP
+    return picture
+
+
+def coded_scan(seed: int, shapes: list[tuple[int, int]], points: int, pairs: int) -> PairedScan:
+    """Intensity names the point; class, segment and weak class follow from point and picture; superpixels name the pixel."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(points * len(shapes))[:pairs] if points and shapes else np.zeros(0, np.int64)
+    image_index, point_index = (chosen // max(points, 1)).astype(np.int64), (chosen % max(points, 1)).astype(np.int64)
+    sides = np.array(shapes, np.int64).reshape(-1, 2)[image_index]
+    pixel_uv = (rng.random((len(chosen), 2)) * sides[:, ::-1]).astype(np.int32)
+    number = np.arange(points)
+    return PairedScan(
+        xyz_m=rng.normal(0, (20, 20, 2), (points, 3)).astype(np.float32),
+        intensity=(number / 1024).astype(np.float32),
+        images=tuple(coded_picture(k, *shape) for k, shape in enumerate(shapes)),
+        superpixels=tuple(np.arange(h * w, dtype=np.int32).reshape(h, w) for h, w in shapes),
+        point_index=point_index,
+        image_index=image_index,
+        pixel_uv=pixel_uv,
+        weak_class=weak_class_of(point_index, image_index),
+        class_id=(number % 17).astype(np.uint8),
+        segment=(number % 5 - 1).astype(np.int32),
+    )
+
+
+def weak_class_of(point, image):
+    return ((point * 7 + image * 3) % 256).astype(np.uint8)
+
+
+def require_true_pairs(before: PairedScan, after: PairedScan, largest_scale: float) -> None:
+    """Every pair of `after` is a pair of `before`, on the pixel that shows what its pixel showed.
+
+    largest_scale: pixels of the original picture per pixel of the new one, at most; 0 = nothing was resampled.
+    """
+    point = np.round(after.intensity[after.point_index] * 1024).astype(np.int64)
+    u, v = after.pixel_uv.T
+    seen = np.array([after.images[k][row, column] for k, column, row in zip(after.image_index, u, v, strict=True)])
+    seen = seen.reshape(-1, 3).astype(np.float64)
+    image = np.round(seen[:, 2] / _BLUE_STEP).astype(np.int64)
+    uv_of = {
+        (p, k): uv
+        for p, k, uv in zip(before.point_index.tolist(), before.image_index.tolist(), before.pixel_uv, strict=True)
+    }
+    keys = list(zip(point.tolist(), image.tolist(), strict=True))
+    assert len(set(keys)) == len(keys)
+    old_uv = np.array([uv_of[key] for key in keys]).reshape(-1, 2)
+    sides = np.array([before.images[k].shape[1::-1] for k in image]).reshape(-1, 2)
+    shown_uv = seen[:, :2] / 255 * (sides - 1)
+    # Half a new pixel from rounding, half where the filter is cut off at the border, and the rounding of 8-bit colours.
+    resampling = max(largest_scale, 1.0) if largest_scale else 0.0
+    assert (np.abs(shown_uv - old_uv) <= resampling + 1.01 * (sides - 1) / 255 + 1e-6).all()
+    assert_array_equal(after.weak_class, weak_class_of(point, image))
+    if after.superpixels is not None:
+        old_pixel = np.array(
+            [after.superpixels[k][row, column] for k, column, row in zip(after.image_index, u, v, strict=True)]
+        )
+        old_pixel = old_pixel.astype(np.int64).reshape(-1)
+        superpixel_uv = np.stack([old_pixel % sides[:, 0], old_pixel // sides[:, 0]], axis=1)
+        assert (np.abs(superpixel_uv - old_uv) <= 0.5 * largest_scale + 0.5 + 1e-6).all()
+    number = np.round(after.intensity * 1024).astype(np.int64)
+    assert_array_equal(after.class_id, before.class_id[number])
+    assert_array_equal(after.segment, before.segment[number])
+    assert_allclose(np.hypot(*after.xyz_m.T[:2]), np.hypot(*before.xyz_m[number].T[:2]), rtol=1e-4, atol=1e-4)
+    assert_array_equal(after.xyz_m[:, 2], before.xyz_m[number, 2])
+
+
+@st.composite
+def scans(draw):
+    shapes = draw(st.lists(st.tuples(st.integers(9, 60), st.integers(16, 110)), min_size=1, max_size=4))
+    points = draw(st.sampled_from([0, 1, 2, 30, 400]))
+    pairs = draw(st.sampled_from([0, 1, 30, 500]))
+    return coded_scan(draw(st.integers(0, 10**6)), shapes, points, pairs)
+
+
+@settings(max_examples=120)
+@given(scans(), st.integers(0, 10**6), st.tuples(st.integers(8, 70), st.integers(8, 130)), st.sampled_from([0, 5, 100]))
+def test_every_pair_stays_true_through_all_changes(scan, seed, image_size, min_pairs):
+    config = PairAugmentConfig(image_size=image_size, min_pairs=min_pairs, cuboid_extent=1.5)
+    after = augment_pairs(scan, config, np.random.default_rng(seed))
+    assert [image.shape for image in after.images] == [(*image_size, 3)] * len(scan.images)
+    sides = np.array([image.shape[:2] for image in scan.images])
+    require_true_pairs(scan, after, float((sides / image_size).max()))
+
+
+@settings(max_examples=50)
+@given(scans(), st.tuples(st.integers(8, 70), st.integers(8, 130)))
+def test_a_plain_resize_keeps_every_pair(scan, image_size):
+    after = plain_resize(scan, image_size)
+    assert_array_equal(after.point_index, scan.point_index)
+    require_true_pairs(scan, after, float((np.array([image.shape[:2] for image in scan.images]) / image_size).max()))
+
+
+@settings(max_examples=50)
+@given(scans(), st.integers(0, 10**6))
+def test_shuffling_and_flipping_lose_nothing_and_move_pixels_exactly(scan, seed):
+    rng = np.random.default_rng(seed)
+    after = flip_images(shuffle_images(scan, rng), 0.5, rng)
+    assert len(after.point_index) == len(scan.point_index)
+    require_true_pairs(scan, after, 0.0)
+
+
+@settings(max_examples=50)
+@given(scans(), st.integers(0, 10**6))
+def test_turning_the_cloud_keeps_heights_and_distances(scan, seed):
+    after = turn_and_flip_cloud(scan, PairAugmentConfig(), np.random.default_rng(seed))
+    apart = np.linalg.norm(scan.xyz_m[:, None][:20] - scan.xyz_m[None, :20], axis=-1)
+    assert_allclose(np.linalg.norm(after.xyz_m[:, None][:20] - after.xyz_m[None, :20], axis=-1), apart, atol=1e-3)
+    require_true_pairs(scan, after, 0.0)
+
+
+def test_flips_mirror_half_of_the_clouds():
+    scan = replace(coded_scan(0, [(9, 16)], 3, 3), xyz_m=np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32))
+    config = PairAugmentConfig()
+    signs = [
+        np.sign(np.linalg.det(turn_and_flip_cloud(scan, config, np.random.default_rng(seed)).xyz_m))
+        for seed in range(200)
+    ]
+    assert 60 < signs.count(1.0) < 140
+    still = turn_and_flip_cloud(scan, PairAugmentConfig(turn=False, flip_probability=0.0), np.random.default_rng(0))
+    assert_array_equal(still.xyz_m, scan.xyz_m)
+
+
+def test_a_dropped_cuboid_takes_its_points_and_their_pairs_and_nothing_else():
+    scan = coded_scan(3, [(30, 40), (30, 40)], 400, 500)
+    config = PairAugmentConfig(min_pairs=0, cuboid_extent=1.0)
+    for seed in range(20):
+        after = drop_cuboid(scan, config, np.random.default_rng(seed))
+        left = np.round(after.intensity * 1024).astype(int)
+        assert 0 < len(after) < len(scan)
+        gone = np.setdiff1d(np.arange(400), left)
+        low, high = scan.xyz_m[gone].min(axis=0), scan.xyz_m[gone].max(axis=0)
+        assert not ((scan.xyz_m[left] > low) & (scan.xyz_m[left] < high)).all(axis=1).any()
+        assert len(after.point_index) == np.isin(scan.point_index, left).sum()
+        assert (high - low <= np.ptp(scan.xyz_m, axis=0)).all()
+
+
+def test_a_cuboid_is_not_dropped_when_a_picture_would_keep_too_few_pairs():
+    scan = coded_scan(3, [(30, 40), (30, 40)], 400, 500)
+    config = PairAugmentConfig(min_pairs=501, cuboid_extent=1.0)
+    assert all(len(drop_cuboid(scan, config, np.random.default_rng(seed))) == 400 for seed in range(20))
+
+
+def test_a_picture_without_pairs_does_not_hold_back_the_cuboid():
+    scan = coded_scan(3, [(30, 40)], 400, 400)
+    scan = replace(scan, images=(*scan.images, coded_picture(1, 30, 40)), superpixels=None)
+    after = drop_cuboid(scan, PairAugmentConfig(min_pairs=10, cuboid_extent=1.0), np.random.default_rng(0))
+    assert len(after) < 400
+
+
+def test_a_scan_may_lose_all_its_points():
+    scan = coded_scan(1, [(20, 30)], 50, 50)
+    nothing = scan.take_points(np.zeros(50, bool))
+    after = augment_pairs(nothing, PairAugmentConfig(image_size=(8, 16)), np.random.default_rng(0))
+    assert len(after) == len(after.point_index) == 0
+    assert after.images[0].shape == (8, 16, 3)
+
+
+def test_a_crop_keeps_enough_pairs_of_each_picture():
+    scan = coded_scan(5, [(60, 107)], 400, 400)
+    scan = replace(
+        scan, pixel_uv=(scan.pixel_uv * (0.2, 0.2)).astype(np.int32)
+    )  # all in one corner: most crops miss it
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        assert len(resized_crop(scan, PairAugmentConfig(min_pairs=1024), rng).point_index) > 0.75 * 400
+        assert len(resized_crop(scan, PairAugmentConfig(min_pairs=150), rng).point_index) > 150
+
+
+def test_crops_have_the_area_and_the_shape_that_are_asked_for():
+    scan = coded_scan(5, [(90, 160)], 0, 0)
+    config = PairAugmentConfig(image_size=(64, 64))
+    areas = []
+    for seed in range(200):
+        crop = resized_crop(scan, config, np.random.default_rng(seed)).superpixels[0]
+        width, height = np.ptp(crop % 160) + 1, np.ptp(crop // 160) + 1  # nearest ids: at most two pixels short
+        areas.append(width * height / (90 * 160))
+        assert 14 / 9 - 0.1 < width / height < 17 / 9 + 0.1
+    assert 0.27 < min(areas) < 0.4
+    assert 0.9 < max(areas) <= 1.0
+
+
+def test_equal_seeds_give_equal_scans_and_arguments_stay_as_they_were():
+    scan = coded_scan(8, [(30, 40), (20, 30)], 100, 150)
+    copy = coded_scan(8, [(30, 40), (20, 30)], 100, 150)
+    first, second = (augment_pairs(scan, PairAugmentConfig(min_pairs=10), np.random.default_rng(4)) for _ in range(2))
+    for name in ("xyz_m", "point_index", "image_index", "pixel_uv", "weak_class"):
+        assert_array_equal(getattr(first, name), getattr(second, name))
+        assert_array_equal(getattr(scan, name), getattr(copy, name))
+    assert_array_equal(np.stack(first.images), np.stack(second.images))
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 50), st.integers(1, 50))
+def test_a_pixel_goes_to_the_one_that_holds_its_centre(height, width, new_height, new_width):
+    v, u = np.divmod(np.arange(height * width), width)
+    moved, inside = moved_pixels(np.stack([u, v], axis=1), (0, 0, width, height), (new_height, new_width))
+    assert inside.all()
+    assert (moved >= 0).all()
+    assert (moved < (new_width, new_height)).all()
+    # The centre of the old pixel lies in the new one.
+    center = (np.stack([u, v], axis=1) + 0.5) * (new_width, new_height) / (width, height)
+    assert (moved <= center + 1e-9).all()
+    assert (center <= moved + 1 + 1e-9).all()
+
+
+def test_pixels_outside_the_window_are_told():
+    _, inside = moved_pixels(np.array([[3, 4], [2, 4], [13, 4], [12, 8], [12, 9]]), (3, 4, 10, 5), (5, 10))
+    assert_array_equal(inside, [True, False, False, True, False])
+
+
+@pytest.mark.parametrize("picture", [np.full((12, 20, 3), 200, np.uint8), coded_picture(1, 12, 20)])
+def test_pictures_resize_also_when_they_are_read_only_or_parts_of_others(picture):
+    picture.flags.writeable = False
+    half = resized_rgb(picture, (6, 10))
+    assert half.dtype == np.uint8
+    by_hand = picture[2:10, 4:12].astype(float).reshape(4, 2, 4, 2, 3).mean(axis=(1, 3))
+    assert_allclose(resized_rgb(picture, (4, 4), (4, 2, 8, 8))[1:-1, 1:-1], by_hand[1:-1, 1:-1], atol=1.0)
+    assert_array_equal(resized_ids(picture[..., 0], (6, 10)), picture[1::2, 1::2, 0])

@@ -1,0 +1,277 @@
+"""A short pre-training: every method runs, OLIVINE learns, goes on to the same losses, and finetune begins with its weights."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import offline_training
+from lidar_vl_core.foundation.config import load_config
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadRequest
+from offline_training.cli.main import main
+from offline_training.finetuning.config import FinetuneConfig
+from offline_training.pretraining import pretrain as pretrain_module
+from offline_training.pretraining.config import PretrainConfig
+from offline_training.pretraining.pretrain import pretrain
+from offline_training.pretraining.scans import ScanOrder, places
+from offline_training.pretraining.schedule import Schedule
+from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.runs.ranks import Ranks
+from offline_training.runs.start_weights import begin_with
+from tests.training.pretrain_scenes import ListedRooms, Rooms, config, settings, write_labels, write_superpixels
+
+RECIPES = sorted((Path(offline_training.__file__).parent / "configs" / "pretrain").glob("*.yaml"))
+METHODS = ("olivine", "ppkt", "slidr", "st_slidr", "seal", "scalr", "pointcontrast", "depthcontrast")
+
+
+@pytest.fixture
+def rooms(monkeypatch: pytest.MonkeyPatch) -> Rooms:
+    one = Rooms()
+    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: one)
+    return one
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_labels(tmp_path_factory.mktemp("labels"), Rooms()))
+
+
+def lines(out: Path) -> list[dict]:
+    return [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def losses(out: Path) -> dict[int, float]:
+    return {line["step"]: line["loss"] for line in lines(out)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_to_finite_losses_and_other_weights(tmp_path, rooms, labels, method):
+    path = pretrain(config(tmp_path, method=method, labels="weak", weak_labels=labels))
+    assert [math.isfinite(loss) for loss in losses(tmp_path).values()] == [True] * 3
+    assert lines(tmp_path)[-1]["bad_steps"] == 0
+    trained = load_checkpoint(path)
+    torch.manual_seed(0)
+    fresh = config(tmp_path).build(None).state_dict()
+    assert any(not torch.equal(trained.tensors[f"network.{name}"], tensor) for name, tensor in fresh.items())
+    assert any(name.startswith("heads.") for name in trained.tensors)
+    assert not any("teacher" in name for name in trained.tensors)
+
+
+def test_superpixel_methods_need_no_weak_classes(tmp_path, rooms):
+    store = write_superpixels(tmp_path / "superpixels", rooms)
+    pretrain(config(tmp_path / "run", method="slidr", labels="weak", weak_labels=str(store)))
+    assert len(losses(tmp_path / "run")) == 3
+
+
+@pytest.mark.parametrize("method", ["seal", "pointcontrast"])
+def test_methods_over_time_take_a_source_without_poses(tmp_path, monkeypatch, labels, method):
+    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: ListedRooms())
+    pretrain(config(tmp_path, method=method, weak_labels=labels, max_steps=1))
+    assert math.isfinite(losses(tmp_path)[0])
+
+
+def test_olivine_falls_when_it_sees_one_scan_again_and_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: Rooms(1))
+    still = {"turn": False, "flip_probability": 0.0, "drop_cuboid": False, "crop": False, "image_flip_probability": 0.0}
+    still["shuffle_images"] = False
+    pretrain(config(tmp_path, max_steps=20, batch_size=1, augment=still, average_over_positives=False))
+    told = lines(tmp_path)
+    assert told[-1]["weakly_supervised"] < 0.6 * told[0]["weakly_supervised"]
+    assert told[-1]["point_pixel"] < told[0]["point_pixel"]
+    assert told[-1]["loss"] < told[1]["loss"]  # consistency begins at step 1
+    assert told[-1]["kappa/driveable_surface"] > 0
+    assert told[-1]["learning_rate"] < 0.02 * told[0]["learning_rate"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"heads": "coupled"},
+        {"class_model": "dirac"},
+        {"class_model": "none"},
+        {"sampling": "random", "kl_average": "points"},
+        {"loss_weights": [1.0, 0.0, 0.0]},
+        {"optimizer": "sgd", "learning_rate": 0.1, "vmf_bias_correction": True},
+        {"occlusion": "zbuffer", "average_over_positives": False, "schedule": "cosine_per_epoch"},
+    ],
+)
+def test_every_choice_of_the_ablations_trains(tmp_path, rooms, changes):
+    pretrain(config(tmp_path, **{"max_steps": 2, **changes}))
+    assert all(math.isfinite(loss) for loss in losses(tmp_path).values())
+    assert ("weakly_supervised" in lines(tmp_path)[0]) == (changes.get("loss_weights", [1, 1, 1])[1] > 0)
+
+
+@pytest.mark.parametrize("method", ["olivine", "depthcontrast"])
+def test_it_goes_on_to_the_same_losses_and_weights(tmp_path, rooms, method):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    reference = pretrain(config(whole, method=method, max_steps=4, optimizer="sgd", learning_rate=0.05))
+    changes = {"method": method, "max_steps": 4, "optimizer": "sgd", "learning_rate": 0.05, "checkpoint_every": 2}
+    pretrain_until(config(halves, **changes), 2)
+    resumed = pretrain(config(halves, **changes, workers=1))
+    assert losses(halves) == losses(whole)
+    one, other = load_checkpoint(resumed).tensors, load_checkpoint(reference).tensors
+    assert one.keys() == other.keys()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_scans_from_the_cache_give_the_same_losses_and_methods_do_not_share_them(tmp_path, rooms, labels):
+    def run(name: str, **changes: object) -> dict[int, float]:
+        pretrain(config(tmp_path / name, labels="weak", weak_labels=labels, **changes))
+        return losses(tmp_path / name)
+
+    cache = str(tmp_path / "cache")
+    assert run("first", pair_cache=cache) == run("second", pair_cache=cache) == run("none")
+    assert run("superpixels", method="slidr", pair_cache=cache) == run("superpixels_none", method="slidr")
+    assert len(list(Path(cache).glob("*/identity.json"))) == 2
+
+
+class Stopped(Exception):
+    pass
+
+
+def pretrain_until(run: PretrainConfig, step: int) -> None:
+    """The run, as if the machine had gone after a step."""
+    right = pretrain_module.Pretraining.on_train_batch_end
+
+    def stop(self: object, *arguments: object) -> None:
+        right(self, *arguments)
+        if self.step == step:
+            raise Stopped
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrain_module.Pretraining, "on_train_batch_end", stop)
+        with pytest.raises(Stopped):
+            pretrain(run)
+
+
+def test_finetune_begins_with_the_weights_and_a_fresh_head(tmp_path, rooms):
+    path = pretrain(config(tmp_path, max_steps=1))
+    shared = {name: value for name, value in settings(tmp_path).items() if name in FinetuneConfig.model_fields}
+    shared.pop("augment")
+    network = FinetuneConfig.model_validate_json(json.dumps(shared), strict=True).build(16)
+    begun = begin_with(network, path, "nuscenes16")
+    stored = load_checkpoint(path).tensors
+    assert all(name.startswith("head.") for name in begun.fresh)
+    own = network.state_dict()
+    assert all(torch.equal(own[name], stored[f"network.{name}"]) for name in begun.taken)
+
+
+def test_weak_labels_of_the_store_are_read_and_uncovered_pairs_take_no_part(tmp_path, rooms, labels):
+    pretrain(config(tmp_path, labels="weak", weak_labels=labels, max_steps=1))
+    (line,) = lines(tmp_path)
+    assert 0 < line["labelled_pairs"] < line["pairs"]
+    assert any(name.startswith("kappa/") for name in line)
+
+
+def test_labels_that_are_all_missing_leave_the_point_pixel_loss(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: Rooms(2, labelled=False))
+    pretrain(config(tmp_path, max_steps=2))
+    assert [line["weakly_supervised"] for line in lines(tmp_path)] == [0.0, 0.0]
+    assert [line["consistency"] for line in lines(tmp_path)] == [0.0, 0.0]
+    assert all(line["point_pixel"] > 0 for line in lines(tmp_path))
+
+
+@pytest.mark.parametrize("points", [700, 0])
+def test_pictures_without_pairs_and_batches_without_any_train_on(tmp_path, monkeypatch, points):
+    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: Rooms(2, blind=True, points=points))
+    pretrain(config(tmp_path, max_steps=2))
+    assert [line["bad_steps"] for line in lines(tmp_path)] == [0, 0]
+    assert (lines(tmp_path)[0]["pairs"] == 0) == (points == 0)
+
+
+@pytest.mark.parametrize("method", ["olivine", "slidr"])
+def test_a_missing_label_store_names_the_command_that_makes_it(tmp_path, rooms, method):
+    for folder in (None, str(tmp_path / "nothing")):
+        with pytest.raises((BadConfig, BadRequest), match="lidar-vl-train weak-label"):
+            pretrain(config(tmp_path / "run", method=method, labels="weak", weak_labels=folder))
+
+
+def test_teacher_weights_that_are_missing_are_asked_for(tmp_path, rooms):
+    with pytest.raises(BadConfig, match="teacher_weights"):
+        pretrain(config(tmp_path, allow_random_weights=False))
+
+
+def test_a_run_of_another_configuration_is_not_continued(tmp_path, rooms):
+    pretrain(config(tmp_path, max_steps=1))
+    with pytest.raises(BadCheckpoint, match="temperature"):
+        pretrain(config(tmp_path, max_steps=1, temperature=0.1))
+    with pytest.raises(BadCheckpoint, match="expected no checkpoint"):
+        pretrain(config(tmp_path, max_steps=1), resume="never")
+
+
+def test_the_log_tells_times_by_stage_and_draws_similarities(tmp_path, rooms):
+    pretrain(config(tmp_path, pictures_every=2))
+    line = lines(tmp_path)[-1]
+    stages = ("data", "backbone", "teacher", "sampling_and_loss", "backward", "optimizer")
+    assert sum(line[f"seconds/{stage}"] for stage in stages) == pytest.approx(line["step_seconds"])
+    assert line["memory_gb"] > 0
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["similarity_00000002.png"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"max_steps": None}, "epochs, max_steps"),
+        ({"epochs": 2}, "epochs, max_steps"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"vmf_decay": 0.0}, "vmf_decay"),
+        ({"augment": {"image_size": [8, 8]}}, "augment.image_size"),
+        ({"train": [{"kind": "pandaset", "folder": "x", "weight": 2.0}]}, "weights other than 1"),
+        ({"method": "moco"}, "method"),
+        ({"network": "voxelnet", "norm_momentum": 0.05}, "norm_momentum"),
+    ],
+)
+def test_wrong_configurations_are_refused(tmp_path, changes, told):
+    with pytest.raises(BadConfig, match=told):
+        config(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_loads_and_its_network_builds(path):
+    run = load_config(PretrainConfig, path)
+    with torch.device("meta"):
+        assert run.build(None).feature_channels > 0
+    assert run.out
+    assert callable(run.preparer())
+
+
+def test_every_method_has_a_recipe():
+    assert {load_config(PretrainConfig, path).method for path in RECIPES} == set(METHODS)
+
+
+def test_every_scan_comes_once_in_an_epoch_whatever_the_number_of_processes():
+    order = ScanOrder(13, 4, seed=5)
+    assert order.steps_per_epoch == 3
+    for epoch in range(3):
+        steps = range(3 * epoch, 3 * epoch + 3)
+        seen = [order.scan(step, place) for step in steps for place in range(4)]
+        assert len(set(seen)) == 12
+    one = [place for step in places(0, 3, 4, Ranks()) for place in step]
+    two = [place for rank in (0, 1) for step in places(0, 3, 2, Ranks(rank, 2)) for place in step]
+    assert sorted(one) == sorted(two)
+    assert ScanOrder(1, 4, seed=0).scan(7, 3) == 0
+
+
+def test_the_rate_falls_by_epoch_or_by_step_and_ends_low(tmp_path):
+    by_epoch = Schedule(config(tmp_path, schedule="cosine_per_epoch", epochs=4, max_steps=None), 10)
+    assert by_epoch.end_step == 40
+    rates = [by_epoch.learning_rate(step) for step in range(40)]
+    assert len(set(rates)) == 4
+    assert rates[0] == 0.005
+    assert rates[10] == pytest.approx(0.005 * 0.5 * (1 + math.cos(math.pi / 4)))
+    by_step = Schedule(config(tmp_path, max_steps=40), 10)
+    assert len({by_step.learning_rate(step) for step in range(40)}) == 40
+
+
+def test_the_command_prints_one_line_for_a_missing_store(tmp_path, rooms, capsys):
+    import yaml
+
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(settings(tmp_path / "run", labels="weak")))
+    assert main(["pretrain", "--config", str(path), "--method", "slidr"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "method slidr" in told
+    assert main(["pretrain", "--config", str(path), "--method", "ppkt", "max_steps=1"]) == 0

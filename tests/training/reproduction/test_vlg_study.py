@@ -1,0 +1,197 @@
+"""Studies of 3DSS-VLG: their files, what is trained for which row, that nothing is done twice, and the published numbers."""
+
+from pathlib import Path
+
+import pytest
+
+import offline_training.reproduction.vlg_cell as vlg_cell
+import offline_training.reproduction.vlg_runner as vlg_runner
+import offline_training.words.evaluation.evaluate_language as evaluation
+from lidar_vl_core.classes.class_table import class_table
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadConfig, BadRequest
+from lidar_vl_core.words.vocabulary import load_vocabulary
+from offline_training.datasets.data_sources import DataSource, chosen_sequences
+from offline_training.reproduction.studies import is_language_study, reproduce_study, study_names
+from offline_training.reproduction.vlg_cell import LanguagePlace, run_config
+from offline_training.reproduction.vlg_runner import measured_cells, reproduce_language
+from offline_training.reproduction.vlg_study import LanguageStudyConfig, load_language_study
+from offline_training.words.settings.question import class_ids_of_truth
+
+STUDIES = [name for name in study_names() if is_language_study(name)]
+
+
+def small_study(**changes: object) -> LanguageStudyConfig:
+    content = {
+        "kind": "language",
+        "title": "small",
+        "source": "made up",
+        "recipe": "words/synthetic_rooms.yaml",
+        "run": {"extract": {"store": "{out}/features"}},
+        "seeds": [0, 1],
+        "rows": [
+            {"name": "others", "quoted": True, "published": {"mIoU": 20.0}},
+            {"name": "baseline", "run": {"specialise": {"enabled": False}}, "mode": "2d"},
+            {"name": "full", "published": {"mIoU": 45.0}},
+            {"name": "ensemble", "like": "full", "mode": "ensemble"},
+        ],
+        "columns": [
+            {"name": "mIoU"},
+            {"name": "mAcc", "measure": "mean_accuracy"},
+            {"name": "chairs", "of": ["chair"], "rows": ["full"]},
+            {"name": "labels", "measure": "pseudo_label_mean_iou"},
+        ],
+    }
+    return validated(LanguageStudyConfig, {**content, **changes}, "test")
+
+
+@pytest.fixture
+def fake_stages(monkeypatch):
+    """Stages that take no time: they are counted, and answers are 40 % right in 2D, 50 % else."""
+    done: list[str] = []
+
+    def stage(name):
+        return lambda config, *_: (
+            done.append(f"{name} {Path(config.out).parent.name}/{Path(config.out).name}") or "made"
+        )
+
+    names = {"pseudo_label": "label", "specialise": "specialise", "guide": "guide"}
+    monkeypatch.setattr(vlg_cell, "stages", lambda: {name: stage(short) for name, short in names.items()})
+    monkeypatch.setattr(vlg_runner, "_extract", lambda config: done.append("features"))
+
+    def evaluated(config, checkpoint, question, tests):
+        done.append(f"{question.mode} {checkpoint is not None}")
+        share = 0.4 if question.mode == "2d" else 0.5
+        return {"pooled": {"mean_iou": share, "mean_accuracy": 0.6, "per_class_iou": {"chair": 0.3}}}
+
+    monkeypatch.setattr(evaluation, "evaluate_language", evaluated)
+    quality = {"mean_iou": 0.7, "coverage": 1.0, "per_class_iou": {}}
+    monkeypatch.setattr(evaluation, "pseudo_label_quality", lambda config: quality)
+    return done
+
+
+@pytest.fixture
+def no_table(monkeypatch):
+    """Tables and plots are not drawn after each row."""
+    monkeypatch.setattr(vlg_runner, "write_table", lambda *_: None)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_run_and_every_question_of_a_study_is_valid(name, tmp_path):
+    study, place = load_language_study(name), LanguagePlace(tmp_path, "/data", 1)
+    for row in study.rows:
+        for column in study.columns_of(row):
+            config = run_config(study, row.model_copy(update={"unnamed": ()}), 0, place)
+            words = load_vocabulary(study.words_asked(row, column)).class_table
+            truth = class_table(column.classes) if column.classes else config.class_table
+            class_ids_of_truth(truth, words, column.truth_as)
+            assert set(column.of or ()) <= set(words.names)
+            tests = place.filled(list(column.test or ()), 0)
+            for source in [*config.train, *config.validation, *(validated(DataSource, one, name) for one in tests)]:
+                chosen_sequences(source)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_scene_is_trained_and_tested_on(name, tmp_path):
+    study, place = load_language_study(name), LanguagePlace(tmp_path, "/data", 1)
+    for row in study.rows:
+        if not row.quoted:
+            config = run_config(study, row, 0, place)
+            assert not _seeds(config.train) & _seeds(config.validation)
+
+
+def test_each_stage_runs_once_for_all_rows_that_share_a_run(tmp_path, fake_stages, no_table):
+    study = small_study()
+    cells = reproduce_language(study, tmp_path, None)
+    assert len(cells) == 2 * (3 * 3 + 1)  # three rows that run, two seeds; chairs of one row alone
+    assert fake_stages.count("label full/seed0") == fake_stages.count("guide full/seed0") == 1
+    assert "specialise baseline/seed0" not in fake_stages
+    assert "guide baseline/seed0" not in fake_stages
+    assert fake_stages.count("2d False") == fake_stages.count("3d True") == fake_stages.count("ensemble True") == 2
+    fake_stages.clear()
+    assert reproduce_language(study, tmp_path, None) == cells
+    assert set(fake_stages) == {"features"}  # the store itself knows what it has
+
+
+def test_the_table_has_quoted_rows_and_the_published_numbers(tmp_path, fake_stages):
+    reproduce_language(small_study(), tmp_path, None)
+    text = (tmp_path / "table.md").read_text()
+    assert "| others | - [20] | - | - | - |" in text
+    assert "| full | 50.00 +- 0.00 [45, +5.00] | 60.00 +- 0.00 | 30.00 +- 0.00 | 70.00 +- 0.00 |" in text
+    assert (tmp_path / "plot.png").stat().st_size > 1000
+    assert (tmp_path / "configs" / "full" / "seed1.yaml").is_file()
+
+
+def test_another_configuration_takes_the_folder_and_is_measured_anew(tmp_path, fake_stages, no_table):
+    reproduce_language(small_study(), tmp_path, None, ("full",))
+    stray = tmp_path / "runs" / "full" / "seed0" / "pseudo_labels" / "of_before"
+    stray.parent.mkdir()
+    stray.touch()
+    fake_stages.clear()
+    changed = small_study(run={"guide": {"max_steps": 7}})
+    assert measured_cells(changed, changed.rows, LanguagePlace(tmp_path, "", 1)) == []
+    reproduce_language(changed, tmp_path, None, ("full",))
+    assert "guide full/seed0" in fake_stages
+    assert not stray.exists()
+
+
+def test_a_question_that_changes_trains_nothing_anew(tmp_path, fake_stages, no_table):
+    reproduce_language(small_study(), tmp_path, None, ("full",))
+    fake_stages.clear()
+    reproduce_language(small_study(columns=[{"name": "mIoU", "of": ["chair"]}]), tmp_path, None, ("full",))
+    assert set(fake_stages) == {"features"}
+
+
+@pytest.mark.parametrize(
+    ("study", "row", "column", "published"),
+    [
+        ("vlg-table1", "3DSS-VLG, ScanNet", "ScanNet val", 49.7),
+        ("vlg-table1", "MIT", "S3DIS Area 5", 27.7),
+        ("vlg-table3", "2D average", "mIoU", 37.7),
+        ("vlg-table3", "ESGS", "mIoU", 38.2),
+        ("vlg-table3", "scene lists + ESS + ESGS", "mIoU", 45.3),
+        ("vlg-table4", "S3DIS -> ScanNet", "ScanNet val mAcc", 23.0),
+        ("vlg-table4", "ScanNet -> S3DIS", "S3DIS Area 5 mIoU", 33.3),
+        ("vlg-table5", "MinkUNet14A", "mIoU", 44.5),
+        ("vlg-nuscenes", "OpenScene, OpenSeg, ensemble", "mAcc", 61.8),
+    ],
+)
+def test_published_numbers_stand_where_they_belong(study, row, column, published):
+    assert load_language_study(study).row(row).published[column] == published
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (lambda path: reproduce_study("vlg-table3", path, None), "--data ROOT"),
+        (lambda path: reproduce_study("vlg-table2", path, None), "synthetic-rooms"),
+        (lambda path: reproduce_language(small_study(), path, None, ("nobody",)), "'baseline', 'full'"),
+        (lambda path: reproduce_language(small_study(), path, None, (), 0), "at least 1"),
+    ],
+)
+def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
+    with pytest.raises(BadRequest, match=told):
+        act(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"rows": [{"name": "a"}, {"name": "b", "like": "a", "run": {"seed": 1}}]}, "no run of its own"),
+        ({"rows": [{"name": "a", "published": {"IoU": 1.0}}]}, "which are no columns"),
+        ({"columns": [{"name": "mIoU", "rows": ["nobody"]}]}, "are no rows"),
+    ],
+)
+def test_studies_that_contradict_themselves_are_refused(changes, told):
+    with pytest.raises(BadConfig, match=told):
+        small_study(**changes)
+
+
+def _seeds(sources: tuple[DataSource, ...]) -> set[tuple[str, int]]:
+    """Kind and seed of each synthetic scene."""
+    return {
+        (source.kind, seed)
+        for source in sources
+        if source.kind.startswith("synthetic")
+        for seed in range(source.first_seed, source.first_seed + max(source.streets, source.rooms))
+    }

@@ -1,0 +1,262 @@
+"""import-checkpoint: from a file of others to a checkpoint of ours that computes the same features."""
+
+import pickle
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lidar_vl_core.foundation.config import load_config, validated
+from lidar_vl_core.foundation.errors import BadCheckpoint
+from offline_training.cli.main import main
+from offline_training.networks.projection_heads import ProjectionHeads
+from offline_training.networks.sparse.minkunet import SHAPES
+from offline_training.networks.voxelnet.voxelnet import VoxelNet
+from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.runs.import_checkpoint import HEADS_PREFIX, ImportedCheckpoint, _sr_unet_config, import_checkpoint
+from offline_training.runs.start_weights import begin_with, weights_of
+from tests.training.minkowski_reference import random_state, res16unet
+from tests.training.spconv_voxelnet import foreign_state
+
+CONFIGS = Path(__file__).resolve().parents[3] / "offline_training" / "configs"
+SR_UNET = SHAPES["res16unet_34c"]
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def sr_unet_state() -> dict[str, np.ndarray]:
+    """The 372 tensors of a Res16UNet34C before its heads."""
+    return random_state(np.random.default_rng(3), SR_UNET.stem, SR_UNET.planes, SR_UNET.blocks, 1)
+
+
+@pytest.fixture(scope="module")
+def olivine_file(sr_unet_state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("olivine") / "model.pt"
+    state = {f"model_points.{name}": torch.from_numpy(value) for name, value in sr_unet_state.items()}
+    for head in ("final", "final_class_level"):
+        state |= {f"model_points.{head}.kernel": torch.randn(96, 64), f"model_points.{head}.bias": torch.randn(1, 64)}
+    for head in ("decoder", "decoder_class_level"):
+        state |= {f"model_images.{head}.0.weight": torch.randn(64, 2048, 1, 1)}
+        state |= {f"model_images.{head}.0.bias": torch.randn(64)}
+    state |= {"model_images.encoder.conv1.weight": torch.zeros(64, 3, 7, 7)}
+    state |= {f"vmf_distributions.{c}.mu": torch.zeros(64) for c in range(17)}
+    torch.save({"state_dict": state, "epoch": 50, "config": {"voxel_size": 0.1, "cylindrical_coordinates": True}}, path)
+    return path
+
+
+def small_cloud(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points all around the sensor, several to a voxel, on both sides of the seam at 180 degrees and of the horizon."""
+    rng = np.random.default_rng(seed)
+    angle = np.concatenate(
+        [rng.uniform(-np.pi, np.pi, 8), np.pi - rng.uniform(0, 0.05, 8), rng.uniform(0, 0.05, 8) - np.pi]
+    )
+    reach = np.concatenate([rng.uniform(2, 60, 8), rng.uniform(4.7, 5.3, 16)])
+    z = rng.uniform(-0.3, 0.3, 24)
+    xyz_m = np.column_stack([reach * np.cos(angle), reach * np.sin(angle), z]).astype(np.float32)
+    xyz_m = np.concatenate([xyz_m, xyz_m[::-1] + np.float32(0.01)])
+    return xyz_m, rng.uniform(0, 1, len(xyz_m)).astype(np.float32)
+
+
+def as_minkowski(xyz_m: np.ndarray, intensity: np.ndarray, cylindrical: bool) -> tuple[np.ndarray, dict]:
+    """(N, 3) absolute voxel of each point, and voxels with the raw intensity of their first point."""
+    x, y, z = xyz_m.astype(np.float64).T
+    axes = (np.hypot(x, y) / 0.1, np.degrees(np.arctan2(y, x)), z / 0.1) if cylindrical else (x / 0.1, y / 0.1, z / 0.1)
+    voxels = np.floor(np.stack(axes, axis=1)).astype(int)
+    cells: dict = {}
+    for voxel, brightness in zip(map(tuple, voxels.tolist()), intensity, strict=True):
+        cells.setdefault(voxel, np.array([255.0 * brightness]))
+    return voxels, cells
+
+
+@pytest.fixture(scope="module")
+def imported_olivine(olivine_file: Path, tmp_path_factory: pytest.TempPathFactory) -> ImportedCheckpoint:
+    return import_checkpoint(olivine_file, "olivine", tmp_path_factory.mktemp("imported"))
+
+
+def test_a_whole_sr_unet_computes_from_points_what_minkowski_computes(imported_olivine, sr_unet_state):
+    path = imported_olivine.path
+    config = validated(BackboneConfig, dict(load_checkpoint(path).config), str(path))
+    assert config.grid_kind == "cylindrical"
+    network = config.build(None).eval()
+    begin_with(network, path, "nuscenes16")
+    xyz_m, intensity = small_cloud(4)
+    voxels, cells = as_minkowski(xyz_m, intensity, cylindrical=True)
+    assert voxels.min() < 0 < len(xyz_m) - len(cells)
+    inputs = config.preparer()([(xyz_m, intensity)])
+    assert (inputs.row_of_point >= 0).all()
+    with torch.no_grad():
+        found = network.point_features(inputs)[inputs.row_of_point].numpy()
+    features = res16unet(cells, sr_unet_state)
+    expected = np.array([features[tuple(voxel)] for voxel in voxels.tolist()])
+    assert np.abs(expected).max() > 0.5
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("cylindrical", [True, False])
+def test_voxels_are_those_of_minkowski_on_absolute_coordinates(cylindrical):
+    config, _ = _sr_unet_config({"config": {"voxel_size": 0.1, "cylindrical_coordinates": cylindrical}}, {}, Path("x"))
+    xyz_m, intensity = (np.concatenate(parts) for parts in zip(*map(small_cloud, range(20)), strict=True))
+    voxels, cells = as_minkowski(xyz_m, intensity, cylindrical)
+    inputs = config.preparer()([(xyz_m, intensity)])
+    first = np.round(np.array(config.grid.range_min) / config.grid.voxel_size).astype(int)
+    row = inputs.row_of_point.numpy()
+    np.testing.assert_array_equal(inputs.maps.coords[0][:, 1:].numpy()[row] + first, voxels)
+    expected = [cells[tuple(voxel)] for voxel in voxels.tolist()]
+    np.testing.assert_allclose(inputs.features.numpy()[row], expected, rtol=1e-6)
+    for level in range(1, 5):  # what the network sees of the lattice
+        ours = {tuple(cell) for cell in (inputs.maps.coords[level][:, 1:].numpy() * 2**level + first).tolist()}
+        assert ours == {tuple(cell) for cell in (np.floor_divide(voxels, 2**level) * 2**level).tolist()}
+
+
+def test_the_heads_of_olivine_are_kept_and_the_rest_is_reported(imported_olivine):
+    assert imported_olivine.heads == ("class_pixel", "class_point", "pixel", "point")
+    assert imported_olivine.left_out == {"model_images": 1, "vmf_distributions": 17}
+    assert imported_olivine.notes == ()
+    assert imported_olivine.parameters + 6208 == 37_849_184
+    heads = weights_of(load_checkpoint(imported_olivine.path), HEADS_PREFIX)
+    ProjectionHeads(96, 2048, 4).load_state_dict(heads)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "size", "low"),
+    [
+        ({"voxel_size": 0.05}, 0.05, -51.2),
+        ({"voxel_size": 0.2}, 0.2, -51.2),
+        ({"voxel_size": 0.07}, 0.07, -51.52),
+        ({}, 0.1, -51.2),
+    ],
+)
+def test_coarse_voxels_lie_as_in_minkowski_whatever_the_voxel_size(theirs, size, low):
+    config, notes = _sr_unet_config({"config": theirs}, {}, Path("model.pt"))
+    grid = config.grid
+    assert grid.voxel_size[0] == size
+    assert grid.range_min[2] == pytest.approx(low)
+    first = np.array(grid.range_min) / grid.voxel_size
+    np.testing.assert_allclose(first, np.round(first / 16) * 16, atol=1e-9)
+    assert config.point_cloud_range[4] > np.pi
+    assert len(notes) == 2 - len(theirs)
+
+
+def test_a_head_fine_tuned_on_semantic_kitti_reads_intensity_plus_one():
+    config, notes = _sr_unet_config({}, {"final.kernel": torch.zeros(96, 20)}, Path("model.pt"))
+    assert config.features == ("first_intensity_plus_1",)
+    assert "taken as fine-tuned on intensity + 1" in notes[-1]
+
+
+def test_the_head_of_a_fine_tuned_network_is_left_out(tmp_path):
+    state = {f"model.{name}": tensor for name, tensor in foreign_state(VoxelNet(None), 2).items()}
+    state["model.final.weight"] = torch.zeros(17, 1, 1, 1, 128)
+    torch.save({"state_dict": state}, tmp_path / "last.ckpt")
+    imported = import_checkpoint(tmp_path / "last.ckpt", "voxelnet", tmp_path / "out")
+    assert imported.heads == ()
+    assert imported.left_out == {"final": 1}
+
+
+def test_the_heads_of_voxelnet_keep_their_numbers(tmp_path):
+    state = foreign_state(VoxelNet(None), 2)
+    state["final.weight"] = torch.randn(64, 1, 1, 1, 128)
+    torch.save({"model_points": state}, tmp_path / "model.pt")
+    imported = import_checkpoint(tmp_path / "model.pt", "voxelnet", tmp_path / "out")
+    heads = weights_of(load_checkpoint(imported.path), HEADS_PREFIX)
+    assert torch.equal(heads["point.linear.weight"], state["final.weight"].reshape(64, 128))
+    assert not heads["point.linear.bias"].any()
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_voxelnet_comes_from_both_generations_of_spconv(tmp_path, generation):
+    own = VoxelNet(None)
+    torch.nn.init.uniform_(own.output.norm.running_var, 0.5, 2)
+    state = {f"backbone_3d.{name}": tensor for name, tensor in foreign_state(own, generation).items()}
+    state |= {"dense_head.conv_cls.weight": torch.zeros(2, 2), "global_step": torch.zeros(1)}
+    torch.save({"model_state": state, "epoch": 80}, tmp_path / "second.pth")
+    imported = import_checkpoint(tmp_path / "second.pth", "voxelnet", tmp_path / "out")
+    assert imported.left_out == {"dense_head": 1, "global_step": 1}
+    taken = weights_of(load_checkpoint(imported.path), "network")
+    assert taken.keys() == own.state_dict().keys()
+    assert all(torch.equal(taken[name], tensor) for name, tensor in own.state_dict().items())
+
+
+def test_safetensors_are_read(tmp_path):
+    save_file(foreign_state(VoxelNet(None), 2), tmp_path / "voxelnet.safetensors")
+    assert import_checkpoint(tmp_path / "voxelnet.safetensors", "voxelnet", tmp_path).parameters == 728_256 - 2 * 8192
+
+
+class _Hostile:
+    """A pickle that writes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.write_text, (self.path, "it ran")
+
+
+@pytest.mark.parametrize("save", ["torch", "pickle", "torch_old"])
+def test_code_in_a_file_is_refused_and_does_not_run(tmp_path, save, capsys):
+    mark, path = tmp_path / "mark", tmp_path / "model.pt"
+    content = {"model_points": {"conv0p1s1.kernel": torch.zeros(27, 1, 32)}, "config": _Hostile(mark)}
+    if save == "pickle":
+        path.write_bytes(pickle.dumps({"config": _Hostile(mark)}, protocol=2))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=save == "torch")
+    arguments = ["import-checkpoint", str(path), "--kind", "slidr", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    assert not mark.exists()
+    assert not (tmp_path / "out").exists()
+    assert "Code in weights is never run" in capsys.readouterr().err
+    with suppress(RuntimeError):  # it is no file of torch.save
+        torch.load(path, weights_only=False)
+    assert mark.exists()  # so this file has a sting
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "told"),
+    [
+        ({"state_dict": {"conv_input.0.weight": torch.zeros(1)}}, "olivine", "choose another --kind"),
+        ({"model_points": {"conv0p1s1.kernel": torch.zeros(1)}}, "voxelnet", "choose another --kind"),
+        ({"state_dict": {"layer1.weight": torch.zeros(1)}}, "slidr", "found 0. The file holds layer1.weight"),
+        ({"epoch": 3}, "slidr", "found 0. The file holds no tensors"),
+        (
+            {"state_dict": {"q.conv0p1s1.kernel": torch.zeros(1), "k.conv0p1s1.kernel": torch.zeros(1)}},
+            "slidr",
+            "found 2",
+        ),
+        ({"model_points": {"conv0p1s1.kernel": torch.zeros(27, 1, 32)}}, "slidr", "model.pt: expected the 372 tensors"),
+        (
+            {"model_points": {"conv0p1s1.kernel": torch.zeros(1)}, "config": {"voxel_size": "0.1"}},
+            "slidr",
+            "voxel_size: expected a number of metres, found '0.1'",
+        ),
+    ],
+)
+def test_what_is_no_such_network_is_refused_with_a_reason(tmp_path, content, kind, told):
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(BadCheckpoint, match=told):
+        import_checkpoint(tmp_path / "model.pt", kind, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_what_it_took(tmp_path, capsys):
+    save_file(foreign_state(VoxelNet(None), 2), tmp_path / "voxelnet.safetensors")
+    arguments = ["import-checkpoint", str(tmp_path / "voxelnet.safetensors"), "--kind", "voxelnet"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "features: x, y, z, intensity_255" in printed
+    assert f"checkpoint: {tmp_path / 'out' / 'last.json'}" in printed
+
+
+def test_the_shipped_configurations_agree_with_imported_checkpoints(imported_olivine, tmp_path):
+    shipped = load_config(BackboneConfig, CONFIGS / "backbones/sr_unet_cylindrical.yaml")
+    imported = imported_olivine.config
+    assert shipped.features == imported.features
+    for name in ("voxel_size", "point_cloud_range"):
+        np.testing.assert_allclose(getattr(shipped, name), getattr(imported, name), rtol=1e-12)
+    cartesian = load_config(BackboneConfig, CONFIGS / "backbones/sr_unet_cartesian.yaml").grid
+    assert all(abs(low / 1.6 - round(low / 1.6)) < 1e-9 for low in cartesian.range_min)
+    save_file(foreign_state(VoxelNet(None), 2), tmp_path / "voxelnet.safetensors")
+    voxelnet = import_checkpoint(tmp_path / "voxelnet.safetensors", "voxelnet", tmp_path).config
+    assert voxelnet == load_config(BackboneConfig, CONFIGS / "backbones/voxelnet.yaml")

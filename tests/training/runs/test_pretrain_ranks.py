@@ -1,0 +1,84 @@
+"""Two processes on the CPU (gloo) against one with the joined batch; and a run that is told to stop."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from offline_training.runs.checkpoint import load_checkpoint
+from tests.training.two_rank_pretrain import main
+
+_REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def start(out: Path, rank: int, port: int, changes: dict) -> subprocess.Popen:
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    environment = {**os.environ, **{name: str(value) for name, value in place.items()}, "OMP_NUM_THREADS": "1"}
+    arguments = [str(out), json.dumps(changes)]
+    module = [sys.executable, "-m", "tests.training.two_rank_pretrain"]
+    return subprocess.Popen([*module, *arguments], env=environment, cwd=_REPOSITORY, stderr=subprocess.PIPE)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def run_two(out: Path, changes: dict) -> None:
+    port = free_port()
+    children = [start(out, rank, port, changes) for rank in (0, 1)]
+    told = [child.communicate(timeout=300)[1].decode() for child in children]
+    assert [child.returncode for child in children] == [0, 0], told
+
+
+# Holds with norms that do not look at the batch (on CPUs each process norms by its own), with negatives gathered, and with
+# draws that take every pair: then each loss is one formula over the joined pairs.
+def test_two_processes_with_gathered_negatives_and_fixed_norms_equal_one_with_the_joined_batch(tmp_path, monkeypatch):
+    changes = {
+        "gather_negatives": True,
+        "fixed_norm": True,
+        "matches": 100000,
+        "optimizer": "sgd",
+        "learning_rate": 0.05,
+        "max_steps": 3,
+    }
+    run_two(tmp_path / "two", {**changes, "batch_size": 1})
+    from offline_training.pretraining import pretrain as pretrain_module
+
+    for name in ("open_source", "Pretraining"):
+        monkeypatch.setattr(pretrain_module, name, getattr(pretrain_module, name))
+    right = pretrain_module.Pretraining.on_train_start
+    monkeypatch.setattr(pretrain_module.Pretraining, "on_train_start", right)
+    main(tmp_path / "one", {**changes, "batch_size": 2})
+    two, one = (load_checkpoint(tmp_path / name / "checkpoints").tensors for name in ("two", "one"))
+    assert two.keys() == one.keys()
+    for name, tensor in two.items():
+        torch.testing.assert_close(tensor, one[name], rtol=1e-3, atol=1e-5, msg=name)
+    losses = [
+        [json.loads(text)["loss"] for text in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("two", "one")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_sigterm_to_one_of_two_processes_ends_both_with_one_checkpoint(tmp_path):
+    port = free_port()
+    children = [start(tmp_path, rank, port, {"max_steps": 100000, "batch_size": 1}) for rank in (0, 1)]
+    log, deadline = tmp_path / "metrics.jsonl", time.monotonic() + 300
+    while not (log.is_file() and log.read_text().count("\n") >= 2):
+        assert [child.poll() for child in children] == [None, None]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    children[1].send_signal(signal.SIGTERM)
+    told = [child.communicate(timeout=300)[1].decode() for child in children]
+    assert [child.returncode for child in children] == [0, 0], told
+    written = len(log.read_text().splitlines())
+    assert load_checkpoint(tmp_path / "checkpoints").step == written

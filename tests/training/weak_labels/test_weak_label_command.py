@@ -1,0 +1,165 @@
+"""The command weak-label, on real pictures of several data sets."""
+
+import json
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.foundation.config import load_config, load_yaml, parse_overrides, validated
+from lidar_vl_core.foundation.errors import BadDataset
+from offline_training.cli.main import main
+from offline_training.datasets.lidar.pandaset import PandaSet
+from offline_training.datasets.lidar.ros_bag import RosBag
+from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
+from offline_training.weak_labels.classes.ontology import load_ontology
+from offline_training.weak_labels.config import WeakLabelConfig
+from offline_training.weak_labels.store.label_store import LabelStore
+from offline_training.weak_labels.store.store_section import content_sha256
+from offline_training.weak_labels.weak_label import report_lines, weak_label
+
+
+@pytest.fixture(scope="module")
+def real(test_data):
+    for name in ("pandaset_002", "semantickitti", "weak_labels_espnet"):
+        if not (test_data / name).is_dir():
+            pytest.skip(f"no {name} in the recordings")
+    return test_data
+
+
+def _pandaset_config(real, out, **changes):
+    return validated(
+        WeakLabelConfig,
+        {
+            "out": str(out),
+            "source": [{"kind": "pandaset", "folder": str(real / "pandaset_002"), "frames": ["00"]}],
+            "labeler": {
+                "kind": "precomputed",
+                "folder": str(real / "weak_labels_espnet" / "pandaset_002"),
+                "values": "cityscapes",
+                "ignored_values": [19],
+            },
+            "preview_pictures": 2,
+            **changes,
+        },
+        "test",
+    )
+
+
+def test_ready_labels_of_a_real_frame_become_weak_classes_of_its_views(real, tmp_path):
+    config = _pandaset_config(real, tmp_path / "out")
+    report = weak_label(config)
+    assert (report.made, report.present) == (6, 0)
+    store = LabelStore(tmp_path / "out")
+    assert store.class_names == NUSCENES_16.names
+    view = next(view for view in PandaSet(real / "pandaset_002", ["00"])[0].views if view.name == "front_camera")
+    class_id = store.read_class_id(view)
+    ready = np.array(Image.open(real / "weak_labels_espnet/pandaset_002/camera/front_camera/00.png"))
+    for value, name in ((13, "car"), (0, "driveable_surface"), (8, "vegetation")):
+        assert ((class_id == NUSCENES_16.id_of(name)) == (ready == value)).all()
+    assert ((class_id == 255) == np.isin(ready, [10, 12, 16, 19])).all()
+    statistics = json.loads((tmp_path / "out/statistics.json").read_text())
+    assert statistics["made"] == 6
+    assert sum(statistics["share_of_pixels"].values()) == pytest.approx(1)
+    with Image.open(tmp_path / "out/preview.png") as sheet:
+        assert sheet.size[0] == 2 * 480
+    assert "6 made" in report_lines(report, config)[0]
+
+
+def test_the_command_labels_semantic_kitti_and_prints_shares(real, tmp_path, capsys):
+    labels = real / "weak_labels_espnet" / "semantickitti"
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"out: {tmp_path / 'out'}\nontology: cityscapes\n"
+        f"source: [{{kind: semantic_kitti, folder: {real / 'semantickitti'}, frames: ['000000']}}]\n"
+        f"labeler: {{kind: precomputed, folder: {labels}, values: cityscapes, ignored_values: [19]}}\n"
+    )
+    assert main(["weak-label", "--config", str(config)]) == 0
+    shown = capsys.readouterr().out
+    assert "1 made" in shown
+    assert "vegetation" in shown
+
+
+COMMAND_FAULTS = {
+    "nothing to make": {"labeler": None},
+    "unknown kind": {"labeler": {"kind": "oracle"}},
+    "an option of another kind": {"labeler": {"kind": "closed_set", "folder": "x"}},
+    "unknown key": {"treshold": 0.5},
+    "unknown ontology": {"ontology": "coco"},
+    "no masks named": {"superpixels": "sam"},
+    "a folder that is not there": {"labeler": {"kind": "precomputed", "folder": "/nowhere", "values": "cityscapes"}},
+    "values without a map": {"ontology": "seem_nuscenes"},
+    "uncovered of another id": {"uncovered": 7},
+}
+
+
+@pytest.mark.parametrize("case", COMMAND_FAULTS)
+def test_a_configuration_with_a_fault_is_one_line_and_exit_code_2(case, real, tmp_path, capsys):
+    base = _pandaset_config(real, tmp_path / "out").model_dump(mode="json", exclude_defaults=True)
+    (tmp_path / "c.yaml").write_text(json.dumps({**base, **COMMAND_FAULTS[case]}))
+    assert main(["weak-label", "--config", str(tmp_path / "c.yaml")]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("lidar-vl-train: ")
+    assert shown.count("\n") == 1
+
+
+def test_pictures_without_labels_fail_the_command_after_the_others_are_done(real, tmp_path):
+    some = tmp_path / "some" / "camera" / "front_camera"
+    some.mkdir(parents=True)
+    Image.fromarray(np.zeros((1080, 1920), np.uint8)).save(some / "00.png")
+    labeler = {"kind": "precomputed", "folder": str(tmp_path / "some"), "values": "cityscapes"}
+    with pytest.raises(BadDataset, match="5 pictures have no labels, 1 have them"):
+        weak_label(_pandaset_config(real, tmp_path / "out", labeler=labeler))
+    view = next(v for v in PandaSet(real / "pandaset_002", ["00"]).views(0) if v.name == "front_camera")
+    assert set(LabelStore(tmp_path / "out").read_class_id(view).ravel().tolist()) == {10}
+
+
+def test_the_shipped_configurations_are_whole():
+    from pathlib import Path
+
+    import offline_training
+
+    files = sorted((Path(offline_training.__file__).parent / "configs" / "weak_labels").glob("*.yaml"))
+    assert files
+    for file in files:
+        config = load_config(WeakLabelConfig, file, parse_overrides(["threads=1"]))
+        load_ontology(config.ontology)
+        assert load_yaml(file)["out"].startswith("out/")
+
+
+def test_data_sets_give_views_without_their_clouds_and_say_where_pictures_lie(real):
+    for dataset, folder in (
+        (PandaSet(real / "pandaset_002", ["00"]), real / "pandaset_002"),
+        (SemanticKitti(real / "semantickitti", ["00"], ["000000"]), real / "semantickitti"),
+    ):
+        views = dataset.views(0)
+        assert [view.name for view in views] == [view.name for view in dataset[0].views]
+        for view in views:
+            assert view.read_bytes() == (folder / view.file).read_bytes()
+            with Image.open(BytesIO(view.read_bytes())) as picture:
+                assert picture.size == (view.camera.width, view.camera.height)
+
+
+def test_pictures_of_an_own_bag_are_labelled_by_camera_and_time(test_data, tmp_path):
+    bag = test_data / "bags" / "kitti_raw_2011_09_26_mcap"
+    if not bag.is_dir():
+        pytest.skip("no converted KITTI bag in the recordings")
+    views = [view for frame in ("0", "1") for view in RosBag(bag, [int(frame)])[0].views]
+    assert views
+    for view in views:
+        path = tmp_path / "ready" / view.name / f"{view.stamp_ns}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((view.camera.height, view.camera.width), 13, np.uint8)).save(path)
+    labeler = {
+        "kind": "precomputed", "folder": str(tmp_path / "ready"), "template": "{camera}/{stamp_ns}.png",
+        "values": "cityscapes",
+    }  # fmt: skip
+    source = [{"kind": "ros_bag", "folder": str(bag), "frames": ["0", "1"]}]
+    config = validated(WeakLabelConfig, {"out": str(tmp_path / "out"), "source": source, "labeler": labeler}, "test")
+    report = weak_label(config)
+    assert report.made == len({content_sha256(view) for view in views})
+    store = LabelStore(tmp_path / "out")
+    again = RosBag(bag, [1])[0].views  # read a second time from the bag
+    assert all((store.read_class_id(view) == NUSCENES_16.id_of("car")).all() for view in again)

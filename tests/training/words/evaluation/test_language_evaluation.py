@@ -1,0 +1,247 @@
+"""Evaluation by words: what is counted and how, whose labels are restricted, and the pictures of it."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import offline_training.words.evaluation.answers as answers
+import offline_training.words.evaluation.evaluate_language as evaluation
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import IGNORE_ID, class_table
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.words.text_table import label_embeddings, text_table
+from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
+from offline_training.datasets.base.sample import Sample
+from offline_training.words.evaluation.answers import restricted, scene_answers
+from offline_training.words.evaluation.coloured_sweep import coloured_sweep
+from offline_training.words.evaluation.evaluate_language import (
+    evaluate_language,
+    pseudo_label_quality,
+    quality,
+    table,
+)
+from offline_training.words.evaluation.oblique_view import oblique_view
+from offline_training.words.evaluation.pictures import confusion_picture, scene_picture, write_language_pictures
+from offline_training.words.settings.question import Question, class_ids_of_truth, pooled_confusion
+from offline_training.words.settings.vlg_config import VlgConfig
+from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels, PseudoLabelStore
+
+ROOMS = class_table("synthetic_rooms")
+_ALL = np.arange(256, dtype=np.uint8)
+
+
+def vocabulary(*names: str, sinks: tuple[str, ...] = ()) -> Vocabulary:
+    classes = [{"name": name} for name in names] + [{"name": name, "sink": True} for name in sinks]
+    return validated(Vocabulary, {"name": "test", "classes": classes}, "test")
+
+
+def room(truth: np.ndarray, name: str = "room", colored: bool = True) -> Sample:
+    rng = np.random.default_rng(0)
+    xyz_m = rng.uniform(-2, 2, (len(truth), 3)).astype(np.float32)
+    extra = {"rgb": rng.integers(0, 255, (len(truth), 3), dtype=np.uint8)} if colored else {}
+    cloud = PointCloud(xyz_m, np.zeros(len(truth), np.float32), 0, "room", extra)
+    return Sample(name, cloud, truth.astype(np.uint8), ROOMS)
+
+
+@pytest.fixture
+def config(tmp_path):
+    source = {"kind": "synthetic_rooms", "folder": str(tmp_path / "rooms")}
+    content = {
+        "out": str(tmp_path / "run"),
+        "train": [source],
+        "validation": [source],
+        "classes": "synthetic_rooms",
+        "vocabulary": "synthetic_rooms_names",
+        "model": {"kind": "toy", "folder": "nowhere"},
+    }
+    return validated(VlgConfig, content, "test")
+
+
+@pytest.fixture
+def scenes(monkeypatch):
+    """Two rooms in place of a data set: walls and floors, some points unlabelled."""
+    samples = [room(np.array([0, 0, 0, 1, 255])), room(np.array([1, 1, 255, 0]), "second")]
+    monkeypatch.setattr(evaluation, "labelled_samples", lambda source, classes: iter(samples))
+    return samples
+
+
+def test_points_without_truth_are_left_out_and_points_without_an_answer_are_wrong():
+    given = {"room": np.array([0, 0, 255, 1, 0]), "second": np.array([1, 0, 0, 0])}
+    samples = [room(np.array([0, 0, 0, 1, 255])), room(np.array([1, 1, 255, 0]), "second")]
+    confusion = pooled_confusion(samples, lambda sample: given[sample.name].astype(np.uint8), _ALL, 14)
+    found = quality(confusion, ROOMS.names)
+    assert found["points"] == 7
+    assert found["no_answer_per_class"]["wall"] == 1
+    iou_wall, iou_floor = 3 / (4 + 4 - 3), 2 / (3 + 2 - 2)
+    assert found["mean_iou"] == pytest.approx((iou_wall + iou_floor) / 2)  # of the two classes in the truth
+    assert found["mean_accuracy"] == pytest.approx((3 / 4 + 2 / 3) / 2)
+    assert found["mean_iou_all_classes"] == pytest.approx((iou_wall + iou_floor) / 14)  # absent classes count 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0, 1, 2, 3, 4, 255])), min_size=1, max_size=60))
+def test_mean_accuracy_is_the_slow_mean_of_what_was_found_of_each_class(pairs):
+    truth, answer = (np.array(column, np.uint8) for column in zip(*pairs, strict=True))
+    confusion = ConfusionMatrix(5)
+    confusion.add(truth, answer)
+    expected = [np.mean(answer[truth == k] == k) for k in np.unique(truth)]
+    assert quality(confusion, tuple("abcde"))["mean_accuracy"] == pytest.approx(np.mean(expected))
+
+
+def test_the_order_of_the_scenes_does_not_matter():
+    samples = [room(np.array([0, 1, 2])), room(np.array([3, 3, 1]), "second")]
+    answer = lambda sample: np.minimum(sample.class_id, 2)  # noqa: E731
+    one = pooled_confusion(samples, answer, _ALL, 14)
+    other = pooled_confusion(samples[::-1], answer, _ALL, 14)
+    np.testing.assert_array_equal(one.counts, other.counts)
+
+
+def test_classes_of_one_name_are_one_class_and_others_count_as_they_are_told():
+    streets, shared = class_table("nuscenes16"), vocabulary("wall", "ground", "person").class_table
+    ids = class_ids_of_truth(streets, shared, {"manmade": "wall", "sidewalk": "ground", "driveable_surface": "ground"})
+    assert ids[streets.id_of("manmade")] == 0
+    assert ids[streets.id_of("sidewalk")] == ids[streets.id_of("driveable_surface")] == 1
+    assert ids[streets.id_of("car")] == ids[255] == IGNORE_ID
+    assert class_ids_of_truth(ROOMS, shared, {})[ROOMS.id_of("person")] == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "truth_as", "told"),
+    [
+        (("wall",), {"castle": "wall"}, "castle=wall: expected one of wall, floor"),
+        (("wall",), {"floor": "castle"}, "floor=castle"),
+        (("castle",), {}, "expected a class of the truth"),
+    ],
+)
+def test_names_that_do_not_meet_are_refused_with_those_there_are(names, truth_as, told):
+    with pytest.raises(BadConfig, match=told):
+        class_ids_of_truth(ROOMS, vocabulary(*names).class_table, truth_as)
+
+
+def test_every_mode_is_counted_alike_and_says_what_was_left_out(config, scenes, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        answers,
+        "scene_answers",
+        lambda *_: lambda sample: np.where(sample.class_id == 0, 0, 255).astype(np.uint8),
+    )
+    question = Question("3d", vocabulary("wall", "person"), oracle_lists=True)
+    metrics = evaluate_language(config, tmp_path, question, out=tmp_path / "found.json")
+    assert metrics["pooled"]["points"] == 4  # the floors have no class in this vocabulary
+    assert metrics["pooled"]["mean_iou"] == 1.0
+    assert "floor" in metrics["left_out"]
+    assert "wall" not in metrics["left_out"]
+    text = table(metrics)
+    assert "Points without an answer count as wrong." in text
+    assert "an oracle, no fair test" in text
+    assert (tmp_path / "found.json").is_file()
+
+
+def test_data_sets_without_a_truth_are_refused(config, monkeypatch):
+    monkeypatch.setattr(evaluation, "labelled_samples", lambda source, classes: iter([]))
+    monkeypatch.setattr(answers, "scene_answers", lambda *_: None)
+    with pytest.raises(BadConfig, match="expected scenes with labels"):
+        evaluate_language(config, None)
+
+
+def test_a_mode_with_a_network_asks_for_its_checkpoint(config):
+    with pytest.raises(BadRequest, match="mode ensemble: expected the checkpoint"):
+        scene_answers(config, None, Question("ensemble"))
+
+
+def test_pseudo_labels_are_judged_where_there_are_any_and_told_how_many_that_are(config, scenes):
+    store = PseudoLabelStore(Path(config.out) / "pseudo_labels")
+    store.write("room", PseudoLabels(np.array([0, 1, 255, 1, 0], np.uint8), np.ones(5, np.float16)))
+    store.write("second", PseudoLabels(np.array([255, 255, 255, 0], np.uint8), np.ones(4, np.float16)))
+    found = pseudo_label_quality(config)
+    assert found["coverage"] == pytest.approx(4 / 7)
+    assert found["points"] == 4
+    assert found["per_class_precision"]["floor"] == 0.5
+    assert found["per_class_recall"]["wall"] == pytest.approx(2 / 3)
+
+
+@given(st.integers(0, 2**32 - 1), st.sets(st.integers(0, 5), min_size=1))
+def test_with_true_lists_no_class_that_is_not_in_the_scene_is_answered(seed, present):
+    rng = np.random.default_rng(seed)
+    words = vocabulary(*"abcdef", sinks=("sky",))
+    whole = text_table(words, rng.normal(size=(7, 8)), 10.0, "test")
+    fewer, ids = restricted(whole, words, np.array([*present, IGNORE_ID], np.uint8))
+    feature = rng.normal(size=(50, 8)).astype(np.float32)
+    answer = ids[label_embeddings(feature, fewer)[0]]
+    assert set(np.unique(answer)) <= present | {IGNORE_ID}
+    free = label_embeddings(feature, whole)[0]
+    kept = np.isin(free, list(present))
+    np.testing.assert_array_equal(answer[kept], free[kept])  # what was allowed and best stays best
+
+
+def test_a_sweep_gets_the_colours_of_the_pixels_that_see_it_and_grey_elsewhere():
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[:, :30], picture[:, 30:] = (200, 0, 0), (0, 0, 200)
+    camera = CameraModel(60, 40, np.array([[30.0, 0, 29.5], [0, 30.0, 19.5], [0, 0, 1]]))
+    T_cam_lidar = RigidTransform(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.zeros(3))
+    view = CameraView("front", camera, T_cam_lidar, 0, lambda: picture)
+    xyz_m = np.array([[5, 2, 0], [5, -2, 0], [-5, 0, 0], [np.nan, 0, 0]], np.float32)
+    cloud = PointCloud(xyz_m, np.zeros(4, np.float32), 0, "lidar")
+    sample = coloured_sweep(Sample("sweep", cloud, None, ROOMS, (view,)))
+    assert sample.cloud.extra["rgb"].tolist() == [[200, 0, 0], [0, 0, 200], [128] * 3, [128] * 3]
+    assert coloured_sweep(sample) is sample
+
+
+def test_of_points_on_one_pixel_the_nearest_to_the_viewer_is_drawn():
+    axis_m = np.linspace(0, 1, 60, dtype=np.float32)
+    x, y = (grid.ravel() for grid in np.meshgrid(axis_m, axis_m))
+    table_top, below = np.stack([x, y, 0 * x + 1], axis=1), np.stack([x, y, 0 * x + 0.99], axis=1)
+    xyz_m = np.concatenate([table_top, below, [[np.nan] * 3]]).astype(np.float32)
+    colors = np.zeros((len(xyz_m), 3), np.uint8)
+    colors[: len(table_top), 0], colors[len(table_top) :, 2] = 255, 255
+    picture = np.asarray(oblique_view(xyz_m, colors, 120))
+    assert picture.shape == (90, 120, 3)
+    red, blue = (np.all(picture == color, axis=2).sum() for color in ((255, 0, 0), (0, 0, 255)))
+    assert red > 1000
+    assert blue < red / 10
+
+
+def test_an_empty_cloud_is_a_white_picture():
+    assert (np.asarray(oblique_view(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))) == 255).all()
+
+
+@pytest.mark.parametrize("colored", [True, False])
+def test_a_scene_is_drawn_as_input_truth_baseline_and_ours(colored):
+    sample = room(np.tile([0, 1, 255], 100), colored=colored)
+    both = {"2D average": lambda sample: sample.class_id, "ours": lambda sample: np.zeros(300, np.uint8)}
+    picture = scene_picture(sample, sample.class_id, both, ROOMS)
+    assert picture.width > 4 * 400
+
+
+def test_pictures_are_written_for_labelled_scenes_or_refused(config, monkeypatch, tmp_path):
+    import offline_training.words.evaluation.pictures as pictures
+
+    monkeypatch.setattr(answers, "scene_answers", lambda *_: lambda sample: sample.class_id)
+    samples = [room(np.array([0, 1, 1]), "a/b")]
+    monkeypatch.setattr(pictures, "labelled_samples", lambda source, classes: iter(samples))
+    written = write_language_pictures(config, tmp_path, tmp_path)
+    assert [path.name for path in written] == ["synthetic_rooms_a_b.png"]
+    monkeypatch.setattr(pictures, "labelled_samples", lambda source, classes: iter([]))
+    with pytest.raises(BadDataset, match="labelled scenes to draw"):
+        write_language_pictures(config, tmp_path, tmp_path)
+
+
+def test_a_confusion_matrix_is_drawn_with_its_points_without_an_answer():
+    from PIL import Image
+
+    content = confusion_picture(
+        {"confusion": [[3, 1], [0, 2]], "no_answer_per_class": {"wall": 0, "floor": 2}}, ["wall", "floor"], "rooms"
+    )
+    assert Image.open(io.BytesIO(content)).width > 100
+
+
+def test_vocabularies_of_rooms_have_the_classes_of_the_rooms():
+    for name in ("synthetic_rooms", "synthetic_rooms_names", "synthetic_rooms_synonyms"):
+        assert load_vocabulary(name).class_table.names == ROOMS.names

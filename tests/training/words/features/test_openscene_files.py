@@ -1,0 +1,254 @@
+"""OpenScene's fused features: both forms read, other clouds refused, nothing in a file is ever run."""
+
+import json
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.training.test_scene_features import config
+
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
+from offline_training.words.features import extract_features as command
+from offline_training.words.features.extract_features import extract_features
+from offline_training.words.features.feature_store import open_features
+from offline_training.words.image_models.base.config import OpenSceneFeaturesConfig
+from offline_training.words.image_models.base.text_rows import read_text_rows
+from offline_training.words.image_models.open_model import open_image_model
+from offline_training.words.scenes.extract_config import ExtractConfig
+from offline_training.words.scenes.openscene_files import (
+    FusedFeatures,
+    from_fused,
+    fused_files,
+    read_fused,
+)
+from tests.training.feature_scenes import Boxes, box_scene
+
+PER_POINT = ExtractConfig(voxel_m=None)
+
+
+def fused(points=40, channels=4, seed=0):
+    rng = np.random.default_rng(seed)
+    visible = rng.random(points) < 0.6
+    return FusedFeatures(rng.normal(0, 1, (int(visible.sum()), channels)).astype(np.float16), visible)
+
+
+def write_fused(path, there, older_form=False):
+    """A file of a whole scene, in the present form of two keys or the older one of three."""
+    feature, visible = torch.from_numpy(there.feature), torch.from_numpy(there.visible)
+    content = {"feat": feature, "mask_full": visible}
+    if older_form:  # the one part holds all points: mask_full says so, and mask which of them are visible
+        whole = torch.zeros(len(visible), feature.shape[1], dtype=feature.dtype)
+        whole[visible] = feature
+        content = {"feat": whole, "mask": visible, "mask_full": torch.ones(len(visible), dtype=torch.bool)}
+    torch.save(content, path)
+
+
+def per_visible_point(features):
+    return FusedFeatures(features.feature[features.row_of_point[features.visible]], features.visible)
+
+
+def equal(one, other):
+    return (one.feature == other.feature).all() and (one.visible == other.visible).all()
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 60), st.integers(1, 6), st.booleans(), st.integers(0, 10**6))
+def test_either_form_is_read_as_what_was_written(tmp_path_factory, points, channels, older_form, seed):
+    path = tmp_path_factory.mktemp("fused") / "scene.pt"
+    there = fused(points, channels, seed)
+    write_fused(path, there, older_form)
+    assert equal(read_fused([path], points), there)
+
+
+VISIBLE = np.array([0, 1, 1, 0, 1, 1], bool)
+FEATURE = np.arange(8).reshape(4, 2).astype(np.float16)
+SELECTED = FEATURE[[1, 3]], np.array([0, 0, 1, 0, 0, 1], bool)  # rows 1 and 3 of the four: points 2 and 5
+
+
+@pytest.mark.parametrize(
+    ("content", "feature", "visible"),
+    [
+        ({"feat": torch.tensor(FEATURE), "mask_full": torch.tensor(VISIBLE)}, FEATURE, VISIBLE),
+        ({"feat": torch.tensor(FEATURE), "mask_full": VISIBLE}, FEATURE, VISIBLE),
+        ({"feat": FEATURE, "mask_full": VISIBLE.astype(np.uint8)}, FEATURE, VISIBLE),
+        ({"feat": torch.tensor(FEATURE)[..., None], "mask_full": torch.tensor(VISIBLE)}, FEATURE, VISIBLE),
+        ({"feat": FEATURE, "mask": torch.tensor([1, 3]), "mask_full": VISIBLE}, *SELECTED),
+        ({"feat": FEATURE, "mask": np.array([3, 1]), "mask_full": torch.tensor(VISIBLE)}, *SELECTED),
+        ({"feat": FEATURE, "mask": torch.tensor([False, True, False, True]), "mask_full": VISIBLE}, *SELECTED),
+        ({"feat": FEATURE[..., None], "mask": [1, 3], "mask_full": VISIBLE}, *SELECTED),
+        (OrderedDict(feat=torch.tensor(FEATURE).float(), mask_full=torch.tensor(VISIBLE)), FEATURE, VISIBLE),
+        ({"feat": FEATURE, "mask": [], "mask_full": VISIBLE}, FEATURE[:0], np.zeros(6, bool)),
+    ],
+)
+def test_all_variants_of_released_files_are_read(tmp_path, content, feature, visible):
+    torch.save(content, tmp_path / "scene.pt")
+    read = read_fused([tmp_path / "scene.pt"], 6)
+    assert equal(read, FusedFeatures(feature, visible))
+    assert read.feature.dtype == np.float16
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ({"feat": FEATURE, "mask_full": VISIBLE[:5]}, "mask of 6 points, as the cloud has, found one of 5"),
+        ({"feat": FEATURE[:3], "mask_full": VISIBLE}, "4 rows in feat, one for each True of mask_full, found 3"),
+        ({"feat": FEATURE}, "feat and mask_full, found feat"),
+        ([FEATURE, VISIBLE], "found list"),
+        ({"feat": FEATURE[0], "mask_full": VISIBLE}, r"feat \(n, C\)"),
+        ({"feat": FEATURE.astype(int), "mask_full": VISIBLE}, r"feat \(n, C\)"),
+        ({"feat": FEATURE * np.nan, "mask_full": VISIBLE}, "finite"),
+        ({"feat": FEATURE, "mask_full": VISIBLE.astype(float)}, r"mask_full \(N,\) bool"),
+        ({"feat": FEATURE, "mask": [4], "mask_full": VISIBLE}, "indices below 4"),
+        ({"feat": FEATURE, "mask": [-1], "mask_full": VISIBLE}, "indices below 4"),
+        ({"feat": FEATURE, "mask": np.ones(3, bool), "mask_full": VISIBLE}, r"bool \(4,\)"),
+        ({"feat": FEATURE, "mask": [0.5], "mask_full": VISIBLE}, "indices below 4"),
+    ],
+)
+def test_files_of_other_clouds_or_other_kinds_are_refused(tmp_path, content, match):
+    torch.save(content, tmp_path / "scene.pt")
+    with pytest.raises(BadDataset, match=match):
+        read_fused([tmp_path / "scene.pt"], 6)
+
+
+class _Runs:
+    def __reduce__(self):
+        return (print, ("run",))
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "code"])
+def test_damaged_files_and_files_with_code_are_one_clear_line(tmp_path, damage, capsys):
+    path = tmp_path / "scene.pt"
+    write_fused(path, fused())
+    content = {"cut": path.read_bytes()[:-100], "empty": b"", "text": b"no features here"}.get(damage)
+    if content is None:
+        torch.save({"feat": _Runs(), "mask_full": VISIBLE}, path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(BadDataset, match=r"scene\.pt: expected a dict with feat and mask_full saved by torch"):
+        read_fused([path], 40)
+    assert "run" not in capsys.readouterr().out
+
+
+def test_parts_of_a_scene_are_put_together_and_shared_points_counted_once(tmp_path):
+    whole = fused(200)
+    place = np.cumsum(whole.visible) - 1
+    rng = np.random.default_rng(1)
+    covered = np.zeros(200, bool)
+    for number in range(12):  # 10 comes after 9
+        mask = whole.visible & (rng.random(200) < 0.4)
+        covered |= mask
+        write_fused(tmp_path / f"scene_{number}.pt", FusedFeatures(whole.feature[place[mask]], mask))
+    files = fused_files(tmp_path, "scene")
+    assert [path.stem for path in files] == [f"scene_{number}" for number in range(12)]
+    read = read_fused(files, 200)
+    assert equal(read, FusedFeatures(whole.feature[place[covered]], covered))
+
+
+def test_parts_of_different_width_are_refused(tmp_path):
+    write_fused(tmp_path / "s_0.pt", fused(channels=3))
+    write_fused(tmp_path / "s_1.pt", fused(channels=4))
+    with pytest.raises(BadDataset, match=r"one width, found \[3, 4\]"):
+        read_fused(fused_files(tmp_path, "s"), 40)
+
+
+def test_a_scene_finds_its_own_files_alone(tmp_path):
+    for name in ("scene0000_00_0.pt", "scene0000_00_1.pt", "scene0000_0.pt", "scene0000_00_x.pt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in fused_files(tmp_path, "val/scene0000_00")] == [
+        "scene0000_00_0.pt",
+        "scene0000_00_1.pt",
+    ]
+    (tmp_path / "scene0000_00.pt").touch()  # what 3DSS-VLG's loader expects wins
+    assert [path.name for path in fused_files(tmp_path, "scene0000_00")] == ["scene0000_00.pt"]
+    with pytest.raises(BadDataset, match=r"scene0001_00\.pt or scene0001_00_0\.pt there, found neither"):
+        fused_files(tmp_path, "scene0001_00")
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10**6))
+def test_a_store_and_openscene_say_the_same_of_each_point(seed):
+    sample = box_scene(number=seed, points=60)
+    there = fused(60, 3, seed)
+    features = from_fused(there, sample, PER_POINT)
+    assert (features.visible == there.visible).all()
+    assert (features.per_point()[there.visible] == there.feature).all()
+    assert equal(per_visible_point(features), there)
+
+
+def test_points_of_one_voxel_share_the_mean_of_those_that_are_seen():
+    sample = box_scene(points=60)
+    sample.cloud.xyz_m[:4] = 0.301  # one voxel
+    visible = np.zeros(60, bool)
+    visible[[0, 2, 3, 50]] = True
+    feature = np.array([[1.0], [2.0], [6.0], [9.0]], np.float16)
+    features = from_fused(FusedFeatures(feature, visible), sample, ExtractConfig(voxel_m=0.02))
+    assert features.per_point()[[0, 1, 2, 3, 50], 0].tolist() == [3.0, 0.0, 3.0, 3.0, 9.0]
+    assert len(features.feature) == 2
+
+
+def _text(folder, channels):
+    rows = np.random.default_rng(0).normal(0, 1, (2, channels)).astype(np.float32)
+    np.save(folder / "text.npy", rows)
+    (folder / "names.json").write_text(json.dumps(["wall", "a box in a scene"]))
+    return {"text_embeddings": str(folder / "text.npy"), "text_names": str(folder / "names.json")}
+
+
+def test_extraction_reads_ready_features_and_names_scenes_without(tmp_path, monkeypatch):
+    ready = tmp_path / "ready"
+    ready.mkdir()
+    monkeypatch.setattr(command, "open_sources", lambda config: [Boxes(None, 3)])
+    there = {number: fused(600, 4, number) for number in range(2)}
+    for number, each in there.items():
+        write_fused(ready / f"{number}_0.pt", each)
+    write_fused(ready / "2.pt", fused(599))
+    model = {"kind": "openscene_features", "folder": str(ready), **_text(tmp_path, 4)}
+    vlg = config(tmp_path / "out", model=model, extract={"voxel_m": None}, progress=False)
+    with pytest.raises(BadDataset, match=r"1 scenes have no features, 2 have them: .*600 points, .*found one of 599"):
+        extract_features(vlg)
+    for number, each in there.items():
+        assert equal(per_visible_point(open_features(vlg).read(f"box/{number}")), each)
+    write_fused(ready / "2.pt", fused(600))
+    assert len(extract_features(vlg).scenes) == 3
+
+
+def test_features_from_disk_refuse_what_they_cannot_do(tmp_path):
+    def opened(**changes):
+        named = {"kind": "openscene_features", "folder": str(tmp_path), **changes}
+        return open_image_model(validated(OpenSceneFeaturesConfig, named, "test"))
+
+    text = _text(tmp_path, 5)
+    with pytest.raises(BadDataset, match="expected features of scenes"):
+        opened(**text)
+    write_fused(tmp_path / "0.pt", fused(600, 4))
+    with pytest.raises(BadConfig, match="found neither"):
+        opened()
+    with pytest.raises(BadConfig, match="found both"):
+        opened(**text, text_model={"kind": "open_clip"})
+    model = opened(**text)
+    assert model.channels == 5
+    assert model.text_features(["wall"]).shape == (1, 5)
+    with pytest.raises(BadDataset, match=r"5 channels, as the text has, found 4"):
+        model.scene_features(box_scene(), PER_POINT)
+    with pytest.raises(BadRequest, match="points alone"):
+        model.image_features([np.zeros((4, 4, 3), np.uint8)])
+    before = model.identity()
+    write_fused(tmp_path / "1.pt", fused())
+    assert opened(**text).identity() != before
+
+
+@pytest.mark.parametrize(("suffix", "channels"), [("768.pt", 768), ("768.npy", 768), ("512.pt", 512), ("512.npy", 512)])
+def test_released_text_embeddings_are_read(tmp_path, test_data, suffix, channels):
+    path = test_data / "weights_small" / "clip_text" / f"clip_scannet_labels_{suffix}"
+    if not path.is_file():
+        pytest.skip(f"no text embeddings at {path}")
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps([f"class {k}" for k in range(len(np.load(path.with_suffix(".npy"))))]))
+    text = read_text_rows(path, names)
+    assert text.channels == channels
+    rows = text.text_features(["class 0", "class 5"])
+    np.testing.assert_allclose(rows.norm(dim=1), 1.0, atol=1e-5)
+    assert float(rows[0] @ rows[1]) < 0.95

@@ -1,0 +1,77 @@
+"""The configurations of 3DSS-VLG that are delivered: they load, their parts fit, and they hold the numbers they say."""
+
+from pathlib import Path
+
+import pytest
+
+import offline_training
+from lidar_vl_core.foundation.config import load_config
+from offline_training.datasets.base.splits import official_split
+from offline_training.datasets.data_sources import DataSource
+from offline_training.words.settings.vlg_config import VlgConfig
+
+FOLDER = Path(offline_training.__file__).parent / "configs" / "words"
+CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if path.stem != "toy_language")
+RGBD = ("scannet", "s3dis", "openscene", "rgbd_folder", "synthetic_rooms")
+
+
+def configuration(name: str) -> VlgConfig:
+    return load_config(VlgConfig, FOLDER / f"{name}.yaml")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_configuration_loads_and_its_words_ask_for_the_classes_of_its_truth(path):
+    config = load_config(VlgConfig, path)
+    assert config.words.class_table.names == config.class_table.names
+    assert config.preparer() is not None
+    for source in (*config.train, *config.validation):
+        if source.split is not None:
+            assert official_split(source.kind, source.split)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_depth_and_colours_are_asked_of_rgbd_scenes_alone(path):
+    config = load_config(VlgConfig, path)
+    has_depth = all(source.kind in RGBD for source in config.train)
+    assert (config.extract.occlusion == "depth") == has_depth
+    assert ("red" in config.features) == has_depth
+    assert (config.guide.augment == "indoor") == has_depth
+    if not has_depth:
+        assert config.extract.min_depth_m == 1.0
+
+
+def test_a_large_cloud_fits_the_grid_of_every_configuration():
+    for path in CONFIGS:
+        grid = load_config(VlgConfig, path).grid
+        bits = sum((cells - 1).bit_length() for cells in grid.shape)
+        assert bits + (1_000_000 - 1).bit_length() <= 63, path.stem  # what voxelise() can sort
+
+
+def test_scannets_hold_the_numbers_of_paper_and_code():
+    paper, code = configuration("scannet"), configuration("scannet_code")
+    for config in (paper, code):
+        assert (config.network, config.voxel_size, config.features) == (
+            "minkunet_18a",
+            (0.02,) * 3,
+            ("red", "green", "blue"),
+        )
+        assert (config.guide.batch_size, config.guide.learning_rate, config.guide.power) == (4, 0.001, 0.9)
+        assert config.guide.max_steps == pytest.approx(100 * 5 * 1201 / 4, rel=0.01)
+        assert (config.extract.relative_margin, config.extract.border_px) == (0.25, 10)
+        assert (config.specialise.mix, config.specialise.reduction, config.specialise.learning_rate) == (0.05, 4, 0.003)
+    assert (paper.specialise.epochs, paper.specialise.batch_size, paper.guide.select) == (80, 16, "last")
+    assert (code.specialise.epochs, code.specialise.batch_size, code.guide.select) == (150, 24, "validation_truth")
+    assert (paper.words.templates, code.words.templates) == (("a {} in a scene",), ("{}",))
+    assert paper.words.prompts[-1] == code.words.prompts[-1] == "other"
+
+
+def test_matterport_tells_surfaces_apart_as_openscene_does():
+    assert configuration("matterport").extract.relative_margin == 0.02
+
+
+def test_s3dis_never_trains_on_area_5():
+    (train,), (validation,) = configuration("s3dis").train, configuration("s3dis").validation
+    assert isinstance(train, DataSource)
+    assert (
+        set(official_split("s3dis", train.split or "")) & set(official_split("s3dis", validation.split or "")) == set()
+    )

@@ -1,0 +1,249 @@
+"""Stage 3: what the rows of the network are to learn, how scans change, which weights are kept, and further rounds."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset, BadTextTable
+from lidar_vl_core.words.vocabulary import Vocabulary
+from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.words.evaluation.answers import scene_answers
+from offline_training.words.features import run_text
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_text import read_run_text
+from offline_training.words.settings.question import Question
+from offline_training.words.stages.adapter.specialise import specialise
+from offline_training.words.stages.guidance.guide import guide
+from offline_training.words.stages.guidance.guide_augment import augment_scan, with_colour_change
+from offline_training.words.stages.guidance.guided_scans import GuidedScans, collate_guided, row_targets
+from offline_training.words.stages.guidance.inference import load_language_network, load_text_table
+from offline_training.words.stages.guidance.selection import trained_scenes
+from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
+from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
+from tests.training.tiny_language import (
+    CHANNELS,
+    TinyModel,
+    TinyScenes,
+    tiny_config,
+    tiny_features,
+    tiny_sample,
+    use_tiny_world,
+    write_tiny_features,
+)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_world(monkeypatch):
+    use_tiny_world(monkeypatch)
+
+
+def ready(config):
+    """A run whose first two stages are done."""
+    write_tiny_features(config)
+    pseudo_label(config)
+    specialise(config)
+    return config
+
+
+def steps(out):
+    lines = [json.loads(line) for line in (out / "guide" / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if "loss" in line], [line for line in lines if "validated_after" in line]
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 40))
+def test_a_rows_target_is_the_mean_over_its_visible_points(seed, points):
+    rng = np.random.default_rng(seed)
+    feature = rng.normal(size=(7, 70)).astype(np.float16)
+    row_of_point = rng.integers(-1, 7, points).astype(np.int32)
+    network_row = rng.integers(-1, 5, points)
+    rows, target = row_targets(feature, row_of_point, network_row)
+    expected = {}
+    for at, row in zip(row_of_point, network_row, strict=True):
+        if at >= 0 and row >= 0:
+            expected.setdefault(int(row), []).append(feature[at].astype(np.float64))
+    assert rows.tolist() == sorted(expected)
+    for row, mean in zip(rows, target, strict=True):
+        np.testing.assert_allclose(mean, np.mean(expected[int(row)], axis=0), atol=4e-3)
+
+
+def test_rows_of_a_batch_point_behind_those_of_the_scans_before(tmp_path):
+    config = tiny_config(tmp_path, guide={"augment": "none"})
+    store = write_tiny_features(config)
+    scans = GuidedScans([TinyScenes(3)], store, range(3), config)
+    preparer = config.preparer()
+    one, other = scans[0, 0], scans[0, 1]
+    both, second = collate_guided([one, other], preparer), collate_guided([other], preparer)
+    before = collate_guided([one], preparer).inputs.row_count
+    tail = both.row >= before
+    assert torch.equal(both.row[tail] - before, second.row)
+    assert torch.equal(both.target[tail], second.target)
+
+
+def test_every_scan_comes_once_in_an_epoch_and_a_copy_for_another_process_draws_the_same(tmp_path):
+    config = tiny_config(tmp_path, guide={"batch_size": 1})
+    scans = GuidedScans([TinyScenes(2), TinyScenes(1, first=2)], write_tiny_features(config), range(3), config)
+    drawn = [scans[step, 0].row_of_point.tobytes() for step in range(3)]
+    assert set(drawn) == {tiny_features(tiny_sample(index)).row_of_point.tobytes() for index in range(3)}
+    copy = pickle.loads(pickle.dumps(scans))
+    for array, again in zip(scans[4, 0].scan, copy[4, 0].scan, strict=True):
+        assert (array == again).all()
+
+
+def test_of_a_large_scene_only_so_many_points_are_seen(tmp_path):
+    config = tiny_config(tmp_path, guide={"max_points": 100, "augment": "none"})
+    guided = GuidedScans([TinyScenes(1)], write_tiny_features(config), range(1), config)[0, 0]
+    assert [len(array) for array in (*guided.scan, guided.row_of_point)] == [100] * 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high", "tilt_rad"), [("indoor", 0.9, 1.1, np.pi / 64), ("outdoor", 0.95, 1.05, 0)]
+)
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=20)
+def test_a_changed_scan_keeps_its_shape_up_to_one_scale(kind, low, high, tilt_rad, seed):
+    rng = np.random.default_rng(seed)
+    xyz_m = rng.normal(size=(20, 3)).astype(np.float32)
+    changed, *_ = augment_scan((xyz_m, np.zeros(20, np.float32)), kind, 0.5, rng)
+    ratio = np.linalg.norm(changed[1:] - changed[:-1], axis=1) / np.linalg.norm(xyz_m[1:] - xyz_m[:-1], axis=1)
+    assert np.ptp(ratio) < 1e-3
+    assert low - 1e-3 <= ratio[0] <= high + 1e-3
+    up = np.linalg.lstsq(xyz_m.astype(np.float64), changed, rcond=None)[0].T[:, 2] / ratio[0]
+    assert np.arccos(min(1.0, up[2])) <= np.sqrt(2) * tilt_rad + 2e-3
+
+
+def test_colours_change_indoors_alone_and_stay_colours():
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (500, 3)).astype(np.uint8)
+    scan = (np.zeros((500, 3), np.float32), np.zeros(500, np.float32), rgb)
+    indoor, outdoor = (augment_scan(scan, kind, 0.5, rng)[2] for kind in ("indoor", "outdoor"))
+    assert indoor.dtype == np.uint8
+    assert indoor.shape == rgb.shape
+    assert (indoor != rgb).any()
+    assert (outdoor == rgb).all()
+    assert augment_scan(scan, "none", 0.5, rng) is scan
+    assert len(with_colour_change(rgb[:0], 0.5, rng)) == 0
+
+
+def test_the_network_learns_the_specialised_features_and_its_checkpoint_holds_all_that_words_need(tmp_path):
+    config = ready(tiny_config(tmp_path, guide={"max_steps": 12, "augment": "none"}))
+    checkpoint = guide(config)
+    told, _ = steps(tmp_path)
+    assert np.mean([line["loss"] for line in told[-3:]]) < 0.8 * told[0]["loss"]
+    assert [line["learning_rate"] for line in told] == pytest.approx([1e-3 * (1 - k / 12) ** 0.9 for k in range(12)])
+    assert all(0 < line["guided_rows"] < line["rows"] for line in told)
+    network, stored = load_language_network(checkpoint)
+    assert stored == config
+    assert network.head.out_features == CHANNELS
+    table, own = load_text_table(checkpoint), read_run_text(config)
+    assert table.prompts == own.prompts
+    assert (table.embeddings == own.embeddings).all()
+
+
+def test_its_own_words_are_asked_without_the_image_model_and_others_only_of_the_same_one(tmp_path, monkeypatch):
+    config = ready(tiny_config(tmp_path, guide={"max_steps": 1}))
+    checkpoint = guide(config)
+
+    class Other(TinyModel):
+        def identity(self):
+            return {"kind": "other"}
+
+    monkeypatch.setattr(run_text, "open_image_model", lambda config: Other())
+    sample = tiny_sample(0)
+    answered = scene_answers(config, checkpoint, Question("3d"))(sample)
+    assert answered.shape == (len(sample.cloud),)
+    fewer = validated(Vocabulary, {"name": "two", "classes": [{"name": "car"}, {"name": "truck"}]}, "test")
+    with pytest.raises(BadCheckpoint, match="found one of tiny:"):
+        scene_answers(config, checkpoint, Question("3d", fewer))
+    with pytest.raises(BadTextTable, match="weak-label --features"):
+        scene_answers(config, None, Question("2d"))
+
+
+def test_with_the_specialisation_switched_off_it_learns_the_features_as_they_are(tmp_path):
+    config = tiny_config(tmp_path, specialise={"enabled": False}, guide={"max_steps": 1, "loss": "l1"})
+    store = write_tiny_features(config)
+    pseudo_label(config)
+    targets = load_checkpoint(guide(config)).state["targets"]
+    assert targets == store.identity
+
+
+def test_weights_are_selected_by_pseudo_labels_of_scenes_that_are_not_trained_on(tmp_path):
+    numbers = {"max_steps": 4, "select": "pseudo_labels", "validate_every": 2, "held_out_every": 3}
+    config = ready(tiny_config(tmp_path, guide=numbers))
+    checkpoint = guide(config)
+    assert checkpoint.name == "best.json"
+    _, measured = steps(tmp_path)
+    assert [line["validated_after"] for line in measured] == [2, 4]
+    labels = PseudoLabelStore(tmp_path / "pseudo_labels").read(tiny_sample(0).name)
+    assert measured[0]["points"] == np.count_nonzero(labels.class_id != IGNORE_ID)
+    assert trained_scenes(config, 7) == [1, 2, 4, 5]
+    best = max(measured, key=lambda line: line["mean_iou"])
+    assert load_checkpoint(checkpoint).step == best["validated_after"]
+    with pytest.raises(BadConfig, match="at least two training scenes"):
+        trained_scenes(config, 1)
+
+
+def test_selection_by_validation_truth_is_what_it_says(tmp_path):
+    numbers = {"max_steps": 1, "select": "validation_truth"}
+    validation = [{"kind": "synthetic", "folder": "unused"}]
+    config = ready(tiny_config(tmp_path, guide=numbers, validation=validation))
+    assert guide(config).name == "best.json"
+    assert steps(tmp_path)[1][0]["points"] == 1800
+    with pytest.raises(BadConfig, match="expected validation data"):
+        guide(tiny_config(tmp_path, guide=numbers))
+
+
+def test_a_round_of_self_training_labels_anew_and_learns_from_that(tmp_path):
+    rounds = {"rounds": 1, "keep_fraction": 0.5}
+    config = ready(tiny_config(tmp_path, guide={"max_steps": 2}, self_training=rounds))
+    checkpoint = guide(config)
+    assert checkpoint == tmp_path / "round_1" / "guide" / "checkpoints" / "last.json"
+    labels = PseudoLabelStore(tmp_path / "round_1" / "pseudo_labels")
+    settings_of_round = labels.settings()
+    assert settings_of_round["self_training"] == {"mode": "ensemble", "keep_fraction": 0.5}
+    for index in range(3):
+        class_id = labels.read(tiny_sample(index).name).class_id
+        features = tiny_features(tiny_sample(index))
+        assert (class_id[~features.visible] == IGNORE_ID).all()
+        assert set(np.unique(class_id)) <= {*np.unique(tiny_sample(index).class_id), IGNORE_ID}
+        assert 0.3 < np.mean(class_id[features.visible] != IGNORE_ID) < 0.6
+    before = checkpoint.read_bytes()
+    assert guide(config) == checkpoint  # done: nothing is made anew
+    assert checkpoint.read_bytes() == before
+    assert load_language_network(checkpoint)[1].self_training.rounds == 0
+
+
+def test_rounds_without_an_adapter_are_refused(tmp_path):
+    off = {"specialise": {"enabled": False}, "self_training": {"rounds": 1}, "guide": {"max_steps": 1}}
+    config = tiny_config(tmp_path, **off)
+    write_tiny_features(config)
+    pseudo_label(config)
+    with pytest.raises(BadConfig, match=r"specialise\.enabled"):
+        guide(config)
+
+
+def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
+    config = tiny_config(tmp_path)
+    write_tiny_features(config)
+    with pytest.raises(BadTextTable, match="lidar-vl-train pseudo-label"):
+        guide(config)
+    pseudo_label(config)
+    with pytest.raises(BadDataset, match="lidar-vl-train specialise"):
+        guide(config)
+
+
+def test_other_targets_or_a_run_that_must_not_be_touched_are_refused(tmp_path):
+    config = ready(tiny_config(tmp_path, guide={"max_steps": 1}))
+    guide(config)
+    with pytest.raises(BadCheckpoint, match="expected no checkpoint"):
+        guide(config, resume="never")
+    FeatureStore(tmp_path / "specialised", {"adapter_sha256": "another"}).announce()
+    with pytest.raises(BadCheckpoint, match="features that are there now"):
+        guide(config)
