@@ -16,7 +16,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lidar_vl_ros.messages.conversion import point_cloud2, time_message
-from lidar_vl_ros.process.process import process
+from lidar_vl_ros.process import process
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.training.test_foreign_weights import one_thread
 
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.grid import VoxelGrid
@@ -19,6 +18,7 @@ from offline_training.networks.voxelnet.inputs import STRIDED, VoxelNetInputs, V
 from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, strided_conv_table
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
+from tests.training.runs.test_foreign_weights import one_thread
 from tests.training.spconv_voxelnet import SHAPE_ZYX, foreign_state, spconv_backbone
 
 RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)

@@ -1,7 +1,6 @@
 """A CLIP of open_clip through the first command of 3DSS-VLG: features of scenes and the text table of the run."""
 
 import numpy as np
-from tests.training.test_scene_features import config
 
 from lidar_vl_core.words.text_table import label_embeddings
 from lidar_vl_core.words.text_table_file import TEXT_TABLE, write_text_table
@@ -10,6 +9,7 @@ from offline_training.words.features.feature_store import open_features
 from offline_training.words.features.run_text import embedded_words, read_run_text
 from tests.training.feature_scenes import Boxes, box_scene
 from tests.training.tiny_clips import CHANNELS, tiny_config
+from tests.training.words.features.test_scene_features import config
 
 
 def test_features_and_words_of_a_run_lie_in_one_space(tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.training.test_scene_features import config
 
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
@@ -26,6 +25,7 @@ from offline_training.words.scenes.openscene_files import (
     read_fused,
 )
 from tests.training.feature_scenes import Boxes, box_scene
+from tests.training.words.features.test_scene_features import config
 
 PER_POINT = ExtractConfig(voxel_m=None)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.test_scene_features import config, equal
 
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, EngineUnavailable
 from offline_training.cli.main import main
@@ -21,6 +20,7 @@ from offline_training.words.features.feature_store import FeatureStore, open_fea
 from offline_training.words.features.ray_features import _outcome, _Worker
 from offline_training.words.scenes.back_project import back_project
 from tests.training.feature_scenes import Boxes, MeanColors, box_scene
+from tests.training.words.features.test_scene_features import config, equal
 
 SCENES = 3
 
@@ -282,7 +282,7 @@ import os, signal, sys
 from pathlib import Path
 from offline_training.scene_features import extract_features as command
 from tests.training.feature_scenes import Boxes, MeanColors
-from tests.training.test_scene_features_extract import _config
+from tests.training.words.features.test_scene_features_extract import _config
 
 class Killed(MeanColors):
     def image_features(self, images):
