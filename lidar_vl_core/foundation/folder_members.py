@@ -1,0 +1,27 @@
+"""A folder as a list: the one object of a given name that each of its modules has. Imports those modules."""
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def folder_members(folder: ModuleType, name: str, member_type: type[T]) -> tuple[T, ...]:
+    """`name` of every module of a folder that has it, in the order of the modules' names.
+
+    So a new data set or method is one new file, and no list beside it has to be kept. Raises TypeError where a module has
+    another thing of that name.
+    """
+    members: list[T] = []
+    for found in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}."):
+        member = getattr(importlib.import_module(found.name), name, None)
+        if member is None:
+            continue
+        if not isinstance(member, member_type):
+            raise TypeError(
+                f"{found.name}.{name}: expected {member_type.__name__}, found {type(member).__name__}. Rename it."
+            )
+        members.append(member)
+    return tuple(members)
