@@ -43,7 +43,8 @@ $(TEST_STAMP): $(STAMP)
 
 ## make demo       synthetic drive -> real ROS 2 graph -> out/demo/report.html
 demo: $(STAMP)
-	@$(BIN)/python -m lidar_vl_ros.demo --out out/demo
+	@$(BIN)/python -m offline_training.synthetic.sensors.drive --out out/demo/drive.mcap --seed 13 --frames 50
+	@$(BIN)/python -m lidar_vl_ros.demo --bag out/demo/drive.mcap --out out/demo
 
 ## make test       all tests, less than 15 minutes on two cores
 test: $(TEST_STAMP)

@@ -69,9 +69,9 @@ def _latencies(arrival_ms: list[float], in_node_ms: list[float]) -> list[float |
 
 
 def evaluate_answers(
-    drive: Path, answers: Answers, classes: ClassTable, label_field: str, label_table: str
+    drive: Path, answers: Answers, classes: ClassTable, label_field: str | None, label_table: str | None
 ) -> tuple[Evaluation, dict[str, Any]]:
-    """Judge the answers by the truth in the recording that was played.
+    """Judge the answers by the truth in the recording that was played; without a label field there are no scores.
 
     A cloud and its answer belong together when all positions are the same, in the same order: the player may write new
     stamps, and a node that loses or reorders a point shows here as a missing answer.
@@ -79,19 +79,16 @@ def evaluate_answers(
     """
     with open_recording(drive) as recording:
         truth = truth_of(recording, classes, label_field, label_table)
-        if truth is None:
-            raise BadBag(f"{drive}: expected a label field. Name field and table.")
         evaluation = Evaluation(classes, recording.cloud_count)
         sent = 0
-        for frame in recording.frames((label_field,)):
+        for frame in recording.frames(() if truth is None else (truth.field,)):
             sent += 1
             answer = answers.by_points.get(_fingerprint(frame.cloud.xyz_m))
             if answer is None:
                 continue
             timing_ms = {} if answer.latency_ms is None else {"total": answer.latency_ms}
-            evaluation.add(
-                LabelledFrame(frame.index, frame.cloud, answer.class_id, truth.of(frame), frame.views, timing_ms)
-            )
+            true_id = None if truth is None else truth.of(frame)
+            evaluation.add(LabelledFrame(frame.index, frame.cloud, answer.class_id, true_id, frame.views, timing_ms))
         metrics = evaluation.metrics()
         metrics["latency_ms"]["by_stage"] = latency_summary(answers.stages_ms | {"total": []})["by_stage"]
         metrics |= {

@@ -51,10 +51,10 @@ def street_clouds(points: int, lidar: str, azimuth_steps: int, frames: int = 10)
 
 
 def _run(folder: Path, clouds: Path, model: str, count: int) -> tuple[np.ndarray, int]:
-    from lidar_vl_ros.process.processes import Processes, private_graph_environment
+    from lidar_vl_ros.process.child_nodes import ChildNodes, private_graph_environment
 
     environment = private_graph_environment()
-    with Processes(folder, environment) as graph:
+    with ChildNodes(folder, environment) as graph:
         graph.start("segmentation_node", {"~/input/pointcloud": INPUT}, model=model)
         listener = _child("listen", clouds, count, environment)
         publisher = _child("publish", clouds, count, environment)
@@ -99,8 +99,8 @@ def _publish(clouds: np.ndarray, count: int) -> None:
     import rclpy
     from lidar_vl_ros.bags.rhythm import restamped
     from lidar_vl_ros.messages.conversion import point_cloud2
-    from lidar_vl_ros.node.quality import OUTPUT
-    from lidar_vl_ros.process.process import keep_freed_memory
+    from lidar_vl_ros.node.qos import OUTPUT
+    from lidar_vl_ros.process.run_node import keep_freed_memory
     from rclpy.serialization import serialize_message
     from sensor_msgs.msg import PointCloud2
     from std_msgs.msg import Header
@@ -134,8 +134,8 @@ def _listen(count: int) -> None:
     """Print the latencies of all labelled clouds as JSON; ends when all came, or some time after the last one."""
     import rclpy
     from lidar_vl_ros.messages.conversion import stamp_ns
-    from lidar_vl_ros.node.quality import OUTPUT
-    from lidar_vl_ros.process.process import keep_freed_memory
+    from lidar_vl_ros.node.qos import OUTPUT
+    from lidar_vl_ros.process.run_node import keep_freed_memory
     from sensor_msgs.msg import PointCloud2
 
     keep_freed_memory()

@@ -68,10 +68,10 @@ def write_package(folder: Path) -> None:
 
 
 def _run(folder: Path, clouds: Path, package: Path, count: int) -> dict[str, Any]:
-    from lidar_vl_ros.process.processes import Processes, private_graph_environment
+    from lidar_vl_ros.process.child_nodes import ChildNodes, private_graph_environment
 
     environment = private_graph_environment()
-    with Processes(folder, environment) as graph:
+    with ChildNodes(folder, environment) as graph:
         graph.start("segmentation_node", {"~/input/pointcloud": "/lidar/points"}, model=str(package))
         listener = _listener(count, environment)
         publisher = _child("publish", clouds, count, environment)
@@ -184,8 +184,8 @@ def _listen(count: int) -> None:
     """Print every cloud's arrival and every change of words as JSON; ends when all came, or some time after the last one."""
     import rclpy
     from lidar_vl_ros.messages.conversion import stamp_ns
-    from lidar_vl_ros.node.quality import OUTPUT
-    from lidar_vl_ros.process.process import keep_freed_memory
+    from lidar_vl_ros.node.qos import OUTPUT
+    from lidar_vl_ros.process.run_node import keep_freed_memory
     from rcl_interfaces.srv import SetParameters
     from rclpy.parameter import Parameter
     from sensor_msgs.msg import PointCloud2

@@ -16,7 +16,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lidar_vl_ros.messages.conversion import point_cloud2, time_message
-from lidar_vl_ros.process import process
+from lidar_vl_ros.process import run_node
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
@@ -131,7 +131,7 @@ class Graph:
     def _spun(self, node: Any) -> Any:
         executor = SingleThreadedExecutor(context=self.context)
         executor.add_node(node)
-        thread = threading.Thread(target=process.spin, args=(executor, node), name=f"spin {node.get_name()}")
+        thread = threading.Thread(target=run_node.spin, args=(executor, node), name=f"spin {node.get_name()}")
         thread.start()
         self._threads.append(thread)
         self._nodes.append(node)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment
 
 from lidar_vl_core.bags.reader import open_bag
@@ -27,12 +28,12 @@ _domains = itertools.count()
 class Process:
     """A node in a process of its own, with its output."""
 
-    def __init__(self, module: str, parameters: dict[str, object], remaps: dict[str, str], environment: dict[str, str]):
+    def __init__(self, node: str, parameters: dict[str, object], remaps: dict[str, str], environment: dict[str, str]):
         arguments = [word for name, value in parameters.items() for word in ("-p", f"{name}:={_yaml(value)}")]
         arguments += [word for before, after in remaps.items() for word in ("-r", f"{before}:={after}")]
         self.lines: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"lidar_vl_ros.{module}", "--ros-args", *arguments],
+            [sys.executable, "-m", MODULES[node], "--ros-args", *arguments],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -76,8 +77,8 @@ def start() -> Iterator[Callable[..., Process]]:
     environment |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(domain), "OMP_NUM_THREADS": "1"}
     processes: list[Process] = []
 
-    def start(module: str, remaps: dict[str, str] | None = None, **parameters: object) -> Process:
-        processes.append(Process(module, parameters, remaps or {}, environment))
+    def start(node: str, remaps: dict[str, str] | None = None, **parameters: object) -> Process:
+        processes.append(Process(node, parameters, remaps or {}, environment))
         return processes[-1]
 
     yield start

@@ -6,8 +6,8 @@ import pytest
 import rclpy
 from lidar_vl_ros import segmentation_node
 from lidar_vl_ros.bags import bag_player, bag_recorder
-from lidar_vl_ros.bags.bag_player import PlayerParameters
-from lidar_vl_ros.bags.bag_recorder import RecorderParameters
+from lidar_vl_ros.bags.player import PlayerParameters
+from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.node import parameters
 from lidar_vl_ros.node.parameters import SegmentationParameters
 from rclpy.context import Context

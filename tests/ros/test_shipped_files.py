@@ -1,6 +1,7 @@
 """Launch files, parameter files, profiles and images name only what exists. `launch` itself is not on PyPI."""
 
 import ast
+import importlib
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -9,10 +10,11 @@ from types import SimpleNamespace
 import pytest
 import rclpy
 import yaml
-from lidar_vl_ros.bags.bag_player import PlayerParameters
-from lidar_vl_ros.bags.bag_recorder import RecorderParameters
+from lidar_vl_ros.bags.player import PlayerParameters
+from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.node import parameters
 from lidar_vl_ros.node.parameters import SegmentationParameters
+from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment, profile_path
 from rclpy.context import Context
 from rclpy.node import Node
@@ -33,15 +35,20 @@ def _calls(path: Path, name: str) -> list[dict[str, ast.expr]]:
     ]
 
 
-def _executables() -> set[str]:
-    return set(re.findall(r'"(\w+) = lidar_vl_ros\.\w+:main"', (_PACKAGE / "setup.py").read_text()))
+def _executables() -> dict[str, str]:
+    """Module of each executable of setup.py."""
+    found = re.findall(r'"(\w+) = (lidar_vl_ros[\w.]+):main"', (_PACKAGE / "setup.py").read_text())
+    assert found
+    return dict(found)
 
 
-def test_every_executable_has_a_main():
-    for line in re.findall(r'"\w+ = (lidar_vl_ros\.\w+):main"', (_PACKAGE / "setup.py").read_text()):
-        source = _PACKAGE / (line.replace(".", "/") + ".py")
-        functions = [node.name for node in ast.parse(source.read_text()).body if isinstance(node, ast.FunctionDef)]
-        assert "main" in functions, source
+@pytest.mark.parametrize("module", _executables().values())
+def test_every_executable_has_a_main(module):
+    assert callable(importlib.import_module(module).main)
+
+
+def test_a_node_started_without_a_build_is_the_one_that_is_installed():
+    assert _executables() == MODULES
 
 
 @pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
@@ -154,7 +161,7 @@ def test_package_and_setup_agree():
     assert package.find("export/build_type").text == "ament_python"
     imported = {
         name
-        for source in (_PACKAGE / "lidar_vl_ros").glob("*.py")
+        for source in (_PACKAGE / "lidar_vl_ros").rglob("*.py")
         for name in re.findall(
             r"^\s*(?:from|import) (\w+(?:_msgs|_interfaces)|rclpy)", source.read_text(), re.MULTILINE
         )

@@ -1,37 +1,73 @@
-"""`make demo` in small: synthetic drive, real ROS 2 graph, report, in one command."""
+"""`make demo` in small: synthetic drive, real ROS 2 graph, report."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.commands.replay import replay
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.replay import replay, write_labelled_cloud
 from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.tasks.segmenter import PointLabels
 
 pytest.importorskip("rclpy", reason="needs the ROS 2 wheels: pip install -e .[ros]")
 pytest.importorskip("embreex", reason="needs the ray caster: pip install -e .[synthetic]")
 
 
-def _demo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lidar_vl_ros.demo", *map(str, arguments)]
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _run(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
 
 
+def _demo(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return _run("lidar_vl_ros.demo", *arguments)
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made as `make demo` makes it, with fewer frames."""
+    path = tmp_path_factory.mktemp("drive") / "made" / "drive.mcap"
+    recipe = (_REPOSITORY / "Makefile").read_text()
+    module, seed = re.findall(r"python -m ([\w.]+) --out out/demo/drive.mcap --seed (\d+)", recipe)[0]
+    run = _run(module, "--out", path, "--seed", seed, "--frames", 4)
+    assert run.returncode == 0, run.stderr
+    return path
+
+
+@pytest.fixture
+def unlabelled(tmp_path: Path) -> Path:
+    """Three clouds on one topic, without a field that says their true classes."""
+    path, rng = tmp_path / "unlabelled.mcap", np.random.default_rng(3)
+    labels = PointLabels(np.zeros(900, np.uint8), np.zeros(900, np.float32), {})
+    with BagWriter(path) as bag:
+        for number in range(3):
+            xyz_m = rng.uniform(-20, 20, (900, 3)).astype(np.float32)
+            cloud = PointCloud(xyz_m, np.zeros(900, np.float32), 1_000_000_000 + number * 500_000_000, "lidar")
+            write_labelled_cloud(bag, "/velodyne/points", cloud, labels)
+    return path
+
+
 def test_the_demo_labels_every_cloud_and_agrees_with_the_replay_of_the_same_drive(
-    tiny_package: Path, tmp_path: Path
+    tiny_package: Path, drive: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "demo"
-    run = _demo("--out", out, "--model", tiny_package, "--frames", 4)
+    run = _demo("--bag", drive, "--out", out, "--model", tiny_package)
     assert run.returncode == 0, run.stderr
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["frames"] + metrics["drops"] == metrics["sent"] == 4  # a busy machine may drop, and says so
     assert metrics["frames"] >= 1
     assert 0 < metrics["latency_ms"]["p50"] < 5000
     replayed = replay(
-        out / "drive.mcap", load_model_package(tiny_package), tmp_path / "out", label_field="label", label_table="nuscenes16"
+        drive, load_model_package(tiny_package), tmp_path / "out", label_field="label", label_table="nuscenes16"
     )  # fmt: skip
     answered = {frame["index"]: frame["mean_iou"] for frame in metrics["per_frame"]}
     assert answered.items() <= {frame["index"]: frame["mean_iou"] for frame in replayed["per_frame"]}.items()
@@ -46,17 +82,41 @@ def test_the_demo_labels_every_cloud_and_agrees_with_the_replay_of_the_same_driv
     assert f"report       {out / 'report.html'}" in run.stdout
 
 
-def test_a_model_that_is_not_there_ends_the_demo_before_it_begins(tmp_path: Path) -> None:
-    run = _demo("--out", tmp_path / "demo", "--model", "nothing")
+def test_a_recording_without_true_classes_is_labelled_without_scores_and_the_demo_says_so(
+    tiny_package: Path, unlabelled: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "demo"
+    run = _demo("--bag", unlabelled, "--out", out, "--model", tiny_package)
+    assert run.returncode == 0, run.stderr
+    assert "no scores: the clouds of unlabelled.mcap have no field 'label'" in run.stdout
+    assert "IoU" not in run.stdout
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["frames"] + metrics["drops"] == metrics["sent"] == 3
+    assert "mean_iou" not in metrics
+    assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "report.html").is_file()
+
+
+def test_a_recording_that_is_not_there_ends_the_demo_before_it_begins(tiny_package: Path, tmp_path: Path) -> None:
+    bag = tmp_path / "drive.mcap"
+    run = _demo("--bag", bag, "--out", tmp_path / "demo", "--model", tiny_package)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"demo: {bag}: expected a recording, found no such file")
+    assert run.stderr.count("\n") == 1
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_model_that_is_not_there_ends_the_demo_before_it_begins(drive: Path, tmp_path: Path) -> None:
+    run = _demo("--bag", drive, "--out", tmp_path / "demo", "--model", "nothing")
     assert run.returncode == 2
     assert run.stderr.startswith("demo: model 'nothing'")
     assert run.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_is_a_file_is_refused(tiny_package: Path, tmp_path: Path) -> None:
+def test_a_place_that_is_a_file_is_refused(tiny_package: Path, drive: Path, tmp_path: Path) -> None:
     (tmp_path / "demo").write_text("mine")
-    run = _demo("--out", tmp_path / "demo", "--model", tiny_package)
+    run = _demo("--bag", drive, "--out", tmp_path / "demo", "--model", tiny_package)
     assert run.returncode == 2
     assert run.stderr.startswith(f"demo: {tmp_path / 'demo'}: expected a folder")
     assert (tmp_path / "demo").read_text() == "mine"

@@ -27,8 +27,8 @@ setup(
     entry_points={
         "console_scripts": [
             "segmentation_node = lidar_vl_ros.segmentation_node:main",
-            "bag_player = lidar_vl_ros.bags.bag_player:main",
-            "bag_recorder = lidar_vl_ros.bags.bag_recorder:main",
+            "bag_player = lidar_vl_ros.bags.player:main",
+            "bag_recorder = lidar_vl_ros.bags.recorder:main",
         ],
     },
 )

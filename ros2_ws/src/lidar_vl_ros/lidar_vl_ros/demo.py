@@ -1,17 +1,19 @@
-"""The whole product on one machine: a synthetic drive through a real ROS 2 graph, evaluated, with report and picture.
+"""The whole product on one machine: a recording through a real ROS 2 graph, evaluated, with report and picture.
 
-python -m lidar_vl_ros.demo --out out/demo
+python -m lidar_vl_ros.demo --bag out/demo/drive.mcap --out out/demo
 """
 
 import argparse
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.recorded_answers import evaluate_answers, read_answers
@@ -22,81 +24,87 @@ from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.segmenter import Segmenter
-from lidar_vl_ros.process.processes import GraphFailed, Processes, clean_up_on_sigterm, private_graph_environment
+from lidar_vl_ros.process.child_nodes import ChildNodes, clean_up_on_sigterm, private_graph_environment
 
-_CLOUD_TOPIC = "/lidar/points"
 _LABELLED_TOPIC = "/segmentation_node/output/pointcloud/segmentation"
+_LABEL_FIELD, _LABEL_TABLE = "label", "nuscenes16"  # how the synthetic drive keeps the true class of each point
 _STAGES = ("voxels", "maps", "network", "labels", "pipeline_latency")
 _RESULTS = ("report.html", "metrics.json", "demo.png", "recorded.mcap")
-_DRIVE_TIMEOUT_S, _READY_TIMEOUT_S, _GRAPH_TIMEOUT_S = 900, 60, 120  # of a machine that has other work, too
-_RATE_HZ = 10.0  # of the drive
+_READY_TIMEOUT_S, _GRAPH_TIMEOUT_S = 60, 120  # of a machine that has other work, too
 _SILENCE_S = 2.0  # the recorder ends after so long without a labelled cloud
 
 
-def demo(out: Path, model: str, seed: int, frames: int, command: str) -> dict[str, Any]:
-    """Make the drive, play it through the graph, judge the answers, write report.html, metrics.json and demo.png.
+@dataclass(frozen=True)
+class _Drive:
+    """The recording that is played."""
 
-    Returns the content of metrics.json. Raises LidarVlError with the end of the log of the part that failed.
+    path: Path
+    cloud_topic: str
+    clouds: int
+    seconds: float  # from its first cloud to its last
+    label_field: str | None  # None where the clouds carry no truth
+
+
+def demo(bag: Path, out: Path, model: str, command: str) -> dict[str, Any]:
+    """Play the bag through the graph, judge the answers, write report.html, metrics.json and demo.png.
+
+    Clouds with a field `label` of nuscenes16 classes are scored. Returns the content of metrics.json. Raises LidarVlError,
+    with the end of the log where a node failed.
     """
-    package = load_model_package(model)
+    package, drive = load_model_package(model), _drive(bag)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadRequest(f"{out}: expected a folder to write to, found: {error.strerror}. Choose another.") from error
     for name in _RESULTS:
         (out / name).unlink(missing_ok=True)  # an old result must not pass for this run's
-    drive, recorded = out / "drive.mcap", out / "recorded.mcap"
+    recorded = out / "recorded.mcap"
 
-    print(f"[1/4] synthetic drive: {frames} sweeps, six cameras -> {drive}", flush=True)
-    _generate(drive, seed, frames)
-    print("[2/4] ROS 2 graph: player -> segmentation node -> recorder", flush=True)
+    print(f"[1/3] ROS 2 graph: player of {drive.clouds} clouds -> segmentation node -> recorder", flush=True)
     Segmenter(package).warm_up()  # what is compiled here, the node loads from the cache
-    _run_graph(drive, recorded, out, str(package.path), playing_s=frames / _RATE_HZ)
-    print("[3/4] evaluation", flush=True)
+    _run_graph(drive, recorded, out, str(package.path))
+    print("[2/3] evaluation" if drive.label_field else f"[2/3] no scores: {_without_truth(drive)}", flush=True)
     answers = read_answers(recorded, _LABELLED_TOPIC)
-    evaluation, metrics = evaluate_answers(drive, answers, package.classes, "label", "nuscenes16")
+    label_table = _LABEL_TABLE if drive.label_field else None
+    evaluation, metrics = evaluate_answers(bag, answers, package.classes, drive.label_field, label_table)
     metrics |= {
         "model": package.manifest.name,
         "engine": Segmenter(package).engine_name,
         "latency_is": "from the stamp written when a cloud is sent to the publication of its labelled cloud",
         "provenance": provenance(package, command),
     }
-    print("[4/4] report", flush=True)
+    print("[3/3] report", flush=True)
     write_bytes(out / "demo.png", _picture(_representative(evaluation), package.classes))
-    write_results(out, "lidar-vl demo: synthetic drive on a ROS 2 graph", metrics, evaluation, package.card)
+    write_results(out, f"lidar-vl demo: {bag.name} on a ROS 2 graph", metrics, evaluation, package.card)
     return metrics
 
 
-def _generate(drive: Path, seed: int, frames: int) -> None:
-    """In a process of its own: the robot's side never imports the training side."""
-    command = [sys.executable, "-m", "offline_training.synthetic.sensors.drive"]
-    command += ["--out", str(drive), "--seed", str(seed), "--frames", str(frames), "--rate", str(_RATE_HZ)]
-    try:
-        finished = subprocess.run(command, timeout=_DRIVE_TIMEOUT_S, check=False)  # noqa: S603  our own module
-    except subprocess.TimeoutExpired as error:
-        raise GraphFailed(
-            f"synthetic drive: expected it within {_DRIVE_TIMEOUT_S} s, found it still at work. Ask for fewer --frames."
-        ) from error
-    if finished.returncode != 0 or not drive.is_file():
-        raise GraphFailed(
-            f"synthetic drive: expected {drive}, found exit code {finished.returncode}. "
-            "Read the lines above; `pip install -e .[synthetic]` installs what it needs."
-        )
+def _drive(path: Path) -> _Drive:
+    with open_recording(path) as recording:
+        label_field = _LABEL_FIELD if _LABEL_FIELD in recording.cloud_fields() else None
+        topic = recording.cloud_topic
+    with open_bag(path) as bag:
+        stamps_ns = [message.stamp_ns for message in bag.messages([topic])]
+    return _Drive(path, topic, len(stamps_ns), (max(stamps_ns) - min(stamps_ns)) / 1e9, label_field)
 
 
-def _run_graph(drive: Path, recorded: Path, logs: Path, model: str, playing_s: float) -> None:
+def _without_truth(drive: _Drive) -> str:
+    return f"the clouds of {drive.path.name} have no field '{_LABEL_FIELD}'"
+
+
+def _run_graph(drive: _Drive, recorded: Path, logs: Path, model: str) -> None:
     debug_topics = [f"/segmentation_node/debug/{stage}_ms" for stage in _STAGES]
-    with Processes(logs, private_graph_environment()) as graph:
+    with ChildNodes(logs, private_graph_environment()) as graph:
         graph.start("bag_recorder", output=str(recorded), topics=[_LABELLED_TOPIC, *debug_topics], idle_s=_SILENCE_S)
-        graph.start("segmentation_node", {"~/input/pointcloud": _CLOUD_TOPIC}, model=model)
+        graph.start("segmentation_node", {"~/input/pointcloud": drive.cloud_topic}, model=model)
         graph.start(
             "bag_player",
-            bag=str(drive),
+            bag=str(drive.path),
             restamp=True,
-            wait_for=[_CLOUD_TOPIC, _LABELLED_TOPIC],
+            wait_for=[drive.cloud_topic, _LABELLED_TOPIC],
             wait_timeout_s=float(_READY_TIMEOUT_S),
         )
-        graph.wait("bag_player", _GRAPH_TIMEOUT_S + 2 * playing_s)
+        graph.wait("bag_player", _GRAPH_TIMEOUT_S + 2 * drive.seconds)
         graph.wait("bag_recorder", _GRAPH_TIMEOUT_S)
 
 
@@ -128,8 +136,6 @@ def _picture(frame: LabelledFrame, classes: ClassTable) -> bytes:
 
 def _summary(metrics: dict[str, Any], out: Path, seconds: float) -> list[str]:
     latency = metrics["latency_ms"]
-    classes = {name: iou for name, iou in metrics["per_class_iou"].items() if metrics["points_per_class"][name]}
-    best, *_, worst = sorted(classes, key=lambda name: classes[name] or 0.0, reverse=True)
     spread = (
         "no time stamps" if latency["p50"] is None else " / ".join(f"{latency[p]:.0f}" for p in ("p50", "p95", "p99"))
     )
@@ -138,28 +144,41 @@ def _summary(metrics: dict[str, Any], out: Path, seconds: float) -> list[str]:
         f"clouds       {metrics['frames']} labelled of {metrics['sent']} sent, {metrics['drops']} dropped",
         f"points       {metrics['points'] // max(metrics['frames'], 1):,} per cloud",
         f"latency ms   {spread} (p50 / p95 / p99, stamp to labelled cloud)",
+        *(_scores(metrics) if "mean_iou" in metrics else ()),
+        f"took         {seconds:.0f} s",
+        f"report       {out / 'report.html'}",
+    ]
+
+
+def _scores(metrics: dict[str, Any]) -> list[str]:
+    classes = {name: iou for name, iou in metrics["per_class_iou"].items() if metrics["points_per_class"][name]}
+    best, *_, worst = sorted(classes, key=lambda name: classes[name] or 0.0, reverse=True)
+    return [
         f"mean IoU     {100 * metrics['mean_iou']:.1f} % over the {len(classes)} classes that occur",
         f"points right {100 * metrics['accuracy']:.1f} %",
         f"best class   {best} {100 * (classes[best] or 0):.1f} %",
         f"worst class  {worst} {100 * (classes[worst] or 0):.1f} %",
-        f"took         {seconds:.0f} s",
-        f"report       {out / 'report.html'}",
     ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns 0, 2 with one line on stderr when a part failed, 130 for Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m lidar_vl_ros.demo", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--bag",
+        type=Path,
+        required=True,
+        metavar="BAG",
+        help="recording with one topic of clouds; `make demo` makes one",
+    )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR")
     parser.add_argument("--model", default="demo", metavar="PKG", help="model package, by name or folder")
-    parser.add_argument("--seed", type=int, default=13, help="another seed is another street")
-    parser.add_argument("--frames", type=int, default=50, help="sweeps of the drive, 10 per second")
     options = parser.parse_args(arguments)
     command = shlex.join(["python", "-m", "lidar_vl_ros.demo", *(sys.argv[1:] if arguments is None else arguments)])
     started_s = time.monotonic()
     clean_up_on_sigterm()
     try:
-        metrics = demo(options.out, options.model, options.seed, options.frames, command)
+        metrics = demo(options.bag, options.out, options.model, command)
     except LidarVlError as error:
         print(f"demo: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -22,8 +22,8 @@ from lidar_vl_ros.messages.class_names import ClassNames
 from lidar_vl_ros.messages.conversion import coloured_cloud, label_info, labelled_cloud, vision_label_info
 from lidar_vl_ros.node.parameters import SegmentationParameters
 from lidar_vl_ros.node.perception_node import PerceptionNode
-from lidar_vl_ros.node.quality import LATCHED, OUTPUT, publisher_events
-from lidar_vl_ros.process.process import run_node
+from lidar_vl_ros.node.qos import LATCHED, OUTPUT, publisher_events
+from lidar_vl_ros.process.run_node import run_node
 
 if TYPE_CHECKING:
     from lidar_vl_ros.cameras.camera_ensemble import CameraEnsemble

@@ -18,7 +18,7 @@ from lidar_vl_ros.messages.conversion import stamp_ns
 from lidar_vl_ros.messages.sequence import SequenceGaps
 from lidar_vl_ros.node import parameters
 from lidar_vl_ros.node.parameter_changes import ParameterChanges
-from lidar_vl_ros.node.quality import NEWEST_ONLY, subscription_events
+from lidar_vl_ros.node.qos import NEWEST_ONLY, subscription_events
 from lidar_vl_ros.node.transitions import answer_wrong_transitions, guarded
 from lidar_vl_ros.node.worker import Worker
 

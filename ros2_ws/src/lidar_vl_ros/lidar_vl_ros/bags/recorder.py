@@ -19,8 +19,8 @@ from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_ros.messages.conversion import message_class
 from lidar_vl_ros.messages.sequence import SequenceGaps
 from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.quality import like_publishers, subscription_events
-from lidar_vl_ros.process.process import run_node
+from lidar_vl_ros.node.qos import like_publishers, subscription_events
+from lidar_vl_ros.process.run_node import run_node
 
 _POLL_S = 0.05
 _DEPTH = 50  # messages that may wait while the disk is slow

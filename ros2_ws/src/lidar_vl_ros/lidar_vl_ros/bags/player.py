@@ -20,8 +20,8 @@ from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError
 from lidar_vl_ros.bags.rhythm import beats, restamped
 from lidar_vl_ros.messages.conversion import message_class, time_message
 from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.quality import LATCHED, OUTPUT
-from lidar_vl_ros.process.process import run_node
+from lidar_vl_ros.node.qos import LATCHED, OUTPUT
+from lidar_vl_ros.process.run_node import run_node
 
 _LATCHED_TOPICS = ("/tf_static", "/robot_description")
 _POLL_S = 0.05

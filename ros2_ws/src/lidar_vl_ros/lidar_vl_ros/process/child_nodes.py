@@ -14,6 +14,11 @@ from typing import Any
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_ros.process.transport import large_message_environment
 
+MODULES = {  # of each node; setup.py has them as executables, which a checkout that was not built lacks
+    "segmentation_node": "lidar_vl_ros.segmentation_node",
+    "bag_player": "lidar_vl_ros.bags.player",
+    "bag_recorder": "lidar_vl_ros.bags.recorder",
+}
 _DOMAINS = 100  # higher domain ids reach into the ports that Linux gives to clients
 _STOP_TIMEOUT_S = 5.0
 _POLL_S = 0.05
@@ -46,7 +51,7 @@ def private_graph_environment() -> dict[str, str]:
     )
 
 
-class Processes:
+class ChildNodes:
     """A context manager: what was started inside is ended when the block is left, however it is left."""
 
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
@@ -54,7 +59,7 @@ class Processes:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._old_handler: Any = None
 
-    def __enter__(self) -> "Processes":
+    def __enter__(self) -> "ChildNodes":
         self._old_handler = clean_up_on_sigterm()
         return self
 
@@ -74,8 +79,8 @@ class Processes:
         signal.signal(signal.SIGTERM, self._old_handler)
 
     def start(self, node: str, remappings: Mapping[str, str] | None = None, **parameters: object) -> None:
-        """Start `python -m lidar_vl_ros.<node>` with these parameters; its output goes to <logs>/<node>.log."""
-        command = [sys.executable, "-m", f"lidar_vl_ros.{node}", "--ros-args"]
+        """Start one of MODULES with these parameters; its output goes to <logs>/<node>.log."""
+        command = [sys.executable, "-m", MODULES[node], "--ros-args"]
         for source, target in (remappings or {}).items():
             command += ["-r", f"{source}:={target}"]
         for name, value in parameters.items():

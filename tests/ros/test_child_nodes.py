@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs the ROS 2 wheels: pip install -e .[ros]")
 
-from lidar_vl_ros.process.processes import GraphFailed, Processes, private_graph_environment
+from lidar_vl_ros.process.child_nodes import ChildNodes, GraphFailed, private_graph_environment
 
 
 def _alive(number: int) -> bool:
@@ -24,7 +24,7 @@ def _alive(number: int) -> bool:
 
 def _run(folder: Path, timeout_s: float, children: list[int], bag: str | None = None) -> None:
     """A recorder of a topic nobody publishes, and perhaps a player; `children` gets the recorder's process id."""
-    with Processes(folder, private_graph_environment()) as graph:
+    with ChildNodes(folder, private_graph_environment()) as graph:
         graph.start("bag_recorder", output=str(folder / "out.mcap"), topics=["/x"])
         children.append(graph._children["bag_recorder"].pid)
         if bag is not None:
@@ -49,9 +49,9 @@ def test_a_node_that_takes_too_long_is_named_and_ended(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_children_end_with_their_parent_however_it_ends(tmp_path: Path, number: int) -> None:
     code = (
-        "import time\nfrom pathlib import Path\nfrom lidar_vl_ros.process.processes import Processes, private_graph_environment\n"
+        "import time\nfrom pathlib import Path\nfrom lidar_vl_ros.process.child_nodes import ChildNodes, private_graph_environment\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "with Processes(folder, private_graph_environment()) as graph:\n"
+        "with ChildNodes(folder, private_graph_environment()) as graph:\n"
         "    graph.start('bag_recorder', output=str(folder / 'out.mcap'), topics=['/x'])\n"
         "    print(graph._children['bag_recorder'].pid, flush=True)\n    time.sleep(60)\n"
     )
