@@ -2,46 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from lidar_vl_core.bags.mcap_records import MAX_CHUNK_BYTES
+from lidar_vl_core.bags.messages import BagMessage, Topic
 from lidar_vl_core.bags.parts import BagFile, bag_parts, open_part
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
-from lidar_vl_core.foundation.message_types import RAW_LIDAR_TYPES, advice, from_cdr, full_type_name
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic of a recording."""
-
-    name: str
-    type: str  # full name, e.g. sensor_msgs/msg/PointCloud2
-    count: int  # messages that can be read
-    encoding: str = "cdr"
-
-
-@dataclass(frozen=True)
-class BagMessage:
-    """One recorded message; its bytes are decoded when `message` is asked for."""
-
-    topic: str
-    type: str
-    stamp_ns: int  # when it was recorded (log time)
-    data: bytes  # as recorded, CDR
-    encoding: str = "cdr"
-
-    @cached_property
-    def message(self) -> Any:  # noqa: ANN401  generated classes have no common base
-        """The decoded message; raises BadBag naming the type where it is unknown or the bytes do not fit it."""
-        if self.encoding != "cdr":
-            raise BadBag(f"topic {self.topic}: expected CDR messages, found {self.encoding}. Convert the bag to ROS 2.")
-        return from_cdr(self.data, self.type, self.topic)
+from lidar_vl_core.foundation.message_types import RAW_LIDAR_TYPES, advice, full_type_name
 
 
 class BagReader:

@@ -6,21 +6,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.bags.reader import BagMessage, BagReader, open_bag
-from lidar_vl_core.bags.recorded_cameras import IMAGE_TYPES, Calibrations, CameraTopics
-from lidar_vl_core.bags.recorded_surroundings import Surroundings, read_surroundings
+from lidar_vl_core.bags.camera_topics import IMAGE_TYPES, CameraTopics
+from lidar_vl_core.bags.messages import BagMessage
+from lidar_vl_core.bags.reader import BagReader, open_bag
+from lidar_vl_core.bags.surroundings import Surroundings, read_surroundings
+from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.cameras.image import decode_image, stored_bytes
 from lidar_vl_core.cameras.synchronisation import CameraTiming, Frame, FramePairer
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadTransform
-
-CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
+from lidar_vl_core.foundation.stamps import stamp_ns
 
 _MAX_TIME_DIFFERENCE_S = 0.1  # one sweep of a 10 Hz LiDAR: a triggered camera looks somewhere within it
 _MAX_WAIT_S = 0.3  # of recording: a picture may be written later than the cloud it belongs to
@@ -126,7 +127,7 @@ class Recording:
 
     def _add_image(self, pairer: FramePairer, name: str, message: BagMessage, now_ns: int) -> list[Frame]:
         try:
-            return pairer.add_image(name, _stamp_ns(message.message), message, now_ns)
+            return pairer.add_image(name, stamp_ns(message.message.header.stamp), message, now_ns)
         except BadBag as error:
             self._say(f"{message.topic}: {error}")
             return []
@@ -185,7 +186,3 @@ def _load_rgb(message: BagMessage) -> np.ndarray:
 
 def _read_bytes(message: BagMessage) -> bytes:
     return stored_bytes(message.message)
-
-
-def _stamp_ns(message: Any) -> int:  # noqa: ANN401  any message with a header
-    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec

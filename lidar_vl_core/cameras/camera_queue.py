@@ -4,6 +4,8 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from lidar_vl_core.foundation.stamps import nanoseconds
+
 NEVER_NS = -(1 << 62)  # before every stamp, with room to add an offset
 FAR_NS = 1 << 62  # after every stamp
 
@@ -84,8 +86,3 @@ class CameraQueue:
         keep = bisect_left(self.stamps, stamp_ns + 1)
         del self.stamps[keep:], self.images[keep:]
         self.newest_ns = self.stamps[-1] if self.stamps else NEVER_NS
-
-
-def nanoseconds(seconds: float) -> int:
-    """The nearest whole number of nanoseconds."""
-    return round(seconds * 1e9)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from lidar_vl_core.cameras.camera_queue import FAR_NS, NEVER_NS, CameraQueue, CameraTiming, Paired, nanoseconds
+from lidar_vl_core.cameras.camera_queue import FAR_NS, NEVER_NS, CameraQueue, CameraTiming, Paired
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
+from lidar_vl_core.foundation.stamps import nanoseconds
 
 _LATE_IN_A_ROW = 3  # so many clouds that go back a little are a short recording that loops, not late messages
 

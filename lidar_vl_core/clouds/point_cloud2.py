@@ -16,6 +16,7 @@ from lidar_vl_core.clouds.point_cloud2_header import (
     refuse_overlap,
 )
 from lidar_vl_core.foundation.errors import BadPointCloud
+from lidar_vl_core.foundation.stamps import NS_PER_S
 
 INTENSITY_NAMES = ("intensity", "i", "reflectivity", "intensities")  # first found wins
 LABELLED_FIELDS = ("x", "y", "z", "intensity", "class_id", "probability")
@@ -167,7 +168,7 @@ def _stamp_and_frame(message: object) -> tuple[int, str]:
         return 0, ""
     stamp, frame_id = getattr(header, "stamp", None), getattr(header, "frame_id", None)
     seconds = integer(stamp, "sec", 0, (1 << 31) - 1, "header.stamp.")
-    nanoseconds = integer(stamp, "nanosec", 0, 999_999_999, "header.stamp.")
+    nanoseconds = integer(stamp, "nanosec", 0, NS_PER_S - 1, "header.stamp.")
     if not isinstance(frame_id, str):
         raise BadPointCloud(f"header.frame_id: expected text, found {type(frame_id).__name__}. Correct the driver.")
-    return seconds * 1_000_000_000 + nanoseconds, frame_id
+    return seconds * NS_PER_S + nanoseconds, frame_id

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.bags.reader import BagReader, open_bag
-from lidar_vl_core.bags.recorded_surroundings import read_surroundings
-from lidar_vl_core.bags.recording import CLOUD_TYPE
+from lidar_vl_core.bags.surroundings import read_surroundings
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 
 _DATATYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 

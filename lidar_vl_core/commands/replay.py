@@ -1,51 +1,29 @@
 """A recording through the network: labelled clouds, metrics and a report. Reads and writes files."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lidar_vl_core.bags.recording import CLOUD_TYPE, RecordedFrame, Recording, SkippedCloud, open_recording
+from lidar_vl_core.bags.recording import RecordedFrame, Recording, SkippedCloud, open_recording
 from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import ClassTable, LabelMap, label_map
-from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.point_cloud2 import encode_labelled
+from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.commands.provenance import provenance
-from lidar_vl_core.commands.report import report
+from lidar_vl_core.commands.results import write_results
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
-from lidar_vl_core.foundation.errors import BadBag, BadLabels, BadPointCloud, BadRequest
-from lidar_vl_core.foundation.files import write_text
-from lidar_vl_core.foundation.message_types import message_types
+from lidar_vl_core.evaluation.truth import truth_of
+from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.foundation.result_folder import result_folder
 from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 from lidar_vl_core.words.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    import numpy as np
-
 RESULT_FILES = ("metrics.json", "predictions.mcap", "report.html")
 
 Progress = Callable[[Iterator[RecordedFrame], int], Iterator[RecordedFrame]]  # wraps the frames; int: how many
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Where a recording keeps the true class of every point."""
-
-    field: str  # of the PointCloud2
-    labels: LabelMap
-
-    def of(self, frame: RecordedFrame) -> "np.ndarray":
-        """(N,) uint8 class ids of a frame read with this field. Raises BadLabels naming the frame."""
-        try:
-            return self.labels.apply(frame.cloud.extra[self.field])
-        except BadLabels as error:
-            raise BadLabels(f"cloud {frame.index}, field {self.field}: {error}") from error
 
 
 def replay(
@@ -85,7 +63,10 @@ def replay(
                 except BadPointCloud as error:  # more points than any sensor gives
                     recording.skipped.append(SkippedCloud(frame.index, frame.cloud.stamp_ns, str(error)))
                     continue
-                write_labelled_cloud(predictions, f"{recording.cloud_topic}/segmentation", frame.cloud, labels)
+                message = labelled_message(frame.cloud, labels)
+                predictions.write(
+                    f"{recording.cloud_topic}/segmentation", CLOUD_TYPE, max(frame.cloud.stamp_ns, 0), message
+                )
                 evaluation.add(
                     LabelledFrame(
                         frame.index,
@@ -147,60 +128,3 @@ def _fusion(segmenter: Segmenter, recording: Recording) -> CameraFusion:
             "ensemble: expected cameras in the recording, found none. Record them, or leave --ensemble out."
         )
     return CameraFusion(segmenter)
-
-
-def truth_of(recording: Recording, classes: ClassTable, field: str | None, table: str | None) -> Truth | None:
-    """Where the truth of a recording is, as asked; None when nothing was asked.
-
-    Raises BadRequest where half is missing or the clouds lack the field, BadLabels for an unknown table.
-    """
-    if field is None and table is None:
-        return None
-    if field is None or table is None:
-        missing = (
-            "the field with the true classes (--label-field)"
-            if field is None
-            else "the table of its ids (--label-table)"
-        )
-        raise BadRequest(f"truth: expected a field and its table, found no {missing.split(' (')[0]}. Give {missing}.")
-    labels = label_map(table, classes)
-    fields = recording.cloud_fields()
-    if field not in fields:
-        raise BadRequest(
-            f"topic {recording.cloud_topic}: expected a label field {field!r}, found the fields {', '.join(fields)}. "
-            "Name one of them, or leave the truth out."
-        )
-    return Truth(field, labels)
-
-
-def write_labelled_cloud(bag: BagWriter, topic: str, cloud: PointCloud, labels: PointLabels) -> None:
-    """Append one labelled cloud with the stamp and frame of its input."""
-    bag.write(topic, CLOUD_TYPE, max(cloud.stamp_ns, 0), labelled_message(cloud, labels))
-
-
-def labelled_message(cloud: PointCloud, labels: PointLabels) -> Any:  # noqa: ANN401  a generated class
-    """The labelled cloud as a message of `message_types()`."""
-    types = message_types().types
-    layout = encode_labelled(cloud, labels.class_id, labels.probability)
-    stamp = types["builtin_interfaces/msg/Time"](sec=cloud.stamp_ns // 10**9, nanosec=cloud.stamp_ns % 10**9)
-    fields = [
-        types["sensor_msgs/msg/PointField"](name=f.name, offset=f.offset, datatype=f.datatype, count=f.count)
-        for f in layout.fields
-    ]
-    return types[CLOUD_TYPE](
-        header=types["std_msgs/msg/Header"](stamp=stamp, frame_id=cloud.frame_id),
-        height=layout.height,
-        width=layout.width,
-        fields=fields,
-        is_bigendian=layout.is_bigendian,
-        point_step=layout.point_step,
-        row_step=layout.row_step,
-        data=layout.data,
-        is_dense=layout.is_dense,
-    )
-
-
-def write_results(folder: Path, title: str, metrics: dict[str, Any], evaluation: Evaluation, card: str) -> None:
-    """Write report.html, and metrics.json last: where it stands, all of the result does."""
-    write_text(folder / "report.html", report(title, metrics, evaluation.shown(), evaluation.classes, card))
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")

@@ -8,6 +8,8 @@ from lidar_vl_core.foundation.errors import BadBag, BadRequest
 if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
+CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+
 # Packets of a driver: points come out only with the sensor's calibration, which the driver knows.
 RAW_LIDAR_TYPES = frozenset(
     {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadTransform
+from lidar_vl_core.foundation.stamps import nanoseconds, sec_and_nanosec
 from lidar_vl_core.geometry.rigid_transform import RigidTransform, interpolate
 
 _LARGEST_BUFFER = 20_000  # samples an edge keeps whatever their stamps: 10 s at 2 kHz
@@ -30,7 +31,7 @@ class TransformTree:
 
     def __init__(self, history_s: float | None = 10.0) -> None:
         """history_s: how far back from an edge's newest sample its samples are kept; None keeps all (recordings)."""
-        self._history_ns = None if history_s is None else round(history_s * 1e9)
+        self._history_ns = None if history_s is None else nanoseconds(history_s)
         self._edge_above: dict[str, _Edge] = {}  # child -> edge to its parent
 
     @property
@@ -180,4 +181,5 @@ def _name(frame: str) -> str:
 
 
 def _seconds(stamp_ns: int) -> str:
-    return f"{stamp_ns // 1_000_000_000}.{stamp_ns % 1_000_000_000:09d} s"
+    sec, nanosec = sec_and_nanosec(stamp_ns)
+    return f"{sec}.{nanosec:09d} s"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.bags.recording import CLOUD_TYPE
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable, class_table
 from lidar_vl_core.commands.inspection import inspection
 from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from offline_training.datasets.base.layouts import layout_line, layout_tree
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.check_rgbd import RgbdSource, depth_told, scene_findings, some_views

@@ -133,10 +133,11 @@ def _publish(clouds: np.ndarray, count: int) -> None:
 def _listen(count: int) -> None:
     """Print the latencies of all labelled clouds as JSON; ends when all came, or some time after the last one."""
     import rclpy
-    from lidar_vl_ros.messages.conversion import stamp_ns
     from lidar_vl_ros.node.qos import OUTPUT
     from lidar_vl_ros.process.run_node import keep_freed_memory
     from sensor_msgs.msg import PointCloud2
+
+    from lidar_vl_core.foundation.stamps import stamp_ns
 
     keep_freed_memory()
     rclpy.init()

@@ -183,7 +183,6 @@ def _views() -> list[Any]:
 def _listen(count: int) -> None:
     """Print every cloud's arrival and every change of words as JSON; ends when all came, or some time after the last one."""
     import rclpy
-    from lidar_vl_ros.messages.conversion import stamp_ns
     from lidar_vl_ros.node.qos import OUTPUT
     from lidar_vl_ros.process.run_node import keep_freed_memory
     from rcl_interfaces.srv import SetParameters
@@ -191,6 +190,7 @@ def _listen(count: int) -> None:
     from sensor_msgs.msg import PointCloud2
 
     from lidar_vl_core.clouds.point_cloud2 import decode
+    from lidar_vl_core.foundation.stamps import stamp_ns
 
     keep_freed_memory()
     rclpy.init()

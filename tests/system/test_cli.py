@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
-from lidar_vl_core.commands.replay import labelled_message
 from lidar_vl_core.tasks.segmenter import PointLabels
 
 CLOUD = "sensor_msgs/msg/PointCloud2"

@@ -9,11 +9,12 @@ from numpy.testing import assert_array_equal
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
-from lidar_vl_core.commands.recorded_answers import evaluate_answers, read_answers
-from lidar_vl_core.commands.replay import RESULT_FILES, labelled_message, replay
+from lidar_vl_core.commands.replay import RESULT_FILES, replay
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
 from lidar_vl_core.foundation.errors import BadBag, BadLabels, BadRequest
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter

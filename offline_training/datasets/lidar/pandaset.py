@@ -18,6 +18,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
+from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import T_FLU_RFU, Sample
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
@@ -64,7 +65,7 @@ class PandaSet:
         views = self.views(index)
         with _naming(name):
             T_lidar_world = self._T_world_lidar(frame).inverse()
-            stamp_ns = _nanoseconds(self._poses[frame]["lidar_timestamp"])
+            stamp_ns = nanoseconds(self._poses[frame]["lidar_timestamp"])
             kept = self._kept(arrays["sensor"])
             class_id = self._label_map.apply(arrays["label"][kept])
         cloud = PointCloud(
@@ -108,7 +109,7 @@ class PandaSet:
             camera_name,
             camera,
             T_cam_lidar,
-            _nanoseconds(shot["timestamp"]),
+            nanoseconds(shot["timestamp"]),
             partial(read_rgb, path, name, camera),
             partial(read_picture_bytes, path, name),
             file,
@@ -169,7 +170,3 @@ def _pose(record: dict[str, dict[str, float]]) -> RigidTransform:
     """T_world_sensor of a PandaSet pose (heading is a quaternion w, x, y, z)."""
     heading, position = record["heading"], record["position"]
     return RigidTransform.from_quaternion([heading[k] for k in "xyzw"], [position[k] for k in "xyz"])
-
-
-def _nanoseconds(stamp_s: float) -> int:
-    return round(stamp_s * 1e9)

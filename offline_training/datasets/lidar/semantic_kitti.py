@@ -15,6 +15,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import SEMANTIC_KITTI_19, ClassTable, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadTransform
+from lidar_vl_core.foundation.stamps import NS_PER_S, nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.layouts import layout_line
 from offline_training.datasets.base.sample import Sample
@@ -108,9 +109,9 @@ class _Sequence:
         """Time since the sequence's start."""
         path = self.folder / "times.txt"
         if not path.exists():
-            return int(scan) * 1_000_000_000 // _FRAMES_PER_SECOND
+            return int(scan) * NS_PER_S // _FRAMES_PER_SECOND
         try:
-            return round(float(path.read_text().split()[int(scan)]) * 1e9)
+            return nanoseconds(float(path.read_text().split()[int(scan)]))
         except (OSError, ValueError, IndexError) as error:
             raise BadDataset(f"{path}: expected seconds in row {int(scan)}, found: {error}. Copy it again.") from error
 

@@ -20,6 +20,7 @@ from lidar_vl_core.cameras.image import encode_jpeg
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes
+from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
 from offline_training.synthetic.sensors.camera import Shot
@@ -64,7 +65,7 @@ def write_pictures(folder: Path, shots: Iterable[Shot], T_world_lidar: RigidTran
             size=np.array([(shot.camera.width, shot.camera.height) for shot in shots]),
             K=np.stack([shot.camera.K for shot in shots]),
             T_cam_lidar=np.stack([shot.T_cam_lidar.matrix() for shot in shots]),
-            stamp_ns=np.array([round(shot.time_s * 1e9) for shot in shots], np.int64),
+            stamp_ns=np.array([nanoseconds(shot.time_s) for shot in shots], np.int64),
             T_world_lidar=T_world_lidar.matrix(),
         )
 

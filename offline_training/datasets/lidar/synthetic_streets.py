@@ -14,6 +14,7 @@ from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import atomic_writer
+from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.lidar.synthetic_pictures import (
@@ -138,7 +139,7 @@ class SyntheticDataset:
             path, spec, time_s = self._path(seed, frame), self._spec(seed, frame), frame * self._gap_s
             if not path.exists():
                 rng = np.random.default_rng([seed, 2, frame])
-                _write(path, sweep(scene, spec, time_s, round(time_s * 1e9), rng))
+                _write(path, sweep(scene, spec, time_s, nanoseconds(time_s), rng))
             if not self._is_made(seed, frame) and self._pictures is not None:
                 shots = take_ring(scene, sky, spec, time_s, self._pictures.width)
                 write_pictures(picture_folder(path, self._pictures), shots, self._pose(scene.world, seed, frame))

@@ -22,13 +22,14 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes
+from lidar_vl_core.foundation.stamps import NS_PER_S
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
 from offline_training.synthetic.rooms.camera import room_camera
 from offline_training.synthetic.rooms.cloud import RoomCloud, RoomShot
 
 _JPEG_QUALITY = 92
-_FRAME_NS = 1_000_000_000  # between two views: a slow walk
+_FRAME_NS = NS_PER_S  # between two views: a slow walk
 _DAMAGED = "Delete the folder; it is made anew."
 
 

@@ -12,6 +12,7 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import encode
 from lidar_vl_core.foundation.message_types import message_types
+from lidar_vl_core.foundation.stamps import sec_and_nanosec
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.synthetic.sensors.camera import RING, T_base_camera
 from offline_training.synthetic.sensors.lidar import LidarSpec
@@ -100,9 +101,8 @@ class DriveBag:
         self._bag.write("/tf_static", "tf2_msgs/msg/TFMessage", stamp_ns, content)
 
     def _header(self, stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401  generated classes
-        time = self._types["builtin_interfaces/msg/Time"](
-            sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000
-        )
+        sec, nanosec = sec_and_nanosec(stamp_ns)
+        time = self._types["builtin_interfaces/msg/Time"](sec=sec, nanosec=nanosec)
         return self._types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
 
     def _transform(self, stamp_ns: int, parent: str, child: str, T_parent_child: RigidTransform) -> Any:  # noqa: ANN401  generated classes

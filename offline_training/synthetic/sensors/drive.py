@@ -17,6 +17,7 @@ import numpy as np
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
+from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.synthetic.sensors.bag import CameraShot, DriveBag, FrameRecord
 from offline_training.synthetic.sensors.camera import Shot, take_ring
@@ -188,7 +189,7 @@ def _jpeg(rgb: np.ndarray) -> bytes:
 
 
 def _stamp_ns(time_s: float) -> int:
-    return START_NS + round(time_s * 1e9)
+    return START_NS + nanoseconds(time_s)
 
 
 def main(arguments: list[str] | None = None) -> int:

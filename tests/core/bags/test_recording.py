@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lidar_vl_core.bags.reader import Topic
-from lidar_vl_core.bags.recorded_cameras import CameraTopics, camera_topics
-from lidar_vl_core.bags.recorded_transforms import RecordedTransforms
+from lidar_vl_core.bags.camera_topics import CameraTopics, camera_topics
+from lidar_vl_core.bags.messages import Topic
 from lidar_vl_core.bags.recording import RecordedFrame, open_recording
 from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.cameras.image import encode_jpeg
 from lidar_vl_core.clouds.point_cloud2 import encode
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.message_types import message_types
+from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 
 TYPES = message_types().types
 CLOUD, IMAGE, COMPRESSED, INFO, TF = (
@@ -323,7 +323,7 @@ def test_cameras_of_two_robots_with_the_same_name_keep_their_whole_namespace() -
     ],
 )
 def test_the_fixed_frame_is_the_one_that_never_jumps(moving: list[tuple[str, str]], expected: str | None) -> None:
-    transforms = RecordedTransforms()
+    transforms = FrameTransforms(history_s=None)
     transforms.add(transform("base_link", "lidar"), static=True)
     for parent, child in moving:
         transforms.add(transform(parent, child), static=False)

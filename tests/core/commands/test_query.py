@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.commands.query import query, query_figure
-from lidar_vl_core.commands.replay import labelled_message
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 from lidar_vl_core.words.text_table import unit_rows
 from tests.embedding_packages import write_embedding_package

@@ -16,10 +16,10 @@ from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.commands.provenance import provenance
-from lidar_vl_core.commands.recorded_answers import evaluate_answers, read_answers
-from lidar_vl_core.commands.replay import write_results
+from lidar_vl_core.commands.results import write_results
 from lidar_vl_core.drawing.figures import in_rows, legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
+from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.model_packages.package import load_model_package

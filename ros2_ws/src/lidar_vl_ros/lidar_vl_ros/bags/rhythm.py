@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from lidar_vl_core.foundation.stamps import sec_and_nanosec
+
 T = TypeVar("T")
 
 
@@ -35,5 +37,4 @@ def beats(stamped: Iterable[tuple[int, T]], clock_hz: float) -> Iterator[Beat[T]
 
 def restamped(cdr: bytes, now_ns: int) -> bytes:
     """The bytes of a message that begins with a header, with another stamp; plain CDR only, as ROS 2 writes it."""
-    seconds, nanoseconds = divmod(now_ns, 1_000_000_000)
-    return cdr[:4] + struct.pack("<iI" if cdr[1] & 1 else ">iI", seconds, nanoseconds) + cdr[12:]
+    return cdr[:4] + struct.pack("<iI" if cdr[1] & 1 else ">iI", *sec_and_nanosec(now_ns)) + cdr[12:]

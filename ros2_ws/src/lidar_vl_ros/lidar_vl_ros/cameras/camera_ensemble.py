@@ -12,11 +12,11 @@ from lidar_vl_core.cameras.synchronisation import Frame, Paired
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, LidarVlError
+from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 from lidar_vl_ros.cameras.camera_source import CameraSource
 from lidar_vl_ros.health.reporter import Reporter
-from lidar_vl_ros.messages.conversion import stamp_ns
 from lidar_vl_ros.node.parameters import SegmentationParameters
 
 STAGES = ("image_encoder", "fusion")

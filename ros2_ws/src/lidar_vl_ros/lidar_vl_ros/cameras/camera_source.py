@@ -9,14 +9,14 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from lidar_vl_core.bags.recorded_cameras import Calibrations
+from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.cameras.image import decode_image
 from lidar_vl_core.cameras.synchronisation import CameraTiming, FramePairer, Paired
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration
+from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.health.reporter import Reporter
-from lidar_vl_ros.messages.conversion import stamp_ns
 from lidar_vl_ros.messages.transforms import LiveTransforms
 from lidar_vl_ros.node.parameters import SegmentationParameters
 

@@ -14,6 +14,7 @@ from std_msgs.msg import Header, String
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import PointCloud2Layout, encode
+from lidar_vl_core.foundation.stamps import sec_and_nanosec
 
 
 def labelled_cloud(header: Header, cloud: PointCloud, class_id: np.ndarray, probability: np.ndarray) -> PointCloud2:
@@ -83,15 +84,10 @@ def vision_label_info(classes: ClassTable) -> Any | None:  # noqa: ANN401
     return info_class(class_map=entries)
 
 
-def stamp_ns(stamp: Time) -> int:
-    """A message's stamp in nanoseconds."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
 def time_message(nanoseconds: int) -> Time:
     """Nanoseconds as a stamp."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return Time(sec=seconds, nanosec=rest)
+    sec, nanosec = sec_and_nanosec(nanoseconds)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def message_class(type_name: str) -> Any | None:  # noqa: ANN401

@@ -9,13 +9,13 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from lidar_vl_core.bags.recorded_transforms import RecordedTransforms
 from lidar_vl_core.foundation.errors import BadConfig, BadTransform
+from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from lidar_vl_core.geometry.transform_tree import TransformTree
 from lidar_vl_ros.messages.conversion import message_class
 
 _DEPTH = 100
+_HISTORY_S = 10.0  # of moving transforms: longer than any picture waits for its cloud
 
 
 class LiveTransforms:
@@ -56,8 +56,7 @@ class LiveTransforms:
             return self._transforms.T_cam_lidar(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns)
 
     def _start_anew(self) -> None:
-        self._transforms = RecordedTransforms()
-        self._transforms.tree = TransformTree()  # ten seconds of history instead of a whole recording
+        self._transforms = FrameTransforms(_HISTORY_S)
         self._transforms.add(SimpleNamespace(transforms=self._given), static=True)
 
     def _moving(self, message: Any) -> None:  # noqa: ANN401

@@ -12,9 +12,9 @@ from sensor_msgs.msg import PointCloud2
 
 from lidar_vl_core.cameras.synchronisation import Paired
 from lidar_vl_core.foundation.errors import BadPointCloud
+from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.health.health import Health
 from lidar_vl_ros.health.reporter import Reporter, state_label
-from lidar_vl_ros.messages.conversion import stamp_ns
 from lidar_vl_ros.messages.sequence import SequenceGaps
 from lidar_vl_ros.node import parameters
 from lidar_vl_ros.node.parameter_changes import ParameterChanges

@@ -1,12 +1,9 @@
-"""Cameras of a recording: which camera_info belongs to which image topic, and what it said when."""
+"""Cameras of a recording: which camera_info belongs to which image topic."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from lidar_vl_core.bags.reader import Topic
-from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.bags.messages import Topic
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 INFO_TYPE = "sensor_msgs/msg/CameraInfo"
@@ -21,35 +18,6 @@ class CameraTopics:
     name: str
     image_topic: str
     info_topic: str
-
-
-@dataclass
-class Calibrations:
-    """What one camera_info topic said over time; a repeated calibration is kept once."""
-
-    frame_id: str = ""
-    _stamps_ns: list[int] = field(default_factory=list)
-    _models: list[CameraModel] = field(default_factory=list)
-    _last: tuple | None = None
-
-    def add(self, message: Any) -> None:  # noqa: ANN401  a CameraInfo of any library
-        """Take over one CameraInfo. Raises BadCalibration where it cannot be used."""
-        roi = message.roi
-        content = (
-            *(message.width, message.height, message.distortion_model, tuple(message.d), tuple(message.k)),
-            *(message.binning_x, message.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height),
-        )
-        if content != self._last:
-            model = CameraModel.from_camera_info(message)
-            self._last, self.frame_id = content, message.header.frame_id
-            self._stamps_ns.append(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
-            self._models.append(model)
-
-    def at(self, stamp_ns: int) -> CameraModel | None:
-        """The calibration valid at a time: the last one before it, else the first one; None when there is none."""
-        if not self._models:
-            return None
-        return self._models[max(bisect_right(self._stamps_ns, stamp_ns) - 1, 0)]
 
 
 def camera_topics(topics: Iterable[Topic], frame_ids: Mapping[str, str]) -> tuple[list[CameraTopics], list[str]]:

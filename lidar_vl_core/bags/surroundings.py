@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from lidar_vl_core.bags.camera_topics import INFO_TYPE, CameraTopics, camera_topics
 from lidar_vl_core.bags.reader import BagReader
-from lidar_vl_core.bags.recorded_cameras import INFO_TYPE, Calibrations, CameraTopics, camera_topics
-from lidar_vl_core.bags.recorded_transforms import RecordedTransforms
+from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadTransform
+from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 
 TF_TYPE = "tf2_msgs/msg/TFMessage"
 
@@ -16,7 +17,8 @@ class Surroundings:
 
     cameras: list[CameraTopics] = field(default_factory=list)
     calibrations: dict[str, Calibrations] = field(default_factory=dict)  # by camera_info topic
-    transforms: RecordedTransforms = field(default_factory=RecordedTransforms)
+    # kept from the first second to the last: a recording is read whole
+    transforms: FrameTransforms = field(default_factory=lambda: FrameTransforms(history_s=None))
     problems: list[str] = field(default_factory=list)  # what could not be used, one entry per message
 
 

@@ -11,8 +11,8 @@ from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud2 import decode
-from lidar_vl_core.commands.replay import truth_of
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame, latency_summary
+from lidar_vl_core.evaluation.truth import truth_of
 from lidar_vl_core.foundation.errors import BadBag
 
 _LONGEST_ANSWER_MS = 60_000.0  # an older stamp was not written when the cloud was sent

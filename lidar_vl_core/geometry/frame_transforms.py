@@ -1,18 +1,20 @@
-"""Transforms of a recording: the tf topics as one tree, and the frame that stands still in it."""
+"""What the tf topics say, of a recording or of a running system: one tree, and the frame that stands still in it."""
 
 from typing import Any
 
+from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformTree
 
 _STILL_FRAMES = ("odom", "map", "world", "earth")  # REP 105; odom first, because it never jumps
 
 
-class RecordedTransforms:
+class FrameTransforms:
     """Transforms seen on /tf and /tf_static."""
 
-    def __init__(self) -> None:
-        self.tree = TransformTree(history_s=None)  # a recording is read whole, from its first second to its last
+    def __init__(self, history_s: float | None) -> None:
+        """history_s: how long moving transforms are kept, None for all, as of TransformTree."""
+        self.tree = TransformTree(history_s)
         self.moving: dict[str, bool] = {}  # child frame -> whether it came on /tf
         self._parent: dict[str, str] = {}
 
@@ -24,8 +26,7 @@ class RecordedTransforms:
             T_parent_child = RigidTransform.from_quaternion(
                 (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)
             )
-            stamp_ns = stamped.header.stamp.sec * 1_000_000_000 + stamped.header.stamp.nanosec
-            self.tree.add(parent, child, None if static else stamp_ns, T_parent_child)
+            self.tree.add(parent, child, None if static else stamp_ns(stamped.header.stamp), T_parent_child)
             self._parent[child] = parent
             self.moving[child] = self.moving.get(child, False) or not static
 
@@ -34,7 +35,7 @@ class RecordedTransforms:
     ) -> RigidTransform:
         """Where the LiDAR's points of its own stamp lie for a camera at the camera's own stamp.
 
-        Raises BadTransform when the recording does not say; never guesses.
+        Raises BadTransform when nobody said so; never guesses.
         """
         camera_frame, lidar_frame = _frame(camera_frame), _frame(lidar_frame)
         fixed_frame = self.fixed_frame(lidar_frame)

@@ -1,0 +1,32 @@
+"""A labelled cloud as a PointCloud2 message, without ROS."""
+
+from typing import Any
+
+from lidar_vl_core.clouds.cloud_files import PointLabelled
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2 import encode_labelled
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE, message_types
+from lidar_vl_core.foundation.stamps import sec_and_nanosec
+
+
+def labelled_message(cloud: PointCloud, labels: PointLabelled) -> Any:  # noqa: ANN401  a generated class
+    """The labelled cloud as a message of `message_types()`."""
+    types = message_types().types
+    layout = encode_labelled(cloud, labels.class_id, labels.probability)
+    sec, nanosec = sec_and_nanosec(cloud.stamp_ns)
+    stamp = types["builtin_interfaces/msg/Time"](sec=sec, nanosec=nanosec)
+    fields = [
+        types["sensor_msgs/msg/PointField"](name=f.name, offset=f.offset, datatype=f.datatype, count=f.count)
+        for f in layout.fields
+    ]
+    return types[CLOUD_TYPE](
+        header=types["std_msgs/msg/Header"](stamp=stamp, frame_id=cloud.frame_id),
+        height=layout.height,
+        width=layout.width,
+        fields=fields,
+        is_bigendian=layout.is_bigendian,
+        point_step=layout.point_step,
+        row_step=layout.row_step,
+        data=layout.data,
+        is_dense=layout.is_dense,
+    )

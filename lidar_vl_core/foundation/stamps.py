@@ -1,0 +1,27 @@
+"""Stamps as one whole number of nanoseconds, and as messages and people write them."""
+
+from typing import Protocol
+
+NS_PER_S = 1_000_000_000
+
+
+class Stamp(Protocol):
+    """A builtin_interfaces/Time of any library."""
+
+    sec: int
+    nanosec: int
+
+
+def stamp_ns(stamp: Stamp) -> int:
+    """A message's stamp in nanoseconds."""
+    return stamp.sec * NS_PER_S + stamp.nanosec
+
+
+def sec_and_nanosec(stamp_ns: int) -> tuple[int, int]:
+    """The two numbers of a message's stamp; nanosec is never negative."""
+    return divmod(stamp_ns, NS_PER_S)
+
+
+def nanoseconds(seconds: float) -> int:
+    """The nearest whole number of nanoseconds."""
+    return round(seconds * 1e9)
