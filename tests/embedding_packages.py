@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from lidar_vl_core.model_packages.language_package import LanguageFiles, LanguageSpec
+from lidar_vl_core.model_packages.language_files import LanguageFiles
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
 from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
-from lidar_vl_core.words.text_table import TextTable, text_table
+from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
+from lidar_vl_core.words.vocabulary_table import text_table
 
 CHANNELS = 12
 WORDS = ("a", "in", "scene", "car", "tree", "road", "excavator", "red", "dog", "of", "photo")

@@ -8,7 +8,8 @@ import numpy as np
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.drawing.bird_eye_view import VEHICLE_FROM_M, bird_eye_view, middle_and_half_width_m
 from lidar_vl_core.tasks.segmenter import Segmenter
-from lidar_vl_core.words.vocabulary import VocabularyClass, same_words, vocabulary_of_prompts
+from lidar_vl_core.words.prompts import same_words
+from lidar_vl_core.words.vocabulary import VocabularyClass, vocabulary_of_prompts
 
 if TYPE_CHECKING:
     from PIL.Image import Image

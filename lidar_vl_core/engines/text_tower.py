@@ -6,7 +6,7 @@ import numpy as np
 
 from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.model_packages.language_package import LanguageSpec
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.words.text_table import unit_rows
 from lidar_vl_core.words.tokenizer import TextTokenizer, open_tokenizer
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Config
-from lidar_vl_core.model_packages.language_package import LanguageSpec
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
 
 MODEL, CARD = "model.onnx", "card.md"
 

@@ -13,15 +13,14 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadLabels, BadModelPackage, BadTextTable
 from lidar_vl_core.foundation.files import write_bytes
-from lidar_vl_core.model_packages.language_package import (
+from lidar_vl_core.model_packages.language_files import LanguageFiles, fitting_text_table, require_encoder
+from lidar_vl_core.model_packages.language_spec import (
     IMAGE_ENCODER,
     LANGUAGE_FILES,
     TEXT_ENCODER,
+    TEXT_TABLE,
     TOKENIZER_FILES,
-    LanguageFiles,
     LanguageSpec,
-    fitting_text_table,
-    require_encoder,
 )
 from lidar_vl_core.model_packages.manifest import CARD, MODEL, Manifest
 from lidar_vl_core.model_packages.package_files import (
@@ -35,7 +34,6 @@ from lidar_vl_core.model_packages.package_files import (
 )
 from lidar_vl_core.voxels.grid import VoxelGrid
 from lidar_vl_core.words.text_table import TextTable
-from lidar_vl_core.words.text_table_file import TEXT_TABLE
 
 if TYPE_CHECKING:
     import onnx

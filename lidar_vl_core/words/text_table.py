@@ -1,17 +1,15 @@
 """Open vocabulary: a table of prompts in a text space, and the class of a point from its embedding in that space."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
-from lidar_vl_core.foundation.errors import BadTextTable, UnknownPrompt
-from lidar_vl_core.words.vocabulary import Vocabulary, same_words
+from lidar_vl_core.foundation.errors import BadTextTable
+from lidar_vl_core.words.prompts import same_words
 
 _UNIT_TOLERANCE = 1e-3  # a row that was once float16 still is unit length
 _BLOCK_ROWS = 4096  # of embeddings at a time: 16 MB in float64 at 512 channels
-_SHOWN_WORDS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,57 +46,6 @@ class TextTable:
     def first_prompt(self) -> np.ndarray:
         """(K,) int64 place of each class's first prompt."""
         return np.searchsorted(self.class_of_prompt, np.arange(len(self.names)))
-
-    def select(self, vocabulary: Vocabulary) -> "TextTable":
-        """The table of other classes over prompts of this one; its templates are those this table was made with.
-
-        Raises UnknownPrompt naming the prompts it lacks and those it has.
-        """
-        row_of_word = {same_words(prompt): row for row, prompt in enumerate(self.prompts)}
-        if missing := [prompt for prompt in vocabulary.prompts if same_words(prompt) not in row_of_word]:
-            raise unknown_prompt(missing, self.prompts, "Ask for words it has, or make a table with these.")
-        rows = [row_of_word[same_words(prompt)] for prompt in vocabulary.prompts]
-        return text_table(vocabulary, self.embeddings[rows], self.logit_scale, self.text_space, self.unknown_threshold)
-
-
-def text_table(
-    vocabulary: Vocabulary,
-    prompt_embeddings: np.ndarray,
-    logit_scale: float,
-    text_space: str,
-    unknown_threshold: float | None = None,
-) -> TextTable:
-    """The table of a vocabulary from the embeddings (P, C) of its prompts, in their order; rows are made unit length.
-
-    Raises BadTextTable for embeddings that are not finite, zero, or not one per prompt.
-    """
-    rows = np.asarray(prompt_embeddings, np.float64)
-    if rows.ndim != 2 or len(rows) != len(vocabulary.prompts) or not rows.shape[1]:
-        raise BadTextTable(
-            f"vocabulary {vocabulary.name}: expected ({len(vocabulary.prompts)}, C) embeddings, one per prompt, found "
-            f"{rows.shape}. Embed vocabulary.prompts in their order."
-        )
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    broken = ~np.isfinite(length[:, 0]) | (length[:, 0] == 0)
-    if broken.any():
-        raise BadTextTable(
-            f"vocabulary {vocabulary.name}: expected finite embeddings other than zero, found none for "
-            f"{vocabulary.prompts[int(np.argmax(broken))]!r}. Embed it again."
-        )
-    sinks = int(vocabulary.is_sink.sum())
-    colors = np.concatenate([vocabulary.class_table.colors_rgb, np.zeros((sinks, 3), np.uint8)])
-    return TextTable(
-        tuple(each.name for each in vocabulary.classes),
-        vocabulary.prompts,
-        vocabulary.class_of_prompt.astype(np.int64),
-        (rows / length).astype(np.float32),
-        vocabulary.is_sink,
-        float(logit_scale),
-        unknown_threshold,
-        text_space,
-        colors,
-        vocabulary.name,
-    )
 
 
 def label_embeddings(embedding: np.ndarray, table: TextTable) -> tuple[np.ndarray, np.ndarray]:
@@ -150,15 +97,6 @@ def require_width(embedding: np.ndarray, table: TextTable) -> None:
             f"embeddings: expected (M, {table.channels}) floats of text space {table.text_space}, found "
             f"{embedding.shape} {embedding.dtype}. Use the table of the network's own text space."
         )
-
-
-def unknown_prompt(missing: Sequence[str], known: Sequence[str], remedy: str) -> UnknownPrompt:
-    """The error for words that are missing among those known."""
-    more = f" and {len(known) - _SHOWN_WORDS} more" if len(known) > _SHOWN_WORDS else ""
-    return UnknownPrompt(
-        f"prompts: expected words of the text table: {', '.join(known[:_SHOWN_WORDS])}{more}; found "
-        f"{', '.join(map(repr, missing))}. {remedy}"
-    )
 
 
 def _require_table(table: TextTable) -> None:

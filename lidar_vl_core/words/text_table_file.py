@@ -11,7 +11,6 @@ from lidar_vl_core.foundation.errors import BadTextTable
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.words.text_table import TextTable
 
-TEXT_TABLE = "text_table.npz"
 _MAX_BYTES = 1 << 30  # a million prompts of CLIP's width would not fit a robot's memory either
 
 

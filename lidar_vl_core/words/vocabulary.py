@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.foundation.config import Config, load_named
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.words.prompts import same_words
 
 FOLDER = Path(__file__).parent / "vocabularies"
 IMAGENET_TEMPLATES = ("imagenet",)  # one name for the 80 sentences of CLIP, where the model that reads them is at hand
@@ -92,11 +93,6 @@ def vocabulary_of_prompts(prompts: Sequence[str]) -> Vocabulary:
     if repeated := sorted({word for word in alike if alike.count(word) > 1}):
         raise BadConfig(f"prompts: expected different words, found {', '.join(repeated)} twice. Name each once.")
     return validated(Vocabulary, {"name": "prompts", "classes": [{"name": word} for word in words]}, "prompts")
-
-
-def same_words(prompt: str) -> str:
-    """A prompt as tokenizers read it: case and the width of blanks do not matter."""
-    return " ".join(prompt.lower().split())
 
 
 def load_vocabulary(name: str) -> Vocabulary:

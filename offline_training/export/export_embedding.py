@@ -10,7 +10,8 @@ import numpy as np
 from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
-from lidar_vl_core.model_packages.language_package import LanguageFiles, LanguageSpec
+from lidar_vl_core.model_packages.language_files import LanguageFiles
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable, label_embeddings, unit_rows

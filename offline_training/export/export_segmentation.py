@@ -15,7 +15,7 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.session import open_session
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
-from lidar_vl_core.model_packages.language_package import LanguageSpec
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
 from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
 from lidar_vl_core.sparse_model.onnx_form import OPSET

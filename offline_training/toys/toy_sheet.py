@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lidar_vl_core.words.text_table import text_table
 from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
+from lidar_vl_core.words.vocabulary_table import text_table
 from offline_training.toys.toy_regions import LabelledPicture
 from offline_training.words.image_models.base.dense_model import DenseImageModel, text_matrix
 from offline_training.words.image_models.similarity_sheet import write_similarity_sheet

@@ -9,8 +9,9 @@ import numpy as np
 from lidar_vl_core.engines.cpu.prompt_head import PromptHead
 from lidar_vl_core.sparse_model.graph import LinearHead
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
-from lidar_vl_core.words.text_table import TextTable, label_embeddings, text_table
+from lidar_vl_core.words.text_table import TextTable, label_embeddings
 from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
+from lidar_vl_core.words.vocabulary_table import text_table
 
 POINTS, PROMPTS, CHANNELS = 100_000, 32, 512
 WIDTHS = {"small": 32, "MinkUNet18A": 96}  # features before the last layer

@@ -41,10 +41,11 @@ def write_package(folder: Path) -> None:
     """minkunet_small into 512 channels with random weights, a table of 32 words, and the toy's image tower."""
     import torch
 
-    from lidar_vl_core.model_packages.language_package import LanguageFiles, LanguageSpec
+    from lidar_vl_core.model_packages.language_files import LanguageFiles
+    from lidar_vl_core.model_packages.language_spec import LanguageSpec
     from lidar_vl_core.model_packages.package import write_model_package
-    from lidar_vl_core.words.text_table import text_table
     from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
+    from lidar_vl_core.words.vocabulary_table import text_table
     from offline_training.export.export_segmentation import CardText, package_manifest
     from offline_training.export.onnx_writer import onnx_model
     from offline_training.runs.backbone_config import BackboneConfig

@@ -11,6 +11,7 @@ from lidar_vl_core.clouds.colours import COLOUR_CHANNELS
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary
+from lidar_vl_core.words.vocabulary_table import select
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.evaluation.coloured_sweep import coloured_sweep
 from offline_training.words.scenes.scene_features import SceneFeatures
@@ -55,7 +56,7 @@ def restricted(table: TextTable, vocabulary: Vocabulary, truth: np.ndarray) -> t
     if not present:
         return table, np.full(256, IGNORE_ID, np.uint8)
     fewer = vocabulary.model_copy(update={"classes": tuple(vocabulary.classes[k] for k in kept)})
-    return table.select(fewer), class_ids
+    return select(table, fewer), class_ids
 
 
 def _embedded(config: VlgConfig, checkpoint: Path | None, vocabulary: Vocabulary) -> TextTable:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.foundation.errors import BadTextTable
-from lidar_vl_core.words.text_table import TextTable, text_table
-from lidar_vl_core.words.text_table_file import TEXT_TABLE, read_text_table
+from lidar_vl_core.model_packages.language_spec import TEXT_TABLE
+from lidar_vl_core.words.text_table import TextTable
+from lidar_vl_core.words.text_table_file import read_text_table
 from lidar_vl_core.words.vocabulary import Vocabulary
+from lidar_vl_core.words.vocabulary_table import text_table
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.image_models.base.dense_model import text_matrix
 from offline_training.words.image_models.open_model import open_image_model

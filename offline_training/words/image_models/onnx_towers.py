@@ -15,7 +15,8 @@ from torch import Tensor
 from lidar_vl_core.engines.text_tower import TextEncoder
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage, BadRequest
 from lidar_vl_core.foundation.files import sha256_of
-from lidar_vl_core.model_packages.language_package import LanguageSpec, require_encoder
+from lidar_vl_core.model_packages.language_files import require_encoder
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from offline_training.datasets.base.picture_resize import resized_rgb
 from offline_training.words.image_models.base.config import OnnxTowersConfig
 from offline_training.words.image_models.base.dense_model import DenseImageModel

@@ -15,8 +15,9 @@ from lidar_vl_core.sparse_model.graph import LinearHead
 from lidar_vl_core.tasks import prompt_book
 from lidar_vl_core.tasks.prompt_book import PromptBook
 from lidar_vl_core.tasks.segmenter import Segmenter
-from lidar_vl_core.words.text_table import label_embeddings, text_table
+from lidar_vl_core.words.text_table import label_embeddings
 from lidar_vl_core.words.vocabulary import Vocabulary, VocabularyClass, load_vocabulary
+from lidar_vl_core.words.vocabulary_table import text_table
 from tests.embedding_packages import CHANNELS, WORDS, write_embedding_package
 
 

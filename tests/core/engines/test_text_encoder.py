@@ -9,7 +9,7 @@ import pytest
 
 from lidar_vl_core.engines.text_tower import TextEncoder
 from lidar_vl_core.foundation.errors import BadModelPackage, UnknownPrompt
-from lidar_vl_core.model_packages.language_package import LanguageSpec
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.words.clip_tokenizer import ClipTokenizer
 from lidar_vl_core.words.tokenizer import open_tokenizer
 from lidar_vl_core.words.vocabulary import load_vocabulary

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.model_packages.language_package import LanguageFiles, LanguageSpec
+from lidar_vl_core.model_packages.language_files import LanguageFiles
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.package import load_model_package, write_model_package
 from lidar_vl_core.sparse_model.graph import read_sparse_graph, split_head
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
-from lidar_vl_core.words.text_table import text_table
 from lidar_vl_core.words.text_table_file import text_table_bytes
 from lidar_vl_core.words.vocabulary import load_vocabulary
+from lidar_vl_core.words.vocabulary_table import select, text_table
 from tests.embedding_packages import (
     CHANNELS,
     CONTEXT_LENGTH,
@@ -154,7 +155,7 @@ def test_a_file_the_manifest_does_not_speak_of_is_named(folder, name):
         b"",
         b"PK\x03\x04 no zip",
         text_table_bytes(random_table(load_vocabulary("nuscenes16"), CHANNELS + 2)),
-        text_table_bytes(TABLE.select(load_vocabulary("nuscenes16").model_copy(update={"name": "another"}))),
+        text_table_bytes(select(TABLE, load_vocabulary("nuscenes16").model_copy(update={"name": "another"}))),
     ],
     ids=["empty", "no zip", "width", "classes"],
 )

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadConfig, BadTextTable, UnknownPrompt
-from lidar_vl_core.words.text_table import TextTable, label_embeddings, text_table
+from lidar_vl_core.words.text_table import TextTable, label_embeddings
 from lidar_vl_core.words.text_table_file import read_text_table, text_table_bytes, text_table_of_bytes, write_text_table
 from lidar_vl_core.words.vocabulary import Vocabulary, VocabularyClass, load_vocabulary, vocabulary_of_prompts
+from lidar_vl_core.words.vocabulary_table import select, text_table
 
 CHANNELS = 6
 
@@ -91,7 +92,7 @@ def test_classes_in_another_order_give_the_same_names(rows, table, random):
         )
         for k in order
     )
-    other = table.select(Vocabulary(name="turned", classes=classes))
+    other = select(table, Vocabulary(name="turned", classes=classes))
     (found, sure), (moved, moved_sure) = label_embeddings(rows, table), label_embeddings(rows, other)
     np.testing.assert_allclose(moved_sure, sure, atol=1e-4)
     assert [table.names[i] for i in found[sure > 0]] == [other.names[i] for i in moved[sure > 0]]
@@ -114,7 +115,7 @@ def test_a_synonym_more_can_only_raise_its_class(rows, table):
         ),
     )
     open_table = dataclasses.replace(table, unknown_threshold=None)
-    before, _ = label_embeddings(rows, open_table.select(plain))
+    before, _ = label_embeddings(rows, select(open_table, plain))
     after, _ = label_embeddings(rows, open_table)
     assert (after[before == 0] == 0).all()
 
@@ -148,7 +149,7 @@ def test_the_logit_scale_makes_sure_or_unsure():
 
 def test_known_words_are_regrouped_whatever_their_case_and_blanks():
     table = text_table(load_vocabulary("nuscenes16"), np.eye(44, 50), 20.0, "made up")
-    chosen = table.select(vocabulary_of_prompts(["Traffic  Cone", "car"]))
+    chosen = select(table, vocabulary_of_prompts(["Traffic  Cone", "car"]))
     assert chosen.names == ("Traffic  Cone", "car")
     assert chosen.embeddings.argmax(axis=1).tolist() == [
         table.prompts.index("traffic cone"),
@@ -159,7 +160,7 @@ def test_known_words_are_regrouped_whatever_their_case_and_blanks():
 def test_an_unknown_word_is_answered_with_the_known_ones():
     table = text_table(load_vocabulary("nuscenes16"), np.eye(44, 50), 20.0, "made up")
     with pytest.raises(UnknownPrompt, match=r"barrier, barricade, .* sky; found 'dragon', 'elf'\. "):
-        table.select(vocabulary_of_prompts(["car", "dragon", "elf"]))
+        select(table, vocabulary_of_prompts(["car", "dragon", "elf"]))
 
 
 @pytest.mark.parametrize(

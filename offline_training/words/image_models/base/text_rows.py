@@ -12,9 +12,8 @@ from torch.nn import functional as F
 
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import sha256_of
-from lidar_vl_core.words.text_table import unknown_prompt
+from lidar_vl_core.words.prompts import same_words, unknown_prompt
 from lidar_vl_core.words.text_table_file import read_text_table
-from lidar_vl_core.words.vocabulary import same_words
 from offline_training.datasets.base.saved_arrays import as_array, load_saved_arrays
 
 _CLIP_LOGIT_SCALE = 100.0  # a bare array does not state its own

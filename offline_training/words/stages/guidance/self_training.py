@@ -13,8 +13,9 @@ import numpy as np
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.model_packages.language_spec import TEXT_TABLE
 from lidar_vl_core.words.text_table import TextTable, unit_rows
-from lidar_vl_core.words.text_table_file import TEXT_TABLE, write_text_table
+from lidar_vl_core.words.text_table_file import write_text_table
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.features.feature_store import open_features, store_folder
 from offline_training.words.features.run_text import read_run_text

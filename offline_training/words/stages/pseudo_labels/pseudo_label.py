@@ -9,8 +9,9 @@ import numpy as np
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.model_packages.language_spec import TEXT_TABLE
 from lidar_vl_core.words.text_table import TextTable, require_width
-from lidar_vl_core.words.text_table_file import TEXT_TABLE, write_text_table
+from lidar_vl_core.words.text_table_file import write_text_table
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.features.feature_store import FeatureStore, open_features
 from offline_training.words.features.run_text import embedded_words, require_features_of

@@ -18,8 +18,9 @@ from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from lidar_vl_core.words.text_table import label_embeddings, text_table
+from lidar_vl_core.words.text_table import label_embeddings
 from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
+from lidar_vl_core.words.vocabulary_table import text_table
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.evaluation.answers import restricted, scene_answers
 from offline_training.words.evaluation.coloured_sweep import coloured_sweep

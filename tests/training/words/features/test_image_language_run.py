@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from lidar_vl_core.model_packages.language_spec import TEXT_TABLE
 from lidar_vl_core.words.text_table import label_embeddings
-from lidar_vl_core.words.text_table_file import TEXT_TABLE, write_text_table
+from lidar_vl_core.words.text_table_file import write_text_table
 from offline_training.words.features import extract_features as command
 from offline_training.words.features.feature_store import open_features
 from offline_training.words.features.run_text import embedded_words, read_run_text

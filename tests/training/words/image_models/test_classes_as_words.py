@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from lidar_vl_core.classes.class_table import NUSCENES_16
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset, BadLabels, BadRequest, UnknownPrompt
-from lidar_vl_core.words.text_table import text_table
 from lidar_vl_core.words.text_table_file import write_text_table
 from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
+from lidar_vl_core.words.vocabulary_table import text_table
 from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.networks.image.espnet import ESPNet, normalise_for_espnet
 from offline_training.weak_labels.classes.ontology import load_ontology

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lidar_vl_core.engines.text_tower import TextEncoder
-from lidar_vl_core.model_packages.language_package import LanguageSpec, require_encoder
+from lidar_vl_core.model_packages.language_files import require_encoder
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
 from offline_training.words.image_models.base.dense_model import text_matrix
 from offline_training.words.image_models.open_model import open_image_model

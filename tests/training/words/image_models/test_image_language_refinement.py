@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadLabels, BadTextTable
-from lidar_vl_core.words.text_table import text_table
 from lidar_vl_core.words.vocabulary import Vocabulary, VocabularyClass, vocabulary_of_prompts
+from lidar_vl_core.words.vocabulary_table import text_table
 from offline_training.words.image_models.base.dense_model import DenseImageModel, text_matrix
 from offline_training.words.image_models.base.refinement import (
     Refinement,

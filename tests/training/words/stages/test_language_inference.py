@@ -6,8 +6,9 @@ import torch
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadDataset, BadRequest
-from lidar_vl_core.words.text_table import TextTable, text_table
+from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
+from lidar_vl_core.words.vocabulary_table import text_table
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.stages.guidance import inference
