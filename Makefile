@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed_for_tests
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
-.PHONY: help setup demo test check bench train-demo clean
+.PHONY: help setup demo test check docs bench train-demo clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -53,6 +53,13 @@ test: $(TEST_STAMP)
 ## make check      ruff, mypy, import rules
 check: $(TEST_STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/test_import_rules.py
+
+# Built without network; the theme's fonts stay out. The variable silences an advertisement for the theme's successor.
+## make docs       all pages and the API reference as a site in out/docs
+docs: $(STAMP)
+	@PIP="$(BIN)/pip install --disable-pip-version-check -q"; test ! -x $(BIN)/uv || PIP="$(BIN)/uv pip install -q --python $(BIN)/python"; \
+	  test -x $(BIN)/mkdocs || $$PIP -c constraints.txt -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -q
 
 ## make bench      the table of figures; also out/bench.json
 bench: $(STAMP)

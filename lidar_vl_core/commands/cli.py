@@ -23,7 +23,7 @@ _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 12
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     try:
         options.run(options)
         sys.stdout.flush()
@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Commands of `lidar-vl` and their options."""
     parser = argparse.ArgumentParser(
         prog="lidar-vl",
         description="LiDAR segmentation of recordings and single clouds, without ROS and without PyTorch.",

@@ -14,7 +14,7 @@ _BAD_INPUT, _INTERRUPTED = 2, 130  # as shells count them: 128 + signal
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     # Threads of OpenMP that wait for work by spinning take the cores from the data loader and the compiled loops: many
     # times slower on a busy machine. Read when torch is imported, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Commands of `lidar-vl-train` and their options."""
     parser = argparse.ArgumentParser(
         prog="lidar-vl-train", description="Train, evaluate and export LiDAR segmentation networks."
     )

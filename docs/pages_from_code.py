@@ -1,0 +1,89 @@
+"""Pages that are printed from the code: the rooms, the data sets, and the API reference. A hook of mkdocs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+_PACKAGES = {
+    "Core": _REPOSITORY / "lidar_vl_core",
+    "Training": _REPOSITORY / "offline_training",
+    "ROS 2": _REPOSITORY / "ros2_ws" / "src" / "lidar_vl_ros" / "lidar_vl_ros",
+}
+_ROOMS, _DATA_SETS = "<!-- printed: rooms -->", "<!-- printed: data sets -->"
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add a page of the API reference for every room."""
+    reference = [
+        {title: [{room.name: _page_of(package, room)} for room in _rooms(package)]}
+        for title, package in _PACKAGES.items()
+    ]
+    config.nav = [*(config.nav or []), {"API reference": reference}]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Write these pages."""
+    for package in _PACKAGES.values():
+        for room in _rooms(package):
+            files.append(File.generated(config, _page_of(package, room), content=_reference(package, room)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Fill in what is printed."""
+    if _ROOMS in markdown:
+        markdown = markdown.replace(_ROOMS, _rooms_table())
+    if _DATA_SETS in markdown:
+        from offline_training.datasets.data_set_table import data_set_table
+
+        markdown = markdown.replace(_DATA_SETS, data_set_table())
+    return markdown
+
+
+def _rooms(package: Path) -> list[Path]:
+    """The package itself, where it has modules of its own, and its folders of code."""
+    own = [package] if _modules(package) else []
+    return own + sorted(path for path in package.iterdir() if (path / "__init__.py").is_file())
+
+
+def _modules(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.py") if not path.stem.startswith("_"))
+
+
+def _folders(room: Path, package: Path) -> Iterator[Path]:
+    """A room and the folders in it; of the package itself only its own modules."""
+    yield room
+    if room != package:
+        yield from sorted(path.parent for path in room.glob("*/**/__init__.py"))
+
+
+def _page_of(package: Path, room: Path) -> str:
+    return f"api/{package.name}/{room.name}.md"
+
+
+def _dotted(package: Path, path: Path) -> str:
+    return ".".join(path.relative_to(package.parent).with_suffix("").parts)
+
+
+def _reference(package: Path, room: Path) -> str:
+    modules = [module for folder in _folders(room, package) for module in _modules(folder)]
+    return f"# {_dotted(package, room)}\n\n" + "\n\n".join(f"::: {_dotted(package, module)}" for module in modules)
+
+
+def _rooms_table() -> str:
+    """Every folder of code with its modules, package by package."""
+    parts = []
+    for title, package in _PACKAGES.items():
+        parts.append(f"### {title}: `{package.name}`\n\n| folder | modules |\n|---|---|")
+        for room in _rooms(package):
+            for folder in _folders(room, package):
+                if modules := _modules(folder):
+                    name = folder.relative_to(package.parent).as_posix()
+                    parts.append(f"| `{name}` | {', '.join(module.stem for module in modules)} |")
+        parts.append("")
+    return "\n".join(parts)
