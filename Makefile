@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt ros2_ws/src/lidar_vl_ros/setup.py
 	@touch $(STAMP)
 
 # What only tests need: the extras vfm, language and ray. torchvision lies in a folder of its own, since PyPI's wheel is built for
-# the CUDA build of torch: beside a CPU-only torch its import fails, and lightning's with it. tests/torchvision_on_cpu.py
+# the CUDA build of torch: beside a CPU-only torch its import fails, and lightning's with it. tests/training/torchvision_on_cpu.py
 # adds the folder where it is asked for.
 $(TEST_STAMP): $(STAMP)
 	@echo "packages for the tests"

@@ -6,10 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.torchvision_on_cpu import ensure_torchvision
-
-ensure_torchvision()  # here, since whatever imports transformers or lightning first decides for all tests after it
-
 settings.register_profile("no_deadline", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("no_deadline")
 

@@ -26,7 +26,7 @@ from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.scenes.back_project import back_project, seen_pixels
 from offline_training.words.scenes.extract_config import ExtractConfig
-from tests.training.feature_scenes import box_scene
+from tests.training.words.features.feature_scenes import box_scene
 
 CHANNELS = 768  # OpenSeg
 CELLS = (60, 80)  # of a picture

@@ -28,7 +28,7 @@ XYZ_M = np.random.default_rng(4).uniform((-20, -20, -2), (60, 20, 2), (800, 3)).
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
-    from tests.embedding_packages import write_embedding_package
+    from tests.written.embedding_packages import write_embedding_package
 
     return write_embedding_package(tmp_path_factory.mktemp("ensemble") / "package", image_size=(48, 64)).path
 

@@ -16,7 +16,7 @@ from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import Segmenter
-from tests.embedding_packages import write_embedding_package
+from tests.written.embedding_packages import write_embedding_package
 
 WORDS = ("car", "tree", "road")
 

@@ -13,7 +13,7 @@ from lidar_vl_core.commands.cli import main
 from lidar_vl_core.commands.query import query, query_figure
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 from lidar_vl_core.words.text_table import unit_rows
-from tests.embedding_packages import write_embedding_package
+from tests.written.embedding_packages import write_embedding_package
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import label_embeddings
 from lidar_vl_core.words.vocabulary import Vocabulary, VocabularyClass, load_vocabulary
 from lidar_vl_core.words.vocabulary_table import text_table
-from tests.embedding_packages import CHANNELS, WORDS, write_embedding_package
+from tests.written.embedding_packages import CHANNELS, WORDS, write_embedding_package
 
 
 @pytest.fixture(scope="module")

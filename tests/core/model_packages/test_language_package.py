@@ -15,7 +15,7 @@ from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 from lidar_vl_core.words.text_table_file import text_table_bytes
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from lidar_vl_core.words.vocabulary_table import select, text_table
-from tests.embedding_packages import (
+from tests.written.embedding_packages import (
     CHANNELS,
     CONTEXT_LENGTH,
     embedding_manifest,

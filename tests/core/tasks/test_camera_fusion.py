@@ -18,7 +18,7 @@ from lidar_vl_core.tasks.camera_fusion import CameraFusion, PictureFeatures, pic
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable, label_embeddings
 from lidar_vl_core.words.vocabulary import load_vocabulary, vocabulary_of_prompts
-from tests.embedding_packages import random_table, write_embedding_package
+from tests.written.embedding_packages import random_table, write_embedding_package
 
 SIZE = (48, 64)
 CAMERA = CameraModel(128, 96, np.array([[80.0, 0, 63.5], [0, 80.0, 47.5], [0, 0, 1]]))

@@ -13,7 +13,7 @@ from offline_training.datasets.base.layouts import layout_line, layout_tree
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.check_data import check_data
 from offline_training.datasets.data_sources import DataSource
-from tests.written_data_sets import CALIB, write_kitti_like, write_nuscenes, write_rellis
+from tests.written.lidar_data_sets import CALIB, write_kitti_like, write_nuscenes, write_rellis
 
 KINDS = (
     "synthetic", "pandaset", "nuscenes", "ros_bag", "semantic_kitti", "scribble_kitti", "rellis3d", "semantic_poss",

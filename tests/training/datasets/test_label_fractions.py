@@ -10,7 +10,7 @@ from offline_training.datasets.base.label_fractions import SKIP_OF_PERCENT, labe
 from offline_training.datasets.base.nuscenes_splits import NUSCENES_SPLITS
 from offline_training.datasets.data_sources import DataSource, EveryNth, open_source
 from offline_training.datasets.lidar.nuscenes_tables import scene_names
-from tests.written_data_sets import write_nuscenes
+from tests.written.lidar_data_sets import write_nuscenes
 
 KITTI_SCANS = {"00": 4541, "01": 1101, "02": 4661, "03": 801, "04": 271, "05": 2761, "06": 1101, "07": 1101}
 KITTI_SCANS |= {"09": 1591, "10": 1201}  # its ten training sequences

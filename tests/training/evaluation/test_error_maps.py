@@ -9,7 +9,7 @@ from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.data_sources import DataSource
 from offline_training.evaluation import error_maps as error_maps_module
 from offline_training.evaluation.error_maps import error_map, write_error_maps
-from tests.written_data_sets import write_kitti_like
+from tests.written.lidar_data_sets import write_kitti_like
 
 CAR, BUS = NUSCENES_16.id_of("car"), NUSCENES_16.id_of("bus")
 

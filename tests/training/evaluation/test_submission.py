@@ -20,7 +20,7 @@ from offline_training.evaluation.submission import with_every_point_answered
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import build_network, load_network, predict
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
-from tests.written_data_sets import write_nuscenes, write_scan
+from tests.written.lidar_data_sets import write_nuscenes, write_scan
 
 TEST_SEQUENCES = tuple(str(number) for number in range(11, 22))
 

@@ -23,7 +23,13 @@ from offline_training.words.image_models.toy_model import CONTEXT_LENGTH, ToyMod
 from offline_training.words.stages.adapter.specialise import specialise
 from offline_training.words.stages.guidance.guide import guide
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
-from tests.training.tiny_language import CHANNELS, tiny_config, tiny_sample, use_tiny_world, write_tiny_features
+from tests.training.words.stages.tiny_language import (
+    CHANNELS,
+    tiny_config,
+    tiny_sample,
+    use_tiny_world,
+    write_tiny_features,
+)
 
 CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
 NEW_WORDS = ("red", "excavator")

@@ -14,7 +14,7 @@ from offline_training.finetuning.linear_probe import FeatureRows, freeze_backbon
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.start_weights import weights_of
-from tests.training.rooms import Rooms, config, losses
+from tests.training.finetuning.rooms import Rooms, config, losses
 
 UNCHANGED = {
     "yaw_rad": 0.0, "tilt_rad": 0.0, "flip_probability": 0.0, "scale": [1.0, 1.0], "shift_xy_m": 0.0, "shift_z_m": 0.0,

@@ -16,7 +16,7 @@ from offline_training.finetuning.finetune import finetune
 from offline_training.finetuning.optimisation import build_optimizer, set_rates
 from offline_training.networks.sparse.minkunet import BasicBlock, VoxelNorm
 from offline_training.runs.checkpoint import load_checkpoint
-from tests.training.rooms import GROUND, NOBODY, Rooms, config, losses
+from tests.training.finetuning.rooms import GROUND, NOBODY, Rooms, config, losses
 
 PUBLISHED = {
     "optimizer": "sgd", "learning_rate": 0.02, "head_learning_rate": 2.0, "weight_decay": 1e-4, "warm_up": 0.0,

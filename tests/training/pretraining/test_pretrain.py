@@ -20,7 +20,14 @@ from offline_training.pretraining.schedule import Schedule
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.ranks import Ranks
 from offline_training.runs.start_weights import begin_with
-from tests.training.pretrain_scenes import ListedRooms, Rooms, config, settings, write_labels, write_superpixels
+from tests.training.pretraining.pretrain_scenes import (
+    ListedRooms,
+    Rooms,
+    config,
+    settings,
+    write_labels,
+    write_superpixels,
+)
 
 RECIPES = sorted((Path(offline_training.__file__).parent / "configs" / "pretrain").glob("*.yaml"))
 METHODS = ("olivine", "ppkt", "slidr", "st_slidr", "seal", "scalr", "pointcontrast", "depthcontrast")

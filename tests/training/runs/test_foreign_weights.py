@@ -16,7 +16,7 @@ from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.minkunet import SHAPES, MinkUNet, MinkUNetShape
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.foreign_weights import from_minkowski_order, from_spconv_order, translate_weights
-from tests.training.minkowski_reference import convolve, random_state, res16unet, transposed
+from tests.training.runs.minkowski_reference import convolve, random_state, res16unet, transposed
 
 SMALL = MinkUNetShape(6, (5, 7, 8, 9, 8, 7, 6, 5), (1, 2, 1, 1, 1, 1, 1, 2), stem_convs=1)
 ORIGIN = -16  # multiple of 16: where our coordinates count from

@@ -19,8 +19,8 @@ from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.import_checkpoint import HEADS_PREFIX, ImportedCheckpoint, _sr_unet_config, import_checkpoint
 from offline_training.runs.start_weights import begin_with, weights_of
-from tests.training.minkowski_reference import random_state, res16unet
-from tests.training.spconv_voxelnet import foreign_state
+from tests.training.networks.voxelnet.spconv_voxelnet import foreign_state
+from tests.training.runs.minkowski_reference import random_state, res16unet
 
 CONFIGS = Path(__file__).resolve().parents[3] / "offline_training" / "configs"
 SR_UNET = SHAPES["res16unet_34c"]

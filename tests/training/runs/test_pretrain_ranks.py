@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from offline_training.runs.checkpoint import load_checkpoint
-from tests.training.two_rank_pretrain import main
+from tests.training.runs.two_rank_pretrain import main
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -22,7 +22,7 @@ def start(out: Path, rank: int, port: int, changes: dict) -> subprocess.Popen:
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     environment = {**os.environ, **{name: str(value) for name, value in place.items()}, "OMP_NUM_THREADS": "1"}
     arguments = [str(out), json.dumps(changes)]
-    module = [sys.executable, "-m", "tests.training.two_rank_pretrain"]
+    module = [sys.executable, "-m", "tests.training.runs.two_rank_pretrain"]
     return subprocess.Popen([*module, *arguments], env=environment, cwd=_REPOSITORY, stderr=subprocess.PIPE)
 
 

@@ -12,7 +12,7 @@ from offline_training.finetuning.evaluate import build_network
 from offline_training.finetuning.finetune import finetune
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from offline_training.runs.start_weights import begin_with
-from tests.training.rooms import Rooms, config
+from tests.training.finetuning.rooms import Rooms, config
 
 
 def saved(folder: Path, tensors: dict[str, torch.Tensor], **settings: object) -> Path:

@@ -9,7 +9,7 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.weak_labels.label_views import label_views
 from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
 from offline_training.weak_labels.store.label_store import LabelStore
-from tests.training.array_views import array_view, grey_picture, small_ontology
+from tests.training.weak_labels.array_views import array_view, grey_picture, small_ontology
 
 
 class Brightness:

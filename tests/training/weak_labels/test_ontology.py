@@ -11,7 +11,7 @@ from lidar_vl_core.foundation.errors import BadConfig, BadLabels
 from offline_training.weak_labels.classes.class_values import class_values
 from offline_training.weak_labels.classes.ontology import Ontology, load_ontology
 from offline_training.weak_labels.pictures.mask_painting import paint
-from tests.training.array_views import RED
+from tests.training.weak_labels.array_views import RED
 
 ONTOLOGIES = ("grounded_sam_nuscenes", "seem_nuscenes", "nuscenes16", "cityscapes")
 

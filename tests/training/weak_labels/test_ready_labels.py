@@ -12,7 +12,7 @@ from offline_training.weak_labels.label_views import label_views
 from offline_training.weak_labels.labelers.precomputed import PrecomputedLabels
 from offline_training.weak_labels.pictures.picture_path import PicturePath
 from offline_training.weak_labels.store.label_store import LabelStore
-from tests.training.array_views import array_view, grey_picture
+from tests.training.weak_labels.array_views import array_view, grey_picture
 
 
 def test_a_template_is_filled_from_the_view(tmp_path):

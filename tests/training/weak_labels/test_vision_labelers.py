@@ -21,7 +21,7 @@ from offline_training.weak_labels.labelers.phrase_scores import (
 )
 from offline_training.weak_labels.model_weights.model_folder import ModelFolder, choose_device
 from offline_training.weak_labels.pictures.mask_painting import paint
-from tests.torchvision_on_cpu import ensure_torchvision
+from tests.training.torchvision_on_cpu import ensure_torchvision
 
 
 def _ontology(**prompts):
@@ -122,7 +122,7 @@ def test_boxes_with_empty_masks_and_no_boxes_at_all_leave_the_picture_uncovered(
 def models(tmp_path_factory):
     """One folder of each kind."""
     ensure_torchvision()
-    from tests.training.tiny_vision_models import save_detector, save_sam3, save_segmenter
+    from tests.training.weak_labels.tiny_vision_models import save_detector, save_sam3, save_segmenter
 
     root = tmp_path_factory.mktemp("models")
     for kind in ("grounding-dino", "mm-grounding-dino"):
@@ -206,7 +206,7 @@ def test_token_probabilities_are_those_of_transformers_own_post_processing(model
 
 
 def test_a_class_list_too_long_for_one_text_is_asked_for_in_several(models, tmp_path):
-    from tests.training.tiny_vision_models import save_detector
+    from tests.training.weak_labels.tiny_vision_models import save_detector
 
     save_detector(tmp_path / "short", max_text_len=8)
     short = _grounded_sam(tmp_path, "short", models / "sam")

@@ -9,7 +9,7 @@ from offline_training.cli.main import main
 from offline_training.words.stages.guidance import guiding_run
 from offline_training.words.stages.guidance.guide import guide
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
-from tests.training.tiny_language import tiny_config, use_tiny_world, write_tiny_features
+from tests.training.words.stages.tiny_language import tiny_config, use_tiny_world, write_tiny_features
 
 
 def test_the_three_stages_run_one_after_the_other_and_say_which_one_is_missing(tmp_path, monkeypatch, capsys):

@@ -24,7 +24,7 @@ from offline_training.datasets.base.splits import official_split, splits_of
 from offline_training.datasets.data_sources import DataSource, SampleSource, open_source
 from offline_training.datasets.lidar.rellis3d import Rellis3d
 from offline_training.datasets.lidar.scribble_kitti import ScribbleKitti
-from tests.written_data_sets import CALIB, ring_of_points, write_kitti_like, write_rellis, write_scan
+from tests.written.lidar_data_sets import CALIB, ring_of_points, write_kitti_like, write_rellis, write_scan
 
 
 def _scribbles(folder: Path, raw: list[int]) -> None:

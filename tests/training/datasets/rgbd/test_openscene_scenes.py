@@ -12,7 +12,7 @@ from lidar_vl_core.foundation.errors import BadDataset, BadLabels, LidarVlError
 from offline_training.cli.main import main
 from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.datasets.rgbd.openscene_scenes import OpenSceneScenes
-from tests.written_rgbd import ROOM_M, K, frames, save, write_exported
+from tests.written.rgbd_scenes import ROOM_M, K, frames, save, write_exported
 
 POINTS = 30
 

@@ -18,7 +18,7 @@ from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
 from offline_training.datasets.rgbd.rgbd_fusion import DepthFrame, fuse_depth
 from offline_training.datasets.rgbd.rgbd_view import metres, openscene_resized, resized_nearest
-from tests.written_rgbd import (  # fmt: skip
+from tests.written.rgbd_scenes import (  # fmt: skip
     HEIGHT,
     LOST,
     ROOM_M,

@@ -12,7 +12,7 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.cli.main import main
 from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.datasets.rgbd.s3dis import S3dis
-from tests.written_rgbd import ROOM_M, K, frames, save
+from tests.written.rgbd_scenes import ROOM_M, K, frames, save
 
 _T_AREA5_AREA5B = np.array([[0, 1, 0, -4.09703582], [-1, 0, 0, 6.22617759], [0, 0, 1, 0], [0, 0, 0, 1.0]])
 

@@ -16,7 +16,7 @@ from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.datasets.rgbd.scannet import ScanNet
 from offline_training.datasets.rgbd.sens_file import open_sens
 from offline_training.datasets.rgbd.sens_views import sens_views
-from tests.written_rgbd import LOST, ROOM_M, K, frames, room_images, sens_bytes, turned_pose, write_exported
+from tests.written.rgbd_scenes import LOST, ROOM_M, K, frames, room_images, sens_bytes, turned_pose, write_exported
 
 POINTS = 40
 RAW = np.resize(np.array([0, 1, 2, 14, 39, 40, 13, 36], np.uint16), POINTS)

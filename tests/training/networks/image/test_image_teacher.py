@@ -11,7 +11,7 @@ from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadImage, 
 from offline_training.networks.image.image_teacher import ImageTeacher, build_image_teacher
 from offline_training.networks.image.resnet50 import ResNet50, load_resnet50
 from offline_training.networks.image.weight_file import read_weight_file
-from tests.torchvision_on_cpu import ensure_torchvision
+from tests.training.torchvision_on_cpu import ensure_torchvision
 
 _ESPNET_WEIGHTS = "weights_small/espnet_p_2_q_8_cityscapes.safetensors"
 _BODY = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")

@@ -18,8 +18,8 @@ from offline_training.networks.voxelnet.inputs import STRIDED, VoxelNetInputs, V
 from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, strided_conv_table
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
+from tests.training.networks.voxelnet.spconv_voxelnet import SHAPE_ZYX, foreign_state, spconv_backbone
 from tests.training.runs.test_foreign_weights import one_thread
-from tests.training.spconv_voxelnet import SHAPE_ZYX, foreign_state, spconv_backbone
 
 RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
 GRID = VoxelGrid("cartesian", (0.1, 0.1, 0.2), RANGE)

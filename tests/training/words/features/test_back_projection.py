@@ -21,7 +21,7 @@ from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
 from offline_training.words.scenes.back_project import back_project, seen_pixels
 from offline_training.words.scenes.extract_config import ExtractConfig
 from offline_training.words.scenes.voxel_rows import voxel_rows
-from tests.training.feature_scenes import CAMERA, HEIGHT, WIDTH, box_depth_m, box_scene
+from tests.training.words.features.feature_scenes import CAMERA, HEIGHT, WIDTH, box_depth_m, box_scene
 
 PER_POINT = ExtractConfig(voxel_m=None, occlusion="none", border_px=0)
 

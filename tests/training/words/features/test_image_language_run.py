@@ -8,9 +8,9 @@ from lidar_vl_core.words.text_table_file import write_text_table
 from offline_training.words.features import extract_features as command
 from offline_training.words.features.feature_store import open_features
 from offline_training.words.features.run_text import embedded_words, read_run_text
-from tests.training.feature_scenes import Boxes, box_scene
-from tests.training.tiny_clips import CHANNELS, tiny_config
+from tests.training.words.features.feature_scenes import Boxes, box_scene
 from tests.training.words.features.test_scene_features import config
+from tests.training.words.image_models.tiny_clips import CHANNELS, tiny_config
 
 
 def test_features_and_words_of_a_run_lie_in_one_space(tmp_path, monkeypatch):

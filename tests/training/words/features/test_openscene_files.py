@@ -24,7 +24,7 @@ from offline_training.words.scenes.openscene_files import (
     fused_files,
     read_fused,
 )
-from tests.training.feature_scenes import Boxes, box_scene
+from tests.training.words.features.feature_scenes import Boxes, box_scene
 from tests.training.words.features.test_scene_features import config
 
 PER_POINT = ExtractConfig(voxel_m=None)

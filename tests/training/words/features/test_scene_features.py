@@ -19,7 +19,7 @@ from offline_training.words.features.feature_store import (
 )
 from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
 from offline_training.words.settings.vlg_config import VlgConfig
-from tests.training.feature_scenes import box_scene
+from tests.training.words.features.feature_scenes import box_scene
 
 
 def made(points=50, channels=6, views=9, seed=0):

@@ -19,7 +19,7 @@ from offline_training.words.features.feature_report import FeatureReport, report
 from offline_training.words.features.feature_store import FeatureStore, open_features
 from offline_training.words.features.ray_features import _outcome, _Worker
 from offline_training.words.scenes.back_project import back_project
-from tests.training.feature_scenes import Boxes, MeanColors, box_scene
+from tests.training.words.features.feature_scenes import Boxes, MeanColors, box_scene
 from tests.training.words.features.test_scene_features import config, equal
 
 SCENES = 3
@@ -281,7 +281,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from offline_training.scene_features import extract_features as command
-from tests.training.feature_scenes import Boxes, MeanColors
+from tests.training.words.features.feature_scenes import Boxes, MeanColors
 from tests.training.words.features.test_scene_features_extract import _config
 
 class Killed(MeanColors):

@@ -23,7 +23,7 @@ from offline_training.words.image_models.base.config import ClassesAsWordsConfig
 from offline_training.words.image_models.base.text_rows import read_text_rows
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.scenes.extract_config import ExtractConfig
-from tests.training.array_views import array_view
+from tests.training.weak_labels.array_views import array_view
 
 _SPOKEN = load_ontology("cityscapes")
 _PROMPTS = [prompt for _, prompt in _SPOKEN.prompts]

@@ -13,7 +13,7 @@ from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
 from offline_training.words.image_models.base.dense_model import text_matrix
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.image_models.towers.clip_export import _scaling, _WholePicture
-from tests.training.tiny_clips import CHANNELS, VIT, tiny_config
+from tests.training.words.image_models.tiny_clips import CHANNELS, VIT, tiny_config
 
 _PROMPTS = (
     *(

@@ -17,7 +17,7 @@ from offline_training.words.image_models.base.dense_model import text_matrix
 from offline_training.words.image_models.base.templates import template_sentences
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.image_models.towers.open_clip_weights import architecture, load_clip, weights_file
-from tests.training.tiny_clips import CHANNELS, CONVNEXT, VIT, shaken, tiny_config
+from tests.training.words.image_models.tiny_clips import CHANNELS, CONVNEXT, VIT, shaken, tiny_config
 
 
 @pytest.fixture(scope="module")

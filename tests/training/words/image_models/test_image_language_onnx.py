@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage, BadRequest, UnknownPrompt
 from offline_training.words.image_models.base.config import OnnxTowersConfig
 from offline_training.words.image_models.open_model import open_image_model
-from tests.training.onnx_towers import CHANNELS, WORDS, image_graph, text_graph
+from tests.training.words.image_models.onnx_towers import CHANNELS, WORDS, image_graph, text_graph
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from offline_training.words.image_models.towers.last_block import READINGS
 from offline_training.words.image_models.towers.open_clip_convnext import OpenClipConvNext
 from offline_training.words.image_models.towers.open_clip_vit import OpenClipVit
 from offline_training.words.image_models.towers.open_clip_weights import architecture
-from tests.training.tiny_clips import CHANNELS, CONVNEXT, tiny_clip
+from tests.training.words.image_models.tiny_clips import CHANNELS, CONVNEXT, tiny_clip
 
 _ERROR = 1e-5
 _VITS = {

@@ -14,7 +14,7 @@ from offline_training.words.image_models.towers.last_block import READINGS
 from offline_training.words.image_models.towers.open_clip_vit import OpenClipVit
 from offline_training.words.image_models.towers.proxy_affinity import proxy_weights, resized_values
 from offline_training.words.image_models.towers.proxy_clip import ProxyClip, load_dino
-from tests.training.tiny_clips import CHANNELS, VIT, shaken, tiny_clip, tiny_config
+from tests.training.words.image_models.tiny_clips import CHANNELS, VIT, shaken, tiny_clip, tiny_config
 
 _COLORS = ((0.48, 0.46, 0.41), (0.27, 0.26, 0.28))  # CLIP's
 _DINO_COLORS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # as timm states them for test_vit

@@ -15,8 +15,8 @@ from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.image_models.towers.radio_adaptor import SummaryHead, read_summary_head
 from offline_training.words.image_models.towers.radio_model import RadioTower
 from offline_training.words.image_models.towers.radseg import globally_aggregated, plain, self_correlated
-from tests.torchvision_on_cpu import ensure_torchvision
-from tests.training.tiny_clips import shaken
+from tests.training.torchvision_on_cpu import ensure_torchvision
+from tests.training.words.image_models.tiny_clips import shaken
 
 _WIDTH, _CHANNELS = 32, 12
 

@@ -12,8 +12,8 @@ from offline_training.words.image_models.base.config import Siglip2Config
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.image_models.towers.siglip2_model import siglip_architecture
 from offline_training.words.image_models.towers.siglip2_tower import Siglip2Tower
-from tests.torchvision_on_cpu import ensure_torchvision
-from tests.training.tiny_clips import CONVNEXT, shaken, tiny_clip
+from tests.training.torchvision_on_cpu import ensure_torchvision
+from tests.training.words.image_models.tiny_clips import CONVNEXT, shaken, tiny_clip
 
 _CHANNELS = 64  # width of the ViT: the pooled vector is the embedding
 _VISION = {"timm_model_name": "tiny_siglip", "timm_pool": "map", "timm_proj": "none", "image_size": 64}

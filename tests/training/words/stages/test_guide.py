@@ -27,7 +27,7 @@ from offline_training.words.stages.guidance.inference import load_language_netwo
 from offline_training.words.stages.guidance.selection import trained_scenes
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
-from tests.training.tiny_language import (
+from tests.training.words.stages.tiny_language import (
     CHANNELS,
     TinyModel,
     TinyScenes,

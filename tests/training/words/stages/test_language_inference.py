@@ -18,7 +18,7 @@ from offline_training.words.stages.guidance.inference import (
     point_embeddings,
     predict_scene,
 )
-from tests.training.tiny_language import CHANNELS, direction, tiny_config, tiny_features, tiny_sample
+from tests.training.words.stages.tiny_language import CHANNELS, direction, tiny_config, tiny_features, tiny_sample
 
 WORDS = ("car", "truck", "road", "tree")
 

@@ -22,7 +22,7 @@ from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabel
 from offline_training.words.stages.pseudo_labels.scene_lists import allowed_classes, read_class_lists
 from offline_training.words.stages.pseudo_labels.segment_majority import segment_majority
 from offline_training.words.stages.pseudo_labels.superpoints import superpoints
-from tests.training.tiny_language import (
+from tests.training.words.stages.tiny_language import (
     CAR,
     ROAD,
     TRUCK,

@@ -23,7 +23,13 @@ from offline_training.words.stages.adapter.specialise import (
 )
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels, PseudoLabelStore
-from tests.training.tiny_language import tiny_config, tiny_features, tiny_sample, use_tiny_world, write_tiny_features
+from tests.training.words.stages.tiny_language import (
+    tiny_config,
+    tiny_features,
+    tiny_sample,
+    use_tiny_world,
+    write_tiny_features,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from offline_training.pretraining import pretrain as pretrain_module
 from offline_training.pretraining.methods import olivine
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.runs.checkpoint import load_checkpoint
-from tests.training.pretrain_scenes import Rooms, config
+from tests.training.pretraining.pretrain_scenes import Rooms, config
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
+_REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def _rooms(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def child(out: Path, **changes: object) -> subprocess.Popen:
     """The same run in a process of its own."""
-    command = [sys.executable, "-m", "tests.training.two_rank_pretrain", str(out), json.dumps(changes)]
+    command = [sys.executable, "-m", "tests.training.runs.two_rank_pretrain", str(out), json.dumps(changes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, cwd=_REPOSITORY, stderr=subprocess.PIPE)
 

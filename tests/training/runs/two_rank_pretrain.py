@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from offline_training.pretraining import pretrain as pretrain_module
-from tests.training.pretrain_scenes import Rooms, config
+from tests.training.pretraining.pretrain_scenes import Rooms, config
 
 
 def main(out: Path, changes: dict) -> None:

@@ -19,9 +19,9 @@ from offline_training.words.stages.guidance import guiding_run
 from offline_training.words.stages.guidance.guide import guide
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
-from tests.training.tiny_language import tiny_config, tiny_sample, use_tiny_world, write_tiny_features
+from tests.training.words.stages.tiny_language import tiny_config, tiny_sample, use_tiny_world, write_tiny_features
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
+_REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def losses(out: Path) -> list[float]:
 
 def stopped_after(steps: int, out: Path, changed: dict, number: signal.Signals) -> int:
     """Run stage 3 in a process of its own and send it a signal after some steps; returns its exit code."""
-    command = [sys.executable, "-m", "tests.training.tiny_language", str(out), json.dumps(changed)]
+    command = [sys.executable, "-m", "tests.training.words.stages.tiny_language", str(out), json.dumps(changed)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     log, deadline = out / "guide" / "metrics.jsonl", time.monotonic() + 300
     process = subprocess.Popen(command, env=environment, cwd=_REPOSITORY, stderr=subprocess.PIPE)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 COUNT = int(os.environ.get("LIDAR_VL_FUZZ_COUNT", "50000"))  # 10 million for the long run
 
 

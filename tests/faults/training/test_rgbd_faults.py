@@ -15,7 +15,7 @@ from offline_training.datasets.rgbd.openscene_file import read_scene_file
 from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
 from offline_training.datasets.rgbd.scannet_labels import read_segments
 from offline_training.datasets.rgbd.sens_file import open_sens
-from tests.written_rgbd import frames, sens_bytes, write_seven_scenes
+from tests.written.rgbd_scenes import frames, sens_bytes, write_seven_scenes
 
 _SHOTS = frames(2)
 _POSES = [pose.matrix() for pose, _, _ in _SHOTS]
