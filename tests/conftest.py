@@ -26,7 +26,7 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model package with random weights, nuScenes' 16 classes and three levels: enough to walk every path in milliseconds."""
     import numpy as np
 
-    from lidar_vl_core.classes.class_table import NUSCENES_16
+    from lidar_vl_core.classes.known_tables import class_table
     from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
     from lidar_vl_core.model_packages.package import write_model_package
     from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
@@ -48,12 +48,13 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     half_again = builder.relu(builder.sparse_inverse_conv(deep, 1, weight(8, 16, 16), bias(16)))
     full_again = builder.relu(builder.sparse_inverse_conv(builder.add(half_again, half), 0, weight(8, 16, 8), bias(8)))
     model = builder.finish(builder.linear(builder.concat(full_again, stem), weight(16, 16), bias(16)))
+    classes = class_table("nuscenes16")
     manifest = Manifest(
         name="tiny",
         class_table=ClassTableSpec(
-            name=NUSCENES_16.name,
-            names=NUSCENES_16.names,
-            colors_rgb=tuple(tuple(color) for color in NUSCENES_16.colors_rgb.tolist()),
+            name=classes.name,
+            names=classes.names,
+            colors_rgb=tuple(tuple(color) for color in classes.colors_rgb.tolist()),
         ),
         grid=GridSpec(
             kind="cartesian", voxel_size=(0.2, 0.2, 0.2), point_cloud_range=(-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)

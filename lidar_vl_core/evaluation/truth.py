@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lidar_vl_core.bags.recording import RecordedFrame, Recording
-from lidar_vl_core.classes.class_table import ClassTable, LabelMap, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import label_map
+from lidar_vl_core.classes.label_map import LabelMap
 from lidar_vl_core.foundation.errors import BadLabels, BadRequest
 
 

@@ -53,11 +53,11 @@ class _CheckedLoader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, list | dict) or key in seen:
+            if isinstance(key, list | dict) or str(key) in seen:  # 1 and "1" are one key in JSON
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} is given twice or is no name", key_node.start_mark
                 )
-            seen.add(key)
+            seen.add(str(key))
         return super().construct_mapping(node, deep)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable, class_table
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.commands.inspection import inspection
 from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE

@@ -88,7 +88,7 @@ class DataSource(Config):
     version: str = "v1.0-trainval"  # nuscenes
     cloud_topic: str | None = None  # ros_bag; nothing = the only one
     label_field: str | None = None  # ros_bag, rgbd_folder: field of the clouds that holds the truth
-    label_table: str | None = None  # ros_bag, rgbd_folder: what its ids mean, a source of label_maps
+    label_table: str | None = None  # ros_bag, rgbd_folder: what its ids mean, a source of label_map()
     label_skip: int = 1  # every n-th is kept: of nuscenes' scenes, of the frames of others; 100 = 1 % of the labels
     view_step: Annotated[int, Field(ge=1)] | None = None  # RGB-D: every n-th view; nothing = all, 20 in ScanNet's .sens
     first_seed: int = 0  # synthetic: seed of the first street; synthetic_rooms: of the first room

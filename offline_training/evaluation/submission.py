@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16, SEMANTIC_KITTI_19, ClassTable
-from lidar_vl_core.classes.label_maps import SEMANTIC_KITTI_RAW_OF_CLASS
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.classes.known_tables import class_table, submitted_ids
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes, write_text
 from offline_training.datasets.base.sample import Sample
@@ -89,10 +89,10 @@ class _Target:
 
 def _target(benchmark: str) -> _Target:
     if benchmark == "nuscenes_lidarseg":  # 0 would be noise, which is no class of the challenge
-        return _Target("nuscenes", NUSCENES_16, np.arange(1, 17, dtype=np.uint8), _nuscenes_file)
+        return _Target("nuscenes", class_table("nuscenes16"), np.arange(1, 17, dtype=np.uint8), _nuscenes_file)
     if benchmark == "semantic_kitti":
-        raw = np.array([SEMANTIC_KITTI_RAW_OF_CLASS[name] for name in SEMANTIC_KITTI_19.names], np.uint32)
-        return _Target("semantic_kitti", SEMANTIC_KITTI_19, raw, _kitti_file)
+        classes = class_table("semantic_kitti19")
+        return _Target("semantic_kitti", classes, submitted_ids("semantic_kitti", classes), _kitti_file)
     raise BadRequest(
         f"benchmark: expected nuscenes_lidarseg or semantic_kitti, found {benchmark!r}. Choose one of them."
     )

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from lidar_vl_core.classes.class_table import ClassTable, class_table
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from offline_training.datasets.augment.point_augment import AugmentConfig
 from offline_training.datasets.data_sources import DataSource
 from offline_training.runs.backbone_config import BackboneConfig

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from lidar_vl_core.classes.class_table import ClassTable, class_table
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from offline_training.datasets.data_sources import DataSource
 from offline_training.networks.sparse.minkunet import SHAPES
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable, class_table
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.toys.toy_captions import KINDS, NO_COLOUR

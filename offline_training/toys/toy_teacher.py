@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadConfig
@@ -22,7 +23,8 @@ from offline_training.datasets.lidar.synthetic_pictures import class_image
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.networks.image.espnet import SIDE_STEP, ESPNet, normalise_for_espnet
 
-SKY_ID = len(NUSCENES_16)  # what has no class: sky, mostly
+_CLASSES = class_table("nuscenes16")
+SKY_ID = len(_CLASSES)  # what has no class: sky, mostly
 _OUTPUTS = SKY_ID + 1
 
 
@@ -57,7 +59,7 @@ def train_toy_teacher(config: ToyTeacherConfig) -> Path:
     from safetensors.torch import save
 
     write_bytes(weights, save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
-    measured = {"config": asked, **confusion.to_dict(NUSCENES_16.names)}
+    measured = {"config": asked, **confusion.to_dict(_CLASSES.names)}
     write_text(quality, json.dumps(measured, indent=1))
     return weights
 
@@ -100,7 +102,7 @@ def _class_weights(classes: Tensor) -> Tensor:
 
 def _quality(network: ESPNet, pictures: Tensor, classes: Tensor) -> ConfusionMatrix:
     """Of its answers on pictures of other streets, pixel by pixel; sky is no class."""
-    confusion = ConfusionMatrix(len(NUSCENES_16))
+    confusion = ConfusionMatrix(len(_CLASSES))
     with torch.no_grad():
         for image, truth in zip(pictures, classes, strict=True):
             answer = network(normalise_for_espnet(image[None].float() / 255))[0].argmax(dim=0)
@@ -117,7 +119,7 @@ def _pictures(source: DataSource) -> tuple[Tensor, Tensor]:
             f"toy teacher: expected a synthetic source with image_width, found {source.kind} with image_width "
             f"{source.image_width}. It learns from the true classes of rendered pictures."
         )
-    dataset = open_source(source, NUSCENES_16, os.cpu_count() or 1)
+    dataset = open_source(source, _CLASSES, os.cpu_count() or 1)
     views = [view for index in range(len(dataset)) for view in dataset[index].views]
     both = [_cut(view.load_rgb(), class_image(Path(source.folder), view)) for view in views]
     return torch.stack([picture for picture, _ in both]), torch.stack([classes for _, classes in both])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.data_sources import SampleSource, open_source
 from offline_training.weak_labels.classes.ontology import Ontology, load_ontology
@@ -52,7 +52,7 @@ def open_store(
 
 def open_sources(config: WeakLabelConfig) -> list[SampleSource]:
     """The data sets whose pictures are labelled. Raises BadDataset or BadConfig with what is missing."""
-    return [open_source(source, NUSCENES_16, workers=os.cpu_count() or 1) for source in config.source]
+    return [open_source(source, class_table("nuscenes16"), workers=os.cpu_count() or 1) for source in config.source]
 
 
 def views_at(dataset: SampleSource, index: int) -> tuple[CameraView, ...]:

@@ -27,7 +27,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.tasks.segmenter import PointLabels
 
@@ -47,7 +48,7 @@ def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = TIMEO
 class FakeSegmenter:
     """Answers at once with class = point index mod 16, unless told to be slow or to raise. Counts its calls."""
 
-    classes: ClassTable = NUSCENES_16
+    classes: ClassTable = class_table("nuscenes16")
     own_table = None
 
     def __init__(self) -> None:

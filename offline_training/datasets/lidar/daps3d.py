@@ -6,7 +6,8 @@ Folder: that of DAPS-1 or DAPS-2, with `data/<scene>/clouds/*.bin` and `data/<sc
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from lidar_vl_core.classes.class_table import DAPS3D_4, ClassTable
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from offline_training.datasets.lidar.kitti_layout import KittiScans, RowFormat, scans_below
 
 # Its authors give no unit of the fourth column (its mean in DAPS-1 is 41), so the scale is judged by each scan.
@@ -21,8 +22,9 @@ class Daps3d(KittiScans):
         folder: Path,
         scenes: Sequence[str] | None = None,
         frames: Collection[str] | None = None,
-        classes: ClassTable = DAPS3D_4,
+        classes: ClassTable | None = None,
     ) -> None:
         """scenes: names such as "38-18_7_72_90"; frames: scan names of each; None = all. Raises BadDataset."""
+        classes = classes or class_table("daps3d4")
         scans = scans_below("daps3d", folder, folder / "data", scenes, frames, points_folder="clouds")
         super().__init__(scans, _ROWS, "daps3d", classes, "ouster")

@@ -9,7 +9,8 @@ import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -47,9 +48,10 @@ class NuScenes:
         scenes: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
         cameras: Sequence[str] = CAMERAS,
-        classes: ClassTable = NUSCENES_16,
+        classes: ClassTable | None = None,
     ) -> None:
         """scenes: names such as "scene-0061"; frames: sample tokens; None = all. Raises BadDataset."""
+        classes = classes or class_table("nuscenes16")
         self.folder, self.classes, self.cameras = Path(folder), classes, tuple(cameras)
         self._label_map = label_map("nuscenes_lidarseg", classes)
         self._tables = NuScenesTables(self.folder, version, (LIDAR, *cameras), scenes)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.classes.class_table import label_map
+from lidar_vl_core.classes.known_tables import label_map
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
 from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.datasets.base.sample import T_FLU_RFU

@@ -15,7 +15,8 @@ import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.foundation.stamps import nanoseconds
@@ -39,9 +40,10 @@ class PandaSet:
         folder: Path,
         frames: Sequence[str] | None = None,
         sensor: int | None = None,
-        classes: ClassTable = NUSCENES_16,
+        classes: ClassTable | None = None,
     ) -> None:
         """frames: names such as "00" (None = all there are); sensor: one LiDAR only. Raises BadDataset."""
+        classes = classes or class_table("nuscenes16")
         self.folder, self.classes = Path(folder), classes
         self._sensor = sensor
         self._label_map = label_map("pandaset", classes)

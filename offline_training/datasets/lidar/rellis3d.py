@@ -7,7 +7,8 @@ pt_train.lst, pt_val.lst, pt_test.lst.
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
-from lidar_vl_core.classes.class_table import RELLIS3D_19, ClassTable
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.layouts import layout_line
 from offline_training.datasets.lidar.kitti_layout import KittiScans, RowFormat, ScanFiles, require_scans, scans_below
@@ -23,12 +24,13 @@ class Rellis3d(KittiScans):
         folder: Path,
         sequences: Sequence[str] | None = None,
         frames: Collection[str] | None = None,
-        classes: ClassTable = RELLIS3D_19,
+        classes: ClassTable | None = None,
     ) -> None:
         """sequences: names such as "00000", or lists of scans such as "pt_train.lst"; frames: scan names of each.
 
         None = all. Raises BadDataset.
         """
+        classes = classes or class_table("rellis3d19")
         lists = [name for name in sequences or () if name.endswith(".lst")]
         folders = None if sequences is None else [name for name in sequences if not name.endswith(".lst")]
         scans = [scan for name in lists for scan in _listed(folder, name)]

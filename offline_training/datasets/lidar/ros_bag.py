@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.bags.recording import RecordedFrame, Recording, open_recording
-from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
 from offline_training.datasets.base.sample import Sample
@@ -26,13 +27,14 @@ class RosBag:
         cloud_topic: str | None = None,
         label_field: str | None = None,
         label_table: str | None = None,
-        classes: ClassTable = NUSCENES_16,
+        classes: ClassTable | None = None,
     ) -> None:
         """frames: places among the clouds (None = all); label_field, label_table: where and in which ids the truth stands.
 
         Raises BadDataset when no chosen cloud can be read or the label field is not there, BadRequest when the cloud topic
         must be named, BadBag when the bag is damaged at its head.
         """
+        classes = classes or class_table("nuscenes16")
         self.path, self.classes = Path(path), classes
         if (label_field is None) != (label_table is None):
             raise BadDataset(

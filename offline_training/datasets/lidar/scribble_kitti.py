@@ -6,7 +6,8 @@ Folder: SemanticKITTI's, with a folder `scribbles` beside `labels` in sequences 
 from collections.abc import Sequence
 from pathlib import Path
 
-from lidar_vl_core.classes.class_table import SEMANTIC_KITTI_19, ClassTable
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.layouts import layout_line
 from offline_training.datasets.base.splits import official_split
@@ -23,9 +24,10 @@ class ScribbleKitti(SemanticKitti):
         folder: Path,
         sequences: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
-        classes: ClassTable = SEMANTIC_KITTI_19,
+        classes: ClassTable | None = None,
     ) -> None:
         """sequences: None = the training sequences that are there. frames: as SemanticKitti. Raises BadDataset."""
+        classes = classes or class_table("semantic_kitti19")
         root = Path(folder) / "sequences"
         if sequences is None:
             sequences = [name for name in official_split("scribble_kitti", "train") if (root / name).is_dir()]

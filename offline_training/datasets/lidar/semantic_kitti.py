@@ -12,7 +12,8 @@ import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import SEMANTIC_KITTI_19, ClassTable, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadTransform
 from lidar_vl_core.foundation.stamps import NS_PER_S, nanoseconds
@@ -37,9 +38,10 @@ class SemanticKitti:
         folder: Path,
         sequences: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
-        classes: ClassTable = SEMANTIC_KITTI_19,
+        classes: ClassTable | None = None,
     ) -> None:
         """sequences: names such as "08"; frames: scan names such as "000000" of each; None = all. Raises BadDataset."""
+        classes = classes or class_table("semantic_kitti19")
         self.folder, self.classes = Path(folder), classes
         self._label_map = label_map("semantic_kitti", classes)
         root = self.folder / "sequences"

@@ -6,7 +6,8 @@ Folder: `sequences/00` to `05` with velodyne/*.bin and labels/*.label; the folde
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from lidar_vl_core.classes.class_table import SEMANTIC_POSS_13, ClassTable
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from offline_training.datasets.lidar.kitti_layout import KittiScans, RowFormat, scans_below, sequences_root
 
 # Its authors say "x, y, z, intensity" and no unit, so the scale is judged by each scan.
@@ -21,8 +22,9 @@ class SemanticPoss(KittiScans):
         folder: Path,
         sequences: Sequence[str] | None = None,
         frames: Collection[str] | None = None,
-        classes: ClassTable = SEMANTIC_POSS_13,
+        classes: ClassTable | None = None,
     ) -> None:
         """sequences: names such as "02"; frames: scan names of each; None = all. Raises BadDataset."""
+        classes = classes or class_table("semantic_poss13")
         scans = scans_below("semantic_poss", folder, sequences_root(folder), sequences, frames)
         super().__init__(scans, _ROWS, "semantic_poss", classes, "pandora")

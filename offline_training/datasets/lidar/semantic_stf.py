@@ -6,7 +6,8 @@ Folder: `train`, `val` and `test`, each with velodyne/*.bin (5 columns) and labe
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from lidar_vl_core.classes.class_table import SEMANTIC_KITTI_19, ClassTable
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from offline_training.datasets.lidar.kitti_layout import KittiScans, RowFormat, scans_below
 
 _ROWS = RowFormat(columns=5, full_intensity=255.0)  # x, y, z, intensity 0..255, and one that is not used
@@ -20,8 +21,9 @@ class SemanticStf(KittiScans):
         folder: Path,
         parts: Sequence[str] | None = None,
         frames: Collection[str] | None = None,
-        classes: ClassTable = SEMANTIC_KITTI_19,
+        classes: ClassTable | None = None,
     ) -> None:
         """parts: "train", "val", "test"; frames: scan names of each; None = all. Raises BadDataset."""
+        classes = classes or class_table("semantic_kitti19")
         scans = scans_below("semantic_stf", folder, folder, parts, frames)
         super().__init__(scans, _ROWS, "semantic_stf", classes, "velodyne")

@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import NUSCENES_16, ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import atomic_writer
@@ -42,8 +42,6 @@ class SyntheticDataset:
     With pictures each sample has the six views of synthetic_camera.RING.
     """
 
-    classes: ClassTable = NUSCENES_16
-
     def __init__(
         self,
         seeds: Sequence[int],
@@ -53,6 +51,7 @@ class SyntheticDataset:
         gap_s: float = 1.2,
         pictures: PictureSpec | None = None,
     ) -> None:
+        self.classes = class_table("nuscenes16")
         self._seeds, self._frames_per_seed, self._gap_s = tuple(seeds), frames_per_seed, gap_s
         self._folder, self._lidar, self._pictures = cache_folder, lidar, pictures
         self._poses: dict[int, tuple[RigidTransform, ...]] = {}  # T_world_lidar of a street's frames, once asked for

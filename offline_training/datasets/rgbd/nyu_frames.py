@@ -12,7 +12,8 @@ import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import NYU_13, ClassTable, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -39,10 +40,11 @@ class NyuFrames:
         self,
         folder: Path,
         sequences: Sequence[str] | None = None,
-        classes: ClassTable = NYU_13,
+        classes: ClassTable | None = None,
         label_table: str | None = LABEL_TABLE,
     ) -> None:
         """sequences: numbers such as 0001; label_table: what the masks' ids mean, None = without them. Raises BadDataset."""
+        classes = classes or class_table("nyu13")
         self.folder, self.classes = Path(folder), classes
         self._label_map = None if label_table is None else label_map(label_table, classes)
         there = sorted(path.name.removesuffix("_depth_mm.png") for path in self.folder.glob("*_depth_mm.png"))

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import SCANNET_20, ClassTable, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.layouts import layout_line
@@ -47,13 +48,14 @@ class OpenSceneScenes:
         folder: Path,
         sequences: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
-        classes: ClassTable = SCANNET_20,
+        classes: ClassTable | None = None,
         view_step: int = 1,
     ) -> None:
         """folder: holds <name>_3d and <name>_2d, or is a <name>_3d. sequences: its folders (train, val) or scenes.
 
         Raises BadDataset.
         """
+        classes = classes or class_table("scannet20")
         self.folder, self.classes = Path(folder), classes
         self._label_map = label_map(classes.name, classes)
         self._frames, self._view_step = frames, view_step

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import SCANNET_20, ClassTable, LabelMap, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table, label_map
+from lidar_vl_core.classes.label_map import LabelMap
 from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCloudFile, BadDataset
@@ -43,7 +45,7 @@ class RgbdFolder:
         folder: Path,
         sequences: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
-        classes: ClassTable = SCANNET_20,
+        classes: ClassTable | None = None,
         view_step: int = 1,
         label_field: str | None = None,
         label_table: str | None = None,
@@ -52,6 +54,7 @@ class RgbdFolder:
 
         label_field: property of the .ply that holds the truth; label_table: what its ids mean. Raises BadDataset.
         """
+        classes = classes or class_table("scannet20")
         self.folder, self.classes = Path(folder), classes
         self._frames, self._view_step, self._label_field = frames, view_step, label_field
         self._label_map: LabelMap | None = None

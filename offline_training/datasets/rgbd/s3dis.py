@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import S3DIS_13, ClassTable, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.layouts import layout_line
@@ -27,13 +28,14 @@ class S3dis:
         folder: Path,
         sequences: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
-        classes: ClassTable = S3DIS_13,
+        classes: ClassTable | None = None,
         view_step: int = 1,
     ) -> None:
         """sequences: areas or rooms such as Area_1/office_2; frames: names of views; view_step: every n-th.
 
         Raises BadDataset.
         """
+        classes = classes or class_table("s3dis13")
         self.folder, self.classes = Path(folder), classes
         self._label_map = label_map("s3dis13", classes)
         self._frames, self._view_step = frames, view_step

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.classes.class_table import S3DIS_13
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.sample_files import read_rows, read_values
 
-_CLUTTER = S3DIS_13.id_of("clutter")  # also what the benchmark makes of its few stairs
 _CONVERTED_NAME = re.compile(r"(Area_\d)_(\w+)")
 # The release holds a stray control character between two numbers (Area_5/hallway_6/Annotations/ceiling_1.txt).
 _CONTROL_TO_BLANK = bytes.maketrans(bytes(set(range(32)) - set(b"\t\n\r")), b" " * 29)
@@ -94,12 +93,13 @@ def _turned_rooms(path: Path) -> frozenset[str]:
 
 
 def _read_objects(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    parts, raw = [], []
+    classes, parts, raw = class_table("s3dis13"), [], []
     for path in sorted(folder.glob("*.txt")):
         points = _read_text(path)
         kind = path.stem.rpartition("_")[0]
+        known = kind if kind in classes.names else "clutter"  # what the benchmark makes of its few stairs
         parts.append(points)
-        raw.append(np.full(len(points), S3DIS_13.id_of(kind) if kind in S3DIS_13.names else _CLUTTER, np.int64))
+        raw.append(np.full(len(points), classes.id_of(known), np.int64))
     if not parts:
         raise BadDataset(
             f"{folder}: expected text files of objects such as chair_1.txt, found none. Unpack the room again."

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import SCANNET_20, ClassTable, label_map
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCloudFile, BadDataset
@@ -32,13 +33,14 @@ class ScanNet:
         folder: Path,
         sequences: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
-        classes: ClassTable = SCANNET_20,
+        classes: ClassTable | None = None,
         view_step: int | None = None,
     ) -> None:
         """sequences: scenes, or lists of them such as scannetv2_val.txt in the folder; frames: names of views.
 
         view_step: every n-th frame; nothing = every 20th of a .sens file, all that were exported. Raises BadDataset.
         """
+        classes = classes or class_table("scannet20")
         self.folder, self.classes = Path(folder), classes
         self._label_map = label_map("scannet", classes)
         self._frames, self._view_step = frames, view_step

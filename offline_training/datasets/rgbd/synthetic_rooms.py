@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import SYNTHETIC_ROOMS, ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.rgbd.synthetic_room_files import (
@@ -43,9 +43,8 @@ class RoomSpec:
 class SyntheticRooms:
     """One room for each seed: a sample with the cloud fused from all its views."""
 
-    classes: ClassTable = SYNTHETIC_ROOMS
-
     def __init__(self, seeds: Sequence[int], cache_folder: Path, spec: RoomSpec | None = None) -> None:
+        self.classes = class_table("synthetic_rooms")
         self._seeds, self._folder, self._spec = tuple(seeds), cache_folder, spec or RoomSpec()
 
     def __len__(self) -> int:

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lidar_vl_core.classes.class_table import ClassTable, class_table
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
 from offline_training.datasets.data_sources import DataSource

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from lidar_vl_core.classes.class_table import DAPS3D_4, IGNORE_ID, SEMANTIC_KITTI_19, class_table, label_map
-from lidar_vl_core.classes.label_maps import SEMANTIC_KITTI_RAW_OF_CLASS
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.classes.known_tables import class_table, label_map, submitted_ids
+
+DAPS3D_4 = class_table("daps3d4")
+SEMANTIC_KITTI_19 = class_table("semantic_kitti19")
 
 # Raw id -> train id, 0 = ignored. rellis.yaml of RELLIS-3D's benchmark, and the one of OLIVINE's loader.
 RELLIS_14 = {
@@ -58,7 +61,7 @@ def test_daps3d_joins_what_stands_and_what_is_driven_on():
 
 
 def test_the_raw_ids_of_a_kitti_submission_read_back_as_the_classes_they_stand_for():
-    raw = np.array([SEMANTIC_KITTI_RAW_OF_CLASS[name] for name in SEMANTIC_KITTI_19.names], np.uint32)
+    raw = submitted_ids("semantic_kitti", SEMANTIC_KITTI_19)
     assert label_map("semantic_kitti", SEMANTIC_KITTI_19).apply(raw).tolist() == list(range(19))
     assert raw.tolist() == [10, 11, 15, 18, 20, 30, 31, 32, 40, 44, 48, 49, 50, 51, 70, 71, 72, 80, 81]
 

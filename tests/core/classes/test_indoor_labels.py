@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16, SCANNET_20, class_table, label_map
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.words.vocabulary import FOLDER, load_vocabulary
+
+NUSCENES_16 = class_table("nuscenes16")
+SCANNET_20 = class_table("scannet20")
 
 TABLES = ("scannet20", "s3dis13", "matterport21", "nuscenes16", "synthetic_rooms")
 # ScanNet's benchmark: these NYU40 ids become 0..19 in this order, all others 255.

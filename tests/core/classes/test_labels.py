@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidar_vl_core.classes.class_table import (
-    IGNORE_ID,
-    NUSCENES_16,
-    SEMANTIC_KITTI_19,
-    ClassTable,
-    class_table,
-    label_map,
-)
-from lidar_vl_core.classes.label_maps import CLASS_NAME_OF_RAW
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.classes.known_tables import FOLDER, class_table, label_map
+from lidar_vl_core.classes.table_file import read_table_file
 from lidar_vl_core.foundation.errors import BadLabels
 
-EVERY_MAP = [(source, target) for source, targets in CLASS_NAME_OF_RAW.items() for target in targets]
+NUSCENES_16 = class_table("nuscenes16")
+SEMANTIC_KITTI_19 = class_table("semantic_kitti19")
+
+_LABELS = {
+    source: labels for path in sorted(FOLDER.glob("*.yaml")) for source, labels in read_table_file(path).labels.items()
+}
+EVERY_MAP = [(source, target) for source, labels in _LABELS.items() for target in labels.class_name_of_raw]
 
 # nuScenes-lidarseg's challenge: raw id -> class id 1..16 of its evaluator, 0 = ignored.
 NUSCENES_CHALLENGE = {
@@ -103,7 +103,7 @@ def test_a_table_maps_to_itself_unchanged_and_keeps_255(table):
 
 @pytest.mark.parametrize(("source", "target"), EVERY_MAP)
 def test_every_listed_raw_id_becomes_a_class_or_255(source, target):
-    raw = np.array(list(CLASS_NAME_OF_RAW[source][target]), np.int64)
+    raw = np.array(list(_LABELS[source].class_name_of_raw[target]), np.int64)
     class_id = label_map(source, class_table(target)).apply(raw)
     assert class_id.dtype == np.uint8
     assert ((class_id < len(class_table(target))) | (class_id == IGNORE_ID)).all()
@@ -137,7 +137,7 @@ def test_no_points_have_no_labels():
 
 
 def test_unknown_tables_and_maps_are_refused_with_the_choices():
-    with pytest.raises(BadLabels, match="nuscenes16, semantic_kitti19"):
+    with pytest.raises(BadLabels, match=r"There are .*nuscenes16, .*semantic_kitti19"):
         class_table("cityscapes")
     with pytest.raises(BadLabels, match="pandaset -> nuscenes16"):
         label_map("pandaset", SEMANTIC_KITTI_19)

@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.markdown import markdown
 from lidar_vl_core.commands.report import report
@@ -20,6 +21,8 @@ from lidar_vl_core.drawing.charts import bar, confusion_table, histogram, line_p
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame, latency_summary
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+
+NUSCENES_16 = class_table("nuscenes16")
 
 RUN = {
     "model": "tiny",

@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16, SEMANTIC_KITTI_19
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.classes.palette import RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_colors, error_colors
 from lidar_vl_core.drawing.bird_eye_view import bird_eye_view, fitting_half_width_m
 from lidar_vl_core.drawing.camera_overlay import Coloring, camera_overlay
 from lidar_vl_core.drawing.figures import in_rows, legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.foundation.errors import BadImage
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+
+NUSCENES_16 = class_table("nuscenes16")
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 # x of the LiDAR is forward, y left, z up; the camera's z is forward, x right, y down.
@@ -34,7 +37,7 @@ def _view(name: str, yaw_rad: float = 0.0, size: tuple[int, int] = (480, 640)) -
     return CameraView(name, FORWARD_CAMERA, _looking(yaw_rad), 0, lambda: np.full((*size, 3), 200, np.uint8))
 
 
-@pytest.mark.parametrize("classes", [NUSCENES_16, SEMANTIC_KITTI_19], ids=lambda table: table.name)
+@pytest.mark.parametrize("classes", [NUSCENES_16, class_table("semantic_kitti19")], ids=lambda table: table.name)
 def test_every_class_colour_is_darker_than_paper(classes) -> None:
     luma = class_colors(classes)[: len(classes)] @ np.array((0.299, 0.587, 0.114))
     assert luma.max() < 190

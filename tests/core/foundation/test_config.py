@@ -52,6 +52,7 @@ def test_values_come_from_the_file_then_the_overrides(tmp_path: Path) -> None:
         ("inner:\n  sizes: [1, 2]", "inner.sizes"),
         ("inner: 3", "inner"),
         ("steps: 1\nsteps: 2", "given twice"),
+        ("{1: 2, '1': 3}", "given twice"),
         ("learning_rate: .nan", "not JSON compliant"),
         ("learning_rate: .inf", "not JSON compliant"),
         ("steps: 2020-01-01", "steps"),

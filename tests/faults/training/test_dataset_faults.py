@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.sample import Sample
@@ -279,4 +279,4 @@ def test_a_sample_refuses_labels_that_do_not_belong_to_its_points():
     cloud = PointCloud(np.zeros((3, 3), np.float32), np.zeros(3, np.float32), 0, "lidar")
     for class_id in (np.zeros(4, np.uint8), np.zeros(3, np.int64), np.zeros((3, 1), np.uint8)):
         with pytest.raises(BadDataset, match="drive/7: expected 3 labels"):
-            Sample("drive/7", cloud, class_id, NUSCENES_16)
+            Sample("drive/7", cloud, class_id, class_table("nuscenes16"))

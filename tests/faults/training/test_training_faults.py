@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadRequest
@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 class Points:
     """One scan of random points in two classes."""
 
-    classes = NUSCENES_16
+    classes = class_table("nuscenes16")
 
     def __len__(self) -> int:
         return 1

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from offline_training.cli.main import main
 from offline_training.datasets import check_data as check_data_module
@@ -109,7 +109,7 @@ def test_a_list_of_rellis_is_compared_with_the_files(tmp_path):
 class _Street:
     """One kept sweep; making a real one takes seconds."""
 
-    classes = NUSCENES_16
+    classes = class_table("nuscenes16")
 
     def __len__(self) -> int:
         return 1

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lidar_vl_core.classes.class_table import NUSCENES_16, SEMANTIC_KITTI_19
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset, BadRequest
 from offline_training.datasets.augment.corruptions import CORRUPTIONS, corrupt
 from offline_training.datasets.augment.corruptions_weather import SEVERITIES
 from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.datasets.lidar.nuscenes import KeyFrameFiles
 from offline_training.datasets.lidar.nuscenes_c import nuscenes_c_scans
+
+NUSCENES_16 = class_table("nuscenes16")
+SEMANTIC_KITTI_19 = class_table("semantic_kitti19")
 
 CAR, ROAD, WALL, NOBODY = 3, 10, 14, 255
 EMPTY = LabelledScan(np.zeros((0, 3), np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint8))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lidar_vl_core.classes.class_table import NUSCENES_16, SEMANTIC_KITTI_19
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.base.label_fractions import SKIP_OF_PERCENT, labelled_frames, labelled_scenes
@@ -11,6 +11,8 @@ from offline_training.datasets.base.nuscenes_splits import NUSCENES_SPLITS
 from offline_training.datasets.data_sources import DataSource, EveryNth, open_source
 from offline_training.datasets.lidar.nuscenes_tables import scene_names
 from tests.written.lidar_data_sets import write_nuscenes
+
+NUSCENES_16 = class_table("nuscenes16")
 
 KITTI_SCANS = {"00": 4541, "01": 1101, "02": 4661, "03": 801, "04": 271, "05": 2761, "06": 1101, "07": 1101}
 KITTI_SCANS |= {"09": 1591, "10": 1201}  # its ten training sequences
@@ -61,7 +63,9 @@ def test_a_kitti_source_keeps_every_nth_scan_across_its_sequences(tmp_path):
         for scan in range(scans):
             np.zeros((1, 4), np.float32).tofile(folder / "velodyne" / f"{scan:06d}.bin")
             np.full(1, 10, np.uint32).tofile(folder / "labels" / f"{scan:06d}.label")
-    kept = open_source(source(kind="semantic_kitti", folder=str(tmp_path), label_skip=5), SEMANTIC_KITTI_19)
+    kept = open_source(
+        source(kind="semantic_kitti", folder=str(tmp_path), label_skip=5), class_table("semantic_kitti19")
+    )
     assert [kept[i].name for i in range(len(kept))] == ["00/000000", "00/000005", "01/000003"]
     with pytest.raises(IndexError):
         kept[3]

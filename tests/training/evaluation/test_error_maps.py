@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
-from lidar_vl_core.classes.class_table import NUSCENES_16, SEMANTIC_KITTI_19
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.classes.palette import RIGHT_RGB, WRONG_RGB, class_colors
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.data_sources import DataSource
 from offline_training.evaluation import error_maps as error_maps_module
 from offline_training.evaluation.error_maps import error_map, write_error_maps
 from tests.written.lidar_data_sets import write_kitti_like
+
+NUSCENES_16 = class_table("nuscenes16")
+SEMANTIC_KITTI_19 = class_table("semantic_kitti19")
 
 CAR, BUS = NUSCENES_16.id_of("car"), NUSCENES_16.id_of("bus")
 

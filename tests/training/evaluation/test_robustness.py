@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from offline_training.cli.main import main
@@ -76,7 +76,7 @@ def test_a_network_that_knows_nothing_has_no_resilience():
 class Street:
     """Two scans of road below walls."""
 
-    classes = NUSCENES_16
+    classes = class_table("nuscenes16")
 
     def __len__(self):
         return 2

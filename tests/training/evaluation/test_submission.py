@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16, SEMANTIC_KITTI_19, label_map
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadDataset, BadRequest
@@ -21,6 +22,8 @@ from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import build_network, load_network, predict
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from tests.written.lidar_data_sets import write_nuscenes, write_scan
+
+NUSCENES_16 = class_table("nuscenes16")
 
 TEST_SEQUENCES = tuple(str(number) for number in range(11, 22))
 
@@ -95,7 +98,7 @@ def test_a_kitti_label_is_the_raw_id_of_what_the_network_says(kitti_answers, tmp
     for sample in (SemanticKitti(data)[0], SemanticKitti(data)[21]):
         sequence, frame = sample.name.split("/")
         raw = np.fromfile(out / "sequences" / sequence / "predictions" / f"{frame}.label", np.uint32)
-        class_id = label_map("semantic_kitti", SEMANTIC_KITTI_19).apply(raw)
+        class_id = label_map("semantic_kitti", class_table("semantic_kitti19")).apply(raw)
         answered = predict(network, config, labelled_scan(sample))
         inside = answered != IGNORE_ID
         assert 0 < inside.sum() < len(inside)

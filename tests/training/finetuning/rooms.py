@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.config import validated
 from offline_training.datasets.base.sample import Sample
@@ -17,7 +17,7 @@ GROUND, WALL, NOBODY = 10, 14, 255
 class Rooms:
     """Flat ground and two walls, other ones for each number: two classes that a tiny network can tell apart."""
 
-    classes = NUSCENES_16
+    classes = class_table("nuscenes16")
 
     def __len__(self) -> int:
         return 6

@@ -20,7 +20,7 @@ import torch
 import yaml
 
 import offline_training
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import load_config
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, LidarVlError
 from offline_training.cli.main import main
@@ -37,6 +37,8 @@ from offline_training.finetuning.optimisation import learning_rate
 from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.training.finetuning.rooms import GROUND, NOBODY, WALL, Rooms, config, losses, settings
+
+NUSCENES_16 = class_table("nuscenes16")
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -26,7 +26,7 @@ _LOOKING_BACK = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
 class Rooms:
     """Other points for each number, 0.5 s apart in one drive; `blind` rooms have a camera that sees nothing."""
 
-    classes = NUSCENES_16
+    classes = class_table("nuscenes16")
 
     def __init__(self, count: int = 4, blind: bool = False, points: int = 700, labelled: bool = True) -> None:
         self.count, self.blind, self.points, self.labelled = count, blind, points, labelled

@@ -10,13 +10,15 @@ from numpy.testing import assert_array_equal
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.pairing import ZBuffer
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.lidar.pandaset import PandaSet
 from offline_training.pretraining.views.paired_scan import pair_scan
+
+NUSCENES_16 = class_table("nuscenes16")
 
 WIDTH, HEIGHT = 40, 24
 _OPTICAL_FLU = RigidTransform(np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]), np.zeros(3))

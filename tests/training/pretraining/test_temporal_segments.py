@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
@@ -23,6 +23,8 @@ from offline_training.pretraining.views.temporal_segments import (
     paired_moments,
 )
 from offline_training.pretraining.views.two_views import collate_two_views, overlapping_views
+
+NUSCENES_16 = class_table("nuscenes16")
 
 
 def turned(yaw_rad: float, *translation_m: float) -> RigidTransform:

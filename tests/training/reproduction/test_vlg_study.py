@@ -7,7 +7,7 @@ import pytest
 import offline_training.reproduction.vlg_cell as vlg_cell
 import offline_training.reproduction.vlg_runner as vlg_runner
 import offline_training.words.evaluation.evaluate_language as evaluation
-from lidar_vl_core.classes.class_table import class_table
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.words.vocabulary import load_vocabulary

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lidar_vl_core.cameras.pairing import DepthImages, point_pixel_pairs
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformTree
 
@@ -67,7 +67,7 @@ def test_every_class_is_met_within_five_drives():
     for seed in range(5):
         for time_s in (0.0, 4.0, 8.0):
             seen += np.bincount(small_sweep(seed, time_s).extra["label"], minlength=256)
-    assert (seen[:16] >= 10).all(), dict(zip(NUSCENES_16.names, seen, strict=False))
+    assert (seen[:16] >= 10).all(), dict(zip(class_table("nuscenes16").names, seen, strict=False))
     assert seen[16:255].sum() == 0
     assert seen[255] < 0.02 * seen.sum()
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lidar_vl_core.cameras.pairing import ZBuffer
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 
 pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is not installed")
@@ -163,4 +163,4 @@ def test_a_source_of_a_run_gives_pictures_when_it_names_their_width(tmp_path):
     source = DataSource(
         kind="synthetic", folder=str(tmp_path), first_seed=5, frames_per_street=1, lidar="vlp16", image_width=32
     )
-    assert len(open_source(source, NUSCENES_16)[0].views) == 6
+    assert len(open_source(source, class_table("nuscenes16"))[0].views) == 6

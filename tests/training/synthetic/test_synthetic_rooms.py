@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lidar_vl_core.classes.class_table import NUSCENES_16, SYNTHETIC_ROOMS
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 
 pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is not installed")
@@ -19,6 +19,8 @@ from offline_training.datasets.rgbd.synthetic_rooms import RoomSpec, SyntheticRo
 from offline_training.synthetic.rooms.layout import Room, build_room
 from offline_training.toys.room_sheet import main as draw_sheet
 from offline_training.toys.room_sheet import room_sheet
+
+SYNTHETIC_ROOMS = class_table("synthetic_rooms")
 
 SEEDS = (100, 103)
 EXACT = RoomSpec(views=6, image_width=96, depth_noise=False)
@@ -240,7 +242,7 @@ def test_a_run_names_rooms_as_a_data_source(folder):
     assert len(rooms) == 1
     assert rooms[0].name == "room_00100"
     with pytest.raises(BadConfig, match="expected classes nuscenes16, found synthetic_rooms"):
-        open_source(source, NUSCENES_16)
+        open_source(source, class_table("nuscenes16"))
     with pytest.raises(BadConfig, match="expected at least one scan, found none"):
         open_source(source.model_copy(update={"rooms": 0}), SYNTHETIC_ROOMS)
     with pytest.raises(BadConfig, match="views: expected 1 to 1000"):

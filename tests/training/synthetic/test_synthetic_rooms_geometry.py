@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lidar_vl_core.classes.class_table import SYNTHETIC_ROOMS
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.words.vocabulary import load_vocabulary
 
@@ -18,6 +18,8 @@ from offline_training.synthetic.rooms.layout import Room, build_room
 from offline_training.synthetic.rooms.plan import KINDS
 from offline_training.synthetic.sensors.scene import Part
 from offline_training.synthetic.world.meshes import Mesh
+
+SYNTHETIC_ROOMS = class_table("synthetic_rooms")
 
 SEEDS = range(100, 124)
 ID = {name: number for number, name in enumerate(SYNTHETIC_ROOMS.names)}

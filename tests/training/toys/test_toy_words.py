@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, class_table
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.toys.toy_captions import (
     IS_TRUE,

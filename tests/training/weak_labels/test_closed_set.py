@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage
 from offline_training.weak_labels.classes.ontology import load_ontology
 from offline_training.weak_labels.labelers.closed_set import ClosedSetLabeler, _bilinear
 from tests.training.weak_labels.array_views import RED
+
+NUSCENES_16 = class_table("nuscenes16")
 
 
 def _onnx_segmenter(path, batch=None, class_map=False):

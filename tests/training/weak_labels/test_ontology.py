@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadLabels
 from offline_training.weak_labels.classes.class_values import class_values
@@ -28,7 +28,7 @@ def test_the_shipped_ontologies_hold_and_map_into_nuscenes(name):
 
 def test_nuscenes16_is_the_class_table_of_the_core_with_several_prompts_each():
     ontology = load_ontology("nuscenes16")
-    assert ontology.class_table == NUSCENES_16
+    assert ontology.class_table == class_table("nuscenes16")
     assert all(len(each.prompts) >= 2 for each in ontology.classes)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from offline_training.weak_labels.classes.class_values import class_values
 from offline_training.weak_labels.classes.ontology import load_ontology
@@ -13,6 +13,8 @@ from offline_training.weak_labels.labelers.precomputed import PrecomputedLabels
 from offline_training.weak_labels.pictures.picture_path import PicturePath
 from offline_training.weak_labels.store.label_store import LabelStore
 from tests.training.weak_labels.array_views import array_view, grey_picture
+
+NUSCENES_16 = class_table("nuscenes16")
 
 
 def test_a_template_is_filled_from_the_view(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import load_config, load_yaml, parse_overrides, validated
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.cli.main import main
@@ -19,6 +19,8 @@ from offline_training.weak_labels.config import WeakLabelConfig
 from offline_training.weak_labels.store.label_store import LabelStore
 from offline_training.weak_labels.store.store_section import content_sha256
 from offline_training.weak_labels.weak_label import report_lines, weak_label
+
+NUSCENES_16 = class_table("nuscenes16")
 
 
 @pytest.fixture(scope="module")

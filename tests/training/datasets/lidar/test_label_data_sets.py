@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lidar_vl_core.classes.class_table import (
-    DAPS3D_4,
-    RELLIS3D_14,
-    RELLIS3D_19,
-    SEMANTIC_KITTI_19,
-    SEMANTIC_POSS_13,
-    SYNLIDAR_32,
-    ClassTable,
-)  # fmt: skip
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from offline_training.datasets.base.layouts import layout_line
@@ -35,33 +28,33 @@ def _scribbles(folder: Path, raw: list[int]) -> None:
 
 # kind -> classes, how its folder is written from raw ids, raw ids, and the names they stand for (None = ignored).
 KINDS: dict[str, tuple[ClassTable, Callable[[Path, list[int]], object], list[int], list[str | None]]] = {
-    "scribble_kitti": (SEMANTIC_KITTI_19, _scribbles, [0, 252, 70], [None, "car", "vegetation"]),
+    "scribble_kitti": (class_table("semantic_kitti19"), _scribbles, [0, 252, 70], [None, "car", "vegetation"]),
     "rellis3d": (
-        RELLIS3D_19,
+        class_table("rellis3d19"),
         lambda folder, raw: write_rellis(folder, raw, {"train": ["00001/000003", "00000/000007"], "val": ["00004/000001"]}),
         [0, 3, 34, 7],
         [None, "grass", "rubble", "sky"],
     ),
     "semantic_poss": (
-        SEMANTIC_POSS_13,
+        class_table("semantic_poss13"),
         lambda folder, raw: [write_kitti_like(folder / "sequences" / s, raw, full=255.0) for s in ("00", "02")],
         [0, 5, 12, 22],
         [None, "person", "traffic-sign", "ground"],
     ),
     "semantic_stf": (
-        SEMANTIC_KITTI_19,
+        class_table("semantic_kitti19"),
         lambda folder, raw: [write_kitti_like(folder / s, raw, columns=5, full=255.0) for s in ("train", "val")],
         [20, 1, 19],
         [None, "car", "traffic-sign"],
     ),
     "synlidar": (
-        SYNLIDAR_32,
+        class_table("synlidar32"),
         lambda folder, raw: [write_kitti_like(folder / s, raw) for s in ("00", "12")],
         [0, 2, 15, 32],
         [None, "pick-up", "crowd", "other-object"],
     ),
     "daps3d": (
-        DAPS3D_4,
+        class_table("daps3d4"),
         lambda folder, raw: [write_kitti_like(folder / "data" / s, raw, points="clouds", full=255.0)
                              for s in official_split("daps3d", "val")],
         [0, 10, 72, 80],
@@ -147,7 +140,7 @@ def test_every_second_scan_of_a_list_is_that_of_the_sorted_list(tmp_path):
 
 def test_rellis_can_be_read_in_the_classes_of_its_own_benchmark(tmp_path):
     write_rellis(tmp_path, [3, 1, 34], {"train": ["00000/000000"]})
-    assert Rellis3d(tmp_path, classes=RELLIS3D_14)[0].class_id.tolist() == [0, 255, 13]
+    assert Rellis3d(tmp_path, classes=class_table("rellis3d14"))[0].class_id.tolist() == [0, 255, 13]
 
 
 @pytest.mark.parametrize("line", ["00000/a.bin", "../x/a.bin ../x/a.label", "/etc/passwd /etc/passwd", "a.bin b.label"])
@@ -161,7 +154,11 @@ def test_a_list_that_names_no_pair_of_files_below_the_folder_is_refused(line, tm
 def test_synlidar_is_found_below_a_folder_sequences_and_in_kittis_classes(tmp_path):
     write_kitti_like(tmp_path / "sequences" / "03", [4, 13, 19])
     source = DataSource(kind="synlidar", folder=str(tmp_path))
-    names = [SEMANTIC_KITTI_19.names[k] for k in open_source(source, SEMANTIC_KITTI_19)[0].class_id if k != 255]
+    names = [
+        class_table("semantic_kitti19").names[k]
+        for k in open_source(source, class_table("semantic_kitti19"))[0].class_id
+        if k != 255
+    ]
     assert names == ["other-vehicle", "person"]
 
 
@@ -170,7 +167,7 @@ def test_scribbles_train_and_full_labels_validate(tmp_path):
     full = np.full(1, 40, np.uint32)
     (tmp_path / "sequences" / "00" / "labels").mkdir()
     full.tofile(tmp_path / "sequences" / "00" / "labels" / "000000.label")
-    car, road = SEMANTIC_KITTI_19.id_of("car"), SEMANTIC_KITTI_19.id_of("road")
+    car, road = class_table("semantic_kitti19").id_of("car"), class_table("semantic_kitti19").id_of("road")
     assert ScribbleKitti(tmp_path)[0].class_id.tolist() == [car]
     full.tofile(tmp_path / "sequences" / "08" / "labels" / "000000.label")
     assert ScribbleKitti(tmp_path, ["08"])[0].class_id.tolist() == [road]

@@ -7,12 +7,14 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lidar_vl_core.cameras.pairing import point_pixel_pairs
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import T_FLU_RFU
 from offline_training.datasets.lidar.nuscenes import CAMERAS, NuScenes
 from offline_training.datasets.lidar.nuscenes_tables import NuScenesTables
+
+NUSCENES_16 = class_table("nuscenes16")
 
 
 def _transform(matrix) -> RigidTransform:

@@ -8,9 +8,11 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from lidar_vl_core.cameras.pairing import point_pixel_pairs
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.lidar.pandaset import PANDAR64, PANDAR_GT, PandaSet
+
+NUSCENES_16 = class_table("nuscenes16")
 
 UPRIGHT = {"w": 1.0, "x": 0.0, "y": 0.0, "z": 0.0}
 HALF = float(np.sqrt(0.5))

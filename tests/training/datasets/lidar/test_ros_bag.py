@@ -8,11 +8,13 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from lidar_vl_core.bags.writer import BagWriter
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud2 import encode
 from lidar_vl_core.foundation.errors import BadDataset, BadRequest
 from lidar_vl_core.foundation.message_types import message_types
 from offline_training.datasets.lidar.ros_bag import RosBag
+
+NUSCENES_16 = class_table("nuscenes16")
 
 START_NS = 1_000 * 1_000_000_000
 LABELS = np.array([17, 24, 0, 30], np.uint8)  # nuScenes-lidarseg: car, driveable surface, noise, vegetation

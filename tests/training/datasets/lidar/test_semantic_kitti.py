@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lidar_vl_core.classes.class_table import NUSCENES_16, SEMANTIC_KITTI_19
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
+
+NUSCENES_16 = class_table("nuscenes16")
 
 CALIB = """P0: 700 0 600 0 0 700 180 0 0 0 1 0
 P2: 700 0 600 45 0 700 180 -0.3 0 0 1 0.005
@@ -84,7 +86,9 @@ def real_folder(test_data):
 
 def test_a_real_scan_has_its_published_label_counts(real_folder):
     sample = SemanticKitti(real_folder, sequences=["00"], frames=["000000"])[0]
-    count = dict(zip(SEMANTIC_KITTI_19.names, np.bincount(sample.class_id, minlength=256)[:19], strict=True))
+    count = dict(
+        zip(class_table("semantic_kitti19").names, np.bincount(sample.class_id, minlength=256)[:19], strict=True)
+    )
     assert len(sample.cloud) == 124_668
     # Histogram of the raw ids as counted by another reader: 10; 40 + 60; 72; 255.
     assert (count["car"], count["road"], count["terrain"], count["motorcyclist"]) == (4234, 34228 + 1053, 2964, 88)

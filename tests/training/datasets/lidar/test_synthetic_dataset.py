@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset, BadRequest
 
 pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is not installed")
@@ -50,7 +50,7 @@ def test_samples_come_back_from_the_cache_as_they_were_made(tmp_path, kept_world
     assert_allclose(read.cloud.xyz_m, exact.xyz_m, atol=0.0021)
     assert_allclose(read.cloud.intensity, exact.intensity, atol=0.0021)
     assert_array_equal(read.class_id, exact.extra["label"])
-    assert read.classes == NUSCENES_16
+    assert read.classes == class_table("nuscenes16")
 
 
 def test_prepare_makes_only_what_is_missing(tmp_path, kept_worlds):

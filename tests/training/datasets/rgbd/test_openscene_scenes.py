@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from lidar_vl_core.classes.class_table import MATTERPORT_21, NUSCENES_16, SCANNET_20
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels, LidarVlError
 from offline_training.cli.main import main
 from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.datasets.rgbd.openscene_scenes import OpenSceneScenes
 from tests.written.rgbd_scenes import ROOM_M, K, frames, save, write_exported
+
+MATTERPORT_21 = class_table("matterport21")
+NUSCENES_16 = class_table("nuscenes16")
 
 POINTS = 30
 
@@ -209,6 +212,6 @@ def test_check_data_takes_the_classes_of_the_data_set(tmp_path, capsys):
 
 def test_labels_are_class_ids_of_the_asked_table(tmp_path):
     write_pth(tmp_path / "scannet_3d" / "val" / "s_vh_clean_2.pth", points_m(), 0, np.full(POINTS, 19))
-    assert set(OpenSceneScenes(tmp_path, classes=SCANNET_20)[0].class_id) == {19}
+    assert set(OpenSceneScenes(tmp_path, classes=class_table("scannet20"))[0].class_id) == {19}
     with pytest.raises(BadLabels):
         OpenSceneScenes(tmp_path, classes=NUSCENES_16)[0]

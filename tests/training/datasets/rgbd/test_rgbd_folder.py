@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.classes.class_table import NYU_13, SCANNET_20
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.ply import ply_bytes
 from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -31,6 +31,9 @@ from tests.written.rgbd_scenes import (  # fmt: skip
     write_exported,
     write_seven_scenes,
 )
+
+NYU_13 = class_table("nyu13")
+SCANNET_20 = class_table("scannet20")
 
 
 def test_a_scene_is_all_points_of_the_room_with_its_frames_as_views(tmp_path):

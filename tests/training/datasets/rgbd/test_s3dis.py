@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lidar_vl_core.classes.class_table import S3DIS_13
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels, LidarVlError
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.cli.main import main
 from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.datasets.rgbd.s3dis import S3dis
 from tests.written.rgbd_scenes import ROOM_M, K, frames, save
+
+S3DIS_13 = class_table("s3dis13")
 
 _T_AREA5_AREA5B = np.array([[0, 1, 0, -4.09703582], [-1, 0, 0, 6.22617759], [0, 0, 1, 0], [0, 0, 0, 1.0]])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.classes.class_table import SCANNET_20, label_map
+from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.ply import ply_bytes
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
 from offline_training.cli.main import main
@@ -17,6 +17,8 @@ from offline_training.datasets.rgbd.scannet import ScanNet
 from offline_training.datasets.rgbd.sens_file import open_sens
 from offline_training.datasets.rgbd.sens_views import sens_views
 from tests.written.rgbd_scenes import LOST, ROOM_M, K, frames, room_images, sens_bytes, turned_pose, write_exported
+
+SCANNET_20 = class_table("scannet20")
 
 POINTS = 40
 RAW = np.resize(np.array([0, 1, 2, 14, 39, 40, 13, 36], np.uint16), POINTS)

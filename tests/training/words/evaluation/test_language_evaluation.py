@@ -12,7 +12,8 @@ import offline_training.words.evaluation.answers as answers
 import offline_training.words.evaluation.evaluate_language as evaluation
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import IGNORE_ID, class_table
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.config import validated

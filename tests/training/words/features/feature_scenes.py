@@ -8,12 +8,14 @@ from PIL import Image
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadImage
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.image_models.base.dense_model import DenseImageModel
+
+NUSCENES_16 = class_table("nuscenes16")
 
 WIDTH, HEIGHT, FOCAL = 64, 48, 40.0
 CAMERA = CameraModel(WIDTH, HEIGHT, np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]]))

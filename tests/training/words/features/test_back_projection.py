@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.cameras.pairing import point_pixel_pairs
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadImage, BadPointCloud
@@ -28,7 +28,7 @@ PER_POINT = ExtractConfig(voxel_m=None, occlusion="none", border_px=0)
 
 def _scene(xyz_m, *views):
     cloud = PointCloud(np.asarray(xyz_m, np.float32), np.zeros(len(xyz_m), np.float32), 0, "scene")
-    return Sample("scene", cloud, None, NUSCENES_16, views)
+    return Sample("scene", cloud, None, class_table("nuscenes16"), views)
 
 
 def _view(T_cam_scene=None, camera=CAMERA, depth_m=None):

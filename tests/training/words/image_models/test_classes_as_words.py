@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset, BadLabels, BadRequest, UnknownPrompt
 from lidar_vl_core.words.text_table_file import write_text_table
@@ -24,6 +24,8 @@ from offline_training.words.image_models.base.text_rows import read_text_rows
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.scenes.extract_config import ExtractConfig
 from tests.training.weak_labels.array_views import array_view
+
+NUSCENES_16 = class_table("nuscenes16")
 
 _SPOKEN = load_ontology("cityscapes")
 _PROMPTS = [prompt for _, prompt in _SPOKEN.prompts]

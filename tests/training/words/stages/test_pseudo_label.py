@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import IGNORE_ID, NUSCENES_16
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadLabels, BadTextTable
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -34,6 +35,8 @@ from tests.training.words.stages.tiny_language import (
     use_tiny_world,
     write_tiny_features,
 )
+
+NUSCENES_16 = class_table("nuscenes16")
 
 NAMES = NUSCENES_16.names
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lidar_vl_core.classes.class_table import NUSCENES_16
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.config import validated
 from offline_training.datasets.base.sample import Sample
@@ -17,6 +17,8 @@ from offline_training.words.image_models.base.dense_model import DenseImageModel
 from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
 from offline_training.words.settings import training_samples
 from offline_training.words.settings.vlg_config import VlgConfig
+
+NUSCENES_16 = class_table("nuscenes16")
 
 CHANNELS = 24
 CAR, TRUCK, ROAD = (NUSCENES_16.names.index(name) for name in ("car", "truck", "driveable_surface"))
