@@ -52,7 +52,7 @@ test: $(TEST_STAMP)
 
 ## make check      ruff, mypy, import rules
 check: $(TEST_STAMP)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/test_import_rules.py
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo && $(BIN)/python -m pytest -q tests/test_import_rules.py
 
 # Built without network; the theme's fonts stay out. The variable silences an advertisement for the theme's successor.
 ## make docs       all pages and the API reference as a site in out/docs

@@ -1,7 +1,9 @@
 """The floors of the house: who may import whom, and which names a file may not have."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,9 @@ FORBIDDEN = {
     ROS: {"torch", "lightning", "offline_training"},
 }
 HEAVY_IN_CORE = {"onnxruntime", "tensorrt", "cupy", "rosbags", "mcap", "matplotlib", "PIL", "onnx", "scipy", "tqdm"}
+MOST_MODULES = 16
+LONGEST_CHAIN = {"lidar_vl_core": 10, "offline_training": 13, "lidar_vl_ros": 9}  # arrows
+PACKAGES = {"lidar_vl_core": CORE, "offline_training": TRAINING, "lidar_vl_ros": ROS}
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 
 
@@ -35,13 +40,31 @@ def _files(room: str) -> list[Path]:
     return sorted((REPOSITORY / room).rglob("*.py"))
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _nodes(tree: ast.AST, inside_functions: bool) -> Iterator[ast.AST]:
+    yield tree
+    for node in ast.iter_child_nodes(tree):
+        if inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _nodes(node, inside_functions)
+
+
+def _imports(tree: ast.AST, inside_functions: bool = True) -> Iterator[str]:
+    for node in _nodes(tree, inside_functions):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _module_graph(package: str, inside_functions: bool = True) -> dict[str, set[str]]:
+    """Module -> what it imports of its own package; names that are no modules among it."""
+    graph = {}
+    for path in _files(PACKAGES[package]):
+        parts = path.relative_to(REPOSITORY / PACKAGES[package]).with_suffix("").parts
+        module = ".".join((package, *parts)).removesuffix(".__init__")
+        names = _imports(ast.parse(path.read_text()), inside_functions)
+        graph[module] = {name for name in names if f"{name}.".startswith(f"{package}.")} - {module}
+    return graph
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
@@ -84,12 +107,7 @@ def test_the_core_imports_heavy_packages_inside_functions_only() -> None:
 
 
 def test_modules_of_one_package_import_each_other_without_a_circle() -> None:
-    graph: dict[str, set[str]] = {}
-    for room, package in ((CORE, "lidar_vl_core"), (TRAINING, "offline_training"), (ROS, "lidar_vl_ros")):
-        for path in _files(room):
-            module = ".".join((package, *path.relative_to(REPOSITORY / room).with_suffix("").parts))
-            tree = ast.parse(path.read_text())
-            graph[module] = {name for name in _imports(tree) if name.startswith(package)} - {module}
+    graph = {module: names for package in PACKAGES for module, names in _module_graph(package).items()}
     done: set[str] = set()
 
     def walk(module: str, trail: tuple[str, ...]) -> None:
@@ -102,6 +120,25 @@ def test_modules_of_one_package_import_each_other_without_a_circle() -> None:
 
     for module in graph:
         walk(module, ())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_chain_of_imports_within_a_package_is_long(package: str) -> None:
+    graph = _module_graph(package, inside_functions=False)
+
+    @cache
+    def longest(module: str) -> tuple[str, ...]:
+        return (module, *max((longest(other) for other in graph[module] if other in graph), key=len, default=()))
+
+    chain = max((longest(module) for module in graph), key=len)
+    assert len(chain) - 1 <= LONGEST_CHAIN[package], " -> ".join(chain)
+
+
+def test_no_folder_holds_more_modules_than_one_finds_one_in() -> None:
+    folders = Counter(
+        path.parent.relative_to(REPOSITORY) for room in FORBIDDEN for path in _files(room) if path.name != "__init__.py"
+    )
+    assert {str(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
 
 
 def test_no_file_has_a_name_that_says_nothing() -> None:

@@ -136,11 +136,10 @@ def test_a_cloud_that_cannot_be_written_to_is_labelled_and_left_as_it_is(segment
 
 def test_after_the_warm_up_no_message_waits_for_a_compiler(segmenter):
     from lidar_vl_core.tasks import label_loops
-    from lidar_vl_core.voxels.grid import grid_loops as voxel_loops
-    from lidar_vl_core.voxels.grid import kernel_map_loops
+    from lidar_vl_core.voxels import grid_loops, kernel_map_loops
 
     def compiled() -> dict[str, int]:
-        modules = (kernel_map_loops, label_loops, voxel_loops)
+        modules = (kernel_map_loops, label_loops, grid_loops)
         loops = {name: loop for module in modules for name, loop in vars(module).items()}
         return {name: len(loop.signatures) for name, loop in loops.items() if hasattr(loop, "signatures")}
 

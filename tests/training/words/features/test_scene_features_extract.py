@@ -280,7 +280,7 @@ def test_without_ray_there_is_one_clear_line(monkeypatch, tmp_path, boxes):
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from offline_training.scene_features import extract_features as command
+from offline_training.words.features import extract_features as command
 from tests.training.words.features.feature_scenes import Boxes, MeanColors
 from tests.training.words.features.test_scene_features_extract import _config
 
