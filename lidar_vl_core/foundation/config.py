@@ -1,6 +1,7 @@
 """Typed configurations: pydantic models from YAML and overrides; unknown, double and mistyped keys are refused. Reads files."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -89,11 +90,16 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def load_config(model: type[ConfigT], path: Path, overrides: dict[str, Any] | None = None) -> ConfigT:
-    """Read a YAML file into a typed configuration; `overrides` win, dotted names reach into nested configurations."""
+    """Read a YAML file into a typed configuration; `overrides` as of load_overridden."""
+    return validated(model, load_overridden(path, overrides or {}), str(path))
+
+
+def load_overridden(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a YAML mapping in which `overrides` win; dotted names reach into nested mappings."""
     content = load_yaml(path)
-    for name, value in (overrides or {}).items():
+    for name, value in overrides.items():
         _set_dotted(content, name, value, path)
-    return validated(model, content, str(path))
+    return content
 
 
 def load_named(model: type[ConfigT], folder: Path, name: str, kind: str) -> ConfigT:

@@ -1,7 +1,10 @@
 """Commands of lidar-vl-train that train: their options, and what each runs. Prints."""
 
 import argparse
+import pkgutil
 from pathlib import Path
+
+from offline_training.pretraining import methods
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,7 +20,7 @@ def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     pretrain.add_argument(
         "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/pretrain/*.yaml"
     )
-    pretrain.add_argument("--method", help="replaces the configuration's: olivine, ppkt, slidr, ...")
+    pretrain.add_argument("--method", help=f"replaces the configuration's, one of {', '.join(_method_names())}")
     pretrain.add_argument(
         "--resume",
         choices=("auto", "never", "previous"),
@@ -72,15 +75,20 @@ def _add_reproduce(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     reproduce.set_defaults(run=_reproduce)
 
 
+def _method_names() -> list[str]:
+    """Of the folder, so that --help imports none of them."""
+    return sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
+
+
 def _pretrain(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.config import load_config, parse_overrides
-    from offline_training.pretraining.config import PretrainConfig
+    from lidar_vl_core.foundation.config import parse_overrides
+    from offline_training.pretraining.config import load_pretrain_config
     from offline_training.pretraining.pretrain import pretrain
 
     overrides = parse_overrides(options.overrides)
     if options.method is not None:
         overrides["method"] = options.method
-    config = load_config(PretrainConfig, options.config, overrides)
+    config = load_pretrain_config(options.config, overrides)
     print(f"checkpoint: {pretrain(config, options.resume)}")
 
 

@@ -1,4 +1,4 @@
-"""What a pre-training run tells beyond its losses: pairs, concentrations, and where the time of each step went. Touches the disk."""
+"""What a pre-training run tells: its losses and numbers, pictures, and where the time of each step went. Touches the disk."""
 
 import resource
 from collections.abc import Mapping
@@ -7,12 +7,9 @@ from time import perf_counter
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.files import atomic_writer
-from offline_training.pretraining.views.pretrain_batch import PretrainBatch
-from offline_training.pretraining.views.two_views import TwoViewBatch
 from offline_training.runs.log import RunLog
 
 STAGES = ("data", "backbone", "teacher", "sampling_and_loss", "backward", "optimizer")
@@ -42,22 +39,15 @@ class StopWatch:
 class PretrainLog:
     """metrics.jsonl and TensorBoard of a run, and its pictures as PNG."""
 
-    def __init__(self, folder: Path, classes: ClassTable, weak_classes: tuple[str, ...], first_step: int) -> None:
+    def __init__(self, folder: Path, classes: ClassTable, first_step: int) -> None:
         self._log = RunLog(folder, classes, first_step)
-        self._pictures, self._weak_classes = folder / "pictures", weak_classes
+        self._pictures = folder / "pictures"
 
     def write_step(
-        self,
-        step: int,
-        losses: Mapping[str, float],
-        numbers: Mapping[str, float],
-        kappa: Tensor | None,
-        seconds: Mapping[str, float],
+        self, step: int, losses: Mapping[str, float], numbers: Mapping[str, float], seconds: Mapping[str, float]
     ) -> None:
         """Numbers of one optimiser step."""
-        of_class = {} if kappa is None else dict(zip(self._weak_classes, kappa.tolist(), strict=True))
-        kappas = {f"kappa/{name}": value for name, value in of_class.items() if value > 0.0}
-        self._log.write_step(step, **losses, **numbers, **kappas, **seconds)
+        self._log.write_step(step, **losses, **numbers, **seconds)
 
     def write_picture(self, step: int, name: str, figure: Figure) -> None:
         """A figure after `step` steps."""
@@ -75,11 +65,3 @@ def memory_gb() -> float:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # Linux counts in KiB
-
-
-def batch_numbers(batch: PretrainBatch | TwoViewBatch) -> dict[str, float]:
-    """How much a batch holds."""
-    if isinstance(batch, TwoViewBatch):
-        return {"rows": batch.inputs.row_count + batch.other.row_count, "matches": len(batch.match)}
-    labelled = int((batch.pair_class != IGNORE_ID).sum())
-    return {"rows": batch.inputs.row_count, "pairs": len(batch.pair_row), "labelled_pairs": labelled}

@@ -20,16 +20,10 @@ from torch.utils.data import DataLoader
 from offline_training.datasets.data_sources import SampleSource, open_source
 from offline_training.networks.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
-from offline_training.pretraining.config import FREE_ON_RESUME, WEAKLY_LABELLED, PretrainConfig
+from offline_training.pretraining.base.config import PretrainConfig
+from offline_training.pretraining.config import FREE_ON_RESUME, METHODS
 from offline_training.pretraining.run import Pretraining
-from offline_training.pretraining.scans import (
-    PretrainScans,
-    ScanOrder,
-    collate_for,
-    drawn_scan,
-    open_label_store,
-    places,
-)
+from offline_training.pretraining.scans import PretrainScans, ScanOrder, places
 from offline_training.pretraining.schedule import Schedule
 from offline_training.pretraining.similarity_picture import similarity_picture
 from offline_training.pretraining.views.paired_scan import PairedScan
@@ -81,18 +75,20 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
         distributed.barrier()  # nobody writes before all have read
     order = ScanOrder(sum(len(source) for source in sources), config.batch_size * ranks.count, config.seed)
     schedule = Schedule(config, order.steps_per_epoch)
-    store = open_label_store(config, sources)
-    reads_classes = store is not None and config.method in WEAKLY_LABELLED and config.labels == "weak"
-    weak_classes = store.class_names if store is not None and reads_classes else config.class_table.names
-    scans = PretrainScans(sources, order, drawn_scan(config, store))
+    method = METHODS[config.method]
+    ids = method.reads(config)
+    if ids is not None:
+        ids.require_first_pictures(sources)
+    scans = PretrainScans(sources, order, method.views(config, ids))
     preparer = config.preparer(sparse_form_of(config))
+    build_objective = partial(method.objective, config, ids)
     run = Pretraining(
-        config, ranks, schedule, weak_classes, start, partial(_drawn_features, scans=scans, preparer=preparer)
+        config, ranks, schedule, build_objective, start, partial(_drawn_features, scans=scans, preparer=preparer)
     )
     loader = DataLoader(
         scans,
         batch_sampler=places(run.step, schedule.end_step, config.batch_size, ranks),
-        collate_fn=collate_for(config, preparer),
+        collate_fn=method.collate(config, preparer),
         num_workers=config.workers,
         # A forked child of a process that has used OpenMP or CUDA is not safe.
         multiprocessing_context="spawn" if config.workers else None,

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.foundation.files import sha256_of
-from offline_training.networks.image.image_teacher import ImageTeacher, build_image_teacher
+from offline_training.networks.image.image_teacher import ImageTeacher
+from offline_training.networks.point_backbone import PointBackbone
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.norm_momentum import set_norm_momentum
-from offline_training.pretraining.build import build_objective
-from offline_training.pretraining.config import TWO_VIEW_METHODS, PretrainConfig
-from offline_training.pretraining.log import PretrainLog, StopWatch, batch_numbers, memory_gb
+from offline_training.pretraining.base.config import PretrainConfig
+from offline_training.pretraining.base.objective import Objective
+from offline_training.pretraining.log import PretrainLog, StopWatch, memory_gb
 from offline_training.pretraining.schedule import Schedule
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 from offline_training.pretraining.views.two_views import TwoViewBatch
@@ -39,33 +40,34 @@ class Pretraining(LightningModule):
         config: PretrainConfig,
         ranks: Ranks,
         schedule: Schedule,
-        weak_classes: tuple[str, ...],
+        build_objective: Callable[[PointBackbone, ImageTeacher | None], Objective],
         start: Checkpoint | None,
         draw: Callable[["Pretraining"], Figure | None],
     ) -> None:
-        """weak_classes: names of the classes of pairs; draw: the picture that tells how far the features are, if any."""
+        """build_objective: with fresh heads; draw: the picture that tells how far the features are, if any."""
         super().__init__()
         self.automatic_optimization = False  # a step with a NaN must be left out as a whole
         self.config, self.ranks, self.schedule, self.draw = config, ranks, schedule, draw
         self.folder = Path(config.out) / "checkpoints"
-        teacher = _teacher(config)
+        torch.manual_seed(config.seed)  # of the teacher's random weights, which are not stored
+        teacher = config.build_teacher()
         self.teacher = (teacher,)  # not a child: it must never be asked to train
         torch.manual_seed(config.seed)  # the same beginning in every process
         self.network = config.build(None)
         if config.norm_momentum is not None and isinstance(self.network, MinkUNet):
             set_norm_momentum(self.network, config.norm_momentum)
-        self.objective = build_objective(config, self.network, teacher, len(weak_classes))
+        self.objective = build_objective(self.network, teacher)
         if uses_cuda(config) and ranks.count > 1:  # on CPUs each process norms by its own batch: torch has no other
             self.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         self.trained = [*self.network.parameters(), *self.objective.heads.parameters()]
         self.optimizer = _optimizer(config, self.trained)
         self.step, self.saved_step, self.bad_steps = 0, -1, BadSteps()
-        self.teacher_sha256 = None if config.teacher_weights is None else sha256_of(Path(config.teacher_weights))
+        self.teacher_sha256 = None if config.teacher_file is None else sha256_of(config.teacher_file)
         if start is not None:
             self._restore(start)
         self.log_book = None
         if ranks.rank == 0:
-            self.log_book = PretrainLog(Path(config.out), config.class_table, weak_classes, self.step)
+            self.log_book = PretrainLog(Path(config.out), config.class_table, self.step)
         self.watch, self._told_to_stop = StopWatch(), False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -117,7 +119,8 @@ class Pretraining(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
         """Draw and save when it is time; stop when any process was told to."""
-        if self.log_book is not None and self.config.pictures_every and self.step % self.config.pictures_every == 0:
+        period = self.config.picture_period
+        if self.log_book is not None and period and self.step % period == 0:
             figure = self.draw(self)
             if figure is not None:
                 self.log_book.write_picture(self.step, "similarity", figure)
@@ -155,8 +158,8 @@ class Pretraining(LightningModule):
         means = mean_over_ranks(losses)
         if self.log_book is None:
             return
-        numbers = {**numbers, **batch_numbers(batch), "memory_gb": memory_gb()}
-        self.log_book.write_step(self.step, means, numbers, self.objective.kappa(), self.watch.seconds())
+        numbers = {**numbers, **batch.numbers(), "memory_gb": memory_gb(), **self.objective.numbers()}
+        self.log_book.write_step(self.step, means, numbers, self.watch.seconds())
 
     def _restore(self, start: Checkpoint) -> None:
         if start.state["teacher_sha256"] != self.teacher_sha256:
@@ -173,14 +176,6 @@ class Pretraining(LightningModule):
 
     def _stop(self, signum: int, frame: Any) -> None:  # noqa: ANN401
         self._told_to_stop = True
-
-
-def _teacher(config: PretrainConfig) -> ImageTeacher | None:
-    if config.method in TWO_VIEW_METHODS:
-        return None
-    torch.manual_seed(config.seed)  # of random weights, which are not stored
-    weights = None if config.teacher_weights is None else Path(config.teacher_weights)
-    return build_image_teacher(config.teacher, weights, config.allow_random_weights)
 
 
 def _optimizer(config: PretrainConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:

@@ -2,7 +2,7 @@
 
 import math
 
-from offline_training.pretraining.config import PretrainConfig
+from offline_training.pretraining.base.config import PretrainConfig
 
 
 class Schedule:

@@ -113,14 +113,14 @@ def _run_cell(study: StudyConfig, row: Row, column: Column, seed: int, place: Pl
 
 def _pretrain(settings: dict[str, Any], made_before: list[Any]) -> None:
     """Run or finish a pre-training, unless it is finished with these settings and labels."""
-    from offline_training.pretraining.config import PretrainConfig
+    from offline_training.pretraining.config import pretrain_config_of
     from offline_training.pretraining.pretrain import pretrain
 
     finished = Path(settings["out"]) / "finished"
     key = _sha256([settings, made_before])
     if finished.is_file() and finished.read_text() == key:
         return
-    pretrain(validated(PretrainConfig, settings, "reproduce, pre-training"))
+    pretrain(pretrain_config_of(settings, "reproduce, pre-training"))
     write_text(finished, key)
 
 

@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path
 
 from lidar_vl_core.engines.session import available_cores
-from lidar_vl_core.foundation.config import validated
-from offline_training.pretraining.config import PretrainConfig
+from offline_training.pretraining.config import pretrain_config_of
 from offline_training.pretraining.log import STAGES
 from offline_training.pretraining.pretrain import pretrain
 
@@ -34,7 +33,7 @@ def measure() -> list[dict]:
 
 def _median_seconds(teacher: str, steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as out:
-        pretrain(validated(PretrainConfig, _settings(out, teacher, steps), "benchmark"))
+        pretrain(pretrain_config_of(_settings(out, teacher, steps), "benchmark"))
         lines = [json.loads(text) for text in (Path(out) / "metrics.jsonl").read_text().splitlines()][1:]
     names = [*(f"seconds/{stage}" for stage in STAGES), "step_seconds"]
     return {name: statistics.median(line[name] for line in lines) for name in names}

@@ -1,59 +1,77 @@
 """OLIVINE (NeurIPS 2024): point-pixel contrast, contrast within weak classes, and consistency with each class's distribution."""
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from offline_training.losses.olivine import (
-    VmfStatistics,
-    density_and_category_weights,
-    dirac_consistency,
-    draw_pairs,
-    paired_info_nce,
-    semantic_consistency,
-    weakly_supervised_contrastive,
-)
+from offline_training.losses.olivine import dirac_consistency, semantic_consistency, weakly_supervised_contrastive
+from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
+from offline_training.losses.von_mises_fisher import VmfStatistics
+from offline_training.networks.image.image_teacher import ImageTeacher
+from offline_training.networks.point_backbone import PointBackbone, Preparer
 from offline_training.networks.projection_heads import PROJECTION_CHANNELS, ProjectionHeads
-from offline_training.pretraining.methods.objective import Objective, PointFeatures, image_size, required
-from offline_training.pretraining.methods.pixel_methods import drawn_pairs
-from offline_training.pretraining.views.pretrain_batch import PretrainBatch
-from offline_training.runs.ranks import gather_rows
+from offline_training.pretraining.base.config import Count, OneScanConfig, StoreKeys
+from offline_training.pretraining.base.contrastive import PixelContrast, pixels_of_pairs, projection_heads
+from offline_training.pretraining.base.method import Method, Views
+from offline_training.pretraining.base.objective import PointFeatures, required
+from offline_training.pretraining.base.paired_views import collate_scans, one_scan
+from offline_training.pretraining.base.stored_ids import StoredIds, weak_classes
+from offline_training.pretraining.views.paired_scan import PairedScan
+from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
+from offline_training.runs.backbone_config import VOXELNET
 
-Sampling = Literal["density_and_category", "density", "category", "random"]
+
+class OlivineConfig(OneScanConfig, StoreKeys):
+    """OLIVINE."""
+
+    method: Literal["olivine"] = "olivine"
+    # truth: the true class of each point, to see what better labels would give; no label store is read then
+    labels: Literal["weak", "truth"] = "weak"
+    heads: Literal["decoupled", "coupled"] = "decoupled"  # one head for both losses when coupled
+    class_model: Literal["vmf", "dirac", "none"] = "vmf"  # what semantic consistency pulls to
+    loss_weights: tuple[float, float, float] = (0.5, 0.5, 1.0)  # point-pixel, weakly supervised, consistency
+    vmf_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-4  # what one batch moves the class statistics by
+    # last step that moves them; consistency begins after it; nothing = 1 / vmf_decay
+    vmf_freeze_step: int | None = None
+    vmf_bias_correction: bool = False  # of the moving average's beginning at zero
+    kl_average: Literal["classes", "points"] = "classes"  # classes as the original code, points as the paper
+    sampling: Literal["density_and_category", "density", "category", "random"] = "density_and_category"
+    average_over_positives: bool = True  # the paper's 1 / |A(i)|; the gradient is the same without it
+    matches: Count = 4096  # pairs of a process that a contrastive loss sees
+
+    @model_validator(mode="after")
+    def _one_kind_of_labels(self) -> "OlivineConfig":
+        if self.labels == "truth" and self.weak_labels is not None:
+            raise ValueError("weak_labels: with labels: truth no label store is read; write weak_labels: null")
+        return self
+
+    @property
+    def freeze_step(self) -> int:
+        """Last step that moves the class statistics."""
+        return round(1.0 / self.vmf_decay) if self.vmf_freeze_step is None else self.vmf_freeze_step
+
+    @property
+    def density_in_metres(self) -> bool:
+        """Whether density is counted in whole metres, as the original has it for VoxelNet; else in 0.1 m."""
+        return self.network == VOXELNET
 
 
-class Olivine(Objective):
+class Olivine(PixelContrast):
     """The three losses with their weights; a loss of weight 0 is not computed."""
 
-    heads: ProjectionHeads
-
-    def __init__(
-        self,
-        heads: ProjectionHeads,
-        num_classes: int,
-        class_model: Literal["vmf", "dirac", "none"] = "vmf",
-        loss_weights: tuple[float, float, float] = (0.5, 0.5, 1.0),
-        vmf_decay: float = 1e-4,
-        freeze_step: int = 10000,
-        bias_correction: bool = False,
-        kl_average: Literal["classes", "points"] = "classes",
-        sampling: Sampling = "density_and_category",
-        distance_bins: Literal["decimetres", "whole_metres"] = "decimetres",
-        matches: int = 4096,
-        temperature: float = 0.07,
-        average_over_positives: bool = True,
-        gather_negatives: bool = False,
-    ) -> None:
-        """distance_bins: of the density, 0.1 m as the original has for the sparse U-Net, 1 m for VoxelNet."""
-        super().__init__()
-        self.heads = heads
-        self.statistics = VmfStatistics(num_classes, PROJECTION_CHANNELS, vmf_decay, freeze_step, bias_correction)
-        self.class_model, self.loss_weights, self.kl_average = class_model, loss_weights, kl_average
-        self.sampling, self.distance_bins, self.matches = sampling, distance_bins, matches
-        self.temperature, self.average_over_positives = temperature, average_over_positives
-        self.gather_negatives = gather_negatives
+    def __init__(self, heads: ProjectionHeads, class_names: Sequence[str], config: OlivineConfig) -> None:
+        """class_names: of the weak classes."""
+        super().__init__(heads, config.matches, config.temperature, config.gather_negatives)
+        self.config, self.class_names = config, tuple(class_names)
+        self.statistics = VmfStatistics(
+            len(class_names), PROJECTION_CHANNELS, config.vmf_decay, config.freeze_step, config.vmf_bias_correction
+        )
 
     def forward(
         self,
@@ -65,57 +83,53 @@ class Olivine(Objective):
     ) -> dict[str, Tensor]:
         """`point_pixel`, `weakly_supervised`, `consistency` and their weighted sum `loss` (OLIVINE, section 3)."""
         teacher_map = required(teacher_map)
-        weight_pixel, weight_class, weight_consistency = self.loss_weights
+        weight_pixel, weight_class, weight_consistency = self.config.loss_weights
         losses: dict[str, Tensor] = {}
         total = features.sites.sum() * 0.0  # a gradient path where there is nothing to learn
         if weight_pixel:
-            losses["point_pixel"] = self._point_pixel(features, teacher_map, batch, generator)
+            losses["point_pixel"] = self.point_pixel(features, teacher_map, batch, generator)
             total = total + weight_pixel * losses["point_pixel"]
         if weight_class or weight_consistency:
             class_point = features.rows(self.heads.class_point or self.heads.point)[batch.pair_row]
         if weight_class:
             losses["weakly_supervised"] = self._weakly_supervised(class_point, teacher_map, batch, generator)
             total = total + weight_class * losses["weakly_supervised"]
-        if weight_consistency and self.class_model != "none":
+        if weight_consistency and self.config.class_model != "none":
             losses["consistency"] = self._consistency(class_point, batch.pair_class, step)
             total = total + weight_consistency * losses["consistency"]
         return {**losses, "loss": total}
 
-    def kappa(self) -> Tensor | None:
-        """(K,) of the class statistics."""
-        return self.statistics.kappa() if self.class_model == "vmf" else None
+    def numbers(self) -> dict[str, float]:
+        """`kappa/<class>`: concentration of each class that was seen."""
+        if self.config.class_model != "vmf":
+            return {}
+        kappa = dict(zip(self.class_names, self.statistics.kappa().tolist(), strict=True))
+        return {f"kappa/{name}": value for name, value in kappa.items() if value > 0.0}
 
-    def _point_pixel(
-        self, features: PointFeatures, teacher_map: Tensor, batch: PretrainBatch, generator: torch.Generator
-    ) -> Tensor:
-        point, pixel = drawn_pairs(self.heads, features, teacher_map, batch, self.matches, generator)
-        return paired_info_nce(self._of_all_ranks(point), self._of_all_ranks(pixel), self.temperature)
+    def pair_weights(self, batch: PretrainBatch) -> Tensor:
+        """(P,) how likely each pair is drawn for the weakly supervised loss; 0 without a class."""
+        sampling, in_metres = self.config.sampling, self.config.density_in_metres
+        if sampling == "random":
+            return (batch.pair_class != IGNORE_ID).double()
+        return density_and_category_weights(
+            batch.pair_distance_m.round() if in_metres else batch.pair_distance_m,
+            batch.pair_class,
+            use_density="density" in sampling,
+            use_category="category" in sampling,
+            bin_m=None if in_metres else 0.1,
+        )
 
     def _weakly_supervised(
         self, class_point: Tensor, teacher_map: Tensor, batch: PretrainBatch, generator: torch.Generator
     ) -> Tensor:
         chosen = draw_pairs(self.pair_weights(batch), self.matches, generator)
-        place = batch.pair_image[chosen], batch.pair_uv[chosen], image_size(batch)
-        pixel = (self.heads.class_pixel or self.heads.pixel).at(teacher_map, *place)
+        pixel = pixels_of_pairs(self.heads.class_pixel or self.heads.pixel, teacher_map, batch, chosen)
         return weakly_supervised_contrastive(
-            self._of_all_ranks(class_point[chosen]),
-            self._of_all_ranks(pixel),
-            self._of_all_ranks(batch.pair_class[chosen]),
+            self.of_all_ranks(class_point[chosen]),
+            self.of_all_ranks(pixel),
+            self.of_all_ranks(batch.pair_class[chosen]),
             self.temperature,
-            self.average_over_positives,
-        )
-
-    def pair_weights(self, batch: PretrainBatch) -> Tensor:
-        """(P,) how likely each pair is drawn for the weakly supervised loss; 0 without a class."""
-        if self.sampling == "random":
-            return (batch.pair_class != IGNORE_ID).double()
-        in_metres = self.distance_bins == "whole_metres"
-        return density_and_category_weights(
-            batch.pair_distance_m.round() if in_metres else batch.pair_distance_m,
-            batch.pair_class,
-            use_density="density" in self.sampling,
-            use_category="category" in self.sampling,
-            bin_m=None if in_metres else 0.1,
+            self.config.average_over_positives,
         )
 
     def _consistency(self, class_point: Tensor, label: Tensor, step: int) -> Tensor:
@@ -123,12 +137,37 @@ class Olivine(Objective):
         self.statistics.update(class_point, label, step)
         if not self.statistics.is_frozen(step):
             return class_point.sum() * 0.0
-        feature, label = self._of_all_ranks(class_point), self._of_all_ranks(label)
+        feature, label = self.of_all_ranks(class_point), self.of_all_ranks(label)
         mean_direction, seen = self.statistics.mean_direction(), self.statistics.seen()
-        if self.class_model == "dirac":
-            return dirac_consistency(feature, label, mean_direction, seen, self.kl_average)
+        if self.config.class_model == "dirac":
+            return dirac_consistency(feature, label, mean_direction, seen, self.config.kl_average)
         kappa = self.statistics.kappa()
-        return semantic_consistency(feature, label, mean_direction, kappa, seen, self.kl_average)
+        return semantic_consistency(feature, label, mean_direction, kappa, seen, self.config.kl_average)
 
-    def _of_all_ranks(self, rows: Tensor) -> Tensor:
-        return gather_rows(rows) if self.gather_negatives else rows
+
+def _objective(
+    config: OlivineConfig, ids: StoredIds | None, backbone: PointBackbone, teacher: ImageTeacher | None
+) -> Olivine:
+    class_names = config.class_table.names if ids is None else ids.store.class_names
+    return Olivine(projection_heads(backbone, teacher, config.heads == "decoupled"), class_names, config)
+
+
+def _reads(config: OlivineConfig) -> StoredIds | None:
+    return weak_classes(config) if config.labels == "weak" else None
+
+
+def _views(config: OlivineConfig, ids: StoredIds | None) -> Views:
+    return one_scan(config, weak_class_of=ids)
+
+
+def _collate(config: OlivineConfig, preparer: Preparer) -> Callable[[Sequence[PairedScan]], PretrainBatch]:
+    return partial(_collate_truth, preparer=preparer) if config.labels == "truth" else collate_scans(config, preparer)
+
+
+def _collate_truth(scans: Sequence[PairedScan], preparer: Preparer) -> PretrainBatch:
+    """The true class of a point stands in for the weak one."""
+    batch = collate_pairs(scans, preparer)
+    return replace(batch, pair_class=batch.pair_true_class)
+
+
+METHOD = Method(config=OlivineConfig, reads=_reads, views=_views, collate=_collate, objective=_objective)

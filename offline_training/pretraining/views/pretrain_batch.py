@@ -35,18 +35,32 @@ class PretrainBatch:
         """(I, 3, h, w) float32 pictures, 0..1."""
         return self.images.permute(0, 3, 1, 2).to(torch.float32).div(255.0)
 
-    def pair_superpixel(self) -> Tensor:
-        """(P,) int64 superpixel under each pair, -1 = none. Raises BadDataset when the scans have no superpixels."""
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return self.images.shape[1], self.images.shape[2]
+
+    def superpixel_map(self) -> Tensor:
+        """(I, h, w) int64 superpixels. Raises BadDataset when the scans have none."""
         if self.superpixels is None:
             raise BadDataset(
                 "superpixels: expected them with every scan of the batch, found none. Make them with the weak labels."
             )
-        return self.superpixels[self.pair_image, self.pair_uv[:, 1], self.pair_uv[:, 0]]
+        return self.superpixels
+
+    def pair_superpixel(self) -> Tensor:
+        """(P,) int64 superpixel under each pair, -1 = none. Raises as superpixel_map."""
+        return self.superpixel_map()[self.pair_image, self.pair_uv[:, 1], self.pair_uv[:, 0]]
 
     def scan_of_point(self) -> Tensor:
         """(N,) int64 scan of each point of the batch."""
         counts = torch.tensor(self.inputs.points_per_scan, device=self.pair_row.device)
         return torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+
+    def numbers(self) -> dict[str, float]:
+        """How much the batch holds."""
+        labelled = int((self.pair_class != IGNORE_ID).sum())
+        return {"rows": self.inputs.row_count, "pairs": len(self.pair_row), "labelled_pairs": labelled}
 
     def to(self, device: torch.device | str) -> "PretrainBatch":
         """The batch on another device."""

@@ -38,6 +38,10 @@ class TwoViewBatch:
     other: BackboneInputs
     match: Tensor  # (M, 2) int64 rows of the network's two outputs that hold the same point
 
+    def numbers(self) -> dict[str, float]:
+        """How much the batch holds."""
+        return {"rows": self.inputs.row_count + self.other.row_count, "matches": len(self.match)}
+
     def to(self, device: torch.device | str) -> "TwoViewBatch":
         """The batch on another device."""
         return replace(self, inputs=self.inputs.to(device), other=self.other.to(device), match=self.match.to(device))

@@ -13,7 +13,7 @@ import torch
 
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
 from offline_training.pretraining import pretrain as pretrain_module
-from offline_training.pretraining.methods import olivine
+from offline_training.pretraining.base import contrastive
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.runs.checkpoint import load_checkpoint
 from tests.training.pretraining.pretrain_scenes import Rooms, config
@@ -71,13 +71,13 @@ def test_a_sigterm_ends_it_with_a_checkpoint_of_the_step_it_was_at(tmp_path):
 
 def spoil(monkeypatch: pytest.MonkeyPatch, value: float, steps: range) -> None:
     """Make the point-pixel loss of some steps a number that is none."""
-    right, calls = olivine.paired_info_nce, iter(range(1000))
+    right, calls = contrastive.paired_info_nce, iter(range(1000))
 
     def sometimes_wrong(*arguments: object) -> torch.Tensor:
         loss = right(*arguments)
         return loss * value if next(calls) in steps else loss
 
-    monkeypatch.setattr(olivine, "paired_info_nce", sometimes_wrong)
+    monkeypatch.setattr(contrastive, "paired_info_nce", sometimes_wrong)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -8,10 +8,10 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
-from offline_training.pretraining.config import PretrainConfig
+from offline_training.pretraining.base.config import PretrainConfig
+from offline_training.pretraining.config import METHODS, pretrain_config_of
 from offline_training.weak_labels.classes.ontology import load_ontology
 from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
 from offline_training.weak_labels.store.label_store import LabelStore
@@ -80,8 +80,10 @@ class _picture:  # noqa: N801  a picklable function
         return rgb
 
 
-def settings(out: Path, **changes: object) -> dict:
-    return {
+def settings(out: Path, method: str = "olivine", **changes: object) -> dict:
+    """Small ones of a method, without those that it has not."""
+    small = {
+        "method": method,
         "out": str(out),
         "train": [{"kind": "pandaset", "folder": "unused"}],
         "labels": "truth",
@@ -106,12 +108,13 @@ def settings(out: Path, **changes: object) -> dict:
         "workers": 0,
         "device": "cpu",
         "progress": False,
-        **changes,
     }
+    known = METHODS[method].config.model_fields if method in METHODS else small
+    return {**{name: value for name, value in small.items() if name in known}, **changes}
 
 
 def config(out: Path, **changes: object) -> PretrainConfig:
-    return validated(PretrainConfig, settings(out, **changes), "test")
+    return pretrain_config_of(settings(out, **changes), "test")
 
 
 def write_superpixels(folder: Path, rooms: Rooms) -> Path:

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 import offline_training
-from lidar_vl_core.foundation.config import load_config
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadRequest
 from offline_training.cli.main import main
 from offline_training.finetuning.config import FinetuneConfig
+from offline_training.pretraining import methods as method_modules
 from offline_training.pretraining import pretrain as pretrain_module
-from offline_training.pretraining.config import PretrainConfig
+from offline_training.pretraining.base.config import PretrainConfig
+from offline_training.pretraining.config import METHODS, load_pretrain_config, pretrain_config_of
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.pretraining.scans import ScanOrder, places
 from offline_training.pretraining.schedule import Schedule
@@ -30,7 +31,6 @@ from tests.training.pretraining.pretrain_scenes import (
 )
 
 RECIPES = sorted((Path(offline_training.__file__).parent / "configs" / "pretrain").glob("*.yaml"))
-METHODS = ("olivine", "ppkt", "slidr", "st_slidr", "seal", "scalr", "pointcontrast", "depthcontrast")
 
 
 @pytest.fixture
@@ -45,6 +45,12 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_labels(tmp_path_factory.mktemp("labels"), Rooms()))
 
 
+def of_store(method: str, labels: str) -> dict[str, str]:
+    """The keys that make a method read a label store, of those that read one."""
+    known = METHODS[method].config.model_fields
+    return {name: value for name, value in (("labels", "weak"), ("weak_labels", labels)) if name in known}
+
+
 def lines(out: Path) -> list[dict]:
     return [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
 
@@ -55,7 +61,7 @@ def losses(out: Path) -> dict[int, float]:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_to_finite_losses_and_other_weights(tmp_path, rooms, labels, method):
-    path = pretrain(config(tmp_path, method=method, labels="weak", weak_labels=labels))
+    path = pretrain(config(tmp_path, method=method, **of_store(method, labels)))
     assert [math.isfinite(loss) for loss in losses(tmp_path).values()] == [True] * 3
     assert lines(tmp_path)[-1]["bad_steps"] == 0
     trained = load_checkpoint(path)
@@ -68,14 +74,14 @@ def test_every_method_trains_to_finite_losses_and_other_weights(tmp_path, rooms,
 
 def test_superpixel_methods_need_no_weak_classes(tmp_path, rooms):
     store = write_superpixels(tmp_path / "superpixels", rooms)
-    pretrain(config(tmp_path / "run", method="slidr", labels="weak", weak_labels=str(store)))
+    pretrain(config(tmp_path / "run", method="slidr", weak_labels=str(store)))
     assert len(losses(tmp_path / "run")) == 3
 
 
 @pytest.mark.parametrize("method", ["seal", "pointcontrast"])
 def test_methods_over_time_take_a_source_without_poses(tmp_path, monkeypatch, labels, method):
     monkeypatch.setattr(pretrain_module, "open_source", lambda *_: ListedRooms())
-    pretrain(config(tmp_path, method=method, weak_labels=labels, max_steps=1))
+    pretrain(config(tmp_path, method=method, max_steps=1, **of_store(method, labels)))
     assert math.isfinite(losses(tmp_path)[0])
 
 
@@ -124,8 +130,8 @@ def test_it_goes_on_to_the_same_losses_and_weights(tmp_path, rooms, method):
 
 
 def test_scans_from_the_cache_give_the_same_losses_and_methods_do_not_share_them(tmp_path, rooms, labels):
-    def run(name: str, **changes: object) -> dict[int, float]:
-        pretrain(config(tmp_path / name, labels="weak", weak_labels=labels, **changes))
+    def run(name: str, method: str = "olivine", **changes: object) -> dict[int, float]:
+        pretrain(config(tmp_path / name, method=method, **of_store(method, labels), **changes))
         return losses(tmp_path / name)
 
     cache = str(tmp_path / "cache")
@@ -192,7 +198,7 @@ def test_pictures_without_pairs_and_batches_without_any_train_on(tmp_path, monke
 def test_a_missing_label_store_names_the_command_that_makes_it(tmp_path, rooms, method):
     for folder in (None, str(tmp_path / "nothing")):
         with pytest.raises((BadConfig, BadRequest), match="lidar-vl-train weak-label"):
-            pretrain(config(tmp_path / "run", method=method, labels="weak", weak_labels=folder))
+            pretrain(config(tmp_path / "run", method=method, **{**of_store(method, ""), "weak_labels": folder}))
 
 
 def test_teacher_weights_that_are_missing_are_asked_for(tmp_path, rooms):
@@ -226,7 +232,8 @@ def test_the_log_tells_times_by_stage_and_draws_similarities(tmp_path, rooms):
         ({"vmf_decay": 0.0}, "vmf_decay"),
         ({"augment": {"image_size": [8, 8]}}, "augment.image_size"),
         ({"train": [{"kind": "pandaset", "folder": "x", "weight": 2.0}]}, "weights other than 1"),
-        ({"method": "moco"}, "method"),
+        ({"method": "moco"}, "method: expected one of depthcontrast, olivine, .* found 'moco'"),
+        ({"labels": "truth", "weak_labels": "folder"}, "with labels: truth no label store is read"),
         ({"network": "voxelnet", "norm_momentum": 0.05}, "norm_momentum"),
     ],
 )
@@ -237,7 +244,7 @@ def test_wrong_configurations_are_refused(tmp_path, changes, told):
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_loads_and_its_network_builds(path):
-    run = load_config(PretrainConfig, path)
+    run = load_pretrain_config(path)
     with torch.device("meta"):
         assert run.build(None).feature_channels > 0
     assert run.out
@@ -245,7 +252,34 @@ def test_every_recipe_loads_and_its_network_builds(path):
 
 
 def test_every_method_has_a_recipe():
-    assert {load_config(PretrainConfig, path).method for path in RECIPES} == set(METHODS)
+    assert {load_pretrain_config(path).method for path in RECIPES} == set(METHODS)
+
+
+def test_every_file_of_the_methods_is_the_method_of_its_name():
+    folder = Path(method_modules.__file__).parent
+    assert sorted(METHODS) == sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_refuses_the_keys_of_the_others(tmp_path, method):
+    own, every = METHODS[method].config.model_fields, {}
+    for other in METHODS.values():
+        every |= {name: field.default for name, field in other.config.model_fields.items()}
+    foreign = sorted(set(every) - set(own))
+    assert foreign or method == "olivine"  # which has a key of each kind
+    for key in foreign:
+        with pytest.raises(BadConfig, match=f"{key}: a key of .* only.*{method} has .*batch_size"):
+            config(tmp_path, method=method, **{key: every[key]})
+
+
+def test_a_method_that_is_no_name_is_refused():
+    with pytest.raises(BadConfig, match=r"method: expected one of .* found 5"):
+        pretrain_config_of({"method": 5}, "test")
+
+
+def test_a_key_that_no_method_has_is_refused(tmp_path):
+    with pytest.raises(BadConfig, match="masks: no method has such a key"):
+        config(tmp_path, masks=0.5)
 
 
 def test_every_scan_comes_once_in_an_epoch_whatever_the_number_of_processes():
@@ -276,9 +310,22 @@ def test_the_command_prints_one_line_for_a_missing_store(tmp_path, rooms, capsys
     import yaml
 
     path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump(settings(tmp_path / "run", labels="weak")))
+    path.write_text(yaml.safe_dump(settings(tmp_path / "run", method="st_slidr")))
     assert main(["pretrain", "--config", str(path), "--method", "slidr"]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "method slidr" in told
-    assert main(["pretrain", "--config", str(path), "--method", "ppkt", "max_steps=1"]) == 0
+
+
+def test_the_command_takes_a_method_in_place_of_the_configurations_and_refuses_what_it_has_not(tmp_path, rooms, capsys):
+    import yaml
+
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(settings(tmp_path / "run", method="ppkt")))
+    command = ["pretrain", "--config", str(path), "--method"]
+    assert main([*command, "olivine", "max_steps=1", "labels=truth"]) == 0
+    assert main([*command, "pointcontrast"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "method pointcontrast" in told
+    assert "image_size: a key of" in told

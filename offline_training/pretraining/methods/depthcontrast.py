@@ -1,54 +1,35 @@
-"""Methods that compare two views of each scan and need no picture: PointContrast and DepthContrast."""
+"""DepthContrast (Zhang et al., ICCV 2021): whole scans told apart, by a network that a second one follows slowly; no pictures.
+
+Within the voxel format only, as the method's driving recipe has it.
+"""
 
 import copy
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from offline_training.losses.depthcontrast import KeyQueue, follow, instance_contrastive
-from offline_training.losses.pointcontrast import pick_matches, point_info_nce
+from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
-from offline_training.networks.projection_heads import PointHead
-from offline_training.pretraining.methods.objective import Objective, PointFeatures
+from offline_training.pretraining.base.cloud_views import collate_views, two_crops
+from offline_training.pretraining.base.config import PretrainConfig, Temperature
+from offline_training.pretraining.base.method import Method, Views
+from offline_training.pretraining.base.objective import Objective
+from offline_training.pretraining.base.stored_ids import StoredIds
 from offline_training.pretraining.views.two_views import TwoViewBatch
 from offline_training.runs.ranks import gather_rows
 
-POINT_CONTRAST_CHANNELS = 32
-_KEY_CHANNELS, _QUEUE_LENGTH = 128, 65536  # DepthContrast's driving recipe
+_KEY_CHANNELS, _QUEUE_LENGTH = 128, 65536  # the driving recipe's
 
 
-class PointContrast(Objective):
-    """InfoNCE between the features of one point in both views."""
+class DepthContrastConfig(PretrainConfig):
+    """DepthContrast."""
 
-    heads: PointHead
-    reads_pictures = False
-
-    def __init__(self, heads: PointHead, matches: int, temperature: float, gather_negatives: bool) -> None:
-        super().__init__()
-        self.heads, self.matches, self.temperature = heads, matches, temperature
-        self.gather_negatives = gather_negatives
-
-    def features(self, backbone: PointBackbone, batch: TwoViewBatch) -> tuple[PointFeatures, PointFeatures]:
-        """Of both views."""
-        return PointFeatures.of(backbone, batch.inputs), PointFeatures.of(backbone, batch.other)
-
-    def forward(
-        self,
-        features: tuple[PointFeatures, PointFeatures],
-        teacher_map: Tensor | None,
-        batch: TwoViewBatch,
-        step: int,
-        generator: torch.Generator,
-    ) -> dict[str, Tensor]:
-        """`loss`."""
-        match = batch.match[pick_matches(batch.match[:, 0], self.matches, generator)]
-        first = features[0].rows(self.heads)[match[:, 0]]
-        second = features[1].rows(self.heads)[match[:, 1]]
-        if self.gather_negatives:
-            first, second = gather_rows(first), gather_rows(second)
-        return {"loss": point_info_nce(first, second, self.temperature)}
+    method: Literal["depthcontrast"] = "depthcontrast"
+    temperature: Temperature = 0.07
 
 
 @dataclass(frozen=True)
@@ -60,13 +41,9 @@ class _QueryAndKey:
 
 
 class DepthContrast(Objective):
-    """Each scan against the scans of earlier batches, by a second network that follows the first slowly (MoCo).
-
-    Within the voxel format only, as the method's driving recipe has it.
-    """
+    """Each scan against the scans of earlier batches (MoCo)."""
 
     heads: nn.Sequential
-    reads_pictures = False
 
     def __init__(self, backbone: PointBackbone, temperature: float, queue_length: int = _QUEUE_LENGTH) -> None:
         """backbone: the network as it begins."""
@@ -113,3 +90,16 @@ def _largest_of_scans(rows: Tensor, inputs: BackboneInputs) -> Tensor:
     scan_of_row[inputs.row_of_point[inside]] = scan_of_point[inside]
     index = scan_of_row[:, None].expand_as(rows)
     return rows.new_zeros((len(points), rows.shape[1])).scatter_reduce(0, index, rows, "amax", include_self=False)
+
+
+def _objective(
+    config: DepthContrastConfig, ids: StoredIds | None, backbone: PointBackbone, teacher: ImageTeacher | None
+) -> DepthContrast:
+    return DepthContrast(backbone, config.temperature)
+
+
+def _views(config: DepthContrastConfig, ids: StoredIds | None) -> Views:
+    return two_crops
+
+
+METHOD = Method(config=DepthContrastConfig, views=_views, collate=collate_views, objective=_objective)

@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
-from offline_training.pretraining.views.pretrain_batch import PretrainBatch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class Objective(nn.Module, ABC):
     """One method. Parameters lie in `heads` and are trained; everything else is state that checkpoints keep."""
 
     heads: nn.Module
-    reads_pictures = True
 
     def features(self, backbone: PointBackbone, batch: Any) -> Any:  # noqa: ANN401  a batch of the method's own kind
         """Run the 3D network; most methods need its answer for one cloud per scan."""
@@ -54,18 +54,13 @@ class Objective(nn.Module, ABC):
         teacher_map: (I, C, h, w), of methods that read pictures; generator: of this step's draws.
         """
 
-    def kappa(self) -> Tensor | None:
-        """(K,) concentration of each weak class, of methods that have such."""
-        return None
+    def numbers(self) -> Mapping[str, float]:
+        """What the method tells after a step besides its losses, by the name it has in the log."""
+        return {}
 
 
-def image_size(batch: PretrainBatch) -> tuple[int, int]:
-    """Height and width of the pictures of a batch."""
-    return batch.images.shape[1], batch.images.shape[2]
-
-
-def required(teacher_map: Tensor | None) -> Tensor:
-    """The maps, of a method that reads pictures. Raises ValueError without them."""
-    if teacher_map is None:
-        raise ValueError("teacher_map: expected the maps of the batch's pictures, found none")
-    return teacher_map
+def required(of_pictures: T | None) -> T:
+    """The image teacher or its maps, of a method that reads pictures. Raises ValueError without them."""
+    if of_pictures is None:
+        raise ValueError("image teacher: expected one and its maps of the batch's pictures, found none")
+    return of_pictures

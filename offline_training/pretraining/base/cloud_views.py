@@ -1,0 +1,31 @@
+"""What methods without pictures draw of a sample: two views of its cloud."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from lidar_vl_core.foundation.config import Config
+from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.data_sources import SampleSource
+from offline_training.networks.point_backbone import Preparer
+from offline_training.pretraining.views.two_views import CloudView, TwoViewBatch, cloud_view, collate_two_views
+
+
+def two_crops(source: SampleSource, index: int, rng: np.random.Generator) -> tuple[CloudView, CloudView]:
+    """Two crops of one sweep."""
+    cloud = finite_points(source[index])
+    return cloud_view(*cloud, rng), cloud_view(*cloud, rng)
+
+
+def finite_points(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """xyz_m (N, 3) and intensity (N,) of the finite points."""
+    finite = sample.cloud.finite()
+    return sample.cloud.xyz_m[finite], sample.cloud.intensity[finite]
+
+
+def collate_views(
+    config: Config, preparer: Preparer
+) -> Callable[[Sequence[tuple[CloudView, CloudView]]], TwoViewBatch]:
+    """Batches of such views; picklable."""
+    return partial(collate_two_views, preparer=preparer)

@@ -1,0 +1,136 @@
+"""Keys of a pre-training: those that every method has, and those that several share. Each method adds its own: methods/*.py."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
+from lidar_vl_core.foundation.config import Config
+from offline_training.datasets.data_sources import DataSource
+from offline_training.networks.image.image_teacher import ImageTeacher, build_image_teacher
+from offline_training.networks.sparse.minkunet import SHAPES
+from offline_training.pretraining.views.pair_augment import PairAugmentConfig
+from offline_training.runs.backbone_config import BackboneConfig
+
+Count = Annotated[int, Field(ge=1)]
+Temperature = Annotated[float, Field(gt=0.0)]
+
+
+class PretrainConfig(BackboneConfig):
+    """Pre-training of a 3D network without labels by hand. A YAML file holds what differs from these defaults."""
+
+    method: str  # each method's own configuration says which
+    out: str  # folder of the run: checkpoints/, pictures/, tensorboard/, metrics.jsonl
+    train: tuple[DataSource, ...]  # every scan once in an epoch
+    classes: str = "nuscenes16"  # class table of the data
+
+    optimizer: Literal["sgd", "adamw"] = "sgd"  # sgd: momentum 0.9, dampening 0.1
+    learning_rate: float = 0.5
+    weight_decay: float = 1e-4
+    schedule: Literal["cosine_per_epoch", "cosine_per_step"] = "cosine_per_epoch"  # to 0
+    epochs: int | None = None  # either epochs
+    max_steps: int | None = None  # or steps
+    batch_size: Count = 4  # scans per process
+
+    norm_momentum: float | None = None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
+    seed: int = 0
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
+    workers: int = 1  # processes that prepare batches; 0 = in the training process
+    checkpoint_every: int = 200  # steps
+    progress: bool = True  # a bar, where there is a terminal
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "PretrainConfig":
+        length = [value for value in (self.epochs, self.max_steps) if value is not None]
+        if len(length) != 1 or length[0] < 1:
+            raise ValueError("epochs, max_steps: give one of the two, at least 1")
+        if any(source.weight != 1.0 for source in self.train):
+            raise ValueError("train: every scan comes once in an epoch, so weights other than 1 have no meaning here")
+        if self.norm_momentum is not None and self.network not in SHAPES:
+            raise ValueError(f"norm_momentum: expected a MinkUNet, found network {self.network}")
+        return self
+
+    @property
+    def class_table(self) -> ClassTable:
+        """The classes of the data's own labels."""
+        return class_table(self.classes)
+
+    @property
+    def teacher_file(self) -> Path | None:
+        """Weights of the image teacher, of methods that have one and name a file."""
+        return None
+
+    @property
+    def picture_period(self) -> int:
+        """Steps between pictures of the run's progress; 0 = none."""
+        return 0
+
+    def build_teacher(self) -> ImageTeacher | None:
+        """The frozen image network, of methods that read pictures."""
+        return None
+
+
+class PictureConfig(PretrainConfig):
+    """Methods that learn from pictures."""
+
+    teacher: str = "resnet50_dilated"  # one of image_teacher.KINDS
+    teacher_weights: str | None = None  # local file
+    allow_random_weights: bool = False  # of the teacher, for tests
+
+    occlusion: Literal["none", "zbuffer"] = "none"  # none as SLidR and OLIVINE pair
+    max_image_width: int | None = None  # pixels; wider pictures are shrunk when they are read, labels are read before
+    augment: PairAugmentConfig = PairAugmentConfig()
+    image_size: tuple[int, int] = (224, 416)  # height, width of what the image teacher sees
+
+    @model_validator(mode="after")
+    def _one_image_size(self) -> "PictureConfig":
+        if "image_size" in self.augment.model_fields_set and self.augment.image_size != self.image_size:
+            raise ValueError("augment.image_size: set image_size itself, which the augmentation follows")
+        return self
+
+    @property
+    def pair_augment(self) -> PairAugmentConfig:
+        """The augmentation, with pictures of image_size."""
+        return self.augment.model_copy(update={"image_size": self.image_size})
+
+    @property
+    def teacher_file(self) -> Path | None:
+        """Weights of the image teacher, where a file is named."""
+        return None if self.teacher_weights is None else Path(self.teacher_weights)
+
+    def build_teacher(self) -> ImageTeacher:
+        """The frozen image network. Raises BadConfig without weights, BadCheckpoint for weights that do not fit."""
+        return build_image_teacher(self.teacher, self.teacher_file, self.allow_random_weights)
+
+
+class ContrastKeys(Config):
+    """Methods that contrast each row with those of other pairs."""
+
+    temperature: Temperature = 0.07
+    gather_negatives: bool = False  # with several processes: contrast with the features of all of them
+
+
+class StoreKeys(Config):
+    """Methods that read a label store."""
+
+    weak_labels: str | None = None  # folder that `weak-label` wrote: weak classes and superpixels
+
+
+class ProjectionConfig(PictureConfig, ContrastKeys):
+    """Methods whose heads bring points and pixels into one space, so that their similarity can be drawn."""
+
+    pictures_every: int = 0  # steps between feature-similarity pictures; 0 = none
+
+    @property
+    def picture_period(self) -> int:
+        """Steps between feature-similarity pictures; 0 = none."""
+        return self.pictures_every
+
+
+class OneScanConfig(ProjectionConfig):
+    """Methods that see one scan at a time with all its cameras, so that its pairs are the same in every epoch."""
+
+    pair_cache: str | None = None  # folder that keeps paired scans, for many epochs over few

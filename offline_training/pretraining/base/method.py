@@ -1,0 +1,34 @@
+"""Method: all that pre-training has to know of one method. Each module of methods/ has one as METHOD."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from lidar_vl_core.foundation.config import Config
+from offline_training.datasets.data_sources import SampleSource
+from offline_training.networks.image.image_teacher import ImageTeacher
+from offline_training.networks.point_backbone import PointBackbone, Preparer
+from offline_training.pretraining.base.objective import Objective
+from offline_training.pretraining.base.stored_ids import StoredIds, no_ids
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+Views = Callable[[SampleSource, int, np.random.Generator], Any]  # what is drawn of a sample of a source
+Collate = Callable[[Sequence[Any]], Any]  # what was drawn of several samples -> a batch
+
+
+@dataclass(frozen=True)
+class Method(Generic[ConfigT]):
+    """One method. What `views` and `collate` give is picklable: loader processes get it."""
+
+    config: type[ConfigT]  # a PretrainConfig whose default of `method` is the method's name
+    views: Callable[[ConfigT, StoredIds | None], Views]
+    collate: Callable[[ConfigT, Preparer], Collate]
+    objective: Callable[[ConfigT, StoredIds | None, PointBackbone, ImageTeacher | None], Objective]  # with fresh heads
+    reads: Callable[[ConfigT], StoredIds | None] = no_ids  # of a label store
+
+    @property
+    def name(self) -> str:
+        """As configurations name it."""
+        return str(self.config.model_fields["method"].default)

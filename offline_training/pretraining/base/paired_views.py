@@ -1,0 +1,72 @@
+"""What methods with pictures draw of a sample: its pairs as the configuration has them, changed at random."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.cameras.pairing import ZBuffer
+from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.data_sources import SampleSource
+from offline_training.networks.point_backbone import Preparer
+from offline_training.pretraining.base.config import OneScanConfig, PictureConfig
+from offline_training.pretraining.base.method import Views
+from offline_training.pretraining.base.stored_ids import StoredIds
+from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs
+from offline_training.pretraining.views.pair_cache import PairCache
+from offline_training.pretraining.views.paired_scan import PairedScan, pair_scan
+from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
+
+Paired = Callable[[Sample], PairedScan]
+
+
+def pairing(
+    config: PictureConfig, weak_class_of: StoredIds | None = None, superpixels_of: StoredIds | None = None
+) -> Paired:
+    """How a sample becomes a paired scan; picklable."""
+    return partial(
+        pair_scan,
+        weak_class_of=weak_class_of,
+        superpixels_of=superpixels_of,
+        occlusion=ZBuffer() if config.occlusion == "zbuffer" else None,
+        max_image_width=config.max_image_width,
+    )
+
+
+def one_scan(
+    config: OneScanConfig, weak_class_of: StoredIds | None = None, superpixels_of: StoredIds | None = None
+) -> Views:
+    """Views of a scan with all its cameras, from the cache where there is one; picklable."""
+    paired = pairing(config, weak_class_of, superpixels_of)
+    if config.pair_cache is not None:
+        cache = PairCache(Path(config.pair_cache), _pairing_identity(config, weak_class_of or superpixels_of))
+        paired = partial(_kept, paired=paired, cache=cache)
+    return partial(_one_scan, paired=paired, augmentation=config.pair_augment)
+
+
+def scan_with_superpixels(config: OneScanConfig, ids: StoredIds | None) -> Views:
+    """Views of a scan with all its cameras and their superpixels; picklable."""
+    return one_scan(config, superpixels_of=ids)
+
+
+def collate_scans(config: PictureConfig, preparer: Preparer) -> Callable[[Sequence[PairedScan]], PretrainBatch]:
+    """Batches of scans that were drawn one by one; picklable."""
+    return partial(collate_pairs, preparer=preparer)
+
+
+def _one_scan(
+    source: SampleSource, index: int, rng: np.random.Generator, paired: Paired, augmentation: PairAugmentConfig
+) -> PairedScan:
+    return augment_pairs(paired(source[index]), augmentation, rng)
+
+
+def _kept(sample: Sample, paired: Paired, cache: PairCache) -> PairedScan:
+    return cache.scan(sample.name, partial(paired, sample))
+
+
+def _pairing_identity(config: OneScanConfig, ids: StoredIds | None) -> dict[str, Any]:
+    """All that decides over a paired scan besides its sample."""
+    content = config.model_dump(mode="json", include={"train", "classes", "occlusion", "max_image_width"})
+    return {**content, "ids": None if ids is None else ids.identity()}

@@ -1,0 +1,73 @@
+"""What methods read from a label store: weak classes, superpixels or nothing. Reads files."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.foundation.errors import BadConfig
+from offline_training.datasets.data_sources import SampleSource
+from offline_training.weak_labels.store.label_store import LabelStore
+
+
+class NamesStore(Protocol):
+    """A method's configuration that names a label store."""
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        ...
+
+    @property
+    def weak_labels(self) -> str | None:
+        """Folder of the store."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoredIds:
+    """The ids of one kind that a store keeps for every picture; picklable."""
+
+    store: LabelStore
+    section: Literal["labels", "superpixels"]
+    read: Callable[[LabelStore, CameraView], np.ndarray]
+
+    def __call__(self, view: CameraView) -> np.ndarray:
+        """(H, W) ids of a view's picture. Raises BadLabels where it has none or damaged ones."""
+        return self.read(self.store, view)
+
+    def identity(self) -> str:
+        """What made the ids, as text."""
+        return (self.store.folder / f"{self.section}.json").read_text()
+
+    def require_first_pictures(self, sources: Iterable[SampleSource]) -> None:
+        """Ask for the first picture of each source, so that ids that lack are told before training begins."""
+        for source in sources:
+            for view in source[0].views[:1]:
+                self(view)
+
+
+def no_ids(config: object) -> None:
+    """Of methods that read no label store."""
+
+
+def weak_classes(config: NamesStore) -> StoredIds:
+    """The weak classes of a store. Raises BadConfig where no folder is named, BadRequest for one that is no store."""
+    return StoredIds(_opened(config), "labels", LabelStore.read_class_id)
+
+
+def superpixels(config: NamesStore) -> StoredIds:
+    """The superpixels of a store. Raises as weak_classes."""
+    return StoredIds(_opened(config), "superpixels", LabelStore.read_superpixels)
+
+
+def _opened(config: NamesStore) -> LabelStore:
+    if config.weak_labels is None:
+        raise BadConfig(
+            f"weak_labels: expected the folder of a label store for method {config.method}, found none. Make one with "
+            "`lidar-vl-train weak-label` and give its folder."
+        )
+    return LabelStore(Path(config.weak_labels))

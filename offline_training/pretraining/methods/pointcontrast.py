@@ -1,0 +1,81 @@
+"""PointContrast (Xie et al., ECCV 2020): the same point in two views of a place, against other points; no pictures."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from offline_training.datasets.data_sources import SampleSource
+from offline_training.losses.pointcontrast import pick_matches, point_info_nce
+from offline_training.networks.image.image_teacher import ImageTeacher
+from offline_training.networks.point_backbone import PointBackbone
+from offline_training.networks.projection_heads import PointHead
+from offline_training.pretraining.base.cloud_views import collate_views, finite_points, two_crops
+from offline_training.pretraining.base.config import ContrastKeys, Count, PretrainConfig
+from offline_training.pretraining.base.contrastive import Contrastive
+from offline_training.pretraining.base.method import Method, Views
+from offline_training.pretraining.base.objective import PointFeatures
+from offline_training.pretraining.base.stored_ids import StoredIds
+from offline_training.pretraining.views.posed_source import PosedSource, neighbour
+from offline_training.pretraining.views.two_views import CloudView, TwoViewBatch, overlapping_views
+
+_CHANNELS = 32
+
+
+class PointContrastConfig(PretrainConfig, ContrastKeys):
+    """PointContrast."""
+
+    method: Literal["pointcontrast"] = "pointcontrast"
+    matches: Count = 4096  # points of a process that the loss sees in both views
+
+
+class PointContrast(Contrastive):
+    """InfoNCE between the features of one point in both views."""
+
+    heads: PointHead
+
+    def __init__(self, heads: PointHead, matches: int, temperature: float, gather_negatives: bool) -> None:
+        super().__init__(heads, temperature, gather_negatives)
+        self.matches = matches
+
+    def features(self, backbone: PointBackbone, batch: TwoViewBatch) -> tuple[PointFeatures, PointFeatures]:
+        """Of both views."""
+        return PointFeatures.of(backbone, batch.inputs), PointFeatures.of(backbone, batch.other)
+
+    def forward(
+        self,
+        features: tuple[PointFeatures, PointFeatures],
+        teacher_map: Tensor | None,
+        batch: TwoViewBatch,
+        step: int,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """`loss`."""
+        match = batch.match[pick_matches(batch.match[:, 0], self.matches, generator)]
+        first = self.of_all_ranks(features[0].rows(self.heads)[match[:, 0]])
+        second = self.of_all_ranks(features[1].rows(self.heads)[match[:, 1]])
+        return {"loss": point_info_nce(first, second, self.temperature)}
+
+
+def _objective(
+    config: PointContrastConfig, ids: StoredIds | None, backbone: PointBackbone, teacher: ImageTeacher | None
+) -> PointContrast:
+    head = PointHead(backbone.feature_channels, _CHANNELS)
+    return PointContrast(head, config.matches, config.temperature, config.gather_negatives)
+
+
+def _views(config: PointContrastConfig, ids: StoredIds | None) -> Views:
+    return _two_sweeps
+
+
+def _two_sweeps(source: SampleSource, index: int, rng: np.random.Generator) -> tuple[CloudView, CloudView]:
+    """A sweep and the one beside it; where a source has no poses, or a drive no other sweep, two crops of the sweep."""
+    other = neighbour(source, index) if isinstance(source, PosedSource) else None
+    if other is None:
+        return two_crops(source, index, rng)
+    here, there = finite_points(source[index]), finite_points(other.sample)
+    return overlapping_views(*here, *there, other.T_here_there, rng)
+
+
+METHOD = Method(config=PointContrastConfig, views=_views, collate=collate_views, objective=_objective)
