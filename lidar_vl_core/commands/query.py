@@ -7,6 +7,7 @@ import numpy as np
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.drawing.bird_eye_view import VEHICLE_FROM_M, bird_eye_view, middle_and_half_width_m
+from lidar_vl_core.drawing.palette import FAINT_RGB, INK_RGB
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.prompts import same_words
 from lidar_vl_core.words.vocabulary import VocabularyClass, vocabulary_of_prompts
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _QUANTILES = (0.05, 0.5, 0.95, 0.99)
 _COLDEST = 0.5  # quantile of the similarity that is drawn cold: a text fits few of a cloud's points
 _PANEL_PX = 900
-_INK_RGB = (33, 37, 41)
-_HEAT_RGB = np.array([(222, 226, 230), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0)])  # cold to hot
+_HEAT_RGB = np.array([FAINT_RGB, (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0)])  # cold to hot
 _UNKNOWN_RGB = (206, 212, 218)
 
 
@@ -94,10 +94,10 @@ def _with_scale(picture: "Image", caption: str, cold: float, hot: float) -> "Ima
     framed = Image.new("RGB", (picture.width, picture.height + top + bottom), "white")
     framed.paste(picture, (0, top))
     draw, font = ImageDraw.Draw(framed), ImageFont.load_default(size=16)
-    draw.text((12, 8), caption, fill=_INK_RGB, font=font)
+    draw.text((12, 8), caption, fill=INK_RGB, font=font)
     colors = _heat_rgb(np.linspace(0.0, 1.0, bar)).astype(np.uint8)
     left, upper = (picture.width - bar) // 2, top + picture.height + 12
     framed.paste(Image.fromarray(np.repeat(colors[None], 20, axis=0)), (left, upper))
-    draw.text((left - 8, upper + 10), f"{cold:.3f}", fill=_INK_RGB, font=font, anchor="rm")
-    draw.text((left + bar + 8, upper + 10), f"{hot:.3f}", fill=_INK_RGB, font=font, anchor="lm")
+    draw.text((left - 8, upper + 10), f"{cold:.3f}", fill=INK_RGB, font=font, anchor="rm")
+    draw.text((left + bar + 8, upper + 10), f"{hot:.3f}", fill=INK_RGB, font=font, anchor="lm")
     return framed

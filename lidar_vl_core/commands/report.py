@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.palette import class_colors
 from lidar_vl_core.commands.markdown import markdown
 from lidar_vl_core.commands.report_style import STYLE
 from lidar_vl_core.drawing.charts import bar, confusion_table, histogram, line_per_frame
 from lidar_vl_core.drawing.figures import legend, load_pictures, overlay_figure, top_view_figure
+from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.evaluation.evaluation import LabelledFrame
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lidar_vl_core.drawing.palette import FAINT_RGB, INK_RGB
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _OVERSAMPLING = 2  # drawn twice as large and averaged down: smooth dots at the speed of plain assignment
-_RING_RGB = (222, 226, 230)
-_INK_RGB = (33, 37, 41)
 _SMALLEST_M, _LARGEST_M = 3.0, 60.0  # half widths of a picture: a small room, the dense part of a sweep
 VEHICLE_FROM_M = 15.0  # half width of a picture that may show the vehicle: rooms have none
 
@@ -88,7 +88,7 @@ def _rings(side_px: int, half_width_m: float) -> "Image":
     middle = side_px / 2
     for ring_m in range(20, int(half_width_m) + 1, 20):
         radius = ring_m / half_width_m * middle
-        draw.ellipse((middle - radius, middle - radius, middle + radius, middle + radius), outline=_RING_RGB, width=2)
+        draw.ellipse((middle - radius, middle - radius, middle + radius, middle + radius), outline=FAINT_RGB, width=2)
     return picture
 
 
@@ -104,7 +104,7 @@ def _draw_vehicle(picture: "Image", pixel_per_m: float) -> None:
         (middle, middle + length / 4),
         (middle - width / 2, middle + length / 2),
     ]
-    draw.polygon(outline, fill=_INK_RGB, outline="white", width=2)
+    draw.polygon(outline, fill=INK_RGB, outline="white", width=2)
 
 
 def _draw_scale_bar(picture: "Image", half_width_m: float) -> None:
@@ -115,8 +115,8 @@ def _draw_scale_bar(picture: "Image", half_width_m: float) -> None:
     left, bottom = 12, picture.height - 12
     draw = ImageDraw.Draw(picture)
     draw.rectangle((left - 6, bottom - 24, left + length + 6, bottom + 6), fill="white")
-    draw.line((left, bottom, left + length, bottom), fill=_INK_RGB, width=2)
+    draw.line((left, bottom, left + length, bottom), fill=INK_RGB, width=2)
     for end in (left, left + length):
-        draw.line((end, bottom - 5, end, bottom + 1), fill=_INK_RGB, width=2)
+        draw.line((end, bottom - 5, end, bottom + 1), fill=INK_RGB, width=2)
     font = ImageFont.load_default(size=13)
-    draw.text((left + length / 2, bottom - 4), f"{bar_m} m", fill=_INK_RGB, font=font, anchor="mb")
+    draw.text((left + length / 2, bottom - 4), f"{bar_m} m", fill=INK_RGB, font=font, anchor="mb")

@@ -7,7 +7,6 @@ import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
-from lidar_vl_core.classes.palette import RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_colors, error_colors
 from lidar_vl_core.drawing.bird_eye_view import (
     VEHICLE_FROM_M,
     bird_eye_view,
@@ -15,6 +14,7 @@ from lidar_vl_core.drawing.bird_eye_view import (
     middle_and_half_width_m,
 )
 from lidar_vl_core.drawing.camera_overlay import Coloring, camera_overlay
+from lidar_vl_core.drawing.palette import INK_RGB, RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_colors, error_colors
 from lidar_vl_core.foundation.errors import BadCalibration, BadImage
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Picture = tuple[CameraView, np.ndarray]  # a view and its (H, W, 3) uint8 RGB
 
 _GAP_PX = 10
-_INK_RGB = (33, 37, 41)
 
 
 def top_view_figure(
@@ -120,7 +119,7 @@ def legend(classes: ClassTable, shown: np.ndarray, width_px: int, with_errors: b
     draw = ImageDraw.Draw(picture)
     for x, y, name, color in places:
         draw.rounded_rectangle((x, y + 2, x + 14, y + 16), 3, fill=tuple(int(value) for value in color))
-        draw.text((x + 20, y + 9), name, fill=_INK_RGB, font=font, anchor="lm")
+        draw.text((x + 20, y + 9), name, fill=INK_RGB, font=font, anchor="lm")
     return picture
 
 
@@ -130,7 +129,7 @@ def captioned(picture: "Image", text: str) -> "Image":
 
     taller = Image.new("RGB", (picture.width, picture.height + 22), "white")
     taller.paste(picture, (0, 22))
-    ImageDraw.Draw(taller).text((2, 11), text, fill=_INK_RGB, font=ImageFont.load_default(size=14), anchor="lm")
+    ImageDraw.Draw(taller).text((2, 11), text, fill=INK_RGB, font=ImageFont.load_default(size=14), anchor="lm")
     return taller
 
 

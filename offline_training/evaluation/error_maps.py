@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
-from lidar_vl_core.classes.palette import class_colors, error_colors
 from lidar_vl_core.drawing.bird_eye_view import bird_eye_view, fitting_half_width_m
 from lidar_vl_core.drawing.figures import captioned, in_rows, legend
+from lidar_vl_core.drawing.palette import class_colors, error_colors
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import write_bytes
 from offline_training.datasets.batches.training_scans import labelled_scan

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.palette import class_colors
 from lidar_vl_core.drawing.bird_eye_view import bird_eye_view, fitting_half_width_m
 from lidar_vl_core.drawing.figures import captioned, in_rows, legend
+from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import write_bytes

@@ -9,10 +9,10 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.classes.palette import RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_colors, error_colors
 from lidar_vl_core.drawing.bird_eye_view import bird_eye_view, fitting_half_width_m
 from lidar_vl_core.drawing.camera_overlay import Coloring, camera_overlay
 from lidar_vl_core.drawing.figures import in_rows, legend, load_pictures, overlay_figure, top_view_figure
+from lidar_vl_core.drawing.palette import RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_colors, error_colors
 from lidar_vl_core.foundation.errors import BadImage
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 

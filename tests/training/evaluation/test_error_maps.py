@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.classes.palette import RIGHT_RGB, WRONG_RGB, class_colors
+from lidar_vl_core.drawing.palette import RIGHT_RGB, WRONG_RGB, class_colors
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.data_sources import DataSource
 from offline_training.evaluation import error_maps as error_maps_module

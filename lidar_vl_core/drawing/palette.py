@@ -1,9 +1,11 @@
-"""Colours of points in pictures: by class, and by right or wrong; readable on white paper."""
+"""Colours of pictures on white paper: ink, and points by class and by right or wrong."""
 
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 
+INK_RGB = (33, 37, 41)  # text, scale bars, the vehicle
+FAINT_RGB = (222, 226, 230)  # what stays behind the points: range rings
 WRONG_RGB = (214, 30, 36)
 RIGHT_RGB = (176, 180, 184)
 UNKNOWN_RGB = (226, 228, 230)  # no answer of the network, or no truth to hold it against
