@@ -4,20 +4,16 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table
 from offline_training.datasets.augment.point_augment import AugmentConfig
 from offline_training.datasets.data_sources import DataSource
-from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.run_config import RunConfig
 
 
-class FinetuneConfig(BackboneConfig):
+class FinetuneConfig(RunConfig):
     """Supervised segmentation. A YAML file holds what differs from these defaults."""
 
-    out: str  # folder of the run: checkpoints/, tensorboard/, metrics.jsonl
     train: tuple[DataSource, ...]
     validation: tuple[DataSource, ...] = ()
-    classes: str = "nuscenes16"  # class table of lidar_vl_core.classes.class_table
 
     max_steps: int = 10000
     epochs: int | None = None  # passes over all training scans, in place of max_steps and of drawing scans by weight
@@ -50,13 +46,8 @@ class FinetuneConfig(BackboneConfig):
         None  # checkpoint of a pre-training or fine-tuning whose (averaged) weights this run begins with
     )
     probe: bool = False  # train the last layer alone, on features of the frozen network
-    seed: int = 0
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16-mixed on CUDA, 32-true on a CPU
-    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
-    workers: int = 1  # processes that prepare batches; 0 = in the training process
     checkpoint_every: int = 200  # steps
     validate_every: int = 1000  # steps
-    progress: bool = True  # a bar, where there is a terminal
 
     @model_validator(mode="after")
     def _epochs_fit(self) -> "FinetuneConfig":
@@ -67,11 +58,6 @@ class FinetuneConfig(BackboneConfig):
                 "epochs: at least 1; every scan comes once in each, so weights other than 1 have no meaning"
             )
         return self
-
-    @property
-    def class_table(self) -> ClassTable:
-        """The classes the network is to tell apart."""
-        return class_table(self.classes)
 
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.

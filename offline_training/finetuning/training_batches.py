@@ -10,6 +10,7 @@ from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.linear_probe import FrozenFeatures, joined_rows
 from offline_training.networks.point_backbone import PointBackbone
 from offline_training.runs.device import sparse_form_of
+from offline_training.runs.fit import step_batches
 
 
 def training_batches(
@@ -24,12 +25,5 @@ def training_batches(
     )
     steps = StepSampler(first_step, config.max_steps, config.batch_size)
     if config.probe and config.augment is None:
-        return DataLoader(FrozenFeatures(scans, network, collate_scans), batch_sampler=steps, collate_fn=joined_rows)
-    return DataLoader(
-        scans,
-        batch_sampler=steps,
-        collate_fn=collate_scans,
-        num_workers=config.workers,
-        # A forked child of a process that has used OpenMP or CUDA is not safe.
-        multiprocessing_context="spawn" if config.workers else None,
-    )
+        return step_batches(FrozenFeatures(scans, network, collate_scans), steps, joined_rows, workers=0)
+    return step_batches(scans, steps, collate_scans, config.workers)

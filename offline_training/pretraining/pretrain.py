@@ -54,7 +54,7 @@ def _trainer(config: PretrainConfig, ranks: Ranks) -> Trainer:
         accelerator="gpu" if uses_cuda(config) else "cpu",
         devices=[ranks.local_rank] if uses_cuda(config) else 1,
         plugins=[LightningEnvironment()],  # one device for Lightning; what processes exchange is in ranks.py
-        precision=precision_of(config, config.precision),
+        precision=precision_of(config),
         max_epochs=1,
         logger=False,  # PretrainLog writes what there is to tell
         enable_checkpointing=False,  # its checkpoints are pickles; ours are in checkpoint.py

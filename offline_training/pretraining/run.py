@@ -25,10 +25,9 @@ from offline_training.pretraining.log import PretrainLog, StopWatch, memory_gb
 from offline_training.pretraining.schedule import Schedule
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 from offline_training.pretraining.views.two_views import TwoViewBatch
-from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
+from offline_training.runs.checkpoint import RAW, Checkpoint, save_checkpoint, weights_of
 from offline_training.runs.device import uses_cuda
 from offline_training.runs.ranks import Ranks, any_rank, average_gradients, mean_over_ranks
-from offline_training.runs.start_weights import RAW, weights_of
 from offline_training.runs.state import BadSteps, optimizer_tensors, restore_optimizer
 
 

@@ -23,6 +23,7 @@ from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
 from lidar_vl_core.foundation.files import remove_stray_temporaries, write_bytes, write_text
 
 NAMES = ("last", "previous", "best")
+AVERAGED, RAW = "ema", "network"  # prefixes of the two sets of weights of a network
 _FORMAT = 1
 _KEYS = {"format", "step", "config", "state", "tensors", "tensors_sha256", "sha256"}
 
@@ -87,6 +88,15 @@ def load_checkpoint(
     if config is not None:
         require_same_config(path, checkpoint.config, config, may_differ)
     return checkpoint
+
+
+def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint under a prefix, without it."""
+    return {
+        name.removeprefix(f"{prefix}."): tensor
+        for name, tensor in checkpoint.tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
 
 
 def clean_checkpoint_folder(folder: Path) -> int:

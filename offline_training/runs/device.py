@@ -10,6 +10,7 @@ import torch
 
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.run_config import RunConfig
 
 
 def uses_cuda(config: BackboneConfig) -> bool:
@@ -19,9 +20,9 @@ def uses_cuda(config: BackboneConfig) -> bool:
     return config.device != "cpu" and torch.cuda.is_available()
 
 
-def precision_of(config: BackboneConfig, asked: str) -> Any:  # noqa: ANN401  Lightning's literal type
+def precision_of(config: RunConfig) -> Any:  # noqa: ANN401  Lightning's literal type
     """Lightning's name of the precision asked for: auto is half on CUDA, single on a CPU."""
-    return ("bf16-mixed" if uses_cuda(config) else "32-true") if asked == "auto" else asked
+    return ("bf16-mixed" if uses_cuda(config) else "32-true") if config.precision == "auto" else config.precision
 
 
 def sparse_form_of(config: BackboneConfig) -> str:

@@ -1,14 +1,15 @@
 """What a training run tells: metrics.jsonl for programs, TensorBoard for people. Touches the disk."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
-from offline_training.runs.start_weights import StartWeights
 
 
 class RunLog:
@@ -21,15 +22,9 @@ class RunLog:
         _keep_before(self._path, first_step)
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
 
-    def write_start(self, start: StartWeights) -> None:
-        """Which weights the run began with."""
-        told = {
-            "taken": len(start.taken),
-            "not_taken": start.left_there,
-            "fresh": start.fresh,
-            "other_inputs": start.other_inputs,
-        }
-        self._append({"started_from": str(start.path), **told})
+    def write_start(self, told: Mapping[str, Any]) -> None:
+        """Which weights the run began with: `started_from` and what was taken."""
+        self._append({**told})
 
     def write_step(self, step: int, **numbers: float) -> None:
         """Numbers of one optimiser step."""

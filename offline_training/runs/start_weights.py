@@ -11,9 +11,8 @@ from torch import Tensor
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.networks.point_backbone import PointBackbone
 from offline_training.runs.backbone_config import BackboneConfig
-from offline_training.runs.checkpoint import Checkpoint, load_checkpoint
+from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, load_checkpoint, weights_of
 
-AVERAGED, RAW = "ema", "network"  # prefixes of the two sets of weights in a checkpoint
 _HEAD = "head."
 _INPUTS = ("grid_kind", "voxel_size", "features")  # of BackboneConfig: what decides over the numbers a network sees
 
@@ -35,6 +34,16 @@ class StartWeights:
             f"begins with {len(self.taken)} tensors of {self.path}; not taken: {left or 'none'}; "
             f"fresh: {', '.join(self.fresh) or 'none'}; other inputs: {'; '.join(self.other_inputs) or 'none'}"
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values for a run's log."""
+        return {
+            "started_from": str(self.path),
+            "taken": len(self.taken),
+            "not_taken": self.left_there,
+            "fresh": self.fresh,
+            "other_inputs": self.other_inputs,
+        }
 
 
 def begin_with(
@@ -79,15 +88,6 @@ def take_weights(network: PointBackbone, checkpoint: Checkpoint, path: Path) -> 
         raise BadCheckpoint(
             f"{path}: expected weights of a network of the configured shape, found: {told}. Use the configuration it was trained with."
         ) from error
-
-
-def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
-    """The tensors of a checkpoint under a prefix, without it."""
-    return {
-        name.removeprefix(f"{prefix}."): tensor
-        for name, tensor in checkpoint.tensors.items()
-        if name.startswith(f"{prefix}.")
-    }
 
 
 def _other_inputs(there: Mapping[str, Any], here: BackboneConfig) -> tuple[str, ...]:

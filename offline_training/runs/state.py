@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadConfig
-from offline_training.runs.checkpoint import Checkpoint
-from offline_training.runs.start_weights import weights_of
+from offline_training.runs.checkpoint import Checkpoint, weights_of
 
 _PREFIX = "optimizer"
 _MAX_BAD_STEPS = 10  # in a row: then it is no accident
@@ -33,6 +32,13 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, start: Checkpoint) -> No
         number, _, key = name.partition(".")
         states.setdefault(int(number), {})[key] = tensor
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def give_rate(optimizer: torch.optim.Optimizer, rate: float) -> float:
+    """Set the learning rate of all parameters; returns it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    return rate
 
 
 @dataclass

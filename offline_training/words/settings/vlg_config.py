@@ -4,12 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
 from offline_training.datasets.data_sources import DataSource
-from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.run_config import RunConfig
 from offline_training.words.image_models.base.config import ImageModelConfig
 from offline_training.words.scenes.extract_config import ExtractConfig
 
@@ -77,13 +75,14 @@ class SelfTrainingConfig(Config):
     keep_fraction: _Share = 0.3  # of each class's points, the surest
 
 
-class VlgConfig(BackboneConfig):
-    """One run. A YAML file holds what differs from these defaults."""
+class VlgConfig(RunConfig):
+    """One run, with pseudo_labels/, adapter/, specialised/ and guide/ in its folder. A YAML file holds what differs from these defaults.
 
-    out: str  # folder of the run: pseudo_labels/, adapter/, specialised/, guide/
+    `classes` are those of the truth, for scene lists derived from it and for evaluation.
+    """
+
     train: tuple[DataSource, ...]
     validation: tuple[DataSource, ...] = ()
-    classes: str = "nuscenes16"  # class table of the truth, for scene lists derived from it and for evaluation
     vocabulary: str = "nuscenes16"  # a name in lidar_vl_core/words/vocabularies, or a .yaml file
     model: ImageModelConfig  # what gives pixels features in the space of words
     extract: ExtractConfig = ExtractConfig()
@@ -91,17 +90,6 @@ class VlgConfig(BackboneConfig):
     specialise: SpecialiseConfig = SpecialiseConfig()
     guide: GuideConfig = GuideConfig()
     self_training: SelfTrainingConfig = SelfTrainingConfig()
-
-    seed: int = 0
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
-    workers: int = 1  # processes that prepare batches; 0 = in the training process
-    progress: bool = True  # a bar, where there is a terminal
-
-    @property
-    def class_table(self) -> ClassTable:
-        """The classes of the truth."""
-        return class_table(self.classes)
 
     @property
     def words(self) -> Vocabulary:

@@ -12,8 +12,7 @@ from offline_training.finetuning import linear_probe as linear_probe_module
 from offline_training.finetuning.finetune import finetune
 from offline_training.finetuning.linear_probe import FeatureRows, freeze_backbone, joined_rows
 from offline_training.networks.sparse.minkunet import MinkUNet
-from offline_training.runs.checkpoint import load_checkpoint
-from offline_training.runs.start_weights import weights_of
+from offline_training.runs.checkpoint import load_checkpoint, weights_of
 from tests.training.finetuning.rooms import Rooms, config, losses
 
 UNCHANGED = {

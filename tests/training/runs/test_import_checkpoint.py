@@ -16,9 +16,9 @@ from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.networks.sparse.minkunet import SHAPES
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
-from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.runs.checkpoint import load_checkpoint, weights_of
 from offline_training.runs.import_checkpoint import HEADS_PREFIX, ImportedCheckpoint, _sr_unet_config, import_checkpoint
-from offline_training.runs.start_weights import begin_with, weights_of
+from offline_training.runs.start_weights import begin_with
 from tests.training.networks.voxelnet.spconv_voxelnet import foreign_state
 from tests.training.runs.minkowski_reference import random_state, res16unet
 

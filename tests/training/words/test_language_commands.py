@@ -67,7 +67,7 @@ def test_ctrl_c_in_a_training_is_told_and_has_the_code_of_shells(tmp_path, monke
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(guiding_run._Guiding, "training_step", pressed)
+    monkeypatch.setattr(guiding_run.Guiding, "training_step", pressed)
     try:
         assert main(["guide", "--config", str(path)]) == 130
     finally:

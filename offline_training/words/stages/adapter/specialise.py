@@ -14,11 +14,16 @@ from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.words.text_table import TextTable
 from offline_training.losses.vlg import adapter_cross_entropy, class_logits
 from offline_training.networks.adapter import TextAdapter
-from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
+from offline_training.runs.checkpoint import (
+    Checkpoint,
+    clean_checkpoint_folder,
+    load_checkpoint,
+    save_checkpoint,
+    weights_of,
+)
 from offline_training.runs.device import torch_set_up, uses_cuda
 from offline_training.runs.log import RunLog
 from offline_training.runs.resume import checkpoint_to_resume
-from offline_training.runs.start_weights import weights_of
 from offline_training.runs.state import optimizer_tensors, restore_optimizer
 from offline_training.words.features.feature_basis import FeatureBasis
 from offline_training.words.features.feature_store import FeatureStore, open_features

@@ -1,0 +1,25 @@
+"""What every training run is told, whatever it trains: where it writes, its classes, and how it computes."""
+
+from typing import Literal
+
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
+from offline_training.runs.backbone_config import BackboneConfig
+
+
+class RunConfig(BackboneConfig):
+    """A run of one 3D network; each kind of training adds its own keys."""
+
+    out: str  # folder of the run: checkpoints/, tensorboard/, metrics.jsonl, or a folder of these for each stage
+    classes: str = "nuscenes16"  # class table of the data's own labels
+
+    seed: int = 0
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16-mixed on CUDA, 32-true on a CPU
+    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
+    workers: int = 1  # processes that prepare batches; 0 = in the training process
+    progress: bool = True  # a bar, where there is a terminal
+
+    @property
+    def class_table(self) -> ClassTable:
+        """The classes of the data's own labels."""
+        return class_table(self.classes)

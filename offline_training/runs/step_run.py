@@ -1,0 +1,180 @@
+"""StepRun: what all training runs have in common: one step after the other, a log, and checkpoints to go on from exactly."""
+
+import math
+import signal
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningModule
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor
+
+from lidar_vl_core.classes.class_table import ClassTable
+from offline_training.networks.point_backbone import PointBackbone
+from offline_training.runs.averaged_weights import AveragedWeights
+from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, save_checkpoint, weights_of
+from offline_training.runs.log import RunLog
+from offline_training.runs.ranks import Ranks, any_rank, are_joined, average_gradients, mean_over_ranks
+from offline_training.runs.run_config import RunConfig
+from offline_training.runs.state import BadSteps, optimizer_tensors, restore_optimizer
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How long a run is, and how often it stops to look or to save; in steps."""
+
+    end_step: int
+    checkpoint_every: int
+    validate_every: int = 0  # 0 = after the last step alone
+
+
+class StepRun(LightningModule, ABC):
+    """A run of one network; `step` is the number of optimiser steps done.
+
+    A trainer sets `network` and `optimizer`, says what its losses are and what else its checkpoints keep, and calls
+    `begin` at the end of its constructor. Modules that are its children are moved, trained, and put back after a bad step.
+    """
+
+    network: PointBackbone
+    optimizer: torch.optim.Optimizer
+    averaged: AveragedWeights | None = None  # of the network, for a trainer that wants them
+
+    def __init__(self, config: RunConfig, folder: Path, rhythm: Rhythm, ranks: Ranks = Ranks()) -> None:  # noqa: B008
+        """folder: for the log and checkpoints/. Torch is seeded: networks built next are the same in every process."""
+        super().__init__()
+        self.automatic_optimization = False  # a step with a NaN must be left out as a whole
+        self.config, self.folder, self.rhythm, self.ranks = config, folder, rhythm, ranks
+        self.checkpoints = folder / "checkpoints"
+        self.step, self.saved_step, self.bad_steps = 0, -1, BadSteps()
+        self.log_book: RunLog | None = None  # of the first process alone
+        self.is_told_to_stop = False
+        torch.manual_seed(config.seed)
+
+    @abstractmethod
+    def set_rates(self) -> float:
+        """Give the optimiser its learning rate of this step; returns the one for the log."""
+
+    @abstractmethod
+    def losses(self, batch: Any) -> Mapping[str, Tensor]:  # noqa: ANN401  a batch of the trainer's own kind
+        """Scalar losses of a batch by name, for the log; `loss` is what is minimised."""
+
+    @abstractmethod
+    def numbers(self, batch: Any) -> Mapping[str, float]:  # noqa: ANN401
+        """What the log tells of a step beside its losses, after it."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps, by dotted name."""
+        tensors = {f"{RAW}.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        if self.averaged is not None:
+            tensors |= {f"{AVERAGED}.{name}": tensor for name, tensor in self.averaged.weights.items()}
+        return tensors | optimizer_tensors(self.optimizer)
+
+    def state(self) -> dict[str, Any]:
+        """The small numbers that a checkpoint keeps."""
+        return {**self.bad_steps.to_state()}
+
+    def restore(self, start: Checkpoint) -> None:
+        """Be as the run that wrote a checkpoint was: the opposite of tensors() and state()."""
+        self.network.load_state_dict(weights_of(start, RAW))
+        if self.averaged is not None:
+            self.averaged.weights = weights_of(start, AVERAGED)
+        restore_optimizer(self.optimizer, start)
+        self.step = self.saved_step = start.step
+        self.bad_steps = BadSteps.from_state(start.state)
+
+    def begin(self, start: Checkpoint | None, classes: ClassTable) -> None:
+        """Go on from a checkpoint where there is one, and open the log; classes: of what the run is measured on."""
+        if start is not None:
+            self.restore(start)
+        if self.ranks.rank == 0:
+            self.log_book = RunLog(self.folder, classes, self.step)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all steps are done."""
+        return self.step >= self.rhythm.end_step
+
+    def seed_of_step(self) -> np.random.SeedSequence:
+        """Where the random numbers of this step of this process come from, so that a resumed run goes on exactly."""
+        return np.random.SeedSequence([self.config.seed, self.step, self.ranks.rank])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The one optimiser; its rate is set step by step."""
+        return self.optimizer
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ANN401
+        """Move a batch."""
+        return batch.to(device)
+
+    def on_train_start(self) -> None:
+        """Listen for SIGTERM, so that all processes stop after one step."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._stop)
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
+        """One step of the optimiser, or none when the loss or its gradient is not finite in any process."""
+        rate = self.set_rates()
+        torch.manual_seed(int(self.seed_of_step().generate_state(1)[0]))  # for dropout
+        buffers = [buffer.clone() for buffer in self.buffers()]
+        losses = self.losses(batch)
+        norm = self.gradient_norm(losses["loss"])
+        is_bad = not (math.isfinite(norm) and bool(torch.isfinite(losses["loss"])))
+        if any_rank(is_bad, self.device):
+            self._leave_out(buffers)
+        else:
+            self._take_step()
+        told = {"gradient_norm": norm, "learning_rate": rate, "bad_steps": self.bad_steps.count}
+        means = mean_over_ranks(losses)
+        if self.log_book is not None:
+            self.log_book.write_step(self.step, **means, **told, **self.numbers(batch))
+        self.step += 1
+
+    def gradient_norm(self, loss: Tensor) -> float:
+        """Norm of the gradient, which is in the parameters then; NaN for a loss that is not finite."""
+        self.optimizer.zero_grad()
+        if not are_joined() and not bool(torch.isfinite(loss)):  # other processes would wait for the gradient
+            return math.nan
+        self.manual_backward(loss)
+        average_gradients(self.parameters())
+        gradients = [each.grad for each in self.parameters() if each.grad is not None]
+        return float(torch.nn.utils.get_total_norm(gradients))
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
+        """Save and look when it is time; stop when any process was told to."""
+        self.after_step()
+        if any_rank(self.is_told_to_stop, self.device):
+            raise SIGTERMException
+
+    def after_step(self) -> None:
+        """Save when it is time."""
+        if self.is_complete or self.step % self.rhythm.checkpoint_every == 0:
+            self.save()
+
+    def save(self, is_best: bool = False) -> Path:
+        """Write the state of the run as a checkpoint, unless that was just done or another process does it."""
+        if self.ranks.rank != 0 or (self.saved_step == self.step and not is_best):
+            return self.checkpoints / "last.json"
+        self.saved_step = self.step
+        checkpoint = Checkpoint(self.step, self.tensors(), self.config.model_dump(mode="json"), self.state())
+        return save_checkpoint(self.checkpoints, checkpoint, is_best)
+
+    def _take_step(self) -> None:
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update(self.network, self.step)
+        self.bad_steps.end_row()
+
+    def _leave_out(self, buffers: list[Tensor]) -> None:
+        """Put norms and other statistics back to what they were before the step."""
+        for buffer, before in zip(self.buffers(), buffers, strict=True):
+            buffer.copy_(before)
+        self.bad_steps.add(self.step, self.checkpoints)
+
+    def _stop(self, signum: int, frame: Any) -> None:  # noqa: ANN401
+        self.is_told_to_stop = True
