@@ -5,26 +5,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import Config
 from offline_training.datasets.data_sources import DataSource
 from offline_training.networks.image.image_teacher import ImageTeacher, build_image_teacher
 from offline_training.networks.sparse.minkunet import SHAPES
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig
-from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.run_config import RunConfig
 
 Count = Annotated[int, Field(ge=1)]
 Temperature = Annotated[float, Field(gt=0.0)]
 
 
-class PretrainConfig(BackboneConfig):
+class PretrainConfig(RunConfig):
     """Pre-training of a 3D network without labels by hand. A YAML file holds what differs from these defaults."""
 
     method: str  # each method's own configuration says which
-    out: str  # folder of the run: checkpoints/, pictures/, tensorboard/, metrics.jsonl
     train: tuple[DataSource, ...]  # every scan once in an epoch
-    classes: str = "nuscenes16"  # class table of the data
 
     optimizer: Literal["sgd", "adamw"] = "sgd"  # sgd: momentum 0.9, dampening 0.1
     learning_rate: float = 0.5
@@ -35,12 +31,8 @@ class PretrainConfig(BackboneConfig):
     batch_size: Count = 4  # scans per process
 
     norm_momentum: float | None = None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
-    seed: int = 0
     precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
-    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
-    workers: int = 1  # processes that prepare batches; 0 = in the training process
     checkpoint_every: int = 200  # steps
-    progress: bool = True  # a bar, where there is a terminal
 
     @model_validator(mode="after")
     def _one_length(self) -> "PretrainConfig":
@@ -52,11 +44,6 @@ class PretrainConfig(BackboneConfig):
         if self.norm_momentum is not None and self.network not in SHAPES:
             raise ValueError(f"norm_momentum: expected a MinkUNet, found network {self.network}")
         return self
-
-    @property
-    def class_table(self) -> ClassTable:
-        """The classes of the data's own labels."""
-        return class_table(self.classes)
 
     @property
     def teacher_file(self) -> Path | None:
