@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
 from offline_training.networks.sparse.convolution import DownConv, SparseMaps, SubmanifoldConv, UpConv
 from offline_training.networks.sparse.inputs import SparseInputs
+from offline_training.networks.voxel_norm import VoxelNorm
 
 LEVELS = 5  # resolutions of every MinkUNet
 
@@ -79,18 +80,6 @@ class MinkUNet(PointBackbone):
         for level, up in zip((3, 2, 1, 0), self.up, strict=True):
             x = up(x, skips[level], maps, level)
         return x
-
-
-class VoxelNorm(nn.BatchNorm1d):
-    """Batch norm over voxels that also takes one voxel or none: it then uses the running statistics."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (N, C). Returns (N, C)."""
-        if self.training and len(x) < 2:
-            return nn.functional.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
-            )
-        return super().forward(x)
 
 
 class SubmanifoldUnit(nn.Module):
