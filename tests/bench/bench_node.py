@@ -98,7 +98,7 @@ def _publish(clouds: np.ndarray, count: int) -> None:
     """In the driver's place: serialised clouds, restamped when they leave."""
     import rclpy
     from lidar_vl_ros.bags.rhythm import restamped
-    from lidar_vl_ros.messages.conversion import point_cloud2
+    from lidar_vl_ros.messages.sensor_data import point_cloud2
     from lidar_vl_ros.node.qos import OUTPUT
     from lidar_vl_ros.process.run_node import keep_freed_memory
     from rclpy.serialization import serialize_message

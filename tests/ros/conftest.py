@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from lidar_vl_ros.messages.conversion import point_cloud2, time_message
+from lidar_vl_ros.messages.sensor_data import point_cloud2
+from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.process import run_node
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters

@@ -4,7 +4,8 @@ import time
 
 import numpy as np
 import pytest
-from lidar_vl_ros.messages.conversion import rgb_image, time_message
+from lidar_vl_ros.messages.sensor_data import rgb_image
+from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64, Header
@@ -52,7 +53,7 @@ def robot(graph, make_cloud, until, package):
             self.start(**parameters)
             for publisher in (self.clouds, self.camera, self.info):
                 until(lambda publisher=publisher: publisher.get_subscription_count() == 1, "the node")
-            until(self.node.wanted, "the listener")
+            until(self.node.outputs.wanted, "the listener")
             self.send_calibration()
             return self
 

@@ -4,9 +4,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-from lidar_vl_ros.cameras.camera_source import camera_info_topic
-from lidar_vl_ros.messages.conversion import rgb_image, time_message
-from lidar_vl_ros.messages.transforms import static_transform
+from lidar_vl_ros.cameras.live_transforms import static_transform
+from lidar_vl_ros.cameras.source import camera_info_topic
+from lidar_vl_ros.messages.sensor_data import rgb_image
+from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
@@ -37,7 +38,7 @@ def street(graph, fake_segmenter, make_cloud, until):
             make = partial(SegmentationNode, lambda settings: fake_segmenter)
             options = {"camera_topics": [camera], "static_transforms": [FRONT], "overlay_width_px": WIDTH} | parameters
             self.node = graph.start(make, **options)
-            until(lambda: self.clouds.get_subscription_count() == 1 and self.node._subscription, "the node")
+            until(lambda: self.clouds.get_subscription_count() == 1 and self.node._input.topic, "the node")
 
         def look(self):
             graph.subscribe(Image, OVERLAY, self.pictures.append, 10)

@@ -4,6 +4,7 @@ import gc
 import os
 import threading
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_twenty_rounds_of_the_lifecycle_leave_no_thread_and_no_open_file(
         assert graph.transition(NODE, "configure")
         assert graph.transition(NODE, "activate")
         if lap % 5 == 0:
-            until(lambda: clouds.get_subscription_count() == 1 and node.wanted(), "the node")
+            until(lambda: clouds.get_subscription_count() == 1 and node.outputs.wanted(), "the node")
             clouds.publish(make_cloud(np.full((4, 3), float(lap))))
             until(lambda lap=lap: len(answers) == lap // 5 + 1, "an answer")
         assert graph.transition(NODE, "deactivate")
@@ -63,7 +64,7 @@ def test_a_deactivated_node_answers_nothing_and_serves_again_when_activated(
     graph, clouds, answers, fake_segmenter, make_cloud, until
 ):
     node = graph.start(partial(SegmentationNode, lambda settings: fake_segmenter))
-    until(lambda: clouds.get_subscription_count() == 1 and node.wanted(), "the node")
+    until(lambda: clouds.get_subscription_count() == 1 and node.outputs.wanted(), "the node")
     fake_segmenter.gate.clear()
     clouds.publish(make_cloud(np.ones((3, 3)), stamp_ns=1))
     until(lambda: fake_segmenter.entered == 1, "a cloud in work")
@@ -101,15 +102,26 @@ def test_services_answer_while_the_model_warms_up_and_clouds_are_taken_only_afte
 
 @pytest.mark.parametrize(
     "place",
-    ["_received", "wanted", "_count_lost", "_watch_stamp", "age_ms", "serve", "_publish_clouds", "_publish_timing"],
+    [
+        "_input._received",
+        "outputs.wanted",
+        "_input._count_lost",
+        "_input._watch_stamp",
+        "age_ms",
+        "serve",
+        "outputs.publish",
+        "_times.publish",
+    ],
 )
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError, BadCalibration, BadPointCloud])
 def test_an_exception_anywhere_is_counted_and_the_next_cloud_served(
     graph, clouds, answers, fake_segmenter, make_cloud, until, place, error
 ):
     node = graph.start(partial(SegmentationNode, lambda settings: fake_segmenter))
-    until(lambda: clouds.get_subscription_count() == 1 and node._subscription and node.wanted(), "the node")
-    healthy = getattr(node, place)
+    until(lambda: clouds.get_subscription_count() == 1 and node._input.topic and node.outputs.wanted(), "the node")
+    *owners, name = place.split(".")
+    owner = attrgetter(*owners)(node) if owners else node
+    healthy = getattr(owner, name)
     injected = threading.Event()
 
     def faulty(*arguments):
@@ -118,12 +130,12 @@ def test_an_exception_anywhere_is_counted_and_the_next_cloud_served(
             raise error("injected")
         return healthy(*arguments)
 
-    if place == "_received":
+    if name == "_received":
         # The subscription holds the bound method: replace it there.
-        healthy = node._subscription.callback
-        node._subscription.callback = lambda message, info: faulty(message, info)
+        healthy = owner._subscription.callback
+        owner._subscription.callback = lambda message, info: faulty(message, info)
     else:
-        setattr(node, place, faulty)
+        setattr(owner, name, faulty)
     clouds.publish(make_cloud(np.ones((3, 3)), stamp_ns=1))
     until(lambda: any(node.health.counts()[name] for name in ("faults", "failed", "bad")), "the counted fault")
     clouds.publish(make_cloud(np.ones((3, 3)), stamp_ns=2))

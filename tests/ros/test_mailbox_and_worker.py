@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from lidar_vl_ros.messages.sequence import SequenceGaps
+from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
 from lidar_vl_ros.node.mailbox import Mailbox
 from lidar_vl_ros.node.worker import Worker
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 import rclpy
 from lidar_vl_ros import segmentation_node
-from lidar_vl_ros.bags import bag_player, bag_recorder
+from lidar_vl_ros.bags import player, recorder
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.parameters import SegmentationParameters
+from lidar_vl_ros.node.settings import SegmentationParameters
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -121,7 +121,7 @@ def test_help_tells_every_parameter_with_its_default(settings):
         assert any(line.split()[:1] == [name] and repr(field.default) in line for line in told.splitlines()), name
 
 
-@pytest.mark.parametrize("main", [segmentation_node.main, bag_player.main, bag_recorder.main])
+@pytest.mark.parametrize("main", [segmentation_node.main, player.main, recorder.main])
 def test_asked_for_help_a_node_tells_and_does_not_start(main, capsys):
     assert main(["--help"]) == 0
     assert "parameters" in capsys.readouterr().out

@@ -37,7 +37,7 @@ def talk(graph, until):
 
         def connect(self):
             until(lambda: self.publisher.get_subscription_count() == 1, "the node's subscription")
-            until(lambda: self.node.wanted(), "the probe's subscription at the node")
+            until(lambda: self.node.outputs.wanted(), "the probe's subscription at the node")
 
         def send(self, message):
             self.publisher.publish(message)
@@ -174,7 +174,7 @@ def test_clouds_nobody_wants_cost_no_inference(talk, graph, fake_segmenter, make
     talk.start(fake_segmenter)
     for subscription in [entry for entry in graph.probe.subscriptions if entry.topic_name == LABELLED]:
         graph.probe.destroy_subscription(subscription)
-    until(lambda: not talk.node.wanted(), "the end of the subscription")
+    until(lambda: not talk.node.outputs.wanted(), "the end of the subscription")
     talk.send(make_cloud(_xyz(5)))
     talk.counted(received=1, unwatched=1)
     assert fake_segmenter.entered == 0

@@ -13,7 +13,7 @@ import yaml
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.parameters import SegmentationParameters
+from lidar_vl_ros.node.settings import SegmentationParameters
 from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment, profile_path
 from rclpy.context import Context
@@ -49,6 +49,14 @@ def test_every_executable_has_a_main(module):
 
 def test_a_node_started_without_a_build_is_the_one_that_is_installed():
     assert _executables() == MODULES
+
+
+def _output_topics() -> set[str]:
+    """Every topic that a module of `outputs` names."""
+    sources = (_PACKAGE / "lidar_vl_ros" / "outputs").glob("*.py")
+    topics = {topic for source in sources for topic in re.findall(r'= "(~/output/[\w/]+)"', source.read_text())}
+    assert topics
+    return topics
 
 
 @pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
@@ -172,9 +180,8 @@ def test_package_and_setup_agree():
 def test_the_rviz_view_shows_topics_of_the_node():
     view = (_PACKAGE / "rviz" / "segmentation.rviz").read_text()
     topics = [line.split()[-1] for line in view.splitlines() if "Value: /" in line]
-    source = (_PACKAGE / "lidar_vl_ros" / "segmentation_node.py").read_text()
     assert topics
-    assert all(topic.replace("/segmentation_node", "~") in source for topic in topics)
+    assert {topic.replace("/segmentation_node", "~") for topic in topics} <= _output_topics()
 
 
 @pytest.mark.parametrize("path", sorted((_REPOSITORY / "docker").glob("*.Dockerfile")), ids=lambda path: path.name)
@@ -196,5 +203,4 @@ def test_the_readme_lists_every_parameter_and_topic():
     readme = (_PACKAGE / "README.md").read_text()
     for settings in (*_PARAMETERS.values(), RecorderParameters):
         assert [name for name in settings.model_fields if f"`{name}`" not in readme] == []
-    source = (_PACKAGE / "lidar_vl_ros" / "segmentation_node.py").read_text()
-    assert [topic for topic in re.findall(r'= "(~/output/[\w/]+)"', source) if f"`{topic}`" not in readme] == []
+    assert [topic for topic in _output_topics() if f"`{topic}`" not in readme] == []

@@ -6,7 +6,7 @@ from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import load_vocabulary
-from lidar_vl_ros.node.parameters import SegmentationParameters
+from lidar_vl_ros.node.settings import SegmentationParameters
 
 
 def asked_table(segmenter: Segmenter, settings: SegmentationParameters) -> TextTable | None:

@@ -1,15 +1,13 @@
 """One class per LiDAR point: clouds in, labelled clouds out, with the same header and in the same order."""
 
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from sensor_msgs.msg import Image, PointCloud2
-from std_msgs.msg import Float64, Header
+from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
 from lidar_vl_core.cameras.synchronisation import Paired
-from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
@@ -17,23 +15,19 @@ from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_ros.asked_words import asked_table
-from lidar_vl_ros.health.reporter import state_label
-from lidar_vl_ros.messages.class_names import ClassNames
-from lidar_vl_ros.messages.conversion import coloured_cloud, label_info, labelled_cloud, vision_label_info
-from lidar_vl_ros.node.parameters import SegmentationParameters
+from lidar_vl_ros.cameras.ensemble import CAMERA_STAGES, CameraEnsemble
+from lidar_vl_ros.health.lifecycle_state import state_label
+from lidar_vl_ros.node.output import Output
 from lidar_vl_ros.node.perception_node import PerceptionNode
-from lidar_vl_ros.node.qos import LATCHED, OUTPUT, publisher_events
+from lidar_vl_ros.node.settings import SegmentationParameters
+from lidar_vl_ros.outputs.answer import Answer
+from lidar_vl_ros.outputs.camera_overlay import CameraOverlay
+from lidar_vl_ros.outputs.coloured_cloud import ColouredCloud
+from lidar_vl_ros.outputs.label_info import LabelInfo
+from lidar_vl_ros.outputs.labelled_cloud import LabelledCloud
+from lidar_vl_ros.outputs.stage_times import StageTimes
 from lidar_vl_ros.process.run_node import run_node
 
-if TYPE_CHECKING:
-    from lidar_vl_ros.cameras.camera_ensemble import CameraEnsemble
-    from lidar_vl_ros.cameras.camera_overlay_output import CameraOverlayOutput
-
-LABELLED = "~/output/pointcloud/segmentation"
-COLOURED = "~/output/pointcloud/visualization"
-OVERLAY = "~/output/image/overlay"
-LABEL_INFO = "~/output/label_info"
-VISION_LABEL_INFO = "~/output/vision_label_info"
 RELOAD_VOCABULARY = "~/reload_vocabulary"
 _STAGES = ("voxels", "maps", "network", "labels", "total")
 
@@ -45,7 +39,7 @@ def open_segmenter(settings: SegmentationParameters) -> Segmenter:
 
 
 class SegmentationNode(PerceptionNode):
-    """~/input/pointcloud -> ~/output/pointcloud/segmentation, and a coloured cloud while somebody looks at it."""
+    """~/input/pointcloud -> ~/output/pointcloud/segmentation, and what else is told of the answer."""
 
     def __init__(
         self,
@@ -55,36 +49,28 @@ class SegmentationNode(PerceptionNode):
         super().__init__("segmentation_node", SegmentationParameters, **node_options)
         self._open_segmenter = open_segmenter
         self._segmenter: Segmenter | None = None
-        self._outputs: dict[str, Any] = {}
-        self._overlay: CameraOverlayOutput | None = None
         self._ensemble: CameraEnsemble | None = None
-        self._names: ClassNames | None = None
+        self._label_info: LabelInfo | None = None
+        self._times: StageTimes | None = None
         self.create_service(Trigger, RELOAD_VOCABULARY, self._reload_vocabulary)
 
     def load(self, settings: SegmentationParameters) -> None:
         """Open the model, then offer the outputs."""
         segmenter = self._segmenter = self._open_segmenter(settings)
         self._use(segmenter, asked_table(segmenter, settings))
-        for topic in (LABELLED, COLOURED):
-            self._offer(topic, PointCloud2, OUTPUT)
-        for stage in (*_STAGES, "pipeline_latency"):
-            self._offer(f"~/debug/{stage}_ms", Float64, OUTPUT)
         if settings.ensemble:
-            from lidar_vl_ros.cameras.camera_ensemble import STAGES, CameraEnsemble
-
             self._ensemble = CameraEnsemble(self, settings, segmenter, self.reporter, self.steady, self.hand_over)
-            for stage in STAGES:
-                self._offer(f"~/debug/{stage}_ms", Float64, OUTPUT)
-        if settings.camera_topics:
-            from lidar_vl_ros.cameras.camera_overlay_output import CameraOverlayOutput
-
-            self._offer(OVERLAY, Image, OUTPUT)
-            self._overlay = CameraOverlayOutput(self, self._outputs[OVERLAY], settings, self.reporter, self.steady)
-        for topic, message in _class_messages(segmenter.classes).items():
-            self._outputs[topic] = self.create_publisher(type(message), topic, LATCHED)
-        self._names = ClassNames(self._tell_classes, lambda: segmenter.classes)
-        self._names.changed()
+        self.outputs.open(self._make_outputs(settings))
+        self._times = StageTimes(self, (*_STAGES, *CAMERA_STAGES) if settings.ensemble else _STAGES)
+        self._label_info = LabelInfo(self, lambda: segmenter.classes)
         self.get_logger().info(f"model {settings.model}: {', '.join(segmenter.classes.names)}")
+
+    def _make_outputs(self, settings: SegmentationParameters) -> Iterator[Output[Answer]]:
+        """What is told of each answer, in this order."""
+        yield LabelledCloud(self)
+        yield ColouredCloud(self)
+        if settings.camera_topics:
+            yield CameraOverlay(self, settings, self.reporter, self.steady)
 
     def prepare(self, settings: SegmentationParameters) -> TextTable | None:
         """The text table of words that are asked for while the node is configured."""
@@ -94,8 +80,8 @@ class SegmentationNode(PerceptionNode):
         """Label the next cloud with these words."""
         segmenter = self._loaded()
         self._use(segmenter, prepared)
-        if self._names is not None:
-            self._names.changed()
+        if self._label_info is not None:
+            self._label_info.changed()
         self.get_logger().info(f"looks for {', '.join(segmenter.classes.names)}")
 
     def warm_up(self) -> None:
@@ -104,11 +90,6 @@ class SegmentationNode(PerceptionNode):
             self._ensemble.warm_up()
         elif self._segmenter is not None:
             self._segmenter.warm_up()
-
-    def wanted(self) -> bool:
-        """Whether anybody listens to a cloud or looks at the overlay."""
-        looked_at = (self._outputs[topic] for topic in (LABELLED, COLOURED, OVERLAY) if topic in self._outputs)
-        return any(publisher.get_subscription_count() for publisher in looked_at)
 
     def take(self, message: PointCloud2) -> None:
         """Let the cloud wait for its images where they have a say."""
@@ -128,38 +109,37 @@ class SegmentationNode(PerceptionNode):
 
     def serve(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
         """Read, ask the core, write, report."""
-        if self._names is None:
+        label_info, times = self._label_info, self._times
+        if label_info is None or times is None:
             self.health.count("discarded")
             return
-        with self._names.of_a_cloud() as tell_classes:
+        with label_info.of_a_cloud() as tell_classes:
             cloud = decode(message, self.settings.extra_fields, self.settings.intensity_max or None)
             segmenter = self._segmenter
             labels = self._labels(cloud, images)
             if segmenter is None or labels is None or state_label(self) != "active":
                 self.health.count("discarded")
                 return
-            classes = labels.classes or segmenter.classes
-            tell_classes(classes, cloud.stamp_ns)
-            self._publish_clouds(message.header, cloud, labels, classes)
+            answer = Answer(
+                message.header, cloud, labels.class_id, labels.probability, labels.classes or segmenter.classes
+            )
+            tell_classes(answer.classes, cloud.stamp_ns)
+            self.outputs.publish(answer)
         latency_ms = self.age_ms(message)
         self.health.served(labels.timing_ms, latency_ms)
-        self._publish_timing(labels.timing_ms, latency_ms)
+        times.publish(labels.timing_ms, latency_ms)
 
     def unload(self) -> None:
-        """Drop the model and withdraw the outputs."""
-        for camera_part in (self._overlay, self._ensemble):
-            if camera_part is not None:
-                camera_part.close()
-        self._overlay = self._ensemble = None
-        for publisher in self._outputs.values():
-            self.destroy_lifecycle_publisher(publisher)
-        self._outputs, self._segmenter, self._names = {}, None, None
+        """Drop the model and withdraw what is told beside the outputs."""
+        for part in (self._ensemble, self._times, self._label_info):
+            if part is not None:
+                part.close()
+        self._segmenter = self._ensemble = self._times = self._label_info = None
 
-    def time_jumped_back(self) -> None:
+    def forget(self) -> None:
         """Let pictures and clouds of different rounds not be paired."""
-        for camera_part in (self._overlay, self._ensemble):
-            if camera_part is not None:
-                camera_part.forget()
+        if self._ensemble is not None:
+            self._ensemble.forget()
 
     def _labels(self, cloud: PointCloud, images: Mapping[str, Paired]) -> PointLabels | None:
         """None where the model was given back meanwhile."""
@@ -167,26 +147,6 @@ class SegmentationNode(PerceptionNode):
         if ensemble is not None:
             return ensemble.segment(cloud, images)
         return None if segmenter is None else segmenter.segment(cloud)
-
-    def _publish_clouds(self, header: Header, cloud: PointCloud, labels: PointLabels, classes: ClassTable) -> None:
-        self.publish(self._outputs[LABELLED], labelled_cloud(header, cloud, labels.class_id, labels.probability))
-        if self._outputs[COLOURED].get_subscription_count():
-            coloured = coloured_cloud(header, cloud, labels.class_id, classes)
-            self.publish(self._outputs[COLOURED], coloured)
-        if self._overlay is not None:
-            self._overlay.add_cloud(header, cloud, labels.class_id, classes)
-
-    def _publish_timing(self, timing_ms: dict[str, float], latency_ms: float | None) -> None:
-        for stage, duration_ms in timing_ms.items():
-            if f"~/debug/{stage}_ms" in self._outputs:
-                self.publish(self._outputs[f"~/debug/{stage}_ms"], Float64(data=float(duration_ms)))
-        if latency_ms is not None:
-            self.publish(self._outputs["~/debug/pipeline_latency_ms"], Float64(data=latency_ms))
-
-    def _tell_classes(self, classes: ClassTable, after_stamp_ns: int) -> None:
-        for topic, message in _class_messages(classes, after_stamp_ns).items():
-            if topic in self._outputs:
-                self.publish(self._outputs[topic], message)
 
     def _loaded(self) -> Segmenter:
         if self._segmenter is None:
@@ -210,16 +170,6 @@ class SegmentationNode(PerceptionNode):
                 self.reporter.fault("faults", error)
             response.success, response.message = False, " ".join(str(error).split()) or repr(error)
         return response
-
-    def _offer(self, topic: str, message_type: type, profile: Any) -> None:  # noqa: ANN401
-        events = publisher_events(self.resolve_topic_name(topic), self.get_logger().warning)
-        self._outputs[topic] = self.create_lifecycle_publisher(message_type, topic, profile, event_callbacks=events)
-
-
-def _class_messages(classes: ClassTable, after_stamp_ns: int = 0) -> dict[str, Any]:
-    """By topic, of the message types that are installed."""
-    messages = {LABEL_INFO: label_info(classes, after_stamp_ns), VISION_LABEL_INFO: vision_label_info(classes)}
-    return {topic: message for topic, message in messages.items() if message is not None}
 
 
 def main(args: list[str] | None = None) -> int:

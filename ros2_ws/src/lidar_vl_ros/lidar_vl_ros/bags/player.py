@@ -19,9 +19,11 @@ from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError
 from lidar_vl_ros.bags.rhythm import beats, restamped
-from lidar_vl_ros.messages.conversion import message_class, time_message
+from lidar_vl_ros.messages.message_class import message_class
+from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.node import parameters
 from lidar_vl_ros.node.qos import LATCHED, OUTPUT
+from lidar_vl_ros.node.settings import Topics
 from lidar_vl_ros.process.run_node import run_node
 
 _LATCHED_TOPICS = ("/tf_static", "/robot_description")
@@ -33,12 +35,12 @@ class PlayerParameters(Config):
     """What the player is told."""
 
     bag: str = Field("", min_length=1, description="Recording: .mcap, .db3 or a rosbag2 folder")
-    topics: parameters.Topics = Field((), description="Topics to play; empty: all whose message type is installed")
+    topics: Topics = Field((), description="Topics to play; empty: all whose message type is installed")
     rate: float = Field(1.0, gt=0.0, le=1000.0, description="Speed; 1: as recorded")
     loop: bool = Field(False, description="Start again at the end; /clock jumps back, as with rosbag2")
     clock_hz: float = Field(100.0, ge=0.0, le=1000.0, description="Ticks of /clock per second of recording; 0: none")
     restamp: bool = Field(False, description="Write the time of sending into every header, for latency measurements")
-    wait_for: parameters.Topics = Field(
+    wait_for: Topics = Field(
         (),
         description="Start when these topics have subscribers, '/topic' or '/topic=2' for two; any topic of the graph",
     )

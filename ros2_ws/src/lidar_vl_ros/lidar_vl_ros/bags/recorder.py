@@ -16,10 +16,11 @@ from rclpy.task import Future
 from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadRequest
-from lidar_vl_ros.messages.conversion import message_class
-from lidar_vl_ros.messages.sequence import SequenceGaps
+from lidar_vl_ros.messages.message_class import message_class
+from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
 from lidar_vl_ros.node import parameters
 from lidar_vl_ros.node.qos import like_publishers, subscription_events
+from lidar_vl_ros.node.settings import Topics
 from lidar_vl_ros.process.run_node import run_node
 
 _POLL_S = 0.05
@@ -30,7 +31,7 @@ class RecorderParameters(Config):
     """What the recorder is told."""
 
     output: str = Field("", min_length=1, description="Recording to write: .mcap, or a folder for rosbag2")
-    topics: parameters.Topics = Field((), min_length=1, description="Topics to record")
+    topics: Topics = Field((), min_length=1, description="Topics to record")
     idle_s: float = Field(
         0.0, ge=0.0, le=3600.0, description="End after so long without a message, once one came; 0: never"
     )

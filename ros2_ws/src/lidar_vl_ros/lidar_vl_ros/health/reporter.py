@@ -9,6 +9,7 @@ from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 
 from lidar_vl_ros.health.health import Health
+from lidar_vl_ros.health.lifecycle_state import state_label
 
 _PERIOD_S = 1.0
 
@@ -68,8 +69,3 @@ class Reporter:
                 f"no input for {silent_s:.0f} s: topic {topic}, {self._node.count_publishers(topic)} publishers. "
                 "Remap ~/input/pointcloud to the LiDAR's topic, or check the driver.",
             )
-
-
-def state_label(node: LifecycleNode) -> str:
-    """Label of the node's state: unconfigured, inactive, active, finalized, or a transition."""
-    return node._state_machine.current_state[1]

@@ -8,8 +8,9 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 
 from lidar_vl_core.foundation.errors import LidarVlError
-from lidar_vl_ros.health.reporter import state_label
+from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node.settings import NodeParameters
 
 
 class ParameterChanges:
@@ -18,7 +19,7 @@ class ParameterChanges:
     def __init__(
         self,
         node: LifecycleNode,
-        settings_type: type[parameters.NodeParameters],
+        settings_type: type[NodeParameters],
         prepare: Callable[[Any], Any],
         take_over: Callable[[Any, Any], None],
         failed: Callable[[Exception], None],

@@ -5,8 +5,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
-from rclpy.duration import Duration
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import PointCloud2
 
@@ -14,15 +13,16 @@ from lidar_vl_core.cameras.synchronisation import Paired
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.health.health import Health
-from lidar_vl_ros.health.reporter import Reporter, state_label
-from lidar_vl_ros.messages.sequence import SequenceGaps
+from lidar_vl_ros.health.lifecycle_state import state_label
+from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node.cloud_input import CloudInput
+from lidar_vl_ros.node.output import Outputs
 from lidar_vl_ros.node.parameter_changes import ParameterChanges
-from lidar_vl_ros.node.qos import NEWEST_ONLY, subscription_events
+from lidar_vl_ros.node.settings import NodeParameters
 from lidar_vl_ros.node.transitions import answer_wrong_transitions, guarded
 from lidar_vl_ros.node.worker import Worker
 
-INPUT_TOPIC = "~/input/pointcloud"
 _STOP_TIMEOUT_S = 2.0
 _READY_POLL_S = 0.02
 
@@ -35,30 +35,27 @@ class _Arrived(NamedTuple):
 class PerceptionNode(LifecycleNode):
     """A child loads its model in `load`, and answers one cloud in `serve`, which runs in the worker's thread."""
 
-    def __init__(self, name: str, settings_type: type[parameters.NodeParameters], **node_options: Any) -> None:  # noqa: ANN401
+    def __init__(self, name: str, settings_type: type[NodeParameters], **node_options: Any) -> None:  # noqa: ANN401
         super().__init__(name, **node_options)
         self.health = Health()
         self.settings: Any = None  # an instance of settings_type while configured
         self._settings_type = settings_type
         self._worker: Worker[_Arrived] | None = None
-        self._subscription: Any = None
-        self._gaps = SequenceGaps()
-        self._newest_stamp_ns = 0
+        self.outputs = Outputs()
         parameters.declare(self, settings_type)
         ParameterChanges(self, settings_type, self.prepare, self._take_over, self.callback_failed)
         answer_wrong_transitions(self)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)  # sim time may stand still
-        self.reporter = Reporter(self, self.health, self._listening_to, self.steady)
+        self.reporter = Reporter(self, self.health, lambda: self._input.topic, self.steady)
+        self._input = CloudInput(self, self.health, self.reporter, self._received, self._jumped_back)
         self._autostart_timer = self.create_timer(0.0, self._autostart, clock=self.steady)
         self._ready_timer = self.create_timer(_READY_POLL_S, self._listen_when_ready, clock=self.steady)
         self._ready_timer.cancel()
-        backwards = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
-        self._jump_handle = self.get_clock().create_jump_callback(backwards, post_callback=self._clock_jumped)
 
     # What a child provides.
 
     def load(self, settings: Any) -> None:  # noqa: ANN401
-        """Open the model and create the outputs. Raises LidarVlError to refuse the configuration."""
+        """Open the model, then the `outputs`. Raises LidarVlError to refuse the configuration."""
         raise NotImplementedError
 
     def warm_up(self) -> None:
@@ -79,16 +76,12 @@ class PerceptionNode(LifecycleNode):
         """End it; returns how many clouds that were taken will not be handed over."""
         return 0
 
-    def wanted(self) -> bool:
-        """Whether anybody listens to any output."""
-        raise NotImplementedError
-
     def unload(self) -> None:
-        """Give back what `load` took, all or part of it."""
+        """Give back what `load` took, all or part of it; the outputs are closed."""
         raise NotImplementedError
 
-    def time_jumped_back(self) -> None:
-        """Forget what belongs to the time before a jump."""
+    def forget(self) -> None:
+        """Drop what belongs to the time before a jump."""
 
     def prepare(self, settings: Any) -> Any:  # noqa: ANN401
         """Make ready what other settings of a configured node need, changing nothing. Raises LidarVlError to refuse them."""
@@ -105,7 +98,7 @@ class PerceptionNode(LifecycleNode):
             self.settings = parameters.read(self, self._settings_type)
             self.load(self.settings)
         except BaseException:
-            self.unload()
+            self._unload()
             raise
         self._worker = Worker(self.get_name(), self._serve, self._serving_failed, prepare=self.warm_up)
         return super().on_configure(state)
@@ -153,22 +146,18 @@ class PerceptionNode(LifecycleNode):
         if self._worker is not None and not self._worker.stop(_STOP_TIMEOUT_S):
             self.get_logger().warning(f"a cloud is still in work after {_STOP_TIMEOUT_S} s, its thread is left behind")
         self._worker = None
-        self.unload()
+        self._unload()
 
     def close(self) -> None:
         """Stop for good, before the node is destroyed."""
         self.release()
-        self._jump_handle.unregister()
+        self._input.close()
+
+    def _unload(self) -> None:
+        self.outputs.close()
+        self.unload()
 
     # Input.
-
-    def publish(self, publisher: Any, message: Any) -> None:  # noqa: ANN401
-        """Publish from the worker, unless the context is shut down meanwhile."""
-        try:
-            publisher.publish(message)
-        except Exception:
-            if self.context.ok():
-                raise
 
     def hand_over(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
         """Give a cloud to the worker, in place of one that waits there."""
@@ -192,41 +181,29 @@ class PerceptionNode(LifecycleNode):
         if self._worker is None or not self._worker.ready.is_set():
             return
         self._ready_timer.cancel()
-        self._gaps = SequenceGaps()
-        topic = self.resolve_topic_name(INPUT_TOPIC)
         timeout_ns = int(self.settings.input_timeout_s * 1e9)
         self.health.started(time.monotonic_ns(), timeout_ns, self.settings.max_processing_ms)
-        self._subscription = self.create_subscription(
-            PointCloud2,
-            INPUT_TOPIC,
-            self._received,  # type: ignore[arg-type]  # rclpy also accepts (message, info)
-            NEWEST_ONLY,
-            event_callbacks=subscription_events(topic, self.get_logger().warning),
-        )
+        self._input.listen()
         self.listen()
-        self.get_logger().info(f"serves {self._subscription.topic_name}")
+        self.get_logger().info(f"serves {self._input.topic}")
 
     def _stop_listening(self) -> None:
         self._ready_timer.cancel()
-        if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
+        self._input.stop()
         if forgotten := self.stop_listening():
             self.health.count("discarded", forgotten)
         if self._worker is not None and self._worker.drop_waiting():
             self.health.count("discarded")
 
-    def _listening_to(self) -> str | None:
-        return None if self._subscription is None else self._subscription.topic_name
-
-    def _received(self, message: PointCloud2, info: dict[str, int]) -> None:
-        self.health.received(time.monotonic_ns())
-        self._count_lost(info["publication_sequence_number"])
-        self._watch_stamp(stamp_ns(message.header.stamp))
-        if not self.wanted() or self._worker is None:
+    def _received(self, message: PointCloud2) -> None:
+        if not self.outputs.wanted() or self._worker is None:
             self.health.count("unwatched")
         else:
             self.take(message)
+
+    def _jumped_back(self) -> None:
+        self.outputs.forget()
+        self.forget()
 
     def _serve(self, arrived: _Arrived) -> None:
         age_ms = self.age_ms(arrived.message)
@@ -243,25 +220,6 @@ class PerceptionNode(LifecycleNode):
             self.reporter.problem("bad", f"cloud dropped: {error}")
         elif self.context.ok():
             self.reporter.fault("failed", error)
-
-    def _count_lost(self, sequence_number: int) -> None:
-        lost, topic = self._gaps.add(sequence_number), self._listening_to()
-        # Publishers number for themselves: with two of them the numbers tell nothing.
-        if lost and topic is not None and self.count_publishers(topic) == 1:
-            advice = "Start the sender with the package's Fast DDS profile, see its config folder, or the machine is too busy."
-            self.reporter.problem("lost", f"{lost} clouds lost on {topic} before this node had them. {advice}", lost)
-
-    def _watch_stamp(self, stamp: int) -> None:
-        if stamp < self._newest_stamp_ns:
-            self._clock_jumped(None)
-        self._newest_stamp_ns = stamp
-
-    def _clock_jumped(self, jump: TimeJump | None) -> None:
-        self.health.count("jumps")
-        self._newest_stamp_ns = 0
-        self.time_jumped_back()
-        what = "stamps" if jump is None else "the clock"
-        self.get_logger().info(f"{what} jumped back (a bag that loops?): what came before is forgotten")
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()

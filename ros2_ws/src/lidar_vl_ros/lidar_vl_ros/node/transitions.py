@@ -8,7 +8,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from lidar_vl_core.foundation.errors import LidarVlError
-from lidar_vl_ros.health.reporter import state_label
+from lidar_vl_ros.health.lifecycle_state import state_label
 
 _Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 

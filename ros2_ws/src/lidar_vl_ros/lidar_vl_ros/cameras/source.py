@@ -16,9 +16,9 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration
 from lidar_vl_core.foundation.stamps import stamp_ns
+from lidar_vl_ros.cameras.live_transforms import LiveTransforms
 from lidar_vl_ros.health.reporter import Reporter
-from lidar_vl_ros.messages.transforms import LiveTransforms
-from lidar_vl_ros.node.parameters import SegmentationParameters
+from lidar_vl_ros.node.settings import SegmentationParameters
 
 _PICTURES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 

@@ -12,7 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from lidar_vl_core.foundation.errors import BadConfig, BadTransform
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from lidar_vl_ros.messages.conversion import message_class
+from lidar_vl_ros.messages.message_class import message_class
 
 _DEPTH = 100
 _HISTORY_S = 10.0  # of moving transforms: longer than any picture waits for its cloud

@@ -15,11 +15,11 @@ from lidar_vl_core.foundation.errors import BadConfig, LidarVlError
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
-from lidar_vl_ros.cameras.camera_source import CameraSource
+from lidar_vl_ros.cameras.source import CameraSource
 from lidar_vl_ros.health.reporter import Reporter
-from lidar_vl_ros.node.parameters import SegmentationParameters
+from lidar_vl_ros.node.settings import SegmentationParameters
 
-STAGES = ("image_encoder", "fusion")
+CAMERA_STAGES = ("image_encoder", "fusion")
 _POLL_S = 0.01  # while a cloud waits
 
 HandOver = Callable[[PointCloud2, Mapping[str, Paired]], None]

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from lidar_vl_core.classes.class_table import ClassTable
 
+Tell = Callable[[ClassTable, int], None]  # classes, and a stamp in nanoseconds
+
 
 class ClassNames:
     """Tells classes whenever they change: a cloud is of the classes told last before it, also while words change.
@@ -13,7 +15,7 @@ class ClassNames:
     Two topics may overtake each other on their way, so that with the classes goes the stamp of the last cloud of those before.
     """
 
-    def __init__(self, tell: Callable[[ClassTable, int], None], newest: Callable[[], ClassTable]) -> None:
+    def __init__(self, tell: Tell, newest: Callable[[], ClassTable]) -> None:
         """tell: publishes classes and that stamp. newest: the classes of a cloud whose work would begin now."""
         self._tell, self._newest = tell, newest
         self._lock = threading.Lock()
@@ -22,7 +24,7 @@ class ClassNames:
         self._last_stamp_ns = 0
 
     @contextmanager
-    def of_a_cloud(self) -> Iterator[Callable[[ClassTable, int], None]]:
+    def of_a_cloud(self) -> Iterator[Tell]:
         """Around the work on a cloud, from the worker; gives what to call with its classes and stamp before it is published."""
         with self._lock:
             self._in_work = True

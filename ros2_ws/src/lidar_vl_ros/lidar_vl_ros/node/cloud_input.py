@@ -1,0 +1,89 @@
+"""The clouds that come to a node: subscribed to while it serves, and watched for losses and for time that jumps back."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import PointCloud2
+
+from lidar_vl_core.foundation.stamps import stamp_ns
+from lidar_vl_ros.health.health import Health
+from lidar_vl_ros.health.reporter import Reporter
+from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
+from lidar_vl_ros.node.qos import NEWEST_ONLY, subscription_events
+
+_TOPIC = "~/input/pointcloud"
+
+
+class CloudInput:
+    """Counts what came, what was lost before it came, and jumps of the stamps and of the node's clock."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        health: Health,
+        reporter: Reporter,
+        received: Callable[[PointCloud2], None],
+        jumped_back: Callable[[], None],
+    ) -> None:
+        self._node, self._health, self._reporter = node, health, reporter
+        self._hand_on, self._jumped_back = received, jumped_back
+        self._subscription: Any = None
+        self._gaps = SequenceGaps()
+        self._newest_stamp_ns = 0
+        backwards = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
+        self._jump_handle = node.get_clock().create_jump_callback(backwards, post_callback=self._clock_jumped)
+
+    @property
+    def topic(self) -> str | None:
+        """What is listened to, None while nothing is."""
+        return None if self._subscription is None else self._subscription.topic_name
+
+    def listen(self) -> None:
+        """Subscribe."""
+        self._gaps = SequenceGaps()
+        self._subscription = self._node.create_subscription(
+            PointCloud2,
+            _TOPIC,
+            self._received,  # type: ignore[arg-type]  # rclpy also accepts (message, info)
+            NEWEST_ONLY,
+            event_callbacks=subscription_events(self._node.resolve_topic_name(_TOPIC), self._node.get_logger().warning),
+        )
+
+    def stop(self) -> None:
+        """Listen no more."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def close(self) -> None:
+        """Watch the clock no more."""
+        self._jump_handle.unregister()
+
+    def _received(self, message: PointCloud2, info: dict[str, int]) -> None:
+        self._health.received(time.monotonic_ns())
+        self._count_lost(info["publication_sequence_number"])
+        self._watch_stamp(stamp_ns(message.header.stamp))
+        self._hand_on(message)
+
+    def _count_lost(self, sequence_number: int) -> None:
+        lost, topic = self._gaps.add(sequence_number), self.topic
+        # Publishers number for themselves: with two of them the numbers tell nothing.
+        if lost and topic is not None and self._node.count_publishers(topic) == 1:
+            advice = "Start the sender with the package's Fast DDS profile, see its config folder, or the machine is too busy."
+            self._reporter.problem("lost", f"{lost} clouds lost on {topic} before this node had them. {advice}", lost)
+
+    def _watch_stamp(self, stamp: int) -> None:
+        if stamp < self._newest_stamp_ns:
+            self._clock_jumped(None)
+        self._newest_stamp_ns = stamp
+
+    def _clock_jumped(self, jump: TimeJump | None) -> None:
+        self._health.count("jumps")
+        self._newest_stamp_ns = 0
+        self._jumped_back()
+        what = "stamps" if jump is None else "the clock"
+        self._node.get_logger().info(f"{what} jumped back (a bag that loops?): what came before is forgotten")

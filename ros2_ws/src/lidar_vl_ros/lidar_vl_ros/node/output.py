@@ -1,0 +1,90 @@
+"""What a node tells of each cloud it has answered: the shape that all modules of `outputs` have."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from rclpy.lifecycle import LifecycleNode
+
+from lidar_vl_ros.node.publishing import offer, publish
+
+AnswerT = TypeVar("AnswerT")
+AnswerT_contra = TypeVar("AnswerT_contra", contravariant=True)
+
+
+class Output(Protocol[AnswerT_contra]):
+    """Made when the node is configured, closed when it is cleaned up."""
+
+    def wanted(self) -> bool:
+        """Whether somebody listens: a cloud that no output is wanted of is not answered."""
+
+    def publish(self, answer: AnswerT_contra) -> None:
+        """Tell of an answered cloud; called from the worker."""
+
+    def forget(self) -> None:
+        """Drop what belongs to the time before a jump of the clock."""
+
+    def close(self) -> None:
+        """Give back publishers, threads and subscriptions."""
+
+
+class Outputs:
+    """All outputs of a node while it is configured."""
+
+    def __init__(self) -> None:
+        self._outputs: tuple[Output[Any], ...] = ()
+
+    def open(self, outputs: Iterable[Output[Any]]) -> None:
+        """Take them over one by one as they are made, so that `close` reaches those before one that refuses its settings."""
+        for output in outputs:
+            self._outputs = (*self._outputs, output)
+
+    def wanted(self) -> bool:
+        """Whether anybody listens to any of them."""
+        return any(output.wanted() for output in self._outputs)
+
+    def publish(self, answer: Any) -> None:  # noqa: ANN401  whatever the node's outputs tell
+        """Tell of an answered cloud on all of them, from the worker."""
+        for output in self._outputs:
+            output.publish(answer)
+
+    def forget(self) -> None:
+        """Drop what belongs to the time before a jump of the clock."""
+        for output in self._outputs:
+            output.forget()
+
+    def close(self) -> None:
+        """Withdraw them all."""
+        outputs, self._outputs = self._outputs, ()
+        for output in outputs:
+            output.close()
+
+
+class TopicOutput(Generic[AnswerT]):
+    """One message a cloud on one topic, made only while somebody listens; a child names both and makes the message."""
+
+    topic: ClassVar[str]
+    message_type: ClassVar[type]
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._publisher = offer(node, self.topic, self.message_type)
+
+    def message(self, answer: AnswerT) -> Any:  # noqa: ANN401  of message_type
+        """What is told of an answer."""
+        raise NotImplementedError
+
+    def wanted(self) -> bool:
+        """Whether the topic has a subscriber."""
+        return self._publisher.get_subscription_count() > 0
+
+    def publish(self, answer: AnswerT) -> None:
+        """Make the message and publish it, where it is wanted."""
+        if self.wanted():
+            publish(self._node, self._publisher, self.message(answer))
+
+    def forget(self) -> None:
+        """Nothing is kept from cloud to cloud."""
+
+    def close(self) -> None:
+        """Withdraw the topic."""
+        self._node.destroy_lifecycle_publisher(self._publisher)

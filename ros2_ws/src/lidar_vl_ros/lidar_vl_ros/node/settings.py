@@ -1,0 +1,77 @@
+"""What nodes are told: name, type, default, range and meaning of each parameter, in one place."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lidar_vl_core.foundation.config import Config
+
+Topics = tuple[str, ...]
+Words = tuple[str, ...]
+WHILE_CONFIGURED = (
+    "may change while the node is configured, also while it serves"  # marks a field; others are fixed then
+)
+
+
+class NodeParameters(Config):
+    """What every node that serves clouds is told."""
+
+    autostart: bool = Field(True, description="Configure and activate by itself; false: wait for a lifecycle manager")
+    max_input_age_ms: float = Field(
+        0.0,
+        ge=0.0,
+        le=60_000.0,
+        description="Drop a cloud whose stamp is older than this on the node's clock; 0: never",
+    )
+    input_timeout_s: float = Field(
+        2.0, ge=0.1, le=3600.0, description="Report a silent input topic after this many seconds"
+    )
+    max_processing_ms: float = Field(
+        100.0,
+        gt=0.0,
+        le=60_000.0,
+        description="Diagnostics warn when a cloud takes longer than this; 100: a 10 Hz LiDAR",
+    )
+
+
+class SegmentationParameters(NodeParameters):
+    """What the segmentation node is told."""
+
+    model: str = Field("demo", min_length=1, description="Model package: the name of a packaged one, or a folder")
+    prompts: Annotated[Words, WHILE_CONFIGURED] = Field(
+        (), description="What an embedding model looks for, each prompt a class; empty: vocabulary, or the model's own"
+    )
+    vocabulary: Annotated[str, WHILE_CONFIGURED] = Field(
+        "", description="Classes with synonyms and sinks instead of prompts: a name such as nuscenes16, or a YAML file"
+    )
+    unknown_threshold: Annotated[float, WHILE_CONFIGURED] = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Answers of an embedding model less probable than this become 255; 0: as the model says",
+    )
+    engine: str = Field(
+        "auto", pattern="^(auto|fused|onnxruntime|tensorrt)$", description="auto, fused, onnxruntime or tensorrt"
+    )
+    threads: int = Field(0, ge=0, le=256, description="Threads of the engine; 0: one per core")
+    intensity_max: float = Field(
+        0.0, ge=0.0, le=1e9, description="Full scale of the driver's intensity; 0: judged by the values of each cloud"
+    )
+    extra_fields: Topics = Field(
+        (), description="Fields of the input cloud to pass on in the labelled cloud, e.g. ring"
+    )
+    camera_topics: Topics = Field(
+        (),
+        description="Image or compressed image topics for overlay and ensemble; camera_info is expected beside each",
+    )
+    camera_max_time_difference_s: float = Field(
+        0.05, gt=0.0, le=10.0, description="Furthest stamp of an image that still belongs to a cloud"
+    )
+    camera_max_wait_s: float = Field(0.1, ge=0.0, le=10.0, description="How long a cloud waits for late images")
+    ensemble: bool = Field(
+        False, description="Name points by the pictures that see them, too; a model with an image encoder can"
+    )
+    overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera picture in the overlay")
+    static_transforms: Topics = Field(
+        (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"
+    )

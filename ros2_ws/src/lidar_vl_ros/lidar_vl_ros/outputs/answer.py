@@ -1,0 +1,20 @@
+"""A cloud with one class for each of its points, as the outputs tell it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from std_msgs.msg import Header
+
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.clouds.point_cloud import PointCloud
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the segmentation node found for one cloud."""
+
+    header: Header  # of the message that came
+    cloud: PointCloud  # N points
+    class_id: np.ndarray  # (N,) uint8, 255 = no answer
+    probability: np.ndarray  # (N,) float32
+    classes: ClassTable  # what these ids mean: words may change from cloud to cloud

@@ -1,0 +1,81 @@
+"""~/output/label_info: what the class ids mean, in step with the clouds that carry them."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import String
+
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_ros.messages.message_class import message_class
+from lidar_vl_ros.node.publishing import publish
+from lidar_vl_ros.node.qos import LATCHED
+from lidar_vl_ros.outputs.class_names import ClassNames, Tell
+
+_TOPIC = "~/output/label_info"
+_VISION_TOPIC = "~/output/vision_label_info"
+
+
+class LabelInfo:
+    """Latched, also while the node is not active; as vision_msgs/LabelInfo too where that is installed."""
+
+    def __init__(self, node: LifecycleNode, newest: Callable[[], ClassTable]) -> None:
+        """newest: the classes of a cloud whose work would begin now; they are told at once."""
+        self._node = node
+        messages = _messages(newest(), 0)
+        self._publishers = {
+            topic: node.create_publisher(type(message), topic, LATCHED) for topic, message in messages.items()
+        }
+        self._names = ClassNames(self._tell, newest)
+        self._names.changed()
+
+    def of_a_cloud(self) -> AbstractContextManager[Tell]:
+        """Around the work on a cloud, from the worker; gives what to call with its classes and stamp before it is published."""
+        return self._names.of_a_cloud()
+
+    def changed(self) -> None:
+        """Tell the newest classes now, or after the cloud in work."""
+        self._names.changed()
+
+    def close(self) -> None:
+        """Withdraw the topics; a cloud that is still in work tells nothing more."""
+        publishers, self._publishers = self._publishers, {}
+        for publisher in publishers.values():
+            self._node.destroy_publisher(publisher)
+
+    def _tell(self, classes: ClassTable, after_stamp_ns: int) -> None:
+        publishers = self._publishers
+        for topic, message in _messages(classes, after_stamp_ns).items():
+            if topic in publishers:
+                publish(self._node, publishers[topic], message)
+
+
+def _messages(classes: ClassTable, after_stamp_ns: int) -> dict[str, Any]:
+    """By topic, of the message types that are installed."""
+    messages = {_TOPIC: _label_info(classes, after_stamp_ns), _VISION_TOPIC: _vision_label_info(classes)}
+    return {topic: message for topic, message in messages.items() if message is not None}
+
+
+def _label_info(classes: ClassTable, after_stamp_ns: int) -> String:
+    """Class names and colours as JSON; id k is the k-th name in clouds later than after_stamp_ns, the last of those before."""
+    return String(
+        data=json.dumps(
+            {
+                "class_table": classes.name,
+                "names": list(classes.names),
+                "colors_rgb": classes.colors_rgb.tolist(),
+                "ignore_id": IGNORE_ID,
+                "after_stamp_ns": after_stamp_ns,
+            }
+        )
+    )
+
+
+def _vision_label_info(classes: ClassTable) -> Any | None:  # noqa: ANN401
+    info_class, entry_class = message_class("vision_msgs/msg/LabelInfo"), message_class("vision_msgs/msg/VisionClass")
+    if info_class is None or entry_class is None:
+        return None
+    entries = [entry_class(class_id=class_id, class_name=name) for class_id, name in enumerate(classes.names)]
+    return info_class(class_map=entries)
