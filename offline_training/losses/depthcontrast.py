@@ -35,7 +35,7 @@ class KeyQueue(nn.Module):
 
 
 def instance_contrastive(query: Tensor, key: Tensor, negatives: Tensor, temperature: float = 0.1) -> Tensor:
-    """InfoNCE of each scan's query with its own key against the queue's keys (eq. 1; eq. 2 with a key of another format).
+    """InfoNCE of each scan's query with its own key against the queue's keys (eq. 1).
 
     query, key: (B, C), unit rows, row i of both is one scan; negatives: (Q, C). No gradient goes into the keys.
     Returns a scalar; without scans 0, with a gradient path.
@@ -43,23 +43,6 @@ def instance_contrastive(query: Tensor, key: Tensor, negatives: Tensor, temperat
     own = (at_least_float32(query) * at_least_float32(key).detach()).sum(dim=1, keepdim=True) / temperature
     logits = torch.cat([own, similarity_logits(query, negatives.detach(), temperature)], dim=1)
     return mean_or_zero(logits.logsumexp(dim=1) - own.squeeze(1))
-
-
-def joint_contrastive(
-    queries: tuple[Tensor, Tensor],
-    keys: tuple[Tensor, Tensor],
-    negatives: tuple[Tensor, Tensor],
-    weights: tuple[float, float, float, float] = (0.5, 0.5, 0.5, 0.5),
-    temperature: float = 0.1,
-) -> Tensor:
-    """Weighted sum over two input formats (points, voxels): within each, then each query with the other format's keys (eq. 3).
-
-    queries, keys: (B, C) per format; negatives: (Q, C) queued keys per format; weights: first within, second within, first
-    across, second across; the driving recipe has only the two within.
-    """
-    terms = [(0, 0), (1, 1), (0, 1), (1, 0)]  # query's format, key's format
-    losses = [instance_contrastive(queries[q], keys[k], negatives[k], temperature) for q, k in terms]
-    return torch.stack([weight * loss for weight, loss in zip(weights, losses, strict=True)]).sum()
 
 
 @torch.no_grad()

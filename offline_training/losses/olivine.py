@@ -1,7 +1,4 @@
-"""OLIVINE (NeurIPS 2024): its losses. The vMF model lives in von_mises_fisher.py, the pair sampling in pair_sampling.py.
-
-All are re-exported here, so that this file names everything the method needs.
-"""
+"""OLIVINE (NeurIPS 2024): its losses. The vMF model lives in von_mises_fisher.py, the pair sampling in pair_sampling.py."""
 
 from typing import Literal
 
@@ -9,20 +6,8 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from offline_training.losses.info_nce import labelled_info_nce, mean_or_zero, paired_info_nce, similarity_logits
-from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
-from offline_training.losses.von_mises_fisher import VmfStatistics, vmf_log_normaliser
-
-__all__ = [
-    "VmfStatistics",
-    "density_and_category_weights",
-    "dirac_consistency",
-    "draw_pairs",
-    "paired_info_nce",
-    "semantic_consistency",
-    "vmf_log_normaliser",
-    "weakly_supervised_contrastive",
-]
+from offline_training.losses.info_nce import labelled_info_nce, mean_or_zero, similarity_logits
+from offline_training.losses.von_mises_fisher import vmf_log_normaliser
 
 
 def weakly_supervised_contrastive(

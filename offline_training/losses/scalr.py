@@ -6,16 +6,11 @@ from torch.nn import functional
 from offline_training.losses.info_nce import at_least_float32, mean_or_zero
 
 
-def cosine_distance(point_feature: Tensor, pixel_feature: Tensor) -> Tensor:
-    """Mean of 1 - cos(point_i, pixel_i), which is half the squared distance of their directions.
+def direction_distance(point_feature: Tensor, pixel_feature: Tensor) -> Tensor:
+    """Mean distance of the two directions, as ScaLR's code trains.
 
     point_feature, pixel_feature: (P, C), of any length. Returns a scalar; 0 pairs give 0 with a gradient path.
     """
-    return mean_or_zero(1.0 - (_directions(point_feature) * _directions(pixel_feature)).sum(dim=1))
-
-
-def direction_distance(point_feature: Tensor, pixel_feature: Tensor) -> Tensor:
-    """Mean distance of the two directions, as ScaLR's code trains. Arguments and result as of cosine_distance."""
     squared = (_directions(point_feature) - _directions(pixel_feature)).square().sum(dim=1)
     return mean_or_zero(squared.clamp_min(1e-12).sqrt())  # a root has no slope at 0
 

@@ -26,26 +26,20 @@ def pixel_means(feature_map: Tensor, superpixels: Tensor, count: int) -> tuple[T
     return superpixel_means(feature_map.permute(0, 2, 3, 1).flatten(0, 2), superpixels.flatten(), count)
 
 
-def superpixel_contrastive(point_mean: Tensor, pixel_mean: Tensor, temperature: float = 0.07) -> Tensor:
-    """InfoNCE between the two mean features of each superpixel (SLidR, eq. 1). point_mean, pixel_mean: (S, C)."""
-    return paired_info_nce(point_mean, pixel_mean, temperature)
-
-
-def slidr_loss(
-    point_feature: Tensor,
-    pair_superpixel: Tensor,
-    feature_map: Tensor,
-    superpixels: Tensor,
-    count: int,
-    temperature: float = 0.07,
-) -> Tensor:
-    """SLidR's loss over all superpixels of a batch that have a point.
+def paired_means(
+    point_feature: Tensor, pair_superpixel: Tensor, feature_map: Tensor, superpixels: Tensor, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean point and mean pixel feature (S, C) of the S superpixels of a batch that have both, and which: (count,) bool.
 
     point_feature: (P, C) of the pairs; pair_superpixel: (P,) int64 superpixel of the pair's pixel, negative = none;
     feature_map: (I, C, H, W) of the image head; superpixels: (I, H, W) int64 ids 0..count-1 over all images, negative = none.
-    Returns a scalar; without any such superpixel 0, with a gradient path.
     """
     point_mean, has_points = superpixel_means(point_feature, pair_superpixel, count)
     pixel_mean, has_pixels = pixel_means(feature_map, superpixels, count)
     both = has_points & has_pixels
-    return superpixel_contrastive(point_mean[both], pixel_mean[both], temperature)
+    return point_mean[both], pixel_mean[both], both
+
+
+def superpixel_contrastive(point_mean: Tensor, pixel_mean: Tensor, temperature: float = 0.07) -> Tensor:
+    """InfoNCE between the two mean features of each superpixel (SLidR, eq. 1). point_mean, pixel_mean: (S, C)."""
+    return paired_info_nce(point_mean, pixel_mean, temperature)

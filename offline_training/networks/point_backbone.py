@@ -26,6 +26,11 @@ class BackboneInputs:
     row_count: int  # R
     points_per_scan: tuple[int, ...]
 
+    def scan_of_point(self) -> Tensor:
+        """(P,) int64 scan of each point of the batch."""
+        points = torch.tensor(self.points_per_scan, device=self.row_of_point.device)
+        return torch.arange(len(points), device=points.device).repeat_interleave(points)
+
     def to(self: InputsT, device: torch.device | str) -> InputsT:
         """The same inputs on another device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -80,19 +80,6 @@ class ProjectionHeads(nn.Module):
         self.class_point = PointHead(point_channels, out_channels) if decoupled else None
         self.class_pixel = PixelHead(teacher_channels, out_channels, teacher_stride) if decoupled else None
 
-    def points(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """features: (R, point_channels). Returns F3D and G3D of the paper, unit rows (R, out_channels)."""
-        point = self.point(features)
-        return point, point if self.class_point is None else self.class_point(features)
-
-    def pixels(
-        self, teacher_map: Tensor, image_index: Tensor, pixel_uv: Tensor, image_size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        """Arguments as of PixelHead.at. Returns F2D and G2D of the paper, unit rows (P, out_channels)."""
-        place = (teacher_map, image_index, pixel_uv, image_size)
-        pixel = self.pixel.at(*place)
-        return pixel, pixel if self.class_pixel is None else self.class_pixel.at(*place)
-
 
 def _neighbours(pixel: Tensor, cells: int, pixels: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Cell before, cell after and the weight of the latter, where the first and last cells lie on the border pixels."""

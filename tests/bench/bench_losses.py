@@ -10,16 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from offline_training.losses import depthcontrast, pointcontrast, scalr, seal, slidr, st_slidr
-from offline_training.losses.olivine import (
-    VmfStatistics,
-    density_and_category_weights,
-    draw_pairs,
-    paired_info_nce,
-    semantic_consistency,
-    vmf_log_normaliser,
-    weakly_supervised_contrastive,
-)
+from offline_training.losses import depthcontrast, scalr, seal, slidr, st_slidr
+from offline_training.losses.info_nce import paired_info_nce
+from offline_training.losses.olivine import semantic_consistency, weakly_supervised_contrastive
+from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
+from offline_training.losses.von_mises_fisher import VmfStatistics, vmf_log_normaliser
 from tests.bench.__main__ import print_table
 
 PAIRS, DRAWN, DIM, CLASSES, SUPERPIXELS = 150_000, 4096, 64, 17, 900
@@ -62,7 +57,6 @@ def _loss_rows() -> list[dict[str, Any]]:
     generator = torch.Generator().manual_seed(1)
     label = torch.randint(0, CLASSES, (DRAWN,), generator=generator)
     segment = torch.randint(0, SUPERPIXELS, (DRAWN,), generator=generator)
-    rows = torch.arange(DRAWN)
     point, pixel = (functional.normalize(torch.randn(DRAWN, DIM, generator=generator), dim=1) for _ in range(2))
     model = VmfStatistics(CLASSES, DIM)
     model.update(point, label, 0)
@@ -76,7 +70,7 @@ def _loss_rows() -> list[dict[str, Any]]:
         return slidr.superpixel_means(feature, segment, SUPERPIXELS)[0]
 
     losses: dict[str, tuple[Tensor, Callable[[Tensor], Tensor]]] = {
-        "point-pixel InfoNCE (OLIVINE, PPKT)": (point, lambda f: paired_info_nce(f, pixel)),
+        "InfoNCE of pairs (OLIVINE, PPKT, PointContrast)": (point, lambda f: paired_info_nce(f, pixel)),
         "weakly supervised contrast": (point, lambda f: weakly_supervised_contrastive(f, pixel, label)),
         "vMF consistency": (point, lambda f: semantic_consistency(f, label, *of_model)),
         f"SLidR, {SUPERPIXELS} superpixels": (point, lambda f: slidr.superpixel_contrastive(mean(f), pixel_mean)),
@@ -86,14 +80,8 @@ def _loss_rows() -> list[dict[str, Any]]:
         ),
         "Seal, temporal": (point, lambda f: seal.temporal(f, segment, pixel, segment, SUPERPIXELS)),
         "Seal, point to segment": (point, lambda f: seal.point_to_segment(f, segment, SUPERPIXELS)),
-        "PointContrast, hardest": (
-            point,
-            lambda f: pointcontrast.hardest_contrastive(
-                f, pixel, torch.stack([rows, rows], 1)[:1024], rows[:256], rows[:256]
-            ),
-        ),
         "DepthContrast, 16 scans, queue 65,536": (query, lambda f: depthcontrast.instance_contrastive(f, query, queue)),
-        "ScaLR": (point, lambda f: scalr.cosine_distance(f, pixel)),
+        "ScaLR": (point, lambda f: scalr.direction_distance(f, pixel)),
     }
     found = [
         _row(

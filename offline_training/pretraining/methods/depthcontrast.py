@@ -83,13 +83,13 @@ class DepthContrast(Objective):
 
 def _largest_of_scans(rows: Tensor, inputs: BackboneInputs) -> Tensor:
     """(B, C) maximum over the rows of each scan; 0 for a scan without rows."""
-    points = torch.tensor(inputs.points_per_scan, device=rows.device)
-    scan_of_point = torch.repeat_interleave(torch.arange(len(points), device=rows.device), points)
     inside = inputs.row_of_point >= 0
     scan_of_row = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
-    scan_of_row[inputs.row_of_point[inside]] = scan_of_point[inside]
+    scan_of_row[inputs.row_of_point[inside]] = inputs.scan_of_point()[inside]
     index = scan_of_row[:, None].expand_as(rows)
-    return rows.new_zeros((len(points), rows.shape[1])).scatter_reduce(0, index, rows, "amax", include_self=False)
+    return rows.new_zeros((len(inputs.points_per_scan), rows.shape[1])).scatter_reduce(
+        0, index, rows, "amax", include_self=False
+    )
 
 
 def _objective(

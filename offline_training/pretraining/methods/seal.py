@@ -73,8 +73,7 @@ def _clustered_points(rows: Tensor, batch: PretrainBatch) -> tuple[Tensor, Tenso
         raise BadDataset(
             "clusters: expected them with every scan of the batch, found none. Give scans as pairs in time."
         )
-    points = torch.tensor(batch.inputs.points_per_scan, device=rows.device)
-    is_second = torch.repeat_interleave(torch.arange(len(points), device=rows.device) % 2 == 1, points)
+    is_second = batch.inputs.scan_of_point() % 2 == 1
     chosen = (batch.point_segment >= 0) & (batch.inputs.row_of_point >= 0)
     return rows[batch.inputs.row_of_point[chosen]], batch.point_segment[chosen], is_second[chosen]
 

@@ -41,7 +41,7 @@ class StSlidr(SuperpixelContrast):
         means = self.means(features.rows(self.heads.point)[batch.pair_row], frozen, batch)
         small = _nearest(batch.superpixel_map(), frozen.shape[2:])
         teacher_mean, _ = pixel_means(frozen, small, batch.superpixel_count)
-        similarity = superpixel_similarity(self.of_all_ranks(teacher_mean[means.has_points]))
+        similarity = superpixel_similarity(self.of_all_ranks(teacher_mean[means.is_taken]))
         point, pixel = self.of_all_ranks(means.point), self.of_all_ranks(means.pixel)
         return {"loss": semantically_tolerant_contrastive(point, pixel, similarity, self.temperature)}
 

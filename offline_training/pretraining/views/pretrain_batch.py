@@ -25,7 +25,6 @@ class PretrainBatch:
     pair_class: Tensor  # (P,) int64 weak class, 255 = none
     pair_true_class: Tensor  # (P,) int64 class of the point, 255 = none or unknown
     pair_distance_m: Tensor  # (P,) float32 horizontal range of the point as the network sees it
-    scan_of_pair: Tensor  # (P,) int64 into the scans
     superpixels: Tensor | None  # (I, h, w) int64 ids, unique in the batch; -1 = none
     superpixel_count: int  # ids lie below it
     point_segment: Tensor | None  # (N,) int64 cluster of each point of the batch, unique in the batch; -1 = none
@@ -51,11 +50,6 @@ class PretrainBatch:
     def pair_superpixel(self) -> Tensor:
         """(P,) int64 superpixel under each pair, -1 = none. Raises as superpixel_map."""
         return self.superpixel_map()[self.pair_image, self.pair_uv[:, 1], self.pair_uv[:, 0]]
-
-    def scan_of_point(self) -> Tensor:
-        """(N,) int64 scan of each point of the batch."""
-        counts = torch.tensor(self.inputs.points_per_scan, device=self.pair_row.device)
-        return torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
 
     def numbers(self) -> dict[str, float]:
         """How much the batch holds."""
@@ -96,7 +90,6 @@ def collate_pairs(scans: Sequence[PairedScan], preparer: Preparer, scans_per_sam
         pair_class=pairwise([scan.weak_class for scan in scans]),
         pair_true_class=pairwise([_true_class(scan) for scan in scans]),
         pair_distance_m=pairwise([_horizontal_range_m(scan) for scan in scans], np.float32),
-        scan_of_pair=pairwise([np.full(len(scan.point_index), number) for number, scan in enumerate(scans)]),
         superpixels=superpixels,
         superpixel_count=superpixel_count,
         point_segment=segments,

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from offline_training.losses import depthcontrast, pointcontrast, scalr, seal, slidr, st_slidr
 from offline_training.losses.info_nce import paired_info_nce
-from offline_training.losses.ppkt import ppkt_loss
 
 
 def _unit(*shape, seed=0, dtype=torch.float64):
@@ -20,17 +19,6 @@ def _unit(*shape, seed=0, dtype=torch.float64):
 
 def _generator(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-# --- PPKT ---------------------------------------------------------------------------------------------------------
-
-
-def test_ppkt_is_the_paired_loss_over_a_draw_of_pairs():
-    point, pixel = _unit(50, 6), _unit(50, 6, seed=1)
-    torch.testing.assert_close(ppkt_loss(point, pixel, _generator()), paired_info_nce(point, pixel))
-    few = ppkt_loss(point, pixel, _generator(), matches=8)
-    assert float(few) > 0.0
-    torch.testing.assert_close(few, ppkt_loss(point, pixel, _generator(), matches=8))
 
 
 # --- SLidR --------------------------------------------------------------------------------------------------------
@@ -48,7 +36,8 @@ def test_slidr_contrasts_the_means_of_points_and_pixels_of_the_superpixels_with_
             points.append(point[pair_superpixel == one].mean(0))
             pixels.append(feature_map.permute(0, 2, 3, 1)[superpixels == one].mean(0))
     expected = paired_info_nce(torch.stack(points), torch.stack(pixels))
-    torch.testing.assert_close(slidr.slidr_loss(point, pair_superpixel, feature_map, superpixels, 12), expected)
+    point_mean, pixel_mean, _ = slidr.paired_means(point, pair_superpixel, feature_map, superpixels, 12)
+    torch.testing.assert_close(slidr.superpixel_contrastive(point_mean, pixel_mean), expected)
 
 
 @given(st.permutations(range(20)))
@@ -160,24 +149,6 @@ def test_every_match_of_an_anchor_is_as_likely():
     assert bool(((shares - 1 / 3).abs() < 4.5 * math.sqrt(2 / 9 / 600)).all())
 
 
-def test_the_hardest_contrast_equals_the_sum_written_out():
-    first, second = _unit(15, 3), _unit(12, 3, seed=1)
-    match = torch.tensor([[0, 3], [1, 4], [2, 5], [2, 6]])
-    candidate, other_candidate = torch.tensor([0, 1, 7, 9]), torch.tensor([3, 6, 8, 11])
-    known = {(int(a), int(b)) for a, b in match}
-    attract = sum(max(0.0, float((first[a] - second[b]).square().sum()) - 0.1) for a, b in match) / len(match)
-    forth = [
-        min(float((first[a] - second[j]).norm()) for j in other_candidate if (int(a), int(j)) not in known)
-        for a, _ in match
-    ]
-    back = [
-        min(float((second[b] - first[j]).norm()) for j in candidate if (int(j), int(b)) not in known) for _, b in match
-    ]
-    repel = [sum(max(0.0, 1.4 - d) ** 2 for d in distances) / len(match) for distances in (forth, back)]
-    value = pointcontrast.hardest_contrastive(first, second, match, candidate, other_candidate)
-    assert float(value) == pytest.approx(attract + 0.5 * sum(repel), rel=1e-9)
-
-
 # --- DepthContrast ------------------------------------------------------------------------------------------------
 
 
@@ -189,17 +160,6 @@ def test_a_scan_is_told_from_the_queue():
         for q, k in zip(query, key, strict=True)
     ]
     assert float(depthcontrast.instance_contrastive(query, key, negatives)) == pytest.approx(sum(terms) / 3, rel=1e-12)
-
-
-def test_the_joint_loss_crosses_the_formats():
-    queries, keys = (_unit(3, 5), _unit(3, 5, seed=1)), (_unit(3, 5, seed=2), _unit(3, 5, seed=3))
-    queues = (_unit(6, 5, seed=4), _unit(6, 5, seed=5))
-    one = depthcontrast.instance_contrastive
-    within = one(queries[0], keys[0], queues[0]) + one(queries[1], keys[1], queues[1])
-    across = one(queries[0], keys[1], queues[1]) + one(queries[1], keys[0], queues[0])
-    torch.testing.assert_close(depthcontrast.joint_contrastive(queries, keys, queues), 0.5 * (within + across))
-    driving = depthcontrast.joint_contrastive(queries, keys, queues, weights=(1.0, 1.0, 0.0, 0.0))
-    torch.testing.assert_close(driving, within)
 
 
 @given(st.lists(st.integers(0, 9), max_size=8))
@@ -222,10 +182,9 @@ def test_the_key_encoder_follows_slowly():
 # --- ScaLR --------------------------------------------------------------------------------------------------------
 
 
-def test_both_distances_of_scalr_depend_on_directions_only():
+def test_the_distance_of_scalr_depends_on_directions_only():
     point, pixel = _unit(9, 4), _unit(9, 4, seed=1)
     cosine = (point * pixel).sum(1)
-    torch.testing.assert_close(scalr.cosine_distance(3 * point, 0.5 * pixel), (1 - cosine).mean())
     torch.testing.assert_close(scalr.direction_distance(3 * point, 0.5 * pixel), (2 - 2 * cosine).sqrt().mean())
 
 
@@ -234,7 +193,8 @@ def test_both_distances_of_scalr_depend_on_directions_only():
 
 def _superpixel_loss(feature, partner, label):
     superpixels, feature_map = torch.arange(8).reshape(1, 2, 4) % 3, feature.new_ones(1, feature.shape[1], 2, 4)
-    return slidr.slidr_loss(feature, label, feature_map, superpixels, 4)
+    point_mean, pixel_mean, _ = slidr.paired_means(feature, label, feature_map, superpixels, 4)
+    return slidr.superpixel_contrastive(point_mean, pixel_mean)
 
 
 def _tolerant_loss(feature, partner, label):
@@ -244,28 +204,21 @@ def _tolerant_loss(feature, partner, label):
     return st_slidr.semantically_tolerant_contrastive(mean[present], pixel_mean[present], similarity)
 
 
-def _hardest_loss(feature, partner, label):
-    rows = torch.arange(len(feature))
-    return pointcontrast.hardest_contrastive(feature, partner, torch.stack([rows, rows], 1)[:3], rows[:3], rows)
-
-
 LOSSES = {
-    "ppkt": lambda feature, partner, label: ppkt_loss(feature, partner, _generator(), 4),
+    "ppkt": lambda feature, partner, label: paired_info_nce(feature, partner),
     "slidr": _superpixel_loss,
     "st-slidr": _tolerant_loss,
     "seal, spatial": lambda feature, partner, label: seal.spatial(feature, partner),
     "seal, temporal": lambda feature, partner, label: seal.temporal(feature, label, partner, label.roll(1), 4),
     "seal, point to segment": lambda feature, partner, label: seal.point_to_segment(feature, label, 4),
     "pointcontrast": lambda feature, partner, label: pointcontrast.point_info_nce(feature, partner),
-    "pointcontrast, hardest": _hardest_loss,
     "depthcontrast": lambda feature, partner, label: depthcontrast.instance_contrastive(
         feature, partner, _unit(5, 4).to(partner.dtype)
     ),
     "depthcontrast, empty queue": lambda feature, partner, label: depthcontrast.instance_contrastive(
         feature, partner, partner[:0]
     ),
-    "scalr": lambda feature, partner, label: scalr.cosine_distance(feature, partner),
-    "scalr, distance": lambda feature, partner, label: scalr.direction_distance(feature, partner),
+    "scalr": lambda feature, partner, label: scalr.direction_distance(feature, partner),
 }
 EDGE_BATCHES = {
     "no row": (torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)),

@@ -8,14 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from offline_training.losses.olivine import (
-    VmfStatistics,
-    dirac_consistency,
-    paired_info_nce,
-    semantic_consistency,
-    vmf_log_normaliser,
-    weakly_supervised_contrastive,
-)
+from offline_training.losses.info_nce import paired_info_nce
+from offline_training.losses.olivine import dirac_consistency, semantic_consistency, weakly_supervised_contrastive
+from offline_training.losses.von_mises_fisher import VmfStatistics, vmf_log_normaliser
 
 POINT = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], dtype=torch.float64)
 PIXEL = torch.tensor([[0.8, 0.6], [0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)

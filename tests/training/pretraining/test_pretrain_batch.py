@@ -56,7 +56,7 @@ def test_every_pair_keeps_what_belongs_to_it(scans):
     row_of_point = preparer([(one.xyz_m, one.intensity) for one in scans]).row_of_point.numpy()
     per_image = 1 + max(int(ids.max()) for one in scans for ids in one.superpixels)
     place, first_point, first_image = 0, 0, 0
-    for number, one in enumerate(scans):  # one pair after the other, the slow way
+    for one in scans:  # one pair after the other, the slow way
         for p in range(len(one.point_index)):
             row = row_of_point[first_point + one.point_index[p]]
             if row < 0:
@@ -69,7 +69,6 @@ def test_every_pair_keeps_what_belongs_to_it(scans):
             assert batch.pair_class[place] == one.weak_class[p]
             assert batch.pair_true_class[place] == one.class_id[one.point_index[p]]
             assert_allclose(batch.pair_distance_m[place], np.hypot(*one.xyz_m[one.point_index[p], :2]), rtol=1e-6)
-            assert batch.scan_of_pair[place] == number
             local = one.superpixels[image][v, u]
             assert batch.pair_superpixel()[place] == (-1 if local < 0 else (first_image + image) * per_image + local)
             place += 1
@@ -100,7 +99,7 @@ def test_scans_of_one_moment_pair_share_their_segments(scans):
     count = int(batch.point_segment[:81].max()) + 1
     second = batch.point_segment[81:]
     assert_array_equal(second[second >= 0], (batch.point_segment[:81] + count)[batch.point_segment[:81] >= 0])
-    assert_array_equal(batch.scan_of_point(), np.repeat([0, 1, 2, 3], [50, 31, 50, 31]))
+    assert_array_equal(batch.inputs.scan_of_point(), np.repeat([0, 1, 2, 3], [50, 31, 50, 31]))
 
 
 def test_pictures_travel_as_bytes_and_become_floats_where_they_arrive(scans):

@@ -7,7 +7,7 @@ from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.losses.info_nce import paired_info_nce
 from offline_training.losses.olivine import weakly_supervised_contrastive
 from offline_training.losses.scalr import direction_distance
-from offline_training.losses.slidr import slidr_loss
+from offline_training.losses.slidr import paired_means, superpixel_contrastive
 from offline_training.networks.point_backbone import BackboneInputs
 from offline_training.networks.projection_heads import PointHead, ProjectionHeads
 from offline_training.pretraining.base.objective import PointFeatures
@@ -41,7 +41,6 @@ def batch(label: torch.Tensor | None = None, pairs: int = PAIRS, **changes: obje
         "pair_class": label,
         "pair_true_class": label,
         "pair_distance_m": draw(50, pairs).float(),
-        "scan_of_pair": image // 2,
         "superpixels": draw(6, 4, *SIZE) + 6 * torch.arange(4)[:, None, None],
         "superpixel_count": 24,
         "point_segment": draw(4, ROWS) - 1,
@@ -80,7 +79,7 @@ def at_pairs(head: ProjectionHeads, features: PointFeatures, teacher_map: torch.
     """All features of all pairs, from whole maps."""
     u, v = of.pair_uv.T
     full = [head.pixel(teacher_map), (head.class_pixel or head.pixel)(teacher_map)]
-    point, class_point = head.points(features.sites)
+    point, class_point = (one(features.sites) for one in (head.point, head.class_point or head.point))
     pixel, class_pixel = (one[of.pair_image, :, v, u] for one in full)
     return point[of.pair_row], pixel, class_point[of.pair_row], class_pixel
 
@@ -137,7 +136,9 @@ def test_ppkt_over_all_pairs_is_info_nce(features, teacher_map):
 def test_slidr_is_its_loss_over_the_batch(features, teacher_map):
     objective, of = Slidr(heads(), 0.07, False), batch()
     point, *_ = at_pairs(objective.heads, features, teacher_map, of)
-    whole = slidr_loss(point, of.pair_superpixel(), objective.heads.pixel(teacher_map), of.superpixels, 24)
+    pixels = objective.heads.pixel(teacher_map)
+    point_mean, pixel_mean, _ = paired_means(point, of.pair_superpixel(), pixels, of.superpixels, 24)
+    whole = superpixel_contrastive(point_mean, pixel_mean)
     torch.testing.assert_close(objective(features, teacher_map, of, 0, chance())["loss"], whole)
 
 
