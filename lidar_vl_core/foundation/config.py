@@ -127,6 +127,8 @@ def validated(model: type[ConfigT], content: dict[str, Any], origin: str) -> Con
 def _problem(key: str, item: "ErrorDetails") -> str:
     if item["type"] == "extra_forbidden":
         return f"{key}: expected no key of this name, found {item.get('input')!r:.80}"
+    if item["type"] == "unknown_keys":  # a model's own refusal, which names them and the keys there are
+        return f"{key or '(whole)'}: {item['msg']}"
     told = item["msg"].removeprefix("Value error, ")  # of our own checks, which name what they found
     return f"{key or '(whole)'}: {told}, found {item.get('input')!r:.80}"
 

@@ -60,12 +60,12 @@ def _add_download(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _check_data(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.config import parse_overrides, validated
+    from lidar_vl_core.foundation.config import parse_overrides
     from offline_training.datasets.check_data import check_data
-    from offline_training.datasets.data_sources import DataSource
+    from offline_training.datasets.data_sources import data_source
 
     named = {"kind": options.kind, "folder": options.folder, **parse_overrides(options.overrides)}
-    for finding in check_data(validated(DataSource, named, "check-data")):
+    for finding in check_data(data_source(named, "check-data")):
         print(finding)
 
 

@@ -2,40 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.commands.inspection import inspection
 from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
-from lidar_vl_core.foundation.message_types import CLOUD_TYPE
-from offline_training.datasets.base.layouts import layout_line, layout_tree
+from offline_training.datasets.base.data_set_spec import DataSetSpec
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.check_rgbd import RgbdSource, depth_told, scene_findings, some_views
-from offline_training.datasets.data_counts import file_counts, key_frame_counts, sequences_there, split_counts
-from offline_training.datasets.data_sources import DataSource, SampleSource, open_source
-from offline_training.datasets.lidar.nuscenes import NuScenes
+from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.check_rgbd import RgbdSource, depth_told, sample_counts, some_views
+from offline_training.datasets.data_sources import DataSource, data_set_spec, open_source
 
-_CLASSES = {
-    "synthetic_rooms": "synthetic_rooms",
-    "semantic_kitti": "semantic_kitti19",
-    "scribble_kitti": "semantic_kitti19",
-    "rellis3d": "rellis3d19",
-    "semantic_poss": "semantic_poss13",
-    "semantic_stf": "semantic_kitti19",
-    "synlidar": "synlidar32",
-    "daps3d": "daps3d4",
-    "scannet": "scannet20",
-    "s3dis": "s3dis13",
-    "rgbd_folder": "scannet20",
-}
-_MADE = {
-    "synthetic": "*.npz",
-    "synthetic_rooms": "*/views.npz",
-}  # what the folders of data sets that make themselves hold
-_SCENES = ("rgbd_folder", "scannet", "s3dis", "openscene")
 _WRONG = "wrong: "
 
 
@@ -44,10 +24,10 @@ def check_data(source: DataSource) -> Iterator[str]:
 
     Raises BadDataset, telling the layout, when the data set is absent, and at the end when a finding is wrong.
     """
-    yield f"expected in {source.folder}:\n{layout_tree(source.kind)}"
-    classes = class_table(_class_table_of(source))
+    spec = data_set_spec(source.kind)
+    yield f"expected in {source.folder}:\n{spec.layout.tree()}"
     wrong = 0
-    for finding in _bag_findings(source, classes) if source.kind == "ros_bag" else _findings(source, classes):
+    for finding in _findings(spec, source):
         wrong += finding.startswith(_WRONG)
         yield finding
     if wrong:
@@ -57,54 +37,21 @@ def check_data(source: DataSource) -> Iterator[str]:
         )
 
 
-def _class_table_of(source: DataSource) -> str:
-    if source.kind == "openscene" and Path(source.folder).is_dir():
-        from offline_training.datasets.rgbd.openscene_scenes import openscene_classes
-
-        return openscene_classes(Path(source.folder))
-    if source.kind == "rgbd_folder" and source.label_table == "nyuv2_13":
-        return "nyu13"
-    return _CLASSES.get(source.kind, "nuscenes16")
-
-
-def _findings(source: DataSource, classes: ClassTable) -> Iterator[str]:
-    dataset = _open(source, classes)
-    yield from scene_findings(source, dataset) if source.kind in _SCENES else _sequence_findings(source, dataset)
+def _findings(spec: DataSetSpec[Any], source: DataSource) -> Iterator[str]:
+    classes = class_table(spec.classes[0] if spec.classes_of is None else spec.classes_of(source))
+    if spec.first_look is not None:
+        lines, source = spec.first_look(source)
+        yield from lines
+    dataset = _open(spec, source, classes)
+    yield from (sample_counts if spec.counts is None else spec.counts)(source, dataset, spec.splits)
     for index in sorted({0, len(dataset) // 2, len(dataset) - 1}):
         yield from _sample_findings(dataset, index)
 
 
-def _sequence_findings(source: DataSource, dataset: SampleSource) -> Iterator[str]:
-    folder = Path(source.folder)
-    if isinstance(dataset, NuScenes):
-        yield from key_frame_counts(dataset)
-        there = frozenset(dataset.files(index).name.partition("/")[0] for index in range(len(dataset)))
-    else:
-        yield from file_counts(source.kind, folder)
-        there = sequences_there(source.kind, folder)
-    yield from split_counts(source.kind, folder, there)
-
-
-def _bag_findings(source: DataSource, classes: ClassTable) -> Iterator[str]:
-    """A bag is read once for what it holds and once for three of its clouds, so that the rest need not stay in memory."""
-    found = inspection(Path(source.folder)) if Path(source.folder).exists() else None
-    clouds = {} if found is None else {t["name"]: t["count"] for t in found["topics"] if t["type"] == CLOUD_TYPE}
-    for name, count in clouds.items():
-        yield f"{name}: {count:,} clouds"
-    if found is not None:
-        yield from (f"{camera['image_topic']}: camera {camera['name']}" for camera in found["cameras"])
-        yield from (f"note: {warning}" for warning in found["warnings"])
-    count = clouds.get(source.cloud_topic or next(iter(clouds), ""), 1)
-    places = tuple(str(place) for place in sorted({0, count // 2, max(count - 1, 0)}))
-    dataset = _open(source.model_copy(update={"frames": places}), classes)
-    for index in range(len(dataset)):
-        yield from _sample_findings(dataset, index)
-
-
-def _open(source: DataSource, classes: ClassTable) -> SampleSource:
+def _open(spec: DataSetSpec[Any], source: DataSource, classes: ClassTable) -> SampleSource:
     """The data set; a synthetic one must be there already. Raises BadDataset with the layout."""
-    layout = layout_line(source.kind)
-    if source.kind in _MADE and not any(Path(source.folder).glob(_MADE[source.kind])):
+    layout = spec.layout.line()
+    if spec.made_files is not None and not any(Path(source.folder).glob(spec.made_files)):
         raise BadDataset(
             f"{source.folder}: expected kept scans ({layout}), found none. Train once, or check the folder."
         )

@@ -8,8 +8,9 @@ import numpy as np
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import LidarVlError
-from offline_training.datasets.base.splits import splits_of
-from offline_training.datasets.data_sources import DataSource, SampleSource, open_source
+from offline_training.datasets.base.data_set_spec import Splits
+from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.data_sources import DataSource, open_source
 
 _CELL_M = 0.05
 _PIXELS = 2000
@@ -26,10 +27,10 @@ class RgbdSource(Protocol):
         ...
 
 
-def scene_findings(source: DataSource, dataset: SampleSource) -> Iterator[str]:
+def sample_counts(source: DataSource, dataset: SampleSource, splits: Splits) -> Iterator[str]:
     """How many scenes there are, in all and of each official split."""
     yield f"scenes: {len(dataset):,}"
-    for split in splits_of(source.kind):
+    for split in splits:
         asked = source.model_copy(update={"split": split, "sequences": None})
         try:
             yield f"split {split}: {len(open_source(asked, dataset.classes)):,} scenes"

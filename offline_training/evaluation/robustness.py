@@ -15,10 +15,11 @@ from lidar_vl_core.foundation.files import write_text
 from offline_training.datasets.augment.corruptions import CORRUPTIONS, corrupt
 from offline_training.datasets.augment.corruptions_weather import SEVERITIES
 from offline_training.datasets.augment.point_augment import LabelledScan
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.batches.training_scans import labelled_scan
-from offline_training.datasets.data_sources import DataSource, SampleSource, open_source
+from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.datasets.lidar.nuscenes import NuScenes
-from offline_training.datasets.lidar.nuscenes_c import nuscenes_c_scans
+from offline_training.evaluation.nuscenes_c import nuscenes_c_scans
 from offline_training.finetuning.evaluate import confusion_on, load_network
 
 

@@ -15,9 +15,12 @@ from lidar_vl_core.classes.known_tables import class_table, submitted_ids
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes, write_text
 from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.base.source_config import SourceConfig
 from offline_training.datasets.batches.training_scans import labelled_scan
-from offline_training.datasets.data_sources import DataSource, SampleSource, open_source
-from offline_training.datasets.lidar.nuscenes import NuScenes
+from offline_training.datasets.data_sources import DataSource, open_source
+from offline_training.datasets.lidar.nuscenes import NuScenes, NuScenesSource
+from offline_training.datasets.lidar.semantic_kitti import SemanticKittiSource
 from offline_training.finetuning.evaluate import load_network, predict
 
 _INPUTS = ("camera", "lidar", "radar", "map", "external")  # what a nuScenes submission says it used
@@ -42,7 +45,7 @@ def submission(
             f"{checkpoint_path}: expected a network of the classes {target.classes.name} for {benchmark}, found "
             f"{config.class_table.name}. Train with classes: {target.classes.name}."
         )
-    _require_whole(chosen, target.kind, benchmark)
+    _require_whole(chosen, target.source, benchmark)
     device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     network.to(device)
     for source in chosen:
@@ -53,7 +56,7 @@ def submission(
             class_id[sample.cloud.finite()] = predict(network, config, labelled_scan(sample), device)
             stored = target.stored_of_class[with_every_point_answered(sample, class_id)]
             write_bytes(out / target.file_of(source, dataset, index, sample.name), stored.tobytes())
-        if target.kind == "nuscenes":
+        if isinstance(source, NuScenesSource):
             write_text(out / _nuscenes_set(source) / "submission.json", meta)
     return _packed(out)
 
@@ -81,7 +84,7 @@ def with_every_point_answered(sample: Sample, class_id: np.ndarray) -> np.ndarra
 class _Target:
     """What a server takes: which data set, in which classes, where each scan's file lies and what stands in it."""
 
-    kind: str
+    source: type[SourceConfig]
     classes: ClassTable
     stored_of_class: np.ndarray  # (K,) value that stands for a class, in the type of the file
     file_of: Callable[[DataSource, SampleSource, int, str], Path]  # source, data set, index, name of the sample
@@ -89,17 +92,17 @@ class _Target:
 
 def _target(benchmark: str) -> _Target:
     if benchmark == "nuscenes_lidarseg":  # 0 would be noise, which is no class of the challenge
-        return _Target("nuscenes", class_table("nuscenes16"), np.arange(1, 17, dtype=np.uint8), _nuscenes_file)
+        return _Target(NuScenesSource, class_table("nuscenes16"), np.arange(1, 17, dtype=np.uint8), _nuscenes_file)
     if benchmark == "semantic_kitti":
         classes = class_table("semantic_kitti19")
-        return _Target("semantic_kitti", classes, submitted_ids("semantic_kitti", classes), _kitti_file)
+        return _Target(SemanticKittiSource, classes, submitted_ids("semantic_kitti", classes), _kitti_file)
     raise BadRequest(
         f"benchmark: expected nuscenes_lidarseg or semantic_kitti, found {benchmark!r}. Choose one of them."
     )
 
 
 def _nuscenes_file(source: DataSource, dataset: SampleSource, index: int, name: str) -> Path:
-    if not isinstance(dataset, NuScenes):
+    if not isinstance(source, NuScenesSource) or not isinstance(dataset, NuScenes):
         raise BadConfig(f"validation: expected nuScenes itself for its submission, found {type(dataset).__name__}.")
     return Path("lidarseg") / _nuscenes_set(source) / f"{dataset.files(index).lidar_token}_lidarseg.bin"
 
@@ -109,7 +112,7 @@ def _kitti_file(source: DataSource, dataset: SampleSource, index: int, name: str
     return Path("sequences") / sequence / "predictions" / f"{scan}.label"
 
 
-def _nuscenes_set(source: DataSource) -> str:
+def _nuscenes_set(source: NuScenesSource) -> str:
     if source.split in _NUSCENES_SETS:
         return source.split
     return _SET_OF_VERSION.get(source.version, "val")
@@ -126,11 +129,11 @@ def _require_new(out: Path) -> None:
         raise BadRequest(f"{out}: expected a new or an empty folder, found one with files. Choose another.")
 
 
-def _require_whole(sources: tuple[DataSource, ...], kind: str, benchmark: str) -> None:
-    if not sources or any(source.kind != kind or source.label_skip != 1 for source in sources):
+def _require_whole(sources: tuple[DataSource, ...], wanted: type[SourceConfig], benchmark: str) -> None:
+    if not sources or any(not isinstance(source, wanted) or source.label_skip != 1 for source in sources):
         found = [f"{source.kind} (label_skip {source.label_skip})" for source in sources]
         raise BadConfig(
-            f"validation: expected whole data sets of kind {kind} for {benchmark}, found {', '.join(found) or 'none'}. "
+            f"validation: expected whole data sets of kind {wanted.kind_name()} for {benchmark}, found {', '.join(found) or 'none'}. "
             "Name those to predict under `validation`."
         )
 

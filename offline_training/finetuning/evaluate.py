@@ -45,8 +45,7 @@ def evaluate(
         dataset = open_source(source, config.class_table)
         confusion = confusion_on(network, config, (labelled_scan(dataset[i]) for i in range(len(dataset))))
         pooled.merge(confusion)
-        title = f"{source.kind} {source.lidar or Path(source.folder).name}"
-        metrics["sources"].append({"title": title, "folder": source.folder, **confusion.to_dict(names)})
+        metrics["sources"].append({"title": source.title, "folder": source.folder, **confusion.to_dict(names)})
     metrics["pooled"] = pooled.to_dict(names)
     if out is not None:
         write_text(out, json.dumps(metrics, indent=1))

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from torch import distributed
 from torch.utils.data import DataLoader
 
-from offline_training.datasets.data_sources import SampleSource, open_source
+from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.data_sources import open_source
 from offline_training.networks.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.pretraining.base.config import PretrainConfig

@@ -9,7 +9,7 @@ from typing import Any
 
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.files import write_text
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.data_sources import DataSource, data_source
 from offline_training.reproduction.cost import pretraining_cost
 from offline_training.reproduction.study import Column, Row, StudyConfig, filled, recipe_with
 
@@ -133,7 +133,7 @@ def _measured(
         return (cost.hours if column.measure == "hours" else cost.memory_gb), {}
     checkpoint = _finetune(settings)
     tests = place.filled({"test": column.test or study.test}, seed)["test"]
-    sources = [validated(DataSource, one, "reproduce, test") for one in tests]
+    sources = [data_source(one, "reproduce, test") for one in tests]
     if column.measure != "mean_iou":
         return _robustness(study, column, checkpoint, sources, place), {}
     from offline_training.finetuning.evaluate import evaluate

@@ -13,7 +13,7 @@ from lidar_vl_core.foundation.config import load_yaml, validated
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.foundation.files import sha256_of, write_text
 from lidar_vl_core.words.vocabulary import load_vocabulary
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.data_sources import data_source
 from offline_training.reproduction.cell import Cell, read_stored_cell, slug
 from offline_training.reproduction.study import CONFIGS, filled
 from offline_training.reproduction.vlg_study import LanguageColumn, LanguageRow, LanguageStudyConfig
@@ -195,7 +195,7 @@ def _evaluated(
     question = Question(row.mode, load_vocabulary(words), column.truth_as, row.oracle_lists, row.specialised)
     tests = None
     if column.test is not None:
-        tests = [validated(DataSource, one, "reproduce, test") for one in place.filled(list(column.test), seed)]
+        tests = [data_source(one, "reproduce, test") for one in place.filled(list(column.test), seed)]
     if column.classes is not None:
         config = config.model_copy(update={"classes": column.classes})
     key = _sha256([_run_key(study, row, seed, place), _asked(row), _where(column, words)])

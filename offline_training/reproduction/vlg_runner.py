@@ -7,7 +7,7 @@ from pathlib import Path
 from lidar_vl_core.foundation.config import load_yaml, validated
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import write_text
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.data_sources import data_source
 from offline_training.reproduction.cell import Cell, slug
 from offline_training.reproduction.jobs import run_in_jobs
 from offline_training.reproduction.study import CONFIGS
@@ -107,7 +107,7 @@ def _read_by(study: LanguageStudyConfig, rows: tuple[LanguageRow, ...], place: L
         yield config if row.mode != "3d" else config.model_copy(update={"validation": ()})
         for column in study.columns_of(row):
             if column.test is not None and row.mode != "3d":
-                tests = [validated(DataSource, one, "reproduce, test") for one in place.filled(list(column.test), 0)]
+                tests = [data_source(one, "reproduce, test") for one in place.filled(list(column.test), 0)]
                 changes = {"train": (), "validation": tuple(tests), "classes": column.classes or config.classes}
                 yield config.model_copy(update=changes)
 

@@ -10,12 +10,15 @@ import numpy as np
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig
-from offline_training.datasets.data_sources import DataSource, open_source
+from offline_training.datasets.base.source_config import SourceConfig
+from offline_training.datasets.data_sources import DataSource, data_set_spec, open_source
+from offline_training.datasets.lidar.synthetic_streets import SyntheticSource
+from offline_training.datasets.rgbd.synthetic_rooms import SyntheticRoomsSource
 from offline_training.toys.toy_captions import KINDS, NO_COLOUR
 from offline_training.toys.toy_words import COLOURS, colour_word
 
-# Of each kind of data set whose pictures have true classes: its world and its class table.
-_WORLDS = {"synthetic": ("street", "nuscenes16"), "synthetic_rooms": ("room", "synthetic_rooms")}
+# Of each data set whose pictures have true classes: its world.
+_WORLDS: dict[type[SourceConfig], str] = {SyntheticSource: "street", SyntheticRoomsSource: "room"}
 _MIN_AREA_PX = 12  # smaller ones are leaves and chinks
 
 
@@ -50,13 +53,14 @@ def labelled_pictures(source: DataSource) -> list[LabelledPicture]:
 
 def world_of(source: DataSource) -> tuple[str, ClassTable]:
     """World and class table of a source. Raises BadConfig for one without true class pictures."""
-    if source.kind not in _WORLDS or (source.kind == "synthetic" and source.image_width is None):
+    world = _WORLDS.get(type(source))
+    if world is None or (isinstance(source, SyntheticSource) and source.image_width is None):
+        kinds = " or ".join(each.kind_name() for each in _WORLDS)
         raise BadConfig(
-            f"toy language model: expected a source of {' or '.join(_WORLDS)}, with image_width, found {source.kind} with "
-            f"image_width {source.image_width}. It learns from the true classes of rendered pictures."
+            f"toy language model: expected a source of {kinds}, with image_width, found {source.kind} with image_width "
+            f"{getattr(source, 'image_width', None)}. It learns from the true classes of rendered pictures."
         )
-    world, table = _WORLDS[source.kind]
-    return world, class_table(table)
+    return world, class_table(data_set_spec(source.kind).classes[0])
 
 
 def in_regions(rgb: np.ndarray, class_id: np.ndarray, world: str, classes: ClassTable) -> LabelledPicture:

@@ -19,7 +19,8 @@ from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.files import write_bytes, write_text
 from offline_training.datasets.data_sources import DataSource, open_source
-from offline_training.datasets.lidar.synthetic_pictures import class_image
+from offline_training.datasets.lidar.files.synthetic_pictures import class_image
+from offline_training.datasets.lidar.synthetic_streets import SyntheticSource
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.networks.image.espnet import SIDE_STEP, ESPNet, normalise_for_espnet
 
@@ -114,10 +115,10 @@ def _quality(network: ESPNet, pictures: Tensor, classes: Tensor) -> ConfusionMat
 
 def _pictures(source: DataSource) -> tuple[Tensor, Tensor]:
     """All pictures (I, 3, H, W) uint8 of a source and their classes (I, H, W) int64, sides cut to what the network takes."""
-    if source.kind != "synthetic" or source.image_width is None:
+    if not isinstance(source, SyntheticSource) or source.image_width is None:
         raise BadConfig(
             f"toy teacher: expected a synthetic source with image_width, found {source.kind} with image_width "
-            f"{source.image_width}. It learns from the true classes of rendered pictures."
+            f"{getattr(source, 'image_width', None)}. It learns from the true classes of rendered pictures."
         )
     dataset = open_source(source, _CLASSES, os.cpu_count() or 1)
     views = [view for index in range(len(dataset)) for view in dataset[index].views]

@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig
-from offline_training.datasets.data_sources import SampleSource, open_source
+from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.data_sources import open_source
 from offline_training.weak_labels.classes.ontology import Ontology, load_ontology
 from offline_training.weak_labels.config import WeakLabelConfig
 from offline_training.weak_labels.pictures.picture_path import PicturePath

@@ -12,7 +12,7 @@ import numpy as np
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLabels
 from lidar_vl_core.foundation.files import write_bytes, write_text
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.weak_labels.classes.ontology import load_ontology
 from offline_training.weak_labels.config import WeakLabelConfig
 from offline_training.weak_labels.label_views import LabelReport, label_views

@@ -39,7 +39,7 @@ def measure(model: str = "demo", seconds: float = 20.0) -> list[dict[str, Any]]:
 def street_clouds(points: int, lidar: str, azimuth_steps: int, frames: int = 10) -> np.ndarray:
     """(frames, points, 4) float32 x y z intensity: sweeps of a synthetic street, thinned out to the same size."""
     from offline_training.synthetic.sensors.drive import drive
-    from offline_training.synthetic.sensors.lidar import LIDARS
+    from offline_training.synthetic.sensors.lidar_spec import LIDARS
 
     rng = np.random.default_rng(0)
     sweeps = []

@@ -48,9 +48,9 @@ def _sources(folder: Path) -> Iterator[tuple[str, Any, Callable]]:
     except ImportError:
         print("pre-training data: embreex is not installed, so no synthetic frame is measured", file=sys.stderr)
     else:
-        from offline_training.datasets.lidar.synthetic_pictures import PictureSpec
+        from offline_training.datasets.lidar.files.synthetic_pictures import PictureSpec
         from offline_training.datasets.lidar.synthetic_streets import SyntheticDataset
-        from offline_training.synthetic.sensors.lidar import LIDARS
+        from offline_training.synthetic.sensors.lidar_spec import LIDARS
 
         data = SyntheticDataset([5], 2, folder, LIDARS["hdl32"], gap_s=0.5, pictures=PictureSpec(240))
         data.prepare()

@@ -32,7 +32,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from dataclasses import replace
 
     from offline_training.synthetic.sensors.drive import write_drive
-    from offline_training.synthetic.sensors.lidar import LIDARS
+    from offline_training.synthetic.sensors.lidar_spec import LIDARS
 
     path = tmp_path_factory.mktemp("drive") / "drive.mcap"
     write_drive(path, seed=3, frames=2, lidar=replace(LIDARS["hdl32"], azimuth_steps=90), image_width=64, workers=1)

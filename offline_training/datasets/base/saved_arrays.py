@@ -7,7 +7,6 @@ from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
-import torch
 
 from lidar_vl_core.foundation.errors import BadDataset
 
@@ -21,6 +20,8 @@ def load_saved_arrays(path: Path, expected: str) -> Any:  # noqa: ANN401 - whate
 
     expected: what the file should hold, for the error. Raises BadDataset for a damaged file, and for anything else in it.
     """
+    import torch  # here, so that the data sets are listed without it
+
     try:
         with torch.serialization.safe_globals(_numpy_globals()):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -34,6 +35,8 @@ def load_saved_arrays(path: Path, expected: str) -> Any:  # noqa: ANN401 - whate
 
 def as_array(values: Any) -> np.ndarray:  # noqa: ANN401
     """A tensor, an array or a list as an array."""
+    import torch
+
     return values.detach().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 

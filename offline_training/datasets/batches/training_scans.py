@@ -9,7 +9,7 @@ from torch.utils.data import Dataset, Sampler
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from offline_training.datasets.augment.point_augment import AugmentConfig, LabelledScan, augment
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 
 _MOST_KEPT_POINTS = 4_000_000  # 80 MB: a hundred scans or so, which is what few-label runs read again and again
 

@@ -3,28 +3,46 @@
 Folder: that of DAPS-1 or DAPS-2, with `data/<scene>/clouds/*.bin` and `data/<scene>/labels/*.label`.
 """
 
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from typing import Literal
 
-from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table
-from offline_training.datasets.lidar.kitti_layout import KittiScans, RowFormat, scans_below
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.layout import Layout
+from offline_training.datasets.base.source_config import SplitSource
+from offline_training.datasets.lidar.files.kitti_layout import KittiFormat
 
-# Its authors give no unit of the fourth column (its mean in DAPS-1 is 41), so the scale is judged by each scan.
-_ROWS = RowFormat(full_intensity=None)
+_FORMAT = KittiFormat(
+    kind="daps3d",
+    layout=Layout(
+        (
+            ("data/38-18_7_72_90/clouds/*.bin", "4 x float32 a point; the folder is that of DAPS-2, or of DAPS-1"),
+            ("data/38-18_7_72_90/labels/*.label", "uint32 a point"),
+        )
+    ),
+    frame_id="ouster",
+    full_intensity=None,  # its authors give no unit of the fourth column (its mean in DAPS-1 is 41): judged by each scan
+    root=lambda folder: folder / "data",
+    points_folder="clouds",
+)
 
 
-class Daps3d(KittiScans):
-    """Scans of some scenes as samples, in the four categories of its authors."""
+class Daps3dSource(SplitSource):
+    """Scans of some scenes, in the four categories of its authors."""
 
-    def __init__(
-        self,
-        folder: Path,
-        scenes: Sequence[str] | None = None,
-        frames: Collection[str] | None = None,
-        classes: ClassTable | None = None,
-    ) -> None:
-        """scenes: names such as "38-18_7_72_90"; frames: scan names of each; None = all. Raises BadDataset."""
-        classes = classes or class_table("daps3d4")
-        scans = scans_below("daps3d", folder, folder / "data", scenes, frames, points_folder="clouds")
-        super().__init__(scans, _ROWS, "daps3d", classes, "ouster")
+    kind: Literal["daps3d"] = "daps3d"
+
+
+SPEC = DataSetSpec(
+    source=Daps3dSource,
+    what="DAPS-3D: parks and yards as a cleaning robot sees them",
+    layout=_FORMAT.layout,
+    classes=("daps3d4",),
+    open=_FORMAT.open,
+    # DAPS-2 as in OLIVINE's loader: the training scene is validated on as well. The other two splits are DAPS-1's own.
+    splits={
+        "train": ("38-18_7_72_90",),
+        "val": ("38-18_7_72_90", "42-48_10_78_90", "44-18_11_15_32"),
+        "daps1_train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),
+        "daps1_val": ("08",),
+    },
+    counts=_FORMAT.counts,
+)

@@ -1,11 +1,14 @@
 """nuScenes and nuScenes-lidarseg: key frames with LIDAR_TOP, six cameras and point classes, without its devkit."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
@@ -14,13 +17,27 @@ from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.datasets.base.data_set_spec import DataSetSpec, Splits
+from offline_training.datasets.base.file_counts import split_counts
+from offline_training.datasets.base.label_fractions import labelled_scenes
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import T_FLU_RFU, Sample
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb, read_rows, read_values
-from offline_training.datasets.lidar.nuscenes_tables import KeyFrame, NuScenesTables, Shot
+from offline_training.datasets.base.source_config import Names, SplitSource
+from offline_training.datasets.lidar.files.nuscenes_splits import NUSCENES_SPLITS
+from offline_training.datasets.lidar.files.nuscenes_tables import KeyFrame, NuScenesTables, Shot, scene_names
 
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 _COLUMNS = 5  # x, y, z, intensity 0..255, ring
+
+
+class NuScenesSource(SplitSource):
+    """Key frames of some scenes."""
+
+    kind: Literal["nuscenes"] = "nuscenes"
+    version: str = Field(default="v1.0-trainval", description="folder of the tables; v1.0-mini, v1.0-test")
+    label_skip: int = Field(default=1, description="every n-th scene is kept; 100 = 1 % of the labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +154,44 @@ def _shot(frame: KeyFrame, channel: str) -> Shot:
             "The tables are incomplete, or the sensor's name is misspelt."
         )
     return frame.shots[channel]
+
+
+def _open(source: NuScenesSource, sequences: Names, classes: ClassTable) -> NuScenes:
+    folder = Path(source.folder)
+    if source.label_skip != 1:
+        sequences = labelled_scenes(scene_names(folder, source.version), sequences, source.label_skip)
+    return NuScenes(folder, source.version, sequences, source.frames, classes=classes)
+
+
+def _counts(source: NuScenesSource, dataset: NuScenes, splits: Splits) -> Iterator[str]:
+    """Key frames of each scene and which of their files are there."""
+    counts: dict[str, Counter[str]] = {}
+    for files in map(dataset.files, range(len(dataset))):
+        scene = counts.setdefault(files.name.partition("/")[0], Counter())
+        scene["key frames"] += 1
+        scene["scans"] += files.sweep.exists()
+        scene["labels"] += files.labels is not None and files.labels.exists()
+        scene["pictures"] += sum(path.exists() for path in files.pictures)
+    for name, scene in counts.items():
+        yield f"{name}: " + ", ".join(f"{what} {count:,}" for what, count in scene.items())
+    yield from split_counts(splits, counts)
+
+
+SPEC = DataSetSpec(
+    source=NuScenesSource,
+    what="nuScenes with the point labels of nuScenes-lidarseg, six cameras",
+    layout=Layout(
+        (
+            ("v1.0-trainval/scene.json", "and the other tables; v1.0-mini and v1.0-test alike"),
+            ("v1.0-trainval/lidarseg.json", "of nuScenes-lidarseg"),
+            ("samples/LIDAR_TOP/*.pcd.bin", "5 x float32 a point"),
+            ("samples/CAM_FRONT/*.jpg", "and five more cameras"),
+            ("lidarseg/v1.0-trainval/*_lidarseg.bin", "uint8 a point"),
+        )
+    ),
+    classes=("nuscenes16",),
+    open=_open,
+    splits=NUSCENES_SPLITS,
+    thins_scenes=True,
+    counts=_counts,
+)

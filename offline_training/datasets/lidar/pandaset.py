@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,11 +21,21 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.file_counts import FileCounts
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import T_FLU_RFU, Sample
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
+from offline_training.datasets.base.source_config import FramesSource
 
 PANDAR64, PANDAR_GT = 0, 1  # the `sensor` column: spinning 360 degrees, forward-looking solid state
 _ARRAYS = {"xyz_world": 2, "intensity": 1, "t": 1, "sensor": 1, "label": 1}  # name -> number of axes
+
+
+class PandaSetSource(FramesSource):
+    """Frames of one sequence."""
+
+    kind: Literal["pandaset"] = "pandaset"
 
 
 class PandaSet:
@@ -172,3 +182,19 @@ def _pose(record: dict[str, dict[str, float]]) -> RigidTransform:
     """T_world_sensor of a PandaSet pose (heading is a quaternion w, x, y, z)."""
     heading, position = record["heading"], record["position"]
     return RigidTransform.from_quaternion([heading[k] for k in "xyzw"], [position[k] for k in "xyz"])
+
+
+SPEC = DataSetSpec(
+    source=PandaSetSource,
+    what="PandaSet: a sequence with two LiDARs and six cameras",
+    layout=Layout(
+        (
+            ("meta.json", "poses, intrinsics and stamps"),
+            ("lidar/NN.npz", "xyz_world, intensity, t, sensor, label"),
+            ("camera/front_camera/NN.jpg", "and five more cameras"),
+        )
+    ),
+    classes=("nuscenes16",),
+    open=lambda source, _, classes: PandaSet(Path(source.folder), source.frames, classes=classes),
+    counts=FileCounts({"scans": "lidar/*.npz", "pictures": "camera/*/*.jpg"}),
+)

@@ -1,16 +1,32 @@
 """A recording (rosbag2, MCAP or sqlite3) as samples: its clouds, the images paired with them, and labels if it has any."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from lidar_vl_core.bags.recording import RecordedFrame, Recording, open_recording
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadDataset, BadLabels
+from lidar_vl_core.commands.inspection import inspection
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadLabels
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
+from offline_training.datasets.base.source_config import LabelFieldSource, Names
+
+
+class RosBagSource(LabelFieldSource):
+    """Clouds of one topic of a bag."""
+
+    kind: Literal["ros_bag"] = "ros_bag"
+    folder: str = Field(description="the bag, or its folder")
+    frames: Names = Field(default=None, description="places among the clouds, from 0; nothing = all")
+    cloud_topic: str | None = Field(default=None, description="topic of the clouds; nothing = the only one")
 
 
 class RosBag:
@@ -82,3 +98,39 @@ class RosBag:
             return self._label_map.apply(cloud.extra[self._label_field])
         except BadLabels as error:
             raise BadDataset(f"{name}: {error}") from error
+
+
+def _open(source: RosBagSource, _: Names, classes: ClassTable) -> RosBag:
+    frames = source.frames
+    if frames is not None and not all(frame.isdecimal() for frame in frames):
+        raise BadConfig(
+            f"frames of {source.folder}: expected places among the clouds, such as 0, found {', '.join(frames)}. "
+            "Give numbers."
+        )
+    places = None if frames is None else [int(frame) for frame in frames]
+    return RosBag(Path(source.folder), places, source.cloud_topic, source.label_field, source.label_table, classes)
+
+
+def _first_look(source: RosBagSource) -> tuple[Iterable[str], RosBagSource]:
+    """A bag is read once for what it holds and once for three of its clouds, so that the rest need not stay in memory."""
+    found = inspection(Path(source.folder)) if Path(source.folder).exists() else None
+    lines, clouds = [], {}
+    if found is not None:
+        clouds = {topic["name"]: topic["count"] for topic in found["topics"] if topic["type"] == CLOUD_TYPE}
+        lines += [f"{name}: {count:,} clouds" for name, count in clouds.items()]
+        lines += [f"{camera['image_topic']}: camera {camera['name']}" for camera in found["cameras"]]
+        lines += [f"note: {warning}" for warning in found["warnings"]]
+    count = clouds.get(source.cloud_topic or next(iter(clouds), ""), 1)
+    places = tuple(str(place) for place in sorted({0, count // 2, max(count - 1, 0)}))
+    return lines, source.model_copy(update={"frames": places})
+
+
+SPEC = DataSetSpec(
+    source=RosBagSource,
+    what="any recording: rosbag2 in MCAP or sqlite3",
+    layout=Layout((("*.mcap or *.db3", "the bag, or the folder with its metadata.yaml"),)),
+    classes=("nuscenes16",),
+    open=_open,
+    counts=lambda *_: iter(()),  # the first look has told it
+    first_look=_first_look,
+)

@@ -7,6 +7,7 @@ scans must be there; with images the calibration too.
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -18,13 +19,35 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadTransform
 from lidar_vl_core.foundation.stamps import NS_PER_S, nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.datasets.base.layouts import layout_line
+from offline_training.datasets.base.data_set_spec import DataSetSpec, by_sequences
+from offline_training.datasets.base.file_counts import FileCounts
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_files import image_size, read_picture_bytes, read_rgb, read_rows
-from offline_training.datasets.lidar.kitti_layout import read_classes
+from offline_training.datasets.base.source_config import SplitSource
+from offline_training.datasets.lidar.files.kitti_layout import read_classes
 
 _COLUMNS = 4  # x, y, z, reflectance 0..1
 _FRAMES_PER_SECOND = 10  # the Velodyne's rate; times.txt, where present, says it exactly
+
+_LAYOUT = Layout(
+    (
+        ("sequences/00/velodyne/000000.bin", "4 x float32 a point"),
+        ("sequences/00/labels/000000.label", "uint32 a point; 00 to 10"),
+        ("sequences/00/image_2/000000.png", "optional"),
+        ("sequences/00/calib.txt", "P2 and Tr"),
+        ("sequences/00/poses.txt", "optional"),
+        ("sequences/00/times.txt", "optional"),
+    )
+)
+TRAIN = ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10")
+VALIDATION = ("08",)
+
+
+class SemanticKittiSource(SplitSource):
+    """Scans of some sequences, with the picture of camera 2."""
+
+    kind: Literal["semantic_kitti"] = "semantic_kitti"
 
 
 class SemanticKitti:
@@ -56,7 +79,7 @@ class SemanticKitti:
         ]
         if not self.scans:
             raise BadDataset(
-                f"{self.folder}: expected scans ({layout_line('semantic_kitti')}), found none for sequences {list(names)} "
+                f"{self.folder}: expected scans ({_LAYOUT.line()}), found none for sequences {list(names)} "
                 "and the asked frames. Point to the folder that holds `sequences`."
             )
 
@@ -101,7 +124,7 @@ class _Sequence:
         self.scans = sorted(path.stem for path in (folder / "velodyne").glob("*.bin"))
         if not self.scans:
             raise BadDataset(
-                f"{folder}: expected scans of a sequence ({layout_line('semantic_kitti')}), found none. "
+                f"{folder}: expected scans of a sequence ({_LAYOUT.line()}), found none. "
                 "Unpack the sequence, or choose others."
             )
         needed = (folder / "image_2").is_dir() or (folder / "calib.txt").exists()
@@ -170,3 +193,14 @@ def _read_rows(path: Path) -> dict[str, np.ndarray]:
         return {name.strip(): np.array(values.split(), np.float64).reshape(3, 4) for name, _, values in rows}
     except (OSError, ValueError) as error:
         raise BadDataset(f"{path}: expected lines `name: 12 numbers`, found: {error}. Copy the file again.") from error
+
+
+SPEC = DataSetSpec(
+    source=SemanticKittiSource,
+    what="SemanticKITTI: streets, with the pictures and poses of KITTI odometry",
+    layout=_LAYOUT,
+    classes=("semantic_kitti19", "nuscenes16"),
+    open=by_sequences(SemanticKitti),
+    splits={"train": TRAIN, "val": VALIDATION, "test": tuple(f"{number:02d}" for number in range(11, 22))},
+    counts=FileCounts({"scans": "*/velodyne/*.bin", "labels": "*/labels/*.label", "pictures": "*/image_2/*.png"}),
+)

@@ -3,28 +3,40 @@
 Folder: `sequences/00` to `05` with velodyne/*.bin and labels/*.label; the folders `tag` and the poses are not read.
 """
 
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from typing import Literal
 
-from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table
-from offline_training.datasets.lidar.kitti_layout import KittiScans, RowFormat, scans_below, sequences_root
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.layout import Layout
+from offline_training.datasets.base.source_config import SplitSource
+from offline_training.datasets.lidar.files.kitti_layout import KittiFormat
 
-# Its authors say "x, y, z, intensity" and no unit, so the scale is judged by each scan.
-_ROWS = RowFormat(full_intensity=None)
+_FORMAT = KittiFormat(
+    kind="semantic_poss",
+    layout=Layout(
+        (
+            ("sequences/00/velodyne/000001.bin", "4 x float32 a point; 00 to 05"),
+            ("sequences/00/labels/000001.label", "uint32 a point"),
+        )
+    ),
+    frame_id="pandora",
+    full_intensity=None,  # its authors say "x, y, z, intensity" and no unit, so the scale is judged by each scan
+)
 
 
-class SemanticPoss(KittiScans):
-    """Scans of some sequences as samples."""
+class SemanticPossSource(SplitSource):
+    """Scans of some sequences."""
 
-    def __init__(
-        self,
-        folder: Path,
-        sequences: Sequence[str] | None = None,
-        frames: Collection[str] | None = None,
-        classes: ClassTable | None = None,
-    ) -> None:
-        """sequences: names such as "02"; frames: scan names of each; None = all. Raises BadDataset."""
-        classes = classes or class_table("semantic_poss13")
-        scans = scans_below("semantic_poss", folder, sequences_root(folder), sequences, frames)
-        super().__init__(scans, _ROWS, "semantic_poss", classes, "pandora")
+    kind: Literal["semantic_poss"] = "semantic_poss"
+
+
+SPEC = DataSetSpec(
+    source=SemanticPossSource,
+    what="SemanticPOSS: a campus with many people",
+    layout=_FORMAT.layout,
+    classes=("semantic_poss13",),
+    open=_FORMAT.open,
+    # OLIVINE's text trains on "00 to 05 excluding 02" and names no other sequence to validate on, so it is 02; half is 00
+    # and 01. Others, such as ALSO, take 03 for the official validation sequence: name the sequences to do so.
+    splits={"train": ("00", "01", "03", "04", "05"), "half": ("00", "01"), "val": ("02",)},
+    counts=_FORMAT.counts,
+)

@@ -3,27 +3,40 @@
 Folder: `train`, `val` and `test`, each with velodyne/*.bin (5 columns) and labels/*.label.
 """
 
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from typing import Literal
 
-from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table
-from offline_training.datasets.lidar.kitti_layout import KittiScans, RowFormat, scans_below
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.layout import Layout
+from offline_training.datasets.base.source_config import SplitSource
+from offline_training.datasets.lidar.files.kitti_layout import KittiFormat
 
-_ROWS = RowFormat(columns=5, full_intensity=255.0)  # x, y, z, intensity 0..255, and one that is not used
+_FORMAT = KittiFormat(
+    kind="semantic_stf",
+    layout=Layout(
+        (
+            ("train/velodyne/*.bin", "5 x float32 a point; val and test alike"),
+            ("train/labels/*.label", "uint32 a point"),
+        )
+    ),
+    frame_id="velodyne",
+    columns=5,  # x, y, z, intensity 0..255, and one that is not used
+    full_intensity=255.0,
+    root=lambda folder: folder,
+)
 
 
-class SemanticStf(KittiScans):
-    """Scans of some parts as samples, in SemanticKITTI's 19 classes, which are its own."""
+class SemanticStfSource(SplitSource):
+    """Scans of some parts, in SemanticKITTI's 19 classes, which are its own."""
 
-    def __init__(
-        self,
-        folder: Path,
-        parts: Sequence[str] | None = None,
-        frames: Collection[str] | None = None,
-        classes: ClassTable | None = None,
-    ) -> None:
-        """parts: "train", "val", "test"; frames: scan names of each; None = all. Raises BadDataset."""
-        classes = classes or class_table("semantic_kitti19")
-        scans = scans_below("semantic_stf", folder, folder, parts, frames)
-        super().__init__(scans, _ROWS, "semantic_stf", classes, "velodyne")
+    kind: Literal["semantic_stf"] = "semantic_stf"
+
+
+SPEC = DataSetSpec(
+    source=SemanticStfSource,
+    what="SemanticSTF: streets in snow, fog and rain",
+    layout=_FORMAT.layout,
+    classes=("semantic_kitti19",),
+    open=_FORMAT.open,
+    splits={"train": ("train",), "val": ("val",), "test": ("test",)},
+    counts=_FORMAT.counts,
+)

@@ -3,25 +3,40 @@
 Folder: `00` to `12`, each with velodyne/*.bin and labels/*.label, also where they lie below a folder `sequences`.
 """
 
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from typing import Literal
 
-from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table
-from offline_training.datasets.lidar.kitti_layout import KittiScans, RowFormat, scans_below, sequences_root
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.layout import Layout
+from offline_training.datasets.base.source_config import SequencesSource
+from offline_training.datasets.lidar.files.kitti_layout import KittiFormat
+
+_FORMAT = KittiFormat(
+    kind="synlidar",
+    layout=Layout(
+        (
+            ("00/velodyne/000000.bin", "4 x float32 a point; 00 to 12, also below a folder `sequences`"),
+            ("00/labels/000000.label", "uint32 a point"),
+        )
+    ),
+    frame_id="synlidar",
+)
 
 
-class SynLidar(KittiScans):
-    """Scans of some sequences as samples, in its 32 classes or in SemanticKITTI's 19."""
+class SynLidarSource(SequencesSource):
+    """Scans of some sequences, in its 32 classes or in SemanticKITTI's 19.
 
-    def __init__(
-        self,
-        folder: Path,
-        sequences: Sequence[str] | None = None,
-        frames: Collection[str] | None = None,
-        classes: ClassTable | None = None,
-    ) -> None:
-        """sequences: names such as "00"; frames: scan names of each; None = all. Raises BadDataset."""
-        classes = classes or class_table("synlidar32")
-        scans = scans_below("synlidar", folder, sequences_root(folder), sequences, frames)
-        super().__init__(scans, RowFormat(), "synlidar", classes, "synlidar")
+    It has no official split: its authors train on all 13 sequences, and no split of the published 1 % and 10 % numbers is
+    public.
+    """
+
+    kind: Literal["synlidar"] = "synlidar"
+
+
+SPEC = DataSetSpec(
+    source=SynLidarSource,
+    what="SynLiDAR: synthetic scans of a game engine's towns and harbour",
+    layout=_FORMAT.layout,
+    classes=("synlidar32", "semantic_kitti19"),
+    open=_FORMAT.open,
+    counts=_FORMAT.counts,
+)

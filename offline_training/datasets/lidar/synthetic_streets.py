@@ -5,19 +5,26 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 from zipfile import BadZipFile
 
 import numpy as np
+from pydantic import Field
 
 from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadDataset
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from lidar_vl_core.foundation.files import atomic_writer
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.file_counts import FileCounts
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.lidar.synthetic_pictures import (
+from offline_training.datasets.base.source_config import Names, SourceConfig
+from offline_training.datasets.lidar.files.synthetic_pictures import (
     PictureSpec,
     class_image,
     has_pictures,
@@ -26,14 +33,28 @@ from offline_training.datasets.lidar.synthetic_pictures import (
     read_views,
     write_pictures,
 )
-from offline_training.synthetic.sensors.camera import take_ring
-from offline_training.synthetic.sensors.lidar import LidarSpec, sweep
-from offline_training.synthetic.sensors.shading import weather
-from offline_training.synthetic.streets.layout import World
+from offline_training.synthetic.sensors.lidar_spec import LIDARS, LidarSpec
 from offline_training.synthetic.world.workers import made_scenes
 
 VERSION = 2  # raise it when the same seed gives other points, so that cached frames are made anew
 _STEP_M = 0.004  # coordinates are kept as int16 steps: +-131 m, error at most 2 mm
+
+
+class SyntheticSource(SourceConfig):
+    """Sweeps of synthetic streets, one street for each seed."""
+
+    kind: Literal["synthetic"] = "synthetic"
+    folder: str = Field(description="where its sweeps are kept once made")
+    first_seed: int = Field(default=0, description="seed of the first street")
+    streets: int = Field(default=1, description="one for each seed from first_seed")
+    frames_per_street: int = Field(default=10, description="sweeps, 1.2 s apart")
+    lidar: str | None = Field(default=None, description="vlp16, hdl32, ...; nothing = a random sensor for each frame")
+    image_width: int | None = Field(default=None, description="pixels of its six pictures; nothing = none")
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return f"{self.kind} {self.lidar or Path(self.folder).name}"
 
 
 class SyntheticDataset:
@@ -93,7 +114,9 @@ class SyntheticDataset:
             from offline_training.synthetic.streets.layout import build_world
 
             world, frames = build_world(seed), range(self._frames_per_seed)
-            self._poses[seed] = tuple(self._pose(world, seed, number) for number in frames)
+            self._poses[seed] = tuple(
+                self._pose(world.ego_pose(number * self._gap_s), seed, number) for number in frames
+            )
         return self._poses[seed][frame]
 
     def prepare(self, workers: int = 1, on_progress: Callable[[int], None] | None = None) -> None:
@@ -118,8 +141,8 @@ class SyntheticDataset:
         path = self._path(seed, frame)
         return path.exists() and (self._pictures is None or has_pictures(picture_folder(path, self._pictures)))
 
-    def _pose(self, world: World, seed: int, frame: int) -> RigidTransform:
-        return world.ego_pose(frame * self._gap_s) @ self._spec(seed, frame).T_base_lidar()
+    def _pose(self, T_world_base: RigidTransform, seed: int, frame: int) -> RigidTransform:
+        return T_world_base @ self._spec(seed, frame).T_base_lidar()
 
     def _spec(self, seed: int, frame: int) -> LidarSpec:
         return self._lidar or LidarSpec.random(np.random.default_rng([seed, 3, frame]))
@@ -129,7 +152,10 @@ class SyntheticDataset:
         return self._folder / f"{seed:05d}_{frame:03d}_{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npz"
 
     def _make(self, seed: int) -> None:
+        from offline_training.synthetic.sensors.camera import take_ring
+        from offline_training.synthetic.sensors.lidar import sweep
         from offline_training.synthetic.sensors.scene import Scene
+        from offline_training.synthetic.sensors.shading import weather
         from offline_training.synthetic.streets.layout import build_world
 
         scene = Scene(build_world(seed))
@@ -141,7 +167,9 @@ class SyntheticDataset:
                 _write(path, sweep(scene, spec, time_s, nanoseconds(time_s), rng))
             if not self._is_made(seed, frame) and self._pictures is not None:
                 shots = take_ring(scene, sky, spec, time_s, self._pictures.width)
-                write_pictures(picture_folder(path, self._pictures), shots, self._pose(scene.world, seed, frame))
+                write_pictures(
+                    picture_folder(path, self._pictures), shots, self._pose(scene.world.ego_pose(time_s), seed, frame)
+                )
 
 
 def _write(path: Path, cloud: PointCloud) -> None:
@@ -170,3 +198,25 @@ def _read(path: Path) -> PointCloud:
         raise BadDataset(
             f"{path}: expected a cached synthetic sweep, found: {error}. Delete the file; it is made anew."
         ) from error
+
+
+def _open(source: SyntheticSource, _: Names, classes: ClassTable) -> SyntheticDataset:
+    if source.lidar is not None and source.lidar not in LIDARS:
+        raise BadConfig(
+            f"lidar: expected one of {', '.join(LIDARS)}, found {source.lidar!r}. Choose one or leave it out."
+        )
+    seeds = range(source.first_seed, source.first_seed + source.streets)
+    lidar = None if source.lidar is None else LIDARS[source.lidar]
+    pictures = None if source.image_width is None else PictureSpec(source.image_width)
+    return SyntheticDataset(seeds, source.frames_per_street, Path(source.folder), lidar, pictures=pictures)
+
+
+SPEC = DataSetSpec(
+    source=SyntheticSource,
+    what="synthetic streets, made when they are first asked for",
+    layout=Layout((("NNNNN_NNN_<hash>.npz", "a sweep, made when it is first asked for"),)),
+    classes=("nuscenes16",),
+    open=_open,
+    made_files="*.npz",
+    counts=FileCounts({"scans": "*.npz"}),
+)

@@ -13,14 +13,15 @@ import numpy as np
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table, label_map
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_files import image_size, read_picture_bytes, read_rgb
-from offline_training.datasets.rgbd.rgbd_frames import read_matrix
-from offline_training.datasets.rgbd.rgbd_view import read_depth_m
+from offline_training.datasets.rgbd.files.rgbd_frames import read_matrix
+from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views
+from offline_training.datasets.rgbd.files.rgbd_view import read_depth_m
 
 LABEL_TABLE = "nyuv2_13"
 _UNITS_PER_M = 1000.0
@@ -33,7 +34,7 @@ def holds_nyu_frames(folder: Path) -> bool:
     return any(folder.glob("*_depth_mm.png"))
 
 
-class NyuFrames:
+class NyuFrames(RgbdScenes[str]):
     """Pictures as samples: every pixel with depth is a point."""
 
     def __init__(
@@ -44,20 +45,16 @@ class NyuFrames:
         label_table: str | None = LABEL_TABLE,
     ) -> None:
         """sequences: numbers such as 0001; label_table: what the masks' ids mean, None = without them. Raises BadDataset."""
-        classes = classes or class_table("nyu13")
-        self.folder, self.classes = Path(folder), classes
-        self._label_map = None if label_table is None else label_map(label_table, classes)
+        super().__init__(folder, None, classes or class_table("nyu13"), None, label_table)
         there = sorted(path.name.removesuffix("_depth_mm.png") for path in self.folder.glob("*_depth_mm.png"))
         self.scenes = [name for name in there if sequences is None or name in sequences]
-        missing = [name for name in sequences or () if name not in there]
-        if missing or not self.scenes:
-            raise BadDataset(
-                f"{self.folder}: expected NNNN_depth_mm.png beside NNNN_rgb.png, found depth of {', '.join(there) or 'none'}"
-                f"{', not of ' + ', '.join(missing) if missing else ''}. Correct `sequences`."
-            )
-
-    def __len__(self) -> int:
-        return len(self.scenes)
+        self._require_scenes(
+            self.folder,
+            "NNNN_depth_mm.png beside NNNN_rgb.png",
+            f"depth of {', '.join(there) or 'none'}",
+            [name for name in sequences or () if name not in there],
+            "Correct `sequences`.",
+        )
 
     def __getitem__(self, index: int) -> Sample:
         """The points of a picture with their colours and classes; raises BadDataset naming the file when one is damaged."""
@@ -70,9 +67,8 @@ class NyuFrames:
         mask = self._mask(name, view.camera)
         return Sample(name, cloud, None if mask is None else mask[v, u], self.classes, (view,))
 
-    def views(self, index: int) -> tuple[CameraView, ...]:
-        """The picture itself; raises BadDataset."""
-        name = self.scenes[index]
+    def _read_views(self, name: str) -> Views:
+        """The picture itself, never left out: there is no pose that could be wrong."""
         path = self.folder / f"{name}_rgb.png"
         own = self.folder / "camera-intrinsics.txt"
         try:
@@ -81,11 +77,7 @@ class NyuFrames:
             raise BadDataset(f"{own}: {error}") from error
         load_rgb, read_bytes = partial(read_rgb, path, name, camera), partial(read_picture_bytes, path, name)
         load_depth_m = partial(self._depth_m, name, camera)
-        return (CameraView("rgb", camera, _T_CAM_SCENE, 0, load_rgb, read_bytes, path.name, load_depth_m),)
-
-    def skipped_views(self, index: int) -> int:
-        """None is: there are no poses that could be wrong."""
-        return 0
+        return [CameraView("rgb", camera, _T_CAM_SCENE, 0, load_rgb, read_bytes, path.name, load_depth_m)], 0
 
     def _depth_m(self, name: str, camera: CameraModel) -> np.ndarray:
         path = self.folder / f"{name}_depth_mm.png"

@@ -7,25 +7,34 @@ poses. Pictures of NYU Depth V2, which have no poses, are scenes of one frame ea
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table, label_map
-from lidar_vl_core.classes.label_map import LabelMap
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadCloudFile, BadDataset
-from offline_training.datasets.base.layouts import layout_line
+from lidar_vl_core.foundation.errors import BadCloudFile, BadConfig, BadDataset
+from offline_training.datasets.base.data_set_spec import DataSetSpec
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.rgbd.rgbd_frames import Intrinsics, RgbdFiles, rgbd_files, rgbd_scenes
-from offline_training.datasets.rgbd.rgbd_fusion import DepthFrame, fuse_depth
-from offline_training.datasets.rgbd.rgbd_view import depth_camera, read_depth_m, rgbd_view, shared_intrinsics
+from offline_training.datasets.base.source_config import LabelFieldSource, Names
+from offline_training.datasets.rgbd.files.rgbd_frames import LAYOUT, Intrinsics, RgbdFiles, rgbd_files, rgbd_scenes
+from offline_training.datasets.rgbd.files.rgbd_fusion import DepthFrame, fuse_depth
+from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views, ViewStepSource
+from offline_training.datasets.rgbd.files.rgbd_view import depth_camera, read_depth_m, rgbd_view, shared_intrinsics
+from offline_training.datasets.rgbd.nyu_frames import LABEL_TABLE, NyuFrames, holds_nyu_frames
 
 _UNITS_PER_M = 1000.0
 _VOXEL_M = 0.02
 _CLOUDS_KEPT = 32  # some 10 MB each; training asks for them again and again, and fusing a scene takes seconds
+
+
+class RgbdFolderSource(ViewStepSource, LabelFieldSource):
+    """Some scenes of a folder."""
+
+    kind: Literal["rgbd_folder"] = "rgbd_folder"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +46,7 @@ class _Scene:
     views: tuple[CameraView, ...]  # of the frames whose poses mean something
 
 
-class RgbdFolder:
+class RgbdFolder(RgbdScenes[tuple[str, Path]]):
     """Scenes as samples: all points of a scene, and its frames as views."""
 
     def __init__(
@@ -46,7 +55,7 @@ class RgbdFolder:
         sequences: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
         classes: ClassTable | None = None,
-        view_step: int = 1,
+        view_step: int | None = None,
         label_field: str | None = None,
         label_table: str | None = None,
     ) -> None:
@@ -55,55 +64,48 @@ class RgbdFolder:
         label_field: property of the .ply that holds the truth; label_table: what its ids mean. Raises BadDataset.
         """
         classes = classes or class_table("scannet20")
-        self.folder, self.classes = Path(folder), classes
-        self._frames, self._view_step, self._label_field = frames, view_step, label_field
-        self._label_map: LabelMap | None = None
-        if label_field is not None:
-            self._label_map = label_map(label_table or classes.name, classes)
+        super().__init__(
+            folder, frames, classes, view_step, None if label_field is None else label_table or classes.name
+        )
+        self._label_field = label_field
         there = {self._name_of(path): path for path in rgbd_scenes(self.folder)}
-        missing = [name for name in sequences or () if name not in there]
-        if missing or not there:
-            raise BadDataset(
-                f"{self.folder}: expected scenes ({layout_line('rgbd_folder')}), found {', '.join(there) or 'none'}"
-                f"{', not ' + ', '.join(missing) if missing else ''}. Point to a scene or to the folder of scenes."
-            )
-        self.scenes = [(name, there[name]) for name in (there if sequences is None else sequences)]
-        self._read: dict[int, _Scene] = {}
+        asked = list(there) if sequences is None else sequences
+        self.scenes = [(name, there[name]) for name in asked if name in there]
+        self._require_scenes(
+            self.folder,
+            f"scenes ({LAYOUT.line()})",
+            ", ".join(there) or "none",
+            [name for name in asked if name not in there],
+            "Point to a scene or to the folder of scenes.",
+        )
+        self._read: dict[str, _Scene] = {}
         self._clouds: dict[int, PointCloud] = {}
-
-    def __len__(self) -> int:
-        return len(self.scenes)
 
     def __getitem__(self, index: int) -> Sample:
         """The scene's cloud and views; raises BadDataset naming the scene when a file is damaged."""
-        scene = self._scene(index)
+        scene = self._scene(*self.scenes[index])
         if index not in self._clouds:
             if len(self._clouds) == _CLOUDS_KEPT:
                 del self._clouds[next(iter(self._clouds))]
             self._clouds[index] = _cloud(scene)
         cloud = self._clouds[index]
-        return Sample(scene.name, cloud, self._class_id(scene, cloud), self.classes, scene.views)
+        return Sample(scene.name, cloud, self._class_id(self._raw(scene, cloud)), self.classes, scene.views)
 
-    def views(self, index: int) -> tuple[CameraView, ...]:
-        """The frames of a scene, without its cloud; raises BadDataset naming it."""
-        return self._scene(index).views
-
-    def skipped_views(self, index: int) -> int:
-        """How many frames of a scene have poses that are infinite, not numbers or not rigid, and are left out."""
-        scene = self._scene(index)
-        return len(scene.files) - len(scene.views)
+    def _read_views(self, scene: tuple[str, Path]) -> Views:
+        read = self._scene(*scene)
+        return read.views, len(read.files) - len(read.views)
 
     def _name_of(self, scene: Path) -> str:
         return scene.resolve().name if scene == self.folder else scene.relative_to(self.folder).as_posix()
 
-    def _scene(self, index: int) -> _Scene:
-        if index not in self._read:
-            self._read[index] = self._read_scene(*self.scenes[index])
-        return self._read[index]
+    def _scene(self, name: str, folder: Path) -> _Scene:
+        if name not in self._read:
+            self._read[name] = self._read_scene(name, folder)
+        return self._read[name]
 
     def _read_scene(self, name: str, folder: Path) -> _Scene:
         chosen = [files for files in rgbd_files(folder) if self._frames is None or files.name in self._frames]
-        chosen = chosen[:: self._view_step]
+        chosen = chosen[:: self._view_step or 1]
         intrinsics = shared_intrinsics(chosen, folder, self.folder)
         views = [rgbd_view(files, intrinsics, self.folder, name, _UNITS_PER_M) for files in chosen]
         known = tuple(view for view in views if view is not None)
@@ -114,15 +116,15 @@ class RgbdFolder:
             )
         return _Scene(name, folder, {files.name: files for files in chosen}, intrinsics, known)
 
-    def _class_id(self, scene: _Scene, cloud: PointCloud) -> np.ndarray | None:
-        if self._label_map is None or self._label_field is None:
+    def _raw(self, scene: _Scene, cloud: PointCloud) -> np.ndarray | None:
+        if self._label_field is None:
             return None
         if self._label_field not in cloud.extra:
             raise BadDataset(
                 f"{scene.name}: expected the labels {self._label_field} in a .ply of the scene, found "
                 f"{', '.join(cloud.extra) or 'nothing'}. Correct label_field or leave it out."
             )
-        return self._label_map.apply(cloud.extra[self._label_field])
+        return cloud.extra[self._label_field]
 
 
 def _cloud(scene: _Scene) -> PointCloud:
@@ -150,3 +152,29 @@ def _depth_frame(scene: _Scene, view: CameraView) -> DepthFrame:
     camera = depth_camera(files, files.depth, scene.intrinsics, scene.name)
     depth_m = read_depth_m(files.depth, scene.name, _UNITS_PER_M)
     return DepthFrame(view.T_cam_lidar.inverse(), camera, depth_m, view.load_rgb())
+
+
+def _open(source: RgbdFolderSource, sequences: Names, classes: ClassTable) -> RgbdFolder | NyuFrames:
+    folder = Path(source.folder)
+    if holds_nyu_frames(folder):
+        _refuse(source, ("frames", "view_step", "label_field"), "pictures of NYU Depth V2, a scene of one view each")
+        return NyuFrames(folder, sequences, classes, source.label_table)
+    if source.label_field is None:
+        _refuse(source, ("label_table",), "no label_field that it could explain")
+    labels = source.label_field, source.label_table
+    return RgbdFolder(folder, sequences, source.frames, classes, source.view_step, *labels)
+
+
+def _refuse(source: RgbdFolderSource, keys: tuple[str, ...], found: str) -> None:
+    if given := [key for key in keys if getattr(source, key) is not None]:
+        raise BadConfig(f"{source.folder}: expected no key {', '.join(given)}, found {found}. Leave it out.")
+
+
+SPEC = DataSetSpec(
+    source=RgbdFolderSource,
+    what="any posed RGB-D scenes: 7-Scenes, ScanNet's exporter; pictures of NYU Depth V2",
+    layout=LAYOUT,
+    classes=("scannet20", "nyu13"),
+    open=_open,
+    classes_of=lambda source: "nyu13" if source.label_table == LABEL_TABLE else "scannet20",
+)

@@ -6,21 +6,41 @@ each for points and classes, as mmdetection3d writes them. Images belong to the 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table, label_map
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadDataset
-from offline_training.datasets.base.layouts import layout_line
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.rgbd.s3dis_rooms import Room, converted_rooms, read_room, text_rooms
-from offline_training.datasets.rgbd.s3dis_views import AreaImages
+from offline_training.datasets.base.source_config import SplitSource
+from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views, ViewStepSource, by_scenes
+from offline_training.datasets.rgbd.files.s3dis_rooms import Room, converted_rooms, read_room, text_rooms
+from offline_training.datasets.rgbd.files.s3dis_views import AreaImages
+
+_LAYOUT = Layout(
+    (
+        ("Area_1/office_1/Annotations/chair_1.txt", "x y z red green blue a line; also below a folder"),
+        ("points/Area_1_office_1.bin", "or converted: 6 x float32 a point"),
+        ("semantic_mask/Area_1_office_1.bin", "int64 a point"),
+        ("Area_1_office_1_point.npy", "or converted: (N, 6), and Area_1_office_1_sem_label.npy"),
+        ("area_1/data/pose/camera_*_domain_pose.json", "optional images, of 2D-3D-S; area_5a and area_5b alike"),
+        ("area_1/data/rgb/camera_*_domain_rgb.png", "1080 x 1080"),
+        ("area_1/data/depth/camera_*_domain_depth.png", "16 bits, 1/512 m"),
+    )
+)
 
 
-class S3dis:
+class S3disSource(SplitSource, ViewStepSource):
+    """Some areas or rooms."""
+
+    kind: Literal["s3dis"] = "s3dis"
+
+
+class S3dis(RgbdScenes[Room]):
     """Rooms as samples named Area_1/office_2, in the frame of their area (z up)."""
 
     def __init__(
@@ -29,53 +49,49 @@ class S3dis:
         sequences: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
         classes: ClassTable | None = None,
-        view_step: int = 1,
+        view_step: int | None = None,
     ) -> None:
         """sequences: areas or rooms such as Area_1/office_2; frames: names of views; view_step: every n-th.
 
         Raises BadDataset.
         """
-        classes = classes or class_table("s3dis13")
-        self.folder, self.classes = Path(folder), classes
-        self._label_map = label_map("s3dis13", classes)
-        self._frames, self._view_step = frames, view_step
+        super().__init__(folder, frames, classes or class_table("s3dis13"), view_step, "s3dis13")
         there = text_rooms(self.folder) or converted_rooms(self.folder)
         asked = set(sequences or ())
         self.scenes = [room for room in there if sequences is None or {room.name, room.area} & asked]
-        missing = asked - {room.name for room in there} - {room.area for room in there}
-        if missing or not self.scenes:
-            raise BadDataset(
-                f"{self.folder}: expected rooms ({layout_line('s3dis')}), found {len(there)}"
-                f"{', none for ' + ', '.join(sorted(missing)[:5]) if missing else ''}. Unpack the areas, or correct `sequences`."
-            )
+        self._require_scenes(
+            self.folder,
+            f"rooms ({_LAYOUT.line()})",
+            str(len(there)),
+            sorted(asked - {room.name for room in there} - {room.area for room in there}),
+            "Unpack the areas, or correct `sequences`.",
+        )
         self._images = AreaImages(self.folder)
-        self._views: dict[int, tuple[tuple[CameraView, ...], int]] = {}
-
-    def __len__(self) -> int:
-        return len(self.scenes)
 
     def __getitem__(self, index: int) -> Sample:
         """The room's points, classes and views; raises BadDataset naming the file when one is damaged."""
         room = self.scenes[index]
         xyz_m, rgb, raw = read_room(room)
         cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, room.area, {"rgb": rgb})
-        return Sample(room.name, cloud, self._label_map.apply(raw), self.classes, self.views(index))
+        return Sample(room.name, cloud, self._class_id(raw), self.classes, self.views(index))
 
-    def views(self, index: int) -> tuple[CameraView, ...]:
-        """The images taken in a room, where 2D-3D-S lies beside the rooms; raises BadDataset."""
-        return self._views_of(index)[0]
-
-    def skipped_views(self, index: int) -> int:
-        """How many images of a room are left out because their pose is not finite or not rigid."""
-        return self._views_of(index)[1]
-
-    def _views_of(self, index: int) -> tuple[tuple[CameraView, ...], int]:
-        if index not in self._views:
-            self._views[index] = self._read_views(self.scenes[index])
-        return self._views[index]
-
-    def _read_views(self, room: Room) -> tuple[tuple[CameraView, ...], int]:
+    def _read_views(self, room: Room) -> Views:
+        """The images taken in a room, where 2D-3D-S lies beside the rooms."""
         if room.annotations is None or room.is_turned:
             return (), 0
-        views, skipped = self._images.views(room, self._view_step)
-        return tuple(view for view in views if self._frames is None or view.name in self._frames), skipped
+        views, skipped = self._images.views(room, self._view_step or 1)
+        return self._chosen(views), skipped
+
+
+SPEC = DataSetSpec(
+    source=S3disSource,
+    what="S3DIS: rooms of six areas, with the images of 2D-3D-S",
+    layout=_LAYOUT,
+    classes=("s3dis13",),
+    open=by_scenes(S3dis),
+    splits={
+        "train": ("Area_1", "Area_2", "Area_3", "Area_4", "Area_6"),
+        "val": ("Area_5",),  # another building than the other areas
+        "test": ("Area_5",),
+    },
+)

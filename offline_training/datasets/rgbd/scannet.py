@@ -7,25 +7,49 @@ Views are read from a scene's .sens file, else from exported folders beside its 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table, label_map
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCloudFile, BadDataset
-from offline_training.datasets.base.layouts import layout_line
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.rgbd.rgbd_view import posed_views
-from offline_training.datasets.rgbd.scannet_labels import TABLE_NAME, read_labels, read_segments
-from offline_training.datasets.rgbd.sens_views import FRAME_STEP, sens_views
+from offline_training.datasets.base.source_config import SplitSource
+from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views, ViewStepSource, by_scenes
+from offline_training.datasets.rgbd.files.rgbd_view import posed_views
+from offline_training.datasets.rgbd.files.scannet_labels import TABLE_NAME, read_labels, read_segments
+from offline_training.datasets.rgbd.files.sens_views import FRAME_STEP, sens_views
 
 _EXPORTED = ("scannet_2d", "scannet_frames_25k")
+_LAYOUT = Layout(
+    (
+        ("scans/scene0000_00/scene0000_00_vh_clean_2.ply", "the mesh; scans_test alike"),
+        ("scans/scene0000_00/scene0000_00_vh_clean_2.labels.ply", "or .aggregation.json and .segs.json"),
+        ("scans/scene0000_00/scene0000_00_vh_clean_2.0.010000.segs.json", "optional: superpoints"),
+        ("scans/scene0000_00/scene0000_00.sens", "or folders color, depth, pose, intrinsic"),
+        ("scannet_frames_25k/scene0000_00/color/000000.jpg", "optional, in place of .sens; depth, pose alike"),
+        ("scannetv2_train.txt", "the official split; scannetv2_val.txt and scannetv2_test.txt alike"),
+        ("scannetv2-labels.combined.tsv", "only for labels by .aggregation.json"),
+    )
+)
 
 
-class ScanNet:
+class ScanNetSource(SplitSource, ViewStepSource):
+    """Some scenes, or lists of them."""
+
+    kind: Literal["scannet"] = "scannet"
+    view_step: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description=f"every n-th view; nothing = all, every {FRAME_STEP}th of a .sens file"
+    )
+
+
+class ScanNet(RgbdScenes[tuple[str, Path]]):
     """Scenes as samples in ScanNet's world frame (z up), with colours and, where given, segments in `cloud.extra`."""
 
     def __init__(
@@ -40,25 +64,19 @@ class ScanNet:
 
         view_step: every n-th frame; nothing = every 20th of a .sens file, all that were exported. Raises BadDataset.
         """
-        classes = classes or class_table("scannet20")
-        self.folder, self.classes = Path(folder), classes
-        self._label_map = label_map("scannet", classes)
-        self._frames, self._view_step = frames, view_step
+        super().__init__(folder, frames, classes or class_table("scannet20"), view_step, "scannet")
         there = {path.parent.name: path.parent for path in self._meshes()}
         names = sorted(there) if sequences is None else [scene for name in sequences for scene in self._named(name)]
-        missing = [name for name in names if name not in there]
-        if missing or not names:
-            raise BadDataset(
-                f"{self.folder}: expected scenes ({layout_line('scannet')}), found {len(there)}"
-                f"{', not ' + ', '.join(missing[:5]) if missing else ''}. Download them, or name others in `sequences`."
-            )
-        self.scenes = [(name, there[name]) for name in names]
+        self.scenes = [(name, there[name]) for name in names if name in there]
+        self._require_scenes(
+            self.folder,
+            f"scenes ({_LAYOUT.line()})",
+            str(len(there)),
+            [name for name in names if name not in there],
+            "Download them, or name others in `sequences`.",
+        )
         tables = (path for above in (self.folder, *self.folder.parents[:1]) for path in above.glob(TABLE_NAME))
         self._table = next(tables, None)
-        self._views: dict[int, tuple[tuple[CameraView, ...], int]] = {}
-
-    def __len__(self) -> int:
-        return len(self.scenes)
 
     def __getitem__(self, index: int) -> Sample:
         """The scene's vertices, classes and views; raises BadDataset naming the file when one is damaged."""
@@ -68,36 +86,24 @@ class ScanNet:
         except BadCloudFile as error:
             raise BadDataset(f"{name}: {error}") from error
         raw = read_labels(scene, name, self._table, len(mesh))
-        class_id = None if raw is None else self._label_map.apply(raw)
-        return Sample(name, _with_segments(mesh, scene, name), class_id, self.classes, self.views(index))
+        return Sample(name, _with_segments(mesh, scene, name), self._class_id(raw), self.classes, self.views(index))
 
-    def views(self, index: int) -> tuple[CameraView, ...]:
-        """The views of a scene, without its points; raises BadDataset."""
-        return self._views_of(index)[0]
-
-    def skipped_views(self, index: int) -> int:
-        """How many frames of a scene are left out because their pose is infinite or not rigid."""
-        return self._views_of(index)[1]
-
-    def _views_of(self, index: int) -> tuple[tuple[CameraView, ...], int]:
-        if index not in self._views:
-            name, scene = self.scenes[index]
-            views, skipped = self._read_views(name, scene)
-            chosen = (view for view in views if self._frames is None or view.name in self._frames)
-            self._views[index] = tuple(chosen), skipped
-        return self._views[index]
-
-    def _read_views(self, name: str, scene: Path) -> tuple[list[CameraView], int]:
-        sens = scene / f"{name}.sens"
+    def _read_views(self, scene: tuple[str, Path]) -> Views:
+        name, folder = scene
+        sens, exported = folder / f"{name}.sens", self._exported(name, folder)
         if sens.exists():
-            return sens_views(sens, self._view_step or FRAME_STEP)
+            views, skipped = sens_views(sens, self._view_step or FRAME_STEP)
+        elif exported is not None:
+            root = exported.parent if exported != folder else self.folder
+            views, skipped = posed_views(exported, root, name, self._view_step or 1)
+        else:
+            return (), 0
+        return self._chosen(views), skipped
+
+    def _exported(self, name: str, scene: Path) -> Path | None:
         roots = (self.folder, self.folder.parent)
         places = [scene, *(root / exported / name for root in roots for exported in _EXPORTED)]
-        exported = next((place for place in places if (place / "pose").is_dir()), None)
-        if exported is None:
-            return [], 0
-        root = exported.parent if exported != scene else self.folder
-        return posed_views(exported, root, name, self._view_step or 1)
+        return next((place for place in places if (place / "pose").is_dir()), None)
 
     def _meshes(self) -> list[Path]:
         return [path for depth in ("*", "*/*") for path in self.folder.glob(f"{depth}/*_vh_clean_2.ply")]
@@ -125,3 +131,14 @@ def _with_segments(mesh: PointCloud, scene: Path, name: str) -> PointCloud:
     if segments is not None:
         extra["superpoint"] = segments
     return PointCloud(mesh.xyz_m, np.zeros(len(mesh), np.float32), 0, name, extra)
+
+
+SPEC = DataSetSpec(
+    source=ScanNetSource,
+    what="ScanNet v2: rooms as coloured meshes, with the RGB-D recordings they were made from",
+    layout=_LAYOUT,
+    classes=("scannet20",),
+    open=by_scenes(ScanNet),
+    # Its lists name scenes; they are read from the user's copy.
+    splits={"train": ("scannetv2_train.txt",), "val": ("scannetv2_val.txt",), "test": ("scannetv2_test.txt",)},
+)

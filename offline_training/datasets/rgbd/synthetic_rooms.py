@@ -5,23 +5,43 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.file_counts import FileCounts
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.rgbd.synthetic_room_files import (
+from offline_training.datasets.base.source_config import Names, SourceConfig
+from offline_training.datasets.rgbd.files.synthetic_room_files import (
     has_room,
     read_cloud,
     read_views,
     truth_image,
     write_room,
 )
+from offline_training.synthetic.rooms.shot import RoomShot, room_camera
 from offline_training.synthetic.world.workers import made_scenes
 
 VERSION = 4  # raise it when the same seed gives another room or other files, so that cached ones are made anew
+
+
+class SyntheticRoomsSource(SourceConfig):
+    """Synthetic rooms, one for each seed."""
+
+    kind: Literal["synthetic_rooms"] = "synthetic_rooms"
+    folder: str = Field(description="where its rooms are kept once made")
+    first_seed: int = Field(default=0, description="seed of the first room")
+    rooms: int = Field(default=1, description="one for each seed from first_seed")
+    views_per_room: int = Field(default=16, description="RGB-D pictures")
+    image_width: int | None = Field(default=None, description="pixels of its pictures; nothing = 160")
+    depth_noise: bool = Field(default=True, description="depth as a depth camera measures it, or as it is")
 
 
 @dataclass(frozen=True)
@@ -98,8 +118,8 @@ class SyntheticRooms:
         return self._folder / f"{seed:05d}_{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
     def _make(self, seed: int) -> None:
-        from offline_training.synthetic.rooms.camera import RoomScene, room_camera, take_picture, walk
-        from offline_training.synthetic.rooms.cloud import RoomShot, fused_cloud, measured_depth
+        from offline_training.synthetic.rooms.camera import RoomScene, take_picture, walk
+        from offline_training.synthetic.rooms.cloud import fused_cloud, measured_depth
         from offline_training.synthetic.rooms.layout import build_room
 
         scene, camera = RoomScene(build_room(seed)), room_camera(self._spec.image_width)
@@ -109,3 +129,25 @@ class SyntheticRooms:
             picture = take_picture(scene, camera, T_room_cam, rng)
             shots.append(RoomShot(picture, measured_depth(picture, self._spec.depth_noise, rng), T_room_cam))
         write_room(self._path(seed), shots, fused_cloud(shots))
+
+
+def _open(source: SyntheticRoomsSource, _: Names, classes: ClassTable) -> SyntheticRooms:
+    spec = RoomSpec(source.views_per_room, source.image_width or 160, source.depth_noise)
+    return SyntheticRooms(range(source.first_seed, source.first_seed + source.rooms), Path(source.folder), spec)
+
+
+SPEC = DataSetSpec(
+    source=SyntheticRoomsSource,
+    what="synthetic rooms with RGB-D views, made when they are first asked for",
+    layout=Layout(
+        (
+            ("NNNNN_<hash>/cloud.npz", "a room, made when it is first asked for"),
+            ("NNNNN_<hash>/NNN.jpg", "its pictures; depth.npz and truth.npz beside them"),
+            ("NNNNN_<hash>/views.npz", "where they were taken"),
+        )
+    ),
+    classes=("synthetic_rooms",),
+    open=_open,
+    made_files="*/views.npz",
+    counts=FileCounts({"scans": "*/cloud.npz", "pictures": "*/*.jpg"}),
+)

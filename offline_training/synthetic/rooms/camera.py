@@ -9,28 +9,17 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.synthetic.rooms.layout import Room
 from offline_training.synthetic.rooms.light import Surface, room_light
+from offline_training.synthetic.rooms.shot import RoomPicture, room_camera
 from offline_training.synthetic.sensors.scene import Part
 from offline_training.synthetic.sensors.shading import to_bytes
 from offline_training.synthetic.world.meshes import merged
 
-_FIELD_DEG = 68.0  # horizontal, as the wide cameras of phones and tablets that scan rooms
 _FAR_M = 50.0
 _CELL_M = 0.2
 _NEAREST_M = 0.7  # a view with less than this before most of its pixels shows too little
 _TRIES = 12  # places for each view until one is not too near; the last is taken as it is
 _EXTRA_SAMPLES = np.array([[-0.33, -0.12], [0.12, -0.33], [0.25, 0.3]])
 _EXPOSED_LIGHT = 0.3  # linear light that the middle pixel of a picture is brought to
-
-
-@dataclass(frozen=True, eq=False)
-class RoomPicture:
-    """What the camera saw."""
-
-    rgb: np.ndarray  # (H, W, 3) uint8
-    depth_m: np.ndarray  # (H, W) float32 along the optical axis, without noise
-    class_id: np.ndarray  # (H, W) uint8, 255 = no class
-    instance: np.ndarray  # (H, W) uint16, thing k of the room is k + 1
-    slant: np.ndarray  # (H, W) float32 cosine between ray and surface
 
 
 class RoomScene:
@@ -43,15 +32,6 @@ class RoomScene:
         self.instance_of_face = np.repeat(
             np.arange(1, len(room.things) + 1, dtype=np.uint16), [len(mesh) for mesh in room.things]
         )
-
-
-def room_camera(width: int) -> CameraModel:
-    """A 4:3 pinhole camera."""
-    height = round(width * 3 / 4)
-    focal = width / 2 / np.tan(np.radians(_FIELD_DEG) / 2)
-    return CameraModel(
-        width, height, np.array([[focal, 0, width / 2 - 0.5], [0, focal, height / 2 - 0.5], [0, 0, 1.0]])
-    )
 
 
 def walk(scene: RoomScene, views: int, rng: np.random.Generator) -> Iterator[RigidTransform]:

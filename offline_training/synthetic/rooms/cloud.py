@@ -1,36 +1,15 @@
 """Depth as a sensor gives it, and the coloured cloud that fusing the depth images of a synthetic room gives."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.synthetic.rooms.camera import RoomPicture, room_camera
+from offline_training.synthetic.rooms.shot import RoomCloud, RoomPicture, RoomShot, room_camera
 
 VOXEL_M = 0.05  # of each the point that was seen from nearest stays
 _FUSED_M = 4.0  # farther depth is too noisy to be fused
 _FARTHEST_M = 6.0  # beyond it a depth camera answers nothing
 _LEAST_SLANT = 0.1  # cosine between ray and surface below which it answers nothing
-
-
-@dataclass(frozen=True, eq=False)
-class RoomShot:
-    """One RGB-D picture with the depth that was measured, and where it was taken."""
-
-    picture: RoomPicture
-    measured_depth_m: np.ndarray  # (H, W) float32, whole millimetres, 0 = none
-    T_room_cam: RigidTransform
-
-
-@dataclass(frozen=True, eq=False)
-class RoomCloud:
-    """Points of a whole room."""
-
-    xyz_m: np.ndarray  # (N, 3) float32 in the room's frame
-    rgb: np.ndarray  # (N, 3) uint8
-    class_id: np.ndarray  # (N,) uint8, 255 = no class
-    instance: np.ndarray  # (N,) uint16
 
 
 def measured_depth(picture: RoomPicture, noise: bool, rng: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ from lidar_vl_core.foundation.message_types import message_types
 from lidar_vl_core.foundation.stamps import sec_and_nanosec
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.synthetic.sensors.camera import RING, T_base_camera
-from offline_training.synthetic.sensors.lidar import LidarSpec
+from offline_training.synthetic.sensors.lidar_spec import LidarSpec
 
 CLOUD_TOPIC = "/lidar/points"
 

@@ -7,26 +7,16 @@ import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.synthetic.sensors.lidar import LidarSpec
+from offline_training.synthetic.sensors.lidar_spec import LidarSpec
 from offline_training.synthetic.sensors.scene import ActorRays, Hits, Part, Scene
 from offline_training.synthetic.sensors.shading import Weather, shade, to_bytes
+from offline_training.synthetic.sensors.shot import CameraMount, Picture, Shot
 from offline_training.synthetic.world.meshes import yaw_rotation
 
 _FAR_M = 320.0
 _FLU_OF_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # optical: x right, y down, z forward
 _EDGE_STEP = 0.05  # a jump of linear light between neighbours above which a pixel is sampled more often
 _EXTRA_SAMPLES = np.array([[-0.33, -0.12], [0.12, -0.33], [0.25, 0.3]], np.float32)
-
-
-@dataclass(frozen=True)
-class CameraMount:
-    """A camera's place on the vehicle."""
-
-    name: str
-    xyz_m: tuple[float, float, float]
-    yaw_deg: float
-    field_deg: float  # horizontal field of view
-    delay_share: float  # of the sweep after its start: when the LiDAR's beam passes the middle of the view
 
 
 # The ring of nuScenes; the LiDAR turns clockwise from straight behind.
@@ -38,27 +28,6 @@ RING = (
     CameraMount("back_left", (1.03, 0.48, 1.56), 110.0, 70.0, 0.5 - 110 / 360),
     CameraMount("front_left", (1.52, 0.49, 1.51), 55.0, 70.0, 0.5 - 55 / 360),
 )
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a camera saw."""
-
-    rgb: np.ndarray  # (H, W, 3) uint8
-    depth_m: np.ndarray  # (H, W) float32 along the optical axis; inf where there is sky
-    class_id: np.ndarray  # (H, W) uint8, 255 for sky and for things without class
-
-
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """One camera of the ring at its moment of a sweep."""
-
-    mount: CameraMount
-    camera: CameraModel
-    T_cam_lidar: RigidTransform  # LiDAR frame at the end of the sweep -> optical frame at the shot
-    T_world_base: RigidTransform  # of the vehicle at the shot
-    time_s: float
-    picture: Picture
 
 
 def take_ring(scene: Scene, weather: Weather, lidar: LidarSpec, end_s: float, image_width: int) -> Iterator[Shot]:

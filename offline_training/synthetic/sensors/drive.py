@@ -20,10 +20,12 @@ from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.synthetic.sensors.bag import CameraShot, DriveBag, FrameRecord
-from offline_training.synthetic.sensors.camera import Shot, take_ring
-from offline_training.synthetic.sensors.lidar import LIDARS, LidarSpec, sweep
+from offline_training.synthetic.sensors.camera import take_ring
+from offline_training.synthetic.sensors.lidar import sweep
+from offline_training.synthetic.sensors.lidar_spec import LIDARS, LidarSpec
 from offline_training.synthetic.sensors.scene import Scene
 from offline_training.synthetic.sensors.shading import Weather, weather
+from offline_training.synthetic.sensors.shot import Shot
 from offline_training.synthetic.streets.layout import build_world
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z

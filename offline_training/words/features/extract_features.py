@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import write_bytes, write_text
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.words.features.extract_scenes import extract_scenes
 from offline_training.words.features.extraction_parts import (
     BASIS_SCENES,

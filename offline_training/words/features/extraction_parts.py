@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.words.features.feature_report import FeatureReport
 from offline_training.words.features.feature_store import (
     FeatureStore,

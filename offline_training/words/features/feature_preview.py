@@ -7,7 +7,7 @@ import numpy as np
 
 from lidar_vl_core.foundation.errors import LidarVlError
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.words.features.feature_basis import feature_basis
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.scenes.scene_features import SceneFeatures

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadDataset
-from offline_training.datasets.rgbd.openscene_file import read_scene_file
+from offline_training.datasets.rgbd.files.openscene_file import read_scene_file
+from offline_training.datasets.rgbd.files.scannet_labels import read_segments
+from offline_training.datasets.rgbd.files.sens_file import open_sens
 from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
-from offline_training.datasets.rgbd.scannet_labels import read_segments
-from offline_training.datasets.rgbd.sens_file import open_sens
 from tests.written.rgbd_scenes import frames, sens_bytes, write_seven_scenes
 
 _SHOTS = frames(2)

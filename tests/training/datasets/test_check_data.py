@@ -9,20 +9,17 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from offline_training.cli.main import main
 from offline_training.datasets import check_data as check_data_module
-from offline_training.datasets.base.layouts import layout_line, layout_tree
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.check_data import check_data
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.data_sources import SPECS, data_set_spec, data_source
+from offline_training.datasets.lidar.nuscenes import NuScenesSource
 from tests.written.lidar_data_sets import CALIB, write_kitti_like, write_nuscenes, write_rellis
 
-KINDS = (
-    "synthetic", "pandaset", "nuscenes", "ros_bag", "semantic_kitti", "scribble_kitti", "rellis3d", "semantic_poss",
-    "semantic_stf", "synlidar", "daps3d", "scannet", "s3dis", "openscene", "rgbd_folder",
-)  # fmt: skip
+KINDS = tuple(spec.kind for spec in SPECS)
 
 
 def findings(kind: str, folder: Path, **values: object) -> list[str]:
-    return list(check_data(DataSource.model_validate({"kind": kind, "folder": str(folder), **values})))
+    return list(check_data(data_source({"kind": kind, "folder": str(folder), **values}, "test")))
 
 
 def _kitti(folder: Path) -> Path:
@@ -37,10 +34,10 @@ def test_an_absent_data_set_ends_with_2_and_one_line_with_its_layout(kind, tmp_p
     for folder in (tmp_path / "nothing", tmp_path):
         assert main(["check-data", kind, str(folder)]) == 2
         out, err = capsys.readouterr()
-        assert layout_tree(kind) in out
+        assert data_set_spec(kind).layout.tree() in out
         assert err.count("\n") == 1
         if kind != "ros_bag" or folder.name == "nothing":  # the reader of bags knows better what is wrong with a folder
-            assert layout_line(kind) in err
+            assert data_set_spec(kind).layout.line() in err
 
 
 def test_a_kind_that_does_not_exist_is_refused_with_the_kinds_there_are(tmp_path, capsys):
@@ -94,7 +91,7 @@ def test_nuscenes_is_counted_by_scene_from_its_tables(tmp_path):
     assert "scene-0061: key frames 1, scans 1, labels 1, pictures 6" in lines
     assert "split mini_val: 1 of 2, without scene-0916" in lines
     assert sum("points in the picture" in line for line in lines) == 12
-    told = check_data(DataSource(kind="nuscenes", folder=str(folder), version="v1.0-mini"))
+    told = check_data(NuScenesSource(folder=str(folder), version="v1.0-mini"))
     assert "scene-0061: key frames 2, scans 2, labels 2, pictures 11" in [next(told) for _ in range(2)]
 
 

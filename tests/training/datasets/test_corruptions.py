@@ -10,7 +10,7 @@ from offline_training.datasets.augment.corruptions import CORRUPTIONS, corrupt
 from offline_training.datasets.augment.corruptions_weather import SEVERITIES
 from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.datasets.lidar.nuscenes import KeyFrameFiles
-from offline_training.datasets.lidar.nuscenes_c import nuscenes_c_scans
+from offline_training.evaluation.nuscenes_c import nuscenes_c_scans
 
 NUSCENES_16 = class_table("nuscenes16")
 SEMANTIC_KITTI_19 = class_table("semantic_kitti19")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.base.label_fractions import SKIP_OF_PERCENT, labelled_frames, labelled_scenes
-from offline_training.datasets.base.nuscenes_splits import NUSCENES_SPLITS
-from offline_training.datasets.data_sources import DataSource, EveryNth, open_source
-from offline_training.datasets.lidar.nuscenes_tables import scene_names
+from offline_training.datasets.base.sample_source import EveryNth
+from offline_training.datasets.data_sources import DataSource, data_source, open_source
+from offline_training.datasets.lidar.files.nuscenes_splits import NUSCENES_SPLITS
+from offline_training.datasets.lidar.files.nuscenes_tables import scene_names
 from tests.written.lidar_data_sets import write_nuscenes
 
 NUSCENES_16 = class_table("nuscenes16")
@@ -26,7 +26,7 @@ def shuffled_scene_table() -> list[str]:
 
 
 def source(**values: object) -> DataSource:
-    return validated(DataSource, dict(values), "test")
+    return data_source(dict(values), "test")
 
 
 @pytest.mark.parametrize(("percent", "scenes"), [(1, 7), (5, 35), (10, 70), (25, 175), (100, 700)])

@@ -6,7 +6,7 @@ import pytest
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.drawing.palette import RIGHT_RGB, WRONG_RGB, class_colors
 from lidar_vl_core.foundation.errors import BadDataset
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.lidar.semantic_kitti import SemanticKittiSource
 from offline_training.evaluation import error_maps as error_maps_module
 from offline_training.evaluation.error_maps import error_map, write_error_maps
 from tests.written.lidar_data_sets import write_kitti_like
@@ -59,7 +59,7 @@ def test_a_few_labelled_scans_of_each_data_set_are_drawn_and_one_without_labels_
     frames = tuple(f"{number:06d}" for number in range(9))
     write_kitti_like(tmp_path / "sequences" / "08", [10, 40, 0], frames)
     (tmp_path / "sequences" / "08" / "labels" / "000004.label").unlink()
-    source = DataSource(kind="semantic_kitti", folder=str(tmp_path))
+    source = SemanticKittiSource(folder=str(tmp_path))
     written = write_error_maps(tmp_path, [source], tmp_path / "pictures", per_source=3)
     assert [path.name for path in written] == ["semantic_kitti_08_000000.png", "semantic_kitti_08_000008.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)

@@ -10,7 +10,7 @@ import pytest
 import offline_training.reproduction.cell as cell_module
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadRequest
-from offline_training.datasets.data_sources import DataSource, chosen_sequences
+from offline_training.datasets.data_sources import data_set_spec, data_source
 from offline_training.evaluation.robustness import corruption_errors
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.pretraining.config import pretrain_config_of
@@ -83,7 +83,7 @@ def test_every_data_set_of_a_study_names_parts_that_exist(name, tmp_path):
         ]
         sources += [one for run in runs if run is not None for one in run["train"]]
     for source in sources:
-        chosen_sequences(validated(DataSource, source, name))
+        data_set_spec(source["kind"]).chosen_sequences(data_source(source, name))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from lidar_vl_core.geometry.transform_tree import TransformTree
 pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is not installed")
 
 from offline_training.synthetic.sensors.drive import SyntheticDrive, drive
-from offline_training.synthetic.sensors.lidar import LIDARS, LidarSpec, sweep
+from offline_training.synthetic.sensors.lidar import sweep
+from offline_training.synthetic.sensors.lidar_spec import LIDARS, LidarSpec
 from offline_training.synthetic.sensors.scene import Scene
 from offline_training.synthetic.streets.layout import World, build_world
 from offline_training.synthetic.world.materials import MANMADE, Material

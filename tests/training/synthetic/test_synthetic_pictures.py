@@ -14,13 +14,13 @@ from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 
 pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is not installed")
 
-from offline_training.datasets.data_sources import DataSource, open_source
-from offline_training.datasets.lidar.synthetic_pictures import PictureSpec
-from offline_training.datasets.lidar.synthetic_streets import SyntheticDataset
+from offline_training.datasets.data_sources import open_source
+from offline_training.datasets.lidar.files.synthetic_pictures import PictureSpec
+from offline_training.datasets.lidar.synthetic_streets import SyntheticDataset, SyntheticSource
 from offline_training.pretraining.views.paired_scan import pair_scan
 from offline_training.pretraining.views.posed_source import PosedSource, neighbour
 from offline_training.synthetic.sensors.camera import RING
-from offline_training.synthetic.sensors.lidar import LidarSpec
+from offline_training.synthetic.sensors.lidar_spec import LidarSpec
 from offline_training.synthetic.sensors.scene import Scene
 from offline_training.synthetic.streets.layout import World, build_world
 
@@ -160,7 +160,5 @@ def test_widths_of_no_use_are_refused(width):
 
 
 def test_a_source_of_a_run_gives_pictures_when_it_names_their_width(tmp_path):
-    source = DataSource(
-        kind="synthetic", folder=str(tmp_path), first_seed=5, frames_per_street=1, lidar="vlp16", image_width=32
-    )
+    source = SyntheticSource(folder=str(tmp_path), first_seed=5, frames_per_street=1, lidar="vlp16", image_width=32)
     assert len(open_source(source, class_table("nuscenes16"))[0].views) == 6

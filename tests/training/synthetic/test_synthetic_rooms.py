@@ -14,8 +14,8 @@ from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is not installed")
 
 from offline_training.datasets.check_data import check_data
-from offline_training.datasets.data_sources import DataSource, open_source
-from offline_training.datasets.rgbd.synthetic_rooms import RoomSpec, SyntheticRooms
+from offline_training.datasets.data_sources import open_source
+from offline_training.datasets.rgbd.synthetic_rooms import RoomSpec, SyntheticRooms, SyntheticRoomsSource
 from offline_training.synthetic.rooms.layout import Room, build_room
 from offline_training.toys.room_sheet import main as draw_sheet
 from offline_training.toys.room_sheet import room_sheet
@@ -235,8 +235,8 @@ def test_there_is_no_room_beyond_the_last(data, index):
 
 
 def test_a_run_names_rooms_as_a_data_source(folder):
-    source = DataSource(
-        kind="synthetic_rooms", folder=str(folder), first_seed=100, views_per_room=6, image_width=96, depth_noise=False
+    source = SyntheticRoomsSource(
+        folder=str(folder), first_seed=100, views_per_room=6, image_width=96, depth_noise=False
     )
     rooms = open_source(source, SYNTHETIC_ROOMS)
     assert len(rooms) == 1
@@ -250,8 +250,8 @@ def test_a_run_names_rooms_as_a_data_source(folder):
 
 
 def test_check_data_tells_what_a_folder_of_rooms_holds(folder, tmp_path):
-    source = DataSource(
-        kind="synthetic_rooms", folder=str(folder), first_seed=100, views_per_room=6, image_width=96, depth_noise=False
+    source = SyntheticRoomsSource(
+        folder=str(folder), first_seed=100, views_per_room=6, image_width=96, depth_noise=False
     )
     told = "\n".join(check_data(source))
     assert "views.npz" in told

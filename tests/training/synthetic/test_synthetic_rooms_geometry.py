@@ -12,10 +12,11 @@ from lidar_vl_core.words.vocabulary import load_vocabulary
 
 pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is not installed")
 
-from offline_training.synthetic.rooms.camera import RoomPicture, RoomScene, room_camera, take_picture, walk
-from offline_training.synthetic.rooms.cloud import VOXEL_M, RoomShot, fused_cloud, measured_depth
+from offline_training.synthetic.rooms.camera import RoomScene, take_picture, walk
+from offline_training.synthetic.rooms.cloud import VOXEL_M, fused_cloud, measured_depth
 from offline_training.synthetic.rooms.layout import Room, build_room
 from offline_training.synthetic.rooms.plan import KINDS
+from offline_training.synthetic.rooms.shot import RoomPicture, RoomShot, room_camera
 from offline_training.synthetic.sensors.scene import Part
 from offline_training.synthetic.world.meshes import Mesh
 

@@ -14,7 +14,6 @@ from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadImage, 
 from lidar_vl_core.words.tokenizer import open_tokenizer
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.cli.main import main
-from offline_training.datasets.data_sources import DataSource
 from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
 from offline_training.networks.image.toy_language import ToyImageEncoder
 from offline_training.toys.toy_language import ToyLanguageConfig, train_toy_language
@@ -244,9 +243,9 @@ def test_a_damaged_toy_is_refused(fault, toy, tmp_path):
 )
 def test_a_source_without_pictures_of_true_classes_is_refused(source, recipe, tmp_path):
     with pytest.raises(BadConfig, match="true classes"):
-        train_toy_language(recipe(tmp_path, train=[DataSource(**source).model_dump()]))
+        train_toy_language(recipe(tmp_path, train=[source]))
     with pytest.raises(BadConfig, match="true classes"):
-        train_toy_language(recipe(tmp_path, test=[DataSource(**source).model_dump()]))
+        train_toy_language(recipe(tmp_path, test=[source]))
 
 
 def test_the_command_trains_and_says_where(recipe, tmp_path, capsys):

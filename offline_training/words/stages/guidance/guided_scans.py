@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.networks.point_backbone import BackboneInputs, Preparer, Scan
 from offline_training.pretraining.scans import ScanOrder
 from offline_training.words.features.feature_store import FeatureStore

@@ -11,7 +11,7 @@ from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.words.text_table import TextTable
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.words.settings.question import pooled_confusion
 from offline_training.words.settings.training_samples import opened, require_truth_in_words
 from offline_training.words.settings.vlg_config import VlgConfig

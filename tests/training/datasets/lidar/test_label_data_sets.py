@@ -10,13 +10,12 @@ from numpy.testing import assert_allclose
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
-from offline_training.datasets.base.layouts import layout_line
-from offline_training.datasets.base.splits import official_split, splits_of
-from offline_training.datasets.data_sources import DataSource, SampleSource, open_source
+from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.data_sources import data_set_spec, data_source, open_source
 from offline_training.datasets.lidar.rellis3d import Rellis3d
 from offline_training.datasets.lidar.scribble_kitti import ScribbleKitti
+from offline_training.datasets.lidar.synlidar import SynLidarSource
 from tests.written.lidar_data_sets import CALIB, ring_of_points, write_kitti_like, write_rellis, write_scan
 
 
@@ -56,7 +55,7 @@ KINDS: dict[str, tuple[ClassTable, Callable[[Path, list[int]], object], list[int
     "daps3d": (
         class_table("daps3d4"),
         lambda folder, raw: [write_kitti_like(folder / "data" / s, raw, points="clouds", full=255.0)
-                             for s in official_split("daps3d", "val")],
+                             for s in data_set_spec("daps3d").official_split("val")],
         [0, 10, 72, 80],
         [None, "vehicle", "surface", "obstacle"],
     ),
@@ -64,7 +63,7 @@ KINDS: dict[str, tuple[ClassTable, Callable[[Path, list[int]], object], list[int
 
 
 def opened(kind: str, folder: Path, **changes: object) -> SampleSource:
-    source = validated(DataSource, {"kind": kind, "folder": str(folder), **changes}, "test")
+    source = data_source({"kind": kind, "folder": str(folder), **changes}, "test")
     return open_source(source, KINDS[kind][0])
 
 
@@ -103,7 +102,7 @@ def test_a_damaged_scan_is_named_and_one_without_labels_has_none(kind, tmp_path)
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_absent_data_set_draws_its_layout_in_one_line(kind, tmp_path):
     for folder in (tmp_path / "nothing", tmp_path):
-        with pytest.raises(BadDataset, match=re.escape(layout_line(kind).split(", ")[0])) as told:
+        with pytest.raises(BadDataset, match=re.escape(data_set_spec(kind).layout.line().split(", ")[0])) as told:
             opened(kind, folder)
         assert "\n" not in str(told.value)
 
@@ -153,7 +152,7 @@ def test_a_list_that_names_no_pair_of_files_below_the_folder_is_refused(line, tm
 
 def test_synlidar_is_found_below_a_folder_sequences_and_in_kittis_classes(tmp_path):
     write_kitti_like(tmp_path / "sequences" / "03", [4, 13, 19])
-    source = DataSource(kind="synlidar", folder=str(tmp_path))
+    source = SynLidarSource(folder=str(tmp_path))
     names = [
         class_table("semantic_kitti19").names[k]
         for k in open_source(source, class_table("semantic_kitti19"))[0].class_id
@@ -196,31 +195,37 @@ def test_kitti_scans_without_pictures_need_no_calibration_and_have_no_pose(tmp_p
 
 
 def test_the_scene_lists_of_nuscenes_have_their_published_sizes_and_do_not_overlap():
-    sizes = {split: len(set(official_split("nuscenes", split))) for split in splits_of("nuscenes")}
+    sizes = {
+        split: len(set(data_set_spec("nuscenes").official_split(split))) for split in data_set_spec("nuscenes").splits
+    }
     assert sizes == {
         "train": 700, "val": 150, "test": 150, "mini_train": 8, "mini_val": 2, "parametrize": 600, "verify": 100,
     }  # fmt: skip
-    train, val, test = (set(official_split("nuscenes", split)) for split in ("train", "val", "test"))
+    train, val, test = (set(data_set_spec("nuscenes").official_split(split)) for split in ("train", "val", "test"))
     assert train.isdisjoint(val)
     assert test.isdisjoint(train | val)
-    assert set(official_split("nuscenes", "verify")) < train
-    assert set(official_split("nuscenes", "parametrize")) == train - set(official_split("nuscenes", "verify"))
+    assert set(data_set_spec("nuscenes").official_split("verify")) < train
+    assert set(data_set_spec("nuscenes").official_split("parametrize")) == train - set(
+        data_set_spec("nuscenes").official_split("verify")
+    )
     assert {"scene-0061", "scene-0392"} <= train
     assert {"scene-0003", "scene-0103"} <= val
     assert all(re.fullmatch(r"scene-\d{4}", scene) for scene in train | val | test)
 
 
 def test_semantic_kitti_tests_on_eleven_sequences_and_validates_on_one():
-    assert official_split("semantic_kitti", "test") == tuple(str(number) for number in range(11, 22))
-    assert official_split("semantic_kitti", "val") == ("08",)
-    assert len(official_split("semantic_kitti", "train")) == 10
+    assert data_set_spec("semantic_kitti").official_split("test") == tuple(str(number) for number in range(11, 22))
+    assert data_set_spec("semantic_kitti").official_split("val") == ("08",)
+    assert len(data_set_spec("semantic_kitti").official_split("train")) == 10
 
 
 def test_a_split_that_does_not_exist_and_a_split_beside_sequences_are_refused(tmp_path):
     with pytest.raises(BadConfig, match="train, val, test"):
-        official_split("semantic_kitti", "dev")
+        data_set_spec("semantic_kitti").official_split("dev")
     with pytest.raises(BadConfig, match="sequences"):
-        official_split("synlidar", "train")
+        data_set_spec("synlidar").official_split("train")
+    with pytest.raises(BadConfig, match=r"kind synlidar .* sequences, found split"):
+        opened("synlidar", tmp_path, split="train")
     write_kitti_like(tmp_path / "train", [1], columns=5)
     with pytest.raises(BadConfig, match="both"):
         opened("semantic_stf", tmp_path, split="train", sequences=["train"])

@@ -11,8 +11,8 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import T_FLU_RFU
+from offline_training.datasets.lidar.files.nuscenes_tables import NuScenesTables
 from offline_training.datasets.lidar.nuscenes import CAMERAS, NuScenes
-from offline_training.datasets.lidar.nuscenes_tables import NuScenesTables
 
 NUSCENES_16 = class_table("nuscenes16")
 
@@ -184,7 +184,7 @@ def test_tables_keep_only_key_frames_of_the_asked_sensors(data_set):
 
 
 def test_a_table_larger_than_one_piece_of_text_is_read_whole(tmp_path, monkeypatch):
-    from offline_training.datasets.lidar import nuscenes_tables
+    from offline_training.datasets.lidar.files import nuscenes_tables
 
     records = [{"token": str(number), "text": 'a "quoted", [nested] {text} é' * (number % 7)} for number in range(200)]
     (tmp_path / "table.json").write_text(json.dumps(records, indent=1, ensure_ascii=False), encoding="utf-8")

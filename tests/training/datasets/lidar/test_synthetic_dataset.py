@@ -18,7 +18,8 @@ pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is 
 from offline_training.datasets.lidar.synthetic_streets import SyntheticDataset
 from offline_training.synthetic.sensors.camera import RING, T_base_camera
 from offline_training.synthetic.sensors.drive import SyntheticDrive, drive, main, write_drive
-from offline_training.synthetic.sensors.lidar import LIDARS, sweep
+from offline_training.synthetic.sensors.lidar import sweep
+from offline_training.synthetic.sensors.lidar_spec import LIDARS
 from offline_training.synthetic.sensors.scene import Scene
 from offline_training.synthetic.streets.layout import World, build_world
 

@@ -10,8 +10,8 @@ import torch
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels, LidarVlError
 from offline_training.cli.main import main
-from offline_training.datasets.data_sources import DataSource, open_source
-from offline_training.datasets.rgbd.openscene_scenes import OpenSceneScenes
+from offline_training.datasets.data_sources import open_source
+from offline_training.datasets.rgbd.openscene import OpenSceneScenes, OpenSceneSource
 from tests.written.rgbd_scenes import ROOM_M, K, frames, save, write_exported
 
 MATTERPORT_21 = class_table("matterport21")
@@ -100,7 +100,7 @@ def test_splits_are_folders_and_scenes_have_names(tmp_path):
         write_pth(tmp_path / "matterport_3d" / split / f"{name}_region0.pth", points_m(), 0, np.zeros(POINTS))
 
     def chosen(**values: object) -> list[str]:
-        dataset = open_source(DataSource(kind="openscene", folder=str(tmp_path), **values), MATTERPORT_21)
+        dataset = open_source(OpenSceneSource(folder=str(tmp_path), **values), MATTERPORT_21)
         return [dataset[index].name for index in range(len(dataset))]
 
     assert chosen() == ["a_region0", "b_region0", "c_region0"]

@@ -14,10 +14,10 @@ from lidar_vl_core.clouds.ply import ply_bytes
 from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.cli.main import main
-from offline_training.datasets.data_sources import DataSource, open_source
-from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
-from offline_training.datasets.rgbd.rgbd_fusion import DepthFrame, fuse_depth
-from offline_training.datasets.rgbd.rgbd_view import metres, openscene_resized, resized_nearest
+from offline_training.datasets.data_sources import open_source
+from offline_training.datasets.rgbd.files.rgbd_fusion import DepthFrame, fuse_depth
+from offline_training.datasets.rgbd.files.rgbd_view import metres, openscene_resized, resized_nearest
+from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder, RgbdFolderSource
 from tests.written.rgbd_scenes import (  # fmt: skip
     HEIGHT,
     LOST,
@@ -104,7 +104,7 @@ def test_scenes_lie_one_or_two_folders_below_and_share_intrinsics_above(tmp_path
 
 def test_every_nth_view_is_taken_when_asked(tmp_path):
     folder = write_seven_scenes(tmp_path)
-    dataset = open_source(DataSource(kind="rgbd_folder", folder=str(folder), view_step=3), SCANNET_20)
+    dataset = open_source(RgbdFolderSource(folder=str(folder), view_step=3), SCANNET_20)
     assert [view.name[-1] for view in dataset[0].views] == ["0", "3", "6"]
 
 
@@ -130,7 +130,7 @@ def test_the_points_of_a_ply_take_the_place_of_fused_ones_and_bring_the_truth(tm
     columns |= {name: np.full(3, 7, np.uint8) for name in ("red", "green", "blue")}
     (folder / "room.ply").write_bytes(ply_bytes({**columns, "nyu": np.array([1, 39, 40], np.uint16)}))
     assert RgbdFolder(folder)[0].class_id is None
-    source = DataSource(kind="rgbd_folder", folder=str(folder), label_field="nyu", label_table="scannet")
+    source = RgbdFolderSource(folder=str(folder), label_field="nyu", label_table="scannet")
     sample = open_source(source, SCANNET_20)[0]
     assert sample.class_id.tolist() == [0, 19, 255]
     assert sample.cloud.extra["rgb"].tolist() == [[7, 7, 7]] * 3
@@ -223,7 +223,7 @@ def test_a_damaged_scene_is_refused_by_what_is_wrong(name, tmp_path):
 
 def test_an_unknown_scene_or_an_unlabelled_cloud_is_refused(tmp_path):
     folder = write_seven_scenes(tmp_path / "room", 2)
-    with pytest.raises(BadDataset, match="found room, not kitchen"):
+    with pytest.raises(BadDataset, match="found room, none for kitchen"):
         RgbdFolder(tmp_path, ["kitchen"])
     with pytest.raises(BadDataset, match="expected the labels label"):
         RgbdFolder(folder, label_field="label")[0]
@@ -272,7 +272,7 @@ def test_real_nyu_pictures_are_scenes_of_13_classes(test_data):
     folder = test_data / "rgbd_nyuv2"
     if not folder.is_dir() or not any(folder.glob("*_depth_mm.png")):
         pytest.skip("no NYU picture with depth among the recordings")
-    source = DataSource(kind="rgbd_folder", folder=str(folder), label_table="nyuv2_13")
+    source = RgbdFolderSource(folder=str(folder), label_table="nyuv2_13")
     sample = open_source(source, NYU_13)[0]
     (view,) = sample.views
     depth_m = view.load_depth_m()
@@ -289,4 +289,4 @@ def test_real_nyu_pictures_are_scenes_of_13_classes(test_data):
     if sample.name == "0001":
         assert np.median(depth_m[depth_m > 0]) == pytest.approx(3.004, abs=0.002)
         assert named == {"wall", "furniture", "objects", "ceiling", "chair", "floor", "table"}
-    assert open_source(DataSource(kind="rgbd_folder", folder=str(folder)), SCANNET_20)[0].class_id is None
+    assert open_source(RgbdFolderSource(folder=str(folder)), SCANNET_20)[0].class_id is None

@@ -10,8 +10,8 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels, LidarVlError
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.cli.main import main
-from offline_training.datasets.data_sources import DataSource, open_source
-from offline_training.datasets.rgbd.s3dis import S3dis
+from offline_training.datasets.data_sources import open_source
+from offline_training.datasets.rgbd.s3dis import S3dis, S3disSource
 from tests.written.rgbd_scenes import ROOM_M, K, frames, save
 
 S3DIS_13 = class_table("s3dis13")
@@ -81,7 +81,7 @@ def test_area_5_is_validated_on_and_the_others_are_trained_on(tmp_path):
             write_room(release / f"Area_{area}", room)
 
     def chosen(**values: object) -> list[str]:
-        dataset = open_source(DataSource(kind="s3dis", folder=str(tmp_path), **values), S3DIS_13)
+        dataset = open_source(S3disSource(folder=str(tmp_path), **values), S3DIS_13)
         return [dataset[index].name for index in range(len(dataset))]
 
     assert chosen(split="val") == ["Area_5/hallway_1", "Area_5/office_1"]

@@ -12,10 +12,10 @@ from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.ply import ply_bytes
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
 from offline_training.cli.main import main
-from offline_training.datasets.data_sources import DataSource, open_source
-from offline_training.datasets.rgbd.scannet import ScanNet
-from offline_training.datasets.rgbd.sens_file import open_sens
-from offline_training.datasets.rgbd.sens_views import sens_views
+from offline_training.datasets.data_sources import open_source
+from offline_training.datasets.rgbd.files.sens_file import open_sens
+from offline_training.datasets.rgbd.files.sens_views import sens_views
+from offline_training.datasets.rgbd.scannet import ScanNet, ScanNetSource
 from tests.written.rgbd_scenes import LOST, ROOM_M, K, frames, room_images, sens_bytes, turned_pose, write_exported
 
 SCANNET_20 = class_table("scannet20")
@@ -186,7 +186,7 @@ def test_a_scene_is_its_mesh_with_20_classes_and_the_frames_of_its_recording(tmp
     assert sample.cloud.extra["rgb"][0].tolist() == [0, 50, 100]
     assert sample.cloud.extra["superpoint"].tolist() == segments.tolist()
     assert len(sample.views) == 3
-    assert len(open_source(DataSource(kind="scannet", folder=str(tmp_path), view_step=10), SCANNET_20)[0].views) == 5
+    assert len(open_source(ScanNetSource(folder=str(tmp_path), view_step=10), SCANNET_20)[0].views) == 5
 
 
 def test_labels_come_from_groups_of_segments_where_no_labelled_mesh_is(tmp_path):
@@ -210,14 +210,14 @@ def test_scenes_of_the_test_split_have_no_labels_and_lists_choose_scenes(tmp_pat
         (tmp_path / f"scannetv2_{split}.txt").write_text(f"{name}\n")
 
     def chosen(**values: object) -> list[str]:
-        dataset = open_source(DataSource(kind="scannet", folder=str(tmp_path), **values), SCANNET_20)
+        dataset = open_source(ScanNetSource(folder=str(tmp_path), **values), SCANNET_20)
         return [dataset[index].name for index in range(len(dataset))]
 
     assert chosen() == ["scene0000_00", "scene0001_00", "scene0707_00"]
     assert chosen(split="train") == ["scene0001_00"]
     assert chosen(sequences=("scene0000_00",)) == ["scene0000_00"]
     assert ScanNet(tmp_path, ["scannetv2_test.txt"])[0].class_id is None
-    with pytest.raises(BadDataset, match="not scene0009_00"):
+    with pytest.raises(BadDataset, match="none for scene0009_00"):
         chosen(split="val")
     (tmp_path / "scannetv2_val.txt").unlink()
     with pytest.raises(BadDataset, match=r"expected the list scannetv2_val.txt"):

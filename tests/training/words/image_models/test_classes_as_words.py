@@ -16,7 +16,8 @@ from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset
 from lidar_vl_core.words.text_table_file import write_text_table
 from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
 from lidar_vl_core.words.vocabulary_table import text_table
-from offline_training.datasets.data_sources import DataSource, open_source
+from offline_training.datasets.data_sources import open_source
+from offline_training.datasets.lidar.pandaset import PandaSetSource
 from offline_training.networks.image.espnet import ESPNet, normalise_for_espnet
 from offline_training.weak_labels.classes.ontology import load_ontology
 from offline_training.words.image_models.base.config import ClassesAsWordsConfig
@@ -170,7 +171,7 @@ def test_rows_that_are_none_are_refused(case, tmp_path):
 def test_real_weights_and_their_ready_maps_say_the_same_of_a_real_picture(test_data, rows):
     weights = test_data / "weights_small" / "espnet_p_2_q_8_cityscapes.safetensors"
     maps = next((test_data / "weak_labels_espnet").glob("pandaset_*"))
-    sample = open_source(DataSource(kind="pandaset", folder=str(test_data / maps.name)), NUSCENES_16)[0]
+    sample = open_source(PandaSetSource(folder=str(test_data / maps.name)), NUSCENES_16)[0]
     view = sample.views[0]
     live = _open(rows, weights=str(weights), height=512, width=1024).image_features([view.load_rgb()])[0]
     ready = _open(rows, labels=str(maps), ignored_values=(19,)).view_features(view)
@@ -181,7 +182,7 @@ def test_real_weights_and_their_ready_maps_say_the_same_of_a_real_picture(test_d
 
 def test_ready_maps_become_features_of_the_points_of_a_real_sweep(test_data, rows):
     maps = next((test_data / "weak_labels_espnet").glob("pandaset_*"))
-    sample = open_source(DataSource(kind="pandaset", folder=str(test_data / maps.name)), NUSCENES_16)[0]
+    sample = open_source(PandaSetSource(folder=str(test_data / maps.name)), NUSCENES_16)[0]
     model = _open(rows, labels=str(maps), ignored_values=(19,))
     features = model.scene_features(replace(sample, views=sample.views[:1]), ExtractConfig(occlusion="z_buffer"))
     answer = features.per_point().argmax(axis=1)

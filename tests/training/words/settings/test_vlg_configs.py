@@ -6,8 +6,8 @@ import pytest
 
 import offline_training
 from lidar_vl_core.foundation.config import load_config
-from offline_training.datasets.base.splits import official_split
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.data_sources import data_set_spec
+from offline_training.datasets.rgbd.s3dis import S3disSource
 from offline_training.words.settings.vlg_config import VlgConfig
 
 FOLDER = Path(offline_training.__file__).parent / "configs" / "words"
@@ -25,8 +25,8 @@ def test_a_configuration_loads_and_its_words_ask_for_the_classes_of_its_truth(pa
     assert config.words.class_table.names == config.class_table.names
     assert config.preparer() is not None
     for source in (*config.train, *config.validation):
-        if source.split is not None:
-            assert official_split(source.kind, source.split)
+        if getattr(source, "split", None) is not None:
+            assert data_set_spec(source.kind).chosen_sequences(source)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -71,7 +71,6 @@ def test_matterport_tells_surfaces_apart_as_openscene_does():
 
 def test_s3dis_never_trains_on_area_5():
     (train,), (validation,) = configuration("s3dis").train, configuration("s3dis").validation
-    assert isinstance(train, DataSource)
-    assert (
-        set(official_split("s3dis", train.split or "")) & set(official_split("s3dis", validation.split or "")) == set()
-    )
+    assert isinstance(train, S3disSource)
+    trained, validated = (set(data_set_spec("s3dis").chosen_sequences(source)) for source in (train, validation))
+    assert trained & validated == set()

@@ -11,7 +11,7 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset
 from offline_training.datasets.base.sample_files import image_size, read_picture_bytes, read_rgb
-from offline_training.datasets.rgbd.rgbd_frames import (
+from offline_training.datasets.rgbd.files.rgbd_frames import (
     Intrinsics,
     RgbdFiles,
     read_intrinsics,

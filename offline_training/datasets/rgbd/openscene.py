@@ -6,20 +6,42 @@ name: scannet, matterport, replica or nuscenes, each with its own depth scale an
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table, label_map
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
-from offline_training.datasets.base.layouts import layout_line
+from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.rgbd.openscene_file import read_scene_file
-from offline_training.datasets.rgbd.rgbd_view import posed_views
+from offline_training.datasets.base.source_config import SplitSource
+from offline_training.datasets.rgbd.files.openscene_file import read_scene_file
+from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views, ViewStepSource, by_scenes
+from offline_training.datasets.rgbd.files.rgbd_view import posed_views
 
 _NEAREST_VIEWS = 100  # for regions of Matterport3D that no camera stands in
+_LAYOUT = Layout(
+    (
+        (
+            "scannet_3d/train/scene0000_00_vh_clean_2.pth",
+            "points, colours, labels; or matterport_3d, replica_3d, nuscenes_3d",
+        ),
+        ("scannet_2d/scene0000_00/color/0.jpg", "optional; <building> for Matterport3D, <split>/<scene> for nuScenes"),
+        ("scannet_2d/scene0000_00/depth/0.png", "16 bits; not for nuScenes"),
+        ("scannet_2d/scene0000_00/pose/0.txt", "4x4, camera to world; .npy for nuScenes"),
+        ("scannet_2d/intrinsics.txt", "or intrinsic/*.txt (Matterport3D), K/*.npy (nuScenes) of each image"),
+    )
+)
+
+
+class OpenSceneSource(SplitSource, ViewStepSource):
+    """Some scenes of one of its data sets."""
+
+    kind: Literal["openscene"] = "openscene"
 
 
 @dataclass(frozen=True)
@@ -40,7 +62,7 @@ _KINDS = {
 }
 
 
-class OpenSceneScenes:
+class OpenSceneScenes(RgbdScenes[tuple[str, Path]]):
     """Scenes as samples, in the world frame of their files; their labels are class ids already."""
 
     def __init__(
@@ -49,31 +71,26 @@ class OpenSceneScenes:
         sequences: Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
         classes: ClassTable | None = None,
-        view_step: int = 1,
+        view_step: int | None = None,
     ) -> None:
         """folder: holds <name>_3d and <name>_2d, or is a <name>_3d. sequences: its folders (train, val) or scenes.
 
         Raises BadDataset.
         """
         classes = classes or class_table("scannet20")
-        self.folder, self.classes = Path(folder), classes
-        self._label_map = label_map(classes.name, classes)
-        self._frames, self._view_step = frames, view_step
+        super().__init__(folder, frames, classes, view_step, classes.name)
         self.name, self._points = scenes_folder(self.folder)
         self._kind = _KINDS[self.name]
         files = sorted((*self._points.glob("*.pth"), *self._points.glob("*/*.pth")))
         self.scenes = [(self._scene_name(path), path) for path in files if self._is_asked(path, sequences)]
         named = {path.parent.name for path in files} | {self._scene_name(path) for path in files}
-        missing = [name for name in sequences or () if name not in named]
-        if missing or not self.scenes:
-            raise BadDataset(
-                f"{self._points}: expected scenes ({layout_line('openscene')}), found {len(files)} files"
-                f"{', none for ' + ', '.join(missing[:5]) if missing else ''}. Unpack them, or correct `sequences`."
-            )
-        self._views: dict[int, tuple[list[CameraView], int]] = {}
-
-    def __len__(self) -> int:
-        return len(self.scenes)
+        self._require_scenes(
+            self._points,
+            f"scenes ({_LAYOUT.line()})",
+            f"{len(files)} files",
+            [name for name in sequences or () if name not in named],
+            "Unpack them, or correct `sequences`.",
+        )
 
     def __getitem__(self, index: int) -> Sample:
         """The scene's points, classes and views; raises BadDataset naming the file when it is damaged."""
@@ -81,31 +98,20 @@ class OpenSceneScenes:
         xyz_m, rgb, raw = read_scene_file(path)
         extra = {} if rgb is None else {"rgb": rgb}
         cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, name, extra)
-        class_id = None if raw is None else self._label_map.apply(raw)
         views = self.views(index)
         if self.name == "matterport":
             views = _inside(views, xyz_m)
-        return Sample(name, cloud, class_id, self.classes, views)
+        return Sample(name, cloud, self._class_id(raw), self.classes, views)
 
-    def views(self, index: int) -> tuple[CameraView, ...]:
+    def _read_views(self, scene: tuple[str, Path]) -> Views:
         """All views of a scene (of Matterport3D: of its building), none where its images are not there."""
-        chosen = (view for view in self._views_of(index)[0] if self._frames is None or view.name in self._frames)
-        return tuple(chosen)
-
-    def skipped_views(self, index: int) -> int:
-        """How many views of a scene are left out because their pose is not finite or not rigid."""
-        return self._views_of(index)[1]
-
-    def _views_of(self, index: int) -> tuple[list[CameraView], int]:
-        if index not in self._views:
-            name, path = self.scenes[index]
-            root = self._points.with_name(f"{self.name}_2d")
-            images = root / self._kind.image_folder(path, name)
-            self._views[index] = ([], 0)
-            if (images / "pose").is_dir():
-                units = self._kind.depth_units_per_m
-                self._views[index] = posed_views(images, root, name, self._view_step, units)
-        return self._views[index]
+        name, path = scene
+        root = self._points.with_name(f"{self.name}_2d")
+        images = root / self._kind.image_folder(path, name)
+        if not (images / "pose").is_dir():
+            return (), 0
+        views, skipped = posed_views(images, root, name, self._view_step or 1, self._kind.depth_units_per_m)
+        return self._chosen(views), skipped
 
     def _scene_name(self, path: Path) -> str:
         return path.stem.removesuffix(self._kind.suffix)
@@ -122,15 +128,15 @@ def scenes_folder(folder: Path) -> tuple[str, Path]:
     there = [path for path in sorted(folder.glob("*_3d")) if path.name in named]
     if len(there) != 1:
         raise BadDataset(
-            f"{folder}: expected one folder of {', '.join(named)} ({layout_line('openscene')}), found "
+            f"{folder}: expected one folder of {', '.join(named)} ({_LAYOUT.line()}), found "
             f"{', '.join(path.name for path in there) or 'none'}. Point to one of them."
         )
     return named[there[0].name], there[0]
 
 
-def openscene_classes(folder: Path) -> str:
-    """Name of the class table that the labels below a folder have; raises BadDataset."""
-    return _KINDS[scenes_folder(folder)[0]].classes
+def _classes_of(source: OpenSceneSource) -> str:
+    folder = Path(source.folder)
+    return _KINDS[scenes_folder(folder)[0]].classes if folder.is_dir() else _KINDS["scannet"].classes
 
 
 def _inside(views: tuple[CameraView, ...], xyz_m: np.ndarray) -> tuple[CameraView, ...]:
@@ -144,3 +150,14 @@ def _inside(views: tuple[CameraView, ...], xyz_m: np.ndarray) -> tuple[CameraVie
         return tuple(view for view, kept in zip(views, inside, strict=True) if kept)
     distance_m = np.linalg.norm(at_m - (low_m + high_m) / 2, axis=1)
     return tuple(views[k] for k in np.argsort(distance_m, kind="stable")[:_NEAREST_VIEWS])
+
+
+SPEC = DataSetSpec(
+    source=OpenSceneSource,
+    what="scenes in OpenScene's processed form: ScanNet, Matterport3D, Replica or nuScenes",
+    layout=_LAYOUT,
+    classes=("scannet20", "matterport21", "nuscenes16"),
+    open=by_scenes(OpenSceneScenes),
+    splits={"train": ("train",), "val": ("val",), "test": ("test",)},
+    classes_of=_classes_of,
+)

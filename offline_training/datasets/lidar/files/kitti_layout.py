@@ -1,6 +1,6 @@
 """Scans in SemanticKITTI's file format, wherever a data set keeps them: float32 rows beside uint32 labels."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from lidar_vl_core.classes.known_tables import label_map
 from lidar_vl_core.classes.label_map import LabelMap
 from lidar_vl_core.clouds.point_cloud import PointCloud, normalise_intensity
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
-from offline_training.datasets.base.layouts import layout_line
+from offline_training.datasets.base.file_counts import FileCounts, sequences_root
+from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_files import read_rows, read_values
+from offline_training.datasets.base.source_config import Names, SequencesSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +28,37 @@ class ScanFiles:
 
 
 @dataclass(frozen=True)
-class RowFormat:
-    """What a row of a scan's file holds: x, y, z, intensity and perhaps more."""
+class KittiFormat:
+    """Where a data set keeps its scans <root>/<sequence>/<points folder>/*.bin, and what a row of them holds."""
 
-    columns: int = 4
+    kind: str  # of the data set, and the source of its label map
+    layout: Layout
+    frame_id: str
+    columns: int = 4  # x, y, z, intensity and perhaps more
     full_intensity: float | None = 1.0  # the value that becomes 1; None = judged by each scan's maximum
+    root: Callable[[Path], Path] = sequences_root  # of the data set's folder
+    points_folder: str = "velodyne"
+    labels_folder: str = "labels"
+
+    def open(self, source: SequencesSource, sequences: Names, classes: ClassTable) -> "KittiScans":
+        """The data set of a source; raises BadDataset."""
+        return KittiScans(self, scans_below(self, Path(source.folder), sequences, source.frames), classes)
+
+    @property
+    def counts(self) -> FileCounts:
+        """Of its scans and labels."""
+        patterns = {"scans": f"*/{self.points_folder}/*.bin", "labels": f"*/{self.labels_folder}/*.label"}
+        return FileCounts(patterns, self.root)
 
 
 class KittiScans:
     """Scans as samples, in the LiDAR's frame (x forward, y left, z up). Without a label file class_id is None."""
 
-    def __init__(
-        self, scans: Sequence[ScanFiles], row_format: RowFormat, label_source: str, classes: ClassTable, frame_id: str
-    ) -> None:
-        """label_source: a source of class_table.label_map(). Raises BadLabels where it has no map into `classes`."""
+    def __init__(self, scan_format: KittiFormat, scans: Sequence[ScanFiles], classes: ClassTable) -> None:
+        """Raises BadLabels where the data set's labels have no map into `classes`."""
         self.scans, self.classes = tuple(scans), classes
-        self._format, self._frame_id = row_format, frame_id
-        self._label_map = label_map(label_source, classes)
+        self._format = scan_format
+        self._label_map = label_map(scan_format.kind, classes)
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -55,7 +71,7 @@ class KittiScans:
             xyz_m=np.ascontiguousarray(rows[:, :3]),
             intensity=self._intensity(rows[:, 3]),
             stamp_ns=0,  # these data sets give no time of a scan
-            frame_id=self._frame_id,
+            frame_id=self._format.frame_id,
         )
         return Sample(files.name, cloud, read_classes(files.labels, self._label_map, files.name), self.classes)
 
@@ -76,49 +92,41 @@ def read_classes(path: Path, labels: LabelMap, sample_name: str) -> np.ndarray |
 
 
 def scans_below(
-    kind: str,
-    folder: Path,
-    root: Path,
-    sequences: Sequence[str] | None,
-    frames: Collection[str] | None,
-    points_folder: str = "velodyne",
-    labels_folder: str = "labels",
+    scan_format: KittiFormat, folder: Path, sequences: Sequence[str] | None, frames: Collection[str] | None
 ) -> list[ScanFiles]:
-    """The scans root/<sequence>/<points_folder>/*.bin of some sequences and frames (None = all), in order.
+    """The scans of some sequences and frames (None = all), in order.
 
-    Raises BadDataset that tells the layout of `kind` when a sequence or every scan is missing.
+    Raises BadDataset that tells the layout when a sequence or every scan is missing.
     """
+    root, points = scan_format.root(folder), scan_format.points_folder
     if sequences is None:
-        sequences = sorted(path.name for path in root.glob("*") if (path / points_folder).is_dir())
+        sequences = sorted(path.name for path in root.glob("*") if (path / points).is_dir())
     scans = [
-        ScanFiles(f"{sequence}/{path.stem}", path, root / sequence / labels_folder / f"{path.stem}.label")
+        ScanFiles(f"{sequence}/{path.stem}", path, root / sequence / scan_format.labels_folder / f"{path.stem}.label")
         for sequence in sequences
-        for path in _scan_files(kind, folder, root / sequence / points_folder)
+        for path in _scan_files(scan_format, folder, root / sequence / points)
         if frames is None or path.stem in frames
     ]
-    return require_scans(kind, folder, scans)
+    return require_scans(scan_format, folder, scans)
 
 
-def require_scans(kind: str, folder: Path, scans: Iterable[ScanFiles]) -> list[ScanFiles]:
-    """The scans, at least one; raises BadDataset that tells the layout of `kind` otherwise."""
+def require_scans(scan_format: KittiFormat, folder: Path, scans: Iterable[ScanFiles]) -> list[ScanFiles]:
+    """The scans, at least one; raises BadDataset that tells the layout otherwise."""
     found = list(scans)
     if not found:
-        raise BadDataset(
-            f"{folder}: expected scans of {kind} ({layout_line(kind)}), found none. Unpack the data set there."
-        )
+        raise BadDataset(f"{folder}: {_expected(scan_format)}, found none. Unpack the data set there.")
     return found
 
 
-def sequences_root(folder: Path) -> Path:
-    """`folder/sequences` where there is one, else the folder itself."""
-    return folder / "sequences" if (folder / "sequences").is_dir() else folder
-
-
-def _scan_files(kind: str, folder: Path, points: Path) -> list[Path]:
+def _scan_files(scan_format: KittiFormat, folder: Path, points: Path) -> list[Path]:
     found = sorted(points.glob("*.bin"))
     if not found:
         raise BadDataset(
-            f"{folder}: expected scans of {kind} ({layout_line(kind)}), found none in {points}. "
+            f"{folder}: {_expected(scan_format)}, found none in {points}. "
             "Unpack the data set there, or choose other sequences."
         )
     return found
+
+
+def _expected(scan_format: KittiFormat) -> str:
+    return f"expected scans of {scan_format.kind} ({scan_format.layout.line()})"

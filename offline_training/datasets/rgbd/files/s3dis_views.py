@@ -15,8 +15,8 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample_files import image_size, read_picture_bytes, read_rgb
-from offline_training.datasets.rgbd.rgbd_view import read_depth_m
-from offline_training.datasets.rgbd.s3dis_rooms import Room
+from offline_training.datasets.rgbd.files.rgbd_view import read_depth_m
+from offline_training.datasets.rgbd.files.s3dis_rooms import Room
 
 _DEPTH_UNITS_PER_M = 512.0
 _CENTRE_TOLERANCE_M = 0.05  # between the stored place of a camera and the one its matrix gives

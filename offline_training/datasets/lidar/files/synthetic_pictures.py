@@ -23,7 +23,7 @@ from lidar_vl_core.foundation.files import atomic_writer, write_bytes
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
-from offline_training.synthetic.sensors.camera import Shot
+from offline_training.synthetic.sensors.shot import Shot
 
 VERSION = 1  # raise it when the same seed gives other pictures, so that cached ones are made anew
 _JPEG_QUALITY = 92

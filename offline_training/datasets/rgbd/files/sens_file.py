@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadDataset
-from offline_training.datasets.rgbd.rgbd_view import metres
+from offline_training.datasets.rgbd.files.rgbd_view import metres
 
 _VERSION = 4
 _COLOR_KINDS = {0: "raw", 1: "png", 2: "jpeg"}

@@ -25,8 +25,7 @@ from lidar_vl_core.foundation.files import atomic_writer, write_bytes
 from lidar_vl_core.foundation.stamps import NS_PER_S
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
-from offline_training.synthetic.rooms.camera import room_camera
-from offline_training.synthetic.rooms.cloud import RoomCloud, RoomShot
+from offline_training.synthetic.rooms.shot import RoomCloud, RoomShot, room_camera
 
 _JPEG_QUALITY = 92
 _FRAME_NS = NS_PER_S  # between two views: a slow walk

@@ -9,8 +9,23 @@ import numpy as np
 
 from lidar_vl_core.foundation.errors import BadDataset, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.datasets.base.layouts import layout_line
+from offline_training.datasets.base.layout import Layout
 
+# Of posed frames with depth, wherever they come from.
+LAYOUT = Layout(
+    (
+        ("frame-*.color.jpg", "or .png, as 7-Scenes; the folder is a scene, or scenes lie below it"),
+        ("frame-*.depth.png", "16 bits, millimetres, 0 or 65535 = none"),
+        ("frame-*.pose.txt", "4x4, camera to world"),
+        ("camera-intrinsics.txt", "3x3, of the scene or of a folder above it"),
+        ("color/*.jpg", "or folders as ScanNet's exporter writes them"),
+        ("depth/*.png", "16 bits, millimetres"),
+        ("pose/*.txt", "4x4, camera to world"),
+        ("intrinsic/intrinsic_color.txt", "and intrinsic_depth.txt"),
+        ("*.ply", "optional: the scene's points; without it they come from the depth images"),
+        ("0001_rgb.png", "or NYU Depth V2, pictures without poses, with 0001_depth_mm.png and 0001_label13.png"),
+    )
+)
 _PICTURES = (".jpg", ".jpeg", ".png")
 _MATTERPORT_COLOR = re.compile(r"_i(\d)_(\d)$")  # <panorama>_i1_3.jpg has the depth image <panorama>_d1_3.png
 _SHARED_INTRINSICS = ("camera-intrinsics.txt", "intrinsics.txt", "intrinsic.txt")
@@ -131,7 +146,7 @@ def _picture(folder: Path, stem: str) -> Path:
 def _there(path: Path) -> Path:
     if not path.exists():
         raise BadDataset(
-            f"{path}: expected this picture beside its pose ({layout_line('rgbd_folder')}), found none. "
+            f"{path}: expected this picture beside its pose ({LAYOUT.line()}), found none. "
             "Copy the scene again, or remove the frame's pose."
         )
     return path

@@ -8,9 +8,9 @@ import numpy as np
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset
-from offline_training.datasets.rgbd.rgbd_frames import rigid_or_none
-from offline_training.datasets.rgbd.rgbd_view import openscene_resized, resized_nearest
-from offline_training.datasets.rgbd.sens_file import SensFile, open_sens
+from offline_training.datasets.rgbd.files.rgbd_frames import rigid_or_none
+from offline_training.datasets.rgbd.files.rgbd_view import openscene_resized, resized_nearest
+from offline_training.datasets.rgbd.files.sens_file import SensFile, open_sens
 
 FRAME_STEP = 20
 _SIZE = (320, 240)  # width, height

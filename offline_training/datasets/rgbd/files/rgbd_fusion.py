@@ -8,7 +8,7 @@ import numpy as np
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.datasets.rgbd.rgbd_view import resized_nearest
+from offline_training.datasets.rgbd.files.rgbd_view import resized_nearest
 
 _CELL_BITS = 21  # an axis; three fit into an int64 key
 _MERGE_AFTER = 32  # frames: keeps the sums of a long scene as small as its cloud

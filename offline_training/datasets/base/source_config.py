@@ -1,0 +1,64 @@
+"""The keys of a data source: those of all data sets, and those that several have. A data set's own stand in its module."""
+
+from pathlib import Path
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from lidar_vl_core.foundation.config import Config
+
+Names = tuple[str, ...] | None  # of sequences, scenes, frames; None = all
+
+
+class SourceConfig(Config):
+    """One data set of a run. Each data set has a child with its keys; keys that it would not read are refused."""
+
+    model_config = ConfigDict(extra="allow")  # to be refused with the keys there are
+
+    kind: str
+    folder: str = Field(description="the data set's folder")
+    weight: float = Field(default=1.0, description="how often it is drawn, against the weights of the others")
+    label_skip: int = Field(default=1, description="every n-th frame is kept; 100 = 1 % of the labels")
+
+    @model_validator(mode="after")  # a check before would turn JSON into Python's types, where a list is no tuple
+    def _refuse_keys_that_do_nothing(self) -> "SourceConfig":
+        if self.model_extra:
+            known = ", ".join(key for key in type(self).model_fields if key != "kind")
+            told = f"expected of kind {self.kind} no other keys than {known}, found {', '.join(self.model_extra)}"
+            raise PydanticCustomError("unknown_keys", "{told}", {"told": told})
+        return self
+
+    @classmethod
+    def kind_name(cls) -> str:
+        """The `kind` of these sources."""
+        return cls.model_fields["kind"].default
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return f"{self.kind} {Path(self.folder).name}"
+
+
+class FramesSource(SourceConfig):
+    """Of a data set whose frames can be chosen."""
+
+    frames: Names = Field(default=None, description="names of frames; nothing = all")
+
+
+class SequencesSource(FramesSource):
+    """Of a data set that lies in sequences, scenes or folders of its own."""
+
+    sequences: Names = Field(default=None, description="sequences, scenes or folders of the data set; nothing = all")
+
+
+class SplitSource(SequencesSource):
+    """Of a data set with official splits."""
+
+    split: str | None = Field(default=None, description="an official split, in place of sequences")
+
+
+class LabelFieldSource(FramesSource):
+    """Of clouds that anybody recorded, whose labels must be told."""
+
+    label_field: str | None = Field(default=None, description="field of the clouds that holds the truth")
+    label_table: str | None = Field(default=None, description="what its ids mean, a source of label maps")
