@@ -7,8 +7,8 @@ loses its core only does less of the work. A task is one block of output rows ti
 import numpy as np
 from numba import carray
 
+from lidar_vl_core.engines.cpu.registers import LANES
 from lidar_vl_core.engines.cpu.simd import (
-    LANES,
     add_products_1,
     add_products_2,
     add_products_3,

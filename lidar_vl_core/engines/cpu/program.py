@@ -8,7 +8,7 @@ import numpy as np
 from lidar_vl_core.engines.cpu.kernels import LAYER, PANEL, TABLE, TERM
 from lidar_vl_core.engines.cpu.layout import pack_weights, plan_slots
 from lidar_vl_core.engines.cpu.plan import plan_network
-from lidar_vl_core.engines.cpu.simd import LANES, MAX_VECTORS
+from lidar_vl_core.engines.cpu.registers import LANES, MAX_VECTORS
 
 if TYPE_CHECKING:
     from lidar_vl_core.sparse_model.graph import SparseGraph

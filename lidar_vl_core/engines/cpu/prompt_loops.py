@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from lidar_vl_core.engines.cpu.kernels import add_products
-from lidar_vl_core.engines.cpu.simd import LANES, MAX_VECTORS
+from lidar_vl_core.engines.cpu.registers import LANES, MAX_VECTORS
 from lidar_vl_core.foundation.compiled import compiled
 
 BLOCK_ROWS = MAX_VECTORS * LANES  # the widest panel of products that the registers hold

@@ -1,29 +1,23 @@
 """Vector code that numba has no words for, written as LLVM instructions: products in register tiles, atomic counters."""
 
-import re
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from lidar_vl_core.engines.cpu.registers import (
+    INDEX,
+    LANES,
+    MAX_VECTORS,
+    TILE_ROWS,
+    RegisterTile,
+    data_of_arrays,
+    row_at,
+    rows_of_pair,
+)
 
-def _register_shape() -> tuple[int, int, int]:
-    """Float32 values per vector register, registers per row of a tile, rows of a tile.
-
-    Rows x registers of sums, one row of weights and one input value must fit in 32 registers, in 16 on AVX2.
-    """
-    if llvmlite.binding.get_default_triple().startswith(("aarch64", "arm64")):
-        return 4, 4, 6
-    features = config.CPU_FEATURES  # type: ignore[attr-defined]  # NUMBA_CPU_FEATURES: compile for another processor than this one
-    if features is None:
-        features = llvmlite.binding.get_host_cpu_features().flatten()
-    return (16, 4, 6) if re.search(r"\+avx512f\b", features) else (8, 3, 4)
-
-
-LANES, MAX_VECTORS, _TILE_ROWS = _register_shape()
 _PREFETCHED_LINES = 2  # cache lines of the next input rows; what follows is left to the hardware
 
 
@@ -45,11 +39,8 @@ def _tile_products(vectors: int) -> Any:  # noqa: ANN401  a numba intrinsic
         signature = types.void(values, weights, pairs, *[types.int64] * 8)
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-            data = [
-                context.make_array(kind)(context, builder, array).data
-                for kind, array in zip(signature.args[:3], arguments[:3], strict=True)
-            ]
-            _emit_tiles(builder, vectors, data, arguments[3:])
+            arrays = data_of_arrays(context, builder, signature.args[:3], arguments[:3])
+            _emit_tiles(builder, vectors, arrays, arguments[3:])
             return context.get_dummy_value()
 
         return signature, generate
@@ -60,51 +51,28 @@ def _tile_products(vectors: int) -> Any:  # noqa: ANN401  a numba intrinsic
 def _emit_tiles(builder: ir.IRBuilder, vectors: int, arrays: list[ir.Value], numbers: list[ir.Value]) -> None:
     values, weights, pairs = arrays
     first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride = numbers
-    index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
     x, y, w = builder.gep(values, [x_offset]), builder.gep(values, [y_offset]), builder.gep(weights, [w_offset])
     pairs = builder.gep(pairs, [first])
-    multiply_add = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
-    )
-    lane0 = ir.Constant(ir.IntType(32), 0)
-    all_lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    undefined = ir.Constant(vector, ir.Undefined)
-    last = builder.sub(count, index(1))
+    last = builder.sub(count, INDEX(1))
 
-    def rows_of_pair(number: ir.Value) -> tuple[ir.Value, ir.Value]:
+    def pointers_of_pair(number: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Pointers to the input and the output row of a pair; past the end, of the last pair."""
         number = builder.select(builder.icmp_signed("<", number, last), number, last)
-        pair = builder.load(builder.gep(pairs, [number]))
-        x_row, y_row = builder.ashr(pair, index(32)), builder.and_(pair, index(0xFFFFFFFF))
-        return builder.gep(x, [builder.mul(x_row, x_stride)]), builder.gep(y, [builder.mul(y_row, y_stride)])
+        x_row, y_row = rows_of_pair(builder, pairs, number)
+        return row_at(builder, x, x_row, x_stride), row_at(builder, y, y_row, y_stride)
 
-    def vector_at(pointer: ir.Value, number: int) -> ir.Value:
-        return builder.gep(builder.bitcast(pointer, vector.as_pointer()), [index(number)])
-
-    with cgutils.for_range_slice(builder, index(0), count, index(_TILE_ROWS), inc=True) as (tile, _):
-        rows = [rows_of_pair(builder.add(tile, index(row))) for row in range(_TILE_ROWS)]
+    with cgutils.for_range_slice(builder, INDEX(0), count, INDEX(TILE_ROWS), inc=True) as (tile, _):
+        rows = [pointers_of_pair(builder.add(tile, INDEX(row))) for row in range(TILE_ROWS)]
         x_rows, y_rows = zip(*rows, strict=True)
-        for row in range(_TILE_ROWS):
-            next_x_row, _ = rows_of_pair(builder.add(tile, index(row + _TILE_ROWS)))
+        for row in range(TILE_ROWS):
+            next_x_row, _ = pointers_of_pair(builder.add(tile, INDEX(row + TILE_ROWS)))
             for line in range(_PREFETCHED_LINES):
-                _emit_prefetch(builder, builder.gep(next_x_row, [index(16 * line)]))
-        sums = []
-        for row in range(_TILE_ROWS):
-            sums.append([cgutils.alloca_once(builder, vector) for _ in range(vectors)])
-            for number in range(vectors):
-                builder.store(builder.load(vector_at(y_rows[row], number), align=4 * LANES), sums[row][number])
+                _emit_prefetch(builder, builder.gep(next_x_row, [INDEX(16 * line)]))
+        sums = RegisterTile(builder, y_rows, vectors, align=4 * LANES)
         with cgutils.for_range(builder, c_in) as loop:
-            w_row = builder.gep(w, [builder.mul(loop.index, index(vectors * LANES))])
-            w_vectors = [builder.load(vector_at(w_row, number), align=4 * LANES) for number in range(vectors)]
-            for row in range(_TILE_ROWS):
-                scalar = builder.load(builder.gep(x_rows[row], [loop.index]))
-                scalar = builder.shuffle_vector(builder.insert_element(undefined, scalar, lane0), undefined, all_lanes)
-                for number in range(vectors):
-                    total = builder.call(multiply_add, [scalar, w_vectors[number], builder.load(sums[row][number])])
-                    builder.store(total, sums[row][number])
-        for row in range(_TILE_ROWS):
-            for number in range(vectors):
-                builder.store(builder.load(sums[row][number]), vector_at(y_rows[row], number), align=4 * LANES)
+            w_row = row_at(builder, w, loop.index, INDEX(vectors * LANES))
+            sums.add_products([builder.gep(x_row, [loop.index]) for x_row in x_rows], w_row)
+        sums.store()
 
 
 def _emit_prefetch(builder: ir.IRBuilder, pointer: ir.Value) -> None:

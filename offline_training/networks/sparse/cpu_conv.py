@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lidar_vl_core.engines.cpu.simd import LANES, MAX_VECTORS
+from lidar_vl_core.engines.cpu.registers import LANES, MAX_VECTORS
 from lidar_vl_core.foundation.threads import HelperThreads
 from offline_training.networks.sparse.cpu_conv_kernels import (
     CHANNEL_STEP,

@@ -9,7 +9,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lidar_vl_core.engines.cpu.kernels import add_products, list_pairs, list_up_pairs
-from lidar_vl_core.engines.cpu.simd import LANES
+from lidar_vl_core.engines.cpu.registers import INDEX, LANES, RegisterTile, data_of_arrays, row_at, rows_of_pair
 
 CHANNEL_STEP = 8  # input channels come in multiples of this
 
@@ -95,11 +95,8 @@ def _outer_products(vectors: int, channels: int) -> Any:  # noqa: ANN401  a numb
         signature = types.void(x, g, w, pairs, *[types.int64] * 8)
 
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-            data = [
-                context.make_array(kind)(context, builder, array).data
-                for kind, array in zip(signature.args[:4], arguments[:4], strict=True)
-            ]
-            _emit_outer(builder, vectors, channels, data, arguments[4:])
+            arrays = data_of_arrays(context, builder, signature.args[:4], arguments[:4])
+            _emit_outer(builder, vectors, channels, arrays, arguments[4:])
             return context.get_dummy_value()
 
         return signature, generate
@@ -110,42 +107,17 @@ def _outer_products(vectors: int, channels: int) -> Any:  # noqa: ANN401  a numb
 def _emit_outer(builder: ir.IRBuilder, vectors: int, channels: int, arrays: list, numbers: list) -> None:
     x, g, w, pairs = arrays
     first, count, c_in, x_stride, g_offset, g_stride, w_offset, w_stride = numbers
-    index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
     g, w = builder.gep(g, [g_offset]), builder.gep(w, [w_offset])
     pairs = builder.gep(pairs, [first])
-    multiply_add = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
-    )
-    lane0 = ir.Constant(ir.IntType(32), 0)
-    all_lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    undefined = ir.Constant(vector, ir.Undefined)
-
-    def vector_at(pointer: ir.Value, number: int) -> ir.Value:
-        return builder.gep(builder.bitcast(pointer, vector.as_pointer()), [index(number)])
-
-    with cgutils.for_range_slice(builder, index(0), c_in, index(channels), inc=True) as (channel, _):
-        sums, w_rows = [], []
-        for row in range(channels):
-            w_rows.append(builder.gep(w, [builder.mul(builder.add(channel, index(row)), w_stride)]))
-            sums.append([cgutils.alloca_once(builder, vector) for _ in range(vectors)])
-            for number in range(vectors):
-                builder.store(builder.load(vector_at(w_rows[row], number), align=4), sums[row][number])
+    with cgutils.for_range_slice(builder, INDEX(0), c_in, INDEX(channels), inc=True) as (channel, _):
+        w_rows = [row_at(builder, w, builder.add(channel, INDEX(row)), w_stride) for row in range(channels)]
+        sums = RegisterTile(builder, w_rows, vectors, align=4)
         x_channel = builder.gep(x, [channel])
         with cgutils.for_range(builder, count) as loop:
-            pair = builder.load(builder.gep(pairs, [loop.index]))
-            in_row, out_row = builder.ashr(pair, index(32)), builder.and_(pair, index(0xFFFFFFFF))
-            x_row = builder.gep(x_channel, [builder.mul(in_row, x_stride)])
-            g_row = builder.gep(g, [builder.mul(out_row, g_stride)])
-            g_vectors = [builder.load(vector_at(g_row, number), align=4) for number in range(vectors)]
-            for row in range(channels):
-                scalar = builder.load(builder.gep(x_row, [index(row)]))
-                scalar = builder.shuffle_vector(builder.insert_element(undefined, scalar, lane0), undefined, all_lanes)
-                for number in range(vectors):
-                    total = builder.call(multiply_add, [scalar, g_vectors[number], builder.load(sums[row][number])])
-                    builder.store(total, sums[row][number])
-        for row in range(channels):
-            for number in range(vectors):
-                builder.store(builder.load(sums[row][number]), vector_at(w_rows[row], number), align=4)
+            in_row, out_row = rows_of_pair(builder, pairs, loop.index)
+            x_row, g_row = row_at(builder, x_channel, in_row, x_stride), row_at(builder, g, out_row, g_stride)
+            sums.add_products([builder.gep(x_row, [INDEX(row)]) for row in range(channels)], g_row)
+        sums.store()
 
 
 # As many sums as fit the 32 (AVX2: 16) vector registers beside one row of g.

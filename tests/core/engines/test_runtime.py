@@ -242,7 +242,7 @@ def test_older_processors_compute_the_same(cpu, tmp_path):
         "import importlib.util, sys, numpy as np\n"
         f"spec = importlib.util.spec_from_file_location('t', {__file__!r}); t = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(t)\n"
-        "from lidar_vl_core.engines.cpu.simd import LANES\n"
+        "from lidar_vl_core.engines.cpu.registers import LANES\n"
         "graph = t.u_net(); x, maps = t.scan(3000, 1, 2, 4)\n"
         "difference = np.abs(t.FusedEngine(graph, 2).run(x, maps) - t.computed_slowly(graph, x, maps)).max()\n"
         "print(LANES, difference)\n"
