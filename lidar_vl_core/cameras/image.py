@@ -6,6 +6,7 @@ from typing import NoReturn
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadImage
+from lidar_vl_core.foundation.message_types import contiguous_bytes
 
 MAX_PIXELS = 100_000_000  # four times the largest automotive camera; a header that claims more is damaged
 
@@ -120,10 +121,7 @@ def _count(message: object, name: str) -> int:
 def _bytes_of(message: object) -> memoryview:
     data = getattr(message, "data", None)
     try:
-        view = memoryview(data)  # type: ignore[arg-type]
-        if view.itemsize != 1 or not view.c_contiguous:
-            raise TypeError
-        return view.cast("B") if view.nbytes else memoryview(b"")
+        return contiguous_bytes(data)
     except (TypeError, ValueError):
         _refuse("data", "contiguous bytes", type(data).__name__, "Pass the message's bytes")
 

@@ -78,14 +78,6 @@ class FramePairer:
         """A copy of the counters."""
         return replace(self._counters)
 
-    def queue_lengths(self) -> tuple[int, dict[str, int]]:
-        """Clouds waiting, and images held per camera."""
-        return len(self._waiting), {camera.name: len(camera.stamps) for camera in self._in_order}
-
-    def silent_cameras(self, now_ns: int) -> tuple[str, ...]:
-        """Cameras that are not waited for, because they have sent nothing for silent_after_s."""
-        return tuple(camera.name for camera in self._in_order if self._is_silent(camera, now_ns))
-
     def add_cloud(self, stamp_ns: int, cloud: Any, now_ns: int) -> list[Frame]:  # noqa: ANN401  payloads are opaque
         """Take a cloud; returns the frames that are ready now. now_ns: arrival on the steady clock."""
         if stamp_ns <= 0:

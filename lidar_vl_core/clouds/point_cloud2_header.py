@@ -11,6 +11,7 @@ from typing import NoReturn
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadPointCloud
+from lidar_vl_core.foundation.message_types import contiguous_bytes
 
 # sensor_msgs/msg/PointField: INT8=1 .. FLOAT64=8
 DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
@@ -170,10 +171,7 @@ def refuse_overlap(fields: list[CloudField]) -> None:
 def _bytes_of(message: object) -> memoryview:
     data = getattr(message, "data", None)
     try:
-        view = memoryview(data)  # type: ignore[arg-type]
-        if view.itemsize != 1 or not view.c_contiguous:
-            raise TypeError
-        return view.cast("B") if view.nbytes else memoryview(b"")
+        return contiguous_bytes(data)
     except (TypeError, ValueError):
         _refuse("data", "contiguous bytes (bytes, array('B') or uint8 array)", _shown(data), "Pass the message's bytes")
 

@@ -217,7 +217,7 @@ def _models(_options: argparse.Namespace) -> None:
     for name in names:
         package = load_model_package(name)
         size_mb = sum(path.stat().st_size for path in package.path.iterdir()) / 1e6
-        headline = next((line.lstrip("# ").strip() for line in package.card.splitlines() if line.strip()), "")
+        headline = next((line.lstrip("#").strip() for line in package.card.splitlines() if line.strip()), "")
         print(f"{name}: {headline}")
         print(f"  {package.manifest.task}, {size_mb:.1f} MB, {package.manifest.licence}, {package.path}")
         print(f"  {len(package.classes)} classes of {package.classes.name}: {', '.join(package.classes.names)}")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.sparse_model.onnx_form import FEATURES, IR_VERSION, OPSET, OUTPUT
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, IR_VERSION, OPSET, OUTPUT, kind_and_level
 
 if TYPE_CHECKING:
     import onnx
@@ -34,13 +34,13 @@ class OnnxEngine:
         """(M, C) float32 -> (M, classes) float32."""
         inputs = {FEATURES: features} | {name: _table(name, maps) for name in self._plain}
         for name in self._paired:
-            level = int(name.lstrip("submchild"))
+            _, level = kind_and_level(name)
             inputs |= _pair_lists(name, _table(name, maps), maps.counts[level])
         return self._session.run([OUTPUT], inputs)[0]
 
 
 def open_onnxruntime(model: bytes, threads: int) -> "onnxruntime.InferenceSession":
-    """An ONNX Runtime session on the CPU; also runs model files as they are, see map_inputs()."""
+    """An ONNX Runtime session on the CPU; also runs model files as they are."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -49,17 +49,9 @@ def open_onnxruntime(model: bytes, threads: int) -> "onnxruntime.InferenceSessio
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def map_inputs(maps: "KernelMaps", levels: int) -> dict[str, np.ndarray]:
-    """Kernel maps by their names in model files, for runtimes that run such a file directly."""
-    from lidar_vl_core.sparse_model.onnx_form import table_names
-
-    return {name: _table(name, maps) for name in table_names(levels)}
-
-
 def _table(name: str, maps: "KernelMaps") -> np.ndarray:
-    kind = name.rstrip("0123456789")
-    tables = {"subm": maps.subm, "child": maps.child, "up": maps.up}[kind]
-    return tables[int(name.removeprefix(kind))]
+    kind, level = kind_and_level(name)
+    return {"subm": maps.subm, "child": maps.child, "up": maps.up}[kind][level]
 
 
 def _pair_lists(name: str, table: np.ndarray, limit: int) -> dict[str, np.ndarray]:

@@ -35,6 +35,14 @@ def message_types() -> "Typestore":
     return get_typestore(Stores.ROS2_JAZZY)
 
 
+def contiguous_bytes(data: object) -> memoryview:
+    """A message's `data` as bytes without a copy; raises TypeError or ValueError for what is no run of bytes."""
+    view = memoryview(data)  # type: ignore[arg-type]
+    if view.itemsize != 1 or not view.c_contiguous:
+        raise TypeError("not contiguous bytes")
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
 def full_type_name(name: str) -> str:
     """`sensor_msgs/Image`, as rosbag2 wrote it until 2019, and `sensor_msgs/msg/Image` are one type."""
     package, _, rest = name.partition("/")

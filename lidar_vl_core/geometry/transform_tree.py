@@ -91,10 +91,6 @@ class TransformTree:
         T_target_fixed = self.lookup(target, fixed_frame, target_stamp_ns)
         return T_target_fixed @ self.lookup(fixed_frame, source, source_stamp_ns)
 
-    def clear_moving(self) -> None:
-        """Forget all stamped samples, keep static transforms: for a clock that was set back."""
-        self._edge_above = {child: edge for child, edge in self._edge_above.items() if edge.stamps_ns is None}
-
     def _insert(self, edge: _Edge, stamps_ns: list[int], stamp_ns: int, T_parent_child: RigidTransform) -> None:
         if self._history_ns is not None and stamp_ns < stamps_ns[-1] - self._history_ns:
             stamps_ns[:], edge.transforms[:] = [stamp_ns], [T_parent_child]

@@ -120,6 +120,12 @@ def table_names(levels: int) -> list[str]:
     return list(_table_shapes(levels))
 
 
+def kind_and_level(table: str) -> tuple[str, int]:
+    """What a kernel map's name says: "subm0" is ("subm", 0)."""
+    kind = table.rstrip("0123456789")
+    return kind, int(table.removeprefix(kind))
+
+
 def _table_shapes(levels: int) -> dict[str, tuple[str, int | None]]:
     """Rows and width of every kernel map input; "up" has no second dimension."""
     shapes: dict[str, tuple[str, int | None]] = {f"subm{level}": (f"N{level}", 27) for level in range(levels)}

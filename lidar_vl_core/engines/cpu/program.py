@@ -9,6 +9,7 @@ from lidar_vl_core.engines.cpu.kernels import LAYER, PANEL, TABLE, TERM
 from lidar_vl_core.engines.cpu.layout import pack_weights, plan_slots
 from lidar_vl_core.engines.cpu.plan import plan_network
 from lidar_vl_core.engines.cpu.registers import LANES, MAX_VECTORS
+from lidar_vl_core.sparse_model.onnx_form import kind_and_level
 
 if TYPE_CHECKING:
     from lidar_vl_core.sparse_model.graph import SparseGraph
@@ -111,7 +112,7 @@ class NetworkProgram:
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         tables, kept = np.zeros(len(self._table_names), TABLE), []
         for record, name in zip(tables, self._table_names, strict=True):
-            kind, level = name.rstrip("0123456789"), int(name.lstrip("submchildp"))
+            kind, level = kind_and_level(name)
             array = np.ascontiguousarray({"subm": maps.subm, "child": maps.child, "up": maps.up}[kind][level], np.int32)
             from_level, to_level = {"subm": (level, level), "child": (level, level + 1), "up": (level + 1, level)}[kind]
             kept.append(array)

@@ -232,12 +232,6 @@ def _takes_blocks(form: str, weight: Tensor, x: Tensor) -> bool:
     return form in ("auto", "blocks") and fits(weight, x)
 
 
-def _fits_blocks(weight: Tensor, x: Tensor) -> bool:
-    from offline_training.networks.sparse.cpu_conv import fits
-
-    return fits(weight, x)
-
-
 def _fan_out_weight(kernel_volume: int, in_channels: int, out_channels: int) -> nn.Parameter:
     """He initialisation by the fan-out, as the MinkUNet papers do it."""
     weight = torch.empty(kernel_volume, in_channels, out_channels)

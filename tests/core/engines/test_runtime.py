@@ -14,16 +14,21 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.engines.cpu.engine import FusedEngine
 from lidar_vl_core.engines.cpu.plan import plan_network
-from lidar_vl_core.engines.onnx_runtime import OnnxEngine, map_inputs, open_onnxruntime
+from lidar_vl_core.engines.onnx_runtime import OnnxEngine, open_onnxruntime
 from lidar_vl_core.engines.session import Session, open_session
 from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable
 from lidar_vl_core.model_packages.manifest import Manifest
 from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
 from lidar_vl_core.sparse_model.graph import GraphNode, SparseGraph, read_sparse_graph
-from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, SparseGraphBuilder
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, SparseGraphBuilder, kind_and_level, table_names
 from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
 
 TOLERANCE = 1e-4
+
+
+def map_inputs(maps: KernelMaps, levels: int) -> dict[str, np.ndarray]:
+    """Kernel maps as the inputs of a model file that a runtime runs as it is."""
+    return {name: getattr(maps, kind_and_level(name)[0])[kind_and_level(name)[1]] for name in table_names(levels)}
 
 
 def computed_slowly(graph: SparseGraph, features: np.ndarray, maps: KernelMaps) -> np.ndarray:

@@ -111,14 +111,6 @@ def test_after_a_recording_looped_the_new_round_is_used():
         tree.lookup("map", "base_link", 11 * SECOND)
 
 
-def test_clearing_keeps_what_is_static():
-    tree = vehicle()
-    tree.clear_moving()
-    assert tree.lookup("base_link", "lidar", 0).translation_m[0] == 1.0
-    with pytest.raises(BadTransform, match="map"):
-        tree.lookup("map", "lidar", 100 * SECOND)
-
-
 def test_a_static_transform_repeated_with_stamps_stays_static():
     tree = vehicle()
     tree.add("base_link", "lidar", 7 * SECOND, pose(x_m=1.0))

@@ -5,7 +5,7 @@ from onnx import TensorProto, helper
 
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
 from lidar_vl_core.sparse_model.graph import read_sparse_graph
-from lidar_vl_core.sparse_model.onnx_form import DOMAIN, SparseGraphBuilder, table_names
+from lidar_vl_core.sparse_model.onnx_form import DOMAIN, SparseGraphBuilder, kind_and_level, table_names
 
 
 def weights(kernel: int, c_in: int, c_out: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,6 +66,12 @@ def test_reading_gives_back_the_layers_with_levels_and_widths():
 
 def test_table_names_of_one_level_know_no_children():
     assert table_names(1) == ["subm0"]
+
+
+def test_a_table_name_says_kind_and_level():
+    found = [kind_and_level(name) for name in table_names(12)]
+    assert found[:12] == [("subm", level) for level in range(12)]
+    assert found[12:] == [(kind, level) for level in range(11) for kind in ("child", "up")]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Clocks that jump, cameras that drop, stamps that come twice or out of order (faults 8 and 9)."""
 
+import weakref
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -99,12 +100,16 @@ def schedule(rng: np.random.Generator, clouds: int) -> tuple[list[CameraTiming],
     return cameras, sorted(events + ticks, key=lambda event: event.arrival_ns)
 
 
-def feed(pairer: FramePairer, event: Event) -> list[Frame]:
+class Payload:
+    """What a message carries; it is gone when nobody holds it any more."""
+
+
+def feed(pairer: FramePairer, event: Event, payload: Payload | None = None) -> list[Frame]:
     if event.stream == "tick":
         return pairer.poll(event.arrival_ns)
     if event.stream == "cloud":
-        return pairer.add_cloud(event.stamp_ns, event.stamp_ns, event.arrival_ns)
-    return pairer.add_image(event.stream, event.stamp_ns, event.stamp_ns, event.arrival_ns)
+        return pairer.add_cloud(event.stamp_ns, payload, event.arrival_ns)
+    return pairer.add_image(event.stream, event.stamp_ns, payload, event.arrival_ns)
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -113,14 +118,16 @@ def test_a_thousand_random_schedules_pair_as_the_slow_reference_does(block):
     for seed in range(100 * block, 100 * block + 100):
         cameras, events = schedule(np.random.default_rng(seed), clouds=20)
         pairer, slow = FramePairer(cameras, MAX_WAIT_S, QUEUE_LENGTH), SlowPairer(cameras)
+        sent: weakref.WeakSet[Payload] = weakref.WeakSet()
         for event in events:
-            found = feed(pairer, event)
+            sent.add(payload := Payload())
+            found = feed(pairer, event, payload)
             as_stamps = [(f.stamp_ns, {name: paired.stamp_ns for name, paired in f.images.items()}) for f in found]
             assert as_stamps == slow.take(event), (seed, event)
             assert all(set(f.missing) == {c.name for c in cameras} - set(f.images) for f in found)
             frames += len(found)
-            waiting, held = pairer.queue_lengths()
-            assert max(waiting, *held.values(), 0) <= QUEUE_LENGTH
+            del payload, found  # what is still there, the pairer holds
+            assert len(sent) <= QUEUE_LENGTH * (1 + len(cameras))
         assert pairer.counters.emitted == len(slow.given_out)
         assert pairer.counters.jumps == pairer.counters.camera_jumps == 0
     assert frames > 1000
