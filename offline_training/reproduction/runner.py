@@ -1,93 +1,112 @@
-"""Runs a study: what it needs first, then its cells, several at a time; stopped and started again it goes on. Touches the disk."""
+"""Runs a study of any kind: what it needs first, then its cells, several at a time; stopped and started again it goes on."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import write_text
-from offline_training.reproduction.cell import Cell, Place, finetune_config, pretrain_config, read_cell, run_row
+from offline_training.reproduction.cells import Cell, Measured, Place, read_cell, write_cell
 from offline_training.reproduction.jobs import run_in_jobs
-from offline_training.reproduction.study import Row, StudyConfig, chosen_rows
+from offline_training.reproduction.study import ColumnT, RowT, StudyConfig
 from offline_training.reproduction.table import write_table
 
 
-def reproduce(
-    study: StudyConfig, out: Path, data: Path | None, row_names: tuple[str, ...] = (), jobs: int = 1
-) -> list[Cell]:
-    """Fill a study's table with our numbers; `out` gets table.md, plot.png and the configuration of every run.
+class Runs(Protocol[RowT, ColumnT]):
+    """What a kind of study has of its own; a value of it goes to other processes."""
 
-    jobs: runs at a time, which share the processor. Raises BadDataset, BadConfig, BadRequest with what is missing.
-    """
+    @property
+    def study(self) -> StudyConfig[RowT, ColumnT]:
+        """Its rows and columns."""
+        ...
+
+    @property
+    def place(self) -> Place:
+        """Where it lies."""
+        ...
+
+    def prepare(self, rows: tuple[RowT, ...]) -> None:
+        """Make what these rows read and share, unless it is made."""
+        ...
+
+    def configurations(self, row: RowT, seed: int) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """The files and contents of the configurations with which a row's runs can be repeated one by one."""
+        ...
+
+    def cell_file(self, row: RowT, column: ColumnT, seed: int) -> Path:
+        """Where a cell's number is kept."""
+        ...
+
+    def key(self, row: RowT, column: ColumnT, seed: int) -> str:
+        """Hash of all that leads to a cell's number."""
+        ...
+
+    def measured(self, row: RowT, column: ColumnT, seed: int) -> Measured:
+        """Train what a cell needs, unless it is trained, and measure it."""
+        ...
+
+
+def place_of(study: StudyConfig[Any, Any], out: Path, data: Path | None, jobs: int) -> Place:
+    """Where a study lies, with its share of the processor for each of `jobs` runs at a time. Raises BadRequest."""
     if jobs < 1:
         raise BadRequest(f"jobs: expected at least 1, found {jobs}. Give a number of runs at a time.")
-    rows = chosen_rows(study, row_names)
-    place = Place(out, _data_root(study, data), max((os.cpu_count() or 1) // jobs, 1))
-    _write_configs(study, rows, place)
-    _prepare(study, place)
-    for _ in _finished_rows(study, rows, place, jobs):
-        write_table(study, rows, measured_cells(study, rows, place), out)
-    cells = measured_cells(study, rows, place)
-    write_table(study, rows, cells, out)
+    if data is None and "{data}" in study.model_dump_json():
+        raise BadRequest(
+            "reproduce: expected --data ROOT, the folder that holds what this table reads, found none. "
+            "`lidar-vl-train check-data KIND FOLDER` draws how each data set must lie there."
+        )
+    return Place(out, "" if data is None else str(data), max((os.cpu_count() or 1) // jobs, 1))
+
+
+def fill_table(runs: Runs[RowT, ColumnT], row_names: tuple[str, ...], jobs: int) -> list[Cell]:
+    """Run what is not done; the study's folder gets table.md, plot.png and the configuration of every run."""
+    study, place = runs.study, runs.place
+    rows = study.chosen_rows(row_names)
+    tasks = [(runs, names, seed) for seed in study.seeds for names in _sharing_runs(study, rows)]
+    for _, names, seed in tasks:
+        for path, settings in runs.configurations(study.owner(study.row(names[0])), seed):
+            _write_yaml(path, settings)
+    runs.prepare(rows)
+    for _ in run_in_jobs(study.title, run_rows, tasks, jobs):
+        write_table(study, rows, measured_cells(runs, rows), place.out)
+    cells = measured_cells(runs, rows)
+    write_table(study, rows, cells, place.out)
     return cells
 
 
-def measured_cells(study: StudyConfig, rows: tuple[Row, ...], place: Place) -> list[Cell]:
+def measured_cells(runs: Runs[RowT, ColumnT], rows: tuple[RowT, ...]) -> list[Cell]:
     """The cells that are done so far."""
-    found = [
-        read_cell(study, row, column, seed, place) for row in rows for column in study.columns for seed in study.seeds
-    ]
+    study = runs.study
+    found = [_done(runs, row, column, seed) for row in rows for column in study.columns_of(row) for seed in study.seeds]
     return [cell for cell in found if cell is not None]
 
 
-def _data_root(study: StudyConfig, data: Path | None) -> str:
-    if "{data}" in study.model_dump_json() and data is None:
-        raise BadRequest(
-            "reproduce: expected --data ROOT, the folder that holds the data sets of this table, found none. "
-            "`lidar-vl-train check-data KIND FOLDER` draws how each must lie there."
-        )
-    return "" if data is None else str(data)
+def run_rows(runs: Runs[RowT, ColumnT], names: tuple[str, ...], seed: int) -> None:
+    """All cells of rows that share their runs, for one seed; cells that are done are left."""
+    for row in map(runs.study.row, names):
+        for column in runs.study.columns_of(row):
+            if _done(runs, row, column, seed) is None:
+                value, per_class_iou = runs.measured(row, column, seed)
+                # Hashed when it is measured: a key may name files that only training makes.
+                cell = Cell(row.name, column.name, seed, value, per_class_iou, runs.key(row, column, seed))
+                write_cell(runs.cell_file(row, column, seed), cell)
 
 
-def _prepare(study: StudyConfig, place: Place) -> None:
-    """The toy teacher and the weak labels, where the study has its own."""
-    cores = os.cpu_count() or 1
-    if study.toy_teacher is not None:
-        from offline_training.toys.toy_teacher import ToyTeacherConfig, train_toy_teacher
-
-        settings = {**place.filled(study.toy_teacher, 0), "out": str(place.out / "toy_teacher"), "threads": cores}
-        train_toy_teacher(validated(ToyTeacherConfig, settings, "reproduce, toy teacher"))
-    for labels in study.weak_labels:
-        from offline_training.weak_labels.config import WeakLabelConfig
-        from offline_training.weak_labels.weak_label import weak_label
-
-        weak_label(validated(WeakLabelConfig, place.filled(labels, 0), "reproduce, weak labels"))
+def _done(runs: Runs[RowT, ColumnT], row: RowT, column: ColumnT, seed: int) -> Cell | None:
+    return read_cell(runs.cell_file(row, column, seed), row.name, runs.key(row, column, seed))
 
 
-def _finished_rows(study: StudyConfig, rows: tuple[Row, ...], place: Place, jobs: int) -> Iterator[None]:
-    """Run every row and seed, seed by seed; rows that are like another have nothing to run."""
-    own = [row if row.like is None else study.row(row.like) for row in rows]
-    names = dict.fromkeys(row.name for row in own)
-    tasks = [(study, study.row(name), seed, place) for seed in study.seeds for name in names]
-    return run_in_jobs(study.title, run_row, tasks, jobs)
+def _sharing_runs(study: StudyConfig[RowT, ColumnT], rows: tuple[RowT, ...]) -> list[tuple[str, ...]]:
+    """Names of rows, those that share their runs together: they are one task, so that no run is made twice at a time."""
+    sharing: dict[str, list[str]] = {}
+    for row in rows:
+        if study.columns_of(row):
+            sharing.setdefault(study.owner(row).name, []).append(row.name)
+    return [tuple(names) for names in sharing.values()]
 
 
-def _write_configs(study: StudyConfig, rows: tuple[Row, ...], place: Place) -> None:
-    """Every configuration as YAML, so that a single run can be repeated with `pretrain` and `finetune`."""
+def _write_yaml(path: Path, settings: dict[str, Any]) -> None:
     import yaml
 
-    for row in rows:
-        if row.like is not None:
-            continue
-        for seed in study.seeds:
-            folder = place.folder(row, seed)
-            settings: dict[str, dict[str, Any] | None] = {"pretrain": pretrain_config(study, row, seed, place)}
-            for column in study.columns:
-                one = finetune_config(study, row, column, seed, place)
-                if one is not None:
-                    settings[Path(one["out"]).name] = one
-            for name, config in settings.items():
-                if config is not None:
-                    write_text(folder / f"{name}.yaml", yaml.safe_dump(config, sort_keys=False))
+    write_text(path, yaml.safe_dump(settings, sort_keys=False))

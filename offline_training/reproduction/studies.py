@@ -1,13 +1,30 @@
 """All studies there are, of pre-training and of language, under one command."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Any
 
-from lidar_vl_core.foundation.config import load_yaml
+from pydantic import Field, RootModel
+
+from lidar_vl_core.foundation.config import load_config
 from lidar_vl_core.foundation.errors import BadRequest
-from offline_training.reproduction.cell import Cell
-from offline_training.reproduction.study import FOLDER, load_study
+from offline_training.reproduction.cells import Cell, Place
+from offline_training.reproduction.language_runs import LanguageRuns
+from offline_training.reproduction.language_study import LanguageStudy
+from offline_training.reproduction.pretraining_runs import PretrainingRuns
+from offline_training.reproduction.pretraining_study import PretrainingStudy
+from offline_training.reproduction.runner import Runs, fill_table, place_of
+from offline_training.reproduction.study import FOLDER
 
-_LANGUAGE = "language"  # kind of the studies of 3DSS-VLG; those of pre-training name none
+Study = PretrainingStudy | LanguageStudy
+RUNS: dict[type[Study], Callable[[Any, Place], Runs[Any, Any]]] = {
+    PretrainingStudy: PretrainingRuns,
+    LanguageStudy: LanguageRuns,
+}
+
+
+class _StudyFile(RootModel[Annotated[Study, Field(discriminator="kind")]]):
+    """A file of configs/reproduce."""
 
 
 def study_names() -> list[str]:
@@ -15,22 +32,24 @@ def study_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def is_language_study(name: str) -> bool:
-    """Whether a study is one of 3DSS-VLG. Raises BadRequest listing the studies there are."""
+def load_study(name: str) -> Study:
+    """The study of that name. Raises BadRequest listing the names there are, BadConfig for a wrong file."""
     if name not in study_names():
         raise BadRequest(f"reproduce: expected one of {', '.join(study_names())}, found {name!r}. Choose one of them.")
-    return load_yaml(FOLDER / f"{name}.yaml").get("kind") == _LANGUAGE
+    return load_config(_StudyFile, FOLDER / f"{name}.yaml").root
 
 
 def reproduce_study(
     name: str, out: Path, data: Path | None, row_names: tuple[str, ...] = (), jobs: int = 1
 ) -> list[Cell]:
-    """Run the study of that name; see runner.reproduce and vlg_runner.reproduce_language. Raises BadRequest, BadConfig."""
-    if is_language_study(name):
-        from offline_training.reproduction.vlg_runner import reproduce_language
-        from offline_training.reproduction.vlg_study import load_language_study
-
-        return reproduce_language(load_language_study(name), out, data, row_names, jobs)
-    from offline_training.reproduction.runner import reproduce
-
+    """Run the study of that name. Raises what `reproduce` raises, BadConfig for a wrong file."""
     return reproduce(load_study(name), out, data, row_names, jobs)
+
+
+def reproduce(study: Study, out: Path, data: Path | None, row_names: tuple[str, ...] = (), jobs: int = 1) -> list[Cell]:
+    """Fill a study's table with our numbers; `out` gets table.md, plot.png and the configuration of every run.
+
+    jobs: runs at a time, which share the processor. Raises BadDataset, BadConfig, BadRequest with what is missing.
+    """
+    place = place_of(study, out, data, jobs)
+    return fill_table(RUNS[type(study)](study, place), row_names, jobs)

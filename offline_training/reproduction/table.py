@@ -5,46 +5,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Protocol
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from lidar_vl_core.foundation.files import atomic_writer, write_text
-from offline_training.reproduction.cell import Cell
+from offline_training.reproduction.cells import Cell
+from offline_training.reproduction.study import StudyColumn, StudyConfig, StudyRow
 
 
-class TableRow(Protocol):
-    """A row of any kind of study."""
-
-    name: str
-    published: dict[str, float]
-
-
-class TableColumn(Protocol):
-    """A column of any kind of study."""
-
-    name: str
-
-    @property
-    def measure(self) -> str:
-        """What its numbers are."""
-        ...
-
-
-class Study(Protocol):
-    """What a table shows of any kind of study."""
-
-    title: str
-    source: str
-    seeds: tuple[int, ...]
-
-    @property
-    def columns(self) -> Sequence[TableColumn]:
-        """In the order of the table."""
-        ...
-
-
-def write_table(study: Study, rows: Sequence[TableRow], cells: Sequence[Cell], out: Path) -> None:
+def write_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell], out: Path) -> None:
     """Write table.md, plot.png and cells.json; cells that are not measured yet stay empty."""
     write_text(out / "table.md", markdown_table(study, rows, cells))
     write_text(out / "cells.json", json.dumps([asdict(cell) for cell in cells], indent=1))
@@ -52,7 +22,7 @@ def write_table(study: Study, rows: Sequence[TableRow], cells: Sequence[Cell], o
         _figure(study, rows, cells).savefig(handle, format="png", dpi=110)
 
 
-def markdown_table(study: Study, rows: Sequence[TableRow], cells: Sequence[Cell]) -> str:
+def markdown_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> str:
     """Rows and columns of the study; ours as mean and spread over the seeds, then the published number and the difference."""
     head = ["row", *(column.name for column in study.columns)]
     lines = [
@@ -75,7 +45,7 @@ def markdown_table(study: Study, rows: Sequence[TableRow], cells: Sequence[Cell]
     return "\n".join(lines) + "\n"
 
 
-def values_of(cells: Sequence[Cell], row: TableRow, column: TableColumn) -> list[float]:
+def values_of(cells: Sequence[Cell], row: StudyRow, column: StudyColumn) -> list[float]:
     """The measured numbers of a row and column, in order of the seeds."""
     mine = [cell for cell in cells if cell.row == row.name and cell.column == column.name]
     return [cell.value for cell in sorted(mine, key=lambda cell: cell.seed)]
@@ -92,7 +62,7 @@ def _text(values: list[float], published: float | None, seeds: int) -> str:
     return f"{ours} [{published:g}{difference}]"
 
 
-def _figure(study: Study, rows: Sequence[TableRow], cells: Sequence[Cell]) -> Figure:
+def _figure(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> Figure:
     """A panel per column: a bar per row, a dot per seed, a line where the paper is."""
     figure = Figure(figsize=(1.2 + 3.6 * len(study.columns), 1.2 + 0.36 * len(rows)), layout="constrained")
     panels = figure.subplots(1, len(study.columns), sharey=True, squeeze=False)[0]

@@ -4,24 +4,26 @@ from pathlib import Path
 
 import pytest
 
-import offline_training.reproduction.vlg_cell as vlg_cell
-import offline_training.reproduction.vlg_runner as vlg_runner
+import offline_training.reproduction.language_runs as language_runs
+import offline_training.reproduction.language_stages as language_stages
+import offline_training.reproduction.runner as runner
 import offline_training.words.evaluation.evaluate_language as evaluation
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.words.vocabulary import load_vocabulary
-from offline_training.datasets.data_sources import DataSource, data_set_spec, data_source
-from offline_training.reproduction.studies import is_language_study, reproduce_study, study_names
-from offline_training.reproduction.vlg_cell import LanguagePlace, run_config
-from offline_training.reproduction.vlg_runner import measured_cells, reproduce_language
-from offline_training.reproduction.vlg_study import LanguageStudyConfig, load_language_study
+from offline_training.datasets.data_sources import DataSource, data_set_spec
+from offline_training.reproduction.cells import Place
+from offline_training.reproduction.language_runs import LanguageRuns, column_sources
+from offline_training.reproduction.language_study import LanguageStudy
+from offline_training.reproduction.runner import measured_cells
+from offline_training.reproduction.studies import load_study, reproduce, reproduce_study, study_names
 from offline_training.words.settings.question import class_ids_of_truth
 
-STUDIES = [name for name in study_names() if is_language_study(name)]
+STUDIES = [name for name in study_names() if isinstance(load_study(name), LanguageStudy)]
 
 
-def small_study(**changes: object) -> LanguageStudyConfig:
+def small_study(**changes: object) -> LanguageStudy:
     content = {
         "kind": "language",
         "title": "small",
@@ -42,7 +44,7 @@ def small_study(**changes: object) -> LanguageStudyConfig:
             {"name": "labels", "measure": "pseudo_label_mean_iou"},
         ],
     }
-    return validated(LanguageStudyConfig, {**content, **changes}, "test")
+    return validated(LanguageStudy, {**content, **changes}, "test")
 
 
 @pytest.fixture
@@ -56,8 +58,8 @@ def fake_stages(monkeypatch):
         )
 
     names = {"pseudo_label": "label", "specialise": "specialise", "guide": "guide"}
-    monkeypatch.setattr(vlg_cell, "stages", lambda: {name: stage(short) for name, short in names.items()})
-    monkeypatch.setattr(vlg_runner, "_extract", lambda config: done.append("features"))
+    monkeypatch.setattr(language_stages, "stages", lambda: {name: stage(short) for name, short in names.items()})
+    monkeypatch.setattr(language_runs, "_extract", lambda config: done.append("features"))
 
     def evaluated(config, checkpoint, question, tests):
         done.append(f"{question.mode} {checkpoint is not None}")
@@ -73,48 +75,49 @@ def fake_stages(monkeypatch):
 @pytest.fixture
 def no_table(monkeypatch):
     """Tables and plots are not drawn after each row."""
-    monkeypatch.setattr(vlg_runner, "write_table", lambda *_: None)
+    monkeypatch.setattr(runner, "write_table", lambda *_: None)
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_run_and_every_question_of_a_study_is_valid(name, tmp_path):
-    study, place = load_language_study(name), LanguagePlace(tmp_path, "/data", 1)
+    study = load_study(name)
+    runs = LanguageRuns(study, Place(tmp_path, "/data", 1))
     for row in study.rows:
         for column in study.columns_of(row):
-            config = run_config(study, row.model_copy(update={"unnamed": ()}), 0, place)
+            config = runs.config(row.model_copy(update={"unnamed": ()}), 0)
             words = load_vocabulary(study.words_asked(row, column)).class_table
             truth = class_table(column.classes) if column.classes else config.class_table
             class_ids_of_truth(truth, words, column.truth_as)
             assert set(column.of or ()) <= set(words.names)
-            tests = place.filled(list(column.test or ()), 0)
-            for source in [*config.train, *config.validation, *(data_source(one, name) for one in tests)]:
+            for source in [*config.train, *config.validation, *column_sources(column, runs.place, 0)]:
                 data_set_spec(source.kind).chosen_sequences(source)
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_no_scene_is_trained_and_tested_on(name, tmp_path):
-    study, place = load_language_study(name), LanguagePlace(tmp_path, "/data", 1)
+    study = load_study(name)
+    runs = LanguageRuns(study, Place(tmp_path, "/data", 1))
     for row in study.rows:
         if not row.quoted:
-            config = run_config(study, row, 0, place)
+            config = runs.config(row, 0)
             assert not _seeds(config.train) & _seeds(config.validation)
 
 
 def test_each_stage_runs_once_for_all_rows_that_share_a_run(tmp_path, fake_stages, no_table):
     study = small_study()
-    cells = reproduce_language(study, tmp_path, None)
+    cells = reproduce(study, tmp_path, None)
     assert len(cells) == 2 * (3 * 3 + 1)  # three rows that run, two seeds; chairs of one row alone
     assert fake_stages.count("label full/seed0") == fake_stages.count("guide full/seed0") == 1
     assert "specialise baseline/seed0" not in fake_stages
     assert "guide baseline/seed0" not in fake_stages
     assert fake_stages.count("2d False") == fake_stages.count("3d True") == fake_stages.count("ensemble True") == 2
     fake_stages.clear()
-    assert reproduce_language(study, tmp_path, None) == cells
+    assert reproduce(study, tmp_path, None) == cells
     assert set(fake_stages) == {"features"}  # the store itself knows what it has
 
 
 def test_the_table_has_quoted_rows_and_the_published_numbers(tmp_path, fake_stages):
-    reproduce_language(small_study(), tmp_path, None)
+    reproduce(small_study(), tmp_path, None)
     text = (tmp_path / "table.md").read_text()
     assert "| others | - [20] | - | - | - |" in text
     assert "| full | 50.00 +- 0.00 [45, +5.00] | 60.00 +- 0.00 | 30.00 +- 0.00 | 70.00 +- 0.00 |" in text
@@ -123,22 +126,22 @@ def test_the_table_has_quoted_rows_and_the_published_numbers(tmp_path, fake_stag
 
 
 def test_another_configuration_takes_the_folder_and_is_measured_anew(tmp_path, fake_stages, no_table):
-    reproduce_language(small_study(), tmp_path, None, ("full",))
+    reproduce(small_study(), tmp_path, None, ("full",))
     stray = tmp_path / "runs" / "full" / "seed0" / "pseudo_labels" / "of_before"
     stray.parent.mkdir()
     stray.touch()
     fake_stages.clear()
     changed = small_study(run={"guide": {"max_steps": 7}})
-    assert measured_cells(changed, changed.rows, LanguagePlace(tmp_path, "", 1)) == []
-    reproduce_language(changed, tmp_path, None, ("full",))
+    assert measured_cells(LanguageRuns(changed, Place(tmp_path, "", 1)), changed.rows) == []
+    reproduce(changed, tmp_path, None, ("full",))
     assert "guide full/seed0" in fake_stages
     assert not stray.exists()
 
 
 def test_a_question_that_changes_trains_nothing_anew(tmp_path, fake_stages, no_table):
-    reproduce_language(small_study(), tmp_path, None, ("full",))
+    reproduce(small_study(), tmp_path, None, ("full",))
     fake_stages.clear()
-    reproduce_language(small_study(columns=[{"name": "mIoU", "of": ["chair"]}]), tmp_path, None, ("full",))
+    reproduce(small_study(columns=[{"name": "mIoU", "of": ["chair"]}]), tmp_path, None, ("full",))
     assert set(fake_stages) == {"features"}
 
 
@@ -157,7 +160,7 @@ def test_a_question_that_changes_trains_nothing_anew(tmp_path, fake_stages, no_t
     ],
 )
 def test_published_numbers_stand_where_they_belong(study, row, column, published):
-    assert load_language_study(study).row(row).published[column] == published
+    assert load_study(study).row(row).published[column] == published
 
 
 @pytest.mark.parametrize(
@@ -165,8 +168,8 @@ def test_published_numbers_stand_where_they_belong(study, row, column, published
     [
         (lambda path: reproduce_study("vlg-table3", path, None), "--data ROOT"),
         (lambda path: reproduce_study("vlg-table2", path, None), "synthetic-rooms"),
-        (lambda path: reproduce_language(small_study(), path, None, ("nobody",)), "'baseline', 'full'"),
-        (lambda path: reproduce_language(small_study(), path, None, (), 0), "at least 1"),
+        (lambda path: reproduce(small_study(), path, None, ("nobody",)), "'baseline', 'full'"),
+        (lambda path: reproduce(small_study(), path, None, (), 0), "at least 1"),
     ],
 )
 def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
@@ -180,6 +183,7 @@ def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
         ({"rows": [{"name": "a"}, {"name": "b", "like": "a", "run": {"seed": 1}}]}, "no run of its own"),
         ({"rows": [{"name": "a", "published": {"IoU": 1.0}}]}, "which are no columns"),
         ({"columns": [{"name": "mIoU", "rows": ["nobody"]}]}, "are no rows"),
+        ({"columns": [{"name": "mIoU", "measure": "minutes", "of": ["chair"]}]}, "known of single classes"),
     ],
 )
 def test_studies_that_contradict_themselves_are_refused(changes, told):

@@ -7,25 +7,28 @@ from concurrent.futures import Future
 
 import pytest
 
-import offline_training.reproduction.cell as cell_module
+import offline_training.reproduction.pretraining_runs as pretraining_runs
 from lidar_vl_core.foundation.config import validated
-from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from offline_training.datasets.data_sources import data_set_spec, data_source
 from offline_training.evaluation.robustness import corruption_errors
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.pretraining.config import pretrain_config_of
-from offline_training.reproduction.cell import Cell, Place, finetune_config, pretrain_config
-from offline_training.reproduction.runner import measured_cells, reproduce
-from offline_training.reproduction.studies import is_language_study, study_names
-from offline_training.reproduction.study import StudyConfig, chosen_rows, filled, load_study, recipe_with
+from offline_training.reproduction.cells import Cell, Place
+from offline_training.reproduction.pretraining_runs import PretrainingRuns
+from offline_training.reproduction.pretraining_study import PretrainingStudy
+from offline_training.reproduction.runner import measured_cells
+from offline_training.reproduction.studies import load_study, reproduce, study_names
+from offline_training.reproduction.study import filled, recipe_with
 from offline_training.reproduction.table import markdown_table
 
-STUDIES = [name for name in study_names() if not is_language_study(name)]
+STUDIES = [name for name in study_names() if isinstance(load_study(name), PretrainingStudy)]
 TABLES = ["table1", "table2", "table3", "table5", "table6", "table7", "table8", "table9"]
 
 
-def small_study(**changes: object) -> StudyConfig:
+def small_study(**changes: object) -> PretrainingStudy:
     content = {
+        "kind": "pretraining",
         "title": "small",
         "source": "made up",
         "seeds": [0, 1],
@@ -36,7 +39,7 @@ def small_study(**changes: object) -> StudyConfig:
         ],
         "columns": [{"name": "1 %", "recipe": "finetune/demo.yaml"}, {"name": "hours", "measure": "hours"}],
     }
-    return validated(StudyConfig, {**content, **changes}, "test")
+    return validated(PretrainingStudy, {**content, **changes}, "test")
 
 
 @pytest.fixture
@@ -44,12 +47,12 @@ def fake_runs(monkeypatch):
     """Runs that take no time: they are counted, and measure 10 per seed."""
     runs: list[str] = []
 
-    def measured(study, row, column, seed, place):
+    def measured(_, row, column, seed):
         runs.append(f"{row.name}/{column.name}/{seed}")
         return 40.0 + 10.0 * seed, {}
 
-    monkeypatch.setattr(cell_module, "_pretrain", lambda *settings: runs.append("pretrain"))
-    monkeypatch.setattr(cell_module, "_measured", measured)
+    monkeypatch.setattr(pretraining_runs, "_pretrain", lambda *settings: runs.append("pretrain"))
+    monkeypatch.setattr(pretraining_runs, "_MEASURES", {"mean_iou": measured, "hours": measured})
     return runs
 
 
@@ -61,27 +64,25 @@ def test_every_table_of_the_paper_is_a_study():
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_run_of_a_study_is_a_valid_configuration(name, tmp_path):
     study = load_study(name)
-    place = Place(tmp_path, "/data", 1)
+    runs = PretrainingRuns(study, Place(tmp_path, "/data", 1))
     for row in study.rows:
-        settings = pretrain_config(study, row, 0, place)
+        settings = runs.pretraining(row, 0)
         if settings is not None:
             pretrain_config_of(settings, f"{name}, {row.name}")
         for column in study.columns:
-            settings = finetune_config(study, row, column, 0, place)
+            settings = runs.finetuning(row, column, 0)
             if settings is not None:
                 validated(FinetuneConfig, settings, f"{name}, {row.name}, {column.name}")
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_data_set_of_a_study_names_parts_that_exist(name, tmp_path):
-    study, place = load_study(name), Place(tmp_path, "/data", 1)
+    study = load_study(name)
+    runs = PretrainingRuns(study, Place(tmp_path, "/data", 1))
     sources = [*study.test, *(one for column in study.columns for one in column.test or ())]
     for row in study.rows:
-        runs = [
-            pretrain_config(study, row, 0, place),
-            *(finetune_config(study, row, c, 0, place) for c in study.columns),
-        ]
-        sources += [one for run in runs if run is not None for one in run["train"]]
+        settings = [runs.pretraining(row, 0), *(runs.finetuning(row, column, 0) for column in study.columns)]
+        sources += [one for run in settings if run is not None for one in run["train"]]
     for source in sources:
         data_set_spec(source["kind"]).chosen_sequences(data_source(source, name))
 
@@ -154,14 +155,14 @@ def test_a_run_that_fails_stops_none_of_the_others_and_is_told_at_the_end(tmp_pa
                 done.set_exception(error)
             return done
 
-    def measured(study, row, column, seed, place):
+    def measured(_, row, column, seed):
         if row.name == "ours":
             raise BadRequest("no labels there")
         return 40.0, {}
 
     monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Now)
-    monkeypatch.setattr(cell_module, "_pretrain", lambda *settings: None)
-    monkeypatch.setattr(cell_module, "_measured", measured)
+    monkeypatch.setattr(pretraining_runs, "_pretrain", lambda *settings: None)
+    monkeypatch.setattr(pretraining_runs, "_MEASURES", {"mean_iou": measured, "hours": measured})
     with pytest.raises(BadRequest, match="no labels there"):
         reproduce(small_study(), tmp_path, None, jobs=2)
     assert "| random | 40.00 +- 0.00" in (tmp_path / "table.md").read_text()
@@ -195,10 +196,10 @@ def test_cells_that_are_missing_stay_empty_and_few_seeds_are_told():
 def test_cells_of_a_damaged_or_foreign_file_are_not_believed(tmp_path, fake_runs):
     study = small_study()
     reproduce(study, tmp_path, None, ("random",))
-    place = Place(tmp_path, "", 1)
-    file = place.cell_file(study.rows[0], study.columns[0], 0)
+    runs = PretrainingRuns(study, Place(tmp_path, "", 1))
+    file = runs.cell_file(study.rows[0], study.columns[0], 0)
     file.write_text(file.read_text()[:20])
-    assert len(measured_cells(study, study.rows[:1], place)) == 3
+    assert len(measured_cells(runs, study.rows[:1])) == 3
 
 
 @pytest.mark.parametrize(
@@ -215,10 +216,38 @@ def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
         act(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"rows": [{"name": "a", "published": {"2 %": 1.0}}]}, "which are no columns"),
+        ({"rows": [{"name": "a", "like": "b"}]}, "b is no row"),
+        ({"rows": [{"name": "a"}, {"name": "b", "like": "a", "finetune": {"seed": 1}}]}, "no runs of its own"),
+        ({"columns": [{"name": "1 %"}]}, "one recipe or like"),
+        ({"columns": [{"name": "hours", "measure": "hours", "recipe": "finetune/demo.yaml"}]}, "need no fine-tuning"),
+        ({"columns": [{"name": "fog", "measure": "mrr", "corruption": "fog"}]}, "no other measure"),
+        ({"columns": [{"name": "hours", "measure": "hours", "finetune": {"seed": 1}}]}, "the column has none"),
+        ({"columns": [{"name": "mrr", "measure": "mrr", "like": "clean"}]}, "clean is no column"),
+        ({"toy_language": "words/toy_language.yaml"}, "no key of this name"),
+    ],
+)
+def test_studies_with_keys_that_contradict_or_do_nothing_are_refused(changes, told):
+    with pytest.raises(BadConfig, match=told):
+        small_study(**{"rows": [{"name": "a"}], **changes})
+
+
+def test_a_row_like_another_is_run_as_that_one_when_it_is_asked_alone(tmp_path, fake_runs):
+    cells = reproduce(small_study(), tmp_path, None, ("ours again",))
+    assert {cell.row for cell in cells} == {"ours again"}
+    assert (tmp_path / "runs" / "ours" / "seed0" / "pretrain.yaml").is_file()
+    fake_runs.clear()
+    assert len(reproduce(small_study(), tmp_path, None, ("ours",))) == 4
+    assert fake_runs == []
+
+
 def test_recipes_are_joined_key_by_key_and_places_are_filled():
     settings = recipe_with(
         "pretrain/synthetic.yaml", {"augment": {"flip_probability": 0.0}}, {"out": "{out}/x", "seed": 3}
     )
     assert settings["augment"]["flip_probability"] == 0.0
     assert filled(settings, {"out": "here"})["out"] == "here/x"
-    assert chosen_rows(small_study(), ("ours again", "random"))[0].name == "random"
+    assert small_study().chosen_rows(("ours again", "random"))[0].name == "random"

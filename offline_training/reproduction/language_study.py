@@ -1,15 +1,10 @@
-"""A study of 3DSS-VLG: rows are ways to train and to ask, columns what is measured of the answers.
-
-One YAML per table in configs/reproduce/, with `kind: language`. {data}, {out} and {seed} stand for what study.py says.
-"""
+"""A study of 3DSS-VLG: rows are ways to train and to ask, columns what is measured of the answers."""
 
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from lidar_vl_core.foundation.config import Config, load_config
-from lidar_vl_core.foundation.errors import BadRequest
-from offline_training.reproduction.study import FOLDER, recipe_with
+from offline_training.reproduction.study import StudyColumn, StudyConfig, StudyRow, recipe_with
 from offline_training.words.settings.question import Mode
 
 Measure = Literal[
@@ -22,25 +17,21 @@ Measure = Literal[
 ]
 
 
-class LanguageRow(Config):
-    """One way to train, and to ask what was trained."""
+class LanguageRow(StudyRow):
+    """One way to train, and to ask what was trained; a row like another asks the same run in another way."""
 
-    name: str
     quoted: bool = False  # another method: its published numbers alone, nothing is run
     recipe: str | None = None  # of its run; nothing = the study's
     run: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study in its VlgConfig
     unnamed: tuple[str, ...] = ()  # classes that neither vocabulary nor class lists of the training know
-    like: str | None = None  # the run of another row, asked in another way: nothing is trained twice
     mode: Mode = "3d"
     specialised: bool = False  # image features pass the adapter before they answer
     oracle_lists: bool = False  # answers are restricted to the classes that truly are in a scene
-    published: dict[str, float] = Field(default_factory=dict)  # the paper's numbers, by column
 
 
-class LanguageColumn(Config):
+class LanguageColumn(StudyColumn):
     """One thing that is measured of every row."""
 
-    name: str
     measure: Measure = "mean_iou"
     of: tuple[str, ...] | None = None  # the mean over these classes alone; nothing = all that are in the truth
     test: tuple[dict[str, Any], ...] | None = None  # data sets of this column; nothing = the run's validation sets
@@ -49,45 +40,35 @@ class LanguageColumn(Config):
     truth_as: dict[str, str] = Field(default_factory=dict)  # class of the truth -> class of the vocabulary it counts as
     rows: tuple[str, ...] | None = None  # measured of these rows alone
 
+    @model_validator(mode="after")
+    def _of_classes_that_are_measured(self) -> "LanguageColumn":
+        if self.of is not None and self.measure not in ("mean_iou", "mean_accuracy"):
+            raise ValueError(f"column {self.name}: mean_iou and mean_accuracy alone are known of single classes")
+        return self
 
-class LanguageStudyConfig(Config):
+
+class LanguageStudy(StudyConfig[LanguageRow, LanguageColumn]):
     """A table of the 3DSS-VLG paper, or our small form of it."""
 
     kind: Literal["language"]
-    title: str
-    source: str  # where the published numbers stand, or what the study is
     recipe: str  # of the runs: a VlgConfig in configs/
     run: dict[str, Any] = Field(default_factory=dict)  # what differs from the recipe in every row
     toy_language: str | None = None  # recipe of the toy model in configs/: trained once into {out}/toy_language
-    rows: tuple[LanguageRow, ...]
-    columns: tuple[LanguageColumn, ...]
-    seeds: tuple[int, ...] = (0, 1, 2)
 
     @model_validator(mode="after")
-    def _consistent(self) -> "LanguageStudyConfig":
-        names, columns = [row.name for row in self.rows], {column.name for column in self.columns}
+    def _shares_whole_runs(self) -> "LanguageStudy":
         for row in self.rows:
-            if row.like is not None and (row.run or row.unnamed or self.row(row.like).like is not None):
-                raise ValueError(f"row {row.name}: a row like another has no run of its own, nor has one behind it")
-            if unknown := set(row.published) - columns:
-                raise ValueError(f"row {row.name}: published numbers for {unknown}, which are no columns")
+            if row.like is not None and (row.recipe or row.run or row.unnamed):
+                raise ValueError(f"row {row.name}: a row like another has no run of its own")
+        names = {row.name for row in self.rows}
         for column in self.columns:
-            if unknown := set(column.rows or ()) - set(names):
+            if unknown := set(column.rows or ()) - names:
                 raise ValueError(f"column {column.name}: {unknown} are no rows")
         return self
 
-    def row(self, name: str) -> LanguageRow:
-        """The row of that name; raises BadRequest listing the rows."""
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise BadRequest(
-            f"row {name!r}: the study has {', '.join(repr(row.name) for row in self.rows)}. Name one of these."
-        )
-
     def settings(self, row: LanguageRow) -> dict[str, Any]:
         """The VlgConfig of a row's run, places not filled in."""
-        owner = row if row.like is None else self.row(row.like)
+        owner = self.owner(row)
         return recipe_with(owner.recipe or self.recipe, self.run, owner.run)
 
     def columns_of(self, row: LanguageRow) -> tuple[LanguageColumn, ...]:
@@ -97,10 +78,5 @@ class LanguageStudyConfig(Config):
 
     def words_asked(self, row: LanguageRow, column: LanguageColumn) -> str:
         """The vocabulary that answers are given in: also of rows that train with fewer words."""
-        owner = row if row.like is None else self.row(row.like)
+        owner = self.owner(row)
         return column.vocabulary or recipe_with(owner.recipe or self.recipe, self.run)["vocabulary"]
-
-
-def load_language_study(name: str) -> LanguageStudyConfig:
-    """The study of that name in configs/reproduce. Raises BadConfig for a wrong file."""
-    return load_config(LanguageStudyConfig, FOLDER / f"{name}.yaml")

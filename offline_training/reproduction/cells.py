@@ -1,0 +1,87 @@
+"""The measured numbers of a study and where they lie; each is kept with the hash of what led to it. Touches the disk."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.foundation.files import write_text
+from offline_training.reproduction.study import filled
+
+Measured = tuple[float, dict[str, float | None]]  # a number and, where it is a mean over classes, the IoU of each
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A measured number."""
+
+    row: str
+    column: str
+    seed: int
+    value: float  # percent, hours, minutes or GB
+    per_class_iou: dict[str, float | None]
+    configs_sha256: str  # of everything that led to the number
+
+
+_KEYS = {field.name for field in fields(Cell)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study lies and where its data are."""
+
+    out: Path
+    data: str
+    threads: int  # of each run
+
+    def folder(self, owner: str, seed: int) -> Path:
+        """Of the runs of one row and seed; rows that are like it share them."""
+        return self.out / "runs" / slug(owner) / f"seed{seed}"
+
+    def filled(self, value: Any, seed: int) -> Any:  # noqa: ANN401  any JSON value
+        """A configuration with its places filled in."""
+        return filled(value, {"data": self.data, "out": str(self.out), "seed": str(seed)})
+
+
+def read_cell(path: Path, row: str, configs_sha256: str) -> Cell | None:
+    """A cell from its file, under the name of its row; None unless the file is whole and of these configurations."""
+    stored = _stored(path)
+    if set(stored) != _KEYS or stored["configs_sha256"] != configs_sha256:
+        return None
+    return Cell(**{**stored, "row": row})
+
+
+def write_cell(path: Path, cell: Cell) -> None:
+    """Keep a cell."""
+    write_text(path, json.dumps(asdict(cell), indent=1))
+
+
+def kept(path: Path, key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A measurement that several cells read: from its file if it is there under this key, else made and written there."""
+    stored = _stored(path)
+    if stored.get("key") != key:
+        stored = {"key": key, "found": measure()}
+        write_text(path, json.dumps(stored, indent=1))
+    return stored["found"]
+
+
+def sha256_of_values(value: object) -> str:
+    """Hash of a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def slug(name: str) -> str:
+    """A name as part of a path."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """A JSON mapping; empty where it is not measured yet or somebody damaged the file."""
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return stored if isinstance(stored, dict) else {}

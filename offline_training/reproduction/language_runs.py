@@ -1,0 +1,198 @@
+"""How a study of 3DSS-VLG gets its numbers: image features first, then train what a row needs, ask, measure. Touches the disk."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.foundation.config import load_yaml, validated
+from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.words.vocabulary import load_vocabulary
+from offline_training.datasets.data_sources import DataSource, data_source
+from offline_training.reproduction.cells import Measured, Place, kept, sha256_of_values, slug
+from offline_training.reproduction.language_stages import stage_files, trained
+from offline_training.reproduction.language_study import LanguageColumn, LanguageRow, LanguageStudy, Measure
+from offline_training.reproduction.study import CONFIGS, filled
+from offline_training.reproduction.unnamed import LISTS, VOCABULARY, write_words_without
+from offline_training.words.settings.vlg_config import VlgConfig
+
+_FREE = ("out", "threads", "progress", "workers")  # where things lie and how many work at them decides over no number
+
+
+@dataclass(frozen=True)
+class LanguageRuns:
+    """The runs of a study of 3DSS-VLG; a row that is like another asks its run in another way, in cells of its own."""
+
+    study: LanguageStudy
+    place: Place
+
+    def prepare(self, rows: tuple[LanguageRow, ...]) -> None:
+        """The toy model, the words of rows that leave classes out, and the features of all pictures."""
+        _train_toy_language(self.study, self.place)
+        for row in map(self.study.owner, rows):
+            if row.unnamed:
+                named = row.model_copy(update={"unnamed": ()})
+                write_words_without(self.config(named, 0), row.unnamed, self._words_folder(row))
+        done = set()
+        for config in self._read_by(rows):
+            key = config.model_dump_json(include={"train", "validation", "classes", "model", "extract"})
+            if key not in done:
+                _extract(config)
+                done.add(key)
+
+    def configurations(self, row: LanguageRow, seed: int) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Of the run, so that its stages can be repeated one by one with their commands."""
+        file = self.place.out / "configs" / slug(row.name) / f"seed{seed}.yaml"
+        yield file, self.config(row, seed).model_dump(mode="json")
+
+    def cell_file(self, row: LanguageRow, column: LanguageColumn, seed: int) -> Path:
+        """Apart from the runs, whose folders another configuration empties."""
+        return self.place.out / "cells" / slug(row.name) / f"seed{seed}" / f"{slug(column.name)}.json"
+
+    def key(self, row: LanguageRow, column: LanguageColumn, seed: int) -> str:
+        """Hash of all that leads to a cell's number."""
+        asked = [_way_of_asking(row), self._where(row, column), column.measure, column.of]
+        return sha256_of_values([self.run_key(row, seed), asked])
+
+    def measured(self, row: LanguageRow, column: LanguageColumn, seed: int) -> Measured:
+        """Run the stages that the row's answers come from, and measure."""
+        config = self.config(row, seed)
+        checkpoint = trained(config, row, self.run_key(row, seed))
+        return _MEASURES[column.measure](_Asked(self, row, column, seed, config, checkpoint))
+
+    def config(self, row: LanguageRow, seed: int) -> VlgConfig:
+        """The configuration of a row's run. Raises BadConfig."""
+        owner = self.study.owner(row)
+        settings = self.place.filled(self.study.settings(owner), seed)
+        if owner.unnamed:
+            folder = self._words_folder(owner)
+            settings["vocabulary"] = str(folder / VOCABULARY)
+            settings["pseudo"] = {**settings.get("pseudo", {}), "lists_file": str(folder / LISTS)}
+        where = {
+            "out": str(self.place.folder(owner.name, seed)),
+            "seed": seed,
+            "threads": self.place.threads,
+            "progress": False,
+        }
+        return validated(VlgConfig, {**settings, **where}, f"reproduce, {row.name}")
+
+    def run_key(self, row: LanguageRow, seed: int) -> str:
+        """Hash of all that leads to a run's networks."""
+        settings = filled(self.study.settings(row), {"data": self.place.data, "seed": str(seed)})
+        # Weights are made anew when the toy model's recipe or what it learns from changes.
+        weights = self.place.out / "toy_language" / "weights.safetensors"
+        made = sha256_of(weights) if weights.is_file() else None
+        toy = None if self.study.toy_language is None else [load_yaml(CONFIGS / self.study.toy_language), made]
+        lasting = {name: value for name, value in settings.items() if name not in _FREE}
+        return sha256_of_values([lasting, toy, self.study.owner(row).unnamed, seed])
+
+    def evaluation_file(self, row: LanguageRow, column: LanguageColumn, seed: int) -> tuple[Path, str]:
+        """Where the evaluation that a column reads is kept, and its key; columns that ask the same read one."""
+        where = self._where(row, column)
+        path = self.cell_file(row, column, seed).with_name(f"evaluation_{sha256_of_values(where)[:12]}.json")
+        return path, sha256_of_values([self.run_key(row, seed), _way_of_asking(row), where])
+
+    def _where(self, row: LanguageRow, column: LanguageColumn) -> list[Any]:
+        return [column.test, column.classes, self.study.words_asked(row, column), column.truth_as]
+
+    def _words_folder(self, row: LanguageRow) -> Path:
+        """Of the words of a row that leave classes out."""
+        return self.place.out / "words" / slug(row.name)
+
+    def _read_by(self, rows: tuple[LanguageRow, ...]) -> Iterator[VlgConfig]:
+        """The configurations whose scenes need image features: training scenes of all rows, test scenes where 2D answers."""
+        for row in rows:
+            if row.quoted:
+                continue
+            config = self.config(row, self.study.seeds[0]).model_copy(update={"threads": os.cpu_count() or 1})
+            yield config if row.mode != "3d" else config.model_copy(update={"validation": ()})
+            for column in self.study.columns_of(row):
+                if column.test is not None and row.mode != "3d":
+                    tests = tuple(column_sources(column, self.place, 0))
+                    changes = {"train": (), "validation": tests, "classes": column.classes or config.classes}
+                    yield config.model_copy(update=changes)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A cell to measure, of a run that is trained."""
+
+    runs: LanguageRuns
+    row: LanguageRow
+    column: LanguageColumn
+    seed: int
+    config: VlgConfig
+    checkpoint: Path | None  # of the 3D network, where the row has one
+
+
+def column_sources(column: LanguageColumn, place: Place, seed: int) -> list[DataSource]:
+    """The data sets of a column's own."""
+    tests = place.filled(list(column.test or ()), seed)
+    return [data_source(one, "reproduce, test") for one in tests]
+
+
+def _train_toy_language(study: LanguageStudy, place: Place) -> None:
+    if study.toy_language is None:
+        return
+    from offline_training.toys.toy_language import ToyLanguageConfig, train_toy_language
+
+    settings = {**place.filled(load_yaml(CONFIGS / study.toy_language), 0), "out": str(place.out / "toy_language")}
+    train_toy_language(validated(ToyLanguageConfig, settings, "reproduce, toy language model"))
+
+
+def _extract(config: VlgConfig) -> None:
+    from offline_training.words.features.extract_features import extract_features
+
+    extract_features(config)
+
+
+def _minutes(asked: _Asked) -> Measured:
+    files = stage_files(asked.config, asked.row).values()
+    return sum(json.loads(file.read_text())["seconds"] for file in files) / 60.0, {}
+
+
+def _pseudo_labels(asked: _Asked) -> Measured:
+    from offline_training.words.evaluation.evaluate_language import pseudo_label_quality
+
+    path, key = Path(asked.config.out) / "pseudo_label_quality.json", asked.runs.run_key(asked.row, asked.seed)
+    found = kept(path, key, lambda: pseudo_label_quality(asked.config))
+    return 100.0 * found[asked.column.measure.removeprefix("pseudo_label_")], found["per_class_iou"]
+
+
+def _answers(asked: _Asked) -> Measured:
+    path, key = asked.runs.evaluation_file(asked.row, asked.column, asked.seed)
+    found = kept(path, key, lambda: _evaluated(asked))["pooled"]
+    column, iou = asked.column, found["per_class_iou"]
+    if column.of is None:
+        return 100.0 * found[column.measure], iou
+    single = found[{"mean_iou": "per_class_iou", "mean_accuracy": "per_class_recall"}[column.measure]]
+    return 100.0 * sum(single[name] or 0.0 for name in column.of) / len(column.of), iou
+
+
+def _evaluated(asked: _Asked) -> dict[str, Any]:
+    from offline_training.words.evaluation.evaluate_language import evaluate_language
+    from offline_training.words.settings.question import Question
+
+    row, column, config = asked.row, asked.column, asked.config
+    words = load_vocabulary(asked.runs.study.words_asked(row, column))
+    question = Question(row.mode, words, column.truth_as, row.oracle_lists, row.specialised)
+    tests = None if column.test is None else column_sources(column, asked.runs.place, asked.seed)
+    if column.classes is not None:
+        config = config.model_copy(update={"classes": column.classes})
+    return evaluate_language(config, asked.checkpoint, question, tests)
+
+
+def _way_of_asking(row: LanguageRow) -> list[Any]:
+    return [row.mode, row.specialised, row.oracle_lists]
+
+
+_MEASURES: dict[Measure, Callable[[_Asked], Measured]] = {
+    "mean_iou": _answers,
+    "mean_accuracy": _answers,
+    "mean_iou_all_classes": _answers,
+    "pseudo_label_mean_iou": _pseudo_labels,
+    "pseudo_label_coverage": _pseudo_labels,
+    "minutes": _minutes,
+}

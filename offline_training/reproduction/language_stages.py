@@ -1,0 +1,70 @@
+"""The stages of a 3DSS-VLG run that a row's answers come from; a stage that is finished is not run again. Touches the disk."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lidar_vl_core.foundation.errors import BadCheckpoint
+from lidar_vl_core.foundation.files import write_text
+from offline_training.reproduction.language_study import LanguageRow
+from offline_training.words.settings.vlg_config import VlgConfig
+
+
+def trained(config: VlgConfig, row: LanguageRow, key: str) -> Path | None:
+    """Run the stages that a row needs; the checkpoint of the 3D network where there is one. key: hash of the run."""
+    _claim(Path(config.out), key)
+    made = {name: _stage(file, stages()[name], config) for name, file in stage_files(config, row).items()}
+    return Path(made["guide"]) if "guide" in made else None
+
+
+def stage_files(config: VlgConfig, row: LanguageRow) -> dict[str, Path]:
+    """The stages that a row's answers come from, in their order, and the file that each leaves when it is finished."""
+    names = ["pseudo_label"]
+    if config.specialise.enabled and (row.mode != "2d" or row.specialised):
+        names.append("specialise")
+    if row.mode != "2d":
+        names.append("guide")
+    return {name: Path(config.out) / f"{name}.finished" for name in names}
+
+
+def stages() -> dict[str, Callable[[VlgConfig], object]]:
+    """The three stages of 3DSS-VLG; torch is not imported before they are needed."""
+    from offline_training.words.stages.adapter.specialise import specialise
+    from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
+
+    return {"pseudo_label": pseudo_label, "specialise": specialise, "guide": _guided}
+
+
+def _guided(config: VlgConfig) -> Path:
+    """Stage 3 to its last step. Raises BadCheckpoint where a signal ended it before: the next start goes on."""
+    from offline_training.runs.checkpoint import load_checkpoint
+    from offline_training.words.stages.guidance.guide import guide
+
+    checkpoint = guide(config)
+    reached = load_checkpoint(checkpoint.parent).step
+    if reached < config.guide.max_steps:
+        raise BadCheckpoint(
+            f"{checkpoint.parent}: expected {config.guide.max_steps} steps, found {reached}: the run was stopped. "
+            "Start the study again, it goes on from there."
+        )
+    return checkpoint
+
+
+def _claim(folder: Path, key: str) -> None:
+    """Take the folder of a run; what another configuration of the study left in it goes."""
+    mark = folder / "configs_sha256"
+    if folder.is_dir() and not (mark.is_file() and mark.read_text() == key):
+        shutil.rmtree(folder)
+    write_text(mark, key)
+
+
+def _stage(finished: Path, run: Callable[[VlgConfig], object], config: VlgConfig) -> str:
+    """Run a stage, unless it is finished; returns what it made. Its file keeps how long the last start of it took."""
+    if finished.is_file():
+        return json.loads(finished.read_text())["made"]
+    start_s = time.monotonic()
+    made = str(run(config))
+    write_text(finished, json.dumps({"made": made, "seconds": time.monotonic() - start_s}))
+    return made

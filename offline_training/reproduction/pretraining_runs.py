@@ -1,0 +1,186 @@
+"""How a study of pre-training gets its numbers: weak labels first, then pre-train, fine-tune, measure. Touches the disk."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.files import write_text
+from offline_training.datasets.data_sources import DataSource, data_source
+from offline_training.reproduction.cells import Measured, Place, kept, sha256_of_values, slug
+from offline_training.reproduction.cost import Cost, pretraining_cost
+from offline_training.reproduction.pretraining_study import (
+    Measure,
+    PretrainingColumn,
+    PretrainingRow,
+    PretrainingStudy,
+)
+from offline_training.reproduction.study import recipe_with
+
+_FREE = ("out", "threads", "start_from", "progress")  # where things lie and how many work decides over no number
+
+
+@dataclass(frozen=True)
+class PretrainingRuns:
+    """The runs of a study of pre-training; rows that are like another have no runs and no cells of their own."""
+
+    study: PretrainingStudy
+    place: Place
+
+    def prepare(self, rows: tuple[PretrainingRow, ...]) -> None:
+        """The toy teacher and the weak labels, where the study has its own."""
+        _train_toy_teacher(self.study, self.place)
+        for labels in self.study.weak_labels:
+            from offline_training.weak_labels.config import WeakLabelConfig
+            from offline_training.weak_labels.weak_label import weak_label
+
+            weak_label(validated(WeakLabelConfig, self.place.filled(labels, 0), "reproduce, weak labels"))
+
+    def configurations(self, row: PretrainingRow, seed: int) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Of `pretrain` and of every `finetune`, beside the folders of their runs."""
+        tunings = [self.finetuning(row, column, seed) for column in self.study.columns]
+        for settings in (self.pretraining(row, seed), *tunings):
+            if settings is not None:
+                folder = Path(settings["out"])
+                yield folder.with_name(f"{folder.name}.yaml"), settings
+
+    def cell_file(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Path:
+        """Beside the runs that it was measured on."""
+        return self._folder(row, seed) / f"{slug(column.name)}.json"
+
+    def key(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> str:
+        """Hash of all that leads to a cell's number."""
+        configs = [
+            {name: value for name, value in (settings or {}).items() if name not in _FREE}
+            for settings in (self.pretraining(row, seed), self.finetuning(row, column, seed))
+        ]
+        study = self.study
+        tests = list(column.test or study.test)
+        robustness = [column.corruption, study.nuscenes_c, study.robustness_baseline]
+        return sha256_of_values([configs, self.made_before(row), tests, column.measure, *robustness])
+
+    def measured(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
+        """Run or finish the row's pre-training and the column's fine-tuning, and measure."""
+        settings = self.pretraining(row, seed)
+        if settings is not None:
+            _pretrain(settings, self.made_before(row))
+        return _MEASURES[column.measure](self, row, column, seed)
+
+    def pretraining(self, row: PretrainingRow, seed: int) -> dict[str, Any] | None:
+        """The row's PretrainConfig, None for random weights."""
+        row = self.study.owner(row)
+        if row.recipe is None:
+            return None
+        settings = recipe_with(row.recipe, self.study.pretrain, row.pretrain)
+        return self._placed(settings, self._folder(row, seed) / "pretrain", seed)
+
+    def finetuning(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> dict[str, Any] | None:
+        """The FinetuneConfig of a row that a column measures; None for a column that measures the pre-training."""
+        row, column = self.study.owner(row), self.study.tuning(column)
+        if column.recipe is None:
+            return None
+        folder = self._folder(row, seed)
+        start = None if row.recipe is None else str(folder / "pretrain" / "checkpoints")
+        settings = recipe_with(column.recipe, self.study.finetune, column.finetune, row.finetune)
+        return {**self._placed(settings, folder / slug(column.name), seed), "start_from": start}
+
+    def made_before(self, row: PretrainingRow) -> list[Any]:
+        """What a row's pre-training reads that the study makes first: the toy teacher, and the labels in the folder it names."""
+        row = self.study.owner(row)
+        if row.recipe is None:
+            return []
+        folder = recipe_with(row.recipe, self.study.pretrain, row.pretrain).get("weak_labels")
+        return [self.study.toy_teacher, [labels for labels in self.study.weak_labels if labels["out"] == folder]]
+
+    def sources(self, column: PretrainingColumn, seed: int) -> list[DataSource]:
+        """The data sets that a column measures on."""
+        tests = self.place.filled(list(column.test or self.study.test), seed)
+        return [data_source(one, "reproduce, test") for one in tests]
+
+    def cost(self, row: PretrainingRow, seed: int) -> Cost:
+        """Of a row's pre-training."""
+        return pretraining_cost(self._folder(row, seed) / "pretrain")
+
+    def _folder(self, row: PretrainingRow, seed: int) -> Path:
+        return self.place.folder(self.study.owner(row).name, seed)
+
+    def _placed(self, settings: dict[str, Any], out: Path, seed: int) -> dict[str, Any]:
+        where = {"out": str(out), "seed": seed, "threads": self.place.threads, "progress": False}
+        return {**self.place.filled(settings, seed), **where}
+
+
+def _train_toy_teacher(study: PretrainingStudy, place: Place) -> None:
+    if study.toy_teacher is None:
+        return
+    from offline_training.toys.toy_teacher import ToyTeacherConfig, train_toy_teacher
+
+    where = {"out": str(place.out / "toy_teacher"), "threads": os.cpu_count() or 1}
+    settings = {**place.filled(study.toy_teacher, 0), **where}
+    train_toy_teacher(validated(ToyTeacherConfig, settings, "reproduce, toy teacher"))
+
+
+def _pretrain(settings: dict[str, Any], made_before: list[Any]) -> None:
+    """Run or finish a pre-training, unless it is finished with these settings and labels."""
+    from offline_training.pretraining.config import pretrain_config_of
+    from offline_training.pretraining.pretrain import pretrain
+
+    finished = Path(settings["out"]) / "finished"
+    key = sha256_of_values([settings, made_before])
+    if finished.is_file() and finished.read_text() == key:
+        return
+    pretrain(pretrain_config_of(settings, "reproduce, pre-training"))
+    write_text(finished, key)
+
+
+def _finetune(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Path:
+    """The checkpoint of the network that a column measures."""
+    from offline_training.finetuning.config import FinetuneConfig
+    from offline_training.finetuning.finetune import finetune
+
+    settings = runs.finetuning(row, column, seed)
+    return finetune(validated(FinetuneConfig, settings or {}, "reproduce, fine-tuning"))
+
+
+def _mean_iou(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
+    checkpoint = _finetune(runs, row, column, seed)
+    from offline_training.finetuning.evaluate import evaluate
+
+    pooled = evaluate(checkpoint, runs.sources(column, seed), None, runs.place.threads)["pooled"]
+    return 100.0 * pooled["mean_iou"], pooled["per_class_iou"]
+
+
+def _robustness(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
+    """Of a fine-tuned network; all its columns read one measurement, kept beside its checkpoints."""
+    checkpoint = _finetune(runs, row, column, seed)
+    from offline_training.evaluation.robustness import RobustnessConfig, robustness
+
+    study = runs.study
+    folder = runs.place.filled(study.nuscenes_c, 0)
+    sources = tuple(runs.sources(column, seed))
+    config = RobustnessConfig(sources=sources, nuscenes_c=folder, baseline=study.robustness_baseline)
+    key = sha256_of_values([config.model_dump(mode="json"), checkpoint.read_text()])
+    found = kept(checkpoint.parent.parent / "robustness.json", key, lambda: robustness(checkpoint, config))
+    if column.corruption is None:
+        return found[column.measure], {}
+    severities = found["mean_iou"][column.corruption].values()
+    return sum(severities) / len(severities), {}
+
+
+def _hours(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
+    return runs.cost(row, seed).hours, {}
+
+
+def _memory_gb(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
+    return runs.cost(row, seed).memory_gb, {}
+
+
+_MEASURES: dict[Measure, Callable[[PretrainingRuns, PretrainingRow, PretrainingColumn, int], Measured]] = {
+    "mean_iou": _mean_iou,
+    "mce": _robustness,
+    "mrr": _robustness,
+    "corrupted_mean_iou": _robustness,
+    "hours": _hours,
+    "memory_gb": _memory_gb,
+}

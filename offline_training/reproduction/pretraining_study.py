@@ -1,0 +1,70 @@
+"""A study of pre-training, as OLIVINE's tables: rows are pre-trainings, columns what is measured of them or of a fine-tuning."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from offline_training.reproduction.study import StudyColumn, StudyConfig, StudyRow
+
+Measure = Literal["mean_iou", "mce", "mrr", "corrupted_mean_iou", "hours", "memory_gb"]
+
+
+class PretrainingRow(StudyRow):
+    """One initialisation of the 3D network."""
+
+    recipe: str | None = None  # of the pre-training, a file of configs/; nothing = random weights
+    pretrain: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study
+    finetune: dict[str, Any] = Field(default_factory=dict)  # what differs in every column
+
+
+class PretrainingColumn(StudyColumn):
+    """One thing that is measured of every row."""
+
+    measure: Measure = "mean_iou"
+    corruption: str | None = None  # a name of corruptions.CORRUPTIONS, for corrupted_mean_iou
+    recipe: str | None = None  # of the fine-tuning, a file of configs/; hours and memory_gb need none
+    finetune: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study
+    test: tuple[dict[str, Any], ...] | None = None  # data sets of this column; nothing = the study's
+    like: str | None = None  # measured on the fine-tuning of another column
+
+    @model_validator(mode="after")
+    def _needs_what_it_has(self) -> "PretrainingColumn":
+        if (self.corruption is not None) != (self.measure == "corrupted_mean_iou"):
+            raise ValueError(f"column {self.name}: corrupted_mean_iou, and no other measure, is of a corruption")
+        tunings = (self.recipe is not None) + (self.like is not None)
+        if tunings != (0 if self.measure in ("hours", "memory_gb") else 1):
+            raise ValueError(
+                f"column {self.name}: hours and memory_gb need no fine-tuning, all else one recipe or like"
+            )
+        if self.finetune and self.recipe is None:
+            raise ValueError(f"column {self.name}: finetune changes a recipe, and the column has none")
+        return self
+
+
+class PretrainingStudy(StudyConfig[PretrainingRow, PretrainingColumn]):
+    """A table of the OLIVINE paper, or our small form of it."""
+
+    kind: Literal["pretraining"]
+    pretrain: dict[str, Any] = Field(default_factory=dict)  # what differs from the recipes in every row
+    finetune: dict[str, Any] = Field(default_factory=dict)  # what differs from the recipes in every column
+    test: tuple[dict[str, Any], ...] = ()  # data sets that every fine-tuned network is measured on
+    toy_teacher: dict[str, Any] | None = None  # a ToyTeacherConfig but for `out`: trained first
+    weak_labels: tuple[dict[str, Any], ...] = ()  # WeakLabelConfigs: made before the rows
+    nuscenes_c: str | None = None  # folder of nuScenes-C, for columns on robustness
+    robustness_baseline: dict[str, float] | None = None  # mean IoU per corruption of the network whose mCE is 100
+
+    @model_validator(mode="after")
+    def _shares_whole_runs(self) -> "PretrainingStudy":
+        for row in self.rows:
+            if row.like is not None and (row.recipe or row.pretrain or row.finetune):
+                raise ValueError(f"row {row.name}: a row like another has no runs of its own")
+        tuned = {column.name for column in self.columns if column.recipe is not None}
+        for column in self.columns:
+            if column.like is not None and column.like not in tuned:
+                raise ValueError(f"column {column.name}: {column.like} is no column with a recipe")
+        return self
+
+    def tuning(self, column: PretrainingColumn) -> PretrainingColumn:
+        """The column whose fine-tuning a column is measured on: itself, or the one that it is like."""
+        named = (one for one in self.columns if one.name == column.like)
+        return next(named, column)
