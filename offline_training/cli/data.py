@@ -3,9 +3,6 @@
 import argparse
 from pathlib import Path
 
-from lidar_vl_core.foundation.errors import BadRequest
-from offline_training.cli.words import add_random_weights, vlg_config
-
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them to the parser."""
@@ -35,17 +32,11 @@ def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         type=Path,
         required=True,
         metavar="FILE.yaml",
-        help="see offline_training/configs/weak_labels/*.yaml, for --features vlg_*.yaml",
-    )
-    weak_label.add_argument(
-        "--features",
-        action="store_true",
-        help="image features in the space of words for every point, instead of labels",
+        help="see offline_training/configs/weak_labels/*.yaml",
     )
     weak_label.add_argument(
         "--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster"
     )
-    add_random_weights(weak_label)
     weak_label.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
     weak_label.set_defaults(run=_weak_label)
 
@@ -70,11 +61,6 @@ def _check_data(options: argparse.Namespace) -> None:
 
 
 def _weak_label(options: argparse.Namespace) -> None:
-    if options.features:
-        _features(options)
-        return
-    if options.allow_random_weights:
-        raise BadRequest("--allow-random-weights: expected with --features alone, found without. Leave it out.")
     from lidar_vl_core.foundation.config import load_config, parse_overrides
     from offline_training.weak_labels.config import WeakLabelConfig
     from offline_training.weak_labels.weak_label import report_lines, weak_label
@@ -86,17 +72,6 @@ def _weak_label(options: argparse.Namespace) -> None:
     for line in report_lines(weak_label(config), config):
         print(line)
     print(f"labels: {config.out}; a few of them: {Path(config.out) / 'preview.png'}")
-
-
-def _features(options: argparse.Namespace) -> None:
-    from offline_training.words.features.extract_features import extract_features
-    from offline_training.words.features.feature_report import report_lines
-
-    changed = {} if options.engine is None else {"extract.engine": options.engine}
-    report = extract_features(vlg_config(options, **changed))
-    for line in report_lines(report):
-        print(line)
-    print(f"features: {report.store.folder}; a few scenes from above: {report.store.folder / 'preview.png'}")
 
 
 def _download(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them to the parser."""
     _add_toy_language(commands)
+    _add_extract_features(commands)
     _add_stages(commands)
     _add_evaluate_language(commands)
 
@@ -28,6 +29,20 @@ def _add_toy_language(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     )
     toy.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
     toy.set_defaults(run=_toy_language)
+
+
+def _add_extract_features(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    extract = commands.add_parser(
+        "extract-features",
+        help="image features in the space of words for every point of the scenes; goes on where it was stopped",
+    )
+    extract.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/words/*.yaml"
+    )
+    extract.add_argument("--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster")
+    add_random_weights(extract)
+    extract.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    extract.set_defaults(run=_extract_features)
 
 
 def _add_stages(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -92,6 +107,17 @@ def _toy_language(options: argparse.Namespace) -> None:
     config = load_config(ToyLanguageConfig, options.config, parse_overrides(options.overrides))
     folder = train_toy_language(config)
     print(f"toy model: {folder}; how good it is: {folder / QUALITY}")
+
+
+def _extract_features(options: argparse.Namespace) -> None:
+    from offline_training.words.features.extract_features import extract_features
+    from offline_training.words.features.feature_report import report_lines
+
+    changed = {} if options.engine is None else {"extract.engine": options.engine}
+    report = extract_features(vlg_config(options, **changed))
+    for line in report_lines(report):
+        print(line)
+    print(f"features: {report.store.folder}; a few scenes from above: {report.store.folder / 'preview.png'}")
 
 
 def _pseudo_label(options: argparse.Namespace) -> None:

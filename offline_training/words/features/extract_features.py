@@ -1,4 +1,4 @@
-"""The command `weak-label --features`: image features for every scene of a run, what came out counted and shown."""
+"""The command `extract-features`: image features for every scene of a run, what came out counted and shown."""
 
 import json
 import os

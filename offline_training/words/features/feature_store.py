@@ -34,7 +34,7 @@ from offline_training.words.features.feature_file import (
 from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.settings.vlg_config import VlgConfig
 
-COMMAND = "lidar-vl-train weak-label --features"
+COMMAND = "lidar-vl-train extract-features"
 _LAYOUT = 1  # of the folder; another number never meets files of this one
 _LONGEST_NAME = 200  # bytes; file systems allow 255
 _BASIS_ROWS = 200_000  # the basis is fitted to at most so many
@@ -160,7 +160,7 @@ class FeatureStore:
 
 
 def open_features(config: VlgConfig) -> FeatureStore:
-    """The features that `weak-label --features` has made with this configuration, for reading.
+    """The features that `extract-features` has made with this configuration, for reading.
 
     No model is loaded: the store knows the configuration again. Raises BadDataset where there are none.
     """

@@ -56,5 +56,5 @@ def require_features_of(features: FeatureStore, table: TextTable) -> None:
     if found != table.text_space:
         raise BadTextTable(
             f"{features.folder}: expected features of the model that gives the words, {table.text_space}, found those of "
-            f"{found}: the model was changed since. Run `lidar-vl-train weak-label --features` with this configuration."
+            f"{found}: the model was changed since. Run `lidar-vl-train extract-features` with this configuration."
         )

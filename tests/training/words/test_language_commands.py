@@ -28,7 +28,7 @@ def test_the_three_stages_run_one_after_the_other_and_say_which_one_is_missing(t
         assert f"lidar-vl-train {missing}" in said.err
         assert said.err.count("\n") == 1
 
-    refused("pseudo-label", "weak-label --features")
+    refused("pseudo-label", "extract-features")
     refused("guide", "pseudo-label")
     write_tiny_features(config)
     refused("specialise", "pseudo-label")

@@ -12,7 +12,7 @@ def guide(config: VlgConfig, resume: str = "auto") -> Path:
 
     The checkpoint is `last`, or `best` where config.guide.select measures something. resume: "auto" goes on where there is a
     checkpoint, "never" refuses to touch one, "previous" goes on from that one. A SIGTERM ends the run with a checkpoint.
-    Needs the features of `lidar-vl-train specialise`, or with specialise.enabled=false those of `weak-label --features`.
+    Needs the features of `lidar-vl-train specialise`, or with specialise.enabled=false those of `extract-features`.
     Raises BadCheckpoint, BadConfig, BadDataset, BadLabels, BadTextTable.
     """
     trained = train_guided(config, resume)

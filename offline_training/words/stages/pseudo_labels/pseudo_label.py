@@ -46,7 +46,7 @@ from offline_training.words.stages.pseudo_labels.segment_majority import segment
 def pseudo_label(config: VlgConfig) -> Path:
     """Label the points of all training scenes; returns their folder, with statistics.json. What is there is not made anew.
 
-    Needs the features of `lidar-vl-train weak-label --features`. Points without a feature get 255. Raises BadDataset,
+    Needs the features of `lidar-vl-train extract-features`. Points without a feature get 255. Raises BadDataset,
     BadLabels, BadConfig.
     """
     features = open_features(config)

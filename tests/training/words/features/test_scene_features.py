@@ -114,10 +114,10 @@ def test_what_does_not_decide_over_features_leaves_them_where_they_are(tmp_path)
 
 
 def test_absent_features_name_the_command_that_makes_them(tmp_path):
-    with pytest.raises(BadDataset, match=r"found none\. Run `lidar-vl-train weak-label --features`"):
+    with pytest.raises(BadDataset, match=r"found none\. Run `lidar-vl-train extract-features`"):
         open_features(config(tmp_path))
     opened = store(tmp_path)
-    with pytest.raises(BadDataset, match=r"features of scene: .*weak-label --features"):
+    with pytest.raises(BadDataset, match=r"features of scene: .*extract-features"):
         opened.read("scene")
     with pytest.raises(BadDataset, match="lidar-vl-train specialise"):
         FeatureStore(tmp_path / "specialised", command="lidar-vl-train specialise")
@@ -156,7 +156,7 @@ def test_damaged_files_are_found_and_told(tmp_path, damage):
 @pytest.mark.parametrize("content", ["", "{", '{"folder": "absent"}', "[]", '{"folder": 3}'])
 def test_a_damaged_pointer_is_one_clear_line(tmp_path, content):
     (tmp_path / "last.json").write_text(content)
-    with pytest.raises(BadDataset, match="weak-label --features"):
+    with pytest.raises(BadDataset, match="extract-features"):
         FeatureStore(tmp_path)
 
 

@@ -227,12 +227,12 @@ def test_the_command_reports_and_refuses_like_the_others(tmp_path, boxes, monkey
     )
     real = command.extract_features
     monkeypatch.setattr(command, "extract_features", lambda config: real(config, lambda config: MeanColors()))
-    assert main(["weak-label", "--features", "--config", str(file), "extract.batch_size=2"]) == 0
+    assert main(["extract-features", "--config", str(file), "extract.batch_size=2"]) == 0
     out = capsys.readouterr().out
     assert "scenes: 3 made, 0 there before" in out
     assert "MB per scene" in out
     assert "preview.png" in out
-    assert main(["weak-label", "--features", "--config", str(file), "extract.border_px=-1"]) == 2
+    assert main(["extract-features", "--config", str(file), "extract.border_px=-1"]) == 2
     assert "border_px" in capsys.readouterr().err
 
 

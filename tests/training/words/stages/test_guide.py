@@ -162,7 +162,7 @@ def test_its_own_words_are_asked_without_the_image_model_and_others_only_of_the_
     fewer = validated(Vocabulary, {"name": "two", "classes": [{"name": "car"}, {"name": "truck"}]}, "test")
     with pytest.raises(BadCheckpoint, match="found one of tiny:"):
         scene_answers(config, checkpoint, Question("3d", fewer))
-    with pytest.raises(BadTextTable, match="weak-label --features"):
+    with pytest.raises(BadTextTable, match="extract-features"):
         scene_answers(config, None, Question("2d"))
 
 

@@ -246,7 +246,7 @@ def test_features_of_an_image_model_that_was_changed_since_are_refused(tmp_path)
     store = FeatureStore(store_folder(config), {"model": {"kind": "older"}}, alias=configuration_alias(config))
     store.write("scene/0000", tiny_features(tiny_sample(0)))
     store.announce()
-    with pytest.raises(BadTextTable, match="weak-label --features"):
+    with pytest.raises(BadTextTable, match="extract-features"):
         pseudo_label(config)
 
 
@@ -263,7 +263,7 @@ def test_a_folder_that_is_refused_keeps_its_words(tmp_path):
 
 
 def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
-    with pytest.raises(BadDataset, match="weak-label --features"):
+    with pytest.raises(BadDataset, match="extract-features"):
         pseudo_label(tiny_config(tmp_path))
     with pytest.raises(BadLabels, match="lidar-vl-train pseudo-label"):
         PseudoLabelStore(tmp_path / "nothing").scenes()

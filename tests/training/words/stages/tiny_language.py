@@ -135,7 +135,7 @@ def use_tiny_world(monkeypatch, train: int = 3) -> None:
 def write_tiny_features(
     config: VlgConfig, train: int = 3, noise: float = 0.6, model: DenseImageModel | None = None
 ) -> FeatureStore:
-    """What `weak-label --features` would have left of an image model, the tiny one by default."""
+    """What `extract-features` would have left of an image model, the tiny one by default."""
     identity = {"model": (model or TinyModel()).identity()}
     store = FeatureStore(store_folder(config), identity, alias=configuration_alias(config))
     for index in range(train):
