@@ -14,11 +14,15 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     check = commands.add_parser("check-data", help="is a data set there and whole: layout, counts, three samples")
     check.add_argument(
-        "kind", metavar="KIND", help="nuscenes, semantic_kitti, pandaset, ros_bag, ...: as in a configuration"
+        "--list",
+        action=_ListDataSets,
+        nargs=0,
+        help="print every data set: layout, splits, keys, class tables; and exit",
     )
+    check.add_argument("kind", metavar="KIND", help="nuscenes, semantic_kitti, ros_bag, ...: see --list")
     check.add_argument("folder", metavar="FOLDER", help="where it lies; for ros_bag the bag")
     check.add_argument(
-        "overrides", nargs="*", metavar="name=value", help="of the data source, e.g. version=v1.0-mini, split=val"
+        "overrides", nargs="*", metavar="name=value", help="of its keys, e.g. version=v1.0-mini, split=val"
     )
     check.set_defaults(run=_check_data)
 
@@ -48,6 +52,16 @@ def _add_download(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     download.add_argument("--revision", default="main", help="commit or tag; default main, recorded as its commit")
     download.add_argument("--accept-licence", metavar="NAME", help="the licence's name, once you have read it")
     download.set_defaults(run=_download)
+
+
+class _ListDataSets(argparse.Action):
+    """Prints and ends, as --version does."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from offline_training.datasets.data_set_table import data_set_table
+
+        print(data_set_table())
+        parser.exit()
 
 
 def _check_data(options: argparse.Namespace) -> None:

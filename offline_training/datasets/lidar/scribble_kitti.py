@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.data_set_spec import DataSetSpec, by_sequences
 from offline_training.datasets.base.file_counts import FileCounts
 from offline_training.datasets.base.layout import Layout
-from offline_training.datasets.base.source_config import SplitSource
+from offline_training.datasets.base.source_config import Names, SplitSource
 from offline_training.datasets.lidar.semantic_kitti import TRAIN, VALIDATION, SemanticKitti
 
 _LAYOUT = Layout(
@@ -27,9 +29,10 @@ _LAYOUT = Layout(
 
 
 class ScribbleKittiSource(SplitSource):
-    """Scans of some sequences; without `split` and `sequences` the training sequences that are there."""
+    """Scans of some sequences."""
 
     kind: Literal["scribble_kitti"] = "scribble_kitti"
+    sequences: Names = Field(default=None, description="sequences; nothing = those to train on that are there")
 
 
 class ScribbleKitti(SemanticKitti):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.ply import ply_bytes
-from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset, LidarVlError
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.cli.main import main
 from offline_training.datasets.data_sources import open_source
@@ -290,3 +290,13 @@ def test_real_nyu_pictures_are_scenes_of_13_classes(test_data):
         assert np.median(depth_m[depth_m > 0]) == pytest.approx(3.004, abs=0.002)
         assert named == {"wall", "furniture", "objects", "ceiling", "chair", "floor", "table"}
     assert open_source(RgbdFolderSource(folder=str(folder)), SCANNET_20)[0].class_id is None
+
+
+def test_keys_that_change_nothing_about_a_folder_are_refused(tmp_path):
+    scenes, pictures = write_seven_scenes(tmp_path / "scenes"), tmp_path / "pictures"
+    with pytest.raises(BadConfig, match="expected no key label_table, found no label_field"):
+        open_source(RgbdFolderSource(folder=str(scenes), label_table="scannet"), class_table("scannet20"))
+    pictures.mkdir()
+    (pictures / "0001_depth_mm.png").write_bytes(b"")
+    with pytest.raises(BadConfig, match="expected no key frames, view_step, found pictures of NYU Depth V2"):
+        open_source(RgbdFolderSource(folder=str(pictures), frames=("0001",), view_step=2), class_table("nyu13"))
