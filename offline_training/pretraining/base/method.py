@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from lidar_vl_core.foundation.config import Config
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.point_backbone import PointBackbone, Preparer
 from offline_training.pretraining.base.objective import Objective

@@ -9,7 +9,7 @@ import numpy as np
 
 from lidar_vl_core.cameras.pairing import ZBuffer
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.networks.point_backbone import Preparer
 from offline_training.pretraining.base.config import OneScanConfig, PictureConfig
 from offline_training.pretraining.base.method import Views

@@ -9,7 +9,7 @@ import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadConfig
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.weak_labels.store.label_store import LabelStore
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.losses.pointcontrast import pick_matches, point_info_nce
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.point_backbone import PointBackbone

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.losses.scalr import direction_distance
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.point_backbone import PointBackbone

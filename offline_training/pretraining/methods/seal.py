@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadDataset
-from offline_training.datasets.data_sources import SampleSource
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.losses import seal
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.point_backbone import PointBackbone, Preparer
