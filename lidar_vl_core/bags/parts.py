@@ -8,8 +8,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from lidar_vl_core.bags import mcap_records as bag_mcap_records
-from lidar_vl_core.bags import sqlite as bag_sqlite
+from lidar_vl_core.bags import mcap_records, sqlite
 from lidar_vl_core.bags.mcap import McapFile
 from lidar_vl_core.foundation.errors import BadBag
 
@@ -67,10 +66,10 @@ def open_part(path: Path, stack: ExitStack) -> BagFile:
     if head.startswith(_ZSTD_MAGIC):
         return open_part(_unpacked(path, stack), stack)
     part: BagFile
-    if head.startswith(bag_mcap_records.MAGIC):
+    if head.startswith(mcap_records.MAGIC):
         part = McapFile(path)
-    elif head.startswith(bag_sqlite.MAGIC):
-        part = bag_sqlite.SqliteFile(path)
+    elif head.startswith(sqlite.MAGIC):
+        part = sqlite.SqliteFile(path)
     else:
         raise BadBag(f"{path}: expected an MCAP or rosbag2 sqlite3 file, found {_kind(head, path)}")
     stack.callback(part.close)
