@@ -1,12 +1,20 @@
 """The floors of the house: who may import whom, and which names a file may not have."""
 
 import ast
+import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CORE = "lidar_vl_core"
@@ -31,8 +39,19 @@ FORBIDDEN = {
 }
 HEAVY_IN_CORE = {"onnxruntime", "tensorrt", "cupy", "rosbags", "mcap", "matplotlib", "PIL", "onnx", "scipy", "tqdm"}
 MOST_MODULES = 16
-LONGEST_CHAIN = {"lidar_vl_core": 10, "offline_training": 13, "lidar_vl_ros": 9}  # arrows
+LONGEST_CHAIN = {"lidar_vl_core": 8, "offline_training": 13, "lidar_vl_ros": 9}  # arrows
 PACKAGES = {"lidar_vl_core": CORE, "offline_training": TRAINING, "lidar_vl_ros": ROS}
+# Import names of packages that are named otherwise, and those that come as a part of another.
+BROUGHT_BY = {
+    "yaml": "pyyaml",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "open_clip": "open-clip-torch",
+    "google": "protobuf",
+    "pydantic_core": "pydantic",
+}
+TAKEN_WHERE_IT_IS = {"torchsparse"}  # never needed: asked for by name where somebody has built it
+TRAINING_EXTRAS = ("train", "vfm", "language", "ray", "synthetic")
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 
 
@@ -139,6 +158,50 @@ def test_no_folder_holds_more_modules_than_one_finds_one_in() -> None:
         path.parent.relative_to(REPOSITORY) for room in FORBIDDEN for path in _files(room) if path.name != "__init__.py"
     )
     assert {str(folder): count for folder, count in folders.items() if count > MOST_MODULES} == {}
+
+
+def _declared(*extras: str) -> set[str]:
+    """Names of the distributions that an installation with these extras asks for."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    asked = project["dependencies"] + [each for extra in extras for each in project["optional-dependencies"][extra]]
+    return {re.match(r"[\w.-]+", each)[0].lower().replace("_", "-") for each in asked}
+
+
+def _third_party(room: str) -> dict[str, str]:
+    """Import name -> a file that imports it."""
+    own = {*PACKAGES, *sys.stdlib_module_names}
+    names = {
+        name.split(".")[0]: str(path.relative_to(REPOSITORY))
+        for path in _files(room)
+        for name in _imports(ast.parse(path.read_text()))
+    }
+    return {name: path for name, path in names.items() if name not in own}
+
+
+@pytest.mark.parametrize(("room", "extras"), [(CORE, ()), (TRAINING, TRAINING_EXTRAS)])
+def test_what_is_imported_is_declared(room: str, extras: tuple[str, ...]) -> None:
+    declared = _declared(*extras)
+    missing = {
+        name: path
+        for name, path in _third_party(room).items()
+        if BROUGHT_BY.get(name, name).lower().replace("_", "-") not in declared and name not in TAKEN_WHERE_IT_IS
+    }
+    assert missing == {}
+
+
+def test_what_the_robot_imports_is_declared_for_colcon_and_for_pip() -> None:
+    package = ElementTree.parse(REPOSITORY / "ros2_ws/src/lidar_vl_ros/package.xml")
+    for_colcon = {element.text.removeprefix("python3-") for element in package.iter("exec_depend")}
+    for_pip = {name.removeprefix("ros-") for name in _declared("ros")}
+    of_core = _declared()
+    missing = {}
+    for name, path in _third_party(ROS).items():
+        distribution = BROUGHT_BY.get(name, name).lower()
+        if distribution in of_core:
+            continue
+        if distribution not in for_colcon or distribution.replace("_", "-") not in for_pip:
+            missing[name] = path
+    assert missing == {}
 
 
 def test_no_file_has_a_name_that_says_nothing() -> None:
