@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lidar_vl_core import __version__
-from lidar_vl_core.engines.session import available_cores
+from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.model_packages.package import ModelPackage
 
 _PARTS = ("numpy", "numba", "onnxruntime", "rosbags")

@@ -1,11 +1,11 @@
 """One way to run a model package, whatever computes it. Reads the model file."""
 
-import os
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable
+from lidar_vl_core.foundation.threads import available_cores
 
 if TYPE_CHECKING:
     from lidar_vl_core.model_packages.content import PackageContent
@@ -96,8 +96,3 @@ def _engine(name: str, graph: "SparseGraph", threads: int) -> _Engine:
     from lidar_vl_core.engines.onnx_runtime import OnnxEngine
 
     return OnnxEngine(graph, threads)
-
-
-def available_cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -38,10 +38,14 @@ class HelperThreads:
                 future.result()
 
 
+def available_cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def default_threads() -> int:
     """Cores this process may use, up to a small number."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST_BY_DEFAULT)
+    return min(available_cores(), _MOST_BY_DEFAULT)
 
 
 @lru_cache(maxsize=8)

@@ -11,8 +11,8 @@ from lidar_vl_core.cameras.pairing import ZBuffer, point_pixel_pairs
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.image_tower import ImageEncoder
-from lidar_vl_core.engines.session import available_cores
 from lidar_vl_core.foundation.errors import BadCalibration, BadImage
+from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 from lidar_vl_core.words.text_table import TextTable, label_cosines

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from lidar_vl_core.engines.session import available_cores
+from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.sparse_model.graph import SparseGraph, read_sparse_graph
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, SparseGraphBuilder
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise

@@ -8,7 +8,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from lidar_vl_core.engines.session import available_cores
+from lidar_vl_core.foundation.threads import available_cores
 from offline_training.pretraining.config import pretrain_config_of
 from offline_training.pretraining.log import STAGES
 from offline_training.pretraining.pretrain import pretrain

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.foundation.stamps import nanoseconds
+from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.synthetic.sensors.bag import CameraShot, DriveBag, FrameRecord
 from offline_training.synthetic.sensors.camera import take_ring
@@ -138,7 +138,7 @@ def write_drive(
     if frames < 1:
         raise BadRequest(f"frames: expected at least 1, found {frames}. Ask for more.")
     source = SyntheticDrive(seed, lidar, rate_hz, image_width)
-    processes = min(workers or len(os.sched_getaffinity(0)), frames)
+    processes = min(workers or available_cores(), frames)
     points = 0
     with (
         DriveBag(path, lidar) as bag,
