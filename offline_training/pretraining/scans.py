@@ -1,6 +1,6 @@
 """Which scans a pre-training step sees: a pure function of the run's seed, the step and the place among all processes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,9 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from offline_training.datasets.base.sample_source import SampleSource
-from offline_training.pretraining.base.method import Views
 from offline_training.runs.ranks import Ranks
+
+_Views = Callable[[SampleSource, int, np.random.Generator], Any]  # of a sample of a source, by the method
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ScanOrder:
 class PretrainScans(Dataset[Any]):
     """Scans of several data sets, changed at random; asked for by (step, place among all processes)."""
 
-    def __init__(self, sources: Sequence[SampleSource], order: ScanOrder, views: Views) -> None:
+    def __init__(self, sources: Sequence[SampleSource], order: ScanOrder, views: _Views) -> None:
         self._sources, self._order, self._views = sources, order, views
         self._end = np.cumsum([len(source) for source in sources])
 
