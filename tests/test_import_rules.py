@@ -153,6 +153,19 @@ def test_no_chain_of_imports_within_a_package_is_long(package: str) -> None:
     assert len(chain) - 1 <= LONGEST_CHAIN[package], " -> ".join(chain)
 
 
+def test_no_folder_imports_the_modules_beside_it_in_the_folder_above() -> None:
+    broken = [
+        f"{module}: {name}"
+        for package, room in PACKAGES.items()
+        for module, names in _module_graph(package).items()
+        for name in sorted(names)
+        if module.startswith(f"{name.rpartition('.')[0]}.")
+        and "." in module.removeprefix(f"{name.rpartition('.')[0]}.")
+        and (REPOSITORY / room / f"{name.removeprefix(f'{package}.').replace('.', '/')}.py").is_file()
+    ]
+    assert broken == []
+
+
 def test_no_folder_holds_more_modules_than_one_finds_one_in() -> None:
     folders = Counter(
         path.parent.relative_to(REPOSITORY) for room in FORBIDDEN for path in _files(room) if path.name != "__init__.py"

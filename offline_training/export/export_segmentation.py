@@ -25,7 +25,7 @@ from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
 from offline_training.export.onnx_writer import onnx_model
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import load_network
-from offline_training.networks.point_backbone import PointBackbone
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.sparse.convolution import SparseMaps
 from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.minkunet import LEVELS, SHAPES, MinkUNet

@@ -17,7 +17,7 @@ from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.datasets.batches.training_scans import labelled_scan
 from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.finetuning.config import FinetuneConfig
-from offline_training.networks.point_backbone import PointBackbone
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.norm_momentum import set_norm_momentum
 from offline_training.runs.checkpoint import load_checkpoint

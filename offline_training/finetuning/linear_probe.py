@@ -12,7 +12,7 @@ from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.datasets.batches.collate import Batch
 from offline_training.datasets.batches.training_scans import TrainingScans
-from offline_training.networks.point_backbone import PointBackbone
+from offline_training.networks.base.point_backbone import PointBackbone
 
 _MOST_KEPT_VALUES = 500_000_000  # 2 GB of float32
 

@@ -6,7 +6,7 @@ import torch
 
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.linear_probe import head_of
-from offline_training.networks.point_backbone import PointBackbone
+from offline_training.networks.base.point_backbone import PointBackbone
 
 _SGD_MOMENTUM, _SGD_DAMPENING = 0.9, 0.1  # of PPKT, SLidR and OLIVINE
 

@@ -8,7 +8,7 @@ from offline_training.datasets.batches.collate import collate
 from offline_training.datasets.batches.training_scans import StepSampler, TrainingScans
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.linear_probe import FrozenFeatures, joined_rows
-from offline_training.networks.point_backbone import PointBackbone
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.runs.device import sparse_form_of
 from offline_training.runs.fit import step_batches
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.data_sources import open_source
-from offline_training.networks.point_backbone import Preparer
+from offline_training.networks.base.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.pretraining.base.config import PretrainConfig
 from offline_training.pretraining.config import FREE_ON_RESUME, METHODS

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.foundation.files import sha256_of
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.norm_momentum import set_norm_momentum
 from offline_training.pretraining.base.config import PretrainConfig

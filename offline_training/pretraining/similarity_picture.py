@@ -5,8 +5,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone, Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.pretraining.base.objective import PointFeatures
 from offline_training.pretraining.views.paired_scan import PairedScan

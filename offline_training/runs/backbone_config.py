@@ -6,7 +6,7 @@ from typing import Literal
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.grid import VoxelGrid
-from offline_training.networks.point_backbone import PointBackbone, Preparer
+from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.sparse.inputs import SparsePreparer
 from offline_training.networks.sparse.minkunet import SHAPES, MinkUNet, MinkUNetShape
 from offline_training.networks.voxelnet.inputs import VoxelNetPreparer

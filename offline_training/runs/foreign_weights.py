@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
-from offline_training.networks.point_backbone import PointBackbone
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.sparse.minkunet import MinkUNet
 
 SR_UNET_ANCHOR, SPCONV_ANCHOR = "conv0p1s1.kernel", "conv_input.0.weight"  # a tensor that each such network has

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
-from offline_training.networks.point_backbone import PointBackbone
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, load_checkpoint, weights_of
 

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from lidar_vl_core.classes.class_table import ClassTable
-from offline_training.networks.point_backbone import PointBackbone
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.runs.averaged_weights import AveragedWeights
 from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, save_checkpoint, weights_of
 from offline_training.runs.log import RunLog

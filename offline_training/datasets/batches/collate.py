@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from offline_training.datasets.augment.point_augment import LabelledScan
-from offline_training.networks.point_backbone import BackboneInputs, Preparer
+from offline_training.networks.base.point_backbone import BackboneInputs, Preparer
 
 
 @dataclass(frozen=True)

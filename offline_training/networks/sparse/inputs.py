@@ -10,7 +10,7 @@ from torch import Tensor
 from lidar_vl_core.voxels.features import voxel_features
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
-from offline_training.networks.point_backbone import BackboneInputs, Scan
+from offline_training.networks.base.point_backbone import BackboneInputs, Scan
 from offline_training.networks.sparse.convolution import SparseMaps
 
 

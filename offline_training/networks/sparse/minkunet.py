@@ -7,10 +7,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
+from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
+from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.sparse.convolution import DownConv, SparseMaps, SubmanifoldConv, UpConv
 from offline_training.networks.sparse.inputs import SparseInputs
-from offline_training.networks.voxel_norm import VoxelNorm
 
 LEVELS = 5  # resolutions of every MinkUNet
 

@@ -1,7 +1,7 @@
 """How fast the running statistics of a MinkUNet's batch norms follow the batches."""
 
+from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.sparse.minkunet import BasicBlock, MinkUNet
-from offline_training.networks.voxel_norm import VoxelNorm
 
 
 def set_norm_momentum(network: MinkUNet, momentum: float) -> None:

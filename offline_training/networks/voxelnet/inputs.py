@@ -10,7 +10,7 @@ from torch import Tensor
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
-from offline_training.networks.point_backbone import BackboneInputs, Scan
+from offline_training.networks.base.point_backbone import BackboneInputs, Scan
 from offline_training.networks.sparse.convolution import NeighbourTable
 from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, Triple, strided_conv_table
 

@@ -15,9 +15,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
+from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
+from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.sparse.convolution import NeighbourTable, sparse_conv
-from offline_training.networks.voxel_norm import VoxelNorm
 from offline_training.networks.voxelnet.inputs import STRIDED, VoxelNetInputs
 
 IN_CHANNELS = 4  # mean x, y, z and intensity

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
-from offline_training.networks.point_backbone import BackboneInputs, Scan
+from offline_training.networks.base.point_backbone import BackboneInputs, Scan
 
 FEATURES = ("intensity", "x", "y", "z", "radius")  # of every kept point
 NEIGHBOURS = 16

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
-from offline_training.networks.voxel_norm import VoxelNorm
+from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
+from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.waffleiron.inputs import FEATURES, PLANES, WaffleInputs
 
 _FIRST_LAYER_SCALE = 0.1  # our choice: with it a hundred branches add about as much as the stem gives

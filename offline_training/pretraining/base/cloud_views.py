@@ -8,7 +8,7 @@ import numpy as np
 from lidar_vl_core.foundation.config import Config
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
-from offline_training.networks.point_backbone import Preparer
+from offline_training.networks.base.point_backbone import Preparer
 from offline_training.pretraining.views.two_views import CloudView, TwoViewBatch, cloud_view, collate_two_views
 
 

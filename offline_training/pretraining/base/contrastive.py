@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from offline_training.losses.info_nce import paired_info_nce
 from offline_training.losses.pair_sampling import draw_pairs
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone
 from offline_training.networks.projection_heads import PixelHead, ProjectionHeads
 from offline_training.pretraining.base.objective import Objective, PointFeatures, required
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch

@@ -8,8 +8,8 @@ import numpy as np
 
 from lidar_vl_core.foundation.config import Config
 from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone, Preparer
 from offline_training.pretraining.base.objective import Objective
 from offline_training.pretraining.base.stored_ids import StoredIds, no_ids
 

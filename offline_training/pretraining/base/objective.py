@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
+from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import numpy as np
 from lidar_vl_core.cameras.pairing import ZBuffer
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
-from offline_training.networks.point_backbone import Preparer
+from offline_training.networks.base.point_backbone import Preparer
 from offline_training.pretraining.base.config import OneScanConfig, PictureConfig
 from offline_training.pretraining.base.method import Views
 from offline_training.pretraining.base.stored_ids import StoredIds

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from offline_training.losses.depthcontrast import KeyQueue, follow, instance_contrastive
+from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
 from offline_training.pretraining.base.cloud_views import collate_views, two_crops
 from offline_training.pretraining.base.config import PretrainConfig, Temperature
 from offline_training.pretraining.base.method import Method, Views

@@ -13,8 +13,8 @@ from lidar_vl_core.classes.class_table import IGNORE_ID
 from offline_training.losses.olivine import dirac_consistency, semantic_consistency, weakly_supervised_contrastive
 from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
 from offline_training.losses.von_mises_fisher import VmfStatistics
+from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone, Preparer
 from offline_training.networks.projection_heads import PROJECTION_CHANNELS, ProjectionHeads
 from offline_training.pretraining.base.config import Count, OneScanConfig, StoreKeys
 from offline_training.pretraining.base.contrastive import PixelContrast, pixels_of_pairs, projection_heads

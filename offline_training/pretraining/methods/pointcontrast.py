@@ -8,8 +8,8 @@ from torch import Tensor
 
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.losses.pointcontrast import pick_matches, point_info_nce
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone
 from offline_training.networks.projection_heads import PointHead
 from offline_training.pretraining.base.cloud_views import collate_views, finite_points, two_crops
 from offline_training.pretraining.base.config import ContrastKeys, Count, PretrainConfig

@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone
 from offline_training.pretraining.base.config import Count, OneScanConfig
 from offline_training.pretraining.base.contrastive import PixelContrast, projection_heads
 from offline_training.pretraining.base.method import Method, Views

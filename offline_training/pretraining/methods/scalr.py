@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.losses.scalr import direction_distance
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone
 from offline_training.networks.projection_heads import PointHead
 from offline_training.pretraining.base.config import PictureConfig
 from offline_training.pretraining.base.method import Method, Views

@@ -11,8 +11,8 @@ from torch import Tensor
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.losses import seal
+from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone, Preparer
 from offline_training.pretraining.base.config import ProjectionConfig, StoreKeys
 from offline_training.pretraining.base.contrastive import projection_heads
 from offline_training.pretraining.base.method import Method, Views

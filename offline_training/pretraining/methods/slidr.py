@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from offline_training.losses.slidr import superpixel_contrastive
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone
 from offline_training.pretraining.base.config import OneScanConfig, StoreKeys
 from offline_training.pretraining.base.contrastive import projection_heads
 from offline_training.pretraining.base.method import Method

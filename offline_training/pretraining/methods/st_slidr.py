@@ -7,8 +7,8 @@ from torch import Tensor
 
 from offline_training.losses.slidr import pixel_means
 from offline_training.losses.st_slidr import semantically_tolerant_contrastive, superpixel_similarity
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.networks.point_backbone import PointBackbone
 from offline_training.pretraining.base.config import OneScanConfig, StoreKeys
 from offline_training.pretraining.base.contrastive import projection_heads
 from offline_training.pretraining.base.method import Method

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadDataset
-from offline_training.networks.point_backbone import BackboneInputs, Preparer
+from offline_training.networks.base.point_backbone import BackboneInputs, Preparer
 from offline_training.pretraining.views.paired_scan import PairedScan
 
 

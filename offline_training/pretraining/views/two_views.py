@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.networks.point_backbone import BackboneInputs, Preparer
+from offline_training.networks.base.point_backbone import BackboneInputs, Preparer
 
 _CROP_SHARE = (0.5, 1.0)  # side of the kept cuboid, of the cloud's extent
 _PATCH_SHARE = 0.2  # side of the dropped cuboid

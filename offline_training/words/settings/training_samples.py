@@ -8,7 +8,7 @@ from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.data_sources import DataSource, open_source
-from offline_training.networks.point_backbone import Scan
+from offline_training.networks.base.point_backbone import Scan
 from offline_training.words.settings.vlg_config import VlgConfig
 
 

@@ -34,7 +34,7 @@ from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import load_network, predict
 from offline_training.finetuning.finetune import finetune
 from offline_training.finetuning.optimisation import learning_rate
-from offline_training.networks.point_backbone import BackboneInputs, PointBackbone
+from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.training.finetuning.rooms import GROUND, NOBODY, WALL, Rooms, config, losses, settings
 

@@ -14,8 +14,8 @@ from offline_training.finetuning import finetune as finetune_module
 from offline_training.finetuning.evaluate import build_network
 from offline_training.finetuning.finetune import finetune
 from offline_training.finetuning.optimisation import build_optimizer, set_rates
+from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.sparse.minkunet import BasicBlock
-from offline_training.networks.voxel_norm import VoxelNorm
 from offline_training.runs.checkpoint import load_checkpoint
 from tests.training.finetuning.rooms import GROUND, NOBODY, Rooms, config, losses
 

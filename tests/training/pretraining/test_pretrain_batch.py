@@ -9,7 +9,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lidar_vl_core.foundation.errors import BadDataset
-from offline_training.networks.point_backbone import BackboneInputs
+from offline_training.networks.base.point_backbone import BackboneInputs
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.pretraining.views.pretrain_batch import collate_pairs
 from offline_training.runs.backbone_config import BackboneConfig

@@ -8,7 +8,7 @@ from offline_training.losses.info_nce import paired_info_nce
 from offline_training.losses.olivine import weakly_supervised_contrastive
 from offline_training.losses.scalr import direction_distance
 from offline_training.losses.slidr import paired_means, superpixel_contrastive
-from offline_training.networks.point_backbone import BackboneInputs
+from offline_training.networks.base.point_backbone import BackboneInputs
 from offline_training.networks.projection_heads import PointHead, ProjectionHeads
 from offline_training.pretraining.base.objective import PointFeatures
 from offline_training.pretraining.methods.olivine import Olivine, OlivineConfig

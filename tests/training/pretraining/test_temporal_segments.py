@@ -12,7 +12,7 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.lidar.nuscenes import NuScenes
 from offline_training.datasets.lidar.pandaset import PandaSet
-from offline_training.networks.point_backbone import BackboneInputs
+from offline_training.networks.base.point_backbone import BackboneInputs
 from offline_training.pretraining.views.paired_scan import PairedScan, pair_scan
 from offline_training.pretraining.views.posed_source import PosedSource, neighbour
 from offline_training.pretraining.views.temporal_segments import (

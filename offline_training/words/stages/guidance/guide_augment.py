@@ -6,7 +6,7 @@ import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from offline_training.datasets.augment.point_augment import AugmentConfig, LabelledScan, moved
-from offline_training.networks.point_backbone import Scan
+from offline_training.networks.base.point_backbone import Scan
 
 # No shift and no jitter: the grid's phase changes by turn and scale. The original flips with probability 0.95, then each
 # axis with 0.5.

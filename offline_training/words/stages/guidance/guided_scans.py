@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from offline_training.datasets.base.sample_source import SampleSource
-from offline_training.networks.point_backbone import BackboneInputs, Preparer, Scan
+from offline_training.networks.base.point_backbone import BackboneInputs, Preparer, Scan
 from offline_training.pretraining.scans import ScanOrder
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.settings.training_samples import scan_of

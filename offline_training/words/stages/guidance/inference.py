@@ -12,7 +12,7 @@ from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
 from lidar_vl_core.words.text_table import TextTable, label_cosines, require_width, unit_rows
 from lidar_vl_core.words.text_table_file import text_table_of_bytes
 from offline_training.datasets.base.sample import Sample
-from offline_training.networks.point_backbone import PointBackbone, Scan
+from offline_training.networks.base.point_backbone import PointBackbone, Scan
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.start_weights import take_weights
 from offline_training.words.scenes.scene_features import SceneFeatures
