@@ -13,8 +13,6 @@ from lidar_vl_core import __version__
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from lidar_vl_core.bags.recording import RecordedFrame
     from lidar_vl_core.words.vocabulary import Vocabulary
 
@@ -193,6 +191,7 @@ def _segment(options: argparse.Namespace) -> None:
 def _query(options: argparse.Namespace) -> None:
     from lidar_vl_core.clouds.cloud_files import read_cloud
     from lidar_vl_core.commands.query import query, query_figure
+    from lidar_vl_core.drawing.figures import png_bytes
     from lidar_vl_core.foundation.files import write_bytes
     from lidar_vl_core.model_packages.package import load_model_package
     from lidar_vl_core.tasks.segmenter import Segmenter
@@ -203,7 +202,7 @@ def _query(options: argparse.Namespace) -> None:
     _ = package.language  # refuses a package that knows no words before anything is computed
     cloud = read_cloud(options.cloud)
     answer = query(cloud, options.text, Segmenter(package, options.engine))
-    write_bytes(options.out, _png(query_figure(cloud, answer)))
+    write_bytes(options.out, png_bytes(query_figure(cloud, answer)))
     print("\n".join(answer.summary()))
     print(f"picture: {options.out}")
 
@@ -243,18 +242,10 @@ def _summary(metrics: dict[str, Any]) -> list[str]:
 
 
 def _picture_png(xyz_m: Any, class_id: Any, classes: Any) -> bytes:  # noqa: ANN401  numpy must not load for --help
-    from lidar_vl_core.drawing.figures import in_rows, legend, top_view_figure
+    from lidar_vl_core.drawing.figures import in_rows, legend, png_bytes, top_view_figure
 
     view = top_view_figure(xyz_m, class_id, None, classes, panel_px=900)
-    return _png(in_rows([view, legend(classes, class_id, view.width)], 1))
-
-
-def _png(picture: "Image") -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+    return png_bytes(in_rows([view, legend(classes, class_id, view.width)], 1))
 
 
 def _print_class_counts(class_id: Any, names: Sequence[str]) -> None:  # noqa: ANN401  numpy must not load for --help

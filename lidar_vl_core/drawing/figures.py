@@ -1,6 +1,7 @@
 """Figures of one labelled frame: views from above and camera overlays side by side, with captions and a legend."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -149,6 +150,13 @@ def in_rows(pictures: Sequence["Image"], columns: int) -> "Image":
             x += picture.width + _GAP_PX
         y += height + _GAP_PX
     return sheet
+
+
+def png_bytes(picture: "Image") -> bytes:
+    """The content of a PNG file of a picture."""
+    content = BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
 
 
 def _blank_like(picture: "Image") -> "Image":

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from offline_training.cli.options import add_config, add_engine, add_overrides
+
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them to the parser."""
@@ -31,17 +33,9 @@ def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     weak_label = commands.add_parser(
         "weak-label", help="label the pictures of logs by vision models or ready maps; goes on where it was stopped"
     )
-    weak_label.add_argument(
-        "--config",
-        type=Path,
-        required=True,
-        metavar="FILE.yaml",
-        help="see offline_training/configs/weak_labels/*.yaml",
-    )
-    weak_label.add_argument(
-        "--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster"
-    )
-    weak_label.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    add_config(weak_label, "see offline_training/configs/weak_labels/*.yaml")
+    add_engine(weak_label)
+    add_overrides(weak_label)
     weak_label.set_defaults(run=_weak_label)
 
 

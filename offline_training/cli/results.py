@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from lidar_vl_core.foundation.errors import BadRequest
+from offline_training.cli.options import add_checkpoint, add_config
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,7 +17,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     evaluate = commands.add_parser("evaluate", help="IoU per class of a checkpoint on labelled scans")
-    evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    add_checkpoint(evaluate)
     evaluate.add_argument(
         "--config", type=Path, metavar="FILE.yaml", help="use its validation sets instead of the checkpoint's own"
     )
@@ -28,24 +29,16 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _add_robustness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     robustness = commands.add_parser("robustness", help="mean IoU under fog, snow, missing beams, ...; mRR and mCE")
-    robustness.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
-    robustness.add_argument(
-        "--config",
-        type=Path,
-        required=True,
-        metavar="FILE.yaml",
-        help="clean data sets, or nuScenes-C, and the baseline",
-    )
+    add_checkpoint(robustness)
+    add_config(robustness, "clean data sets, or nuScenes-C, and the baseline")
     robustness.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
     robustness.set_defaults(run=_robustness)
 
 
 def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     submit = commands.add_parser("submit", help="predictions in the form that a benchmark's server takes")
-    submit.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
-    submit.add_argument(
-        "--config", type=Path, required=True, metavar="FILE.yaml", help="its validation sets are predicted"
-    )
+    add_checkpoint(submit)
+    add_config(submit, "its validation sets are predicted")
     submit.add_argument("--benchmark", choices=("nuscenes_lidarseg", "semantic_kitti"), required=True)
     submit.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; DIR.zip comes beside it")
     submit.add_argument(
@@ -60,7 +53,7 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     export = commands.add_parser("export", help="write a model package: one ONNX file, manifest, card")
-    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    add_checkpoint(export)
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the package")
     export.add_argument(
         "--clouds",

@@ -4,6 +4,7 @@ import argparse
 import pkgutil
 from pathlib import Path
 
+from offline_training.cli.options import add_config, add_overrides, add_resume
 from offline_training.pretraining import methods
 
 
@@ -17,17 +18,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     pretrain = commands.add_parser("pretrain", help="train a backbone from pictures; goes on where the run was stopped")
-    pretrain.add_argument(
-        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/pretrain/*.yaml"
-    )
+    add_config(pretrain, "see offline_training/configs/pretrain/*.yaml")
     pretrain.add_argument("--method", help=f"replaces the configuration's, one of {', '.join(_method_names())}")
-    pretrain.add_argument(
-        "--resume",
-        choices=("auto", "never", "previous"),
-        default="auto",
-        help="auto: from the newest checkpoint in the run's folder, if there is one",
-    )
-    pretrain.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    add_resume(pretrain)
+    add_overrides(pretrain)
     pretrain.set_defaults(run=_pretrain)
 
 
@@ -46,16 +40,9 @@ def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.Argume
 
 def _add_finetune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     finetune = commands.add_parser("finetune", help="train on labelled scans; goes on where the run was stopped")
-    finetune.add_argument(
-        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs"
-    )
-    finetune.add_argument(
-        "--resume",
-        choices=("auto", "never", "previous", "best"),
-        default="auto",
-        help="auto: from the newest checkpoint in the run's folder, if there is one",
-    )
-    finetune.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    add_config(finetune, "see offline_training/configs")
+    add_resume(finetune, "best")
+    add_overrides(finetune)
     finetune.set_defaults(run=_finetune)
 
 

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from offline_training.cli.options import add_config, add_engine, add_overrides, add_random_weights, add_resume
+
 if TYPE_CHECKING:
     from offline_training.words.settings.vlg_config import VlgConfig
 
@@ -20,14 +22,8 @@ def _add_toy_language(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     toy = commands.add_parser(
         "toy-language", help="train the toy vision-language model of the synthetic worlds; minutes on a CPU"
     )
-    toy.add_argument(
-        "--config",
-        type=Path,
-        required=True,
-        metavar="FILE.yaml",
-        help="see offline_training/configs/words/toy_language.yaml",
-    )
-    toy.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    add_config(toy, "see offline_training/configs/words/toy_language.yaml")
+    add_overrides(toy)
     toy.set_defaults(run=_toy_language)
 
 
@@ -36,12 +32,10 @@ def _add_extract_features(commands: "argparse._SubParsersAction[argparse.Argumen
         "extract-features",
         help="image features in the space of words for every point of the scenes; goes on where it was stopped",
     )
-    extract.add_argument(
-        "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/words/*.yaml"
-    )
-    extract.add_argument("--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster")
+    add_config(extract, "see offline_training/configs/words/*.yaml")
+    add_engine(extract)
     add_random_weights(extract)
-    extract.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    add_overrides(extract)
     extract.set_defaults(run=_extract_features)
 
 
@@ -57,18 +51,11 @@ def _add_stages(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     for name, told, run in stages:
         stage = commands.add_parser(name, help=f"{told}; goes on where it was stopped")
-        stage.add_argument(
-            "--config", type=Path, required=True, metavar="FILE.yaml", help="see offline_training/configs/words/*.yaml"
-        )
+        add_config(stage, "see offline_training/configs/words/*.yaml")
         if name == "guide":
-            stage.add_argument(
-                "--resume",
-                choices=("auto", "never", "previous"),
-                default="auto",
-                help="auto: from the newest checkpoint in the run's folder, if there is one",
-            )
+            add_resume(stage)
         add_random_weights(stage)
-        stage.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+        add_overrides(stage)
         stage.set_defaults(run=run)
 
 
@@ -79,9 +66,7 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
     command.add_argument(
         "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="of `guide`; --mode 2d needs none"
     )
-    command.add_argument(
-        "--config", type=Path, required=True, metavar="FILE.yaml", help="of the run; its validation sets are asked"
-    )
+    add_config(command, "of the run; its validation sets are asked")
     command.add_argument("--mode", choices=("2d", "3d", "ensemble"), default="3d", help="whose answers; default 3d")
     command.add_argument("--vocabulary", metavar="NAME", help="other words: a name or a .yaml; nothing = the run's")
     command.add_argument(
@@ -114,7 +99,7 @@ def _extract_features(options: argparse.Namespace) -> None:
     from offline_training.words.features.feature_report import report_lines
 
     changed = {} if options.engine is None else {"extract.engine": options.engine}
-    report = extract_features(vlg_config(options, **changed))
+    report = extract_features(_config(options, **changed))
     for line in report_lines(report):
         print(line)
     print(f"features: {report.store.folder}; a few scenes from above: {report.store.folder / 'preview.png'}")
@@ -123,20 +108,20 @@ def _extract_features(options: argparse.Namespace) -> None:
 def _pseudo_label(options: argparse.Namespace) -> None:
     from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 
-    folder = pseudo_label(vlg_config(options))
+    folder = pseudo_label(_config(options))
     print(f"pseudo labels: {folder}; how good they are: {folder / 'statistics.json'}")
 
 
 def _specialise(options: argparse.Namespace) -> None:
     from offline_training.words.stages.adapter.specialise import specialise
 
-    print(f"specialised features: {specialise(vlg_config(options))}")
+    print(f"specialised features: {specialise(_config(options))}")
 
 
 def _guide(options: argparse.Namespace) -> None:
     from offline_training.words.stages.guidance.guide import guide
 
-    print(f"checkpoint: {guide(vlg_config(options), options.resume)}")
+    print(f"checkpoint: {guide(_config(options), options.resume)}")
 
 
 def _evaluate_language(options: argparse.Namespace) -> None:
@@ -146,7 +131,7 @@ def _evaluate_language(options: argparse.Namespace) -> None:
     from offline_training.words.evaluation.pictures import confusion_picture, write_language_pictures
     from offline_training.words.settings.question import Question
 
-    config = vlg_config(options)
+    config = _config(options)
     words = config.words if options.vocabulary is None else load_vocabulary(options.vocabulary)
     question = Question(options.mode, words, _pairs(options.truth_as), specialised=options.specialised)
     metrics = evaluate_language(config, options.checkpoint, question, None, options.out)
@@ -171,7 +156,7 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     return dict(text.split("=") for text in texts)
 
 
-def vlg_config(options: argparse.Namespace, **changed: object) -> "VlgConfig":
+def _config(options: argparse.Namespace, **changed: object) -> "VlgConfig":
     """The configuration of a stage as its options change it."""
     from lidar_vl_core.foundation.config import load_config, parse_overrides
     from offline_training.words.settings.vlg_config import VlgConfig
@@ -180,12 +165,3 @@ def vlg_config(options: argparse.Namespace, **changed: object) -> "VlgConfig":
     if options.allow_random_weights:
         overrides["model.allow_random_weights"] = True
     return load_config(VlgConfig, options.config, overrides)
-
-
-def add_random_weights(parser: argparse.ArgumentParser) -> None:
-    """Add the switch without which no image model runs untrained."""
-    parser.add_argument(
-        "--allow-random-weights",
-        action="store_true",
-        help="for trials of the machinery: an image model without weights",
-    )

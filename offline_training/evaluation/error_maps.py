@@ -1,6 +1,5 @@
 """Where a network errs, as pictures: truth, prediction and errors of a scan from above, side by side. Writes files."""
 
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.drawing.bird_eye_view import bird_eye_view, fitting_half_width_m
-from lidar_vl_core.drawing.figures import captioned, in_rows, legend
+from lidar_vl_core.drawing.figures import captioned, in_rows, legend, png_bytes
 from lidar_vl_core.drawing.palette import class_colors, error_colors
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import write_bytes
@@ -41,10 +40,8 @@ def write_error_maps(
             scan = labelled_scan(sample)
             prediction = predict(network, config, scan)
             picture = error_map(sample.name, scan.xyz_m, prediction, scan.class_id, config.class_table)
-            content = io.BytesIO()
-            picture.save(content, "PNG")
             path = folder / f"{source.kind}_{sample.name.replace('/', '_')}.png"
-            write_bytes(path, content.getvalue())
+            write_bytes(path, png_bytes(picture))
             written.append(path)
     if not written:
         raise BadDataset(

@@ -91,14 +91,25 @@ class _Target:
 
 
 def _target(benchmark: str) -> _Target:
-    if benchmark == "nuscenes_lidarseg":  # 0 would be noise, which is no class of the challenge
-        return _Target(NuScenesSource, class_table("nuscenes16"), np.arange(1, 17, dtype=np.uint8), _nuscenes_file)
-    if benchmark == "semantic_kitti":
-        classes = class_table("semantic_kitti19")
-        return _Target(SemanticKittiSource, classes, submitted_ids("semantic_kitti", classes), _kitti_file)
-    raise BadRequest(
-        f"benchmark: expected nuscenes_lidarseg or semantic_kitti, found {benchmark!r}. Choose one of them."
-    )
+    if benchmark not in _TARGETS:
+        raise BadRequest(f"benchmark: expected {' or '.join(_TARGETS)}, found {benchmark!r}. Choose one of them.")
+    return _TARGETS[benchmark]()
+
+
+def _nuscenes_lidarseg() -> _Target:
+    stored = np.arange(1, 17, dtype=np.uint8)  # 0 would be noise, which is no class of the challenge
+    return _Target(NuScenesSource, class_table("nuscenes16"), stored, _nuscenes_file)
+
+
+def _semantic_kitti() -> _Target:
+    classes = class_table("semantic_kitti19")
+    return _Target(SemanticKittiSource, classes, submitted_ids("semantic_kitti", classes), _kitti_file)
+
+
+_TARGETS: dict[str, Callable[[], _Target]] = {
+    "nuscenes_lidarseg": _nuscenes_lidarseg,
+    "semantic_kitti": _semantic_kitti,
+}
 
 
 def _nuscenes_file(source: DataSource, dataset: SampleSource, index: int, name: str) -> Path:

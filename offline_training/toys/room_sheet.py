@@ -88,15 +88,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     from PIL import Image
 
-    from lidar_vl_core.foundation.files import atomic_writer
+    from lidar_vl_core.drawing.figures import png_bytes
+    from lidar_vl_core.foundation.files import write_bytes
 
     try:
         spec = RoomSpec(image_width=options.image_width)
         with tempfile.TemporaryDirectory() as cache:
             rooms = SyntheticRooms(range(options.seed, options.seed + options.rooms), Path(cache), spec)
             sheet = room_sheet(rooms, options.views)
-        with atomic_writer(options.out) as handle:
-            Image.fromarray(sheet).save(handle, "PNG")
+        write_bytes(options.out, png_bytes(Image.fromarray(sheet)))
     except LidarVlError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

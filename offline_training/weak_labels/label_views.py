@@ -13,6 +13,7 @@ import numpy as np
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLabels
 from offline_training.weak_labels.pictures.weak_labeler import LabelReader, WeakLabeler, WeakLabels
+from offline_training.weak_labels.read_ahead import read_ahead
 from offline_training.weak_labels.store.label_store import LabelStore
 from offline_training.weak_labels.store.store_section import content_sha256
 from offline_training.weak_labels.superpixels import Superpixels
@@ -95,7 +96,7 @@ def labelled_pictures(
             waiting.clear()
 
     with ThreadPoolExecutor(threads) as pool:
-        for picture in _ahead(pool, work.prepare, views, 2 * threads + batch_size):
+        for picture in read_ahead(pool, work.prepare, views, 2 * threads + batch_size):
             if picture.needs_labels:
                 waiting.append(picture)
             else:
@@ -201,16 +202,3 @@ class _Work:
         picture.class_pixels = self._store.class_pixels(picture.sha256, picture.shape, source)
         if picture.class_pixels is None:
             self.write(picture, reader.labels(content, picture.view), source)
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[CameraView], _Picture], views: Iterable[CameraView], count: int
-) -> Iterator[_Picture]:
-    """Results in the order of the views, with at most `count` of them on their way."""
-    futures: deque[Future[_Picture]] = deque()
-    for view in views:
-        futures.append(pool.submit(function, view))
-        if len(futures) >= count:
-            yield futures.popleft().result()
-    while futures:
-        yield futures.popleft().result()

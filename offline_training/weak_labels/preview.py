@@ -1,12 +1,12 @@
 """A sheet of a few pictures beside their labels and superpixels, so that people see what they got."""
 
 from collections.abc import Sequence
-from io import BytesIO
 
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.drawing.figures import png_bytes
 from offline_training.weak_labels.store.label_store import LabelStore
 
 _WIDTH_PX = 480  # of one picture on the sheet
@@ -22,9 +22,7 @@ def contact_sheet(rows: Sequence[np.ndarray], classes: ClassTable | None) -> byt
     blocks = [np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
     if classes is not None:
         blocks.append(_legend(classes, width))
-    stream = BytesIO()
-    Image.fromarray(np.vstack(blocks)).save(stream, "PNG")
-    return stream.getvalue()
+    return png_bytes(Image.fromarray(np.vstack(blocks)))
 
 
 def sheet_row(view: CameraView, store: LabelStore, classes: ClassTable | None, superpixels: bool) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Superpixels of a picture: SLIC as SLidR makes them, SAM masks from disk as Seal paints them, and their purity."""
+"""Superpixels of a picture: SLIC as SLidR makes them, and SAM masks from disk as Seal paints them."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -120,17 +120,3 @@ def _mask_files(folder: Path) -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in paths}
     except OSError as error:
         raise BadLabels(f"{folder}: expected readable masks, found: {error}. Correct their rights.") from error
-
-
-def purity(segments_of_point: Sequence[np.ndarray], label: np.ndarray, min_points: int = 20) -> np.ndarray:
-    """Share of each segment's points that have its most frequent label.
-
-    segments_of_point: one (P,) bool per segment, which may overlap; label: (P,) ids >= 0. Returns one share for each
-    segment with more than min_points points.
-    """
-    shares = []
-    for inside in segments_of_point:
-        counts = np.bincount(label[inside])
-        if counts.sum() > min_points:
-            shares.append(counts.max() / counts.sum())
-    return np.array(shares)

@@ -5,11 +5,9 @@ nuScenes is thinned by scene: the scenes of the split in the order of the scene 
 which makes 192 of the 19,130 training scans of SemanticKITTI at skip 100.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from lidar_vl_core.foundation.errors import BadConfig
-
-SKIP_OF_PERCENT: Mapping[int, int] = {1: 100, 5: 20, 10: 10, 20: 5, 25: 4, 50: 2, 100: 1}
 
 
 def labelled_frames(count: int, skip: int) -> range:

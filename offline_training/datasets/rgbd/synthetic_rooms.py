@@ -90,10 +90,6 @@ class SyntheticRooms:
         """(H, W) uint8 class that each pixel of a view of this data set shows, 255 = none."""
         return (truth_image(self._folder, view) >> 8).astype(np.uint8)
 
-    def true_instance_image(self, view: CameraView) -> np.ndarray:
-        """(H, W) uint16 thing that each pixel of a view shows; things without a class have numbers too."""
-        return truth_image(self._folder, view) & 0xFF
-
     def pictures_with_classes(self, index: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Each picture (H, W, 3) uint8 of a room with its true classes (H, W) uint8, 255 = none."""
         for view in self.views(index):

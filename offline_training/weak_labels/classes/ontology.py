@@ -3,9 +3,6 @@
 One YAML file each in configs/weak_labels/ontologies, or anywhere else.
 """
 
-import hashlib
-import json
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -71,11 +68,6 @@ class Ontology(Config):
     def to_json(self) -> dict[str, object]:
         """What of the ontology decides over labels: colours and maps to others do not."""
         return {"name": self.name, "classes": [[each.name, *each.prompts] for each in self.classes]}
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hex SHA-256 of `to_json`: equal for equal classes and prompts in equal order."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 
 def load_ontology(name: str) -> Ontology:

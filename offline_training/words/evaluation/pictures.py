@@ -10,7 +10,7 @@ import numpy as np
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.drawing.bird_eye_view import bird_eye_view, fitting_half_width_m
-from lidar_vl_core.drawing.figures import captioned, in_rows, legend
+from lidar_vl_core.drawing.figures import captioned, in_rows, legend, png_bytes
 from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.errors import BadDataset
@@ -57,10 +57,8 @@ def write_language_pictures(
             if baseline is not None and baseline[0].has(sample.name):
                 answers = {"2D average": baseline[1], title: ours}
             picture = scene_picture(sample, table[sample.class_id], answers, vocabulary.class_table)
-            content = io.BytesIO()
-            picture.save(content, "PNG")
             path = folder / f"{source.kind}_{sample.name.replace('/', '_')}.png"
-            write_bytes(path, content.getvalue())
+            write_bytes(path, png_bytes(picture))
             written.append(path)
     if not written:
         raise BadDataset(f"{folder}: expected labelled scenes to draw, found none. Choose data sets with labels.")

@@ -12,8 +12,8 @@ import torch
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadDataset, BadImage, BadLabels, BadPointCloud
 from offline_training.datasets.base.sample import Sample
+from offline_training.weak_labels.read_ahead import read_ahead
 from offline_training.words.features.feature_store import FeatureStore
-from offline_training.words.features.read_ahead import read_ahead
 from offline_training.words.image_models.base.dense_model import DenseImageModel
 from offline_training.words.scenes.back_project import FeatureSums, seen_pixels
 from offline_training.words.scenes.extract_config import ExtractConfig

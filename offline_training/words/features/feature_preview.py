@@ -1,10 +1,10 @@
 """Scenes from above, points coloured by the first three principal components of their features: what belongs together?"""
 
 from collections.abc import Sequence
-from io import BytesIO
 
 import numpy as np
 
+from lidar_vl_core.drawing.figures import png_bytes
 from lidar_vl_core.foundation.errors import LidarVlError
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
@@ -39,9 +39,7 @@ def feature_preview(samples: Sequence[tuple[SampleSource, int]], store: FeatureS
         level = (basis.coefficients(features.feature) - low) / np.maximum(high - low, 1e-6)
         colors_rgb = (np.clip(level, 0.0, 1.0) * 255).astype(np.uint8)
         panels.append(_from_above(sample, features, colors_rgb))
-    stream = BytesIO()
-    Image.fromarray(np.hstack(panels)).save(stream, "PNG")
-    return stream.getvalue()
+    return png_bytes(Image.fromarray(np.hstack(panels)))
 
 
 def _readable(dataset: SampleSource, index: int, store: FeatureStore) -> tuple[Sample, SceneFeatures] | None:

@@ -5,7 +5,7 @@ import pytest
 
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig
-from offline_training.datasets.base.label_fractions import SKIP_OF_PERCENT, labelled_frames, labelled_scenes
+from offline_training.datasets.base.label_fractions import labelled_frames, labelled_scenes
 from offline_training.datasets.base.sample_source import EveryNth
 from offline_training.datasets.data_sources import DataSource, data_source, open_source
 from offline_training.datasets.lidar.files.nuscenes_splits import NUSCENES_SPLITS
@@ -29,9 +29,9 @@ def source(**values: object) -> DataSource:
     return data_source(dict(values), "test")
 
 
-@pytest.mark.parametrize(("percent", "scenes"), [(1, 7), (5, 35), (10, 70), (25, 175), (100, 700)])
-def test_nuscenes_has_the_published_number_of_labelled_scenes(percent, scenes):
-    kept = labelled_scenes(shuffled_scene_table(), NUSCENES_SPLITS["train"], SKIP_OF_PERCENT[percent])
+@pytest.mark.parametrize(("skip", "scenes"), [(100, 7), (20, 35), (10, 70), (4, 175), (1, 700)])
+def test_nuscenes_has_the_published_number_of_labelled_scenes(skip, scenes):
+    kept = labelled_scenes(shuffled_scene_table(), NUSCENES_SPLITS["train"], skip)
     assert len(kept) == scenes
     assert set(kept) <= set(NUSCENES_SPLITS["train"])
 
@@ -49,9 +49,9 @@ def test_scenes_are_counted_within_their_split_in_the_order_of_the_table():
     assert labelled_scenes(table, None, 850) == (table[0],)
 
 
-@pytest.mark.parametrize(("percent", "scans"), [(1, 192), (5, 957), (10, 1913), (20, 3826), (100, 19130)])
-def test_semantic_kitti_has_the_published_number_of_labelled_scans(percent, scans):
-    assert len(labelled_frames(sum(KITTI_SCANS.values()), SKIP_OF_PERCENT[percent])) == scans
+@pytest.mark.parametrize(("skip", "scans"), [(100, 192), (20, 957), (10, 1913), (5, 3826), (1, 19130)])
+def test_semantic_kitti_has_the_published_number_of_labelled_scans(skip, scans):
+    assert len(labelled_frames(sum(KITTI_SCANS.values()), skip)) == scans
 
 
 def test_a_kitti_source_keeps_every_nth_scan_across_its_sequences(tmp_path):

@@ -15,6 +15,7 @@ pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is 
 
 from offline_training.datasets.check_data import check_data
 from offline_training.datasets.data_sources import open_source
+from offline_training.datasets.rgbd.files.synthetic_room_files import truth_image
 from offline_training.datasets.rgbd.synthetic_rooms import RoomSpec, SyntheticRooms, SyntheticRoomsSource
 from offline_training.synthetic.rooms.layout import Room, build_room
 from offline_training.toys.room_sheet import main as draw_sheet
@@ -129,12 +130,12 @@ def test_points_that_a_view_sees_have_the_class_color_and_depth_of_their_pixel(f
         assert np.median(np.concatenate(color_off)) < 25  # exposure differs from view to view
 
 
-def test_every_instance_is_of_one_class_in_points_and_pixels(data):
+def test_every_instance_is_of_one_class_in_points_and_pixels(data, folder):
     sample = data[1]
     for instance in np.unique(sample.cloud.extra["instance"]):
         assert len(np.unique(sample.class_id[sample.cloud.extra["instance"] == instance])) == 1
     for view in sample.views:
-        instances, class_id = data.true_instance_image(view), data.true_class_image(view)
+        instances, class_id = truth_image(folder, view) & 0xFF, data.true_class_image(view)
         assert instances.dtype == np.uint16
         assert instances.min() >= 1
         for instance in np.unique(instances):

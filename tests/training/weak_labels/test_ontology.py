@@ -73,13 +73,13 @@ def test_an_unknown_ontology_lists_those_there_are():
         load_ontology("coco")
 
 
-def test_a_fingerprint_changes_with_prompts_and_order_but_not_with_colours():
+def test_what_decides_over_labels_changes_with_prompts_and_order_but_not_with_colours():
     base = {"name": "x", "classes": [CAR, {"name": "bus", "color_rgb": RED, "prompts": ["bus"]}]}
     other_colour = {"name": "x", "classes": [{**CAR, "color_rgb": [1, 2, 3]}, base["classes"][1]]}
     other_prompt = {"name": "x", "classes": [{**CAR, "prompts": ["automobile"]}, base["classes"][1]]}
     other_order = {"name": "x", "classes": base["classes"][::-1]}
     first, *others = (
-        validated(Ontology, each, "x").fingerprint for each in (base, other_colour, other_prompt, other_order)
+        validated(Ontology, each, "x").to_json() for each in (base, other_colour, other_prompt, other_order)
     )
     assert [first == other for other in others] == [True, False, False]
 

@@ -1,5 +1,7 @@
 """Superpixels: SLIC with SLidR's numbers, SAM masks painted as Seal does, and their purity on a real scan."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from lidar_vl_core.foundation.errors import BadDataset, BadLabels
 from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
 from offline_training.weak_labels.config import WeakLabelConfig
 from offline_training.weak_labels.store.label_store import NO_SEGMENT, LabelStore
-from offline_training.weak_labels.superpixels import purity, read_masks, sam_superpixels, slic
+from offline_training.weak_labels.superpixels import read_masks, sam_superpixels, slic
 from offline_training.weak_labels.weak_label import weak_label
 
 # --- SAM masks
@@ -43,6 +45,20 @@ def test_masks_of_another_picture_are_refused(tmp_path):
 
 
 # --- purity
+
+
+def purity(segments_of_point: Sequence[np.ndarray], label: np.ndarray, min_points: int = 20) -> np.ndarray:
+    """Share of each segment's points that have its most frequent label.
+
+    segments_of_point: one (P,) bool per segment, which may overlap; label: (P,) ids >= 0. Returns one share for each
+    segment with more than min_points points.
+    """
+    shares = []
+    for inside in segments_of_point:
+        counts = np.bincount(label[inside])
+        if counts.sum() > min_points:
+            shares.append(counts.max() / counts.sum())
+    return np.array(shares)
 
 
 def test_purity_is_the_share_of_the_most_frequent_label_of_each_large_enough_segment():

@@ -72,12 +72,6 @@ def load_text_table(checkpoint_path: Path) -> TextTable:
     return text_table_of_bytes(checkpoint.tensors[TEXT_TABLE_TENSOR].numpy().tobytes(), str(checkpoint_path))
 
 
-def point_embeddings(network: PointBackbone, config: VlgConfig, sample: Sample) -> np.ndarray:
-    """(N, C) float32 embedding of each point, not normalised; NaN for points that are out of range or not finite."""
-    rows, row_of_point = row_embeddings(network, config, scan_of(sample, config))
-    return np.concatenate([rows, np.full((1, rows.shape[1]), np.nan, np.float32)])[row_of_point]
-
-
 def row_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings of the network's rows (R, C) float32, and (N,) int64 the row of each point, -1 = none."""
     was_training, device = network.training, next(network.parameters()).device

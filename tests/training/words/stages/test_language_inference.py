@@ -11,12 +11,13 @@ from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
 from lidar_vl_core.words.vocabulary_table import text_table
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from offline_training.words.scenes.scene_features import SceneFeatures
+from offline_training.words.settings.training_samples import scan_of
 from offline_training.words.stages.guidance import inference
 from offline_training.words.stages.guidance.inference import (
     load_language_network,
     load_text_table,
-    point_embeddings,
     predict_scene,
+    row_embeddings,
 )
 from tests.training.words.stages.tiny_language import CHANNELS, direction, tiny_config, tiny_features, tiny_sample
 
@@ -44,10 +45,10 @@ def slow_best(feature: np.ndarray, table: TextTable) -> tuple[float, int]:
 def test_the_ensemble_takes_per_point_the_feature_whose_best_prompt_is_closer(table, network):
     sample = tiny_sample(0)
     features = tiny_features(sample)
-    embedding = point_embeddings(*network, sample)
+    rows, row_of_point = row_embeddings(*network, scan_of(sample, network[1]))
     found = predict_scene("ensemble", sample, table, network, features)
     for point in range(0, 600, 7):
-        of_network, class_3d = slow_best(embedding[point], table)
+        of_network, class_3d = slow_best(rows[row_of_point[point]], table)
         row = features.row_of_point[point]
         of_image, class_2d = slow_best(features.feature[row].astype(np.float64), table) if row >= 0 else (-2.0, 0)
         assert found.class_id[point] == (class_2d if of_image > of_network else class_3d)
@@ -82,13 +83,14 @@ def test_points_that_neither_reaches_have_no_answer(table, network):
     assert (of_both.probability[of_both.class_id == IGNORE_ID] == 0).all()
 
 
-def test_embeddings_are_nan_where_a_point_is_out_of_range(network):
+def test_a_point_out_of_range_has_no_embedding(network):
     sample = tiny_sample(1)
     sample.cloud.xyz_m[5] = 1000.0
-    embedding = point_embeddings(*network, sample)
-    assert embedding.shape == (600, CHANNELS)
-    assert embedding.dtype == np.float32
-    assert np.flatnonzero(np.isnan(embedding).any(axis=1)).tolist() == [5]
+    rows, row_of_point = row_embeddings(*network, scan_of(sample, network[1]))
+    assert rows.shape[1] == CHANNELS
+    assert rows.dtype == np.float32
+    assert row_of_point.shape == (600,)
+    assert np.flatnonzero(row_of_point < 0).tolist() == [5]
 
 
 def test_an_empty_scene_has_no_answers_and_no_error(table, network):
@@ -114,11 +116,11 @@ def test_features_of_another_cloud_are_refused(table):
         predict_scene("2d", tiny_sample(0, points=300), table, None, tiny_features(tiny_sample(0)))
 
 
-def test_colours_are_asked_for_where_the_network_reads_them(network):
+def test_colours_are_asked_for_where_the_network_reads_them(table, network):
     sample = tiny_sample(0)
     del sample.cloud.extra["rgb"]
     with pytest.raises(BadDataset, match="expected colours"):
-        point_embeddings(*network, sample)
+        predict_scene("3d", sample, table, network)
 
 
 def test_a_checkpoint_of_another_command_is_refused(tmp_path):

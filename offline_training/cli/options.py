@@ -1,0 +1,43 @@
+"""Options that several commands of lidar-vl-train have."""
+
+import argparse
+from pathlib import Path
+
+
+def add_config(parser: argparse.ArgumentParser, told: str) -> None:
+    """Add the configuration that a command cannot do without."""
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE.yaml", help=told)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add the values that replace some of the configuration's."""
+    parser.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+
+
+def add_resume(parser: argparse.ArgumentParser, *more: str) -> None:
+    """Add from where a run goes on; more: choices beside auto, never and previous."""
+    parser.add_argument(
+        "--resume",
+        choices=("auto", "never", "previous", *more),
+        default="auto",
+        help="auto: from the newest checkpoint in the run's folder, if there is one",
+    )
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add where the work is done."""
+    parser.add_argument("--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster")
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add the trained network that a command reads."""
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+
+
+def add_random_weights(parser: argparse.ArgumentParser) -> None:
+    """Add the switch without which no image model runs untrained."""
+    parser.add_argument(
+        "--allow-random-weights",
+        action="store_true",
+        help="for trials of the machinery: an image model without weights",
+    )
