@@ -4,15 +4,10 @@ One process, or several that torchrun starts, on one machine or more: each sees 
 """
 
 import os
-import sys
-from contextlib import closing, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from lightning import Trainer
-from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from matplotlib.figure import Figure
 from torch import distributed
 from torch.utils.data import DataLoader
@@ -29,7 +24,8 @@ from offline_training.pretraining.schedule import Schedule
 from offline_training.pretraining.similarity_picture import similarity_picture
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.runs.checkpoint import clean_checkpoint_folder
-from offline_training.runs.device import precision_of, sparse_form_of, torch_set_up, uses_cuda
+from offline_training.runs.device import sparse_form_of, torch_set_up, uses_cuda
+from offline_training.runs.fit import fit, step_batches
 from offline_training.runs.ranks import Ranks, joined_ranks
 from offline_training.runs.resume import checkpoint_to_resume
 
@@ -41,28 +37,7 @@ def pretrain(config: PretrainConfig, resume: str = "auto") -> Path:
     A SIGTERM ends the run with a checkpoint. Raises BadCheckpoint, BadConfig, BadDataset, BadLabels, BadRequest.
     """
     with torch_set_up(config.threads), joined_ranks(uses_cuda(config)) as ranks:
-        run, loader = _prepared(config, resume, ranks)
-        with nullcontext() if run.log_book is None else closing(run.log_book):
-            if run.step < run.schedule.end_step:
-                with suppress(SIGTERMException):
-                    _trainer(config, ranks).fit(run, loader)
-            return run.save()
-
-
-def _trainer(config: PretrainConfig, ranks: Ranks) -> Trainer:
-    return Trainer(
-        default_root_dir=config.out,
-        accelerator="gpu" if uses_cuda(config) else "cpu",
-        devices=[ranks.local_rank] if uses_cuda(config) else 1,
-        plugins=[LightningEnvironment()],  # one device for Lightning; what processes exchange is in ranks.py
-        precision=precision_of(config),
-        max_epochs=1,
-        logger=False,  # PretrainLog writes what there is to tell
-        enable_checkpointing=False,  # its checkpoints are pickles; ours are in checkpoint.py
-        enable_model_summary=False,
-        enable_progress_bar=config.progress and ranks.rank == 0 and sys.stderr.isatty(),
-        use_distributed_sampler=False,
-    )
+        return fit(*_prepared(config, resume, ranks))
 
 
 def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretraining, DataLoader]:
@@ -86,15 +61,8 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     run = Pretraining(
         config, ranks, schedule, build_objective, start, partial(_drawn_features, scans=scans, preparer=preparer)
     )
-    loader = DataLoader(
-        scans,
-        batch_sampler=places(run.step, schedule.end_step, config.batch_size, ranks),
-        collate_fn=method.collate(config, preparer),
-        num_workers=config.workers,
-        # A forked child of a process that has used OpenMP or CUDA is not safe.
-        multiprocessing_context="spawn" if config.workers else None,
-    )
-    return run, loader
+    steps = places(run.step, schedule.end_step, config.batch_size, ranks)
+    return run, step_batches(scans, steps, method.collate(config, preparer), config.workers)
 
 
 def _opened(config: PretrainConfig, ranks: Ranks) -> list[SampleSource]:

@@ -10,6 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.foundation.files import atomic_writer
 
 
 class RunLog:
@@ -17,7 +18,7 @@ class RunLog:
 
     def __init__(self, folder: Path, classes: ClassTable, first_step: int) -> None:
         self._classes = classes
-        self._path = folder / "metrics.jsonl"
+        self._path, self._pictures = folder / "metrics.jsonl", folder / "pictures"
         folder.mkdir(parents=True, exist_ok=True)
         _keep_before(self._path, first_step)
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
@@ -42,13 +43,15 @@ class RunLog:
         self._writer.add_figure("validation/confusion", confusion_figure(confusion, self._classes), step)
         self._writer.flush()
 
+    def write_picture(self, step: int, name: str, figure: Figure) -> None:
+        """A picture of the run's state after `step` steps, as PNG in pictures/ and for TensorBoard."""
+        with atomic_writer(self._pictures / f"{name}_{step:08d}.png") as file:
+            figure.savefig(file, format="png")
+        self._writer.add_figure(f"pictures/{name}", figure, step)
+
     def close(self) -> None:
         """End TensorBoard's thread and files; nothing can be written afterwards."""
         self._writer.close()
-
-    def write_figure(self, step: int, name: str, figure: Figure) -> None:
-        """A picture of the run's state after `step` steps, for TensorBoard."""
-        self._writer.add_figure(f"pictures/{name}", figure, step)
 
     def _append(self, line: dict) -> None:
         with self._path.open("a") as file:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lidar_vl_core.foundation.threads import available_cores
 from offline_training.pretraining.config import pretrain_config_of
-from offline_training.pretraining.log import STAGES
 from offline_training.pretraining.pretrain import pretrain
+from offline_training.pretraining.stop_watch import STAGES
 
 _CACHE = Path("out/cache/bench_pretrain")
 _STEPS = {"resnet50_dilated": 3, "espnet": 6}  # by teacher; the first of them warms up
