@@ -2,7 +2,10 @@
 
 import ast
 import importlib
+import importlib.util
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +16,7 @@ import yaml
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node.cloud_input import INPUT_TOPIC
 from lidar_vl_ros.node.settings import SegmentationParameters
 from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment, profile_path
@@ -199,8 +203,31 @@ def test_compose_builds_images_that_exist_and_gives_room_for_shared_memory():
         assert "shm_size" in service or service.get("ipc") == "host", name
 
 
-def test_the_readme_lists_every_parameter_and_topic():
+def test_the_readme_lists_every_parameter_and_names_only_topics_that_exist():
     readme = (_PACKAGE / "README.md").read_text()
     for settings in (*_PARAMETERS.values(), RecorderParameters):
         assert [name for name in settings.model_fields if f"`{name}`" not in readme] == []
-    assert [topic for topic in _output_topics() if f"`{topic}`" not in readme] == []
+    named = set(re.findall(r"`(~/output/[\w/]+)`", readme))
+    assert named
+    assert named <= _output_topics()
+
+
+@pytest.mark.parametrize("topic", sorted(_output_topics() - {"~/output/vision_label_info"}))
+def test_the_module_of_an_output_says_first_which_topic_it_is(topic):
+    sources = (_PACKAGE / "lidar_vl_ros" / "outputs").glob("*.py")
+    assert [source for source in sources if source.read_text().startswith(f'"""{topic}: ')]
+
+
+def test_the_readme_remaps_topics_and_starts_modules_that_exist():
+    readme = (_PACKAGE / "README.md").read_text()
+    assert set(re.findall(r"'(~/[\w/]+):=", readme)) == {INPUT_TOPIC}
+    modules = set(re.findall(r"python -m (lidar_vl_[\w.]+)", readme))
+    assert modules >= set(MODULES.values())
+    assert all(importlib.util.find_spec(module) for module in modules)
+
+
+def test_launch_files_import_nothing_of_the_core_which_the_system_s_python_lacks():
+    code = (
+        "import sys, lidar_vl_ros.process.transport; sys.exit('lidar_vl_core' in sys.modules or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,7 +15,7 @@ from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
 from lidar_vl_ros.node.qos import NEWEST_ONLY, subscription_events
 
-_TOPIC = "~/input/pointcloud"
+INPUT_TOPIC = "~/input/pointcloud"
 
 
 class CloudInput:
@@ -47,10 +47,12 @@ class CloudInput:
         self._gaps = SequenceGaps()
         self._subscription = self._node.create_subscription(
             PointCloud2,
-            _TOPIC,
+            INPUT_TOPIC,
             self._received,  # type: ignore[arg-type]  # rclpy also accepts (message, info)
             NEWEST_ONLY,
-            event_callbacks=subscription_events(self._node.resolve_topic_name(_TOPIC), self._node.get_logger().warning),
+            event_callbacks=subscription_events(
+                self._node.resolve_topic_name(INPUT_TOPIC), self._node.get_logger().warning
+            ),
         )
 
     def stop(self) -> None:
