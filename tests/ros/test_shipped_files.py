@@ -203,11 +203,11 @@ def test_compose_builds_images_that_exist_and_gives_room_for_shared_memory():
         assert "shm_size" in service or service.get("ipc") == "host", name
 
 
-def test_the_readme_lists_every_parameter_and_names_only_topics_that_exist():
-    readme = (_PACKAGE / "README.md").read_text()
+def test_the_page_of_the_nodes_lists_every_parameter_and_names_only_topics_that_exist():
+    page = (_REPOSITORY / "docs" / "ros.md").read_text()
     for settings in (*_PARAMETERS.values(), RecorderParameters):
-        assert [name for name in settings.model_fields if f"`{name}`" not in readme] == []
-    named = set(re.findall(r"`(~/output/[\w/]+)`", readme))
+        assert [name for name in settings.model_fields if f"`{name}`" not in page] == []
+    named = set(re.findall(r"`(~/output/[\w/]+)`", page))
     assert named
     assert named <= _output_topics()
 
@@ -218,12 +218,9 @@ def test_the_module_of_an_output_says_first_which_topic_it_is(topic):
     assert [source for source in sources if source.read_text().startswith(f'"""{topic}: ')]
 
 
-def test_the_readme_remaps_topics_and_starts_modules_that_exist():
-    readme = (_PACKAGE / "README.md").read_text()
-    assert set(re.findall(r"'(~/[\w/]+):=", readme)) == {INPUT_TOPIC}
-    modules = set(re.findall(r"python -m (lidar_vl_[\w.]+)", readme))
-    assert modules >= set(MODULES.values())
-    assert all(importlib.util.find_spec(module) for module in modules)
+@pytest.mark.parametrize("page", ["README.md", "docs/ros.md", "ros2_ws/src/lidar_vl_ros/README.md"])
+def test_a_page_remaps_the_topic_that_the_node_listens_to(page):
+    assert set(re.findall(r"'(~/[\w/]+):=", (_REPOSITORY / page).read_text())) == {INPUT_TOPIC}
 
 
 def test_launch_files_import_nothing_of_the_core_which_the_system_s_python_lacks():
