@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rosbags.interfaces import Connection, Qos
 
 # What a late reader of a latched topic expects; rosbag2 offers it again when it plays the bag.
-_LATCHED_TOPICS = ("/tf_static", "/robot_description")
+LATCHED_TOPICS = ("/tf_static", "/robot_description")
 
 
 class _Storage(Protocol):
@@ -166,7 +166,7 @@ def _qos_yaml(topic: str) -> str:
         "- history: keep_last\n  depth: 1\n  reliability: reliable\n  durability: transient_local\n"
         f"  deadline: {never}\n  lifespan: {never}\n  liveliness: automatic\n"
         f"  liveliness_lease_duration: {never}\n  avoid_ros_namespace_conventions: false\n"
-        if topic in _LATCHED_TOPICS
+        if topic in LATCHED_TOPICS
         else ""
     )
 
@@ -174,7 +174,7 @@ def _qos_yaml(topic: str) -> str:
 def _qos(topic: str) -> "Sequence[Qos]":
     from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
-    if topic not in _LATCHED_TOPICS:
+    if topic not in LATCHED_TOPICS:
         return ()
     never = QosTime(9223372036, 854775807)
     latched = Qos(
