@@ -11,8 +11,10 @@ import pytest
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.replay import replay, write_labelled_cloud
+from lidar_vl_core.commands.replay import replay
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.segmenter import PointLabels
 
@@ -52,7 +54,7 @@ def unlabelled(tmp_path: Path) -> Path:
         for number in range(3):
             xyz_m = rng.uniform(-20, 20, (900, 3)).astype(np.float32)
             cloud = PointCloud(xyz_m, np.zeros(900, np.float32), 1_000_000_000 + number * 500_000_000, "lidar")
-            write_labelled_cloud(bag, "/velodyne/points", cloud, labels)
+            bag.write("/velodyne/points", CLOUD_TYPE, cloud.stamp_ns, labelled_message(cloud, labels))
     return path
 
 
