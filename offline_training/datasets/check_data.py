@@ -10,10 +10,10 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
-from offline_training.datasets.base.data_set_spec import DataSetSpec
+from offline_training.datasets.base.data_set_spec import DataSetSpec, Splits
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
-from offline_training.datasets.check_rgbd import RgbdSource, depth_told, sample_counts, some_views
+from offline_training.datasets.check_rgbd import RgbdSource, depth_told, some_views
 from offline_training.datasets.data_sources import DataSource, data_set_spec, open_source
 
 _WRONG = "wrong: "
@@ -43,9 +43,20 @@ def _findings(spec: DataSetSpec[Any], source: DataSource) -> Iterator[str]:
         lines, source = spec.first_look(source)
         yield from lines
     dataset = _open(spec, source, classes)
-    yield from (sample_counts if spec.counts is None else spec.counts)(source, dataset, spec.splits)
+    yield from (_sample_counts if spec.counts is None else spec.counts)(source, dataset, spec.splits)
     for index in sorted({0, len(dataset) // 2, len(dataset) - 1}):
         yield from _sample_findings(dataset, index)
+
+
+def _sample_counts(source: DataSource, dataset: SampleSource, splits: Splits) -> Iterator[str]:
+    """How many scenes there are, in all and of each official split."""
+    yield f"scenes: {len(dataset):,}"
+    for split in splits:
+        asked = source.model_copy(update={"split": split, "sequences": None})
+        try:
+            yield f"split {split}: {len(open_source(asked, dataset.classes)):,} scenes"
+        except LidarVlError as error:
+            yield f"split {split}: found {str(error).partition(', found ')[2] or error}"
 
 
 def _open(spec: DataSetSpec[Any], source: DataSource, classes: ClassTable) -> SampleSource:

@@ -1,16 +1,11 @@
-"""What check-data says of RGB-D scenes: how many there are, and whether points, depth images and poses belong together."""
+"""What check-data says of RGB-D scenes: whether points, depth images and poses belong together."""
 
-from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import LidarVlError
-from offline_training.datasets.base.data_set_spec import Splits
-from offline_training.datasets.base.sample_source import SampleSource
-from offline_training.datasets.data_sources import DataSource, open_source
 
 _CELL_M = 0.05
 _PIXELS = 2000
@@ -25,17 +20,6 @@ class RgbdSource(Protocol):
     def skipped_views(self, index: int) -> int:
         """How many views of a scene are left out as their poses mean nothing."""
         ...
-
-
-def sample_counts(source: DataSource, dataset: SampleSource, splits: Splits) -> Iterator[str]:
-    """How many scenes there are, in all and of each official split."""
-    yield f"scenes: {len(dataset):,}"
-    for split in splits:
-        asked = source.model_copy(update={"split": split, "sequences": None})
-        try:
-            yield f"split {split}: {len(open_source(asked, dataset.classes)):,} scenes"
-        except LidarVlError as error:
-            yield f"split {split}: found {str(error).partition(', found ')[2] or error}"
 
 
 def some_views(views: tuple[CameraView, ...]) -> list[CameraView]:
