@@ -15,7 +15,7 @@ class Output(Protocol[AnswerT_contra]):
     """Made when the node is configured, closed when it is cleaned up."""
 
     def wanted(self) -> bool:
-        """Whether somebody listens: a cloud that no output is wanted of is not answered."""
+        """Whether somebody listens; where nobody does on any output, a cloud is not answered."""
 
     def publish(self, answer: AnswerT_contra) -> None:
         """Tell of an answered cloud; called from the worker."""
