@@ -113,8 +113,9 @@ def _submit(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     from lidar_vl_core.foundation.config import load_config
+    from offline_training.export.description import CardText
     from offline_training.export.export_embedding import Towers, export_embedding, is_language_checkpoint
-    from offline_training.export.export_segmentation import CardText, export
+    from offline_training.export.export_segmentation import export
 
     card = load_config(CardText, options.card)
     if is_language_checkpoint(options.checkpoint):

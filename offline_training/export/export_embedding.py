@@ -1,6 +1,5 @@
 """A checkpoint of `guide` as a package that understands words: network, text table and, where asked, the towers of its image model."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,24 +8,17 @@ import numpy as np
 
 from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
+from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.model_packages.language_files import LanguageFiles
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
-from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
+from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable, label_embeddings, unit_rows
 from lidar_vl_core.words.vocabulary import load_vocabulary
-from offline_training.export.export_segmentation import (
-    ENGINES,
-    CardText,
-    Parity,
-    card_markdown,
-    exportable,
-    package_manifest,
-    read_clouds,
-    require_parity,
-)
+from offline_training.export.description import CardText, card_markdown, package_manifest
+from offline_training.export.export_segmentation import exportable
 from offline_training.export.onnx_writer import onnx_model
+from offline_training.export.parity import ENGINES, Parity, read_clouds, require_points, write_compared
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.words.features.run_text import embedded_words, text_space_of
 from offline_training.words.image_models.base.dense_model import DenseImageModel
@@ -60,7 +52,7 @@ def export_embedding(
     """Write the package, and return how near each engine is to PyTorch on the clouds.
 
     vocabulary: the words it begins with; nothing = those it was trained with. Raises BadModelPackage, and writes nothing,
-    when an engine differs by more than export.MAX_DIFFERENCE, BadRequest for a tower that the image model cannot give.
+    when an engine differs by more than parity.MAX_DIFFERENCE, BadRequest for a tower that the image model cannot give.
     """
     network, config = load_language_network(checkpoint_path)
     backbone = exportable(network, checkpoint_path).cpu()
@@ -73,11 +65,15 @@ def export_embedding(
     files, language = _language(config, table, words.templates, towers)
     manifest = package_manifest(config, table.class_table, card, language)
     model, markdown = onnx_model(backbone, card.name), card_markdown(backbone, config, card)
-    with tempfile.TemporaryDirectory() as folder:
-        trial = write_model_package(Path(folder) / "trial", model, manifest, markdown, files)
-        parity = compare_embeddings((backbone, config), table, trial, read_clouds(clouds))
-    require_parity(parity, out)
-    return write_model_package(out, model, manifest, markdown, files), parity
+    compared = read_clouds(clouds)
+    return write_compared(
+        out,
+        model,
+        manifest,
+        markdown,
+        lambda trial: compare_embeddings((backbone, config), table, trial, compared),
+        files,
+    )
 
 
 def is_language_checkpoint(checkpoint_path: Path) -> bool:
@@ -92,10 +88,7 @@ def compare_embeddings(
     parity = []
     expected = [_of_pytorch(network, table, cloud) for cloud in clouds]
     points = sum(int(reached.sum()) for _, _, reached in expected)
-    if points == 0:
-        raise BadRequest(
-            "export: expected clouds with points in the grid to compare on, found none. Give other clouds."
-        )
+    require_points(points)
     for engine in ENGINES:
         segmenter = Segmenter(package, engine)
         largest, same = 0.0, 0

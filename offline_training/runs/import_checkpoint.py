@@ -19,7 +19,6 @@ from offline_training.runs.backbone_config import VOXELNET, BackboneConfig
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from offline_training.runs.foreign_weights import SPCONV_ANCHOR, SR_UNET_ANCHOR, translate_weights
 
-KINDS = ("slidr", "olivine", "seal", "st_slidr", VOXELNET)
 BACKBONE_PREFIX, HEADS_PREFIX = "network", "heads"  # of names in our checkpoint
 _ALIGNMENT = 2 ** (LEVELS - 1)  # voxels: coarse ones come by halving, there from 0, here from the range's minimum
 _REACH_M, _HEIGHT_M = 204.8, 51.2  # beyond every return: the foreign grids end nowhere
@@ -59,8 +58,8 @@ class ImportedCheckpoint:
 def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     """Write the 3D network of a foreign checkpoint, and its heads of pre-training, as a checkpoint of ours in `out`.
 
-    kind: one of KINDS; voxelnet is a VoxelNet of spconv, by SLidR, OLIVINE or OpenPCDet, the others are SR-UNets of
-    MinkowskiEngine. Code in a file is never run. Raises BadCheckpoint with what is missing, unexpected or misshapen.
+    kind: voxelnet is a VoxelNet of spconv, by SLidR, OLIVINE or OpenPCDet; slidr, olivine, seal and st_slidr are SR-UNets
+    of MinkowskiEngine. Code in a file is never run. Raises BadCheckpoint with what is missing, unexpected or misshapen.
     """
     content = read_weight_content(path)
     tensors = _flat_tensors(content)

@@ -22,6 +22,7 @@ from lidar_vl_core.words.tokenizer import WordTokenizer
 from offline_training.datasets.data_sources import DataSource
 from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
 from offline_training.runs.device import torch_set_up
+from offline_training.toys.made_before import was_made
 from offline_training.toys.toy_batches import BatchDraw, DrawnRegions, picture_batches, region_cover
 from offline_training.toys.toy_captions import KINDS, NO_COLOUR, all_words, draw_captions, wrongly_coloured
 from offline_training.toys.toy_quality import toy_quality
@@ -60,7 +61,7 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
     """
     out, asked = Path(config.out), _asked(config)
     worlds = [world_of(source) for source in (*config.train, *config.test)][len(config.train) :]
-    if _is_done(out, asked):
+    if was_made(out / QUALITY, (out / WEIGHTS, out / WORDS), asked):
         return out
     with torch_set_up(config.threads):
         pictures = [picture for source in config.train for picture in labelled_pictures(source)]
@@ -82,16 +83,6 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
     write_bytes(out / WORDS, words)
     write_text(out / QUALITY, json.dumps(report, indent=1))  # last: a folder that has it is whole
     return out
-
-
-def _is_done(out: Path, asked: dict[str, Any]) -> bool:
-    if not all((out / name).is_file() for name in (WEIGHTS, WORDS, QUALITY)):
-        return False
-    try:
-        report = json.loads((out / QUALITY).read_bytes())
-    except ValueError:
-        return False
-    return isinstance(report, dict) and report.get("config") == asked
 
 
 def _asked(config: ToyLanguageConfig) -> dict[str, Any]:

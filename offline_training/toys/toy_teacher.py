@@ -23,6 +23,7 @@ from offline_training.datasets.lidar.files.synthetic_pictures import class_image
 from offline_training.datasets.lidar.synthetic_streets import SyntheticSource
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.networks.image.espnet import SIDE_STEP, ESPNet, normalise_for_espnet
+from offline_training.toys.made_before import was_made
 
 _CLASSES = class_table("nuscenes16")
 SKY_ID = len(_CLASSES)  # what has no class: sky, mostly
@@ -51,7 +52,7 @@ def train_toy_teacher(config: ToyTeacherConfig) -> Path:
     out = Path(config.out)
     weights, quality = out / "weights.safetensors", out / "quality.json"
     asked = config.model_dump(mode="json", exclude={"out", "threads"})
-    if weights.is_file() and quality.is_file() and json.loads(quality.read_text())["config"] == asked:
+    if was_made(quality, (weights,), asked):
         return weights
     if config.threads:
         torch.set_num_threads(config.threads)

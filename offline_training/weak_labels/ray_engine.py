@@ -16,10 +16,10 @@ import numpy as np
 from lidar_vl_core.foundation import errors
 from lidar_vl_core.foundation.errors import LidarVlError
 from offline_training.weak_labels.config import WeakLabelConfig
+from offline_training.weak_labels.job_parts import open_labeler, open_sources, open_store, open_superpixels, views_at
 from offline_training.weak_labels.label_views import LabelledPicture, LabelReport, labelled_pictures
-from offline_training.weak_labels.open_labeler import open_labeler, open_sources, open_store, open_superpixels, views_at
 from offline_training.weak_labels.pictures.weak_labeler import LabelReader, WeakLabeler
-from offline_training.weak_labels.ray_job import attempts_folder, begun, ray_rows
+from offline_training.weak_labels.ray_job import attempts_folder, count_attempt, ray_rows
 from offline_training.weak_labels.store.store_section import locked
 
 _OpenLabeler = Callable[[WeakLabelConfig], WeakLabeler | LabelReader | None]
@@ -86,7 +86,7 @@ class _Worker:
 
     def _label(self, samples: list[tuple[int, int]]) -> list[LabelledPicture]:
         datasets, labeler, store, superpixels = self._opened
-        attempts = begun(Path(self._config.out), samples)
+        attempts = count_attempt(Path(self._config.out), samples)
         views = (view for source, sample in samples for view in views_at(datasets[source], sample))
         threads = self._config.threads or self._config.ray_cpus_per_worker
         pictures = list(labelled_pictures(views, labeler, store, superpixels, self._config.batch_size, threads))

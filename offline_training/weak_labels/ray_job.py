@@ -70,7 +70,7 @@ def attempts_folder(out: Path) -> Iterator[None]:
         shutil.rmtree(out / _ATTEMPTS_FOLDER, ignore_errors=True)
 
 
-def begun(out: Path, samples: Sequence[tuple[int, int]]) -> Path:
+def count_attempt(out: Path, samples: Sequence[tuple[int, int]]) -> Path:
     """Count one more attempt at a task, in the file that is returned; the worker removes it. Raises EngineUnavailable."""
     source, first = samples[0]
     attempts = out / _ATTEMPTS_FOLDER / f"{source}-{first}"

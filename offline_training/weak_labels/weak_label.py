@@ -15,8 +15,7 @@ from lidar_vl_core.foundation.files import write_bytes, write_text
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.weak_labels.classes.ontology import load_ontology
 from offline_training.weak_labels.config import WeakLabelConfig
-from offline_training.weak_labels.label_views import LabelReport, label_views
-from offline_training.weak_labels.open_labeler import (
+from offline_training.weak_labels.job_parts import (
     all_views,
     open_labeler,
     open_sources,
@@ -24,6 +23,7 @@ from offline_training.weak_labels.open_labeler import (
     open_superpixels,
     views_at,
 )
+from offline_training.weak_labels.label_views import LabelReport, label_views
 from offline_training.weak_labels.preview import contact_sheet, sheet_row
 from offline_training.weak_labels.store.label_store import LabelStore
 

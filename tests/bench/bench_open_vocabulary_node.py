@@ -46,7 +46,7 @@ def write_package(folder: Path) -> None:
     from lidar_vl_core.model_packages.package import write_model_package
     from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
     from lidar_vl_core.words.vocabulary_table import text_table
-    from offline_training.export.export_segmentation import CardText, package_manifest
+    from offline_training.export.description import CardText, package_manifest
     from offline_training.export.onnx_writer import onnx_model
     from offline_training.runs.backbone_config import BackboneConfig
     from offline_training.words.image_models.toy_model import ToyModel, ToyTowers

@@ -110,10 +110,6 @@ class SparseMaps:
             coords=tuple(rows.to(device) for rows in self.coords),
         )
 
-    def in_form(self, form: str) -> "SparseMaps":
-        """The same maps, used in another form."""
-        return replace(self, form=form)
-
 
 def sparse_conv(x: Tensor, weight: Tensor, table: NeighbourTable, form: str = "auto") -> Tensor:
     """y[i] = sum_k x[index[i, k]] @ weight[k], missing rows being zero: submanifold or strided, as the table says.

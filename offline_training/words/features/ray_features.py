@@ -14,7 +14,7 @@ import numpy as np
 
 from lidar_vl_core.foundation import errors
 from lidar_vl_core.foundation.errors import LidarVlError
-from offline_training.weak_labels.ray_job import attempts_folder, begun, ray_rows
+from offline_training.weak_labels.ray_job import attempts_folder, count_attempt, ray_rows
 from offline_training.words.features.extract_scenes import SceneOutcome, extract_scenes
 from offline_training.words.features.extraction_parts import (
     BASIS_SCENES,
@@ -102,7 +102,7 @@ class _Worker:
 
     def _extract(self, places: list[tuple[int, int]]) -> list[SceneOutcome]:
         datasets, model, store = self._opened
-        attempts = begun(store.folder.parent, places)
+        attempts = count_attempt(store.folder.parent, places)
         samples = scenes_at(datasets, places)
         outcomes = list(extract_scenes(samples, model, store, self._config.extract, _THREADS_PER_WORKER))
         attempts.unlink()

@@ -17,7 +17,9 @@ from offline_training.datasets.batches.training_scans import labelled_scan
 from offline_training.datasets.lidar.pandaset import PandaSet
 from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
 from offline_training.export import export_segmentation as export_module
-from offline_training.export.export_segmentation import MAX_DIFFERENCE, CardText, export_network, read_clouds
+from offline_training.export.description import CardText
+from offline_training.export.export_segmentation import export_network
+from offline_training.export.parity import MAX_DIFFERENCE, read_clouds
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import build_network, predict
 from offline_training.networks.sparse.convolution import SparseMaps

@@ -15,8 +15,9 @@ from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.cli.main import main
 from offline_training.export import export_embedding as export_module
+from offline_training.export.description import CardText
 from offline_training.export.export_embedding import Towers, export_embedding
-from offline_training.export.export_segmentation import MAX_DIFFERENCE, CardText
+from offline_training.export.parity import MAX_DIFFERENCE
 from offline_training.words.features import run_text
 from offline_training.words.image_models.base.dense_model import text_matrix
 from offline_training.words.image_models.toy_model import CONTEXT_LENGTH, ToyModel, ToyTowers

@@ -27,7 +27,7 @@ from offline_training.cli.main import main
 from offline_training.datasets.batches.collate import collate
 from offline_training.datasets.batches.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
 from offline_training.datasets.data_sources import open_source
-from offline_training.export.export_segmentation import CardText
+from offline_training.export.description import CardText
 from offline_training.finetuning import evaluate as evaluate_module
 from offline_training.finetuning import finetune as finetune_module
 from offline_training.finetuning.config import FinetuneConfig

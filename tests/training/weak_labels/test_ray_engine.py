@@ -13,16 +13,16 @@ from PIL import Image
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, EngineUnavailable
 from offline_training.weak_labels.config import WeakLabelConfig
-from offline_training.weak_labels.label_views import LabelledPicture, LabelReport, label_views
-from offline_training.weak_labels.open_labeler import (
+from offline_training.weak_labels.job_parts import (
     all_views,
     open_labeler,
     open_sources,
     open_store,
     open_superpixels,
 )
+from offline_training.weak_labels.label_views import LabelledPicture, LabelReport, label_views
 from offline_training.weak_labels.ray_engine import _count, _picture, _Worker, ray_engine
-from offline_training.weak_labels.ray_job import attempts_folder, begun
+from offline_training.weak_labels.ray_job import attempts_folder, count_attempt
 from offline_training.weak_labels.weak_label import weak_label
 
 PICTURES = 12
@@ -119,7 +119,7 @@ def _files(out):
 
 def _killed_once(marker):
     """A labeler whose process is killed at its third batch, the first time: a nested class travels to workers whole."""
-    from offline_training.weak_labels.open_labeler import open_labeler
+    from offline_training.weak_labels.job_parts import open_labeler
 
     class Killed:
         def __init__(self, labeler):
@@ -163,13 +163,13 @@ def test_a_worker_killed_in_the_middle_loses_nothing(ray_cluster, sequence, tmp_
 def test_a_task_that_workers_keep_dying_of_ends_the_run_and_is_named(tmp_path):
     with attempts_folder(tmp_path):
         for _ in range(5):
-            begun(tmp_path, [(0, 4), (0, 5)])
-        begun(tmp_path, [(1, 4)]).unlink()  # others are not concerned
+            count_attempt(tmp_path, [(0, 4), (0, 5)])
+        count_attempt(tmp_path, [(1, 4)]).unlink()  # others are not concerned
         with pytest.raises(EngineUnavailable, match="died of samples 4 to 5 of source 0"):
-            begun(tmp_path, [(0, 4), (0, 5)])
+            count_attempt(tmp_path, [(0, 4), (0, 5)])
     assert not list(tmp_path.iterdir())
     with attempts_folder(tmp_path):  # the next run counts anew
-        begun(tmp_path, [(0, 4), (0, 5)])
+        count_attempt(tmp_path, [(0, 4), (0, 5)])
 
 
 def test_a_second_run_makes_nothing_and_a_damaged_picture_is_told(ray_cluster, sequence, tmp_path):

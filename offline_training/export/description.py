@@ -1,0 +1,81 @@
+"""What a package says of its network: the manifest for the robot and the card for people."""
+
+import subprocess
+from pathlib import Path
+
+from lidar_vl_core import __version__
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.model_packages.language_spec import LanguageSpec
+from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
+from lidar_vl_core.sparse_model.onnx_form import OPSET
+from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
+from offline_training.runs.backbone_config import BackboneConfig
+
+
+class CardText(Config):
+    """What only a person can say about a model."""
+
+    name: str
+    licence: str
+    training_data: tuple[str, ...]  # with attribution, where its licence asks for it
+    limits: tuple[str, ...]  # what it is not good for
+    text: str  # Markdown: what it is, how it was made, how good it is
+
+
+def package_manifest(
+    config: BackboneConfig, classes: ClassTable, card: CardText, language: LanguageSpec | None = None
+) -> Manifest:
+    """What a robot is told of a network besides its weights; language: of one that answers with embeddings."""
+    grid = config.grid
+    low, high = grid.range_min, grid.range_max
+    return Manifest(
+        name=card.name,
+        task="segmentation" if language is None else "embedding",
+        class_table=ClassTableSpec(
+            name=classes.name,
+            names=classes.names,
+            colors_rgb=tuple((int(r), int(g), int(b)) for r, g, b in classes.colors_rgb),
+        ),
+        grid=GridSpec(kind=grid.kind, voxel_size=grid.voxel_size, point_cloud_range=(*low, *high)),
+        features=config.features,
+        levels=LEVELS,
+        opset=OPSET,
+        producer=Producer(version=__version__, commit=_commit()),
+        training_data=card.training_data,
+        licence=card.licence,
+        limits=card.limits,
+        language=language,
+    )
+
+
+def card_markdown(network: MinkUNet, config: BackboneConfig, card: CardText) -> str:
+    """The model card."""
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    lines = [
+        f"# {card.name}",
+        "",
+        card.text.strip(),
+        "",
+        f"- Network: {config.network}, {parameters / 1e6:.2f} million parameters, planes {list(network.shape.planes)}.",
+        f"- Input: {', '.join(config.features)} per voxel of {config.voxel_size} ({config.grid_kind}).",
+        f"- Range: {config.point_cloud_range}.",
+        f"- Licence: {card.licence}",
+        "",
+        "## Training data",
+        "",
+        *[f"- {line}" for line in card.training_data],
+        "",
+        "## Not good for",
+        "",
+        *[f"- {line}" for line in card.limits],
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

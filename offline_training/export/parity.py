@@ -1,0 +1,90 @@
+"""How near a package's engines are to PyTorch on real clouds: a package that is too far from it is not written."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
+from lidar_vl_core.model_packages.language_files import LanguageFiles
+from lidar_vl_core.model_packages.manifest import Manifest
+from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
+
+if TYPE_CHECKING:
+    import onnx
+
+MAX_DIFFERENCE = 1e-3  # of a logit, float32
+MIN_SAME_CLASS = 0.999  # share of points
+ENGINES = ("fused", "onnxruntime")
+_CLOUD_SUFFIXES = (".npz", ".bin", ".pcd", ".ply")
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an engine is from PyTorch on the clouds that were compared."""
+
+    engine: str
+    clouds: int
+    points: int
+    max_difference: float  # of a logit, or of a component of an embedding of unit length
+    same_class: float  # share of points
+
+    def __str__(self) -> str:
+        return (
+            f"{self.engine}: {self.clouds} clouds, {self.points} points, largest difference {self.max_difference:.2g}, "
+            f"same class {100 * self.same_class:.3f} %"
+        )
+
+
+def write_compared(
+    out: Path,
+    model: "onnx.ModelProto",
+    manifest: Manifest,
+    card: str,
+    compare: Callable[[ModelPackage], list[Parity]],
+    files: LanguageFiles | None = None,
+) -> tuple[ModelPackage, list[Parity]]:
+    """Write a package once `compare` has found a trial of it near enough to PyTorch.
+
+    Raises BadModelPackage, and writes nothing, when an engine differs by more than MAX_DIFFERENCE or in the class of more than
+    1 - MIN_SAME_CLASS of the points; BadRequest when no point was compared.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        parity = compare(write_model_package(Path(folder) / "trial", model, manifest, card, files))
+    _require_near(parity, out)
+    return write_model_package(out, model, manifest, card, files), parity
+
+
+def require_points(points: int) -> None:
+    """Raise BadRequest where the clouds have none to compare on."""
+    if points == 0:
+        raise BadRequest(
+            "export: expected clouds with points in the grid to compare on, found none. Give other clouds."
+        )
+
+
+def read_clouds(paths: Sequence[Path]) -> list[PointCloud]:
+    """Clouds of files and of folders. Raises BadRequest where there are none."""
+    from lidar_vl_core.clouds.cloud_files import read_cloud
+
+    files: list[Path] = []
+    for path in paths:
+        inside = sorted(file for file in path.glob("*") if file.suffix in _CLOUD_SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise BadRequest(
+                f"{path}: expected cloud files ({' '.join(_CLOUD_SUFFIXES)}), found none. Give another folder."
+            )
+        files += inside
+    return [read_cloud(file) for file in files]
+
+
+def _require_near(parity: Sequence[Parity], out: Path) -> None:
+    """Raise BadModelPackage where an engine is too far from PyTorch."""
+    for one in parity:
+        if one.max_difference > MAX_DIFFERENCE or one.same_class < MIN_SAME_CLASS:
+            raise BadModelPackage(
+                f"{out}: expected at most {MAX_DIFFERENCE} difference to PyTorch and {100 * MIN_SAME_CLASS} % equal classes, "
+                f"found {one}. Nothing was written; this is a fault of the export."
+            )
