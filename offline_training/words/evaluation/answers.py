@@ -88,8 +88,7 @@ def _no_features(sample: Sample) -> None:
 
 def _features_of(config: VlgConfig, table: TextTable, specialised: bool) -> Callable[[Sample], SceneFeatures]:
     """What reads a scene's image features, passed through the run's adapter where asked."""
-    from offline_training.words.features.feature_store import open_features
-    from offline_training.words.features.run_text import require_features_of
+    from offline_training.words.features.run_features import open_features, require_features_of
 
     store = open_features(config)
     require_features_of(store, table)

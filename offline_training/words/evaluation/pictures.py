@@ -19,7 +19,8 @@ from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.data_sources import DataSource
 from offline_training.words.evaluation.evaluate_language import labelled_samples
 from offline_training.words.evaluation.oblique_view import oblique_view
-from offline_training.words.features.feature_store import FeatureStore, open_features
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import open_features
 from offline_training.words.settings.question import FAIR_QUESTION, Answer, Question, class_ids_of_truth
 from offline_training.words.settings.vlg_config import VlgConfig
 

@@ -6,12 +6,8 @@ from functools import partial
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.words.features.feature_report import FeatureReport
-from offline_training.words.features.feature_store import (
-    FeatureStore,
-    configuration_alias,
-    deciding_options,
-    store_folder,
-)
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import configuration_alias, deciding_options, store_folder
 from offline_training.words.image_models.base.dense_model import DenseImageModel
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.settings.training_samples import opened

@@ -32,13 +32,11 @@ from offline_training.words.features.feature_file import (
     write_feature_file,
 )
 from offline_training.words.scenes.scene_features import SceneFeatures
-from offline_training.words.settings.vlg_config import VlgConfig
 
 COMMAND = "lidar-vl-train extract-features"
 _LAYOUT = 1  # of the folder; another number never meets files of this one
 _LONGEST_NAME = 200  # bytes; file systems allow 255
 _BASIS_ROWS = 200_000  # the basis is fitted to at most so many
-_NOT_DECIDING = {"store", "engine", "ray_workers", "ray_gpus_per_worker", "batch_size"}  # of ExtractConfig
 
 
 class FeatureStore:
@@ -157,30 +155,6 @@ class FeatureStore:
                 f"{self._store}: expected readable {self._alias}.json and identity.json, found: {error}. "
                 f"Run `{self._command}` again."
             ) from error
-
-
-def open_features(config: VlgConfig) -> FeatureStore:
-    """The features that `extract-features` has made with this configuration, for reading.
-
-    No model is loaded: the store knows the configuration again. Raises BadDataset where there are none.
-    """
-    return FeatureStore(store_folder(config), alias=configuration_alias(config))
-
-
-def store_folder(config: VlgConfig) -> Path:
-    """Where the features of a run lie."""
-    return Path(config.extract.store or Path(config.out) / "features")
-
-
-def deciding_options(config: VlgConfig) -> dict[str, Any]:
-    """The options of the back-projection and the storage that decide over the features."""
-    return config.extract.model_dump(mode="json", exclude=_NOT_DECIDING)
-
-
-def configuration_alias(config: VlgConfig) -> str:
-    """The name by which a store knows the configuration of model and extraction again."""
-    asked = {"model": config.model.model_dump(mode="json"), "extract": deciding_options(config)}
-    return f"of-{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
 def _some_rows(feature: np.ndarray, most: int) -> np.ndarray:

@@ -12,7 +12,6 @@ from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.text_table_file import read_text_table
 from lidar_vl_core.words.vocabulary import Vocabulary
 from lidar_vl_core.words.vocabulary_table import text_table
-from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.image_models.base.dense_model import text_matrix
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.settings.vlg_config import VlgConfig
@@ -48,13 +47,3 @@ def text_space_of(identity: Mapping[str, Any]) -> str:
         return str(identity["text_space"])
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     return f"{identity.get('kind', identity.get('model', 'model'))}:{digest[:16]}"
-
-
-def require_features_of(features: FeatureStore, table: TextTable) -> None:
-    """Raise BadTextTable for features of another image model than the one that gives the words."""
-    found = text_space_of(features.identity["model"])
-    if found != table.text_space:
-        raise BadTextTable(
-            f"{features.folder}: expected features of the model that gives the words, {table.text_space}, found those of "
-            f"{found}: the model was changed since. Run `lidar-vl-train extract-features` with this configuration."
-        )

@@ -26,15 +26,15 @@ from offline_training.runs.log import RunLog
 from offline_training.runs.resume import checkpoint_to_resume
 from offline_training.runs.state import optimizer_tensors, restore_optimizer
 from offline_training.words.features.feature_basis import FeatureBasis
-from offline_training.words.features.feature_store import FeatureStore, open_features
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import SPECIALISE, SPECIALISED, open_features
 from offline_training.words.features.run_text import read_run_text
 from offline_training.words.settings.vlg_config import VlgConfig
 from offline_training.words.stages.adapter.adapter_batches import AdapterBatches
 from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as LABELS
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
 
-FOLDER, SPECIALISED = "adapter", "specialised"
-COMMAND = "lidar-vl-train specialise"
+FOLDER = "adapter"
 _PREFIX = "adapter"
 _SAVE_EVERY = 5  # epochs
 _BLOCK_ROWS = 65536
@@ -72,7 +72,7 @@ def load_adapter(config: VlgConfig) -> TextAdapter:
     folder = Path(config.out) / FOLDER / "checkpoints"
     if not (folder / "last.json").is_file():
         raise BadCheckpoint(
-            f"{folder}: expected a trained adapter, found none. Run `{COMMAND}` with this configuration."
+            f"{folder}: expected a trained adapter, found none. Run `{SPECIALISE}` with this configuration."
         )
     return adapter_of(load_checkpoint(folder))
 
@@ -81,7 +81,9 @@ def adapter_of(checkpoint: Checkpoint) -> TextAdapter:
     """The adapter in a checkpoint. Raises BadCheckpoint where it has none."""
     weights = weights_of(checkpoint, _PREFIX)
     if "down.weight" not in weights:
-        raise BadCheckpoint(f"checkpoint of step {checkpoint.step}: expected an adapter, found none. Run `{COMMAND}`.")
+        raise BadCheckpoint(
+            f"checkpoint of step {checkpoint.step}: expected an adapter, found none. Run `{SPECIALISE}`."
+        )
     hidden, channels = weights["down.weight"].shape
     asked = checkpoint.config["specialise"]
     adapter = TextAdapter(channels, asked["reduction"], asked["mix"])
@@ -197,7 +199,7 @@ def _write_specialised(
     """
     folder = Path(config.out) / SPECIALISED
     identity = {"adapter_sha256": adapter_sha256(adapter), "features": dict(features.identity)}
-    store = FeatureStore(folder, identity, command=COMMAND)
+    store = FeatureStore(folder, identity, command=SPECIALISE)
     with store.writing():
         store.withdraw()
         if features.basis is not None and store.basis is None:

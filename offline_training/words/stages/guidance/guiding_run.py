@@ -24,11 +24,11 @@ from offline_training.runs.resume import checkpoint_to_resume
 from offline_training.runs.state import give_rate
 from offline_training.runs.step_run import Rhythm
 from offline_training.runs.validated_run import ValidatedRun
-from offline_training.words.features.feature_store import FeatureStore, open_features
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import target_features
 from offline_training.words.features.run_text import read_run_text
 from offline_training.words.settings.training_samples import opened
 from offline_training.words.settings.vlg_config import VlgConfig
-from offline_training.words.stages.adapter.specialise import COMMAND, SPECIALISED
 from offline_training.words.stages.guidance.guided_scans import GuidedBatch, GuidedScans, collate_guided
 from offline_training.words.stages.guidance.inference import TEXT_TABLE_TENSOR, LanguageNetwork
 from offline_training.words.stages.guidance.selection import measure, trained_scenes
@@ -59,16 +59,9 @@ def train_guided(config: VlgConfig, resume: str) -> Guided:
         return Guided(checkpoint, run.is_complete)
 
 
-def target_store(config: VlgConfig) -> FeatureStore:
-    """The features that stage 3 learns: specialised, or as they are. Raises BadDataset naming the command that makes them."""
-    if not config.specialise.enabled:
-        return open_features(config)
-    return FeatureStore(Path(config.out) / SPECIALISED, command=COMMAND)
-
-
 def _prepared(config: VlgConfig, resume: str) -> "tuple[Guiding, DataLoader]":
     """The run as it begins or goes on, and the batches that are left."""
-    table, store = read_run_text(config), target_store(config)
+    table, store = read_run_text(config), target_features(config)
     datasets = opened(config, config.train)
     scenes = trained_scenes(config, sum(len(dataset) for dataset in datasets))
     run = Guiding(config, table, store, measure(config, table, datasets), resume)

@@ -13,8 +13,9 @@ from lidar_vl_core.model_packages.language_spec import TEXT_TABLE
 from lidar_vl_core.words.text_table import TextTable, require_width
 from lidar_vl_core.words.text_table_file import write_text_table
 from offline_training.datasets.base.sample import Sample
-from offline_training.words.features.feature_store import FeatureStore, open_features
-from offline_training.words.features.run_text import embedded_words, require_features_of
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import open_features, require_features_of
+from offline_training.words.features.run_text import embedded_words
 from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.settings.training_samples import (
     all_samples,

@@ -6,7 +6,7 @@ from lidar_vl_core.model_packages.language_spec import TEXT_TABLE
 from lidar_vl_core.words.text_table import label_embeddings
 from lidar_vl_core.words.text_table_file import write_text_table
 from offline_training.words.features import extract_features as command
-from offline_training.words.features.feature_store import open_features
+from offline_training.words.features.run_features import open_features
 from offline_training.words.features.run_text import embedded_words, read_run_text
 from tests.training.words.features.feature_scenes import Boxes, box_scene
 from tests.training.words.features.test_scene_features import config

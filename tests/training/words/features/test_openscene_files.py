@@ -13,7 +13,7 @@ from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
 from offline_training.words.features import extract_features as command
 from offline_training.words.features.extract_features import extract_features
-from offline_training.words.features.feature_store import open_features
+from offline_training.words.features.run_features import open_features
 from offline_training.words.image_models.base.config import OpenSceneFeaturesConfig
 from offline_training.words.image_models.base.text_rows import read_text_rows
 from offline_training.words.image_models.open_model import open_image_model

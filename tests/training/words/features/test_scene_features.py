@@ -11,12 +11,8 @@ from hypothesis import strategies as st
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from offline_training.words.features.feature_basis import feature_basis
-from offline_training.words.features.feature_store import (
-    FeatureStore,
-    configuration_alias,
-    open_features,
-    store_folder,
-)
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import configuration_alias, open_features, store_folder
 from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
 from offline_training.words.settings.vlg_config import VlgConfig
 from tests.training.words.features.feature_scenes import box_scene

@@ -16,8 +16,9 @@ from offline_training.words.features import extract_features as command
 from offline_training.words.features import ray_features as ray
 from offline_training.words.features.extract_features import extract_features
 from offline_training.words.features.feature_report import FeatureReport, report_lines
-from offline_training.words.features.feature_store import FeatureStore, open_features
+from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.ray_features import _outcome, _Worker
+from offline_training.words.features.run_features import open_features
 from offline_training.words.scenes.back_project import back_project
 from tests.training.words.features.feature_scenes import Boxes, MeanColors, box_scene
 from tests.training.words.features.test_scene_features import config, equal

@@ -15,7 +15,8 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadLabels, BadTextTable
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
-from offline_training.words.features.feature_store import FeatureStore, configuration_alias, store_folder
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import configuration_alias, store_folder
 from offline_training.words.features.run_text import read_run_text
 from offline_training.words.stages.pseudo_labels.class_choice import choose_classes, keep_surest, scale_of_logits
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label

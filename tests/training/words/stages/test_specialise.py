@@ -11,7 +11,8 @@ from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadDataset, BadLabels, BadTextTable
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.words.features.feature_file import has_coefficients
-from offline_training.words.features.feature_store import FeatureStore, open_features
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import open_features
 from offline_training.words.stages.adapter.adapter_batches import AdapterBatches
 from offline_training.words.stages.adapter.kept_scenes import KeptScenes
 from offline_training.words.stages.adapter.specialise import (

@@ -12,7 +12,8 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.config import validated
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.features import run_text
-from offline_training.words.features.feature_store import FeatureStore, configuration_alias, store_folder
+from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import configuration_alias, store_folder
 from offline_training.words.image_models.base.dense_model import DenseImageModel
 from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
 from offline_training.words.settings import training_samples
