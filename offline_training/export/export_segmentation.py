@@ -21,7 +21,8 @@ from offline_training.finetuning.evaluate import load_network
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.sparse.convolution import SparseMaps
 from offline_training.networks.sparse.inputs import SparseInputs
-from offline_training.networks.sparse.minkunet import LEVELS, SHAPES, MinkUNet
+from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
+from offline_training.networks.sparse.minkunet_shapes import SHAPES
 
 
 def export(

@@ -13,13 +13,14 @@ from torch import distributed
 from torch.utils.data import DataLoader
 
 from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.batches.scan_order import ScanOrder
 from offline_training.datasets.data_sources import open_source
 from offline_training.networks.base.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.pretraining.base.config import PretrainConfig
 from offline_training.pretraining.config import FREE_ON_RESUME, METHODS
 from offline_training.pretraining.run import Pretraining
-from offline_training.pretraining.scans import PretrainScans, ScanOrder, places
+from offline_training.pretraining.scans import PretrainScans, places
 from offline_training.pretraining.schedule import Schedule
 from offline_training.pretraining.similarity_picture import similarity_picture
 from offline_training.pretraining.views.paired_scan import PairedScan

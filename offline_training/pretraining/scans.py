@@ -1,36 +1,16 @@
 """Which scans a pre-training step sees: a pure function of the run's seed, the step and the place among all processes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.batches.scan_order import ScanOrder
 from offline_training.runs.ranks import Ranks
 
 _Views = Callable[[SampleSource, int, np.random.Generator], Any]  # of a sample of a source, by the method
-
-
-@dataclass(frozen=True)
-class ScanOrder:
-    """Every scan once per epoch, in an order of the epoch's own; what does not fill a last step is left out."""
-
-    scans: int
-    scans_per_step: int  # of all processes together
-    seed: int
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """At least one: fewer scans than a step holds come several times in it."""
-        return max(1, self.scans // self.scans_per_step)
-
-    def scan(self, step: int, place: int) -> int:
-        """The scan of one place of one step."""
-        epoch, step_of_epoch = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self.seed, 1, epoch]).permutation(self.scans)
-        return int(order[(step_of_epoch * self.scans_per_step + place) % self.scans])
 
 
 class PretrainScans(Dataset[Any]):

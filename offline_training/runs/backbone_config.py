@@ -1,19 +1,20 @@
-"""Which 3D network a run has and how scans become its inputs: the part that pre-training and fine-tuning share."""
+"""Which 3D network a run has and how scans become its inputs: the part that all runs share.
+
+A configuration is read and refused without PyTorch; it is imported when a network is built.
+"""
 
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.grid import VoxelGrid
-from offline_training.networks.base.point_backbone import PointBackbone, Preparer
-from offline_training.networks.sparse.inputs import SparsePreparer
-from offline_training.networks.sparse.minkunet import SHAPES, MinkUNet, MinkUNetShape
-from offline_training.networks.voxelnet.inputs import VoxelNetPreparer
-from offline_training.networks.voxelnet.voxelnet import VoxelNet
-from offline_training.networks.waffleiron.inputs import WafflePreparer
-from offline_training.networks.waffleiron.waffleiron import SHAPES as WAFFLEIRON_SHAPES
-from offline_training.networks.waffleiron.waffleiron import WaffleIron
+from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
+from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES as WAFFLEIRON_SHAPES
+
+if TYPE_CHECKING:
+    from offline_training.networks.base.point_backbone import PointBackbone, Preparer
+    from offline_training.networks.voxelnet.voxelnet import VoxelNet
 
 VOXELNET = "voxelnet"
 NETWORKS = (*SHAPES, VOXELNET, *WAFFLEIRON_SHAPES)
@@ -61,27 +62,39 @@ class BackboneConfig(Config):
         """The voxel grid."""
         return VoxelGrid(self.grid_kind, self.voxel_size, self.point_cloud_range)
 
-    def preparer(self, form: str = "auto") -> Preparer:
+    def preparer(self, form: str = "auto") -> "Preparer":
         """What turns scans into the network's inputs; form: of sparse convolutions."""
         if self.network in WAFFLEIRON_SHAPES:
+            from offline_training.networks.waffleiron.inputs import WafflePreparer
+
             self._require_cartesian()
             return WafflePreparer(self.voxel_size, self.point_cloud_range, self.waffle_cell_m, self.waffle_max_points)
         if self.network == VOXELNET:
+            from offline_training.networks.voxelnet.inputs import VoxelNetPreparer
+
             return VoxelNetPreparer(self.grid, self._voxelnet_intensity, form)
+        from offline_training.networks.sparse.inputs import SparsePreparer
+
         return SparsePreparer(self.grid, self.features, form)
 
-    def build(self, out_channels: int | None) -> PointBackbone:
+    def build(self, out_channels: int | None) -> "PointBackbone":
         """The network with fresh weights, with a head of that many scores or without one."""
         if self.network in WAFFLEIRON_SHAPES:
+            from offline_training.networks.waffleiron.waffleiron import WaffleIron
+
             return WaffleIron(WAFFLEIRON_SHAPES[self.network], out_channels)
         if self.network == VOXELNET:
             return self._voxelnet(out_channels)
+        from offline_training.networks.sparse.minkunet import MinkUNet
+
         return MinkUNet(self.shape, len(self.features), out_channels)
 
-    def _voxelnet(self, out_channels: int | None) -> VoxelNet:
+    def _voxelnet(self, out_channels: int | None) -> "VoxelNet":
         given = [name for name in ("stem", "planes", "blocks") if getattr(self, name) is not None]
         if given:
             raise BadConfig(f"{', '.join(given)}: expected nothing for voxelnet, which has one size. Remove the keys.")
+        from offline_training.networks.voxelnet.voxelnet import VoxelNet
+
         return VoxelNet(out_channels)
 
     @property

@@ -4,7 +4,6 @@ Each layer flattens the points along one axis onto a grid, convolves it, reads t
 channels of each point (ChannelMix). The axis cycles z, y, x.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,24 +12,9 @@ from torch import Tensor, nn
 from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.waffleiron.inputs import FEATURES, PLANES, WaffleInputs
+from offline_training.networks.waffleiron.waffleiron_shapes import WaffleIronShape
 
 _FIRST_LAYER_SCALE = 0.1  # our choice: with it a hundred branches add about as much as the stem gives
-
-
-@dataclass(frozen=True)
-class WaffleIronShape:
-    """Sizes of one network."""
-
-    layers: int  # each of one SpatialMix and one ChannelMix
-    channels: int
-    drop_path: float  # share of branches left out in training, per scan
-
-
-SHAPES: Mapping[str, WaffleIronShape] = {
-    "waffleiron_48_384": WaffleIronShape(48, 384, 0.2),  # nuScenes
-    "waffleiron_48_256": WaffleIronShape(48, 256, 0.2),  # SemanticKITTI
-    "waffleiron_small": WaffleIronShape(6, 64, 0.0),  # for CPUs
-}
 
 
 class WaffleIron(PointBackbone):

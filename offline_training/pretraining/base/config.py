@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from lidar_vl_core.foundation.config import Config
 from offline_training.datasets.data_sources import DataSource
 from offline_training.networks.image.image_teacher import ImageTeacher, build_image_teacher
-from offline_training.networks.sparse.minkunet import SHAPES
+from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig
 from offline_training.runs.run_config import RunConfig
 

@@ -10,13 +10,14 @@ import torch
 import offline_training
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadRequest
 from offline_training.cli.main import main
+from offline_training.datasets.batches.scan_order import ScanOrder
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.pretraining import methods as method_modules
 from offline_training.pretraining import pretrain as pretrain_module
 from offline_training.pretraining.base.config import PretrainConfig
 from offline_training.pretraining.config import METHODS, load_pretrain_config, pretrain_config_of
 from offline_training.pretraining.pretrain import pretrain
-from offline_training.pretraining.scans import ScanOrder, places
+from offline_training.pretraining.scans import places
 from offline_training.pretraining.schedule import Schedule
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.ranks import Ranks

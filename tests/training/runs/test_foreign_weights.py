@@ -13,7 +13,8 @@ from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from offline_training.networks.sparse.convolution import SparseMaps, sparse_conv, sparse_inverse_conv
 from offline_training.networks.sparse.inputs import SparseInputs
-from offline_training.networks.sparse.minkunet import SHAPES, MinkUNet, MinkUNetShape
+from offline_training.networks.sparse.minkunet import MinkUNet
+from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.foreign_weights import from_minkowski_order, from_spconv_order, translate_weights
 from tests.training.runs.minkowski_reference import convolve, random_state, res16unet, transposed

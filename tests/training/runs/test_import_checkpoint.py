@@ -13,7 +13,7 @@ from lidar_vl_core.foundation.config import load_config, validated
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.cli.main import main
 from offline_training.networks.projection_heads import ProjectionHeads
-from offline_training.networks.sparse.minkunet import SHAPES
+from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.checkpoint import load_checkpoint, weights_of

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from offline_training.words.settings.vlg_config import VlgConfig
 from offline_training.words.stages.guidance.guiding_run import train_guided
-from offline_training.words.stages.guidance.self_training import self_training_round
+from offline_training.words.stages.guidance.self_training import prepared_round
 
 
 def guide(config: VlgConfig, resume: str = "auto") -> Path:
@@ -19,5 +19,5 @@ def guide(config: VlgConfig, resume: str = "auto") -> Path:
     for number in range(1, config.self_training.rounds + 1):
         if not trained.is_complete:
             break
-        trained = self_training_round(config, number, trained.checkpoint, resume)
+        trained = train_guided(prepared_round(config, number, trained.checkpoint), resume)
     return trained.checkpoint

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.batches.scan_order import ScanOrder
 from offline_training.networks.base.point_backbone import BackboneInputs, Preparer, Scan
-from offline_training.pretraining.scans import ScanOrder
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.settings.training_samples import scan_of
 from offline_training.words.settings.vlg_config import VlgConfig

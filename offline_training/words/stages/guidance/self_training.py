@@ -23,7 +23,6 @@ from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.settings.training_samples import all_samples, opened, scan_of, speaks_of_truth
 from offline_training.words.settings.vlg_config import SelfTrainingConfig, VlgConfig
 from offline_training.words.stages.adapter.specialise import load_adapter, specialise, specialised_features
-from offline_training.words.stages.guidance.guiding_run import Guided, train_guided
 from offline_training.words.stages.guidance.inference import LanguageNetwork, load_language_network, row_embeddings
 from offline_training.words.stages.pseudo_labels.class_choice import choose_classes, class_scores
 from offline_training.words.stages.pseudo_labels.label_quality import LabelQuality
@@ -32,8 +31,10 @@ from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as L
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels, PseudoLabelStore
 
 
-def self_training_round(config: VlgConfig, number: int, checkpoint: Path, resume: str) -> Guided:
-    """Label the training scenes with the checkpoint of the round before, then specialise and guide in out/round_<number>.
+def prepared_round(config: VlgConfig, number: int, checkpoint: Path) -> VlgConfig:
+    """Label the training scenes with the checkpoint of the round before and specialise in out/round_<number>.
+
+    Returns the configuration with which the round is trained.
 
     Raises BadConfig without stage 2, through which alone labels reach the network; and what the stages raise.
     """
@@ -47,7 +48,7 @@ def self_training_round(config: VlgConfig, number: int, checkpoint: Path, resume
     write_text_table(Path(after.out) / TEXT_TABLE, read_run_text(config))
     _label(config, before, after, checkpoint)
     specialise(after)
-    return train_guided(after, resume)
+    return after
 
 
 def round_configuration(config: VlgConfig, number: int) -> VlgConfig:

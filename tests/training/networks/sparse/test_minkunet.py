@@ -11,7 +11,8 @@ from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.sparse.convolution import SparseMaps
 from offline_training.networks.sparse.inputs import SparseInputs
-from offline_training.networks.sparse.minkunet import LEVELS, SHAPES, MinkUNet, MinkUNetShape
+from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
+from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
 
 TINY = MinkUNetShape(stem=16, planes=(16, 16, 32, 32, 32, 16, 16, 16), blocks=(1, 2, 1, 1, 1, 1, 1, 1))
 

@@ -15,7 +15,8 @@ import offline_training
 from lidar_vl_core.foundation.config import load_config
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.networks.waffleiron.inputs import PLANES, WaffleInputs, WafflePreparer
-from offline_training.networks.waffleiron.waffleiron import SHAPES, FlatGrid, SpatialMix, WaffleIron, WaffleIronShape
+from offline_training.networks.waffleiron.waffleiron import FlatGrid, SpatialMix, WaffleIron
+from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES, WaffleIronShape
 from offline_training.runs.backbone_config import BackboneConfig
 
 TINY = WaffleIronShape(layers=4, channels=8, drop_path=0.0)

@@ -1,0 +1,29 @@
+"""The named sizes of MinkUNet. No PyTorch is needed to know them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MinkUNetShape:
+    """Sizes of one network: four stages down, four up."""
+
+    stem: int  # channels of the stem
+    planes: tuple[int, ...]  # channels of the eight stages
+    blocks: tuple[int, ...]  # residual blocks of the eight stages
+    stem_convs: int = 2  # 3^3 convolutions of the stem; two see as far as the 5^3 of the papers with less work
+    head_bias: bool = False
+
+
+# The 5^3 stem of the MinkUNets stands here as two 3^3: one neighbour table then serves every layer of a level.
+SHAPES: Mapping[str, MinkUNetShape] = {
+    "minkunet_14a": MinkUNetShape(32, (32, 64, 128, 256, 128, 128, 96, 96), (1,) * 8),
+    "minkunet_18a": MinkUNetShape(32, (32, 64, 128, 256, 128, 128, 96, 96), (2,) * 8),
+    "minkunet_34c": MinkUNetShape(32, (32, 64, 128, 256, 256, 128, 96, 96), (2, 3, 4, 6, 2, 2, 2, 2)),
+    # SR-UNet of PPKT, SLidR and OLIVINE: one 3^3 stem convolution, head with bias.
+    "res16unet_34c": MinkUNetShape(
+        32, (32, 64, 128, 256, 256, 128, 96, 96), (2, 3, 4, 6, 2, 2, 2, 2), stem_convs=1, head_bias=True
+    ),
+    # For CPUs. Widths are multiples of 16: they fill vector registers.
+    "minkunet_small": MinkUNetShape(32, (32, 48, 64, 96, 96, 64, 48, 32), (1,) * 8, stem_convs=1, head_bias=True),
+}

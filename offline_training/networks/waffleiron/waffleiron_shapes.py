@@ -1,0 +1,20 @@
+"""The named sizes of WaffleIron. No PyTorch is needed to know them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WaffleIronShape:
+    """Sizes of one network."""
+
+    layers: int  # each of one SpatialMix and one ChannelMix
+    channels: int
+    drop_path: float  # share of branches left out in training, per scan
+
+
+SHAPES: Mapping[str, WaffleIronShape] = {
+    "waffleiron_48_384": WaffleIronShape(48, 384, 0.2),  # nuScenes
+    "waffleiron_48_256": WaffleIronShape(48, 256, 0.2),  # SemanticKITTI
+    "waffleiron_small": WaffleIronShape(6, 64, 0.0),  # for CPUs
+}
