@@ -28,7 +28,7 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from lidar_vl_core.classes.known_tables import class_table
     from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
-    from lidar_vl_core.model_packages.package import write_model_package
+    from lidar_vl_core.model_packages.package_writer import write_model_package
     from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 
     rng = np.random.default_rng(7)

@@ -160,8 +160,8 @@ def _replay(options: argparse.Namespace) -> None:
 
 
 def _segment(options: argparse.Namespace) -> None:
-    from lidar_vl_core.clouds.cloud_files import read_cloud, write_labelled_cloud
-    from lidar_vl_core.foundation.files import write_bytes
+    from lidar_vl_core.clouds.cloud_files import read_cloud
+    from lidar_vl_core.commands.segment import segment
     from lidar_vl_core.model_packages.package import load_model_package
     from lidar_vl_core.tasks.segmenter import Segmenter
 
@@ -174,18 +174,7 @@ def _segment(options: argparse.Namespace) -> None:
     segmenter = Segmenter(load_model_package(options.model), options.engine)
     if words is not None:
         segmenter.set_words(words)
-    segmenter.warm_up()
-    labels = segmenter.segment(cloud)
-    if options.picture is not None:
-        write_bytes(options.picture, _picture_png(cloud.xyz_m, labels.class_id, segmenter.classes))
-    try:
-        write_labelled_cloud(options.out, cloud, labels)
-    except LidarVlError:
-        if options.picture is not None:
-            options.picture.unlink(missing_ok=True)
-        raise
-    _print_class_counts(labels.class_id, segmenter.classes.names)
-    print(f"{len(cloud):,} points labelled in {labels.timing_ms['total']:.0f} ms: {options.out}")
+    print("\n".join(segment(cloud, segmenter, options.out, options.picture)))
 
 
 def _query(options: argparse.Namespace) -> None:
@@ -239,24 +228,6 @@ def _summary(metrics: dict[str, Any]) -> list[str]:
     if metrics["skipped"]:
         lines.append(f"{len(metrics['skipped'])} clouds skipped, the first because: {metrics['skipped'][0]['reason']}")
     return lines + [f"warning: {warning}" for warning in metrics["warnings"]]
-
-
-def _picture_png(xyz_m: Any, class_id: Any, classes: Any) -> bytes:  # noqa: ANN401  numpy must not load for --help
-    from lidar_vl_core.drawing.figures import in_rows, legend, png_bytes, top_view_figure
-
-    view = top_view_figure(xyz_m, class_id, None, classes, panel_px=900)
-    return png_bytes(in_rows([view, legend(classes, class_id, view.width)], 1))
-
-
-def _print_class_counts(class_id: Any, names: Sequence[str]) -> None:  # noqa: ANN401  numpy must not load for --help
-    import numpy as np
-
-    counts = np.bincount(class_id, minlength=256)
-    for count, name in sorted(zip(counts, names, strict=False), reverse=True):
-        if count:
-            print(f"  {name:<24}{count:>9,}")
-    if counts[255]:
-        print(f"  {'(no answer)':<24}{counts[255]:>9,}")
 
 
 if __name__ == "__main__":

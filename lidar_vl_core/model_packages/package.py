@@ -1,22 +1,16 @@
 """Model packages: a folder with exactly the files its manifest names, each proven by its hash. Touches the disk."""
 
-import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadLabels, BadModelPackage, BadTextTable
-from lidar_vl_core.foundation.files import write_bytes
-from lidar_vl_core.model_packages.language_files import LanguageFiles, fitting_text_table, require_encoder
+from lidar_vl_core.model_packages.language_files import fitting_text_table, require_encoder
 from lidar_vl_core.model_packages.language_spec import (
     IMAGE_ENCODER,
-    LANGUAGE_FILES,
     TEXT_ENCODER,
     TEXT_TABLE,
     TOKENIZER_FILES,
@@ -29,14 +23,10 @@ from lidar_vl_core.model_packages.package_files import (
     read_sealed_manifest,
     require_exact_files,
     require_plain_files,
-    sealed_manifest,
     verified,
 )
 from lidar_vl_core.voxels.grid import VoxelGrid
 from lidar_vl_core.words.text_table import TextTable
-
-if TYPE_CHECKING:
-    import onnx
 
 _PACKAGED = Path(__file__).parents[1] / "models"
 
@@ -132,46 +122,6 @@ def load_model_package(name_or_path: str | Path) -> ModelPackage:
     return package
 
 
-def write_model_package(
-    folder: Path,
-    onnx_model: "onnx.ModelProto",
-    manifest_without_files: Manifest,
-    card_markdown: str,
-    language: LanguageFiles | None = None,
-) -> ModelPackage:
-    """Write a package, or replace the one at `folder`; there is never half a package at that place.
-
-    language: of an embedding package, whose model ends in a linear layer and answers with embeddings. Returns the package as read back. Raises BadModelPackage when `folder` holds something else or the parts do not fit.
-    """
-    folder = Path(folder)
-    if folder.exists() and not (
-        folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {MODEL, MANIFEST, CARD} | LANGUAGE_FILES
-    ):
-        raise BadModelPackage(
-            f"{folder}: expected a new folder or an older model package, found other files. Choose another folder."
-        )
-    content = {MODEL: onnx_model.SerializeToString(deterministic=True), CARD: card_markdown.encode()}
-    content |= _language_content(manifest_without_files, language)
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-    manifest = manifest_without_files.model_copy(update={"files": hashes})
-    content[MANIFEST] = sealed_manifest(_manifest_fields(manifest))
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp") as temporary:
-            staged = Path(temporary) / "new"
-            for name, data in content.items():
-                write_bytes(staged / name, data)
-            load_model_package(staged)
-            if folder.exists():
-                os.replace(folder, Path(temporary) / "old")
-            os.replace(staged, folder)
-    except OSError as error:
-        raise BadModelPackage(
-            f"{folder}: could not be written: {error}. Free space or choose another folder."
-        ) from error
-    return load_model_package(folder)
-
-
 def _find(name_or_path: str | Path) -> Path:
     for path in (Path(name_or_path), _PACKAGED / str(name_or_path)):
         if path.is_dir() and path != Path():
@@ -182,22 +132,6 @@ def _find(name_or_path: str | Path) -> Path:
         f"model {str(name_or_path)!r}: expected a folder or one of the packaged models "
         f"{packaged_models() or '(none)'}, found neither. Check the name with `lidar-vl models`."
     )
-
-
-def _manifest_fields(manifest: Manifest) -> dict[str, Any]:
-    fields = manifest.model_dump(mode="json")
-    if fields["language"] is None:
-        del fields["language"]
-    return fields
-
-
-def _language_content(manifest: Manifest, language: LanguageFiles | None) -> dict[str, bytes]:
-    if (manifest.language is None) != (language is None):
-        raise BadModelPackage(
-            f"{manifest.name}: expected a language in manifest and files of an embedding package, and in neither of "
-            f"another, found task {manifest.task} with {'no' if language is None else 'language'} files. Give both."
-        )
-    return {} if manifest.language is None or language is None else language.content(manifest.language)
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -10,7 +10,8 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
 from lidar_vl_core.model_packages.language_files import LanguageFiles
 from lidar_vl_core.model_packages.manifest import Manifest
-from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
+from lidar_vl_core.model_packages.package import ModelPackage
+from lidar_vl_core.model_packages.package_writer import write_model_package
 
 if TYPE_CHECKING:
     import onnx

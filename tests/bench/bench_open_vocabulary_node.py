@@ -43,7 +43,7 @@ def write_package(folder: Path) -> None:
 
     from lidar_vl_core.model_packages.language_files import LanguageFiles
     from lidar_vl_core.model_packages.language_spec import LanguageSpec
-    from lidar_vl_core.model_packages.package import write_model_package
+    from lidar_vl_core.model_packages.package_writer import write_model_package
     from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
     from lidar_vl_core.words.vocabulary_table import text_table
     from offline_training.export.description import CardText, package_manifest

@@ -10,7 +10,8 @@ import onnx
 from lidar_vl_core.model_packages.language_files import LanguageFiles
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
-from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
+from lidar_vl_core.model_packages.package import ModelPackage
+from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary

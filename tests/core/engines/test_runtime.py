@@ -18,7 +18,8 @@ from lidar_vl_core.engines.onnx_runtime import OnnxEngine, open_onnxruntime
 from lidar_vl_core.engines.session import Session, open_session
 from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable
 from lidar_vl_core.model_packages.manifest import Manifest
-from lidar_vl_core.model_packages.package import ModelPackage, write_model_package
+from lidar_vl_core.model_packages.package import ModelPackage
+from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.graph import GraphNode, SparseGraph, read_sparse_graph
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, SparseGraphBuilder, kind_and_level, table_names
 from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps

@@ -9,7 +9,8 @@ import pytest
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.language_files import LanguageFiles
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
-from lidar_vl_core.model_packages.package import load_model_package, write_model_package
+from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.graph import read_sparse_graph, split_head
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 from lidar_vl_core.words.text_table_file import text_table_bytes

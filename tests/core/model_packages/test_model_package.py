@@ -3,9 +3,10 @@ import pytest
 import yaml
 
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.model_packages import package as module
+from lidar_vl_core.model_packages import package, package_writer
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
-from lidar_vl_core.model_packages.package import load_model_package, packaged_models, write_model_package
+from lidar_vl_core.model_packages.package import load_model_package, packaged_models
+from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 from lidar_vl_core.voxels.grid import VoxelGrid
 
@@ -76,7 +77,7 @@ def test_a_failed_write_leaves_the_older_package(folder, monkeypatch):
     def full_disk(path, content):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(module, "write_bytes", full_disk)
+    monkeypatch.setattr(package_writer, "write_bytes", full_disk)
     with pytest.raises(BadModelPackage, match="No space left"):
         write_model_package(folder, a_model(), a_manifest(name="newer"), "")
     assert load_model_package(folder).manifest.name == "tiny"
@@ -99,7 +100,7 @@ def test_a_manifest_that_speaks_of_another_network_is_refused(tmp_path, model, m
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_PACKAGED", tmp_path)
+    monkeypatch.setattr(package, "_PACKAGED", tmp_path)
     write_model_package(tmp_path / "small", a_model(), a_manifest(), "")
     assert packaged_models() == ["small"]
     assert load_model_package("small").path == tmp_path / "small"

@@ -11,7 +11,8 @@ import yaml
 
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.manifest import Manifest
-from lidar_vl_core.model_packages.package import load_model_package, write_model_package
+from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 
 MUTATIONS = int(os.environ.get("LIDAR_VL_FAULTS", 1000))  # of each file

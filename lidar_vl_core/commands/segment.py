@@ -1,0 +1,45 @@
+"""One cloud through the network: labelled cloud, picture, and how many points each class has. Writes files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.clouds.cloud_files import write_labelled_cloud
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.drawing.figures import in_rows, legend, png_bytes, top_view_figure
+from lidar_vl_core.foundation.errors import LidarVlError
+from lidar_vl_core.foundation.files import write_bytes
+from lidar_vl_core.tasks.segmenter import Segmenter
+
+
+def segment(cloud: PointCloud, segmenter: Segmenter, out: Path, picture: Path | None) -> list[str]:
+    """Label a cloud and write it, with a picture of it from above where one is asked for; returns lines for people.
+
+    Raises what the segmenter does, and BadCloudFile for a format that cannot be written; nothing is written then.
+    """
+    segmenter.warm_up()
+    labels = segmenter.segment(cloud)
+    if picture is not None:
+        write_bytes(picture, _picture_png(cloud.xyz_m, labels.class_id, segmenter.classes))
+    try:
+        write_labelled_cloud(out, cloud, labels)
+    except LidarVlError:
+        if picture is not None:
+            picture.unlink(missing_ok=True)
+        raise
+    done = f"{len(cloud):,} points labelled in {labels.timing_ms['total']:.0f} ms: {out}"
+    return [*_class_counts(labels.class_id, segmenter.classes.names), done]
+
+
+def _picture_png(xyz_m: np.ndarray, class_id: np.ndarray, classes: ClassTable) -> bytes:
+    view = top_view_figure(xyz_m, class_id, None, classes, panel_px=900)
+    return png_bytes(in_rows([view, legend(classes, class_id, view.width)], 1))
+
+
+def _class_counts(class_id: np.ndarray, names: Sequence[str]) -> list[str]:
+    counts = np.bincount(class_id, minlength=256)
+    most_first = sorted(zip(counts, names, strict=False), reverse=True)
+    lines = [f"  {name:<24}{count:>9,}" for count, name in most_first if count]
+    return lines + ([f"  {'(no answer)':<24}{counts[IGNORE_ID]:>9,}"] if counts[IGNORE_ID] else [])
