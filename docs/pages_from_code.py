@@ -1,8 +1,10 @@
 """Pages that are printed from the code: the rooms, the data sets, and the API reference. A hook of mkdocs."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import tomllib
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -46,9 +48,18 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _rooms(package: Path) -> list[Path]:
-    """The package itself, where it has modules of its own, and its folders of code."""
-    own = [package] if _modules(package) else []
-    return own + sorted(path for path in package.iterdir() if (path / "__init__.py").is_file())
+    """The folders of code of a package, lowest floor first, then the package itself where it has modules of its own."""
+    floors = _floors(package)
+    rooms = sorted(path for path in package.iterdir() if (path / "__init__.py").is_file())
+    rooms.sort(key=lambda room: floors.index(room.name) if room.name in floors else len(floors))
+    return rooms + ([package] if _modules(package) else [])
+
+
+def _floors(package: Path) -> list[str]:
+    """Names of a package's rooms from the lowest up, as its contract of layers has them."""
+    contracts = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (each["layers"] for each in contracts if each.get("containers") == [package.name])
+    return [name for layer in reversed(layers) for name in re.findall(r"\w+", layer)]
 
 
 def _modules(folder: Path) -> list[Path]:
@@ -76,7 +87,7 @@ def _reference(package: Path, room: Path) -> str:
 
 
 def _rooms_table() -> str:
-    """Every folder of code with its modules, package by package."""
+    """Every folder of code with its modules, package by package, from the lowest floor up."""
     parts = []
     for title, package in _PACKAGES.items():
         parts.append(f"### {title}: `{package.name}`\n\n| folder | modules |\n|---|---|")
