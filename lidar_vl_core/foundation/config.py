@@ -1,7 +1,7 @@
 """Typed configurations: pydantic models from YAML and overrides; unknown, double and mistyped keys are refused. Reads files."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -20,6 +20,14 @@ class Config(BaseModel):
     """Base of every configuration: frozen, strict types, no extra keys, no NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def changed(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Those of the keys that differ from their defaults: what to refuse of keys that do nothing under the others.
+
+        A configuration that was written out, as a checkpoint's, lists all keys; so that a key is given says little.
+        """
+        fields = type(self).model_fields
+        return tuple(key for key in keys if getattr(self, key) != fields[key].default)
 
 
 _SCALARS = {  # YAML 1.2 core schema without octal and hexadecimal numbers; a number with leading zeros stays text

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.augment.point_augment import AugmentConfig
 from offline_training.datasets.data_sources import DataSource
 from offline_training.runs.run_config import RunConfig
@@ -58,6 +59,23 @@ class FinetuneConfig(RunConfig):
                 "epochs: at least 1; every scan comes once in each, so weights other than 1 have no meaning"
             )
         return self
+
+    def refuse_idle_keys(self) -> None:
+        """Raise BadConfig where a key does nothing under the others.
+
+        Not part of reading: the configuration in a checkpoint says how many steps its epochs made.
+        """
+        idle = (
+            (self.epochs is not None, "max_steps", "without `epochs`, which say how long the run is"),
+            (self.probe, "norm_momentum", "without `probe`, in which norms stand still"),
+            (self.class_weight_power == 0.0, "class_weight_scans", "with class_weight_power above 0"),
+            (not self.validation, "validate_every", "with `validation`"),
+        )
+        for is_so, key, otherwise in idle:
+            if is_so and self.changed((key,)):
+                raise BadConfig(
+                    f"{key}: expected only {otherwise}, found {getattr(self, key)!r}, which does nothing here. Remove the key."
+                )
 
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.

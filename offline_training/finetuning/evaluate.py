@@ -20,6 +20,7 @@ from offline_training.finetuning.config import FinetuneConfig
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.norm_momentum import set_norm_momentum
+from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.start_weights import take_weights
 
@@ -75,7 +76,7 @@ def predict(
     was_training = network.training
     network.eval()
     with torch.no_grad():
-        inputs = config.preparer()([(scan.xyz_m, scan.intensity)]).to(device)
+        inputs = preparer_of(config)([(scan.xyz_m, scan.intensity)]).to(device)
         row_class = network(inputs).argmax(dim=1).to(torch.uint8).cpu().numpy()
     network.train(was_training)
     row = inputs.row_of_point.cpu().numpy()
@@ -85,7 +86,7 @@ def predict(
 
 def build_network(config: FinetuneConfig) -> PointBackbone:
     """The network a configuration names, with fresh weights. Raises BadConfig."""
-    network = config.build(len(config.class_table))
+    network = build_backbone(config, len(config.class_table))
     if config.norm_momentum is not None:
         if not isinstance(network, MinkUNet):
             raise BadConfig(

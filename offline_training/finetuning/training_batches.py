@@ -9,6 +9,7 @@ from offline_training.datasets.batches.training_scans import StepSampler, Traini
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.linear_probe import FrozenFeatures, joined_rows
 from offline_training.networks.base.point_backbone import PointBackbone
+from offline_training.runs.backbones import preparer_of
 from offline_training.runs.device import sparse_form_of
 from offline_training.runs.fit import step_batches
 
@@ -19,7 +20,7 @@ def training_batches(
     """One batch for each step from the first; when probing without augmentation, rows of features computed once."""
     collate_scans = partial(
         collate,
-        preparer=config.preparer(sparse_form_of(config)),
+        preparer=preparer_of(config, sparse_form_of(config)),
         num_classes=len(config.class_table),
         first_point=config.row_label == "first_point",
     )

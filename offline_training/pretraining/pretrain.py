@@ -24,6 +24,7 @@ from offline_training.pretraining.scans import PretrainScans, places
 from offline_training.pretraining.schedule import Schedule
 from offline_training.pretraining.similarity_picture import similarity_picture
 from offline_training.pretraining.views.paired_scan import PairedScan
+from offline_training.runs.backbones import preparer_of
 from offline_training.runs.checkpoint import clean_checkpoint_folder
 from offline_training.runs.device import sparse_form_of, torch_set_up, uses_cuda
 from offline_training.runs.fit import fit, step_batches
@@ -57,7 +58,7 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     if ids is not None:
         ids.require_first_pictures(sources)
     scans = PretrainScans(sources, order, method.views(config, ids))
-    preparer = config.preparer(sparse_form_of(config))
+    preparer = preparer_of(config, sparse_form_of(config))
     build_objective = partial(method.objective, config, ids)
     run = Pretraining(
         config, ranks, schedule, build_objective, start, partial(_drawn_features, scans=scans, preparer=preparer)

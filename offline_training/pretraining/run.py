@@ -21,6 +21,7 @@ from offline_training.pretraining.schedule import Schedule
 from offline_training.pretraining.stop_watch import StopWatch, memory_gb
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 from offline_training.pretraining.views.two_views import TwoViewBatch
+from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, weights_of
 from offline_training.runs.device import uses_cuda
 from offline_training.runs.ranks import Ranks
@@ -48,7 +49,7 @@ class Pretraining(StepRun):
         super().__init__(config, Path(config.out), Rhythm(schedule.end_step, config.checkpoint_every), ranks)
         self.schedule, self.draw, self.watch = schedule, draw, StopWatch()
         self.teacher = (teacher,)  # not a child: it must never be asked to train
-        self.network = config.build(None)
+        self.network = build_backbone(config, None)
         if config.norm_momentum is not None and isinstance(self.network, MinkUNet):
             set_norm_momentum(self.network, config.norm_momentum)
         self.objective = build_objective(self.network, teacher)

@@ -16,6 +16,7 @@ from offline_training.networks.image.weight_file import read_weight_content
 from offline_training.networks.projection_heads import PROJECTION_CHANNELS
 from offline_training.networks.sparse.minkunet import LEVELS
 from offline_training.runs.backbone_config import VOXELNET, BackboneConfig
+from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from offline_training.runs.foreign_weights import SPCONV_ANCHOR, SR_UNET_ANCHOR, translate_weights
 
@@ -67,7 +68,7 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     others = {name: tensor for name, tensor in tensors.items() if not name.startswith(prefix)}
     config, notes = (_voxelnet_config(), []) if kind == VOXELNET else _sr_unet_config(content, own, path)
-    network = config.build(None)
+    network = build_backbone(config, None)
     try:
         weights, heads = translate_weights(own, network)
     except BadCheckpoint as error:

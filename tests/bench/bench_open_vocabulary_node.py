@@ -49,11 +49,12 @@ def write_package(folder: Path) -> None:
     from offline_training.export.description import CardText, package_manifest
     from offline_training.export.onnx_writer import onnx_model
     from offline_training.runs.backbone_config import BackboneConfig
+    from offline_training.runs.backbones import build_backbone
     from offline_training.words.image_models.toy_model import ToyModel, ToyTowers
 
     torch.manual_seed(0)
     config = BackboneConfig()
-    network = config.build(CHANNELS).eval()
+    network = build_backbone(config, CHANNELS).eval()
     rows = np.random.default_rng(0).normal(size=(PROMPTS, CHANNELS))
     table = text_table(vocabulary_of_prompts(WORDS), rows, 100.0, "random")
     toy = ToyModel(ToyTowers(1, CHANNELS), json.dumps({"words": ["word"], "context_length": 16}).encode())

@@ -81,8 +81,9 @@ def _stages(name: str, source: Any, labels: Callable, folder: Path) -> list[dict
     from offline_training.pretraining.views.temporal_segments import common_segments
     from offline_training.pretraining.views.two_views import overlapping_views
     from offline_training.runs.backbone_config import BackboneConfig
+    from offline_training.runs.backbones import preparer_of
 
-    rng, config, preparer = np.random.default_rng(0), PairAugmentConfig(), BackboneConfig().preparer()
+    rng, config, preparer = np.random.default_rng(0), PairAugmentConfig(), preparer_of(BackboneConfig())
     sample, there = source[0], neighbour(source, 0)
     scan = pair_scan(sample, labels, max_image_width=480)
     changed = augment_pairs(scan, config, rng)

@@ -30,11 +30,13 @@ from offline_training.datasets.data_sources import open_source
 from offline_training.export.description import CardText
 from offline_training.finetuning import evaluate as evaluate_module
 from offline_training.finetuning import finetune as finetune_module
+from offline_training.finetuning import training_batches as batches_module
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import load_network, predict
 from offline_training.finetuning.finetune import finetune
 from offline_training.finetuning.optimisation import learning_rate
 from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
+from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.training.finetuning.rooms import GROUND, NOBODY, WALL, Rooms, config, losses, settings
 
@@ -140,8 +142,9 @@ COMMITTED = sorted((CONFIGS / "finetune").glob("*.yaml"))
 def test_a_committed_configuration_can_be_read(path):
     run = load_config(FinetuneConfig, path)
     assert len(run.class_table) > 1
-    assert run.preparer()
+    assert preparer_of(run)
     assert min(run.grid.shape) > 0
+    run.refuse_idle_keys()
 
 
 def test_the_committed_card_and_test_sets_can_be_read():
@@ -188,6 +191,21 @@ def test_many_runs_in_one_process_leave_nothing_behind(tmp_path):
     assert settings_of_the_process() == before
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"epochs": 2, "max_steps": 7}, "max_steps: expected only without `epochs`"),
+        ({"probe": True, "norm_momentum": 0.02}, "norm_momentum: expected only without `probe`"),
+        ({"class_weight_scans": 50}, "class_weight_scans: expected only with class_weight_power above 0"),
+        ({"validate_every": 500}, "validate_every: expected only with `validation`, found 500"),
+    ],
+)
+def test_keys_that_do_nothing_are_refused_before_anything_is_written(tmp_path, changes, told):
+    with pytest.raises(BadConfig, match=told):
+        finetune(config(tmp_path / "run", **changes))
+    assert not (tmp_path / "run").exists()
+
+
 class Cells(PointBackbone):
     """The smallest network there can be: a row per 1 m of height, described by its mean intensity and its height."""
 
@@ -222,10 +240,16 @@ def cells_of(scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> CellInputs:
     )
 
 
+def use_network(monkeypatch: pytest.MonkeyPatch, build: object, preparer: object) -> None:
+    """Whatever network is configured, it is this one."""
+    monkeypatch.setattr(evaluate_module, "build_backbone", build)
+    for module in (evaluate_module, batches_module):
+        monkeypatch.setattr(module, "preparer_of", lambda config, form="auto": preparer)
+
+
 @pytest.mark.parametrize("probe", [False, True])
 def test_any_network_behind_the_seam_is_trained_and_evaluated(tmp_path, monkeypatch, probe):
-    monkeypatch.setattr(FinetuneConfig, "build", lambda self, out_channels: Cells(out_channels))
-    monkeypatch.setattr(FinetuneConfig, "preparer", lambda self, form="auto": cells_of)
+    use_network(monkeypatch, lambda config, out_channels: Cells(out_channels), cells_of)
     monkeypatch.setattr(evaluate_module, "open_source", lambda *_: Rooms())
     path = finetune(config(tmp_path, max_steps=60, learning_rate=0.05, probe=probe, augment=None))
     assert losses(tmp_path)[59] < losses(tmp_path)[0]
@@ -241,13 +265,12 @@ def test_any_network_behind_the_seam_is_trained_and_evaluated(tmp_path, monkeypa
 
 
 def test_a_network_with_dropout_goes_on_to_the_same_losses(tmp_path, monkeypatch):
-    def build(self: FinetuneConfig, out_channels: int | None) -> Cells:
+    def build(config: FinetuneConfig, out_channels: int | None) -> Cells:
         network = Cells(out_channels)
         network.lift = torch.nn.Sequential(network.lift, torch.nn.Dropout(0.5))
         return network
 
-    monkeypatch.setattr(FinetuneConfig, "build", build)
-    monkeypatch.setattr(FinetuneConfig, "preparer", lambda self, form="auto": cells_of)
+    use_network(monkeypatch, build, cells_of)
     run = config(tmp_path, max_steps=6, checkpoint_every=3, augment=None)
     finetune(run)
     whole = losses(tmp_path)
@@ -268,7 +291,9 @@ OTHER_NETWORKS = {
 def test_the_other_networks_are_fine_tuned_from_their_backbones_and_evaluated(tmp_path, name):
     changes = {**OTHER_NETWORKS[name], "stem": None, "planes": None, "batch_size": 1, "ema_decay": 0.0}
     torch.manual_seed(3)
-    tensors = {f"network.{key}": value for key, value in config(tmp_path, **changes).build(None).state_dict().items()}
+    tensors = {
+        f"network.{key}": value for key, value in build_backbone(config(tmp_path, **changes), None).state_dict().items()
+    }
     start = save_checkpoint(tmp_path / "pretrained", Checkpoint(1, tensors, {}, {}))
     path = finetune(config(tmp_path / "run", max_steps=3, start_from=str(start), **changes))
     network, stored = load_network(path)
@@ -315,7 +340,7 @@ def test_the_learning_rate_rises_then_falls_and_ends_at_its_share():
 def test_a_voxel_has_the_class_of_most_of_its_points_and_scans_stay_apart():
     scans = [labelled_scan(Rooms()[0]), labelled_scan(Rooms()[1])]
     run = config(Path("unused"))
-    batch = collate(scans, run.preparer(), 16)
+    batch = collate(scans, preparer_of(run), 16)
     assert len(batch.point_class) == 1800
     assert batch.inputs.points_per_scan == (900, 900)
     row = batch.inputs.row_of_point.numpy()
@@ -324,7 +349,7 @@ def test_a_voxel_has_the_class_of_most_of_its_points_and_scans_stay_apart():
     np.add.at(votes, (row[known], batch.point_class.numpy()[known]), 1)
     voted = np.where(votes.max(axis=1) > 0, votes.argmax(axis=1), NOBODY)
     np.testing.assert_array_equal(batch.row_class.numpy(), voted)
-    first = collate(scans[:1], run.preparer(), 16)
+    first = collate(scans[:1], preparer_of(run), 16)
     assert torch.equal(batch.inputs.features[: len(first.inputs.features)], first.inputs.features)
     assert set(batch.inputs.maps.coords[0][:, 0].tolist()) == {0, 1}
 

@@ -12,6 +12,7 @@ from offline_training.finetuning import linear_probe as linear_probe_module
 from offline_training.finetuning.finetune import finetune
 from offline_training.finetuning.linear_probe import FeatureRows, freeze_backbone, joined_rows
 from offline_training.networks.sparse.minkunet import MinkUNet
+from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import load_checkpoint, weights_of
 from tests.training.finetuning.rooms import Rooms, config, losses
 
@@ -88,4 +89,4 @@ def test_rows_are_joined_in_order():
 
 def test_a_network_without_a_head_cannot_be_probed(tmp_path):
     with pytest.raises(BadConfig, match="expected a network with a head"):
-        freeze_backbone(config(tmp_path).build(None))
+        freeze_backbone(build_backbone(config(tmp_path), None))

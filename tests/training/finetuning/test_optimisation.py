@@ -16,6 +16,7 @@ from offline_training.finetuning.finetune import finetune
 from offline_training.finetuning.optimisation import build_optimizer, set_rates
 from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.sparse.minkunet import BasicBlock
+from offline_training.runs.backbones import preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
 from tests.training.finetuning.rooms import GROUND, NOBODY, Rooms, config, losses
 
@@ -54,7 +55,7 @@ def test_an_epoch_shows_every_scan_once_in_an_order_of_its_own():
 
 def test_a_run_of_epochs_has_the_steps_they_make_and_goes_on_as_one(tmp_path, monkeypatch):
     monkeypatch.setattr(finetune_module, "open_source", lambda *_: Rooms())
-    run = config(tmp_path, **{**PUBLISHED, "batch_size": 4, "epochs": 3}, validate_every=100)
+    run = config(tmp_path, **{**PUBLISHED, "batch_size": 4, "epochs": 3, "max_steps": 10000})
     finished = load_checkpoint(finetune(run))
     assert (finished.step, finished.config["max_steps"]) == (5, 5)  # 18 scans in batches of 4
     before = losses(tmp_path)
@@ -93,9 +94,9 @@ def test_the_norm_momentum_reaches_stem_strides_and_shortcuts_but_not_the_blocks
 def test_a_voxel_can_have_the_class_of_its_first_point():
     scan = labelled_scan(Rooms()[0])
     run = config(Path("unused"))
-    batch = collate([scan], run.preparer(), 16, first_point=True)
+    batch = collate([scan], preparer_of(run), 16, first_point=True)
     rows = batch.inputs.row_of_point.numpy()
     expected = [int(scan.class_id[np.flatnonzero(rows == row)[0]]) for row in range(batch.inputs.row_count)]
     assert batch.row_class.tolist() == expected
     assert {GROUND, NOBODY} <= set(expected)
-    assert not torch.equal(batch.row_class, collate([scan], run.preparer(), 16).row_class)
+    assert not torch.equal(batch.row_class, collate([scan], preparer_of(run), 16).row_class)

@@ -19,6 +19,7 @@ from offline_training.pretraining.config import METHODS, load_pretrain_config, p
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.pretraining.scans import places
 from offline_training.pretraining.schedule import Schedule
+from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.ranks import Ranks
 from offline_training.runs.start_weights import begin_with
@@ -67,7 +68,7 @@ def test_every_method_trains_to_finite_losses_and_other_weights(tmp_path, rooms,
     assert lines(tmp_path)[-1]["bad_steps"] == 0
     trained = load_checkpoint(path)
     torch.manual_seed(0)
-    fresh = config(tmp_path).build(None).state_dict()
+    fresh = build_backbone(config(tmp_path), None).state_dict()
     assert any(not torch.equal(trained.tensors[f"network.{name}"], tensor) for name, tensor in fresh.items())
     assert any(name.startswith("heads.") for name in trained.tensors)
     assert not any("teacher" in name for name in trained.tensors)
@@ -164,7 +165,7 @@ def test_finetune_begins_with_the_weights_and_a_fresh_head(tmp_path, rooms):
     path = pretrain(config(tmp_path, max_steps=1))
     shared = {name: value for name, value in settings(tmp_path).items() if name in FinetuneConfig.model_fields}
     shared.pop("augment")
-    network = FinetuneConfig.model_validate_json(json.dumps(shared), strict=True).build(16)
+    network = build_backbone(FinetuneConfig.model_validate_json(json.dumps(shared), strict=True), 16)
     begun = begin_with(network, path, "nuscenes16")
     stored = load_checkpoint(path).tensors
     assert all(name.startswith("head.") for name in begun.fresh)
@@ -235,7 +236,7 @@ def test_the_log_tells_times_by_stage_and_draws_similarities(tmp_path, rooms):
         ({"train": [{"kind": "pandaset", "folder": "x", "weight": 2.0}]}, "weights other than 1"),
         ({"method": "moco"}, "method: expected one of depthcontrast, olivine, .* found 'moco'"),
         ({"labels": "truth", "weak_labels": "folder"}, "with labels: truth no label store is read"),
-        ({"network": "voxelnet", "norm_momentum": 0.05}, "norm_momentum"),
+        ({"network": "voxelnet", "stem": None, "planes": None, "norm_momentum": 0.05}, "norm_momentum"),
     ],
 )
 def test_wrong_configurations_are_refused(tmp_path, changes, told):
@@ -247,9 +248,9 @@ def test_wrong_configurations_are_refused(tmp_path, changes, told):
 def test_every_recipe_loads_and_its_network_builds(path):
     run = load_pretrain_config(path)
     with torch.device("meta"):
-        assert run.build(None).feature_channels > 0
+        assert build_backbone(run, None).feature_channels > 0
     assert run.out
-    assert callable(run.preparer())
+    assert callable(preparer_of(run))
 
 
 def test_every_method_has_a_recipe():

@@ -13,6 +13,7 @@ from offline_training.networks.base.point_backbone import BackboneInputs
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.pretraining.views.pretrain_batch import collate_pairs
 from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.backbones import preparer_of
 
 HEIGHT, WIDTH = 12, 20
 
@@ -155,6 +156,6 @@ def test_a_batch_moves_between_processes_and_devices(scans):
 
 
 def test_rows_are_those_of_the_network(scans):
-    batch = collate_pairs(scans, BackboneConfig(point_cloud_range=(-10, -10, -10, 10, 10, 10)).preparer())
+    batch = collate_pairs(scans, preparer_of(BackboneConfig(point_cloud_range=(-10, -10, -10, 10, 10, 10))))
     assert 0 < len(batch.pair_row) < 130
     assert int(batch.pair_row.max()) < batch.inputs.row_count

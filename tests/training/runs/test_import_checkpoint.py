@@ -16,6 +16,7 @@ from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint, weights_of
 from offline_training.runs.import_checkpoint import HEADS_PREFIX, ImportedCheckpoint, _sr_unet_config, import_checkpoint
 from offline_training.runs.start_weights import begin_with
@@ -81,12 +82,12 @@ def test_a_whole_sr_unet_computes_from_points_what_minkowski_computes(imported_o
     path = imported_olivine.path
     config = validated(BackboneConfig, dict(load_checkpoint(path).config), str(path))
     assert config.grid_kind == "cylindrical"
-    network = config.build(None).eval()
+    network = build_backbone(config, None).eval()
     begin_with(network, path, "nuscenes16")
     xyz_m, intensity = small_cloud(4)
     voxels, cells = as_minkowski(xyz_m, intensity, cylindrical=True)
     assert voxels.min() < 0 < len(xyz_m) - len(cells)
-    inputs = config.preparer()([(xyz_m, intensity)])
+    inputs = preparer_of(config)([(xyz_m, intensity)])
     assert (inputs.row_of_point >= 0).all()
     with torch.no_grad():
         found = network.point_features(inputs)[inputs.row_of_point].numpy()
@@ -101,7 +102,7 @@ def test_voxels_are_those_of_minkowski_on_absolute_coordinates(cylindrical):
     config, _ = _sr_unet_config({"config": {"voxel_size": 0.1, "cylindrical_coordinates": cylindrical}}, {}, Path("x"))
     xyz_m, intensity = (np.concatenate(parts) for parts in zip(*map(small_cloud, range(20)), strict=True))
     voxels, cells = as_minkowski(xyz_m, intensity, cylindrical)
-    inputs = config.preparer()([(xyz_m, intensity)])
+    inputs = preparer_of(config)([(xyz_m, intensity)])
     first = np.round(np.array(config.grid.range_min) / config.grid.voxel_size).astype(int)
     row = inputs.row_of_point.numpy()
     np.testing.assert_array_equal(inputs.maps.coords[0][:, 1:].numpy()[row] + first, voxels)

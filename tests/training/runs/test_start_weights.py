@@ -10,6 +10,7 @@ from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.finetuning import finetune as finetune_module
 from offline_training.finetuning.evaluate import build_network
 from offline_training.finetuning.finetune import finetune
+from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from offline_training.runs.start_weights import begin_with
 from tests.training.finetuning.rooms import Rooms, config
@@ -22,7 +23,7 @@ def saved(folder: Path, tensors: dict[str, torch.Tensor], **settings: object) ->
 def pretraining(folder: Path, **extra: torch.Tensor) -> Path:
     """As `pretrain` writes it: a backbone without a head, and heads of its own under other prefixes."""
     torch.manual_seed(7)
-    backbone = config(folder).build(None)
+    backbone = build_backbone(config(folder), None)
     tensors = {f"network.{name}": tensor for name, tensor in backbone.state_dict().items()}
     return saved(folder, {**tensors, "point_head.weight": torch.ones(64, 16), **extra}, method="olivine")
 
@@ -33,7 +34,7 @@ def test_the_backbone_of_a_pre_training_is_taken_and_the_head_stays_fresh(tmp_pa
     same.load_state_dict(network.state_dict())
     start = begin_with(network, path, "nuscenes16")
     torch.manual_seed(7)
-    source = config(tmp_path).build(None).state_dict()
+    source = build_backbone(config(tmp_path), None).state_dict()
     assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in source.items())
     assert torch.equal(network.head.weight, same.head.weight)
     assert start.fresh == ("head.weight", "head.bias")
@@ -47,7 +48,7 @@ def test_the_backbone_of_a_pre_training_is_taken_and_the_head_stays_fresh(tmp_pa
     [("nuscenes16", 16, True), ("semantic_kitti19", 19, False), ("sixteen_others", 16, False)],
 )
 def test_a_head_comes_along_from_the_same_classes_only(tmp_path, classes, count, takes_head):
-    other = config(tmp_path).build(count)
+    other = build_backbone(config(tmp_path), count)
     path = saved(tmp_path, {f"ema.{name}": tensor for name, tensor in other.state_dict().items()}, classes=classes)
     network = build_network(config(tmp_path))
     start = begin_with(network, path, "nuscenes16")
@@ -59,7 +60,7 @@ def test_a_head_comes_along_from_the_same_classes_only(tmp_path, classes, count,
 
 def test_inputs_other_than_those_the_weights_were_trained_on_are_told(tmp_path):
     trained = config(tmp_path)
-    tensors = {f"network.{name}": tensor for name, tensor in trained.build(None).state_dict().items()}
+    tensors = {f"network.{name}": tensor for name, tensor in build_backbone(trained, None).state_dict().items()}
     path = saved(tmp_path, tensors, **trained.model_dump(mode="json", include={"grid_kind", "voxel_size", "features"}))
     coarser = config(tmp_path, voxel_size=[0.9, 0.9, 0.9])
     assert begin_with(build_network(trained), path, "nuscenes16", trained).other_inputs == ()
@@ -89,12 +90,12 @@ def test_a_run_records_what_it_began_with_and_keeps_the_record_when_it_goes_on(t
     monkeypatch.setattr(finetune_module, "open_source", lambda *_: Rooms())
     path = pretraining(tmp_path / "first")
     settings = {"start_from": str(path), "ema_decay": 0.0}
-    finetune(config(tmp_path / "second", max_steps=4, validate_every=2, **settings))
-    finetune(config(tmp_path / "second", max_steps=4, validate_every=2, **settings), resume="previous")
+    finetune(config(tmp_path / "second", max_steps=4, **settings))
+    finetune(config(tmp_path / "second", max_steps=4, **settings), resume="previous")
     lines = [json.loads(text) for text in (tmp_path / "second" / "metrics.jsonl").read_text().splitlines()]
     assert lines[0] == {
         "started_from": str(path),
-        "taken": len(config(tmp_path).build(None).state_dict()),
+        "taken": len(build_backbone(config(tmp_path), None).state_dict()),
         "not_taken": [],
         "fresh": ["head.weight", "head.bias"],
         "other_inputs": [],

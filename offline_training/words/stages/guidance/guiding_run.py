@@ -17,6 +17,7 @@ from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.text_table_file import text_table_bytes
 from offline_training.datasets.batches.training_scans import StepSampler
 from offline_training.losses.vlg import cosine_guidance, l1_guidance
+from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder
 from offline_training.runs.device import sparse_form_of, torch_set_up
 from offline_training.runs.fit import fit, step_batches
@@ -68,7 +69,7 @@ def _prepared(config: VlgConfig, resume: str) -> "tuple[Guiding, DataLoader]":
     batches = step_batches(
         GuidedScans(datasets, store, scenes, config),
         StepSampler(run.step, config.guide.max_steps, config.guide.batch_size),
-        partial(collate_guided, preparer=config.preparer(sparse_form_of(config))),
+        partial(collate_guided, preparer=preparer_of(config, sparse_form_of(config))),
         config.workers,
     )
     return run, batches
@@ -87,7 +88,7 @@ class Guiding(ValidatedRun):
         super().__init__(config, Path(config.out) / FOLDER, rhythm)
         self.measured = measured
         clean_checkpoint_folder(self.checkpoints)
-        self.network = config.build(table.channels)
+        self.network = build_backbone(config, table.channels)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), numbers.learning_rate, weight_decay=numbers.weight_decay
         )

@@ -13,6 +13,7 @@ from lidar_vl_core.words.text_table import TextTable, label_cosines, require_wid
 from lidar_vl_core.words.text_table_file import text_table_of_bytes
 from offline_training.datasets.base.sample import Sample
 from offline_training.networks.base.point_backbone import PointBackbone, Scan
+from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.start_weights import take_weights
 from offline_training.words.scenes.scene_features import SceneFeatures
@@ -57,7 +58,7 @@ def load_language_network(checkpoint_path: Path) -> LanguageNetwork:
             "Give one from OUT/guide/checkpoints."
         )
     config = validated(VlgConfig, dict(checkpoint.config), str(checkpoint_path))
-    network = config.build(int(checkpoint.state["channels"]))
+    network = build_backbone(config, int(checkpoint.state["channels"]))
     take_weights(network, checkpoint, checkpoint_path)
     return network.eval(), config
 
@@ -77,7 +78,7 @@ def row_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> tup
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
     with torch.no_grad():
-        inputs = config.preparer()([scan]).to(device)
+        inputs = preparer_of(config)([scan]).to(device)
         rows = network(inputs).float().cpu().numpy()
     network.train(was_training)
     return rows, inputs.row_of_point.cpu().numpy()

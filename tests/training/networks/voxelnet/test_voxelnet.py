@@ -18,6 +18,7 @@ from offline_training.networks.voxelnet.inputs import STRIDED, VoxelNetInputs, V
 from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, strided_conv_table
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.backbones import build_backbone, preparer_of
 from tests.training.networks.voxelnet.spconv_voxelnet import SHAPE_ZYX, foreign_state, spconv_backbone
 from tests.training.runs.test_foreign_weights import one_thread
 
@@ -228,7 +229,7 @@ def test_all_forms_agree_with_gradients_and_inputs_can_be_sent():
 
 
 def test_inputs_of_another_network_are_refused():
-    inputs = BackboneConfig(features=("one",)).preparer()([cloud(9, 10)])
+    inputs = preparer_of(BackboneConfig(features=("one",)))([cloud(9, 10)])
     assert isinstance(inputs, SparseInputs)
     with pytest.raises(TypeError, match="expected VoxelNetInputs, found SparseInputs"):
         VoxelNet(None).point_features(inputs)
@@ -236,10 +237,10 @@ def test_inputs_of_another_network_are_refused():
 
 def test_the_configuration_builds_it():
     config = BackboneConfig(**CONFIG, features=FEATURES)
-    inputs = config.preparer("offset")([cloud(1, 50)])
+    inputs = preparer_of(config, "offset")([cloud(1, 50)])
     assert isinstance(inputs, VoxelNetInputs)
-    assert config.build(16)(inputs).shape == (inputs.row_count, 16)
-    unscaled = BackboneConfig(**CONFIG, features=("x", "y", "z", "intensity")).preparer()([cloud(1, 50)])
+    assert build_backbone(config, 16)(inputs).shape == (inputs.row_count, 16)
+    unscaled = preparer_of(BackboneConfig(**CONFIG, features=("x", "y", "z", "intensity")))([cloud(1, 50)])
     torch.testing.assert_close(unscaled.features[:, 3] * 255, inputs.features[:, 3])
 
 
@@ -254,19 +255,18 @@ def test_the_configuration_builds_it():
         ({"point_cloud_range": (0.0, -40.0, -3.0, 70.4, 40.0, 1.0)}, "over a square around the sensor"),
         ({"point_cloud_range": (-51.2, -51.2, -5.0, 51.2, 51.2, 5.0)}, r"25 to 40 along z, found \(1024, 1024, 50\)"),
         ({"voxel_size": (0.3, 0.3, 0.2)}, "in eights"),
-        ({"stem": 16, "blocks": (1,) * 8}, "stem, blocks: expected nothing for voxelnet"),
     ],
 )
 def test_grids_and_options_without_sense_are_refused(changed, told):
     config = BackboneConfig(**{**CONFIG, "features": FEATURES, **changed})
     with pytest.raises(BadConfig, match=told):
-        _ = config.preparer(), config.build(2)
+        _ = preparer_of(config), build_backbone(config, 2)
 
 
 def test_every_network_of_the_seam_gives_active_features_and_points():
     config = BackboneConfig(network="minkunet_small", features=("one",))
     assert config.network in SHAPES
-    network, inputs = config.build(None).eval(), config.preparer()([cloud(1, 40)])
+    network, inputs = build_backbone(config, None).eval(), preparer_of(config)([cloud(1, 40)])
     with torch.no_grad():
         features = network.point_features(inputs)
         torch.testing.assert_close(network.to_points(network.active_features(inputs), inputs), features)

@@ -18,6 +18,7 @@ from offline_training.networks.waffleiron.inputs import PLANES, WaffleInputs, Wa
 from offline_training.networks.waffleiron.waffleiron import FlatGrid, SpatialMix, WaffleIron
 from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES, WaffleIronShape
 from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.backbones import build_backbone, preparer_of
 
 TINY = WaffleIronShape(layers=4, channels=8, drop_path=0.0)
 PREPARER = WafflePreparer((0.1, 0.1, 0.1), (-10.0, -10.0, -4.0, 10.0, 10.0, 4.0), 1.0, None)
@@ -259,7 +260,7 @@ def test_it_learns_one_scan():
 def test_inputs_of_another_network_are_refused():
     config = BackboneConfig(network="minkunet_small")
     with pytest.raises(TypeError, match="expected WaffleInputs, found SparseInputs"):
-        WaffleIron(TINY, 5)(config.preparer()([scan(20)]))
+        WaffleIron(TINY, 5)(preparer_of(config)([scan(20)]))
 
 
 # The configuration
@@ -272,16 +273,16 @@ def test_a_configuration_names_the_network_and_its_grids():
         point_cloud_range=(-50.0, -50.0, -5.0, 50.0, 50.0, 5.0),
         waffle_max_points=100,
     )
-    inputs = config.preparer()([scan(300)])
-    network = config.build(out_channels=16)
+    inputs = preparer_of(config)([scan(300)])
+    network = build_backbone(config, 16)
     assert inputs.grid_shapes == ((166, 166), (166, 16), (166, 16))
     assert network(inputs).shape == (100, 16)
-    assert config.build(out_channels=None)(inputs).shape == (100, network.feature_channels)
+    assert build_backbone(config, None)(inputs).shape == (100, network.feature_channels)
 
 
 def test_the_committed_configuration_has_the_published_grids():
     folder = Path(offline_training.__file__).parent / "configs"
-    preparer = load_config(BackboneConfig, folder / "backbones/waffleiron.yaml").preparer()
+    preparer = preparer_of(load_config(BackboneConfig, folder / "backbones/waffleiron.yaml"))
     assert preparer.grid_shapes == ((166, 166), (166, 16), (166, 16))
 
 
@@ -297,4 +298,4 @@ def test_the_committed_configuration_has_the_published_grids():
 )
 def test_configurations_without_a_grid_are_refused(wrong, message):
     with pytest.raises(BadConfig, match=message):
-        BackboneConfig(network="waffleiron_small", **wrong).preparer()
+        preparer_of(BackboneConfig(network="waffleiron_small", **wrong))

@@ -8,6 +8,7 @@ import offline_training
 from lidar_vl_core.foundation.config import load_config
 from offline_training.datasets.data_sources import data_set_spec
 from offline_training.datasets.rgbd.s3dis import S3disSource
+from offline_training.runs.backbones import preparer_of
 from offline_training.words.settings.vlg_config import VlgConfig
 
 FOLDER = Path(offline_training.__file__).parent / "configs" / "words"
@@ -23,7 +24,7 @@ def configuration(name: str) -> VlgConfig:
 def test_a_configuration_loads_and_its_words_ask_for_the_classes_of_its_truth(path):
     config = load_config(VlgConfig, path)
     assert config.words.class_table.names == config.class_table.names
-    assert config.preparer() is not None
+    assert preparer_of(config) is not None
     for source in (*config.train, *config.validation):
         if getattr(source, "split", None) is not None:
             assert data_set_spec(source.kind).chosen_sequences(source)

@@ -13,6 +13,7 @@ from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset, BadTextTable
 from lidar_vl_core.words.vocabulary import Vocabulary
+from offline_training.runs.backbones import preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.words.evaluation.answers import scene_answers
 from offline_training.words.features import run_text
@@ -78,7 +79,7 @@ def test_rows_of_a_batch_point_behind_those_of_the_scans_before(tmp_path):
     config = tiny_config(tmp_path, guide={"augment": "none"})
     store = write_tiny_features(config)
     scans = GuidedScans([TinyScenes(3)], store, range(3), config)
-    preparer = config.preparer()
+    preparer = preparer_of(config)
     one, other = scans[0, 0], scans[0, 1]
     both, second = collate_guided([one, other], preparer), collate_guided([other], preparer)
     before = collate_guided([one], preparer).inputs.row_count

@@ -9,6 +9,7 @@ from lidar_vl_core.foundation.errors import BadCheckpoint, BadDataset, BadReques
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
 from lidar_vl_core.words.vocabulary_table import text_table
+from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.settings.training_samples import scan_of
@@ -33,7 +34,7 @@ def table() -> TextTable:
 def network(tmp_path):
     config = tiny_config(tmp_path)
     torch.manual_seed(0)
-    return config.build(CHANNELS).eval(), config
+    return build_backbone(config, CHANNELS).eval(), config
 
 
 def slow_best(feature: np.ndarray, table: TextTable) -> tuple[float, int]:

@@ -1,0 +1,38 @@
+"""The keys of a network: what it does not look at is refused, and a configuration that a checkpoint lists whole is not."""
+
+import pytest
+
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadConfig
+from offline_training.runs.backbone_config import NETWORKS, BackboneConfig
+from offline_training.runs.backbones import build_backbone, preparer_of
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "told"),
+    [
+        ("minkunet_small", {"waffle_cell_m": 0.5}, "waffle_cell_m: expected nothing for minkunet_small"),
+        ("res16unet_34c", {"waffle_max_points": 20000}, "waffle_max_points: expected nothing for res16unet_34c"),
+        ("voxelnet", {"stem": 16, "blocks": [1] * 8}, "stem, blocks: expected nothing for voxelnet"),
+        ("voxelnet", {"waffle_cell_m": 0.5}, "waffle_cell_m: expected nothing for voxelnet"),
+        ("waffleiron_small", {"planes": [16] * 8}, "planes: expected nothing for waffleiron_small"),
+        ("waffleiron_small", {"features": ["intensity"]}, "features: expected nothing for waffleiron_small"),
+        ("waffleiron_48_256", {"sparse_form": "gather"}, "sparse_form: expected nothing for waffleiron_48_256"),
+    ],
+)
+def test_keys_that_a_network_does_not_look_at_are_refused(network, changes, told):
+    with pytest.raises(BadConfig, match=told):
+        validated(BackboneConfig, {"network": network, **changes}, "test")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_configuration_that_lists_all_keys_is_read(network):
+    listed = BackboneConfig(network=network).model_dump(mode="json")
+    assert validated(BackboneConfig, listed, "test").network == network
+
+
+def test_an_unknown_network_is_named_with_those_that_there_are():
+    unknown = BackboneConfig(network="pointnet")
+    for ask in (lambda: build_backbone(unknown, 2), lambda: preparer_of(unknown)):
+        with pytest.raises(BadConfig, match=r"expected one of minkunet_14a.*waffleiron_small, found 'pointnet'"):
+            ask()
