@@ -1,72 +1,62 @@
-"""Fixtures shared by all floors."""
+"""What all floors share: recordings, one small model package, and how many examples a property is tried on.
 
-import os
+Nothing here imports PyTorch: `make test-core` runs without it.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("no_deadline", deadline=None)  # a busy machine is no fault of the code
-settings.load_profile("no_deadline")
+from tests.recordings import FOLDERS, REAL
 
-_REPOSITORY = Path(__file__).resolve().parents[1]
+FAST_EXAMPLES = 20
+settings.register_profile("full", deadline=None)  # a busy machine is no fault of the code
+settings.register_profile("fast", deadline=None, max_examples=FAST_EXAMPLES)  # --hypothesis-profile fast
+settings.load_profile("full")
+
+
+@pytest.fixture(scope="session", params=FOLDERS)
+def test_data(request: pytest.FixtureRequest) -> Path:
+    """A folder of recordings: the shipped one, then the real one where it is."""
+    return FOLDERS[request.param]
 
 
 @pytest.fixture(scope="session")
-def test_data() -> Path:
-    """Folder of real recordings; tests that need it are skipped, with one clear line, where it is absent."""
-    folder = Path(os.environ.get("LIDAR_VL_TEST_DATA", _REPOSITORY.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real recordings at {folder}: set LIDAR_VL_TEST_DATA to their folder")
-    return folder
+def real_data() -> Path:
+    """The folder of real recordings, for figures that others published about them; without it such tests are deselected."""
+    return REAL
 
 
 @pytest.fixture(scope="session")
 def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model package with random weights, nuScenes' 16 classes and three levels: enough to walk every path in milliseconds."""
-    import numpy as np
+    from tests.written.tiny_package import write_tiny_package
 
-    from lidar_vl_core.classes.known_tables import class_table
-    from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
-    from lidar_vl_core.model_packages.package_writer import write_model_package
-    from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
+    return write_tiny_package(tmp_path_factory.mktemp("packages") / "tiny")
 
-    rng = np.random.default_rng(7)
-    features, levels = ("one", "intensity", "height", "range"), 3
 
-    def weight(*shape: int) -> np.ndarray:
-        return (rng.normal(size=shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says what was left out where real recordings are absent."""
+    if "real" not in FOLDERS:
+        terminalreporter.write_line(
+            f"Shipped recordings only: figures published of real ones are not compared, as none are at {REAL} (LIDAR_VL_TEST_DATA)."
+        )
 
-    def bias(width: int) -> np.ndarray:
-        return (0.1 * rng.normal(size=width)).astype(np.float32)  # small, or one class wins everywhere
 
-    builder = SparseGraphBuilder(in_channels=len(features), levels=levels, name="tiny")
-    stem = builder.relu(builder.sparse_conv("features", "subm0", weight(27, 4, 8), bias(8)))
-    half = builder.relu(builder.sparse_conv(stem, "child0", weight(8, 8, 16), bias(16)))
-    quarter = builder.relu(builder.sparse_conv(half, "child1", weight(8, 16, 16), bias(16)))
-    deep = builder.relu(builder.sparse_conv(quarter, "subm2", weight(27, 16, 16), bias(16)))
-    half_again = builder.relu(builder.sparse_inverse_conv(deep, 1, weight(8, 16, 16), bias(16)))
-    full_again = builder.relu(builder.sparse_inverse_conv(builder.add(half_again, half), 0, weight(8, 16, 8), bias(8)))
-    model = builder.finish(builder.linear(builder.concat(full_again, stem), weight(16, 16), bias(16)))
-    classes = class_table("nuscenes16")
-    manifest = Manifest(
-        name="tiny",
-        class_table=ClassTableSpec(
-            name=classes.name,
-            names=classes.names,
-            colors_rgb=tuple(tuple(color) for color in classes.colors_rgb.tolist()),
-        ),
-        grid=GridSpec(
-            kind="cartesian", voxel_size=(0.2, 0.2, 0.2), point_cloud_range=(-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
-        ),
-        features=features,
-        levels=levels,
-        opset=18,
-        producer=Producer(version="0.1.0", commit="0" * 40),
-        training_data=("none",),
-        licence="Apache-2.0",
-        limits=("random weights: its answers mean nothing",),
-    )
-    folder = tmp_path_factory.mktemp("packages") / "tiny"
-    card = "# Tiny model with random weights\n\nFor tests only.\n\n- knows *nothing*\n"
-    return write_model_package(folder, model, manifest, card).path
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs absent recordings, and cap the examples that tests ask for by themselves."""
+    if "real" not in FOLDERS:
+        needed = [item for item in items if "real_data" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=needed)
+        items[:] = [item for item in items if item not in needed]
+    if settings.default.max_examples == FAST_EXAMPLES:
+        for test in _properties(items):
+            own = test._hypothesis_internal_use_settings  # what @settings left there
+            test._hypothesis_internal_use_settings = settings(own, max_examples=min(own.max_examples, FAST_EXAMPLES))
+
+
+def _properties(items: list[pytest.Item]) -> Iterator:
+    tests = {id(test): test for item in items if hasattr(test := getattr(item, "obj", None), "hypothesis")}
+    return iter(tests.values())

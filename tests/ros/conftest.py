@@ -140,11 +140,17 @@ class Graph:
         return node
 
 
-# colcon runs these tests through a link in the package, from where pytest does not see the conftest above.
-_above = importlib.util.spec_from_file_location("conftest_above", Path(__file__).resolve().parents[1] / "conftest.py")
-_module = importlib.util.module_from_spec(_above)
-_above.loader.exec_module(_module)
-tiny_package = _module.tiny_package
+# colcon runs these tests through a link in the package, from where pytest sees neither the conftest above nor the repository.
+_written = Path(__file__).resolve().parents[1] / "written" / "tiny_package.py"
+_spec = importlib.util.spec_from_file_location("tiny_package", _written)
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+
+
+@pytest.fixture(scope="session")
+def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As that of the conftest above."""
+    return _module.write_tiny_package(tmp_path_factory.mktemp("packages") / "tiny")
 
 
 @pytest.fixture

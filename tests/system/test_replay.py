@@ -18,6 +18,7 @@ from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
 from lidar_vl_core.foundation.errors import BadBag, BadLabels, BadRequest
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+from tests.recordings import recordings
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
 START_NS = 1_700_000_000_000_000_000
@@ -206,11 +207,9 @@ def test_answers_are_matched_by_their_points_whatever_their_stamps_and_missing_o
     assert judged["latency_ms"]["p99"] == pytest.approx(30.0)
 
 
-@pytest.mark.parametrize("bag", ["kitti_raw_2011_09_26_mcap", "kitti_raw_2011_09_26_db3_raw"])
-def test_the_kitti_bags_are_replayed_with_camera_pictures(
-    test_data: Path, package: ModelPackage, tmp_path: Path, bag: str
-) -> None:
-    metrics = replay(test_data / "bags" / bag, package, tmp_path / "out")
+@pytest.mark.parametrize("bag", recordings("bags/*_mcap", "bags/*_db3_raw"))
+def test_bags_of_a_street_are_replayed_with_camera_pictures(package: ModelPackage, tmp_path: Path, bag: Path) -> None:
+    metrics = replay(bag, package, tmp_path / "out")
     assert metrics["skipped"] == []
     assert metrics["warnings"] == []
     assert "data:image/jpeg" in (tmp_path / "out" / "report.html").read_text()

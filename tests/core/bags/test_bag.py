@@ -12,6 +12,7 @@ from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
 from lidar_vl_core.foundation.message_types import message_types
+from tests.recordings import recording, recordings
 
 STRING = "std_msgs/msg/String"
 TYPES = message_types().types
@@ -310,7 +311,13 @@ def test_a_recording_of_nothing_is_a_recording(tmp_path):
         assert read(path) == []
 
 
-REAL = {
+MESSAGES = {
+    "street_mcap": 10,
+    "street_mcap/street_mcap.mcap": 10,
+    "street_db3_raw": 7,
+    "packets_vlp16/scans": 4,
+    "without_metadata/sample.db3": 5,
+    "odometry_turtlebot/odometry.mcap": 125,
     "kitti_raw_2011_09_26_mcap": 37,
     "kitti_raw_2011_09_26_mcap/kitti_raw_2011_09_26_mcap.mcap": 37,
     "kitti_raw_2011_09_26_db3_raw": 7,
@@ -320,11 +327,12 @@ REAL = {
 }
 
 
-@pytest.mark.parametrize("name", REAL)
-def test_real_recordings_are_read_whole(test_data, name):
-    with open_bag(test_data / "bags" / name) as bag:
+@pytest.mark.parametrize("path", recordings(*(f"bags/{name}" for name in MESSAGES)))
+def test_recordings_are_read_whole(path):
+    name = path.as_posix().rpartition("/bags/")[2]
+    with open_bag(path) as bag:
         messages = list(bag.messages())
-        assert len(messages) == REAL[name] == sum(topic.count for topic in bag.topics)
+        assert len(messages) == MESSAGES[name] == sum(topic.count for topic in bag.topics)
         assert bag.warnings == []
     stamps = [message.stamp_ns for message in messages]
     assert stamps == sorted(stamps)
@@ -335,7 +343,7 @@ def test_real_recordings_are_read_whole(test_data, name):
 
 
 def test_raw_lidar_packets_are_refused_by_type_and_only_when_clouds_are_asked_for(test_data):
-    with open_bag(test_data / "bags/nebula_vlp16/1673400471837873222") as bag:
+    with open_bag(recording(test_data, "bags/*_vlp16/*/metadata.yaml").parent) as bag:
         assert len(list(bag.messages())) == 4
         for asked in (None, "/velodyne_packets"):
             with pytest.raises(

@@ -15,6 +15,7 @@ from lidar_vl_core.clouds.point_cloud2 import encode
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.message_types import message_types
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
+from tests.recordings import recordings
 
 TYPES = message_types().types
 CLOUD, IMAGE, COMPRESSED, INFO, TF = (
@@ -330,9 +331,9 @@ def test_the_fixed_frame_is_the_one_that_never_jumps(moving: list[tuple[str, str
     assert transforms.fixed_frame("lidar") == expected
 
 
-@pytest.mark.parametrize("bag", ["kitti_raw_2011_09_26_mcap", "kitti_raw_2011_09_26_db3_raw"])
-def test_the_kitti_bags_give_clouds_with_their_camera(test_data: Path, bag: str) -> None:
-    with open_recording(test_data / "bags" / bag) as recording:
+@pytest.mark.parametrize("bag", recordings("bags/*_mcap", "bags/*_db3_raw"))
+def test_bags_of_a_street_give_clouds_with_their_camera(bag: Path) -> None:
+    with open_recording(bag) as recording:
         frames = list(recording.frames())
         assert len(frames) == recording.cloud_count
         for frame in frames:

@@ -9,6 +9,7 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.pairing import DepthImages, ZBuffer, point_pixel_pairs
 from lidar_vl_core.foundation.errors import BadCalibration
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from tests.recordings import recording
 
 CAMERA = CameraModel(64, 48, np.array([[40.0, 0, 31.5], [0, 40.0, 23.5], [0, 0, 1]]))
 # LiDAR x forward, y left, z up -> optical x right, y down, z forward.
@@ -177,38 +178,37 @@ def _rgbd(folder, name):
     return depth_m, RigidTransform.from_matrix(np.loadtxt(folder / f"{name}.pose.txt"))
 
 
-def test_on_real_depth_frames_the_occlusion_test_removes_wrong_pairs_and_keeps_right_ones(test_data):
-    folder = test_data / "rgbd_7scenes"
+def test_on_depth_frames_the_occlusion_test_removes_wrong_pairs_and_keeps_right_ones(test_data):
+    folder = recording(test_data, "rgbd_7scenes")
     names = sorted(path.name.removesuffix(".color.jpg") for path in folder.glob("*.color.jpg"))
-    if len(names) < 20:
-        pytest.skip("no 7-Scenes frames in the recordings")
-    camera = CameraModel(640, 480, np.loadtxt(folder / "camera-intrinsics.txt"))
+    height, width = _rgbd(folder, names[0])[0].shape
+    camera = CameraModel(width, height, np.loadtxt(folder / "camera-intrinsics.txt"))
+    cell_px = 4 if width >= 640 else 2
     rng = np.random.default_rng(0)
     counts = {"none": np.zeros(2), "sweep": np.zeros(2), "depth": np.zeros(2)}  # wrong, right
     for first, second in zip(names[:-8:6], names[8::6], strict=False):
         depth_m, T_world_first = _rgbd(folder, first)
         there_m, T_world_second = _rgbd(folder, second)
-        row, column = (values[::8] for values in (rng.permutation(np.argwhere(depth_m > 0)).T))
+        row, column = (values[:: cell_px**2 // 2] for values in (rng.permutation(np.argwhere(depth_m > 0)).T))
         xyz_m = camera.unproject(np.stack([column, row], 1), depth_m[row, column]).astype(np.float32)
         view = [(camera, T_world_second.inverse() @ T_world_first)]
-        for name, occlusion in (("none", None), ("sweep", ZBuffer(4)), ("depth", DepthImages([there_m]))):
+        for name, occlusion in (("none", None), ("sweep", ZBuffer(cell_px)), ("depth", DepthImages([there_m]))):
             pairs = point_pixel_pairs(xyz_m, view, min_depth_m=0.3, occlusion=occlusion)
             measured_m = there_m[pairs.pixel_uv[:, 1], pairs.pixel_uv[:, 0]]
             wrong = (pairs.depth_m > 1.05 * measured_m + 0.05)[measured_m > 0]
             counts[name] += (wrong.sum(), (~wrong).sum())
     wrong, right = np.array([counts["none"], counts["sweep"], counts["depth"]]).T
     assert wrong[1] < 0.6 * wrong[0]  # what hides the rest was not in the first frame
-    assert right[1] > 0.93 * right[0]
+    kept = 0.93 if width >= 640 else 0.9  # within a cell of a small picture a surface falls off farther
+    assert right[1] > kept * right[0]
     assert wrong[2] < 0.01 * wrong[0]
     assert right[2] > 0.9 * right[0]
 
 
-def test_on_a_real_nuscenes_frame_pairs_follow_the_papers_convention(test_data):
+def test_on_a_nuscenes_frame_pairs_follow_the_papers_convention(test_data):
     import json
 
-    folder = test_data / "nuscenes_scene-0061_ca9a282c"
-    if not folder.is_dir():
-        pytest.skip("no nuScenes frame in the recordings")
+    folder = recording(test_data, "nuscenes_*")
     frame = json.loads((folder / "frame.json").read_text())
     points = np.fromfile(folder / frame["lidar"]["file"], np.float32).reshape(-1, 5)[:, :3]
     for shot in frame["cameras"].values():
@@ -217,7 +217,8 @@ def test_on_a_real_nuscenes_frame_pairs_follow_the_papers_convention(test_data):
         homogeneous = np.hstack([points, np.ones((len(points), 1))]) @ np.array(shot["lidar2cam"]).T
         uvw = homogeneous[:, :3] @ np.array(shot["K"]).T
         uv, depth = uvw[:, :2] / uvw[:, 2:], homogeneous[:, 2]
-        kept = (depth > 1.0) & (uv[:, 0] > 0) & (uv[:, 0] < 1599) & (uv[:, 1] > 0) & (uv[:, 1] < 899)
+        right, bottom = shot["width"] - 1, shot["height"] - 1
+        kept = (depth > 1.0) & (uv[:, 0] > 0) & (uv[:, 0] < right) & (uv[:, 1] > 0) & (uv[:, 1] < bottom)
         assert np.flatnonzero(kept).tolist() == pairs.point_index.tolist()
         assert np.abs(np.round(uv[kept]) - pairs.pixel_uv).max() <= 1  # a rounding tie may fall either way
-        assert len(pairs) > 2500
+        assert len(pairs) > 0.07 * len(points)

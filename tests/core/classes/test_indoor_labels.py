@@ -6,6 +6,7 @@ import pytest
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.words.vocabulary import FOLDER, load_vocabulary
+from tests.recordings import recording
 
 NUSCENES_16 = class_table("nuscenes16")
 SCANNET_20 = class_table("scannet20")
@@ -22,10 +23,8 @@ def test_twenty_of_the_nyu40_ids_become_scannets_classes_in_their_order_and_the_
     assert (class_id[others] == IGNORE_ID).all()
 
 
-def test_the_label_table_of_scannets_authors_names_the_same_classes(test_data):
-    path = test_data / "tiny_fixtures" / "scannet" / "meta_data" / "scannetv2-labels.combined.tsv"
-    if not path.exists():
-        pytest.skip("no ScanNet label table among the recordings")
+def test_the_label_table_of_scannets_authors_names_the_same_classes(real_data):
+    path = recording(real_data, "tiny_fixtures/scannet/meta_data/scannetv2-labels.combined.tsv")
     rows = [line.split("\t") for line in path.read_text().splitlines()]
     nyu40, name = rows[0].index("nyu40id"), rows[0].index("nyu40class")
     theirs = {int(row[nyu40]): row[name] for row in rows[1:] if row[nyu40]}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.errors import BadLabels
+from tests.recordings import recording
 
 CLASSES = 5
 
@@ -149,11 +150,9 @@ def test_floats_are_no_class_ids_and_names_must_fit():
         ConfusionMatrix(CLASSES).to_dict(["a"])
 
 
-def test_real_scans_judged_against_their_shifted_selves(test_data):
+def test_scans_judged_against_their_shifted_selves(test_data):
     """Labelled range images one column off: wide roads hardly notice, poles do."""
-    paths = sorted((test_data / "rangeimage_labelled").glob("nuscenes_*/*.npz"))
-    if not paths:
-        pytest.skip("no labelled range images of nuScenes in the recordings")
+    paths = sorted(recording(test_data, "rangeimage_labelled/nuscenes_*").glob("*.npz"))
     names = ("road", "sidewalk", "building", "pole", "vegetation", "person", "two-wheeler", "car", "truck", "bus")
     matrix, frame_means = ConfusionMatrix(10), []
     for path in paths:

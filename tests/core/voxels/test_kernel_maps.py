@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
+from tests.recordings import recording
 
 OFFSETS = list(itertools.product((-1, 0, 1), repeat=3))
 
@@ -115,8 +116,8 @@ def test_a_whole_scan_gives_equal_tables(voxel_m):
     assert_equal_maps(build_kernel_maps(coords), reference_maps(coords, 5, np.zeros(len(coords), np.int32)))
 
 
-def test_a_real_scan_gives_equal_tables(test_data):
-    with np.load(test_data / "pandaset_002" / "lidar" / "00.npz") as stored:
+def test_a_recorded_scan_gives_equal_tables(test_data):
+    with np.load(recording(test_data, "pandaset_*/lidar/00.npz")) as stored:
         xyz_m = stored["xyz_world"].astype(np.float32)
     middle = np.median(xyz_m, axis=0)
     grid = VoxelGrid("cartesian", (0.3,) * 3, (-38.4, -38.4, -6.0, 38.4, 38.4, 9.0))

@@ -10,6 +10,7 @@ from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.tasks.segmenter import PointLabels
+from tests.recordings import recording
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
 
@@ -148,7 +149,7 @@ def test_a_command_that_is_incomplete_says_how_it_is_used(command: str, capsys: 
 def test_a_bag_of_raw_packets_is_refused_with_what_to_do(
     test_data: Path, tiny_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bag = test_data / "bags" / "nebula_vlp16" / "1673400471837873222"
+    bag = recording(test_data, "bags/*_vlp16/*/metadata.yaml").parent
     code = main(["replay", str(bag), "--model", str(tiny_package), "--out", str(tmp_path / "out")])
     assert code == 2
     assert "velodyne_msgs/msg/VelodyneScan" in (said := capsys.readouterr().err)

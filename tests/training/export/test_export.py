@@ -25,6 +25,7 @@ from offline_training.finetuning.evaluate import build_network, predict
 from offline_training.networks.sparse.convolution import SparseMaps
 from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
+from tests.recordings import recording
 
 CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
 SETTINGS = {"out": "unused", "train": [], "stem": 16, "planes": [16, 16, 32, 32, 32, 16, 16, 16], "blocks": [1] * 8}
@@ -92,15 +93,15 @@ def test_every_kind_of_network_can_be_exported(tmp_path, changes):
     assert all(one.max_difference < MAX_DIFFERENCE and one.same_class >= 0.999 for one in parity)
 
 
-def test_real_clouds_get_the_classes_of_pytorch_point_by_point(exported, test_data):
+def test_recorded_clouds_get_the_classes_of_pytorch_point_by_point(exported, test_data):
     network, run, path = exported
     segmenter = Segmenter(load_model_package(path))
     sources = [
-        PandaSet(test_data / "pandaset_002", ["30"]),
-        SemanticKitti(test_data / "semantickitti", ["00"], ["000000"]),
+        PandaSet(recording(test_data, "pandaset_*")),
+        SemanticKitti(recording(test_data, "semantickitti"), ["00"], ["000000"]),
     ]
     for source in sources:
-        sample = source[0]
+        sample = source[len(source) - 1]
         expected = predict(network, run, labelled_scan(sample))
         found = segmenter.segment(sample.cloud).class_id[sample.cloud.finite()]
         assert (found == expected).mean() >= 0.999

@@ -1,7 +1,9 @@
-"""The command weak-label, on real pictures of several data sets."""
+"""The command weak-label, on recorded pictures of several data sets."""
 
 import json
+from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,16 +21,27 @@ from offline_training.weak_labels.config import WeakLabelConfig
 from offline_training.weak_labels.store.label_store import LabelStore
 from offline_training.weak_labels.store.store_section import content_sha256
 from offline_training.weak_labels.weak_label import report_lines, weak_label
+from tests.recordings import recording
 
 NUSCENES_16 = class_table("nuscenes16")
 
 
+@dataclass(frozen=True)
+class Recordings:
+    """Two data sets with a weak label map for each picture."""
+
+    pandaset: Path
+    pandaset_labels: Path
+    kitti: Path
+    kitti_labels: Path
+
+
 @pytest.fixture(scope="module")
 def real(test_data):
-    for name in ("pandaset_002", "semantickitti", "weak_labels_espnet"):
-        if not (test_data / name).is_dir():
-            pytest.skip(f"no {name} in the recordings")
-    return test_data
+    return Recordings(
+        recording(test_data, "pandaset_*"), recording(test_data, "weak_labels_espnet/pandaset_*"),
+        recording(test_data, "semantickitti"), recording(test_data, "weak_labels_espnet/semantickitti"),
+    )  # fmt: skip
 
 
 def _pandaset_config(real, out, **changes):
@@ -36,10 +49,10 @@ def _pandaset_config(real, out, **changes):
         WeakLabelConfig,
         {
             "out": str(out),
-            "source": [{"kind": "pandaset", "folder": str(real / "pandaset_002"), "frames": ["00"]}],
+            "source": [{"kind": "pandaset", "folder": str(real.pandaset), "frames": ["00"]}],
             "labeler": {
                 "kind": "precomputed",
-                "folder": str(real / "weak_labels_espnet" / "pandaset_002"),
+                "folder": str(real.pandaset_labels),
                 "values": "cityscapes",
                 "ignored_values": [19],
             },
@@ -56,9 +69,9 @@ def test_ready_labels_of_a_real_frame_become_weak_classes_of_its_views(real, tmp
     assert (report.made, report.present) == (6, 0)
     store = LabelStore(tmp_path / "out")
     assert store.class_names == NUSCENES_16.names
-    view = next(view for view in PandaSet(real / "pandaset_002", ["00"])[0].views if view.name == "front_camera")
+    view = next(view for view in PandaSet(real.pandaset, ["00"])[0].views if view.name == "front_camera")
     class_id = store.read_class_id(view)
-    ready = np.array(Image.open(real / "weak_labels_espnet/pandaset_002/camera/front_camera/00.png"))
+    ready = np.array(Image.open(real.pandaset_labels / "camera/front_camera/00.png"))
     for value, name in ((13, "car"), (0, "driveable_surface"), (8, "vegetation")):
         assert ((class_id == NUSCENES_16.id_of(name)) == (ready == value)).all()
     assert ((class_id == 255) == np.isin(ready, [10, 12, 16, 19])).all()
@@ -71,11 +84,11 @@ def test_ready_labels_of_a_real_frame_become_weak_classes_of_its_views(real, tmp
 
 
 def test_the_command_labels_semantic_kitti_and_prints_shares(real, tmp_path, capsys):
-    labels = real / "weak_labels_espnet" / "semantickitti"
+    labels = real.kitti_labels
     config = tmp_path / "config.yaml"
     config.write_text(
         f"out: {tmp_path / 'out'}\nontology: cityscapes\n"
-        f"source: [{{kind: semantic_kitti, folder: {real / 'semantickitti'}, frames: ['000000']}}]\n"
+        f"source: [{{kind: semantic_kitti, folder: {real.kitti}, frames: ['000000']}}]\n"
         f"labeler: {{kind: precomputed, folder: {labels}, values: cityscapes, ignored_values: [19]}}\n"
     )
     assert main(["weak-label", "--config", str(config)]) == 0
@@ -110,17 +123,15 @@ def test_a_configuration_with_a_fault_is_one_line_and_exit_code_2(case, real, tm
 def test_pictures_without_labels_fail_the_command_after_the_others_are_done(real, tmp_path):
     some = tmp_path / "some" / "camera" / "front_camera"
     some.mkdir(parents=True)
-    Image.fromarray(np.zeros((1080, 1920), np.uint8)).save(some / "00.png")
+    view = next(v for v in PandaSet(real.pandaset, ["00"]).views(0) if v.name == "front_camera")
+    Image.fromarray(np.zeros((view.camera.height, view.camera.width), np.uint8)).save(some / "00.png")
     labeler = {"kind": "precomputed", "folder": str(tmp_path / "some"), "values": "cityscapes"}
     with pytest.raises(BadDataset, match="5 pictures have no labels, 1 have them"):
         weak_label(_pandaset_config(real, tmp_path / "out", labeler=labeler))
-    view = next(v for v in PandaSet(real / "pandaset_002", ["00"]).views(0) if v.name == "front_camera")
     assert set(LabelStore(tmp_path / "out").read_class_id(view).ravel().tolist()) == {10}
 
 
 def test_the_shipped_configurations_are_whole():
-    from pathlib import Path
-
     import offline_training
 
     files = sorted((Path(offline_training.__file__).parent / "configs" / "weak_labels").glob("*.yaml"))
@@ -133,8 +144,8 @@ def test_the_shipped_configurations_are_whole():
 
 def test_data_sets_give_views_without_their_clouds_and_say_where_pictures_lie(real):
     for dataset, folder in (
-        (PandaSet(real / "pandaset_002", ["00"]), real / "pandaset_002"),
-        (SemanticKitti(real / "semantickitti", ["00"], ["000000"]), real / "semantickitti"),
+        (PandaSet(real.pandaset, ["00"]), real.pandaset),
+        (SemanticKitti(real.kitti, ["00"], ["000000"]), real.kitti),
     ):
         views = dataset.views(0)
         assert [view.name for view in views] == [view.name for view in dataset[0].views]
@@ -145,9 +156,7 @@ def test_data_sets_give_views_without_their_clouds_and_say_where_pictures_lie(re
 
 
 def test_pictures_of_an_own_bag_are_labelled_by_camera_and_time(test_data, tmp_path):
-    bag = test_data / "bags" / "kitti_raw_2011_09_26_mcap"
-    if not bag.is_dir():
-        pytest.skip("no converted KITTI bag in the recordings")
+    bag = recording(test_data, "bags/*_mcap")
     views = [view for frame in ("0", "1") for view in RosBag(bag, [int(frame)])[0].views]
     assert views
     for view in views:

@@ -16,6 +16,7 @@ from offline_training.datasets.data_sources import data_set_spec, data_source, o
 from offline_training.datasets.lidar.rellis3d import Rellis3d
 from offline_training.datasets.lidar.scribble_kitti import ScribbleKitti
 from offline_training.datasets.lidar.synlidar import SynLidarSource
+from tests.recordings import recording
 from tests.written.lidar_data_sets import CALIB, ring_of_points, write_kitti_like, write_rellis, write_scan
 
 
@@ -181,9 +182,7 @@ def test_full_labels_never_pass_for_scribbles(tmp_path):
 def test_kitti_scans_without_pictures_need_no_calibration_and_have_no_pose(tmp_path, test_data):
     from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
 
-    folder = test_data / "tiny_fixtures" / "semantickitti"
-    if not folder.is_dir():
-        pytest.skip("no tiny SemanticKITTI scan in the recordings")
+    folder = recording(test_data, "tiny_fixtures/semantickitti")
     sample = SemanticKitti(folder)[0]
     assert (len(sample.cloud), sample.views) == (50, ())
     with pytest.raises(BadDataset, match=r"calib\.txt"):

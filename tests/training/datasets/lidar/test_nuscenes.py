@@ -1,4 +1,4 @@
-"""nuScenes as samples: a real key frame behind tables of the real format, written here, and its reader's economy."""
+"""nuScenes as samples: a recorded key frame behind tables of the real format, written here, and its reader's economy."""
 
 import json
 
@@ -13,6 +13,7 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import T_FLU_RFU
 from offline_training.datasets.lidar.files.nuscenes_tables import NuScenesTables
 from offline_training.datasets.lidar.nuscenes import CAMERAS, NuScenes
+from tests.recordings import recording
 
 NUSCENES_16 = class_table("nuscenes16")
 
@@ -26,7 +27,9 @@ def _wxyz(T: RigidTransform) -> list[float]:
     return [w, x, y, z]
 
 
-def write_tables(folder, files, T_ego_sensor, T_global_ego, intrinsics, stamps_us, raw_labels=None, scene="scene-0061"):
+def write_tables(
+    folder, files, T_ego_sensor, T_global_ego, intrinsics, stamps_us, size_px, raw_labels=None, scene="scene-0061"
+):
     """A v1.0-mini folder with one scene of one key frame, and one sweep between key frames that must be left out."""
     tables = {name: [] for name in ("scene", "sample", "sensor", "calibrated_sensor", "sample_data", "ego_pose", "log")}
     tables["log"].append({"token": "log", "logfile": "n015", "vehicle": "n015", "date_captured": "", "location": ""})
@@ -44,7 +47,7 @@ def write_tables(folder, files, T_ego_sensor, T_global_ego, intrinsics, stamps_u
             "token": f"c{channel}", "sensor_token": f"s{channel}", "rotation": _wxyz(T_ego_sensor[channel]),
             "translation": T_ego_sensor[channel].translation_m.tolist(), "camera_intrinsic": intrinsics.get(channel, []),
         })  # fmt: skip
-        width, height = (0, 0) if modality == "lidar" else (1600, 900)
+        width, height = (0, 0) if modality == "lidar" else size_px
         for is_key_frame in (False, True):
             token = f"{'key' if is_key_frame else 'sweep'}-{channel}"
             tables["sample_data"].append({
@@ -73,15 +76,14 @@ def write_tables(folder, files, T_ego_sensor, T_global_ego, intrinsics, stamps_u
 
 @pytest.fixture(scope="module")
 def frame(test_data):
-    path = test_data / "nuscenes_scene-0061_ca9a282c" / "frame.json"
-    if not path.exists():
-        pytest.skip("no nuScenes key frame in the recordings")
+    path = recording(test_data, "nuscenes_*/frame.json")
     return json.loads(path.read_text()) | {"folder": path.parent}
 
 
 @pytest.fixture(scope="module")
 def raw_labels(frame):
-    return np.random.default_rng(0).integers(0, 32, 34_688).astype(np.uint8)
+    points = (frame["folder"] / frame["lidar"]["file"]).stat().st_size // 20
+    return np.random.default_rng(0).integers(0, 32, points).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -97,17 +99,21 @@ def data_set(frame, raw_labels, tmp_path_factory):
         T_global_cam = T_global_ego @ T_ego_lidar @ _transform(shot["lidar2cam"]).inverse()
         poses[channel] = T_global_cam @ mounts[channel].inverse()
     folder = tmp_path_factory.mktemp("nuscenes")
-    return NuScenes(write_tables(folder, files, mounts, poses, intrinsics, stamps_us, raw_labels), version="v1.0-mini")
+    shot = frame["cameras"]["CAM_FRONT"]
+    tables = write_tables(
+        folder, files, mounts, poses, intrinsics, stamps_us, (shot["width"], shot["height"]), raw_labels
+    )
+    return NuScenes(tables, version="v1.0-mini")
 
 
-def test_the_real_frame_comes_with_x_forward_and_intensity_in_0_to_1(data_set, frame):
+def test_the_frame_comes_with_x_forward_and_intensity_in_0_to_1(data_set, frame):
     sample = data_set[0]
     raw = np.fromfile(frame["folder"] / frame["lidar"]["file"], np.float32).reshape(-1, 5)
-    assert (len(data_set), sample.name, len(sample.cloud)) == (1, "scene-0061/sample", 34_688)
+    assert (len(data_set), sample.name, len(sample.cloud)) == (1, "scene-0061/sample", len(raw))
     assert_allclose(sample.cloud.xyz_m, np.stack([raw[:, 1], -raw[:, 0], raw[:, 2]], axis=1))
     assert_allclose(sample.cloud.intensity, raw[:, 3] / 255)
     assert sample.cloud.extra["ring"].max() == 31
-    assert sample.cloud.stamp_ns == 1_532_402_927_647_951_000
+    assert sample.cloud.stamp_ns == round(frame["timestamp_s"] * 1e6) * 1000
 
 
 def test_every_camera_sees_the_points_where_the_given_matrices_put_them(data_set, frame):
@@ -119,9 +125,9 @@ def test_every_camera_sees_the_points_where_the_given_matrices_put_them(data_set
         assert_allclose(view.T_cam_lidar.matrix(), given.matrix(), atol=1e-6)
         assert_allclose(view.camera.K, shot["K"])
         assert view.stamp_ns == round(shot["timestamp_s"] * 1e6) * 1000
-        assert view.load_rgb().shape == (900, 1600, 3)
+        assert view.load_rgb().shape == (shot["height"], shot["width"], 3)
     pairs = point_pixel_pairs(sample.cloud.xyz_m, [(view.camera, view.T_cam_lidar) for view in sample.views])
-    assert np.bincount(pairs.camera_index).min() > 2500
+    assert np.bincount(pairs.camera_index).min() > 0.07 * len(sample.cloud)
 
 
 def test_the_motion_between_sweep_and_image_is_in_the_transform(data_set, frame):
@@ -136,7 +142,7 @@ def test_the_motion_between_sweep_and_image_is_in_the_transform(data_set, frame)
     assert 0.1 < driven_m < 0.6  # 35 ms at city speed
 
 
-def test_boxes_of_the_real_frame_hold_the_points_counted_for_them(data_set, frame):
+def test_boxes_of_the_frame_hold_the_points_counted_for_them(data_set, frame):
     """The points are in the frame of the published boxes, once both are turned alike."""
     xyz_m = T_FLU_RFU.inverse().apply(data_set[0].cloud.xyz_m)
     exact = 0
@@ -145,7 +151,7 @@ def test_boxes_of_the_real_frame_hold_the_points_counted_for_them(data_set, fram
         local = (xyz_m - np.array(box["center"])) @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
         inside = (np.abs(local) <= np.array(box["lwh"]) / 2).all(axis=1)
         exact += int(inside.sum() == box["num_lidar_pts"])
-    assert exact >= 55
+    assert exact >= 0.79 * len(frame["boxes"])
 
 
 def test_raw_lidarseg_ids_become_the_16_classes(data_set, raw_labels):

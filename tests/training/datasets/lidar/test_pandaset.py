@@ -1,4 +1,4 @@
-"""PandaSet as samples: real frames, and a tiny sequence written here in its format."""
+"""PandaSet as samples: recorded frames, and a tiny sequence written here in its format."""
 
 import json
 
@@ -11,6 +11,7 @@ from lidar_vl_core.cameras.pairing import point_pixel_pairs
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.lidar.pandaset import PANDAR64, PANDAR_GT, PandaSet
+from tests.recordings import recording
 
 NUSCENES_16 = class_table("nuscenes16")
 
@@ -75,13 +76,10 @@ def test_one_sensor_can_be_taken_alone(tmp_path):
 
 @pytest.fixture(scope="module")
 def real(test_data):
-    folder = test_data / "pandaset_002"
-    if not folder.is_dir():
-        pytest.skip("no PandaSet sequence in the recordings")
-    return PandaSet(folder)
+    return PandaSet(recording(test_data, "pandaset_*"))
 
 
-def test_a_real_frame_lies_on_its_road_with_the_ego_in_the_middle(real):
+def test_a_frame_lies_on_its_road_with_the_ego_in_the_middle(real):
     sample = real[0]
     road = sample.class_id == NUSCENES_16.id_of("driveable_surface")
     near = np.linalg.norm(sample.cloud.xyz_m[:, :2], axis=1) < 15

@@ -18,6 +18,7 @@ from offline_training.datasets.data_sources import open_source
 from offline_training.datasets.rgbd.files.rgbd_fusion import DepthFrame, fuse_depth
 from offline_training.datasets.rgbd.files.rgbd_view import metres, openscene_resized, resized_nearest
 from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder, RgbdFolderSource
+from tests.recordings import recording
 from tests.written.rgbd_scenes import (  # fmt: skip
     HEIGHT,
     LOST,
@@ -243,14 +244,8 @@ def test_check_data_finds_poses_stored_the_wrong_way_round(tmp_path, capsys):
     assert "is the pose camera to world" in capsys.readouterr().out
 
 
-def test_real_7_scenes_frames_agree_in_millimetres(test_data):
-    folder = test_data / "rgbd_7scenes"
-    if not folder.is_dir():
-        pytest.skip("no 7-Scenes among the recordings")
-    dataset = RgbdFolder(folder)
-    views = dataset.views(0)
-    if len(views) < 4:
-        pytest.skip("fewer than four frames among the recordings")
+def test_frames_of_7_scenes_agree_in_millimetres(test_data):
+    views = RgbdFolder(recording(test_data, "rgbd_7scenes")).views(0)
     medians_m, overlaps = [], []
     for place in range(0, len(views) - 1, max(1, len(views) // 6)):
         here, there = views[place], views[place + 1]
@@ -268,10 +263,8 @@ def test_real_7_scenes_frames_agree_in_millimetres(test_data):
     assert min(overlaps) > 0.5  # stated: 66 to 94 %
 
 
-def test_real_nyu_pictures_are_scenes_of_13_classes(test_data):
-    folder = test_data / "rgbd_nyuv2"
-    if not folder.is_dir() or not any(folder.glob("*_depth_mm.png")):
-        pytest.skip("no NYU picture with depth among the recordings")
+def test_nyu_pictures_are_scenes_of_13_classes(test_data):
+    folder = recording(test_data, "rgbd_nyuv2")
     source = RgbdFolderSource(folder=str(folder), label_table="nyuv2_13")
     sample = open_source(source, NYU_13)[0]
     (view,) = sample.views

@@ -12,6 +12,7 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.cli.main import main
 from offline_training.datasets.data_sources import open_source
 from offline_training.datasets.rgbd.s3dis import S3dis, S3disSource
+from tests.recordings import recording
 from tests.written.rgbd_scenes import ROOM_M, K, frames, save
 
 S3DIS_13 = class_table("s3dis13")
@@ -225,10 +226,8 @@ def test_check_data_looks_at_rooms_and_images(tmp_path, capsys):
     assert "Area_5/office_2: 4 views, 0 left out" in out
 
 
-def test_a_real_converted_room_is_read(test_data):
-    folder = test_data / "tiny_fixtures" / "s3dis"
-    if not folder.is_dir():
-        pytest.skip("no S3DIS fixture among the recordings")
+def test_a_converted_room_is_read(test_data):
+    folder = recording(test_data, "tiny_fixtures/s3dis")
     sample = S3dis(folder)[0]
     assert len(sample.cloud) == len(sample.class_id) > 0
     names = folder / "meta_data" / "class_names.txt"

@@ -16,6 +16,7 @@ from offline_training.datasets.data_sources import open_source
 from offline_training.datasets.rgbd.files.sens_file import open_sens
 from offline_training.datasets.rgbd.files.sens_views import sens_views
 from offline_training.datasets.rgbd.scannet import ScanNet, ScanNetSource
+from tests.recordings import recording
 from tests.written.rgbd_scenes import LOST, ROOM_M, K, frames, room_images, sens_bytes, turned_pose, write_exported
 
 SCANNET_20 = class_table("scannet20")
@@ -287,11 +288,8 @@ def test_check_data_tells_scenes_and_splits(tmp_path, capsys):
     assert "scene0000_00: 4 views, 0 left out" in out
 
 
-def test_the_masks_of_a_real_scene_map_to_the_20_classes(test_data):
-    path = test_data / "tiny_fixtures" / "scannet" / "semantic_mask" / "scene0000_00.bin"
-    if not path.exists():
-        pytest.skip("no ScanNet fixture among the recordings")
-    raw = np.fromfile(path, np.int64)
+def test_the_masks_of_a_converted_scene_map_to_the_20_classes(test_data):
+    raw = np.fromfile(recording(test_data, "tiny_fixtures/scannet/semantic_mask/scene0000_00.bin"), np.int64)
     class_id = label_map("scannet", SCANNET_20).apply(raw)
     assert (
         (class_id == 255) == ~np.isin(raw, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39])

@@ -30,14 +30,14 @@ def picture(path: Path, width: int, height: int) -> torch.Tensor:
         ("semantickitti/sequences/00/image_2", "000000", 320),
     ],
 )
-def test_public_weights_give_the_published_labels_of_real_pictures(test_data, folder, image, height):
+def test_public_weights_give_the_published_labels_of_real_pictures(real_data, folder, image, height):
     from PIL import Image
 
-    network = load_espnet(test_data / _WEIGHTS).eval()
-    with Image.open(test_data / "weak_labels_espnet" / folder / f"{image}.png") as label:
+    network = load_espnet(real_data / _WEIGHTS).eval()
+    with Image.open(real_data / "weak_labels_espnet" / folder / f"{image}.png") as label:
         expected = np.array(label)
     with torch.no_grad():
-        images = picture(next((test_data / folder).glob(f"{image}.*")), 1024, height)
+        images = picture(next((real_data / folder).glob(f"{image}.*")), 1024, height)
         scores = network(normalise_for_espnet(images))
     found = F.interpolate(scores.argmax(1, keepdim=True).float(), expected.shape, mode="nearest")[0, 0].numpy()
     assert np.mean(found == expected) > 0.9999

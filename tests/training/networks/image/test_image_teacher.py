@@ -8,12 +8,13 @@ import torch
 from safetensors.torch import save_file
 
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadImage, BadRequest
+from offline_training.networks.image.espnet import ESPNet
 from offline_training.networks.image.image_teacher import ImageTeacher, build_image_teacher
 from offline_training.networks.image.resnet50 import ResNet50, load_resnet50
 from offline_training.networks.image.weight_file import read_weight_file
+from tests.recordings import recording
 from tests.training.torchvision_on_cpu import ensure_torchvision
 
-_ESPNET_WEIGHTS = "weights_small/espnet_p_2_q_8_cityscapes.safetensors"
 _BODY = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
 
@@ -156,8 +157,18 @@ def test_pictures_are_normalised_inside(resnet):
     torch.testing.assert_close(teacher(images), teacher.network[1](normalised))
 
 
-def test_espnet_teaches_with_its_public_weights(test_data):
-    teacher = build_image_teacher("espnet", test_data / _ESPNET_WEIGHTS)
+def test_espnet_teaches_with_weights_of_a_file(tmp_path):
+    torch.manual_seed(0)
+    save_file(ESPNet().state_dict(), tmp_path / "espnet.safetensors")
+    assert_teaches(tmp_path / "espnet.safetensors")
+
+
+def test_espnet_teaches_with_its_public_weights(real_data):
+    assert_teaches(recording(real_data, "weights_small/espnet_p_2_q_8_cityscapes.safetensors"))
+
+
+def assert_teaches(weights):
+    teacher = build_image_teacher("espnet", weights)
     one, other = teacher(torch.zeros(1, 3, 16, 16)), teacher(torch.ones(1, 3, 16, 16))
     assert one.isfinite().all()
     assert not torch.allclose(one, other)

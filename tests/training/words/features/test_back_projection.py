@@ -21,6 +21,7 @@ from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
 from offline_training.words.scenes.back_project import back_project, seen_pixels
 from offline_training.words.scenes.extract_config import ExtractConfig
 from offline_training.words.scenes.voxel_rows import voxel_rows
+from tests.recordings import recording
 from tests.training.words.features.feature_scenes import CAMERA, HEIGHT, WIDTH, box_depth_m, box_scene
 
 PER_POINT = ExtractConfig(voxel_m=None, occlusion="none", border_px=0)
@@ -261,10 +262,7 @@ def test_options_that_mean_nothing_are_refused(wrong):
 
 @pytest.fixture(scope="module")
 def seven_scenes(test_data):
-    folder = test_data / "rgbd_7scenes"
-    if not folder.is_dir():
-        pytest.skip(f"no RGB-D frames at {folder}")
-    return RgbdFolder(folder, frames=[f"frame-{k:06}" for k in range(0, 175, 25)])
+    return RgbdFolder(recording(test_data, "rgbd_7scenes"), frames=[f"frame-{k:06}" for k in range(0, 175, 25)])
 
 
 def test_real_depth_of_one_frame_agrees_with_the_next_one_to_millimetres(seven_scenes):

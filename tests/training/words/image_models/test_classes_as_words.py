@@ -24,6 +24,7 @@ from offline_training.words.image_models.base.config import ClassesAsWordsConfig
 from offline_training.words.image_models.base.text_rows import read_text_rows
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.scenes.extract_config import ExtractConfig
+from tests.recordings import recording
 from tests.training.weak_labels.array_views import array_view
 
 NUSCENES_16 = class_table("nuscenes16")
@@ -168,10 +169,10 @@ def test_rows_that_are_none_are_refused(case, tmp_path):
         read_text_rows(tmp_path / "rows.npy", tmp_path / "names.json")
 
 
-def test_real_weights_and_their_ready_maps_say_the_same_of_a_real_picture(test_data, rows):
-    weights = test_data / "weights_small" / "espnet_p_2_q_8_cityscapes.safetensors"
-    maps = next((test_data / "weak_labels_espnet").glob("pandaset_*"))
-    sample = open_source(PandaSetSource(folder=str(test_data / maps.name)), NUSCENES_16)[0]
+def test_real_weights_and_their_ready_maps_say_the_same_of_a_real_picture(real_data, rows):
+    weights = recording(real_data, "weights_small/espnet_p_2_q_8_cityscapes.safetensors")
+    maps = recording(real_data, "weak_labels_espnet/pandaset_*")
+    sample = open_source(PandaSetSource(folder=str(real_data / maps.name)), NUSCENES_16)[0]
     view = sample.views[0]
     live = _open(rows, weights=str(weights), height=512, width=1024).image_features([view.load_rgb()])[0]
     ready = _open(rows, labels=str(maps), ignored_values=(19,)).view_features(view)
@@ -180,8 +181,8 @@ def test_real_weights_and_their_ready_maps_say_the_same_of_a_real_picture(test_d
     assert (both[0].argmax(dim=0) == both[1].argmax(dim=0))[sure].float().mean() > 0.9
 
 
-def test_ready_maps_become_features_of_the_points_of_a_real_sweep(test_data, rows):
-    maps = next((test_data / "weak_labels_espnet").glob("pandaset_*"))
+def test_ready_maps_become_features_of_the_points_of_a_sweep(test_data, rows):
+    maps = recording(test_data, "weak_labels_espnet/pandaset_*")
     sample = open_source(PandaSetSource(folder=str(test_data / maps.name)), NUSCENES_16)[0]
     model = _open(rows, labels=str(maps), ignored_values=(19,))
     features = model.scene_features(replace(sample, views=sample.views[:1]), ExtractConfig(occlusion="z_buffer"))
