@@ -9,6 +9,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _PACKAGES = {
     "Core": _REPOSITORY / "lidar_vl_core",
