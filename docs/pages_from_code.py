@@ -1,6 +1,7 @@
 """Pages that are printed from the code: the rooms, the data sets, and the API reference. A hook of mkdocs."""
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
