@@ -10,7 +10,6 @@ import torch
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
-from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
 from lidar_vl_core.foundation.files import write_text
 from offline_training.datasets.augment.point_augment import LabelledScan
@@ -22,6 +21,7 @@ from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.norm_momentum import set_norm_momentum
 from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.runs.resume import stored_config
 from offline_training.runs.start_weights import take_weights
 
 # Rows below the classes. Mean IoU is over the classes in the truth; the benchmark's over all, 1 for those that never occur.
@@ -104,7 +104,7 @@ def load_network(checkpoint_path: Path) -> tuple[PointBackbone, FinetuneConfig]:
             f"{checkpoint_path}: expected a checkpoint of `lidar-vl-train finetune`, found one of a run with words. "
             "Ask it with `lidar-vl-train evaluate-language`."
         )
-    config = validated(FinetuneConfig, dict(checkpoint.config), str(checkpoint_path))
+    config = stored_config(FinetuneConfig, checkpoint.config, str(checkpoint_path))
     network = build_network(config)
     take_weights(network, checkpoint, checkpoint_path)
     return network.eval(), config

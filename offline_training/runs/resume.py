@@ -1,12 +1,16 @@
-"""From which checkpoint a run goes on. Reads files."""
+"""From which checkpoint a run goes on, and how the configuration in a checkpoint is read, also of an older one. Reads files."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lidar_vl_core.foundation.config import Config, validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
+from offline_training.datasets.data_sources import SPECS
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, require_same_config
+
+_SOURCES = ("train", "validation")
+ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 def checkpoint_to_resume(folder: Path, config: Config, resume: str, may_differ: Collection[str]) -> Checkpoint | None:
@@ -26,9 +30,29 @@ def checkpoint_to_resume(folder: Path, config: Config, resume: str, may_differ: 
     return start
 
 
+def stored_config(model: type[ConfigT], stored: Mapping[str, Any], origin: str) -> ConfigT:
+    """The configuration in a checkpoint, with the defaults of keys that came after it was written. Raises BadConfig.
+
+    Checkpoints used to list the keys of all data sets at each of them, and of all methods of pre-training: what a data set
+    or method does not have never did anything, and is left out.
+    """
+    return validated(model, _own_keys(model, stored), origin)
+
+
+def _own_keys(model: type[Config], stored: Mapping[str, Any]) -> dict[str, Any]:
+    own = {key: value for key, value in stored.items() if "method" not in stored or key in model.model_fields}
+    return {**own, **{key: [_of_data_set(source) for source in own[key]] for key in _SOURCES if key in own}}
+
+
+def _of_data_set(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that the data set has; all where there is no such data set."""
+    known = next((spec.source.model_fields for spec in SPECS if spec.kind == source.get("kind")), source)
+    return {key: value for key, value in source.items() if key in known}
+
+
 def _completed(stored: Mapping[str, Any], model: type[Config]) -> Mapping[str, Any]:
-    """A checkpoint's configuration with the defaults of keys that came after it was written."""
+    """As stored_config() reads it."""
     try:
-        return validated(model, dict(stored), "checkpoint").model_dump(mode="json")
+        return stored_config(model, stored, "checkpoint").model_dump(mode="json")
     except BadConfig:
-        return stored  # of another command or version: compared as it is
+        return _own_keys(model, stored)  # of another command or version: compared as it is

@@ -117,6 +117,17 @@ def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
         finetune(config(tmp_path, max_steps=2, optimizer="sgd"))
 
 
+def test_a_run_whose_checkpoint_lists_the_keys_of_all_data_sets_goes_on_and_is_evaluated(tmp_path):
+    """As checkpoints did before a data set had its own keys alone."""
+    finetune(config(tmp_path, max_steps=2))
+    written = load_checkpoint(tmp_path / "checkpoints")
+    of_others = {"split": None, "version": "v1.0-trainval", "streets": 1, "rooms": 1, "depth_noise": True}
+    old = {**written.config, "train": [{**source, **of_others} for source in written.config["train"]]}
+    save_checkpoint(tmp_path / "checkpoints", Checkpoint(2, written.tensors, old, written.state))
+    path = finetune(config(tmp_path, max_steps=2))
+    assert load_network(path)[1] == config(tmp_path, max_steps=2)
+
+
 def test_a_run_begins_with_the_trained_weights_of_another(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     finetune(config(first, max_steps=30))

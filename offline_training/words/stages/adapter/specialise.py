@@ -24,7 +24,7 @@ from offline_training.runs.checkpoint import (
 from offline_training.runs.device import torch_set_up, uses_cuda
 from offline_training.runs.log import RunLog
 from offline_training.runs.resume import checkpoint_to_resume
-from offline_training.runs.state import optimizer_tensors, restore_optimizer
+from offline_training.runs.state import give_rate, optimizer_tensors, restore_optimizer
 from offline_training.words.features.feature_basis import FeatureBasis
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import SPECIALISE, SPECIALISED, open_features
@@ -127,9 +127,8 @@ class _Specialising:
 
     def train_epoch(self) -> None:
         """Every scene once; saves when it is time."""
-        rate = self.numbers.learning_rate * self.numbers.decay ** (self.epoch // self.numbers.decay_every)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        numbers = self.numbers
+        rate = give_rate(self.optimizer, numbers.learning_rate * numbers.decay ** (self.epoch // numbers.decay_every))
         loss_sum, right, labelled = 0.0, 0, 0
         for scenes in self.batches.of_epoch(self.epoch):
             count = sum(int((class_id != IGNORE_ID).sum()) for _, class_id in scenes)

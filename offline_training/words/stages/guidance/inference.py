@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
 from lidar_vl_core.words.text_table import TextTable, label_cosines, require_width, unit_rows
 from lidar_vl_core.words.text_table_file import text_table_of_bytes
@@ -15,6 +14,7 @@ from offline_training.datasets.base.sample import Sample
 from offline_training.networks.base.point_backbone import PointBackbone, Scan
 from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.runs.resume import stored_config
 from offline_training.runs.start_weights import take_weights
 from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.settings.question import Mode
@@ -57,7 +57,7 @@ def load_language_network(checkpoint_path: Path) -> LanguageNetwork:
             f"{checkpoint_path}: expected a checkpoint of `lidar-vl-train guide`, found one of another command. "
             "Give one from OUT/guide/checkpoints."
         )
-    config = validated(VlgConfig, dict(checkpoint.config), str(checkpoint_path))
+    config = stored_config(VlgConfig, checkpoint.config, str(checkpoint_path))
     network = build_backbone(config, int(checkpoint.state["channels"]))
     take_weights(network, checkpoint, checkpoint_path)
     return network.eval(), config
