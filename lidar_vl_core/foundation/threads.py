@@ -38,9 +38,14 @@ class HelperThreads:
                 future.result()
 
 
+def machine_cores() -> int:
+    """Processor cores of the machine, also those that this process may not use."""
+    return os.cpu_count() or 1
+
+
 def available_cores() -> int:
     """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine_cores()
 
 
 def default_threads() -> int:

@@ -2,13 +2,13 @@
 
 import logging
 import math
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.batches.collate import Batch
 from offline_training.datasets.batches.training_scans import TrainingScans, class_weights, labelled_scan
 from offline_training.datasets.data_sources import open_source
@@ -49,7 +49,7 @@ def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
 
 def _scans(config: FinetuneConfig) -> TrainingScans:
     return TrainingScans(
-        [open_source(source, config.class_table, os.cpu_count() or 1) for source in config.train],
+        [open_source(source, config.class_table, machine_cores()) for source in config.train],
         [source.weight for source in config.train],
         config.augment,
         config.max_points,

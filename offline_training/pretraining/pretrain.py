@@ -3,7 +3,6 @@
 One process, or several that torchrun starts, on one machine or more: each sees its own scans, gradients are averaged.
 """
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import distributed
 from torch.utils.data import DataLoader
 
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.batches.scan_order import ScanOrder
 from offline_training.datasets.data_sources import open_source
@@ -71,7 +71,7 @@ def _opened(config: PretrainConfig, ranks: Ranks) -> list[SampleSource]:
     """The data sets; where some have to be made first, the first process makes them while the others wait."""
     if ranks.count > 1 and ranks.rank != 0:
         distributed.barrier()
-    sources = [open_source(source, config.class_table, os.cpu_count() or 1) for source in config.train]
+    sources = [open_source(source, config.class_table, machine_cores()) for source in config.train]
     if ranks.count > 1 and ranks.rank == 0:
         distributed.barrier()
     return sources

@@ -1,7 +1,6 @@
 """How a study of 3DSS-VLG gets its numbers: image features first, then train what a row needs, ask, measure. Touches the disk."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from lidar_vl_core.foundation.config import load_yaml, validated
 from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.foundation.threads import machine_cores
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.datasets.data_sources import DataSource, data_source
 from offline_training.reproduction.cells import Measured, Place, kept, sha256_of_values, slug
@@ -106,7 +106,7 @@ class LanguageRuns:
         for row in rows:
             if row.quoted:
                 continue
-            config = self.config(row, self.study.seeds[0]).model_copy(update={"threads": os.cpu_count() or 1})
+            config = self.config(row, self.study.seeds[0]).model_copy(update={"threads": machine_cores()})
             yield config if row.mode != "3d" else config.model_copy(update={"validation": ()})
             for column in self.study.columns_of(row):
                 if column.test is not None and row.mode != "3d":

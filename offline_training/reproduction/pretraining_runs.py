@@ -1,6 +1,5 @@
 """How a study of pre-training gets its numbers: weak labels first, then pre-train, fine-tune, measure. Touches the disk."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.files import write_text
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.data_sources import DataSource, data_source
 from offline_training.reproduction.cells import Measured, Place, kept, sha256_of_values, slug
 from offline_training.reproduction.cost import Cost, pretraining_cost
@@ -116,7 +116,7 @@ def _train_toy_teacher(study: PretrainingStudy, place: Place) -> None:
         return
     from offline_training.toys.toy_teacher import ToyTeacherConfig, train_toy_teacher
 
-    where = {"out": str(place.out / "toy_teacher"), "threads": os.cpu_count() or 1}
+    where = {"out": str(place.out / "toy_teacher"), "threads": machine_cores()}
     settings = {**place.filled(study.toy_teacher, 0), **where}
     train_toy_teacher(validated(ToyTeacherConfig, settings, "reproduce, toy teacher"))
 

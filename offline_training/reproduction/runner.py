@@ -1,12 +1,12 @@
 """Runs a study of any kind: what it needs first, then its cells, several at a time; stopped and started again it goes on."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import write_text
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.reproduction.cells import Cell, Measured, Place, read_cell, write_cell
 from offline_training.reproduction.jobs import run_in_jobs
 from offline_training.reproduction.study import ColumnT, RowT, StudyConfig
@@ -56,7 +56,7 @@ def place_of(study: StudyConfig[Any, Any], out: Path, data: Path | None, jobs: i
             "reproduce: expected --data ROOT, the folder that holds what this table reads, found none. "
             "`lidar-vl-train check-data KIND FOLDER` draws how each data set must lie there."
         )
-    return Place(out, "" if data is None else str(data), max((os.cpu_count() or 1) // jobs, 1))
+    return Place(out, "" if data is None else str(data), max(machine_cores() // jobs, 1))
 
 
 def fill_table(runs: Runs[RowT, ColumnT], row_names: tuple[str, ...], jobs: int) -> list[Cell]:

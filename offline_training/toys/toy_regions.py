@@ -1,6 +1,5 @@
 """Pictures of the synthetic worlds cut into regions: connected pixels of one class, each with the name of its colour."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,6 +9,7 @@ import numpy as np
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.source_config import SourceConfig
 from offline_training.datasets.data_sources import DataSource, data_set_spec, open_source
 from offline_training.datasets.lidar.synthetic_streets import SyntheticSource
@@ -43,7 +43,7 @@ class _Pictured(Protocol):
 def labelled_pictures(source: DataSource) -> list[LabelledPicture]:
     """All pictures of a synthetic source, with their regions. Raises BadConfig for a source without true class pictures."""
     world, classes = world_of(source)
-    dataset: _Pictured = open_source(source, classes, os.cpu_count() or 1)  # type: ignore[assignment]  # by its kind
+    dataset: _Pictured = open_source(source, classes, machine_cores())  # type: ignore[assignment]  # by its kind
     return [
         in_regions(rgb, class_id, world, classes)
         for index in range(len(dataset))

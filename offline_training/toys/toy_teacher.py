@@ -4,7 +4,6 @@ It stands for the vision models of the papers where those cannot be had, and kno
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.files import write_bytes, write_text
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.datasets.lidar.files.synthetic_pictures import class_image
 from offline_training.datasets.lidar.synthetic_streets import SyntheticSource
@@ -121,7 +121,7 @@ def _pictures(source: DataSource) -> tuple[Tensor, Tensor]:
             f"toy teacher: expected a synthetic source with image_width, found {source.kind} with image_width "
             f"{getattr(source, 'image_width', None)}. It learns from the true classes of rendered pictures."
         )
-    dataset = open_source(source, _CLASSES, os.cpu_count() or 1)
+    dataset = open_source(source, _CLASSES, machine_cores())
     views = [view for index in range(len(dataset)) for view in dataset[index].views]
     both = [_cut(view.load_rgb(), class_image(Path(source.folder), view)) for view in views]
     return torch.stack([picture for picture, _ in both]), torch.stack([classes for _, classes in both])

@@ -1,6 +1,5 @@
 """From a configuration to what does the work: labeler, superpixels and store. Heavy imports wait until a kind is asked for."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -8,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.data_sources import open_source
 from offline_training.weak_labels.classes.ontology import Ontology, load_ontology
@@ -53,7 +53,7 @@ def open_store(
 
 def open_sources(config: WeakLabelConfig) -> list[SampleSource]:
     """The data sets whose pictures are labelled. Raises BadDataset or BadConfig with what is missing."""
-    return [open_source(source, class_table("nuscenes16"), workers=os.cpu_count() or 1) for source in config.source]
+    return [open_source(source, class_table("nuscenes16"), workers=machine_cores()) for source in config.source]
 
 
 def views_at(dataset: SampleSource, index: int) -> tuple[CameraView, ...]:

@@ -1,7 +1,6 @@
 """The command `weak-label`: every picture of some data sets labelled, what came out counted and shown."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ import numpy as np
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLabels
 from lidar_vl_core.foundation.files import write_bytes, write_text
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.weak_labels.classes.ontology import load_ontology
 from offline_training.weak_labels.config import WeakLabelConfig
@@ -65,7 +65,7 @@ def report_lines(report: LabelReport, config: WeakLabelConfig) -> list[str]:
 def _local(config: WeakLabelConfig, datasets: Sequence[SampleSource], on_progress: Callable[[], object]) -> LabelReport:
     labeler, superpixels = open_labeler(config), open_superpixels(config)
     store = open_store(config, labeler, superpixels)
-    threads = config.threads or os.cpu_count() or 1
+    threads = config.threads or machine_cores()
     return label_views(all_views(datasets), labeler, store, superpixels, config.batch_size, threads, on_progress)
 
 

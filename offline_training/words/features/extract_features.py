@@ -1,13 +1,13 @@
 """The command `extract-features`: image features for every scene of a run, what came out counted and shown."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import write_bytes, write_text
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.words.features.extract_scenes import extract_scenes
 from offline_training.words.features.extraction_parts import (
@@ -69,7 +69,7 @@ def _local(
         with store.writing():
             store.announce()
             samples = scenes_at(datasets, places)
-            for done, outcome in enumerate(extract_scenes(samples, model, store, config.extract, os.cpu_count() or 1)):
+            for done, outcome in enumerate(extract_scenes(samples, model, store, config.extract, machine_cores())):
                 report.add(outcome)
                 on_progress()
                 if done + 1 == BASIS_SCENES:

@@ -1,10 +1,10 @@
 """The scenes of a run: samples of all its training sources, by number, and how a network reads one."""
 
-import os
 from collections.abc import Iterable, Iterator
 
 from lidar_vl_core.clouds.colours import COLOUR_CHANNELS, cloud_rgb
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
+from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.data_sources import DataSource, open_source
@@ -14,7 +14,7 @@ from offline_training.words.settings.vlg_config import VlgConfig
 
 def opened(config: VlgConfig, sources: Iterable[DataSource]) -> list[SampleSource]:
     """The data sets of some sources of a run. Raises BadConfig where there are none, BadDataset with what is missing."""
-    datasets = [open_source(source, config.class_table, os.cpu_count() or 1) for source in sources]
+    datasets = [open_source(source, config.class_table, machine_cores()) for source in sources]
     if not datasets:
         raise BadConfig("train: expected at least one data set, found none. Name one in the configuration.")
     return datasets
