@@ -1,16 +1,20 @@
 """The image tower of a package, run by ONNX Runtime: a picture in, features of the text space for its cells out."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.model_packages.content import PackageContent
+
+if TYPE_CHECKING:
+    from lidar_vl_core.model_packages.package import ModelPackage
 
 
 class ImageEncoder:
     """Dense features of pictures of any size, which are resized to the one size the tower was exported for."""
 
-    def __init__(self, package: PackageContent, threads: int) -> None:
+    def __init__(self, package: "ModelPackage", threads: int) -> None:
         """Raises BadModelPackage for a package without an image tower, or with one that cannot be run."""
         content, size = package.image_encoder_bytes(), package.language.image_size
         if content is None or size is None:

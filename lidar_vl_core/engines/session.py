@@ -8,7 +8,7 @@ from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable
 from lidar_vl_core.foundation.threads import available_cores
 
 if TYPE_CHECKING:
-    from lidar_vl_core.model_packages.content import PackageContent
+    from lidar_vl_core.model_packages.package import ModelPackage
     from lidar_vl_core.sparse_model.graph import LinearHead, SparseGraph
     from lidar_vl_core.voxels.kernel_maps import KernelMaps
 
@@ -47,7 +47,7 @@ class Session:
         return self._engine.run(features, maps)
 
 
-def open_session(package: "PackageContent", engine: str = "auto", threads: int | None = None) -> Session:
+def open_session(package: "ModelPackage", engine: str = "auto", threads: int | None = None) -> Session:
     """Load a package for inference; "auto" takes the fastest engine of this machine.
 
     threads: number of processor cores to use, all that this process may use by default. Raises EngineUnavailable when
@@ -57,7 +57,7 @@ def open_session(package: "PackageContent", engine: str = "auto", threads: int |
 
 
 def open_feature_session(
-    package: "PackageContent", engine: str = "auto", threads: int | None = None
+    package: "ModelPackage", engine: str = "auto", threads: int | None = None
 ) -> "tuple[Session, LinearHead]":
     """As open_session() for an embedding package, up to its last layer, whose input is the answer; and that layer."""
     from lidar_vl_core.sparse_model.graph import split_head
@@ -66,7 +66,7 @@ def open_feature_session(
     return _session(trunk, engine, threads), head
 
 
-def _graph(package: "PackageContent") -> "SparseGraph":
+def _graph(package: "ModelPackage") -> "SparseGraph":
     import onnx
 
     from lidar_vl_core.sparse_model.graph import read_sparse_graph

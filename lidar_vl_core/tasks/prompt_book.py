@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.model_packages.content import PackageContent
 from lidar_vl_core.words.prompts import same_words, unknown_prompt
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary, vocabulary_of_prompts
@@ -14,6 +13,7 @@ from lidar_vl_core.words.vocabulary_table import text_table
 
 if TYPE_CHECKING:
     from lidar_vl_core.engines.text_tower import TextEncoder
+    from lidar_vl_core.model_packages.package import ModelPackage
 
 _MOST_LEARNED = 20_000  # prompts that are kept: 40 MB at 512 channels
 _NO_ENCODER = "This package has no text encoder: ask for words it has, or export it with one or with these words."
@@ -22,7 +22,7 @@ _NO_ENCODER = "This package has no text encoder: ask for words it has, or export
 class PromptBook:
     """Directions by prompt; keeps what was embedded, up to a number. May be asked from several threads."""
 
-    def __init__(self, package: PackageContent, threads: int = 1) -> None:
+    def __init__(self, package: "ModelPackage", threads: int = 1) -> None:
         """Raises BadModelPackage for a package that knows no words."""
         self.table = package.text_table()  # the package's own classes
         self._package = package
