@@ -50,8 +50,7 @@ def open_onnxruntime(model: bytes, threads: int) -> "onnxruntime.InferenceSessio
 
 
 def _table(name: str, maps: "KernelMaps") -> np.ndarray:
-    kind, level = kind_and_level(name)
-    return {"subm": maps.subm, "child": maps.child, "up": maps.up}[kind][level]
+    return maps.table(*kind_and_level(name))
 
 
 def _pair_lists(name: str, table: np.ndarray, limit: int) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.sparse_model.onnx_form import DOMAIN, FEATURES, OUTPUT, table_names
+from lidar_vl_core.sparse_model.onnx_form import DOMAIN, FEATURES, OUTPUT, levels_of, table_names
 
 if TYPE_CHECKING:
     import onnx
@@ -128,7 +128,7 @@ class _Reader:
         kernel = _KERNELS[op][kind]
         if weight.ndim != 3 or weight.shape[:2] != (kernel, channels) or bias.shape != weight.shape[2:]:
             raise _bad(f"{node.name} with weight ({kernel}, {channels}, C_out)", f"{weight.shape} and {bias.shape}")
-        from_level, to_level = _levels(table) if table else (level, level)
+        from_level, to_level = levels_of(table) if table else (level, level)
         if from_level != level:
             raise _bad(f"{node.name} reading level {from_level}", f"level {level}")
         return GraphNode(op, (x,), node.output[0], to_level, weight.shape[2], table, weight, bias)
@@ -152,12 +152,6 @@ class _Reader:
         if weight is None or weight.dtype != np.float32:
             raise _bad(f"{node.name} with float32 weights in the file", name)
         return weight
-
-
-def _levels(table: str) -> tuple[int, int]:
-    """Level a layer with this table reads, and the level it writes."""
-    level = int(table.removeprefix(_kind(table)))
-    return {"subm": (level, level), "child": (level, level + 1), "up": (level + 1, level)}[_kind(table)]
 
 
 def _kind(table: str) -> str:

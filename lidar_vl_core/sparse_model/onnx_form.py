@@ -126,6 +126,12 @@ def kind_and_level(table: str) -> tuple[str, int]:
     return kind, int(table.removeprefix(kind))
 
 
+def levels_of(table: str) -> tuple[int, int]:
+    """Level that a layer with this kernel map reads, and the level it writes."""
+    kind, level = kind_and_level(table)
+    return {"subm": (level, level), "child": (level, level + 1), "up": (level + 1, level)}[kind]
+
+
 def _table_shapes(levels: int) -> dict[str, tuple[str, int | None]]:
     """Rows and width of every kernel map input; "up" has no second dimension."""
     shapes: dict[str, tuple[str, int | None]] = {f"subm{level}": (f"N{level}", 27) for level in range(levels)}

@@ -27,6 +27,10 @@ class KernelMaps:
     coords: tuple[np.ndarray, ...]  # (N_l, 3) int32, coords of level 0 >> l
     batch: tuple[np.ndarray, ...] | None = None  # (N_l,) int32 scan of each voxel, where several were given
 
+    def table(self, kind: str, level: int) -> np.ndarray:
+        """The table "subm", "child" or "up" of this number."""
+        return {"subm": self.subm, "child": self.child, "up": self.up}[kind][level]
+
 
 def build_kernel_maps(
     coords: np.ndarray, levels: int = 5, batch: np.ndarray | None = None, threads: int | None = None

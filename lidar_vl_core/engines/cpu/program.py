@@ -9,7 +9,7 @@ from lidar_vl_core.engines.cpu.kernels import LAYER, PANEL, TABLE, TERM
 from lidar_vl_core.engines.cpu.layout import pack_weights, plan_slots
 from lidar_vl_core.engines.cpu.plan import plan_network
 from lidar_vl_core.engines.cpu.registers import LANES, MAX_VECTORS
-from lidar_vl_core.sparse_model.onnx_form import kind_and_level
+from lidar_vl_core.sparse_model.onnx_form import kind_and_level, levels_of
 
 if TYPE_CHECKING:
     from lidar_vl_core.sparse_model.graph import SparseGraph
@@ -113,8 +113,8 @@ class NetworkProgram:
         tables, kept = np.zeros(len(self._table_names), TABLE), []
         for record, name in zip(tables, self._table_names, strict=True):
             kind, level = kind_and_level(name)
-            array = np.ascontiguousarray({"subm": maps.subm, "child": maps.child, "up": maps.up}[kind][level], np.int32)
-            from_level, to_level = {"subm": (level, level), "child": (level, level + 1), "up": (level + 1, level)}[kind]
+            array = np.ascontiguousarray(maps.table(kind, level), np.int32)
+            from_level, to_level = levels_of(name)
             kept.append(array)
             record["address"], record["rows"] = array.ctypes.data, len(array)
             record["kernel"], record["is_up"] = (8, 1) if kind == "up" else (array.shape[1], 0)
