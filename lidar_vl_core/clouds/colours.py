@@ -4,8 +4,6 @@ import numpy as np
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
 
-COLOUR_CHANNELS = frozenset({"red", "green", "blue"})  # features of voxels that need colours
-
 
 def cloud_rgb(cloud: PointCloud) -> np.ndarray | None:
     """(N, 3) uint8 colours from the field "rgb"; None where the cloud has none.

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
-from lidar_vl_core.clouds.colours import COLOUR_CHANNELS, cloud_rgb
+from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.cpu.prompt_head import PromptHead
 from lidar_vl_core.engines.session import open_feature_session, open_session
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.model_packages.package import ModelPackage, no_words
 from lidar_vl_core.tasks.prompt_book import PromptBook
-from lidar_vl_core.voxels.features import voxel_features
+from lidar_vl_core.voxels.features import COLOUR_FEATURES, voxel_features
 from lidar_vl_core.voxels.grid import VoxelGrid, Voxels, read_only, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from lidar_vl_core.words.text_table import TextTable
@@ -194,7 +194,7 @@ class Segmenter:
     def _run(self, cloud: PointCloud, voxels: Voxels) -> tuple[np.ndarray, tuple[float, float, float]]:
         """(M, .) what the network says of every voxel, and when voxels, maps and network were done."""
         names = self._package.manifest.features
-        rgb = cloud_rgb(cloud) if COLOUR_CHANNELS & set(names) else None
+        rgb = None if set(COLOUR_FEATURES).isdisjoint(names) else cloud_rgb(cloud)
         features = voxel_features(cloud.xyz_m, cloud.intensity, voxels, self._grid, names, self._threads, rgb)
         voxels_done = time.perf_counter()
         maps = build_kernel_maps(voxels.coords, self._package.manifest.levels, threads=self._threads)

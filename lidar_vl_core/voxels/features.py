@@ -9,6 +9,7 @@ from lidar_vl_core.foundation.errors import BadConfig, BadPointCloud
 from lidar_vl_core.foundation.threads import HelperThreads, default_threads
 from lidar_vl_core.voxels.grid import VoxelGrid, Voxels, grid_axes, read_only
 
+COLOUR_FEATURES = ("red", "green", "blue")  # of coloured clouds only
 FEATURE_NAMES = (
     "one",
     "intensity",
@@ -20,11 +21,8 @@ FEATURE_NAMES = (
     "log_points",
     "first_intensity_255",
     "first_intensity_plus_1",
-    "red",
-    "green",
-    "blue",
+    *COLOUR_FEATURES,
 )
-_COLOUR_CHANNELS = ("red", "green", "blue")
 _HEIGHT_UNIT_M, _RANGE_UNIT_M = 3.0, 50.0  # so that features are about 1: a van's height, half of the returns' range
 _GROUND_RING_M = (3.0, 30.0)  # beyond the own car's body, within the reach of dense ground returns
 _GROUND_QUANTILE = 0.05
@@ -72,8 +70,8 @@ def voxel_features(
     for column, name in enumerate(names):
         if name.startswith("first_"):
             features[:, column] = _first_feature(name, brightness, point_to_voxel, count)
-        elif name in _COLOUR_CHANNELS:
-            features[:, column] = _mean_colour(rgb, _COLOUR_CHANNELS.index(name), point_to_voxel, count)
+        elif name in COLOUR_FEATURES:
+            features[:, column] = _mean_colour(rgb, COLOUR_FEATURES.index(name), point_to_voxel, count)
         else:
             features[:, column] = _feature(name, mean, ground_m)
     return features

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from lidar_vl_core.clouds.colours import COLOUR_CHANNELS
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
+from lidar_vl_core.voxels.features import COLOUR_FEATURES
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary
 from lidar_vl_core.words.vocabulary_table import select
@@ -34,7 +34,7 @@ def scene_answers(config: VlgConfig, checkpoint: Path | None, question: Question
     features_of = _no_features if question.mode == "3d" else _features_of(config, table, question.specialised)
     class_of_truth = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
 
-    needs_colours = network is not None and bool(COLOUR_CHANNELS & set(network[1].features))
+    needs_colours = network is not None and not set(COLOUR_FEATURES).isdisjoint(network[1].features)
 
     def answer(sample: Sample) -> np.ndarray:
         if needs_colours and sample.views:

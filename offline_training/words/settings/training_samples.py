@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from lidar_vl_core.clouds.colours import COLOUR_CHANNELS, cloud_rgb
+from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from lidar_vl_core.foundation.threads import machine_cores
+from lidar_vl_core.voxels.features import COLOUR_FEATURES
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.data_sources import DataSource, open_source
@@ -53,7 +54,7 @@ def speaks_of_truth(config: VlgConfig) -> bool:
 def scan_of(sample: Sample, config: VlgConfig) -> Scan:
     """What the network reads of a sample; colours only where its features ask for them. Raises BadDataset without them."""
     cloud = sample.cloud
-    if not COLOUR_CHANNELS & set(config.features):
+    if set(COLOUR_FEATURES).isdisjoint(config.features):
         return cloud.xyz_m, cloud.intensity
     rgb = cloud_rgb(cloud)
     if rgb is None:
