@@ -6,13 +6,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from lidar_vl_core.clouds.pcd import pcd_bytes, read_pcd
 from lidar_vl_core.clouds.ply import ply_bytes, read_ply
-from lidar_vl_core.clouds.point_cloud import PointCloud, normalise_intensity
+from lidar_vl_core.clouds.point_cloud import PointCloud, PointLabelled, normalise_intensity
 from lidar_vl_core.clouds.point_cloud2 import INTENSITY_NAMES, encode_labelled
 from lidar_vl_core.clouds.point_cloud2_header import MAX_POINTS
 from lidar_vl_core.foundation.errors import BadCloudFile, BadRequest, BadTransform
@@ -27,26 +26,13 @@ _MAX_FILE_BYTES = 1 << 31
 _FARTHEST_M = 1e5  # beyond any LiDAR: numbers like these are other data read as float32
 
 
-class PointLabelled(Protocol):
-    """What a segmenter gives: one class and one probability per point."""
-
-    @property
-    def class_id(self) -> np.ndarray:
-        """(N,) uint8, 255 = no answer."""
-        ...
-
-    @property
-    def probability(self) -> np.ndarray:
-        """(N,) float32."""
-        ...
-
-
 def read_cloud(path: Path | str) -> PointCloud:
     """Read one sweep in its sensor's frame, in file order; further per-point columns are kept in `extra`.
 
     By name: `.pcd.bin` has 5 float32 columns (nuScenes: x y z intensity ring); any other `.bin` has 4 (KITTI: x y z
-    intensity) unless its size divides by 20 bytes only, then 5; `.pcd` and `.ply` say themselves, colours of a `.ply` are (N, 3) uint8 `rgb` in `extra`; `.npz` has (N, 3) or range image
-    (H, W, 3) `xyz_m`, `xyz` or `points`, or PandaSet's `xyz_world`, for which `../meta.json` must know the pose.
+    intensity) unless its size divides by 20 bytes only, then 5; `.pcd` and `.ply` say themselves, colours of a `.ply` are
+    (N, 3) uint8 `rgb` in `extra`; `.npz` has (N, 3) or range image (H, W, 3) `xyz_m`, `xyz` or `points`, or PandaSet's
+    `xyz_world`, for which `../meta.json` must know the pose.
     Raises BadCloudFile.
     """
     path = Path(path)

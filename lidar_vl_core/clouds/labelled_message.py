@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from lidar_vl_core.clouds.cloud_files import PointLabelled
-from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud import PointCloud, PointLabelled
 from lidar_vl_core.clouds.point_cloud2 import encode_labelled
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE, message_types
 from lidar_vl_core.foundation.stamps import sec_and_nanosec

@@ -1,10 +1,11 @@
 """LZF decompression, which PCD's binary_compressed uses; format: liblzf by Marc Lehmann."""
 
-import numba
 import numpy as np
 
+from lidar_vl_core.foundation.compiled import compiled
 
-@numba.njit(cache=True, nogil=True)
+
+@compiled
 def lzf_decompress(packed: np.ndarray, size: int) -> np.ndarray:
     """Unpack `packed` (uint8) into (size,) uint8; an empty array where the stream breaks the format or the size."""
     out = np.empty(size, np.uint8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -41,6 +42,20 @@ class PointCloud:
             total = np.add(self.xyz_m[:, 0], self.xyz_m[:, 1], dtype=np.float64)
             total += self.xyz_m[:, 2]
         return np.isfinite(total)
+
+
+class PointLabelled(Protocol):
+    """What a segmenter gives: one class and one probability per point."""
+
+    @property
+    def class_id(self) -> np.ndarray:
+        """(N,) uint8, 255 = no answer."""
+        ...
+
+    @property
+    def probability(self) -> np.ndarray:
+        """(N,) float32."""
+        ...
 
 
 def normalise_intensity(raw: np.ndarray) -> np.ndarray:
