@@ -55,10 +55,12 @@ def load_pictures(views: Sequence[CameraView]) -> tuple[list[Picture], list[str]
     for view in views:
         try:
             rgb = view.load_rgb()
-            _require_same_size(rgb, view)
+            view.require_size(rgb)
             pictures.append((view, rgb))
-        except (BadImage, BadCalibration) as error:
+        except BadImage as error:
             problems.append(f"camera {view.name}: {error}")
+        except BadCalibration as error:
+            problems.append(str(error))
     return pictures, problems
 
 
@@ -175,11 +177,3 @@ def _as_seen_from_the_seat(pictures: Sequence[Picture], columns: int) -> list[Pi
     by_front = sorted(pictures, key=lambda picture: abs(bearing_rad(picture)))
     front = sorted(by_front[:columns], key=bearing_rad, reverse=True)
     return front + sorted(by_front[columns:], key=lambda picture: bearing_rad(picture) % (2 * np.pi))
-
-
-def _require_same_size(rgb: np.ndarray, view: CameraView) -> None:
-    if rgb.shape[:2] != (view.camera.height, view.camera.width):
-        raise BadCalibration(
-            f"expected {view.camera.width} x {view.camera.height} pixels as its calibration says, found "
-            f"{rgb.shape[1]} x {rgb.shape[0]}. Record the camera_info that belongs to these pictures."
-        )
