@@ -49,7 +49,8 @@ class QueryAnswer:
 def query(cloud: PointCloud, text: str, segmenter: Segmenter) -> QueryAnswer:
     """Compare every point with a text, and with the other words of the package.
 
-    Raises BadConfig for a text without words, UnknownPrompt for one that nothing here can embed, BadPointCloud, BadModelPackage for a package without words.
+    Raises BadConfig for a text without words, UnknownPrompt for one that nothing here can embed, BadPointCloud, and
+    BadModelPackage for a package without words.
     """
     asked = vocabulary_of_prompts([text])
     others = tuple(word for word in segmenter.known_prompts if same_words(word) != same_words(text))

@@ -27,7 +27,8 @@ def write_model_package(
 ) -> ModelPackage:
     """Write a package, or replace the one at `folder`; there is never half a package at that place.
 
-    language: of an embedding package, whose model ends in a linear layer and answers with embeddings. Returns the package as read back. Raises BadModelPackage when `folder` holds something else or the parts do not fit.
+    language: of an embedding package, whose model ends in a linear layer and answers with embeddings. Returns the package
+    as read back. Raises BadModelPackage when `folder` holds something else or the parts do not fit.
     """
     folder = Path(folder)
     if folder.exists() and not (

@@ -1,4 +1,4 @@
-"""Publishers of a lifecycle node: offered with one quality of service, used from the worker, withdrawn."""
+"""Publishers of a lifecycle node: offered with one quality of service, and used from the worker."""
 
 from typing import Any
 
