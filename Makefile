@@ -11,7 +11,7 @@ unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the en
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-## make setup      .venv with everything but the training extras of other issues
+## make setup      .venv with everything but what only tests, docs and vision models need
 setup: $(STAMP)
 
 # torch comes by pip, whose pin takes the build that fits the machine; uv then sees it satisfied and installs the rest in
