@@ -1,7 +1,7 @@
 """Posed RGB-D scenes in folders, as 7-Scenes stores them or as ScanNet's exporter writes them.
 
 A scene's cloud is its .ply file where there is one, else it is fused from its depth images. Its frame is that of the
-poses. Pictures of NYU Depth V2, which have no poses, are scenes of one frame each (nyu_frames.py).
+poses. Pictures of NYU Depth V2, which have no poses, are scenes of one frame each (files/nyu_frames.py).
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from lidar_vl_core.foundation.errors import BadCloudFile, BadConfig, BadDataset
 from offline_training.datasets.base.data_set_spec import DataSetSpec
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.source_config import LabelFieldSource, Names
+from offline_training.datasets.rgbd.files.nyu_frames import LABEL_TABLE, NyuFrames, holds_nyu_frames
 from offline_training.datasets.rgbd.files.rgbd_frames import LAYOUT, Intrinsics, RgbdFiles, rgbd_files, rgbd_scenes
 from offline_training.datasets.rgbd.files.rgbd_fusion import DepthFrame, fuse_depth
 from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views, ViewStepSource
 from offline_training.datasets.rgbd.files.rgbd_view import depth_camera, read_depth_m, rgbd_view, shared_intrinsics
-from offline_training.datasets.rgbd.nyu_frames import LABEL_TABLE, NyuFrames, holds_nyu_frames
 
 _UNITS_PER_M = 1000.0
 _VOXEL_M = 0.02
