@@ -55,27 +55,14 @@ def replay(
         truth = truth_of(recording, classes, label_field, label_table)
         labeller = _Labeller(segmenter, recording, ensemble)
         evaluation = Evaluation(classes, recording.cloud_count)
+        frames = progress(recording.frames(() if truth is None else (truth.field,)), recording.cloud_count)
         with BagWriter(staged / "predictions.mcap") as predictions:
-            fields = () if truth is None else (truth.field,)
-            for frame in progress(recording.frames(fields), recording.cloud_count):
-                try:
-                    labels = labeller.labels(frame)
-                except BadPointCloud as error:  # more points than any sensor gives
-                    recording.skipped.append(SkippedCloud(frame.index, frame.cloud.stamp_ns, str(error)))
-                    continue
-                message = labelled_message(frame.cloud, labels)
-                predictions.write(
-                    f"{recording.cloud_topic}/segmentation", CLOUD_TYPE, max(frame.cloud.stamp_ns, 0), message
-                )
+            for frame, labels in labeller.labelled(frames):
+                topic, stamp_ns = f"{recording.cloud_topic}/segmentation", max(frame.cloud.stamp_ns, 0)
+                predictions.write(topic, CLOUD_TYPE, stamp_ns, labelled_message(frame.cloud, labels))
+                true_id = None if truth is None else truth.of(frame)
                 evaluation.add(
-                    LabelledFrame(
-                        frame.index,
-                        frame.cloud,
-                        labels.class_id,
-                        None if truth is None else truth.of(frame),
-                        frame.views,
-                        labels.timing_ms,
-                    )
+                    LabelledFrame(frame.index, frame.cloud, labels.class_id, true_id, frame.views, labels.timing_ms)
                 )
         if not evaluation.frames:
             first = f", the first because: {recording.skipped[0].reason}" if recording.skipped else "."
@@ -101,7 +88,7 @@ class _Labeller:
     """The segmenter alone, or with the pictures of the recording."""
 
     def __init__(self, segmenter: Segmenter, recording: Recording, ensemble: bool) -> None:
-        self._segmenter = segmenter
+        self._segmenter, self._recording = segmenter, recording
         self._fusion = _fusion(segmenter, recording) if ensemble else None
         self._said: Counter[str] = Counter()
         (self._fusion or segmenter).warm_up()
@@ -111,7 +98,17 @@ class _Labeller:
         """What could not be used of the pictures, each once."""
         return [f"{text} ({count} times)" for text, count in self._said.items()]
 
-    def labels(self, frame: RecordedFrame) -> PointLabels:
+    def labelled(self, frames: Iterator[RecordedFrame]) -> Iterator[tuple[RecordedFrame, PointLabels]]:
+        """Every frame with its labels; one with more points than any sensor gives is told as skipped."""
+        for frame in frames:
+            try:
+                labels = self._labels(frame)
+            except BadPointCloud as error:
+                self._recording.skipped.append(SkippedCloud(frame.index, frame.cloud.stamp_ns, str(error)))
+                continue
+            yield frame, labels
+
+    def _labels(self, frame: RecordedFrame) -> PointLabels:
         if self._fusion is None:
             return self._segmenter.segment(frame.cloud)
         if not frame.views:
