@@ -1,8 +1,9 @@
 """~/output/label_info: what the class ids mean, in step with the clouds that carry them."""
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -12,10 +13,11 @@ from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_ros.messages.message_class import message_class
 from lidar_vl_ros.node.publishing import publish
 from lidar_vl_ros.node.qos import LATCHED
-from lidar_vl_ros.outputs.class_names import ClassNames, Tell
 
 _TOPIC = "~/output/label_info"
 _VISION_TOPIC = "~/output/vision_label_info"
+
+Tell = Callable[[ClassTable, int], None]  # classes, and a stamp in nanoseconds
 
 
 class LabelInfo:
@@ -28,7 +30,7 @@ class LabelInfo:
         self._publishers = {
             topic: node.create_publisher(type(message), topic, LATCHED) for topic, message in messages.items()
         }
-        self._names = ClassNames(self._tell, newest)
+        self._names = _ClassNames(self._tell, newest)
         self._names.changed()
 
     def of_a_cloud(self) -> AbstractContextManager[Tell]:
@@ -50,6 +52,49 @@ class LabelInfo:
         for topic, message in _messages(classes, after_stamp_ns).items():
             if topic in publishers:
                 publish(self._node, publishers[topic], message)
+
+
+class _ClassNames:
+    """Tells classes whenever they change: a cloud is of the classes told last before it, also while words change.
+
+    Two topics may overtake each other on their way, so that with the classes goes the stamp of the last cloud of those before.
+    """
+
+    def __init__(self, tell: Tell, newest: Callable[[], ClassTable]) -> None:
+        """tell: publishes classes and that stamp. newest: the classes of a cloud whose work would begin now."""
+        self._tell, self._newest = tell, newest
+        self._lock = threading.Lock()
+        self._in_work = False
+        self._told: ClassTable | None = None
+        self._last_stamp_ns = 0
+
+    @contextmanager
+    def of_a_cloud(self) -> Iterator[Tell]:
+        """Around the work on a cloud, from the worker; gives what to call with its classes and stamp before it is published."""
+        with self._lock:
+            self._in_work = True
+        try:
+            yield self._tell_before
+        finally:
+            with self._lock:
+                self._in_work = False
+            self.changed()
+
+    def changed(self) -> None:
+        """Tell the newest classes now, or after the cloud in work, which may have begun with the ones before."""
+        with self._lock:
+            if not self._in_work:
+                self._tell_changed(self._newest())
+
+    def _tell_before(self, classes: ClassTable, stamp_ns: int) -> None:
+        with self._lock:
+            self._tell_changed(classes)
+            self._last_stamp_ns = stamp_ns
+
+    def _tell_changed(self, classes: ClassTable) -> None:
+        if classes != self._told:
+            self._tell(classes, self._last_stamp_ns)
+            self._told = classes
 
 
 def _messages(classes: ClassTable, after_stamp_ns: int) -> dict[str, Any]:
