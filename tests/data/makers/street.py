@@ -11,7 +11,7 @@ from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.classes.label_map import LabelMap
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.synthetic.sensors.drive import SyntheticDrive, SyntheticFrame, SyntheticView
-from offline_training.synthetic.sensors.lidar import LIDARS
+from offline_training.synthetic.sensors.lidar_spec import LIDARS
 
 STREET = class_table("nuscenes16")  # the classes of the synthetic street
 _SEED = 1
