@@ -1,12 +1,15 @@
-# make demo | test | check | bench | train-demo : each sets up what it needs in .venv first.
+# make demo | test | check | bench | train-demo : each sets up what it needs in .venv first, test-core and test-minimal in a
+# lean one of their own.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed_for_tests
+CORE := .venv-core
+MINIMAL := .venv-minimal
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
-.PHONY: help setup demo test check docs bench train-demo clean
+.PHONY: help setup demo test test-fast test-core test-minimal check docs bench train-demo clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -48,7 +51,44 @@ demo: $(STAMP)
 
 ## make test       all tests, less than 15 minutes on two cores
 test: $(TEST_STAMP)
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE)
+
+## make test-fast  the quick tests, with 20 examples of each property
+test-fast: $(TEST_STAMP)
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK)
+
+## make test-core  the quick tests of the core, in a .venv-core without PyTorch
+test-core: $(CORE)/.installed
+	@! $(CORE)/bin/python -c "import torch" 2> /dev/null || { echo "$(CORE): expected no torch, found it. Remove the folder." >&2; exit 2; }
+	@for command in $(CORE_COMMANDS); do $(CORE)/bin/lidar-vl $$command --help > /dev/null || exit 1; done
+	@$(CORE)/bin/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK) $(CORE_TESTS)
+
+## make test-minimal  the same with the oldest versions of the core's dependencies that pyproject.toml allows
+test-minimal: $(MINIMAL)/.installed
+	@$(MINIMAL)/bin/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK) $(CORE_TESTS)
+
+SIDE_BY_SIDE := -n auto --dist loadgroup
+QUICK := -m "not slow" --hypothesis-profile fast
+CORE_TESTS := tests/core tests/faults/core
+CORE_COMMANDS := segment replay inspect query models
+
+# Made anew when a dependency changes, so that nothing is there but what pyproject.toml says.
+$(CORE)/.installed: pyproject.toml constraints.txt
+	@echo "the core alone, in $(CORE)"
+	@rm -rf $(CORE) && $(PYTHON) -m venv $(CORE)
+	@if $(CORE)/bin/pip install --disable-pip-version-check -q uv; then \
+	  $(CORE)/bin/uv pip install -q --python $(CORE)/bin/python -c constraints.txt -e '.[test]'; \
+	else \
+	  $(CORE)/bin/pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'; \
+	fi
+	@touch $@
+
+$(MINIMAL)/.installed: pyproject.toml
+	@echo "the core alone with the oldest versions it allows, in $(MINIMAL)"
+	@rm -rf $(MINIMAL) && $(PYTHON) -m venv $(MINIMAL)
+	@$(MINIMAL)/bin/pip install --disable-pip-version-check -q uv
+	@$(MINIMAL)/bin/uv pip install -q --python $(MINIMAL)/bin/python --resolution lowest-direct -e '.[test]'
+	@touch $@
 
 ## make check      ruff, mypy, import rules
 check: $(TEST_STAMP)
@@ -78,4 +118,4 @@ train-demo: $(STAMP)
 	@echo "To ship it: replace lidar_vl_core/models/demo by out/train/demo_package"
 
 clean:
-	rm -rf $(VENV) out
+	rm -rf $(VENV) $(CORE) $(MINIMAL) out

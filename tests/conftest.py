@@ -3,7 +3,6 @@
 Nothing here imports PyTorch: `make test-core` runs without it.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,7 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_package(tmp_path_factory.mktemp("packages") / "tiny")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter) -> None:  # pytest names its type only since 9
     """Says what was left out where real recordings are absent."""
     if "real" not in FOLDERS:
         terminalreporter.write_line(
@@ -45,18 +44,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs absent recordings, and cap the examples that tests ask for by themselves."""
+    """Leave out what needs absent recordings, keep a file's tests in one process, and cap examples in the fast profile."""
     if "real" not in FOLDERS:
         needed = [item for item in items if "real_data" in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=needed)
         items[:] = [item for item in items if item not in needed]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
     if settings.default.max_examples == FAST_EXAMPLES:
-        for test in _properties(items):
+        for test in {item.obj for item in items if hasattr(item, "obj") and hasattr(item.obj, "hypothesis")}:
             own = test._hypothesis_internal_use_settings  # what @settings left there
             test._hypothesis_internal_use_settings = settings(own, max_examples=min(own.max_examples, FAST_EXAMPLES))
 
 
-def _properties(items: list[pytest.Item]) -> Iterator:
-    tests = {id(test): test for item in items if hasattr(test := getattr(item, "obj", None), "hypothesis")}
-    return iter(tests.values())
+def _group(file: Path) -> str:
+    """Tests that one process runs one after the other: those of a file, whose fixtures are dear, and all with a ROS graph."""
+    return "ros" if file.parent.name == "ros" or file.name == "test_demo.py" else file.stem

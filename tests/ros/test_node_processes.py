@@ -137,6 +137,7 @@ def test_a_node_stopped_while_it_serves_exits_with_0_within_three_seconds(
     assert not [line for line in node.lines if "Traceback" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT] * 2, [signal.SIGTERM] * 2])
 def test_a_stopped_recorder_exits_with_0(start, until, tmp_path, signals):
     recorder = start("bag_recorder", output=tmp_path / "none.mcap", topics=["/nobody"])
@@ -146,6 +147,7 @@ def test_a_stopped_recorder_exits_with_0(start, until, tmp_path, signals):
     assert recorder.wait() == 0, recorder.lines
 
 
+@pytest.mark.slow
 def test_a_wrong_start_ends_with_2_and_one_line(start, tmp_path):
     missing = start("bag_player", bag=tmp_path / "none.mcap")
     wrong = start("bag_recorder", output=tmp_path / "x.mcap", topics=["/a"], idle_s=-1.0)
@@ -164,6 +166,7 @@ def test_a_node_whose_model_is_missing_stays_and_says_why(start, until, tmp_path
     assert node.wait() == 0
 
 
+@pytest.mark.slow
 def test_played_clouds_are_served_and_recorded_without_loss(start, until, tiny_package, small_bag, tmp_path):
     recording = tmp_path / "labelled.mcap"
     recorder = start("bag_recorder", output=recording, topics=[INPUT, LABELLED], idle_s=3.0)

@@ -37,6 +37,7 @@ def run(command: str, recipe: str, **values: object) -> int:
     return main([command, "--config", str(CONFIGS / recipe), *overrides(**values)])
 
 
+@pytest.mark.slow
 def test_a_bag_becomes_weak_labels_a_pretrained_and_a_finetuned_network_and_a_package(tmp_path, bag, capsys):
     torch.manual_seed(0)
     weights = tmp_path / "espnet.safetensors"

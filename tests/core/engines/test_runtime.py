@@ -235,6 +235,7 @@ def test_a_table_that_points_beyond_the_input_reads_nothing_there():
     np.testing.assert_array_equal(engine.run(features, wild), engine.run(features, maps))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cpu", [("haswell", "+avx,+avx2,+fma,+bmi,+bmi2"), ("nehalem", "+sse4.2,+popcnt")])
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="these are x86 processors")
 def test_older_processors_compute_the_same(cpu, tmp_path):

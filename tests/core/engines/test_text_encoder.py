@@ -12,11 +12,18 @@ from lidar_vl_core.words.clip_tokenizer import ClipTokenizer
 from lidar_vl_core.words.tokenizer import open_tokenizer
 from tests.written.embedding_packages import CHANNELS, CONTEXT_LENGTH, WORDS, word_encoder, words_json
 
+MERGES_THAT_ARE_NONE = {
+    "nothing": b"",
+    "not packed": b"text",
+    "nothing, packed": gzip.compress(b""),
+    "three parts": gzip.compress(b"head\na b c\n"),
+    "no text": gzip.compress(b"\xff\n\xff \xff"),
+}
 
-@pytest.mark.parametrize(
-    "content", [b"", b"text", gzip.compress(b""), gzip.compress(b"head\na b c\n"), gzip.compress(b"\xff\n\xff \xff")]
-)
-def test_merges_that_are_none_are_refused(content):
+
+@pytest.mark.parametrize("case", MERGES_THAT_ARE_NONE)
+def test_merges_that_are_none_are_refused(case):
+    content = MERGES_THAT_ARE_NONE[case]
     with pytest.raises(BadModelPackage, match=r"bpe_merges\.txt\.gz: expected .* found"):
         ClipTokenizer(content, 77)
 

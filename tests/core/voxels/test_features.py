@@ -44,7 +44,9 @@ def some_colours(count: int) -> np.ndarray:
     return np.random.default_rng(count).integers(0, 256, (count, 3), np.uint8)
 
 
-coordinate = st.one_of(st.floats(-9, 9, width=32), st.sampled_from([math.nan, math.inf, 1e38, -0.0]))
+coordinate = st.one_of(
+    st.floats(-9, 9, width=32), st.sampled_from(np.array([np.nan, np.inf, 1e38, -0.0], np.float32).tolist())
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -40,7 +40,9 @@ def reference_cells(xyz_m: np.ndarray, grid: VoxelGrid) -> list[tuple[int, int, 
 finite_or_wild = st.one_of(
     st.floats(-3, 3, width=32),
     st.sampled_from(
-        [math.nan, math.inf, -math.inf, 1e38, -1e38, 1e9, 3e9, -0.0, 1e-45, -2.0, 2.0, 1.0, 0.5, 1.9999999]
+        np.array(
+            [np.nan, np.inf, -np.inf, 1e38, -1e38, 1e9, 3e9, -0.0, 1e-45, -2.0, 2.0, 1.0, 0.5, 1.9999999], np.float32
+        ).tolist()
     ),
 )
 

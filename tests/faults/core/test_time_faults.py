@@ -160,6 +160,7 @@ def complete_of(frames: list[Frame], cameras: int = 6) -> int:
     return sum(len(frame.images) == cameras for frame in frames)
 
 
+@pytest.mark.slow
 def test_after_each_of_a_hundred_loops_of_the_recording_a_thousand_clouds_are_paired():
     pairer = FramePairer(SIX)
     events = drive(1000, START, 0)

@@ -56,6 +56,7 @@ def stopped_after(steps: int, out: Path, changed: dict, number: signal.Signals) 
     return process.returncode
 
 
+@pytest.mark.slow
 def test_after_kill_9_it_goes_on_to_the_same_losses_and_weights(tmp_path):
     changed = {"guide": {"max_steps": 9, "batch_size": 1, "checkpoint_every": 2}}
     config = ready(tmp_path, **changed)

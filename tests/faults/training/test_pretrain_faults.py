@@ -46,6 +46,7 @@ def losses(out: Path) -> dict[int, float]:
     return {line["step"]: line["loss"] for line in lines}
 
 
+@pytest.mark.slow
 def test_after_kill_9_it_goes_on_to_the_same_losses_and_weights(tmp_path):
     changes = {"max_steps": 12, "checkpoint_every": 2}
     killed, whole = tmp_path / "killed", tmp_path / "whole"
@@ -60,6 +61,7 @@ def test_after_kill_9_it_goes_on_to_the_same_losses_and_weights(tmp_path):
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
+@pytest.mark.slow
 def test_a_sigterm_ends_it_with_a_checkpoint_of_the_step_it_was_at(tmp_path):
     process = child(tmp_path, max_steps=100000)
     wait_for_steps(tmp_path, 2, process)

@@ -28,6 +28,7 @@ def checkpoint(step: int) -> Checkpoint:
     return Checkpoint(step, tensors, {"seed": 0}, {"best_score": 0.0})
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_of_a_write_leaves_a_whole_checkpoint(tmp_path):
     chance = random.Random(0)
     written, last = 0, tmp_path / "last.json"
@@ -53,6 +54,7 @@ def test_a_kill_at_any_moment_of_a_write_leaves_a_whole_checkpoint(tmp_path):
     assert len(list(tmp_path.glob("*.safetensors"))) <= 2
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_was_altered_anywhere_is_refused_and_the_one_before_offered(tmp_path):
     chance = random.Random(1)
     for step in (1, 2):
@@ -190,6 +192,7 @@ def _bad_loss(value: float, monkeypatch: pytest.MonkeyPatch, steps: range) -> No
     monkeypatch.setattr(finetune_module, "cross_entropy", sometimes_wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_step_whose_loss_is_no_number_is_left_out_and_counted(run, monkeypatch, value):
     _bad_loss(value, monkeypatch, range(3, 7))

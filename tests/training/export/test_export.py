@@ -78,6 +78,7 @@ def test_any_number_of_voxels_gives_the_scores_of_pytorch(exported, engine, coun
     np.testing.assert_allclose(found, expected, atol=MAX_DIFFERENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -107,6 +108,7 @@ def test_recorded_clouds_get_the_classes_of_pytorch_point_by_point(exported, tes
         assert (found == expected).mean() >= 0.999
 
 
+@pytest.mark.slow
 def test_a_network_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
     run = config()
     network = trained_a_little(run)
@@ -120,6 +122,7 @@ def test_a_network_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
     assert not (tmp_path / "package").exists()
 
 
+@pytest.mark.slow
 def test_without_a_point_to_compare_on_nothing_is_written(tmp_path):
     far = PointCloud(np.full((5, 3), 1e4, np.float32), np.zeros(5, np.float32), 0, "lidar")
     run = config()

@@ -65,6 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory):
     patch.undo()
 
 
+@pytest.mark.slow
 def test_the_package_embeds_and_labels_as_pytorch_does(world, tmp_path):
     checkpoint, clouds, _ = world
     package, parity = export_embedding(checkpoint, tmp_path / "package", clouds, CARD)
@@ -75,6 +76,7 @@ def test_the_package_embeds_and_labels_as_pytorch_does(world, tmp_path):
     assert package.classes.names == load_vocabulary("nuscenes16").class_table.names
 
 
+@pytest.mark.slow
 def test_it_may_begin_with_other_words_than_it_was_trained_with(world, tmp_path):
     checkpoint, clouds, _ = world
     words = tmp_path / "diggers.yaml"
@@ -83,6 +85,7 @@ def test_it_may_begin_with_other_words_than_it_was_trained_with(world, tmp_path)
     assert package.classes.names == ("digger", "road")
 
 
+@pytest.mark.slow
 def test_without_the_text_tower_new_words_are_refused_and_with_it_they_are_embedded_as_by_the_model(world, tmp_path):
     checkpoint, clouds, toy = world
     bare, _ = export_embedding(checkpoint, tmp_path / "bare", clouds, CARD)
@@ -97,6 +100,7 @@ def test_without_the_text_tower_new_words_are_refused_and_with_it_they_are_embed
     assert segmenter.classes.names == ("red car", "road")
 
 
+@pytest.mark.slow
 def test_the_text_tower_fills_the_sentences_that_the_packages_own_words_were_filled_into(world, tmp_path):
     checkpoint, clouds, _ = world
     words = tmp_path / "bare.yaml"
@@ -120,6 +124,7 @@ def test_words_and_towers_of_another_image_model_than_it_was_trained_with_are_re
         export_embedding(checkpoint, tmp_path / "package", clouds, CARD, "nuscenes16")
 
 
+@pytest.mark.slow
 def test_the_image_tower_goes_along_where_asked(world, tmp_path):
     checkpoint, clouds, _ = world
     package, _ = export_embedding(checkpoint, tmp_path / "package", clouds, CARD, towers=Towers(image_size=(32, 48)))

@@ -51,6 +51,7 @@ def _rooms_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetune_module, "open_source", opened)
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_ground_from_walls_and_writes_what_it_did(tmp_path):
     run = config(
         tmp_path, max_steps=30, validate_every=15, validation=[{"kind": "pandaset", "folder": "unused"}], ema_decay=0.9
@@ -84,6 +85,7 @@ def child_run(out: Path, **changes: object) -> subprocess.Popen:
     return child
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_losses_bit_by_bit(tmp_path):
     finetune(config(tmp_path / "whole", max_steps=60))
     child = child_run(tmp_path / "cut", max_steps=60)
@@ -128,6 +130,7 @@ def test_a_run_whose_checkpoint_lists_the_keys_of_all_data_sets_goes_on_and_is_e
     assert load_network(path)[1] == config(tmp_path, max_steps=2)
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_trained_weights_of_another(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     finetune(config(first, max_steps=30))
@@ -137,6 +140,7 @@ def test_a_run_begins_with_the_trained_weights_of_another(tmp_path):
         finetune(config(tmp_path / "third", max_steps=1, stem=32, start_from=str(first / "checkpoints")))
 
 
+@pytest.mark.slow
 def test_half_precision_trains_too(tmp_path):
     finetune(config(tmp_path, max_steps=6, precision="bf16-mixed"))
     exact = config(tmp_path / "exact", max_steps=6)
@@ -387,6 +391,7 @@ def test_an_unknown_sensor_of_the_synthetic_streets_is_refused():
         open_source(run.train[0], NUSCENES_16)
 
 
+@pytest.mark.slow
 def test_a_termination_signal_ends_the_run_with_a_checkpoint_and_the_run_goes_on(tmp_path):
     child = child_run(tmp_path, max_steps=100_000, checkpoint_every=100_000)
     child.send_signal(signal.SIGTERM)

@@ -106,6 +106,7 @@ def test_the_supervised_loss_equals_the_sum_written_out():
     assert float(value) == pytest.approx(_slow_supervised(point, pixel, label.tolist(), 0.3), rel=1e-12)
 
 
+@pytest.mark.slow
 @given(st.permutations(range(12)), st.integers(0, 1000))
 def test_the_order_of_the_pairs_does_not_matter(order, seed):
     point, pixel = _unit(12, 5, seed=seed), _unit(12, 5, seed=seed + 1)

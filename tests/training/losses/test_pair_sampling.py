@@ -43,6 +43,7 @@ def test_the_weights_of_the_worked_example(bin_m):
     assert count.tolist() == pytest.approx([2, 2, 2, 2, 1])
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(2, 400), st.integers(0, 10_000))
 def test_the_weights_equal_the_sum_over_all_pairs(pairs, seed):
@@ -107,6 +108,7 @@ def test_at_one_distance_only_the_category_counts():
     assert weight.tolist() == pytest.approx([1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3])
 
 
+@pytest.mark.slow
 def test_weights_of_150000_pairs_equal_the_plain_sum_and_come_far_sooner():
     generator = torch.Generator().manual_seed(0)
     tenths = (torch.rand(150_000, generator=generator) ** 2 * 500).long()

@@ -159,6 +159,7 @@ distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_gather_the_statistics_of_one_with_the_joined_batch(tmp_path):
     feature = _unit(3, 100, 8).float()
     label = torch.randint(0, 3, (3, 100), generator=torch.Generator().manual_seed(0))  # class 3 is nowhere

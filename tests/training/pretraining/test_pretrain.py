@@ -118,6 +118,7 @@ def test_every_choice_of_the_ablations_trains(tmp_path, rooms, changes):
     assert ("weakly_supervised" in lines(tmp_path)[0]) == (changes.get("loss_weights", [1, 1, 1])[1] > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["olivine", "depthcontrast"])
 def test_it_goes_on_to_the_same_losses_and_weights(tmp_path, rooms, method):
     whole, halves = tmp_path / "whole", tmp_path / "halves"

@@ -103,6 +103,7 @@ def test_no_scene_is_trained_and_tested_on(name, tmp_path):
             assert not _seeds(config.train) & _seeds(config.validation)
 
 
+@pytest.mark.slow
 def test_each_stage_runs_once_for_all_rows_that_share_a_run(tmp_path, fake_stages, no_table):
     study = small_study()
     cells = reproduce(study, tmp_path, None)
@@ -116,6 +117,7 @@ def test_each_stage_runs_once_for_all_rows_that_share_a_run(tmp_path, fake_stage
     assert set(fake_stages) == {"features"}  # the store itself knows what it has
 
 
+@pytest.mark.slow
 def test_the_table_has_quoted_rows_and_the_published_numbers(tmp_path, fake_stages):
     reproduce(small_study(), tmp_path, None)
     text = (tmp_path / "table.md").read_text()

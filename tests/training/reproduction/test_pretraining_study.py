@@ -120,6 +120,7 @@ def test_the_baseline_of_the_corruption_errors_is_the_one_the_published_tables_u
     assert followed["OLIVINE"] == pytest.approx(89.38, abs=0.006)
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(tmp_path, fake_runs):
     study = small_study()
     cells = reproduce(study, tmp_path, None)

@@ -78,6 +78,7 @@ def imported_olivine(olivine_file: Path, tmp_path_factory: pytest.TempPathFactor
     return import_checkpoint(olivine_file, "olivine", tmp_path_factory.mktemp("imported"))
 
 
+@pytest.mark.slow
 def test_a_whole_sr_unet_computes_from_points_what_minkowski_computes(imported_olivine, sr_unet_state):
     path = imported_olivine.path
     config = validated(BackboneConfig, dict(load_checkpoint(path).config), str(path))

@@ -41,6 +41,7 @@ def run_two(out: Path, changes: dict) -> None:
 
 # Holds with norms that do not look at the batch (on CPUs each process norms by its own), with negatives gathered, and with
 # draws that take every pair: then each loss is one formula over the joined pairs.
+@pytest.mark.slow
 def test_two_processes_with_gathered_negatives_and_fixed_norms_equal_one_with_the_joined_batch(tmp_path, monkeypatch):
     changes = {
         "gather_negatives": True,
@@ -69,6 +70,7 @@ def test_two_processes_with_gathered_negatives_and_fixed_norms_equal_one_with_th
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_sigterm_to_one_of_two_processes_ends_both_with_one_checkpoint(tmp_path):
     port = free_port()
     children = [start(tmp_path, rank, port, {"max_steps": 100000, "batch_size": 1}) for rank in (0, 1)]

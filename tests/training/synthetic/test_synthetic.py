@@ -47,6 +47,7 @@ def small_sweep(seed: int, time_s: float = 1.0, spec: LidarSpec = SMALL):
     return sweep(scene(seed), spec, time_s, 7, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_bytes():
     first, second = build_world(3), build_world(3)
     for name in ("corners_m", "uv_m", "class_id", "material", "color_rgb"):
@@ -58,11 +59,13 @@ def test_equal_seeds_give_equal_bytes():
     assert_array_equal(a.extra["label"], b.extra["label"])
 
 
+@pytest.mark.slow
 def test_other_seeds_give_other_streets():
     assert len({world(seed).static.corners_m.tobytes() for seed in (0, 1, 3)}) == 3
     assert len({(world(seed).plan.lane_m, world(seed).plan.crossings) for seed in (0, 1, 3)}) == 3
 
 
+@pytest.mark.slow
 def test_every_class_is_met_within_five_drives():
     seen = np.zeros(256, int)
     for seed in range(5):

@@ -21,6 +21,7 @@ def read(path):
         return np.array(image)
 
 
+@pytest.mark.slow
 def test_the_published_maps_come_out_and_map_to_other_classes(real_data):
     image = read(next(real_data.glob(f"{_PICTURE}.*")))[..., :3]
     published = read(real_data / "weak_labels_espnet" / f"{_PICTURE}.png")
@@ -48,6 +49,7 @@ def small_labeler(tmp_path):
     return EspnetLabeler(tmp_path / "toy.safetensors", nuscenes, spoken=nuscenes, input_size=(16, 32))
 
 
+@pytest.mark.slow
 def test_pictures_of_any_size_are_labelled_each_for_itself(small_labeler):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((9, 30), (40, 20), (1, 1))]

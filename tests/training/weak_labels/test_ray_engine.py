@@ -136,6 +136,7 @@ def _killed_once(marker):
     return lambda config: Killed(open_labeler(config))
 
 
+@pytest.mark.slow
 def test_the_store_has_the_same_bytes_as_after_a_local_run(ray_cluster, sequence, tmp_path):
     told = []
     local = _local(_config(sequence, tmp_path / "local"))
@@ -150,6 +151,7 @@ def test_the_store_has_the_same_bytes_as_after_a_local_run(ray_cluster, sequence
     assert len(told) == PICTURES
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_loses_nothing(ray_cluster, sequence, tmp_path):
     _local(_config(sequence, tmp_path / "local"))
     config = _config(sequence, tmp_path / "ray", engine="ray", batch_size=1)
@@ -172,6 +174,7 @@ def test_a_task_that_workers_keep_dying_of_ends_the_run_and_is_named(tmp_path):
         count_attempt(tmp_path, [(0, 4), (0, 5)])
 
 
+@pytest.mark.slow
 def test_a_second_run_makes_nothing_and_a_damaged_picture_is_told(ray_cluster, sequence, tmp_path):
     config = _config(sequence, tmp_path / "out", engine="ray")
     _local(config)
@@ -238,6 +241,7 @@ def _mean_color_model(config):
     return MeanColor()
 
 
+@pytest.mark.slow
 def test_image_features_made_by_workers_are_those_of_one_machine(ray_cluster, sequence, tmp_path):
     from offline_training.words.features.extract_features import extract_features
     from offline_training.words.settings.vlg_config import VlgConfig

@@ -155,6 +155,7 @@ def _bytes(labels):
     return [each.class_id.tobytes() + each.score.tobytes() + each.instance_id.tobytes() for each in labels]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kinds",
     [("grounding-dino", "sam"), ("mm-grounding-dino", "sam2"), ("grounding-dino", "sam_hq"), "sam3"],
@@ -241,6 +242,7 @@ def test_masks_of_boxes_in_chunks_are_those_of_the_models_own_processor(kind, mo
     assert np.mean(np.stack(masks) == theirs) > 0.999  # logits of chunks differ in their last bits
 
 
+@pytest.mark.slow
 def test_identities_hold_models_by_content_and_all_that_decides(models, tmp_path):
     import shutil
 

@@ -42,6 +42,7 @@ def kept_worlds(monkeypatch):
     monkeypatch.setattr("offline_training.synthetic.streets.layout.build_world", world)
 
 
+@pytest.mark.slow
 def test_samples_come_back_from_the_cache_as_they_were_made(tmp_path, kept_worlds):
     made = SyntheticDataset([1], 2, tmp_path, SMALL)[1]
     read = SyntheticDataset([1], 2, tmp_path, SMALL)[1]
@@ -54,6 +55,7 @@ def test_samples_come_back_from_the_cache_as_they_were_made(tmp_path, kept_world
     assert read.classes == class_table("nuscenes16")
 
 
+@pytest.mark.slow
 def test_prepare_makes_only_what_is_missing(tmp_path, kept_worlds):
     data = SyntheticDataset([1, 3], 1, tmp_path, SMALL)
     heard: list[int] = []
@@ -98,6 +100,7 @@ def recorded(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_recording_reads_back_as_the_drive_it_was_made_from(recorded):
     from lidar_vl_core.bags.recording import open_recording
 
@@ -121,6 +124,7 @@ def test_a_recording_reads_back_as_the_drive_it_was_made_from(recorded):
             assert np.abs(error).mean() < 6  # JPEG
 
 
+@pytest.mark.slow
 def test_a_recording_is_the_same_however_many_processes_make_it(recorded, tmp_path):
     path = tmp_path / "again.mcap"
     write_drive(path, seed=3, frames=3, lidar=SMALL, image_width=128, workers=2)

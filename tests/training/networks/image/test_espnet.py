@@ -23,6 +23,7 @@ def picture(path: Path, width: int, height: int) -> torch.Tensor:
     return F.interpolate(rgb, (height, width), mode="bilinear", align_corners=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "image", "height"),
     [
@@ -43,6 +44,7 @@ def test_public_weights_give_the_published_labels_of_real_pictures(real_data, fo
     assert np.mean(found == expected) > 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (24, 40), (64, 16)])
 def test_scores_have_the_size_of_the_picture_and_features_a_quarter(height, width):
     network = ESPNet(classes=16).eval()
@@ -56,6 +58,7 @@ def test_the_network_has_the_parameters_of_its_paper():
     assert sum(parameter.numel() for parameter in ESPNet().parameters()) == 364_569  # 0.36 M
 
 
+@pytest.mark.slow
 def test_it_learns_a_picture_from_scratch():
     torch.manual_seed(0)
     network = ESPNet().train()

@@ -30,6 +30,7 @@ def resnet() -> ResNet50:
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dilated", [True, False])
 def test_resnet50_equals_torchvision_with_the_same_weights(resnet, dilated):
     ensure_torchvision()
@@ -47,6 +48,7 @@ def test_resnet50_equals_torchvision_with_the_same_weights(resnet, dilated):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "nesting", "prefix"),
     [
@@ -163,6 +165,7 @@ def test_espnet_teaches_with_weights_of_a_file(tmp_path):
     assert_teaches(tmp_path / "espnet.safetensors")
 
 
+@pytest.mark.slow
 def test_espnet_teaches_with_its_public_weights(real_data):
     assert_teaches(recording(real_data, "weights_small/espnet_p_2_q_8_cityscapes.safetensors"))
 
@@ -197,6 +200,7 @@ def test_pictures_that_do_not_map_evenly_are_refused(kind, size, shape):
         teacher(torch.zeros(shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "stride", "channels"),
     [

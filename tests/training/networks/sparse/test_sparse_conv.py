@@ -115,6 +115,7 @@ def test_inverse_convolution_equals_dense_transposed_convolution_on_the_fine_vox
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 500), st.integers(1, 3), st.integers(1, 5))
 def test_compiled_blocks_equal_the_reference(seed, count, c_in, c_out):
@@ -132,6 +133,7 @@ def test_compiled_blocks_equal_the_reference(seed, count, c_in, c_out):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * float(b.detach().abs().max()))
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_finite_differences():
     maps = maps_of(random_coords(3, 25))
     x, weight = random_problem(1, 25, 27, 2, 2, torch.float64)
@@ -177,6 +179,7 @@ def test_scans_of_a_batch_do_not_see_each_other():
     torch.testing.assert_close(layer(x, together, 0), torch.cat(apart))
 
 
+@pytest.mark.slow
 def test_half_precision_under_autocast_keeps_its_sums_in_float32():
     maps = maps_of(random_coords(4, 300))
     x, weight = random_problem(0, 300, 27, 16, 16, torch.float32)

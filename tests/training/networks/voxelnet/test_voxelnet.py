@@ -192,6 +192,7 @@ def test_voxels_fill_in_the_order_of_the_points(monkeypatch, most_points, most_v
     np.testing.assert_array_equal(np.flatnonzero(~inside) % 50, 0)
 
 
+@pytest.mark.slow
 def test_points_outside_have_no_row_and_batches_equal_single_scans():
     scans = [cloud(6, 300), (np.array([[60, 0, 0]], np.float32), np.zeros(1, np.float32)), cloud(7, 200)]
     joined, network = PREPARER(scans), VoxelNet(3).eval()

@@ -239,6 +239,7 @@ def test_a_scan_whose_paths_are_all_dropped_keeps_its_embedding():
     torch.testing.assert_close(network(inputs), network.embedding(inputs.features, inputs.neighbours))
 
 
+@pytest.mark.slow
 def test_it_learns_one_scan():
     torch.manual_seed(0)
     network = WaffleIron(TINY, 3)

@@ -296,6 +296,7 @@ command.extract_features(_config(sys.argv[2], batch_size=1), lambda config: Kill
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_in_the_middle_leaves_no_half_scene(tmp_path, boxes):
     killed = subprocess.run(
         [sys.executable, "-c", _KILLED, str(boxes), str(tmp_path / "out")],

@@ -149,6 +149,7 @@ def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs inherit that it is ignored
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_nothing_half_written(tiny_package: Path, tmp_path: Path) -> None:
     bag = tmp_path / "long.mcap"
     xyz_m = np.random.default_rng(1).uniform(-40, 40, (30_000, 3)).astype(np.float32)
