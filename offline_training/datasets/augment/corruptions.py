@@ -1,7 +1,7 @@
 """Scans as eight faults of weather, mounting and sensor would leave them, in three severities, after Robo3D (Kong et al., ICCV 2023).
 
 The published nuScenes-C files are made by Robo3D's own generators and are what its tables are measured on
-(datasets/nuscenes_c.py reads them). These are our own models of the same eight causes, for data sets without such files; their
+(evaluation/nuscenes_c.py reads them). These are our own models of the same eight causes, for data sets without such files; their
 figures compare networks with each other, not with published tables. Points that no longer show a surface of the scene, such as
 snowflakes, have class 255. Every function takes the randomness as `rng`; none changes its arguments; the order of the points that
 stay is kept.

@@ -60,7 +60,7 @@ class SyntheticSource(SourceConfig):
 class SyntheticDataset:
     """`frames_per_seed` sweeps, `gap_s` apart, of the street of every seed; the LiDAR is random per frame unless given.
 
-    With pictures each sample has the six views of synthetic_camera.RING.
+    With pictures each sample has the six views of synthetic/sensors/camera.RING.
     """
 
     def __init__(

@@ -148,5 +148,5 @@ def _require_one_size(scans: Sequence[PairedScan]) -> None:
         )
     if len(sizes) > 1:
         raise BadDataset(
-            f"pictures of a batch: expected one size, found {sorted(sizes)}. Resize them with mixed_augment first."
+            f"pictures of a batch: expected one size, found {sorted(sizes)}. Resize them with pair_augment first."
         )

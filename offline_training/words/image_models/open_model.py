@@ -55,7 +55,7 @@ def _openscene_features(config: Any) -> DenseImageModel:  # noqa: ANN401 - by it
     return open_openscene_features(config)
 
 
-# A further kind: its configuration in config.ImageModelConfig, its constructor here.
+# A further kind: its configuration in base/config.py, and in ImageModelConfig there; its constructor here.
 _MODELS: dict[str, Callable[[Any], DenseImageModel]] = {
     "open_clip": _open_clip,
     "siglip2": _siglip2,

@@ -113,6 +113,12 @@ class OnnxTowersConfig(Config):
 
 
 ImageModelConfig = Annotated[
-    ToyModelConfig | ClassesAsWordsConfig | OpenClipConfig | Siglip2Config | OpenSceneFeaturesConfig,
+    ToyModelConfig
+    | ClassesAsWordsConfig
+    | OpenClipConfig
+    | Siglip2Config
+    | OpenSceneFeaturesConfig
+    | RadioConfig
+    | OnnxTowersConfig,
     Field(discriminator="kind"),
 ]
