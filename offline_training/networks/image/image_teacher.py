@@ -1,5 +1,7 @@
 """ImageTeacher: a frozen image network whose maps a point network learns from; one interface for all kinds."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -8,8 +10,6 @@ from torch import Tensor, nn
 from lidar_vl_core.foundation.errors import BadConfig, BadImage, BadRequest
 from offline_training.networks.image.espnet import FEATURE_STRIDE, SIDE_STEP, ESPNet, load_espnet, normalise_for_espnet
 from offline_training.networks.image.resnet50 import FEATURE_CHANNELS, ResNet50, load_resnet50
-
-KINDS = ("resnet50_dilated", "resnet50", "espnet", "timm:<name>")
 
 _IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
 _IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
@@ -58,22 +58,28 @@ class ImageTeacher(nn.Module):
 def build_image_teacher(kind: str, weights: Path | None, allow_random_weights: bool = False) -> ImageTeacher:
     """The teacher of a kind with the weights of a local file; nothing is downloaded.
 
-    kind: one of KINDS. Random weights serve tests and must be allowed. Raises BadConfig for an unknown kind or missing
-    weights, BadCheckpoint for weights that do not fit.
+    kind: a key of TEACHERS, or timm:<name>. Random weights serve tests and must be allowed. Raises BadConfig for an
+    unknown kind or missing weights, BadCheckpoint for weights that do not fit.
     """
-    if kind not in KINDS[:3] and not kind.startswith("timm:"):
-        raise BadConfig(f"teacher: expected one of {', '.join(KINDS)}, found {kind!r}. Choose one of them.")
+    name_in_timm = kind.removeprefix("timm:")
+    build = TEACHERS.get(kind) if name_in_timm == kind else partial(_timm_teacher, name_in_timm)
+    if build is None:
+        known = ", ".join((*TEACHERS, "timm:<name>"))
+        raise BadConfig(f"teacher: expected one of {known}, found {kind!r}. Choose one of them.")
     if weights is None and not allow_random_weights:
         raise BadConfig(
             f"teacher_weights: expected a local file for {kind}, found none. A teacher with random weights teaches "
             "nothing: download the weights yourself and give their path."
         )
-    if kind.startswith("timm:"):
-        return _timm_teacher(kind.removeprefix("timm:"), weights)
-    if kind == "espnet":
-        espnet = ESPNet() if weights is None else load_espnet(weights)
-        return ImageTeacher(_EspnetFeatures(espnet), espnet.feature_channels, FEATURE_STRIDE, SIDE_STEP)
-    dilated = kind == "resnet50_dilated"
+    return build(weights)
+
+
+def _espnet_teacher(weights: Path | None) -> ImageTeacher:
+    espnet = ESPNet() if weights is None else load_espnet(weights)
+    return ImageTeacher(_EspnetFeatures(espnet), espnet.feature_channels, FEATURE_STRIDE, SIDE_STEP)
+
+
+def _resnet_teacher(dilated: bool, weights: Path | None) -> ImageTeacher:
     resnet = ResNet50(dilated) if weights is None else load_resnet50(weights, dilated)
     normalise = _Normalise(_IMAGENET_MEAN_RGB, _IMAGENET_STD_RGB)
     return ImageTeacher(nn.Sequential(normalise, resnet), FEATURE_CHANNELS, resnet.stride)
@@ -111,3 +117,10 @@ class _EspnetFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.espnet.features(normalise_for_espnet(images))
+
+
+TEACHERS: Mapping[str, Callable[[Path | None], ImageTeacher]] = {  # beside them any backbone of timm
+    "resnet50_dilated": partial(_resnet_teacher, True),
+    "resnet50": partial(_resnet_teacher, False),
+    "espnet": _espnet_teacher,
+}
