@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from offline_training.cli.main import main
 from offline_training.datasets.lidar.pandaset import PandaSet
 from offline_training.datasets.lidar.ros_bag import RosBag
 from offline_training.datasets.lidar.semantic_kitti import SemanticKitti
+from offline_training.weak_labels import job_parts
 from offline_training.weak_labels.classes.ontology import load_ontology
-from offline_training.weak_labels.config import WeakLabelConfig
+from offline_training.weak_labels.config import LabelerConfig, WeakLabelConfig
 from offline_training.weak_labels.store.label_store import LabelStore
 from offline_training.weak_labels.store.store_section import content_sha256
 from offline_training.weak_labels.weak_label import report_lines, weak_label
@@ -129,6 +131,11 @@ def test_pictures_without_labels_fail_the_command_after_the_others_are_done(real
     with pytest.raises(BadDataset, match="5 pictures have no labels, 1 have them"):
         weak_label(_pandaset_config(real, tmp_path / "out", labeler=labeler))
     assert set(LabelStore(tmp_path / "out").read_class_id(view).ravel().tolist()) == {10}
+
+
+def test_every_labeler_that_can_be_opened_can_be_named_in_a_configuration():
+    kinds = {get_args(each.model_fields["kind"].annotation)[0] for each in get_args(get_args(LabelerConfig)[0])}
+    assert kinds == set(job_parts._LABELERS)
 
 
 def test_the_shipped_configurations_are_whole():
