@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
 from lidar_vl_core.foundation.errors import BadConfig
 
@@ -16,18 +16,41 @@ if TYPE_CHECKING:
 _MAX_BYTES = 1_000_000  # a configuration is small; more is a wrong file or an alias bomb
 
 
+Use = tuple[bool, tuple[str, ...], str]  # are the keys read, the keys, when they are: "with ...", "without ..."
+
+
 class Config(BaseModel):
     """Base of every configuration: frozen, strict types, no extra keys, no NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    def changed(self, keys: Iterable[str]) -> tuple[str, ...]:
+    def _changed(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Those of the keys that differ from their defaults: what to refuse of keys that do nothing under the others.
 
         A configuration that was written out, as a checkpoint's, lists all keys; so that a key is given says little.
         """
         fields = type(self).model_fields
-        return tuple(key for key in keys if getattr(self, key) != fields[key].default)
+        return tuple(key for key in keys if getattr(self, key) != fields[key].get_default(call_default_factory=True))
+
+    def uses(self) -> tuple[Use, ...]:
+        """Which keys are read only under others. Where they are not, they are refused unless they have their defaults."""
+        return ()
+
+    @model_validator(mode="after")
+    def _every_key_is_read(self, info: ValidationInfo) -> "Config":
+        told = [
+            f"{', '.join(idle)}: expected only {condition}, as nothing reads it otherwise"
+            for is_read, keys, condition in self.uses()
+            if not is_read and (idle := self._changed(keys))
+        ]
+        if told and not is_stored(info):
+            raise ValueError("; ".join(told))
+        return self
+
+
+def is_stored(info: ValidationInfo) -> bool:
+    """Whether a configuration is read that a run has stored: keys that never did anything are no reason to refuse its results."""
+    return bool(info.context and info.context.get("stored"))
 
 
 _SCALARS = {  # YAML 1.2 core schema without octal and hexadecimal numbers; a number with leading zeros stays text
@@ -122,11 +145,14 @@ def load_named(model: type[ConfigT], folder: Path, name: str, kind: str) -> Conf
     return load_config(model, folder / f"{name}.yaml")
 
 
-def validated(model: type[ConfigT], content: dict[str, Any], origin: str) -> ConfigT:
-    """Check a mapping against a typed configuration. Raises BadConfig naming every wrong key."""
+def validated(model: type[ConfigT], content: dict[str, Any], origin: str, stored: bool = False) -> ConfigT:
+    """Check a mapping against a typed configuration. Raises BadConfig naming every wrong key.
+
+    stored: by a run, so that keys which do nothing under the others are passed over.
+    """
     try:
         # Lax on list -> tuple only: JSON mode is strict about numbers and text, and knows no tuples.
-        return model.model_validate_json(_as_json(content, origin), strict=True)
+        return model.model_validate_json(_as_json(content, origin), strict=True, context={"stored": stored})
     except ValidationError as error:
         problems = "; ".join(_problem(".".join(map(str, item["loc"])), item) for item in error.errors())
         raise BadConfig(f"{origin}: {problems}. Correct these keys.") from error

@@ -6,10 +6,10 @@ from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, RootModel
+from pydantic import AfterValidator, Field, RootModel, ValidationInfo
 
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.config import is_stored, validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from lidar_vl_core.foundation.folder_members import folder_members
 from offline_training.datasets import lidar, rgbd
@@ -23,10 +23,21 @@ SPECS: tuple[DataSetSpec[Any], ...] = (
 )
 _SPEC_OF = {spec.kind: spec for spec in SPECS}
 
+
+def _require_equal_weight(source: SourceConfig, info: ValidationInfo) -> SourceConfig:
+    if source.weight != 1.0 and not is_stored(info):
+        raise ValueError(
+            "weight: every scan comes as often as the others here, so weights other than 1 have no meaning; remove it"
+        )
+    return source
+
+
 if TYPE_CHECKING:
     DataSource = SourceConfig
+    EvenSource = SourceConfig
 else:  # in a configuration: the keys of the data set that `kind` names, and no others
     DataSource = Annotated[reduce(or_, (spec.source for spec in SPECS)), Field(discriminator="kind")]
+    EvenSource = Annotated[DataSource, AfterValidator(_require_equal_weight)]  # where nothing is drawn by weight
 
 
 class _AnySource(RootModel[DataSource]):

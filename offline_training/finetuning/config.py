@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.config import Use
 from offline_training.datasets.augment.point_augment import AugmentConfig
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.data_sources import DataSource, EvenSource
 from offline_training.runs.run_config import RunConfig
 
 
@@ -14,7 +14,7 @@ class FinetuneConfig(RunConfig):
     """Supervised segmentation. A YAML file holds what differs from these defaults."""
 
     train: tuple[DataSource, ...]
-    validation: tuple[DataSource, ...] = ()
+    validation: tuple[EvenSource, ...] = ()
 
     max_steps: int = 10000
     epochs: int | None = None  # passes over all training scans, in place of max_steps and of drawing scans by weight
@@ -60,22 +60,16 @@ class FinetuneConfig(RunConfig):
             )
         return self
 
-    def refuse_idle_keys(self) -> None:
-        """Raise BadConfig where a key does nothing under the others.
-
-        Not part of reading: the configuration in a checkpoint says how many steps its epochs made.
-        """
-        idle = (
-            (self.epochs is not None, "max_steps", "without `epochs`, which say how long the run is"),
-            (self.probe, "norm_momentum", "without `probe`, in which norms stand still"),
-            (self.class_weight_power == 0.0, "class_weight_scans", "with class_weight_power above 0"),
-            (not self.validation, "validate_every", "with `validation`"),
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return (
+            *super().uses(),
+            (self.epochs is None, ("max_steps",), "without epochs, which say how long the run is"),
+            (not self.probe, ("norm_momentum",), "without probe, in which norms stand still"),
+            (not self.probe, ("head_learning_rate",), "without probe, in which learning_rate is the head's"),
+            (self.class_weight_power != 0.0, ("class_weight_scans",), "with class_weight_power above 0"),
+            (bool(self.validation), ("validate_every",), "with validation"),
         )
-        for is_so, key, otherwise in idle:
-            if is_so and self.changed((key,)):
-                raise BadConfig(
-                    f"{key}: expected only {otherwise}, found {getattr(self, key)!r}, which does nothing here. Remove the key."
-                )
 
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.

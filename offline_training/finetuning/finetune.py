@@ -36,7 +36,6 @@ def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
     resume: "auto" goes on where `out` has a checkpoint, "never" refuses to touch one, "previous" and "best" go on from those.
     A SIGTERM ends the run with a checkpoint. Raises BadCheckpoint, BadConfig, BadDataset.
     """
-    config.refuse_idle_keys()
     with torch_set_up(config.threads):
         uses_cuda(config)
         folder = Path(config.out) / "checkpoints"

@@ -69,7 +69,9 @@ class LanguageRuns:
         if owner.unnamed:
             folder = self._words_folder(owner)
             settings["vocabulary"] = str(folder / VOCABULARY)
-            settings["pseudo"] = {**settings.get("pseudo", {}), "lists_file": str(folder / LISTS)}
+            pseudo = settings.get("pseudo", {})
+            if pseudo.get("lists") != "none":
+                settings["pseudo"] = {**pseudo, "lists_file": str(folder / LISTS)}
         where = {
             "out": str(self.place.folder(owner.name, seed)),
             "seed": seed,

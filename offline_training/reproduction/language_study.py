@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from lidar_vl_core.foundation.config import Use
 from offline_training.reproduction.study import StudyColumn, StudyConfig, StudyRow, recipe_with
 from offline_training.words.settings.question import Mode
 
@@ -27,6 +28,11 @@ class LanguageRow(StudyRow):
     mode: Mode = "3d"
     specialised: bool = False  # image features pass the adapter before they answer
     oracle_lists: bool = False  # answers are restricted to the classes that truly are in a scene
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        of_runs = ("like", "recipe", "run", "unnamed", "mode", "specialised", "oracle_lists")
+        return ((not self.quoted, of_runs, "without quoted, of which nothing is run"),)
 
 
 class LanguageColumn(StudyColumn):

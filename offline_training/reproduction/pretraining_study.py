@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from lidar_vl_core.foundation.config import Use
 from offline_training.reproduction.study import StudyColumn, StudyConfig, StudyRow
 
 Measure = Literal["mean_iou", "mce", "mrr", "corrupted_mean_iou", "hours", "memory_gb"]
@@ -15,6 +16,10 @@ class PretrainingRow(StudyRow):
     recipe: str | None = None  # of the pre-training, a file of configs/; nothing = random weights
     pretrain: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study
     finetune: dict[str, Any] = Field(default_factory=dict)  # what differs in every column
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return ((self.recipe is not None, ("pretrain",), "with recipe, whose keys it changes"),)
 
 
 class PretrainingColumn(StudyColumn):

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from pydantic import model_validator
-
-from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.config import Config, Use
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.grid import VoxelGrid
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
@@ -49,13 +47,9 @@ class BackboneConfig(Config):
         "auto"  # of sparse convolutions; auto: torchsparse on CUDA where installed
     )
 
-    @model_validator(mode="after")
-    def _keys_of_the_network(self) -> "BackboneConfig":
-        if idle := self.changed(_IDLE.get(self.network, ())):
-            raise ValueError(
-                f"{', '.join(idle)}: expected nothing for {self.network}, which does not look at it; remove it"
-            )
-        return self
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return ((False, _IDLE.get(self.network, ()), f"for another network than {self.network}"),)
 
     @property
     def shape(self) -> MinkUNetShape:

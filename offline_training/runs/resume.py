@@ -34,9 +34,9 @@ def stored_config(model: type[ConfigT], stored: Mapping[str, Any], origin: str) 
     """The configuration in a checkpoint, with the defaults of keys that came after it was written. Raises BadConfig.
 
     Checkpoints used to list the keys of all data sets at each of them, and of all methods of pre-training: what a data set
-    or method does not have never did anything, and is left out.
+    or method does not have never did anything, and is left out; so are keys that do nothing under the others not refused.
     """
-    return validated(model, _own_keys(model, stored), origin)
+    return validated(model, _own_keys(model, stored), origin, stored=True)
 
 
 def _own_keys(model: type[Config], stored: Mapping[str, Any]) -> dict[str, Any]:

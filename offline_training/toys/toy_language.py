@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.files import write_bytes, write_text
 from lidar_vl_core.words.tokenizer import WordTokenizer
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.data_sources import EvenSource
 from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
 from offline_training.runs.device import torch_set_up
 from offline_training.toys.made_before import was_made
@@ -38,8 +38,8 @@ class ToyLanguageConfig(Config):
     """Training of the toy vision-language model. A YAML file holds what differs from these defaults."""
 
     out: str  # folder: weights.safetensors, words.json, quality.json, similarity_*.png
-    train: tuple[DataSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with pictures
-    test: tuple[DataSource, ...] = Field(min_length=1)  # other ones: say how good it is
+    train: tuple[EvenSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with pictures
+    test: tuple[EvenSource, ...] = Field(min_length=1)  # other ones: say how good it is
     channels: int = Field(default=64, ge=8)  # width of the text space
     steps: int = Field(default=1600, ge=1)
     pictures_per_step: int = Field(default=8, ge=1)

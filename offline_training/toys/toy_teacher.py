@@ -18,7 +18,7 @@ from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.files import write_bytes, write_text
 from lidar_vl_core.foundation.threads import machine_cores
-from offline_training.datasets.data_sources import DataSource, open_source
+from offline_training.datasets.data_sources import EvenSource, open_source
 from offline_training.datasets.lidar.files.synthetic_pictures import class_image
 from offline_training.datasets.lidar.synthetic_streets import SyntheticSource
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
@@ -34,8 +34,8 @@ class ToyTeacherConfig(Config):
     """Training of the toy teacher. A YAML file holds what differs from these defaults."""
 
     out: str  # folder: weights.safetensors, quality.json
-    train: DataSource  # synthetic, with pictures
-    test: DataSource  # other streets: says how good it is
+    train: EvenSource  # synthetic, with pictures
+    test: EvenSource  # other streets: says how good it is
     steps: int = 1200
     batch_size: int = 8  # pictures
     learning_rate: float = 0.004  # at its peak; one cycle
@@ -114,7 +114,7 @@ def _quality(network: ESPNet, pictures: Tensor, classes: Tensor) -> ConfusionMat
     return confusion
 
 
-def _pictures(source: DataSource) -> tuple[Tensor, Tensor]:
+def _pictures(source: EvenSource) -> tuple[Tensor, Tensor]:
     """All pictures (I, 3, H, W) uint8 of a source and their classes (I, H, W) int64, sides cut to what the network takes."""
     if not isinstance(source, SyntheticSource) or source.image_width is None:
         raise BadConfig(

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lidar_vl_core.foundation.config import Config
-from offline_training.datasets.data_sources import DataSource
+from lidar_vl_core.foundation.config import Config, Use
+from offline_training.datasets.data_sources import EvenSource
 from offline_training.weak_labels.pictures.mask_painting import PaintRule, Uncovered
 
 _Count = Annotated[int, Field(ge=1)]
@@ -71,7 +71,7 @@ class WeakLabelConfig(Config):
     """Labels and superpixels for every picture of some data sets. A YAML file holds what differs from these defaults."""
 
     out: str  # folder of the label store
-    source: tuple[DataSource, ...]
+    source: tuple[EvenSource, ...]
     ontology: str = "nuscenes16"  # a name in configs/weak_labels/ontologies, or a .yaml file
     labeler: LabelerConfig | None = None  # nothing = superpixels only
     rule: PaintRule = "small_over_large"  # where masks overlap; paint_order as OLIVINE's scripts
@@ -92,3 +92,15 @@ class WeakLabelConfig(Config):
     threads: Annotated[int, Field(ge=0)] = 0  # that read, decode, cut and write; 0 = one for each core
     preview_pictures: Annotated[int, Field(ge=0)] = 8  # shown in preview.png
     progress: bool = True  # a bar, where there is a terminal
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return (
+            (
+                isinstance(self.labeler, GroundedSamConfig | Sam3LabelerConfig),
+                ("rule",),
+                "with a labeler that paints masks",
+            ),
+            (self.superpixels == "slic", ("slic_segments", "slic_compactness", "slic_sigma"), "with superpixels: slic"),
+            (self.superpixels == "sam", ("sam_masks", "sam_template"), "with superpixels: sam"),
+        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.config import Config, Use
 from lidar_vl_core.voxels.features import ground_height_m
 
 
@@ -35,6 +35,15 @@ class AugmentConfig(Config):
     mix_probability: float = 0.3  # azimuth sectors of another scan
     paste_probability: float = 0.3  # points of `paste_classes` of another scan, turned about z
     paste_classes: tuple[int, ...] = ()  # class ids that are rare
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return (
+            (self.beam_drop_probability > 0, ("rings_when_unknown",), "with beam_drop_probability above 0"),
+            (self.point_drop_probability > 0, ("point_drop_max",), "with point_drop_probability above 0"),
+            (self.range_crop_probability > 0, ("range_crop_m",), "with range_crop_probability above 0"),
+            (self.paste_probability > 0, ("paste_classes",), "with paste_probability above 0"),
+        )
 
 
 @dataclass(frozen=True)

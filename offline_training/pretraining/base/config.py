@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Config
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.data_sources import EvenSource
 from offline_training.networks.image.image_teacher import ImageTeacher, build_image_teacher
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig
@@ -20,7 +20,7 @@ class PretrainConfig(RunConfig):
     """Pre-training of a 3D network without labels by hand. A YAML file holds what differs from these defaults."""
 
     method: str  # each method's own configuration says which
-    train: tuple[DataSource, ...]  # every scan once in an epoch
+    train: tuple[EvenSource, ...]  # every scan once in an epoch
 
     optimizer: Literal["sgd", "adamw"] = "sgd"  # sgd: momentum 0.9, dampening 0.1
     learning_rate: float = 0.5
@@ -39,8 +39,6 @@ class PretrainConfig(RunConfig):
         length = [value for value in (self.epochs, self.max_steps) if value is not None]
         if len(length) != 1 or length[0] < 1:
             raise ValueError("epochs, max_steps: give one of the two, at least 1")
-        if any(source.weight != 1.0 for source in self.train):
-            raise ValueError("train: every scan comes once in an epoch, so weights other than 1 have no meaning here")
         if self.norm_momentum is not None and self.network not in SHAPES:
             raise ValueError(f"norm_momentum: expected a MinkUNet, found network {self.network}")
         return self
@@ -63,7 +61,7 @@ class PretrainConfig(RunConfig):
 class PictureConfig(PretrainConfig):
     """Methods that learn from pictures."""
 
-    teacher: str = "resnet50_dilated"  # one of image_teacher.KINDS
+    teacher: str = "resnet50_dilated"  # a key of image_teacher.TEACHERS, or timm:<name>
     teacher_weights: str | None = None  # local file
     allow_random_weights: bool = False  # of the teacher, for tests
 

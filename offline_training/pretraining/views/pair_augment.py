@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.config import Config, Use
 from offline_training.datasets.base.picture_resize import Window, moved_pixels, resized_ids, resized_rgb
 from offline_training.pretraining.views.paired_scan import PairedScan
 
@@ -31,6 +31,14 @@ class PairAugmentConfig(Config):
     min_pairs: int = 1024  # of an image, below which a cuboid or a crop is not taken
     kept_pairs: float = 0.75  # share of its pairs with which a crop is taken even so
     image_size: tuple[int, int] = (224, 416)  # height, width of what the image network sees
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return (
+            (self.drop_cuboid, ("cuboid_extent",), "with drop_cuboid"),
+            (self.crop, ("crop_area", "crop_ratio", "kept_pairs"), "with crop"),
+            (self.crop or self.drop_cuboid, ("min_pairs",), "with crop or drop_cuboid"),
+        )
 
 
 def augment_pairs(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.config import Config, Use
 
 
 class ExtractConfig(Config):
@@ -28,3 +28,10 @@ class ExtractConfig(Config):
     ray_workers: Annotated[int, Field(ge=1)] = 1
     ray_gpus_per_worker: Annotated[float, Field(ge=0.0)] = 0.0
     batch_size: Annotated[int, Field(ge=1)] = 4  # pictures the model gets at once
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return (
+            (self.occlusion != "none", ("relative_margin",), "with occlusion: depth or z_buffer"),
+            (self.occlusion == "z_buffer", ("z_buffer_cell_px",), "with occlusion: z_buffer"),
+        )

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.config import Config, Use
 from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
-from offline_training.datasets.data_sources import DataSource
+from offline_training.datasets.data_sources import EvenSource
 from offline_training.runs.run_config import RunConfig
 from offline_training.words.image_models.base.config import ImageModelConfig
 from offline_training.words.scenes.extract_config import ExtractConfig
@@ -25,6 +25,15 @@ class PseudoLabelConfig(Config):
     superpoint_angle_deg: Annotated[float, Field(gt=0.0)] = 15.0  # most between normals of neighbours
     superpoint_colour: Annotated[float, Field(gt=0.0)] = 0.1  # most between colours of neighbours, channels 0..1
     superpixels: Annotated[int, Field(ge=1)] = 150  # SLIC segments of a picture
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        superpoint = ("superpoint_cell_m", "superpoint_angle_deg", "superpoint_colour")
+        return (
+            (self.lists != "none", ("lists_file",), "with lists: scene or frame"),
+            (self.spread == "superpoint", superpoint, "with spread: superpoint"),
+            (self.spread == "superpixel", ("superpixels",), "with spread: superpixel"),
+        )
 
 
 class SpecialiseConfig(Config):
@@ -66,6 +75,14 @@ class GuideConfig(Config):
         10  # select=pseudo_labels: every n-th training scene is not trained on
     )
 
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return (
+            (self.augment == "indoor", ("hue",), "with augment: indoor"),
+            (self.select != "last", ("validate_every",), "with select: pseudo_labels or validation_truth"),
+            (self.select == "pseudo_labels", ("held_out_every",), "with select: pseudo_labels"),
+        )
+
 
 class SelfTrainingConfig(Config):
     """Further rounds: the network's answers on the training scenes are the next pseudo labels. Not in the paper."""
@@ -74,6 +91,10 @@ class SelfTrainingConfig(Config):
     mode: Literal["ensemble", "3d"] = "ensemble"  # whose answers
     keep_fraction: _Share = 0.3  # of each class's points, the surest
 
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return ((self.rounds > 0, ("mode", "keep_fraction"), "with rounds above 0"),)
+
 
 class VlgConfig(RunConfig):
     """One run, with pseudo_labels/, adapter/, specialised/ and guide/ in its folder. A YAML file holds what differs from these defaults.
@@ -81,8 +102,8 @@ class VlgConfig(RunConfig):
     `classes` are those of the truth, for scene lists derived from it and for evaluation.
     """
 
-    train: tuple[DataSource, ...]
-    validation: tuple[DataSource, ...] = ()
+    train: tuple[EvenSource, ...]
+    validation: tuple[EvenSource, ...] = ()
     vocabulary: str = "nuscenes16"  # a name in lidar_vl_core/words/vocabularies, or a .yaml file
     model: ImageModelConfig  # what gives pixels features in the space of words
     extract: ExtractConfig = ExtractConfig()

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
-from lidar_vl_core.foundation.config import Config, load_config, parse_overrides
+from lidar_vl_core.foundation.config import Config, Use, load_config, parse_overrides, validated
 from lidar_vl_core.foundation.errors import BadConfig
 
 
@@ -90,3 +91,20 @@ def test_a_missing_file_and_a_wrong_override_are_refused(tmp_path: Path) -> None
     for word in ("steps", "=3", "steps=[1"):
         with pytest.raises(BadConfig, match="override"):
             parse_overrides([word])
+
+
+class Choice(Config):
+    kind: str = "plain"
+    grain: int = 3
+    names: list[str] = Field(default_factory=list)
+
+    def uses(self) -> tuple[Use, ...]:
+        return ((self.kind == "rough", ("grain", "names"), "with kind: rough"),)
+
+
+def test_keys_that_nothing_reads_are_refused_unless_they_have_their_defaults() -> None:
+    assert validated(Choice, {"grain": 3, "names": []}, "here") == Choice()
+    assert validated(Choice, {"kind": "rough", "grain": 4, "names": ["a"]}, "here").grain == 4
+    assert validated(Choice, {"grain": 4}, "here", stored=True).grain == 4
+    with pytest.raises(BadConfig, match=r"here: .*grain, names: expected only with kind: rough"):
+        validated(Choice, {"grain": 4, "names": ["a"]}, "here")

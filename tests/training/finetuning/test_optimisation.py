@@ -29,7 +29,7 @@ VOXELNET = {"network": "voxelnet", "stem": None, "planes": None, "features": ["x
 
 
 def test_the_head_has_its_own_rate_and_both_follow_one_cosine():
-    run = config(Path("unused"), **PUBLISHED, max_steps=12)
+    run = config(Path("unused"), **PUBLISHED, max_steps=10000).model_copy(update={"max_steps": 12})
     network = build_network(run)
     optimizer = build_optimizer(run, network)
     assert [len(group["params"]) for group in optimizer.param_groups] == [len(list(network.parameters())) - 2, 2]
@@ -67,8 +67,11 @@ def test_a_run_of_epochs_has_the_steps_they_make_and_goes_on_as_one(tmp_path, mo
     ("change", "message"),
     [
         ({"schedule": "cosine_per_epoch"}, "needs epochs"),
-        ({"epochs": 0}, "at least 1"),
-        ({"epochs": 2, "train": [{"kind": "pandaset", "folder": "unused", "weight": 2.0}]}, "no meaning"),
+        ({"epochs": 0, "max_steps": 10000}, "at least 1"),
+        (
+            {"epochs": 2, "max_steps": 10000, "train": [{"kind": "pandaset", "folder": "x", "weight": 2.0}]},
+            "no meaning",
+        ),
         (
             VOXELNET | {"norm_momentum": 0.02},
             "expected a MinkUNet",

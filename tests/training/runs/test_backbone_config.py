@@ -11,13 +11,29 @@ from offline_training.runs.backbones import build_backbone, preparer_of
 @pytest.mark.parametrize(
     ("network", "changes", "told"),
     [
-        ("minkunet_small", {"waffle_cell_m": 0.5}, "waffle_cell_m: expected nothing for minkunet_small"),
-        ("res16unet_34c", {"waffle_max_points": 20000}, "waffle_max_points: expected nothing for res16unet_34c"),
-        ("voxelnet", {"stem": 16, "blocks": [1] * 8}, "stem, blocks: expected nothing for voxelnet"),
-        ("voxelnet", {"waffle_cell_m": 0.5}, "waffle_cell_m: expected nothing for voxelnet"),
-        ("waffleiron_small", {"planes": [16] * 8}, "planes: expected nothing for waffleiron_small"),
-        ("waffleiron_small", {"features": ["intensity"]}, "features: expected nothing for waffleiron_small"),
-        ("waffleiron_48_256", {"sparse_form": "gather"}, "sparse_form: expected nothing for waffleiron_48_256"),
+        (
+            "minkunet_small",
+            {"waffle_cell_m": 0.5},
+            "waffle_cell_m: expected only for another network than minkunet_small",
+        ),
+        (
+            "res16unet_34c",
+            {"waffle_max_points": 20000},
+            "waffle_max_points: expected only for another network than res16unet_34c",
+        ),
+        ("voxelnet", {"stem": 16, "blocks": [1] * 8}, "stem, blocks: expected only for another network than voxelnet"),
+        ("voxelnet", {"waffle_cell_m": 0.5}, "waffle_cell_m: expected only for another network than voxelnet"),
+        ("waffleiron_small", {"planes": [16] * 8}, "planes: expected only for another network than waffleiron_small"),
+        (
+            "waffleiron_small",
+            {"features": ["intensity"]},
+            "features: expected only for another network than waffleiron_small",
+        ),
+        (
+            "waffleiron_48_256",
+            {"sparse_form": "gather"},
+            "sparse_form: expected only for another network than waffleiron_48_256",
+        ),
     ],
 )
 def test_keys_that_a_network_does_not_look_at_are_refused(network, changes, told):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.config import Config, Use
 
 _Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -31,6 +31,14 @@ class ClassesAsWordsConfig(Config):
     text_embeddings: str | None = None  # text_table.npz, or a .npy (P, C)
     text_names: str | None = None  # of a .npy: JSON list of its P prompts
 
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return (
+            (self.weights is not None or self.labels is None, ("height", "width"), "with weights"),
+            (self.labels is not None or self.weights is None, ("template", "ignored_values"), "with labels"),
+            (self.text_embeddings is not None or self.toy is None, ("text_names",), "with text_embeddings"),
+        )
+
 
 class OpenClipConfig(Config):
     """A CLIP of open_clip, ViT or ConvNeXt, read densely."""
@@ -50,6 +58,10 @@ class OpenClipConfig(Config):
     key_smoothing: _Probability | None = None  # MaskCLIP's threshold, of class maps and previews; nothing = off
     prompt_denoising: _Probability | None = None  # MaskCLIP's and RADSeg's threshold, 0.5; likewise
     device: str = "auto"
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return ((self.reading == "proxyclip", ("dino", "dino_weights"), "with reading: proxyclip"),)
 
 
 class Siglip2Config(Config):
@@ -76,6 +88,11 @@ class OpenSceneFeaturesConfig(Config):
     text_names: str | None = None  # of a .npy or .pt: JSON list of its P prompts
     text_model: OpenClipConfig | None = None  # OpenSeg: ViT-L-14-336-quickgelu; LSeg: ViT-B-32-quickgelu
 
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        has_rows = self.text_embeddings is not None or self.text_model is None
+        return ((has_rows, ("text_names",), "with text_embeddings"),)
+
 
 class RadioConfig(Config):
     """A C-RADIO of transformers with a language adaptor, read by RADSeg's recipe."""
@@ -92,6 +109,11 @@ class RadioConfig(Config):
     stride_px: int = 224
     prompt_denoising: _Probability | None = None  # RADSeg: 0.5
     device: str = "auto"
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        has_rows = self.text_embeddings is not None or self.text_model is None
+        return ((has_rows, ("text_names",), "with text_embeddings"),)
 
 
 class OnnxTowersConfig(Config):
@@ -110,6 +132,14 @@ class OnnxTowersConfig(Config):
     context_length: int = 77
     text_embeddings: str | None = None  # text_table.npz, or a .npy (P, C)
     text_names: str | None = None  # of a .npy: JSON list of its P prompts
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        of_tower = ("logit_scale", "tokenizer", "tokenizer_file", "context_length")
+        return (
+            (self.text_encoder is not None or self.text_embeddings is None, of_tower, "with text_encoder"),
+            (self.text_embeddings is not None or self.text_encoder is None, ("text_names",), "with text_embeddings"),
+        )
 
 
 ImageModelConfig = Annotated[

@@ -287,7 +287,7 @@ def test_on_real_frames_the_depth_test_removes_pairs_that_disagree_with_the_dept
     z_m = view.T_cam_lidar.apply(sample.cloud.xyz_m)[:, 2]
     wrong = {}
     for margin in (None, 0.05):
-        config = ExtractConfig(occlusion="depth" if margin else "none", relative_margin=margin or 1.0)
+        config = ExtractConfig(relative_margin=margin) if margin else ExtractConfig(occlusion="none")
         index, pixel_uv = seen_pixels(sample.cloud.xyz_m, view, config)
         measured_m = depth_m[pixel_uv[:, 1], pixel_uv[:, 0]]
         wrong[margin] = int(((measured_m > 0) & (np.abs(measured_m - z_m[index]) > 0.15)).sum())

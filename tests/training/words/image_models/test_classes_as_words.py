@@ -55,10 +55,9 @@ def _open(rows, **changes):
         "kind": "classes_as_words",
         "text_embeddings": str(rows / "rows.npy"),
         "text_names": str(rows / "names.json"),
-        "height": 32,
-        "width": 64,
     }
-    kept = {name: value for name, value in (settings | changes).items() if value is not None}
+    sizes = {} if "labels" in changes else {"height": 32, "width": 64}
+    kept = {name: value for name, value in (settings | sizes | changes).items() if value is not None}
     return open_image_model(validated(ClassesAsWordsConfig, kept, "test"))
 
 

@@ -33,7 +33,9 @@ def _config(folder, **options):
 def _rows(folder):
     return {
         "text_encoder": None,
+        "tokenizer": "clip_bpe",
         "tokenizer_file": None,
+        "context_length": 77,
         "text_embeddings": str(folder / "text.npy"),
         "text_names": str(folder / "names.json"),
     }

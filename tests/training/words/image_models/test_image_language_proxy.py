@@ -18,7 +18,9 @@ from tests.training.words.image_models.tiny_clips import CHANNELS, VIT, shaken, 
 
 _COLORS = ((0.48, 0.46, 0.41), (0.27, 0.26, 0.28))  # CLIP's
 _DINO_COLORS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # as timm states them for test_vit
-_SETTINGS = OpenClipConfig(kind="open_clip", dino="test_vit", allow_random_weights=True)  # patches of 16 pixels
+_SETTINGS = OpenClipConfig(  # patches of 16 pixels
+    kind="open_clip", reading="proxyclip", dino="test_vit", allow_random_weights=True
+)
 
 
 def _features(seed, count, size=4):
