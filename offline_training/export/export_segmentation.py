@@ -19,8 +19,8 @@ from offline_training.export.parity import ENGINES, Parity, read_clouds, require
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import load_network
 from offline_training.networks.base.point_backbone import PointBackbone
-from offline_training.networks.sparse.convolution import SparseMaps
 from offline_training.networks.sparse.inputs import SparseInputs
+from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 

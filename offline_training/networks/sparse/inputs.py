@@ -11,7 +11,7 @@ from lidar_vl_core.voxels.features import voxel_features
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from offline_training.networks.base.point_backbone import BackboneInputs, Scan
-from offline_training.networks.sparse.convolution import SparseMaps
+from offline_training.networks.sparse.maps import SparseMaps
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class SparsePreparer:
 
     grid: VoxelGrid
     features: tuple[str, ...]
-    form: str = "auto"  # of the convolutions: one of convolution.FORMS
+    form: str = "auto"  # of the convolutions: one of maps.FORMS
 
     def __call__(self, scans: Sequence[Scan]) -> SparseInputs:
         """Join the voxels of all scans."""

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 from offline_training.networks.base.voxel_norm import VoxelNorm
-from offline_training.networks.sparse.convolution import DownConv, SparseMaps, SubmanifoldConv, UpConv
+from offline_training.networks.sparse.convolution import DownConv, SubmanifoldConv, UpConv
 from offline_training.networks.sparse.inputs import SparseInputs
+from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet_shapes import MinkUNetShape
 
 LEVELS = 5  # resolutions of every MinkUNet

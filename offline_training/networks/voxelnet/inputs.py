@@ -11,7 +11,7 @@ from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from offline_training.networks.base.point_backbone import BackboneInputs, Scan
-from offline_training.networks.sparse.convolution import NeighbourTable
+from offline_training.networks.sparse.maps import NeighbourTable
 from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, Triple, strided_conv_table
 
 # Kernel, stride and padding along x, y, z, of the convolutions that leave each of the four levels.
@@ -34,7 +34,7 @@ class ConvTables:
     strided: tuple[
         NeighbourTable, ...
     ]  # level l: (V_{l+1}, K) rows of level l; after the last level come the map's cells
-    form: str = "auto"  # of the submanifold convolutions: one of convolution.FORMS
+    form: str = "auto"  # of the submanifold convolutions: one of maps.FORMS
 
     def to(self, device: torch.device | str) -> "ConvTables":
         """The tables on another device."""

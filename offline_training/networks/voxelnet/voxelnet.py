@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 from offline_training.networks.base.voxel_norm import VoxelNorm
-from offline_training.networks.sparse.convolution import NeighbourTable, sparse_conv
+from offline_training.networks.sparse.convolution import sparse_conv
+from offline_training.networks.sparse.maps import NeighbourTable
 from offline_training.networks.voxelnet.inputs import STRIDED, VoxelNetInputs
 
 IN_CHANNELS = 4  # mean x, y, z and intensity

@@ -22,8 +22,8 @@ from offline_training.export.export_segmentation import export_network
 from offline_training.export.parity import MAX_DIFFERENCE, read_clouds
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import build_network, predict
-from offline_training.networks.sparse.convolution import SparseMaps
 from offline_training.networks.sparse.inputs import SparseInputs
+from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
 from tests.recordings import recording
 

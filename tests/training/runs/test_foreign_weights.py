@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
-from offline_training.networks.sparse.convolution import SparseMaps, sparse_conv, sparse_inverse_conv
+from offline_training.networks.sparse.convolution import sparse_conv, sparse_inverse_conv
 from offline_training.networks.sparse.inputs import SparseInputs
+from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
 from offline_training.networks.voxelnet.voxelnet import VoxelNet

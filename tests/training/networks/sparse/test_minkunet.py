@@ -9,8 +9,8 @@ import torch
 
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from offline_training.networks.base.voxel_norm import VoxelNorm
-from offline_training.networks.sparse.convolution import SparseMaps
 from offline_training.networks.sparse.inputs import SparseInputs
+from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
 

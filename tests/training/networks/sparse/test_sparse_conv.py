@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from offline_training.networks.sparse.convolution import (
     DownConv,
-    SparseMaps,
     SubmanifoldConv,
     UpConv,
     sparse_conv,
     sparse_inverse_conv,
 )
 from offline_training.networks.sparse.cpu_conv import LANES
+from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.torchsparse_conv import to_torchsparse_order
 
 SIDE = 8  # cells of the dense grid

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.grid import VoxelGrid
-from offline_training.networks.sparse.convolution import NeighbourTable, sparse_conv
+from offline_training.networks.sparse.convolution import sparse_conv
 from offline_training.networks.sparse.inputs import SparseInputs
+from offline_training.networks.sparse.maps import NeighbourTable
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.networks.voxelnet.inputs import STRIDED, VoxelNetInputs, VoxelNetPreparer
 from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, strided_conv_table
