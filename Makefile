@@ -66,11 +66,12 @@ test-core: $(CORE)/.installed
 
 ## make test-minimal  the same with the oldest versions of the core's dependencies that pyproject.toml allows
 test-minimal: $(MINIMAL)/.installed
-	@$(MINIMAL)/bin/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK) $(CORE_TESTS)
+	@$(OTHER_NUMBA) $(MINIMAL)/bin/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK) $(CORE_TESTS)
 
 SIDE_BY_SIDE := -n auto --dist loadgroup
 QUICK := -m "not slow" --hypothesis-profile fast
 CORE_TESTS := tests/core tests/faults/core
+OTHER_NUMBA := NUMBA_CACHE_DIR=$(abspath $(MINIMAL))/numba  # what one numba compiled, another throws away
 CORE_COMMANDS := segment replay inspect query models
 
 # Made anew when a dependency changes, so that nothing is there but what pyproject.toml says.
@@ -82,6 +83,7 @@ $(CORE)/.installed: pyproject.toml constraints.txt
 	else \
 	  $(CORE)/bin/pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'; \
 	fi
+	@$(CORE)/bin/python -m lidar_vl_core.commands.warm_up
 	@touch $@
 
 $(MINIMAL)/.installed: pyproject.toml
@@ -89,6 +91,7 @@ $(MINIMAL)/.installed: pyproject.toml
 	@rm -rf $(MINIMAL) && $(PYTHON) -m venv $(MINIMAL)
 	@$(MINIMAL)/bin/pip install --disable-pip-version-check -q uv
 	@$(MINIMAL)/bin/uv pip install -q --python $(MINIMAL)/bin/python --resolution lowest-direct -e '.[test]'
+	@$(OTHER_NUMBA) $(MINIMAL)/bin/python -m lidar_vl_core.commands.warm_up
 	@touch $@
 
 ## make check      ruff, mypy, import rules

@@ -3,7 +3,11 @@
 Nothing here imports PyTorch: `make test-core` runs without it.
 """
 
+import os
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
