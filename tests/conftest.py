@@ -48,6 +48,11 @@ def pytest_terminal_summary(terminalreporter) -> None:  # pytest names its type 
         )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Without pytest-xdist the tests run in one process, where its marker means nothing."""
+    config.addinivalue_line("markers", "xdist_group(name): tests that run in one process of pytest-xdist")
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs absent recordings, keep a file's tests in one process, and cap examples in the fast profile."""

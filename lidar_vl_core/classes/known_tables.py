@@ -7,7 +7,7 @@ import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.label_map import LabelMap
-from lidar_vl_core.classes.table_file import TableFile, path_for, read_table_file, require_every_class
+from lidar_vl_core.classes.table_file import LabelSource, TableFile, path_for, read_table_file, require_every_class
 from lidar_vl_core.foundation.errors import BadLabels
 
 FOLDER = Path(__file__).parent / "tables"
@@ -33,10 +33,8 @@ def label_map(source_table: str, target: ClassTable) -> LabelMap:
         return LabelMap(source_table, target, _class_of_raw({k: k for k in range(len(target))}, is_table))
     labels = file.labels.get(source_table)
     if labels is None or target.name not in labels.class_name_of_raw:
-        raise BadLabels(
-            f"no map from the labels of {source_table!r} to the classes of {target.name!r}. "
-            f"There are {', '.join(_every_map())}."
-        )
+        told = f"There are {', '.join(_every_map())}." if labels is None else f"Read them in {_tables_of(labels)}."
+        raise BadLabels(f"no map from the labels of {source_table!r} to the classes of {target.name!r}. {told}")
     place = f"{file.path}: labels.{source_table}.to.{target.name}"
     class_ids = _class_ids(place, labels.class_name_of_raw[target.name], target)
     return LabelMap(source_table, target, _class_of_raw(class_ids, is_table), labels.raw_mask)
@@ -79,6 +77,10 @@ def _every_map() -> list[str]:
         for source, labels in file.labels.items()
         for target in labels.class_name_of_raw
     ]
+
+
+def _tables_of(labels: LabelSource) -> str:
+    return f"the classes of {' or '.join(labels.class_name_of_raw)}"
 
 
 def _class_ids(place: str, class_name_of_raw: Mapping[int, str | None], target: ClassTable) -> dict[int, int]:

@@ -163,8 +163,18 @@ def _problem(key: str, item: "ErrorDetails") -> str:
         return f"{key}: expected no key of this name, found {item.get('input')!r:.80}"
     if item["type"] == "unknown_keys":  # a model's own refusal, which names them and the keys there are
         return f"{key or '(whole)'}: {item['msg']}"
+    if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _wrong_tag(key, item)
     told = item["msg"].removeprefix("Value error, ")  # of our own checks, which name what they found
     return f"{key or '(whole)'}: {told}, found {item.get('input')!r:.80}"
+
+
+def _wrong_tag(key: str, item: "ErrorDetails") -> str:
+    """Of one of several models by a key such as `kind`: that key, and what it may be where that is known."""
+    tag = item["ctx"]["discriminator"].strip("'")
+    choices = f"one of {item['ctx']['expected_tags']}".replace("'", "") if "expected_tags" in item["ctx"] else "a name"
+    found = item["input"].get(tag) if isinstance(item["input"], Mapping) else item["input"]
+    return f"{f'{key}.' if key else ''}{tag}: expected {choices}, found {found!r:.80}"
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import TypeVar
 
@@ -25,3 +26,14 @@ def folder_members(folder: ModuleType, name: str, member_type: type[T]) -> tuple
             )
         members.append(member)
     return tuple(members)
+
+
+def by_name(members: Iterable[T], name_of: Callable[[T], str]) -> dict[str, T]:
+    """The members by the names they give themselves. Raises TypeError where two have one: the other would never be used."""
+    named: dict[str, T] = {}
+    for member in members:
+        name = name_of(member)
+        if name in named:
+            raise TypeError(f"{type(member).__name__}: expected names of their own, found two of {name!r}. Rename one.")
+        named[name] = member
+    return named

@@ -24,7 +24,7 @@ def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     check.add_argument("kind", metavar="KIND", help="nuscenes, semantic_kitti, ros_bag, ...: see --list")
     check.add_argument("folder", metavar="FOLDER", help="where it lies; for ros_bag the bag")
     check.add_argument(
-        "overrides", nargs="*", metavar="name=value", help="of its keys, e.g. version=v1.0-mini, split=val"
+        "overrides", nargs="*", default=[], metavar="name=value", help="of its keys, e.g. version=v1.0-mini, split=val"
     )
     check.set_defaults(run=_check_data)
 

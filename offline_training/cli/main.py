@@ -9,20 +9,31 @@ from lidar_vl_core import __version__
 from lidar_vl_core.foundation.errors import LidarVlError
 from offline_training.cli import data, results, training, words
 
-_BAD_INPUT, _INTERRUPTED = 2, 130  # as shells count them: 128 + signal
+_BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
+_OF_TRAINING = ("torch", "lightning", "tensorboard", "safetensors", "scipy", "skimage", "matplotlib", "onnxscript")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
-    options = command_parser().parse_args(arguments)
     # Threads of OpenMP that wait for work by spinning take the cores from the data loader and the compiled loops: many
     # times slower on a busy machine. Read when torch is imported, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
+        options = command_parser().parse_args(arguments)
         options.run(options)
+        sys.stdout.flush()
     except LidarVlError as error:
         print(f"lidar-vl-train: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_TRAINING:
+            raise
+        print(f"lidar-vl-train: expected {error.name}, found none. Install `lidar-vl[train]`.", file=sys.stderr)
+        return _BAD_INPUT
+    except BrokenPipeError:
+        # The reader went away (`| head`); give Python somewhere else to flush to at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
     except (KeyboardInterrupt, SystemExit) as error:
         # Lightning answers Ctrl-C with a silent sys.exit(1).
         if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):

@@ -11,7 +11,9 @@ def add_config(parser: argparse.ArgumentParser, told: str) -> None:
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Add the values that replace some of the configuration's."""
-    parser.add_argument("overrides", nargs="*", metavar="name=value", help="replaces a value of the configuration")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="name=value", help="replaces a value of the configuration"
+    )
 
 
 def add_resume(parser: argparse.ArgumentParser, *more: str) -> None:

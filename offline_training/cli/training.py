@@ -69,6 +69,7 @@ def _method_names() -> list[str]:
 
 def _pretrain(options: argparse.Namespace) -> None:
     from lidar_vl_core.foundation.config import parse_overrides
+    from offline_training.datasets.data_sources import require_folders
     from offline_training.pretraining.config import load_pretrain_config
     from offline_training.pretraining.pretrain import pretrain
 
@@ -76,6 +77,7 @@ def _pretrain(options: argparse.Namespace) -> None:
     if options.method is not None:
         overrides["method"] = options.method
     config = load_pretrain_config(options.config, overrides)
+    require_folders(config.train)
     print(f"checkpoint: {pretrain(config, options.resume)}")
 
 
@@ -87,10 +89,12 @@ def _import_checkpoint(options: argparse.Namespace) -> None:
 
 def _finetune(options: argparse.Namespace) -> None:
     from lidar_vl_core.foundation.config import load_config, parse_overrides
+    from offline_training.datasets.data_sources import require_folders
     from offline_training.finetuning.config import FinetuneConfig
     from offline_training.finetuning.finetune import finetune
 
     config = load_config(FinetuneConfig, options.config, parse_overrides(options.overrides))
+    require_folders((*config.train, *config.validation))
     print(f"checkpoint: {finetune(config, options.resume)}")
 
 

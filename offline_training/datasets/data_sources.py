@@ -1,6 +1,7 @@
 """The data sets a run can name, and how each is opened. They are the modules of datasets/lidar and datasets/rgbd."""
 
 import sys
+from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, Field, RootModel, ValidationInfo
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.config import is_stored, validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
-from lidar_vl_core.foundation.folder_members import folder_members
+from lidar_vl_core.foundation.folder_members import by_name, folder_members
 from offline_training.datasets import lidar, rgbd
 from offline_training.datasets.base.data_set_spec import DataSetSpec
 from offline_training.datasets.base.sample_source import EveryNth, MadeSource, SampleSource
@@ -21,7 +22,7 @@ SPECS: tuple[DataSetSpec[Any], ...] = (
     *folder_members(lidar, "SPEC", DataSetSpec),
     *folder_members(rgbd, "SPEC", DataSetSpec),
 )
-_SPEC_OF = {spec.kind: spec for spec in SPECS}
+_SPEC_OF = by_name(SPECS, lambda spec: spec.kind)
 
 
 def _require_equal_weight(source: SourceConfig, info: ValidationInfo) -> SourceConfig:
@@ -56,17 +57,24 @@ def data_set_spec(kind: str) -> DataSetSpec[Any]:
     return _SPEC_OF[kind]
 
 
+def require_folders(sources: Iterable[DataSource]) -> None:
+    """Raise BadDataset for the first source whose folder is missing: told before others are made or a run begins."""
+    for source in sources:
+        spec = data_set_spec(source.kind)
+        if spec.made_files is None and not Path(source.folder).exists():
+            raise BadDataset(
+                f"{source.folder}: expected the data set {spec.kind} ({spec.layout.line()}), found no such folder. "
+                "Unpack the data set there, or correct the folder."
+            )
+
+
 def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> SampleSource:
     """The data set a source names; synthetic sweeps that are not on the disk are made first, by `workers` processes.
 
     Raises BadDataset or BadConfig with what is missing.
     """
+    require_folders([source])
     spec = data_set_spec(source.kind)
-    if spec.made_files is None and not Path(source.folder).exists():
-        raise BadDataset(
-            f"{source.folder}: expected the data set {spec.kind} ({spec.layout.line()}), found no such folder. "
-            "Unpack the data set there, or correct the folder."
-        )
     dataset = spec.open(source, spec.chosen_sequences(source), classes)
     if isinstance(dataset, MadeSource):
         _make(dataset, spec.kind, len(dataset), workers)

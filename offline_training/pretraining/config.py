@@ -6,12 +6,12 @@ from typing import Any
 
 from lidar_vl_core.foundation.config import load_overridden, validated
 from lidar_vl_core.foundation.errors import BadConfig
-from lidar_vl_core.foundation.folder_members import folder_members
+from lidar_vl_core.foundation.folder_members import by_name, folder_members
 from offline_training.pretraining import methods
 from offline_training.pretraining.base.config import PretrainConfig
 from offline_training.pretraining.base.method import Method
 
-METHODS: Mapping[str, Method[Any]] = {method.name: method for method in folder_members(methods, "METHOD", Method)}
+METHODS: Mapping[str, Method[Any]] = by_name(folder_members(methods, "METHOD", Method), lambda method: method.name)
 _UNNAMED = "olivine"  # of a configuration without `method`
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.

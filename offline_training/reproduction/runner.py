@@ -56,6 +56,10 @@ def place_of(study: StudyConfig[Any, Any], out: Path, data: Path | None, jobs: i
             "reproduce: expected --data ROOT, the folder that holds what this table reads, found none. "
             "`lidar-vl-train check-data KIND FOLDER` draws how each data set must lie there."
         )
+    if data is not None and not data.is_dir():
+        raise BadRequest(
+            f"reproduce: expected the folder that holds the data sets, found no folder {data}. Correct --data."
+        )
     return Place(out, "" if data is None else str(data), max(machine_cores() // jobs, 1))
 
 

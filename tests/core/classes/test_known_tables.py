@@ -140,7 +140,11 @@ def test_no_points_have_no_labels():
 def test_unknown_tables_and_maps_are_refused_with_the_choices():
     with pytest.raises(BadLabels, match=r"There are .*nuscenes16, .*semantic_kitti19"):
         class_table("cityscapes")
-    with pytest.raises(BadLabels, match="pandaset -> nuscenes16"):
+    with pytest.raises(BadLabels, match=r"There are .*pandaset -> nuscenes16"):
+        label_map("cityscapes", SEMANTIC_KITTI_19)
+    with pytest.raises(
+        BadLabels, match=r"'pandaset' to the classes of 'semantic_kitti19'\. Read them in .* nuscenes16\."
+    ):
         label_map("pandaset", SEMANTIC_KITTI_19)
 
 

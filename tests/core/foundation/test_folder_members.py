@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lidar_vl_core.foundation.folder_members import folder_members
+from lidar_vl_core.foundation.folder_members import by_name, folder_members
 
 
 @pytest.fixture
@@ -28,3 +28,9 @@ def test_a_member_of_another_type_is_named(folder):
     (folder / "wrong.py").write_text("NUMBER = 'three'\n")
     with pytest.raises(TypeError, match=r"boxes_of_numbers\.wrong\.NUMBER: expected int, found str"):
         folder_members(importlib.import_module("boxes_of_numbers"), "NUMBER", int)
+
+
+def test_two_members_of_one_name_are_refused_since_one_of_them_would_never_be_used():
+    assert by_name((1, 22), lambda number: str(number)) == {"1": 1, "22": 22}
+    with pytest.raises(TypeError, match="names of their own, found two of '1'"):
+        by_name((1, 22, 1), lambda number: str(number))

@@ -51,8 +51,10 @@ def test_a_stored_configuration_is_read_back_as_it_was(spec):
 
 
 def test_a_source_without_kind_is_refused():
-    with pytest.raises(BadConfig, match="kind"):
+    with pytest.raises(BadConfig, match="here: kind: expected a name, found None"):
         data_source({"folder": "x"}, "here")
+    with pytest.raises(BadConfig, match=r"here: train\.0\.kind: expected one of daps3d, .*, found 'waymo'"):
+        validated(Run, {"train": [{"kind": "waymo", "folder": "x"}]}, "here")
     with pytest.raises(BadConfig, match="found 'waymo'"):
         data_set_spec("waymo")
 
@@ -71,6 +73,12 @@ def test_a_data_set_with_splits_takes_them_by_name_and_others_have_no_such_key(s
     for split, parts in spec.splits.items():
         source = data_source({"kind": spec.kind, "folder": "x", "split": split}, "here")
         assert spec.chosen_sequences(source) == parts
+
+
+def test_a_weight_by_which_nothing_could_be_drawn_is_refused():
+    for weight in (0.0, -1.0):
+        with pytest.raises(BadConfig, match=r"here: pandaset\.weight: .* greater than 0"):
+            data_source({"kind": "pandaset", "folder": "x", "weight": weight}, "here")
 
 
 def test_every_kind_is_there_once():

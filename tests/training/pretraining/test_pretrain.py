@@ -313,7 +313,8 @@ def test_the_command_prints_one_line_for_a_missing_store(tmp_path, rooms, capsys
     import yaml
 
     path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump(settings(tmp_path / "run", method="st_slidr")))
+    train = [{"kind": "pandaset", "folder": str(tmp_path)}]
+    path.write_text(yaml.safe_dump(settings(tmp_path / "run", method="st_slidr", train=train)))
     assert main(["pretrain", "--config", str(path), "--method", "slidr"]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
@@ -324,7 +325,8 @@ def test_the_command_takes_a_method_in_place_of_the_configurations_and_refuses_w
     import yaml
 
     path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump(settings(tmp_path / "run", method="ppkt")))
+    train = [{"kind": "pandaset", "folder": str(tmp_path)}]
+    path.write_text(yaml.safe_dump(settings(tmp_path / "run", method="ppkt", train=train)))
     command = ["pretrain", "--config", str(path), "--method"]
     assert main([*command, "olivine", "max_steps=1", "labels=truth"]) == 0
     assert main([*command, "pointcontrast"]) == 2

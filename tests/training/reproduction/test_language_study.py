@@ -169,6 +169,7 @@ def test_published_numbers_stand_where_they_belong(study, row, column, published
     ("act", "told"),
     [
         (lambda path: reproduce_study("vlg-table3", path, None), "--data ROOT"),
+        (lambda path: reproduce_study("vlg-table3", path, path / "none"), "found no folder .*none. Correct --data"),
         (lambda path: reproduce_study("vlg-table2", path, None), "synthetic-rooms"),
         (lambda path: reproduce(small_study(), path, None, ("nobody",)), "'baseline', 'full'"),
         (lambda path: reproduce(small_study(), path, None, (), 0), "at least 1"),
