@@ -90,7 +90,8 @@ def _asked(config: ToyLanguageConfig) -> dict[str, Any]:
     asked = config.model_dump(mode="json", exclude={"out", "threads", "train", "test"})
     sources = {"train": config.train, "test": config.test}
     return asked | {
-        name: [each.model_dump(mode="json", exclude_defaults=True) for each in of] for name, of in sources.items()
+        name: [{"kind": each.kind, **each.model_dump(mode="json", exclude_defaults=True)} for each in of]
+        for name, of in sources.items()
     }
 
 

@@ -139,6 +139,7 @@ def test_the_report_says_how_good_it_is_and_that_it_is_a_toy(toy):
     report = json.loads((toy / "quality.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert "toy" in report["what"]
     assert {"pictures", "mean_iou", "iou", "agreement_under_synonyms", "colours"} <= report["room"].keys()
+    assert report["config"]["train"][0]["kind"] == "synthetic_rooms"  # what it was made from is told whole
 
 
 def test_training_brings_regions_to_their_words(recipe, tmp_path):
