@@ -14,8 +14,10 @@ from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.reader import BagReader, open_bag
 from lidar_vl_core.bags.surroundings import Surroundings, read_surroundings
 from lidar_vl_core.cameras.calibrations import Calibrations
+from lidar_vl_core.cameras.camera_queue import CameraTiming
+from lidar_vl_core.cameras.frame import Frame
 from lidar_vl_core.cameras.image import decode_image, stored_bytes
-from lidar_vl_core.cameras.synchronisation import CameraTiming, Frame, FramePairer
+from lidar_vl_core.cameras.synchronisation import FramePairer
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode

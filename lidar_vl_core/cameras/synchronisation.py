@@ -3,36 +3,15 @@
 import math
 from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from lidar_vl_core.cameras.camera_queue import FAR_NS, NEVER_NS, CameraQueue, CameraTiming, Paired
+from lidar_vl_core.cameras.camera_queue import FAR_NS, NEVER_NS, CameraQueue, CameraTiming
+from lidar_vl_core.cameras.frame import Frame, PairingCounters
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.foundation.stamps import nanoseconds
 
 _LATE_IN_A_ROW = 3  # so many clouds that go back a little are a short recording that loops, not late messages
-
-
-class Frame(NamedTuple):
-    """A cloud with the images that belong to it."""
-
-    stamp_ns: int
-    cloud: Any
-    images: dict[str, Paired]  # by camera name
-    missing: tuple[str, ...]  # cameras without an image
-
-
-@dataclass
-class PairingCounters:
-    """What happened so far."""
-
-    emitted: int = 0  # clouds given out
-    incomplete: int = 0  # of those, clouds that lack at least one image
-    dropped: int = 0  # messages without a stamp, images pushed out of a full queue, clouds without a required image
-    late: int = 0  # messages for a time that has been given out
-    duplicate: int = 0  # messages with a stamp their stream has had
-    jumps: int = 0  # times the clouds' clock went back, or ahead of the steady clock
-    camera_jumps: int = 0  # times a camera's clock went back
 
 
 class FramePairer:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from offline_training.synthetic.objects.people import pedestrian
 from offline_training.synthetic.rooms.seats import SEAT_M
 from offline_training.synthetic.rooms.surfaces import (
     CLUTTER,
@@ -28,7 +29,6 @@ from offline_training.synthetic.world.meshes import (
     surface,
     tube,
 )
-from offline_training.synthetic.world.people import pedestrian
 
 _SKIN = [(224, 178, 150), (196, 148, 116), (140, 96, 68), (92, 62, 46)]
 _HAIR = [(36, 28, 24), (84, 58, 36), (150, 120, 76), (120, 120, 118)]

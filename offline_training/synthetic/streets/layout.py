@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.synthetic.streets.buildings import building, hall
-from offline_training.synthetic.streets.furniture import traffic_sign
+from offline_training.synthetic.objects.buildings import building, hall
+from offline_training.synthetic.objects.traffic_furniture import traffic_sign
 from offline_training.synthetic.streets.ground import block_edges, ground_mesh
 from offline_training.synthetic.streets.paint import road_paint
 from offline_training.synthetic.streets.plan import street_plan

@@ -2,23 +2,17 @@
 
 import numpy as np
 
-from offline_training.synthetic.streets.furniture import (
-    bus_shelter,
-    clutter,
-    fence,
-    power_pole,
-    street_lamp,
-    traffic_light,
-    traffic_sign,
-)
+from offline_training.synthetic.objects.construction_vehicles import construction_vehicle
+from offline_training.synthetic.objects.furniture import bus_shelter, clutter, fence, power_pole, street_lamp
+from offline_training.synthetic.objects.heavy_vehicles import bus, trailer, truck
+from offline_training.synthetic.objects.people import bicycle, motorcycle, pedestrian
+from offline_training.synthetic.objects.plants import bush, hedge, tall_grass, tree
+from offline_training.synthetic.objects.traffic_furniture import traffic_light, traffic_sign
+from offline_training.synthetic.objects.vehicles import car
 from offline_training.synthetic.streets.ground import block_edges
-from offline_training.synthetic.streets.heavy_vehicles import bus, construction_vehicle, trailer, truck
-from offline_training.synthetic.streets.plants import bush, hedge, tall_grass, tree
 from offline_training.synthetic.streets.site import EGO_END_S_M, EGO_START_S_M, Site
-from offline_training.synthetic.streets.vehicles import car
 from offline_training.synthetic.world.materials import DRIVEABLE_SURFACE
 from offline_training.synthetic.world.meshes import Mesh
-from offline_training.synthetic.world.people import bicycle, motorcycle, pedestrian
 
 
 def furnish_side(site: Site, sign: int, yard_class: np.ndarray) -> None:

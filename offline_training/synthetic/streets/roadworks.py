@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from offline_training.synthetic.streets.furniture import barrier, traffic_cone
-from offline_training.synthetic.streets.heavy_vehicles import bus, construction_vehicle, trailer, truck
+from offline_training.synthetic.objects.construction_vehicles import construction_vehicle
+from offline_training.synthetic.objects.heavy_vehicles import bus, trailer, truck
+from offline_training.synthetic.objects.people import bicycle, motorcycle, pedestrian
+from offline_training.synthetic.objects.traffic_furniture import barrier, traffic_cone
 from offline_training.synthetic.streets.site import EGO_END_S_M, EGO_START_S_M, Site
 from offline_training.synthetic.world.meshes import Mesh, merged, yaw_rotation
-from offline_training.synthetic.world.people import bicycle, motorcycle, pedestrian
 
 
 def work_zone(site: Site) -> tuple[int, int] | None:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offline_training.synthetic.streets.heavy_vehicles import bus, construction_vehicle, trailer, truck
+from offline_training.synthetic.objects.construction_vehicles import construction_vehicle
+from offline_training.synthetic.objects.heavy_vehicles import bus, trailer, truck
+from offline_training.synthetic.objects.people import bicycle, motorcycle, pedestrian
+from offline_training.synthetic.objects.vehicles import car
 from offline_training.synthetic.streets.site import EGO_START_S_M
 from offline_training.synthetic.streets.street import StreetPlan
-from offline_training.synthetic.streets.vehicles import car
 from offline_training.synthetic.world.meshes import Mesh
-from offline_training.synthetic.world.people import bicycle, motorcycle, pedestrian
 
 
 @dataclass(frozen=True)

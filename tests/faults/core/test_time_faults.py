@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from lidar_vl_core.cameras.synchronisation import CameraTiming, Frame, FramePairer
+from lidar_vl_core.cameras.camera_queue import CameraTiming
+from lidar_vl_core.cameras.frame import Frame
+from lidar_vl_core.cameras.synchronisation import FramePairer
 
 MS = 1_000_000
 START = 1_700_000_000_000 * MS

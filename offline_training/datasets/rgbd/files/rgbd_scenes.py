@@ -1,5 +1,6 @@
 """What the readers of RGB-D scenes share: the chosen scenes, their views, read once, and their classes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
@@ -32,7 +33,7 @@ def by_scenes(
     return lambda source, scenes, classes: reader(Path(source.folder), scenes, source.frames, classes, source.view_step)
 
 
-class RgbdScenes(Generic[SceneT]):
+class RgbdScenes(ABC, Generic[SceneT]):
     """Scenes with views. A child sets `scenes`, and says how the views of one are read and what its sample is."""
 
     scenes: Sequence[SceneT]
@@ -67,8 +68,9 @@ class RgbdScenes(Generic[SceneT]):
             self._views[index] = self._read_views(self.scenes[index])
         return self._views[index]
 
+    @abstractmethod
     def _read_views(self, scene: SceneT) -> Views:
-        raise NotImplementedError
+        """The views of a scene from its files; asked for once a scene."""
 
     def _chosen(self, views: Sequence[CameraView]) -> list[CameraView]:
         return [view for view in views if self._frames is None or view.name in self._frames]

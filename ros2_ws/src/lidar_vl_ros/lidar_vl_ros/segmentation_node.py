@@ -7,7 +7,7 @@ from typing import Any
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
-from lidar_vl_core.cameras.synchronisation import Paired
+from lidar_vl_core.cameras.camera_queue import Paired
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError

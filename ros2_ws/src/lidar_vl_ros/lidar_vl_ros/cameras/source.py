@@ -10,8 +10,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lidar_vl_core.cameras.calibrations import Calibrations
+from lidar_vl_core.cameras.camera_queue import CameraTiming, Paired
 from lidar_vl_core.cameras.image import decode_image
-from lidar_vl_core.cameras.synchronisation import CameraTiming, FramePairer, Paired
+from lidar_vl_core.cameras.synchronisation import FramePairer
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration

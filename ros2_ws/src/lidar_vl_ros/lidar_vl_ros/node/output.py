@@ -1,5 +1,6 @@
 """What a node tells of each cloud it has answered: the shape that all modules of `outputs` have."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -59,7 +60,7 @@ class Outputs:
             output.close()
 
 
-class TopicOutput(Generic[AnswerT]):
+class TopicOutput(ABC, Generic[AnswerT]):
     """One message a cloud on one topic, made only while somebody listens; a child names both and makes the message."""
 
     topic: ClassVar[str]
@@ -69,9 +70,9 @@ class TopicOutput(Generic[AnswerT]):
         self._node = node
         self._publisher = offer(node, self.topic, self.message_type)
 
+    @abstractmethod
     def message(self, answer: AnswerT) -> Any:  # noqa: ANN401  of message_type
         """What is told of an answer."""
-        raise NotImplementedError
 
     def wanted(self) -> bool:
         """Whether the topic has a subscriber."""

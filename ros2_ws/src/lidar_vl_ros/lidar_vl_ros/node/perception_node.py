@@ -9,7 +9,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import PointCloud2
 
-from lidar_vl_core.cameras.synchronisation import Paired
+from lidar_vl_core.cameras.camera_queue import Paired
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.health.health import Health

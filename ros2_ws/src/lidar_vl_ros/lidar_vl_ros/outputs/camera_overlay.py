@@ -10,7 +10,9 @@ from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
-from lidar_vl_core.cameras.synchronisation import Frame, FramePairer, Paired
+from lidar_vl_core.cameras.camera_queue import Paired
+from lidar_vl_core.cameras.frame import Frame
+from lidar_vl_core.cameras.synchronisation import FramePairer
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.drawing.camera_overlay import Coloring, camera_overlay
 from lidar_vl_core.drawing.figures import captioned, in_rows
