@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from offline_training.synthetic.objects.heavy_vehicles import cab
-from offline_training.synthetic.objects.vehicles import DARK, GLASS, PAINTS, lights, wheels
+from offline_training.synthetic.objects.vehicles import DARK, GLASS, PAINTS, cab, lights, wheels
 from offline_training.synthetic.world.materials import (
     CONSTRUCTION_VEHICLE,
     Material,

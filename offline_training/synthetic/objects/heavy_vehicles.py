@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from offline_training.synthetic.objects.vehicles import DARK, GLASS, PAINTS, lights, wheels
+from offline_training.synthetic.objects.vehicles import DARK, GLASS, PAINTS, cab, lights, wheels
 from offline_training.synthetic.world.materials import BUS, TRAILER, TRUCK, Material
 from offline_training.synthetic.world.meshes import (
     Color,
@@ -150,30 +150,3 @@ def trailer(rng: np.random.Generator) -> Mesh:
         *lights(TRAILER, None, w, 1.0, rear),
     ]
     return merged(parts)
-
-
-def cab(class_id: int, rear: float, front: float, w: float, height: float, paint: Color) -> list[Mesh]:
-    """A driver's cab from x = rear to x = front; w: half its width, all in metres."""
-    body = frustum((rear, front, w, 0.55), (rear + 0.05, front - 0.18, w - 0.08, height))
-    return [
-        surface(quads(body), class_id, Material.CAR_PAINT, paint),
-        surface(
-            quads(np.array([[[rear, w, 0.55], [front, w, 0.55], [front, -w, 0.55], [rear, -w, 0.55]]])),
-            class_id,
-            Material.METAL,
-            DARK,
-        ),
-        surface(panel(body[2], (0.06, 0.94), (0.46, 0.9)), class_id, Material.GLASS, GLASS),
-        surface(panel(body[1], (0.3, 0.92), (0.5, 0.9)), class_id, Material.GLASS, GLASS),
-        surface(panel(body[3], (0.08, 0.7), (0.5, 0.9)), class_id, Material.GLASS, GLASS),
-        surface(
-            boxes(
-                np.array([[front - 0.1, w + 0.15, 0.75 * height], [front - 0.1, -w - 0.15, 0.75 * height]]),
-                np.array([[0.1, 0.2, 0.45]] * 2),
-            ),
-            class_id,
-            Material.PLASTIC,
-            DARK,
-        ),
-        surface(panel(body[2], (0.03, 0.97), (0.0, 0.14), 0.04), class_id, Material.PLASTIC, (60, 60, 64)),
-    ]

@@ -1,4 +1,4 @@
-"""Parametric cars of the synthetic world, and the wheels and lights of all vehicles; x forward, y left, z up, origin on the ground under the middle."""
+"""Parametric cars of the synthetic world, and the wheels, lights and driver's cabs of all vehicles; x forward, y left, z up, origin on the ground under the middle."""
 
 import numpy as np
 
@@ -179,3 +179,30 @@ def lights(class_id: int, front: float | None, half_width: float, z: float, rear
     )
     parts += [surface(box(plate, (0.02, 0.52, 0.12)), class_id, Material.RETRO, (230, 230, 226)) for plate in plates]
     return parts
+
+
+def cab(class_id: int, rear: float, front: float, w: float, height: float, paint: Color) -> list[Mesh]:
+    """A driver's cab from x = rear to x = front; w: half its width, all in metres."""
+    body = frustum((rear, front, w, 0.55), (rear + 0.05, front - 0.18, w - 0.08, height))
+    return [
+        surface(quads(body), class_id, Material.CAR_PAINT, paint),
+        surface(
+            quads(np.array([[[rear, w, 0.55], [front, w, 0.55], [front, -w, 0.55], [rear, -w, 0.55]]])),
+            class_id,
+            Material.METAL,
+            DARK,
+        ),
+        surface(panel(body[2], (0.06, 0.94), (0.46, 0.9)), class_id, Material.GLASS, GLASS),
+        surface(panel(body[1], (0.3, 0.92), (0.5, 0.9)), class_id, Material.GLASS, GLASS),
+        surface(panel(body[3], (0.08, 0.7), (0.5, 0.9)), class_id, Material.GLASS, GLASS),
+        surface(
+            boxes(
+                np.array([[front - 0.1, w + 0.15, 0.75 * height], [front - 0.1, -w - 0.15, 0.75 * height]]),
+                np.array([[0.1, 0.2, 0.45]] * 2),
+            ),
+            class_id,
+            Material.PLASTIC,
+            DARK,
+        ),
+        surface(panel(body[2], (0.03, 0.97), (0.0, 0.14), 0.04), class_id, Material.PLASTIC, (60, 60, 64)),
+    ]
