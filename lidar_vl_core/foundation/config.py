@@ -13,6 +13,7 @@ from lidar_vl_core.foundation.errors import BadConfig
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+_MOST_TOLD = 5  # wrong keys in one message; a file of another command has dozens
 _MAX_BYTES = 1_000_000  # a configuration is small; more is a wrong file or an alias bomb
 
 
@@ -154,11 +155,16 @@ def validated(model: type[ConfigT], content: dict[str, Any], origin: str, stored
         # Lax on list -> tuple only: JSON mode is strict about numbers and text, and knows no tuples.
         return model.model_validate_json(_as_json(content, origin), strict=True, context={"stored": stored})
     except ValidationError as error:
-        problems = "; ".join(_problem(".".join(map(str, item["loc"])), item) for item in error.errors())
-        raise BadConfig(f"{origin}: {problems}. Correct these keys.") from error
+        problems = [_problem(".".join(map(str, item["loc"])), item) for item in error.errors()]
+        told = "; ".join(problems[:_MOST_TOLD]) + (
+            f"; and {len(problems) - _MOST_TOLD} more" if len(problems) > _MOST_TOLD else ""
+        )
+        raise BadConfig(f"{origin}: {told}. Correct these keys.") from error
 
 
 def _problem(key: str, item: "ErrorDetails") -> str:
+    if item["type"] == "missing":
+        return f"{key}: expected a value, found no key of this name"
     if item["type"] == "extra_forbidden":
         return f"{key}: expected no key of this name, found {item.get('input')!r:.80}"
     if item["type"] == "unknown_keys":  # a model's own refusal, which names them and the keys there are

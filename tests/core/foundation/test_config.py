@@ -108,3 +108,17 @@ def test_keys_that_nothing_reads_are_refused_unless_they_have_their_defaults() -
     assert validated(Choice, {"grain": 4}, "here", stored=True).grain == 4
     with pytest.raises(BadConfig, match=r"here: .*grain, names: expected only with kind: rough"):
         validated(Choice, {"grain": 4, "names": ["a"]}, "here")
+
+
+class Needy(Config):
+    out: str
+
+
+def test_a_key_that_is_missing_is_told_without_the_rest_of_the_file():
+    with pytest.raises(BadConfig, match=r"^f\.yaml: out: expected a value, found no key of this name\. Correct"):
+        validated(Needy, {}, "f.yaml")
+
+
+def test_of_many_wrong_keys_the_first_are_told_and_the_others_counted():
+    with pytest.raises(BadConfig, match=r"k0: expected .*; k4: expected [^;]*; and 3 more\. Correct these keys\.$"):
+        validated(Inner, {f"k{number}": number for number in range(8)}, "f.yaml")
