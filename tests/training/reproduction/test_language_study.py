@@ -148,24 +148,6 @@ def test_a_question_that_changes_trains_nothing_anew(tmp_path, fake_stages, no_t
 
 
 @pytest.mark.parametrize(
-    ("study", "row", "column", "published"),
-    [
-        ("vlg-table1", "3DSS-VLG, ScanNet", "ScanNet val", 49.7),
-        ("vlg-table1", "MIT", "S3DIS Area 5", 27.7),
-        ("vlg-table3", "2D average", "mIoU", 37.7),
-        ("vlg-table3", "ESGS", "mIoU", 38.2),
-        ("vlg-table3", "scene lists + ESS + ESGS", "mIoU", 45.3),
-        ("vlg-table4", "S3DIS -> ScanNet", "ScanNet val mAcc", 23.0),
-        ("vlg-table4", "ScanNet -> S3DIS", "S3DIS Area 5 mIoU", 33.3),
-        ("vlg-table5", "MinkUNet14A", "mIoU", 44.5),
-        ("vlg-nuscenes", "OpenScene, OpenSeg, ensemble", "mAcc", 61.8),
-    ],
-)
-def test_published_numbers_stand_where_they_belong(study, row, column, published):
-    assert load_study(study).row(row).published[column] == published
-
-
-@pytest.mark.parametrize(
     ("act", "told"),
     [
         (lambda path: reproduce_study("vlg-table3", path, None), "--data ROOT"),

@@ -87,24 +87,6 @@ def test_every_data_set_of_a_study_names_parts_that_exist(name, tmp_path):
         data_set_spec(source["kind"]).chosen_sequences(data_source(source, name))
 
 
-@pytest.mark.parametrize(
-    ("table", "row", "column", "published"),
-    [
-        ("table1", "OLIVINE (SEEM)", "1 %", 50.58),
-        ("table1", "Random", "linear probe", 8.1),
-        ("table2", "SLidR", "10 %", 56.3),
-        ("table3", "Seal", "SynLiDAR 10 %", 49.26),
-        ("table5", "WCD + SCR", "linear probe", 44.76),
-        ("table6", "ground-truth labels", "SemanticKITTI 1 %", 51.56),
-        ("table7", "OLIVINE", "10 %", 66.43),
-        ("table8", "OLIVINE", "mCE", 90.85),
-        ("table9", "SLidR", "memory", 10.7),
-    ],
-)
-def test_published_numbers_stand_where_they_belong(table, row, column, published):
-    assert load_study(table).row(row).published[column] == published
-
-
 def test_the_baseline_of_the_corruption_errors_is_the_one_the_published_tables_used():
     study = load_study("table8")
     corruption_of = {column.name: column.corruption for column in study.columns if column.corruption}
