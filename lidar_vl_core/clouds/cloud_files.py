@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lidar_vl_core.clouds.fields import intensity_name
 from lidar_vl_core.clouds.pcd import pcd_bytes, read_pcd
 from lidar_vl_core.clouds.ply import ply_bytes, read_ply
 from lidar_vl_core.clouds.point_cloud import PointCloud, PointLabelled, normalise_intensity
-from lidar_vl_core.clouds.point_cloud2 import INTENSITY_NAMES, encode_labelled
+from lidar_vl_core.clouds.point_cloud2 import encode_labelled
 from lidar_vl_core.clouds.point_cloud2_header import MAX_POINTS
 from lidar_vl_core.foundation.errors import BadCloudFile, BadRequest, BadTransform
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes
@@ -197,7 +198,7 @@ def _pose_of(path: Path) -> RigidTransform:
 
 
 def _take_intensity(columns: dict[str, np.ndarray]) -> np.ndarray | None:
-    name = next((name for name in INTENSITY_NAMES if name in columns), None)
+    name = intensity_name(columns)
     return None if name is None else columns.pop(name)
 
 
