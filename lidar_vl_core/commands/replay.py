@@ -12,6 +12,7 @@ from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.results import write_results
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
+from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
 from lidar_vl_core.evaluation.truth import truth_of
 from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
@@ -54,12 +55,13 @@ def replay(
         classes = segmenter.classes
         truth = truth_of(recording, classes, label_field, label_table)
         labeller = _Labeller(segmenter, recording, ensemble)
-        evaluation = Evaluation(classes, recording.cloud_count)
+        evaluation, seen = Evaluation(classes, recording.cloud_count), SeenSweeps()
         frames = progress(recording.frames(() if truth is None else (truth.field,)), recording.cloud_count)
         with BagWriter(staged / "predictions.mcap") as predictions:
             for frame, labels in labeller.labelled(frames):
                 topic, stamp_ns = f"{recording.cloud_topic}/segmentation", max(frame.cloud.stamp_ns, 0)
                 predictions.write(topic, CLOUD_TYPE, stamp_ns, labelled_message(frame.cloud, labels))
+                seen.add(frame.cloud, labels)
                 true_id = None if truth is None else truth.of(frame)
                 evaluation.add(
                     LabelledFrame(frame.index, frame.cloud, labels.class_id, true_id, frame.views, labels.timing_ms)
@@ -77,7 +79,11 @@ def replay(
             "latency_is": "from a decoded cloud to one label per point, inside the segmenter",
             "cloud_topic": recording.cloud_topic,
             "skipped": [vars(skipped) for skipped in recording.skipped],
-            "warnings": [*recording.warnings, *labeller.warnings],
+            "warnings": [
+                *recording.warnings,
+                *labeller.warnings,
+                *seen.warnings(package.manifest.training_sweeps),
+            ],
             "provenance": provenance(package, command),
         }
         write_results(staged, f"Replay of {bag.name}", metrics, evaluation, package.card)

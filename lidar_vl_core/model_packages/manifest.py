@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
+from lidar_vl_core.model_packages.training_sweeps import TrainingSweeps
 
 MODEL, CARD = "model.onnx", "card.md"
 
@@ -46,6 +47,7 @@ class Manifest(Config):
     opset: int
     producer: Producer
     training_data: tuple[str, ...]
+    training_sweeps: TrainingSweeps | None = None  # nothing where the package does not know
     licence: str
     limits: tuple[str, ...]
     files: dict[str, str] = Field(default_factory=dict)  # file name -> hex SHA-256; filled in by write_model_package

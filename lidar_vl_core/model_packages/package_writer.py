@@ -61,9 +61,7 @@ def write_model_package(
 
 def _manifest_fields(manifest: Manifest) -> dict[str, Any]:
     fields = manifest.model_dump(mode="json")
-    if fields["language"] is None:
-        del fields["language"]
-    return fields
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _language_content(manifest: Manifest, language: LanguageFiles | None) -> dict[str, bytes]:

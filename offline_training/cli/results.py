@@ -128,6 +128,8 @@ def _export(options: argparse.Namespace) -> None:
         package, parity = export(options.checkpoint, options.out, options.clouds, card)
     for line in parity:
         print(line)
+    if package.manifest.training_sweeps is None:
+        print("note: without the training data at hand, the package cannot tell when a recording is unlike it")
     print(f"package: {package.path}")
 
 

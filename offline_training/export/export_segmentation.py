@@ -10,12 +10,14 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.session import open_session
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.package import ModelPackage
+from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.voxels.features import voxel_features
 from lidar_vl_core.voxels.grid import voxelise
 from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
 from offline_training.export.description import CardText, card_markdown, package_manifest
 from offline_training.export.onnx_writer import onnx_model
 from offline_training.export.parity import ENGINES, Parity, read_clouds, require_points, write_compared
+from offline_training.export.training_sweeps import seen_in_training
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import load_network
 from offline_training.networks.base.point_backbone import PointBackbone
@@ -55,7 +57,14 @@ def export_network(
     model = onnx_model(network, card.name)
     manifest = package_manifest(config, config.class_table, card)
     markdown = card_markdown(network, config, card)
-    return write_compared(out, model, manifest, markdown, lambda trial: compare(network, config, trial, clouds))
+    package, parity = write_compared(
+        out, model, manifest, markdown, lambda trial: compare(network, config, trial, clouds)
+    )
+    sweeps = seen_in_training(config, package)
+    if sweeps is not None:
+        known = manifest.model_copy(update={"training_sweeps": sweeps})
+        package = write_model_package(out, model, known, markdown)
+    return package, parity
 
 
 def compare(

@@ -137,3 +137,17 @@ def test_the_card_tells_what_the_network_is_and_is_not(exported):
     card = load_model_package(exported[2]).card
     for text in ("# trial", "A trial.", "nothing", "everything", "minkunet_small", "intensity"):
         assert text in card
+
+
+@pytest.mark.slow
+def test_a_package_says_what_the_training_sweeps_looked_like(tmp_path, test_data):
+    folder = recording(test_data, "semantickitti")
+    source = {"kind": "semantic_kitti", "folder": str(folder), "sequences": ["00"], "frames": ["000000"]}
+    run = config(train=[source], classes="semantic_kitti19")
+    package, _ = export_network(trained_a_little(run), run, tmp_path / "package", [cloud(0)], CARD)
+    known = load_model_package(package.path).manifest.training_sweeps
+    assert known is not None
+    assert known.sweeps == 1
+    points = np.count_nonzero(SemanticKitti(folder, ["00"], ["000000"])[0].cloud.finite())
+    assert known.ranges["points"] == (float(f"{points:.4g}"),) * 2
+    assert 0.0 < known.ranges["confidence"][0] <= 1.0
