@@ -46,8 +46,8 @@ $(TEST_STAMP): $(STAMP)
 
 ## make demo       synthetic drive -> real ROS 2 graph -> out/demo/report.html
 demo: $(STAMP)
-	@$(BIN)/python -m offline_training.synthetic.sensors.drive --out out/demo/drive.mcap --seed 13 --frames 50
-	@$(BIN)/python -m lidar_vl_ros.demo --bag out/demo/drive.mcap --out out/demo
+	@$(BIN)/python -m offline_training.synthetic.sensors.drive --out out/demo/drive.mcap --seed 13 --frames 50 --overwrite
+	@$(BIN)/python -m lidar_vl_ros.demo --bag out/demo/drive.mcap --out out/demo --overwrite
 
 # One after the other: tests of a running ROS graph watch the clock, and would miss it beside others on two cores.
 ## make test       all tests, less than 15 minutes on two cores
@@ -116,9 +116,9 @@ train-demo: $(STAMP)
 	@mkdir -p out/data && ln -sfn "$(abspath $(PANDASET))" out/data/pandaset
 	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/finetune/demo.yaml
 	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/finetune/demo_second.yaml
-	@$(BIN)/lidar-vl-train evaluate out/train/demo_second/checkpoints --config offline_training/configs/evaluate/demo_test.yaml --out out/train/demo_test.json
+	@$(BIN)/lidar-vl-train evaluate out/train/demo_second/checkpoints --config offline_training/configs/evaluate/demo_test.yaml --out out/train/demo_test.json --overwrite
 	@$(BIN)/lidar-vl-train export out/train/demo_second/checkpoints --card offline_training/configs/export/demo_card.yaml \
-	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo_package
+	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo_package --overwrite
 	@echo "To ship it: replace lidar_vl_core/models/demo by out/train/demo_package"
 
 clean:

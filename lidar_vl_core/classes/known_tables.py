@@ -40,6 +40,11 @@ def label_map(source_table: str, target: ClassTable) -> LabelMap:
     return LabelMap(source_table, target, _class_of_raw(class_ids, is_table), labels.raw_mask)
 
 
+def label_table_names() -> tuple[str, ...]:
+    """Everything that label_map() takes as a source: class tables and the raw labels of data sets, sorted."""
+    return tuple(sorted({name for file in _every_file() for name in (*file.tables, *file.labels)}))
+
+
 def submitted_ids(source: str, target: ClassTable) -> np.ndarray:
     """(K,) uint32: the raw id that stands for each class of `target` in a submission to the server of a data set.
 

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command `lidar-vl`: inspect, replay, segment, query, models. Prints, and turns errors into one line and an exit code."""
 
 import argparse
@@ -9,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lidar_vl_core import __version__
+from lidar_vl_core.commands.completions import completions
+from lidar_vl_core.commands.program_options import ShowVersion, add_overwrite, complete_where_asked
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
+from lidar_vl_core.foundation.result_folder import require_no_results
 
 if TYPE_CHECKING:
     from lidar_vl_core.bags.recording import RecordedFrame
@@ -21,7 +24,9 @@ _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 12
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
-    options = command_parser().parse_args(arguments)
+    parser = command_parser()
+    complete_where_asked(parser, completions)
+    options = parser.parse_args(arguments)
     try:
         options.run(options)
         sys.stdout.flush()
@@ -44,7 +49,7 @@ def command_parser() -> argparse.ArgumentParser:
         prog="lidar-vl",
         description="LiDAR segmentation of recordings and single clouds, without ROS and without PyTorch.",
     )
-    parser.add_argument("--version", action="version", version=f"lidar-vl {__version__}")
+    parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     inspect = commands.add_parser("inspect", help="say what is in a recording and what of it can be used")
@@ -71,6 +76,7 @@ def command_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="name points by the pictures, too; takes a package with an image encoder",
     )
+    add_overwrite(replay)
     replay.set_defaults(run=_replay)
 
     segment = commands.add_parser("segment", help="segment one cloud file")
@@ -81,6 +87,7 @@ def command_parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd .ply or .label"
     )
     segment.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
+    add_overwrite(segment)
     segment.set_defaults(run=_segment)
 
     query = commands.add_parser("query", help="where in a cloud a text fits: heat map from above")
@@ -88,6 +95,7 @@ def command_parser() -> argparse.ArgumentParser:
     query.add_argument("text", metavar="TEXT", help='what to look for, such as "fallen tree"')
     _add_model(query)
     query.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="picture of the similarity")
+    add_overwrite(query)
     query.set_defaults(run=_query)
 
     models = commands.add_parser("models", help="list the models that come with this software")
@@ -152,6 +160,7 @@ def _replay(options: argparse.Namespace) -> None:
         label_table=options.label_table,
         words=_words(options),
         ensemble=options.ensemble,
+        overwrite=options.overwrite,
         progress=_progress_bar,
         command=shlex.join(["lidar-vl", *sys.argv[1:]]),
     )
@@ -169,6 +178,9 @@ def _segment(options: argparse.Namespace) -> None:
         raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
     if options.out.resolve() == options.cloud.resolve():
         raise BadRequest(f"--out {options.out}: expected a new file, found the cloud itself. Choose another name.")
+    require_no_results(options.out, options.overwrite)
+    if options.picture is not None:
+        require_no_results(options.picture, options.overwrite, "--picture")
     cloud = read_cloud(options.cloud)
     words = _words(options)
     segmenter = Segmenter(load_model_package(options.model), options.engine)
@@ -187,6 +199,7 @@ def _query(options: argparse.Namespace) -> None:
 
     if options.out.suffix.lower() != ".png":
         raise BadRequest(f"--out {options.out}: expected a name ending in .png. Rename it.")
+    require_no_results(options.out, options.overwrite)
     package = load_model_package(options.model)
     _ = package.language  # refuses a package that knows no words before anything is computed
     cloud = read_cloud(options.cloud)

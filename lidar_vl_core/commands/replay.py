@@ -37,6 +37,7 @@ def replay(
     label_table: str | None = None,
     words: Vocabulary | None = None,
     ensemble: bool = False,
+    overwrite: bool = False,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
 ) -> dict[str, Any]:
@@ -44,11 +45,11 @@ def replay(
 
     label_field, label_table: the field with the truth and the table its ids are of. words: what an embedding
     package looks for instead of its own classes. ensemble: name points by the recorded pictures, too, which takes a
-    package with an image encoder. progress: wraps the iteration.
+    package with an image encoder. overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
     Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
     """
-    with result_folder(out, RESULT_FILES) as staged, open_recording(bag, cloud_topic) as recording:
+    with result_folder(out, RESULT_FILES, overwrite) as staged, open_recording(bag, cloud_topic) as recording:
         segmenter = Segmenter(package, engine)
         if words is not None:
             segmenter.set_words(words)

@@ -1,23 +1,24 @@
-"""A folder of results that appears whole or not at all. Touches the disk."""
+"""Results that appear whole or not at all, and replace earlier ones only where that was asked for. Touches the disk."""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from lidar_vl_core.foundation.errors import BadRequest
 
 
 @contextmanager
-def result_folder(out: Path, names: Collection[str]) -> Iterator[Path]:
+def result_folder(out: Path, names: Collection[str], overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary neighbour of `out` to fill; it takes the place of `out` only when all went well.
 
-    names: the files a finished result holds. Raises BadRequest where `out` is a file, or a folder with anything else in
-    it: only an earlier result is replaced, never somebody's data.
+    names: the files a finished result holds; overwrite: an earlier result may go. Raises BadRequest where it may not, and
+    where `out` is a file or a folder with anything else in it: somebody's data are never replaced.
     """
-    _require_replaceable(out, names)
+    require_replaceable(out, names, overwrite)
     prefix = f".{out.name}."
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,20 @@ def result_folder(out: Path, names: Collection[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _require_replaceable(out: Path, names: Collection[str]) -> None:
+def require_no_results(out: Path, overwrite: bool, option: str = "--out") -> None:
+    """Raise BadRequest where a command's results lie already, a file or a folder with something in it.
+
+    overwrite: they may be replaced; option: where they were asked for.
+    """
+    if overwrite or not _holds_something(out):
+        return
+    raise BadRequest(
+        f"{option} {out}: holds results of {_newest(out)}. Give --overwrite to replace them, or another {option}."
+    )
+
+
+def require_replaceable(out: Path, names: Collection[str], overwrite: bool) -> None:
+    """Raise BadRequest unless `out` is new, empty, or an earlier result of these files that may be replaced."""
     if not out.exists() and not out.is_symlink():
         return
     if not out.is_dir() or out.is_symlink():
@@ -53,6 +67,18 @@ def _require_replaceable(out: Path, names: Collection[str]) -> None:
             f"{out}: expected a new folder or an earlier result ({', '.join(sorted(names))}), "
             f"found {', '.join(others[:4])}. Choose another folder."
         )
+    require_no_results(out, overwrite)
+
+
+def _holds_something(out: Path) -> bool:
+    """An empty file, as mktemp leaves one, is no result."""
+    return any(out.iterdir()) if out.is_dir() else out.exists() and out.stat().st_size > 0
+
+
+def _newest(out: Path) -> str:
+    """When the latest of it was written, in local time."""
+    written_s = max(path.lstat().st_mtime for path in ([out] if out.is_file() else out.iterdir()))
+    return datetime.fromtimestamp(written_s).isoformat(" ", "minutes")
 
 
 def _remove_strays(parent: Path, prefix: str) -> None:

@@ -17,6 +17,8 @@ from lidar_vl_core.model_packages.package_files import MANIFEST, sealed_manifest
 if TYPE_CHECKING:
     import onnx
 
+PACKAGE_FILES = frozenset({MODEL, MANIFEST, CARD}) | LANGUAGE_FILES
+
 
 def write_model_package(
     folder: Path,
@@ -31,9 +33,7 @@ def write_model_package(
     as read back. Raises BadModelPackage when `folder` holds something else or the parts do not fit.
     """
     folder = Path(folder)
-    if folder.exists() and not (
-        folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {MODEL, MANIFEST, CARD} | LANGUAGE_FILES
-    ):
+    if folder.exists() and not (folder.is_dir() and {entry.name for entry in folder.iterdir()} <= PACKAGE_FILES):
         raise BadModelPackage(
             f"{folder}: expected a new folder or an older model package, found other files. Choose another folder."
         )

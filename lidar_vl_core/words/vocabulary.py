@@ -100,6 +100,11 @@ def load_vocabulary(name: str) -> Vocabulary:
     return load_named(Vocabulary, FOLDER, name, "vocabulary")
 
 
+def vocabulary_names() -> tuple[str, ...]:
+    """Of the vocabularies that come with this software."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
 def _color(place: int) -> tuple[int, int, int]:
     """A colour far from those of the places before it: hues a golden angle apart, three levels of brightness."""
     import colorsys

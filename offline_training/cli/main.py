@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command `lidar-vl-train`. Turns errors into one line and an exit code; the commands are in the modules beside it."""
 
 import argparse
@@ -5,9 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lidar_vl_core import __version__
+from lidar_vl_core.commands.program_options import ShowVersion, complete_where_asked
 from lidar_vl_core.foundation.errors import LidarVlError
 from offline_training.cli import data, results, training, words
+from offline_training.cli.completions import completions
 
 _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
 _OF_TRAINING = ("torch", "lightning", "tensorboard", "safetensors", "scipy", "skimage", "matplotlib", "onnxscript")
@@ -19,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # times slower on a busy machine. Read when torch is imported, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        options = command_parser().parse_args(arguments)
+        parser = command_parser()
+        complete_where_asked(parser, completions)
+        options = parser.parse_args(arguments)
         options.run(options)
         sys.stdout.flush()
     except LidarVlError as error:
@@ -48,7 +52,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lidar-vl-train", description="Train, evaluate and export LiDAR segmentation networks."
     )
-    parser.add_argument("--version", action="version", version=f"lidar-vl-train {__version__}")
+    parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     for family in (data, training, words, results):

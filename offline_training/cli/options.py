@@ -43,3 +43,13 @@ def add_random_weights(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="for trials of the machinery: an image model without weights",
     )
+
+
+def require_no_earlier(options: argparse.Namespace, *names: str) -> None:
+    """Raise BadRequest where a command would replace results that an option names, unless --overwrite was given."""
+    from lidar_vl_core.foundation.result_folder import require_no_results
+
+    for name in names:
+        path: Path | None = getattr(options, name)
+        if path is not None:
+            require_no_results(path, options.overwrite, f"--{name}")

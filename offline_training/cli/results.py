@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from lidar_vl_core.commands.program_options import add_overwrite
 from lidar_vl_core.foundation.errors import BadRequest
-from offline_training.cli.options import add_checkpoint, add_config
+from offline_training.cli.options import add_checkpoint, add_config, require_no_earlier
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,6 +25,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
     evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth, prediction and errors")
     evaluate.add_argument("--threads", type=int, default=0, help="of the processor; default all")
+    add_overwrite(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
 
@@ -32,6 +34,7 @@ def _add_robustness(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     add_checkpoint(robustness)
     add_config(robustness, "clean data sets, or nuScenes-C, and the baseline")
     robustness.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
+    add_overwrite(robustness)
     robustness.set_defaults(run=_robustness)
 
 
@@ -76,10 +79,12 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     words.add_argument(
         "--image-encoder", metavar="WIDTHxHEIGHT", help="with the image tower for pictures of this size: --ensemble"
     )
+    add_overwrite(export)
     export.set_defaults(run=_export)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    require_no_earlier(options, "out", "pictures")
     from lidar_vl_core.foundation.config import load_config
     from offline_training.finetuning.config import FinetuneConfig
     from offline_training.finetuning.evaluate import evaluate, table
@@ -95,6 +100,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _robustness(options: argparse.Namespace) -> None:
+    require_no_earlier(options, "out")
     from lidar_vl_core.foundation.config import load_config
     from offline_training.evaluation.robustness import RobustnessConfig, robustness, table
 
@@ -112,6 +118,10 @@ def _submit(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.result_folder import require_replaceable
+    from lidar_vl_core.model_packages.package_writer import PACKAGE_FILES
+
+    require_replaceable(options.out, PACKAGE_FILES, options.overwrite)
     from lidar_vl_core.foundation.config import load_config
     from offline_training.export.description import CardText
     from offline_training.export.export_embedding import Towers, export_embedding, is_language_checkpoint

@@ -4,7 +4,8 @@ import argparse
 import pkgutil
 from pathlib import Path
 
-from offline_training.cli.options import add_config, add_overrides, add_resume
+from lidar_vl_core.commands.program_options import add_overwrite
+from offline_training.cli.options import add_config, add_overrides, add_resume, require_no_earlier
 from offline_training.pretraining import methods
 
 
@@ -35,6 +36,7 @@ def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.Argume
     )
     command.add_argument("--kind", required=True, choices=("slidr", "olivine", "seal", "st_slidr", "voxelnet"))
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the checkpoint")
+    add_overwrite(command)
     command.set_defaults(run=_import_checkpoint)
 
 
@@ -82,6 +84,7 @@ def _pretrain(options: argparse.Namespace) -> None:
 
 
 def _import_checkpoint(options: argparse.Namespace) -> None:
+    require_no_earlier(options, "out")
     from offline_training.runs.import_checkpoint import import_checkpoint
 
     print(import_checkpoint(options.file, options.kind, options.out))

@@ -4,7 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offline_training.cli.options import add_config, add_engine, add_overrides, add_random_weights, add_resume
+from lidar_vl_core.commands.program_options import add_overwrite
+from offline_training.cli.options import (
+    add_config,
+    add_engine,
+    add_overrides,
+    add_random_weights,
+    add_resume,
+    require_no_earlier,
+)
 
 if TYPE_CHECKING:
     from offline_training.words.settings.vlg_config import VlgConfig
@@ -82,6 +90,7 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
         "--out", type=Path, metavar="FILE.json", help="also write the metrics, and the confusion beside"
     )
     add_random_weights(command)
+    add_overwrite(command)
     command.set_defaults(run=_evaluate_language, overrides=[])
 
 
@@ -125,6 +134,7 @@ def _guide(options: argparse.Namespace) -> None:
 
 
 def _evaluate_language(options: argparse.Namespace) -> None:
+    require_no_earlier(options, "out", "pictures")
     from lidar_vl_core.foundation.files import write_bytes
     from lidar_vl_core.words.vocabulary import load_vocabulary
     from offline_training.words.evaluation.evaluate_language import evaluate_language, table

@@ -138,6 +138,8 @@ def _nuscenes_meta(uses: tuple[str, ...]) -> str:
 def _require_new(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadRequest(f"{out}: expected a new or an empty folder, found one with files. Choose another.")
+    if _zip_of(out).exists():
+        raise BadRequest(f"{_zip_of(out)}: expected no earlier submission, found one. Choose another --out.")
 
 
 def _require_whole(sources: tuple[DataSource, ...], wanted: type[SourceConfig], benchmark: str) -> None:
@@ -155,9 +157,13 @@ def _with_progress(dataset: SampleSource) -> Iterable[int]:
     return tqdm(range(len(dataset)), desc="scans", disable=not sys.stderr.isatty())
 
 
+def _zip_of(out: Path) -> Path:
+    return out.with_name(f"{out.name}.zip")
+
+
 def _packed(out: Path) -> Path:
     """The folder as a zip with an entry for each folder, which SemanticKITTI's validator asks for."""
-    path = out.with_name(f"{out.name}.zip")
+    path = _zip_of(out)
     with atomic_writer(path) as handle, zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as packed:
         for entry in sorted(out.rglob("*")):
             packed.write(entry, entry.relative_to(out))

@@ -1,11 +1,9 @@
 """What a package says of its network: the manifest for the robot and the card for people."""
 
-import subprocess
-from pathlib import Path
-
 from lidar_vl_core import __version__
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.version import software_commit
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
 from lidar_vl_core.sparse_model.onnx_form import OPSET
@@ -41,7 +39,7 @@ def package_manifest(
         features=config.features,
         levels=LEVELS,
         opset=OPSET,
-        producer=Producer(version=__version__, commit=_commit()),
+        producer=Producer(version=__version__, commit=software_commit() or "unknown"),
         training_data=card.training_data,
         licence=card.licence,
         limits=card.limits,
@@ -71,11 +69,3 @@ def card_markdown(network: MinkUNet, config: BackboneConfig, card: CardText) -> 
         *[f"- {line}" for line in card.limits],
     ]
     return "\n".join(lines) + "\n"
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

@@ -14,7 +14,7 @@ from offline_training.reproduction.language_study import LanguageStudy
 from offline_training.reproduction.pretraining_runs import PretrainingRuns
 from offline_training.reproduction.pretraining_study import PretrainingStudy
 from offline_training.reproduction.runner import Runs, fill_table, place_of
-from offline_training.reproduction.study import FOLDER
+from offline_training.reproduction.study import FOLDER, study_names
 
 Study = PretrainingStudy | LanguageStudy
 RUNS: dict[type[Study], Callable[[Any, Place], Runs[Any, Any]]] = {
@@ -25,11 +25,6 @@ RUNS: dict[type[Study], Callable[[Any, Place], Runs[Any, Any]]] = {
 
 class _StudyFile(RootModel[Annotated[Study, Field(discriminator="kind")]]):
     """A file of configs/reproduce."""
-
-
-def study_names() -> list[str]:
-    """Of all studies in configs/reproduce."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def load_study(name: str) -> Study:

@@ -78,6 +78,11 @@ class StudyConfig(Config, Generic[RowT, ColumnT]):
         return self.columns
 
 
+def study_names() -> list[str]:
+    """Of all studies in configs/reproduce."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
 def recipe_with(recipe: str, *changes: dict[str, Any]) -> dict[str, Any]:
     """A recipe of configs/ with changes, later over earlier ones; mappings inside are joined, those of another `kind` replaced."""
     settings = load_yaml(CONFIGS / recipe)

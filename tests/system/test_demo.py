@@ -122,3 +122,11 @@ def test_a_place_that_is_a_file_is_refused(tiny_package: Path, drive: Path, tmp_
     assert run.returncode == 2
     assert run.stderr.startswith(f"demo: {tmp_path / 'demo'}: expected a folder")
     assert (tmp_path / "demo").read_text() == "mine"
+
+
+def test_results_of_an_earlier_demo_stay_unless_they_may_be_replaced(tiny_package: Path, tmp_path: Path) -> None:
+    (tmp_path / "demo.png").write_text("earlier")
+    run = _demo("--bag", tmp_path / "drive.mcap", "--out", tmp_path, "--model", tiny_package)
+    assert run.returncode == 2
+    assert "Give --overwrite" in run.stderr
+    assert (tmp_path / "demo.png").read_text() == "earlier"

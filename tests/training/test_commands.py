@@ -42,3 +42,38 @@ def test_name_value_words_may_be_left_out(capsys):
     with pytest.raises(SystemExit):
         main(["check-data", "nuscenes"])
     assert capsys.readouterr().err.strip().endswith("required: FOLDER")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "evaluate run --out {}",
+        "evaluate run --pictures {}",
+        "robustness run --config c.yaml --out {}",
+        "evaluate-language run --config c.yaml --out {}",
+        "evaluate-language run --config c.yaml --pictures {}",
+        "import-checkpoint x.pt --kind slidr --out {}",
+        "export run --clouds c.bin --card card.yaml --out {}",
+    ],
+)
+def test_earlier_results_stay_unless_they_may_be_replaced(line, tmp_path, capsys):
+    out = tmp_path / "earlier"
+    kept = out / "model.onnx" if "--pictures" in line or line.startswith(("import", "export")) else out
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("of an earlier run")
+    assert main(line.format(out).split()) == 2
+    told = capsys.readouterr().err
+    assert f"{out}: holds results of 20" in told
+    assert "Give --overwrite" in told
+    assert main([*line.format(out).split(), "--overwrite"]) == 2  # the checkpoint, which is not there, is looked for
+    assert "holds results" not in capsys.readouterr().err
+    assert kept.read_text() == "of an earlier run"
+
+
+def test_a_recorded_drive_stays_unless_it_may_be_replaced(tmp_path, capsys):
+    from offline_training.synthetic.sensors.drive import main as record
+
+    (tmp_path / "drive.mcap").write_text("mine")
+    assert record(["--out", str(tmp_path / "drive.mcap"), "--frames", "1"]) == 2
+    assert "Give --overwrite" in capsys.readouterr().err
+    assert (tmp_path / "drive.mcap").read_text() == "mine"

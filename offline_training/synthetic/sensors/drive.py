@@ -15,7 +15,9 @@ import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.program_options import add_overwrite
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
+from lidar_vl_core.foundation.result_folder import require_no_results
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -208,9 +210,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
     parser.add_argument("--image-width", type=int, default=480, help="pixels; pictures are 16:9")
     parser.add_argument("--workers", type=int, default=None, help="processes; all usable cores unless given")
+    add_overwrite(parser)
     options = parser.parse_args(arguments)
     started = monotonic()
     try:
+        require_no_results(options.out, options.overwrite)
         points = write_drive(
             options.out,
             options.seed,

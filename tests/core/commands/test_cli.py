@@ -18,6 +18,7 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.tasks.segmenter import PointLabels
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 CLOUD = "sensor_msgs/msg/PointCloud2"
 HEAVY = ("numpy", "numba", "onnx", "onnxruntime", "rosbags", "mcap", "matplotlib", "PIL", "scipy", "pydantic", "tqdm")
 
@@ -72,10 +73,69 @@ def test_every_command_has_help(command: str) -> None:
     assert shown.stdout.startswith(f"usage: lidar-vl {command}")
 
 
-def test_version_is_the_package_version() -> None:
+def test_version_is_that_of_the_package_and_the_commit_of_the_checkout_it_runs_from(tmp_path: Path) -> None:
     from lidar_vl_core import __version__
 
-    assert lidar_vl("--version").stdout == f"lidar-vl {__version__}\n"
+    told = lidar_vl("--version", cwd=tmp_path).stdout
+    git = ["git", "-C", str(REPOSITORY), "rev-parse", "HEAD"]
+    head = subprocess.run(git, capture_output=True, text=True, check=False)
+    commit = f" (commit {head.stdout[:12]})" if head.returncode == 0 and (REPOSITORY / ".git").exists() else ""
+    assert told == f"lidar-vl {__version__}{commit}\n"
+
+
+def test_version_names_no_commit_of_somebody_elses_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lidar_vl_core.foundation import version
+
+    site_packages = tmp_path / "venv" / "lib"
+    site_packages.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setattr(version, "_ROOT", site_packages)
+    monkeypatch.setattr(version, "_commit_of_installation", lambda: None)
+    assert version.software_commit() is None
+
+
+@pytest.mark.parametrize("command", ["replay", "segment", "segment --picture", "query"])
+def test_earlier_results_stay_unless_they_may_be_replaced(
+    street: Path,
+    cloud_file: Path,
+    tiny_package: Path,
+    tmp_path: Path,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind, _, also = command.partition(" ")
+    arguments = {"replay": [street], "segment": [cloud_file], "query": [cloud_file, "a door"]}[kind]
+    out = tmp_path / {"replay": "out", "segment": "labelled.npz", "query": "where.png"}[kind]
+    places = ["--out", out] if not also else ["--out", tmp_path / "new.npz", also, tmp_path / "seen.png"]
+    kept = out / "metrics.json" if kind == "replay" else places[-1]
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("of an earlier run")
+    os.utime(kept, (1_700_000_000, 1_700_000_000))
+    line = [kind, *map(str, arguments), "--model", str(tiny_package), *map(str, places)]
+    monkeypatch.setattr(
+        "lidar_vl_core.tasks.segmenter.Segmenter.__init__", None
+    )  # nothing is computed before it is told
+    assert main(line) == 2
+    said = capsys.readouterr()
+    assert "holds results of 2023-11-1" in said.err
+    assert "Give --overwrite to replace them, or another " + (also or "--out") in said.err
+    assert len(said.err.splitlines()) == 1
+    assert kept.read_text() == "of an earlier run"
+
+
+def test_overwrite_replaces_an_earlier_replay_but_never_somebodys_files(
+    street: Path, tiny_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    line = ["replay", str(street), "--model", str(tiny_package), "--out", str(out)]
+    assert main(line) == 0
+    (out / "metrics.json").write_text("{}")
+    assert main([*line, "--overwrite"]) == 0
+    assert json.loads((out / "metrics.json").read_text())["frames"] == 4
+    (out / "notes.txt").write_text("mine")
+    assert main([*line, "--overwrite"]) == 2
+    assert "found notes.txt" in capsys.readouterr().err
 
 
 def test_inspect_tells_people_and_programs_the_same(street: Path) -> None:

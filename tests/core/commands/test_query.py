@@ -108,7 +108,7 @@ def test_a_query_that_cannot_be_answered_is_refused_in_one_line(
 
 
 def test_segment_takes_prompts_or_a_vocabulary(package, cloud_file, tmp_path, capsys):
-    segment = ["segment", cloud_file, "--model", package.path, "--out", tmp_path / "labels.npz"]
+    segment = ["segment", cloud_file, "--model", package.path, "--out", tmp_path / "labels.npz", "--overwrite"]
     code, shown, _ = run(capsys, *segment, "--prompts", "car, red dog ,tree")
     assert code == 0
     assert "red dog" in shown

@@ -129,17 +129,19 @@ def test_a_bag_of_empty_clouds_gives_empty_answers(package: ModelPackage, tmp_pa
     assert (metrics["frames"], metrics["points"], metrics["mean_iou"]) == (2, 0, None)
 
 
-def test_a_second_replay_replaces_the_result_and_nothing_else(
+def test_a_second_replay_replaces_the_result_where_it_may_and_nothing_else(
     street: Path, package: ModelPackage, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     replay(street, package, out)
     (out / "report.html").write_text("old")
-    replay(street, package, out)
+    with pytest.raises(BadRequest, match=r"holds results of 20\d\d-.*Give --overwrite"):
+        replay(street, package, out)
+    replay(street, package, out, overwrite=True)
     assert "old" not in (out / "report.html").read_text()[:10]
     (out / "thesis.tex").write_text("precious")
     with pytest.raises(BadRequest, match=r"thesis\.tex"):
-        replay(street, package, out)
+        replay(street, package, out, overwrite=True)
     assert (out / "thesis.tex").read_text() == "precious"
 
 
@@ -175,8 +177,8 @@ def test_a_failed_replay_leaves_an_earlier_result_as_it_was(
     out = tmp_path / "out"
     replay(street, package, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    with pytest.raises(BadRequest):
-        replay(street, package, out, label_field="nothing", label_table="nuscenes16")
+    with pytest.raises(BadRequest, match="label field"):
+        replay(street, package, out, label_field="nothing", label_table="nuscenes16", overwrite=True)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

@@ -17,7 +17,8 @@ from offline_training.reproduction.cells import Place
 from offline_training.reproduction.language_runs import LanguageRuns, column_sources
 from offline_training.reproduction.language_study import LanguageStudy
 from offline_training.reproduction.runner import measured_cells
-from offline_training.reproduction.studies import load_study, reproduce, reproduce_study, study_names
+from offline_training.reproduction.studies import load_study, reproduce, reproduce_study
+from offline_training.reproduction.study import study_names
 from offline_training.words.settings.question import class_ids_of_truth
 
 STUDIES = [name for name in study_names() if isinstance(load_study(name), LanguageStudy)]

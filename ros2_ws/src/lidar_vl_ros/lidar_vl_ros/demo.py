@@ -15,6 +15,7 @@ from typing import Any
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.commands.program_options import add_overwrite
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.results import write_results
 from lidar_vl_core.drawing.figures import in_rows, legend, load_pictures, overlay_figure, top_view_figure
@@ -22,6 +23,7 @@ from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.foundation.files import write_bytes
+from lidar_vl_core.foundation.result_folder import require_no_results
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_ros.process.child_nodes import ChildNodes, clean_up_on_sigterm, private_graph_environment
@@ -45,12 +47,14 @@ class _Drive:
     label_field: str | None  # None where the clouds carry no truth
 
 
-def demo(bag: Path, out: Path, model: str, command: str) -> dict[str, Any]:
+def demo(bag: Path, out: Path, model: str, command: str, overwrite: bool = False) -> dict[str, Any]:
     """Play the bag through the graph, judge the answers, write report.html, metrics.json and demo.png.
 
-    Clouds with a field `label` of nuscenes16 classes are scored. Returns the content of metrics.json. Raises LidarVlError,
-    with the end of the log where a node failed.
+    Clouds with a field `label` of nuscenes16 classes are scored. overwrite: results of an earlier demo in `out` may go.
+    Returns the content of metrics.json. Raises LidarVlError, with the end of the log where a node failed.
     """
+    for name in _RESULTS:
+        require_no_results(out / name, overwrite)
     package, drive = load_model_package(model), _drive(bag)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -173,12 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR")
     parser.add_argument("--model", default="demo", metavar="PKG", help="model package, by name or folder")
+    add_overwrite(parser)
     options = parser.parse_args(arguments)
     command = shlex.join(["python", "-m", "lidar_vl_ros.demo", *(sys.argv[1:] if arguments is None else arguments)])
     started_s = time.monotonic()
     clean_up_on_sigterm()
     try:
-        metrics = demo(options.bag, options.out, options.model, command)
+        metrics = demo(options.bag, options.out, options.model, command, options.overwrite)
     except LidarVlError as error:
         print(f"demo: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
