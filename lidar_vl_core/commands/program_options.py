@@ -35,27 +35,25 @@ def complete_where_asked(parser: argparse.ArgumentParser, offers: Callable[[], M
     if "_ARGCOMPLETE" not in os.environ:
         return
     import argcomplete
-    from argcomplete.completers import ChoicesCompleter
 
     offered = offers()
     for command, action in _actions(parser):
         values = offered.get(f"{command} {action.dest}", offered.get(action.dest))
         if values is not None:
-            completer = _NameOrPath(values) if action.dest in _OR_A_PATH else ChoicesCompleter(values)
-            setattr(action, "completer", completer)  # noqa: B010  argcomplete's own attribute, which argparse does not know
+            setattr(action, "completer", _Names(values, action.dest in _OR_A_PATH))  # noqa: B010  argcomplete's own attribute, which argparse does not know
     argcomplete.autocomplete(parser)
 
 
-class _NameOrPath:
-    """The names there are, and the files and folders that begin as what is typed."""
+class _Names:
+    """The names there are, and, where a path may stand instead, the files and folders that begin as what is typed."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
+    def __init__(self, names: Sequence[str], or_a_path: bool) -> None:
+        self._names, self._or_a_path = names, or_a_path
 
     def __call__(self, prefix: str, **_: object) -> list[str]:
         from argcomplete.completers import FilesCompleter
 
-        return [*self._names, *FilesCompleter()(prefix)]
+        return [*self._names, *(FilesCompleter()(prefix) if self._or_a_path else ())]
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
