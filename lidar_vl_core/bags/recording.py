@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from lidar_vl_core.bags.camera_topics import IMAGE_TYPES, CameraTopics
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.reader import BagReader, open_bag
-from lidar_vl_core.bags.surroundings import Surroundings, read_surroundings
+from lidar_vl_core.bags.surroundings import TF_TYPE, Surroundings, read_surroundings
 from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.cameras.camera_queue import CameraTiming
 from lidar_vl_core.cameras.frame import Frame
@@ -37,6 +37,7 @@ class RecordedFrame:
     index: int  # place among the clouds of its topic, unreadable ones counted
     cloud: PointCloud
     views: tuple[CameraView, ...]
+    recorded_ns: int  # when the cloud was recorded (log time)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Recording:
             CameraTiming(camera.name, max_time_difference_s=_MAX_TIME_DIFFERENCE_S) for camera in cameras.values()
         ]
         pairer = FramePairer(timing, max_wait_s=_MAX_WAIT_S, queue_length=_QUEUE_LENGTH)
-        waiting: dict[int, PointCloud] = {}
+        waiting: dict[int, RecordedFrame] = {}  # without their pictures
         index, now_ns = -1, 0
         for message in self._bag.messages([self.cloud_topic, *cameras]):
             now_ns = max(now_ns, message.stamp_ns)
@@ -105,20 +106,27 @@ class Recording:
                 cloud = self._read_cloud(index, message, extra_fields)
                 if cloud is None:
                     continue
+                alone = RecordedFrame(index, cloud, (), message.stamp_ns)
                 if not cameras:
-                    yield RecordedFrame(index, cloud, ())
+                    yield alone
                     continue
-                waiting[index] = cloud
+                waiting[index] = alone
                 paired = pairer.add_cloud(cloud.stamp_ns, index, now_ns)
             for frame in paired:
                 yield from self._released(waiting, frame)
             while len(waiting) > 2 * _QUEUE_LENGTH:  # clouds the pairer refuses, e.g. all with stamp 0
-                oldest = min(waiting)
-                yield RecordedFrame(oldest, waiting.pop(oldest), ())
+                yield waiting.pop(min(waiting))
         for frame in pairer.poll(now_ns + 3_600_000_000_000):  # an hour on: nobody waits any longer
             yield from self._released(waiting, frame)
         for late in sorted(waiting):
-            yield RecordedFrame(late, waiting[late], ())
+            yield waiting[late]
+
+    def around_the_clouds(self, with_images: bool) -> Iterator[BagMessage]:
+        """Transforms and, where asked for, the cameras' pictures and calibrations, as they were recorded."""
+        topics = {topic.name for topic in self._bag.topics if topic.type == TF_TYPE}
+        if with_images:
+            topics |= {name for camera in self.cameras for name in (camera.image_topic, camera.info_topic)}
+        yield from self._bag.messages(topics) if topics else ()
 
     def _read_cloud(self, index: int, message: BagMessage, extra_fields: Sequence[str]) -> PointCloud | None:
         try:
@@ -134,17 +142,17 @@ class Recording:
             self._say(f"{message.topic}: {error}")
             return []
 
-    def _released(self, waiting: dict[int, PointCloud], frame: Frame) -> Iterator[RecordedFrame]:
+    def _released(self, waiting: dict[int, RecordedFrame], frame: Frame) -> Iterator[RecordedFrame]:
         """The paired cloud, after those before it that the pairer let go (a clock that jumped): none is lost here."""
         for earlier in sorted(index for index in waiting if index < frame.cloud):
-            yield RecordedFrame(earlier, waiting.pop(earlier), ())
-        cloud = waiting.pop(frame.cloud, None)
-        if cloud is None:
+            yield waiting.pop(earlier)
+        alone = waiting.pop(frame.cloud, None)
+        if alone is None:
             return
         for name in frame.missing:
             self._say(f"camera {name}: no picture within {_MAX_TIME_DIFFERENCE_S} s of the cloud")
-        views = [self._view(camera, frame, cloud) for camera in self.cameras if camera.name in frame.images]
-        yield RecordedFrame(frame.cloud, cloud, tuple(view for view in views if view is not None))
+        views = [self._view(camera, frame, alone.cloud) for camera in self.cameras if camera.name in frame.images]
+        yield replace(alone, views=tuple(view for view in views if view is not None))
 
     def _view(self, camera: CameraTopics, frame: Frame, cloud: PointCloud) -> CameraView | None:
         paired = frame.images[camera.name]

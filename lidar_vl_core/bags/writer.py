@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
     from rosbags.interfaces import Connection, Qos
 
-# What a late reader of a latched topic expects; rosbag2 offers it again when it plays the bag.
-LATCHED_TOPICS = ("/tf_static", "/robot_description")
+_LATCHED = ("tf_static", "robot_description", "label_info")  # topics of these names, in whichever namespace
+
+
+def is_latched(topic: str) -> bool:
+    """Whether a late reader expects what was told once; rosbag2 offers it again when it plays the bag."""
+    return topic.rpartition("/")[2] in _LATCHED
 
 
 class _Storage(Protocol):
@@ -166,7 +170,7 @@ def _qos_yaml(topic: str) -> str:
         "- history: keep_last\n  depth: 1\n  reliability: reliable\n  durability: transient_local\n"
         f"  deadline: {never}\n  lifespan: {never}\n  liveliness: automatic\n"
         f"  liveliness_lease_duration: {never}\n  avoid_ros_namespace_conventions: false\n"
-        if topic in LATCHED_TOPICS
+        if is_latched(topic)
         else ""
     )
 
@@ -174,7 +178,7 @@ def _qos_yaml(topic: str) -> str:
 def _qos(topic: str) -> "Sequence[Qos]":
     from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
-    if topic not in LATCHED_TOPICS:
+    if not is_latched(topic):
         return ()
     never = QosTime(9223372036, 854775807)
     latched = Qos(

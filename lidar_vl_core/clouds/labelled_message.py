@@ -2,16 +2,18 @@
 
 from typing import Any
 
+import numpy as np
+
 from lidar_vl_core.clouds.point_cloud import PointCloud, PointLabelled
 from lidar_vl_core.clouds.point_cloud2 import encode_labelled
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE, message_types
 from lidar_vl_core.foundation.stamps import sec_and_nanosec
 
 
-def labelled_message(cloud: PointCloud, labels: PointLabelled) -> Any:  # noqa: ANN401  a generated class
-    """The labelled cloud as a message of `message_types()`."""
+def labelled_message(cloud: PointCloud, labels: PointLabelled, rgb: np.ndarray | None = None) -> Any:  # noqa: ANN401  a generated class
+    """The labelled cloud as a message of `message_types()`; with a field `rgb` where (N, 3) uint8 colours are given."""
     types = message_types().types
-    layout = encode_labelled(cloud, labels.class_id, labels.probability)
+    layout = encode_labelled(cloud, labels.class_id, labels.probability, rgb)
     sec, nanosec = sec_and_nanosec(cloud.stamp_ns)
     stamp = types["builtin_interfaces/msg/Time"](sec=sec, nanosec=nanosec)
     fields = [

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lidar_vl_core.clouds.colours import packed_rgb
 from lidar_vl_core.clouds.point_cloud import PointCloud, normalise_intensity
 from lidar_vl_core.clouds.point_cloud2_header import (
     DATATYPES,
@@ -107,10 +108,13 @@ def encode(cloud_fields: Mapping[str, np.ndarray], aligned: bool = False) -> Poi
     return PointCloud2Layout(1, count, tuple(fields), False, point_step, count * point_step, data, dense)
 
 
-def encode_labelled(cloud: PointCloud, class_id: np.ndarray, probability: np.ndarray) -> PointCloud2Layout:
+def encode_labelled(
+    cloud: PointCloud, class_id: np.ndarray, probability: np.ndarray, rgb: np.ndarray | None = None
+) -> PointCloud2Layout:
     """The labelled cloud (LABELLED_FIELDS): every input point with its class_id (uint8) and probability (float32).
 
-    class_id, probability: (N,), one per point of `cloud`. Raises BadPointCloud when they are not.
+    class_id, probability: (N,), one per point of `cloud`. rgb: (N, 3) uint8, for a last field `rgb` as viewers read it.
+    Raises BadPointCloud when they are not.
     """
     columns = (*cloud.xyz_m.T, cloud.intensity, np.asarray(class_id), np.asarray(probability))
     for name, values, dtype in zip(LABELLED_FIELDS[4:], columns[4:], (np.uint8, np.float32), strict=True):
@@ -119,7 +123,8 @@ def encode_labelled(cloud: PointCloud, class_id: np.ndarray, probability: np.nda
                 f"{name}: expected ({len(cloud)},) of {np.dtype(dtype)}, found {values.shape} of {values.dtype}. "
                 "Give one label per point."
             )
-    return encode(dict(zip(LABELLED_FIELDS, columns, strict=True)))
+    labelled = dict(zip(LABELLED_FIELDS, columns, strict=True))
+    return encode(labelled if rgb is None else labelled | {"rgb": packed_rgb(rgb)})
 
 
 def _positions(header: CloudHeader, position: Sequence[CloudField]) -> np.ndarray:

@@ -76,6 +76,9 @@ def command_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="name points by the pictures, too; takes a package with an image encoder",
     )
+    replay.add_argument(
+        "--images", action="store_true", help="copy the camera pictures into predictions.mcap, for viewers"
+    )
     add_overwrite(replay)
     replay.set_defaults(run=_replay)
 
@@ -160,12 +163,16 @@ def _replay(options: argparse.Namespace) -> None:
         label_table=options.label_table,
         words=_words(options),
         ensemble=options.ensemble,
+        images=options.images,
         overwrite=options.overwrite,
         progress=_progress_bar,
         command=shlex.join(["lidar-vl", *sys.argv[1:]]),
     )
     print("\n".join(_summary(metrics)))
     print(f"report: {options.out / 'report.html'}")
+    print(
+        f"in Foxglove: open {options.out / 'predictions.mcap'}, import the layout predictions.foxglove.json beside it"
+    )
 
 
 def _segment(options: argparse.Namespace) -> None:

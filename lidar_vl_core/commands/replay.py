@@ -6,23 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.bags.recording import RecordedFrame, Recording, SkippedCloud, open_recording
-from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.clouds.labelled_message import labelled_message
+from lidar_vl_core.commands.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.results import write_results
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
 from lidar_vl_core.evaluation.truth import truth_of
 from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
-from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.foundation.result_folder import result_folder
 from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 from lidar_vl_core.words.vocabulary import Vocabulary
 
-RESULT_FILES = ("metrics.json", "predictions.mcap", "report.html")
+RESULT_FILES = ("metrics.json", "report.html", *PREDICTION_FILES)
 
 Progress = Callable[[Iterator[RecordedFrame], int], Iterator[RecordedFrame]]  # wraps the frames; int: how many
 
@@ -37,15 +35,17 @@ def replay(
     label_table: str | None = None,
     words: Vocabulary | None = None,
     ensemble: bool = False,
+    images: bool = False,
     overwrite: bool = False,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
 ) -> dict[str, Any]:
-    """Segment every cloud of a bag; write predictions.mcap, metrics.json and report.html into `out`.
+    """Segment every cloud of a bag; write predictions.mcap with its layouts, metrics.json and report.html into `out`.
 
     label_field, label_table: the field with the truth and the table its ids are of. words: what an embedding
     package looks for instead of its own classes. ensemble: name points by the recorded pictures, too, which takes a
-    package with an image encoder. overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration.
+    package with an image encoder. images: copy the cameras' pictures into predictions.mcap.
+    overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
     Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
     """
@@ -58,10 +58,9 @@ def replay(
         labeller = _Labeller(segmenter, recording, ensemble)
         evaluation, seen = Evaluation(classes, recording.cloud_count), SeenSweeps()
         frames = progress(recording.frames(() if truth is None else (truth.field,)), recording.cloud_count)
-        with BagWriter(staged / "predictions.mcap") as predictions:
+        with predictions(staged, recording, classes, images) as write_prediction:
             for frame, labels in labeller.labelled(frames):
-                topic, stamp_ns = f"{recording.cloud_topic}/segmentation", max(frame.cloud.stamp_ns, 0)
-                predictions.write(topic, CLOUD_TYPE, stamp_ns, labelled_message(frame.cloud, labels))
+                write_prediction(frame, labels)
                 seen.add(frame.cloud, labels)
                 true_id = None if truth is None else truth.of(frame)
                 evaluation.add(

@@ -102,8 +102,12 @@ def test_predictions_hold_one_label_per_input_point_under_the_same_header(
     replay(street, package, tmp_path / "out")
     segmenter = Segmenter(package)
     with open_bag(tmp_path / "out" / "predictions.mcap") as bag:
-        assert [(topic.name, topic.count) for topic in bag.topics] == [("/points/segmentation", 6)]
-        for cloud, message in zip(clouds(6), bag.messages(), strict=True):
+        assert [(topic.name, topic.count) for topic in bag.topics] == [
+            ("/points/segmentation", 6),
+            ("/points/segmentation/label_info", 1),
+        ]
+        for cloud, message in zip(clouds(6), bag.messages(["/points/segmentation"]), strict=True):
+            assert message.stamp_ns == cloud.stamp_ns + 5_000_000  # when it was recorded
             labelled = decode(message.message, extra_fields=("class_id", "probability"))
             assert (labelled.stamp_ns, labelled.frame_id) == (cloud.stamp_ns, cloud.frame_id)
             assert_array_equal(labelled.xyz_m, cloud.xyz_m)

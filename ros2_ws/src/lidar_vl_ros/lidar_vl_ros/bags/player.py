@@ -16,7 +16,7 @@ from rosgraph_msgs.msg import Clock
 
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writer import LATCHED_TOPICS
+from lidar_vl_core.bags.writer import is_latched
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError
 from lidar_vl_ros.bags.rhythm import beats, restamped
@@ -89,7 +89,7 @@ class BagPlayer(Node):
                 reason = "this player gives the time" if message_type else f"{found[name]} is not installed"
                 self.get_logger().warning(f"skips {name}: {reason}")
                 continue
-            publisher = self.create_publisher(message_type, name, LATCHED if name in LATCHED_TOPICS else OUTPUT)
+            publisher = self.create_publisher(message_type, name, LATCHED if is_latched(name) else OUTPUT)
             channels[name] = _Channel(publisher, _begins_with_header(message_type))
         if not channels:
             raise BadBag(f"{self.settings.bag}: expected a topic of an installed message type, found {found}.")

@@ -1,8 +1,8 @@
 """~/output/pointcloud/visualization: the input cloud in the colours of its classes."""
 
-import numpy as np
 from sensor_msgs.msg import PointCloud2
 
+from lidar_vl_core.clouds.colours import packed_rgb
 from lidar_vl_ros.messages.sensor_data import point_cloud2, position_columns
 from lidar_vl_ros.node.output import TopicOutput
 from lidar_vl_ros.outputs.answer import Answer
@@ -16,6 +16,5 @@ class ColouredCloud(TopicOutput[Answer]):
 
     def message(self, answer: Answer) -> PointCloud2:
         """Under the header of the input."""
-        red, green, blue = answer.classes.colorize(answer.class_id).astype(np.uint32).T
-        rgb = (red << 16 | green << 8 | blue).view(np.float32)
+        rgb = packed_rgb(answer.classes.colorize(answer.class_id))
         return point_cloud2(answer.header, position_columns(answer.cloud) | {"rgb": rgb})

@@ -1,6 +1,5 @@
 """~/output/label_info: what the class ids mean, in step with the clouds that carry them."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,7 +8,8 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import String
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.label_info import label_info
 from lidar_vl_ros.messages.message_class import message_class
 from lidar_vl_ros.node.publishing import publish
 from lidar_vl_ros.node.qos import LATCHED
@@ -99,23 +99,8 @@ class _ClassNames:
 
 def _messages(classes: ClassTable, after_stamp_ns: int) -> dict[str, Any]:
     """By topic, of the message types that are installed."""
-    messages = {_TOPIC: _label_info(classes, after_stamp_ns), _VISION_TOPIC: _vision_label_info(classes)}
+    messages = {_TOPIC: String(data=label_info(classes, after_stamp_ns)), _VISION_TOPIC: _vision_label_info(classes)}
     return {topic: message for topic, message in messages.items() if message is not None}
-
-
-def _label_info(classes: ClassTable, after_stamp_ns: int) -> String:
-    """Class names and colours as JSON; id k is the k-th name in clouds later than after_stamp_ns, the last of those before."""
-    return String(
-        data=json.dumps(
-            {
-                "class_table": classes.name,
-                "names": list(classes.names),
-                "colors_rgb": classes.colors_rgb.tolist(),
-                "ignore_id": IGNORE_ID,
-                "after_stamp_ns": after_stamp_ns,
-            }
-        )
-    )
 
 
 def _vision_label_info(classes: ClassTable) -> Any | None:  # noqa: ANN401

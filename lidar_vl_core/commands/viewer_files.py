@@ -1,0 +1,113 @@
+"""Layouts in which Foxglove and RViz show labelled clouds in the colours of their classes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lidar_vl_core.bags.camera_topics import CameraTopics
+
+_POINTS = {"visible": True, "colorMode": "rgb", "colorField": "rgb", "pointSize": 3}
+_GRID = {
+    "visible": True,
+    "label": "Grid",
+    "instanceId": "grid",
+    "layerId": "foxglove.Grid",
+    "size": 100,
+    "divisions": 10,
+    "lineWidth": 1,
+    "color": "#404040ff",
+    "position": [0, 0, 0],
+    "rotation": [0, 0, 0],
+}
+_BEHIND_AND_ABOVE = {
+    "perspective": True,
+    "distance": 60,
+    "phi": 55,
+    "thetaOffset": 90,
+    "target": [0, 0, 0],
+    "targetOffset": [0, 0, 0],
+    "targetOrientation": [0, 0, 0, 1],
+    "fovy": 45,
+    "near": 0.5,
+    "far": 5000,
+}
+
+
+def foxglove_layout(
+    cloud_topic: str, info_topic: str, frame_id: str, cameras: Sequence[CameraTopics] = ()
+) -> dict[str, Any]:
+    """A layout to import into Foxglove: the cloud in 3D, the class names, and each camera with the points projected into it.
+
+    frame_id: the frame to look from; empty text leaves the choice to Foxglove.
+    """
+    view = {
+        "cameraState": _BEHIND_AND_ABOVE,
+        "followMode": "follow-pose",
+        "topics": {cloud_topic: _POINTS},
+        "layers": {"grid": _GRID},
+        "scene": {"backgroundColor": "#101010"},
+    }
+    names = {"topicPath": f"{info_topic}.data", "diffEnabled": False}
+    pictures = {f"Image!camera{number}": _picture(camera, cloud_topic) for number, camera in enumerate(cameras)}
+    return {
+        "configById": {
+            "3D!cloud": view | ({"followTf": frame_id} if frame_id else {}),
+            **pictures,
+            "RawMessages!classes": names,
+        },
+        "globalVariables": {},
+        "userNodes": {},
+        "playbackConfig": {"speed": 1},
+        "layout": {
+            "first": "3D!cloud",
+            "second": _column([*pictures, "RawMessages!classes"]),
+            "direction": "row",
+            "splitPercentage": 70,
+        },
+    }
+
+
+def rviz_view(cloud_topic: str, frame_id: str) -> str:
+    """A configuration for `rviz2 -d`: the cloud in its colours, seen from its own frame."""
+    import yaml
+
+    cloud = {
+        "Class": "rviz_default_plugins/PointCloud2",
+        "Name": "Labelled points",
+        "Enabled": True,
+        "Color Transformer": "RGB8",
+        "Position Transformer": "XYZ",
+        "Style": "Points",
+        "Size (Pixels)": 2,
+        "Topic": {"Value": cloud_topic, "Depth": 5, "Reliability Policy": "Best Effort"},
+    }
+    grid = {"Class": "rviz_default_plugins/Grid", "Name": "Grid", "Enabled": True, "Cell Size": 10}
+    orbit = {"Class": "rviz_default_plugins/Orbit", "Name": "Current View", "Distance": 60, "Pitch": 0.8, "Yaw": 3.14}
+    manager = {
+        "Class": "",
+        "Name": "root",
+        "Enabled": True,
+        "Displays": [grid, cloud],
+        "Global Options": {"Background Color": "16; 16; 16", "Fixed Frame": frame_id, "Frame Rate": 30},
+        "Tools": [{"Class": f"rviz_default_plugins/{tool}"} for tool in ("MoveCamera", "Select", "FocusCamera")],
+        "Views": {"Current": orbit},
+    }
+    panels = [{"Class": "rviz_common/Displays", "Name": "Displays"}, {"Class": "rviz_common/Time", "Name": "Time"}]
+    return yaml.safe_dump({"Panels": panels, "Visualization Manager": manager}, sort_keys=False)
+
+
+def _picture(camera: CameraTopics, cloud_topic: str) -> dict[str, Any]:
+    source = {"imageTopic": camera.image_topic, "calibrationTopic": camera.info_topic}
+    return {"imageMode": source, "topics": {cloud_topic: _POINTS}}
+
+
+def _column(panels: Sequence[str]) -> str | dict[str, Any]:
+    """Panels one above the other, equally high: Foxglove splits a place in two, and each part again."""
+    first, *rest = panels
+    if not rest:
+        return first
+    return {
+        "first": first,
+        "second": _column(rest),
+        "direction": "column",
+        "splitPercentage": round(100 / len(panels), 1),
+    }
