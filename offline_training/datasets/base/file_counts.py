@@ -51,6 +51,8 @@ def _by_sequence(root: Path, pattern: str) -> Counter[str]:
     place = pattern.split("/").index("*") if "*" in pattern.split("/")[:-1] else None
     found: Counter[str] = Counter()
     for path in root.glob(pattern):
+        if path.name.startswith(".") or path.is_dir():  # ._000000.bin of an archive that was packed on a Mac
+            continue
         parts = path.relative_to(root).parts
         found[path.parent.name if place is None else parts[place]] += 1
     return found

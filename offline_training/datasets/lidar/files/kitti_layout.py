@@ -16,6 +16,7 @@ from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_files import read_rows, read_values
 from offline_training.datasets.base.source_config import Names, SequencesSource
+from offline_training.datasets.lidar.files.kitti_scan_names import other_files, require_labels_fit, scan_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +120,13 @@ def require_scans(scan_format: KittiFormat, folder: Path, scans: Iterable[ScanFi
 
 
 def _scan_files(scan_format: KittiFormat, folder: Path, points: Path) -> list[Path]:
-    found = sorted(points.glob("*.bin"))
+    found = sorted(scan_files(points, scan_format.columns))  # by name, as the loaders that published fractions do
     if not found:
         raise BadDataset(
-            f"{folder}: {_expected(scan_format)}, found none in {points}. "
+            f"{folder}: {_expected(scan_format)}, found {other_files(points)} in {points}. "
             "Unpack the data set there, or choose other sequences."
         )
+    require_labels_fit(points.parent / scan_format.labels_folder, [path.stem for path in found])
     return found
 
 

@@ -189,6 +189,8 @@ def test_kitti_scans_without_pictures_need_no_calibration_and_have_no_pose(tmp_p
         SemanticKitti(folder).T_world_lidar(0)
     write_scan(tmp_path / "sequences" / "00" / "velodyne" / "000000.bin", None, [10])
     (tmp_path / "sequences" / "00" / "image_2").mkdir()
+    assert SemanticKitti(tmp_path)[0].views == ()
+    (tmp_path / "sequences" / "00" / "image_2" / "000000.png").write_bytes(b"")
     with pytest.raises(BadDataset, match=r"calib\.txt"):
         SemanticKitti(tmp_path)
 
