@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.foundation.files import sha256_of
-from offline_training.networks.image.weight_file import read_weight_content
+from offline_training.networks.image.weight_file import named_tensors, read_weight_content
 from offline_training.networks.projection_heads import PROJECTION_CHANNELS
 from offline_training.networks.sparse.minkunet import LEVELS
 from offline_training.runs.backbone_config import VOXELNET, BackboneConfig
@@ -63,8 +64,8 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     of MinkowskiEngine. Code in a file is never run. Raises BadCheckpoint with what is missing, unexpected or misshapen.
     """
     content = read_weight_content(path)
-    tensors = _flat_tensors(content)
-    prefix = _prefix_of(SPCONV_ANCHOR if kind == VOXELNET else SR_UNET_ANCHOR, tensors, path)
+    tensors = named_tensors(content)
+    prefix = _prefix_of(SPCONV_ANCHOR if kind == VOXELNET else SR_UNET_ANCHOR, tensors, content, path)
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     others = {name: tensor for name, tensor in tensors.items() if not name.startswith(prefix)}
     config, notes = (_voxelnet_config(), []) if kind == VOXELNET else _sr_unet_config(content, own, path)
@@ -94,34 +95,23 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     )
 
 
-def _flat_tensors(content: Mapping) -> dict[str, Tensor]:
-    """All tensors of a container by dotted name: {model_points, model_images}, {state_dict}, {model_state} or bare."""
-    if isinstance(content.get("model_points"), Mapping):
-        parts = {f"{name}.": content[name] for name in ("model_points", "model_images") if name in content}
-    else:
-        nested = (content[name] for name in ("state_dict", "model_state") if isinstance(content.get(name), Mapping))
-        parts = {"": next(nested, content)}
-    return {
-        f"{prefix}{name}": tensor
-        for prefix, part in parts.items()
-        if isinstance(part, Mapping)
-        for name, tensor in part.items()
-        if isinstance(tensor, Tensor)
-    }
-
-
-def _prefix_of(anchor: str, tensors: Mapping[str, Tensor], path: Path) -> str:
+def _prefix_of(anchor: str, tensors: Mapping[str, Tensor], content: Mapping, path: Path) -> str:
     """What stands before the names of the 3D network: that before the one tensor every such network has."""
     prefixes = [name.removesuffix(anchor) for name in tensors if f".{name}".endswith(f".{anchor}")]
     if len(prefixes) == 1:
         return prefixes[0]
     names = {SR_UNET_ANCHOR: "a SR-UNet of MinkowskiEngine", SPCONV_ANCHOR: "a VoxelNet of spconv"}
     other = next(name for name in names if name != anchor)
-    if any(name.endswith(other) for name in tensors):
-        advice = f"The file holds {names[other]}: choose another --kind."
+    if prefixes:
+        found = f"{len(prefixes)}, below {', '.join(prefixes)}"
+        advice = "Save the network that you mean alone."
+    elif any(name.endswith(other) for name in tensors):
+        found, advice = f"{names[other]}", "Choose another --kind."
+    elif tensors:
+        found, advice = f"tensors {', '.join(list(tensors)[:4])}", "Choose the file of a 3D network."
     else:
-        advice = f"The file holds {', '.join(list(tensors)[:4]) or 'no tensors'}: choose the file of a 3D network."
-    raise BadCheckpoint(f"{path}: expected one tensor {anchor} of {names[anchor]}, found {len(prefixes)}. {advice}")
+        found, advice = f"no tensors beside {', '.join(map(str, list(content)[:6]))}", "Choose a file of weights."
+    raise BadCheckpoint(f"{path}: expected one tensor {anchor} of {names[anchor]}, found {found}. {advice}")
 
 
 def _sr_unet_config(content: Mapping, tensors: Mapping[str, Tensor], path: Path) -> tuple[BackboneConfig, list[str]]:
@@ -133,6 +123,7 @@ def _sr_unet_config(content: Mapping, tensors: Mapping[str, Tensor], path: Path)
         if name not in theirs:
             notes.append(f"the file does not say {name}: taken as published, {published}")
     voxel_m: Any = theirs.get("voxel_size", _PUBLISHED_VOXEL_M)
+    voxel_m = voxel_m.item() if isinstance(voxel_m, np.generic) else voxel_m
     if isinstance(voxel_m, bool) or not isinstance(voxel_m, int | float) or not 0 < voxel_m < math.inf:
         raise BadCheckpoint(f"{path}: voxel_size: expected a number of metres, found {voxel_m!r}. Choose another file.")
     reach_m, height_m = _aligned(_REACH_M, voxel_m), _aligned(_HEIGHT_M, voxel_m)

@@ -1,7 +1,6 @@
 """Files that torch has saved with arrays of torch or numpy in them, read without running what they contain."""
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -10,7 +9,6 @@ import numpy as np
 
 from lidar_vl_core.foundation.errors import BadDataset
 
-_DTYPES = ("f2", "f4", "f8", "u1", "u2", "u4", "i1", "i2", "i4", "i8", "?")
 _WHAT_DAMAGE_LEADS_TO = (OSError, RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, TypeError,
                          AttributeError, IndexError, zipfile.BadZipFile)  # fmt: skip
 
@@ -20,11 +18,12 @@ def load_saved_arrays(path: Path, expected: str) -> Any:  # noqa: ANN401 - whate
 
     expected: what the file should hold, for the error. Raises BadDataset for a damaged file, and for anything else in it.
     """
-    import torch  # here, so that the data sets are listed without it
+    from offline_training.networks.base.torch_files import (
+        load_as_data,  # here, so that data sets are listed without torch
+    )
 
     try:
-        with torch.serialization.safe_globals(_numpy_globals()):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return load_as_data(path)
     except _WHAT_DAMAGE_LEADS_TO as error:
         found = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise BadDataset(
@@ -38,12 +37,3 @@ def as_array(values: Any) -> np.ndarray:  # noqa: ANN401
     import torch
 
     return values.detach().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
-
-
-def _numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """What pickled arrays need, also under the names that numpy had before version 2."""
-    from numpy._core import multiarray
-
-    dtypes = [type(np.dtype(name)) for name in _DTYPES]
-    old = [(getattr(multiarray, name), f"numpy.core.multiarray.{name}") for name in ("_reconstruct", "scalar")]
-    return [multiarray._reconstruct, multiarray.scalar, np.ndarray, np.dtype, *dtypes, *old]

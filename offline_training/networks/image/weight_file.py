@@ -1,30 +1,80 @@
 """Weights of others from a local file into a network, tensor by tensor; code inside a file is never run. Touches the disk."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
+from offline_training.networks.base.torch_files import load_as_data
 
 _NAMES_SHOWN = 4
+# Under which name a file of training keeps its network, the first that is there: trained weights before averaged ones.
+_NETWORK = (
+    "state_dict", "model_state_dict", "model_state", "model_dict", "model", "network", "net", "module", "weights", "params",
+    "teacher", "student", "model_ema", "state_dict_ema", "ema_state_dict", "ema",
+)  # fmt: skip
+_NOT_WEIGHTS = re.compile(
+    r"optim|sched|scaler|criterion|loss|callback|hyper|^(amp|args?|config|cfg|rng.*)$", re.IGNORECASE
+)
+_WRAPPERS = ("module.", "_orig_mod.")  # of a network trained on several devices, or compiled
 
 
 def read_weight_file(path: Path) -> dict[str, Tensor]:
     """The tensors of a file that read_weight_content() can read.
 
-    Follows the usual nesting: `state_dict`, `model`, or the `teacher` of a DINO run. Raises BadCheckpoint.
+    As named_tensors() finds them. Raises BadCheckpoint.
     """
     content = read_weight_content(path)
-    for name in ("state_dict", "model", "teacher"):
-        if isinstance(content.get(name), Mapping):
-            content = content[name]
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    tensors = named_tensors(content)
     if not tensors:
         raise BadCheckpoint(
             f"{path}: expected named tensors, found {_listed(map(str, content))}. Choose a file of weights."
         )
+    return tensors
+
+
+def named_tensors(content: Mapping) -> dict[str, Tensor]:
+    """The tensors of the network that a file of training holds, whatever else is in it; {} where it holds none.
+
+    They lie under one of the usual names, several deep, or in the only part that holds tensors; of several such parts, as
+    model_points and model_images, all are taken, with the parts' names before theirs. Those of optimisers are never taken,
+    and what stands before every name because the network was wrapped goes away.
+    """
+    known = next((content[name] for name in _NETWORK if _holds_tensors(content.get(name))), None)
+    if known is not None:
+        return named_tensors(known)
+    parts = {
+        str(name): part for name, part in content.items() if _holds_tensors(part) and not _NOT_WEIGHTS.search(str(name))
+    }
+    if len(parts) == 1:
+        return named_tensors(*parts.values())
+    if parts:
+        return {
+            f"{name}.{inner}": tensor for name, part in parts.items() for inner, tensor in named_tensors(part).items()
+        }
+    return _unwrapped({str(name): _as_tensor(value) for name, value in content.items() if _is_tensor(value)})
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in "fiub")
+
+
+def _as_tensor(value: Tensor | np.ndarray) -> Tensor:
+    return value.detach() if isinstance(value, Tensor) else torch.from_numpy(value.copy())
+
+
+def _holds_tensors(part: object) -> bool:
+    return isinstance(part, Mapping) and any(_is_tensor(value) or _holds_tensors(value) for value in part.values())
+
+
+def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for wrapper in _WRAPPERS:
+        if tensors and all(name.startswith(wrapper) for name in tensors):
+            return _unwrapped({name.removeprefix(wrapper): tensor for name, tensor in tensors.items()})
     return tensors
 
 
@@ -44,9 +94,11 @@ def read_weight_content(path: Path) -> Mapping:
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Copy every tensor into the network. Raises BadCheckpoint naming missing, unexpected and misshapen tensors.
 
-    Counters of batch norms may be missing: old files have none, and a network in eval mode does not read them.
+    What stands before all names, such as the `model.` of a trainer, is left aside. Counters of batch norms may be missing:
+    old files have none, and a network in eval mode does not read them.
     """
     own = network.state_dict()
+    tensors = _below_one_prefix(tensors, own)
     missing = [name for name in own if name not in tensors and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in tensors if name not in own]
     misshapen = [
@@ -64,6 +116,15 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) 
     network.load_state_dict(dict(tensors), strict=False)
 
 
+def _below_one_prefix(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors by the network's own names, where the same words stand before every one of them."""
+    first = next(iter(own), "")
+    for prefix in (name.removesuffix(first) for name in tensors if name.endswith(f".{first}")):
+        if all(name.startswith(prefix) and name.removeprefix(prefix) in own for name in tensors):
+            return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
 def _read_safetensors(path: Path) -> Mapping:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -76,11 +137,11 @@ def _read_safetensors(path: Path) -> Mapping:
 
 def _read_torch(path: Path) -> Mapping:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_as_data(path)
     except Exception as error:  # unpickling a damaged or hostile file raises what its bytes lead to
         reason = next((line for line in str(error).splitlines() if "nsupported" in line or "GLOBAL" in line), None)
         raise BadCheckpoint(
-            f"{path}: expected a file of torch.save that holds tensors only, found one that is damaged or would run "
+            f"{path}: expected a file of torch.save that holds data only, found one that is damaged or would run "
             f"code when loaded ({' '.join((reason or str(error)).split())[:200]}). Code in weights is never run: "
             "convert the file to safetensors where you trust it, and give that."
         ) from error

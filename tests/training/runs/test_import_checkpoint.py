@@ -1,5 +1,6 @@
 """import-checkpoint: from a file of others to a checkpoint of ours that computes the same features."""
 
+import argparse
 import pickle
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from lidar_vl_core.foundation.config import load_config, validated
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.cli.main import main
+from offline_training.networks.image.weight_file import load_weights, read_weight_file
 from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
@@ -182,6 +184,56 @@ def test_voxelnet_comes_from_both_generations_of_spconv(tmp_path, generation):
     assert all(torch.equal(taken[name], tensor) for name, tensor in own.state_dict().items())
 
 
+class _Wrapped(dict):
+    """How the same state lies in files of training: container -> what torch.save is given."""
+
+    def __init__(self, state: dict[str, torch.Tensor]) -> None:
+        optimizer = {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": np.float64(0.1), "params": [0]}]}
+        epoch = {"epoch": np.int64(3), "best": np.float32(0.5), "when": np.array([1.5])}
+        parallel = {f"module.{name}": tensor for name, tensor in state.items()}
+        zeros = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+        super().__init__(
+            {name: {**epoch, name: state, "optimizer": optimizer} for name in (
+                "model", "state_dict", "model_state_dict", "model_state", "net", "network", "module", "weights", "ema", "encoder"
+            )},
+            nested={"checkpoint": {"model": {"state_dict": state}}, "optimizer": optimizer},
+            parallel={"model": parallel, "args": argparse.Namespace(lr=0.1)},
+            compiled={"net": {f"_orig_mod.module.{name}": tensor for name, tensor in state.items()}},
+            trainer={"state_dict": {f"model.net.{name}": tensor for name, tensor in state.items()}},
+            averaged={"ema": zeros, "optimizer_state": optimizer, "model": state},
+            parameters={"model": {name: torch.nn.Parameter(tensor) if tensor.is_floating_point() else tensor
+                                  for name, tensor in state.items()}},
+            arrays={"model": {name: tensor.numpy() for name, tensor in state.items()}},
+            bare=state,
+            bare_parallel=parallel,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("container", _Wrapped({}))
+def test_a_network_is_found_in_every_container_of_training(container, tmp_path):
+    """By both readers of foreign weights, with numpy's numbers beside it and without what belongs to an optimiser."""
+    state = foreign_state(VoxelNet(None), 2)
+    torch.save(_Wrapped(state)[container], tmp_path / "model.pt")
+    imported = import_checkpoint(tmp_path / "model.pt", "voxelnet", tmp_path / "out")
+    taken = weights_of(load_checkpoint(imported.path), "network")
+    expected = import_checkpoint_of(state, tmp_path)
+    assert taken.keys() == expected.keys()
+    assert all(torch.equal(taken[name], tensor) for name, tensor in expected.items())
+    assert not imported.left_out
+    names = read_weight_file(tmp_path / "model.pt")
+    assert {name.removeprefix("model.net.") for name in names} == state.keys()
+    torch.save(_Wrapped({"weight": torch.ones(2, 3), "bias": torch.ones(2)})[container], tmp_path / "linear.pt")
+    linear = torch.nn.Linear(3, 2)
+    load_weights(linear, read_weight_file(tmp_path / "linear.pt"), tmp_path / "linear.pt")
+    assert linear(torch.ones(3)).tolist() == [4.0, 4.0]
+
+
+def import_checkpoint_of(state: dict[str, torch.Tensor], folder: Path) -> dict[str, torch.Tensor]:
+    save_file(state, folder / "plain.safetensors")
+    imported = import_checkpoint(folder / "plain.safetensors", "voxelnet", folder / "plain")
+    return weights_of(load_checkpoint(imported.path), "network")
+
+
 def test_safetensors_are_read(tmp_path):
     save_file(foreign_state(VoxelNet(None), 2), tmp_path / "voxelnet.safetensors")
     assert import_checkpoint(tmp_path / "voxelnet.safetensors", "voxelnet", tmp_path).parameters == 728_256 - 2 * 8192
@@ -218,14 +270,26 @@ def test_code_in_a_file_is_refused_and_does_not_run(tmp_path, save, capsys):
 @pytest.mark.parametrize(
     ("content", "kind", "told"),
     [
-        ({"state_dict": {"conv_input.0.weight": torch.zeros(1)}}, "olivine", "choose another --kind"),
-        ({"model_points": {"conv0p1s1.kernel": torch.zeros(1)}}, "voxelnet", "choose another --kind"),
-        ({"state_dict": {"layer1.weight": torch.zeros(1)}}, "slidr", "found 0. The file holds layer1.weight"),
-        ({"epoch": 3}, "slidr", "found 0. The file holds no tensors"),
+        (
+            {"state_dict": {"conv_input.0.weight": torch.zeros(1)}},
+            "olivine",
+            r"found a VoxelNet of spconv\. Choose another --kind",
+        ),
+        (
+            {"model_points": {"conv0p1s1.kernel": torch.zeros(1)}},
+            "voxelnet",
+            r"found a SR-UNet of MinkowskiEngine\. Choose another --kind",
+        ),
+        (
+            {"state_dict": {"layer1.weight": torch.zeros(1)}},
+            "slidr",
+            r"found tensors layer1\.weight\. Choose the file of a 3D",
+        ),
+        ({"epoch": 3}, "slidr", "found no tensors beside epoch. Choose a file of weights"),
         (
             {"state_dict": {"q.conv0p1s1.kernel": torch.zeros(1), "k.conv0p1s1.kernel": torch.zeros(1)}},
             "slidr",
-            "found 2",
+            "found 2, below q., k.",
         ),
         ({"model_points": {"conv0p1s1.kernel": torch.zeros(27, 1, 32)}}, "slidr", "model.pt: expected the 372 tensors"),
         (
