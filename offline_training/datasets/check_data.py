@@ -12,7 +12,7 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
 from offline_training.datasets.base.data_set_spec import DataSetSpec, Splits
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.base.sample_source import NotedSource, SampleSource
 from offline_training.datasets.check_rgbd import RgbdSource, depth_told, some_views
 from offline_training.datasets.data_sources import DataSource, data_set_spec, open_source
 
@@ -91,6 +91,8 @@ def _sample_findings(dataset: SampleSource, index: int) -> Iterator[str]:
     )
     if float(cloud.intensity.max()) == 0.0 and "rgb" not in cloud.extra:
         yield f"note: {sample.name}: every intensity is 0"
+    if isinstance(dataset, NotedSource):
+        yield from (f"note: {note}" for note in dataset.notes(index))
     if isinstance(dataset, RgbdSource):
         yield f"{sample.name}: {len(sample.views)} views, {dataset.skipped_views(index)} left out as their pose means nothing"
     for view in some_views(sample.views):

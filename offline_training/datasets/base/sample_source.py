@@ -31,6 +31,15 @@ class MadeSource(Protocol):
         ...
 
 
+@runtime_checkable
+class NotedSource(Protocol):
+    """A data set that repairs known faults of its files, and tells where."""
+
+    def notes(self, index: int) -> list[str]:
+        """What was repaired in the files of a sample, a line each."""
+        ...
+
+
 class EveryNth:
     """Every skip-th sample of a data set, the first included."""
 

@@ -18,7 +18,13 @@ from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.source_config import SplitSource
 from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views, ViewStepSource, by_scenes
-from offline_training.datasets.rgbd.files.s3dis_rooms import Room, converted_rooms, read_room, text_rooms
+from offline_training.datasets.rgbd.files.s3dis_rooms import (
+    Room,
+    converted_rooms,
+    read_room,
+    repaired_lines,
+    text_rooms,
+)
 from offline_training.datasets.rgbd.files.s3dis_views import AreaImages
 
 _LAYOUT = Layout(
@@ -74,6 +80,11 @@ class S3dis(RgbdScenes[Room]):
         xyz_m, rgb, raw = read_room(room)
         cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, room.area, {"rgb": rgb})
         return Sample(room.name, cloud, self._class_id(raw), self.classes, self.views(index))
+
+    def notes(self, index: int) -> list[str]:
+        """What was repaired in the files of a room, a line each."""
+        annotations = self.scenes[index].annotations
+        return [] if annotations is None else repaired_lines(annotations)
 
     def _read_views(self, room: Room) -> Views:
         """The images taken in a room, where 2D-3D-S lies beside the rooms."""

@@ -44,7 +44,7 @@ class NuScenesTables:
 
     def __init__(self, folder: Path, version: str, channels: Iterable[str], scenes: Iterable[str] | None) -> None:
         """Raises BadDataset when a table is missing, cut, or refers to records that are not there."""
-        self.folder = folder / version
+        self.folder = version_folder(folder, version)
         self._channels = frozenset(channels)
         scene_of_token = self._scene_of_token(scenes)
         self._channel_of, self._calibrations = self._read_calibrations()
@@ -82,10 +82,11 @@ class NuScenesTables:
         if scenes is None:
             return every
         wanted = set(scenes)
-        if unknown := wanted - {name for _, name in every.values()}:
+        if unknown := sorted(wanted - {name for _, name in every.values()}):
+            more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
             raise BadDataset(
-                f"{self.folder}: expected scenes of this version, found {', '.join(sorted(unknown))}. "
-                "Choose another version or other scenes."
+                f"{self.folder}: expected scenes of this version, found {', '.join(unknown[:3])}{more}. "
+                "Choose another version, other scenes, or for v1.0-mini the splits mini_train and mini_val."
             )
         return {token: scene for token, scene in every.items() if scene[1] in wanted}
 
@@ -167,9 +168,33 @@ class _Record(dict[str, Any]):
         )
 
 
+def version_folder(folder: Path, version: str) -> Path:
+    """The folder of a version's tables; raises BadDataset with the versions that are there and how to ask for one."""
+    if (folder / version).is_dir():
+        return folder / version
+    there = _versions(folder)
+    if there:
+        found, advice = (
+            ", ".join(there),
+            f"Ask for it by `version: {there[0]}`, on a command line by version={there[0]}.",
+        )
+    elif (folder / "scene.json").is_file():
+        found = "the tables themselves"
+        advice = f"Point to the folder above, {folder.resolve().parent}, and ask for version={folder.resolve().name}."
+    elif below := [each for each in sorted(folder.glob("*/")) if _versions(each)]:
+        found, advice = f"{below[0].name}/{_versions(below[0])[0]}", f"Point to {below[0]}."
+    else:
+        found, advice = "no folder of tables", "Unpack the metadata there, or correct the folder."
+    raise BadDataset(f"{folder}: expected nuScenes' tables {version}/*.json, found {found}. {advice}")
+
+
+def _versions(folder: Path) -> list[str]:
+    return sorted(path.parent.name for path in folder.glob("*/scene.json"))
+
+
 def scene_names(folder: Path, version: str) -> list[str]:
     """Names of all scenes in the order of the scene table, by which fractions of the labels are chosen. Raises BadDataset."""
-    path = folder / version / "scene.json"
+    path = version_folder(folder, version) / "scene.json"
     return [_Record(record, path)["name"] for record in _stream(path)]
 
 

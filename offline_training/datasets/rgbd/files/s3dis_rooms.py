@@ -11,8 +11,11 @@ from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.sample_files import read_rows, read_values
 
 _CONVERTED_NAME = re.compile(r"(Area_\d)_(\w+)")
-# The release holds a stray control character between two numbers (Area_5/hallway_6/Annotations/ceiling_1.txt).
-_CONTROL_TO_BLANK = bytes.maketrans(bytes(set(range(32)) - set(b"\t\n\r")), b" " * 29)
+_CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f]")  # beside tab and line feed
+# The release has characters that lost their bit 5: 0x10 for 0, 0x16 for 6, 0x0d for -, 0x00 for a blank.
+_BIT_5_SET = bytes(value | 0x20 if value < 32 and value not in b"\t\n" else value for value in range(256))
+_BLANKED = bytes(0x20 if value < 32 and value not in b"\t\n" else value for value in range(256))
+_NUMBERS = re.compile(rb"\s*[-+.\deE]+(\s+[-+.\deE]+){5}\s*")
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def _turned_rooms(path: Path) -> frozenset[str]:
 
 def _read_objects(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     classes, parts, raw = class_table("s3dis13"), [], []
-    for path in sorted(folder.glob("*.txt")):
+    for path in _object_files(folder):
         points = _read_text(path)
         kind = path.stem.rpartition("_")[0]
         known = kind if kind in classes.names else "clutter"  # what the benchmark makes of its few stairs
@@ -107,11 +110,14 @@ def _read_objects(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, np.n
     return _parts(np.concatenate(parts), np.concatenate(raw), name)
 
 
+def _object_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
+
+
 def _read_text(path: Path) -> np.ndarray:
     """(N, 6) float64."""
     try:
-        lines = path.read_bytes().translate(_CONTROL_TO_BLANK).decode("ascii").splitlines()
-        points = np.loadtxt(lines, ndmin=2)
+        points = np.loadtxt([line.decode("ascii") for line in map(_repaired, _lines(path.read_bytes()))], ndmin=2)
     except (OSError, ValueError) as error:
         raise BadDataset(
             f"{path}: expected lines x y z red green blue, found: {str(error)[:120]}. Unpack the room again."
@@ -119,6 +125,35 @@ def _read_text(path: Path) -> np.ndarray:
     if points.shape[1] != 6:
         raise BadDataset(f"{path}: expected 6 numbers a line, found {points.shape[1]}. Unpack the room again.")
     return points
+
+
+def repaired_lines(annotations: Path) -> list[str]:
+    """A line for each file of a room in which characters were repaired: which lines, and how the first reads now."""
+    told = []
+    for path in _object_files(annotations):
+        lines = _lines(path.read_bytes())
+        places = [number for number, line in enumerate(lines) if _CONTROL.search(line)]
+        if places:
+            shown = ", ".join(str(number + 1) for number in places[:3]) + (" ..." if len(places) > 3 else "")
+            told.append(
+                f"{path}: line {shown}: control characters in numbers, read as {_repaired(lines[places[0]]).decode('ascii', 'replace')!r}"
+            )
+    return told
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """Of a file with line ends of any system; a carriage return within a line stays."""
+    if b"\n" not in content:
+        content = content.replace(b"\r", b"\n")
+    return [line.removesuffix(b"\r") for line in content.split(b"\n")]
+
+
+def _repaired(line: bytes) -> bytes:
+    """A line of numbers whose control characters have their bit 5 again; blanks where that makes no six numbers."""
+    if not _CONTROL.search(line):
+        return line
+    fixed = line.translate(_BIT_5_SET)
+    return fixed if _NUMBERS.fullmatch(fixed) else line.translate(_BLANKED)
 
 
 def _read_array(path: Path, name: str) -> np.ndarray:

@@ -11,9 +11,11 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import T_FLU_RFU
+from offline_training.datasets.data_sources import open_source
 from offline_training.datasets.lidar.files.nuscenes_tables import NuScenesTables
-from offline_training.datasets.lidar.nuscenes import CAMERAS, NuScenes
+from offline_training.datasets.lidar.nuscenes import CAMERAS, NuScenes, NuScenesSource
 from tests.recordings import recording
+from tests.written.lidar_data_sets import write_nuscenes
 
 NUSCENES_16 = class_table("nuscenes16")
 
@@ -180,6 +182,25 @@ def test_scenes_and_frames_can_be_chosen_and_unknown_ones_are_named(data_set):
         NuScenes(folder, "v1.0-mini", frames=["nowhere"])
     with pytest.raises(BadDataset, match="CAM_SIDE"):
         NuScenes(folder, "v1.0-mini", cameras=["CAM_SIDE"])[0]
+
+
+@pytest.mark.parametrize(
+    ("below", "version", "told"),
+    [
+        ("", "v1.0-trainval", r"v1.0-trainval/\*.json, found v1.0-mini. Ask for it .* version=v1.0-mini"),
+        ("v1.0-mini", "v1.0-mini", "found the tables themselves. Point to the folder above, .* version=v1.0-mini"),
+        ("..", "v1.0-mini", "found set/v1.0-mini. Point to .*/set"),
+        ("v1.0-mini/none", "v1.0-mini", "found no folder of tables"),
+    ],
+)
+@pytest.mark.parametrize("label_skip", [1, 2])
+def test_another_version_or_folder_is_named_with_how_to_ask_for_it(below, version, told, label_skip, tmp_path):
+    folder = tmp_path / "set"
+    write_nuscenes(folder, "v1.0-mini", {"scene-0061": 1})
+    (folder / "v1.0-mini" / "none").mkdir()
+    source = NuScenesSource(folder=str(folder / below), version=version, label_skip=label_skip)
+    with pytest.raises(BadDataset, match=told):
+        open_source(source, class_table("nuscenes16"))
 
 
 def test_tables_keep_only_key_frames_of_the_asked_sensors(data_set):

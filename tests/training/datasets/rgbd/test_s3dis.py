@@ -69,10 +69,34 @@ def test_the_objects_of_a_room_become_its_points_with_their_classes(tmp_path):
     assert sample.cloud.extra["rgb"][:, 0].tolist() == [10, 0, 255, 9]
 
 
-def test_the_stray_control_character_of_the_release_is_a_blank(tmp_path):
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"22.5 -3.1 2.7 103.0\x100000 20 30", [22.5, -3.1, 2.7, 103, 20, 30]),  # 0x10 is 0
+        (b"1.0 2.0 3.0 1\x162 20 30", [1, 2, 3, 162, 20, 30]),  # 0x16 is 6
+        (b"1.0 2.0\x003.0 185\x00187 182", [1, 2, 3, 185, 187, 182]),  # 0x00 is a blank
+        (b"1\x0e5 \r2.0 3.0\t185 187 182\r", [1.5, -2, 3, 185, 187, 182]),  # 0x0e is a point, 0x0d a sign or a line end
+        (b"1.0 2.0 3.0 185\x10187 182", [1, 2, 3, 185, 187, 182]),  # a 0 would leave five numbers
+        (b"1.0 2.0 3.0 185\x03 187 182", [1, 2, 3, 185, 187, 182]),  # a # would end the line
+    ],
+)
+def test_control_characters_in_numbers_get_their_lost_bit_and_are_told_once(line, expected, tmp_path, capsys):
     annotations = write_room(tmp_path / "Area_5", "hallway_6")
-    (annotations / "ceiling_1.txt").write_bytes(b"1.0 2.0 3.0 185\x10187 182\n4.0 5.0 6.0 1 2 3\n")
-    assert S3dis(tmp_path)[0].cloud.extra["rgb"].tolist() == [[185, 187, 182], [1, 2, 3]]
+    (annotations / "ceiling_1.txt").write_bytes(b"4.0 5.0 6.0 1 2 3\n" + line + b"\n4.0 5.0 6.0 1 2 3\n")
+    (annotations / "._ceiling_1.txt").write_bytes(b"\0\5\x16")
+    cloud = S3dis(tmp_path)[0].cloud
+    assert [*cloud.xyz_m[1].tolist(), *cloud.extra["rgb"][1].tolist()] == pytest.approx(expected)
+    assert len(cloud) == 3
+    assert main(["check-data", "s3dis", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("note: ") == out.count("ceiling_1.txt: line 2: control characters in numbers, read as") == 1
+
+
+def test_a_line_that_no_repair_makes_numbers_is_refused(tmp_path):
+    annotations = write_room(tmp_path / "Area_5", "hallway_6")
+    (annotations / "ceiling_1.txt").write_bytes(b"1.0 2.0 3.0 1\x16x2 20 30\n")
+    with pytest.raises(BadDataset, match=r"ceiling_1\.txt: expected lines x y z"):
+        S3dis(tmp_path)[0]
 
 
 def test_area_5_is_validated_on_and_the_others_are_trained_on(tmp_path):
