@@ -22,10 +22,8 @@ def load_as_data(path: Path) -> Any:  # noqa: ANN401 - whatever nesting the file
 
 def _numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     """What pickled arrays and scalars need, under the names of numpy 2 and of numpy 1."""
-    try:
-        from numpy._core import multiarray
-    except ImportError:  # numpy 1
-        from numpy.core import multiarray
+    from numpy._core import multiarray  # numpy 1.26 has it too
+
     dtypes = [type(np.dtype(name)) for name in _DTYPES]
     functions = [
         (getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
