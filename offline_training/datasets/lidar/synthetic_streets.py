@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -34,9 +34,16 @@ from offline_training.datasets.lidar.files.synthetic_pictures import (
     write_pictures,
 )
 from offline_training.synthetic.sensors.lidar_spec import LIDARS, LidarSpec
+from offline_training.synthetic.sensors.wide_lidars import wide_lidar
 from offline_training.synthetic.world.workers import made_scenes
 
+if TYPE_CHECKING:
+    from offline_training.synthetic.sensors.scene import Scene
+    from offline_training.synthetic.streets.layout import World
+
 VERSION = 2  # raise it when the same seed gives other points, so that cached frames are made anew
+WIDE_VERSION = 1  # the same for what `wide` adds
+Variety = Literal["streets", "wide"]
 _STEP_M = 0.004  # coordinates are kept as int16 steps: +-131 m, error at most 2 mm
 
 
@@ -48,6 +55,9 @@ class SyntheticSource(SourceConfig):
     first_seed: int = Field(default=0, description="seed of the first street")
     streets: int = Field(default=1, description="one for each seed from first_seed")
     frames_per_street: int = Field(default=10, description="sweeps, 1.2 s apart")
+    variety: Variety = Field(
+        default="streets", description="wide: residential streets, highways, country roads, disturbed sweeps"
+    )
     lidar: str | None = Field(default=None, description="vlp16, hdl32, ...; nothing = a random sensor for each frame")
     image_width: int | None = Field(default=None, description="pixels of its six pictures; nothing = none")
 
@@ -71,10 +81,12 @@ class SyntheticDataset:
         lidar: LidarSpec | None = None,
         gap_s: float = 1.2,
         pictures: PictureSpec | None = None,
+        variety: Variety = "streets",
     ) -> None:
         self.classes = class_table("nuscenes16")
         self._seeds, self._frames_per_seed, self._gap_s = tuple(seeds), frames_per_seed, gap_s
         self._folder, self._lidar, self._pictures = cache_folder, lidar, pictures
+        self._variety = variety
         self._poses: dict[int, tuple[RigidTransform, ...]] = {}  # T_world_lidar of a street's frames, once asked for
 
     def __len__(self) -> int:
@@ -111,9 +123,7 @@ class SyntheticDataset:
         if self._pictures is not None and self._is_made(seed, frame):
             return read_pose(picture_folder(self._path(seed, frame), self._pictures))
         if seed not in self._poses:
-            from offline_training.synthetic.streets.layout import build_world
-
-            world, frames = build_world(seed), range(self._frames_per_seed)
+            world, frames = self._world(seed), range(self._frames_per_seed)
             self._poses[seed] = tuple(
                 self._pose(world.ego_pose(number * self._gap_s), seed, number) for number in frames
             )
@@ -145,26 +155,41 @@ class SyntheticDataset:
         return T_world_base @ self._spec(seed, frame).T_base_lidar()
 
     def _spec(self, seed: int, frame: int) -> LidarSpec:
-        return self._lidar or LidarSpec.random(np.random.default_rng([seed, 3, frame]))
+        draw = LidarSpec.random if self._variety == "streets" else wide_lidar
+        return self._lidar or draw(np.random.default_rng([seed, 3, frame]))
+
+    def _world(self, seed: int) -> "World":
+        from offline_training.synthetic.streets.layout import build_world
+        from offline_training.synthetic.wide.layout import build_wide_world
+
+        return build_world(seed) if self._variety == "streets" else build_wide_world(seed)
+
+    def _sweep(self, scene: "Scene", spec: LidarSpec, seed: int, frame: int) -> PointCloud:
+        from offline_training.synthetic.sensors.disturbances import disturbed
+        from offline_training.synthetic.sensors.lidar import sweep
+
+        time_s, rng = frame * self._gap_s, np.random.default_rng([seed, 2, frame])
+        cloud = sweep(scene, spec, time_s, nanoseconds(time_s), rng)
+        return disturbed(cloud, spec, rng) if self._variety == "wide" and self._lidar is None else cloud
 
     def _path(self, seed: int, frame: int) -> Path:
-        identity = json.dumps([VERSION, seed, frame, self._gap_s, asdict(self._spec(seed, frame))], sort_keys=True)
+        parts = [VERSION, seed, frame, self._gap_s, asdict(self._spec(seed, frame))]
+        if self._variety == "wide":
+            parts += ["wide", WIDE_VERSION]
+        identity = json.dumps(parts, sort_keys=True)
         return self._folder / f"{seed:05d}_{frame:03d}_{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npz"
 
     def _make(self, seed: int) -> None:
         from offline_training.synthetic.sensors.camera import take_ring
-        from offline_training.synthetic.sensors.lidar import sweep
         from offline_training.synthetic.sensors.scene import Scene
         from offline_training.synthetic.sensors.shading import weather
-        from offline_training.synthetic.streets.layout import build_world
 
-        scene = Scene(build_world(seed))
+        scene = Scene(self._world(seed))
         sky = weather(seed, scene.world.sun_direction)
         for frame in range(self._frames_per_seed):
             path, spec, time_s = self._path(seed, frame), self._spec(seed, frame), frame * self._gap_s
             if not path.exists():
-                rng = np.random.default_rng([seed, 2, frame])
-                _write(path, sweep(scene, spec, time_s, nanoseconds(time_s), rng))
+                _write(path, self._sweep(scene, spec, seed, frame))
             if not self._is_made(seed, frame) and self._pictures is not None:
                 shots = take_ring(scene, sky, spec, time_s, self._pictures.width)
                 write_pictures(
@@ -208,7 +233,9 @@ def _open(source: SyntheticSource, _: Names, classes: ClassTable) -> SyntheticDa
     seeds = range(source.first_seed, source.first_seed + source.streets)
     lidar = None if source.lidar is None else LIDARS[source.lidar]
     pictures = None if source.image_width is None else PictureSpec(source.image_width)
-    return SyntheticDataset(seeds, source.frames_per_street, Path(source.folder), lidar, pictures=pictures)
+    return SyntheticDataset(
+        seeds, source.frames_per_street, Path(source.folder), lidar, pictures=pictures, variety=source.variety
+    )
 
 
 SPEC = DataSetSpec(

@@ -16,19 +16,20 @@ def street_plan(rng: np.random.Generator) -> StreetPlan:
     median = rng.uniform(1.2, 3.0) if rng.random() < 0.48 else 0.0
     return StreetPlan(
         length_m=LENGTH_M,
-        curve=_curve(rng),
-        hills=_hills(rng),
+        curve=street_curve(rng),
+        hills=street_hills(rng),
         lane_m=lane,
         median_m=median,
         median_class=OTHER_FLAT if rng.random() < 0.7 else TERRAIN,
         kerb_m=rng.uniform(0.08, 0.18) if style != "country" else rng.uniform(0.0, 0.1),
         left=_side(rng, style if rng.random() < 0.7 else str(rng.choice(_STYLES))),
         right=_side(rng, str(style)),
-        crossings=_crossings(rng, lane),
+        crossings=street_crossings(rng, lane),
     )
 
 
-def _curve(rng: np.random.Generator) -> np.ndarray:
+def street_curve(rng: np.random.Generator) -> np.ndarray:
+    """A straight or bent centre line: StreetPlan.curve."""
     s = np.arange(-20.0, LENGTH_M + 21.0)
     bend = np.zeros_like(s)
     if rng.random() < 0.65:
@@ -40,7 +41,8 @@ def _curve(rng: np.random.Generator) -> np.ndarray:
     return np.stack([s, x - x.mean(), y - y.mean(), heading], axis=1)
 
 
-def _hills(rng: np.random.Generator) -> np.ndarray:
+def street_hills(rng: np.random.Generator) -> np.ndarray:
+    """Three waves of gentle ground: StreetPlan.hills."""
     rows = []
     for wavelength in (rng.uniform(300, 600), rng.uniform(120, 250), rng.uniform(40, 90)):
         slope = rng.uniform(0.0, 0.022) if wavelength > 100 else rng.uniform(0.0, 0.007)
@@ -65,7 +67,8 @@ def _side(rng: np.random.Generator, style: str) -> Side:
     )
 
 
-def _crossings(rng: np.random.Generator, lane: float) -> tuple[Crossing, ...]:
+def street_crossings(rng: np.random.Generator, lane: float) -> tuple[Crossing, ...]:
+    """One to three crossings."""
     found: list[Crossing] = []
     s = rng.uniform(70, 130)
     while s < LENGTH_M - 60 and len(found) < 3:
