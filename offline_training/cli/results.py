@@ -17,8 +17,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    evaluate = commands.add_parser("evaluate", help="IoU per class of a checkpoint on labelled scans")
-    add_checkpoint(evaluate)
+    evaluate = commands.add_parser("evaluate", help="IoU per class of a checkpoint or a package on labelled scans")
+    evaluate.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a checkpoint's .json, or their folder; or a model package, by folder or by a name such as demo",
+    )
     evaluate.add_argument(
         "--config", type=Path, metavar="FILE.yaml", help="use its validation sets instead of the checkpoint's own"
     )
@@ -86,11 +91,18 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _evaluate(options: argparse.Namespace) -> None:
     require_no_earlier(options, "out", "pictures")
     from lidar_vl_core.foundation.config import load_config
+    from offline_training.evaluation.package_quality import evaluate_package, is_package
     from offline_training.finetuning.config import FinetuneConfig
     from offline_training.finetuning.evaluate import evaluate, table
 
     sources = None if options.config is None else load_config(FinetuneConfig, options.config).validation
-    metrics = evaluate(options.checkpoint, sources, options.out, options.threads)
+    packaged = is_package(options.checkpoint)
+    if packaged and options.pictures is not None:
+        raise BadRequest(
+            "--pictures: expected a checkpoint, found a model package. `lidar-vl segment` draws its answers."
+        )
+    measure = evaluate_package if packaged else evaluate
+    metrics = measure(options.checkpoint, sources, options.out, options.threads)
     print(table(metrics))
     if options.pictures is not None:
         from offline_training.evaluation.error_maps import write_error_maps

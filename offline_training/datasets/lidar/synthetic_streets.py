@@ -64,7 +64,8 @@ class SyntheticSource(SourceConfig):
     @property
     def title(self) -> str:
         """What tables call it."""
-        return f"{self.kind} {self.lidar or Path(self.folder).name}"
+        wide = "wide " if self.variety == "wide" and self.lidar else ""
+        return f"{self.kind} {wide}{self.lidar or Path(self.folder).name}"
 
 
 class SyntheticDataset:
