@@ -11,16 +11,17 @@ from lidar_vl_core.foundation.errors import BadPointCloud
 
 @dataclass(frozen=True)
 class PointCloud:
-    """One LiDAR sweep in its sensor frame, in the sensor's point order.
+    """One LiDAR sweep in its sensor frame, in the sensor's point order; or a scene in a frame of its own.
 
-    Non-finite points stay in the count, so that a result can always be given per input point.
+    Points without a return stay in the count, so that a result can always be given per input point.
     """
 
-    xyz_m: np.ndarray  # (N, 3) float32, metres; NaN or Inf where the sensor saw nothing
+    xyz_m: np.ndarray  # (N, 3) float32, metres; NaN, Inf or 0, 0, 0 where the sensor saw nothing
     intensity: np.ndarray  # (N,) float32, 0..1; zeros where the sensor gives none
     stamp_ns: int  # time of the sweep as its header says, nanoseconds
     frame_id: str  # e.g. "lidar_top"
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)  # other fields by name, each (N,), original type
+    in_sensor_frame: bool = True  # False: a scene, merged or indoors, where (0, 0, 0) is a place like any other
 
     def __post_init__(self) -> None:
         _require("xyz_m", self.xyz_m, (len(self.xyz_m), 3), np.float32)
@@ -35,13 +36,29 @@ class PointCloud:
     def __len__(self) -> int:
         return len(self.xyz_m)
 
-    def finite(self) -> np.ndarray:
-        """(N,) bool, true where all three coordinates are finite."""
-        # A sum is NaN or Inf as soon as one part is; float64 keeps three finite float32 from overflowing.
-        with np.errstate(invalid="ignore"):
-            total = np.add(self.xyz_m[:, 0], self.xyz_m[:, 1], dtype=np.float64)
-            total += self.xyz_m[:, 2]
-        return np.isfinite(total)
+    def has_return(self) -> np.ndarray:
+        """(N,) bool, true where the beam met something: a finite point, and not the sensor itself.
+
+        Drivers that keep the sensor's grid of beams write NaN or exactly 0, 0, 0 (-0.0 as well) for one that met nothing.
+        """
+        # A sum of sizes is NaN or Inf as soon as one part is, and 0 only of zeros; float64 keeps it from overflowing.
+        size = np.abs(self.xyz_m)
+        total = np.add(size[:, 0], size[:, 1], dtype=np.float64)
+        total += size[:, 2]
+        return (total > 0.0 if self.in_sensor_frame else total >= 0.0) & (total < np.inf)
+
+    def measured_xyz_m(self) -> np.ndarray:
+        """(N, 3) float32, xyz_m with NaN where there was no return: what is voxelised and paired with pictures."""
+        return with_nan_where(~self.has_return(), self.xyz_m)
+
+
+def with_nan_where(left_out: np.ndarray, xyz_m: np.ndarray) -> np.ndarray:
+    """The points (N, 3) with NaN for those of a mask (N,); the very same array where the mask is empty."""
+    if not left_out.any():
+        return xyz_m
+    kept = xyz_m.copy()
+    kept[left_out] = np.nan
+    return kept
 
 
 class PointLabelled(Protocol):

@@ -69,9 +69,10 @@ def query_figure(cloud: PointCloud, answer: QueryAnswer) -> "Image":
     cold, hot = (float(np.quantile(known, _COLDEST)), float(known.max())) if len(known) else (0.0, 1.0)
     heat = np.clip((answer.similarity - cold) / max(hot - cold, 1e-6), 0.0, 1.0)
     colors = np.where(np.isfinite(heat)[:, None], _heat_rgb(np.nan_to_num(heat)), _UNKNOWN_RGB).astype(np.uint8)
-    middle_m, half_width_m = middle_and_half_width_m(cloud.xyz_m)
+    xyz_m = cloud.measured_xyz_m()
+    middle_m, half_width_m = middle_and_half_width_m(xyz_m)
     picture = bird_eye_view(
-        cloud.xyz_m - middle_m,
+        xyz_m - middle_m,
         colors,
         half_width_m,
         _PANEL_PX,

@@ -87,7 +87,7 @@ def _warnings(metrics: Mapping[str, Any]) -> str:
 
 
 def _frame(caption: str, frame: LabelledFrame, classes: ClassTable) -> str:
-    xyz_m, prediction, truth = frame.cloud.xyz_m, frame.class_id, frame.truth
+    xyz_m, prediction, truth = frame.cloud.measured_xyz_m(), frame.class_id, frame.truth
     panel_px, columns = (420 if truth is not None else 760), min(max(len(frame.views), 1), 3)
     above = top_view_figure(xyz_m, prediction, truth, classes, panel_px)
     occurring = prediction if truth is None else np.concatenate([prediction, truth])

@@ -22,7 +22,7 @@ def segment(cloud: PointCloud, segmenter: Segmenter, out: Path, picture: Path | 
     segmenter.warm_up()
     labels = segmenter.segment(cloud)
     if picture is not None:
-        write_bytes(picture, _picture_png(cloud.xyz_m, labels.class_id, segmenter.classes))
+        write_bytes(picture, _picture_png(cloud.measured_xyz_m(), labels.class_id, segmenter.classes))
     try:
         write_labelled_cloud(out, cloud, labels)
     except LidarVlError:

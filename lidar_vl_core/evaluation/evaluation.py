@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.foundation.errors import BadLabels
 
 _PERCENTILES = (50, 95, 99)
 
@@ -21,7 +22,7 @@ class LabelledFrame:
     index: int
     cloud: PointCloud
     class_id: np.ndarray  # (N,) uint8, 255 = no answer
-    truth: np.ndarray | None = None  # (N,) uint8, 255 = not known
+    truth: np.ndarray | None = None  # (N,) uint8, 255 = not known, or not to be judged
     views: tuple[CameraView, ...] = ()
     timing_ms: Mapping[str, float] = field(default_factory=dict)  # stage -> milliseconds, "total" among them
 
@@ -37,20 +38,24 @@ class Evaluation:
         self._per_frame: list[dict[str, Any]] = []
         self._timing_ms: dict[str, list[float]] = {}
         self._points_per_class = np.zeros(256, np.int64)
+        self._no_return = 0
         self._shown: dict[str, tuple[LabelledFrame, float | None]] = {}
 
     def add(self, frame: LabelledFrame) -> None:
-        """Count one frame. Raises BadLabels when labels and points do not fit."""
+        """Count one frame; beams that met nothing are not judged. Raises BadLabels when labels and points do not fit."""
+        _require_an_id_per_point(frame)
         mean_iou = None
+        met = frame.cloud.has_return()
         if frame.truth is not None:
             own = ConfusionMatrix(len(self.classes))
-            own.add(frame.truth, frame.class_id)
+            own.add(frame.truth[met], frame.class_id[met])
             self._confusion.merge(own)
             self._has_truth = True
             mean_iou = None if own.points == 0 else own.mean_iou()
         for stage, value in frame.timing_ms.items():
             self._timing_ms.setdefault(stage, []).append(float(value))
-        self._points_per_class += np.bincount(frame.class_id, minlength=256)
+        self._points_per_class += np.bincount(frame.class_id[met], minlength=256)
+        self._no_return += len(met) - int(met.sum())
         self._per_frame.append(
             {
                 "index": frame.index,
@@ -68,14 +73,15 @@ class Evaluation:
         return len(self._per_frame)
 
     def metrics(self) -> dict[str, Any]:
-        """JSON-ready: frames, points, latency_ms, classes, per_frame and, with truth, the keys of ConfusionMatrix.to_dict."""
+        """JSON-ready: frames, points, latency_ms, classes, counts, per_frame and, with truth, the keys of ConfusionMatrix.to_dict."""
         counts = {name: int(self._points_per_class[k]) for k, name in enumerate(self.classes.names)}
         metrics: dict[str, Any] = {
             "frames": len(self._per_frame),
             "points": sum(frame["points"] for frame in self._per_frame),
             "latency_ms": latency_summary(self._timing_ms),
             "classes": list(self.classes.names),
-            "predicted_points_per_class": counts | {"no_answer": int(self._points_per_class[255])},
+            "predicted_points_per_class": counts | {"no_answer": int(self._points_per_class[IGNORE_ID])},
+            "points_without_return": self._no_return,
             "per_frame": self._per_frame,
         }
         if self._has_truth:
@@ -113,6 +119,15 @@ class Evaluation:
             kept = self._shown.get(reason)
             if kept is None or sign * mean_iou > sign * (kept[1] or 0.0):
                 self._shown[reason] = (frame, mean_iou)
+
+
+def _require_an_id_per_point(frame: LabelledFrame) -> None:
+    for what, ids in (("prediction", frame.class_id), ("truth", frame.truth)):
+        if ids is not None and len(ids) != len(frame.cloud):
+            raise BadLabels(
+                f"frame {frame.index}, {what}: expected {len(frame.cloud)} class ids, one per point, found {len(ids)}. "
+                "Give those of this cloud."
+            )
 
 
 def latency_summary(timing_ms: Mapping[str, Sequence[float]]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class CameraFusion:
         encoded = time.perf_counter()
         of_network = self._segmenter.prompt_cosines(cloud)
         answered = time.perf_counter()
-        seen, cosine = picture_cosines(cloud.xyz_m, pictures, of_network.table, _OCCLUSION)
+        seen, cosine = picture_cosines(of_network.xyz_m, pictures, of_network.table, _OCCLUSION)
         class_id, probability = surer_labels(of_network.cosine, of_network.point_to_row, seen, cosine, of_network.table)
         done = time.perf_counter()
         timing_ms = {

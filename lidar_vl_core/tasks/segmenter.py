@@ -5,12 +5,13 @@ A package of task "embedding" is labelled with the words it was last given, by s
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.colours import cloud_rgb
+from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.cpu.prompt_head import PromptHead
 from lidar_vl_core.engines.session import open_feature_session, open_session
@@ -30,7 +31,7 @@ _WARM_UP_POINTS = 500
 class PointLabels:
     """The answer for one cloud, one entry per input point, in input order."""
 
-    class_id: np.ndarray  # (N,) uint8; 255 = no answer: the point is not finite or out of the network's range
+    class_id: np.ndarray  # (N,) uint8; 255 = no answer: no return, on the own vehicle, or out of the network's range
     probability: np.ndarray  # (N,) float32, 0..1, softmax of the given class; 0 where there is no answer
     timing_ms: dict[str, float]  # "voxels" (with features), "maps", "network", "labels", "total"
     classes: ClassTable | None = None  # what the ids mean: words may have changed since this cloud was labelled
@@ -42,6 +43,7 @@ class PromptCosines:
 
     cosine: np.ndarray  # (M, P) float32; NaN where a row has no direction
     point_to_row: np.ndarray  # (N,) int32; -1 = none
+    xyz_m: np.ndarray  # (N, 3) float32, NaN for a point that is to have no answer, whoever sees it
     table: TextTable
     timing_ms: dict[str, float]  # as PointLabels
 
@@ -55,12 +57,14 @@ class Segmenter:
         engine: str = "auto",
         threads: int | None = None,
         max_points: int = 2_000_000,  # ten times the largest sweep of the data sets: a wrong message, not a sensor
+        ego: EgoRegion | None = None,
     ) -> None:
-        """Load the network. Raises EngineUnavailable or BadModelPackage."""
+        """Load the network; points in `ego` get no answer. Raises EngineUnavailable or BadModelPackage."""
         self._package = package
         self._grid = package.grid
         self._threads = threads
         self._max_points = max_points
+        self._ego = ego
         self._book: PromptBook | None = None
         self._prompts: PromptHead | None = None  # replaced as a whole by set_words(): a cloud sees one or the other
         if package.manifest.task == "embedding":
@@ -121,7 +125,8 @@ class Segmenter:
         prompts = self._prompts
         classes = self._package.classes if prompts is None else prompts.classes
         started = time.perf_counter()
-        voxels = self._voxels(cloud)
+        cloud = self._judged(cloud)
+        voxels = voxelise(cloud.xyz_m, self._grid)
         if len(voxels.coords) == 0:
             return _no_answers(len(cloud), started, classes)
         answers, stages_done = self._run(cloud, voxels)
@@ -138,13 +143,14 @@ class Segmenter:
         if prompts is None:
             raise no_words(self._package)
         started = time.perf_counter()
-        voxels = self._voxels(cloud)
+        cloud = self._judged(cloud)
+        voxels = voxelise(cloud.xyz_m, self._grid)
         answers, stages_done = np.zeros((0, prompts.head.weight.shape[0]), np.float32), (started,) * 3
         if len(voxels.coords):
             answers, stages_done = self._run(cloud, voxels)
         cosine = prompts.cosines(answers)
         timing_ms = _timing_ms((started, *stages_done, time.perf_counter()))
-        return PromptCosines(cosine, voxels.point_to_voxel, prompts.table, timing_ms)
+        return PromptCosines(cosine, voxels.point_to_voxel, cloud.xyz_m, prompts.table, timing_ms)
 
     def embeddings(self, cloud: PointCloud) -> np.ndarray:
         """(N, C) float32 embedding of every point in the package's text space, NaN out of the network's range.
@@ -162,7 +168,8 @@ class Segmenter:
 
     def _of_points(self, cloud: PointCloud, of_rows: Callable[[np.ndarray], np.ndarray], columns: int) -> np.ndarray:
         """(N, columns) float32: what `of_rows` makes of the network's features, for every point; else NaN."""
-        voxels = self._voxels(cloud)
+        cloud = self._judged(cloud)
+        voxels = voxelise(cloud.xyz_m, self._grid)
         answer = np.full((len(cloud), columns), np.nan, np.float32)
         if len(voxels.coords):
             inside = voxels.point_to_voxel >= 0
@@ -183,13 +190,15 @@ class Segmenter:
             raise no_words(self._package)
         return self._prompts.with_table(table)
 
-    def _voxels(self, cloud: PointCloud) -> Voxels:
+    def _judged(self, cloud: PointCloud) -> PointCloud:
+        """The cloud with NaN for the points that are to have no answer. Raises BadPointCloud for one that is too large."""
         if len(cloud) > self._max_points:
             raise BadPointCloud(
                 f"cloud of {len(cloud)} points: expected at most {self._max_points}. "
                 "Split it, or raise max_points if your sensor really gives so many."
             )
-        return voxelise(cloud.xyz_m, self._grid)
+        xyz_m = cloud.measured_xyz_m()
+        return replace(cloud, xyz_m=xyz_m if self._ego is None else self._ego.cut_out_of(xyz_m))
 
     def _run(self, cloud: PointCloud, voxels: Voxels) -> tuple[np.ndarray, tuple[float, float, float]]:
         """(M, .) what the network says of every voxel, and when voxels, maps and network were done."""

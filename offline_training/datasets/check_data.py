@@ -80,13 +80,13 @@ def _sample_findings(dataset: SampleSource, index: int) -> Iterator[str]:
         yield f"{_WRONG}{error}"
         return
     cloud = sample.cloud
-    finite = cloud.finite()
-    if not finite.any():
-        yield f"{_WRONG}{sample.name}: expected points, found none that is finite"
+    met = cloud.has_return()
+    if not met.any():
+        yield f"{_WRONG}{sample.name}: expected points, found none with a return"
         return
-    farthest_m = float(np.linalg.norm(cloud.xyz_m[finite], axis=1).max())
+    farthest_m = float(np.linalg.norm(cloud.xyz_m[met], axis=1).max())
     yield (
-        f"{sample.name}: {len(cloud):,} points, {100 * finite.mean():.1f} % finite, up to {farthest_m:.1f} m, "
+        f"{sample.name}: {len(cloud):,} points, {100 * met.mean():.1f} % with a return, up to {farthest_m:.1f} m, "
         f"intensity {cloud.intensity.min():.3f} to {cloud.intensity.max():.3f}, {_told_classes(sample)}"
     )
     if float(cloud.intensity.max()) == 0.0 and "rgb" not in cloud.extra:
@@ -117,7 +117,7 @@ def _view_finding(sample: Sample, view: CameraView) -> str:
         depth, fits = depth_told(view, sample.cloud)
     except LidarVlError as error:
         return f"{_WRONG}{error}"
-    _, _, visible = view.camera.project(view.T_cam_lidar.apply(sample.cloud.xyz_m))
+    _, _, visible = view.camera.project(view.T_cam_lidar.apply(sample.cloud.measured_xyz_m()))
     told = f"{sample.name}: {view.name} {width}x{height}, {int(visible.sum()):,} points in the picture{depth}"
     if not fits:
         return (

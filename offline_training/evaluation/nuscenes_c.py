@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.classes.known_tables import label_map
+from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
 from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.datasets.base.sample import T_FLU_RFU
@@ -46,5 +47,5 @@ def nuscenes_c_scans(clean: NuScenes, folder: Path, corruption: str, severity: s
         except BadLabels as error:
             raise BadDataset(f"{files.name}: {error}") from error
         intensity = np.clip(points[:, 3] / np.float32(255.0), 0.0, 1.0)
-        scan = LabelledScan(T_FLU_RFU.apply(points[:, :3]), intensity, class_id)
-        yield scan.take(np.isfinite(points[:, :3]).all(axis=1))
+        cloud = PointCloud(T_FLU_RFU.apply(points[:, :3]), intensity, 0, files.name)
+        yield LabelledScan(cloud.xyz_m, intensity, class_id).take(cloud.has_return())

@@ -53,7 +53,7 @@ def submission(
         for index in _with_progress(dataset):
             sample = dataset[index]
             class_id = np.full(len(sample.cloud), IGNORE_ID, np.uint8)
-            class_id[sample.cloud.finite()] = predict(network, config, labelled_scan(sample), device)
+            class_id[sample.cloud.has_return()] = predict(network, config, labelled_scan(sample), device)
             stored = target.stored_of_class[with_every_point_answered(sample, class_id)]
             write_bytes(out / target.file_of(source, dataset, index, sample.name), stored.tobytes())
         if isinstance(source, NuScenesSource):
@@ -72,7 +72,7 @@ def with_every_point_answered(sample: Sample, class_id: np.ndarray) -> np.ndarra
             f"{sample.name}: expected points inside the network's grid, found none of {len(class_id)}. "
             "Check that the network was trained on scans of this kind."
         )
-    whole, lost = class_id.copy(), sample.cloud.finite() & ~answered
+    whole, lost = class_id.copy(), sample.cloud.has_return() & ~answered
     _, nearest = cKDTree(sample.cloud.xyz_m[answered]).query(sample.cloud.xyz_m[lost])
     whole[lost] = class_id[answered][nearest]
     known = np.flatnonzero(whole != IGNORE_ID)

@@ -105,7 +105,8 @@ def _of_pytorch(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of every point: its direction (N, C), its class (N,), and whether the network reaches it."""
     rgb = cloud_rgb(cloud)
-    scan = (cloud.xyz_m, cloud.intensity) if rgb is None else (cloud.xyz_m, cloud.intensity, rgb)
+    xyz_m = cloud.measured_xyz_m()
+    scan = (xyz_m, cloud.intensity) if rgb is None else (xyz_m, cloud.intensity, rgb)
     rows, row_of_point = row_embeddings(*network, scan)
     class_id, _ = label_embeddings(rows, table)
     return unit_rows(rows)[row_of_point], class_id[row_of_point], row_of_point >= 0

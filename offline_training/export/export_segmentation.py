@@ -91,6 +91,7 @@ def compare(
 
 def _network_input(config: FinetuneConfig, cloud: PointCloud) -> tuple[np.ndarray, KernelMaps, np.ndarray]:
     """Features and kernel maps of a cloud, and the voxel row of each of its points that lie in the grid."""
-    voxels = voxelise(cloud.xyz_m, config.grid)
-    features = voxel_features(cloud.xyz_m, cloud.intensity, voxels, config.grid, config.features)
+    xyz_m = cloud.measured_xyz_m()
+    voxels = voxelise(xyz_m, config.grid)
+    features = voxel_features(xyz_m, cloud.intensity, voxels, config.grid, config.features)
     return features, build_kernel_maps(voxels.coords, LEVELS), voxels.point_to_voxel[voxels.point_to_voxel >= 0]

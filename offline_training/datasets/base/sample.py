@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -23,12 +23,12 @@ class Sample:
 
     name: str  # unique in its data set; named in errors
     cloud: PointCloud
-    class_id: np.ndarray | None  # (N,) uint8 in `classes`, 255 = ignore
+    class_id: np.ndarray | None  # (N,) uint8 in `classes`, 255 = ignore, as are points without a return
     classes: ClassTable
     views: tuple[CameraView, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise BadDataset when labels and points do not belong together."""
+        """Raise BadDataset when labels and points do not belong together; a beam that met nothing has no class."""
         if self.class_id is None:
             return
         if self.class_id.shape != (len(self.cloud),) or self.class_id.dtype != np.uint8:
@@ -36,3 +36,6 @@ class Sample:
                 f"{self.name}: expected {len(self.cloud)} labels (uint8), one per point, found shape "
                 f"{self.class_id.shape} of {self.class_id.dtype}. The label file belongs to another scan or is cut."
             )
+        met = self.cloud.has_return()
+        if not met.all():
+            object.__setattr__(self, "class_id", np.where(met, self.class_id, np.uint8(IGNORE_ID)))

@@ -107,11 +107,11 @@ class TrainingScans(Dataset[LabelledScan]):
 
 
 def labelled_scan(sample: Sample) -> LabelledScan:
-    """The finite points of a sample; without labels all of them are ignored."""
+    """The points of a sample that have a return; without labels all of them are ignored."""
     cloud = sample.cloud
     class_id = np.full(len(cloud), IGNORE_ID, np.uint8) if sample.class_id is None else sample.class_id
     ring = cloud.extra.get("ring")
-    return LabelledScan(cloud.xyz_m, cloud.intensity, class_id, ring).take(cloud.finite())
+    return LabelledScan(cloud.xyz_m, cloud.intensity, class_id, ring).take(cloud.has_return())
 
 
 def class_weights(scans: TrainingScans, count: int, num_classes: int, power: float) -> np.ndarray:

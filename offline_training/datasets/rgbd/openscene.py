@@ -97,7 +97,7 @@ class OpenSceneScenes(RgbdScenes[tuple[str, Path]]):
         name, path = self.scenes[index]
         xyz_m, rgb, raw = read_scene_file(path)
         extra = {} if rgb is None else {"rgb": rgb}
-        cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, name, extra)
+        cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, name, extra, in_sensor_frame=False)
         views = self.views(index)
         if self.name == "matterport":
             views = _inside(views, xyz_m)

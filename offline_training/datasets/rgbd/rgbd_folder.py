@@ -5,7 +5,7 @@ poses. Pictures of NYU Depth V2, which have no poses, are scenes of one frame ea
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -136,9 +136,9 @@ def _cloud(scene: _Scene) -> PointCloud:
         )
     if not meshes:
         xyz_m, rgb = fuse_depth((_depth_frame(scene, view) for view in scene.views), _VOXEL_M)
-        return PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "scene", {"rgb": rgb})
+        return PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "scene", {"rgb": rgb}, in_sensor_frame=False)
     try:
-        return read_cloud(meshes[0])
+        return replace(read_cloud(meshes[0]), in_sensor_frame=False)
     except BadCloudFile as error:
         raise BadDataset(f"{scene.name}: {error}") from error
 

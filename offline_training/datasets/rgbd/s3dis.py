@@ -78,7 +78,7 @@ class S3dis(RgbdScenes[Room]):
         """The room's points, classes and views; raises BadDataset naming the file when one is damaged."""
         room = self.scenes[index]
         xyz_m, rgb, raw = read_room(room)
-        cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, room.area, {"rgb": rgb})
+        cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, room.area, {"rgb": rgb}, in_sensor_frame=False)
         return Sample(room.name, cloud, self._class_id(raw), self.classes, self.views(index))
 
     def notes(self, index: int) -> list[str]:

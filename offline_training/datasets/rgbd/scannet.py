@@ -130,7 +130,7 @@ def _with_segments(mesh: PointCloud, scene: Path, name: str) -> PointCloud:
     segments = read_segments(scene, name, len(mesh))
     if segments is not None:
         extra["superpoint"] = segments
-    return PointCloud(mesh.xyz_m, np.zeros(len(mesh), np.float32), 0, name, extra)
+    return PointCloud(mesh.xyz_m, np.zeros(len(mesh), np.float32), 0, name, extra, in_sensor_frame=False)
 
 
 SPEC = DataSetSpec(

@@ -14,14 +14,14 @@ from offline_training.pretraining.views.two_views import CloudView, TwoViewBatch
 
 def two_crops(source: SampleSource, index: int, rng: np.random.Generator) -> tuple[CloudView, CloudView]:
     """Two crops of one sweep."""
-    cloud = finite_points(source[index])
+    cloud = measured_points(source[index])
     return cloud_view(*cloud, rng), cloud_view(*cloud, rng)
 
 
-def finite_points(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """xyz_m (N, 3) and intensity (N,) of the finite points."""
-    finite = sample.cloud.finite()
-    return sample.cloud.xyz_m[finite], sample.cloud.intensity[finite]
+def measured_points(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """xyz_m (N, 3) and intensity (N,) of the points with a return."""
+    met = sample.cloud.has_return()
+    return sample.cloud.xyz_m[met], sample.cloud.intensity[met]
 
 
 def collate_views(

@@ -11,7 +11,7 @@ from offline_training.losses.pointcontrast import pick_matches, point_info_nce
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.projection_heads import PointHead
-from offline_training.pretraining.base.cloud_views import collate_views, finite_points, two_crops
+from offline_training.pretraining.base.cloud_views import collate_views, measured_points, two_crops
 from offline_training.pretraining.base.config import ContrastKeys, Count, PretrainConfig
 from offline_training.pretraining.base.contrastive import Contrastive
 from offline_training.pretraining.base.method import Method, Views
@@ -74,7 +74,7 @@ def _two_sweeps(source: SampleSource, index: int, rng: np.random.Generator) -> t
     other = neighbour(source, index) if isinstance(source, PosedSource) else None
     if other is None:
         return two_crops(source, index, rng)
-    here, there = finite_points(source[index]), finite_points(other.sample)
+    here, there = measured_points(source[index]), measured_points(other.sample)
     return overlapping_views(*here, *there, other.T_here_there, rng)
 
 

@@ -20,7 +20,7 @@ PictureOf = Callable[[CameraView], np.ndarray]  # (H, W) ids of a view's picture
 class PairedScan:
     """The arrays of one sweep with its pictures; pair p says that point point_index[p] lies at a pixel."""
 
-    xyz_m: np.ndarray  # (N, 3) float32, finite
+    xyz_m: np.ndarray  # (N, 3) float32, with a return
     intensity: np.ndarray  # (N,) float32, 0..1
     images: tuple[np.ndarray, ...]  # each (H, W, 3) uint8
     superpixels: tuple[np.ndarray, ...] | None  # each (H, W) int32 of its picture; -1 = none
@@ -75,8 +75,8 @@ def pair_scan(
     weak_class_of, superpixels_of: ids of a view at its picture's own size, as LabelStore reads them; weak classes are taken
     there, before wider pictures are shrunk to max_image_width. Raises BadDataset when ids and picture are not of one size.
     """
-    finite = sample.cloud.finite()
-    xyz_m, intensity = sample.cloud.xyz_m[finite], sample.cloud.intensity[finite]
+    met = sample.cloud.has_return()
+    xyz_m, intensity = sample.cloud.xyz_m[met], sample.cloud.intensity[met]
     views = [(view.camera, view.T_cam_lidar) for view in sample.views]
     pairs = point_pixel_pairs(xyz_m, views, min_depth_m, occlusion=occlusion)
     sizes = [_size_within(view, max_image_width) for view in sample.views]
@@ -89,7 +89,7 @@ def pair_scan(
         image_index=pairs.camera_index,
         pixel_uv=_in_resized(pairs, sample, sizes),
         weak_class=_weak_classes(sample, pairs, weak_class_of),
-        class_id=None if sample.class_id is None else sample.class_id[finite],
+        class_id=None if sample.class_id is None else sample.class_id[met],
     )
 
 

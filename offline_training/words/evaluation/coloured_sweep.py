@@ -21,7 +21,7 @@ def coloured_sweep(sample: Sample) -> Sample:
         return sample
     total, count = np.zeros((len(sample.cloud), 3)), np.zeros(len(sample.cloud))
     for view in sample.views:
-        point, pixel_uv = seen_pixels(sample.cloud.xyz_m, view, _OCCLUSION)
+        point, pixel_uv = seen_pixels(sample.cloud.measured_xyz_m(), view, _OCCLUSION)
         if len(point):
             total[point] += view.load_rgb()[pixel_uv[:, 1], pixel_uv[:, 0]]  # a point is seen once by a view
             count[point] += 1

@@ -119,7 +119,7 @@ def confusion_picture(metrics: Mapping[str, Any], names: Sequence[str], title: s
 
 def _panel(sample: Sample, colors_rgb: np.ndarray, caption: str) -> "Image":
     """A room at an angle, a sweep of a LiDAR from above."""
-    xyz_m = sample.cloud.xyz_m
+    xyz_m = sample.cloud.measured_xyz_m()
     if "rgb" in sample.cloud.extra:
         return captioned(oblique_view(xyz_m, colors_rgb, _PANEL_PX), caption)
     return captioned(bird_eye_view(xyz_m, colors_rgb, fitting_half_width_m(xyz_m), _PANEL_PX), caption)

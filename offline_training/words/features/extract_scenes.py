@@ -116,7 +116,9 @@ class _Work:
         """What needs no model: called by any thread."""
         if look.view is not None and look.scene.sample is not None:
             try:
-                look.point_index, look.pixel_uv = seen_pixels(look.scene.sample.cloud.xyz_m, look.view, self._config)
+                look.point_index, look.pixel_uv = seen_pixels(
+                    look.scene.sample.cloud.measured_xyz_m(), look.view, self._config
+                )
                 look.rgb = _picture(look.view) if len(look.point_index) else None
             except _OF_ONE_PICTURE as error:
                 picture = f"camera {look.view.name}, {look.view.file or look.view.stamp_ns}"

@@ -54,7 +54,7 @@ def _readable(dataset: SampleSource, index: int, store: FeatureStore) -> tuple[S
 
 def _from_above(sample: Sample, features: SceneFeatures, colors_rgb: np.ndarray) -> np.ndarray:
     """(side, side, 3) uint8: x to the right, y up, the highest point of a pixel on top, seen ones over unseen ones."""
-    xyz_m, visible = sample.cloud.xyz_m.astype(np.float64), features.visible
+    xyz_m, visible = sample.cloud.measured_xyz_m().astype(np.float64), features.visible
     shown = np.isfinite(xyz_m).all(axis=1)
     if any(view.load_depth_m is not None for view in sample.views) and shown.any():
         lowest_m, highest_m = np.percentile(xyz_m[shown, 2], (1.0, 99.0))

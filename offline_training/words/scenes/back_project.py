@@ -29,7 +29,7 @@ def back_project(
     """
     sums = FeatureSums(sample, config)
     for number, view in enumerate(sample.views):
-        point_index, pixel_uv = seen_pixels(sample.cloud.xyz_m, view, config)
+        point_index, pixel_uv = seen_pixels(sample.cloud.measured_xyz_m(), view, config)
         if len(point_index):
             sums.add(number, point_index, pixel_uv, image_features_of(view))
     return sums.mean()
@@ -58,7 +58,7 @@ class FeatureSums:
     def __init__(self, sample: Sample, config: ExtractConfig, channels: int | None = None) -> None:
         """channels: width C, for those who know it before the first view; nothing = that of the first one."""
         self._sample = sample
-        self._row, rows = voxel_rows(sample.cloud.xyz_m, config.voxel_m)
+        self._row, rows = voxel_rows(sample.cloud.measured_xyz_m(), config.voxel_m)
         self._count = np.zeros(rows, np.int64)
         self._seen = np.zeros(len(sample.cloud), bool)
         self._view_bits = np.zeros((rows, -(-len(sample.views) // 8)), np.uint8)

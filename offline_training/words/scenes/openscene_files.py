@@ -67,7 +67,7 @@ def read_fused(paths: Sequence[Path], points: int) -> FusedFeatures:
 
 def from_fused(fused: FusedFeatures, sample: Sample, config: ExtractConfig) -> SceneFeatures:
     """OpenScene's features as those of a store: averaged over voxels where config says so; views are not known."""
-    row, _ = voxel_rows(sample.cloud.xyz_m, config.voxel_m)
+    row, _ = voxel_rows(sample.cloud.measured_xyz_m(), config.voxel_m)
     seen = np.flatnonzero(fused.visible & (row >= 0))
     place = np.cumsum(fused.visible) - 1
     used, row_of_seen = np.unique(row[seen], return_inverse=True)

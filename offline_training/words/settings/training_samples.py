@@ -55,11 +55,11 @@ def scan_of(sample: Sample, config: VlgConfig) -> Scan:
     """What the network reads of a sample; colours only where its features ask for them. Raises BadDataset without them."""
     cloud = sample.cloud
     if set(COLOUR_FEATURES).isdisjoint(config.features):
-        return cloud.xyz_m, cloud.intensity
+        return cloud.measured_xyz_m(), cloud.intensity
     rgb = cloud_rgb(cloud)
     if rgb is None:
         raise BadDataset(
             f"{sample.name}: expected colours for features {', '.join(config.features)}, found none. "
             "Use a coloured cloud, or features without red, green, blue."
         )
-    return cloud.xyz_m, cloud.intensity, rgb
+    return cloud.measured_xyz_m(), cloud.intensity, rgb

@@ -206,7 +206,7 @@ def test_a_range_image_becomes_rows_of_points_and_its_empty_cells_no_points(tmp_
     image[1, 2] = 0
     np.savez(tmp_path / "a.npz", xyz=image, intensity=np.ones((3, 4)), label=np.arange(12).reshape(3, 4))
     read = read_cloud(tmp_path / "a.npz")
-    assert_array_equal(np.flatnonzero(~read.finite()), [6])
+    assert_array_equal(np.flatnonzero(~read.has_return()), [6])
     assert_array_equal(read.xyz_m[4:6], image[1, :2])
     assert_array_equal(read.extra["label"], np.arange(12))
 
@@ -339,7 +339,7 @@ RECORDED = (
 @pytest.mark.parametrize("path", recordings(*RECORDED))
 def test_recorded_files_hold_points_around_their_sensor(path):
     cloud = read_cloud(path)
-    distance_m = np.linalg.norm(cloud.xyz_m[cloud.finite()], axis=1)
+    distance_m = np.linalg.norm(cloud.xyz_m[cloud.has_return()], axis=1)
     assert 1 < np.median(distance_m) < 30
     assert distance_m.max() < 400
     assert 0 <= cloud.intensity.min() < cloud.intensity.max() <= 1

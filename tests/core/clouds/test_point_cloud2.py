@@ -97,7 +97,7 @@ def test_non_finite_points_are_kept_in_the_count():
     columns["x"][:4] = np.nan, np.inf, -np.inf, -0.0
     cloud = decode(message_of(columns))
     assert len(cloud) == 12
-    assert_array_equal(cloud.finite(), [False] * 3 + [True] * 9)
+    assert_array_equal(cloud.has_return(), [False] * 3 + [True] * 9)
 
 
 def test_float64_beyond_float32_becomes_infinite_without_a_warning():

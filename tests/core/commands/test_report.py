@@ -20,6 +20,7 @@ from lidar_vl_core.commands.report import report
 from lidar_vl_core.drawing.charts import bar, confusion_table, histogram, line_per_frame
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame, latency_summary
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
+from lidar_vl_core.foundation.errors import BadLabels
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 NUSCENES_16 = class_table("nuscenes16")
@@ -107,6 +108,25 @@ def test_without_truth_there_is_no_quality_in_the_metrics() -> None:
     assert metrics.keys().isdisjoint({"mean_iou", "per_class_iou", "confusion"})
     assert metrics["predicted_points_per_class"]["car"] == 1
     assert metrics["predicted_points_per_class"]["no_answer"] == 1
+
+
+def test_beams_that_met_nothing_are_neither_judged_nor_counted_for_a_class() -> None:
+    evaluation = Evaluation(NUSCENES_16, 1)
+    xyz_m = np.array([[1, 0, 0], [0, 0, -0.0], [np.nan, 1, 1], [1, -1, 0]], np.float32)
+    cloud = PointCloud(xyz_m, np.zeros(4, np.float32), 1, "lidar")
+    evaluation.add(LabelledFrame(0, cloud, np.array([3, 255, 255, 255], np.uint8), np.array([3, 3, 4, 5], np.uint8)))
+    metrics = evaluation.metrics()
+    assert (metrics["points"], metrics["labelled_points"], metrics["points_without_return"]) == (4, 2, 2)
+    assert metrics["predicted_points_per_class"]["no_answer"] == 1
+    assert metrics["accuracy"] == 0.5
+
+
+def test_labels_of_another_cloud_are_refused() -> None:
+    cloud = PointCloud(np.ones((4, 3), np.float32), np.zeros(4, np.float32), 1, "lidar")
+    for prediction, truth in ((3, 4), (4, 3)):
+        labelled = LabelledFrame(0, cloud, np.zeros(prediction, np.uint8), np.zeros(truth, np.uint8))
+        with pytest.raises(BadLabels, match="expected 4 class ids, one per point, found 3"):
+            Evaluation(NUSCENES_16, 1).add(labelled)
 
 
 def test_the_shown_frames_are_first_middle_best_and_worst_in_order() -> None:

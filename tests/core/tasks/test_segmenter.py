@@ -1,13 +1,16 @@
 """Cloud in, one label per point out, whatever the cloud holds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadPointCloud
+from lidar_vl_core.foundation.errors import BadConfig, BadPointCloud
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks import segmenter as segmenter_module
 from lidar_vl_core.tasks.segmenter import Segmenter, label_points
@@ -37,11 +40,12 @@ def segmenter(package) -> Segmenter:
 
 def reference_labels(cloud: PointCloud, segmenter: Segmenter, package) -> tuple[np.ndarray, np.ndarray]:
     """The same walk, point by point and in float64 at the end."""
-    voxels = voxelise(cloud.xyz_m, package.grid)
+    xyz_m = cloud.measured_xyz_m()
+    voxels = voxelise(xyz_m, package.grid)
     class_id = np.full(len(cloud), 255, np.uint8)
     probability = np.zeros(len(cloud))
     if len(voxels.coords):
-        features = voxel_features(cloud.xyz_m, cloud.intensity, voxels, package.grid, package.manifest.features)
+        features = voxel_features(xyz_m, cloud.intensity, voxels, package.grid, package.manifest.features)
         maps = build_kernel_maps(voxels.coords, package.manifest.levels)
         logits = segmenter._session.run(features, maps).astype(np.float64)
         for point, voxel in enumerate(voxels.point_to_voxel):
@@ -69,7 +73,7 @@ def test_each_point_gets_the_answer_of_its_voxel_or_none(segmenter, package, xyz
     assert np.array_equal(labels.class_id, class_id)
     np.testing.assert_allclose(labels.probability, probability, rtol=1e-5)
     low, high = np.array(package.grid.range_min), np.array(package.grid.range_max)
-    inside = ((cloud.xyz_m >= low) & (cloud.xyz_m < high)).all(axis=1)
+    inside = ((cloud.xyz_m >= low) & (cloud.xyz_m < high)).all(axis=1) & cloud.xyz_m.any(axis=1)
     assert np.array_equal(labels.class_id != 255, inside)
     assert np.array_equal(labels.probability > 0, inside)
 
@@ -172,9 +176,51 @@ class _SessionOf:
 def test_a_network_that_answers_nonsense_gives_no_answer(package, monkeypatch):
     session = _SessionOf(np.array([0.0, np.nan, 3.0], np.float32))
     monkeypatch.setattr(segmenter_module, "open_session", lambda *_: session)
-    labels = Segmenter(package).segment(cloud_of(np.zeros((4, 3))))
+    labels = Segmenter(package).segment(cloud_of(np.ones((4, 3))))
     assert labels.class_id.tolist() == [255] * 4
     assert labels.probability.tolist() == [0.0] * 4
+
+
+def test_beams_that_met_nothing_get_no_class_and_change_no_other(segmenter):
+    rng = np.random.default_rng(3)
+    xyz_m, lost = rng.uniform(-20, 20, (4000, 3)).astype(np.float32), rng.random(4000) < 0.35
+    xyz_m[lost] = np.where(rng.random((lost.sum(), 3)) < 0.5, 0.0, -0.0)
+    cloud = cloud_of(xyz_m)
+    labels = segmenter.segment(cloud)
+    assert set(labels.class_id[lost]) == {255}
+    assert not labels.probability[lost].any()
+    alone = segmenter.segment(PointCloud(xyz_m[~lost], cloud.intensity[~lost], 1, "lidar"))
+    assert np.array_equal(labels.class_id[~lost], alone.class_id)
+    assert not cloud.xyz_m[lost].any()
+
+
+def test_in_a_scene_the_origin_is_a_place_like_any_other(segmenter):
+    scene = replace(cloud_of([[0, 0, 0], [1, 1, 1], [np.nan, 0, 0]]), in_sensor_frame=False)
+    assert (segmenter.segment(scene).class_id == 255).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("ego", "own"),
+    [
+        (EgoRegion(radius_m=2.5), [True, False, True, False]),
+        (EgoRegion(box_m=(-1, -3.5, -1, 1, 1, 1)), [True, True, False, False]),
+        (EgoRegion(2.5, (-1, -3.5, -1, 1, 1, 1)), [True, True, True, False]),
+        (EgoRegion(), [False] * 4),
+    ],
+    ids=["ball", "box", "both", "off"],
+)
+def test_points_on_the_own_vehicle_get_no_class(package, ego, own):
+    xyz_m = np.array([[0.5, 0.5, 0.5], [0, -3, 0], [2, 0, 1], [20, 1, 1]], np.float32)
+    assert (Segmenter(package, threads=1, ego=ego).segment(cloud_of(xyz_m)).class_id == 255).tolist() == own
+
+
+@pytest.mark.parametrize(
+    ("radius_m", "box_m"),
+    [(-1.0, ()), (float("nan"), ()), (0.0, (1, 2, 3)), (0.0, (0, 0, 0, 1, 1, 0)), (0.0, (0, 0, 0, 1, 1, float("inf")))],
+)
+def test_a_region_that_is_none_is_refused(radius_m, box_m):
+    with pytest.raises(BadConfig, match=r"ego (radius|box): expected"):
+        EgoRegion(radius_m, box_m)
 
 
 def test_the_network_is_not_asked_about_an_empty_scan(package, monkeypatch):

@@ -68,6 +68,22 @@ def test_pairs_are_what_the_projection_says_and_nothing_else(sample):
     assert len(found) == len(scan.point_index) > 500
 
 
+def test_a_beam_that_met_nothing_is_no_point_has_no_class_and_no_pixel(sample):
+    xyz_m = sample.cloud.xyz_m.copy()
+    xyz_m[::3] = 0.0
+    behind = RigidTransform(np.eye(3), np.array([0.0, 0.0, 5.0]))  # the sensor itself is in the picture
+    views = tuple(replace(one, T_cam_lidar=behind @ one.T_cam_lidar) for one in sample.views)
+    lost = Sample("lost", replace(sample.cloud, xyz_m=xyz_m), sample.class_id, NUSCENES_16, views)
+    assert (lost.class_id[::3] == 255).all()
+    assert_array_equal(lost.class_id[1:6:3], sample.class_id[1:6:3])
+    scan = pair_scan(lost)
+    assert len(scan) == len(xyz_m) - len(xyz_m[::3]) - np.isnan(xyz_m[:, 0]).sum() - np.isinf(xyz_m[:, 0]).sum()
+    assert scan.xyz_m[scan.point_index].any(axis=1).all()
+    scene = Sample("scene", replace(lost.cloud, in_sensor_frame=False), sample.class_id, NUSCENES_16, views)
+    assert (scene.class_id[:3:3] == sample.class_id[:3:3]).all()
+    assert (~pair_scan(scene).xyz_m.any(axis=1)).sum() == len(xyz_m[::3])
+
+
 def test_points_that_are_not_finite_go_and_labels_stay_with_theirs(sample):
     scan = pair_scan(sample)
     finite = np.isfinite(sample.cloud.xyz_m).all(axis=1)

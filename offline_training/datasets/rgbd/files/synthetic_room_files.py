@@ -72,7 +72,7 @@ def read_cloud(folder: Path) -> PointCloud:
     stored = _arrays(path, ("xyz_mm", "rgb", "label", "instance"))
     xyz_m = stored["xyz_mm"].astype(np.float32) / np.float32(1000)
     extra = {name: stored[name] for name in ("rgb", "label", "instance")}
-    return PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "room", extra)
+    return PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "room", extra, in_sensor_frame=False)
 
 
 def read_views(folder: Path, sample_name: str) -> tuple[CameraView, ...]:

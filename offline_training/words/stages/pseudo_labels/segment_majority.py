@@ -20,7 +20,7 @@ def segment_majority(sample: Sample, class_id: np.ndarray, config: VlgConfig, cl
     if config.pseudo.spread == "superpoint":
         pseudo, cloud = config.pseudo, sample.cloud
         segment = superpoints(
-            cloud.xyz_m,
+            cloud.measured_xyz_m(),
             cloud_rgb(cloud),
             pseudo.superpoint_cell_m,
             pseudo.superpoint_angle_deg,
@@ -30,7 +30,7 @@ def segment_majority(sample: Sample, class_id: np.ndarray, config: VlgConfig, cl
         _vote(votes, inside, segment[inside], class_id)
     else:
         for view in sample.views:
-            point_index, pixel_uv = seen_pixels(sample.cloud.xyz_m, view, config.extract)
+            point_index, pixel_uv = seen_pixels(sample.cloud.measured_xyz_m(), view, config.extract)
             if len(point_index):
                 segment = slic(view.load_rgb(), config.pseudo.superpixels)[pixel_uv[:, 1], pixel_uv[:, 0]]
                 _vote(votes, point_index, segment.astype(np.int64), class_id)
