@@ -22,10 +22,11 @@ _SECTORS = 72
 
 def sweep_statistics(cloud: PointCloud) -> dict[str, float]:
     """The numbers of STATISTICS for a cloud in its sensor's frame (x, y level, z up); empty without any return."""
-    xyz_m = cloud.xyz_m[cloud.finite()]
+    met = cloud.has_return()
+    xyz_m = cloud.xyz_m[met]
     if not len(xyz_m):
         return {}
-    intensity = cloud.intensity[cloud.finite()]
+    intensity = cloud.intensity[met]
     step = 1 + (len(xyz_m) - 1) // _MOST_POINTS
     x, y, z = xyz_m[::step].T.astype(np.float64)
     level_m = np.hypot(x, y)
