@@ -36,7 +36,9 @@ class EgoRegion:
             if self.radius_m > 0:
                 own |= np.square(xyz_m).sum(axis=1) <= np.float32(self.radius_m**2)
             if self.box_m:
-                own |= ((xyz_m >= np.float32(self.box_m[:3])) & (xyz_m <= np.float32(self.box_m[3:]))).all(axis=1)
+                own |= (
+                    (xyz_m >= np.array(self.box_m[:3], np.float32)) & (xyz_m <= np.array(self.box_m[3:], np.float32))
+                ).all(axis=1)
         return own
 
     def cut_out_of(self, xyz_m: np.ndarray) -> np.ndarray:

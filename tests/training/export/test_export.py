@@ -148,6 +148,6 @@ def test_a_package_says_what_the_training_sweeps_looked_like(tmp_path, test_data
     known = load_model_package(package.path).manifest.training_sweeps
     assert known is not None
     assert known.sweeps == 1
-    points = np.count_nonzero(SemanticKitti(folder, ["00"], ["000000"])[0].cloud.finite())
+    points = np.count_nonzero(SemanticKitti(folder, ["00"], ["000000"])[0].cloud.has_return())
     assert known.ranges["points"] == (float(f"{points:.4g}"),) * 2
     assert 0.0 < known.ranges["confidence"][0] <= 1.0
