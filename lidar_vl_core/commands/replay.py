@@ -64,7 +64,15 @@ def replay(
                 seen.add(frame.cloud, labels)
                 true_id = None if truth is None else truth.of(frame)
                 evaluation.add(
-                    LabelledFrame(frame.index, frame.cloud, labels.class_id, true_id, frame.views, labels.timing_ms)
+                    LabelledFrame(
+                        frame.index,
+                        frame.cloud,
+                        labels.class_id,
+                        true_id,
+                        frame.views,
+                        labels.timing_ms,
+                        labels.probability,
+                    )
                 )
         if not evaluation.frames:
             first = f", the first because: {recording.skipped[0].reason}" if recording.skipped else "."

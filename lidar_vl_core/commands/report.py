@@ -11,9 +11,10 @@ import numpy as np
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.commands.markdown import markdown
 from lidar_vl_core.commands.report_style import STYLE
-from lidar_vl_core.drawing.charts import bar, confusion_table, histogram, line_per_frame
+from lidar_vl_core.drawing.charts import ACCENT, bar, confusion_table, histogram, line_per_frame
 from lidar_vl_core.drawing.figures import legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.drawing.palette import class_colors
+from lidar_vl_core.drawing.point_view import ViewFrame, point_view, point_view_style
 from lidar_vl_core.evaluation.evaluation import LabelledFrame
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def report(
     title: str,
     metrics: Mapping[str, Any],
     shown: Sequence[tuple[str, LabelledFrame]],
+    viewed: Sequence[ViewFrame],
     classes: ClassTable,
     card: str,
 ) -> str:
@@ -33,11 +35,14 @@ def report(
 
     metrics: as Evaluation.metrics gives them, and besides `bag`, `model`, `engine`, `latency_is`, `warnings`, `skipped`, `provenance`
     and, where clouds went over a network, `sent` and `drops`. shown: (caption, frame) of the frames to draw.
+    viewed: thinned frames to turn and filter in the page.
     card: the model's card in Markdown. Returns HTML that needs no other file.
     """
     sections = [
         _headline(metrics),
         _warnings(metrics),
+        point_view(viewed, classes, metrics["frames"]),
+        _by_distance(metrics),
         *[_frame(caption, frame, classes) for caption, frame in shown[:1]],
         _classes(metrics, classes),
         _latency(metrics),
@@ -49,7 +54,7 @@ def report(
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head><body><header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p></header><main>"
+        f"<style>{STYLE}{point_view_style()}</style></head><body><header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p></header><main>"
         f"{''.join(sections)}</main></body></html>\n"
     )
 
@@ -68,11 +73,51 @@ def _headline(metrics: Mapping[str, Any]) -> str:
         tiles.append(("drops", f"{metrics['drops']}", f"of {metrics['sent']} clouds sent"))
     if metrics["skipped"]:
         tiles.append(("skipped", f"{len(metrics['skipped'])}", "clouds that could not be read"))
+    tiles += [(f"{what} frame", _frame_link(frame["index"]), note) for what, frame, note in _extreme_frames(metrics)]
     cells = "".join(
         f'<div class="tile"><span>{escape(name)}</span><strong>{value}</strong><small>{escape(note)}</small></div>'
         for name, value, note in tiles
     )
     return f'<section class="tiles">{cells}</section>'
+
+
+def _extreme_frames(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], str]]:
+    """Best and worst frame by their mean IoU; without truth the one the network is least sure of."""
+    judged = [frame for frame in metrics["per_frame"] if frame["mean_iou"] is not None]
+    if judged:
+        best, worst = (pick(judged, key=lambda frame: frame["mean_iou"]) for pick in (max, min))
+        return [
+            (what, frame, f"mean IoU {100 * frame['mean_iou']:.1f} %")
+            for what, frame in (("best", best), ("worst", worst))
+        ]
+    known = [frame for frame in metrics["per_frame"] if frame.get("mean_confidence") is not None]
+    if not known:
+        return []
+    least = min(known, key=lambda frame: frame["mean_confidence"])
+    return [("least sure", least, f"mean confidence {100 * least['mean_confidence']:.0f} %")]
+
+
+def _frame_link(index: int) -> str:
+    return f'<a href="#frame={index}">{index}</a>'
+
+
+def _by_distance(metrics: Mapping[str, Any]) -> str:
+    rows = []
+    for ring in metrics.get("by_distance", ()):
+        reach = f"{ring['from_m']} to {ring['to_m']} m" if ring["to_m"] is not None else f"{ring['from_m']} m and more"
+        if ring["mean_iou"] is None:
+            cells = '<td class="number">no points</td><td></td><td></td>'
+        else:
+            cells = (
+                f'<td class="number">{100 * ring["mean_iou"]:.1f}</td><td class="wide">{bar(ring["mean_iou"], ACCENT)}</td>'
+                f'<td class="number">{100 * ring["accuracy"]:.1f}</td>'
+            )
+        rows.append(f'<tr><td>{reach}</td>{cells}<td class="number">{ring["points"]:,}</td></tr>')
+    if not rows:
+        return ""
+    head = "<tr><th>distance</th><th>mean IoU %</th><th></th><th>right %</th><th>points</th></tr>"
+    note = '<p class="note">Each ring judged alone, over the classes that occur in it.</p>'
+    return f'<section><h2>Quality by distance</h2><table class="plain">{head}{"".join(rows)}</table>{note}</section>'
 
 
 def _warnings(metrics: Mapping[str, Any]) -> str:

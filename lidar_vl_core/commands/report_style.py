@@ -15,6 +15,8 @@ img { display: block; max-width: 100%; margin: 8px auto; }
 .tile { background: #fff; border-radius: 10px; padding: 14px 18px; box-shadow: 0 1px 3px #0f172a1f; }
 .tile span, .tile small { display: block; color: #64748b; font-size: 13px; }
 .tile strong { font-size: 28px; }
+.tile a { color: #1d4ed8; }
+.pair > * { min-width: 0; max-width: 100%; overflow-x: auto; }
 .pair { display: flex; flex-wrap: wrap; gap: 24px 28px; align-items: flex-start; }
 .warnings { border-left: 5px solid #f59e0b; }
 .note { color: #64748b; font-size: 13px; margin: 4px 0 8px; }
@@ -39,4 +41,13 @@ th.slanted div { position: absolute; left: 50%; bottom: 4px; transform: rotate(-
 .card { border-left: 4px solid #cbd5e1; padding-left: 16px; max-width: 900px; }
 code, pre { font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; background: #f1f5f9; border-radius: 4px; padding: 1px 4px; }
 pre { padding: 10px; overflow-x: auto; }
+@media (max-width: 600px) {
+  main { padding: 10px; }
+  section { padding: 14px 12px; }
+  table.plain { font-size: 13px; }
+  td.wide { display: none; }
+  .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 10px; }
+  .tile strong { font-size: 22px; }
+  td code { overflow-wrap: anywhere; }
+}
 """

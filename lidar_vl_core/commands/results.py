@@ -11,5 +11,8 @@ from lidar_vl_core.foundation.files import write_text
 
 def write_results(folder: Path, title: str, metrics: dict[str, Any], evaluation: Evaluation, card: str) -> None:
     """Write report.html, and metrics.json last: where it stands, all of the result does."""
-    write_text(folder / "report.html", report(title, metrics, evaluation.shown(), evaluation.classes, card))
+    write_text(
+        folder / "report.html",
+        report(title, metrics, evaluation.shown(), evaluation.viewed(), evaluation.classes, card),
+    )
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")

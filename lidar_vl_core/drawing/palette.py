@@ -1,4 +1,4 @@
-"""Colours of pictures on white paper: ink, and points by class and by right or wrong."""
+"""Colours of pictures on white paper and on a dark screen: ink, and points by class and by right or wrong."""
 
 import numpy as np
 
@@ -10,6 +10,7 @@ WRONG_RGB = (214, 30, 36)
 RIGHT_RGB = (176, 180, 184)
 UNKNOWN_RGB = (226, 228, 230)  # no answer of the network, or no truth to hold it against
 
+_DARKEST = 90.0  # luma; darker class colours vanish on a dark screen
 _LIGHTEST = 185.0  # luma; brighter class colours (nuScenes' manmade is lavender) vanish on white
 
 
@@ -21,6 +22,14 @@ def class_colors(classes: ClassTable) -> np.ndarray:
     table = np.tile(np.array(UNKNOWN_RGB, np.uint8), (256, 1))
     table[: len(readable)] = readable.round().astype(np.uint8)
     return table
+
+
+def screen_colors(classes: ClassTable) -> np.ndarray:
+    """Colour of every class: (K, 3) uint8, dark ones mixed with white until they stand out on a dark screen."""
+    rgb = np.asarray(classes.colors_rgb, np.float64).reshape(-1, 3)
+    luma = rgb @ (0.299, 0.587, 0.114)
+    white = np.clip((_DARKEST - luma) / (255.0 - luma + 1e-9), 0.0, 1.0)[:, None]
+    return np.asarray((rgb + white * (255.0 - rgb)).round(), np.uint8)
 
 
 def error_colors(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

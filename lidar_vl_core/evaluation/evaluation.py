@@ -1,4 +1,4 @@
-"""Labelled frames in, figures out: pooled quality, latency percentiles, and the few frames worth a picture."""
+"""Labelled frames in, figures out: pooled quality, also by distance, latency percentiles, and the frames worth showing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +9,13 @@ import numpy as np
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.drawing.point_view import ViewFrame
+from lidar_vl_core.drawing.thin_cloud import thin_cloud
+from lidar_vl_core.evaluation.distance import DistanceQuality
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.errors import BadLabels
 
+MOST_VIEWED = 50  # frames a report can turn and filter
 _PERCENTILES = (50, 95, 99)
 
 
@@ -25,10 +29,11 @@ class LabelledFrame:
     truth: np.ndarray | None = None  # (N,) uint8, 255 = not known, or not to be judged
     views: tuple[CameraView, ...] = ()
     timing_ms: Mapping[str, float] = field(default_factory=dict)  # stage -> milliseconds, "total" among them
+    probability: np.ndarray | None = None  # (N,) float32, of the answers
 
 
 class Evaluation:
-    """Sums over the frames of one recording; keeps at most five frames in memory, those the report shows."""
+    """Sums over the frames of one recording; keeps at most five frames in memory whole, and up to fifty thinned, evenly chosen."""
 
     def __init__(self, classes: ClassTable, expected_frames: int) -> None:
         self.classes = classes
@@ -40,6 +45,9 @@ class Evaluation:
         self._points_per_class = np.zeros(256, np.int64)
         self._no_return = 0
         self._shown: dict[str, tuple[LabelledFrame, float | None]] = {}
+        self._by_distance = DistanceQuality(len(classes))
+        self._stride = max(1, -(-expected_frames // MOST_VIEWED))
+        self._viewed: dict[int, ViewFrame] = {}
 
     def add(self, frame: LabelledFrame) -> None:
         """Count one frame; beams that met nothing are not judged. Raises BadLabels when labels and points do not fit."""
@@ -51,6 +59,7 @@ class Evaluation:
             own.add(frame.truth[met], frame.class_id[met])
             self._confusion.merge(own)
             self._has_truth = True
+            self._by_distance.add(frame.cloud.xyz_m[met], frame.truth[met], frame.class_id[met])
             mean_iou = None if own.points == 0 else own.mean_iou()
         for stage, value in frame.timing_ms.items():
             self._timing_ms.setdefault(stage, []).append(float(value))
@@ -63,9 +72,15 @@ class Evaluation:
                 "points": len(frame.cloud),
                 "mean_iou": mean_iou,
                 "latency_ms": frame.timing_ms.get("total"),
+                "mean_confidence": _mean_confidence(frame),
             }
         )
         self._keep(frame, mean_iou)
+        if frame.index % self._stride == 0:
+            self._viewed[frame.index] = _view_frame(frame, mean_iou)
+        while len(self._viewed) > MOST_VIEWED:  # more frames than were announced
+            self._stride *= 2
+            self._viewed = {index: kept for index, kept in self._viewed.items() if index % self._stride == 0}
 
     @property
     def frames(self) -> int:
@@ -87,6 +102,7 @@ class Evaluation:
         if self._has_truth:
             quality = self._confusion.to_dict(self.classes.names)
             metrics |= {"labelled_points": quality.pop("points")} | quality
+            metrics["by_distance"] = self._by_distance.rows()
         return metrics
 
     def shown(self) -> list[tuple[str, LabelledFrame]]:
@@ -108,6 +124,12 @@ class Evaluation:
             titles.append((f"Frame {index}: {' and '.join(reasons[index])}{quality}", frame))
         return titles
 
+    def viewed(self) -> list[ViewFrame]:
+        """Thinned frames in recorded order: all of a short recording, else up to fifty evenly chosen, best and worst among them."""
+        extremes = [self._shown[reason] for reason in ("best", "worst") if reason in self._shown]
+        further = {frame.index: _view_frame(frame, mean_iou) for frame, mean_iou in extremes}
+        return [kept for _, kept in sorted((further | self._viewed).items())]
+
     def _keep(self, frame: LabelledFrame, mean_iou: float | None) -> None:
         self._shown.setdefault("first", (frame, mean_iou))
         if frame.index >= self._middle:
@@ -128,6 +150,20 @@ def _require_an_id_per_point(frame: LabelledFrame) -> None:
                 f"frame {frame.index}, {what}: expected {len(frame.cloud)} class ids, one per point, found {len(ids)}. "
                 "Give those of this cloud."
             )
+
+
+def _view_frame(frame: LabelledFrame, mean_iou: float | None) -> ViewFrame:
+    caption = f"frame {frame.index}" + ("" if mean_iou is None else f", mean IoU {100 * mean_iou:.1f} %")
+    met = frame.cloud.has_return()
+    truth, probability = (None if column is None else column[met] for column in (frame.truth, frame.probability))
+    return ViewFrame(frame.index, caption, thin_cloud(frame.cloud.xyz_m[met], frame.class_id[met], truth, probability))
+
+
+def _mean_confidence(frame: LabelledFrame) -> float | None:
+    answered = frame.class_id != IGNORE_ID
+    if frame.probability is None or not answered.any():
+        return None
+    return round(float(frame.probability[answered].mean()), 4)
 
 
 def latency_summary(timing_ms: Mapping[str, Sequence[float]]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Answer:
     """One labelled cloud as it was recorded."""
 
     class_id: np.ndarray  # (N,) uint8
+    probability: np.ndarray  # (N,) float32
     latency_ms: float | None  # from the cloud's stamp to its labels; None where the stamp is not of the time of sending
 
 
@@ -39,14 +40,14 @@ def read_answers(path: Path, labelled_topic: str) -> Answers:
 
     Raises BadBag where the recording holds no labelled cloud.
     """
-    labelled: list[tuple[bytes, np.ndarray]] = []
+    labelled: list[tuple[bytes, np.ndarray, np.ndarray]] = []
     arrival_ms: list[float] = []
     stages_ms: dict[str, list[float]] = {}
     with open_bag(path) as bag:
         for message in bag.messages():
             if message.topic == labelled_topic:
-                cloud = decode(message.message, extra_fields=("class_id",))
-                labelled.append((_fingerprint(cloud.xyz_m), cloud.extra["class_id"]))
+                cloud = decode(message.message, extra_fields=("class_id", "probability"))
+                labelled.append((_fingerprint(cloud.xyz_m), cloud.extra["class_id"], cloud.extra["probability"]))
                 arrival_ms.append((message.stamp_ns - cloud.stamp_ns) / 1e6)
             elif "/debug/" in message.topic and message.type == "std_msgs/msg/Float64":
                 stage = message.topic.rpartition("/")[2].removesuffix("_ms")
@@ -57,7 +58,8 @@ def read_answers(path: Path, labelled_topic: str) -> Answers:
     if all(0 < value < _LONGEST_ANSWER_MS for value in arrival_ms):
         stages_ms["arrival at the recorder"] = arrival_ms
     by_points = {
-        points: Answer(class_id, waited_ms) for (points, class_id), waited_ms in zip(labelled, latency_ms, strict=True)
+        points: Answer(class_id, probability, waited_ms)
+        for (points, class_id, probability), waited_ms in zip(labelled, latency_ms, strict=True)
     }
     return Answers(by_points, stages_ms)
 
@@ -88,7 +90,11 @@ def evaluate_answers(
                 continue
             timing_ms = {} if answer.latency_ms is None else {"total": answer.latency_ms}
             true_id = None if truth is None else truth.of(frame)
-            evaluation.add(LabelledFrame(frame.index, frame.cloud, answer.class_id, true_id, frame.views, timing_ms))
+            evaluation.add(
+                LabelledFrame(
+                    frame.index, frame.cloud, answer.class_id, true_id, frame.views, timing_ms, answer.probability
+                )
+            )
         metrics = evaluation.metrics()
         metrics["latency_ms"]["by_stage"] = latency_summary(answers.stages_ms | {"total": []})["by_stage"]
         metrics |= {

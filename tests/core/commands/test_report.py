@@ -39,7 +39,7 @@ RUN = {
 class WellFormed(HTMLParser):
     """Fails on tags that are not closed, and on anything that would be fetched."""
 
-    VOID = frozenset({"meta", "img", "line", "rect", "polyline", "br"})
+    VOID = frozenset({"meta", "img", "input", "line", "rect", "polyline", "br"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,8 @@ class WellFormed(HTMLParser):
             if name in ("src", "srcset", "data"):
                 assert value.startswith("data:image/"), value[:60]
             assert not name.startswith("on"), f"script in <{tag} {name}>"
-        assert tag not in ("script", "link", "iframe", "object")
+        assert tag not in ("link", "iframe", "object")
+        assert tag != "script" or dict(attributes).get("id", "").startswith("view-"), "a script that is not the view's"
         if tag not in self.VOID:
             self.open_tags.append(tag)
 
@@ -65,6 +66,7 @@ def check_page(html: str) -> None:
     page.close()
     assert page.open_tags == []
     assert not re.search(r"url\(|@import", html)
+    assert not re.search(r"(src|href)=[\"']?(https?:|//)", html)
 
 
 def frame(
@@ -180,7 +182,9 @@ def test_the_page_needs_no_other_file_and_closes_its_tags(has_truth: bool, has_v
         prediction = np.array([3, 4, 255, 15])
         truth = np.array([3, 3, 4, 255], np.uint8) if has_truth else None
         evaluation.add(frame(index, truth, prediction, (_view(),) if has_views else (), 10.0 + index))
-    html = report("Replay", evaluation.metrics() | RUN, evaluation.shown(), NUSCENES_16, "# Card\n\nText.")
+    html = report(
+        "Replay", evaluation.metrics() | RUN, evaluation.shown(), evaluation.viewed(), NUSCENES_16, "# Card\n\nText."
+    )
     check_page(html)
     assert ("mean IoU" in html) == has_truth
     assert html.count("data:image/jpeg") == (len(evaluation.shown()) if has_views else 0)
@@ -189,7 +193,7 @@ def test_the_page_needs_no_other_file_and_closes_its_tags(has_truth: bool, has_v
 def test_the_page_of_one_empty_cloud_is_whole() -> None:
     evaluation = Evaluation(NUSCENES_16, 1)
     evaluation.add(frame(0, np.zeros(0, np.uint8), np.zeros(0)))
-    check_page(report("Replay", evaluation.metrics() | RUN, evaluation.shown(), NUSCENES_16, ""))
+    check_page(report("Replay", evaluation.metrics() | RUN, evaluation.shown(), evaluation.viewed(), NUSCENES_16, ""))
 
 
 def test_text_from_outside_is_shown_and_not_run() -> None:
@@ -203,7 +207,7 @@ def test_text_from_outside_is_shown_and_not_run() -> None:
         "skipped": [{"index": 3, "stamp_ns": 1, "reason": attack}],
         "provenance": {attack: attack},
     }
-    check_page(report(attack, evaluation.metrics() | run, evaluation.shown(), NUSCENES_16, attack))
+    check_page(report(attack, evaluation.metrics() | run, evaluation.shown(), evaluation.viewed(), NUSCENES_16, attack))
 
 
 @given(st.text(alphabet=st.sampled_from('#*`|-[]()<>&" \nab1.http://\\'), max_size=200))

@@ -1,0 +1,101 @@
+"""Clouds to turn and filter inside one page: the points, the controls and plotly's code, which fetch nothing."""
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.drawing.palette import screen_colors
+from lidar_vl_core.drawing.thin_cloud import MOST_POINTS, ThinCloud
+
+
+@dataclass(frozen=True, eq=False)
+class ViewFrame:
+    """One cloud of the view."""
+
+    index: int  # in the recording
+    caption: str
+    cloud: ThinCloud
+
+
+def point_view(frames: Sequence[ViewFrame], classes: ClassTable, all_frames: int) -> str:
+    """The section of a page as HTML; empty text without points. all_frames: how many the recording has."""
+    if not any(len(frame.cloud.xyz_cm) for frame in frames):
+        return ""
+    has_truth = all(frame.cloud.truth is not None for frame in frames)
+    has_confidence = all(frame.cloud.confidence_percent is not None for frame in frames)
+    colors = screen_colors(classes)
+    data = {
+        "frames": [_frame_data(frame) for frame in frames],
+        "classes": [{"name": name.replace("_", " "), "color": _css(colors[k])} for k, name in enumerate(classes.names)],
+        "has_truth": has_truth,
+        "has_confidence": has_confidence,
+        **_extent(frames),
+    }
+    page = files("lidar_vl_core.drawing").joinpath("page")
+    # "<" would end the script element; JSON may write it otherwise.
+    told = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        page.joinpath("point_view.html").read_text().replace("{rule}", _rule(frames, all_frames))
+        + f'<script type="application/json" id="view-data">{told}</script>'
+        + f'<script type="text/plain" id="view-library">{_packed(_plotly_js())}</script>'
+        + f'<script id="view-code">{page.joinpath("point_view.js").read_text()}</script>'
+    )
+
+
+def point_view_style() -> str:
+    """The style sheet of the section."""
+    return files("lidar_vl_core.drawing").joinpath("page", "point_view.css").read_text()
+
+
+def _frame_data(frame: ViewFrame) -> dict[str, Any]:
+    cloud = frame.cloud
+    return {
+        "index": frame.index,
+        "caption": frame.caption,
+        "points": cloud.points,
+        "shown": len(cloud.xyz_cm),
+        "data": _packed(cloud.packed()),
+    }
+
+
+def _extent(frames: Sequence[ViewFrame]) -> dict[str, Any]:
+    """Half width and heights in metres that show nearly all points of all frames."""
+    xyz_m = np.concatenate([frame.cloud.xyz_cm[::20] for frame in frames]) / 100
+    half_width_m = float(np.clip(np.quantile(np.abs(xyz_m[:, :2]).max(axis=1), 0.97), 3, 80))
+    low_m, high_m = np.quantile(xyz_m[:, 2], [0.005, 0.995])
+    return {
+        "half_width_m": round(half_width_m, 1),
+        "heights_m": [round(float(low_m) - 0.5, 1), round(float(high_m) + 0.5, 1)],
+    }
+
+
+def _rule(frames: Sequence[ViewFrame], all_frames: int) -> str:
+    cubes_cm = max(frame.cloud.cube_cm for frame in frames)
+    chosen = "all frames" if len(frames) == all_frames else f"{len(frames)} of {all_frames} frames, evenly chosen"
+    if not cubes_cm:
+        return f"Shown: {chosen}, every point."
+    return (
+        f"Shown: {chosen}, each thinned to at most {MOST_POINTS:,} points: "
+        f"the first point of every cube, whose edge is {cubes_cm} cm at most."
+    )
+
+
+def _plotly_js() -> bytes:
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs().encode()
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
+
+
+def _css(rgb: np.ndarray) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*rgb.tolist())
