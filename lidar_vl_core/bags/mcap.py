@@ -1,10 +1,11 @@
 """One MCAP file, its messages in the order of their log times, every checksum checked."""
 
-import struct
 import zlib
 from collections.abc import Iterator, Set
+from contextlib import suppress
 from heapq import heappop, heappush
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lidar_vl_core.bags.mcap_records import (
     CHUNK,
@@ -14,6 +15,7 @@ from lidar_vl_core.bags.mcap_records import (
     MESSAGE,
     MESSAGE_INDEX,
     RECORD_HEAD,
+    SCHEMA,
     STATISTICS,
     DamagedRecordError,
     StoredMessage,
@@ -22,15 +24,20 @@ from lidar_vl_core.bags.mcap_records import (
     read_chunk,
     read_message,
     read_message_index,
+    read_record,
     records_in,
 )
 from lidar_vl_core.bags.salvage import McapIndex, Place, walk
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import full_type_name
 
-_FOOTER_BODY = struct.Struct("<QQI")  # start of the summary, start of its offsets, CRC
-_TAIL = RECORD_HEAD.size + _FOOTER_BODY.size + len(MAGIC)
+if TYPE_CHECKING:
+    from mcap.records import ChunkIndex
+
+_FOOTER_BYTES = 20
+_TAIL = RECORD_HEAD.size + _FOOTER_BYTES + len(MAGIC)
 _MAX_SUMMARY_BYTES = 1 << 30
+_ASK_WRITER = "Have its writer store schemas."
 
 
 class McapFile:
@@ -40,6 +47,7 @@ class McapFile:
         self.path = path
         self.warnings: list[str] = []
         self._handle = path.open("rb")
+        self._size = self._handle.seek(0, 2)
         try:
             self._index = self._open_index()
         except BaseException:
@@ -51,20 +59,25 @@ class McapFile:
         """(topic, type, encoding, number of messages) of each channel."""
         index = self._index
         return [
-            (channel.topic, self._type_of(channel_id), channel.encoding, index.counts[channel_id])
+            (channel.topic, self._type_of(channel_id), channel.message_encoding, index.counts[channel_id])
             for channel_id, channel in sorted(index.channels.items())
         ]
 
     def messages(self, topics: Set[str]) -> Iterator[tuple[int, str, str, bytes]]:
         """(log time, topic, type, bytes) of each whole message on these topics, by log time."""
-        wanted = {number for number, channel in self._index.channels.items() if channel.topic in topics}
+        wanted = {
+            number: (channel.topic, self._type_of(number))
+            for number, channel in self._index.channels.items()
+            if channel.topic in topics
+        }
         found, damaged = 0, 0
         pending: list[tuple[int, int, int, StoredMessage]] = []  # the file's order decides between equal times
-        places = [p for p in self._index.places if not p.channel_ids or p.channel_ids & wanted]
+        places = [p for p in self._index.places if not p.channel_ids or p.channel_ids & wanted.keys()]
         for place in sorted(places, key=lambda place: (place.start_ns, place.offset)):
             while pending and pending[0][0] < place.start_ns:
+                message = heappop(pending)[3]
                 found += 1
-                yield self._result(heappop(pending)[3])
+                yield message.log_time_ns, *wanted[message.channel_id], bytes(message.data)
             try:
                 messages, intact = self._messages_in(place)
             except DamagedRecordError:
@@ -75,47 +88,61 @@ class McapFile:
                 if message.channel_id in wanted:
                     heappush(pending, (message.log_time_ns, place.offset, order, message))
         while pending:
+            message = heappop(pending)[3]
             found += 1
-            yield self._result(heappop(pending)[3])
+            yield message.log_time_ns, *wanted[message.channel_id], bytes(message.data)
+        lost = max(sum(self._index.counts[number] for number in wanted) - found, 0)
         if damaged:
-            lost = max(sum(self._index.counts[number] for number in wanted) - found, 0)
             self._warn(f"expected intact chunks, found {damaged} damaged: {found} messages were read, {lost} are lost")
+        elif lost:
+            self._warn(f"expected {found + lost} messages as its summary says, found {found}")
 
     def close(self) -> None:
         """Close the file."""
         self._handle.close()
 
     def _open_index(self) -> McapIndex:
+        self._handle.seek(0)
         if self._handle.read(len(MAGIC)) != MAGIC:
             raise BadBag(f"{self.path}: expected an MCAP, found another file. Check the path.")
+        index = self._told_or_walked()
+        unknown = index.unknown_schemas()
+        for channel in index.channels.values():
+            if channel.schema_id in unknown:
+                self._warn(f"expected the schema of {channel.topic}, found none: its type is not known", _ASK_WRITER)
+        return index
+
+    def _told_or_walked(self) -> McapIndex:
         try:
             index = self._summary()
-        except (DamagedRecordError, struct.error) as error:
+        except DamagedRecordError as error:
             index, problem = walk(self._handle)
+            problem = problem or f"with a damaged summary ({error})"
+        else:
+            if index is not None:
+                return index
+            index, problem = walk(self._handle)  # a finished file whose summary does not tell all
+        if problem:
             count = sum(index.counts.values())
             self._warn(
-                f"expected a complete MCAP, found it {problem or f'with a damaged summary ({error})'}: "
-                f"its {count} whole messages are read, anything else is lost"
+                f"expected a complete MCAP, found it {problem}: its {count} whole messages are read, anything else is lost"
             )
-            return index
-        if index is None:  # allowed by the format: a finished file without summary
-            index, problem = walk(self._handle)
-            if problem:
-                count = sum(index.counts.values())
-                self._warn(f"expected a complete MCAP, found it {problem}: its {count} whole messages are read")
         return index
 
     def _summary(self) -> McapIndex | None:
         """The index that the file carries at its end; None if it has none that is enough to find every message."""
-        size = self._handle.seek(0, 2)
+        size = self._size
         if size < len(MAGIC) + _TAIL:
             raise DamagedRecordError("no footer")
         self._handle.seek(size - _TAIL)
         tail = self._handle.read(_TAIL)
         opcode, length = RECORD_HEAD.unpack_from(tail)
-        if opcode != FOOTER or length != _FOOTER_BODY.size or not tail.endswith(MAGIC):
+        if opcode != FOOTER or length != _FOOTER_BYTES or not tail.endswith(MAGIC):
             raise DamagedRecordError("no footer")
-        start, _, crc = _FOOTER_BODY.unpack_from(tail, RECORD_HEAD.size)
+        from mcap.records import Footer
+
+        footer = read_record(Footer, memoryview(tail)[RECORD_HEAD.size :])
+        start, crc = footer.summary_start, footer.summary_crc
         if start == 0:
             return None
         if not len(MAGIC) <= start <= size - _TAIL or size - start > _MAX_SUMMARY_BYTES:
@@ -124,7 +151,22 @@ class McapFile:
         summary = self._handle.read(size - _TAIL - start)
         if crc and zlib.crc32(tail[: RECORD_HEAD.size + 16], zlib.crc32(summary)) != crc:
             raise DamagedRecordError("summary checksum")
-        return _parse_summary(memoryview(summary))
+        index = _parse_summary(memoryview(summary))
+        if index is not None:
+            self._add_schemas(index)
+        return index if index is not None and not index.unknown_schemas() else None
+
+    def _add_schemas(self, index: McapIndex) -> None:
+        """Schemas that the summary does not repeat stand in the first chunks that need them."""
+        for place in sorted(index.places, key=lambda place: place.offset):
+            if not index.unknown_schemas():
+                return
+            with suppress(DamagedRecordError):
+                for opcode, _, body in records_in(
+                    chunk_content(read_chunk(self._bytes_at(place.offset, place.length)))
+                ):
+                    if opcode == SCHEMA:
+                        index.declare(opcode, body)
 
     def _messages_in(self, place: Place) -> tuple[list[StoredMessage], bool]:
         """A place's messages, and whether all that can be checked about them is as it should be."""
@@ -162,44 +204,47 @@ class McapFile:
         return occupied == {channel_id: sorted(entries) for channel_id, entries in index.items()}
 
     def _bytes_at(self, offset: int, length: int) -> memoryview:
+        if not 0 <= offset <= offset + length <= self._size:
+            raise DamagedRecordError(f"{length} bytes at byte {offset}, beyond the end of the file")
         self._handle.seek(offset)
-        data = self._handle.read(length)
-        if len(data) != length:
-            raise DamagedRecordError(f"cut at byte {offset + len(data)}")
-        return memoryview(data)
-
-    def _result(self, message: StoredMessage) -> tuple[int, str, str, bytes]:
-        topic = self._index.channels[message.channel_id].topic
-        return message.log_time_ns, topic, self._type_of(message.channel_id), bytes(message.data)
+        return memoryview(self._handle.read(length))
 
     def _type_of(self, channel_id: int) -> str:
         return full_type_name(self._index.schemas.get(self._index.channels[channel_id].schema_id, ""))
 
-    def _warn(self, text: str) -> None:
-        warning = f"{self.path.name}: {text}. Copy or record it again if you need the rest."
+    def _warn(self, text: str, what_to_do: str = "Copy it again if the original is whole.") -> None:
+        warning = f"{self.path.name}: {text}. {what_to_do}"
         if warning not in self.warnings:
             self.warnings.append(warning)
 
 
 def _parse_summary(summary: memoryview) -> McapIndex | None:
-    index, total = McapIndex(), None
+    """None where the summary does not tell all channels and chunks, which the format allows."""
+    from mcap.records import ChunkIndex, Statistics
+
+    index, statistics = McapIndex(), None
     for opcode, _, body in records_in(summary):
         if opcode == CHUNK_INDEX:
-            index.places.append(_place_of(body))
+            index.places.append(_place_of(read_record(ChunkIndex, body)))
         elif opcode == STATISTICS:
-            (total,) = struct.unpack_from("<Q", body)
-            (length,) = struct.unpack_from("<I", body, 42)
-            index.counts.update(dict(struct.iter_unpack("<HQ", body[46 : 46 + length])))
+            statistics = read_record(Statistics, body)
+            index.counts.update(statistics.channel_message_counts)
         else:
             index.declare(opcode, body)
-    enough = total is not None and index.channels and (index.places or not total)
-    return index if enough else None
+    if statistics is None or not index.channels or statistics.chunk_count != len(index.places):
+        return None
+    outside_chunks = statistics.message_count and not index.places
+    if len({place.offset for place in index.places}) != len(index.places):
+        raise DamagedRecordError("two chunks at one place")
+    return index if not outside_chunks and index.counts.keys() <= index.channels.keys() else None
 
 
-def _place_of(body: memoryview) -> Place:
-    start_ns, _, offset, length = struct.unpack_from("<QQQQ", body)
-    (offsets_length,) = struct.unpack_from("<I", body, 32)
-    channel_ids = frozenset(number for number, _ in struct.iter_unpack("<HQ", body[36 : 36 + offsets_length]))
-    (index_length,) = struct.unpack_from("<Q", body, 36 + offsets_length)
+def _place_of(chunk: "ChunkIndex") -> Place:
     head = RECORD_HEAD.size
-    return Place(start_ns, offset + head, length - head, channel_ids=channel_ids, index_length=index_length)
+    return Place(
+        chunk.message_start_time,
+        chunk.chunk_start_offset + head,
+        chunk.chunk_length - head,
+        channel_ids=frozenset(chunk.message_index_offsets),
+        index_length=chunk.message_index_length,
+    )

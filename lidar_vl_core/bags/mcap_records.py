@@ -1,9 +1,17 @@
 """The few MCAP records that reading needs, and a chunk's bytes, each checked. Format: mcap.dev/spec."""
 
+# Declarations and the summary are parsed by the package `mcap`. Its `breakup_chunk` is not used: it hands out the first part
+# of a message that runs past its chunk as a whole one, does not tell where a record lies (the message index, which has no
+# checksum, is checked by that), and unpacks an LZ4 frame to any size. Its `MessageIndex` takes 20 times as long.
+
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Protocol, TypeVar
+
+from lidar_vl_core.bags.unpacking import UnpackingError, unlz4, unzstd, unzstd_cut
 
 MAGIC = b"\x89MCAP0\r\n"
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 2, 3, 4, 5, 6, 7
@@ -12,19 +20,16 @@ RECORD_HEAD = struct.Struct("<BQ")  # opcode, length of the body
 MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 _CHUNK_HEAD = struct.Struct("<QQQII")  # first time, last time, size, CRC, length of the compression's name
 MAX_CHUNK_BYTES = 1 << 30  # writers use 1 to 8 MiB; a frame that claims more would only fill the memory
+_Record = TypeVar("_Record", covariant=True)
 
 
 class DamagedRecordError(Exception):
     """A record's bytes break the format or its checksum; callers turn it into a warning."""
 
 
-@dataclass(frozen=True)
-class Channel:
-    """One topic as the file declares it."""
-
-    topic: str
-    schema_id: int
-    encoding: str
+class _Readable(Protocol[_Record]):
+    @staticmethod
+    def read(stream: Any) -> _Record: ...  # noqa: ANN401  a stream of the package mcap
 
 
 @dataclass(frozen=True)
@@ -101,25 +106,15 @@ def read_message(body: memoryview) -> StoredMessage:
     return StoredMessage(log_time_ns, channel_id, body[MESSAGE_HEAD.size :])
 
 
-def read_channel(body: memoryview) -> tuple[int, Channel]:
-    """Parse the body of a channel record: id, channel."""
-    try:
-        channel_id, schema_id = struct.unpack_from("<HH", body)
-        topic, at = _text(body, 4)
-        encoding, _ = _text(body, at)
-    except (struct.error, UnicodeDecodeError) as error:
-        raise DamagedRecordError(f"channel: {error}") from error
-    return channel_id, Channel(topic, schema_id, encoding)
+def read_record(kind: "_Readable[_Record]", body: memoryview) -> _Record:
+    """Parse the body of a record that the package `mcap` knows, such as its `Schema`."""
+    from mcap.data_stream import ReadDataStream
+    from mcap.exceptions import McapError
 
-
-def read_schema_name(body: memoryview) -> tuple[int, str]:
-    """Parse the body of a schema record: id, name of the message type."""
     try:
-        (schema_id,) = struct.unpack_from("<H", body)
-        name, _ = _text(body, 2)
-    except (struct.error, UnicodeDecodeError) as error:
-        raise DamagedRecordError(f"schema: {error}") from error
-    return schema_id, name
+        return kind.read(ReadDataStream(_WholeReads(body)))
+    except (McapError, struct.error, UnicodeDecodeError) as error:
+        raise DamagedRecordError(f"record: {error or type(error).__name__}") from error
 
 
 def read_message_index(body: memoryview) -> tuple[int, list[tuple[int, int]]]:
@@ -131,41 +126,25 @@ def read_message_index(body: memoryview) -> tuple[int, list[tuple[int, int]]]:
         raise DamagedRecordError(f"message index: {error}") from error
 
 
-def _text(body: memoryview, at: int) -> tuple[str, int]:
-    (length,) = struct.unpack_from("<I", body, at)
-    if at + 4 + length > len(body):
-        raise struct.error("text runs past its record")
-    return str(body[at + 4 : at + 4 + length], "utf-8"), at + 4 + length
+class _WholeReads(BytesIO):
+    """A record's body; a read past its end is damage, where the package `mcap` would go on with what is there."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if len(data) != size:
+            raise DamagedRecordError(f"record: expected {size} more bytes, found {len(data)}")
+        return data
 
 
 def _decompress(chunk: Chunk, whole: bool) -> bytes | memoryview:
-    if chunk.compression == "":
-        return chunk.data
-    if chunk.compression == "zstd":
-        return _unzstd(chunk, whole)
-    if chunk.compression == "lz4":
-        return _unlz4(chunk)
-    raise DamagedRecordError(f"compression: expected zstd, lz4 or none, found {chunk.compression[:20]!r}")
-
-
-def _unzstd(chunk: Chunk, whole: bool) -> bytes:
-    import zstandard
-
     limit = min(chunk.size, MAX_CHUNK_BYTES)
     try:
-        if not whole:
-            return zstandard.ZstdDecompressor().stream_reader(chunk.data).read(limit)
-        if zstandard.frame_content_size(chunk.data) > limit:
-            raise DamagedRecordError("zstd frame is larger than its chunk says")
-        return zstandard.ZstdDecompressor().decompress(chunk.data, max_output_size=limit)
-    except zstandard.ZstdError as error:
-        raise DamagedRecordError(f"zstd: {error}") from error
-
-
-def _unlz4(chunk: Chunk) -> bytes:
-    import lz4.frame
-
-    try:
-        return lz4.frame.LZ4FrameDecompressor().decompress(chunk.data, max_length=min(chunk.size, MAX_CHUNK_BYTES))
-    except RuntimeError as error:
-        raise DamagedRecordError(f"lz4: {error}") from error
+        if chunk.compression == "":
+            return chunk.data
+        if chunk.compression == "zstd":
+            return unzstd(chunk.data, limit) if whole else unzstd_cut(chunk.data, limit)
+        if chunk.compression == "lz4":
+            return unlz4(chunk.data, limit)
+    except UnpackingError as error:
+        raise DamagedRecordError(str(error)) from error
+    raise DamagedRecordError(f"compression: expected zstd, lz4 or none, found {chunk.compression[:20]!r}")

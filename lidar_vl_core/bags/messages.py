@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lidar_vl_core.bags.unpacking import ZSTD_MAGIC, UnpackingError, unzstd
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import from_cdr
+
+_MAX_MESSAGE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -20,17 +23,29 @@ class Topic:
 
 @dataclass(frozen=True)
 class BagMessage:
-    """One recorded message; its bytes are decoded when `message` is asked for."""
+    """One recorded message; its bytes are unpacked and decoded when they are asked for."""
 
     topic: str
     type: str
     stamp_ns: int  # when it was recorded (log time)
-    data: bytes  # as recorded, CDR
+    data: bytes  # as recorded
     encoding: str = "cdr"
+
+    @cached_property
+    def cdr(self) -> bytes:
+        """The message's CDR bytes; raises BadBag where it is encoded in another way or cannot be unpacked."""
+        if self.encoding != "cdr":
+            raise BadBag(f"topic {self.topic}: expected CDR messages, found {self.encoding}. Convert the bag to ROS 2.")
+        if not self.data.startswith(ZSTD_MAGIC):  # CDR starts with a zero
+            return self.data
+        try:
+            return unzstd(self.data, _MAX_MESSAGE_BYTES)
+        except UnpackingError as error:
+            raise BadBag(
+                f"topic {self.topic}: expected a message packed by zstd, found {error}. The message is damaged."
+            ) from error
 
     @cached_property
     def message(self) -> Any:  # noqa: ANN401  generated classes have no common base
         """The decoded message; raises BadBag naming the type where it is unknown or the bytes do not fit it."""
-        if self.encoding != "cdr":
-            raise BadBag(f"topic {self.topic}: expected CDR messages, found {self.encoding}. Convert the bag to ROS 2.")
-        return from_cdr(self.data, self.type, self.topic)
+        return from_cdr(self.cdr, self.type, self.topic)

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from lidar_vl_core.bags import mcap_records, sqlite
 from lidar_vl_core.bags.mcap import McapFile
+from lidar_vl_core.bags.unpacking import ZSTD_MAGIC
 from lidar_vl_core.foundation.errors import BadBag
 
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 
 
@@ -40,7 +40,6 @@ class BagParts:
     """The storage files of a recording, in order."""
 
     paths: list[Path]
-    messages_compressed: bool = False  # each message is a zstd frame of its own (rosbag2's compression mode "message")
     warnings: list[str] = field(default_factory=list)
 
 
@@ -63,7 +62,7 @@ def open_part(path: Path, stack: ExitStack) -> BagFile:
             head = handle.read(16)
     except OSError as error:
         raise BadBag(f"{path}: expected a readable file, found: {error}. Check the path and its rights.") from error
-    if head.startswith(_ZSTD_MAGIC):
+    if head.startswith(ZSTD_MAGIC):
         return open_part(_unpacked(path, stack), stack)
     part: BagFile
     if head.startswith(mcap_records.MAGIC):
@@ -94,7 +93,6 @@ def _from_metadata(folder: Path) -> BagParts:
         information = yaml.safe_load(path.read_text("utf-8"))["rosbag2_bagfile_information"]
         # Old versions wrote the folder into the path; only files of this folder are ever opened.
         listed = [folder / PurePosixPath(str(name)).name for name in information["relative_file_paths"]]
-        compressed = str(information.get("compression_mode", "")).lower() == "message"
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         note = f"{folder.name}/metadata.yaml: expected rosbag2's metadata, found {type(error).__name__}"
         return BagParts(
@@ -106,7 +104,7 @@ def _from_metadata(folder: Path) -> BagParts:
         for name in listed
         if name not in present
     ]
-    return BagParts(present or _by_name(folder), compressed, warnings)
+    return BagParts(present or _by_name(folder), warnings)
 
 
 def _by_name(folder: Path) -> list[Path]:

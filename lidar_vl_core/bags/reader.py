@@ -8,10 +8,9 @@ from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 
-from lidar_vl_core.bags.mcap_records import MAX_CHUNK_BYTES
 from lidar_vl_core.bags.messages import BagMessage, Topic
 from lidar_vl_core.bags.parts import BagFile, bag_parts, open_part
-from lidar_vl_core.foundation.errors import BadBag, BadRequest
+from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.message_types import RAW_LIDAR_TYPES, advice, full_type_name
 
 
@@ -26,7 +25,6 @@ class BagReader:
         try:
             parts = bag_parts(self.path)
             self._notes += parts.warnings
-            self._unpack_messages = parts.messages_compressed
             for part in parts.paths:
                 self._files.append(open_part(part, self._stack))
         except BaseException:
@@ -86,32 +84,20 @@ class BagReader:
                 f"{self.path}: expected one topic of {type_name}, found {_listed(fitting)}. Name the one to use."
             )
         raw = sorted({topic.type for topic in self.topics if topic.type in RAW_LIDAR_TYPES})
-        found = (
-            f"only {raw[0]}. {advice(raw[0])}" if raw else f"{_listed(f'{t.name} ({t.type})' for t in self.topics)}."
-        )
+        present = _listed(f"{topic.name} ({topic.type or 'no type'})" for topic in self.topics)
+        found = f"only {raw[0]}. {advice(raw[0])}" if raw else f"{present}."
         raise BadRequest(f"{self.path}: expected a topic of {type_name}, found {found}")
 
     def _merged(self, topics: set[str]) -> Iterator[BagMessage]:
         encodings = {(topic.name, topic.type): topic.encoding for topic in self.topics}
         streams = [file.messages(topics) for file in self._files]
         for stamp_ns, topic, type_name, data in merge(*streams, key=itemgetter(0)):
-            if self._unpack_messages:
-                data = _unpacked(data, topic)
             yield BagMessage(topic, type_name, stamp_ns, data, encodings[topic, type_name])
 
 
 def open_bag(path: Path | str) -> BagReader:
     """Open a rosbag2 folder, an .mcap or a .db3 file; raises BadBag where there is no recording to be had."""
     return BagReader(path)
-
-
-def _unpacked(data: bytes, topic: str) -> bytes:
-    import zstandard
-
-    try:
-        return zstandard.ZstdDecompressor().stream_reader(data).read(MAX_CHUNK_BYTES)
-    except zstandard.ZstdError as error:
-        raise BadBag(f"topic {topic}: expected a zstd message, found {error}. The file is damaged.") from error
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from lidar_vl_core.bags.mcap_records import (
     CHANNEL,
@@ -15,16 +15,17 @@ from lidar_vl_core.bags.mcap_records import (
     MESSAGE,
     RECORD_HEAD,
     SCHEMA,
-    Channel,
     DamagedRecordError,
     chunk_content,
     cut_chunk_content,
-    read_channel,
     read_chunk,
     read_message,
-    read_schema_name,
+    read_record,
     records_in,
 )
+
+if TYPE_CHECKING:
+    from mcap.records import Channel
 
 _KNOWN_OPCODES = frozenset(range(1, 16)) | frozenset(range(128, 256))  # 128 and up are an application's own
 
@@ -47,18 +48,24 @@ class McapIndex:
     """All topics of an MCAP and where its messages lie."""
 
     schemas: dict[int, str] = field(default_factory=dict)  # id -> name of the message type
-    channels: dict[int, Channel] = field(default_factory=dict)
+    channels: dict[int, "Channel"] = field(default_factory=dict)
     counts: Counter[int] = field(default_factory=Counter)  # channel id -> messages
     places: list[Place] = field(default_factory=list)
 
     def declare(self, opcode: int, body: memoryview) -> None:
         """Take in a schema or channel record."""
+        from mcap.records import Channel, Schema
+
         if opcode == SCHEMA:
-            schema_id, name = read_schema_name(body)
-            self.schemas[schema_id] = name
+            schema = read_record(Schema, body)
+            self.schemas[schema.id] = schema.name
         elif opcode == CHANNEL:
-            channel_id, channel = read_channel(body)
-            self.channels[channel_id] = channel
+            channel = read_record(Channel, body)
+            self.channels[channel.id] = channel
+
+    def unknown_schemas(self) -> set[int]:
+        """Schemas that channels name and no record has told; 0 stands for none."""
+        return {channel.schema_id for channel in self.channels.values()} - self.schemas.keys() - {0}
 
 
 def walk(handle: BinaryIO) -> tuple[McapIndex, str | None]:

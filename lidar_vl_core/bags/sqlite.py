@@ -70,7 +70,7 @@ class SqliteFile:
         except sqlite3.Error as error:
             raise BadBag(
                 f"{self.path}: expected a rosbag2 sqlite3 file with a table of topics, found: {error}. "
-                "It is damaged at its start or no bag; copy or record it again."
+                "It is damaged at its start or no bag: copy it again, or check the path."
             ) from error
         topics = {}
         for number, name, type_name, encoding in rows:
@@ -120,7 +120,7 @@ class SqliteFile:
         return found.pop() if len(found) == 1 else None
 
     def _warn(self, text: str) -> None:
-        warning = f"{self.path.name}: {text}. Copy or record it again if you need the rest."
+        warning = f"{self.path.name}: {text}. Copy it again if the original is whole."
         if warning not in self.warnings:
             self.warnings.append(warning)
 

@@ -60,7 +60,7 @@ def from_cdr(data: bytes, type_name: str, topic: str) -> Any:  # noqa: ANN401  g
     except Exception as error:  # the generated readers raise whatever the bytes lead them to
         raise BadBag(
             f"topic {topic}: expected {type_name}, found {len(data)} bytes that are none ({error}). "
-            "The message is damaged, or its definition differs from ROS 2 Jazzy's; record it again."
+            "The message is damaged, or its definition differs from ROS 2 Jazzy's: convert the topic to that one."
         ) from error
 
 

@@ -1,12 +1,26 @@
 """What the tf topics say, of a recording or of a running system: one tree, and the frame that stands still in it."""
 
+from dataclasses import dataclass
 from typing import Any
 
+from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformTree
 
 _STILL_FRAMES = ("odom", "map", "world", "earth")  # REP 105; odom first, because it never jumps
+
+
+@dataclass(frozen=True)
+class RefusedTransform:
+    """A transform that was left out, and why."""
+
+    parent: str
+    child: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"transform {self.parent} -> {self.child} is left out: {self.reason}"
 
 
 class FrameTransforms:
@@ -18,17 +32,16 @@ class FrameTransforms:
         self.moving: dict[str, bool] = {}  # child frame -> whether it came on /tf
         self._parent: dict[str, str] = {}
 
-    def add(self, message: Any, static: bool) -> None:  # noqa: ANN401  a tf2_msgs/TFMessage of any library
-        """Take over one TFMessage. Raises BadTransform on quaternions that are none."""
+    def add(self, message: Any, static: bool) -> list[RefusedTransform]:  # noqa: ANN401  a tf2_msgs/TFMessage of any library
+        """Take over one TFMessage; what is no transform is left out, as tf2 does, and returned with the reason."""
+        refused = []
         for stamped in message.transforms:
             parent, child = _frame(stamped.header.frame_id), _frame(stamped.child_frame_id)
-            rotation, translation = stamped.transform.rotation, stamped.transform.translation
-            T_parent_child = RigidTransform.from_quaternion(
-                (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)
-            )
-            self.tree.add(parent, child, None if static else stamp_ns(stamped.header.stamp), T_parent_child)
-            self._parent[child] = parent
-            self.moving[child] = self.moving.get(child, False) or not static
+            try:
+                self._add_one(parent, child, stamped, static)
+            except BadTransform as error:
+                refused.append(RefusedTransform(parent, child, str(error)))
+        return refused
 
     def T_cam_lidar(
         self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int
@@ -58,6 +71,15 @@ class FrameTransforms:
     def edges(self) -> list[tuple[str, str, bool]]:
         """(parent, child, moving) of every transform, by name."""
         return sorted((parent, child, self.moving[child]) for child, parent in self._parent.items())
+
+    def _add_one(self, parent: str, child: str, stamped: Any, static: bool) -> None:  # noqa: ANN401
+        rotation, translation = stamped.transform.rotation, stamped.transform.translation
+        T_parent_child = RigidTransform.from_quaternion(
+            (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)
+        )
+        self.tree.add(parent, child, None if static else stamp_ns(stamped.header.stamp), T_parent_child)
+        self._parent[child] = parent
+        self.moving[child] = self.moving.get(child, False) or not static
 
 
 def _frame(name: str) -> str:

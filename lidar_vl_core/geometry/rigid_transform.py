@@ -7,7 +7,7 @@ import numpy as np
 
 from lidar_vl_core.foundation.errors import BadTransform
 
-_QUATERNION_NORM_TOLERANCE = 1e-3  # what drivers and text files round away; more than that is an error of the sender
+_QUATERNION_NORM_TOLERANCE = 1e-2  # what drivers and text files round away; beyond it tf2 ignores a transform, too
 _ROTATION_TOLERANCE = 1e-3  # the same for matrices read from calibration files
 _SLERP_MINIMUM_ANGLE_RAD = 1e-6
 
@@ -63,7 +63,7 @@ class RigidTransform:
     ) -> "RigidTransform":
         """From a quaternion in ROS order (x, y, z, w) and a translation in metres.
 
-        A norm within 1e-3 of one is normalised; anything else, all zeros included, raises BadTransform.
+        A norm within 1e-2 of one is normalised; anything else, all zeros included, raises BadTransform.
         """
         quaternion = np.asarray(xyzw, np.float64)
         if quaternion.shape != (4,):

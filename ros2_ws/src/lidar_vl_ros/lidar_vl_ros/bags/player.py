@@ -138,7 +138,7 @@ class BagPlayer(Node):
 
     def _send(self, message: BagMessage) -> None:
         channel = self._channels[message.topic]
-        cdr = message.data
+        cdr = message.cdr
         if self.settings.restamp and channel.has_header:
             cdr = restamped(cdr, time.time_ns())
         channel.publisher.publish(cdr)

@@ -57,7 +57,8 @@ class LiveTransforms:
 
     def _start_anew(self) -> None:
         self._transforms = FrameTransforms(_HISTORY_S)
-        self._transforms.add(SimpleNamespace(transforms=self._given), static=True)
+        if refused := self._transforms.add(SimpleNamespace(transforms=self._given), static=True):
+            raise BadTransform(f"parameter static_transforms: {refused[0]}")
 
     def _moving(self, message: Any) -> None:  # noqa: ANN401
         self._add(message, static=False)
@@ -66,11 +67,10 @@ class LiveTransforms:
         self._add(message, static=True)
 
     def _add(self, message: Any, static: bool) -> None:  # noqa: ANN401
-        try:
-            with self._lock:
-                self._transforms.add(message, static)
-        except BadTransform as error:
-            self._node.get_logger().warning(f"transform ignored: {error}", throttle_duration_sec=5.0)
+        with self._lock:
+            refused = self._transforms.add(message, static)
+        if refused:
+            self._node.get_logger().warning(str(refused[0]), throttle_duration_sec=5.0)
 
 
 def static_transform(text: str) -> TransformStamped:

@@ -1,0 +1,237 @@
+"""Recordings as other programs write them: without repeated schemas or a summary, packed message by message, with broken transforms."""
+
+import sqlite3
+import zlib
+
+import numpy as np
+import pytest
+import zstandard
+from mcap.data_stream import RecordBuilder
+from mcap.records import Channel, Chunk, ChunkIndex, DataEnd, Footer, Header, Message, Schema, Statistics
+from mcap.writer import CompressionType, IndexType, Writer
+
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.surroundings import read_surroundings
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.foundation.errors import BadBag, BadRequest
+from lidar_vl_core.foundation.message_types import message_types, to_cdr
+from lidar_vl_core.geometry.frame_transforms import FrameTransforms
+
+STRING = "std_msgs/msg/String"
+TF = "tf2_msgs/msg/TFMessage"
+TYPES = message_types().types
+
+
+def rows(count=30):
+    return [(f"/t{i % 3}", 1_000 * i, "abc" * i) for i in range(count)]
+
+
+def cdr(content):
+    return to_cdr(TYPES[STRING](content), STRING)
+
+
+def write_mcap(path, recorded, **options):
+    with path.open("wb") as handle:
+        writer = Writer(handle, **{"chunk_size": 256} | options)
+        writer.start("ros2")
+        channels = {}
+        for topic, stamp_ns, data in recorded:
+            if topic not in channels:  # late topics are declared in late chunks
+                schema = writer.register_schema(STRING, "ros2msg", b"string data\n")
+                channels[topic] = writer.register_channel(topic, "cdr", schema)
+            writer.add_message(channels[topic], stamp_ns, data, stamp_ns)
+        writer.finish()
+    return path
+
+
+def write_db3(path, recorded):
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT, serialization_format TEXT)")
+        database.execute(
+            "CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER, data BLOB)"
+        )
+        topics = sorted({topic for topic, _, _ in recorded})
+        database.executemany(
+            "INSERT INTO topics VALUES (?, ?, ?, 'cdr')", [(i, name, STRING) for i, name in enumerate(topics)]
+        )
+        database.executemany(
+            "INSERT INTO messages(topic_id, timestamp, data) VALUES (?, ?, ?)",
+            [(topics.index(topic), stamp_ns, data) for topic, stamp_ns, data in recorded],
+        )
+    database.close()
+    return path
+
+
+def read(path):
+    with open_bag(path) as bag:
+        found = [(message.topic, message.stamp_ns, message.message.data) for message in bag.messages()]
+        assert bag.warnings == []
+        assert {topic.type for topic in bag.topics} == {STRING}
+        assert sum(topic.count for topic in bag.topics) == len(found)
+        return found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"repeat_schemas": False},
+        {"repeat_channels": False},
+        {"repeat_schemas": False, "repeat_channels": False},
+        {"repeat_schemas": False, "index_types": IndexType.CHUNK},
+        {"repeat_schemas": False, "index_types": IndexType.NONE},
+        {"repeat_schemas": False, "use_statistics": False},
+        {"repeat_schemas": False, "use_summary_offsets": False, "enable_crcs": False},
+        {"repeat_schemas": False, "use_chunking": False},
+        {"repeat_schemas": False, "compression": CompressionType.LZ4},
+        {"repeat_schemas": False, "chunk_size": 1 << 20, "compression": CompressionType.NONE},
+    ],
+)
+def test_what_a_summary_leaves_out_is_found_in_the_data(tmp_path, options):
+    recorded = [(topic, stamp_ns, cdr(content)) for topic, stamp_ns, content in rows()]
+    assert read(write_mcap(tmp_path / "a.mcap", recorded, **options)) == rows()
+
+
+def test_schemas_in_front_of_the_chunks_are_found_too(tmp_path):
+    def packed(*records):
+        builder = RecordBuilder()
+        for record in records:
+            record.write(builder)
+        return builder.end()
+
+    channel = Channel(id=1, topic="/t", message_encoding="cdr", metadata={}, schema_id=9)
+    message = Message(channel_id=1, log_time=5, data=cdr("a"), publish_time=5, sequence=0)
+    content = packed(channel, message)
+    chunk = packed(Chunk("", content, 5, 5, zlib.crc32(content), len(content)))
+    front = b"\x89MCAP0\r\n" + packed(Header("ros2", ""), Schema(id=9, data=b"", encoding="ros2msg", name=STRING))
+    place = ChunkIndex(len(chunk), len(front), "", len(content), 5, 0, {}, 5, len(content))
+    count = Statistics(0, 1, {1: 1}, 1, 1, 5, 5, 0, 1)
+    data = front + chunk + packed(DataEnd(0))
+    end = packed(channel, place, count, Footer(len(data), 0, 0)) + b"\x89MCAP0\r\n"
+    (tmp_path / "a.mcap").write_bytes(data + end)
+    assert read(tmp_path / "a.mcap") == [("/t", 5, "a")]
+
+
+def test_a_topic_without_any_schema_is_told(tmp_path):
+    with (tmp_path / "a.mcap").open("wb") as handle:
+        writer = Writer(handle, repeat_schemas=False)
+        writer.start("ros2")
+        channel = writer.register_channel("/points", "cdr", 7)
+        writer.add_message(channel, 1, cdr("a"), 1)
+        writer.finish()
+    with open_bag(tmp_path / "a.mcap") as bag:
+        assert len(list(bag.messages())) == 1
+        (warning,) = bag.warnings
+        assert "expected the schema of /points, found none" in warning
+        with pytest.raises(BadRequest, match=r"/points \(no type\)"):
+            bag.topic_of_type(STRING)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+def test_a_recording_cut_anywhere_keeps_its_types_though_no_summary_repeats_them(tmp_path, share):
+    recorded = [(topic, stamp_ns, cdr(content)) for topic, stamp_ns, content in rows()]
+    whole = write_mcap(tmp_path / "a.mcap", recorded, repeat_schemas=False).read_bytes()
+    (tmp_path / "cut.mcap").write_bytes(whole[: int(share * len(whole))])
+    with open_bag(tmp_path / "cut.mcap") as bag:
+        found = [(message.topic, message.stamp_ns, message.message.data) for message in bag.messages()]
+        assert found == rows()[: len(found)]
+        assert len(found) > 2
+        assert len(bag.warnings) == 1
+        assert "record it again" not in bag.warnings[0]
+
+
+def without_size(data):
+    packer = zstandard.ZstdCompressor(write_content_size=False)
+    return packer.compress(data)
+
+
+@pytest.mark.parametrize("pack", [zstandard.compress, without_size])
+@pytest.mark.parametrize("write", [write_db3, write_mcap])
+def test_messages_packed_one_by_one_are_seen_by_their_first_bytes(tmp_path, pack, write):
+    # A recorder that could not keep up leaves some messages as they are.
+    recorded = [
+        (topic, stamp_ns, pack(cdr(content)) if stamp_ns % 7_000 else cdr(content))
+        for topic, stamp_ns, content in rows()
+    ]
+    assert read(write(tmp_path / "bare", recorded)) == rows()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "bare").rename(folder / "bag_0.db3")
+    (folder / "metadata.yaml").write_text(
+        "rosbag2_bagfile_information: {relative_file_paths: [bag_0.db3], compression_format: zstd, "
+        "compression_mode: MESSAGE}\n"
+    )
+    assert read(folder) == rows()
+
+
+@pytest.mark.parametrize("claim_size", [True, False])
+def test_a_message_that_unpacks_to_more_than_it_may_is_left_alone(tmp_path, claim_size, monkeypatch):
+    monkeypatch.setattr("lidar_vl_core.bags.messages._MAX_MESSAGE_BYTES", 1 << 20)
+    packer = zstandard.ZstdCompressor(write_content_size=claim_size)
+    recorded = [
+        ("/t0", 0, packer.compress(bytes((1 << 20) + 1))),
+        ("/t0", 1, zstandard.compress(cdr("a"))[:-3]),
+        ("/t0", 2, cdr("b")),
+    ]
+    with open_bag(write_db3(tmp_path / "a.db3", recorded)) as bag:
+        large, cut, good = bag.messages()
+        for message in (large, cut):
+            with pytest.raises(BadBag, match=r"topic /t0: expected .*(packed by zstd, found|bytes that are none)"):
+                _ = message.message
+        assert good.message.data == "b"
+
+
+def transform(parent, child, xyzw=(0.0, 0.0, 0.0, 1.0), x_m=1.0):
+    time = TYPES["builtin_interfaces/msg/Time"](sec=5, nanosec=0)
+    rotation = dict(zip("xyzw", map(float, xyzw), strict=True))
+    return TYPES["geometry_msgs/msg/TransformStamped"](
+        header=TYPES["std_msgs/msg/Header"](stamp=time, frame_id=parent),
+        child_frame_id=child,
+        transform=TYPES["geometry_msgs/msg/Transform"](
+            translation=TYPES["geometry_msgs/msg/Vector3"](x=float(x_m), y=0.0, z=0.0),
+            rotation=TYPES["geometry_msgs/msg/Quaternion"](**rotation),
+        ),
+    )
+
+
+BROKEN = {
+    "nan": transform("base", "gyro", (np.nan,) * 4),
+    "infinite": transform("base", "gyro", x_m=np.inf),
+    "zeros": transform("base", "gyro", (0, 0, 0, 0)),
+    "too long": transform("base", "gyro", (0, 0, 0, 1.02)),
+    "nameless": transform("base", ""),
+    "of itself": transform("base", "base"),
+    "second parent": transform("map", "lidar"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("static", [True, False])
+def test_one_broken_transform_costs_no_other_of_its_message(kind, static):
+    good = [transform("base", "lidar"), transform("base", "camera", x_m=2.0)]
+    transforms = FrameTransforms(history_s=None)
+    (refused,) = transforms.add(TYPES[TF]([good[0], BROKEN[kind], good[1]]), static)
+    assert f"-> {BROKEN[kind].child_frame_id} is left out: " in str(refused)
+    assert transforms.edges() == [("base", "camera", not static), ("base", "lidar", not static)]
+    T = transforms.T_cam_lidar("camera", 5_000_000_000, "lidar", 5_000_000_000)
+    np.testing.assert_allclose(T.translation_m, [-1, 0, 0])
+
+
+@pytest.mark.parametrize("norm", [0.991, 1.0, 1.009])
+def test_a_quaternion_that_a_sender_rounded_is_normalised(norm):
+    transforms = FrameTransforms(history_s=None)
+    half = norm * np.sqrt(0.5)
+    assert transforms.add(TYPES[TF]([transform("base", "lidar", (0, 0, half, half))]), static=True) == []
+    rotation = transforms.T_cam_lidar("base", 0, "lidar", 0).rotation
+    np.testing.assert_allclose(rotation, [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-12)
+
+
+def test_a_sender_that_stays_broken_is_told_once_with_its_first_value(tmp_path):
+    with BagWriter(tmp_path / "a.mcap") as bag:
+        for k in range(20):
+            message = TYPES[TF]([transform("base", "gyro", (0, 0, 0, 2 + k)), transform("base", "lidar", x_m=k)])
+            bag.write("/tf_static", TF, k, message)
+    with open_bag(tmp_path / "a.mcap") as bag:
+        problems = read_surroundings(bag).problems
+    assert len(problems) == 20
+    assert len(set(problems)) == 1
+    assert "/tf_static: transform base -> gyro is left out: expected a quaternion of length 1, found [0.0, 0.0, 0.0, 2.0]" in problems[0]  # fmt: skip
