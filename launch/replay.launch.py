@@ -22,6 +22,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("rate", default_value="1.0", description="Speed"),
         DeclareLaunchArgument("loop", default_value="false", description="Start again at the end"),
         DeclareLaunchArgument("rviz", default_value="true", description="Show the labelled cloud"),
+        DeclareLaunchArgument("fixed_frame", default_value="lidar", description="Frame of the LiDAR, for RViz"),
     ]
     environment = [SetEnvironmentVariable(name, value) for name, value in large_message_environment().items()]
     segmentation = IncludeLaunchDescription(
@@ -30,6 +31,7 @@ def generate_launch_description() -> LaunchDescription:
             "input": LaunchConfiguration("input"),
             "model": LaunchConfiguration("model"),
             "rviz": LaunchConfiguration("rviz"),
+            "fixed_frame": LaunchConfiguration("fixed_frame"),
             "use_sim_time": "true",
         }.items(),
     )

@@ -33,6 +33,7 @@ def generate_launch_description() -> LaunchDescription:
         ),
         DeclareLaunchArgument("use_sim_time", default_value="false", description="Follow /clock, for played bags"),
         DeclareLaunchArgument("rviz", default_value="false", description="Show the labelled cloud"),
+        DeclareLaunchArgument("fixed_frame", default_value="lidar", description="Frame of the LiDAR, for RViz"),
         DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn or error"),
     ]
     # For every process started here; the LiDAR driver needs the first two as well, it is the sender.
@@ -66,7 +67,7 @@ def generate_launch_description() -> LaunchDescription:
     rviz = Node(
         package="rviz2",
         executable="rviz2",
-        arguments=["-d", str(share / "rviz" / "segmentation.rviz")],
+        arguments=["-d", str(share / "rviz" / "segmentation.rviz"), "-f", LaunchConfiguration("fixed_frame")],
         parameters=[{"use_sim_time": use_sim_time}],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )

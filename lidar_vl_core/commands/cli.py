@@ -79,6 +79,9 @@ def command_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--images", action="store_true", help="copy the camera pictures into predictions.mcap, for viewers"
     )
+    replay.add_argument(
+        "--rerun", action="store_true", help="show the clouds in Rerun meanwhile; takes the extra `rerun`"
+    )
     add_overwrite(replay)
     replay.set_defaults(run=_replay)
 
@@ -164,6 +167,7 @@ def _replay(options: argparse.Namespace) -> None:
         words=_words(options),
         ensemble=options.ensemble,
         images=options.images,
+        rerun=options.rerun,
         overwrite=options.overwrite,
         progress=_progress_bar,
         command=shlex.join(["lidar-vl", *sys.argv[1:]]),

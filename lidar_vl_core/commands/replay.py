@@ -10,6 +10,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.commands.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.results import write_results
+from lidar_vl_core.drawing.rerun_view import RerunView
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
 from lidar_vl_core.evaluation.truth import truth_of
@@ -36,6 +37,7 @@ def replay(
     words: Vocabulary | None = None,
     ensemble: bool = False,
     images: bool = False,
+    rerun: bool = False,
     overwrite: bool = False,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
@@ -45,6 +47,7 @@ def replay(
     label_field, label_table: the field with the truth and the table its ids are of. words: what an embedding
     package looks for instead of its own classes. ensemble: name points by the recorded pictures, too, which takes a
     package with an image encoder. images: copy the cameras' pictures into predictions.mcap.
+    rerun: show the labelled clouds in Rerun while they are made.
     overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
     Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
@@ -58,9 +61,12 @@ def replay(
         labeller = _Labeller(segmenter, recording, ensemble)
         evaluation, seen = Evaluation(classes, recording.cloud_count), SeenSweeps()
         frames = progress(recording.frames(() if truth is None else (truth.field,)), recording.cloud_count)
+        viewer = RerunView(bag.name, classes) if rerun else None
         with predictions(staged, recording, classes, images) as write_prediction:
             for frame, labels in labeller.labelled(frames):
                 write_prediction(frame, labels)
+                if viewer is not None:
+                    viewer.add(frame.index, frame.recorded_ns, frame.cloud, labels)
                 seen.add(frame.cloud, labels)
                 true_id = None if truth is None else truth.of(frame)
                 evaluation.add(

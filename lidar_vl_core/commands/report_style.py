@@ -29,12 +29,12 @@ td.wide { min-width: 120px; }
 td i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 8px; }
 .bar { background: #e2e8f0; border-radius: 4px; height: 10px; }
 .bar div { height: 10px; border-radius: 4px; }
-table.heat { margin-top: 70px; font-size: 13px; }
+table.heat { font-size: 13px; }
 table.heat th { text-align: right; font-weight: 500; padding: 2px 8px; white-space: nowrap; }
 table.heat th.corner { color: #94a3b8; font-size: 12px; vertical-align: bottom; }
 table.heat td { width: 31px; height: 28px; text-align: center; border: 1px solid #fff; background-clip: padding-box; }
-th.slanted { height: 24px; padding: 0; position: relative; }
-th.slanted div { position: absolute; left: 50%; bottom: 4px; transform: rotate(-42deg); transform-origin: left bottom; white-space: nowrap; }
+table.heat th.upright { padding: 0 0 6px; vertical-align: bottom; }
+th.upright div { writing-mode: vertical-rl; transform: rotate(180deg); margin: 0 auto; white-space: nowrap; }
 .chart { width: 640px; max-width: 100%; display: block; margin: 6px 0 12px; }
 .chart .tick { font-size: 11px; fill: #64748b; text-anchor: middle; }
 .chart .mark { font-size: 11px; fill: #b91c1c; }
@@ -46,6 +46,8 @@ pre { padding: 10px; overflow-x: auto; }
   section { padding: 14px 12px; }
   table.plain { font-size: 13px; }
   td.wide { display: none; }
+  table.plain td:first-child { white-space: nowrap; }
+  img { min-width: 760px; max-width: none; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 10px; }
   .tile strong { font-size: 22px; }
   td code { overflow-wrap: anywhere; }

@@ -78,7 +78,7 @@ def confusion_table(counts: Sequence[Sequence[int]], row_names: Sequence[str], c
     matrix = np.asarray(counts, np.int64)
     rows = np.flatnonzero(matrix.sum(axis=1) > 0).tolist()
     columns = [column for column in range(matrix.shape[1]) if matrix[:, column].sum() > 0 or column in rows]
-    head = "".join(f'<th class="slanted"><div>{_pretty(column_names[column])}</div></th>' for column in columns)
+    head = "".join(f'<th class="upright"><div>{_pretty(column_names[column])}</div></th>' for column in columns)
     lines = []
     for row in rows:
         total = matrix[row].sum()

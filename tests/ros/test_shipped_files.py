@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment, profile_path
 from rclpy.context import Context
 from rclpy.node import Node
+
+from lidar_vl_core.commands.viewer_files import foxglove_layout
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _PACKAGE = _REPOSITORY / "ros2_ws" / "src" / "lidar_vl_ros"
@@ -186,6 +189,13 @@ def test_the_rviz_view_shows_topics_of_the_node():
     topics = [line.split()[-1] for line in view.splitlines() if "Value: /" in line]
     assert topics
     assert {topic.replace("/segmentation_node", "~") for topic in topics} <= _output_topics()
+
+
+def test_the_foxglove_layout_is_the_one_of_a_replay_with_the_topics_of_the_node():
+    layout = json.loads((_PACKAGE / "foxglove" / "segmentation.json").read_text())
+    topics = ["/segmentation_node/output/pointcloud/visualization", "/segmentation_node/output/label_info"]
+    assert {topic.replace("/segmentation_node", "~") for topic in topics} <= _output_topics()
+    assert layout == foxglove_layout(*topics, frame_id="")
 
 
 @pytest.mark.parametrize("path", sorted((_REPOSITORY / "docker").glob("*.Dockerfile")), ids=lambda path: path.name)

@@ -66,7 +66,7 @@ def test_the_page_is_quiet_whole_and_as_wide_as_the_window(browser: Page, page_f
     assert browser.fetched == []
     assert browser.value("document.documentElement.scrollWidth") == width_px
     assert browser.value("document.images.length > 0 && [...document.images].every(i => i.naturalWidth > 0)")
-    titles = "[...document.querySelectorAll('h1, h2, .slanted div')]"
+    titles = "[...document.querySelectorAll('h1, h2, .upright div')]"
     clipped = f"{titles}.filter(t => t.getBoundingClientRect().left < 0 || t.getBoundingClientRect().top < 0)"
     assert browser.value(f"{clipped}.map(t => t.textContent)") == []
     if width_px == 400:  # the titles of sections wrap inside the window
