@@ -3,10 +3,10 @@
 import zlib
 from collections.abc import Iterator, Set
 from contextlib import suppress
-from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lidar_vl_core.bags.by_time import StoredMessage, by_time
 from lidar_vl_core.bags.mcap_records import (
     CHUNK,
     CHUNK_INDEX,
@@ -17,8 +17,6 @@ from lidar_vl_core.bags.mcap_records import (
     RECORD_HEAD,
     SCHEMA,
     STATISTICS,
-    DamagedRecordError,
-    StoredMessage,
     chunk_content,
     cut_chunk_content,
     read_chunk,
@@ -28,6 +26,7 @@ from lidar_vl_core.bags.mcap_records import (
     records_in,
 )
 from lidar_vl_core.bags.salvage import McapIndex, Place, walk
+from lidar_vl_core.bags.unpacking import DamagedRecordError
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import full_type_name
 
@@ -71,24 +70,19 @@ class McapFile:
             if channel.topic in topics
         }
         found, damaged = 0, 0
-        pending: list[tuple[int, int, int, StoredMessage]] = []  # the file's order decides between equal times
-        places = [p for p in self._index.places if not p.channel_ids or p.channel_ids & wanted.keys()]
-        for place in sorted(places, key=lambda place: (place.start_ns, place.offset)):
-            while pending and pending[0][0] < place.start_ns:
-                message = heappop(pending)[3]
-                found += 1
-                yield message.log_time_ns, *wanted[message.channel_id], bytes(message.data)
+
+        def wanted_in(place: Place) -> list[StoredMessage]:
+            nonlocal damaged
             try:
                 messages, intact = self._messages_in(place)
             except DamagedRecordError:
                 damaged += 1
-                continue
+                return []
             damaged += not intact
-            for order, message in enumerate(messages):
-                if message.channel_id in wanted:
-                    heappush(pending, (message.log_time_ns, place.offset, order, message))
-        while pending:
-            message = heappop(pending)[3]
+            return [message for message in messages if message.channel_id in wanted]
+
+        places = [p for p in self._index.places if not p.channel_ids or p.channel_ids & wanted.keys()]
+        for message in by_time(places, wanted_in):
             found += 1
             yield message.log_time_ns, *wanted[message.channel_id], bytes(message.data)
         lost = max(sum(self._index.counts[number] for number in wanted) - found, 0)

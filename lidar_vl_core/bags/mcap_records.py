@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Protocol, TypeVar
 
-from lidar_vl_core.bags.unpacking import UnpackingError, unlz4, unzstd, unzstd_cut
+from lidar_vl_core.bags.by_time import StoredMessage
+from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, DamagedRecordError, unlz4, unzstd, unzstd_cut
 
 MAGIC = b"\x89MCAP0\r\n"
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 2, 3, 4, 5, 6, 7
@@ -19,26 +20,12 @@ CHUNK_INDEX, STATISTICS, DATA_END = 8, 11, 15
 RECORD_HEAD = struct.Struct("<BQ")  # opcode, length of the body
 MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 _CHUNK_HEAD = struct.Struct("<QQQII")  # first time, last time, size, CRC, length of the compression's name
-MAX_CHUNK_BYTES = 1 << 30  # writers use 1 to 8 MiB; a frame that claims more would only fill the memory
 _Record = TypeVar("_Record", covariant=True)
-
-
-class DamagedRecordError(Exception):
-    """A record's bytes break the format or its checksum; callers turn it into a warning."""
 
 
 class _Readable(Protocol[_Record]):
     @staticmethod
     def read(stream: Any) -> _Record: ...  # noqa: ANN401  a stream of the package mcap
-
-
-@dataclass(frozen=True)
-class StoredMessage:
-    """One message and its place in the order of a file."""
-
-    log_time_ns: int
-    channel_id: int
-    data: memoryview
 
 
 @dataclass(frozen=True)
@@ -68,7 +55,7 @@ def read_chunk(body: memoryview) -> Chunk:
 
 def chunk_content(chunk: Chunk) -> memoryview:
     """A whole chunk's records, decompressed, size and CRC checked."""
-    if len(chunk.data) != chunk.compressed_size or chunk.size > MAX_CHUNK_BYTES:
+    if len(chunk.data) != chunk.compressed_size or chunk.size > MAX_UNPACKED_BYTES:
         raise DamagedRecordError(f"chunk of {chunk.size} bytes, {len(chunk.data)} of {chunk.compressed_size} present")
     content = _decompress(chunk, whole=True)
     if len(content) != chunk.size:
@@ -137,14 +124,11 @@ class _WholeReads(BytesIO):
 
 
 def _decompress(chunk: Chunk, whole: bool) -> bytes | memoryview:
-    limit = min(chunk.size, MAX_CHUNK_BYTES)
-    try:
-        if chunk.compression == "":
-            return chunk.data
-        if chunk.compression == "zstd":
-            return unzstd(chunk.data, limit) if whole else unzstd_cut(chunk.data, limit)
-        if chunk.compression == "lz4":
-            return unlz4(chunk.data, limit)
-    except UnpackingError as error:
-        raise DamagedRecordError(str(error)) from error
+    limit = min(chunk.size, MAX_UNPACKED_BYTES)
+    if chunk.compression == "":
+        return chunk.data
+    if chunk.compression == "zstd":
+        return unzstd(chunk.data, limit) if whole else unzstd_cut(chunk.data, limit)
+    if chunk.compression == "lz4":
+        return unlz4(chunk.data, limit)
     raise DamagedRecordError(f"compression: expected zstd, lz4 or none, found {chunk.compression[:20]!r}")

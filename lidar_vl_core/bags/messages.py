@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lidar_vl_core.bags.unpacking import ZSTD_MAGIC, UnpackingError, unzstd
+from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, ZSTD_MAGIC, DamagedRecordError, unzstd
 from lidar_vl_core.foundation.errors import BadBag
-from lidar_vl_core.foundation.message_types import from_cdr
-
-_MAX_MESSAGE_BYTES = 1 << 30
+from lidar_vl_core.foundation.message_types import from_cdr, message_types, ros1_to_cdr
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,11 @@ class Topic:
     type: str  # full name, e.g. sensor_msgs/msg/PointCloud2
     count: int  # messages that can be read
     encoding: str = "cdr"
+
+    @property
+    def has_cdr(self) -> bool:
+        """Whether its messages are, or can be turned into, ROS 2's bytes."""
+        return self.encoding == "cdr" or (self.encoding == "ros1" and self.type in message_types().types)
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,18 @@ class BagMessage:
     @cached_property
     def cdr(self) -> bytes:
         """The message's CDR bytes; raises BadBag where it is encoded in another way or cannot be unpacked."""
+        if self.encoding == "ros1":
+            return ros1_to_cdr(self.data, self.type, self.topic)
         if self.encoding != "cdr":
-            raise BadBag(f"topic {self.topic}: expected CDR messages, found {self.encoding}. Convert the bag to ROS 2.")
+            raise BadBag(
+                f"topic {self.topic}: expected messages of ROS 2 (cdr) or ROS 1 (ros1), found {self.encoding or 'no encoding'}. "
+                "Convert the topic to one of them."
+            )
         if not self.data.startswith(ZSTD_MAGIC):  # CDR starts with a zero
             return self.data
         try:
-            return unzstd(self.data, _MAX_MESSAGE_BYTES)
-        except UnpackingError as error:
+            return unzstd(self.data, MAX_UNPACKED_BYTES)
+        except DamagedRecordError as error:
             raise BadBag(
                 f"topic {self.topic}: expected a message packed by zstd, found {error}. The message is damaged."
             ) from error

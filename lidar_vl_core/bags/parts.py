@@ -8,12 +8,13 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from lidar_vl_core.bags import mcap_records, sqlite
+from lidar_vl_core.bags import mcap_records, ros1_records, sqlite
 from lidar_vl_core.bags.mcap import McapFile
+from lidar_vl_core.bags.ros1_bag import Ros1File
 from lidar_vl_core.bags.unpacking import ZSTD_MAGIC
 from lidar_vl_core.foundation.errors import BadBag
 
-_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
+_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd", ".bag", ".bag.active")
 
 
 class BagFile(Protocol):
@@ -69,15 +70,18 @@ def open_part(path: Path, stack: ExitStack) -> BagFile:
         part = McapFile(path)
     elif head.startswith(sqlite.MAGIC):
         part = sqlite.SqliteFile(path)
+    elif head.startswith(ros1_records.MAGIC):
+        part = Ros1File(path)
     else:
-        raise BadBag(f"{path}: expected an MCAP or rosbag2 sqlite3 file, found {_kind(head, path)}")
+        raise BadBag(f"{path}: expected an MCAP, rosbag2 sqlite3 or ROS 1 bag file, found {_kind(head, path)}")
     stack.callback(part.close)
     return part
 
 
 def _kind(head: bytes, path: Path) -> str:
     if head.startswith(b"#ROSBAG"):
-        return "a ROS 1 bag. Convert it: rosbags-convert --src in.bag --dst out."
+        version = str(head[8:].split(b"\n")[0], "ascii", "replace")
+        return f"a ROS 1 bag of version {version!r}. `rosbag fix` makes it one of version 'V2.0'."
     size = path.stat().st_size
     return f"{size} bytes that start with {head[:8].hex(' ') or 'nothing'}. The file is empty, damaged or no recording."
 

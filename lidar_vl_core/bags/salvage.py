@@ -11,11 +11,9 @@ from lidar_vl_core.bags.mcap_records import (
     DATA_END,
     FOOTER,
     MAGIC,
-    MAX_CHUNK_BYTES,
     MESSAGE,
     RECORD_HEAD,
     SCHEMA,
-    DamagedRecordError,
     chunk_content,
     cut_chunk_content,
     read_chunk,
@@ -23,6 +21,7 @@ from lidar_vl_core.bags.mcap_records import (
     read_record,
     records_in,
 )
+from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, DamagedRecordError
 
 if TYPE_CHECKING:
     from mcap.records import Channel
@@ -108,7 +107,7 @@ class _Walker:
             at = body_at + length
 
     def _take(self, opcode: int, at: int, length: int, cut: bool) -> None:
-        if opcode in (CHUNK, MESSAGE, SCHEMA, CHANNEL) and length > MAX_CHUNK_BYTES:
+        if opcode in (CHUNK, MESSAGE, SCHEMA, CHANNEL) and length > MAX_UNPACKED_BYTES:
             raise DamagedRecordError(f"record of {length} bytes")
         if opcode == CHUNK:
             self._take_chunk(at, length, cut)

@@ -1,11 +1,12 @@
 """Compressed bytes of a recording, unpacked to no more than they may hold."""
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+MAX_UNPACKED_BYTES = 1 << 30  # writers use 1 to 8 MiB a chunk; a frame that claims more would only fill the memory
 _PIECE_BYTES = 1 << 20
 
 
-class UnpackingError(Exception):
-    """Compressed bytes are damaged or unpack to more than they may; callers say what that costs."""
+class DamagedRecordError(Exception):
+    """Bytes of a recording break their format, size or checksum; callers say what that costs."""
 
 
 def unzstd(data: bytes | memoryview, limit: int) -> bytes:
@@ -15,14 +16,14 @@ def unzstd(data: bytes | memoryview, limit: int) -> bytes:
     try:
         size = zstandard.frame_content_size(data)
         if size > limit:
-            raise UnpackingError(f"zstd: expected at most {limit} bytes, found a frame of {size}")
+            raise DamagedRecordError(f"zstd: expected at most {limit} bytes, found a frame of {size}")
         if size >= 0:
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=limit)
     except zstandard.ZstdError as error:
-        raise UnpackingError(f"zstd: {error}") from error
+        raise DamagedRecordError(f"zstd: {error}") from error
     content = unzstd_cut(data, limit + 1)
     if len(content) > limit:
-        raise UnpackingError(f"zstd: expected at most {limit} bytes, found more")
+        raise DamagedRecordError(f"zstd: expected at most {limit} bytes, found more")
     return content
 
 
@@ -36,15 +37,25 @@ def unzstd_cut(data: bytes | memoryview, limit: int) -> bytes:
         while piece := reader.read(min(_PIECE_BYTES, limit - len(content))):
             content += piece
     except zstandard.ZstdError as error:
-        raise UnpackingError(f"zstd: {error}") from error
+        raise DamagedRecordError(f"zstd: {error}") from error
     return bytes(content)
 
 
 def unlz4(data: bytes | memoryview, limit: int) -> bytes:
-    """An LZ4 frame, up to `limit` bytes of it."""
+    """An LZ4 frame, up to `limit` bytes of it, as far as it goes."""
     import lz4.frame
 
     try:
         return lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=limit)
     except RuntimeError as error:
-        raise UnpackingError(f"lz4: {error}") from error
+        raise DamagedRecordError(f"lz4: {error}") from error
+
+
+def unbz2(data: bytes | memoryview, limit: int) -> bytes:
+    """A bzip2 stream, up to `limit` bytes of it, as far as it goes."""
+    import bz2
+
+    try:
+        return bz2.BZ2Decompressor().decompress(data, max_length=limit)
+    except (OSError, ValueError) as error:
+        raise DamagedRecordError(f"bz2: {error}") from error

@@ -53,12 +53,12 @@ def command_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     inspect = commands.add_parser("inspect", help="say what is in a recording and what of it can be used")
-    inspect.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
+    inspect.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
     inspect.add_argument("--json", action="store_true", help="print JSON for programs")
     inspect.set_defaults(run=_inspect)
 
     replay = commands.add_parser("replay", help="segment every cloud of a recording; metrics, predictions and a report")
-    replay.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3")
+    replay.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
     _add_model(replay)
     _add_words(replay)
     replay.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")

@@ -44,7 +44,12 @@ def contiguous_bytes(data: object) -> memoryview:
 
 
 def full_type_name(name: str) -> str:
-    """`sensor_msgs/Image`, as rosbag2 wrote it until 2019, and `sensor_msgs/msg/Image` are one type."""
+    """`sensor_msgs/Image`, as ROS 1 and rosbag2 until 2019 write it, and `sensor_msgs/msg/Image` are one type.
+
+    So are `tf/tfMessage`, which ROS 1 had before tf2, and `tf2_msgs/msg/TFMessage`.
+    """
+    if name == "tf/tfMessage":
+        return "tf2_msgs/msg/TFMessage"
     package, _, rest = name.partition("/")
     return name if not rest or rest.startswith("msg/") or "/" in rest else f"{package}/msg/{rest}"
 
@@ -60,6 +65,21 @@ def from_cdr(data: bytes, type_name: str, topic: str) -> Any:  # noqa: ANN401  g
     except Exception as error:  # the generated readers raise whatever the bytes lead them to
         raise BadBag(
             f"topic {topic}: expected {type_name}, found {len(data)} bytes that are none ({error}). "
+            "The message is damaged, or its definition differs from ROS 2 Jazzy's: convert the topic to that one."
+        ) from error
+
+
+def ros1_to_cdr(data: bytes, type_name: str, topic: str) -> bytes:
+    """CDR bytes of a message that ROS 1 serialised; raises BadBag where the type is unknown or the bytes do not fit it."""
+    if type_name not in message_types().types:
+        raise BadBag(
+            f"topic {topic}: expected a message of ROS 2's common types, found {type_name}. {advice(type_name)}"
+        )
+    try:
+        return bytes(message_types().ros1_to_cdr(data, type_name))
+    except Exception as error:  # the generated converters raise whatever the bytes lead them to
+        raise BadBag(
+            f"topic {topic}: expected {type_name} of ROS 1, found {len(data)} bytes that are none ({error}). "
             "The message is damaged, or its definition differs from ROS 2 Jazzy's: convert the topic to that one."
         ) from error
 

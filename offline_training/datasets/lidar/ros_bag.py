@@ -1,4 +1,4 @@
-"""A recording (rosbag2, MCAP or sqlite3) as samples: its clouds, the images paired with them, and labels if it has any."""
+"""A recording (rosbag2, MCAP, sqlite3 or ROS 1) as samples: its clouds, the images paired with them, and labels if it has any."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -127,8 +127,8 @@ def _first_look(source: RosBagSource) -> tuple[Iterable[str], RosBagSource]:
 
 SPEC = DataSetSpec(
     source=RosBagSource,
-    what="any recording: rosbag2 in MCAP or sqlite3",
-    layout=Layout((("*.mcap or *.db3", "the bag, or the folder with its metadata.yaml"),)),
+    what="any recording: rosbag2 in MCAP or sqlite3, ROS 1 bags",
+    layout=Layout((("*.mcap, *.db3 or *.bag", "the bag, or the folder with its metadata.yaml"),)),
     classes=("nuscenes16",),
     open=_open,
     counts=lambda *_: iter(()),  # the first look has told it

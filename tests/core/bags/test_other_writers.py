@@ -165,7 +165,7 @@ def test_messages_packed_one_by_one_are_seen_by_their_first_bytes(tmp_path, pack
 
 @pytest.mark.parametrize("claim_size", [True, False])
 def test_a_message_that_unpacks_to_more_than_it_may_is_left_alone(tmp_path, claim_size, monkeypatch):
-    monkeypatch.setattr("lidar_vl_core.bags.messages._MAX_MESSAGE_BYTES", 1 << 20)
+    monkeypatch.setattr("lidar_vl_core.bags.messages.MAX_UNPACKED_BYTES", 1 << 20)
     packer = zstandard.ZstdCompressor(write_content_size=claim_size)
     recorded = [
         ("/t0", 0, packer.compress(bytes((1 << 20) + 1))),

@@ -240,9 +240,9 @@ def test_a_split_file_that_is_missing_is_named(tmp_path):
 NO_BAGS = {
     "missing": "found no such file or folder",
     "empty_folder": "expected .mcap or .db3 files, found none",
-    "empty.mcap": "expected an MCAP or rosbag2 sqlite3 file, found 0 bytes",
+    "empty.mcap": "expected an MCAP, rosbag2 sqlite3 or ROS 1 bag file, found 0 bytes",
     "text.mcap": "found 15 bytes that start with 6a 75 73 74",
-    "old.bag": "found a ROS 1 bag. Convert it",
+    "old.bag": "found a ROS 1 bag of version 'V1.2'. `rosbag fix`",
     "other.db3": "expected a rosbag2 sqlite3 file with a table of topics, found: no such table",
 }
 
@@ -252,7 +252,7 @@ def test_what_is_no_recording_is_refused(tmp_path, name):
     (tmp_path / "empty_folder").mkdir()
     (tmp_path / "empty.mcap").write_bytes(b"")
     (tmp_path / "text.mcap").write_text("just some text\n")
-    (tmp_path / "old.bag").write_text("#ROSBAG V2.0\n")
+    (tmp_path / "old.bag").write_text("#ROSBAG V1.2\n")
     with sqlite3.connect(tmp_path / "other.db3") as database:
         database.execute("CREATE TABLE something (id INTEGER)")
     database.close()

@@ -122,7 +122,7 @@ def test_a_second_pass_over_a_damaged_recording_does_not_warn_twice(tmp_path):
 def test_an_mcap_cut_in_its_first_bytes_is_refused(tmp_path):
     for cut in range(8):
         (tmp_path / "cut.mcap").write_bytes(b"\x89MCAP0\r\n"[:cut])
-        with pytest.raises(BadBag, match="expected an MCAP or rosbag2 sqlite3 file, found"):
+        with pytest.raises(BadBag, match="expected an MCAP, rosbag2 sqlite3 or ROS 1 bag file, found"):
             open_bag(tmp_path / "cut.mcap")
 
 

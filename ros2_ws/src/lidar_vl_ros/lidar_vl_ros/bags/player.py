@@ -34,7 +34,7 @@ _ACKNOWLEDGED_WITHIN_S = 2.0  # reliable subscribers may still fetch the last me
 class PlayerParameters(Config):
     """What the player is told."""
 
-    bag: str = Field("", min_length=1, description="Recording: .mcap, .db3 or a rosbag2 folder")
+    bag: str = Field("", min_length=1, description="Recording: .mcap, .db3, ROS 1 .bag or a rosbag2 folder")
     topics: Topics = Field((), description="Topics to play; empty: all whose message type is installed")
     rate: float = Field(1.0, gt=0.0, le=1000.0, description="Speed; 1: as recorded")
     loop: bool = Field(False, description="Start again at the end; /clock jumps back, as with rosbag2")
@@ -76,7 +76,7 @@ class BagPlayer(Node):
     def _offer_topics(self) -> dict[str, _Channel]:
         asked = set(self.settings.topics)
         with open_bag(self.settings.bag) as bag:
-            found = {topic.name: topic.type for topic in bag.topics if topic.encoding == "cdr"}
+            found = {topic.name: topic.type for topic in bag.topics if topic.has_cdr}
         if asked - found.keys():
             raise BadRequest(
                 f"{self.settings.bag}: expected topics {', '.join(sorted(asked - found.keys()))}, found "

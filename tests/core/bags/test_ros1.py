@@ -1,0 +1,261 @@
+"""Recordings of ROS 1: .bag files and MCAPs, whole, cut, never closed, and hostile."""
+
+import random
+import struct
+
+import numpy as np
+import pytest
+from mcap.writer import Writer as McapWriter
+from rosbags.rosbag1 import Reader, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.recording import open_recording
+from lidar_vl_core.cameras.image import encode_jpeg
+from lidar_vl_core.commands.inspection import inspection
+from lidar_vl_core.foundation.errors import BadBag
+from lidar_vl_core.foundation.message_types import full_type_name
+
+NOETIC = get_typestore(Stores.ROS1_NOETIC)
+TYPES = NOETIC.types
+CLOUD, INFO, PICTURE, STRING, TF = (
+    "sensor_msgs/msg/PointCloud2",
+    "sensor_msgs/msg/CameraInfo",
+    "sensor_msgs/msg/CompressedImage",
+    "std_msgs/msg/String",
+    "tf2_msgs/msg/TFMessage",
+)
+START_NS, POINTS = 1_500_000_000_000_000_000, 7
+MODES = {"none": None, "bz2": Writer.CompressionFormat.BZ2, "lz4": Writer.CompressionFormat.LZ4}
+
+
+def header(stamp_ns, frame_id):
+    time = TYPES["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    return TYPES["std_msgs/msg/Header"](seq=77, stamp=time, frame_id=frame_id)
+
+
+def cloud(stamp_ns):
+    xyz = np.arange(3 * POINTS, dtype="<f4").reshape(-1, 3)
+    fields = [TYPES["sensor_msgs/msg/PointField"](name, 4 * k, 7, 1) for k, name in enumerate("xyz")]
+    return TYPES[CLOUD](header(stamp_ns, "/lidar"), 1, POINTS, fields, False, 12, 12 * POINTS, xyz.view(np.uint8).ravel(), True)  # fmt: skip
+
+
+def info(stamp_ns):
+    K = np.array([32, 0, 32, 0, 32, 24, 0, 0, 1], float)
+    P = np.array([32, 0, 32, 0, 0, 32, 24, 0, 0, 0, 1, 0], float)
+    region = TYPES["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    return TYPES[INFO](header(stamp_ns, "camera"), 48, 64, "plumb_bob", np.zeros(5), K, np.eye(3).ravel(), P, 0, 0, region)  # fmt: skip
+
+
+def picture(stamp_ns):
+    jpeg = encode_jpeg(np.full((48, 64, 3), 90, np.uint8))
+    return TYPES[PICTURE](header(stamp_ns, "camera"), "rgb8; jpeg compressed bgr8", np.frombuffer(jpeg, np.uint8))
+
+
+def transforms(stamp_ns):
+    """tf2_msgs is no part of rosbags' Noetic: an array of transforms has the same bytes."""
+    geometry = "geometry_msgs/msg/"
+    stamped = TYPES[geometry + "TransformStamped"](
+        header(stamp_ns, "/lidar"),
+        "/camera",
+        TYPES[geometry + "Transform"](
+            TYPES[geometry + "Vector3"](0.0, 0.0, 0.5), TYPES[geometry + "Quaternion"](-0.5, 0.5, -0.5, 0.5)
+        ),
+    )
+    return struct.pack("<I", 1) + bytes(NOETIC.serialize_ros1(stamped, geometry + "TransformStamped"))
+
+
+def street(tf_topic="/tf", tf_type="tf/msg/tfMessage"):
+    """(topic, type, stamp, bytes): before tf2, still transforms were sent again and again, with stamps in the future."""
+    for k in range(3):
+        at = START_NS + k * 100_000_000
+        for ahead in (0, 100_000_000):
+            yield tf_topic, tf_type, at + ahead, transforms(at + ahead)
+        yield "/points", CLOUD, at, bytes(NOETIC.serialize_ros1(cloud(at), CLOUD))
+        yield "/cam/camera_info", INFO, at, bytes(NOETIC.serialize_ros1(info(at), INFO))
+        yield "/cam/image_raw/compressed", PICTURE, at, bytes(NOETIC.serialize_ros1(picture(at), PICTURE))
+
+
+def texts(count=300):
+    generator = np.random.default_rng(0)
+    for k in range(count):
+        text = generator.integers(97, 101, int(generator.integers(20, 400)), np.uint8).tobytes().decode()
+        yield f"/t{k % 3}", STRING, 1_000 * k, bytes(NOETIC.serialize_ros1(TYPES[STRING](text), STRING))
+
+
+def write_bag(path, messages, mode="none", chunk_bytes=1 << 20):
+    writer = Writer(path)
+    writer.chunk_threshold = chunk_bytes
+    if MODES[mode]:
+        writer.set_compression(MODES[mode])
+    connections = {}
+    with writer:
+        for topic, kind, stamp_ns, data in messages:
+            if topic not in connections:
+                known = {"typestore": NOETIC} if kind in TYPES else {"msgdef": "geometry_msgs/TransformStamped[] transforms\n", "md5sum": "0" * 32}  # fmt: skip
+                connections[topic] = writer.add_connection(topic, kind, **known)
+            writer.write(connections[topic], stamp_ns, data)
+    return path
+
+
+def write_mcap(path, messages):
+    with path.open("wb") as handle:
+        writer = McapWriter(handle)
+        writer.start("ros1")
+        channels = {}
+        for topic, kind, stamp_ns, data in messages:
+            if topic not in channels:
+                schema = writer.register_schema(kind.replace("/msg/", "/"), "ros1msg", b"")
+                channels[topic] = writer.register_channel(topic, "ros1", schema)
+            writer.add_message(channels[topic], stamp_ns, data, stamp_ns)
+        writer.finish()
+    return path
+
+
+@pytest.mark.parametrize("tf", [("/tf", "tf/msg/tfMessage"), ("/tf_static", TF), ("/tf", TF)])
+@pytest.mark.parametrize("write", [write_bag, write_mcap])
+def test_a_street_of_ros1_gives_clouds_with_their_camera(tmp_path, write, tf):
+    path = write(tmp_path / "street", street(*tf))
+    with open_recording(path) as recording:
+        frames = list(recording.frames())
+        assert recording.warnings == []
+    assert [frame.cloud.stamp_ns for frame in frames] == [START_NS + k * 100_000_000 for k in range(3)]
+    for frame in frames:
+        np.testing.assert_array_equal(frame.cloud.xyz_m, np.arange(3 * POINTS).reshape(-1, 3))
+        (view,) = frame.views
+        assert view.camera.K[0, 0] == 32
+        assert view.load_rgb().shape == (48, 64, 3)
+        np.testing.assert_allclose(view.T_cam_lidar.apply(np.array([[10.0, 0, 0.5]])), [[0, 0, 10]], atol=1e-9)
+    found = inspection(path)
+    assert found["replay"] == "clouds of /points with 1 camera"
+    assert {topic["name"]: topic["count"] for topic in found["topics"]}["/points"] == 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_another_reader_finds_in_a_bag_is_found(tmp_path, mode):
+    path = write_bag(tmp_path / "a.bag", texts(), mode, chunk_bytes=4096)
+    with Reader(path) as reader:
+        expected = [(connection.topic, stamp_ns, data) for connection, stamp_ns, data in reader.messages()]
+    with open_bag(path) as bag:
+        assert [(m.topic, m.stamp_ns, m.data) for m in bag.messages()] == expected
+        assert {(topic.name, topic.type, topic.count) for topic in bag.topics} == {(f"/t{i}", STRING, 100) for i in range(3)}  # fmt: skip
+        assert bag.warnings == []
+    assert expected[0][2] == next(texts())[3]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_bag_cut_at_any_byte_yields_what_is_whole_and_one_warning(tmp_path, mode):
+    whole = write_bag(tmp_path / "a.bag", texts(), mode, chunk_bytes=4096).read_bytes()
+    recorded, generator = {(row[0], row[2], row[3]) for row in texts()}, random.Random(1)
+    found_share, cut_share = 0.0, 0.0
+    for _ in range(40):
+        cut = generator.randrange(13, len(whole))
+        (tmp_path / "cut.bag").write_bytes(whole[:cut])
+        with open_bag(tmp_path / "cut.bag") as bag:
+            found = [(m.topic, m.stamp_ns, m.data) for m in bag.messages()]
+            announced = sum(topic.count for topic in bag.topics)
+            assert len(bag.warnings) == 1
+        assert set(found) <= recorded
+        assert len(found) == announced
+        found_share, cut_share = found_share + len(found) / 300, cut_share + cut / len(whole)
+    assert found_share > 0.85 * cut_share
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_bag_whose_recorder_was_killed_is_read(tmp_path, mode):
+    whole = write_bag(tmp_path / "a.bag", texts(), mode, chunk_bytes=4096).read_bytes()
+    index = struct.unpack("<Q", whole[whole.index(b"index_pos=") + 10 :][:8])[0]
+    never_closed = whole[:index].replace(b"index_pos=" + struct.pack("<Q", index), b"index_pos=" + bytes(8))
+    (tmp_path / "a.bag.active").write_bytes(never_closed)
+    with open_bag(tmp_path) as bag:
+        assert len(list(bag.messages(["/t1"]))) == 2 * 100  # a.bag lies beside it
+    with open_bag(tmp_path / "a.bag.active") as bag:
+        assert len(list(bag.messages())) == 300
+        assert bag.warnings == [
+            "a.bag.active: expected a closed bag, found one whose recorder was stopped early. What it wrote is read."
+        ]
+
+
+def test_a_bag_that_ends_between_two_records_is_told_as_cut(tmp_path):
+    whole = write_bag(tmp_path / "a.bag", texts(), chunk_bytes=4096).read_bytes()
+    index = struct.unpack("<Q", whole[whole.index(b"index_pos=") + 10 :][:8])[0]
+    (tmp_path / "a.bag").write_bytes(whole[:index])
+    with open_bag(tmp_path / "a.bag") as bag:
+        assert len(list(bag.messages())) == 300
+        assert f"found it cut at byte {index}: its 300 whole messages are read" in bag.warnings[0]
+
+
+def test_one_damaged_chunk_costs_only_its_own_messages(tmp_path):
+    whole = bytearray(write_bag(tmp_path / "a.bag", texts(), "bz2", chunk_bytes=4096).read_bytes())
+    whole[whole.index(b"BZh", len(whole) // 2) + 30] ^= 1
+    (tmp_path / "b.bag").write_bytes(whole)
+    with open_bag(tmp_path / "b.bag") as bag:
+        found = len(list(bag.messages()))
+        assert 250 < found < 300
+        assert f"found 1 damaged: {300 - found} messages are lost" in bag.warnings[0]
+
+
+def record(fields, data):
+    packed = b"".join(struct.pack("<I", len(f)) + f for f in fields)
+    return struct.pack("<I", len(packed)) + packed + struct.pack("<I", len(data)) + data
+
+
+def test_sizes_that_a_hostile_bag_claims_cost_no_memory(tmp_path):
+    import bz2
+
+    import lz4.frame
+
+    bomb = bytes(1 << 27)
+    chunk = [b"op=\x05", b"size=" + struct.pack("<I", 1000)]
+    hostile = {
+        "header": struct.pack("<I", 2**32 - 1) + bytes(100),
+        "data": record([b"op=\x07"], b"")[:-4] + struct.pack("<I", 2**32 - 1),
+        "field": record([b"op=\x07", b"conn=" + bytes(5000)], b""),
+        "size": record([b"op=\x05", b"compression=none", b"size=\xff\xff\xff\xff"], bytes(1000)),
+        "lz4": record([*chunk, b"compression=lz4"], lz4.frame.compress(bomb)),
+        "bz2": record([*chunk, b"compression=bz2"], bz2.compress(bomb)),
+        "index": record([*chunk, b"compression=none"], bytes(1000))
+        + record([b"op=\x04", b"conn=" + bytes(4), b"count=\xff\xff\xff\xff"], bytes(12)),
+    }
+    for kind, data in hostile.items():
+        (tmp_path / f"{kind}.bag").write_bytes(
+            b"#ROSBAG V2.0\n" + record([b"op=\x03", b"index_pos=" + bytes(8)], bytes(50)) + data
+        )
+        with open_bag(tmp_path / f"{kind}.bag") as bag:
+            assert list(bag.messages()) == []
+
+
+def test_flipped_bits_never_end_in_a_traceback(tmp_path):
+    whole = write_bag(tmp_path / "a.bag", texts(60), "lz4", chunk_bytes=2048).read_bytes()
+    generator = random.Random(2)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[generator.randrange(13, len(whole))] ^= 1 << generator.randrange(8)
+        (tmp_path / "b.bag").write_bytes(damaged)
+        with open_bag(tmp_path / "b.bag") as bag:
+            for message in bag.messages():
+                try:
+                    _ = message.message
+                except BadBag as error:
+                    assert message.topic in str(error)  # noqa: PT017
+
+
+def test_an_encrypted_bag_is_named(tmp_path):
+    start = record([b"op=\x03", b"encryptor=rosbag/AesCbcEncryptor"], bytes(50))
+    (tmp_path / "a.bag").write_bytes(b"#ROSBAG V2.0\n" + start)
+    with pytest.raises(BadBag, match="expected a plain bag, found an encrypted one"):
+        open_bag(tmp_path / "a.bag")
+
+
+def test_a_type_that_ros2_does_not_have_is_kept_and_named_when_asked_for(tmp_path):
+    path = write_mcap(tmp_path / "a.mcap", [("/own", "my_msgs/msg/Own", 5, b"abcd")])
+    with open_bag(path) as bag:
+        (topic,), (message,) = bag.topics, bag.messages()
+        assert not topic.has_cdr
+        with pytest.raises(BadBag, match="topic /own: expected a message of ROS 2's common types, found my_msgs"):
+            _ = message.message
+    with open_bag(write_mcap(tmp_path / "b.mcap", [("/points", CLOUD, 5, b"abcd")])) as bag:
+        (message,) = bag.messages()
+        with pytest.raises(BadBag, match="expected sensor_msgs/msg/PointCloud2 of ROS 1, found 4 bytes that are none"):
+            _ = message.message
+    assert full_type_name("tf/tfMessage") == TF
