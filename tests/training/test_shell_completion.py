@@ -15,8 +15,8 @@ from tests.tab_key import REPOSITORY, offered
         ("check-data semantic_", {"semantic_kitti", "semantic_poss", "semantic_stf"}),
         ("reproduce table5", {"table5"}),
         (
-            "finetune --config offline_training/configs/finetune/demo_",
-            {"offline_training/configs/finetune/demo_second.yaml"},
+            "finetune --config offline_training/configs/finetune/demo",
+            {"offline_training/configs/finetune/demo.yaml"},
         ),
         ("pretrain --config offline_training/configs/pretrain/slidr", {"offline_training/configs/pretrain/slidr.yaml"}),
         ("guide --resume p", {"previous"}),
