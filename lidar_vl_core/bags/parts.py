@@ -1,20 +1,22 @@
 """Which files make up a recording, and opening one of them by what it holds, not by its name."""
 
 import re
+import shutil
 from collections.abc import Iterator, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from lidar_vl_core.bags import mcap_records, ros1_records, sqlite
+from lidar_vl_core.bags.folders import METADATA, recording_folder, storage_files
 from lidar_vl_core.bags.mcap import McapFile
 from lidar_vl_core.bags.ros1_bag import Ros1File
 from lidar_vl_core.bags.unpacking import ZSTD_MAGIC
 from lidar_vl_core.foundation.errors import BadBag
 
-_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd", ".bag", ".bag.active")
+_PIECE_BYTES = 1 << 20
 
 
 class BagFile(Protocol):
@@ -45,26 +47,20 @@ class BagParts:
 
 
 def bag_parts(path: Path) -> BagParts:
-    """The files of a recording given as a file or a rosbag2 folder; raises BadBag where there is none."""
+    """The files of a recording given as a file, its folder or a folder around that; raises BadBag where there is not one."""
     if path.is_file():
         return BagParts([path])
     if not path.is_dir():
         raise BadBag(f"{path}: expected a recording, found no such file or folder. Check the path.")
-    parts = _from_metadata(path)
-    if not parts.paths:
-        raise BadBag(f"{path}: expected .mcap or .db3 files, found none. Give the folder of one rosbag2 recording.")
-    return parts
+    return _from_metadata(recording_folder(path))
 
 
 def open_part(path: Path, stack: ExitStack) -> BagFile:
     """Open one storage file, unpacking a zstd-compressed one; the stack closes and removes what was opened."""
-    try:
-        with path.open("rb") as handle:
-            head = handle.read(16)
-    except OSError as error:
-        raise BadBag(f"{path}: expected a readable file, found: {error}. Check the path and its rights.") from error
+    head = _first_bytes(path)
     if head.startswith(ZSTD_MAGIC):
-        return open_part(_unpacked(path, stack), stack)
+        path = _unpacked(path, stack)
+        head = _first_bytes(path)
     part: BagFile
     if head.startswith(mcap_records.MAGIC):
         part = McapFile(path)
@@ -78,6 +74,14 @@ def open_part(path: Path, stack: ExitStack) -> BagFile:
     return part
 
 
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as handle:
+            return handle.read(16)
+    except OSError as error:
+        raise BadBag(f"{path}: expected a readable file, found: {error}. Check the path and its rights.") from error
+
+
 def _kind(head: bytes, path: Path) -> str:
     if head.startswith(b"#ROSBAG"):
         version = str(head[8:].split(b"\n")[0], "ascii", "replace")
@@ -89,31 +93,36 @@ def _kind(head: bytes, path: Path) -> str:
 def _from_metadata(folder: Path) -> BagParts:
     import yaml
 
-    path = folder / "metadata.yaml"
+    path = folder / METADATA
     if not path.is_file():
         note = f"{folder.name}: expected metadata.yaml, found none: its files are read in the order of their names."
-        return BagParts(_by_name(folder), warnings=[f"{note} `ros2 bag reindex` makes it again."])
+        files = storage_files(folder)
+        ros1 = all(".bag" in file.name for file in files)  # which never had one
+        return BagParts(files, [] if ros1 else [f"{note} `ros2 bag reindex` makes it again."])
     try:
         information = yaml.safe_load(path.read_text("utf-8"))["rosbag2_bagfile_information"]
         # Old versions wrote the folder into the path; only files of this folder are ever opened.
-        listed = [folder / PurePosixPath(str(name)).name for name in information["relative_file_paths"]]
+        listed = [folder / re.split(r"[/\\]", str(name))[-1] for name in information["relative_file_paths"]]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         note = f"{folder.name}/metadata.yaml: expected rosbag2's metadata, found {type(error).__name__}"
-        return BagParts(
-            _by_name(folder), warnings=[f"{note}: files are read by name. `ros2 bag reindex` makes it again."]
-        )
-    present = [name for name in listed if name.is_file()]
+        return BagParts(storage_files(folder), [f"{note}: files are read by name. `ros2 bag reindex` makes it again."])
+    present = {name: found for name in listed if (found := _packed_or_not(name)) is not None}
+    if not present:
+        named = ", ".join(name.name for name in listed[:3]) or "no file"
+        note = f"{folder.name}/metadata.yaml: expected the names of the files beside it, found {named}"
+        return BagParts(storage_files(folder), [f"{note}: files are read by name. `ros2 bag reindex` makes it again."])
     warnings = [
         f"{folder.name}: expected {name.name} as metadata.yaml says, found no such file: its messages are missing. Copy it too."
         for name in listed
         if name not in present
     ]
-    return BagParts(present or _by_name(folder), warnings)
+    return BagParts(list(present.values()), warnings)
 
 
-def _by_name(folder: Path) -> list[Path]:
-    files = [path for path in folder.iterdir() if path.is_file() and path.name.endswith(_SUFFIXES)]
-    return sorted(files, key=lambda path: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", path.name)])
+def _packed_or_not(path: Path) -> Path | None:
+    """The file, or the same one before or after zstd packed it as a whole; None where there is neither."""
+    candidates = (path, path.with_name(path.name.removesuffix(".zstd")), path.with_name(f"{path.name}.zstd"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def _unpacked(path: Path, stack: ExitStack) -> Path:
@@ -121,11 +130,19 @@ def _unpacked(path: Path, stack: ExitStack) -> Path:
 
     folder = stack.enter_context(TemporaryDirectory(prefix="lidar_vl_bag_"))
     target = Path(folder, path.name.removesuffix(".zstd"))
+    room = shutil.disk_usage(folder).free // 2  # the rest stays for others
     try:
         with path.open("rb") as source, target.open("wb") as sink:
-            zstandard.ZstdDecompressor().copy_stream(source, sink)
+            reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
+            while piece := reader.read(_PIECE_BYTES):
+                room -= sink.write(piece)
+                if room < 0:
+                    raise BadBag(
+                        f"{path}: expected to unpack it into half of what is free in {Path(folder).parent}, found it larger. "
+                        "Set TMPDIR elsewhere, or unpack it with `zstd -d`."
+                    )
     except (zstandard.ZstdError, OSError) as error:
         raise BadBag(
-            f"{path}: expected a zstd-compressed recording, found: {error}. Copy or record it again."
+            f"{path}: expected a zstd-compressed recording, found: {error}. Copy it again if the original is whole."
         ) from error
     return target

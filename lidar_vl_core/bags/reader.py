@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from heapq import merge
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 
@@ -89,15 +89,18 @@ class BagReader:
         raise BadRequest(f"{self.path}: expected a topic of {type_name}, found {found}")
 
     def _merged(self, topics: set[str]) -> Iterator[BagMessage]:
-        encodings = {(topic.name, topic.type): topic.encoding for topic in self.topics}
-        streams = [file.messages(topics) for file in self._files]
-        for stamp_ns, topic, type_name, data in merge(*streams, key=itemgetter(0)):
-            yield BagMessage(topic, type_name, stamp_ns, data, encodings[topic, type_name])
+        return merge(*(_messages_of(file, topics) for file in self._files), key=attrgetter("stamp_ns"))
 
 
 def open_bag(path: Path | str) -> BagReader:
-    """Open a rosbag2 folder, an .mcap or a .db3 file; raises BadBag where there is no recording to be had."""
+    """Open a rosbag2 folder, an .mcap, .db3 or .bag file, or a folder around one; raises BadBag where there is no recording to be had."""
     return BagReader(path)
+
+
+def _messages_of(file: BagFile, topics: set[str]) -> Iterator[BagMessage]:
+    encodings = {(name, type_name): encoding for name, type_name, encoding, _ in file.topics}
+    for stamp_ns, topic, type_name, data in file.messages(topics):
+        yield BagMessage(topic, type_name, stamp_ns, data, encodings[topic, type_name])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -81,7 +81,7 @@ class Recording:
         for message in self._bag.messages([self.cloud_topic]):
             return [field.name for field in message.message.fields]
         raise BadBag(
-            f"topic {self.cloud_topic}: expected at least one cloud, found none that is whole. Record the topic again."
+            f"topic {self.cloud_topic}: expected at least one cloud, found none that is whole. Choose another topic or bag."
         )
 
     def frames(self, extra_fields: Sequence[str] = (), with_views: bool = True) -> Iterator[RecordedFrame]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.bags.reader import BagReader, open_bag
-from lidar_vl_core.bags.surroundings import read_surroundings
+from lidar_vl_core.bags.surroundings import Surroundings, read_surroundings
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
@@ -44,8 +44,10 @@ def inspection(path: Path) -> dict[str, Any]:
                 for parent, child, moving in around.transforms.edges()
             ],
         }
-        found["replay"] = _replay_advice(bag, len(around.cameras))
-        found["warnings"] = [*bag.warnings, *dict.fromkeys(around.problems)]
+        unplaced = _unplaced_cameras(around, clouds)
+        found["replay"] = _replay_advice(bag, clouds, len(around.cameras) - len(unplaced))
+        bad_clouds = [f"{name}: {layout['bad']}" for name, layout in clouds.items() if "bad" in layout]
+        found["warnings"] = [*bag.warnings, *dict.fromkeys(around.problems), *bad_clouds, *unplaced]
     return found
 
 
@@ -59,11 +61,11 @@ def inspection_text(found: dict[str, Any]) -> str:
     for name, layout in found["clouds"].items():
         lines += ["", f"cloud {name}"]
         if "error" in layout:
-            lines.append(f"  first message: {layout['error']}")
+            lines.append(f"  cannot be read: {layout['error']}")
             continue
         fields = ", ".join(f"{field['name']} {field['type']}" for field in layout["fields"])
         lines.append(
-            f"  first message: {layout['points']:,} points ({layout['height']} x {layout['width']}), "
+            f"  first cloud: {layout['points']:,} points ({layout['height']} x {layout['width']}), "
             f"{layout['point_step']} bytes each, frame {layout['frame_id']}"
         )
         lines.append(f"  fields: {fields}")
@@ -108,29 +110,53 @@ def _spans(bag: BagReader) -> dict[str, _Span]:
 
 
 def _cloud_layout(bag: BagReader, topic: str) -> dict[str, Any]:
-    """Layout of the first message as it stands, and why it cannot be decoded where it cannot."""
-    try:
-        message = next((message.message for message in bag.messages([topic])), None)
-        if message is None:
-            return {"error": "the topic holds no message"}
-        decode(message)
-    except (BadBag, BadPointCloud) as error:
-        return {"error": str(error)}
-    return {
-        "points": message.width * message.height,
-        "height": message.height,
-        "width": message.width,
-        "point_step": message.point_step,
-        "frame_id": message.header.frame_id,
-        "fields": [{"name": field.name, "type": _DATATYPES[field.datatype - 1]} for field in message.fields],
-    }
+    """Layout of the first cloud that can be decoded; "bad" tells of those before it, "error" where there is none."""
+    reasons = []
+    for recorded in bag.messages([topic]):
+        try:
+            message = recorded.message
+            decode(message)
+        except (BadBag, BadPointCloud) as error:
+            reasons.append(str(error))
+            continue
+        layout = {
+            "points": message.width * message.height,
+            "height": message.height,
+            "width": message.width,
+            "point_step": message.point_step,
+            "frame_id": message.header.frame_id,
+            "fields": [{"name": field.name, "type": _DATATYPES[field.datatype - 1]} for field in message.fields],
+        }
+        bad = (
+            {"bad": f"the first {len(reasons)} clouds cannot be read and are skipped: {reasons[0]}"} if reasons else {}
+        )
+        return layout | bad
+    return {"error": reasons[0] if reasons else "the topic holds no message"}
 
 
-def _replay_advice(bag: BagReader, cameras: int) -> str:
+def _unplaced_cameras(around: Surroundings, clouds: dict[str, dict[str, Any]]) -> list[str]:
+    """A line for each camera of which no transforms tell where any of the clouds is seen from it."""
+    lidar_frames = {layout["frame_id"] for layout in clouds.values() if "frame_id" in layout}
+    lines = []
+    for camera in around.cameras:
+        calibrations = around.calibrations.get(camera.info_topic)
+        frame = "" if calibrations is None else calibrations.frame_id
+        if not frame or not lidar_frames or any(around.transforms.are_connected(frame, f) for f in lidar_frames):
+            continue
+        lines.append(
+            f"camera {camera.name}: the recording does not say where {frame} is seen from "
+            f"{' or '.join(sorted(lidar_frames))}, so a replay leaves it out. Record /tf and /tf_static."
+        )
+    return lines
+
+
+def _replay_advice(bag: BagReader, clouds: dict[str, dict[str, Any]], cameras: int) -> str:
     try:
         topic = bag.topic_of_type(CLOUD_TYPE, None)
     except BadRequest as error:
         return f"not as it is: {error}"
+    if "error" in clouds[topic]:
+        return f"not as it is: no cloud of {topic} can be read: {clouds[topic]['error']}"
     if not cameras:
         return f"clouds of {topic}, without camera pictures"
     return f"clouds of {topic} with {cameras} camera{'s' if cameras > 1 else ''}"

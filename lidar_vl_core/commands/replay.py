@@ -83,7 +83,7 @@ def replay(
         if not evaluation.frames:
             first = f", the first because: {recording.skipped[0].reason}" if recording.skipped else "."
             raise BadBag(
-                f"{bag}: expected readable clouds on {recording.cloud_topic}, found none{first} Record them again."
+                f"{bag}: expected readable clouds on {recording.cloud_topic}, found none{first} `lidar-vl inspect` tells more."
             )
         metrics = {
             **evaluation.metrics(),

@@ -68,9 +68,18 @@ class FrameTransforms:
             return None
         return next((name for name in _STILL_FRAMES if name in above), above[-1])
 
+    def are_connected(self, frame: str, other: str) -> bool:
+        """Whether transforms lead from one frame to the other, whatever their times."""
+        return self._root(_frame(frame)) == self._root(_frame(other))
+
     def edges(self) -> list[tuple[str, str, bool]]:
         """(parent, child, moving) of every transform, by name."""
         return sorted((parent, child, self.moving[child]) for child, parent in self._parent.items())
+
+    def _root(self, frame: str) -> str:
+        while frame in self._parent:
+            frame = self._parent[frame]
+        return frame
 
     def _add_one(self, parent: str, child: str, stamped: Any, static: bool) -> None:  # noqa: ANN401
         rotation, translation = stamped.transform.rotation, stamped.transform.translation

@@ -239,7 +239,7 @@ def test_a_split_file_that_is_missing_is_named(tmp_path):
 
 NO_BAGS = {
     "missing": "found no such file or folder",
-    "empty_folder": "expected .mcap or .db3 files, found none",
+    "empty_folder": "expected .mcap, .db3 or .bag files, found none",
     "empty.mcap": "expected an MCAP, rosbag2 sqlite3 or ROS 1 bag file, found 0 bytes",
     "text.mcap": "found 15 bytes that start with 6a 75 73 74",
     "old.bag": "found a ROS 1 bag of version 'V1.2'. `rosbag fix`",

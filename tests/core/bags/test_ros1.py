@@ -167,8 +167,6 @@ def test_a_bag_whose_recorder_was_killed_is_read(tmp_path, mode):
     index = struct.unpack("<Q", whole[whole.index(b"index_pos=") + 10 :][:8])[0]
     never_closed = whole[:index].replace(b"index_pos=" + struct.pack("<Q", index), b"index_pos=" + bytes(8))
     (tmp_path / "a.bag.active").write_bytes(never_closed)
-    with open_bag(tmp_path) as bag:
-        assert len(list(bag.messages(["/t1"]))) == 2 * 100  # a.bag lies beside it
     with open_bag(tmp_path / "a.bag.active") as bag:
         assert len(list(bag.messages())) == 300
         assert bag.warnings == [

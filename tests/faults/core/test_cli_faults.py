@@ -60,7 +60,7 @@ CASES = {
     "inspect: empty file": ("inspect empty.mcap", "empty.mcap"),
     "inspect: another file": ("inspect text.mcap", "text.mcap"),
     "inspect: cloud file": ("inspect cloud.bin", "cloud.bin"),
-    "inspect: folder without a bag": ("inspect empty_folder", "expected .mcap or .db3 files"),
+    "inspect: folder without a bag": ("inspect empty_folder", "expected .mcap, .db3 or .bag files"),
     "replay: no such bag": (REPLAY.format("nowhere.mcap"), "nowhere.mcap: expected a recording"),
     "replay: no cloud topic": (
         REPLAY.format("raw.mcap"),
