@@ -129,7 +129,7 @@ def test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_i
         robot.send_picture(1_000_000_000, np.zeros((8, 8, 3), np.uint8))
     if fault == "encoding":
         picture = rgb_image(Header(stamp=time_message(1_000_000_000), frame_id="front_optical"), RGB)
-        picture.encoding = "yuv422"
+        picture.encoding = "32FC1"
         robot.camera.publish(picture)
     robot.send_cloud(1_000_000_000)
     np.testing.assert_array_equal(robot.answered(1), _expected(package, False))

@@ -32,15 +32,20 @@ def compressed(data, name="jpeg"):
     return SimpleNamespace(format=name, data=data)
 
 
-def png(picture):
+def stored(picture, kind, **options):
     stream = BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
+    Image.fromarray(picture).save(stream, kind, **options)
     return stream.getvalue()
+
+
+def png(picture):
+    return stored(picture, "PNG")
 
 
 SMOOTH = np.dstack([np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))] * 3) // np.array([1, 2, 4], np.uint8)
 ALPHA = np.full((3, 5, 1), 9, np.uint8)
 GREY_RGB = np.dstack([GREY] * 3)
+GREY_FROM_0_TO_255 = np.linspace(0, 255, 15).round().astype(np.uint8).reshape(3, 5)
 GREY_16 = GREY.astype(np.uint16) * 256 + 77
 
 GOOD = {
@@ -50,6 +55,17 @@ GOOD = {
     "bgra8": (raw("bgra8", np.dstack([RGB[..., ::-1], ALPHA])), RGB),
     "mono8": (raw("mono8", GREY), GREY_RGB),
     "8UC1": (raw("8UC1", GREY), GREY_RGB),
+    "names in capitals": (raw("BGR8", RGB[..., ::-1]), RGB),
+    "rgb16": (raw("rgb16", RGB.astype("<u2") * 256 + 9), RGB),
+    "bgra16 big endian": (
+        raw("bgra16", (np.dstack([RGB[..., ::-1], ALPHA]) * np.uint16(256)).astype(">u2"), is_bigendian=1),
+        RGB,
+    ),
+    "16UC1 on its own scale": (
+        raw("16UC1", GREY_FROM_0_TO_255.astype("<u2") * 3 + 7000),
+        np.dstack([GREY_FROM_0_TO_255] * 3),
+    ),
+    "16UC1 of one value": (raw("16UC1", np.full((3, 5), 9, "<u2")), np.zeros((3, 5, 3))),
     "8UC3 in OpenCV's order": (raw("8UC3", RGB[..., ::-1]), RGB),
     "mono16": (raw("mono16", GREY_16.astype("<u2")), GREY_RGB),
     "mono16 big endian": (raw("mono16", GREY_16.astype(">u2"), is_bigendian=1), GREY_RGB),
@@ -61,6 +77,10 @@ GOOD = {
     "png with alpha": (compressed(png(np.dstack([RGB, ALPHA]))), RGB),
     "grey png": (compressed(png(GREY)), GREY_RGB),
     "16 bit png": (compressed(png(GREY_16)), GREY_RGB),
+    "webp that the format does not name": (compressed(stored(RGB, "WEBP", lossless=True), ""), RGB),
+    "tiff": (compressed(stored(RGB, "TIFF"), "rgb8; tiff compressed "), RGB),
+    "format of image_transport": (compressed(png(RGB), "rgb8; png compressed bgr8"), RGB),
+    "grey called a mosaic of 1 row": (compressed(png(GREY[:1]), "bayer_rggb8; png compressed "), GREY_RGB[:1]),
 }
 
 
@@ -75,12 +95,117 @@ def test_a_jpeg_comes_back_nearly_as_it_was():
     assert_allclose(decode_image(compressed(encode_jpeg(SMOOTH, quality=95))).astype(int), SMOOTH, atol=12)
 
 
+def yuv(encoding, y=76, u=84, v=84, **changes):
+    """A 4 x 2 picture of one colour."""
+    rows = {"uyvy": [u, y, v, y], "yuv422": [u, y, v, y], "nv12": [y] * 4, "nv21": [y] * 4}
+    row = rows.get(encoding, [y, u, y, v]) * (1 if encoding.startswith("nv") else 2)
+    planes = {"nv12": bytes([u, v, u, v]), "nv21": bytes([v, u, v, u])}.get(encoding, b"")
+    message = {"height": 2, "width": 4, "encoding": encoding, "step": len(row), "data": bytes(row) * 2 + planes}
+    return SimpleNamespace(**message | changes)
+
+
+@pytest.mark.parametrize("encoding", ["yuv422", "uyvy", "yuv422_yuy2", "yuyv", "yuy2", "nv12", "nv21"])
+@pytest.mark.parametrize(
+    ("y", "u", "v", "expected"),
+    [
+        (16, 128, 128, (0, 0, 0)),
+        (235, 128, 128, (255, 255, 255)),
+        (126, 128, 128, (128, 128, 128)),
+        (81, 90, 240, (255, 0, 0)),
+        (145, 54, 34, (0, 255, 0)),
+        (41, 240, 110, (0, 0, 255)),
+        (76, 84, 84, (0, 123, 0)),
+    ],
+)
+def test_yuv_has_the_colours_of_bt_601(encoding, y, u, v, expected):
+    picture = decode_image(yuv(encoding, y, u, v))
+    assert picture.shape == (2, 4, 3)
+    assert_allclose(picture.astype(int), np.broadcast_to(expected, (2, 4, 3)), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "row"), [("uyvy", [90, 16, 240, 81, 54, 145, 34, 235]), ("yuyv", [16, 90, 81, 240, 145, 54, 235, 34])]
+)
+def test_two_neighbours_share_their_colour_and_padding_is_passed_over(encoding, row):
+    message = yuv(encoding, height=1, step=11, data=bytes([*row, 1, 2, 3]))
+    seen = decode_image(message)[0].astype(int)
+    assert_allclose(seen[1], (255, 0, 0), atol=1)  # the second pixel's own Y with the first pair's U and V
+    assert_allclose(seen[2], (0, 255, 0), atol=1)
+    assert seen[0].max() < 200 < seen[3].max()
+
+
+def test_planes_may_have_padded_rows_or_a_step_that_counts_all_planes():
+    rows = [[81] * 4, [81] * 4, [90, 240] * 2]
+    padded = yuv("nv12", step=6, data=b"".join(bytes(row) + b"xx" for row in rows))
+    counted = yuv("nv12", step=6, data=b"".join(map(bytes, rows)))
+    for message in (padded, counted):
+        assert_allclose(decode_image(message).astype(int), np.broadcast_to((255, 0, 0), (2, 4, 3)), atol=1)
+
+
+def mosaic(order, rgb):
+    """What a sensor behind such a mosaic sees of a picture."""
+    height, width, _ = rgb.shape
+    row, column = np.mgrid[:height, :width]
+    seen_by = np.array(["rgb".index(letter) for letter in order]).reshape(2, 2)[row % 2, column % 2]
+    return np.take_along_axis(rgb, seen_by[..., None], axis=2)[..., 0]
+
+
+def slow_debayered(order, cells):
+    """Each missing colour is the mean of those of the eight neighbours that see it; the border is mirrored."""
+    height, width = cells.shape
+    colour = np.array(list(order)).reshape(2, 2)
+    rgb = np.empty((height, width, 3))
+    for v, u, channel in np.ndindex(rgb.shape):
+        if colour[v % 2, u % 2] == "rgb"[channel]:
+            rgb[v, u, channel] = cells[v, u]
+            continue
+        around = [(v + dv, u + du) for dv in (-1, 0, 1) for du in (-1, 0, 1)]
+        mirrored = [(height - 1 - abs(height - 1 - abs(y)), width - 1 - abs(width - 1 - abs(x))) for y, x in around]
+        rgb[v, u, channel] = np.mean([cells[y, x] for y, x in mirrored if colour[y % 2, x % 2] == "rgb"[channel]])
+    return rgb
+
+
+BAYER = ("rggb", "bggr", "gbrg", "grbg")
+
+
+@pytest.mark.parametrize("order", BAYER)
+@pytest.mark.parametrize("size", [(2, 2), (5, 7), (6, 4)])
+def test_a_mosaic_is_interpolated_as_a_slow_reference_does(order, size):
+    cells = np.random.default_rng(1).integers(0, 256, size, np.uint8)
+    message = SimpleNamespace(
+        height=size[0], width=size[1], encoding=f"bayer_{order}8", step=size[1], data=cells.tobytes()
+    )
+    assert_allclose(decode_image(message), slow_debayered(order, cells), atol=0.51)
+
+
+@pytest.mark.parametrize("order", BAYER)
+@pytest.mark.parametrize("kind", ["8", "16", "16 big endian", "8 in a png", "16 in a png"])
+def test_a_mosaic_of_one_colour_has_that_colour_everywhere(order, kind):
+    cells = mosaic(order, np.broadcast_to(np.uint8([200, 120, 40]), (3, 5, 3)))
+    deep = cells.astype(np.uint16) * 256 + 99
+    message = {
+        "8": lambda: raw(f"bayer_{order}8", cells, padding=3),
+        "16": lambda: raw(f"bayer_{order}16", deep.astype("<u2")),
+        "16 big endian": lambda: raw(f"bayer_{order}16", deep.astype(">u2"), is_bigendian=1),
+        "8 in a png": lambda: compressed(png(cells), f"bayer_{order}8; png compressed "),
+        "16 in a png": lambda: compressed(png(deep), f"bayer_{order}16; png compressed "),
+    }[kind]()
+    assert_array_equal(decode_image(message), np.broadcast_to([200, 120, 40], (3, 5, 3)))
+
+
 JPEG = encode_jpeg(SMOOTH)
 
 BAD = {
-    "unknown encoding": (raw("yuv422", RGB), "encoding: expected one of rgb8"),
-    "bayer": (raw("bayer_rggb8", GREY), "encoding: expected one of"),
-    "depth image": (raw("32FC1", RGB), "encoding"),
+    "unknown encoding": (raw("h264", RGB), "encoding: expected one of mono8"),
+    "depth image": (raw("32FC1", RGB), "measurements, no photograph"),
+    "yuv of an odd width": (raw("yuv422", np.zeros((3, 5, 2), np.uint8)), "width: expected an even number"),
+    "yuv that was cut": (yuv("yuyv", data=b"\0" * 15), "data: expected step . height = 16 bytes, found 15"),
+    "yuv with the step of grey": (yuv("uyvy", step=4), "step: expected at least 8 bytes for 4 pixels of uyvy"),
+    "a mosaic of one row": (raw("bayer_rggb8", GREY, height=1, data=bytes(5)), "at least 2 x 2 cells"),
+    "16 bit cells with the step of 8": (raw("bayer_gbrg16", GREY), "step: expected at least 10 bytes"),
+    "nv12 that was cut": (yuv("nv12", step=4, data=bytes(11)), "data: expected 12 bytes"),
+    "nv12 with a short step": (yuv("nv12", step=3, data=bytes(12)), "data: expected 12 bytes"),
+    "nv21 of odd size": (raw("nv21", GREY), "size: expected even numbers"),
     "no encoding": (raw(None, RGB), "encoding"),
     "step too short": (raw("rgb8", RGB, step=14), "step: expected at least 15 bytes"),
     "step of text": (raw("rgb8", RGB, step="15"), "step: expected an integer"),
@@ -92,16 +217,18 @@ BAD = {
     "too many bytes": (raw("rgb8", RGB, data=b"\0" * 46), "data: expected step . height"),
     "empty": (raw("rgb8", RGB, data=b""), "data"),
     "list instead of bytes": (raw("rgb8", RGB, data=[0] * 45), "data: expected contiguous bytes, found list"),
-    "empty jpeg": (compressed(b""), "data: expected a JPEG or PNG, found 0 bytes"),
+    "empty jpeg": (compressed(b""), "data: expected a JPEG, PNG, WebP or TIFF, found 0 bytes"),
     "only the first bytes of a jpeg": (compressed(JPEG[:3]), "expected a whole JPEG"),
     "truncated jpeg": (compressed(JPEG[: len(JPEG) // 2]), "expected a whole JPEG"),
     "truncated png": (compressed(png(RGB)[:60]), "expected a whole PNG"),
     "noise called jpeg": (
         compressed(b"\x01\x02" * 100),
-        "expected a JPEG or PNG, found 200 bytes that start with 01 02",
+        "expected a JPEG, PNG, WebP or TIFF, found 200 bytes of format 'jpeg' that start with 01 02",
     ),
-    "compressed depth": (compressed(bytes(12) + png(GREY_16), "16UC1; compressedDepth png"), "expected a JPEG or PNG"),
-    "gif": (compressed(b"GIF89a" + bytes(40)), "expected a JPEG or PNG"),
+    "compressed depth": (compressed(bytes(12) + png(GREY_16), "16UC1; compressedDepth png"), "depth, no photograph"),
+    "video": (compressed(b"\0\0\0\1\x67" + bytes(40), "h264"), "format 'h264'.*Video transports are not read"),
+    "truncated webp": (compressed(stored(RGB, "WEBP")[:30]), "expected a whole WEBP"),
+    "gif": (compressed(b"GIF89a" + bytes(40)), "expected a JPEG, PNG"),
     "no image at all": (SimpleNamespace(data=b""), "message: expected an Image or a CompressedImage"),
 }
 

@@ -1,0 +1,61 @@
+"""sensor_msgs/msg/CompressedImage to RGB: what the bytes are is said by their first ones, whatever `format` says."""
+
+import re
+from io import BytesIO
+
+import numpy as np
+
+from lidar_vl_core.cameras.encodings.bayer import debayered
+from lidar_vl_core.cameras.encodings.message_fields import bytes_of, refuse, require_size
+from lidar_vl_core.foundation.errors import BadImage
+
+_MAGIC = (
+    ("JPEG", re.compile(rb"\xff\xd8\xff")),
+    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("WEBP", re.compile(rb"RIFF....WEBP", re.DOTALL)),
+    ("TIFF", re.compile(rb"II\*\0|MM\0\*")),
+)
+_MOSAIC = re.compile(r"bayer_(rggb|bggr|gbrg|grbg)(8|16)\b")  # image_transport compresses the bare cells
+
+
+def decode_compressed(message: object) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a CompressedImage that is a JPEG, PNG, WebP or TIFF. Raises BadImage."""
+    from PIL import Image
+
+    said, data = str(getattr(message, "format", "")), bytes_of(message)
+    kind = _kind_of(said, data)
+    try:
+        with Image.open(BytesIO(data), formats=[kind]) as picture:
+            require_size(*picture.size)
+            if picture.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip it
+                return _of_grey((np.asarray(picture) >> 8).astype(np.uint8), said)
+            if picture.mode == "L":
+                return _of_grey(np.asarray(picture), said)
+            return np.array(picture.convert("RGB"))
+    except BadImage:
+        raise
+    except Exception as error:  # Pillow's decoders raise what the bytes lead them to
+        raise BadImage(
+            f"data: expected a whole {kind}, found {len(data)} bytes that cannot be decoded ({error}). "
+            "The message was cut or damaged."
+        ) from error
+
+
+def _kind_of(said: str, data: memoryview) -> str:
+    if "compresseddepth" in said.lower():
+        refuse("format", "a picture", repr(said), "This is depth, no photograph; choose the colour image")
+    start = bytes(data[:12])
+    for kind, magic in _MAGIC:
+        if magic.match(start):
+            return kind
+    found = f"{len(data)} bytes of format {said[:40]!r} that start with {start[:8].hex(' ') or 'nothing'}"
+    refuse(
+        "data", "a JPEG, PNG, WebP or TIFF", found, "Video transports are not read; record the raw or compressed topic"
+    )
+
+
+def _of_grey(grey: np.ndarray, said: str) -> np.ndarray:
+    mosaic = _MOSAIC.match(said)
+    if mosaic and min(grey.shape) > 1:
+        return debayered(grey, mosaic[1])
+    return np.repeat(grey[..., None], 3, axis=2)
