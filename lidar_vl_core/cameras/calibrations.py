@@ -4,6 +4,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
+from lidar_vl_core.cameras.camera_info import calibration_content, camera_of
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.foundation.stamps import stamp_ns
 
@@ -12,6 +13,7 @@ from lidar_vl_core.foundation.stamps import stamp_ns
 class Calibrations:
     """What one camera_info topic said over time; a repeated calibration is kept once."""
 
+    rectified: bool = False  # whether the images it is asked for are rectified
     frame_id: str = ""
     _stamps_ns: list[int] = field(default_factory=list)
     _models: list[CameraModel] = field(default_factory=list)
@@ -19,13 +21,9 @@ class Calibrations:
 
     def add(self, message: Any) -> None:  # noqa: ANN401  a CameraInfo of any library
         """Take over one CameraInfo. Raises BadCalibration where it cannot be used."""
-        roi = message.roi
-        content = (
-            *(message.width, message.height, message.distortion_model, tuple(message.d), tuple(message.k)),
-            *(message.binning_x, message.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height),
-        )
+        content = calibration_content(message)
         if content != self._last:
-            model = CameraModel.from_camera_info(message)
+            model = camera_of(message, self.rectified)
             self._last, self.frame_id = content, message.header.frame_id
             self._stamps_ns.append(stamp_ns(message.header.stamp))
             self._models.append(model)

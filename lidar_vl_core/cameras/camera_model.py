@@ -1,11 +1,10 @@
-"""Camera models as ROS CameraInfo and OpenCV define them; optical frame: x right, y down, z forward.
+"""Camera models as OpenCV defines them; optical frame: x right, y down, z forward.
 
 Pixel (0, 0) is the centre of the first pixel, so an image covers -0.5 <= u < width - 0.5.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from lidar_vl_core.cameras.distortion import Distortion
 from lidar_vl_core.foundation.errors import BadCalibration
 
 _LARGEST_SIDE_PX = 65536
-_SAME_DIRECTION = 1e-6  # of R: a thousandth of a pixel at a focal length of 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +66,14 @@ class CameraModel:
         x, y = self.distortion.undistort(x, y)
         return np.stack((x, y, np.ones_like(x)), axis=1) * np.asarray(depth_m, np.float64)[:, None]
 
+    def require_size(self, rgb: np.ndarray) -> None:
+        """Raise BadCalibration unless a picture (H, W, 3) has the size that this camera is calibrated for."""
+        if rgb.shape[:2] != (self.height, self.width):
+            raise BadCalibration(
+                f"expected pictures of {self.width} x {self.height} pixels as the calibration says, found "
+                f"{rgb.shape[1]} x {rgb.shape[0]}. Give the calibration of these pictures, with binning and region of interest."
+            )
+
     def scaled(self, width: int, height: int) -> "CameraModel":
         """The same camera with its image resized to width x height."""
         scale_x, scale_y = width / self.width, height / self.height
@@ -85,56 +91,6 @@ class CameraModel:
         K = self.K.copy()
         K[:2, 2] -= (left, top)
         return CameraModel(width, height, K, self.model, self.D)
-
-    @staticmethod
-    def from_camera_info(message: Any, rectified: bool = False) -> "CameraModel":  # noqa: ANN401 - duck-typed CameraInfo
-        """The camera of a CameraInfo message, for the raw image that comes with it or, if asked, for its rectified one.
-
-        Region of interest and binning are applied as sensor_msgs defines them. Raises BadCalibration for an
-        uncalibrated camera (zeros), a D that does not fit, an unknown distortion model, and a rectification that turns
-        or shifts the camera (the second of a stereo pair): tf says nothing of where that one stands.
-        """
-        size = int(message.width), int(message.height)
-        if rectified:
-            whole = CameraModel(*size, _rectified_intrinsics(message))
-        else:
-            K = _numbers(message.k, "K", 9).reshape(3, 3)
-            whole = CameraModel(*size, K, *_distortion_of(message))
-        roi = message.roi
-        delivered = whole
-        if roi.width or roi.height:  # 0 x 0 means the whole image
-            delivered = whole.cropped(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height))
-        bin_x, bin_y = max(int(message.binning_x), 1), max(int(message.binning_y), 1)  # 0 means 1
-        if bin_x == bin_y == 1:
-            return delivered
-        return delivered.scaled(delivered.width // bin_x, delivered.height // bin_y)
-
-
-def _numbers(values: Any, name: str, count: int) -> np.ndarray:  # noqa: ANN401
-    numbers = np.asarray(values, np.float64).reshape(-1)
-    if numbers.size != count:
-        raise BadCalibration(f"{name}: expected {count} numbers, found {numbers.size}. Calibrate the camera.")
-    return numbers
-
-
-def _rectified_intrinsics(message: Any) -> np.ndarray:  # noqa: ANN401
-    P = _numbers(message.p, "P", 12).reshape(3, 4)
-    R = _numbers(message.r, "R", 9).reshape(3, 3)
-    if np.abs(R - np.eye(3)).max() > _SAME_DIRECTION or P[:, 3].any():
-        raise BadCalibration(
-            f"rectified image: expected R = identity and no shift in P, found R {R.tolist()}, shift {P[:, 3].tolist()}. "
-            "Use the raw image of this camera."
-        )
-    return P[:, :3]
-
-
-def _distortion_of(message: Any) -> tuple[str, tuple[float, ...]]:  # noqa: ANN401
-    name, coefficients = str(message.distortion_model), tuple(float(value) for value in message.d)
-    if name == "fisheye":  # what some drivers call CameraInfo's equidistant
-        return "equidistant", coefficients
-    says_nothing = name in ("", "none", "pinhole") and not any(coefficients)
-    # An empty D is what drivers of rectified images send beside plumb_bob.
-    return ("pinhole", ()) if says_nothing or (name == "plumb_bob" and not coefficients) else (name, coefficients)
 
 
 def _require_size(width: int, height: int) -> None:

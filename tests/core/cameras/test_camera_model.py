@@ -1,7 +1,5 @@
 """Projection of every camera model: against OpenCV's numbers, against its own inverse, and at the edge of its validity."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -196,50 +194,6 @@ def test_a_cropped_image_shows_the_same_points_shifted():
     uv_px, _, _ = camera().project(POINTS_M)
     cropped_uv_px, _, _ = camera().cropped(100, 50, 300, 200).project(POINTS_M)
     assert_allclose(cropped_uv_px, uv_px - (100, 50), atol=1e-9)
-
-
-def _camera_info(**changes: object) -> SimpleNamespace:
-    roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)
-    good = {"width": 1280, "height": 720, "distortion_model": "plumb_bob", "d": [], "k": K.ravel().tolist()}
-    return SimpleNamespace(**(good | {"binning_x": 0, "binning_y": 0, "roi": roi} | changes))
-
-
-@pytest.mark.parametrize(
-    ("said", "model"),
-    [
-        ({"distortion_model": "plumb_bob", "d": []}, "pinhole"),
-        ({"distortion_model": "", "d": [0.0] * 5}, "pinhole"),
-        ({"distortion_model": "plumb_bob", "d": [0.1, 0, 0, 0, 0]}, "plumb_bob"),
-        ({"distortion_model": "plumb_bob", "d": [0.1, 0, 0, 0]}, "plumb_bob"),
-        ({"distortion_model": "rational_polynomial", "d": [0.1] * 8}, "rational_polynomial"),
-        ({"distortion_model": "equidistant", "d": [0.1, 0, 0, 0]}, "equidistant"),
-        ({"distortion_model": "fisheye", "d": [0.1, 0, 0, 0]}, "equidistant"),
-    ],
-)
-def test_camera_info_gives_the_model_it_names(said, model):
-    assert CameraModel.from_camera_info(_camera_info(**said)).model == model
-
-
-def test_region_of_interest_and_binning_are_applied_in_this_order():
-    roi = SimpleNamespace(x_offset=200, y_offset=100, width=800, height=400, do_rectify=False)
-    delivered = CameraModel.from_camera_info(_camera_info(roi=roi, binning_x=2, binning_y=4))
-    assert (delivered.width, delivered.height) == (400, 100)
-    uv_px, _, _ = camera().project(POINTS_M)
-    delivered_uv_px, _, _ = delivered.project(POINTS_M)
-    assert_allclose(delivered_uv_px + 0.5, (uv_px + 0.5 - (200, 100)) / (2, 4), atol=1e-9)
-
-
-def test_a_rectified_image_has_the_camera_of_p_and_no_distortion():
-    P = [700.0, 0, 640, 0, 0, 700, 360, 0, 0, 0, 1, 0]
-    info = _camera_info(d=[-0.3, 0.1, 0, 0, 0], p=P, r=np.eye(3).ravel().tolist())
-    raw, rectified = CameraModel.from_camera_info(info), CameraModel.from_camera_info(info, rectified=True)
-    assert (raw.model, raw.K[0, 0]) == ("plumb_bob", 800.0)
-    assert (rectified.model, rectified.D, rectified.K[0, 0]) == ("pinhole", (), 700.0)
-    shifted = [700.0, 0, 640, -84.0, *P[4:]]
-    turned = [0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1]
-    for stereo in ({"p": shifted}, {"r": turned}, {"p": [0.0] * 12}, {"p": []}):
-        with pytest.raises(BadCalibration):
-            CameraModel.from_camera_info(SimpleNamespace(**(vars(info) | stereo)), rectified=True)
 
 
 def test_a_lens_that_no_camera_has_is_refused():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.camera_info import camera_of
 from lidar_vl_core.foundation.errors import BadCalibration, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformTree
@@ -82,9 +82,8 @@ NOT_CALIBRATED = {
     "K transposed": {"k": [500.0, 0, 0, 0, 510, 0, 320, 240, 1]},
     "K without its 1": {"k": [500.0, 0, 320, 0, 510, 240, 0, 0, 0]},
     "D of three for plumb_bob": {"d": [0.1, 0.2, 0.3]},
-    "D of five for rational_polynomial": {"distortion_model": "rational_polynomial"},
     "D of twelve": {"distortion_model": "rational_polynomial", "d": [0.01] * 12},
-    "D of five for equidistant": {"distortion_model": "equidistant"},
+    "D of five for equidistant": {"distortion_model": "equidistant", "d": [0.1, 0, 0, 0, 0.1]},
     "no D for equidistant": {"distortion_model": "equidistant", "d": []},
     "D with Inf": {"d": [np.inf, 0, 0, 0, 0]},
     "D of absurd size": {"d": [1e300, 0, 0, 0, 0]},
@@ -101,10 +100,10 @@ NOT_CALIBRATED = {
 @pytest.mark.parametrize("fault", NOT_CALIBRATED)
 def test_a_camera_info_that_is_no_calibration_is_refused(fault):
     with pytest.raises(BadCalibration) as caught:
-        CameraModel.from_camera_info(camera_info(**NOT_CALIBRATED[fault]))
+        camera_of(camera_info(**NOT_CALIBRATED[fault]))
     assert "expected" in str(caught.value)
 
 
 def test_the_good_camera_info_of_the_table_is_taken():
-    camera = CameraModel.from_camera_info(camera_info())
+    camera = camera_of(camera_info())
     assert (camera.model, camera.width, camera.height) == ("plumb_bob", 640, 480)
