@@ -13,7 +13,7 @@ from lidar_vl_core.bags.camera_topics import IMAGE_TYPES, CameraTopics
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.reader import BagReader, open_bag
 from lidar_vl_core.bags.surroundings import TF_TYPE, Surroundings, read_surroundings
-from lidar_vl_core.cameras.calibrations import Calibrations
+from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.camera_queue import CameraTiming
 from lidar_vl_core.cameras.frame import Frame
 from lidar_vl_core.cameras.image import decode_image, stored_bytes
@@ -21,7 +21,7 @@ from lidar_vl_core.cameras.synchronisation import FramePairer
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
-from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadTransform
+from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadImage, BadPointCloud, BadTransform
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.foundation.stamps import stamp_ns
 
@@ -156,11 +156,10 @@ class Recording:
 
     def _view(self, camera: CameraTopics, frame: Frame, cloud: PointCloud) -> CameraView | None:
         paired = frame.images[camera.name]
-        calibrations = self._surroundings.calibrations.get(camera.info_topic, Calibrations())
+        calibrations = self._surroundings.calibrations[camera.info_topic]
         model = calibrations.at(paired.stamp_ns)
         if model is None:
-            self._say(f"{camera.info_topic}: no usable calibration, so camera {camera.name} is left out")
-            return None
+            return None  # no camera without a calibration is read
         message = paired.image
         frame_id = message.message.header.frame_id or calibrations.frame_id
         try:
@@ -173,7 +172,7 @@ class Recording:
                 "at its time, so it is left out. Record /tf and /tf_static"
             )
             return None
-        load_rgb, read_bytes = partial(_load_rgb, message), partial(_read_bytes, message)
+        load_rgb, read_bytes = partial(_load_rgb, message, model), partial(_read_bytes, message)
         return CameraView(camera.name, model, T_cam_lidar, paired.stamp_ns, load_rgb, read_bytes)
 
     def _say(self, text: str) -> None:
@@ -190,8 +189,13 @@ def open_recording(path: Path, cloud_topic: str | None = None) -> Iterator[Recor
         yield Recording(bag, bag.topic_of_type(CLOUD_TYPE, cloud_topic))
 
 
-def _load_rgb(message: BagMessage) -> np.ndarray:
-    return decode_image(message.message)
+def _load_rgb(message: BagMessage, model: CameraModel) -> np.ndarray:
+    rgb = decode_image(message.message)
+    try:
+        model.require_size(rgb)
+    except BadCalibration as error:
+        raise BadImage(f"{message.topic}: {error}") from error
+    return rgb
 
 
 def _read_bytes(message: BagMessage) -> bytes:

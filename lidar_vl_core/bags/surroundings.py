@@ -1,22 +1,35 @@
 """What a recording says about its cameras and frames, read before the first cloud. Reads files."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from lidar_vl_core.bags.camera_topics import INFO_TYPE, CameraTopics, camera_topics
+from lidar_vl_core.bags.camera_topics import (
+    VIDEO_TYPES,
+    CameraTopics,
+    camera_topics,
+    has_info_beside,
+    info_topics,
+    photographs,
+)
 from lidar_vl_core.cameras.calibrations import Calibrations
-from lidar_vl_core.foundation.errors import BadBag, BadCalibration
+from lidar_vl_core.cameras.image import decode_image
+from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadImage
+from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 
 if TYPE_CHECKING:
+    from lidar_vl_core.bags.messages import BagMessage
     from lidar_vl_core.bags.reader import BagReader
 
 TF_TYPE = "tf2_msgs/msg/TFMessage"
+_PICTURES_LOOKED_AT = 3  # one may be damaged where the others are not
 
 
 @dataclass
 class Surroundings:
-    """Cameras, their calibrations and all transforms of a recording."""
+    """Cameras whose pictures can be used, their calibrations and all transforms of a recording."""
 
     cameras: list[CameraTopics] = field(default_factory=list)
     calibrations: dict[str, Calibrations] = field(default_factory=dict)  # by camera_info topic
@@ -26,40 +39,78 @@ class Surroundings:
 
 
 def read_surroundings(bag: "BagReader") -> Surroundings:
-    """Read the small topics in a first pass: a calibration or transform may be recorded after the cloud that needs it."""
+    """Read the small topics and a first picture of each camera; one that cannot be used is left out, `problems` says why.
+
+    A first pass, since a calibration or transform may be recorded after the cloud that needs it.
+    """
     found = Surroundings()
-    frame_ids: dict[str, str] = {}
+    cameras = _cameras(bag, found.problems)
+    found.calibrations = {camera.info_topic: Calibrations(camera.rectified) for camera in cameras}
+    _read_small_topics(bag, found)
+    for camera in cameras:
+        reason = _why_unusable(bag, camera, found.calibrations[camera.info_topic])
+        if reason is None:
+            found.cameras.append(camera)
+        else:
+            found.problems.append(f"camera {camera.name} ({camera.image_topic}) is left out: {reason}")
+    return found
+
+
+def _cameras(bag: "BagReader", problems: list[str]) -> list[CameraTopics]:
+    infos = info_topics(bag.topics)
+    asked = [image.name for image in photographs(bag.topics) if not has_info_beside(image.name, infos)]
+    frame_ids = _first_frame_ids(bag, [*infos, *asked]) if asked else {}
+    cameras, alone = camera_topics(bag.topics, frame_ids)
+    problems += [f"{topic}: no camera_info in its namespace or frame, so it is left out" for topic in alone]
+    videos = [topic for topic in bag.topics if topic.type in VIDEO_TYPES]
+    problems += [f"{topic.name}: pictures of type {topic.type} cannot be read, so it is left out" for topic in videos]
+    return cameras
+
+
+def _read_small_topics(bag: "BagReader", found: Surroundings) -> None:
     reasons: dict[tuple[str, str, str], list[str]] = {}  # of the transforms left out, by topic and frames
-    small = sorted({topic.name for topic in bag.topics if topic.type in (INFO_TYPE, TF_TYPE)})
-    for message in bag.messages(small):
+    transforms = [topic.name for topic in bag.topics if topic.type == TF_TYPE]
+    for message in bag.messages(sorted({*transforms, *found.calibrations})):
         try:
             if message.type == TF_TYPE:
                 refused = found.transforms.add(message.message, static=message.topic.endswith("tf_static"))
                 for transform in refused:
                     reasons.setdefault((message.topic, transform.parent, transform.child), []).append(str(transform))
             else:
-                frame_ids.setdefault(message.topic, message.message.header.frame_id)
-                found.calibrations.setdefault(message.topic, Calibrations()).add(message.message)
+                found.calibrations[message.topic].add(message.message)
         except (BadCalibration, BadBag) as error:
             found.problems.append(f"{message.topic}: {error}")
-    for (topic, _, _), texts in reasons.items():
-        found.problems += [f"{topic}: {texts[0]}"] * len(
-            texts
-        )  # the numbers of a broken sender differ, its fault does not
-    found.cameras, alone = camera_topics(bag.topics, frame_ids)
-    if alone:
-        found.cameras, alone = camera_topics(bag.topics, frame_ids | _first_frame_ids(bag, alone))
-    found.problems += [f"{topic}: no camera_info in its namespace or frame, so it is left out" for topic in alone]
-    return found
+    for (topic, _, _), texts in reasons.items():  # the numbers of a broken sender differ, its fault does not
+        found.problems += [f"{topic}: {texts[0]}"] * len(texts)
 
 
-def _first_frame_ids(bag: "BagReader", topics: list[str]) -> dict[str, str]:
+def _first_frame_ids(bag: "BagReader", topics: Iterable[str]) -> dict[str, str]:
+    """frame_id of the first readable message of each topic; topic by topic, because one may begin late."""
     found: dict[str, str] = {}
-    for message in bag.messages(topics):
-        try:
-            found.setdefault(message.topic, message.message.header.frame_id)
-        except BadBag:
-            continue
-        if len(found) == len(topics):
-            break
+    for topic in topics:
+        for message in bag.messages([topic]):
+            try:
+                found[topic] = message.message.header.frame_id
+                break
+            except BadBag:
+                continue
     return found
+
+
+def _why_unusable(bag: "BagReader", camera: CameraTopics, calibrations: Calibrations) -> str | None:
+    """Why a camera has no calibration, or none of its first pictures can be read and fits it; None where one does."""
+    reasons = []
+    for message in islice(bag.messages([camera.image_topic]), _PICTURES_LOOKED_AT):
+        try:
+            _require_usable(message, camera, calibrations)
+            return None
+        except (BadBag, BadImage, BadCalibration) as error:
+            reasons.append(str(error))
+    return reasons[0] if reasons else "none of its pictures is whole"
+
+
+def _require_usable(message: "BagMessage", camera: CameraTopics, calibrations: Calibrations) -> None:
+    model = calibrations.at(stamp_ns(message.message.header.stamp))
+    if model is None:
+        raise BadCalibration(f"expected a usable calibration on {camera.info_topic}, found none. Calibrate the camera.")
+    model.require_size(decode_image(message.message))

@@ -27,9 +27,7 @@ class CameraView:
 
     def require_size(self, rgb: np.ndarray) -> None:
         """Raise BadCalibration unless a picture has the size that the camera's calibration is of."""
-        camera = self.camera
-        if rgb.shape[:2] != (camera.height, camera.width):
-            raise BadCalibration(
-                f"camera {self.name}: expected pictures of {camera.width} x {camera.height} pixels as its calibration "
-                f"says, found {rgb.shape[1]} x {rgb.shape[0]}. Give the calibration of these pictures."
-            )
+        try:
+            self.camera.require_size(rgb)
+        except BadCalibration as error:
+            raise BadCalibration(f"camera {self.name}: {error}") from error

@@ -71,9 +71,7 @@ def inspection_text(found: dict[str, Any]) -> str:
         lines.append(f"  fields: {fields}")
     if found["cameras"]:
         lines += ["", "cameras"]
-        lines += [
-            f"  {camera['name']}: {camera['image_topic']} with {camera['info_topic']}" for camera in found["cameras"]
-        ]
+        lines += [_camera_line(camera) for camera in found["cameras"]]
     if found["transforms"]:
         lines += ["", "transforms"]
         lines += [
@@ -83,6 +81,12 @@ def inspection_text(found: dict[str, Any]) -> str:
     lines += ["", f"replay: {found['replay']}"]
     lines += [f"warning: {warning}" for warning in found["warnings"]]
     return "\n".join(lines)
+
+
+def _camera_line(camera: dict[str, Any]) -> str:
+    used = "rectified, so by P" if camera["rectified"] else "raw, so by K and D"
+    others = f"; not read: {', '.join(camera['not_read'])}" if camera["not_read"] else ""
+    return f"  {camera['name']}: {camera['image_topic']} with {camera['info_topic']}, {used}{others}"
 
 
 @dataclass

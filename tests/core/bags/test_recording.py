@@ -1,6 +1,7 @@
 """A bag as frames: which cloud comes with which pictures, and from where each camera saw it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from numpy.testing import assert_allclose
 from lidar_vl_core.bags.camera_topics import CameraTopics, camera_topics
 from lidar_vl_core.bags.messages import Topic
 from lidar_vl_core.bags.recording import RecordedFrame, open_recording
+from lidar_vl_core.bags.surroundings import read_surroundings
 from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.cameras.image import encode_jpeg
 from lidar_vl_core.clouds.point_cloud2 import encode
-from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.commands.inspection import inspection
+from lidar_vl_core.foundation.errors import BadImage, BadRequest
 from lidar_vl_core.foundation.message_types import message_types
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 from tests.recordings import recordings
@@ -249,6 +252,116 @@ def test_a_camera_with_an_impossible_calibration_is_left_out_and_named(tmp_path)
     assert any("camera_info" in warning and "camera front" in warning for warning in warnings)
 
 
+def rectified_info(stamp_ns: int, **rectification):
+    """A lens with distortion (K, D), and another focal length and centre for its rectified image (P)."""
+    message = info(stamp_ns)
+    message.d, message.p = np.array([-0.3, 0.1, 0, 0, 0]), np.array([25.0, 0, 30, 0, 0, 25, 20, 0, 0, 0, 1, 0])
+    for name, value in rectification.items():
+        setattr(message, name, np.asarray(value, float))
+    return message
+
+
+def with_camera(image_topic: str, info_topic: str, calibration, image=picture) -> list[tuple[str, str, int, object]]:
+    """A standing car with one cloud, and one camera of these topics at the LiDAR's place."""
+    kind = COMPRESSED if image is picture else IMAGE
+    return [
+        ("/tf_static", TF, START_NS, transform("lidar", "front_optical", 0.0, OPTICAL_XYZW)),
+        ("/lidar/points", CLOUD, START_NS, cloud(START_NS)),
+        (image_topic, kind, START_NS, image(START_NS)),
+        (info_topic, INFO, START_NS, calibration),
+    ]
+
+
+RECTIFIED = ("image_rect/compressed", "image_rect_color", "image_rect_raw", "rect/image", "color/rect/image/compressed")
+
+
+@pytest.mark.parametrize("name", [*RECTIFIED, "imageRect", "image_rect_compressed"])
+def test_a_rectified_picture_is_seen_by_p_without_distortion(tmp_path, name: str) -> None:
+    messages = with_camera(f"/cam/{name}", "/cam/camera_info", rectified_info(START_NS))
+    frames, warnings = read(write(tmp_path / "rectified.mcap", messages))
+    ((view,),) = [frame.views for frame in frames]
+    assert_allclose(view.camera.project(np.array([[1.0, 0.5, 5.0]]))[0], [[25 * 0.2 + 30, 25 * 0.1 + 20]])
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    "name", ["image_raw", "image_color/compressed", "image", "unrectified/image", "rect_off/image_raw"]
+)
+def test_a_raw_picture_is_seen_by_k_and_d(tmp_path, name: str) -> None:
+    messages = with_camera(f"/cam/{name}", "/cam/camera_info", rectified_info(START_NS))
+    frames, _ = read(write(tmp_path / "raw.mcap", messages))
+    ((view,),) = [frame.views for frame in frames]
+    assert (view.camera.model, view.camera.K[0, 0], view.camera.D) == ("plumb_bob", 32.0, (-0.3, 0.1, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "rectification",
+    [{"r": [0, -1, 0, 1, 0, 0, 0, 0, 1]}, {"p": [25, 0, 30, -9, 0, 25, 20, 0, 0, 0, 1, 0]}, {"p": [0.0] * 12}],
+    ids=["turned", "second of a stereo pair", "not told"],
+)
+def test_a_rectified_camera_whose_place_is_not_told_is_left_out_with_the_reason(tmp_path, rectification) -> None:
+    calibration = rectified_info(START_NS, **rectification)
+    messages = with_camera("/cam/image_rect", "/cam/camera_info", calibration)
+    frames, warnings = read(write(tmp_path / "stereo.mcap", messages))
+    assert [frame.views for frame in frames] == [()]
+    assert any("rectified image: expected" in warning for warning in warnings)
+    assert any(warning.startswith("camera cam (/cam/image_rect) is left out") for warning in warnings)
+
+
+def raw_picture(encoding: str, channels: int, **changes):
+    def message(stamp_ns: int):
+        data = np.full(48 * 64 * channels, 100, np.uint8)
+        fields = {"height": 48, "width": 64, "encoding": encoding, "step": 64 * channels, "data": data} | changes
+        return TYPES[IMAGE](header=header(stamp_ns, "front_optical"), is_bigendian=0, **fields)
+
+    return message
+
+
+@pytest.mark.parametrize(("encoding", "channels"), [("yuv422_yuy2", 2), ("uyvy", 2), ("bayer_gbrg8", 1), ("mono16", 2)])
+def test_pictures_as_drivers_send_them_are_decoded(tmp_path, encoding: str, channels: int) -> None:
+    messages = with_camera("/cam/image_raw", "/cam/camera_info", info(START_NS), raw_picture(encoding, channels))
+    frames, warnings = read(write(tmp_path / "driver.mcap", messages))
+    assert frames[0].views[0].load_rgb().shape == (48, 64, 3)
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "channels", "changes", "reason"),
+    [
+        ("32FC1", 4, {}, "measurements, no photograph"),
+        ("h264", 1, {}, "encoding: expected one of"),
+        ("rgb8", 3, {"height": 47, "data": np.zeros(47 * 64 * 3, np.uint8)}, "expected pictures of 64 x 48 pixels"),
+        ("rgb8", 3, {"data": np.zeros(100, np.uint8)}, "data: expected step"),
+    ],
+)
+def test_a_camera_whose_pictures_cannot_be_used_is_left_out_with_the_reason(
+    tmp_path, encoding: str, channels: int, changes: dict, reason: str
+) -> None:
+    image = raw_picture(encoding, channels, **changes)
+    path = write(tmp_path / "odd.mcap", with_camera("/cam/image_raw", "/cam/camera_info", info(START_NS), image))
+    frames, (warning,) = read(path)
+    assert [frame.views for frame in frames] == [()]
+    assert warning.startswith("camera cam (/cam/image_raw) is left out: ")
+    assert reason in warning
+    found = inspection(path)
+    assert (found["cameras"], found["warnings"]) == ([], [warning])
+    assert found["replay"].endswith("without camera pictures")
+
+
+def test_one_damaged_picture_costs_no_camera_and_one_of_another_size_is_refused_when_it_is_loaded(tmp_path) -> None:
+    messages = drive(3)
+    pictures = [m for m in messages if m[0] == "/camera/front/image/compressed"]
+    pictures[0][3].data = pictures[0][3].data[:40]
+    pictures[2][3].data = np.frombuffer(encode_jpeg(np.zeros((24, 32, 3), np.uint8)), np.uint8)
+    frames, warnings = read(write(tmp_path / "drive.mcap", messages))
+    assert [len(frame.views) for frame in frames] == [1, 1, 1]
+    assert warnings == []
+    assert frames[1].views[0].load_rgb().shape == (48, 64, 3)
+    for number, reason in ((0, "whole JPEG"), (2, "expected pictures of 64 x 48 pixels")):
+        with pytest.raises(BadImage, match=reason):
+            frames[number].views[0].load_rgb()
+
+
 def test_two_cloud_topics_ask_which_and_the_answer_is_obeyed(tmp_path) -> None:
     messages = [*drive(2), ("/lidar/rear", CLOUD, at(0), cloud(at(0), points=7))]
     path = write(tmp_path / "two.mcap", messages)
@@ -300,6 +413,65 @@ def test_of_several_pictures_of_a_camera_the_unrectified_compressed_colour_one_i
     )
     (camera,), _ = camera_topics(topics, {})
     assert camera.image_topic == "/cam/image_raw/compressed"
+    assert camera.not_read == ("/cam/image_raw", "/cam/image_rect/compressed", "/cam/image_rect")
+
+
+@pytest.mark.parametrize(
+    ("image", "infos", "expected"),
+    [
+        ("/image_raw", ["/camera_info"], "/camera_info"),
+        ("/camera/color/image_raw", ["/camera/camera_info"], "/camera/camera_info"),
+        ("/camera/color/image_raw", ["/camera/camera_info", "/camera/color/camera_info"], "/camera/color/camera_info"),
+        ("/cam/image/compressed", ["/cam/image/camera_info"], "/cam/image/camera_info"),
+        ("/c/left_image", ["/c/left_camera_info", "/c/right_camera_info"], "/c/left_camera_info"),
+        ("/c/right/image_raw", ["/c/left_info", "/c/right_info"], "/c/right_info"),
+        ("/c/image2", ["/c/info1", "/c/info2", "/c/info12"], "/c/info2"),
+        ("/c/image_rect", ["/c/camera_info", "/c/camera_info_rect"], "/c/camera_info_rect"),
+        ("/c/image_raw", ["/c/camera_info", "/c/camera_info_rect"], "/c/camera_info"),
+        ("/c/image_raw", ["/c/left_info", "/c/right_info"], None),
+        ("/a/image", ["/b/camera_info"], None),
+    ],
+)
+def test_an_image_takes_the_camera_info_that_is_named_like_it(
+    image: str, infos: list[str], expected: str | None
+) -> None:
+    cameras, alone = camera_topics(_topics((image, IMAGE), *[(info, INFO) for info in infos]), {})
+    assert [camera.info_topic for camera in cameras] == ([] if expected is None else [expected])
+    assert alone == ([] if expected else [image])
+
+
+def test_a_camera_info_further_out_of_another_frame_is_another_cameras() -> None:
+    topics = _topics(("/robot/rear/image", IMAGE), ("/robot/camera_info", INFO))
+    frame_ids = {"/robot/rear/image": "rear", "/robot/camera_info": "front"}
+    assert camera_topics(topics, frame_ids) == ([], ["/robot/rear/image"])
+
+
+def test_cameras_in_one_namespace_have_names_of_their_own() -> None:
+    sides = ("left", "right")
+    topics = _topics(
+        *[(f"/c/{side}_{what}", kind) for side in sides for what, kind in (("image", IMAGE), ("info", INFO))]
+    )
+    cameras, _ = camera_topics(topics, {})
+    assert [(camera.name, camera.image_topic) for camera in cameras] == [
+        ("c/left_info", "/c/left_image"),
+        ("c/right_info", "/c/right_image"),
+    ]
+
+
+def test_a_depth_camera_may_send_photographs() -> None:
+    names = ("depth_camera/image_raw", "depth_camera/depth/image_raw", "depth_camera/depth_image")
+    topics = _topics(*[(f"/{name}", IMAGE) for name in names], ("/depth_camera/camera_info", INFO))
+    (camera,), _ = camera_topics(topics, {})
+    assert (camera.image_topic, camera.not_read) == ("/depth_camera/image_raw", ())
+
+
+def test_a_video_that_is_not_read_is_named(tmp_path) -> None:
+    bag = SimpleNamespace(
+        topics=[Topic("/cam/image/ffmpeg", "ffmpeg_image_transport_msgs/msg/FFMPEGPacket", 5)],
+        messages=lambda _: iter(()),
+    )
+    (problem,) = read_surroundings(bag).problems
+    assert problem.startswith("/cam/image/ffmpeg: pictures of type ffmpeg_image_transport_msgs/msg/FFMPEGPacket")
 
 
 def test_cameras_of_two_robots_with_the_same_name_keep_their_whole_namespace() -> None:

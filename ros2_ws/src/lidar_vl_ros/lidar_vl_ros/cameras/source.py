@@ -13,6 +13,7 @@ from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.cameras.camera_queue import CameraTiming, Paired
 from lidar_vl_core.cameras.image import decode_image
 from lidar_vl_core.cameras.synchronisation import FramePairer
+from lidar_vl_core.cameras.topic_names import image_base, is_rectified
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration
@@ -36,7 +37,7 @@ class CameraSource:
     ) -> None:
         """received: called with topic, stamp in nanoseconds and message of each picture. Raises BadConfig or BadTransform."""
         self._node, self._settings, self._reporter, self._received = node, settings, reporter, received
-        self._calibrations = {topic: Calibrations() for topic in settings.camera_topics}
+        self._calibrations = {topic: Calibrations(is_rectified(topic)) for topic in settings.camera_topics}
         self._transforms = LiveTransforms(node, settings.static_transforms)
         self._subscriptions: list[Any] = []
 
@@ -90,7 +91,7 @@ class CameraSource:
 
 def camera_info_topic(image_topic: str) -> str:
     """The camera_info beside an image: /front/image/compressed and /front/image -> /front/camera_info."""
-    return image_topic.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
+    return image_base(image_topic).rpartition("/")[0] + "/camera_info"
 
 
 def _load_rgb(message: Any) -> np.ndarray:  # noqa: ANN401

@@ -1,0 +1,31 @@
+"""What the name of an image topic says, as image_transport and image_proc name them."""
+
+import re
+
+_TRANSPORTS = ("compressed", "compressedDepth", "theora", "ffmpeg", "zstd")
+_RECTIFIED = {"rect", "rectified", "undistorted", "undistort"}
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a topic or of a part of it, in small letters: /CAM1/imageRect_color -> cam 1 image rect color."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
+
+
+def image_base(topic: str) -> str:
+    """The topic that a transport belongs to: /front/image_raw/compressed -> /front/image_raw."""
+    base, _, last = topic.rpartition("/")
+    return base if base and last in _TRANSPORTS else topic
+
+
+def is_rectified(topic: str) -> bool:
+    """Whether an image topic holds rectified images: image_rect, image_rect_color, image_rect_raw, color/rect/image, ...
+
+    The last part of the name that says anything decides, so that an image_raw is raw in whatever namespace.
+    """
+    for part in reversed(image_base(topic).split("/")):
+        words = set(words_of(part))
+        if words & _RECTIFIED:
+            return True
+        if "raw" in words:
+            return False
+    return False
