@@ -25,6 +25,7 @@ from lidar_vl_core.bags.mcap_records import (
     read_record,
     records_in,
 )
+from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.salvage import McapIndex, Place, walk
 from lidar_vl_core.bags.unpacking import DamagedRecordError
 from lidar_vl_core.foundation.errors import BadBag
@@ -62,10 +63,10 @@ class McapFile:
             for channel_id, channel in sorted(index.channels.items())
         ]
 
-    def messages(self, topics: Set[str]) -> Iterator[tuple[int, str, str, bytes]]:
-        """(log time, topic, type, bytes) of each whole message on these topics, by log time."""
+    def messages(self, topics: Set[str]) -> Iterator[BagMessage]:
+        """Each whole message on these topics, by log time."""
         wanted = {
-            number: (channel.topic, self._type_of(number))
+            number: (channel.topic, self._type_of(number), channel.message_encoding)
             for number, channel in self._index.channels.items()
             if channel.topic in topics
         }
@@ -84,7 +85,8 @@ class McapFile:
         places = [p for p in self._index.places if not p.channel_ids or p.channel_ids & wanted.keys()]
         for message in by_time(places, wanted_in):
             found += 1
-            yield message.log_time_ns, *wanted[message.channel_id], bytes(message.data)
+            topic, type_name, encoding = wanted[message.channel_id]
+            yield BagMessage(topic, type_name, message.log_time_ns, bytes(message.data), encoding)
         lost = max(sum(self._index.counts[number] for number in wanted) - found, 0)
         if damaged:
             self._warn(f"expected intact chunks, found {damaged} damaged: {found} messages were read, {lost} are lost")

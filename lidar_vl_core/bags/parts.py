@@ -12,6 +12,7 @@ from typing import Protocol
 from lidar_vl_core.bags import mcap_records, ros1_records, sqlite
 from lidar_vl_core.bags.folders import METADATA, recording_folder, storage_files
 from lidar_vl_core.bags.mcap import McapFile
+from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.ros1_bag import Ros1File
 from lidar_vl_core.bags.unpacking import ZSTD_MAGIC
 from lidar_vl_core.foundation.errors import BadBag
@@ -29,8 +30,8 @@ class BagFile(Protocol):
         """(topic, type, encoding, number of messages)."""
         ...
 
-    def messages(self, topics: Set[str]) -> Iterator[tuple[int, str, str, bytes]]:
-        """(stamp, topic, type, bytes) by stamp."""
+    def messages(self, topics: Set[str]) -> Iterator[BagMessage]:
+        """By stamp."""
         ...
 
     def close(self) -> None:

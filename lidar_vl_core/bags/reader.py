@@ -89,18 +89,12 @@ class BagReader:
         raise BadRequest(f"{self.path}: expected a topic of {type_name}, found {found}")
 
     def _merged(self, topics: set[str]) -> Iterator[BagMessage]:
-        return merge(*(_messages_of(file, topics) for file in self._files), key=attrgetter("stamp_ns"))
+        return merge(*(file.messages(topics) for file in self._files), key=attrgetter("stamp_ns"))
 
 
 def open_bag(path: Path | str) -> BagReader:
     """Open a rosbag2 folder, an .mcap, .db3 or .bag file, or a folder around one; raises BadBag where there is no recording to be had."""
     return BagReader(path)
-
-
-def _messages_of(file: BagFile, topics: set[str]) -> Iterator[BagMessage]:
-    encodings = {(name, type_name): encoding for name, type_name, encoding, _ in file.topics}
-    for stamp_ns, topic, type_name, data in file.messages(topics):
-        yield BagMessage(topic, type_name, stamp_ns, data, encodings[topic, type_name])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lidar_vl_core.bags.by_time import StoredMessage, by_time
+from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.ros1_records import (
     BAG_HEADER,
     CHUNK,
@@ -66,8 +67,8 @@ class Ros1File:
         counts: Counter[int] = sum((chunk.counts for chunk in self._chunks), Counter())
         return [(*connection, "ros1", counts[number]) for number, connection in sorted(self._connections.items())]
 
-    def messages(self, topics: Set[str]) -> Iterator[tuple[int, str, str, bytes]]:
-        """(time, topic, type, bytes) of each whole message on these topics, by time."""
+    def messages(self, topics: Set[str]) -> Iterator[BagMessage]:
+        """Each whole message on these topics, by time."""
         wanted = {number: connection for number, connection in self._connections.items() if connection[0] in topics}
         damaged, lost = 0, 0
 
@@ -81,7 +82,8 @@ class Ros1File:
             return messages
 
         for message in by_time((chunk for chunk in self._chunks if chunk.counts.keys() & wanted.keys()), wanted_in):
-            yield message.log_time_ns, *wanted[message.channel_id], bytes(message.data)
+            topic, type_name = wanted[message.channel_id]
+            yield BagMessage(topic, type_name, message.log_time_ns, bytes(message.data), "ros1")
         if damaged:
             self._warn(f"expected intact chunks, found {damaged} damaged: {lost} messages are lost")
 

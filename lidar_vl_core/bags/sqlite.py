@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
+from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import full_type_name
 
@@ -43,16 +44,16 @@ class SqliteFile:
         """(topic, type, encoding, number of messages) of each topic."""
         return [(*topic, self._counts.get(number, 0)) for number, topic in self._topics.items()]
 
-    def messages(self, topics: Set[str]) -> Iterator[tuple[int, str, str, bytes]]:
-        """(stamp, topic, type, bytes) of each readable message on these topics, by stamp."""
+    def messages(self, topics: Set[str]) -> Iterator[BagMessage]:
+        """Each readable message on these topics, by stamp."""
         lost = 0
         for stamp_ns, number, topic_id in self._order(topics):
             data = self._data(number)
             if data is None:
                 lost += 1
                 continue
-            name, type_name, _ = self._topics[topic_id]
-            yield stamp_ns, name, type_name, data
+            name, type_name, encoding = self._topics[topic_id]
+            yield BagMessage(name, type_name, stamp_ns, data, encoding)
         if lost:
             self._warn(f"expected readable messages, found {lost} damaged: they are left out")
 

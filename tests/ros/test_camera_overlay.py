@@ -1,10 +1,11 @@
 """The overlay: cameras are listened to only while somebody looks, and points land on the pixels they belong to."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from lidar_vl_ros.cameras.live_transforms import static_transform
+from lidar_vl_ros.cameras.live_transforms import LiveTransforms, static_transform
 from lidar_vl_ros.cameras.source import camera_info_topic
 from lidar_vl_ros.messages.sensor_data import rgb_image
 from lidar_vl_ros.messages.time_message import time_message
@@ -13,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from lidar_vl_core.cameras.image import encode_jpeg
-from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.errors import BadConfig, BadTransform
 
 NODE, OVERLAY = "segmentation_node", "/segmentation_node/output/image/overlay"
 CAMERA = "/camera/front/image"
@@ -127,3 +128,18 @@ def test_the_calibration_is_looked_for_beside_the_picture():
 def test_a_transform_that_is_none_is_refused_with_the_form_expected(text):
     with pytest.raises(BadConfig, match="parent child x y z qx qy qz qw"):
         static_transform(text)
+
+
+def test_a_given_transform_without_a_rotation_is_refused():
+    with pytest.raises(BadTransform, match="static_transforms: transform a -> b is left out: expected a quaternion"):
+        LiveTransforms(SimpleNamespace(), ["a b 1 2 3 0 0 0 0"])
+
+
+def test_a_broken_transform_costs_no_other_of_its_message_in_a_running_system():
+    said = []
+    logger = SimpleNamespace(warning=lambda text, **_: said.append(text))
+    live = LiveTransforms(SimpleNamespace(get_logger=lambda: logger), [FRONT])
+    sent = [static_transform(text) for text in ("lidar imu 0 0 0 nan 0 0 1", "lidar rear 1 0 0 0 0 0 1.008")]
+    live._static(SimpleNamespace(transforms=sent))
+    np.testing.assert_allclose(live.T_cam_lidar("rear", 0, "lidar", 0).translation_m, [-1, 0, 0])
+    assert [text[:40] for text in said] == ["transform lidar -> imu is left out: expe"]

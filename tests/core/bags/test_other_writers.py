@@ -91,24 +91,71 @@ def test_what_a_summary_leaves_out_is_found_in_the_data(tmp_path, options):
     assert read(write_mcap(tmp_path / "a.mcap", recorded, **options)) == rows()
 
 
-def test_schemas_in_front_of_the_chunks_are_found_too(tmp_path):
-    def packed(*records):
-        builder = RecordBuilder()
-        for record in records:
-            record.write(builder)
-        return builder.end()
+def packed(*records):
+    builder = RecordBuilder()
+    for record in records:
+        record.write(builder)
+    return builder.end()
 
-    channel = Channel(id=1, topic="/t", message_encoding="cdr", metadata={}, schema_id=9)
-    message = Message(channel_id=1, log_time=5, data=cdr("a"), publish_time=5, sequence=0)
-    content = packed(channel, message)
-    chunk = packed(Chunk("", content, 5, 5, zlib.crc32(content), len(content)))
-    front = b"\x89MCAP0\r\n" + packed(Header("ros2", ""), Schema(id=9, data=b"", encoding="ros2msg", name=STRING))
-    place = ChunkIndex(len(chunk), len(front), "", len(content), 5, 0, {}, 5, len(content))
-    count = Statistics(0, 1, {1: 1}, 1, 1, 5, 5, 0, 1)
+
+SCHEMA = Schema(id=9, data=b"", encoding="ros2msg", name=STRING)
+
+
+def assembled(channels, chunk_content, in_summary, **place):
+    """A file of one chunk whose schema stands in front of it; place: what its index claims otherwise."""
+    chunk = packed(Chunk("", chunk_content, 5, 5, zlib.crc32(chunk_content), len(chunk_content)))
+    front = b"\x89MCAP0\r\n" + packed(Header("ros2", ""), SCHEMA)
+    claimed = {
+        "chunk_length": len(chunk), "chunk_start_offset": len(front), "compression": "", "compressed_size": len(chunk_content),
+        "message_end_time": 5, "message_index_length": 0, "message_index_offsets": {}, "message_start_time": 5,
+        "uncompressed_size": len(chunk_content),
+    } | place  # fmt: skip
+    count = Statistics(0, len(channels), {channel.id: 1 for channel in channels}, 1, len(channels), 5, 5, 0, 1)
     data = front + chunk + packed(DataEnd(0))
-    end = packed(channel, place, count, Footer(len(data), 0, 0)) + b"\x89MCAP0\r\n"
-    (tmp_path / "a.mcap").write_bytes(data + end)
+    end = packed(*in_summary, ChunkIndex(**claimed), count, Footer(len(data), 0, 0))
+    return data + end + b"\x89MCAP0\r\n"
+
+
+def channel(number, encoding="cdr"):
+    return Channel(id=number, topic="/t", message_encoding=encoding, metadata={}, schema_id=9)
+
+
+def stored(number, content):
+    return Message(channel_id=number, log_time=5, data=content, publish_time=5, sequence=0)
+
+
+def test_schemas_in_front_of_the_chunks_are_found_too(tmp_path):
+    content = packed(channel(1), stored(1, cdr("a")))
+    (tmp_path / "a.mcap").write_bytes(assembled([channel(1)], content, [channel(1)]))
     assert read(tmp_path / "a.mcap") == [("/t", 5, "a")]
+
+
+def test_a_summary_that_leaves_out_one_of_two_channels_costs_no_message(tmp_path):
+    content = packed(channel(1), stored(1, cdr("a")), channel(2), stored(2, cdr("b")))
+    (tmp_path / "a.mcap").write_bytes(assembled([channel(1), channel(2)], content, [channel(1)]))
+    with open_bag(tmp_path / "a.mcap") as bag:
+        assert [message.message.data for message in bag.messages()] == ["a", "b"]
+        assert [topic.count for topic in bag.topics] == [2]  # two senders, one topic
+
+
+def test_two_senders_of_one_topic_are_decoded_each_in_its_encoding(tmp_path):
+    both = [channel(1), channel(2, "ros1")]
+    content = packed(*both, stored(1, cdr("a")), stored(2, b"\1\0\0\0b"))
+    (tmp_path / "a.mcap").write_bytes(assembled(both, content, both))
+    with open_bag(tmp_path / "a.mcap") as bag:
+        assert [message.message.data for message in bag.messages()] == ["a", "b"]
+        assert [(topic.encoding, topic.count) for topic in bag.topics] == [("cdr", 1), ("ros1", 1)]
+
+
+@pytest.mark.parametrize("claim", [2**63, 2**62, 2**40, 10_000])
+@pytest.mark.parametrize("name", ["chunk_length", "chunk_start_offset", "message_index_length"])
+def test_lengths_that_a_summary_claims_cost_no_memory(tmp_path, name, claim):
+    content = packed(channel(1), stored(1, cdr("a")))
+    (tmp_path / "a.mcap").write_bytes(assembled([channel(1)], content, [SCHEMA, channel(1)], **{name: claim}))
+    with open_bag(tmp_path / "a.mcap") as bag:
+        found = [message.message.data for message in bag.messages()]
+        assert found in ([], ["a"])
+        assert len(bag.warnings) == 1
 
 
 def test_a_topic_without_any_schema_is_told(tmp_path):
