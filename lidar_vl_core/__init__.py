@@ -1,3 +1,19 @@
 """lidar-vl core: everything training and robot must agree on; neither ROS nor PyTorch is imported here."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lidar_vl_core.api import Model
+
 __version__ = "0.1.0"
+
+
+def load(name_or_path: "str | Path" = "demo", engine: str = "auto", threads: "int | None" = None) -> "Model":
+    """A model ready to label clouds: the name of a packaged one, or the folder of a model package.
+
+    engine: auto, fused, onnxruntime; threads: of the processor, nothing = all. Raises BadModelPackage, EngineUnavailable.
+    """
+    from lidar_vl_core.api import Model
+
+    return Model(name_or_path, engine, threads)
