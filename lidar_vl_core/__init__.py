@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lidar_vl_core.foundation.version import VERSION
+
 if TYPE_CHECKING:
     from lidar_vl_core.api import Model
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 
 def load(name_or_path: "str | Path" = "demo", engine: str = "auto", threads: "int | None" = None) -> "Model":

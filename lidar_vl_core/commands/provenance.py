@@ -5,7 +5,6 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from lidar_vl_core import __version__
 from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.model_packages.package import ModelPackage
 
@@ -18,7 +17,7 @@ def provenance(package: ModelPackage, command: str) -> dict[str, str]:
     return {
         "command": command or "(called as a function)",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "lidar_vl": __version__,
+        "lidar_vl": VERSION,
         "model": f"{package.manifest.name}, model.onnx sha256 {package.manifest.files['model.onnx'][:16]}...",
         "model_exported_by": f"lidar-vl {producer.version}, commit {producer.commit}",
         "python": platform.python_version(),

@@ -1,11 +1,8 @@
 """Which version of this software runs, down to the commit where that is known. Reads files, asks git."""
 
-import json
-import subprocess
 from pathlib import Path
 
-from lidar_vl_core import __version__
-
+VERSION = "0.1.0"
 _ROOT = Path(__file__).resolve().parents[2]
 _SHOWN = 12  # digits of a commit
 
@@ -13,7 +10,7 @@ _SHOWN = 12  # digits of a commit
 def version_line(program: str) -> str:
     """Program, version and, where it is known, commit: `lidar-vl 0.1.0 (commit 044f7da1b2c3)`."""
     commit = software_commit()
-    return f"{program} {__version__}" + ("" if commit is None else f" (commit {commit[:_SHOWN]})")
+    return f"{program} {VERSION}" + ("" if commit is None else f" (commit {commit[:_SHOWN]})")
 
 
 def software_commit() -> str | None:
@@ -22,6 +19,8 @@ def software_commit() -> str | None:
 
 
 def _commit_of_checkout() -> str | None:
+    import subprocess
+
     command = ["git", "-C", str(_ROOT), "rev-parse", "--verify", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()  # noqa: S603
@@ -31,6 +30,7 @@ def _commit_of_checkout() -> str | None:
 
 def _commit_of_installation() -> str | None:
     """As `pip install git+https://...` keeps it."""
+    import json
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:

@@ -1,9 +1,8 @@
 """What a package says of its network: the manifest for the robot and the card for people."""
 
-from lidar_vl_core import __version__
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.config import Config
-from lidar_vl_core.foundation.version import software_commit
+from lidar_vl_core.foundation.version import VERSION, software_commit
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
 from lidar_vl_core.sparse_model.onnx_form import OPSET
@@ -39,7 +38,7 @@ def package_manifest(
         features=config.features,
         levels=LEVELS,
         opset=OPSET,
-        producer=Producer(version=__version__, commit=software_commit() or "unknown"),
+        producer=Producer(version=VERSION, commit=software_commit() or "unknown"),
         training_data=card.training_data,
         licence=card.licence,
         limits=card.limits,
