@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lidar_vl_core.foundation.threads import available_cores
+from lidar_vl_core.foundation.version import VERSION
 from lidar_vl_core.model_packages.package import ModelPackage
 
 _PARTS = ("numpy", "numba", "onnxruntime", "rosbags")
