@@ -88,7 +88,7 @@ class Model:
         """
         cloud = _cloud(points, intensity, rgb)
         labels = self._segmenter.segment(cloud)
-        returns = cloud.()
+        returns = cloud.has_return()
         if returns.any() and (labels.class_id == IGNORE_ID).all():
             nearest_m = float(np.linalg.norm(cloud.xyz_m[returns].astype(np.float64), axis=1).min())
             raise BadPointCloud(

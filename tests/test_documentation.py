@@ -25,8 +25,9 @@ def name_of(path: Path) -> str:
 
 def shell_lines(page: Path) -> list[str]:
     """Commands of the page's bash blocks, without comments."""
-    blocks = re.findall(r"```(?:bash)?\n(.*?)```", page.read_text(), re.DOTALL)
-    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    shell = [block for language, block in blocks if language in ("", "bash")]
+    return [line for block in shell for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 
 
 COMMANDS = [
