@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,17 @@ from lidar_vl_core.cameras.frame import Frame
 from lidar_vl_core.cameras.image import decode_image, stored_bytes
 from lidar_vl_core.cameras.synchronisation import FramePairer
 from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
+from lidar_vl_core.clouds.intensity import IntensityScale
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadImage, BadPointCloud, BadTransform
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.foundation.stamps import stamp_ns
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 _MAX_TIME_DIFFERENCE_S = 0.1  # one sweep of a 10 Hz LiDAR: a triggered camera looks somewhere within it
 _MAX_WAIT_S = 0.3  # of recording: a picture may be written later than the cloud it belongs to
+_LOOKED_AT = 5  # clouds that the intensity scale of a recording is judged by
 _QUEUE_LENGTH = 12  # pictures kept per camera: 0.4 s at 30 Hz, and no more memory than that
 
 
@@ -52,8 +56,10 @@ class SkippedCloud:
 class Recording:
     """One cloud topic of an open bag, its cameras and its transforms. Made by `open_recording`."""
 
-    def __init__(self, bag: BagReader, cloud_topic: str) -> None:
+    def __init__(self, bag: BagReader, cloud_topic: str, intensity_max: float | None = None) -> None:
         self.cloud_topic = cloud_topic
+        self._intensity_max = intensity_max
+        self._decoder = CloudDecoder()  # of the frames that were asked for last
         self.skipped: list[SkippedCloud] = []
         self._bag = bag
         has_images = any(topic.type in IMAGE_TYPES for topic in bag.topics)
@@ -74,7 +80,12 @@ class Recording:
     def warnings(self) -> list[str]:
         """What could not be used so far, each once, with how often it happened."""
         own = [text if count == 1 else f"{text} ({count} times)" for text, count in self._said.items()]
-        return [*self._bag.warnings, *own]
+        return [*self._bag.warnings, *self._decoder.notes, *own]
+
+    @property
+    def intensity(self) -> IntensityScale | None:
+        """What is taken as intensity in the frames; None as long as no cloud has any."""
+        return self._decoder.scale
 
     def cloud_fields(self) -> list[str]:
         """Field names of the first cloud; raises BadBag when the topic holds none."""
@@ -85,10 +96,12 @@ class Recording:
         )
 
     def frames(self, extra_fields: Sequence[str] = (), with_views: bool = True) -> Iterator[RecordedFrame]:
-        """Every readable cloud in recorded order; unreadable ones are listed in `skipped`.
+        """Every readable cloud in recorded order, with its colours; unreadable ones are listed in `skipped`.
 
-        extra_fields: fields of the cloud message to keep in `cloud.extra`.
+        extra_fields: fields of the cloud message to keep in `cloud.extra`. One intensity scale holds for all of them.
         """
+        self._decoder = CloudDecoder(extra_fields, self._intensity_max, colours=True)
+        self._decoder.look_at(self._first_clouds())
         cameras = {camera.image_topic: camera for camera in self.cameras} if with_views else {}
         timing = [
             CameraTiming(camera.name, max_time_difference_s=_MAX_TIME_DIFFERENCE_S) for camera in cameras.values()
@@ -103,7 +116,7 @@ class Recording:
                 paired = self._add_image(pairer, camera.name, message, now_ns)
             else:
                 index += 1
-                cloud = self._read_cloud(index, message, extra_fields)
+                cloud = self._read_cloud(index, message)
                 if cloud is None:
                     continue
                 alone = RecordedFrame(index, cloud, (), message.stamp_ns)
@@ -128,9 +141,16 @@ class Recording:
             topics |= {name for camera in self.cameras for name in (camera.image_topic, camera.info_topic)}
         yield from self._bag.messages(topics) if topics else ()
 
-    def _read_cloud(self, index: int, message: BagMessage, extra_fields: Sequence[str]) -> PointCloud | None:
+    def _first_clouds(self) -> Iterator[object]:
+        for message in islice(self._bag.messages([self.cloud_topic]), _LOOKED_AT):
+            try:
+                yield message.message
+            except BadBag:  # told when its turn comes
+                continue
+
+    def _read_cloud(self, index: int, message: BagMessage) -> PointCloud | None:
         try:
-            return decode(message.message, extra_fields=extra_fields)
+            return self._decoder.decode(message.message)
         except (BadPointCloud, BadBag) as error:
             self.skipped.append(SkippedCloud(index, message.stamp_ns, str(error)))
             return None
@@ -172,6 +192,8 @@ class Recording:
                 "at its time, so it is left out. Record /tf and /tf_static"
             )
             return None
+        if any(cloud.origin_m):
+            T_cam_lidar = T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))
         load_rgb, read_bytes = partial(_load_rgb, message, model), partial(_read_bytes, message)
         return CameraView(camera.name, model, T_cam_lidar, paired.stamp_ns, load_rgb, read_bytes)
 
@@ -180,13 +202,15 @@ class Recording:
 
 
 @contextmanager
-def open_recording(path: Path, cloud_topic: str | None = None) -> Iterator[Recording]:
+def open_recording(
+    path: Path, cloud_topic: str | None = None, intensity_max: float | None = None
+) -> Iterator[Recording]:
     """Open a bag for reading frame by frame; the cloud topic is found by type and needs a name only where there are two.
 
-    Raises BadBag where the bag cannot be read, BadRequest where it has no cloud topic or several.
+    intensity_max: the driver's full scale; None judges it once, by the first clouds. Raises BadBag where the bag cannot be read, BadRequest where it has no cloud topic or several.
     """
     with open_bag(path) as bag:
-        yield Recording(bag, bag.topic_of_type(CLOUD_TYPE, cloud_topic))
+        yield Recording(bag, bag.topic_of_type(CLOUD_TYPE, cloud_topic), intensity_max)
 
 
 def _load_rgb(message: BagMessage, model: CameraModel) -> np.ndarray:

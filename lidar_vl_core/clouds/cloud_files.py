@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.clouds.fields import intensity_name
+from lidar_vl_core.clouds.intensity import normalise_intensity
 from lidar_vl_core.clouds.pcd import pcd_bytes, read_pcd
 from lidar_vl_core.clouds.ply import ply_bytes, read_ply
-from lidar_vl_core.clouds.point_cloud import PointCloud, PointLabelled, normalise_intensity
+from lidar_vl_core.clouds.point_cloud import PointCloud, PointLabelled
 from lidar_vl_core.clouds.point_cloud2 import encode_labelled
 from lidar_vl_core.clouds.point_cloud2_header import MAX_POINTS
 from lidar_vl_core.foundation.errors import BadCloudFile, BadRequest, BadTransform

@@ -2,8 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from lidar_vl_core.clouds.point_cloud import with_nan_where
 from lidar_vl_core.foundation.errors import BadConfig
@@ -44,3 +47,13 @@ class EgoRegion:
     def cut_out_of(self, xyz_m: np.ndarray) -> np.ndarray:
         """The points (N, 3) with NaN for those on the own vehicle."""
         return with_nan_where(self.contains(xyz_m), xyz_m)
+
+
+def _whole_box(box_m: tuple[float, ...]) -> tuple[float, ...]:
+    try:
+        return EgoRegion(box_m=box_m).box_m
+    except BadConfig as error:
+        raise PydanticCustomError("ego_box", "{told}", {"told": str(error)}) from error
+
+
+EgoBox = Annotated[tuple[float, ...], AfterValidator(_whole_box)]  # of a configuration: () or two corners

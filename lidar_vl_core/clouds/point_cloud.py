@@ -21,6 +21,7 @@ class PointCloud:
     stamp_ns: int  # time of the sweep as its header says, nanoseconds
     frame_id: str  # e.g. "lidar_top"
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)  # other fields by name, each (N,), original type
+    origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)  # where xyz_m is told from, in the frame: far places need it
     in_sensor_frame: bool = True  # False: a scene, merged or indoors, where (0, 0, 0) is a place like any other
 
     def __post_init__(self) -> None:
@@ -51,6 +52,13 @@ class PointCloud:
         """(N, 3) float32, xyz_m with NaN where there was no return: what is voxelised and paired with pictures."""
         return with_nan_where(~self.has_return(), self.xyz_m)
 
+    def coordinates(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """x, y and z in the frame, (N,) each: float32, or float64 where the points are told from an origin of their own."""
+        x, y, z = self.xyz_m.T
+        if not any(self.origin_m):
+            return x, y, z
+        return x + np.float64(self.origin_m[0]), y + np.float64(self.origin_m[1]), z + np.float64(self.origin_m[2])
+
 
 def with_nan_where(left_out: np.ndarray, xyz_m: np.ndarray) -> np.ndarray:
     """The points (N, 3) with NaN for those of a mask (N,); the very same array where the mask is empty."""
@@ -73,27 +81,6 @@ class PointLabelled(Protocol):
     def probability(self) -> np.ndarray:
         """(N,) float32."""
         ...
-
-
-def normalise_intensity(raw: np.ndarray) -> np.ndarray:
-    """Intensity in 0..1 whatever the driver's scale: 0..1 floats stay, 0..255 and 0..65535 are divided.
-
-    raw: any number type and shape, e.g. (N,). Returns float32 of that shape. uint8 is always 0..255; other types are
-    judged by their maximum. What is not finite or negative becomes 0.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = np.array(raw, np.float32)  # a copy: worked on in place, pass by pass, for every cloud
-    least, largest = float(values.min(initial=0.0)), float(values.max(initial=0.0))  # NaN wins both
-    if not (least == 0.0 and np.isfinite(largest)):
-        np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        np.maximum(values, np.float32(0.0), out=values)
-        largest = float(values.max(initial=0.0))
-    if raw.dtype == np.uint8 or 1.0 < largest <= 255.0:
-        values /= np.float32(255.0)
-    elif largest > 255.0:
-        values /= np.float32(65535.0)
-        np.minimum(values, np.float32(1.0), out=values)
-    return values
 
 
 def _require(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: type) -> None:

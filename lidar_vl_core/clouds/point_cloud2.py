@@ -5,21 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
 from lidar_vl_core.clouds.colours import packed_rgb
-from lidar_vl_core.clouds.point_cloud import PointCloud, normalise_intensity
-from lidar_vl_core.clouds.point_cloud2_header import (
-    DATATYPES,
-    MAX_POINTS,
-    CloudField,
-    CloudHeader,
-    checked_header,
-    integer,
-    refuse_overlap,
-)
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2_header import DATATYPES, MAX_POINTS
 from lidar_vl_core.foundation.errors import BadPointCloud
-from lidar_vl_core.foundation.stamps import NS_PER_S
 
-INTENSITY_NAMES = ("intensity", "i", "reflectivity", "intensities")  # first found wins
 LABELLED_FIELDS = ("x", "y", "z", "intensity", "class_id", "probability")
 _CODES = {np.dtype("<" + code): datatype for datatype, code in DATATYPES.items()}
 
@@ -57,26 +48,8 @@ def decode(
     intensity_max: float | None = None,
     max_points: int = MAX_POINTS,
 ) -> PointCloud:
-    """Points of any object with PointCloud2's attributes, in message order (row by row if organised).
-
-    extra_fields: names of further fields, kept in their own type. intensity_max: the driver's full scale; None judges
-    it by the values (`normalise_intensity`). Fields may have any of the eight types, either endian, any order and
-    padding; what is not finite stays in. The message is only read. Raises BadPointCloud.
-    """
-    header = checked_header(message, max_points)
-    position = [header.field(name) for name in "xyz"]
-    intensity = next((header.field(name) for name in INTENSITY_NAMES if name in header.fields), None)
-    extra = {name: header.field(name, "because it was asked for") for name in extra_fields}
-    read = {field.name: field for field in (*position, *([intensity] if intensity else []), *extra.values())}
-    refuse_overlap(list(read.values()))
-    stamp_ns, frame_id = _stamp_and_frame(message)
-    return PointCloud(
-        xyz_m=_positions(header, position),
-        intensity=_intensity(header, intensity, intensity_max),
-        stamp_ns=stamp_ns,
-        frame_id=frame_id,
-        extra={name: _column(header, field) for name, field in extra.items()},
-    )
+    """One message alone, see `CloudDecoder.decode`; its intensity scale is judged by itself. Raises BadPointCloud."""
+    return CloudDecoder(extra_fields, intensity_max, max_points).decode(message)
 
 
 def encode(cloud_fields: Mapping[str, np.ndarray], aligned: bool = False) -> PointCloud2Layout:
@@ -116,7 +89,7 @@ def encode_labelled(
     class_id, probability: (N,), one per point of `cloud`. rgb: (N, 3) uint8, for a last field `rgb` as viewers read it.
     Raises BadPointCloud when they are not.
     """
-    columns = (*cloud.xyz_m.T, cloud.intensity, np.asarray(class_id), np.asarray(probability))
+    columns = (*cloud.coordinates(), cloud.intensity, np.asarray(class_id), np.asarray(probability))
     for name, values, dtype in zip(LABELLED_FIELDS[4:], columns[4:], (np.uint8, np.float32), strict=True):
         if values.shape != (len(cloud),) or values.dtype != dtype:
             raise BadPointCloud(
@@ -125,55 +98,3 @@ def encode_labelled(
             )
     labelled = dict(zip(LABELLED_FIELDS, columns, strict=True))
     return encode(labelled if rgb is None else labelled | {"rgb": packed_rgb(rgb)})
-
-
-def _positions(header: CloudHeader, position: Sequence[CloudField]) -> np.ndarray:
-    x, y, z = position
-    count = header.height * header.width
-    xyz_m = np.empty((count, 3), np.float32)
-    together = x.dtype == y.dtype == z.dtype == np.float32 and (y.offset, z.offset) == (x.offset + 4, x.offset + 8)
-    if together and (x.offset % 4 or header.point_step % 4 or header.row_step % 4):
-        # Three unaligned strided copies take three times as long as one copy of 12-byte pieces.
-        triple = CloudField("xyz", x.offset, np.dtype("V12"), 1)
-        xyz_m.view("V12").reshape(header.height, header.width)[...] = header.values(triple)
-        return xyz_m
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # a float64 beyond float32 becomes Inf: kept in the count, outside every grid
-        for axis, field in enumerate(position):
-            xyz_m[:, axis].reshape(header.height, header.width)[...] = header.values(field)
-    return xyz_m
-
-
-def _intensity(header: CloudHeader, field: CloudField | None, intensity_max: float | None) -> np.ndarray:
-    if intensity_max is not None and not (np.isfinite(intensity_max) and intensity_max > 0):
-        raise BadPointCloud(
-            f"intensity_max: expected a positive number, found {intensity_max}. Give the driver's full scale, or none."
-        )
-    if field is None:
-        return np.zeros(header.height * header.width, np.float32)
-    raw = header.values(field)
-    if intensity_max is None:
-        return normalise_intensity(raw).reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = raw.astype(np.float32).reshape(-1) / np.float32(intensity_max)
-    return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0), 0.0, 1.0)
-
-
-def _column(header: CloudHeader, field: CloudField) -> np.ndarray:
-    """(N,) copy of one field in the machine's byte order."""
-    column = np.empty(header.height * header.width, field.dtype.newbyteorder("="))
-    column.reshape(header.height, header.width)[...] = header.values(field)
-    return column
-
-
-def _stamp_and_frame(message: object) -> tuple[int, str]:
-    header = getattr(message, "header", None)
-    if header is None:
-        return 0, ""
-    stamp, frame_id = getattr(header, "stamp", None), getattr(header, "frame_id", None)
-    seconds = integer(stamp, "sec", 0, (1 << 31) - 1, "header.stamp.")
-    nanoseconds = integer(stamp, "nanosec", 0, NS_PER_S - 1, "header.stamp.")
-    if not isinstance(frame_id, str):
-        raise BadPointCloud(f"header.frame_id: expected text, found {type(frame_id).__name__}. Correct the driver.")
-    return seconds * NS_PER_S + nanoseconds, frame_id

@@ -46,6 +46,8 @@ class CloudHeader:
     point_step: int
     row_step: int
     fields: dict[str, CloudField]
+    left_out: dict[str, str]  # fields that cannot be read: name -> why
+    notes: tuple[str, ...]  # what is wrong with the header and leaves no doubt
     data: memoryview  # of bytes, one dimension
 
     def field(self, name: str, why: str = "to decode this cloud") -> CloudField:
@@ -53,8 +55,9 @@ class CloudHeader:
         found = self.fields.get(name)
         if found is None:
             names = ", ".join(self.fields) or "no field at all"
+            bad = "".join(f" Left out: {reason}" for reason in list(self.left_out.values())[:3])
             raise BadPointCloud(
-                f"field {name}: expected {why}, found only {names}. Publish it, or choose the right topic."
+                f"field {name}: expected {why}, found only {names}. Publish it, or choose the right topic.{bad}"
             )
         if found.count != 1:
             raise BadPointCloud(
@@ -82,19 +85,29 @@ def checked_header(message: object, max_points: int = MAX_POINTS) -> CloudHeader
             "height * width", f"at most {max_points} points", f"{height} * {width}", "Raise max_points if it is real"
         )
     point_step = integer(message, "point_step", 1, _UINT32)
-    row_step = integer(message, "row_step", 0, _UINT32)
+    data = _bytes_of(message)
+    row_step, notes = _row_step(integer(message, "row_step", 0, _UINT32), height, width * point_step, data.nbytes)
     if row_step < width * point_step:
         _refuse("row_step", f"at least width * point_step = {width * point_step}", row_step, "Correct the driver")
     if row_step * height > MAX_BYTES:
         _refuse("row_step * height", f"at most {MAX_BYTES} bytes", row_step * height, "Correct the driver")
-    fields = _checked_fields(message, point_step, _endian(message))
-    data = _bytes_of(message)
+    fields, left_out = _checked_fields(message, point_step, _endian(message))
     full = row_step * height
     # The padding after the last row holds nothing, and some drivers leave it away.
     least = full - (row_step - width * point_step) if height else 0
     if not least <= data.nbytes <= full:
         _refuse("data", f"row_step * height = {full} bytes", data.nbytes, "The message was cut or its header is wrong")
-    return CloudHeader(height, width, point_step, row_step, fields, data)
+    notes += [f"{reason} The cloud is read without this field." for reason in left_out.values()]
+    return CloudHeader(height, width, point_step, row_step, fields, left_out, tuple(notes), data)
+
+
+def _row_step(told: int, height: int, row_bytes: int, data_bytes: int) -> tuple[int, list[str]]:
+    """The row step, and a note where the one that was told cannot be meant and the size of the data leaves no doubt."""
+    wrong = told < row_bytes or (height == 1 and told > MAX_BYTES)
+    if not wrong or height * row_bytes != data_bytes or not data_bytes:
+        return told, []
+    note = f"row_step: expected width * point_step = {row_bytes}, found {told}. The data is of that size, so it is read so."
+    return row_bytes, [note]
 
 
 def integer(holder: object, name: str, low: int, high: int, label: str = "") -> int:
@@ -118,21 +131,27 @@ def _endian(message: object) -> str:
     return ">" if value else "<"
 
 
-def _checked_fields(message: object, point_step: int, endian: str) -> dict[str, CloudField]:
+def _checked_fields(message: object, point_step: int, endian: str) -> tuple[dict[str, CloudField], dict[str, str]]:
+    """Fields by name, and those that cannot be read with the reason: nobody may need them."""
     listed = getattr(message, "fields", None)
     if not isinstance(listed, list | tuple):
         _refuse("fields", "a list of PointField", _shown(listed), "Correct the driver")
     if len(listed) > MAX_FIELDS:
         _refuse("fields", f"at most {MAX_FIELDS}", len(listed), "Correct the driver")
     fields: dict[str, CloudField] = {}
+    left_out: dict[str, str] = {}
     for index, item in enumerate(listed):
-        field = _checked_field(item, index, point_step, endian)
-        if field.name in _PADDING_NAMES:
+        name = getattr(item, "name", None)
+        if isinstance(name, str) and name in _PADDING_NAMES:
             continue
-        if field.name in fields:
-            _refuse(f"field {field.name}", "each name once", "twice", "Give each field its own name")
-        fields[field.name] = field
-    return fields
+        try:
+            field = _checked_field(item, index, point_step, endian)
+            if field.name in fields:
+                _refuse(f"field {_shown(name)}", "each name once", "twice", "Give each field its own name")
+            fields[field.name] = field
+        except BadPointCloud as error:
+            left_out.setdefault(name if isinstance(name, str) else f"fields[{index}]", str(error))
+    return {name: field for name, field in fields.items() if name not in left_out}, left_out
 
 
 def _checked_field(item: object, index: int, point_step: int, endian: str) -> CloudField:

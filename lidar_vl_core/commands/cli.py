@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lidar_vl_core.commands.cloud_options import add_ego, add_intensity, ego_region
 from lidar_vl_core.commands.completions import completions
 from lidar_vl_core.commands.program_options import ShowVersion, add_overwrite, complete_where_asked
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
@@ -83,6 +84,8 @@ def command_parser() -> argparse.ArgumentParser:
         "--rerun", action="store_true", help="show the clouds in Rerun meanwhile; takes the extra `rerun`"
     )
     add_overwrite(replay)
+    add_intensity(replay)
+    add_ego(replay)
     replay.set_defaults(run=_replay)
 
     segment = commands.add_parser("segment", help="segment one cloud file")
@@ -94,6 +97,7 @@ def command_parser() -> argparse.ArgumentParser:
     )
     segment.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
     add_overwrite(segment)
+    add_ego(segment)
     segment.set_defaults(run=_segment)
 
     query = commands.add_parser("query", help="where in a cloud a text fits: heat map from above")
@@ -166,6 +170,8 @@ def _replay(options: argparse.Namespace) -> None:
         label_table=options.label_table,
         words=_words(options),
         ensemble=options.ensemble,
+        intensity_max=options.intensity_max,
+        ego=ego_region(options),
         images=options.images,
         rerun=options.rerun,
         overwrite=options.overwrite,
@@ -194,7 +200,7 @@ def _segment(options: argparse.Namespace) -> None:
         require_no_results(options.picture, options.overwrite, "--picture")
     cloud = read_cloud(options.cloud)
     words = _words(options)
-    segmenter = Segmenter(load_model_package(options.model), options.engine)
+    segmenter = Segmenter(load_model_package(options.model), options.engine, ego=ego_region(options))
     if words is not None:
         segmenter.set_words(words)
     print("\n".join(segment(cloud, segmenter, options.out, options.picture)))

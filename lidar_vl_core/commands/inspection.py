@@ -6,7 +6,7 @@ from typing import Any
 
 from lidar_vl_core.bags.reader import BagReader, open_bag
 from lidar_vl_core.bags.surroundings import Surroundings, read_surroundings
-from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
 from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 
@@ -69,6 +69,8 @@ def inspection_text(found: dict[str, Any]) -> str:
             f"{layout['point_step']} bytes each, frame {layout['frame_id']}"
         )
         lines.append(f"  fields: {fields}")
+        lines.append(f"  intensity: {layout['intensity'] or 'none above 0'}")
+        lines += [f"  note: {note}" for note in layout["notes"]]
     if found["cameras"]:
         lines += ["", "cameras"]
         lines += [_camera_line(camera) for camera in found["cameras"]]
@@ -118,8 +120,8 @@ def _cloud_layout(bag: BagReader, topic: str) -> dict[str, Any]:
     reasons = []
     for recorded in bag.messages([topic]):
         try:
-            message = recorded.message
-            decode(message)
+            message, decoder = recorded.message, CloudDecoder()
+            decoder.decode(message)
         except (BadBag, BadPointCloud) as error:
             reasons.append(str(error))
             continue
@@ -129,13 +131,19 @@ def _cloud_layout(bag: BagReader, topic: str) -> dict[str, Any]:
             "width": message.width,
             "point_step": message.point_step,
             "frame_id": message.header.frame_id,
-            "fields": [{"name": field.name, "type": _DATATYPES[field.datatype - 1]} for field in message.fields],
+            "fields": [{"name": field.name, "type": _type_of(field.datatype)} for field in message.fields],
+            "intensity": None if decoder.scale is None else str(decoder.scale),
+            "notes": decoder.notes,
         }
         bad = (
             {"bad": f"the first {len(reasons)} clouds cannot be read and are skipped: {reasons[0]}"} if reasons else {}
         )
         return layout | bad
     return {"error": reasons[0] if reasons else "the topic holds no message"}
+
+
+def _type_of(datatype: int) -> str:
+    return _DATATYPES[datatype - 1] if 1 <= datatype <= len(_DATATYPES) else f"unknown type {datatype}"
 
 
 def _unplaced_cameras(around: Surroundings, clouds: dict[str, dict[str, Any]]) -> list[str]:

@@ -5,8 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lidar_vl_core.bags.recording import RecordedFrame, Recording, SkippedCloud, open_recording
 from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.commands.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.results import write_results
@@ -38,6 +42,8 @@ def replay(
     ensemble: bool = False,
     images: bool = False,
     rerun: bool = False,
+    intensity_max: float | None = None,
+    ego: EgoRegion | None = None,
     overwrite: bool = False,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
@@ -48,12 +54,16 @@ def replay(
     package looks for instead of its own classes. ensemble: name points by the recorded pictures, too, which takes a
     package with an image encoder. images: copy the cameras' pictures into predictions.mcap.
     rerun: show the labelled clouds in Rerun while they are made.
+    intensity_max: the driver's full scale; None judges it once. ego: points on the own vehicle get no class.
     overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
     Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
     """
-    with result_folder(out, RESULT_FILES, overwrite) as staged, open_recording(bag, cloud_topic) as recording:
-        segmenter = Segmenter(package, engine)
+    with (
+        result_folder(out, RESULT_FILES, overwrite) as staged,
+        open_recording(bag, cloud_topic, intensity_max) as recording,
+    ):
+        segmenter = Segmenter(package, engine, ego=ego)
         if words is not None:
             segmenter.set_words(words)
         classes = segmenter.classes
@@ -69,6 +79,8 @@ def replay(
                     viewer.add(frame.index, frame.recorded_ns, frame.cloud, labels)
                 seen.add(frame.cloud, labels)
                 true_id = None if truth is None else truth.of(frame)
+                if true_id is not None and ego is not None:
+                    true_id = np.where(ego.contains(frame.cloud.xyz_m), np.uint8(IGNORE_ID), true_id)
                 evaluation.add(
                     LabelledFrame(
                         frame.index,
@@ -92,6 +104,7 @@ def replay(
             "bag": bag.name,
             "latency_is": "from a decoded cloud to one label per point, inside the segmenter",
             "cloud_topic": recording.cloud_topic,
+            "intensity": None if recording.intensity is None else vars(recording.intensity),
             "skipped": [vars(skipped) for skipped in recording.skipped],
             "warnings": [
                 *recording.warnings,

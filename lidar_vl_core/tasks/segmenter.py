@@ -64,7 +64,7 @@ class Segmenter:
         self._grid = package.grid
         self._threads = threads
         self._max_points = max_points
-        self._ego = ego
+        self._ego = EgoRegion() if ego is None else ego
         self._book: PromptBook | None = None
         self._prompts: PromptHead | None = None  # replaced as a whole by set_words(): a cloud sees one or the other
         if package.manifest.task == "embedding":
@@ -83,6 +83,11 @@ class Segmenter:
     def package(self) -> ModelPackage:
         """What it was loaded from."""
         return self._package
+
+    @property
+    def reads_colours(self) -> bool:
+        """Whether the network takes coloured clouds only."""
+        return not set(COLOUR_FEATURES).isdisjoint(self._package.manifest.features)
 
     @property
     def own_table(self) -> TextTable | None:
@@ -197,13 +202,11 @@ class Segmenter:
                 f"cloud of {len(cloud)} points: expected at most {self._max_points}. "
                 "Split it, or raise max_points if your sensor really gives so many."
             )
-        xyz_m = cloud.measured_xyz_m()
-        return replace(cloud, xyz_m=xyz_m if self._ego is None else self._ego.cut_out_of(xyz_m))
+        return replace(cloud, xyz_m=self._ego.cut_out_of(cloud.measured_xyz_m()))
 
     def _run(self, cloud: PointCloud, voxels: Voxels) -> tuple[np.ndarray, tuple[float, float, float]]:
         """(M, .) what the network says of every voxel, and when voxels, maps and network were done."""
-        names = self._package.manifest.features
-        rgb = None if set(COLOUR_FEATURES).isdisjoint(names) else cloud_rgb(cloud)
+        names, rgb = self._package.manifest.features, cloud_rgb(cloud) if self.reads_colours else None
         features = voxel_features(cloud.xyz_m, cloud.intensity, voxels, self._grid, names, self._threads, rgb)
         voxels_done = time.perf_counter()
         maps = build_kernel_maps(voxels.coords, self._package.manifest.levels, threads=self._threads)
@@ -226,8 +229,7 @@ def label_points(logits: np.ndarray, point_to_voxel: np.ndarray) -> tuple[np.nda
 
 
 def _no_answers(points: int, started: float, classes: ClassTable) -> PointLabels:
-    done = time.perf_counter()
-    timing_ms = _timing_ms((started, done, done, done, done))
+    timing_ms = _timing_ms((started, *(time.perf_counter(),) * 4))
     return PointLabels(np.full(points, IGNORE_ID, np.uint8), np.zeros(points, np.float32), timing_ms, classes)
 
 

@@ -1,6 +1,7 @@
 """A recording (rosbag2, MCAP, sqlite3 or ROS 1) as samples: its clouds, the images paired with them, and labels if it has any."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from lidar_vl_core.bags.recording import RecordedFrame, Recording, open_recording
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, label_map
+from lidar_vl_core.clouds.ego_region import EgoBox, EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.inspection import inspection
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadLabels
@@ -27,6 +29,17 @@ class RosBagSource(LabelFieldSource):
     folder: str = Field(description="the bag, or its folder")
     frames: Names = Field(default=None, description="places among the clouds, from 0; nothing = all")
     cloud_topic: str | None = Field(default=None, description="topic of the clouds; nothing = the only one")
+    intensity_max: float | None = Field(
+        default=None,
+        gt=0,
+        description="full scale of the driver's intensity; nothing = judged once, by the first clouds",
+    )
+    ego_radius_m: float = Field(
+        default=0.0, ge=0, description="points so near the sensor are the own vehicle's; 0 = none"
+    )
+    ego_box_m: EgoBox = Field(
+        default=(), description="points in this box are, too: x, y, z of the lower, then of the upper corner, metres"
+    )
 
 
 class RosBag:
@@ -44,8 +57,12 @@ class RosBag:
         label_field: str | None = None,
         label_table: str | None = None,
         classes: ClassTable | None = None,
+        intensity_max: float | None = None,
+        ego: EgoRegion | None = None,
     ) -> None:
         """frames: places among the clouds (None = all); label_field, label_table: where and in which ids the truth stands.
+
+        intensity_max: as open_recording(). ego: points on the own vehicle are treated as if their beams had met nothing.
 
         Raises BadDataset when no chosen cloud can be read or the label field is not there, BadRequest when the cloud topic
         must be named, BadBag when the bag is damaged at its head.
@@ -59,7 +76,8 @@ class RosBag:
             )
         self._label_field = label_field
         self._label_map = None if label_table is None else label_map(label_table, classes)
-        with open_recording(self.path, cloud_topic) as recording:
+        self._ego = EgoRegion() if ego is None else ego
+        with open_recording(self.path, cloud_topic, intensity_max) as recording:
             self._frames = self._read_frames(recording, frames)
             self.warnings = [
                 *recording.warnings,
@@ -78,7 +96,8 @@ class RosBag:
         """The cloud, its classes and its images; raises BadDataset naming the frame when labels are not of the table."""
         frame = self._frames[index]
         name = f"{self.path.stem}/{frame.index}"
-        return Sample(name, frame.cloud, self._classes_of(frame.cloud, name), self.classes, frame.views)
+        cloud = replace(frame.cloud, xyz_m=self._ego.cut_out_of(frame.cloud.xyz_m))
+        return Sample(name, cloud, self._classes_of(cloud, name), self.classes, frame.views)
 
     def _read_frames(self, recording: Recording, frames: Collection[int] | None) -> list[RecordedFrame]:
         extra_fields = () if self._label_field is None else (self._label_field,)
@@ -108,7 +127,9 @@ def _open(source: RosBagSource, _: Names, classes: ClassTable) -> RosBag:
             "Give numbers."
         )
     places = None if frames is None else [int(frame) for frame in frames]
-    return RosBag(Path(source.folder), places, source.cloud_topic, source.label_field, source.label_table, classes)
+    ego = EgoRegion(source.ego_radius_m, source.ego_box_m)
+    labels = (source.label_field, source.label_table, classes)
+    return RosBag(Path(source.folder), places, source.cloud_topic, *labels, source.intensity_max, ego)
 
 
 def _first_look(source: RosBagSource) -> tuple[Iterable[str], RosBagSource]:

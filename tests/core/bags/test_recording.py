@@ -41,6 +41,7 @@ def header(stamp_ns: int, frame_id: str):
 def cloud(stamp_ns: int, points: int = 5, frame_id: str = "lidar"):
     xyz = np.arange(3 * points, dtype=np.float32).reshape(-1, 3)
     columns = {"x": xyz[:, 0], "y": xyz[:, 1], "z": xyz[:, 2], "label": np.arange(points, dtype=np.uint8)}
+    columns |= {"intensity": np.ones(points, np.float32)}
     layout = encode(columns)
     fields = [
         TYPES["sensor_msgs/msg/PointField"](name=f.name, offset=f.offset, datatype=f.datatype, count=f.count)

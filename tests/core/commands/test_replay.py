@@ -56,7 +56,7 @@ def write_bag(
             labels = PointLabels(class_id, np.zeros(len(cloud), np.float32), {})
             message = labelled_message(cloud, labels)
             if k in bad:
-                message.row_step = 1
+                message.width += 1
             bag.write(topic, CLOUD, cloud.stamp_ns + 5_000_000, message)
     return path
 

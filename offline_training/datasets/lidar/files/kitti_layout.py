@@ -9,7 +9,8 @@ import numpy as np
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import label_map
 from lidar_vl_core.classes.label_map import LabelMap
-from lidar_vl_core.clouds.point_cloud import PointCloud, normalise_intensity
+from lidar_vl_core.clouds.intensity import normalise_intensity
+from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
 from offline_training.datasets.base.file_counts import FileCounts, sequences_root
 from offline_training.datasets.base.layout import Layout

@@ -8,8 +8,8 @@ from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
 from lidar_vl_core.cameras.camera_queue import Paired
+from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
@@ -17,6 +17,7 @@ from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_ros.asked_words import asked_table
 from lidar_vl_ros.cameras.ensemble import CAMERA_STAGES, CameraEnsemble
 from lidar_vl_ros.health.lifecycle_state import state_label
+from lidar_vl_ros.node.cloud_reading import CloudReading
 from lidar_vl_ros.node.output import Output
 from lidar_vl_ros.node.perception_node import PerceptionNode
 from lidar_vl_ros.node.settings import SegmentationParameters
@@ -33,9 +34,10 @@ _STAGES = ("voxels", "maps", "network", "labels", "total")
 
 
 def open_segmenter(settings: SegmentationParameters) -> Segmenter:
-    """The segmenter of the named model package. Raises BadModelPackage or EngineUnavailable."""
+    """The segmenter of the named model package. Raises BadConfig, BadModelPackage or EngineUnavailable."""
     package = load_model_package(settings.model)
-    return Segmenter(package, engine=settings.engine, threads=settings.threads or None)
+    ego = EgoRegion(settings.ego_radius_m, settings.ego_box_m)
+    return Segmenter(package, engine=settings.engine, threads=settings.threads or None, ego=ego)
 
 
 class SegmentationNode(PerceptionNode):
@@ -52,6 +54,7 @@ class SegmentationNode(PerceptionNode):
         self._ensemble: CameraEnsemble | None = None
         self._label_info: LabelInfo | None = None
         self._times: StageTimes | None = None
+        self._reading: CloudReading | None = None
         self.create_service(Trigger, RELOAD_VOCABULARY, self._reload_vocabulary)
 
     def load(self, settings: SegmentationParameters) -> None:
@@ -60,6 +63,7 @@ class SegmentationNode(PerceptionNode):
         self._use(segmenter, asked_table(segmenter, settings))
         if settings.ensemble:
             self._ensemble = CameraEnsemble(self, settings, segmenter, self.reporter, self.steady, self.hand_over)
+        self._reading = CloudReading(self, settings, segmenter.reads_colours)
         self.outputs.open(self._make_outputs(settings))
         self._times = StageTimes(self, (*_STAGES, *CAMERA_STAGES) if settings.ensemble else _STAGES)
         self._label_info = LabelInfo(self, lambda: segmenter.classes)
@@ -109,12 +113,12 @@ class SegmentationNode(PerceptionNode):
 
     def serve(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
         """Read, ask the core, write, report."""
-        label_info, times = self._label_info, self._times
-        if label_info is None or times is None:
+        label_info, times, reading = self._label_info, self._times, self._reading
+        if label_info is None or times is None or reading is None:
             self.health.count("discarded")
             return
         with label_info.of_a_cloud() as tell_classes:
-            cloud = decode(message, self.settings.extra_fields, self.settings.intensity_max or None)
+            cloud = reading.cloud_of(message)
             segmenter = self._segmenter
             labels = self._labels(cloud, images)
             if segmenter is None or labels is None or state_label(self) != "active":
@@ -134,7 +138,7 @@ class SegmentationNode(PerceptionNode):
         for part in (self._ensemble, self._times, self._label_info):
             if part is not None:
                 part.close()
-        self._segmenter = self._ensemble = self._times = self._label_info = None
+        self._segmenter = self._ensemble = self._times = self._label_info = self._reading = None
 
     def forget(self) -> None:
         """Let pictures and clouds of different rounds not be paired."""

@@ -18,6 +18,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration
 from lidar_vl_core.foundation.stamps import stamp_ns
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_ros.cameras.live_transforms import LiveTransforms
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.node.settings import SegmentationParameters
@@ -77,6 +78,8 @@ class CameraSource:
             raise BadCalibration(f"expected a calibration on {camera_info_topic(topic)}, found none. Publish it.")
         frame_id = paired.image.header.frame_id or self._calibrations[topic].frame_id
         T_cam_lidar = self._transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
+        if any(cloud.origin_m):
+            T_cam_lidar = T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))
         return CameraView(topic, camera, T_cam_lidar, paired.stamp_ns, partial(_load_rgb, paired.image))
 
     def _add_image(self, topic: str, message: Any) -> None:  # noqa: ANN401

@@ -12,8 +12,8 @@ from lidar_vl_core.clouds.point_cloud2 import PointCloud2Layout, encode
 
 
 def position_columns(cloud: PointCloud) -> dict[str, np.ndarray]:
-    """The fields x, y and z of a cloud, (N,) float32 each."""
-    return {"x": cloud.xyz_m[:, 0], "y": cloud.xyz_m[:, 1], "z": cloud.xyz_m[:, 2]}
+    """The fields x, y and z of a cloud as they came, (N,) each."""
+    return dict(zip("xyz", cloud.coordinates(), strict=True))
 
 
 def point_cloud2(header: Header, columns: Mapping[str, np.ndarray]) -> PointCloud2:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lidar_vl_core.clouds.ego_region import EgoBox
 from lidar_vl_core.foundation.config import Config
 
 Topics = tuple[str, ...]
@@ -55,7 +56,13 @@ class SegmentationParameters(NodeParameters):
     )
     threads: int = Field(0, ge=0, le=256, description="Threads of the engine; 0: one per core")
     intensity_max: float = Field(
-        0.0, ge=0.0, le=1e9, description="Full scale of the driver's intensity; 0: judged by the values of each cloud"
+        0.0, ge=0.0, le=1e9, description="Full scale of the driver's intensity; 0: judged once, by the first cloud"
+    )
+    ego_radius_m: float = Field(
+        0.0, ge=0.0, le=100.0, description="Points so near the sensor get no class: the own vehicle; 0: none"
+    )
+    ego_box_m: EgoBox = Field(
+        (), description="Points in this box of the cloud's frame, too: x, y, z of the lower, then of the upper corner"
     )
     extra_fields: Topics = Field(
         (), description="Fields of the input cloud to pass on in the labelled cloud, e.g. ring"

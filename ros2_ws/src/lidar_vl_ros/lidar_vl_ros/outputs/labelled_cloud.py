@@ -17,5 +17,5 @@ class LabelledCloud(TopicOutput[Answer]):
         """Under the header of the input."""
         cloud, found = answer.cloud, {"class_id": answer.class_id, "probability": answer.probability}
         columns = position_columns(cloud) | {"intensity": cloud.intensity} | found
-        extra = {name: column for name, column in cloud.extra.items() if name not in columns}
+        extra = {name: column for name, column in cloud.extra.items() if name not in columns and column.ndim == 1}
         return point_cloud2(answer.header, columns | extra)

@@ -1,0 +1,66 @@
+"""What a driver's intensity is divided by: decided once for a topic or a data set, so that one bright point changes nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_FULL_SCALES = (1.0, 255.0, 65535.0)  # what drivers give: fractions, and numbers of 8 and of 16 bits
+_QUANTILE = 0.95  # of the values above 0: a reflector that outshines the scale is a few points of a sweep
+
+
+@dataclass(frozen=True)
+class IntensityScale:
+    """The field taken as intensity and its value that becomes 1."""
+
+    field: str | None  # None: the clouds have none, and every intensity is 0
+    largest: float
+
+    def __str__(self) -> str:
+        return "none, so 0 everywhere" if self.field is None else f"field {self.field}, {self.largest:g} becomes 1"
+
+
+def full_scale(raw: np.ndarray) -> float | None:
+    """The full scale of these values: 1, 255 or 65535; None where none is above 0.
+
+    raw: any number type and shape. uint8 is always 0..255; other types are judged by the value that 95 % of those above 0 are
+    within. Whole numbers above 1 are never fractions of 1, however dark the scene.
+    """
+    usual = usual_largest(raw)
+    if usual == 0.0:
+        return None
+    if raw.dtype == np.uint8 or (usual <= 1.0 and _counts_beyond_one(raw)):
+        return 255.0
+    return next((scale for scale in _FULL_SCALES if usual <= scale), _FULL_SCALES[-1])
+
+
+def _counts_beyond_one(raw: np.ndarray) -> bool:
+    values = raw[np.isfinite(raw)]
+    return bool(values.max() > 1 and (np.floor(values) == values).all())
+
+
+def usual_largest(raw: np.ndarray) -> float:
+    """What 95 % of the values above 0 are within; 0.0 where there is none. raw: any number type and shape."""
+    values = raw[np.isfinite(raw) & (raw > 0)]
+    if len(values) == 0:
+        return 0.0
+    rank = int(_QUANTILE * (len(values) - 1))
+    values.partition(rank)
+    return float(values[rank])
+
+
+def scaled_intensity(raw: np.ndarray, largest: float) -> np.ndarray:
+    """Float32 intensity in 0..1, of raw's shape: `largest` and what is above it become 1, what is negative or not finite 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.array(raw, np.float32)  # a copy: worked on in place, pass by pass, for every cloud
+    least, most = float(values.min(initial=0.0)), float(values.max(initial=0.0))  # NaN wins both
+    if not (least == 0.0 and np.isfinite(most)):
+        np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        np.maximum(values, np.float32(0.0), out=values)
+    if largest != 1.0:
+        values /= np.float32(largest)
+    return values if most <= largest else np.minimum(values, np.float32(1.0), out=values)
+
+
+def normalise_intensity(raw: np.ndarray) -> np.ndarray:
+    """Intensity in 0..1 of one cloud that stands alone, by its own `full_scale`. raw: any number type and shape."""
+    return scaled_intensity(raw, full_scale(raw) or 1.0)
