@@ -51,6 +51,7 @@ class FakeSegmenter:
 
     classes: ClassTable = class_table("nuscenes16")
     own_table = None
+    reads_colours = False
 
     def __init__(self) -> None:
         self.gate = threading.Event()
