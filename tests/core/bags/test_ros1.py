@@ -118,7 +118,9 @@ def test_a_street_of_ros1_gives_clouds_with_their_camera(tmp_path, write, tf):
     path = write(tmp_path / "street", street(*tf))
     with open_recording(path) as recording:
         frames = list(recording.frames())
-        assert recording.warnings == []
+        assert [
+            text for text in recording.warnings if not text.startswith("intensity: ")
+        ] == []  # these clouds have none
     assert [frame.cloud.stamp_ns for frame in frames] == [START_NS + k * 100_000_000 for k in range(3)]
     for frame in frames:
         np.testing.assert_array_equal(frame.cloud.xyz_m, np.arange(3 * POINTS).reshape(-1, 3))
