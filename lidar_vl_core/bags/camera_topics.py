@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lidar_vl_core.bags.messages import Topic
-from lidar_vl_core.cameras.topic_names import image_base, is_rectified, words_of
+from lidar_vl_core.cameras.topic_names import UNREAD_TRANSPORTS, image_base, is_rectified, transport_of, words_of
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 INFO_TYPE = "sensor_msgs/msg/CameraInfo"
-VIDEO_TYPES = frozenset(
+_VIDEO_TYPES = frozenset(
     {
         "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
         "foxglove_msgs/msg/CompressedImage",
@@ -19,7 +19,7 @@ VIDEO_TYPES = frozenset(
     }
 )
 
-_NO_PHOTOGRAPHS = ("depth", "disparity", "mask", "label", "semantic", "segmentation", "overlay", "theora")
+_NO_PHOTOGRAPHS = ("depth", "disparity", "mask", "label", "semantic", "segmentation", "overlay")
 _DEVICES = {"cam", "camera", "sensor"}  # a depth_camera may send photographs, too
 _OF_ANY_TOPIC = {"image", "camera", "info", "compressed"}
 
@@ -68,10 +68,27 @@ def info_topics(topics: Iterable[Topic]) -> list[str]:
 
 
 def photographs(topics: Iterable[Topic]) -> list[Topic]:
-    """Image topics that hold messages and are, by their names, no depth, masks or the like."""
+    """Image topics that hold messages that can be read and are, by their names, no depth, masks or the like."""
     return [
-        topic for topic in topics if topic.type in IMAGE_TYPES and topic.count and not _is_no_photograph(topic.name)
+        topic
+        for topic in topics
+        if topic.type in IMAGE_TYPES
+        and topic.count
+        and transport_of(topic.name) not in UNREAD_TRANSPORTS
+        and not _is_no_photograph(topic.name)
     ]
+
+
+def unread_videos(topics: Iterable[Topic]) -> list[Topic]:
+    """Topics with pictures that cannot be read, and of which there is no other that can."""
+    topics = list(topics)
+    read = {image_base(topic.name) for topic in photographs(topics)}
+    sent = [
+        topic
+        for topic in topics
+        if topic.type in _VIDEO_TYPES or (topic.type in IMAGE_TYPES and transport_of(topic.name) in UNREAD_TRANSPORTS)
+    ]
+    return [t for t in sent if t.count and image_base(t.name) not in read and not _is_no_photograph(image_base(t.name))]
 
 
 def has_info_beside(image: str, infos: Iterable[str]) -> bool:

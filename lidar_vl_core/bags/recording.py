@@ -177,9 +177,7 @@ class Recording:
     def _view(self, camera: CameraTopics, frame: Frame, cloud: PointCloud) -> CameraView | None:
         paired = frame.images[camera.name]
         calibrations = self._surroundings.calibrations[camera.info_topic]
-        model = calibrations.at(paired.stamp_ns)
-        if model is None:
-            return None  # no camera without a calibration is read
+        model = calibrations.expected_at(paired.stamp_ns)  # a camera without any has no place among the cameras
         message = paired.image
         frame_id = message.message.header.frame_id or calibrations.frame_id
         try:

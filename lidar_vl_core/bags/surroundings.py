@@ -1,17 +1,17 @@
 """What a recording says about its cameras and frames, read before the first cloud. Reads files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from lidar_vl_core.bags.camera_topics import (
-    VIDEO_TYPES,
     CameraTopics,
     camera_topics,
     has_info_beside,
     info_topics,
     photographs,
+    unread_videos,
 )
 from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.cameras.image import decode_image
@@ -20,7 +20,6 @@ from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 
 if TYPE_CHECKING:
-    from lidar_vl_core.bags.messages import BagMessage
     from lidar_vl_core.bags.reader import BagReader
 
 TF_TYPE = "tf2_msgs/msg/TFMessage"
@@ -35,6 +34,7 @@ class Surroundings:
     calibrations: dict[str, Calibrations] = field(default_factory=dict)  # by camera_info topic
     # kept from the first second to the last: a recording is read whole
     transforms: FrameTransforms = field(default_factory=lambda: FrameTransforms(history_s=None))
+    frame_ids: dict[str, str] = field(default_factory=dict)  # of the pictures, by image topic
     problems: list[str] = field(default_factory=list)  # what could not be used, one entry per message
 
 
@@ -48,11 +48,11 @@ def read_surroundings(bag: "BagReader") -> Surroundings:
     found.calibrations = {camera.info_topic: Calibrations(camera.rectified) for camera in cameras}
     _read_small_topics(bag, found)
     for camera in cameras:
-        reason = _why_unusable(bag, camera, found.calibrations[camera.info_topic])
-        if reason is None:
+        try:
+            found.frame_ids[camera.image_topic] = _usable_frame_id(bag, camera, found.calibrations)
             found.cameras.append(camera)
-        else:
-            found.problems.append(f"camera {camera.name} ({camera.image_topic}) is left out: {reason}")
+        except (BadBag, BadImage, BadCalibration) as error:
+            found.problems.append(f"camera {camera.name} ({camera.image_topic}) is left out: {error}")
     return found
 
 
@@ -62,8 +62,10 @@ def _cameras(bag: "BagReader", problems: list[str]) -> list[CameraTopics]:
     frame_ids = _first_frame_ids(bag, [*infos, *asked]) if asked else {}
     cameras, alone = camera_topics(bag.topics, frame_ids)
     problems += [f"{topic}: no camera_info in its namespace or frame, so it is left out" for topic in alone]
-    videos = [topic for topic in bag.topics if topic.type in VIDEO_TYPES]
-    problems += [f"{topic.name}: pictures of type {topic.type} cannot be read, so it is left out" for topic in videos]
+    problems += [
+        f"{topic.name}: expected raw or compressed pictures, found {topic.type} of another transport, so it is left out"
+        for topic in unread_videos(bag.topics)
+    ]
     return cameras
 
 
@@ -97,20 +99,19 @@ def _first_frame_ids(bag: "BagReader", topics: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _why_unusable(bag: "BagReader", camera: CameraTopics, calibrations: Calibrations) -> str | None:
-    """Why a camera has no calibration, or none of its first pictures can be read and fits it; None where one does."""
-    reasons = []
-    for message in islice(bag.messages([camera.image_topic]), _PICTURES_LOOKED_AT):
+def _usable_frame_id(bag: "BagReader", camera: CameraTopics, calibrations: Mapping[str, Calibrations]) -> str:
+    """The frame of a camera of which one of the first pictures can be read and fits the calibration.
+
+    Raises BadBag, BadImage or BadCalibration where none does.
+    """
+    own = calibrations[camera.info_topic]
+    own.require_own_frame(calibrations.values())
+    first_error: Exception = BadBag("expected pictures, found none that is whole. Record them again.")
+    for number, message in enumerate(islice(bag.messages([camera.image_topic]), _PICTURES_LOOKED_AT)):
         try:
-            _require_usable(message, camera, calibrations)
-            return None
+            picture = message.message
+            own.expected_at(stamp_ns(picture.header.stamp)).require_size(decode_image(picture))
+            return picture.header.frame_id or own.frame_id
         except (BadBag, BadImage, BadCalibration) as error:
-            reasons.append(str(error))
-    return reasons[0] if reasons else "none of its pictures is whole"
-
-
-def _require_usable(message: "BagMessage", camera: CameraTopics, calibrations: Calibrations) -> None:
-    model = calibrations.at(stamp_ns(message.message.header.stamp))
-    if model is None:
-        raise BadCalibration(f"expected a usable calibration on {camera.info_topic}, found none. Calibrate the camera.")
-    model.require_size(decode_image(message.message))
+            first_error = first_error if number else error
+    raise first_error

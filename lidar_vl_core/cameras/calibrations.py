@@ -1,11 +1,13 @@
 """What a camera_info topic says over time, of a recording or of a running system."""
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lidar_vl_core.cameras.camera_info import calibration_content, camera_of
+from lidar_vl_core.cameras.camera_info import calibration_content, camera_of, is_second_of_pair
 from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.foundation.errors import BadCalibration
 from lidar_vl_core.foundation.stamps import stamp_ns
 
 
@@ -15,6 +17,7 @@ class Calibrations:
 
     rectified: bool = False  # whether the images it is asked for are rectified
     frame_id: str = ""
+    is_second: bool = False  # of a stereo pair, by the shift in P
     _stamps_ns: list[int] = field(default_factory=list)
     _models: list[CameraModel] = field(default_factory=list)
     _last: tuple | None = None
@@ -24,7 +27,7 @@ class Calibrations:
         content = calibration_content(message)
         if content != self._last:
             model = camera_of(message, self.rectified)
-            self._last, self.frame_id = content, message.header.frame_id
+            self._last, self.frame_id, self.is_second = content, message.header.frame_id, is_second_of_pair(message)
             self._stamps_ns.append(stamp_ns(message.header.stamp))
             self._models.append(model)
 
@@ -33,3 +36,23 @@ class Calibrations:
         if not self._models:
             return None
         return self._models[max(bisect_right(self._stamps_ns, stamp_ns) - 1, 0)]
+
+    def expected_at(self, stamp_ns: int) -> CameraModel:
+        """The calibration valid at a time. Raises BadCalibration when there is none."""
+        model = self.at(stamp_ns)
+        if model is None:
+            raise BadCalibration(
+                "expected a camera_info that can be used, found none. Calibrate the camera and publish it."
+            )
+        return model
+
+    def require_own_frame(self, others: Iterable["Calibrations"]) -> None:
+        """Raise BadCalibration for the second camera of a pair that carries the frame of the first, as stereo_image_proc asks.
+
+        What it sees would be drawn as if it stood where the first one stands.
+        """
+        if self.is_second and any(not other.is_second and other.frame_id == self.frame_id for other in others):
+            raise BadCalibration(
+                f"expected a frame of its own, found {self.frame_id}, in which another camera stands, while P shifts this one. "
+                "It is the second of a stereo pair; use the first one, or give it its own frame in tf."
+            )

@@ -43,6 +43,12 @@ def calibration_content(message: Any) -> tuple:  # noqa: ANN401
     )
 
 
+def is_second_of_pair(message: Any) -> bool:  # noqa: ANN401
+    """Whether P shifts the camera: the second of a stereo pair, to the right of the first or below it."""
+    P = np.asarray(_field(message, "p"), np.float64).reshape(-1)
+    return P.size == 12 and bool(np.abs(P[[3, 7]]).max() > _LARGEST_SHIFT_PX)
+
+
 def _field(message: Any, name: str) -> Any:  # noqa: ANN401
     """ROS 1 wrote D, K, R and P in capitals."""
     return getattr(message, name) if hasattr(message, name) else getattr(message, name.upper())

@@ -2,7 +2,8 @@
 
 import re
 
-_TRANSPORTS = ("compressed", "compressedDepth", "theora", "ffmpeg", "zstd")
+UNREAD_TRANSPORTS = ("compressedDepth", "theora", "ffmpeg", "zstd")
+_TRANSPORTS = ("compressed", *UNREAD_TRANSPORTS)
 _RECTIFIED = {"rect", "rectified", "undistorted", "undistort"}
 
 
@@ -15,6 +16,14 @@ def image_base(topic: str) -> str:
     """The topic that a transport belongs to: /front/image_raw/compressed -> /front/image_raw."""
     base, _, last = topic.rpartition("/")
     return base if base and last in _TRANSPORTS else topic
+
+
+def transport_of(topic: str) -> str:
+    """How the images of a topic are sent, by its last part: compressed, ffmpeg, ...; empty for raw ones."""
+    last = topic.rpartition("/")[2]
+    if last in _TRANSPORTS:
+        return last
+    return "compressed" if "compressed" in words_of(last) else ""
 
 
 def is_rectified(topic: str) -> bool:

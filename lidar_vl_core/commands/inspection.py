@@ -151,9 +151,8 @@ def _unplaced_cameras(around: Surroundings, clouds: dict[str, dict[str, Any]]) -
     lidar_frames = {layout["frame_id"] for layout in clouds.values() if "frame_id" in layout}
     lines = []
     for camera in around.cameras:
-        calibrations = around.calibrations.get(camera.info_topic)
-        frame = "" if calibrations is None else calibrations.frame_id
-        if not frame or not lidar_frames or any(around.transforms.are_connected(frame, f) for f in lidar_frames):
+        frame = around.frame_ids[camera.image_topic]
+        if not lidar_frames or any(around.transforms.are_connected(frame, f) for f in lidar_frames):
             continue
         lines.append(
             f"camera {camera.name}: the recording does not say where {frame} is seen from "

@@ -155,6 +155,7 @@ class _Labeller:
 def _fusion(segmenter: Segmenter, recording: Recording) -> CameraFusion:
     if not recording.cameras:
         raise BadRequest(
-            "ensemble: expected cameras in the recording, found none. Record them, or leave --ensemble out."
+            "ensemble: expected cameras in the recording, found none that can be used. Record them, or leave --ensemble out. "
+            + " ".join(recording.warnings[:1])
         )
     return CameraFusion(segmenter)

@@ -137,6 +137,28 @@ def test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_i
     until(lambda: f"cloud labelled without {CAMERA}" in graph.logged and reason in graph.logged, "the reason")
 
 
+def test_trouble_that_stays_is_logged_once_and_counted_every_time(robot, graph, until):
+    robot.serving(static_transforms=["lidar other 0 0 0 0 0 0 1"])
+    for second in (1, 2, 3):
+        robot.send_picture(second * 1_000_000_000)
+        robot.send_cloud(second * 1_000_000_000)
+        robot.answered(second)
+    robot.counted(served=3, faults=3)
+    until(lambda: "cloud labelled without" in graph.logged, "the reason")
+    assert graph.logged.count("cloud labelled without") == 1
+
+
+def test_a_rectified_picture_is_drawn_by_p_and_without_distortion(robot, until):
+    robot.start(camera_topics=["/camera/front/image_rect"])
+    until(lambda: robot.info.get_subscription_count() == 1, "the node")
+    P = [70.0, 0, 60.0, 0, 0, 70.0, 40.0, 0, 0, 0, 1.0, 0]
+    lens = {"width": WIDTH, "height": HEIGHT, "distortion_model": "PLUMB_BOB", "d": [-0.3, 0.1, 0, 0, 0.0, 0, 0, 0]}
+    message = CameraInfo(k=K.ravel().tolist(), r=np.eye(3).ravel().tolist(), p=P, **lens)
+    known = robot.node._ensemble._cameras._calibrations["/camera/front/image_rect"]
+    until(lambda: robot.info.publish(message) or known.at(1) is not None, "the calibration")
+    np.testing.assert_allclose(known.at(1).project(np.array([[1.0, 0.5, 5.0]]))[0], [[74.0, 47.0]])
+
+
 def test_clouds_that_cannot_be_paired_are_answered_all_the_same(robot):
     robot.serving(camera_max_wait_s=0.05)
     for count, stamp_ns in enumerate((0, 0, 1_000_000_000, 1_000_000_000, 2_000_000_000), start=1):
@@ -204,9 +226,10 @@ def test_what_the_pictures_cost_is_published(robot, graph, until):
     [
         ({"camera_topics": []}, "ensemble: expected camera_topics"),
         ({"camera_topics": [CAMERA, CAMERA]}, "expected each name once"),
+        ({"camera_topics": [f"{CAMERA}/ffmpeg"]}, f"Name {CAMERA} or {CAMERA}/compressed"),
         ({"model": "demo"}, "expected a package of task embedding"),
     ],
-    ids=["no camera", "a camera twice", "a model without words"],
+    ids=["no camera", "a camera twice", "a video", "a model without words"],
 )
 def test_an_ensemble_that_cannot_be_is_refused_when_configured(graph, package, until, parameters, reason):
     options = {"camera_topics": [CAMERA], "ensemble": True, "model": str(package)} | parameters

@@ -1,16 +1,12 @@
 """A bag as frames: which cloud comes with which pictures, and from where each camera saw it."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lidar_vl_core.bags.camera_topics import CameraTopics, camera_topics
-from lidar_vl_core.bags.messages import Topic
 from lidar_vl_core.bags.recording import RecordedFrame, open_recording
-from lidar_vl_core.bags.surroundings import read_surroundings
 from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.cameras.image import encode_jpeg
 from lidar_vl_core.clouds.point_cloud2 import encode
@@ -373,118 +369,18 @@ def test_two_cloud_topics_ask_which_and_the_answer_is_obeyed(tmp_path) -> None:
         assert [len(frame.cloud) for frame in recording.frames()] == [7]
 
 
-def _topics(*entries: tuple[str, str]) -> list[Topic]:
-    return [Topic(name, kind, 1) for name, kind in entries]
-
-
-def test_an_image_belongs_to_the_camera_info_in_its_namespace() -> None:
-    cameras, alone = camera_topics(
-        _topics(
-            ("/camera/left/image_raw", IMAGE),
-            ("/camera/left/camera_info", INFO),
-            ("/camera/right/image/compressed", COMPRESSED),
-            ("/camera/right/camera_info", INFO),
-            ("/webcam", IMAGE),
-        ),
-        {},
-    )
-    assert cameras == [
-        CameraTopics("left", "/camera/left/image_raw", "/camera/left/camera_info"),
-        CameraTopics("right", "/camera/right/image/compressed", "/camera/right/camera_info"),
-    ]
-    assert alone == ["/webcam"]
-
-
-def test_an_image_elsewhere_belongs_to_the_camera_info_of_its_frame() -> None:
-    topics = _topics(
-        ("/pictures/one", IMAGE), ("/calibration/one/camera_info", INFO), ("/calibration/two/camera_info", INFO)
-    )
-    frame_ids = {"/pictures/one": "a", "/calibration/one/camera_info": "a", "/calibration/two/camera_info": "b"}
-    cameras, alone = camera_topics(topics, frame_ids)
-    assert [(camera.image_topic, camera.info_topic) for camera in cameras] == [
-        ("/pictures/one", "/calibration/one/camera_info")
-    ]
-    assert alone == []
-
-
-def test_of_several_pictures_of_a_camera_the_unrectified_compressed_colour_one_is_taken() -> None:
-    names = ("image_raw", "image_rect", "image_raw/compressed", "image_rect/compressed", "depth/image_rect_raw")
-    topics = _topics(
-        *[(f"/cam/{name}", COMPRESSED if "compressed" in name else IMAGE) for name in names], ("/cam/camera_info", INFO)
-    )
-    (camera,), _ = camera_topics(topics, {})
-    assert camera.image_topic == "/cam/image_raw/compressed"
-    assert camera.not_read == ("/cam/image_raw", "/cam/image_rect/compressed", "/cam/image_rect")
-
-
-@pytest.mark.parametrize(
-    ("image", "infos", "expected"),
-    [
-        ("/image_raw", ["/camera_info"], "/camera_info"),
-        ("/camera/color/image_raw", ["/camera/camera_info"], "/camera/camera_info"),
-        ("/camera/color/image_raw", ["/camera/camera_info", "/camera/color/camera_info"], "/camera/color/camera_info"),
-        ("/cam/image/compressed", ["/cam/image/camera_info"], "/cam/image/camera_info"),
-        ("/c/left_image", ["/c/left_camera_info", "/c/right_camera_info"], "/c/left_camera_info"),
-        ("/c/right/image_raw", ["/c/left_info", "/c/right_info"], "/c/right_info"),
-        ("/c/image2", ["/c/info1", "/c/info2", "/c/info12"], "/c/info2"),
-        ("/c/image_rect", ["/c/camera_info", "/c/camera_info_rect"], "/c/camera_info_rect"),
-        ("/c/image_raw", ["/c/camera_info", "/c/camera_info_rect"], "/c/camera_info"),
-        ("/c/image_raw", ["/c/left_info", "/c/right_info"], None),
-        ("/a/image", ["/b/camera_info"], None),
-    ],
-)
-def test_an_image_takes_the_camera_info_that_is_named_like_it(
-    image: str, infos: list[str], expected: str | None
-) -> None:
-    cameras, alone = camera_topics(_topics((image, IMAGE), *[(info, INFO) for info in infos]), {})
-    assert [camera.info_topic for camera in cameras] == ([] if expected is None else [expected])
-    assert alone == ([] if expected else [image])
-
-
-def test_a_camera_info_further_out_of_another_frame_is_another_cameras() -> None:
-    topics = _topics(("/robot/rear/image", IMAGE), ("/robot/camera_info", INFO))
-    frame_ids = {"/robot/rear/image": "rear", "/robot/camera_info": "front"}
-    assert camera_topics(topics, frame_ids) == ([], ["/robot/rear/image"])
-
-
-def test_cameras_in_one_namespace_have_names_of_their_own() -> None:
-    sides = ("left", "right")
-    topics = _topics(
-        *[(f"/c/{side}_{what}", kind) for side in sides for what, kind in (("image", IMAGE), ("info", INFO))]
-    )
-    cameras, _ = camera_topics(topics, {})
-    assert [(camera.name, camera.image_topic) for camera in cameras] == [
-        ("c/left_info", "/c/left_image"),
-        ("c/right_info", "/c/right_image"),
-    ]
-
-
-def test_a_depth_camera_may_send_photographs() -> None:
-    names = ("depth_camera/image_raw", "depth_camera/depth/image_raw", "depth_camera/depth_image")
-    topics = _topics(*[(f"/{name}", IMAGE) for name in names], ("/depth_camera/camera_info", INFO))
-    (camera,), _ = camera_topics(topics, {})
-    assert (camera.image_topic, camera.not_read) == ("/depth_camera/image_raw", ())
-
-
-def test_a_video_that_is_not_read_is_named(tmp_path) -> None:
-    bag = SimpleNamespace(
-        topics=[Topic("/cam/image/ffmpeg", "ffmpeg_image_transport_msgs/msg/FFMPEGPacket", 5)],
-        messages=lambda _: iter(()),
-    )
-    (problem,) = read_surroundings(bag).problems
-    assert problem.startswith("/cam/image/ffmpeg: pictures of type ffmpeg_image_transport_msgs/msg/FFMPEGPacket")
-
-
-def test_cameras_of_two_robots_with_the_same_name_keep_their_whole_namespace() -> None:
-    topics = _topics(
-        *[
-            (f"/{robot}/front/{kind}", t)
-            for robot in ("a", "b")
-            for kind, t in (("image", IMAGE), ("camera_info", INFO))
-        ]
-    )
-    cameras, _ = camera_topics(topics, {})
-    assert [camera.name for camera in cameras] == ["a/front", "b/front"]
+@pytest.mark.parametrize(("frame_id", "expected"), [("left", ["left"]), ("right", ["left", "right"])])
+def test_the_second_of_a_stereo_pair_needs_a_frame_of_its_own(tmp_path, frame_id: str, expected: list[str]) -> None:
+    messages: list[tuple[str, str, int, object]] = [("/lidar/points", CLOUD, START_NS, cloud(START_NS))]
+    for side, frame, shift in (("left", "left", 0.0), ("right", frame_id, -9.0)):
+        calibration = info(START_NS, frame_id=frame)
+        calibration.p = np.array([32.0, 0, 32, shift, 0, 32, 24, 0, 0, 0, 1, 0])
+        messages.append((f"/{side}/image_raw/compressed", COMPRESSED, START_NS, picture(START_NS, frame_id=frame)))
+        messages.append((f"/{side}/camera_info", INFO, START_NS, calibration))
+    with open_recording(write(tmp_path / "stereo.mcap", messages)) as recording:
+        assert [camera.name for camera in recording.cameras] == expected
+        told = [warning for warning in recording.warnings if "expected a frame of its own, found left" in warning]
+    assert len(told) == 2 - len(expected)
 
 
 @pytest.mark.parametrize(

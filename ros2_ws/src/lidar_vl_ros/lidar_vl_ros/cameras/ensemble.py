@@ -114,7 +114,7 @@ class CameraEnsemble:
             return None
 
     def _left_out(self, topic: str, error: Exception) -> None:
-        self._reporter.problem("faults", f"cloud labelled without {topic}: {error}")
+        self._reporter.lasting_problem("faults", f"cloud labelled without {topic}: {error}")
 
     def _add_image(self, topic: str, stamp: int, message: Any) -> None:  # noqa: ANN401
         self._release(self._pairer.add_image(topic, stamp, message, time.monotonic_ns()))

@@ -1,6 +1,6 @@
 """The cameras of the running system: pictures, calibrations, and where each picture was taken from, seen from a cloud."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,10 +13,10 @@ from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.cameras.camera_queue import CameraTiming, Paired
 from lidar_vl_core.cameras.image import decode_image
 from lidar_vl_core.cameras.synchronisation import FramePairer
-from lidar_vl_core.cameras.topic_names import image_base, is_rectified
+from lidar_vl_core.cameras.topic_names import UNREAD_TRANSPORTS, image_base, is_rectified, transport_of
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadCalibration
+from lidar_vl_core.foundation.errors import BadCalibration, BadConfig
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_ros.cameras.live_transforms import LiveTransforms
@@ -38,6 +38,7 @@ class CameraSource:
     ) -> None:
         """received: called with topic, stamp in nanoseconds and message of each picture. Raises BadConfig or BadTransform."""
         self._node, self._settings, self._reporter, self._received = node, settings, reporter, received
+        _require_readable(settings.camera_topics)
         self._calibrations = {topic: Calibrations(is_rectified(topic)) for topic in settings.camera_topics}
         self._transforms = LiveTransforms(node, settings.static_transforms)
         self._subscriptions: list[Any] = []
@@ -56,7 +57,7 @@ class CameraSource:
     def start(self) -> None:
         """Subscribe."""
         for topic in self._settings.camera_topics:
-            kind = CompressedImage if topic.endswith("/compressed") else Image
+            kind = CompressedImage if transport_of(topic) else Image
             image, info = partial(self._add_image, topic), partial(self._add_info, topic)
             self._subscriptions += [
                 self._node.create_subscription(kind, topic, image, _PICTURES),
@@ -73,10 +74,13 @@ class CameraSource:
 
     def view(self, topic: str, paired: Paired, cloud: PointCloud) -> CameraView:
         """A picture as it belongs to a cloud. Raises BadCalibration or BadTransform where that is not known."""
-        camera = self._calibrations[topic].at(paired.stamp_ns)
-        if camera is None:
-            raise BadCalibration(f"expected a calibration on {camera_info_topic(topic)}, found none. Publish it.")
-        frame_id = paired.image.header.frame_id or self._calibrations[topic].frame_id
+        calibrations = self._calibrations[topic]
+        try:
+            camera = calibrations.expected_at(paired.stamp_ns)
+            calibrations.require_own_frame(self._calibrations.values())
+        except BadCalibration as error:
+            raise BadCalibration(f"{camera_info_topic(topic)}: {error}") from error
+        frame_id = paired.image.header.frame_id or calibrations.frame_id
         T_cam_lidar = self._transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
         if any(cloud.origin_m):
             T_cam_lidar = T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))
@@ -89,12 +93,21 @@ class CameraSource:
         try:
             self._calibrations[topic].add(message)
         except BadCalibration as error:
-            self._reporter.problem("faults", f"{camera_info_topic(topic)}: {error}")
+            self._reporter.lasting_problem("faults", f"{camera_info_topic(topic)}: {error}")
 
 
 def camera_info_topic(image_topic: str) -> str:
     """The camera_info beside an image: /front/image/compressed and /front/image -> /front/camera_info."""
     return image_base(image_topic).rpartition("/")[0] + "/camera_info"
+
+
+def _require_readable(topics: Sequence[str]) -> None:
+    for topic in topics:
+        if transport_of(topic) in UNREAD_TRANSPORTS:
+            base = image_base(topic)
+            raise BadConfig(
+                f"parameter camera_topics: expected raw or compressed images, found {topic}. Name {base} or {base}/compressed."
+            )
 
 
 def _load_rgb(message: Any) -> np.ndarray:  # noqa: ANN401

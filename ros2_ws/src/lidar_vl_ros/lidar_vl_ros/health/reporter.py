@@ -1,5 +1,6 @@
-"""What a node tells about itself: diagnostics every second, and each kind of trouble once in five seconds."""
+"""What a node tells about itself: diagnostics every second, each kind of trouble once in five seconds or once at all."""
 
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -24,6 +25,7 @@ class Reporter:
         self._node, self._health, self._listening_to = node, health, listening_to
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = node.create_timer(_PERIOD_S, self._report, clock=steady)
+        self._told: set[str] = set()
 
     def count(self, what: str) -> None:
         """Count an outcome that needs no words."""
@@ -33,6 +35,14 @@ class Reporter:
         """Count an outcome or trouble, and log why."""
         self._health.count(what, number, text)
         self._warn(what, text)
+
+    def lasting_problem(self, what: str, text: str) -> None:
+        """Count trouble that stays until somebody mends it, and log each kind of it once, whatever numbers it has."""
+        self._health.count(what, problem=text)
+        kind = re.sub(r"[\d.]+", "#", text)
+        if kind not in self._told:
+            self._told.add(kind)
+            self._warn(kind, text)
 
     def fault(self, what: str, error: Exception) -> None:
         """Count an exception and log its traceback."""

@@ -110,7 +110,7 @@ class CameraOverlay:
             try:
                 pictures.append(self._picture(topic, paired, answer.cloud, coloring))
             except LidarVlError as error:
-                self._reporter.problem("faults", f"overlay without {topic}: {error}")
+                self._reporter.lasting_problem("faults", f"overlay without {topic}: {error}")
         if pictures:
             mosaic = np.asarray(in_rows(pictures, min(_COLUMNS, len(pictures))))
             self._publisher.publish(rgb_image(answer.header, mosaic))
