@@ -147,7 +147,7 @@ def _checked_fields(message: object, point_step: int, endian: str) -> tuple[dict
         try:
             field = _checked_field(item, index, point_step, endian)
             if field.name in fields:
-                _refuse(f"field {_shown(name)}", "each name once", "twice", "Give each field its own name")
+                _refuse(f"field {_named(field.name)}", "each name once", "twice", "Give each field its own name")
             fields[field.name] = field
         except BadPointCloud as error:
             left_out.setdefault(name if isinstance(name, str) else f"fields[{index}]", str(error))
@@ -158,7 +158,7 @@ def _checked_field(item: object, index: int, point_step: int, endian: str) -> Cl
     name = getattr(item, "name", None)
     if not isinstance(name, str):
         _refuse(f"fields[{index}].name", "text", _shown(name), "Correct the driver")
-    label = f"field {_shown(name)}: "
+    label = f"field {_named(name)}: "
     datatype = integer(item, "datatype", 1, 8, label)
     offset = integer(item, "offset", 0, _UINT32, label)
     # PointField does not say what 0 means; drivers leave it unset and PCL reads it as one value.
@@ -193,6 +193,12 @@ def _bytes_of(message: object) -> memoryview:
         return contiguous_bytes(data)
     except (TypeError, ValueError):
         _refuse("data", "contiguous bytes (bytes, array('B') or uint8 array)", _shown(data), "Pass the message's bytes")
+
+
+def _named(name: str) -> str:
+    """A field's name in few characters that cannot break a line."""
+    text = name if name.isprintable() else repr(name)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _shown(value: object) -> str:

@@ -94,6 +94,14 @@ def test_points_that_are_not_finite_are_kept_and_get_no_class(talk, tiny_package
     assert (cloud.extra["probability"][::2] == 0).all()
 
 
+def test_points_without_a_return_and_on_the_own_vehicle_are_passed_on_without_a_class(talk, tiny_package, make_cloud):
+    talk.start(model=str(tiny_package), ego_radius_m=1.5, ego_box_m=[2.0, -1.0, -1.0, 3.0, 1.0, 1.0])
+    xyz = np.array([[0, 0, 0], [-0.0, 0, -0.0], [1, 0.5, 0.5], [2.5, 0, 0], [10, 0, 0], [0, 8, 1]], np.float32)
+    cloud = decode(talk.ask(make_cloud(xyz)), ("class_id",))
+    np.testing.assert_array_equal(cloud.xyz_m, xyz)
+    assert (cloud.extra["class_id"] == 255).tolist() == [True] * 4 + [False] * 2
+
+
 def test_extra_fields_are_passed_on_in_their_own_type(talk, fake_segmenter, make_cloud):
     talk.start(fake_segmenter, extra_fields=["intensity"])
     answer = talk.ask(make_cloud(_xyz(10)))

@@ -19,7 +19,7 @@ _FORMAT = KittiFormat(
         )
     ),
     frame_id="ouster",
-    full_intensity=None,  # its authors give no unit of the fourth column (its mean in DAPS-1 is 41): judged by each scan
+    full_intensity=None,  # its authors give no unit of the fourth column (its mean in DAPS-1 is 41): judged by the first scans
     root=lambda folder: folder / "data",
     points_folder="clouds",
 )

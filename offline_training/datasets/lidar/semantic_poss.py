@@ -19,7 +19,7 @@ _FORMAT = KittiFormat(
         )
     ),
     frame_id="pandora",
-    full_intensity=None,  # its authors say "x, y, z, intensity" and no unit, so the scale is judged by each scan
+    full_intensity=None,  # its authors say "x, y, z, intensity" and no unit, so the scale is judged by the first scans
 )
 
 

@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
@@ -113,6 +114,53 @@ def test_predictions_hold_one_label_per_input_point_under_the_same_header(
             assert_array_equal(labelled.xyz_m, cloud.xyz_m)
             assert_array_equal(labelled.extra["class_id"], segmenter.segment(cloud).class_id)
             assert labelled.extra["class_id"][:2].tolist() == [255, 255]  # NaN, and out of range
+
+
+def _raw_bag(path: Path, intensities: list[np.ndarray], xyz_m: np.ndarray) -> Path:
+    """Clouds of one scene whose intensity is a driver's raw 0..255."""
+    with BagWriter(path) as bag:
+        for k, raw in enumerate(intensities):
+            cloud = PointCloud(xyz_m, raw.astype(np.float32), START_NS + k * 100_000_000, "lidar")
+            labels = PointLabels(np.zeros(len(cloud), np.uint8), np.zeros(len(cloud), np.float32), {})
+            bag.write("/points", CLOUD, cloud.stamp_ns, labelled_message(cloud, labels))
+    return path
+
+
+def _labelled(out: Path) -> list[PointCloud]:
+    with open_bag(out / "predictions.mcap") as bag:
+        return [decode(m.message, ("class_id",)) for m in bag.messages(["/points/segmentation"])]
+
+
+def test_a_reflector_changes_no_other_point_and_the_scale_is_told(package: ModelPackage, tmp_path: Path) -> None:
+    xyz_m = clouds(1)[0].xyz_m
+    raw = [np.random.default_rng(1).uniform(1, 240, len(xyz_m)) for _ in range(1)] * 3
+    raw[1] = np.where(np.arange(len(xyz_m)) == 9, 3000.0, raw[1])
+    bag = _raw_bag(tmp_path / "raw.mcap", raw, xyz_m)
+    metrics = replay(bag, package, tmp_path / "out")
+    assert metrics["intensity"] == {"field": "intensity", "largest": 255.0}
+    first, second, third = _labelled(tmp_path / "out")
+    assert_array_equal(first.extra["class_id"], third.extra["class_id"])
+    assert_array_equal(np.delete(first.intensity, 9), np.delete(second.intensity, 9))
+    told = replay(bag, package, tmp_path / "told", intensity_max=480.0)
+    assert told["intensity"] == {"field": "intensity", "largest": 480.0}
+    assert _labelled(tmp_path / "told")[0].intensity.max() < 0.51
+
+
+def test_points_without_a_return_and_on_the_own_vehicle_are_written_unlabelled_and_not_judged(
+    package: ModelPackage, tmp_path: Path
+) -> None:
+    (cloud,) = clouds(1)
+    cloud.xyz_m[50:150] = 0.0
+    near = np.linalg.norm(cloud.xyz_m, axis=1) <= 5.0
+    bag = write_bag(tmp_path / "lost.mcap", [cloud], [np.full(len(cloud), 3, np.uint8)])
+    asked = {"label_field": "class_id", "label_table": "nuscenes16"}
+    plain = replay(bag, package, tmp_path / "out", **asked)
+    assert (plain["points"], plain["labelled_points"], plain["points_without_return"]) == (400, 299, 101)
+    ego = replay(bag, package, tmp_path / "ego", ego=EgoRegion(radius_m=5.0), **asked)
+    assert ego["labelled_points"] == 299 - (near[:50].sum() + near[150:].sum()) < 299
+    (written,) = _labelled(tmp_path / "ego")
+    assert_array_equal(written.xyz_m, cloud.xyz_m)
+    assert set(written.extra["class_id"][near]) == {255}
 
 
 def test_bad_clouds_are_skipped_counted_and_named(package: ModelPackage, tmp_path: Path) -> None:

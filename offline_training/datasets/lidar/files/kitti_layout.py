@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import label_map
 from lidar_vl_core.classes.label_map import LabelMap
-from lidar_vl_core.clouds.intensity import normalise_intensity
+from lidar_vl_core.clouds.intensity import full_scale, scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
 from offline_training.datasets.base.file_counts import FileCounts, sequences_root
@@ -18,6 +19,8 @@ from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_files import read_rows, read_values
 from offline_training.datasets.base.source_config import Names, SequencesSource
 from offline_training.datasets.lidar.files.kitti_scan_names import other_files, require_labels_fit, scan_files
+
+_JUDGED_BY = 5  # scans that tell the scale of an intensity whose unit nobody tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class KittiFormat:
     layout: Layout
     frame_id: str
     columns: int = 4  # x, y, z, intensity and perhaps more
-    full_intensity: float | None = 1.0  # the value that becomes 1; None = judged by each scan's maximum
+    full_intensity: float | None = 1.0  # the value that becomes 1; None = judged once, by the first scans
     root: Callable[[Path], Path] = sequences_root  # of the data set's folder
     points_folder: str = "velodyne"
     labels_folder: str = "labels"
@@ -71,16 +74,24 @@ class KittiScans:
         rows = read_rows(files.points, self._format.columns, files.name)
         cloud = PointCloud(
             xyz_m=np.ascontiguousarray(rows[:, :3]),
-            intensity=self._intensity(rows[:, 3]),
+            intensity=scaled_intensity(rows[:, 3], self._full_intensity),
             stamp_ns=0,  # these data sets give no time of a scan
             frame_id=self._format.frame_id,
         )
         return Sample(files.name, cloud, read_classes(files.labels, self._label_map, files.name), self.classes)
 
-    def _intensity(self, stored: np.ndarray) -> np.ndarray:
-        if self._format.full_intensity is None:
-            return normalise_intensity(stored)
-        return np.clip(stored / np.float32(self._format.full_intensity), 0.0, 1.0)
+    @cached_property
+    def _full_intensity(self) -> float:
+        """One for all scans, so that a reflector in one of them changes nothing."""
+        if self._format.full_intensity is not None:
+            return self._format.full_intensity
+        stored = [np.empty(0, np.float32)]
+        for files in self.scans[:_JUDGED_BY]:
+            try:
+                stored.append(read_rows(files.points, self._format.columns, files.name)[:, 3])
+            except BadDataset:  # told when the scan is asked for
+                continue
+        return full_scale(np.concatenate(stored)) or 1.0
 
 
 def read_classes(path: Path, labels: LabelMap, sample_name: str) -> np.ndarray | None:

@@ -12,6 +12,7 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.batches.training_scans import labelled_scan
 from offline_training.datasets.data_sources import data_set_spec, data_source, open_source
 from offline_training.datasets.lidar.rellis3d import Rellis3d
 from offline_training.datasets.lidar.scribble_kitti import ScribbleKitti
@@ -81,6 +82,28 @@ def test_a_scan_comes_with_its_points_its_intensity_and_its_classes(kind, tmp_pa
     assert_allclose(sample.cloud.xyz_m, expected[:, :3])
     assert_allclose(sample.cloud.intensity, expected[:, 3], atol=1e-6)
     assert [None if k == 255 else table.names[k] for k in sample.class_id] == names
+
+
+@pytest.mark.parametrize("kind", ["semantic_poss", "daps3d"])
+def test_where_nobody_tells_the_unit_of_the_intensity_one_scale_holds_for_all_scans(kind, tmp_path):
+    scans = sorted(written(kind, tmp_path).rglob("*.bin"))
+    rows = [np.fromfile(path, np.float32).reshape(-1, 4) for path in scans]
+    for path, scan, brightest in zip(scans, rows, (200.0, 1.0), strict=False):
+        scan[:, 3] = np.linspace(0.5, 1.0, len(scan)) * brightest
+        scan.tofile(path)
+    data_set = opened(kind, tmp_path)
+    assert_allclose([data_set[k].cloud.intensity.max() for k in (1, 0)], np.array([1, 200]) / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beams_that_met_nothing_have_no_class(kind, tmp_path):
+    for path in written(kind, tmp_path).rglob("*.bin"):
+        rows = np.fromfile(path, np.float32)
+        rows.reshape(len(KINDS[kind][2]), -1)[2:, :3] = 0.0
+        rows.tofile(path)
+    sample = opened(kind, tmp_path)[0]
+    assert (sample.class_id[2:] == 255).all()
+    assert len(labelled_scan(sample)) == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

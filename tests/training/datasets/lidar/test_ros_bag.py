@@ -9,10 +9,14 @@ from PIL import Image
 
 from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.classes.known_tables import class_table
+from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud2 import encode
-from lidar_vl_core.foundation.errors import BadDataset, BadRequest
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
 from lidar_vl_core.foundation.message_types import message_types
-from offline_training.datasets.lidar.ros_bag import RosBag
+from offline_training.datasets.data_sources import open_source
+from offline_training.datasets.lidar.ros_bag import RosBag, RosBagSource
+from offline_training.pretraining.views.paired_scan import pair_scan
 from tests.recordings import recording
 
 NUSCENES_16 = class_table("nuscenes16")
@@ -96,6 +100,19 @@ def test_images_come_with_the_pose_the_recording_states(drive):
     assert_allclose(uv_px[0], (31.5 - 20 * 1 / 4, 23.5), atol=1e-6)
     assert visible.all()
     assert view.load_rgb().shape == (48, 64, 3)
+
+
+def test_points_on_the_own_vehicle_have_no_class_and_lie_in_no_picture(drive):
+    ego = EgoRegion(box_m=(5.5, -0.5, -2, 6.5, 0.5, 0))
+    sample = RosBag(drive, label_field="label", label_table="nuscenes_lidarseg", ego=ego)[0]
+    assert sample.class_id.tolist() == [NUSCENES_16.id_of("car"), 255, 255, 15]
+    assert pair_scan(sample, min_depth_m=0.1).point_index.max() == 2
+    source = RosBagSource(folder=str(drive), ego_radius_m=6.2, intensity_max=4.0)
+    cut = open_source(source, NUSCENES_16)[0].cloud
+    assert cut.has_return().tolist() == [False, False, True, True]
+    assert cut.intensity.tolist() == [0.25] * 4
+    with pytest.raises(BadConfig, match="ego box: expected"):
+        validated(RosBagSource, {"folder": "a", "ego_box_m": [1, 2, 3]}, "here")
 
 
 def test_frames_can_be_chosen_by_their_place(drive):
