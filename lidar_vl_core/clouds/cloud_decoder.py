@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from lidar_vl_core.clouds.colours import rgb_of_columns
-from lidar_vl_core.clouds.fields import colour_names, intensity_name, position_names
+from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names
 from lidar_vl_core.clouds.intensity import IntensityScale, full_scale, scaled_intensity, usual_largest
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2_header import (

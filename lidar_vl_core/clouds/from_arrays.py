@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lidar_vl_core.clouds.fields import intensity_name, position_names
+from lidar_vl_core.clouds.formats.fields import intensity_name, position_names
 from lidar_vl_core.clouds.intensity import normalise_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadPointCloud

@@ -1,18 +1,23 @@
-"""Point Cloud Library's .pcd files: ascii, binary and binary_compressed in, binary out. Format: PCD 0.7."""
+"""Point Cloud Library's .pcd files: ascii, binary and binary_compressed in, binary out. Format: PCD 0.7.
+
+Read here and not by `pypcd4`: under its strict header (no lower-case types, no COUNT 0, versions .7 only, single blanks
+between numbers), its silence about missing points and the memory it takes on a header's word, nothing of it was left to
+use but `np.frombuffer` and LZF, at the same speed.
+"""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from lidar_vl_core.clouds.formats.text_numbers import as_declared, numbers_of_words
 from lidar_vl_core.clouds.point_cloud2 import PointCloud2Layout
 from lidar_vl_core.clouds.point_cloud2_header import DATATYPES, MAX_FIELDS, MAX_POINTS
 from lidar_vl_core.foundation.errors import BadCloudFile
 
 _MAX_HEADER_BYTES = 1 << 16
-_KINDS = {"I": "i", "U": "u", "F": "f"}
 _SIZES = {"I": (1, 2, 4, 8), "U": (1, 2, 4, 8), "F": (4, 8)}
 
 
@@ -32,6 +37,10 @@ class _Header:
     @property
     def point_bytes(self) -> int:
         return sum(field.dtype.itemsize * field.count for field in self.fields)
+
+    @property
+    def point_values(self) -> int:
+        return sum(field.count for field in self.fields)
 
 
 def read_pcd(path: Path) -> dict[str, np.ndarray]:
@@ -107,17 +116,28 @@ def _fields(path: Path, entries: Mapping[str, list[str]]) -> tuple[_Field, ...]:
         raise BadCloudFile(f"{path}: field {twice[0][:40]}: expected each name once, found it twice. Rename one.")
     fields = []
     for name, size, kind, count in zip(names, sizes, kinds, counts, strict=True):
-        if (
-            kind not in _KINDS
-            or size not in map(str, _SIZES[kind])
-            or not (count.isdecimal() and 0 < int(count) < 1 << 16)
-        ):
+        sizes_of_kind = map(str, _SIZES.get(kind.upper(), ()))
+        if size not in sizes_of_kind or not (count.isdecimal() and len(count) < 6 and int(count) < 1 << 16):
             raise BadCloudFile(
                 f"{path}: field {name[:40]}: expected TYPE I, U or F with a SIZE and COUNT that fit, "
                 f"found {kind[:10]} {size[:10]} {count[:10]}. Its header is damaged."
             )
-        fields.append(_Field(name, np.dtype(f"<{_KINDS[kind]}{size}"), int(count)))
+        fields.append(_Field(name, np.dtype(f"<{kind.lower()}{size}"), int(count)))
     return tuple(fields)
+
+
+def _with_counts_that_fit(path: Path, header: _Header, there: int, per_point: Callable[[_Header], int]) -> _Header:
+    """COUNT 0 says that a field has no value, or one where only that fits what is there: it is written for both."""
+    if all(field.count for field in header.fields):
+        return header
+    with_ones = replace(header, fields=tuple(replace(field, count=max(field.count, 1)) for field in header.fields))
+    for read in (header, with_ones):
+        if header.points * per_point(read) == there:
+            return read
+    raise BadCloudFile(
+        f"{path}: COUNT 0: expected {header.points * per_point(header)} bytes or numbers of points, or "
+        f"{header.points * per_point(with_ones)} with one value in each such field, found {there}. Correct COUNT."
+    )
 
 
 def _area(path: Path, entries: Mapping[str, list[str]]) -> int:
@@ -134,28 +154,25 @@ def _one_number(path: Path, entries: Mapping[str, list[str]], name: str) -> int:
 
 
 def _ascii(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarray]:
-    per_point = sum(field.count for field in header.fields)
     words = body.split()
+    header = _with_counts_that_fit(path, header, len(words), lambda header: header.point_values)
+    per_point = header.point_values
     if len(words) != header.points * per_point:
         raise BadCloudFile(
             f"{path}: expected {header.points} points of {per_point} numbers, found {len(words)} numbers. "
             "The file was cut or its header is wrong."
         )
-    try:
-        numbers = np.array(words, np.float64).reshape(header.points, per_point)
-    except ValueError as error:
-        raise BadCloudFile(f"{path}: expected numbers, found {str(error)[:80]}. The file is damaged.") from error
+    numbers = numbers_of_words(path, words).reshape(header.points, per_point)
     columns, at = {}, 0
     for field in header.fields:
         part = numbers[:, at] if field.count == 1 else numbers[:, at : at + field.count]
-        # NaN and what is out of range have no meaning as integers; both come from damaged files only.
-        with np.errstate(invalid="ignore", over="ignore"):
-            columns[field.name] = part.astype(field.dtype)
+        columns[field.name] = as_declared(part, field.dtype)
         at += field.count
     return columns
 
 
 def _binary(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarray]:
+    header = _with_counts_that_fit(path, header, len(body), lambda header: header.point_bytes)
     needed = header.points * header.point_bytes
     if len(body) < needed:
         raise BadCloudFile(f"{path}: expected {needed} bytes of points, found {len(body)}. The file was cut.")
@@ -175,9 +192,10 @@ def _compressed(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarra
     """Fields lie one after the other here, all values of the first, then all of the second."""
     from lidar_vl_core.clouds.lzf import lzf_decompress
 
-    needed = header.points * header.point_bytes
     sizes = np.frombuffer(body[:8].ljust(8, b"\0"), "<u4")
     packed_size, size = int(sizes[0]), int(sizes[1])
+    header = _with_counts_that_fit(path, header, size, lambda header: header.point_bytes)
+    needed = header.points * header.point_bytes
     if len(body) < 8 + packed_size or size != needed:
         raise BadCloudFile(
             f"{path}: expected {needed} bytes of points in {packed_size} compressed ones, found {size} in "

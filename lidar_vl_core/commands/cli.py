@@ -96,7 +96,11 @@ def command_parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd .ply or .label"
     )
     segment.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
+    segment.add_argument(
+        "--columns", metavar="A,B,C", help="of a .bin, such as x,y,z,intensity,ring; `_` for one to leave out"
+    )
     add_overwrite(segment)
+    add_intensity(segment)
     add_ego(segment)
     segment.set_defaults(run=_segment)
 
@@ -186,8 +190,7 @@ def _replay(options: argparse.Namespace) -> None:
 
 
 def _segment(options: argparse.Namespace) -> None:
-    from lidar_vl_core.clouds.cloud_files import read_cloud
-    from lidar_vl_core.commands.segment import segment
+    from lidar_vl_core.commands.segment import read_with_warnings, segment
     from lidar_vl_core.model_packages.package import load_model_package
     from lidar_vl_core.tasks.segmenter import Segmenter
 
@@ -198,7 +201,7 @@ def _segment(options: argparse.Namespace) -> None:
     require_no_results(options.out, options.overwrite)
     if options.picture is not None:
         require_no_results(options.picture, options.overwrite, "--picture")
-    cloud = read_cloud(options.cloud)
+    cloud = read_with_warnings(options.cloud, options.columns, options.intensity_max)
     words = _words(options)
     segmenter = Segmenter(load_model_package(options.model), options.engine, ego=ego_region(options))
     if words is not None:
@@ -207,8 +210,8 @@ def _segment(options: argparse.Namespace) -> None:
 
 
 def _query(options: argparse.Namespace) -> None:
-    from lidar_vl_core.clouds.cloud_files import read_cloud
     from lidar_vl_core.commands.query import query, query_figure
+    from lidar_vl_core.commands.segment import read_with_warnings
     from lidar_vl_core.drawing.figures import png_bytes
     from lidar_vl_core.foundation.files import write_bytes
     from lidar_vl_core.model_packages.package import load_model_package
@@ -219,7 +222,7 @@ def _query(options: argparse.Namespace) -> None:
     require_no_results(options.out, options.overwrite)
     package = load_model_package(options.model)
     _ = package.language  # refuses a package that knows no words before anything is computed
-    cloud = read_cloud(options.cloud)
+    cloud = read_with_warnings(options.cloud)
     answer = query(cloud, options.text, Segmenter(package, options.engine))
     write_bytes(options.out, png_bytes(query_figure(cloud, answer)))
     print("\n".join(answer.summary()))

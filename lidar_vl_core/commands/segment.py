@@ -1,17 +1,30 @@
 """One cloud through the network: labelled cloud, picture, and how many points each class has. Writes files."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
-from lidar_vl_core.clouds.cloud_files import write_labelled_cloud
+from lidar_vl_core.clouds.cloud_files import read_cloud_file, write_labelled_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.drawing.figures import in_rows, legend, png_bytes, top_view_figure
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.tasks.segmenter import Segmenter
+
+
+def read_with_warnings(path: Path, columns: str | None = None, intensity_max: float | None = None) -> PointCloud:
+    """The cloud of a file; what is odd about how it was read goes to stderr. columns: names between commas, of a .bin.
+
+    Raises BadCloudFile.
+    """
+    names = None if columns is None else [name.strip() for name in columns.split(",")]
+    read = read_cloud_file(path, names, intensity_max)
+    for remark in read.remarks:
+        print(f"warning: {path}: {remark}", file=sys.stderr)
+    return read.cloud
 
 
 def segment(cloud: PointCloud, segmenter: Segmenter, out: Path, picture: Path | None) -> list[str]:
@@ -29,8 +42,10 @@ def segment(cloud: PointCloud, segmenter: Segmenter, out: Path, picture: Path | 
         if picture is not None:
             picture.unlink(missing_ok=True)
         raise
-    done = f"{len(cloud):,} points labelled in {labels.timing_ms['total']:.0f} ms: {out}"
-    return [*_class_counts(labels.class_id, segmenter.classes.names), done]
+    lines = _class_counts(labels.class_id, segmenter.classes.names)
+    if any(cloud.origin_m):
+        lines.append(f"origin of the points, in metres: {' '.join(f'{m:.0f}' for m in cloud.origin_m)}")
+    return [*lines, f"{len(cloud):,} points labelled in {labels.timing_ms['total']:.0f} ms: {out}"]
 
 
 def _picture_png(xyz_m: np.ndarray, class_id: np.ndarray, classes: ClassTable) -> bytes:

@@ -5,7 +5,7 @@ poses. Pictures of NYU Depth V2, which have no poses, are scenes of one frame ea
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,8 @@ import numpy as np
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadCloudFile, BadConfig, BadDataset
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from offline_training.datasets.base.data_set_spec import DataSetSpec
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.source_config import LabelFieldSource, Names
@@ -25,6 +24,7 @@ from offline_training.datasets.rgbd.files.rgbd_frames import LAYOUT, Intrinsics,
 from offline_training.datasets.rgbd.files.rgbd_fusion import DepthFrame, fuse_depth
 from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views, ViewStepSource
 from offline_training.datasets.rgbd.files.rgbd_view import depth_camera, read_depth_m, rgbd_view, shared_intrinsics
+from offline_training.datasets.rgbd.files.scene_mesh import read_scene_mesh
 
 _UNITS_PER_M = 1000.0
 _VOXEL_M = 0.02
@@ -137,10 +137,7 @@ def _cloud(scene: _Scene) -> PointCloud:
     if not meshes:
         xyz_m, rgb = fuse_depth((_depth_frame(scene, view) for view in scene.views), _VOXEL_M)
         return PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "scene", {"rgb": rgb}, in_sensor_frame=False)
-    try:
-        return replace(read_cloud(meshes[0]), in_sensor_frame=False)
-    except BadCloudFile as error:
-        raise BadDataset(f"{scene.name}: {error}") from error
+    return read_scene_mesh(meshes[0], scene.name)
 
 
 def _depth_frame(scene: _Scene, view: CameraView) -> DepthFrame:

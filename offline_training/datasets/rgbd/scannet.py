@@ -14,9 +14,8 @@ from pydantic import Field
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadCloudFile, BadDataset
+from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.data_set_spec import DataSetSpec
 from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import Sample
@@ -24,6 +23,7 @@ from offline_training.datasets.base.source_config import SplitSource
 from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views, ViewStepSource, by_scenes
 from offline_training.datasets.rgbd.files.rgbd_view import posed_views
 from offline_training.datasets.rgbd.files.scannet_labels import TABLE_NAME, read_labels, read_segments
+from offline_training.datasets.rgbd.files.scene_mesh import read_scene_mesh
 from offline_training.datasets.rgbd.files.sens_views import FRAME_STEP, sens_views
 
 _EXPORTED = ("scannet_2d", "scannet_frames_25k")
@@ -81,10 +81,7 @@ class ScanNet(RgbdScenes[tuple[str, Path]]):
     def __getitem__(self, index: int) -> Sample:
         """The scene's vertices, classes and views; raises BadDataset naming the file when one is damaged."""
         name, scene = self.scenes[index]
-        try:
-            mesh = read_cloud(scene / f"{name}_vh_clean_2.ply")
-        except BadCloudFile as error:
-            raise BadDataset(f"{name}: {error}") from error
+        mesh = read_scene_mesh(scene / f"{name}_vh_clean_2.ply", name)
         raw = read_labels(scene, name, self._table, len(mesh))
         return Sample(name, _with_segments(mesh, scene, name), self._class_id(raw), self.classes, self.views(index))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lidar_vl_core.clouds.fields import colour_names, intensity_name, position_names
+from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names
 
 
 @pytest.mark.parametrize(

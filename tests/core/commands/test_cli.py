@@ -44,7 +44,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cloud_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clouds") / "000000.bin"
-    np.random.default_rng(6).uniform(0, 1, (500, 4)).astype(np.float32).tofile(path)
+    points = np.random.default_rng(6).uniform([-1, -1, -0.2, 0], [1, 1, -0.1, 0.1], (500, 4))  # a street in small
+    points.astype(np.float32).tofile(path)
     return path
 
 

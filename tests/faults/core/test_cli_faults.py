@@ -37,7 +37,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_package: Path) -> Path:
     (folder / "text.mcap").write_text("no bag at all")
     (folder / "cut.mcap").write_bytes((folder / "one.mcap").read_bytes()[:40])
     (folder / "empty_folder").mkdir()
-    np.zeros((10, 4), np.float32).tofile(folder / "cloud.bin")
+    np.zeros((10, 4), np.float32).tofile(folder / "even.bin")
+    points = np.random.default_rng(0).uniform([-9, -9, -2, 0], [9, 9, -1, 1], (200, 4))
+    points.astype(np.float32).tofile(folder / "cloud.bin")
     (folder / "odd.bin").write_bytes(b"123")
     (folder / "cloud.las").write_bytes(b"LASF")
     (folder / "cloud.pcd").write_text("VERSION 7\nnonsense\n")
@@ -101,6 +103,22 @@ CASES = {
     ),
     "segment: unknown suffix": ("segment cloud.las --model tiny --out out.npz", "cloud.las: expected a name ending in"),
     "segment: cut file": ("segment odd.bin --model tiny --out out.npz", "odd.bin"),
+    "segment: columns that nobody knows": (
+        "segment even.bin --model tiny --out out.npz",
+        "even.bin: expected numbers that",
+    ),
+    "segment: columns that do not fit": (
+        "segment cloud.bin --model tiny --out out.npz --columns x,y,z",
+        "expected points of 12 bytes (x,y,z), found 3200 bytes",
+    ),
+    "segment: columns without a place": (
+        "segment cloud.bin --model tiny --out out.npz --columns x,y,intensity",
+        "columns x,y,intensity: expected different names, x, y and z among them",
+    ),
+    "segment: full scale that is none": (
+        "segment cloud.bin --model tiny --out out.npz --intensity-max 0",
+        "intensity_max: expected a positive number, found 0.0",
+    ),
     "segment: damaged header": ("segment cloud.pcd --model tiny --out out.npz", "cloud.pcd"),
     "segment: unknown output": ("segment cloud.bin --model tiny --out out.las", "out.las"),
     "segment: picture that is none": (

@@ -1,0 +1,98 @@
+"""Clouds in numpy's .npz files: points or range images in the sensor's frame, and PandaSet's in the world's."""
+
+import json
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names
+from lidar_vl_core.foundation.errors import BadCloudFile, BadTransform
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+
+_XYZ_NAMES = ("xyz_m", "xyz", "points", "xyz_world")
+_RGB_NAMES = ("rgb", "colors", "colours", "color", "colour")
+_MAX_UNPACKED_BYTES = 1 << 31
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The fields of an .npz, name -> (N,), `rgb` also (N, 3); `origin_m` (3,) where the file has it.
+
+    Points are (N, 3) or (H, W, 3) `xyz_m`, `xyz` or `points`, their fourth column the intensity unless it has a name of
+    its own; or PandaSet's `xyz_world`, for which `../meta.json` must know the pose; or `x`, `y` and `z` apart.
+    Cells of a range image without a return, stored as zeros, become NaN. Raises BadCloudFile.
+    """
+    arrays = _load(path)
+    kept = {"origin_m": arrays.pop("origin_m")} if "origin_m" in arrays else {}
+    name, points = _take_points(path, arrays)
+    shape = points.shape[:-1]
+    flat = points.reshape(-1, points.shape[-1])
+    xyz_m: np.ndarray = flat[:, :3]
+    if len(shape) == 2:
+        xyz_m = np.where(xyz_m.any(axis=1, keepdims=True), xyz_m, np.nan)
+    if name.lower() == "xyz_world":
+        xyz_m = _pose_of(path).inverse().apply(xyz_m.astype(np.float64))
+    columns: dict[str, np.ndarray] = {
+        key: values.reshape(-1) for key, values in arrays.items() if values.shape == shape
+    }
+    if flat.shape[1] > 3 and intensity_name(columns) is None:
+        columns["intensity"] = flat[:, 3]
+    colours = next((arrays[key] for key in arrays if key.lower() in _RGB_NAMES), None)
+    if colours is not None and colours.shape in ((*shape, 3), (*shape, 4)) and not colour_names(columns):
+        columns["rgb"] = colours.reshape(-1, colours.shape[-1])
+    return {**columns, **{axis: xyz_m[:, k] for k, axis in enumerate("xyz")}, **kept}
+
+
+def _take_points(path: Path, arrays: dict[str, np.ndarray]) -> tuple[str, np.ndarray]:
+    """The array of points, taken out of `arrays`, and what it was called."""
+    name = next((name for wanted in _XYZ_NAMES for name in arrays if name.lower() == wanted), None)
+    apart = position_names(arrays)
+    if name is not None:
+        points = arrays.pop(name)
+    elif apart is not None:
+        name, parts = ", ".join(apart), [arrays.pop(axis) for axis in apart]
+        if len({part.shape for part in parts}) > 1:
+            raise BadCloudFile(f"{path}: expected {name} of one shape, found {[part.shape for part in parts]}.")
+        points = np.stack(parts, axis=-1)
+    else:
+        raise BadCloudFile(
+            f"{path}: expected {', '.join(_XYZ_NAMES)}, found {', '.join(arrays)[:200] or 'no array'}. Rename it."
+        )
+    columns = points.shape[-1] if points.ndim in (2, 3) else 0
+    if columns < 3 or points.dtype.kind not in "fiu":
+        raise BadCloudFile(
+            f"{path}: {name}: expected (N, 3) or (H, W, 3) numbers, found {points.shape} of {points.dtype}."
+        )
+    return name, points
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _MAX_UNPACKED_BYTES:
+            raise BadCloudFile(
+                f"{path}: expected at most {_MAX_UNPACKED_BYTES} bytes unpacked, found {size}. Split the file."
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            members = {name: arrays[name] for name in arrays.files}
+        return {name: values for name, values in members.items() if isinstance(values, np.ndarray)}
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, MemoryError, RuntimeError, zlib.error) as error:
+        raise BadCloudFile(
+            f"{path}: expected an .npz of plain arrays, found: {str(error)[:120]}. Save it again."
+        ) from error
+
+
+def _pose_of(path: Path) -> RigidTransform:
+    """T_world_lidar of a PandaSet frame from the sequence's meta.json."""
+    meta = path.parent.parent / "meta.json"
+    try:
+        pose = json.loads(meta.read_text("utf-8"))["frames"][path.stem]["lidar_pose_world"]
+        heading, position = pose["heading"], pose["position"]
+        return RigidTransform.from_quaternion([heading[k] for k in "xyzw"], [position[k] for k in "xyz"])
+    except (OSError, ValueError, KeyError, TypeError, BadTransform) as error:
+        raise BadCloudFile(
+            f"{path}: expected the LiDAR's pose in {meta} because the points are in world coordinates, "
+            f"found: {type(error).__name__} {error}. Keep the sequence's folder together, or save xyz_m in the sensor's frame."
+        ) from error
