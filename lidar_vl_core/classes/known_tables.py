@@ -9,6 +9,7 @@ from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.label_map import LabelMap
 from lidar_vl_core.classes.table_file import LabelSource, TableFile, path_for, read_table_file, require_every_class
 from lidar_vl_core.foundation.errors import BadLabels
+from lidar_vl_core.foundation.near_names import did_you_mean
 
 FOLDER = Path(__file__).parent / "tables"
 
@@ -17,8 +18,8 @@ def class_table(name: str) -> ClassTable:
     """The class table of that name; raises BadLabels listing the names there are."""
     tables = _file_of(name).tables
     if name not in tables:
-        choices = ", ".join(table for file in _every_file() for table in file.tables)
-        raise BadLabels(f"no class table {name!r}. There are {choices}.")
+        choices = class_table_names()
+        raise BadLabels(f"no class table {name!r}. There are {', '.join(choices)}.{did_you_mean(name, choices)}")
     return tables[name]
 
 
@@ -33,11 +34,20 @@ def label_map(source_table: str, target: ClassTable) -> LabelMap:
         return LabelMap(source_table, target, _class_of_raw({k: k for k in range(len(target))}, is_table))
     labels = file.labels.get(source_table)
     if labels is None or target.name not in labels.class_name_of_raw:
-        told = f"There are {', '.join(_every_map())}." if labels is None else f"Read them in {_tables_of(labels)}."
+        told = (
+            f"There are {', '.join(_every_map())}.{did_you_mean(source_table, label_table_names())}"
+            if labels is None
+            else f"Read them in {_tables_of(labels)}."
+        )
         raise BadLabels(f"no map from the labels of {source_table!r} to the classes of {target.name!r}. {told}")
     place = f"{file.path}: labels.{source_table}.to.{target.name}"
     class_ids = _class_ids(place, labels.class_name_of_raw[target.name], target)
     return LabelMap(source_table, target, _class_of_raw(class_ids, is_table), labels.raw_mask)
+
+
+def class_table_names() -> tuple[str, ...]:
+    """Everything that class_table() knows."""
+    return tuple(table for file in _every_file() for table in file.tables)
 
 
 def label_table_names() -> tuple[str, ...]:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.commands.cloud_options import add_ego, add_intensity, ego_region
 from lidar_vl_core.commands.completions import completions
-from lidar_vl_core.commands.program_options import ShowVersion, add_overwrite, complete_where_asked
+from lidar_vl_core.commands.program_options import (
+    NamingParser,
+    ShowVersion,
+    add_overwrite,
+    complete_where_asked,
+    list_in_help,
+)
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.foundation.result_folder import require_no_results
 
@@ -46,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """Commands of `lidar-vl` and their options."""
-    parser = argparse.ArgumentParser(
+    parser = NamingParser(
         prog="lidar-vl",
         description="LiDAR segmentation of recordings and single clouds, without ROS and without PyTorch.",
     )
@@ -72,6 +78,7 @@ def command_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
     )
+    list_in_help(replay, _label_tables)
     replay.add_argument(
         "--ensemble",
         action="store_true",
@@ -115,6 +122,12 @@ def command_parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models that come with this software")
     models.set_defaults(run=_models)
     return parser
+
+
+def _label_tables() -> dict[str, tuple[str, ...]]:
+    from lidar_vl_core.classes.known_tables import label_table_names
+
+    return {"Label tables": label_table_names()}
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

@@ -2,9 +2,39 @@
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NoReturn
+
+from lidar_vl_core.foundation.near_names import did_you_mean
 
 _OR_A_PATH = ("model", "vocabulary", "config", "card")  # options that take a name that is known, or a path
+
+
+class NamingParser(argparse.ArgumentParser):
+    """A parser that says, for a command or choice that is none, which one was perhaps meant."""
+
+    listed: Callable[[], Mapping[str, Iterable[str]]] | None = None  # names by what they are of, below the help
+
+    def format_help(self) -> str:
+        """The help, with the names that are looked up only for it."""
+        if self.listed is not None:
+            lines = (f"{what}: {', '.join(names)}." for what, names in self.listed().items())
+            self.epilog = " ".join(lines)
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and end with 2."""
+        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if wrong is not None:
+            message += did_you_mean(wrong[1], re.findall(r"[\w.-]+", wrong[2]))
+        super().error(message)
+
+
+def list_in_help(parser: argparse.ArgumentParser, listed: Callable[[], Mapping[str, Iterable[str]]]) -> None:
+    """Show names below a command's help, looked up when it is printed."""
+    if isinstance(parser, NamingParser):
+        parser.listed = listed
 
 
 class ShowVersion(argparse.Action):

@@ -52,6 +52,14 @@ class ConfusionMatrix:
         """How many points were counted."""
         return int(self.counts.sum())
 
+    def require_points(self, what: str) -> None:
+        """Raise BadLabels where nothing was counted: no figure would mean anything. what: was judged, for the message."""
+        if self.points == 0:
+            raise BadLabels(
+                f"{what}: expected labelled points to evaluate on, found none: no labels there, or every one is ignored (255). "
+                "Name data with labels, and the class table and split that they are of."
+            )
+
     def iou(self) -> np.ndarray:
         """(K,) float64 intersection over union; NaN for a class that is neither in the truth nor predicted."""
         return self._ratio(self._true_positives(), self._in_truth() + self._predicted() - self._true_positives())
@@ -74,8 +82,8 @@ class ConfusionMatrix:
         return float(self.iou()[present].mean()) if present.any() else float("nan")
 
     def mean_iou_all_classes(self) -> float:
-        """Mean over all classes, with 0 for those that never occur: what SemanticKITTI's evaluator reports."""
-        return float(np.nan_to_num(self.iou(), nan=0.0).mean())
+        """Mean over all classes, with 0 for those that never occur, as SemanticKITTI's evaluator has it; NaN without points."""
+        return float(np.nan_to_num(self.iou(), nan=0.0).mean()) if self.points else float("nan")
 
     def mean_iou_nuscenes(self) -> float:
         """Mean over the classes that were true or predicted somewhere: what nuScenes-lidarseg's evaluator reports.
@@ -86,8 +94,11 @@ class ConfusionMatrix:
         return float(iou.mean()) if len(iou) else float("nan")
 
     def mean_iou_benchmark(self) -> float:
-        """Mean over all classes, with 1 for those neither true nor predicted: what SLidR's and OLIVINE's code reports."""
-        return float(np.nan_to_num(self.iou(), nan=1.0).mean())
+        """Mean over all classes, with 1 for those neither true nor predicted, as SLidR's and OLIVINE's code has it.
+
+        NaN without points.
+        """
+        return float(np.nan_to_num(self.iou(), nan=1.0).mean()) if self.points else float("nan")
 
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
         """Everything as JSON-ready numbers; NaN becomes None. names: one per class."""

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.near_names import did_you_mean, near_name
+from lidar_vl_core.foundation.overrides import override
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -103,7 +105,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise BadConfig(f"{path}: expected a readable YAML file, found: {error.strerror}. Check the path.") from error
+        beside = [each.name for each in path.parent.glob("*.y*ml")]
+        raise BadConfig(
+            f"{path}: expected a readable YAML file, found: {error.strerror}. Check the path."
+            f"{did_you_mean(path.name, beside)}"
+        ) from error
     if len(raw) > _MAX_BYTES:
         raise BadConfig(
             f"{path}: expected at most {_MAX_BYTES} bytes, found {len(raw)}. This is not a configuration file."
@@ -127,10 +133,10 @@ def load_config(model: type[ConfigT], path: Path, overrides: dict[str, Any] | No
 
 
 def load_overridden(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a YAML mapping in which `overrides` win; dotted names reach into nested mappings."""
+    """Read a YAML mapping in which `overrides` win; dotted names reach into nested mappings and lists."""
     content = load_yaml(path)
     for name, value in overrides.items():
-        _set_dotted(content, name, value, path)
+        override(content, name, value, path)
     return content
 
 
@@ -142,6 +148,7 @@ def load_named(model: type[ConfigT], folder: Path, name: str, kind: str) -> Conf
     if name not in known:
         raise BadConfig(
             f"{kind}: expected one of {', '.join(known)} or a .yaml file, found {name!r}. Choose one of them."
+            f"{did_you_mean(name, known)}"
         )
     return load_config(model, folder / f"{name}.yaml")
 
@@ -155,18 +162,24 @@ def validated(model: type[ConfigT], content: dict[str, Any], origin: str, stored
         # Lax on list -> tuple only: JSON mode is strict about numbers and text, and knows no tuples.
         return model.model_validate_json(_as_json(content, origin), strict=True, context={"stored": stored})
     except ValidationError as error:
-        problems = [_problem(".".join(map(str, item["loc"])), item) for item in error.errors()]
+        problems = [_problem(model, ".".join(map(str, item["loc"])), item) for item in error.errors()]
         told = "; ".join(problems[:_MOST_TOLD]) + (
             f"; and {len(problems) - _MOST_TOLD} more" if len(problems) > _MOST_TOLD else ""
         )
         raise BadConfig(f"{origin}: {told}. Correct these keys.") from error
 
 
-def _problem(key: str, item: "ErrorDetails") -> str:
+def _problem(model: type[BaseModel], key: str, item: "ErrorDetails") -> str:
     if item["type"] == "missing":
         return f"{key}: expected a value, found no key of this name"
     if item["type"] == "extra_forbidden":
-        return f"{key}: expected no key of this name, found {item.get('input')!r:.80}"
+        meant = _meant(item["loc"][-1], _keys_beside(model, item["loc"]))
+        return f"{key}: expected no key of this name, found {item.get('input')!r:.80}{meant}"
+    if item["type"] == "literal_error":
+        choices = item["ctx"]["expected"]
+        return (
+            f"{key}: expected {choices}, found {item.get('input')!r:.80}{_meant(item.get('input'), _quoted(choices))}"
+        )
     if item["type"] == "unknown_keys":  # a model's own refusal, which names them and the keys there are
         return f"{key or '(whole)'}: {item['msg']}"
     if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -180,7 +193,33 @@ def _wrong_tag(key: str, item: "ErrorDetails") -> str:
     tag = item["ctx"]["discriminator"].strip("'")
     choices = f"one of {item['ctx']['expected_tags']}".replace("'", "") if "expected_tags" in item["ctx"] else "a name"
     found = item["input"].get(tag) if isinstance(item["input"], Mapping) else item["input"]
-    return f"{f'{key}.' if key else ''}{tag}: expected {choices}, found {found!r:.80}"
+    meant = _meant(found, _quoted(item["ctx"].get("expected_tags", "")))
+    return f"{f'{key}.' if key else ''}{tag}: expected {choices}, found {found!r:.80}{meant}"
+
+
+def _meant(found: object, known: Iterable[str]) -> str:
+    near = near_name(found, known)
+    return "" if near is None else f" (did you mean {near}?)"
+
+
+def _quoted(choices: str) -> list[str]:
+    return re.findall(r"'([^']*)'", choices)
+
+
+def _keys_beside(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
+    """The keys of the mapping that holds the key at a place, as far as single models lead there."""
+    for part in place[:-1]:
+        inner = _models_in(model.model_fields[part].annotation) if part in model.model_fields else []
+        if len(inner) != 1:
+            return []
+        model = inner[0]
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
@@ -197,17 +236,6 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
                 f"override {pair!r}: expected a YAML value, found: {' '.join(str(error).split())}."
             ) from error
     return overrides
-
-
-def _set_dotted(content: dict[str, Any], name: str, value: Any, path: Path) -> None:  # noqa: ANN401
-    *outer, last = name.split(".")
-    for part in outer:
-        content = content.setdefault(part, {})
-        if not isinstance(content, dict):
-            raise BadConfig(
-                f"{path}: override {name}: expected {part} to hold names, found a value. Correct the override."
-            )
-    content[last] = value
 
 
 def _as_json(content: dict[str, Any], origin: str) -> str:

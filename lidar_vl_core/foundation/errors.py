@@ -63,3 +63,7 @@ class BadTextTable(LidarVlError):
 
 class UnknownPrompt(LidarVlError):
     """A word was asked for that a text table does not know and nothing here can embed."""
+
+
+class MissingExtra(LidarVlError):
+    """A package is needed that only an extra of the installation brings."""

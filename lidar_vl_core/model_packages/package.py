@@ -8,6 +8,7 @@ import numpy as np
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadLabels, BadModelPackage, BadTextTable
+from lidar_vl_core.foundation.near_names import did_you_mean
 from lidar_vl_core.model_packages.language_files import fitting_text_table, require_encoder
 from lidar_vl_core.model_packages.language_spec import (
     IMAGE_ENCODER,
@@ -131,6 +132,7 @@ def _find(name_or_path: str | Path) -> Path:
     raise BadModelPackage(
         f"model {str(name_or_path)!r}: expected a folder or one of the packaged models "
         f"{packaged_models() or '(none)'}, found neither. Check the name with `lidar-vl models`."
+        f"{did_you_mean(name_or_path, packaged_models())}"
     )
 
 

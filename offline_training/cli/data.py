@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from offline_training.cli.options import add_config, add_engine, add_overrides
+from offline_training.cli.before_work import require_for_weak_labels
+from offline_training.cli.options import add_config, add_data, add_engine, add_overrides, list_data_sets, overrides_of
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,6 +27,7 @@ def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     check.add_argument(
         "overrides", nargs="*", default=[], metavar="name=value", help="of its keys, e.g. version=v1.0-mini, split=val"
     )
+    list_data_sets(check)
     check.set_defaults(run=_check_data)
 
 
@@ -35,6 +37,7 @@ def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     )
     add_config(weak_label, "see offline_training/configs/weak_labels/*.yaml")
     add_engine(weak_label)
+    add_data(weak_label)
     add_overrides(weak_label)
     weak_label.set_defaults(run=_weak_label)
 
@@ -69,14 +72,16 @@ def _check_data(options: argparse.Namespace) -> None:
 
 
 def _weak_label(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.config import load_config, parse_overrides
+    from lidar_vl_core.foundation.config import load_config
     from offline_training.weak_labels.config import WeakLabelConfig
-    from offline_training.weak_labels.weak_label import report_lines, weak_label
 
-    overrides = parse_overrides(options.overrides)
+    overrides = overrides_of(options)
     if options.engine is not None:
         overrides["engine"] = options.engine
     config = load_config(WeakLabelConfig, options.config, overrides)
+    require_for_weak_labels(config)
+    from offline_training.weak_labels.weak_label import report_lines, weak_label
+
     for line in report_lines(weak_label(config), config):
         print(line)
     print(f"labels: {config.out}; a few of them: {Path(config.out) / 'preview.png'}")

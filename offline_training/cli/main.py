@@ -6,13 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lidar_vl_core.commands.program_options import ShowVersion, complete_where_asked
+from lidar_vl_core.commands.program_options import NamingParser, ShowVersion, complete_where_asked
 from lidar_vl_core.foundation.errors import LidarVlError
+from lidar_vl_core.foundation.optional_imports import missing_extra
 from offline_training.cli import data, results, training, words
 from offline_training.cli.completions import completions
 
 _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
-_OF_TRAINING = ("torch", "lightning", "tensorboard", "safetensors", "scipy", "skimage", "matplotlib", "onnxscript")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads of OpenMP that wait for work by spinning take the cores from the data loader and the compiled loops: many
     # times slower on a busy machine. Read when torch is imported, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    parser = command_parser()
     try:
-        parser = command_parser()
         complete_where_asked(parser, completions)
         options = parser.parse_args(arguments)
         options.run(options)
@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lidar-vl-train: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
     except ModuleNotFoundError as error:
-        if error.name not in _OF_TRAINING:
+        if (extra := missing_extra(parser.prog, error)) is None:
             raise
-        print(f"lidar-vl-train: expected {error.name}, found none. Install `lidar-vl[train]`.", file=sys.stderr)
+        print(extra, file=sys.stderr)
         return _BAD_INPUT
     except BrokenPipeError:
         # The reader went away (`| head`); give Python somewhere else to flush to at exit.
@@ -49,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """Commands of `lidar-vl-train` and their options."""
-    parser = argparse.ArgumentParser(
-        prog="lidar-vl-train", description="Train, evaluate and export LiDAR segmentation networks."
-    )
+    parser = NamingParser(prog="lidar-vl-train", description="Train, evaluate and export LiDAR segmentation networks.")
     parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 

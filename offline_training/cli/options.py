@@ -1,7 +1,11 @@
 """Options that several commands of lidar-vl-train have."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.commands.program_options import list_in_help
 
 
 def add_config(parser: argparse.ArgumentParser, told: str) -> None:
@@ -14,6 +18,44 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "overrides", nargs="*", default=[], metavar="name=value", help="replaces a value of the configuration"
     )
+
+
+def list_data_sets(parser: argparse.ArgumentParser) -> None:
+    """Show the kinds of data sets and the class tables below a command's help."""
+    list_in_help(parser, _data_sets_and_tables)
+
+
+def _data_sets_and_tables() -> dict[str, Sequence[str]]:
+    from lidar_vl_core.classes.known_tables import class_table_names, label_table_names
+    from offline_training.datasets.data_sources import SPECS
+
+    return {
+        "Data sets": [spec.kind for spec in SPECS],
+        "Class tables": class_table_names(),
+        "Label tables": label_table_names(),
+    }
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add where the data set of the configuration lies, for configurations that name one."""
+    parser.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="folder of the configuration's data set, for train and validation; of several: train.0.folder=FOLDER",
+    )
+    list_data_sets(parser)
+
+
+def overrides_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What replaces values of the configuration on this command line. Raises BadConfig."""
+    from lidar_vl_core.foundation.config import load_yaml, parse_overrides
+
+    overrides = parse_overrides(getattr(options, "overrides", []))
+    if options.data is None:
+        return overrides
+    from offline_training.datasets.data_folder import folder_overrides
+
+    return {**folder_overrides(load_yaml(options.config), options.data, options.config), **overrides}
 
 
 def add_resume(parser: argparse.ArgumentParser, *more: str) -> None:

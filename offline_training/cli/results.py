@@ -2,10 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lidar_vl_core.commands.program_options import add_overwrite
 from lidar_vl_core.foundation.errors import BadRequest
-from offline_training.cli.options import add_checkpoint, add_config, require_no_earlier
+from offline_training.cli.before_work import require_checkpoint, require_training
+from offline_training.cli.options import add_checkpoint, add_config, add_data, overrides_of, require_no_earlier
+
+if TYPE_CHECKING:
+    from offline_training.datasets.data_sources import DataSource
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,6 +32,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument(
         "--config", type=Path, metavar="FILE.yaml", help="use its validation sets instead of the checkpoint's own"
     )
+    add_data(evaluate)
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
     evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth, prediction and errors")
     evaluate.add_argument("--threads", type=int, default=0, help="of the processor; default all")
@@ -38,6 +44,7 @@ def _add_robustness(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     robustness = commands.add_parser("robustness", help="mean IoU under fog, snow, missing beams, ...; mRR and mCE")
     add_checkpoint(robustness)
     add_config(robustness, "clean data sets, or nuScenes-C, and the baseline")
+    add_data(robustness)
     robustness.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
     add_overwrite(robustness)
     robustness.set_defaults(run=_robustness)
@@ -47,6 +54,7 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     submit = commands.add_parser("submit", help="predictions in the form that a benchmark's server takes")
     add_checkpoint(submit)
     add_config(submit, "its validation sets are predicted")
+    add_data(submit)
     submit.add_argument("--benchmark", choices=("nuscenes_lidarseg", "semantic_kitti"), required=True)
     submit.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; DIR.zip comes beside it")
     submit.add_argument(
@@ -90,17 +98,19 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _evaluate(options: argparse.Namespace) -> None:
     require_no_earlier(options, "out", "pictures")
-    from lidar_vl_core.foundation.config import load_config
     from offline_training.evaluation.package_quality import evaluate_package, is_package
-    from offline_training.finetuning.config import FinetuneConfig
-    from offline_training.finetuning.evaluate import evaluate, table
 
-    sources = None if options.config is None else load_config(FinetuneConfig, options.config).validation
+    sources = None if options.config is None else _validation_sets(options)
     packaged = is_package(options.checkpoint)
+    if not packaged:
+        require_checkpoint(options.checkpoint)
     if packaged and options.pictures is not None:
         raise BadRequest(
             "--pictures: expected a checkpoint, found a model package. `lidar-vl segment` draws its answers."
         )
+    require_training("evaluate")
+    from offline_training.finetuning.evaluate import evaluate, table
+
     measure = evaluate_package if packaged else evaluate
     metrics = measure(options.checkpoint, sources, options.out, options.threads)
     print(table(metrics))
@@ -111,20 +121,38 @@ def _evaluate(options: argparse.Namespace) -> None:
             print(f"picture: {path}")
 
 
+def _validation_sets(options: argparse.Namespace) -> "tuple[DataSource, ...]":
+    """Those of the configuration, which needs no other key here. Raises BadConfig, BadDataset."""
+    from lidar_vl_core.foundation.config import load_config
+    from offline_training.datasets.data_sources import require_folders
+    from offline_training.finetuning.config import ValidationConfig
+
+    sources = load_config(ValidationConfig, options.config, overrides_of(options)).validation
+    require_folders(sources)
+    return sources
+
+
 def _robustness(options: argparse.Namespace) -> None:
     require_no_earlier(options, "out")
     from lidar_vl_core.foundation.config import load_config
-    from offline_training.evaluation.robustness import RobustnessConfig, robustness, table
+    from offline_training.datasets.data_sources import require_folders
+    from offline_training.evaluation.robustness_config import RobustnessConfig
 
-    print(table(robustness(options.checkpoint, load_config(RobustnessConfig, options.config), options.out)))
+    config = load_config(RobustnessConfig, options.config, overrides_of(options))
+    require_folders(config.sources)
+    require_checkpoint(options.checkpoint)
+    require_training("robustness")
+    from offline_training.evaluation.robustness import robustness, table
+
+    print(table(robustness(options.checkpoint, config, options.out)))
 
 
 def _submit(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.config import load_config
+    sources = _validation_sets(options)
+    require_checkpoint(options.checkpoint)
+    require_training("submit")
     from offline_training.evaluation.submission import submission
-    from offline_training.finetuning.config import FinetuneConfig
 
-    sources = load_config(FinetuneConfig, options.config).validation
     packed = submission(options.checkpoint, sources, options.benchmark, options.out, options.uses)
     print(f"submission: {packed}")
 
@@ -135,13 +163,21 @@ def _export(options: argparse.Namespace) -> None:
 
     require_replaceable(options.out, PACKAGE_FILES, options.overwrite)
     from lidar_vl_core.foundation.config import load_config
-    from offline_training.export.description import CardText
+    from offline_training.export.card_text import CardText
+
+    card = load_config(CardText, options.card)
+    size = _height_width(options.image_encoder)
+    require_checkpoint(options.checkpoint)
+    if missing := [path for path in options.clouds if not path.exists()]:
+        raise BadRequest(
+            f"--clouds {missing[0]}: expected a cloud file or a folder of them, found none. Check the path."
+        )
+    require_training("export")
     from offline_training.export.export_embedding import Towers, export_embedding, is_language_checkpoint
     from offline_training.export.export_segmentation import export
 
-    card = load_config(CardText, options.card)
     if is_language_checkpoint(options.checkpoint):
-        towers = Towers(options.text_encoder, _height_width(options.image_encoder))
+        towers = Towers(options.text_encoder, size)
         package, parity = export_embedding(
             options.checkpoint, options.out, options.clouds, card, options.vocabulary, towers
         )

@@ -5,7 +5,15 @@ import pkgutil
 from pathlib import Path
 
 from lidar_vl_core.commands.program_options import add_overwrite
-from offline_training.cli.options import add_config, add_overrides, add_resume, require_no_earlier
+from offline_training.cli.before_work import require_for_finetuning, require_for_pretraining, require_training
+from offline_training.cli.options import (
+    add_config,
+    add_data,
+    add_overrides,
+    add_resume,
+    overrides_of,
+    require_no_earlier,
+)
 from offline_training.pretraining import methods
 
 
@@ -21,6 +29,7 @@ def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     pretrain = commands.add_parser("pretrain", help="train a backbone from pictures; goes on where the run was stopped")
     add_config(pretrain, "see offline_training/configs/pretrain/*.yaml")
     pretrain.add_argument("--method", help=f"replaces the configuration's, one of {', '.join(_method_names())}")
+    add_data(pretrain)
     add_resume(pretrain)
     add_overrides(pretrain)
     pretrain.set_defaults(run=_pretrain)
@@ -43,6 +52,7 @@ def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.Argume
 def _add_finetune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     finetune = commands.add_parser("finetune", help="train on labelled scans; goes on where the run was stopped")
     add_config(finetune, "see offline_training/configs")
+    add_data(finetune)
     add_resume(finetune, "best")
     add_overrides(finetune)
     finetune.set_defaults(run=_finetune)
@@ -70,34 +80,37 @@ def _method_names() -> list[str]:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.config import parse_overrides
-    from offline_training.datasets.data_sources import require_folders
     from offline_training.pretraining.config import load_pretrain_config
-    from offline_training.pretraining.pretrain import pretrain
 
-    overrides = parse_overrides(options.overrides)
+    overrides = overrides_of(options)
     if options.method is not None:
         overrides["method"] = options.method
     config = load_pretrain_config(options.config, overrides)
-    require_folders(config.train)
+    require_for_pretraining(config)
+    from offline_training.pretraining.pretrain import pretrain
+
     print(f"checkpoint: {pretrain(config, options.resume)}")
 
 
 def _import_checkpoint(options: argparse.Namespace) -> None:
     require_no_earlier(options, "out")
+    from offline_training.networks.image.weight_path import require_weight_file
+
+    require_weight_file(options.file)
+    require_training("import-checkpoint")
     from offline_training.runs.import_checkpoint import import_checkpoint
 
     print(import_checkpoint(options.file, options.kind, options.out))
 
 
 def _finetune(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.config import load_config, parse_overrides
-    from offline_training.datasets.data_sources import require_folders
+    from lidar_vl_core.foundation.config import load_config
     from offline_training.finetuning.config import FinetuneConfig
+
+    config = load_config(FinetuneConfig, options.config, overrides_of(options))
+    require_for_finetuning(config)
     from offline_training.finetuning.finetune import finetune
 
-    config = load_config(FinetuneConfig, options.config, parse_overrides(options.overrides))
-    require_folders((*config.train, *config.validation))
     print(f"checkpoint: {finetune(config, options.resume)}")
 
 

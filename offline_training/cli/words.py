@@ -5,12 +5,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidar_vl_core.commands.program_options import add_overwrite
+from lidar_vl_core.foundation.errors import BadConfig, BadRequest
+from offline_training.cli.before_work import (
+    require_checkpoint,
+    require_for_language,
+    require_made_by,
+    require_training,
+)
 from offline_training.cli.options import (
     add_config,
+    add_data,
     add_engine,
     add_overrides,
     add_random_weights,
     add_resume,
+    overrides_of,
     require_no_earlier,
 )
 
@@ -41,6 +50,7 @@ def _add_extract_features(commands: "argparse._SubParsersAction[argparse.Argumen
         help="image features in the space of words for every point of the scenes; goes on where it was stopped",
     )
     add_config(extract, "see offline_training/configs/words/*.yaml")
+    add_data(extract)
     add_engine(extract)
     add_random_weights(extract)
     add_overrides(extract)
@@ -60,6 +70,7 @@ def _add_stages(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     for name, told, run in stages:
         stage = commands.add_parser(name, help=f"{told}; goes on where it was stopped")
         add_config(stage, "see offline_training/configs/words/*.yaml")
+        add_data(stage)
         if name == "guide":
             add_resume(stage)
         add_random_weights(stage)
@@ -75,6 +86,7 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
         "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="of `guide`; --mode 2d needs none"
     )
     add_config(command, "of the run; its validation sets are asked")
+    add_data(command)
     command.add_argument("--mode", choices=("2d", "3d", "ensemble"), default="3d", help="whose answers; default 3d")
     command.add_argument("--vocabulary", metavar="NAME", help="other words: a name or a .yaml; nothing = the run's")
     command.add_argument(
@@ -96,54 +108,82 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
 
 def _toy_language(options: argparse.Namespace) -> None:
     from lidar_vl_core.foundation.config import load_config, parse_overrides
-    from offline_training.toys.toy_language import QUALITY, ToyLanguageConfig, train_toy_language
+    from offline_training.datasets.data_sources import require_folders
+    from offline_training.toys.toy_config import ToyLanguageConfig
 
     config = load_config(ToyLanguageConfig, options.config, parse_overrides(options.overrides))
+    require_folders((*config.train, *config.test))
+    require_training("toy-language")
+    from offline_training.toys.toy_language import QUALITY, train_toy_language
+
     folder = train_toy_language(config)
     print(f"toy model: {folder}; how good it is: {folder / QUALITY}")
 
 
 def _extract_features(options: argparse.Namespace) -> None:
+    changed = {} if options.engine is None else {"extract.engine": options.engine}
+    config = _config(options, **changed)
+    require_for_language("extract-features", config, opens_model=True)
     from offline_training.words.features.extract_features import extract_features
     from offline_training.words.features.feature_report import report_lines
 
-    changed = {} if options.engine is None else {"extract.engine": options.engine}
-    report = extract_features(_config(options, **changed))
+    report = extract_features(config)
     for line in report_lines(report):
         print(line)
     print(f"features: {report.store.folder}; a few scenes from above: {report.store.folder / 'preview.png'}")
 
 
 def _pseudo_label(options: argparse.Namespace) -> None:
+    config = _config(options)
+    require_for_language("pseudo-label", config)
+    require_made_by("extract-features", config.features_folder)
     from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 
-    folder = pseudo_label(_config(options))
+    folder = pseudo_label(config)
     print(f"pseudo labels: {folder}; how good they are: {folder / 'statistics.json'}")
 
 
 def _specialise(options: argparse.Namespace) -> None:
+    config = _config(options)
+    require_for_language("specialise", config)
+    require_made_by("extract-features", config.features_folder)
+    require_made_by("pseudo-label", Path(config.out) / "pseudo_labels")
     from offline_training.words.stages.adapter.specialise import specialise
 
-    print(f"specialised features: {specialise(_config(options))}")
+    print(f"specialised features: {specialise(config)}")
 
 
 def _guide(options: argparse.Namespace) -> None:
+    config = _config(options)
+    require_for_language("guide", config)
+    if config.specialise.enabled:
+        require_made_by("specialise", Path(config.out) / "specialised")
+    else:
+        require_made_by("extract-features", config.features_folder)
     from offline_training.words.stages.guidance.guide import guide
 
-    print(f"checkpoint: {guide(_config(options), options.resume)}")
+    print(f"checkpoint: {guide(config, options.resume)}")
 
 
 def _evaluate_language(options: argparse.Namespace) -> None:
     require_no_earlier(options, "out", "pictures")
-    from lidar_vl_core.foundation.files import write_bytes
     from lidar_vl_core.words.vocabulary import load_vocabulary
-    from offline_training.words.evaluation.evaluate_language import evaluate_language, table
-    from offline_training.words.evaluation.pictures import confusion_picture, write_language_pictures
     from offline_training.words.settings.question import Question
 
     config = _config(options)
     words = config.words if options.vocabulary is None else load_vocabulary(options.vocabulary)
     question = Question(options.mode, words, _pairs(options.truth_as), specialised=options.specialised)
+    if not config.validation:
+        raise BadConfig(f"{options.config}: validation: expected data sets to evaluate on, found none. Name some.")
+    require_for_language("evaluate-language", config)
+    if options.mode != "2d":
+        require_checkpoint(options.checkpoint, f"--mode {options.mode}")
+    if options.mode != "3d":
+        require_made_by("extract-features", config.features_folder)
+    from lidar_vl_core.foundation.files import write_bytes
+    from offline_training.words.evaluation.evaluate_language import evaluate_language, table
+    from offline_training.words.evaluation.pictures import confusion_picture, write_language_pictures
+
     metrics = evaluate_language(config, options.checkpoint, question, None, options.out)
     print(table(metrics))
     if options.out is not None:
@@ -158,8 +198,6 @@ def _evaluate_language(options: argparse.Namespace) -> None:
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
-    from lidar_vl_core.foundation.errors import BadRequest
-
     for text in texts:
         if text.count("=") != 1:
             raise BadRequest(f"--truth-as {text}: expected CLASS=CLASS. Write e.g. manmade=wall.")
@@ -168,10 +206,10 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 def _config(options: argparse.Namespace, **changed: object) -> "VlgConfig":
     """The configuration of a stage as its options change it."""
-    from lidar_vl_core.foundation.config import load_config, parse_overrides
+    from lidar_vl_core.foundation.config import load_config
     from offline_training.words.settings.vlg_config import VlgConfig
 
-    overrides = {**parse_overrides(options.overrides), **changed}
+    overrides = {**overrides_of(options), **changed}
     if options.allow_random_weights:
         overrides["model.allow_random_weights"] = True
     return load_config(VlgConfig, options.config, overrides)

@@ -13,6 +13,8 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.config import is_stored, validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from lidar_vl_core.foundation.folder_members import by_name, folder_members
+from lidar_vl_core.foundation.near_names import did_you_mean
+from lidar_vl_core.foundation.optional_imports import require_packages
 from offline_training.datasets import lidar, rgbd
 from offline_training.datasets.base.data_set_spec import DataSetSpec
 from offline_training.datasets.base.sample_source import EveryNth, MadeSource, SampleSource
@@ -53,7 +55,10 @@ def data_source(content: dict[str, Any], origin: str) -> DataSource:
 def data_set_spec(kind: str) -> DataSetSpec[Any]:
     """The data set of that kind; raises BadConfig with the kinds there are."""
     if kind not in _SPEC_OF:
-        raise BadConfig(f"data set: expected a kind out of {', '.join(sorted(_SPEC_OF))}, found {kind!r}. Choose one.")
+        raise BadConfig(
+            f"data set: expected a kind out of {', '.join(sorted(_SPEC_OF))}, found {kind!r}. Choose one."
+            f"{did_you_mean(kind, _SPEC_OF)}"
+        )
     return _SPEC_OF[kind]
 
 
@@ -66,6 +71,22 @@ def require_folders(sources: Iterable[DataSource]) -> None:
                 f"{source.folder}: expected the data set {spec.kind} ({spec.layout.line()}), found no such folder. "
                 "Unpack the data set there, or correct the folder."
             )
+        if spec.made_files is not None and not any(Path(source.folder).glob(spec.made_files)):
+            require_packages(f"data set {spec.kind}, which is not made yet", "embreex")
+
+
+def require_data(sources: Iterable[DataSource], classes: ClassTable) -> None:
+    """Look whether every data set is there and laid out as it must be, in seconds and without PyTorch; makes nothing.
+
+    Raises BadDataset or BadConfig as open_source() would.
+    """
+    for source in sources:
+        require_folders([source])
+        spec = data_set_spec(source.kind)
+        if spec.quick_look is not None:
+            spec.quick_look(source)
+        elif spec.made_files is None:
+            spec.open(source, spec.chosen_sequences(source), classes)
 
 
 def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> SampleSource:

@@ -24,7 +24,8 @@ def evaluate_package(
 ) -> dict[str, Any]:
     """Evaluate a package on data sets and write metrics as JSON to `out`; their form is that of finetuning's evaluate().
 
-    Raises BadConfig without data sets, as a package has none of its own; BadModelPackage, BadDataset.
+    Raises BadConfig without data sets, as a package has none of its own; BadModelPackage, BadDataset, BadLabels where a
+    data set has no labelled point.
     """
     if sources is None:
         raise BadConfig(
@@ -41,6 +42,7 @@ def evaluate_package(
             sample = dataset[index]
             if sample.class_id is not None:
                 confusion.add(sample.class_id, segmenter.segment(replace(sample.cloud, extra={})).class_id)
+        confusion.require_points(source.title)
         pooled.merge(confusion)
         metrics["sources"].append({"title": source.title, "folder": source.folder, **confusion.to_dict(classes.names)})
     metrics["pooled"] = pooled.to_dict(classes.names)

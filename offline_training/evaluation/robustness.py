@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
-from lidar_vl_core.foundation.config import Config, Use
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.foundation.files import write_text
 from offline_training.datasets.augment.corruptions import CORRUPTIONS, corrupt
@@ -17,25 +16,11 @@ from offline_training.datasets.augment.corruptions_weather import SEVERITIES
 from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.batches.training_scans import labelled_scan
-from offline_training.datasets.data_sources import EvenSource, open_source
+from offline_training.datasets.data_sources import open_source
 from offline_training.datasets.lidar.nuscenes import NuScenes
 from offline_training.evaluation.nuscenes_c import nuscenes_c_scans
+from offline_training.evaluation.robustness_config import RobustnessConfig
 from offline_training.finetuning.evaluate import confusion_on, load_network
-
-
-class RobustnessConfig(Config):
-    """On what a network's robustness is measured."""
-
-    sources: tuple[EvenSource, ...]  # clean scans with labels
-    nuscenes_c: str | None = (
-        None  # folder of the published corrupted files of the only source; nothing = they are made here
-    )
-    baseline: dict[str, float] | None = None  # mean IoU in percent per corruption of the network whose mCE is 100
-    seed: int = 0  # of corruptions that are made here
-
-    def uses(self) -> tuple[Use, ...]:
-        """Keys that are read only under others."""
-        return ((self.nuscenes_c is None, ("seed",), "with corruptions that are made here: no nuscenes_c"),)
 
 
 def robustness(checkpoint_path: Path, config: RobustnessConfig, out: Path | None = None) -> dict[str, Any]:
@@ -58,7 +43,9 @@ def robustness(checkpoint_path: Path, config: RobustnessConfig, out: Path | None
     def mean_iou(scans: Iterator[LabelledScan]) -> float:
         return 100.0 * _known(confusion_on(network, trained, scans, device))
 
-    clean = mean_iou(scan for dataset in datasets for scan in _clean_scans(dataset))
+    uncorrupted = confusion_on(network, trained, (scan for each in datasets for scan in _clean_scans(each)), device)
+    uncorrupted.require_points(", ".join(source.title for source in config.sources))
+    clean = 100.0 * uncorrupted.mean_iou()
     corrupted = {
         corruption: [mean_iou(_corrupted_scans(datasets, corruption, severity, config)) for severity in SEVERITIES]
         for corruption in CORRUPTIONS

@@ -1,23 +1,13 @@
 """What a package says of its network: the manifest for the robot and the card for people."""
 
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.version import VERSION, software_commit
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
 from lidar_vl_core.sparse_model.onnx_form import OPSET
+from offline_training.export.card_text import CardText
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
 from offline_training.runs.backbone_config import BackboneConfig
-
-
-class CardText(Config):
-    """What only a person can say about a model."""
-
-    name: str
-    licence: str
-    training_data: tuple[str, ...]  # with attribution, where its licence asks for it
-    limits: tuple[str, ...]  # what it is not good for
-    text: str  # Markdown: what it is, how it was made, how good it is
 
 
 def package_manifest(

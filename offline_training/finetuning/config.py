@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Use
 from offline_training.datasets.augment.point_augment import AugmentConfig
@@ -70,6 +70,14 @@ class FinetuneConfig(RunConfig):
             (self.class_weight_power != 0.0, ("class_weight_scans",), "with class_weight_power above 0"),
             (bool(self.validation), ("validate_every",), "with validation"),
         )
+
+
+class ValidationConfig(FinetuneConfig):
+    """What `evaluate` and `submit` read of a fine-tuning's file: its validation sets. Nothing else need stand in it."""
+
+    out: str = ""
+    train: tuple[DataSource, ...] = ()
+    validation: tuple[EvenSource, ...] = Field(min_length=1)
 
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.

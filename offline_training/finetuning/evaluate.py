@@ -33,18 +33,25 @@ def evaluate(
 ) -> dict[str, Any]:
     """Evaluate a checkpoint on data sets (nothing = its own validation sets) and write metrics as JSON to `out`.
 
-    Returns the same metrics: per source and pooled. Raises BadCheckpoint, BadDataset.
+    Returns the same metrics: per source and pooled. Raises BadCheckpoint, BadDataset, BadConfig without data sets, BadLabels
+    for one without a labelled point.
     """
     if threads:
         torch.set_num_threads(threads)
     network, config = load_network(checkpoint_path)
     chosen = config.validation if sources is None else tuple(sources)
+    if not chosen:
+        raise BadConfig(
+            f"{checkpoint_path}: expected data sets to evaluate on, found none: the run has no `validation`. Give --config with "
+            "a file that names some."
+        )
     pooled = ConfusionMatrix(len(config.class_table))
     names = config.class_table.names
     metrics: dict[str, Any] = {"checkpoint": str(checkpoint_path), "sources": []}
     for source in chosen:
         dataset = open_source(source, config.class_table)
         confusion = confusion_on(network, config, (labelled_scan(dataset[i]) for i in range(len(dataset))))
+        confusion.require_points(source.title)
         pooled.merge(confusion)
         metrics["sources"].append({"title": source.title, "folder": source.folder, **confusion.to_dict(names)})
     metrics["pooled"] = pooled.to_dict(names)

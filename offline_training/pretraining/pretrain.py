@@ -18,7 +18,8 @@ from offline_training.datasets.data_sources import open_source
 from offline_training.networks.base.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.pretraining.base.config import PretrainConfig
-from offline_training.pretraining.config import FREE_ON_RESUME, METHODS
+from offline_training.pretraining.config import FREE_ON_RESUME
+from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.run import Pretraining
 from offline_training.pretraining.scans import PretrainScans, places
 from offline_training.pretraining.schedule import Schedule

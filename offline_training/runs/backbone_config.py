@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
+from pydantic import ValidationInfo, field_validator
+
 from lidar_vl_core.foundation.config import Config, Use
 from lidar_vl_core.foundation.errors import BadConfig
-from lidar_vl_core.voxels.grid import VoxelGrid
+from lidar_vl_core.foundation.near_names import did_you_mean, known_name
+from lidar_vl_core.voxels.grid import KINDS, VoxelGrid
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
 from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES as WAFFLEIRON_SHAPES
 
@@ -47,6 +50,11 @@ class BackboneConfig(Config):
         "auto"  # of sparse convolutions; auto: torchsparse on CUDA where installed
     )
 
+    @field_validator("network", "grid_kind")
+    @classmethod
+    def _is_known(cls, name: str, info: ValidationInfo) -> str:
+        return known_name(name, NETWORKS if info.field_name == "network" else KINDS)
+
     def uses(self) -> tuple[Use, ...]:
         """Keys that are read only under others."""
         return ((False, _IDLE.get(self.network, ()), f"for another network than {self.network}"),)
@@ -57,6 +65,7 @@ class BackboneConfig(Config):
         if self.network not in SHAPES:
             raise BadConfig(
                 f"network: expected one of {', '.join(SHAPES)}, found {self.network!r}. Choose one of them."
+                f"{did_you_mean(self.network, SHAPES)}"
             )
         changed = {name: getattr(self, name) for name in _SIZES}
         shape = replace(SHAPES[self.network], **{name: value for name, value in changed.items() if value is not None})

@@ -2,8 +2,11 @@
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.classes.known_tables import class_table
+from lidar_vl_core.classes.known_tables import class_table, class_table_names
+from lidar_vl_core.foundation.near_names import known_name
 from offline_training.runs.backbone_config import BackboneConfig
 
 
@@ -18,6 +21,11 @@ class RunConfig(BackboneConfig):
     threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
     workers: int = 1  # processes that prepare batches; 0 = in the training process
     progress: bool = True  # a bar, where there is a terminal
+
+    @field_validator("classes")
+    @classmethod
+    def _is_a_table(cls, name: str) -> str:
+        return known_name(name, class_table_names())
 
     @property
     def class_table(self) -> ClassTable:

@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.files import write_bytes, write_text
 from lidar_vl_core.words.tokenizer import WordTokenizer
-from offline_training.datasets.data_sources import EvenSource
 from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
 from offline_training.runs.device import torch_set_up
 from offline_training.toys.made_before import was_made
 from offline_training.toys.toy_batches import BatchDraw, DrawnRegions, picture_batches, region_cover
 from offline_training.toys.toy_captions import KINDS, NO_COLOUR, all_words, draw_captions, wrongly_coloured
+from offline_training.toys.toy_config import ToyLanguageConfig
 from offline_training.toys.toy_quality import toy_quality
 from offline_training.toys.toy_regions import LabelledPicture, labelled_pictures, world_of
 from offline_training.toys.toy_sheet import write_toy_sheet
@@ -32,26 +30,6 @@ from offline_training.words.image_models.toy_model import CONTEXT_LENGTH, WEIGHT
 
 QUALITY = "quality.json"
 _MAX_LOG_SCALE = float(np.log(100.0))  # CLIP's bound
-
-
-class ToyLanguageConfig(Config):
-    """Training of the toy vision-language model. A YAML file holds what differs from these defaults."""
-
-    out: str  # folder: weights.safetensors, words.json, quality.json, similarity_*.png
-    train: tuple[EvenSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with pictures
-    test: tuple[EvenSource, ...] = Field(min_length=1)  # other ones: say how good it is
-    channels: int = Field(default=64, ge=8)  # width of the text space
-    steps: int = Field(default=1600, ge=1)
-    pictures_per_step: int = Field(default=8, ge=1)
-    regions_per_picture: int = Field(default=8, ge=1)
-    cells_per_region: int = Field(default=48, ge=1)
-    cell_weight: float = Field(default=2.0, ge=0.0)  # of the loss of single cells, against that of whole regions
-    hypernym_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of the captions, where the class has one
-    colour_share: float = Field(default=0.4, ge=0.0, le=1.0)  # of the captions of regions whose colour has a name
-    learning_rate: float = Field(default=0.005, gt=0.0)  # at its peak; one cycle
-    weight_decay: float = Field(default=0.01, ge=0.0)
-    seed: int = 0
-    threads: int = 1  # 0 = as torch has them; another number gives other weights in the last digits
 
 
 def train_toy_language(config: ToyLanguageConfig) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.foundation.errors import EngineUnavailable
+from lidar_vl_core.foundation.optional_imports import require_packages
 
 _SAMPLES_PER_TASK = 4  # done again when a worker dies; more where there would be more than _MOST_TASKS
 _MOST_TASKS = 10_000  # that Ray Data keeps account of with ease
@@ -30,13 +31,10 @@ def ray_rows(
     worker: a class that is called with a batch; arguments: of its constructor. samples: of each data set, how many it
     has. Connects to the cluster of RAY_ADDRESS, else starts one on this machine. Raises EngineUnavailable.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise EngineUnavailable(
-            f"engine: ray: expected the package ray, found: {error}. Install the extra [ray], or use engine: local."
-        ) from error
+    require_packages("engine: ray", "ray")
+    import ray
+    import ray.data
+
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.near_names import did_you_mean
 from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.base.source_config import Names, SequencesSource, SourceConfig, SplitSource
@@ -28,6 +29,8 @@ class DataSetSpec(Generic[SourceT]):
     thins_scenes: bool = False  # by label_skip, when it is opened; others are thinned by frame
     made_files: str | None = None  # of a data set that makes itself: what its folder holds then, as a pattern
 
+    quick_look: Callable[[SourceT], object] | None = None  # is it there, where to open it takes long; raises BadDataset
+
     # For check-data, where it can tell more than the number of samples.
     counts: Callable[[SourceT, Any, Splits], Iterator[str]] | None = None  # lines on what is there, for the opened set
     first_look: Callable[[SourceT], tuple[Iterable[str], SourceT]] | None = None  # lines, and the part to open
@@ -44,7 +47,7 @@ class DataSetSpec(Generic[SourceT]):
             there = ", ".join(self.splits) or "none for this data set"
             raise BadConfig(
                 f"split of {self.kind}: expected one of its official splits ({there}), found {name!r}. "
-                "Name `sequences` instead."
+                f"Name `sequences` instead.{did_you_mean(name, self.splits)}"
             )
         return self.splits[name]
 

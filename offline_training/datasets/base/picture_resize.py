@@ -1,8 +1,6 @@
 """Pictures, id maps and pixels through one change of window and size, so that each pixel stays on what it showed."""
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 Window = tuple[int, int, int, int]  # left, top, width, height in pixels
 
@@ -12,6 +10,9 @@ def resized_rgb(rgb: np.ndarray, size: tuple[int, int], window: Window | None = 
     part = _cut(rgb, window)
     if part.shape[:2] == size:
         return part
+    import torch  # here, so that configurations are read without it
+    import torch.nn.functional as F
+
     # On (1, 3, h, w) bytes whose memory is (h, w, 3) torch is 3 to 4 times as fast as Pillow.
     writable = part if part.flags.writeable else part.copy()  # decoders give read-only pictures; torch warns of them
     channels_first = torch.from_numpy(writable)[None].permute(0, 3, 1, 2)

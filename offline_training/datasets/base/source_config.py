@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.near_names import near_name
 
 Names = tuple[str, ...] | None  # of sequences, scenes, frames; None = all
 
@@ -25,6 +26,8 @@ class SourceConfig(Config):
         if self.model_extra:
             known = ", ".join(key for key in type(self).model_fields if key != "kind")
             told = f"expected of kind {self.kind} no other keys than {known}, found {', '.join(self.model_extra)}"
+            if near := near_name(next(iter(self.model_extra)), type(self).model_fields):
+                told += f" (did you mean {near}?)"
             raise PydanticCustomError("unknown_keys", "{told}", {"told": told})
         return self
 

@@ -25,7 +25,13 @@ from offline_training.datasets.base.sample import T_FLU_RFU, Sample
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb, read_rows, read_values
 from offline_training.datasets.base.source_config import Names, SplitSource
 from offline_training.datasets.lidar.files.nuscenes_splits import NUSCENES_SPLITS
-from offline_training.datasets.lidar.files.nuscenes_tables import KeyFrame, NuScenesTables, Shot, scene_names
+from offline_training.datasets.lidar.files.nuscenes_tables import (
+    KeyFrame,
+    NuScenesTables,
+    Shot,
+    scene_names,
+    version_folder,
+)
 
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
@@ -193,5 +199,6 @@ SPEC = DataSetSpec(
     open=_open,
     splits=NUSCENES_SPLITS,
     thins_scenes=True,
+    quick_look=lambda source: version_folder(Path(source.folder), source.version),
     counts=_counts,
 )

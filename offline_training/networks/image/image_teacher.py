@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from lidar_vl_core.foundation.errors import BadConfig, BadImage, BadRequest
+from lidar_vl_core.foundation.near_names import did_you_mean
 from offline_training.networks.image.espnet import FEATURE_STRIDE, SIDE_STEP, ESPNet, load_espnet, normalise_for_espnet
 from offline_training.networks.image.resnet50 import FEATURE_CHANNELS, ResNet50, load_resnet50
+from offline_training.networks.image.weight_path import require_teacher_weights
 
 _IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
 _IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
@@ -65,12 +67,10 @@ def build_image_teacher(kind: str, weights: Path | None, allow_random_weights: b
     build = TEACHERS.get(kind) if name_in_timm == kind else partial(_timm_teacher, name_in_timm)
     if build is None:
         known = ", ".join((*TEACHERS, "timm:<name>"))
-        raise BadConfig(f"teacher: expected one of {known}, found {kind!r}. Choose one of them.")
-    if weights is None and not allow_random_weights:
         raise BadConfig(
-            f"teacher_weights: expected a local file for {kind}, found none. A teacher with random weights teaches "
-            "nothing: download the weights yourself and give their path."
+            f"teacher: expected one of {known}, found {kind!r}. Choose one of them.{did_you_mean(kind, TEACHERS)}"
         )
+    require_teacher_weights(kind, weights, allow_random_weights)
     return build(weights)
 
 

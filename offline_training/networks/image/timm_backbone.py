@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.optional_imports import require_packages
 from offline_training.networks.image.weight_file import load_weights, read_weight_file
 
 
@@ -53,6 +54,7 @@ class TimmBackbone(nn.Module):
 
 
 def _create(name: str) -> Any:  # noqa: ANN401  timm's models share no type
+    require_packages(f"teacher: timm:{name}", "timm")
     import timm
 
     if not timm.is_model(name):

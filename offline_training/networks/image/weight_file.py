@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.networks.base.torch_files import load_as_data
+from offline_training.networks.image.weight_path import require_weight_file
 
 _NAMES_SHOWN = 4
 # Under which name a file of training keeps its network, the first that is there: trained weights before averaged ones.
@@ -83,11 +84,7 @@ def read_weight_content(path: Path) -> Mapping:
 
     Raises BadCheckpoint.
     """
-    if not path.is_file():
-        raise BadCheckpoint(
-            f"{path}: expected a file of weights, found none. Weights are never downloaded by themselves: "
-            "download them and give their path."
-        )
+    require_weight_file(path)
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
 

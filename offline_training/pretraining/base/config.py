@@ -1,16 +1,18 @@
-"""Keys of a pre-training: those that every method has, and those that several share. Each method adds its own: methods/*.py."""
+"""Keys of a pre-training, read without PyTorch: of every method, and those that several share. Each method's own: keys/*.py."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Config
 from offline_training.datasets.data_sources import EvenSource
-from offline_training.networks.image.image_teacher import ImageTeacher, build_image_teacher
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig
 from offline_training.runs.run_config import RunConfig
+
+if TYPE_CHECKING:
+    from offline_training.networks.image.image_teacher import ImageTeacher
 
 Count = Annotated[int, Field(ge=1)]
 Temperature = Annotated[float, Field(gt=0.0)]
@@ -53,7 +55,7 @@ class PretrainConfig(RunConfig):
         """Steps between pictures of the run's progress; 0 = none."""
         return 0
 
-    def build_teacher(self) -> ImageTeacher | None:
+    def build_teacher(self) -> "ImageTeacher | None":
         """The frozen image network, of methods that read pictures."""
         return None
 
@@ -86,8 +88,10 @@ class PictureConfig(PretrainConfig):
         """Weights of the image teacher, where a file is named."""
         return None if self.teacher_weights is None else Path(self.teacher_weights)
 
-    def build_teacher(self) -> ImageTeacher:
+    def build_teacher(self) -> "ImageTeacher":
         """The frozen image network. Raises BadConfig without weights, BadCheckpoint for weights that do not fit."""
+        from offline_training.networks.image.image_teacher import build_image_teacher
+
         return build_image_teacher(self.teacher, self.teacher_file, self.allow_random_weights)
 
 

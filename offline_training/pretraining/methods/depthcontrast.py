@@ -5,7 +5,6 @@ Within the voxel format only, as the method's driving recipe has it.
 
 import copy
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,21 +14,14 @@ from offline_training.losses.depthcontrast import KeyQueue, follow, instance_con
 from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.pretraining.base.cloud_views import collate_views, two_crops
-from offline_training.pretraining.base.config import PretrainConfig, Temperature
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import Objective
 from offline_training.pretraining.base.stored_ids import StoredIds
+from offline_training.pretraining.keys.depthcontrast import DepthContrastConfig
 from offline_training.pretraining.views.two_views import TwoViewBatch
 from offline_training.runs.ranks import gather_rows
 
 _KEY_CHANNELS, _QUEUE_LENGTH = 128, 65536  # the driving recipe's
-
-
-class DepthContrastConfig(PretrainConfig):
-    """DepthContrast."""
-
-    method: Literal["depthcontrast"] = "depthcontrast"
-    temperature: Temperature = 0.07
 
 
 @dataclass(frozen=True)

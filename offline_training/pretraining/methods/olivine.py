@@ -3,10 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
@@ -16,50 +14,14 @@ from offline_training.losses.von_mises_fisher import VmfStatistics
 from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.projection_heads import PROJECTION_CHANNELS, ProjectionHeads
-from offline_training.pretraining.base.config import Count, OneScanConfig, StoreKeys
 from offline_training.pretraining.base.contrastive import PixelContrast, pixels_of_pairs, projection_heads
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import PointFeatures, required
 from offline_training.pretraining.base.paired_views import collate_scans, one_scan
 from offline_training.pretraining.base.stored_ids import StoredIds, weak_classes
+from offline_training.pretraining.keys.olivine import OlivineConfig
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
-from offline_training.runs.backbone_config import VOXELNET
-
-
-class OlivineConfig(OneScanConfig, StoreKeys):
-    """OLIVINE."""
-
-    method: Literal["olivine"] = "olivine"
-    # truth: the true class of each point, to see what better labels would give; no label store is read then
-    labels: Literal["weak", "truth"] = "weak"
-    heads: Literal["decoupled", "coupled"] = "decoupled"  # one head for both losses when coupled
-    class_model: Literal["vmf", "dirac", "none"] = "vmf"  # what semantic consistency pulls to
-    loss_weights: tuple[float, float, float] = (0.5, 0.5, 1.0)  # point-pixel, weakly supervised, consistency
-    vmf_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-4  # what one batch moves the class statistics by
-    # last step that moves them; consistency begins after it; nothing = 1 / vmf_decay
-    vmf_freeze_step: int | None = None
-    vmf_bias_correction: bool = False  # of the moving average's beginning at zero
-    kl_average: Literal["classes", "points"] = "classes"  # classes as the original code, points as the paper
-    sampling: Literal["density_and_category", "density", "category", "random"] = "density_and_category"
-    average_over_positives: bool = True  # the paper's 1 / |A(i)|; the gradient is the same without it
-    matches: Count = 4096  # pairs of a process that a contrastive loss sees
-
-    @model_validator(mode="after")
-    def _one_kind_of_labels(self) -> "OlivineConfig":
-        if self.labels == "truth" and self.weak_labels is not None:
-            raise ValueError("weak_labels: with labels: truth no label store is read; write weak_labels: null")
-        return self
-
-    @property
-    def freeze_step(self) -> int:
-        """Last step that moves the class statistics."""
-        return round(1.0 / self.vmf_decay) if self.vmf_freeze_step is None else self.vmf_freeze_step
-
-    @property
-    def density_in_metres(self) -> bool:
-        """Whether density is counted in whole metres, as the original has it for VoxelNet; else in 0.1 m."""
-        return self.network == VOXELNET
 
 
 class Olivine(PixelContrast):

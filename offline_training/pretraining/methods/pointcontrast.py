@@ -1,7 +1,5 @@
 """PointContrast (Xie et al., ECCV 2020): the same point in two views of a place, against other points; no pictures."""
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,22 +10,15 @@ from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.projection_heads import PointHead
 from offline_training.pretraining.base.cloud_views import collate_views, measured_points, two_crops
-from offline_training.pretraining.base.config import ContrastKeys, Count, PretrainConfig
 from offline_training.pretraining.base.contrastive import Contrastive
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import PointFeatures
 from offline_training.pretraining.base.stored_ids import StoredIds
+from offline_training.pretraining.keys.pointcontrast import PointContrastConfig
 from offline_training.pretraining.views.posed_source import PosedSource, neighbour
 from offline_training.pretraining.views.two_views import CloudView, TwoViewBatch, overlapping_views
 
 _CHANNELS = 32
-
-
-class PointContrastConfig(PretrainConfig, ContrastKeys):
-    """PointContrast."""
-
-    method: Literal["pointcontrast"] = "pointcontrast"
-    matches: Count = 4096  # points of a process that the loss sees in both views
 
 
 class PointContrast(Contrastive):

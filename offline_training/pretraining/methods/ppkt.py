@@ -1,26 +1,17 @@
 """PPKT (Liu et al., 2021) as SLidR re-implemented it: each point against its pixel, over a uniform draw of pairs."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.pretraining.base.config import Count, OneScanConfig
 from offline_training.pretraining.base.contrastive import PixelContrast, projection_heads
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import PointFeatures, required
 from offline_training.pretraining.base.paired_views import collate_scans, one_scan
 from offline_training.pretraining.base.stored_ids import StoredIds
+from offline_training.pretraining.keys.ppkt import PpktConfig
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
-
-
-class PpktConfig(OneScanConfig):
-    """PPKT."""
-
-    method: Literal["ppkt"] = "ppkt"
-    matches: Count = 4096  # pairs of a process that the loss sees
 
 
 class Ppkt(PixelContrast):

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,20 +13,14 @@ from offline_training.losses.scalr import direction_distance
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.projection_heads import PointHead
-from offline_training.pretraining.base.config import PictureConfig
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import Objective, PointFeatures, required
 from offline_training.pretraining.base.paired_views import Paired, collate_scans, pairing
 from offline_training.pretraining.base.stored_ids import StoredIds
+from offline_training.pretraining.keys.scalr import ScalrConfig
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
-
-
-class ScalrConfig(PictureConfig):
-    """ScaLR; it sees one camera of a scan at a time."""
-
-    method: Literal["scalr"] = "scalr"
 
 
 class Scalr(Objective):

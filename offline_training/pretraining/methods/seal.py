@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,13 +12,13 @@ from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.losses import seal
 from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.pretraining.base.config import ProjectionConfig, StoreKeys
 from offline_training.pretraining.base.contrastive import projection_heads
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import PointFeatures, required
 from offline_training.pretraining.base.paired_views import Paired, pairing
 from offline_training.pretraining.base.stored_ids import StoredIds, superpixels
 from offline_training.pretraining.base.superpixel_contrast import SuperpixelContrast
+from offline_training.pretraining.keys.seal import SealConfig
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.pretraining.views.posed_source import PosedSource, neighbour
@@ -27,12 +26,6 @@ from offline_training.pretraining.views.pretrain_batch import PretrainBatch, col
 from offline_training.pretraining.views.temporal_segments import paired_moments
 
 _Moments = tuple[PairedScan, PairedScan]  # two sweeps of one place
-
-
-class SealConfig(ProjectionConfig, StoreKeys):
-    """Seal; batch_size counts places, each seen at two times."""
-
-    method: Literal["seal"] = "seal"
 
 
 class Seal(SuperpixelContrast):

@@ -1,27 +1,19 @@
 """SLidR (Sautier et al., CVPR 2022): the mean point feature of each superpixel against its mean pixel feature."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from offline_training.losses.slidr import superpixel_contrastive
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.pretraining.base.config import OneScanConfig, StoreKeys
 from offline_training.pretraining.base.contrastive import projection_heads
 from offline_training.pretraining.base.method import Method
 from offline_training.pretraining.base.objective import PointFeatures, required
 from offline_training.pretraining.base.paired_views import collate_scans, scan_with_superpixels
 from offline_training.pretraining.base.stored_ids import StoredIds, superpixels
 from offline_training.pretraining.base.superpixel_contrast import SuperpixelContrast
+from offline_training.pretraining.keys.slidr import SlidrConfig
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
-
-
-class SlidrConfig(OneScanConfig, StoreKeys):
-    """SLidR."""
-
-    method: Literal["slidr"] = "slidr"
 
 
 class Slidr(SuperpixelContrast):

@@ -1,7 +1,5 @@
 """ST-SLidR (Mahmoud et al., CVPR 2023): SLidR whose most similar negatives do not push, and whose frequent kinds weigh less."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -9,20 +7,14 @@ from offline_training.losses.slidr import pixel_means
 from offline_training.losses.st_slidr import semantically_tolerant_contrastive, superpixel_similarity
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
-from offline_training.pretraining.base.config import OneScanConfig, StoreKeys
 from offline_training.pretraining.base.contrastive import projection_heads
 from offline_training.pretraining.base.method import Method
 from offline_training.pretraining.base.objective import PointFeatures, required
 from offline_training.pretraining.base.paired_views import collate_scans, scan_with_superpixels
 from offline_training.pretraining.base.stored_ids import StoredIds, superpixels
 from offline_training.pretraining.base.superpixel_contrast import SuperpixelContrast
+from offline_training.pretraining.keys.st_slidr import StSlidrConfig
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
-
-
-class StSlidrConfig(OneScanConfig, StoreKeys):
-    """ST-SLidR."""
-
-    method: Literal["st_slidr"] = "st_slidr"
 
 
 class StSlidr(SuperpixelContrast):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.optional_imports import require_packages
 from offline_training.synthetic.streets.layout import World
 from offline_training.synthetic.streets.paint import PAINT_CELL_M, PAINT_REACH_M
 from offline_training.synthetic.streets.traffic import actor_poses
@@ -30,13 +30,9 @@ class Part:
     """A mesh that rays can be cast into, in the mesh's own frame."""
 
     def __init__(self, mesh: Mesh) -> None:
-        try:
-            from embreex.mesh_construction import TriangleMesh
-            from embreex.rtcore_scene import EmbreeScene
-        except ImportError as error:
-            raise BadRequest(
-                "synthetic scenes: expected the ray caster embreex, found none. Install `lidar-vl[synthetic]`."
-            ) from error
+        require_packages("synthetic scenes", "embreex")
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
 
         self.mesh = mesh
         self._scene = EmbreeScene()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.foundation.optional_imports import require_packages
 from offline_training.weak_labels.model_weights.model_folder import ModelFolder, choose_device
 
 _MODEL_TYPES = ("sam", "sam_hq", "sam2", "sam2_video")  # SAM 2's checkpoints say they are for video and hold both
@@ -17,6 +18,7 @@ class BoxSegmenter:
 
     def __init__(self, folder: Path, boxes_at_once: int = 16, device: str = "auto") -> None:
         """Raises BadModelPackage for a folder without such a model."""
+        require_packages("labeler: grounded_sam", "transformers")
         from transformers import AutoImageProcessor, AutoModelForMaskGeneration
 
         self.folder = ModelFolder(folder)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage
+from lidar_vl_core.foundation.optional_imports import require_packages
 from offline_training.weak_labels.classes.ontology import Ontology
 from offline_training.weak_labels.labelers.phrase_scores import PhraseText, corners_px, decide, phrase_texts
 from offline_training.weak_labels.model_weights.model_folder import ModelFolder, choose_device
@@ -30,6 +31,7 @@ class GroundingDetector:
         self, folder: Path, ontology: Ontology, box_threshold: float, text_threshold: float, device: str = "auto"
     ) -> None:
         """Raises BadModelPackage for a folder without such a model, BadConfig for an ontology that asks for nothing."""
+        require_packages("labeler: grounded_sam", "transformers")
         from transformers import AutoImageProcessor, AutoModelForZeroShotObjectDetection, AutoTokenizer
 
         self.folder = ModelFolder(folder)

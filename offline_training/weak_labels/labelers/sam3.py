@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage
+from lidar_vl_core.foundation.optional_imports import require_packages
 from offline_training.weak_labels.classes.ontology import Ontology
 from offline_training.weak_labels.model_weights.model_folder import ModelFolder, choose_device
 from offline_training.weak_labels.pictures.mask_painting import PaintRule, Uncovered, paint
@@ -29,6 +30,7 @@ class Sam3Labeler:
         device: str = "auto",
     ) -> None:
         """Raises BadModelPackage for a folder without SAM 3, BadConfig for an ontology it cannot be asked for."""
+        require_packages("labeler: sam3", "transformers")
         from transformers import AutoTokenizer, Sam3ImageProcessor, Sam3Model
 
         self.folder = ModelFolder(folder)

@@ -9,6 +9,8 @@ from typing import Any
 
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import sha256_of, write_text
+from lidar_vl_core.foundation.near_names import did_you_mean
+from lidar_vl_core.foundation.optional_imports import require_packages
 from offline_training.weak_labels.model_weights.known_models import KNOWN_MODELS
 from offline_training.weak_labels.model_weights.model_folder import RECORD
 
@@ -27,6 +29,7 @@ def download(model: str, out: Path, revision: str = "main", accepted_licence: st
     _require_licence(model, repository, accepted_licence)
     if out.exists() and any(out.iterdir()):
         raise BadRequest(f"{out}: expected a new folder, found files in it. Choose another, or remove it first.")
+    require_packages("download", "huggingface_hub")
     info = _asked(repository, revision)
     names = _wanted(repository, [sibling.rfilename for sibling in info.siblings or ()])
     licence = _licence(model, repository, info, str(accepted_licence))
@@ -52,7 +55,10 @@ def _repository(model: str) -> str:
         return KNOWN_MODELS[model].repository
     if model.count("/") == 1 and all(model.split("/")):
         return model
-    raise BadRequest(f"model: expected one of {', '.join(KNOWN_MODELS)}, or owner/name, found {model!r}. Choose one.")
+    raise BadRequest(
+        f"model: expected one of {', '.join(KNOWN_MODELS)}, or owner/name, found {model!r}. Choose one."
+        f"{did_you_mean(model, KNOWN_MODELS)}"
+    )
 
 
 def _require_licence(model: str, repository: str, accepted: str | None) -> None:

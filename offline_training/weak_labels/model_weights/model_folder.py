@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage
 from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.foundation.optional_imports import missing_extra
+
+if TYPE_CHECKING:
+    import torch
 
 RECORD = "download.json"  # where `lidar-vl-train download` writes what it fetched
 _DECIDES = {".json", ".safetensors", ".txt", ".model"}  # settings, weights, vocabularies
@@ -61,8 +63,10 @@ class ModelFolder:
         with self._told():
             return load(str(self.path), local_files_only=True, **options)
 
-    def load_model(self, load: Callable[..., Any], device: torch.device) -> Any:  # noqa: ANN401
+    def load_model(self, load: Callable[..., Any], device: "torch.device") -> Any:  # noqa: ANN401
         """A model from its safetensors, for inference. Raises BadModelPackage also when weights are missing."""
+        import torch
+
         with self._told():
             model, report = load(
                 str(self.path),
@@ -83,8 +87,8 @@ class ModelFolder:
         try:
             yield
         except ImportError as error:
-            raise BadModelPackage(
-                f"{self.path}: expected the packages this model needs, found: {error}. Install the extra [vfm]."
+            raise missing_extra(f"{self.path}", error) or BadModelPackage(
+                f"{self.path}: expected a transformers that can load this model, found: {error}. Update the extra `vfm`."
             ) from error
         except Exception as error:  # transformers raises what the files lead it to
             raise BadModelPackage(
@@ -101,8 +105,10 @@ class ModelFolder:
         return content if isinstance(content, dict) else {}
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str) -> "torch.device":
     """ "auto" is the first GPU, else the processor. Raises BadConfig for a device that is not there."""
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

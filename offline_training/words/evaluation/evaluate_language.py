@@ -55,6 +55,7 @@ def evaluate_language(
     with torch_set_up(config.threads):
         for source in config.validation if sources is None else sources:
             confusion = pooled_confusion(labelled_samples(source, config.class_table), answer, table, len(names))
+            confusion.require_points(source.title)
             pooled.merge(confusion)
             metrics["sources"].append({"title": source.kind, "folder": source.folder, **quality(confusion, names)})
     if pooled.points == 0:

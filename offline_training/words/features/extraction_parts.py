@@ -7,7 +7,7 @@ from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.words.features.feature_report import FeatureReport
 from offline_training.words.features.feature_store import FeatureStore
-from offline_training.words.features.run_features import configuration_alias, deciding_options, store_folder
+from offline_training.words.features.run_features import configuration_alias, deciding_options
 from offline_training.words.image_models.base.dense_model import DenseImageModel
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.settings.training_samples import opened
@@ -30,7 +30,7 @@ def open_sources(config: VlgConfig) -> list[SampleSource]:
 def open_store(config: VlgConfig, model: DenseImageModel) -> FeatureStore:
     """The store to write to."""
     identity = {"model": model.identity(), "extract": deciding_options(config)}
-    return FeatureStore(store_folder(config), identity, configuration_alias(config))
+    return FeatureStore(config.features_folder, identity, configuration_alias(config))
 
 
 def keep_components(report: FeatureReport, config: VlgConfig) -> None:

@@ -21,12 +21,7 @@ def open_features(config: VlgConfig) -> FeatureStore:
 
     No model is loaded: the store knows the configuration again. Raises BadDataset where there are none.
     """
-    return FeatureStore(store_folder(config), alias=configuration_alias(config))
-
-
-def store_folder(config: VlgConfig) -> Path:
-    """Where the features of a run lie."""
-    return Path(config.extract.store or Path(config.out) / "features")
+    return FeatureStore(config.features_folder, alias=configuration_alias(config))
 
 
 def deciding_options(config: VlgConfig) -> dict[str, Any]:

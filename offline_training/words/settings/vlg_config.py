@@ -1,5 +1,6 @@
 """What a run of 3DSS-VLG is made of: one configuration for all its stages, which find each other's results under `out`."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -111,6 +112,11 @@ class VlgConfig(RunConfig):
     specialise: SpecialiseConfig = SpecialiseConfig()
     guide: GuideConfig = GuideConfig()
     self_training: SelfTrainingConfig = SelfTrainingConfig()
+
+    @property
+    def features_folder(self) -> Path:
+        """Where the image features lie."""
+        return Path(self.extract.store or Path(self.out) / "features")
 
     @property
     def words(self) -> Vocabulary:

@@ -11,7 +11,8 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
 from offline_training.pretraining.base.config import PretrainConfig
-from offline_training.pretraining.config import METHODS, pretrain_config_of
+from offline_training.pretraining.config import pretrain_config_of
+from offline_training.pretraining.known_methods import METHODS
 from offline_training.weak_labels.classes.ontology import load_ontology
 from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
 from offline_training.weak_labels.store.label_store import LabelStore

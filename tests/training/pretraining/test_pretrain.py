@@ -15,7 +15,8 @@ from offline_training.finetuning.config import FinetuneConfig
 from offline_training.pretraining import methods as method_modules
 from offline_training.pretraining import pretrain as pretrain_module
 from offline_training.pretraining.base.config import PretrainConfig
-from offline_training.pretraining.config import METHODS, load_pretrain_config, pretrain_config_of
+from offline_training.pretraining.config import load_pretrain_config, pretrain_config_of
+from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.pretraining.scans import places
 from offline_training.pretraining.schedule import Schedule

@@ -106,7 +106,8 @@ def load_clip(config: OpenClipConfig) -> ClipWeights:
         if not config.allow_random_weights:
             raise BadModelPackage(
                 f"{config.name}: expected weights, found pretrained empty. Features of random weights mean nothing: name a "
-                "file, a folder or a tag; or give --allow-random-weights to try the pipeline without."
+                f"file, a folder or a tag, or fetch them with `{download_command('')}`; or give --allow-random-weights to try the "
+                "pipeline without."
             )
         return ClipWeights(plan.build(), plan, *settings)
     path = weights_file(config.name, config.pretrained)

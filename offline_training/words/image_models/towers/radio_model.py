@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage, BadRequest
 from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.foundation.optional_imports import require_packages
 from offline_training.weak_labels.model_weights.model_folder import ModelFolder, choose_device
 from offline_training.words.image_models.base.config import RadioConfig
 from offline_training.words.image_models.base.dense_model import DenseImageModel
@@ -36,6 +37,7 @@ def open_radio(config: RadioConfig) -> "RadioLanguageModel":
             f"{folder.model_type}. Code that lies beside weights is never run: write a config.json of transformers' "
             "RadioConfig beside them, choose a C-RADIO that has one, or export the encoder and use the kind onnx."
         )
+    require_packages("radio", "transformers", extra="language")
     try:
         from transformers import RadioModel
     except ImportError as error:

@@ -17,7 +17,7 @@ from lidar_vl_core.model_packages.language_spec import TEXT_TABLE
 from lidar_vl_core.words.text_table import TextTable, unit_rows
 from lidar_vl_core.words.text_table_file import write_text_table
 from offline_training.datasets.base.sample import Sample
-from offline_training.words.features.run_features import open_features, store_folder
+from offline_training.words.features.run_features import open_features
 from offline_training.words.features.run_text import read_run_text
 from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.settings.training_samples import all_samples, opened, scan_of, speaks_of_truth
@@ -56,7 +56,7 @@ def round_configuration(config: VlgConfig, number: int) -> VlgConfig:
     return config.model_copy(
         update={
             "out": str(Path(config.out) / f"round_{number}"),
-            "extract": config.extract.model_copy(update={"store": str(store_folder(config))}),
+            "extract": config.extract.model_copy(update={"store": str(config.features_folder)}),
             "self_training": SelfTrainingConfig(),
         }
     )

@@ -12,7 +12,7 @@ from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from offline_training.words.features.feature_basis import feature_basis
 from offline_training.words.features.feature_store import FeatureStore
-from offline_training.words.features.run_features import configuration_alias, open_features, store_folder
+from offline_training.words.features.run_features import configuration_alias, open_features
 from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
 from offline_training.words.settings.vlg_config import VlgConfig
 from tests.training.words.features.feature_scenes import box_scene
@@ -94,7 +94,7 @@ def test_another_identity_never_meets_the_files_of_this_one(tmp_path):
 def test_a_configuration_finds_its_own_features_again_without_its_model(tmp_path):
     one, other = config(tmp_path), config(tmp_path, extract={"voxel_m": 0.05})
     for k, each in enumerate((one, other)):
-        opened = FeatureStore(store_folder(each), {"k": k}, configuration_alias(each))
+        opened = FeatureStore(each.features_folder, {"k": k}, configuration_alias(each))
         opened.announce()
         opened.write("scene", made(seed=k))
     assert equal(open_features(one).read("scene"), made(seed=0))

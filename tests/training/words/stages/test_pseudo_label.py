@@ -16,7 +16,7 @@ from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadLabels, Ba
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.features.feature_store import FeatureStore
-from offline_training.words.features.run_features import configuration_alias, store_folder
+from offline_training.words.features.run_features import configuration_alias
 from offline_training.words.features.run_text import read_run_text
 from offline_training.words.stages.pseudo_labels.class_choice import choose_classes, keep_surest, scale_of_logits
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
@@ -244,7 +244,7 @@ def test_settings_of_a_start_that_made_no_label_are_forgotten(tmp_path):
 
 def test_features_of_an_image_model_that_was_changed_since_are_refused(tmp_path):
     config = tiny_config(tmp_path)
-    store = FeatureStore(store_folder(config), {"model": {"kind": "older"}}, alias=configuration_alias(config))
+    store = FeatureStore(config.features_folder, {"model": {"kind": "older"}}, alias=configuration_alias(config))
     store.write("scene/0000", tiny_features(tiny_sample(0)))
     store.announce()
     with pytest.raises(BadTextTable, match="extract-features"):

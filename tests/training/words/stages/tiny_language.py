@@ -13,7 +13,7 @@ from lidar_vl_core.foundation.config import validated
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.features import run_text
 from offline_training.words.features.feature_store import FeatureStore
-from offline_training.words.features.run_features import configuration_alias, store_folder
+from offline_training.words.features.run_features import configuration_alias
 from offline_training.words.image_models.base.dense_model import DenseImageModel
 from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
 from offline_training.words.settings import training_samples
@@ -138,7 +138,7 @@ def write_tiny_features(
 ) -> FeatureStore:
     """What `extract-features` would have left of an image model, the tiny one by default."""
     identity = {"model": (model or TinyModel()).identity()}
-    store = FeatureStore(store_folder(config), identity, alias=configuration_alias(config))
+    store = FeatureStore(config.features_folder, identity, alias=configuration_alias(config))
     for index in range(train):
         sample = tiny_sample(index)
         store.write(sample.name, tiny_features(sample, noise))

@@ -1,0 +1,26 @@
+"""The keys of `toy-language`, read without PyTorch."""
+
+from pydantic import Field
+
+from lidar_vl_core.foundation.config import Config
+from offline_training.datasets.data_sources import EvenSource
+
+
+class ToyLanguageConfig(Config):
+    """Training of the toy vision-language model. A YAML file holds what differs from these defaults."""
+
+    out: str  # folder: weights.safetensors, words.json, quality.json, similarity_*.png
+    train: tuple[EvenSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with pictures
+    test: tuple[EvenSource, ...] = Field(min_length=1)  # other ones: say how good it is
+    channels: int = Field(default=64, ge=8)  # width of the text space
+    steps: int = Field(default=1600, ge=1)
+    pictures_per_step: int = Field(default=8, ge=1)
+    regions_per_picture: int = Field(default=8, ge=1)
+    cells_per_region: int = Field(default=48, ge=1)
+    cell_weight: float = Field(default=2.0, ge=0.0)  # of the loss of single cells, against that of whole regions
+    hypernym_share: float = Field(default=0.15, ge=0.0, le=1.0)  # of the captions, where the class has one
+    colour_share: float = Field(default=0.4, ge=0.0, le=1.0)  # of the captions of regions whose colour has a name
+    learning_rate: float = Field(default=0.005, gt=0.0)  # at its peak; one cycle
+    weight_decay: float = Field(default=0.01, ge=0.0)
+    seed: int = 0
+    threads: int = 1  # 0 = as torch has them; another number gives other weights in the last digits
