@@ -105,10 +105,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        beside = [each.name for each in path.parent.glob("*.y*ml")]
+        beside = {each.stem: each.name for each in path.parent.glob("*.y*ml")}
+        near = near_name(path.stem, beside)
         raise BadConfig(
             f"{path}: expected a readable YAML file, found: {error.strerror}. Check the path."
-            f"{did_you_mean(path.name, beside)}"
+            f"{'' if near is None else f' Did you mean {beside[near]}?'}"
         ) from error
     if len(raw) > _MAX_BYTES:
         raise BadConfig(

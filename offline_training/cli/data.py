@@ -72,10 +72,10 @@ def _check_data(options: argparse.Namespace) -> None:
 
 
 def _weak_label(options: argparse.Namespace) -> None:
+    overrides = overrides_of(options)
     from lidar_vl_core.foundation.config import load_config
     from offline_training.weak_labels.config import WeakLabelConfig
 
-    overrides = overrides_of(options)
     if options.engine is not None:
         overrides["engine"] = options.engine
     config = load_config(WeakLabelConfig, options.config, overrides)

@@ -50,12 +50,13 @@ def overrides_of(options: argparse.Namespace) -> dict[str, Any]:
     """What replaces values of the configuration on this command line. Raises BadConfig."""
     from lidar_vl_core.foundation.config import load_yaml, parse_overrides
 
+    content = load_yaml(options.config)  # first of all: a wrong path is told at once
     overrides = parse_overrides(getattr(options, "overrides", []))
     if options.data is None:
         return overrides
     from offline_training.datasets.data_folder import folder_overrides
 
-    return {**folder_overrides(load_yaml(options.config), options.data, options.config), **overrides}
+    return {**folder_overrides(content, options.data, options.config), **overrides}
 
 
 def add_resume(parser: argparse.ArgumentParser, *more: str) -> None:

@@ -123,22 +123,24 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _validation_sets(options: argparse.Namespace) -> "tuple[DataSource, ...]":
     """Those of the configuration, which needs no other key here. Raises BadConfig, BadDataset."""
+    overrides = overrides_of(options)
     from lidar_vl_core.foundation.config import load_config
     from offline_training.datasets.data_sources import require_folders
     from offline_training.finetuning.config import ValidationConfig
 
-    sources = load_config(ValidationConfig, options.config, overrides_of(options)).validation
+    sources = load_config(ValidationConfig, options.config, overrides).validation
     require_folders(sources)
     return sources
 
 
 def _robustness(options: argparse.Namespace) -> None:
     require_no_earlier(options, "out")
+    overrides = overrides_of(options)
     from lidar_vl_core.foundation.config import load_config
     from offline_training.datasets.data_sources import require_folders
     from offline_training.evaluation.robustness_config import RobustnessConfig
 
-    config = load_config(RobustnessConfig, options.config, overrides_of(options))
+    config = load_config(RobustnessConfig, options.config, overrides)
     require_folders(config.sources)
     require_checkpoint(options.checkpoint)
     require_training("robustness")

@@ -80,9 +80,9 @@ def _method_names() -> list[str]:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
+    overrides = overrides_of(options)
     from offline_training.pretraining.config import load_pretrain_config
 
-    overrides = overrides_of(options)
     if options.method is not None:
         overrides["method"] = options.method
     config = load_pretrain_config(options.config, overrides)
@@ -104,10 +104,11 @@ def _import_checkpoint(options: argparse.Namespace) -> None:
 
 
 def _finetune(options: argparse.Namespace) -> None:
+    overrides = overrides_of(options)
     from lidar_vl_core.foundation.config import load_config
     from offline_training.finetuning.config import FinetuneConfig
 
-    config = load_config(FinetuneConfig, options.config, overrides_of(options))
+    config = load_config(FinetuneConfig, options.config, overrides)
     require_for_finetuning(config)
     from offline_training.finetuning.finetune import finetune
 
@@ -115,6 +116,9 @@ def _finetune(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
+    from offline_training.reproduction.study import require_study
+
+    require_study(options.table)
     from offline_training.reproduction.studies import reproduce_study
 
     out = options.out or Path("out/reproduce") / options.table

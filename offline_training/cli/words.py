@@ -206,10 +206,10 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 def _config(options: argparse.Namespace, **changed: object) -> "VlgConfig":
     """The configuration of a stage as its options change it."""
+    overrides = {**overrides_of(options), **changed}
     from lidar_vl_core.foundation.config import load_config
     from offline_training.words.settings.vlg_config import VlgConfig
 
-    overrides = {**overrides_of(options), **changed}
     if options.allow_random_weights:
         overrides["model.allow_random_weights"] = True
     return load_config(VlgConfig, options.config, overrides)

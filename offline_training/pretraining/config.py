@@ -1,19 +1,18 @@
 """From keys to the configuration of a pre-training method, without PyTorch; keys/ has them. Recipes: configs/pretrain/*.yaml."""
 
+import pkgutil
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.foundation.config import load_overridden, validated
 from lidar_vl_core.foundation.errors import BadConfig
-from lidar_vl_core.foundation.folder_members import by_name, folder_members
 from lidar_vl_core.foundation.near_names import did_you_mean
 from offline_training.pretraining import keys
 from offline_training.pretraining.base.config import PretrainConfig
 
-CONFIG_OF: Mapping[str, type[PretrainConfig]] = by_name(
-    folder_members(keys, "CONFIG", type), lambda config: str(config.model_fields["method"].default)
-)
+METHOD_NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(keys.__path__)))  # a module each, so named
 _UNNAMED = "olivine"  # of a configuration without `method`
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.
@@ -31,12 +30,12 @@ def pretrain_config_of(content: dict[str, Any], origin: str) -> PretrainConfig:
     Raises BadConfig naming every wrong key, also those that this method does not have.
     """
     name = content.get("method", _UNNAMED)
-    if not isinstance(name, str) or name not in CONFIG_OF:
+    if name not in METHOD_NAMES:
         raise BadConfig(
-            f"{origin}: method: expected one of {', '.join(CONFIG_OF)}, found {name!r}. Choose one of them."
-            f"{did_you_mean(name, CONFIG_OF)}"
+            f"{origin}: method: expected one of {', '.join(METHOD_NAMES)}, found {name!r}. Choose one of them."
+            f"{did_you_mean(name, METHOD_NAMES)}"
         )
-    model = CONFIG_OF[name]
+    model = _config_of(name)
     foreign = [key for key in content if key not in model.model_fields]
     if foreign:
         told = "; ".join(f"{key}: {_who_has(key)}" for key in foreign)
@@ -47,6 +46,12 @@ def pretrain_config_of(content: dict[str, Any], origin: str) -> PretrainConfig:
     return validated(model, content, origin)
 
 
+def _config_of(name: str) -> type[PretrainConfig]:
+    """Of one method; those of the others are not imported for it."""
+    config: type[PretrainConfig] = import_module(f"{keys.__name__}.{name}").CONFIG
+    return config
+
+
 def _who_has(key: str) -> str:
-    having = [name for name, config in CONFIG_OF.items() if key in config.model_fields]
+    having = [name for name in METHOD_NAMES if key in _config_of(name).model_fields]
     return f"a key of {', '.join(having)} only" if having else "no method has such a key"

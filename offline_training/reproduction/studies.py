@@ -7,15 +7,13 @@ from typing import Annotated, Any
 from pydantic import Field, RootModel
 
 from lidar_vl_core.foundation.config import load_config
-from lidar_vl_core.foundation.errors import BadRequest
-from lidar_vl_core.foundation.near_names import did_you_mean
 from offline_training.reproduction.cells import Cell, Place
 from offline_training.reproduction.language_runs import LanguageRuns
 from offline_training.reproduction.language_study import LanguageStudy
 from offline_training.reproduction.pretraining_runs import PretrainingRuns
 from offline_training.reproduction.pretraining_study import PretrainingStudy
 from offline_training.reproduction.runner import Runs, fill_table, place_of
-from offline_training.reproduction.study import FOLDER, study_names
+from offline_training.reproduction.study import FOLDER, require_study
 
 Study = PretrainingStudy | LanguageStudy
 RUNS: dict[type[Study], Callable[[Any, Place], Runs[Any, Any]]] = {
@@ -30,11 +28,7 @@ class _StudyFile(RootModel[Annotated[Study, Field(discriminator="kind")]]):
 
 def load_study(name: str) -> Study:
     """The study of that name. Raises BadRequest listing the names there are, BadConfig for a wrong file."""
-    if name not in study_names():
-        raise BadRequest(
-            f"reproduce: expected one of {', '.join(study_names())}, found {name!r}. Choose one of them."
-            f"{did_you_mean(name, study_names())}"
-        )
+    require_study(name)
     return load_config(_StudyFile, FOLDER / f"{name}.yaml").root
 
 

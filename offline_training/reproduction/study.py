@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Config, load_yaml
 from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.near_names import did_you_mean
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FOLDER = CONFIGS / "reproduce"
@@ -81,6 +82,15 @@ class StudyConfig(Config, Generic[RowT, ColumnT]):
 def study_names() -> list[str]:
     """Of all studies in configs/reproduce."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def require_study(name: str) -> None:
+    """Raise BadRequest, with the names there are, for a study that is none."""
+    if name not in study_names():
+        raise BadRequest(
+            f"reproduce: expected one of {', '.join(study_names())}, found {name!r}. Choose one of them."
+            f"{did_you_mean(name, study_names())}"
+        )
 
 
 def recipe_with(recipe: str, *changes: dict[str, Any]) -> dict[str, Any]:

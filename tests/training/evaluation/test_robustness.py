@@ -155,7 +155,7 @@ def test_published_corruptions_need_nuscenes_and_all_need_a_source(checkpoint, c
 
 def test_the_command_prints_a_row_per_corruption(checkpoint, tmp_path, capsys):
     config = tmp_path / "robustness.yaml"
-    config.write_text(yaml.safe_dump({"sources": [SOURCE]}))
+    config.write_text(yaml.safe_dump({"sources": [{**SOURCE, "folder": str(tmp_path)}]}))
     assert main(["robustness", str(checkpoint), "--config", str(config), "--out", str(tmp_path / "out.json")]) == 0
     printed = capsys.readouterr().out
     assert [line.split()[0] for line in printed.splitlines()] == ["corruption", *CORRUPTIONS, "clean"]

@@ -10,6 +10,7 @@ import torch
 import offline_training
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadRequest
 from offline_training.cli.main import main
+from offline_training.datasets import data_sources
 from offline_training.datasets.batches.scan_order import ScanOrder
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.pretraining import methods as method_modules
@@ -40,6 +41,7 @@ RECIPES = sorted((Path(offline_training.__file__).parent / "configs" / "pretrain
 def rooms(monkeypatch: pytest.MonkeyPatch) -> Rooms:
     one = Rooms()
     monkeypatch.setattr(pretrain_module, "open_source", lambda *_: one)
+    monkeypatch.setattr(data_sources, "require_data", lambda *_: None)
     return one
 
 

@@ -18,8 +18,8 @@ from offline_training.reproduction.cells import Cell, Place
 from offline_training.reproduction.pretraining_runs import PretrainingRuns
 from offline_training.reproduction.pretraining_study import PretrainingStudy
 from offline_training.reproduction.runner import measured_cells
-from offline_training.reproduction.studies import load_study, reproduce, study_names
-from offline_training.reproduction.study import filled, recipe_with
+from offline_training.reproduction.studies import load_study, reproduce
+from offline_training.reproduction.study import filled, recipe_with, study_names
 from offline_training.reproduction.table import markdown_table
 
 STUDIES = [name for name in study_names() if isinstance(load_study(name), PretrainingStudy)]
