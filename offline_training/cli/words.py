@@ -156,10 +156,12 @@ def _specialise(options: argparse.Namespace) -> None:
 def _guide(options: argparse.Namespace) -> None:
     config = _config(options)
     require_for_language("guide", config)
-    if config.specialise.enabled:
-        require_made_by("specialise", Path(config.out) / "specialised")
-    else:
+    specialised = Path(config.out) / "specialised"
+    if not (config.specialise.enabled and specialised.is_dir()):  # the first stage that is missing is named
         require_made_by("extract-features", config.features_folder)
+    if config.specialise.enabled and not specialised.is_dir():
+        require_made_by("pseudo-label", Path(config.out) / "pseudo_labels")
+        require_made_by("specialise", specialised)
     from offline_training.words.stages.guidance.guide import guide
 
     print(f"checkpoint: {guide(config, options.resume)}")

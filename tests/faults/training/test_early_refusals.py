@@ -124,7 +124,7 @@ def _missing_files(folder: Path) -> list[tuple[list[str], str]]:
         (["extract-features", "--config", config["words"]], "model.folder: expected a file or folder toy, found none: train it"),
         (["pseudo-label", "--config", config["words"]], "`lidar-vl-train extract-features`"),
         (["specialise", "--config", config["words"]], "`lidar-vl-train extract-features`"),
-        (["guide", "--config", config["words"]], "`lidar-vl-train specialise`"),
+        (["guide", "--config", config["words"]], "`lidar-vl-train extract-features`"),
         (["evaluate", "nowhere.json", "--config", config["validation"]], checkpoint),
         (["evaluate-language", "--config", config["words"]], "expected the checkpoint of a 3D network"),
         (["evaluate-language", "nowhere.json", "--config", config["words"]], checkpoint),

@@ -5,7 +5,6 @@ import pytest
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.runs.backbone_config import NETWORKS, BackboneConfig
-from offline_training.runs.backbones import build_backbone, preparer_of
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,10 @@ def test_a_configuration_that_lists_all_keys_is_read(network):
 
 
 def test_an_unknown_network_is_named_with_those_that_there_are():
-    unknown = BackboneConfig(network="pointnet")
-    for ask in (lambda: build_backbone(unknown, 2), lambda: preparer_of(unknown)):
-        with pytest.raises(BadConfig, match=r"expected one of minkunet_14a.*waffleiron_small, found 'pointnet'"):
-            ask()
+    for key, wrong, told in (
+        ("network", "pointnet", r"network: expected one of minkunet_14a.*waffleiron_small, found 'pointnet'"),
+        ("network", "waffleiron", r"did you mean waffleiron_small\?"),
+        ("grid_kind", "cylinder", r"grid_kind: expected one of .*cylindrical \(did you mean cylindrical\?\)"),
+    ):
+        with pytest.raises(BadConfig, match=told):
+            validated(BackboneConfig, {key: wrong}, "test")

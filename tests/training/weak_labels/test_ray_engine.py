@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lidar_vl_core.foundation.config import validated
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset, EngineUnavailable
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset, EngineUnavailable, MissingExtra
 from offline_training.weak_labels.config import WeakLabelConfig
 from offline_training.weak_labels.job_parts import (
     all_views,
@@ -207,7 +207,7 @@ def test_without_ray_there_is_one_clear_line(monkeypatch, sequence, tmp_path):
     import sys
 
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(EngineUnavailable, match=r"extra \[ray\]"):
+    with pytest.raises(MissingExtra, match="engine: ray: needs the extra `ray`"):
         ray_engine(_config(sequence, tmp_path / "out", engine="ray"), [SCANS])
 
 

@@ -29,8 +29,9 @@ def test_the_three_stages_run_one_after_the_other_and_say_which_one_is_missing(t
         assert said.err.count("\n") == 1
 
     refused("pseudo-label", "extract-features")
-    refused("guide", "pseudo-label")
+    refused("guide", "extract-features")
     write_tiny_features(config)
+    refused("guide", "pseudo-label")
     refused("specialise", "pseudo-label")
     for command, result in (
         ("pseudo-label", tmp_path / "run" / "pseudo_labels" / "statistics.json"),

@@ -17,7 +17,7 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.config import validated
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadLabels, BadRequest
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.words.text_table import label_embeddings
 from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary
@@ -149,7 +149,7 @@ def test_every_mode_is_counted_alike_and_says_what_was_left_out(config, scenes, 
 def test_data_sets_without_a_truth_are_refused(config, monkeypatch):
     monkeypatch.setattr(evaluation, "labelled_samples", lambda source, classes: iter([]))
     monkeypatch.setattr(answers, "scene_answers", lambda *_: None)
-    with pytest.raises(BadConfig, match="expected scenes with labels"):
+    with pytest.raises(BadLabels, match="expected labelled points to evaluate on, found none"):
         evaluate_language(config, None)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset, EngineUnavailable
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset, MissingExtra
+from offline_training.cli import words
 from offline_training.cli.main import main
 from offline_training.words.features import extract_features as command
 from offline_training.words.features import ray_features as ray
@@ -227,6 +228,7 @@ def test_the_command_reports_and_refuses_like_the_others(tmp_path, boxes, monkey
         "extract: {border_px: 2}\nprogress: false\n"
     )
     real = command.extract_features
+    monkeypatch.setattr(words, "require_for_language", lambda *_, **__: None)
     monkeypatch.setattr(command, "extract_features", lambda config: real(config, lambda config: MeanColors()))
     assert main(["extract-features", "--config", str(file), "extract.batch_size=2"]) == 0
     out = capsys.readouterr().out
@@ -274,7 +276,7 @@ def test_an_error_of_a_worker_is_the_error_of_a_local_run(tmp_path, boxes):
 
 def test_without_ray_there_is_one_clear_line(monkeypatch, tmp_path, boxes):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(EngineUnavailable, match=r"extra \[ray\]"):
+    with pytest.raises(MissingExtra, match="engine: ray: needs the extra `ray`"):
         _run(_config(tmp_path / "out", engine="ray"))
 
 

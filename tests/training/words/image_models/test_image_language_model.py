@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadModelPackage
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadModelPackage, MissingExtra
 from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
 from offline_training.words.image_models.base.config import OpenClipConfig
 from offline_training.words.image_models.base.dense_model import text_matrix
@@ -49,7 +49,7 @@ def test_random_weights_are_refused_unless_allowed(tmp_path):
 def test_without_open_clip_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
     for ask in (lambda: open_image_model(OpenClipConfig(kind="open_clip")), lambda: template_sentences(("imagenet",))):
-        with pytest.raises(BadConfig, match=r"Install the extra \[language\]"):
+        with pytest.raises(MissingExtra, match=r"needs the extra `language`.*pip install 'lidar-vl\[language\]'"):
             ask()
     assert template_sentences(("{}", "a {}")) == ("{}", "a {}")
 
