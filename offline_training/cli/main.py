@@ -11,6 +11,7 @@ from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.optional_imports import missing_extra
 from offline_training.cli import data, results, training, words
 from offline_training.cli.completions import completions
+from offline_training.runs.stopping import RunStopped
 
 _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
 
@@ -38,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader went away (`| head`); give Python somewhere else to flush to at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
+    except RunStopped as stopped:
+        if stopped.told:
+            print(f"lidar-vl-train: {stopped.told}", file=sys.stderr)
+        return 128 + stopped.signum
     except (KeyboardInterrupt, SystemExit) as error:
         # Lightning answers Ctrl-C with a silent sys.exit(1).
         if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):

@@ -34,7 +34,8 @@ def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
     """Train as configured and return the last checkpoint; torch's settings are afterwards as they were before.
 
     resume: "auto" goes on where `out` has a checkpoint, "never" refuses to touch one, "previous" and "best" go on from those.
-    A SIGTERM ends the run with a checkpoint. Raises BadCheckpoint, BadConfig, BadDataset.
+    A run goes on with more steps or epochs than it was made for, its learning rate that of the new length from there on.
+    Raises RunStopped when Ctrl-C or a SIGTERM ended it, after a checkpoint; BadCheckpoint, BadConfig, BadDataset.
     """
     with torch_set_up(config.threads):
         uses_cuda(config)
@@ -42,7 +43,9 @@ def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
         clean_checkpoint_folder(folder)
         scans = _scans(config)
         config = _with_steps(config, scans.scan_count())
-        run = Finetuning(config, scans, checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME))
+        lengths = ("max_steps",) if config.epochs is None else ("epochs", "max_steps")
+        start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME, lengths)
+        run = Finetuning(config, scans, start)
         return fit(run, training_batches(config, scans, run.network, run.step))
 
 
@@ -71,7 +74,8 @@ class Finetuning(ValidatedRun):
     class_weight: Tensor
 
     def __init__(self, config: FinetuneConfig, scans: TrainingScans, start: Checkpoint | None) -> None:
-        rhythm = Rhythm(config.max_steps, config.checkpoint_every, config.validate_every)
+        length_key = "max_steps" if config.epochs is None else "epochs"
+        rhythm = Rhythm(config.max_steps, config.checkpoint_every, config.validate_every, length_key)
         super().__init__(config, Path(config.out), rhythm)
         self.network = build_network(config)
         begun = None if start is not None else self._begun()
@@ -113,8 +117,8 @@ class Finetuning(ValidatedRun):
         network = self.network if self.averaged is None else self.averaged.network_like(self.network)
         datasets = [open_source(source, self.config.class_table) for source in self.config.validation]
         scans = (labelled_scan(dataset[i]) for dataset in datasets for i in range(len(dataset)))
-        confusion = confusion_on(network, self.config, scans, self.device, lambda: self.is_told_to_stop)
-        return None if self.is_told_to_stop else confusion
+        confusion = confusion_on(network, self.config, scans, self.device, lambda: self.stop.is_asked)
+        return None if self.stop.is_asked else confusion
 
     def tensors(self) -> dict[str, Tensor]:
         """With the weights of the classes, for which a resumed run need not count scans again."""

@@ -37,7 +37,9 @@ def pretrain(config: PretrainConfig, resume: str = "auto") -> Path:
     """Pre-train as configured and return the last checkpoint, from whose weights `finetune` can start.
 
     resume: "auto" goes on where `out` has a checkpoint, "never" refuses to touch one, "previous" goes on from that one.
-    A SIGTERM ends the run with a checkpoint. Raises BadCheckpoint, BadConfig, BadDataset, BadLabels, BadRequest.
+    A run goes on with more steps or epochs than it was made for, its learning rate that of the new length from there on.
+    Raises RunStopped when Ctrl-C or a SIGTERM ended it, after a checkpoint; BadCheckpoint, BadConfig, BadDataset, BadLabels,
+    BadRequest.
     """
     with torch_set_up(config.threads), joined_ranks(uses_cuda(config)) as ranks:
         return fit(*_prepared(config, resume, ranks))
@@ -49,7 +51,7 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     if ranks.rank == 0:
         clean_checkpoint_folder(folder)
     sources = _opened(config, ranks)
-    start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME)
+    start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME, ("epochs", "max_steps"))
     if ranks.count > 1:
         distributed.barrier()  # nobody writes before all have read
     order = ScanOrder(sum(len(source) for source in sources), config.batch_size * ranks.count, config.seed)

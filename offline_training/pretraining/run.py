@@ -46,7 +46,9 @@ class Pretraining(StepRun):
         """build_objective: with fresh heads; draw: the picture that tells how far the features are, if any."""
         torch.manual_seed(config.seed)  # of the teacher's random weights, which are not stored
         teacher = config.build_teacher()
-        super().__init__(config, Path(config.out), Rhythm(schedule.end_step, config.checkpoint_every), ranks)
+        length_key = "epochs" if config.max_steps is None else "max_steps"
+        rhythm = Rhythm(schedule.end_step, config.checkpoint_every, length_key=length_key)
+        super().__init__(config, Path(config.out), rhythm, ranks)
         self.schedule, self.draw, self.watch = schedule, draw, StopWatch()
         self.teacher = (teacher,)  # not a child: it must never be asked to train
         self.network = build_backbone(config, None)

@@ -1,32 +1,77 @@
 """Runs of a study, one after the other or several processes at a time, with a bar where there is a terminal."""
 
+import multiprocessing
+import os
+import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
+
+from offline_training.runs.stopping import StopSignals, end_at_once, stopped
+
+_LOOK_EVERY_S = 0.5
 
 
 def run_in_jobs(title: str, run: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[None]:
     """Call run(*task) for every task, yielding after each; tasks and `run` must be picklable for several jobs.
 
-    With several jobs a task that fails stops none of the others; its error is raised when they are done.
+    With several jobs a task that fails stops none of the others; its error is raised when they are done. Raises RunStopped
+    when Ctrl-C or a SIGTERM ended it: runs under way have saved what they had done, none is begun.
     """
     from tqdm import tqdm
 
     with tqdm(total=len(tasks), unit="run", desc=title, disable=not sys.stderr.isatty()) as bar:
-        if jobs == 1:
-            for task in tasks:
-                run(*task)
-                bar.update()
-                yield
-            return
-        from concurrent.futures import ProcessPoolExecutor, as_completed
-        from multiprocessing import get_context
+        for _ in _one_by_one(run, tasks) if jobs == 1 else _side_by_side(run, tasks, jobs):
+            bar.update()
+            yield
 
-        failed: BaseException | None = None
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            for future in as_completed([pool.submit(run, *task) for task in tasks]):
-                failed = failed or future.exception()
-                bar.update()
-                yield
-        if failed:
-            raise failed
+
+def _one_by_one(run: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Iterator[None]:
+    for task in tasks:
+        run(*task)
+        yield
+
+
+def _side_by_side(run: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[None]:
+    failed: BaseException | None = None
+    left, under_way = deque(tasks), set[Future[Any]]()
+    with StopSignals() as stop, _pool(jobs) as pool:
+        is_passed_on = False
+        try:
+            while under_way or (left and not stop.is_asked):
+                while left and len(under_way) < jobs and not stop.is_asked:
+                    under_way.add(pool.submit(run, *left.popleft()))
+                done, under_way = wait(under_way, _LOOK_EVERY_S, FIRST_COMPLETED)
+                if stop.is_asked and not is_passed_on:
+                    is_passed_on = True
+                    _tell_children(signal.SIGTERM)
+                for future in done:
+                    failed = failed or future.exception()
+                    yield
+        except BaseException:  # a second signal, or whoever asked for the runs has enough of them
+            _tell_children(signal.SIGKILL)
+            raise
+    if stop.is_asked and (failed is None or isinstance(failed, SystemExit | BrokenProcessPool)):
+        raise stopped("stopped, every run under way at a step of its own", stop.signum)
+    if failed:
+        raise failed
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(jobs, context, initializer=_heed_this_process_alone, max_tasks_per_child=1)
+
+
+def _heed_this_process_alone() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that started this one says by SIGTERM when it is meant."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, end_at_once)  # between two trainings, which listen for themselves
+
+
+def _tell_children(signum: int) -> None:
+    for child in multiprocessing.active_children():
+        if child.pid is not None:
+            os.kill(child.pid, signum)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.foundation.files import write_text
 from offline_training.reproduction.language_study import LanguageRow
 from offline_training.words.settings.vlg_config import VlgConfig
@@ -32,24 +31,10 @@ def stage_files(config: VlgConfig, row: LanguageRow) -> dict[str, Path]:
 def stages() -> dict[str, Callable[[VlgConfig], object]]:
     """The three stages of 3DSS-VLG; torch is not imported before they are needed."""
     from offline_training.words.stages.adapter.specialise import specialise
+    from offline_training.words.stages.guidance.guide import guide
     from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 
-    return {"pseudo_label": pseudo_label, "specialise": specialise, "guide": _guided}
-
-
-def _guided(config: VlgConfig) -> Path:
-    """Stage 3 to its last step. Raises BadCheckpoint where a signal ended it before: the next start goes on."""
-    from offline_training.runs.checkpoint import load_checkpoint
-    from offline_training.words.stages.guidance.guide import guide
-
-    checkpoint = guide(config)
-    reached = load_checkpoint(checkpoint.parent).step
-    if reached < config.guide.max_steps:
-        raise BadCheckpoint(
-            f"{checkpoint.parent}: expected {config.guide.max_steps} steps, found {reached}: the run was stopped. "
-            "Start the study again, it goes on from there."
-        )
-    return checkpoint
+    return {"pseudo_label": pseudo_label, "specialise": specialise, "guide": guide}
 
 
 def _claim(folder: Path, key: str) -> None:

@@ -1,5 +1,6 @@
 """Doing the steps of a run with Lightning's Trainer, on the run's own terms: its steps, its log, its checkpoints."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext, suppress
@@ -15,18 +16,40 @@ from offline_training.runs.device import precision_of, uses_cuda
 from offline_training.runs.ranks import Ranks
 from offline_training.runs.run_config import RunConfig
 from offline_training.runs.step_run import StepRun
+from offline_training.runs.stopping import deaf_to_ctrl_c, stopped
+
+_log = logging.getLogger(__name__)
 
 
 def fit(run: StepRun, batches: DataLoader) -> Path:
-    """Do the steps that are left, one batch each, and return the last checkpoint; a SIGTERM ends the run with one.
+    """Do the steps that are left, one batch each, and return the last checkpoint.
 
-    Raises BadConfig for a device that is not there, or when no loss is finite any more.
+    Raises RunStopped when Ctrl-C or a SIGTERM ended the run, after a checkpoint; BadConfig for a device that is not there,
+    or when no loss is finite any more.
     """
-    with nullcontext() if run.log_book is None else closing(run.log_book):
-        if not run.is_complete:
-            with suppress(SIGTERMException):
-                _trainer(run.config, run.ranks).fit(run, batches)
-        return run.save()
+    length_key, end_step = run.rhythm.length_key, run.rhythm.end_step
+    with nullcontext() if run.log_book is None else closing(run.log_book), run.stop:
+        if run.is_complete:
+            run.to("cuda" if uses_cuda(run.config) else "cpu")
+            run.catch_up()
+            _log.warning("finished at step %d; raise %s to go on", end_step, length_key)
+        else:
+            _do_steps(run, batches)
+        last = run.save()
+        if run.stop.is_asked:
+            told = f"stopped at step {run.step} of {end_step}" if run.ranks.rank == 0 else ""
+            raise stopped(told, run.stop.signum)
+        return last
+
+
+def _do_steps(run: StepRun, batches: DataLoader) -> None:
+    try:
+        with suppress(SIGTERMException):
+            _trainer(run.config, run.ranks).fit(run, batches)
+    except RuntimeError:
+        # A signal to the whole group of processes ends those that prepare batches, too, and the next batch never comes.
+        if not (run.stop.is_asked and run.is_between_steps):
+            raise
 
 
 def step_batches(
@@ -36,7 +59,7 @@ def step_batches(
     workers: int,
 ) -> DataLoader:
     """One batch for each step of a sampler, whose places are (step, place in the batch); workers: processes, 0 = none."""
-    return DataLoader(
+    return _StepLoader(
         dataset,
         batch_sampler=sampler,
         collate_fn=collate,
@@ -44,6 +67,13 @@ def step_batches(
         # A forked child of a process that has used OpenMP or CUDA is not safe.
         multiprocessing_context="spawn" if workers else None,
     )
+
+
+class _StepLoader(DataLoader):
+    """Its processes go on when somebody presses Ctrl-C: the training decides when they end."""
+
+    def __iter__(self) -> Any:  # noqa: ANN401  torch's own iterator
+        return deaf_to_ctrl_c(super().__iter__)
 
 
 def _trainer(config: RunConfig, ranks: Ranks) -> Trainer:

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.foundation.files import sha256_of
+from offline_training.networks.foreign_weights import SPCONV_ANCHOR, SR_UNET_ANCHOR, translate_weights
 from offline_training.networks.image.weight_file import named_tensors, read_weight_content
 from offline_training.networks.projection_heads import PROJECTION_CHANNELS
 from offline_training.networks.sparse.minkunet import LEVELS
 from offline_training.runs.backbone_config import VOXELNET, BackboneConfig
 from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
-from offline_training.runs.foreign_weights import SPCONV_ANCHOR, SR_UNET_ANCHOR, translate_weights
 
 BACKBONE_PREFIX, HEADS_PREFIX = "network", "heads"  # of names in our checkpoint
 _ALIGNMENT = 2 ** (LEVELS - 1)  # voxels: coarse ones come by halving, there from 0, here from the range's minimum

@@ -58,11 +58,16 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
 
 def any_rank(flag: bool, device: torch.device) -> bool:
     """Whether the flag is set in any process; all of them hear the same answer."""
+    return bool(largest_over_ranks(int(flag), device))
+
+
+def largest_over_ranks(number: int, device: torch.device) -> int:
+    """The largest of all processes' numbers; all of them hear the same answer."""
     if not are_joined():
-        return flag
-    told = torch.tensor(float(flag), device=device)
+        return number
+    told = torch.tensor(number, device=device)
     distributed.all_reduce(told, distributed.ReduceOp.MAX)
-    return bool(told)
+    return int(told)
 
 
 def mean_over_ranks(losses: Mapping[str, Tensor]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """From which checkpoint a run goes on, and how the configuration in a checkpoint is read, also of an older one. Reads files."""
 
+import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,13 +11,17 @@ from offline_training.datasets.data_sources import SPECS
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, require_same_config
 
 _SOURCES = ("train", "validation")
+_log = logging.getLogger(__name__)
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
-def checkpoint_to_resume(folder: Path, config: Config, resume: str, may_differ: Collection[str]) -> Checkpoint | None:
+def checkpoint_to_resume(
+    folder: Path, config: Config, resume: str, may_differ: Collection[str], lengths: Collection[str] = ()
+) -> Checkpoint | None:
     """The checkpoint that a run goes on from, None where it begins; `resume` as finetune() and pretrain() take it.
 
-    Raises BadCheckpoint when there is none to go on from, one that must not be touched, or one of another configuration.
+    may_differ: keys that decide over no number; lengths: dotted keys that say how long the run is, of which another value
+    makes the same run longer or shorter, and is told. Raises BadCheckpoint when there is none to go on from, one that must not be touched, or one of another configuration.
     """
     exists = (folder / "last.json").is_file()
     if resume == "never" and exists:
@@ -26,8 +31,34 @@ def checkpoint_to_resume(folder: Path, config: Config, resume: str, may_differ: 
     path = folder / f"{'last' if resume == 'auto' else resume}.json"
     start = load_checkpoint(path)
     stored = _completed(start.config, type(config))
-    require_same_config(path, stored, config.model_dump(mode="json"), may_differ)
+    asked = config.model_dump(mode="json")
+    values = ((key, _value(stored, key), _value(asked, key)) for key in lengths)
+    changed = [key for key, there, here in values if there != here and None not in (there, here)]
+    for key in changed:
+        _log.warning(
+            "goes on from step %d with %s %s in place of %s; from here on the learning rate is that of a run so long",
+            start.step, key, _value(asked, key), _value(stored, key),
+        )  # fmt: skip
+    require_same_config(path, _without(stored, changed), _without(asked, changed), may_differ)
     return start
+
+
+def _value(content: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401
+    for key in dotted.split("."):
+        content = content.get(key, {}) if isinstance(content, Mapping) else {}
+    return content
+
+
+def _without(content: Mapping[str, Any], dotted_keys: Collection[str]) -> dict[str, Any]:
+    """The mapping without some values, which may lie in mappings inside."""
+    kept = dict(content)
+    for dotted in dotted_keys:
+        key, _, inner = dotted.partition(".")
+        if inner and isinstance(kept.get(key), Mapping):
+            kept[key] = _without(kept[key], [inner])
+        else:
+            kept.pop(key, None)
+    return kept
 
 
 def stored_config(model: type[ConfigT], stored: Mapping[str, Any], origin: str) -> ConfigT:

@@ -1,8 +1,6 @@
 """StepRun: what all training runs have in common: one step after the other, a log, and checkpoints to go on from exactly."""
 
 import math
-import signal
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +14,22 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.runs.averaged_weights import AveragedWeights
 from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, save_checkpoint, weights_of
 from offline_training.runs.log import RunLog
-from offline_training.runs.ranks import Ranks, any_rank, are_joined, average_gradients, mean_over_ranks
+from offline_training.runs.ranks import (
+    Ranks,
+    any_rank,
+    are_joined,
+    average_gradients,
+    largest_over_ranks,
+    mean_over_ranks,
+)
 from offline_training.runs.run_config import RunConfig
 from offline_training.runs.state import BadSteps, optimizer_tensors, restore_optimizer
+from offline_training.runs.stopping import StopSignals
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Rhythm:
     end_step: int
     checkpoint_every: int
     validate_every: int = 0  # 0 = after the last step alone
+    length_key: str = "max_steps"  # of the configuration, that says how long it is
 
 
 class StepRun(LightningModule, ABC):
@@ -53,7 +61,7 @@ class StepRun(LightningModule, ABC):
         self.checkpoints = folder / "checkpoints"
         self.step, self.saved_step, self.bad_steps = 0, -1, BadSteps()
         self.log_book: RunLog | None = None  # of the first process alone
-        self.is_told_to_stop = False
+        self.stop, self.is_between_steps = StopSignals(), True
         torch.manual_seed(config.seed)
 
     @abstractmethod
@@ -91,6 +99,11 @@ class StepRun(LightningModule, ABC):
     def begin(self, start: Checkpoint | None, classes: ClassTable) -> None:
         """Go on from a checkpoint where there is one, and open the log; classes: of what the run is measured on."""
         if start is not None:
+            if start.step > self.rhythm.end_step:
+                raise BadConfig(
+                    f"{self.rhythm.length_key}: expected at least the {start.step} steps that are done in {self.folder}, "
+                    f"found {self.rhythm.end_step}. Give more, or another `out`."
+                )
             self.restore(start)
         if self.ranks.rank == 0:
             self.log_book = RunLog(self.folder, classes, self.step)
@@ -113,12 +126,13 @@ class StepRun(LightningModule, ABC):
         return batch.to(device)
 
     def on_train_start(self) -> None:
-        """Listen for SIGTERM, so that all processes stop after one step."""
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._stop)
+        """Take SIGTERM back from Lightning, so that all processes stop after the same step."""
+        self.stop.listen()
+        self.catch_up()
 
     def training_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
         """One step of the optimiser, or none when the loss or its gradient is not finite in any process."""
+        self.is_between_steps = False
         rate = self.set_rates()
         torch.manual_seed(int(self.seed_of_step().generate_state(1)[0]))  # for dropout
         buffers = [buffer.clone() for buffer in self.buffers()]
@@ -134,6 +148,7 @@ class StepRun(LightningModule, ABC):
         if self.log_book is not None:
             self.log_book.write_step(self.step, **means, **told, **self.numbers(batch))
         self.step += 1
+        self.is_between_steps = True
 
     def gradient_norm(self, loss: Tensor) -> float:
         """Norm of the gradient, which is in the parameters then; NaN for a loss that is not finite."""
@@ -148,8 +163,12 @@ class StepRun(LightningModule, ABC):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
         """Save and look when it is time; stop when any process was told to."""
         self.after_step()
-        if any_rank(self.is_told_to_stop, self.device):
+        self.stop.signum = largest_over_ranks(self.stop.signum, self.device)
+        if self.stop.is_asked:
             raise SIGTERMException
+
+    def catch_up(self) -> None:
+        """Do what a stopped run left undone after its last step: nothing."""
 
     def after_step(self) -> None:
         """Save when it is time."""
@@ -175,6 +194,3 @@ class StepRun(LightningModule, ABC):
         for buffer, before in zip(self.buffers(), buffers, strict=True):
             buffer.copy_(before)
         self.bad_steps.add(self.step, self.checkpoints)
-
-    def _stop(self, signum: int, frame: Any) -> None:  # noqa: ANN401
-        self.is_told_to_stop = True

@@ -13,16 +13,18 @@ class ValidatedRun(StepRun):
     """A run whose checkpoint `best` has the highest mean IoU that was measured."""
 
     best_score = -1.0
+    owes_measurement = False
 
     @abstractmethod
     def validation(self) -> ConfusionMatrix | None:
         """Answers of the network as it is now on data it is not trained on; None where there is none, or no time left."""
 
     def after_step(self) -> None:
-        """Measure and save when it is time."""
+        """Measure and save when it is time; a measurement that a signal cuts short is owed by the checkpoint."""
         every = self.rhythm.validate_every
         is_time = self.is_complete or (every > 0 and self.step % every == 0)
         confusion = self.validation() if is_time else None
+        self.owes_measurement = is_time and confusion is None and self.stop.is_asked
         if confusion is None:
             super().after_step()
             return
@@ -33,11 +35,19 @@ class ValidatedRun(StepRun):
         self.best_score = score if is_best else self.best_score
         self.save(is_best)
 
+    def catch_up(self) -> None:
+        """Measure what the run was stopped in, so that `best` is what it would be without the stop."""
+        if self.owes_measurement:
+            self.saved_step = -1  # the checkpoint of this step says that it owes something
+            self.after_step()
+
     def state(self) -> dict[str, Any]:
         """With the best score."""
-        return {**super().state(), "best_score": self.best_score}
+        owed = {"owes_measurement": True} if self.owes_measurement else {}
+        return {**super().state(), "best_score": self.best_score, **owed}
 
     def restore(self, start: Checkpoint) -> None:
         """With the best score."""
         super().restore(start)
         self.best_score = start.state["best_score"]
+        self.owes_measurement = start.state.get("owes_measurement", False)

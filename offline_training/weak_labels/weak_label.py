@@ -13,6 +13,7 @@ from lidar_vl_core.foundation.errors import BadBag, BadDataset, BadImage, BadLab
 from lidar_vl_core.foundation.files import write_bytes, write_text
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.runs.stopping import StopSignals
 from offline_training.weak_labels.classes.ontology import load_ontology
 from offline_training.weak_labels.config import WeakLabelConfig
 from offline_training.weak_labels.job_parts import (
@@ -33,16 +34,19 @@ _NAMED_FAILURES = 5  # in the error; all stand in statistics.json
 def weak_label(config: WeakLabelConfig) -> LabelReport:
     """Make what `config.out` lacks; writes statistics.json and preview.png beside the labels.
 
-    Raises BadDataset at the end when some pictures could not be labelled: the others are done then.
+    Raises RunStopped when Ctrl-C or a SIGTERM ended it, with what is done kept; BadDataset at the end when some pictures could not be labelled: the others are done then.
     """
     from tqdm import tqdm
 
     datasets = open_sources(config)
     total = sum(len(dataset) * len(views_at(dataset, 0)) for dataset in datasets)
-    with tqdm(
-        total=total, desc="weak labels", unit="picture", disable=not (config.progress and sys.stderr.isatty())
-    ) as bar:
-        report = _ENGINES[config.engine](config, datasets, bar.update)
+    with (
+        tqdm(
+            total=total, desc="weak labels", unit="picture", disable=not (config.progress and sys.stderr.isatty())
+        ) as bar,
+        StopSignals() as stop,
+    ):
+        report = _ENGINES[config.engine](config, datasets, stop.after_each(bar.update, total, "pictures"))
     out = Path(config.out)
     write_text(out / "statistics.json", json.dumps(_statistics(report, config), indent=1) + "\n")
     if report.made or not (out / "preview.png").exists():

@@ -9,6 +9,7 @@ from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import write_bytes, write_text
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.runs.stopping import StopSignals
 from offline_training.words.features.extract_scenes import extract_scenes
 from offline_training.words.features.extraction_parts import (
     BASIS_SCENES,
@@ -29,7 +30,8 @@ _NAMED = 5  # failures in the error; all stand in statistics.json
 def extract_features(config: VlgConfig, open_model: OpenModel = open_model) -> FeatureReport:
     """Make what the store lacks for the scenes of config.train and config.validation, by the engine of config.extract.
 
-    Writes statistics.json and preview.png beside the features. Raises BadDataset at the end when some scenes could not be
+    Writes statistics.json and preview.png beside the features. Raises RunStopped when Ctrl-C or a SIGTERM ended it, with what
+    is done kept; BadDataset at the end when some scenes could not be
     done: the others are done then, and a further run goes on from there.
     """
     from tqdm import tqdm
@@ -37,9 +39,11 @@ def extract_features(config: VlgConfig, open_model: OpenModel = open_model) -> F
     datasets = open_sources(config)
     total = sum(len(dataset) for dataset in datasets)
     show = config.progress and sys.stderr.isatty()
-    with tqdm(total=total, desc="image features", unit="scene", disable=not show) as bar:
+    with tqdm(total=total, desc="image features", unit="scene", disable=not show) as bar, StopSignals() as stop:
         started = time.perf_counter()
-        report = _ENGINES[config.extract.engine](config, datasets, open_model, bar.update)
+        report = _ENGINES[config.extract.engine](
+            config, datasets, open_model, stop.after_each(bar.update, total, "scenes")
+        )
         report.seconds = time.perf_counter() - started
     folder = report.store.folder
     write_text(folder / "statistics.json", json.dumps(report.statistics(), indent=1) + "\n")

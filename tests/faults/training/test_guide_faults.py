@@ -14,6 +14,7 @@ import torch
 
 from lidar_vl_core.foundation.errors import BadConfig, BadLabels
 from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.runs.stopping import RunStopped
 from offline_training.words.stages.adapter.specialise import specialise
 from offline_training.words.stages.guidance import guiding_run
 from offline_training.words.stages.guidance.guide import guide
@@ -80,8 +81,10 @@ def test_a_sigterm_ends_the_run_with_a_checkpoint_it_goes_on_from(tmp_path, monk
         return right(*rows)
 
     monkeypatch.setattr(guiding_run, "_LOSSES", {"cosine": stopped})
-    checkpoint = guide(config)
-    assert 0 < load_checkpoint(checkpoint).step < 6
+    with pytest.raises(RunStopped, match="stopped at step 3 of 6; saved; the same command resumes") as stopped:
+        guide(config)
+    assert stopped.value.code == 143
+    assert load_checkpoint(tmp_path / "guide" / "checkpoints").step == 3
     assert load_checkpoint(guide(config)).step == 6
     assert len(losses(tmp_path)) == 6
 

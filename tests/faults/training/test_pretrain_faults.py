@@ -67,7 +67,7 @@ def test_a_sigterm_ends_it_with_a_checkpoint_of_the_step_it_was_at(tmp_path):
     wait_for_steps(tmp_path, 2, process)
     process.send_signal(signal.SIGTERM)
     told = process.communicate(timeout=300)[1].decode()
-    assert process.returncode == 0, told
+    assert process.returncode == 143, told
     assert load_checkpoint(tmp_path / "checkpoints").step == len(losses(tmp_path))
 
 

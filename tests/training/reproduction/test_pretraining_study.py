@@ -1,6 +1,5 @@
 """Studies: their files, what a cell is made of, that nothing is done twice, and the table."""
 
-import concurrent.futures
 import json
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,6 +13,7 @@ from offline_training.datasets.data_sources import data_set_spec, data_source
 from offline_training.evaluation.robustness import corruption_errors
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.pretraining.config import pretrain_config_of
+from offline_training.reproduction import jobs
 from offline_training.reproduction.cells import Cell, Place
 from offline_training.reproduction.pretraining_runs import PretrainingRuns
 from offline_training.reproduction.pretraining_study import PretrainingStudy
@@ -143,7 +143,7 @@ def test_a_run_that_fails_stops_none_of_the_others_and_is_told_at_the_end(tmp_pa
             raise BadRequest("no labels there")
         return 40.0, {}
 
-    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Now)
+    monkeypatch.setattr(jobs, "_pool", Now)
     monkeypatch.setattr(pretraining_runs, "_pretrain", lambda *settings: None)
     monkeypatch.setattr(pretraining_runs, "_MEASURES", {"mean_iou": measured, "hours": measured})
     with pytest.raises(BadRequest, match="no labels there"):

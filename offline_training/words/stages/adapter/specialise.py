@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from lidar_vl_core.foundation.errors import BadCheckpoint
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
 from lidar_vl_core.words.text_table import TextTable
 from offline_training.losses.vlg import adapter_cross_entropy, class_logits
 from offline_training.networks.adapter import TextAdapter
@@ -25,6 +25,7 @@ from offline_training.runs.device import torch_set_up, uses_cuda
 from offline_training.runs.log import RunLog
 from offline_training.runs.resume import checkpoint_to_resume
 from offline_training.runs.state import give_rate, optimizer_tensors, restore_optimizer
+from offline_training.runs.stopping import StopSignals
 from offline_training.words.features.feature_basis import FeatureBasis
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import SPECIALISE, SPECIALISED, open_features
@@ -44,15 +45,15 @@ _DECIDING = {"specialise", "vocabulary", "seed"}  # the pseudo labels are compar
 def specialise(config: VlgConfig) -> Path:
     """Train the adapter and write the adapted features of all training scenes; returns the folder of these.
 
-    Goes on where it was stopped, exactly. Needs the pseudo labels of `lidar-vl-train pseudo-label`. Raises BadLabels,
-    BadDataset, BadTextTable, BadCheckpoint.
+    Goes on where it was stopped, exactly. Needs the pseudo labels of `lidar-vl-train pseudo-label`. Raises RunStopped when
+    Ctrl-C or a SIGTERM ended it, after a checkpoint; BadLabels, BadDataset, BadTextTable, BadCheckpoint.
     """
     with torch_set_up(config.threads):
         labels, features = PseudoLabelStore(Path(config.out) / LABELS), open_features(config)
         run = _Specialising(config, labels, features)
-        with closing(run.log_book):
+        with closing(run.log_book), StopSignals() as stop:
             while run.epoch < config.specialise.epochs:
-                run.train_epoch()
+                run.train_epoch(stop)
         return _write_specialised(config, run.adapter.cpu(), features, labels.scenes())
 
 
@@ -120,14 +121,15 @@ class _Specialising:
         )
         self.epoch = 0
         clean_checkpoint_folder(self.folder)
-        start = checkpoint_to_resume(self.folder, config, "auto", set(VlgConfig.model_fields) - _DECIDING)
+        free = set(VlgConfig.model_fields) - _DECIDING
+        start = checkpoint_to_resume(self.folder, config, "auto", free, ("specialise.epochs",))
         if start is not None:
             self._restore(start)
         self.log_book = RunLog(self.folder.parent, self.table.class_table, self.epoch)
 
-    def train_epoch(self) -> None:
-        """Every scene once; saves when it is time."""
-        numbers = self.numbers
+    def train_epoch(self, stop: StopSignals) -> None:
+        """Every scene once; saves when it is time. A signal gives the epoch up: what was there before it is saved."""
+        numbers, before = self.numbers, self._checkpoint()
         rate = give_rate(self.optimizer, numbers.learning_rate * numbers.decay ** (self.epoch // numbers.decay_every))
         loss_sum, right, labelled = 0.0, 0, 0
         for scenes in self.batches.of_epoch(self.epoch):
@@ -141,6 +143,9 @@ class _Specialising:
                 (loss * (known / count)).backward()
                 loss_sum, right, labelled = loss_sum + float(loss.detach()) * known, right + agreed, labelled + known
             self.optimizer.step()
+            if stop.is_asked:
+                save_checkpoint(self.folder, before)
+            stop.end_if_asked(f"stopped after epoch {self.epoch} of {numbers.epochs}")
         self.log_book.write_step(
             self.epoch,
             loss=loss_sum / max(labelled, 1),
@@ -150,7 +155,7 @@ class _Specialising:
         )
         self.epoch += 1
         if self.epoch % _SAVE_EVERY == 0 or self.epoch == self.numbers.epochs:
-            self._save()
+            save_checkpoint(self.folder, self._checkpoint())
 
     def _loss(self, feature: torch.Tensor, class_id: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Loss of one scene's points, and how many of them are of the class that is now the best."""
@@ -160,16 +165,23 @@ class _Specialising:
             best = class_logits(adapted, self.text, self.class_of_prompt).argmax(dim=1)
         return loss, int((best == class_id).sum())
 
-    def _save(self) -> None:
+    def _checkpoint(self) -> Checkpoint:
+        """The run as it is now; what is done to it later changes nothing of that."""
         tensors = {f"{_PREFIX}.{name}": tensor for name, tensor in self.adapter.state_dict().items()}
         tensors |= optimizer_tensors(self.optimizer)
-        save_checkpoint(self.folder, Checkpoint(self.epoch, tensors, self.config.model_dump(mode="json"), self.state))
+        kept = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        return Checkpoint(self.epoch, kept, self.config.model_dump(mode="json"), self.state)
 
     def _restore(self, start: Checkpoint) -> None:
         if dict(start.state) != self.state:
             raise BadCheckpoint(
                 f"{self.folder}: expected an adapter of the pseudo labels that are there now, found one of others. "
                 f"Remove {self.folder.parent} to train it anew, or use another `out`."
+            )
+        if start.step > self.numbers.epochs:
+            raise BadConfig(
+                f"specialise.epochs: expected at least the {start.step} epochs that are done in {self.folder.parent}, found "
+                f"{self.numbers.epochs}. Give more, or another `out`."
             )
         self.adapter.load_state_dict(weights_of(start, _PREFIX))
         restore_optimizer(self.optimizer, start)

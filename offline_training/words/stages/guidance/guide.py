@@ -11,13 +11,11 @@ def guide(config: VlgConfig, resume: str = "auto") -> Path:
     """Train the network of a run, with config.self_training.rounds further rounds, and return its checkpoint.
 
     The checkpoint is `last`, or `best` where config.guide.select measures something. resume: "auto" goes on where there is a
-    checkpoint, "never" refuses to touch one, "previous" goes on from that one. A SIGTERM ends the run with a checkpoint.
-    Needs the features of `lidar-vl-train specialise`, or with specialise.enabled=false those of `extract-features`.
-    Raises BadCheckpoint, BadConfig, BadDataset, BadLabels, BadTextTable.
+    checkpoint, "never" refuses to touch one, "previous" goes on from that one. A run goes on with
+    more steps than it was made for, its learning rate that of the new length from there on. Needs the features of `lidar-vl-train specialise`, or with specialise.enabled=false those of `extract-features`.
+    Raises RunStopped when Ctrl-C or a SIGTERM ended it, after a checkpoint; BadCheckpoint, BadConfig, BadDataset, BadLabels, BadTextTable.
     """
-    trained = train_guided(config, resume)
+    checkpoint = train_guided(config, resume)
     for number in range(1, config.self_training.rounds + 1):
-        if not trained.is_complete:
-            break
-        trained = train_guided(prepared_round(config, number, trained.checkpoint), resume)
-    return trained.checkpoint
+        checkpoint = train_guided(prepared_round(config, number, checkpoint), resume)
+    return checkpoint

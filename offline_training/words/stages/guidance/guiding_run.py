@@ -1,7 +1,5 @@
 """The run of stage 3: state, one step, checkpoints; goes on after a kill as if nothing had happened."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,33 +29,23 @@ from offline_training.words.features.run_text import read_run_text
 from offline_training.words.settings.training_samples import opened
 from offline_training.words.settings.vlg_config import VlgConfig
 from offline_training.words.stages.guidance.guided_scans import GuidedBatch, GuidedScans, collate_guided
-from offline_training.words.stages.guidance.inference import TEXT_TABLE_TENSOR, LanguageNetwork
-from offline_training.words.stages.guidance.selection import measure, trained_scenes
+from offline_training.words.stages.guidance.inference import TEXT_TABLE_TENSOR
+from offline_training.words.stages.guidance.selection import Measure, measure, trained_scenes
 
 FOLDER = "guide"
 _FREE_ON_RESUME = frozenset(
     {"out", "workers", "progress", "validation", "extract", "pseudo", "specialise", "self_training"}
 )
 _LOSSES = {"cosine": cosine_guidance, "l1": l1_guidance}
-_Measure = Callable[[LanguageNetwork], ConfusionMatrix]
 
 
-@dataclass(frozen=True)
-class Guided:
-    """What a run left."""
-
-    checkpoint: Path
-    is_complete: bool  # false where a SIGTERM ended it
-
-
-def train_guided(config: VlgConfig, resume: str) -> Guided:
+def train_guided(config: VlgConfig, resume: str) -> Path:
     """One run of stage 3, as guide() describes it, without further rounds."""
     with torch_set_up(config.threads):
         run, batches = _prepared(config, resume)
         last = fit(run, batches)
         best = run.checkpoints / "best.json"
-        checkpoint = best if config.guide.select != "last" and best.is_file() else last
-        return Guided(checkpoint, run.is_complete)
+        return best if config.guide.select != "last" and best.is_file() else last
 
 
 def _prepared(config: VlgConfig, resume: str) -> "tuple[Guiding, DataLoader]":
@@ -81,10 +69,10 @@ class Guiding(ValidatedRun):
     config: VlgConfig
 
     def __init__(
-        self, config: VlgConfig, table: TextTable, store: FeatureStore, measured: _Measure | None, resume: str
+        self, config: VlgConfig, table: TextTable, store: FeatureStore, measured: Measure | None, resume: str
     ) -> None:
         numbers = config.guide
-        rhythm = Rhythm(numbers.max_steps, numbers.checkpoint_every, numbers.validate_every)
+        rhythm = Rhythm(numbers.max_steps, numbers.checkpoint_every, numbers.validate_every, "guide.max_steps")
         super().__init__(config, Path(config.out) / FOLDER, rhythm)
         self.measured = measured
         clean_checkpoint_folder(self.checkpoints)
@@ -94,7 +82,7 @@ class Guiding(ValidatedRun):
         )
         self.text_bytes = torch.from_numpy(np.frombuffer(text_table_bytes(table), np.uint8).copy())
         self.learnt = {"channels": table.channels, "text_space": table.text_space, "targets": dict(store.identity)}
-        start = checkpoint_to_resume(self.checkpoints, config, resume, _FREE_ON_RESUME)
+        start = checkpoint_to_resume(self.checkpoints, config, resume, _FREE_ON_RESUME, ("guide.max_steps",))
         self.begin(start, table.class_table)
 
     def set_rates(self) -> float:
@@ -113,7 +101,10 @@ class Guiding(ValidatedRun):
 
     def validation(self) -> ConfusionMatrix | None:
         """By what the configuration selects weights, if by anything."""
-        return None if self.measured is None else self.measured((self.network, self.config))
+        if self.measured is None:
+            return None
+        confusion = self.measured((self.network, self.config), lambda: self.stop.is_asked)
+        return None if self.stop.is_asked else confusion
 
     def tensors(self) -> dict[str, Tensor]:
         """With the table of words, by which the network is asked."""

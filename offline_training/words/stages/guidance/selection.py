@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as L
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
 
 _SAME = np.arange(256, dtype=np.uint8)  # the truth is in the classes of the answers
+Measure = Callable[[LanguageNetwork, Callable[[], bool]], ConfusionMatrix]  # ends early where the second says so
 _Judged = Callable[[], Iterator[tuple[Sample, np.ndarray]]]  # samples with what their answers are compared with
 
 
@@ -39,9 +41,7 @@ def trained_scenes(config: VlgConfig, count: int) -> list[int]:
     return kept
 
 
-def measure(
-    config: VlgConfig, table: TextTable, datasets: Sequence[SampleSource]
-) -> Callable[[LanguageNetwork], ConfusionMatrix] | None:
+def measure(config: VlgConfig, table: TextTable, datasets: Sequence[SampleSource]) -> Measure | None:
     """What tells how good a network is, as config.guide.select asks; None = nothing does. Raises BadConfig, BadLabels."""
     if config.guide.select == "last":
         return None
@@ -55,8 +55,11 @@ def measure(
     return partial(_confusion, table, partial(_validation, opened(config, config.validation)))
 
 
-def _confusion(table: TextTable, judged: _Judged, network: LanguageNetwork) -> ConfusionMatrix:
-    samples = (replace(sample, class_id=expected) for sample, expected in judged())
+def _confusion(
+    table: TextTable, judged: _Judged, network: LanguageNetwork, is_stopped: Callable[[], bool]
+) -> ConfusionMatrix:
+    chosen = takewhile(lambda _: not is_stopped(), judged())
+    samples = (replace(sample, class_id=expected) for sample, expected in chosen)
     return pooled_confusion(
         samples, lambda sample: predict_scene("3d", sample, table, network).class_id, _SAME, len(table.class_table)
     )

@@ -13,6 +13,7 @@ from lidar_vl_core.model_packages.language_spec import TEXT_TABLE
 from lidar_vl_core.words.text_table import TextTable, require_width
 from lidar_vl_core.words.text_table_file import write_text_table
 from offline_training.datasets.base.sample import Sample
+from offline_training.runs.stopping import StopSignals
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import open_features, require_features_of
 from offline_training.words.features.run_text import embedded_words
@@ -47,8 +48,8 @@ from offline_training.words.stages.pseudo_labels.segment_majority import segment
 def pseudo_label(config: VlgConfig) -> Path:
     """Label the points of all training scenes; returns their folder, with statistics.json. What is there is not made anew.
 
-    Needs the features of `lidar-vl-train extract-features`. Points without a feature get 255. Raises BadDataset,
-    BadLabels, BadConfig.
+    Needs the features of `lidar-vl-train extract-features`. Points without a feature get 255. Raises RunStopped when
+    Ctrl-C or a SIGTERM ended it, with what is done kept; BadDataset, BadLabels, BadConfig.
     """
     features = open_features(config)
     lists = ClassLists(config)
@@ -57,20 +58,24 @@ def pseudo_label(config: VlgConfig) -> Path:
     labels = PseudoLabelStore(Path(config.out) / FOLDER)
     quality = LabelQuality(table.class_table.names)
     names, scale = [], None
-    for sample in all_samples(opened(config, config.train)):
-        seen = features.read(sample.name)
-        seen.require_fits(sample)
-        require_width(seen.feature, table)
-        if scale is None:
-            scale = scale_of_logits(config.specialise.logit_scale, seen.feature, table.logit_scale)
-            labels.begin(_settings(config, features, table, scale))
-            write_text_table(Path(config.out) / TEXT_TABLE, table)  # not before: a refused folder keeps its words
-        allowed = lists.allowed(sample, seen)
-        if not labels.has(sample.name):
-            labels.write(sample.name, label_scene(sample, seen, table, allowed, scale, config))
-        names.append(sample.name)
-        truth = sample.class_id if speaks_of_truth(config) else None
-        quality.add(labels.read(sample.name).class_id, seen.visible, truth)
+    datasets = opened(config, config.train)
+    total = sum(len(dataset) for dataset in datasets)
+    with StopSignals() as stop:
+        for sample in all_samples(datasets):
+            seen = features.read(sample.name)
+            seen.require_fits(sample)
+            require_width(seen.feature, table)
+            if scale is None:
+                scale = scale_of_logits(config.specialise.logit_scale, seen.feature, table.logit_scale)
+                labels.begin(_settings(config, features, table, scale))
+                write_text_table(Path(config.out) / TEXT_TABLE, table)  # not before: a refused folder keeps its words
+            allowed = lists.allowed(sample, seen)
+            if not labels.has(sample.name):
+                labels.write(sample.name, label_scene(sample, seen, table, allowed, scale, config))
+            names.append(sample.name)
+            truth = sample.class_id if speaks_of_truth(config) else None
+            quality.add(labels.read(sample.name).class_id, seen.visible, truth)
+            stop.end_if_asked(f"stopped after {len(names)} of {total} scenes")
     lists.write_derived(labels.folder / "scene_lists.json")
     quality.write(labels.folder / "statistics.json")
     labels.finish(names)

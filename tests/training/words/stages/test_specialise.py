@@ -2,14 +2,17 @@
 
 import json
 import shutil
+import signal
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from lidar_vl_core.foundation.errors import BadCheckpoint, BadDataset, BadLabels, BadTextTable
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset, BadLabels, BadTextTable
 from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.runs.stopping import RunStopped
 from offline_training.words.features.feature_file import has_coefficients
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import open_features
@@ -78,20 +81,34 @@ def test_features_kept_by_components_stay_so_and_lose_nothing_more(config):
     assert len(specialised.basis.directions) == 5
 
 
-def test_it_goes_on_after_a_stop_to_the_same_bits(config, tmp_path, monkeypatch):
+def _ctrl_c(times: int = 1) -> None:
+    for _ in range(times):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("signals", "told", "saved"),
+    [
+        (_ctrl_c, "stopped after epoch 6 of 8; saved; the same command resumes", 6),
+        (partial(_ctrl_c, 2), "", 5),
+    ],
+    ids=["once", "twice"],
+)
+def test_it_goes_on_after_a_stop_to_the_same_bits(config, tmp_path, monkeypatch, signals, told, saved):
     epochs = iter(range(100))
     train_epoch = _Specialising.train_epoch
 
-    def stopped(run):
+    def stopped(run, stop):
         if next(epochs) == 6:
-            raise KeyboardInterrupt
-        train_epoch(run)
+            signals()
+        train_epoch(run, stop)
 
     longer = config.model_copy(update={"specialise": config.specialise.model_copy(update={"epochs": 8})})
     monkeypatch.setattr(_Specialising, "train_epoch", stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises((KeyboardInterrupt, RunStopped)) as ended:
         specialise(longer)
-    assert load_checkpoint(tmp_path / "adapter" / "checkpoints").step == 5
+    assert str(ended.value) == told
+    assert load_checkpoint(tmp_path / "adapter" / "checkpoints").step == saved
     monkeypatch.setattr(_Specialising, "train_epoch", train_epoch)
     specialise(longer)
     resumed, lines = load_checkpoint(tmp_path / "adapter" / "checkpoints").tensors, logged(tmp_path)
@@ -200,3 +217,17 @@ def test_kept_scenes_are_read_once_while_they_fit():
     kept = KeptScenes(lambda number: read.append(number) or number, lambda _: 10, most_bytes=25)
     assert [kept(number) for number in (0, 1, 2, 0, 1, 2)] == [0, 1, 2, 0, 1, 2]
     assert read == [0, 1, 2, 2]
+
+
+def test_more_epochs_go_on_from_the_last_one_as_if_they_had_been_asked_for_at_once(config, tmp_path):
+    longer = config.model_copy(update={"specialise": config.specialise.model_copy(update={"epochs": 8})})
+    specialise(config)
+    specialise(longer)
+    extended = load_checkpoint(tmp_path / "adapter" / "checkpoints")
+    shutil.rmtree(tmp_path / "adapter")
+    specialise(longer)
+    whole = load_checkpoint(tmp_path / "adapter" / "checkpoints")
+    assert (extended.step, whole.step) == (8, 8)
+    assert all(torch.equal(tensor, whole.tensors[name]) for name, tensor in extended.tensors.items())
+    with pytest.raises(BadConfig, match=r"specialise\.epochs: expected at least the 8 epochs"):
+        specialise(config)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
+from offline_training.networks.foreign_weights import from_minkowski_order, from_spconv_order, translate_weights
 from offline_training.networks.sparse.convolution import sparse_conv, sparse_inverse_conv
 from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
-from offline_training.runs.foreign_weights import from_minkowski_order, from_spconv_order, translate_weights
 from tests.training.runs.minkowski_reference import convolve, random_state, res16unet, transposed
 
 SMALL = MinkUNetShape(6, (5, 7, 8, 9, 8, 7, 6, 5), (1, 2, 1, 1, 1, 1, 1, 2), stem_convs=1)
