@@ -10,7 +10,7 @@ from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.cloud_files import read_cloud, write_labelled_cloud
 from lidar_vl_core.clouds.from_arrays import cloud_from_arrays
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.drawing.figures import in_rows, legend, png_bytes, top_view_figure
+from lidar_vl_core.drawing.figures import labelled_png
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.model_packages.package import load_model_package
@@ -53,8 +53,7 @@ class LabelledCloud:
     def save(self, path: Path | str) -> None:
         """Write points and labels as .npz, .pcd, .ply or .label, or a picture from above as .png. Raises BadRequest."""
         if Path(path).suffix.lower() == ".png":
-            view = top_view_figure(self.cloud.xyz_m, self.class_id, None, self.classes, panel_px=900)
-            write_bytes(Path(path), png_bytes(in_rows([view, legend(self.classes, self.class_id, view.width)], 1)))
+            write_bytes(Path(path), labelled_png(self.cloud.measured_xyz_m(), self.class_id, self.classes))
         else:
             write_labelled_cloud(path, self.cloud, PointLabels(self.class_id, self.probability, {}, self.classes))
 

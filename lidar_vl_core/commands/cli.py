@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lidar_vl_core.commands.cloud_options import add_ego, add_intensity, ego_region
 from lidar_vl_core.commands.completions import completions
+from lidar_vl_core.commands.input_options import add_ego, add_intensity, add_model, add_words, ego_region, words_of
 from lidar_vl_core.commands.program_options import (
     NamingParser,
     ShowVersion,
@@ -24,7 +24,6 @@ from lidar_vl_core.foundation.result_folder import require_no_results
 
 if TYPE_CHECKING:
     from lidar_vl_core.bags.recording import RecordedFrame
-    from lidar_vl_core.words.vocabulary import Vocabulary
 
 _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
 
@@ -66,8 +65,8 @@ def command_parser() -> argparse.ArgumentParser:
 
     replay = commands.add_parser("replay", help="segment every cloud of a recording; metrics, predictions and a report")
     replay.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
-    _add_model(replay)
-    _add_words(replay)
+    add_model(replay)
+    add_words(replay)
     replay.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")
     replay.add_argument(
         "--cloud-topic", metavar="TOPIC", help="needed only where the recording has several cloud topics"
@@ -97,8 +96,8 @@ def command_parser() -> argparse.ArgumentParser:
 
     segment = commands.add_parser("segment", help="segment one cloud file")
     segment.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
-    _add_model(segment)
-    _add_words(segment)
+    add_model(segment)
+    add_words(segment)
     segment.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd .ply or .label"
     )
@@ -114,7 +113,7 @@ def command_parser() -> argparse.ArgumentParser:
     query = commands.add_parser("query", help="where in a cloud a text fits: heat map from above")
     query.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
     query.add_argument("text", metavar="TEXT", help='what to look for, such as "fallen tree"')
-    _add_model(query)
+    add_model(query)
     query.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="picture of the similarity")
     add_overwrite(query)
     query.set_defaults(run=_query)
@@ -128,42 +127,6 @@ def _label_tables() -> dict[str, tuple[str, ...]]:
     from lidar_vl_core.classes.known_tables import label_table_names
 
     return {"Label tables": label_table_names()}
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", required=True, metavar="PKG", help="folder of a model package, or a name such as demo"
-    )
-    parser.add_argument(
-        "--engine", default="auto", metavar="ENGINE", help="auto (default), fused, onnxruntime or tensorrt"
-    )
-
-
-def _add_words(parser: argparse.ArgumentParser) -> None:
-    words = parser.add_mutually_exclusive_group()
-    words.add_argument(
-        "--prompts", metavar="A,B,C", help="what an embedding package looks for: words between commas, a class each"
-    )
-    words.add_argument(
-        "--vocabulary",
-        metavar="FILE.yaml",
-        help="or classes with synonyms and sinks: a file, or a name such as nuscenes16",
-    )
-
-
-def _words(options: argparse.Namespace) -> "Vocabulary | None":
-    from lidar_vl_core.words.vocabulary import load_vocabulary, vocabulary_of_prompts
-
-    if options.vocabulary is not None:
-        return load_vocabulary(options.vocabulary)
-    if options.prompts is None:
-        return None
-    prompts = [prompt.strip() for prompt in options.prompts.split(",")]
-    if not all(prompts):
-        raise BadRequest(
-            f"--prompts {options.prompts!r}: expected words between commas, found none. Name what to look for."
-        )
-    return vocabulary_of_prompts(prompts)
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -185,7 +148,7 @@ def _replay(options: argparse.Namespace) -> None:
         cloud_topic=options.cloud_topic,
         label_field=options.label_field,
         label_table=options.label_table,
-        words=_words(options),
+        words=words_of(options),
         ensemble=options.ensemble,
         intensity_max=options.intensity_max,
         ego=ego_region(options),
@@ -215,7 +178,7 @@ def _segment(options: argparse.Namespace) -> None:
     if options.picture is not None:
         require_no_results(options.picture, options.overwrite, "--picture")
     cloud = read_with_warnings(options.cloud, options.columns, options.intensity_max)
-    words = _words(options)
+    words = words_of(options)
     segmenter = Segmenter(load_model_package(options.model), options.engine, ego=ego_region(options))
     if words is not None:
         segmenter.set_words(words)

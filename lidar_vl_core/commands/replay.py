@@ -14,6 +14,7 @@ from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.commands.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.results import write_results
+from lidar_vl_core.commands.warm_up import compilation_told
 from lidar_vl_core.drawing.rerun_view import RerunView
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
@@ -124,7 +125,8 @@ class _Labeller:
         self._segmenter, self._recording = segmenter, recording
         self._fusion = _fusion(segmenter, recording) if ensemble else None
         self._said: Counter[str] = Counter()
-        (self._fusion or segmenter).warm_up()
+        with compilation_told():
+            (self._fusion or segmenter).warm_up()
 
     @property
     def warnings(self) -> list[str]:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.cloud_files import read_cloud_file, write_labelled_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.drawing.figures import in_rows, legend, png_bytes, top_view_figure
+from lidar_vl_core.commands.warm_up import compilation_told
+from lidar_vl_core.drawing.figures import labelled_png
+from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.tasks.segmenter import Segmenter
@@ -32,25 +34,24 @@ def segment(cloud: PointCloud, segmenter: Segmenter, out: Path, picture: Path | 
 
     Raises what the segmenter does, and BadCloudFile for a format that cannot be written; nothing is written then.
     """
-    segmenter.warm_up()
+    with compilation_told():
+        segmenter.warm_up()
     labels = segmenter.segment(cloud)
     if picture is not None:
-        write_bytes(picture, _picture_png(cloud.measured_xyz_m(), labels.class_id, segmenter.classes))
+        write_bytes(picture, labelled_png(cloud.measured_xyz_m(), labels.class_id, segmenter.classes))
     try:
         write_labelled_cloud(out, cloud, labels)
     except LidarVlError:
         if picture is not None:
             picture.unlink(missing_ok=True)
         raise
-    lines = _class_counts(labels.class_id, segmenter.classes.names)
+    seen = SeenSweeps()
+    seen.add(cloud, labels)
+    odd = [f"warning: {line}" for line in seen.warnings(segmenter.package.manifest.training_sweeps)]
+    lines = odd + _class_counts(labels.class_id, segmenter.classes.names)
     if any(cloud.origin_m):
         lines.append(f"origin of the points, in metres: {' '.join(f'{m:.0f}' for m in cloud.origin_m)}")
     return [*lines, f"{len(cloud):,} points labelled in {labels.timing_ms['total']:.0f} ms: {out}"]
-
-
-def _picture_png(xyz_m: np.ndarray, class_id: np.ndarray, classes: ClassTable) -> bytes:
-    view = top_view_figure(xyz_m, class_id, None, classes, panel_px=900)
-    return png_bytes(in_rows([view, legend(classes, class_id, view.width)], 1))
 
 
 def _class_counts(class_id: np.ndarray, names: Sequence[str]) -> list[str]:

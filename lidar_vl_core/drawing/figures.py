@@ -161,6 +161,12 @@ def png_bytes(picture: "Image") -> bytes:
     return content.getvalue()
 
 
+def labelled_png(xyz_m: np.ndarray, class_id: np.ndarray, classes: ClassTable) -> bytes:
+    """A .png of points (N, 3) from above in the colours of their classes (N,) uint8, with a legend."""
+    view = top_view_figure(xyz_m, class_id, None, classes, panel_px=900)
+    return png_bytes(in_rows([view, legend(classes, class_id, view.width)], 1))
+
+
 def _blank_like(picture: "Image") -> "Image":
     from PIL import Image
 

@@ -1,0 +1,81 @@
+"""Options that say what goes into a model: which model, which words, and how the points of a sensor are meant."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lidar_vl_core.foundation.errors import BadRequest
+
+if TYPE_CHECKING:
+    from lidar_vl_core.clouds.ego_region import EgoRegion
+    from lidar_vl_core.words.vocabulary import Vocabulary
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the model package and the engine that runs it."""
+    parser.add_argument(
+        "--model", required=True, metavar="PKG", help="folder of a model package, or a name such as demo"
+    )
+    parser.add_argument(
+        "--engine", default="auto", metavar="ENGINE", help="auto (default), fused, onnxruntime or tensorrt"
+    )
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add what a package that understands words looks for."""
+    words = parser.add_mutually_exclusive_group()
+    words.add_argument(
+        "--prompts", metavar="A,B,C", help="what an embedding package looks for: words between commas, a class each"
+    )
+    words.add_argument(
+        "--vocabulary",
+        metavar="FILE.yaml",
+        help="or classes with synonyms and sinks: a file, or a name such as nuscenes16",
+    )
+
+
+def words_of(options: argparse.Namespace) -> "Vocabulary | None":
+    """What add_words() was given, None for the package's own words. Raises BadRequest, BadConfig."""
+    from lidar_vl_core.words.vocabulary import load_vocabulary, vocabulary_of_prompts
+
+    if options.vocabulary is not None:
+        return load_vocabulary(options.vocabulary)
+    if options.prompts is None:
+        return None
+    prompts = [prompt.strip() for prompt in options.prompts.split(",")]
+    if not all(prompts):
+        raise BadRequest(
+            f"--prompts {options.prompts!r}: expected words between commas, found none. Name what to look for."
+        )
+    return vocabulary_of_prompts(prompts)
+
+
+def add_intensity(parser: argparse.ArgumentParser) -> None:
+    """Add the full scale of the driver's intensity."""
+    parser.add_argument(
+        "--intensity-max",
+        type=float,
+        metavar="VALUE",
+        help="the driver's intensity that becomes 1, such as 255; else judged once, by the first clouds",
+    )
+
+
+def add_ego(parser: argparse.ArgumentParser) -> None:
+    """Add where the own vehicle is."""
+    parser.add_argument(
+        "--ego-radius", type=float, default=0.0, metavar="M", help="points so near the sensor get no class: own vehicle"
+    )
+    parser.add_argument(
+        "--ego-box",
+        type=float,
+        nargs=6,
+        default=(),
+        metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
+        help="points in this box of the sensor's frame get no class, in metres: lower, then upper corner of the own vehicle",
+    )
+
+
+def ego_region(options: argparse.Namespace) -> "EgoRegion":
+    """What add_ego() was given. Raises BadConfig."""
+    from lidar_vl_core.clouds.ego_region import EgoRegion
+
+    return EgoRegion(options.ego_radius, tuple(options.ego_box))
