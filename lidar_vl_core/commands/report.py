@@ -33,8 +33,8 @@ def report(
 ) -> str:
     """Write the page.
 
-    metrics: as Evaluation.metrics gives them, and besides `bag`, `model`, `engine`, `latency_is`, `warnings`, `skipped`, `provenance`
-    and, where clouds went over a network, `sent` and `drops`. shown: (caption, frame) of the frames to draw.
+    metrics: as Evaluation.metrics gives them, and besides `bag`, `model`, `engine`, `latency_is`, `warnings`, `skipped`, `provenance`;
+    `intensity` of a recording, `sent` and `drops` where clouds went over a network. shown: (caption, frame) of the frames to draw.
     viewed: thinned frames to turn and filter in the page.
     card: the model's card in Markdown. Returns HTML that needs no other file.
     """
@@ -73,6 +73,9 @@ def _headline(metrics: Mapping[str, Any]) -> str:
         tiles.append(("drops", f"{metrics['drops']}", f"of {metrics['sent']} clouds sent"))
     if metrics["skipped"]:
         tiles.append(("skipped", f"{len(metrics['skipped'])}", "clouds that could not be read"))
+    if metrics.get("intensity") is not None:
+        field, largest = metrics["intensity"]["field"], metrics["intensity"]["largest"]
+        tiles.append(("intensity", escape(field or "none"), f"{largest:g} becomes 1" if field else "0 everywhere"))
     tiles += [(f"{what} frame", _frame_link(frame["index"]), note) for what, frame, note in _extreme_frames(metrics)]
     cells = "".join(
         f'<div class="tile"><span>{escape(name)}</span><strong>{value}</strong><small>{escape(note)}</small></div>'

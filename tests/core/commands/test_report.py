@@ -190,6 +190,21 @@ def test_the_page_needs_no_other_file_and_closes_its_tags(has_truth: bool, has_v
     assert html.count("data:image/jpeg") == (len(evaluation.shown()) if has_views else 0)
 
 
+@pytest.mark.parametrize(
+    ("scale", "told"),
+    [
+        ({"field": "reflectivity", "largest": 255.0}, "reflectivity</strong><small>255 becomes 1"),
+        ({"field": None, "largest": 1.0}, "none</strong><small>0 everywhere"),
+    ],
+)
+def test_the_scale_of_the_intensity_is_told(scale, told) -> None:
+    evaluation = Evaluation(NUSCENES_16, 1)
+    cloud = PointCloud(np.ones((4, 3), np.float32), np.zeros(4, np.float32), 0, "lidar")
+    evaluation.add(LabelledFrame(0, cloud, np.zeros(4, np.uint8)))
+    page = report("Title", {**evaluation.metrics(), **RUN, "intensity": scale}, [], [], NUSCENES_16, "")
+    assert told in page
+
+
 def test_the_page_of_one_empty_cloud_is_whole() -> None:
     evaluation = Evaluation(NUSCENES_16, 1)
     evaluation.add(frame(0, np.zeros(0, np.uint8), np.zeros(0)))
