@@ -69,8 +69,11 @@ def _likely_counts(numbers: np.ndarray) -> list[int]:
     if len(numbers) > _BLOCKS * _BLOCK:
         starts = np.linspace(0, len(numbers) - _BLOCK, _BLOCKS).astype(np.int64)
         at = (starts[:, None] + np.arange(_BLOCK)).reshape(-1)
+    at = at[
+        np.isfinite(numbers[at]) & (numbers[at] != 0)
+    ]  # lost returns are zeros, and may be lost in a pattern of their own
     sample = numbers[at]
-    ordered = np.sort(sample[np.isfinite(sample)])
+    ordered = np.sort(sample)
     if not len(ordered):
         return []
     edges = np.unique(ordered[np.arange(1, _BINS) * len(ordered) // _BINS])

@@ -144,3 +144,13 @@ def test_the_name_of_nuscenes_says_five_columns_where_the_numbers_say_nothing(tm
     write(tmp_path / name, sweep(), KITTI, 100)
     with pytest.raises(BadCloudFile, match="expected 5 columns, as nuScenes has, found numbers that look like 4"):
         read_cloud(tmp_path / name)
+
+
+@pytest.mark.parametrize("every", [2, 3, 4, 5, 7])
+def test_returns_lost_in_a_pattern_do_not_make_other_columns(tmp_path, every):
+    rng = np.random.default_rng(every)
+    points = rng.uniform(0.1, 1.0, (900, 4)).astype(np.float32) * np.float32([40, 20, 2, 1])
+    points[::every, :3] = 0.0
+    path = tmp_path / "sweep.bin"
+    points.tofile(path)
+    assert len(read_cloud(path)) == 900

@@ -11,13 +11,13 @@ from lidar_vl_core.commands.segment import segment
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.segmenter import Segmenter
 
-_COUNT = 60
+_COUNT = 600
 _LOST = np.arange(_COUNT) % 3 == 0
 
 
 def _points() -> np.ndarray:
     points = np.random.default_rng(2).uniform(0.1, 2.9, (_COUNT, 4)).astype(np.float32)
-    points[:, 3] /= 3
+    points *= np.float32([1.0, 0.6, 0.2, 0.33])  # each column its own spread, as in a street
     points[_LOST, :3] = 0.0
     points[0, :2] = -0.0
     return points
@@ -36,7 +36,7 @@ def _npz(path: Path) -> None:
 
 
 def _range_image(path: Path) -> None:
-    np.savez(path, xyz=_points()[:, :3].reshape(6, 10, 3), intensity=_points()[:, 3].reshape(6, 10))
+    np.savez(path, xyz=_points()[:, :3].reshape(20, 30, 3), intensity=_points()[:, 3].reshape(20, 30))
 
 
 def _pcd(path: Path) -> None:

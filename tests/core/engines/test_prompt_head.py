@@ -194,6 +194,6 @@ def test_a_network_that_reads_colours_gets_them_or_says_so(tmp_path):
     rows = segmenter.embeddings(a_cloud(500, rgb=rgb))
     assert np.array_equal(rows, segmenter.embeddings(a_cloud(500, rgb=packed.view(np.float32))), equal_nan=True)
     assert not np.allclose(rows, segmenter.embeddings(a_cloud(500, rgb=255 - rgb)), equal_nan=True)
-    for extra in ({}, {"rgb": np.zeros(500, np.float64)}):
+    for extra in ({}, {"rgb": np.zeros(500, np.uint16)}):
         with pytest.raises(BadPointCloud, match="expected the colours of 500 points, found none"):
             segmenter.segment(a_cloud(500, **extra))

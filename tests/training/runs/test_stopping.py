@@ -40,8 +40,8 @@ if __name__ == "__main__":
                 time.sleep(60)
             return right(run, batch)
         module.Finetuning.losses = stuck
-    import offline_training.datasets.data_sources as sources
-    sources.require_folders = lambda *_: None
+    import offline_training.cli.training as training
+    training.require_for_finetuning = lambda _: None
     sys.exit(main(["finetune", "--config", sys.argv[1]]))
 """
 
@@ -206,7 +206,7 @@ def test_signals_are_heard_only_while_somebody_listens():
 
 
 def test_the_command_tells_the_line_and_has_the_code_of_the_signal(tmp_path, runs, monkeypatch, capsys):
-    monkeypatch.setattr("offline_training.datasets.data_sources.require_folders", lambda *_: None)
+    monkeypatch.setattr("offline_training.cli.training.require_for_finetuning", lambda _: None)
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(settings(tmp_path / "run", max_steps=5)))
     stopping_at(1, "losses", monkeypatch)
     assert main(["finetune", "--config", str(tmp_path / "c.yaml")]) == 143

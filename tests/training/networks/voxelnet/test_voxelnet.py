@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.training.runs.test_foreign_weights import one_thread
 
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.grid import VoxelGrid
@@ -21,6 +20,7 @@ from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, 
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.backbones import build_backbone, preparer_of
+from tests.training.networks.test_foreign_weights import one_thread
 from tests.training.networks.voxelnet.spconv_voxelnet import SHAPE_ZYX, foreign_state, spconv_backbone
 
 RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
