@@ -41,6 +41,10 @@ class BadLabels(LidarVlError):
     """Labels or a class table do not fit the points or each other."""
 
 
+class BadBoxes(LidarVlError):
+    """Boxes hold NaN, sizes below zero, or arrays that do not belong together."""
+
+
 class BadDataset(LidarVlError):
     """A data set folder lacks a file or holds a damaged one."""
 
