@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.label_map import LabelMap
+from lidar_vl_core.classes.name_map import NameMap
 from lidar_vl_core.classes.table_file import LabelSource, TableFile, path_for, read_table_file, require_every_class
 from lidar_vl_core.foundation.errors import BadLabels
 from lidar_vl_core.foundation.near_names import did_you_mean
 
 FOLDER = Path(__file__).parent / "tables"
+RawT = TypeVar("RawT", int, str)
 
 
 def class_table(name: str) -> ClassTable:
@@ -43,6 +46,21 @@ def label_map(source_table: str, target: ClassTable) -> LabelMap:
     place = f"{file.path}: labels.{source_table}.to.{target.name}"
     class_ids = _class_ids(place, labels.class_name_of_raw[target.name], target)
     return LabelMap(source_table, target, _class_of_raw(class_ids, is_table), labels.raw_mask)
+
+
+def name_map(source: str, target: ClassTable) -> NameMap:
+    """The map from the names in a data set's files of boxes into `target`; raises BadLabels listing the choices."""
+    file = _file_of(source)
+    meanings = file.box_names.get(source, {})
+    if target.name not in meanings:
+        choices = [
+            f"{name} -> {table}" for one in _every_file() for name in one.box_names for table in one.box_names[name]
+        ]
+        raise BadLabels(
+            f"no map from the boxes of {source!r} to the classes of {target.name!r}. There are {', '.join(choices)}."
+        )
+    place = f"{file.path}: box_names.{source}.{target.name}"
+    return NameMap(source, target, _class_ids(place, meanings[target.name], target))
 
 
 def class_table_names() -> tuple[str, ...]:
@@ -78,7 +96,7 @@ def submitted_ids(source: str, target: ClassTable) -> np.ndarray:
 def _file_of(name: str) -> TableFile:
     """The file that defines the name; an empty one, which stands for the folder, where none can."""
     path = path_for(name, FOLDER)
-    return TableFile(FOLDER, {}, {}) if path is None else read_table_file(path)
+    return TableFile(FOLDER, {}, {}, {}) if path is None else read_table_file(path)
 
 
 def _every_file() -> list[TableFile]:
@@ -98,7 +116,7 @@ def _tables_of(labels: LabelSource) -> str:
     return f"the classes of {' or '.join(labels.class_name_of_raw)}"
 
 
-def _class_ids(place: str, class_name_of_raw: Mapping[int, str | None], target: ClassTable) -> dict[int, int]:
+def _class_ids(place: str, class_name_of_raw: Mapping[RawT, str | None], target: ClassTable) -> dict[RawT, int]:
     unknown = {name for name in class_name_of_raw.values() if name is not None and name not in target.names}
     if unknown:
         raise BadLabels(

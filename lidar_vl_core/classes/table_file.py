@@ -15,6 +15,9 @@ The file is called as what it defines begins: `nuscenes.yaml` has the table nusc
       toy3:                             # or a table of this file, class by class
         to:
           nuscenes16: {car: car}
+    box_names:
+      toy_boxes:                        # the names in the data set's own files of boxes
+        toy3: {Sedan: car, Bird: ~}     # name -> class, ~ = none of them; any other name is refused
 """
 
 import functools
@@ -48,6 +51,7 @@ class _Labels(Config):
 class _Content(Config):
     tables: dict[str, _Colors] = Field(default_factory=dict)
     labels: dict[str, _Labels] = Field(default_factory=dict)
+    box_names: dict[str, Annotated[dict[str, _Meanings], Field(min_length=1)]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class TableFile:
     path: Path
     tables: Mapping[str, ClassTable]
     labels: Mapping[str, LabelSource]
+    box_names: Mapping[
+        str, Mapping[str, Mapping[str, str | None]]
+    ]  # source -> table -> name -> class, None = none of them
 
 
 def path_for(name: str, folder: Path) -> Path | None:
@@ -78,9 +85,9 @@ def path_for(name: str, folder: Path) -> Path | None:
 def read_table_file(path: Path) -> TableFile:
     """Read and check a file once. Raises BadConfig for a wrong key or value, BadLabels for names and ids that do not fit."""
     content = load_config(_Content, path)
-    if not content.tables and not content.labels:
-        raise BadLabels(f"{path}: expected tables or labels, found neither. Write them, or remove the file.")
-    for name in (*content.tables, *content.labels):
+    if not content.tables and not content.labels and not content.box_names:
+        raise BadLabels(f"{path}: expected tables, labels or box_names, found none. Write them, or remove the file.")
+    for name in (*content.tables, *content.labels, *content.box_names):
         if path_for(name, path.parent) != path:
             raise BadLabels(
                 f"{path}: expected names that begin with {path.stem}, by which they are found, and with the name of no "
@@ -91,7 +98,7 @@ def read_table_file(path: Path) -> TableFile:
         for name, colors in content.tables.items()
     }
     labels = {source: _label_source(path, source, said, tables) for source, said in content.labels.items()}
-    return TableFile(path, tables, labels)
+    return TableFile(path, tables, labels, content.box_names)
 
 
 def _label_source(path: Path, source: str, said: _Labels, tables: Mapping[str, ClassTable]) -> LabelSource:

@@ -1,0 +1,26 @@
+"""Name maps: the names that a data set's files of boxes give to things, as ids of a class table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.foundation.errors import BadLabels
+from lidar_vl_core.foundation.near_names import did_you_mean
+
+
+@dataclass(frozen=True)
+class NameMap:
+    """Translates the names of a data set into the ids of a class table."""
+
+    source: str
+    target: ClassTable
+    class_of_name: Mapping[str, int]  # 255 = a name of the source that is no class of the table
+
+    def class_id(self, name: str) -> int:
+        """The class of a name, 255 = none of the table's; raises BadLabels for a name the source does not have."""
+        if name not in self.class_of_name:
+            raise BadLabels(
+                f"expected a name of {self.source} ({', '.join(self.class_of_name)}), found {name!r}. "
+                f"Correct it, or read the file as what it is.{did_you_mean(name, self.class_of_name)}"
+            )
+        return self.class_of_name[name]
