@@ -13,6 +13,7 @@ PARTS = (
     "bench_codec",
     "bench_pairing",
     "bench_geometry",
+    "bench_boxes",
     "bench_losses",
     "bench_label_cache",
     "bench_scene_features",

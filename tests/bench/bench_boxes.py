@@ -1,0 +1,73 @@
+"""IoU of rotated boxes, beside shapely in the same run. Run: python -m tests.bench.bench_boxes. Figures are medians."""
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.boxes.iou import bev_iou, iou_3d, paired_bev_iou
+from tests.bench.__main__ import print_table
+from tests.written.made_boxes import iou_of_rectangles, made_boxes, rectangles
+
+REPEATS = 11
+NEAR_PAIRS = 20_000
+BOXES = 500  # of a scene of 120 m
+
+
+def measure() -> list[dict[str, Any]]:
+    """Rows of {name, value, unit, target, passed}."""
+    rng = np.random.default_rng(0)
+    near_a, near_b = made_boxes(rng, NEAR_PAIRS, 4.0), made_boxes(rng, NEAR_PAIRS, 4.0)
+    scene_a, scene_b = made_boxes(rng, BOXES, 60.0), made_boxes(rng, BOXES, 60.0)
+    times_s = _interleaved(
+        {
+            "ours": partial(paired_bev_iou, near_a, near_b),
+            "shapely": partial(iou_of_rectangles, rectangles(near_a), rectangles(near_b)),
+            "bird's-eye view": partial(bev_iou, scene_a, scene_b),
+            "3D": partial(iou_3d, scene_a, scene_b),
+        }
+    )
+    rates = {name: NEAR_PAIRS / statistics.median(times_s[name]) / 1e6 for name in ("ours", "shapely")}
+    off = np.abs(paired_bev_iou(near_a, near_b) - iou_of_rectangles(rectangles(near_a), rectangles(near_b))).max()
+    near = f"boxes: IoU of {NEAR_PAIRS // 1000}k near pairs"
+    return [
+        _row(f"{near}, 1 thread", rates["ours"], "Mpairs/s"),
+        _row(f"{near}, shapely", rates["shapely"], "Mpairs/s"),
+        _row(f"{near}, times as fast as shapely", rates["ours"] / rates["shapely"], "x", at_least=10.0),
+        _row(f"{near}, largest difference from shapely", off, "", below=1e-5),
+        *(
+            _row(f"boxes: {kind} IoU of {BOXES} x {BOXES} in a scene", statistics.median(times_s[kind]) * 1e3, "ms")
+            for kind in ("bird's-eye view", "3D")
+        ),
+    ]
+
+
+def _interleaved(variants: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
+    """Seconds of each variant, in turn again and again, so that a busy moment meets all of them."""
+    for run in variants.values():
+        run()
+    times_s: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(REPEATS):
+        for name, run in variants.items():
+            started = time.perf_counter()
+            run()
+            times_s[name].append(time.perf_counter() - started)
+    return times_s
+
+
+def _row(
+    name: str, value: float, unit: str, at_least: float | None = None, below: float | None = None
+) -> dict[str, Any]:
+    target, passed = "", None
+    if at_least is not None:
+        target, passed = f">= {at_least:g}", value >= at_least
+    if below is not None:
+        target, passed = f"< {below:g}", bool(value < below)
+    return {"name": name, "value": float(f"{value:.4g}"), "unit": unit, "target": target, "passed": passed}
+
+
+if __name__ == "__main__":
+    print_table(measure())
