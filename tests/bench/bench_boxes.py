@@ -1,4 +1,4 @@
-"""IoU of rotated boxes, beside shapely in the same run. Run: python -m tests.bench.bench_boxes. Figures are medians."""
+"""IoU of rotated boxes, beside shapely in the same run, and NMS. Run: python -m tests.bench.bench_boxes. Figures are medians."""
 
 import statistics
 import time
@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.boxes.iou import bev_iou, iou_3d, paired_bev_iou
+from lidar_vl_core.boxes.nms import rotated_nms
 from tests.bench.__main__ import print_table
 from tests.written.made_boxes import iou_of_rectangles, made_boxes, rectangles
 
 REPEATS = 11
 NEAR_PAIRS = 20_000
 BOXES = 500  # of a scene of 120 m
+ANCHORS, PRE_MAX, POST_MAX = 211_200, 4096, 500  # SECOND on KITTI: 200 x 176 cells, 3 classes, 2 headings
 
 
 def measure() -> list[dict[str, Any]]:
@@ -22,12 +24,14 @@ def measure() -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
     near_a, near_b = made_boxes(rng, NEAR_PAIRS, 4.0), made_boxes(rng, NEAR_PAIRS, 4.0)
     scene_a, scene_b = made_boxes(rng, BOXES, 60.0), made_boxes(rng, BOXES, 60.0)
+    anchors, score = made_boxes(rng, ANCHORS, 40.0), rng.random(ANCHORS)
     times_s = _interleaved(
         {
             "ours": partial(paired_bev_iou, near_a, near_b),
             "shapely": partial(iou_of_rectangles, rectangles(near_a), rectangles(near_b)),
             "bird's-eye view": partial(bev_iou, scene_a, scene_b),
             "3D": partial(iou_3d, scene_a, scene_b),
+            "NMS": partial(rotated_nms, anchors, score, 0.1, PRE_MAX, POST_MAX),
         }
     )
     rates = {name: NEAR_PAIRS / statistics.median(times_s[name]) / 1e6 for name in ("ours", "shapely")}
@@ -41,6 +45,11 @@ def measure() -> list[dict[str, Any]]:
         *(
             _row(f"boxes: {kind} IoU of {BOXES} x {BOXES} in a scene", statistics.median(times_s[kind]) * 1e3, "ms")
             for kind in ("bird's-eye view", "3D")
+        ),
+        _row(
+            f"boxes: rotated NMS, the best {PRE_MAX} of {ANCHORS // 1000}k",
+            statistics.median(times_s["NMS"]) * 1e3,
+            "ms",
         ),
     ]
 
