@@ -1,4 +1,4 @@
-"""IoU of rotated boxes, beside shapely in the same run, and NMS. Run: python -m tests.bench.bench_boxes. Figures are medians."""
+"""IoU of rotated boxes, beside shapely in the same run, NMS, and points in boxes. Run: python -m tests.bench.bench_boxes. Figures are medians."""
 
 import statistics
 import time
@@ -10,9 +10,11 @@ import numpy as np
 
 from lidar_vl_core.boxes.iou import bev_iou, iou_3d, paired_bev_iou
 from lidar_vl_core.boxes.nms import rotated_nms
+from lidar_vl_core.boxes.points_in_boxes import count_points_in_boxes
 from tests.bench.__main__ import print_table
 from tests.written.made_boxes import iou_of_rectangles, made_boxes, rectangles
 
+POINTS, MANY = 100_000, 200
 REPEATS = 11
 NEAR_PAIRS = 20_000
 BOXES = 500  # of a scene of 120 m
@@ -25,6 +27,8 @@ def measure() -> list[dict[str, Any]]:
     near_a, near_b = made_boxes(rng, NEAR_PAIRS, 4.0), made_boxes(rng, NEAR_PAIRS, 4.0)
     scene_a, scene_b = made_boxes(rng, BOXES, 60.0), made_boxes(rng, BOXES, 60.0)
     anchors, score = made_boxes(rng, ANCHORS, 40.0), rng.random(ANCHORS)
+    crowd = made_boxes(rng, MANY, 60.0)
+    xyz_m = np.column_stack([rng.normal(0.0, 20.0, (POINTS, 2)), rng.uniform(-2.0, 2.0, POINTS)]).astype(np.float32)
     times_s = _interleaved(
         {
             "ours": partial(paired_bev_iou, near_a, near_b),
@@ -32,6 +36,7 @@ def measure() -> list[dict[str, Any]]:
             "bird's-eye view": partial(bev_iou, scene_a, scene_b),
             "3D": partial(iou_3d, scene_a, scene_b),
             "NMS": partial(rotated_nms, anchors, score, 0.1, PRE_MAX, POST_MAX),
+            "points": partial(count_points_in_boxes, xyz_m, crowd),
         }
     )
     rates = {name: NEAR_PAIRS / statistics.median(times_s[name]) / 1e6 for name in ("ours", "shapely")}
