@@ -77,6 +77,20 @@ def require_boxes(boxes: np.ndarray) -> np.ndarray:
     return wide
 
 
+def numbers_of_boxes(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """An array of a file of boxes as float64. Raises BadBoxes for another shape or numbers that are not finite."""
+    if array.shape != shape:
+        raise BadBoxes(f"{name}: expected shape {shape}, found {array.shape}. Give one row for each box.")
+    wide = array.astype(np.float64)
+    finite = np.isfinite(wide).all(axis=tuple(range(1, wide.ndim)))
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise BadBoxes(
+            f"{name}: expected finite numbers, found {wide[row].tolist()} in row {row}. Leave such boxes out."
+        )
+    return wide
+
+
 def _require(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: type) -> None:
     if array.shape != shape or array.dtype != dtype:
         raise BadBoxes(

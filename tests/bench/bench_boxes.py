@@ -14,9 +14,9 @@ from lidar_vl_core.boxes.points_in_boxes import count_points_in_boxes
 from tests.bench.__main__ import print_table
 from tests.written.made_boxes import iou_of_rectangles, made_boxes, rectangles
 
-POINTS, MANY = 100_000, 200
 REPEATS = 11
 NEAR_PAIRS = 20_000
+POINTS, MANY = 100_000, 200
 BOXES = 500  # of a scene of 120 m
 ANCHORS, PRE_MAX, POST_MAX = 211_200, 4096, 500  # SECOND on KITTI: 200 x 176 cells, 3 classes, 2 headings
 
@@ -29,33 +29,25 @@ def measure() -> list[dict[str, Any]]:
     anchors, score = made_boxes(rng, ANCHORS, 40.0), rng.random(ANCHORS)
     crowd = made_boxes(rng, MANY, 60.0)
     xyz_m = np.column_stack([rng.normal(0.0, 20.0, (POINTS, 2)), rng.uniform(-2.0, 2.0, POINTS)]).astype(np.float32)
-    times_s = _interleaved(
-        {
-            "ours": partial(paired_bev_iou, near_a, near_b),
-            "shapely": partial(iou_of_rectangles, rectangles(near_a), rectangles(near_b)),
-            "bird's-eye view": partial(bev_iou, scene_a, scene_b),
-            "3D": partial(iou_3d, scene_a, scene_b),
-            "NMS": partial(rotated_nms, anchors, score, 0.1, PRE_MAX, POST_MAX),
-            "points": partial(count_points_in_boxes, xyz_m, crowd),
-        }
-    )
-    rates = {name: NEAR_PAIRS / statistics.median(times_s[name]) / 1e6 for name in ("ours", "shapely")}
-    off = np.abs(paired_bev_iou(near_a, near_b) - iou_of_rectangles(rectangles(near_a), rectangles(near_b))).max()
-    near = f"boxes: IoU of {NEAR_PAIRS // 1000}k near pairs"
+    scene: dict[str, Callable[[], Any]] = {
+        f"bird's-eye view IoU of {BOXES} x {BOXES} in a scene": partial(bev_iou, scene_a, scene_b),
+        f"3D IoU of {BOXES} x {BOXES} in a scene": partial(iou_3d, scene_a, scene_b),
+        f"rotated NMS, the best {PRE_MAX} of {ANCHORS // 1000}k": partial(
+            rotated_nms, anchors, score, 0.1, PRE_MAX, POST_MAX
+        ),
+        f"{POINTS // 1000}k points in {MANY} boxes": partial(count_points_in_boxes, xyz_m, crowd),
+    }
+    polygons = rectangles(near_a), rectangles(near_b)
+    near = {"ours": partial(paired_bev_iou, near_a, near_b), "shapely": partial(iou_of_rectangles, *polygons)}
+    median_s = {name: statistics.median(times) for name, times in _interleaved({**near, **scene}).items()}
+    off = np.abs(paired_bev_iou(near_a, near_b) - iou_of_rectangles(*polygons)).max()
+    about = f"boxes: IoU of {NEAR_PAIRS // 1000}k near pairs"
     return [
-        _row(f"{near}, 1 thread", rates["ours"], "Mpairs/s"),
-        _row(f"{near}, shapely", rates["shapely"], "Mpairs/s"),
-        _row(f"{near}, times as fast as shapely", rates["ours"] / rates["shapely"], "x", at_least=10.0),
-        _row(f"{near}, largest difference from shapely", off, "", below=1e-5),
-        *(
-            _row(f"boxes: {kind} IoU of {BOXES} x {BOXES} in a scene", statistics.median(times_s[kind]) * 1e3, "ms")
-            for kind in ("bird's-eye view", "3D")
-        ),
-        _row(
-            f"boxes: rotated NMS, the best {PRE_MAX} of {ANCHORS // 1000}k",
-            statistics.median(times_s["NMS"]) * 1e3,
-            "ms",
-        ),
+        _row(f"{about}, 1 thread", NEAR_PAIRS / median_s["ours"] / 1e6, "Mpairs/s"),
+        _row(f"{about}, shapely", NEAR_PAIRS / median_s["shapely"] / 1e6, "Mpairs/s"),
+        _row(f"{about}, times as fast as shapely", median_s["shapely"] / median_s["ours"], "x", at_least=10.0),
+        _row(f"{about}, largest difference from shapely", off, "", below=1e-5),
+        *(_row(f"boxes: {name}", median_s[name] * 1e3, "ms") for name in scene),
     ]
 
 
