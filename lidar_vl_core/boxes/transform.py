@@ -8,7 +8,7 @@ from lidar_vl_core.boxes.boxes3d import Boxes3d, require_boxes
 from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
-MOST_TILT_DEG = 30.0  # the steepest streets have 20; a camera's frame is turned by 90
+_MOST_TILT_DEG = 30.0  # the steepest streets have 20; a camera's frame is turned by 90
 
 
 def boxes_in_frame(boxes: Boxes3d, T_target_source: RigidTransform, frame_id: str) -> Boxes3d:
@@ -43,10 +43,10 @@ def transformed_boxes(boxes: np.ndarray, T_target_source: RigidTransform) -> np.
 def require_upright(up_in_source: np.ndarray) -> None:
     """Raise BadTransform where the target's z axis, seen in the source frame (3,), leans more than 30 degrees from z."""
     tilt_deg = float(np.degrees(np.arccos(np.clip(up_in_source[2], -1.0, 1.0))))
-    if tilt_deg > MOST_TILT_DEG:
+    if tilt_deg > _MOST_TILT_DEG:
         raise BadTransform(
-            f"boxes: expected frames whose z axes both point up, found a tilt of {tilt_deg:.1f} degrees. "
-            "Check the order of the transform; boxes in a camera's frame have a conversion of their own."
+            f"boxes: expected them upright in both frames, found one tilted by {tilt_deg:.1f} degrees against the other. "
+            "Check the transform and its order: T_target_source."
         )
 
 

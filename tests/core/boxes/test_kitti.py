@@ -113,7 +113,7 @@ def test_rows_that_are_no_boxes_are_refused(labels, told):
 
 def test_a_transform_that_leads_elsewhere_is_refused():
     for wrong in (T_CAM_LEVEL.inverse(), RigidTransform.identity()):
-        with pytest.raises(BadTransform, match="point up"):
+        with pytest.raises(BadTransform, match="upright"):
             boxes_of_kitti(np.array([CAR]), wrong)
-        with pytest.raises(BadTransform, match="point up"):
+        with pytest.raises(BadTransform, match="upright"):
             kitti_of_boxes(np.array([[10.0, 2, 0, 4, 2, 1, 0]]), wrong)
