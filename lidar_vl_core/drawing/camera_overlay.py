@@ -42,7 +42,7 @@ def camera_overlay(
 
     height_px = round(camera.height * width_px / camera.width)
     picture = Image.fromarray(rgb).resize((width_px, height_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    background = _paled(np.asarray(picture))
+    background = paled(np.asarray(picture))
     small_camera = camera.scaled(width_px, height_px)
     pairs = point_pixel_pairs(xyz_m, [(small_camera, T_cam_lidar)], occlusion=ZBuffer(cell_px=3, relative_margin=0.05))
     return [Image.fromarray(_painted(background, pairs, coloring)) for coloring in colorings]
@@ -63,7 +63,7 @@ def _painted(background: np.ndarray, pairs: Pairs, coloring: Coloring) -> np.nda
     return (_OPACITY * canvas + (1 - _OPACITY) * background).astype(np.uint8)
 
 
-def _paled(rgb: np.ndarray) -> np.ndarray:
+def paled(rgb: np.ndarray) -> np.ndarray:
     """Half way to grey and a little darker, so that class colours stand out while the street stays readable."""
     grey = rgb @ np.array((0.299, 0.587, 0.114), np.float32)
     return (0.8 * (0.5 * rgb + 0.5 * grey[..., None])).astype(np.uint8)

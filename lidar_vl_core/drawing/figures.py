@@ -82,7 +82,7 @@ def overlay_figure(
     if truth is not None:
         kinds["error"] = Coloring(*error_colors(prediction, truth))
     columns = min(columns, len(pictures))
-    ordered = _as_seen_from_the_seat(pictures, columns)
+    ordered = as_seen_from_the_seat(pictures, columns)
     cells: list[Image] = []
     for start in range(0, len(ordered), columns):
         row = ordered[start : start + columns]
@@ -173,7 +173,7 @@ def _blank_like(picture: "Image") -> "Image":
     return Image.new("RGB", picture.size, "white")
 
 
-def _as_seen_from_the_seat(pictures: Sequence[Picture], columns: int) -> list[Picture]:
+def as_seen_from_the_seat(pictures: Sequence[Picture], columns: int) -> list[Picture]:
     """The most forward cameras in the first row from left to right, the others behind from left over the back to right."""
 
     def bearing_rad(picture: Picture) -> float:

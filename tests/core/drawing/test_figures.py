@@ -150,11 +150,11 @@ def test_any_number_of_cameras_makes_one_sheet(count: int) -> None:
 
 
 def test_the_front_camera_stands_between_front_left_and_front_right() -> None:
-    from lidar_vl_core.drawing.figures import _as_seen_from_the_seat
+    from lidar_vl_core.drawing.figures import as_seen_from_the_seat
 
     yaw_deg = {"back": 180, "front_right": -55, "left": 110, "front": 0, "right": -110, "front_left": 55}
     pictures, _ = load_pictures([_view(name, np.radians(yaw)) for name, yaw in yaw_deg.items()])
-    names = [view.name for view, _ in _as_seen_from_the_seat(pictures, 3)]
+    names = [view.name for view, _ in as_seen_from_the_seat(pictures, 3)]
     assert names == ["front_left", "front", "front_right", "left", "back", "right"]
 
 
