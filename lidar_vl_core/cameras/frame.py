@@ -21,7 +21,8 @@ class PairingCounters:
 
     emitted: int = 0  # clouds given out
     incomplete: int = 0  # of those, clouds that lack at least one image
-    dropped: int = 0  # messages without a stamp, images pushed out of a full queue, clouds without a required image
+    refused: int = 0  # clouds that were not taken: without a stamp, late or double
+    dropped: int = 0  # messages without a stamp, images pushed out of a full queue
     late: int = 0  # messages for a time that has been given out
     duplicate: int = 0  # messages with a stamp their stream has had
     jumps: int = 0  # times the clouds' clock went back, or ahead of the steady clock

@@ -1,12 +1,13 @@
 """FramePairer: one cloud with the nearest image of each camera, as early as can be, whatever the clocks do."""
 
-import math
 from bisect import insort
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from lidar_vl_core.cameras.camera_queue import FAR_NS, NEVER_NS, CameraQueue, CameraTiming
+from lidar_vl_core.cameras.camera_queue import FAR_NS, NEVER_NS, CameraQueue, CameraTiming, require_seconds
+from lidar_vl_core.cameras.camera_rhythm import CameraState
 from lidar_vl_core.cameras.frame import Frame, PairingCounters
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.foundation.stamps import nanoseconds
@@ -30,20 +31,22 @@ class FramePairer:
         queue_length: int = 30,
         loop_jump_s: float = 1.0,
         silent_after_s: float = 1.0,
+        live: bool = False,
     ) -> None:
         """queue_length: most waiting clouds, and most images of a camera. loop_jump_s: stamps that go back further are
-        a restarted clock, not a late message. silent_after_s: a camera that sent nothing for so long is not waited for.
-        Raises BadConfig.
+        a restarted clock, not a late message. silent_after_s: a camera that sent nothing for so long, and for several of
+        its periods, is not waited for. live: nor is a camera whose next image, by its period, is none for the cloud, or
+        that kept several clouds in a row waiting in vain, until an image comes in time again. Raises BadConfig.
         """
         _require_valid(cameras, max_wait_s, queue_length, loop_jump_s, silent_after_s)
-        self._cameras = {timing.name: CameraQueue(timing) for timing in cameras}
+        self._cameras = {timing.name: CameraQueue(timing, nanoseconds(silent_after_s)) for timing in cameras}
         self._in_order = tuple(self._cameras.values())
-        self._required = frozenset(timing.name for timing in cameras if timing.required)
         self._max_wait_ns = nanoseconds(max_wait_s)
         self._queue_length = queue_length
         self._loop_jump_ns = nanoseconds(loop_jump_s)
-        self._silent_after_ns = nanoseconds(silent_after_s)
+        self._live = live
         self._waiting: list[_Waiting] = []  # by stamp
+        self._in_time: deque[_Waiting] = deque(maxlen=queue_length)  # given out before max_wait_s had passed
         self._newest_ns = NEVER_NS  # latest cloud stamp, and when it came
         self._newest_arrival_ns = NEVER_NS
         self._given_out_ns = NEVER_NS  # stamp of the last cloud given out
@@ -57,27 +60,39 @@ class FramePairer:
         """A copy of the counters."""
         return replace(self._counters)
 
+    def camera_states(self, now_ns: int) -> dict[str, CameraState]:
+        """How each camera keeps step at now_ns on the steady clock."""
+        return {name: camera.state(now_ns) for name, camera in self._cameras.items()}
+
+    @property
+    def waits(self) -> bool:
+        """Whether a cloud waits for its images."""
+        return bool(self._waiting)
+
     def add_cloud(self, stamp_ns: int, cloud: Any, now_ns: int) -> list[Frame]:  # noqa: ANN401  payloads are opaque
         """Take a cloud; returns the frames that are ready now. now_ns: arrival on the steady clock."""
         if stamp_ns <= 0:
             self._counters.dropped += 1
+            self._counters.refused += 1
             return self._release(now_ns)
         frames: list[Frame] = []
         if stamp_ns < self._newest_ns - self._loop_jump_ns:
             frames = self._restart(stamp_ns)
         elif stamp_ns <= self._given_out_ns:
             if not self._is_restart(stamp_ns):
+                self._counters.refused += 1
                 return self._release(now_ns)
             frames = self._restart(stamp_ns)
         elif stamp_ns <= self._newest_ns and any(waiting.stamp_ns == stamp_ns for waiting in self._waiting):
             self._counters.duplicate += 1
+            self._counters.refused += 1
             return self._release(now_ns)
         elif self._is_ahead(stamp_ns, now_ns):
             self._counters.jumps += 1
         self._late_in_a_row = 0
         if self._newest_arrival_ns == NEVER_NS:
-            for camera in self._in_order:  # a camera that never speaks is on its way to silence from the first cloud on
-                camera.heard_ns = now_ns if camera.heard_ns == NEVER_NS else camera.heard_ns
+            for camera in self._in_order:
+                camera.rhythm.expect_from(now_ns)
         insort(self._waiting, _Waiting(stamp_ns, now_ns + self._max_wait_ns, cloud), key=_stamp_of)
         if stamp_ns > self._newest_ns:
             self._newest_ns, self._newest_arrival_ns = stamp_ns, now_ns
@@ -88,16 +103,23 @@ class FramePairer:
         camera = self._cameras.get(name)
         if camera is None:
             raise BadRequest(f"camera {name!r}: expected one of {sorted(self._cameras)}. Add it to the cameras.")
-        camera.heard_ns = now_ns
+        camera.came(stamp_ns, now_ns)
+        before_ns = camera.newest_ns
         if camera.useless_before_ns <= stamp_ns > camera.newest_ns:
             camera.newest_ns = stamp_ns
             camera.stamps.append(stamp_ns)
             camera.images.append(image)
         else:
             self._add_unusual(camera, stamp_ns, image)
+        if before_ns < camera.newest_ns:
+            camera.rhythm.passed(camera.newest_ns - before_ns if before_ns > NEVER_NS else None, now_ns)
         if len(camera.stamps) > self._queue_length:
             del camera.stamps[0], camera.images[0]
             self._counters.dropped += 1
+        if self._live:
+            if not camera.rhythm.is_waited_for and self._would_have_been_in_time(camera, before_ns, now_ns):
+                camera.rhythm.came_in_time()
+            return self._release(now_ns)
         if stamp_ns >= camera.wanted_ns:
             camera.wanted_ns = FAR_NS
             self._undecided -= 1
@@ -109,6 +131,14 @@ class FramePairer:
         """The frames that need not or may not wait longer at now_ns."""
         return self._release(now_ns)
 
+    def restart(self) -> list[Frame]:
+        """Give out what waits, with the images there are, and forget all images: the clock was set."""
+        frames = self._give_out(len(self._waiting))
+        for camera in self._in_order:
+            camera.begin_anew(NEVER_NS)
+        self._forget_stamps()
+        return frames
+
     def _add_unusual(self, camera: CameraQueue, stamp_ns: int, image: Any) -> None:  # noqa: ANN401
         """Take an image that is not newer than its camera's newest, or old, where it can be of use."""
         if stamp_ns <= 0:
@@ -116,8 +146,7 @@ class FramePairer:
             return
         if stamp_ns < camera.newest_ns - self._loop_jump_ns:
             self._counters.camera_jumps += 1
-            camera.forget_after(NEVER_NS)
-            camera.restarted = True
+            camera.jumped_back()
         elif camera.useless_before_ns - self._loop_jump_ns <= stamp_ns < camera.useless_before_ns:
             self._counters.late += 1
             camera.newest_ns = max(camera.newest_ns, stamp_ns)
@@ -149,11 +178,21 @@ class FramePairer:
         for camera in self._in_order:
             # A camera that went back before the clouds did holds images of the new time already.
             newest_ns = stamp_ns + camera.offset_ns + self._loop_jump_ns
-            camera.forget_after(newest_ns if camera.restarted else NEVER_NS)
-            camera.restarted = False
-            camera.useless_before_ns = 1  # a stamp of zero is none
-        self._newest_ns = self._given_out_ns = NEVER_NS
+            camera.begin_anew(newest_ns if camera.restarted else NEVER_NS)
+        self._forget_stamps()
         return frames
+
+    def _forget_stamps(self) -> None:
+        self._newest_ns = self._given_out_ns = NEVER_NS
+        self._late_in_a_row = 0
+        self._in_time.clear()
+
+    def _would_have_been_in_time(self, camera: CameraQueue, before_ns: int, now_ns: int) -> bool:
+        """Whether the camera's new image decides a cloud that was not made to wait for it and still might."""
+        return any(
+            before_ns < gone.stamp_ns + camera.offset_ns <= camera.newest_ns and now_ns < gone.deadline_ns
+            for gone in self._in_time
+        )
 
     def _release(self, now_ns: int) -> list[Frame]:
         """Give out the leading clouds that are ready, overdue, or before one that is overdue."""
@@ -163,11 +202,25 @@ class FramePairer:
         for position in range(ready, len(self._waiting)):
             if now_ns >= self._waiting[position].deadline_ns:
                 ready = position + 1
-        while ready < len(self._waiting) and self._is_decided(self._waiting[ready].stamp_ns, now_ns):
+        while ready < len(self._waiting) and self._is_decided(self._waiting[ready], now_ns):
             ready += 1
+        if self._live:
+            for waiting in self._waiting[:ready]:
+                self._judge_waiting(waiting, now_ns)
         frames = self._give_out(ready) if ready else []
-        self._set_alarms(now_ns)
+        if not self._live:
+            self._set_alarms(now_ns)
         return frames
+
+    def _judge_waiting(self, waiting: "_Waiting", now_ns: int) -> None:
+        """Note for each camera whether a cloud that leaves now has waited for it in vain."""
+        if now_ns < waiting.deadline_ns:
+            self._in_time.append(waiting._replace(cloud=None))
+        for camera in self._in_order:
+            if camera.newest_ns >= waiting.stamp_ns + camera.offset_ns:
+                camera.rhythm.came_in_time()
+            elif now_ns >= waiting.deadline_ns and not camera.is_decided(waiting.stamp_ns, now_ns, waiting.deadline_ns):
+                camera.rhythm.waited_in_vain()
 
     def _set_alarms(self, now_ns: int) -> None:
         """Note what has to come before the first waiting cloud can be ready, so that other images need no look at it."""
@@ -180,33 +233,25 @@ class FramePairer:
             self._check_ns = min(self._check_ns, waiting.deadline_ns)
         for camera in self._in_order:
             camera.wanted_ns = FAR_NS
-            if camera.newest_ns < first_ns + camera.offset_ns and not self._is_silent(camera, now_ns):
+            if not camera.is_decided(first_ns, now_ns, None):
                 camera.wanted_ns = first_ns + camera.offset_ns
                 self._undecided += 1
-                self._check_ns = min(self._check_ns, camera.heard_ns + self._silent_after_ns)
+                self._check_ns = min(self._check_ns, camera.rhythm.silence_ends_ns() or FAR_NS)
 
-    def _is_decided(self, stamp_ns: int, now_ns: int) -> bool:
-        for camera in self._in_order:
-            if camera.newest_ns < stamp_ns + camera.offset_ns and not self._is_silent(camera, now_ns):
-                return False
-        return True
-
-    def _is_silent(self, camera: CameraQueue, now_ns: int) -> bool:
-        return camera.heard_ns != NEVER_NS and now_ns - camera.heard_ns > self._silent_after_ns
+    def _is_decided(self, waiting: "_Waiting", now_ns: int) -> bool:
+        until_ns = waiting.deadline_ns if self._live else None
+        return all(camera.is_decided(waiting.stamp_ns, now_ns, until_ns) for camera in self._in_order)
 
     def _give_out(self, count: int) -> list[Frame]:
         frames = []
         for stamp_ns, _, cloud in self._waiting[:count]:
-            images = {camera.name: paired for camera in self._in_order if (paired := camera.nearest(stamp_ns))}
+            images = {camera.name: paired for camera in self._in_order if (paired := camera.give_to(stamp_ns))}
             complete = len(images) == len(self._cameras)
             missing = () if complete else tuple(name for name in self._cameras if name not in images)
             self._given_out_ns = stamp_ns
-            if self._required.isdisjoint(missing):
-                self._counters.emitted += 1
-                self._counters.incomplete += bool(missing)
-                frames.append(Frame(stamp_ns, cloud, images, missing))
-            else:
-                self._counters.dropped += 1
+            self._counters.emitted += 1
+            self._counters.incomplete += bool(missing)
+            frames.append(Frame(stamp_ns, cloud, images, missing))
         del self._waiting[:count]
         return frames
 
@@ -227,13 +272,7 @@ def _require_valid(
     names = [timing.name for timing in cameras]
     if len(set(names)) != len(names):
         raise BadConfig(f"cameras: expected each name once, found {names}. Remove the double one.")
-    durations = {"max_wait_s": max_wait_s, "loop_jump_s": loop_jump_s, "silent_after_s": silent_after_s}
-    durations |= {f"{timing.name}.max_time_difference_s": timing.max_time_difference_s for timing in cameras}
-    for name, value in durations.items():
-        if not math.isfinite(value) or value < 0:
-            raise BadConfig(f"{name}: expected seconds >= 0, found {value}. Correct the number.")
-    for timing in cameras:
-        if not math.isfinite(timing.offset_s):
-            raise BadConfig(f"{timing.name}.offset_s: expected seconds, found {timing.offset_s}. Correct the number.")
+    for name, value in (("max_wait_s", max_wait_s), ("loop_jump_s", loop_jump_s), ("silent_after_s", silent_after_s)):
+        require_seconds(name, value)
     if queue_length < 1:
         raise BadConfig(f"queue_length: expected at least 1, found {queue_length}. Correct the number.")

@@ -1,12 +1,13 @@
 """CameraView: one picture that belongs to a cloud, and how to draw the cloud into it."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.foundation.errors import BadCalibration
+from lidar_vl_core.foundation.errors import BadCalibration, LidarVlError
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 
@@ -31,3 +32,28 @@ class CameraView:
             self.camera.require_size(rgb)
         except BadCalibration as error:
             raise BadCalibration(f"camera {self.name}: {error}") from error
+
+
+class DecodedOnce:
+    """Loads a picture when it is first asked for, from whichever thread, and keeps it, or why it cannot be used, for all who ask."""
+
+    def __init__(self, load_rgb: Callable[[], np.ndarray], failed: Callable[[LidarVlError], None]) -> None:
+        """load_rgb: raises LidarVlError. failed: told of it, once."""
+        self._load_rgb, self._failed = load_rgb, failed
+        self._lock = threading.Lock()
+        self._rgb: np.ndarray | None = None
+        self._error: LidarVlError | None = None
+
+    def __call__(self) -> np.ndarray:
+        """(H, W, 3) uint8. Raises what loading raised."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            if self._rgb is None:
+                try:
+                    self._rgb = self._load_rgb()
+                except LidarVlError as error:
+                    self._error = error
+                    self._failed(error)
+                    raise
+            return self._rgb

@@ -201,17 +201,6 @@ def test_messages_without_a_stamp_are_counted_and_left_out(stamp_ns):
     assert pairer.poll(START + 10_000 * MS) == []
 
 
-def test_a_cloud_without_a_required_image_is_dropped():
-    feed = Feed(CameraTiming("a", required=True), "b")
-    feed.image("b", 100)
-    feed.cloud(100)
-    assert feed.poll(300) == []
-    feed.image("a", 400)
-    feed.cloud(400)
-    assert feed.poll(600) == [(400, {"a": 400})]
-    assert (feed.pairer.counters.dropped, feed.pairer.counters.emitted) == (1, 1)
-
-
 def test_no_queue_grows_beyond_its_length():
     feed = Feed("a", "b", queue_length=5, max_wait_s=1000, silent_after_s=1000)
     clouds = []
@@ -310,8 +299,6 @@ def test_an_unknown_camera_is_refused_by_name():
     ("cameras", "settings", "word"),
     [
         ([CameraTiming("a"), CameraTiming("a")], {}, "once"),
-        ([CameraTiming("a", max_time_difference_s=-0.1)], {}, "max_time_difference_s"),
-        ([CameraTiming("a", offset_s=math.nan)], {}, "offset_s"),
         ([], {"max_wait_s": -1.0}, "max_wait_s"),
         ([], {"max_wait_s": math.inf}, "max_wait_s"),
         ([], {"loop_jump_s": -1.0}, "loop_jump_s"),
@@ -322,3 +309,9 @@ def test_an_unknown_camera_is_refused_by_name():
 def test_settings_that_cannot_be_are_refused_by_name(cameras, settings, word):
     with pytest.raises(BadConfig, match=word):
         FramePairer(cameras, **settings)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("max_time_difference_s", -0.1), ("offset_s", math.nan)])
+def test_a_timing_that_cannot_be_is_refused_by_the_cameras_name(setting, value):
+    with pytest.raises(BadConfig, match=f"rear.{setting}: expected seconds"):
+        CameraTiming("rear", **{setting: value})

@@ -1,7 +1,9 @@
 """Clocks that jump, cameras that drop, stamps that come twice or out of order (faults 8 and 9)."""
 
 import weakref
+from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,27 +31,37 @@ class SlowPairer:
     """The rules of FramePairer for clocks that never jump: the whole history is kept and looked through every time."""
 
     cameras: list[CameraTiming]
+    live: bool = False
     heard: list[Event] = field(default_factory=list)
     given_out: list[Event] = field(default_factory=list)
+    vain_waits: Counter[str] = field(default_factory=Counter)
+    kept_waiting: list[Event] = field(default_factory=list)
+    forgiven: int = 0
 
     def take(self, event: Event) -> list[tuple[int, dict[str, int]]]:
         """(cloud stamp, image stamp by camera) of the clouds that go out with this event."""
         already = [other.stamp_ns for other in self.heard if other.stream == "cloud" == event.stream]
         late = self.given_out and event.stream == "cloud" and event.stamp_ns <= self.given_out[-1].stamp_ns
         if event.stamp_ns not in already and not late:
+            self._forgive(event)
             self.heard.append(event)
         waiting = sorted(
             (cloud for cloud in self.heard if cloud.stream == "cloud" and cloud not in self.given_out),
             key=lambda cloud: cloud.stamp_ns,
         )
-        overdue = [cloud.stamp_ns for cloud in waiting if event.arrival_ns >= cloud.arrival_ns + MAX_WAIT_S * 1e9]
-        frames = []
+        overdue = [cloud.stamp_ns for cloud in waiting if event.arrival_ns >= _deadline_ns(cloud)]
+        leaving = []
         for cloud in waiting:
-            if not (overdue and cloud.stamp_ns <= max(overdue)) and not self._is_decided(cloud, event.arrival_ns):
+            must = bool(overdue) and cloud.stamp_ns <= max(overdue)
+            if not must and not all(self._is_decided(cloud, camera, event.arrival_ns) for camera in self.cameras):
                 break
-            self.given_out.append(cloud)
+            leaving.append(cloud)
+        frames = []
+        for cloud in leaving:
+            self._judge(cloud, event.arrival_ns)
             found = {camera.name: self._nearest(cloud, camera) for camera in self.cameras}
             frames.append((cloud.stamp_ns, {name: stamp for name, stamp in found.items() if stamp is not None}))
+        self.given_out += leaving
         return frames
 
     def _stamps(self, camera: CameraTiming) -> list[int]:
@@ -61,15 +73,73 @@ class SlowPairer:
         best = min(near, default=(1 << 62, 0))
         return best[1] if best[0] <= round(camera.max_time_difference_s * 1e9) else None
 
-    def _is_decided(self, cloud: Event, now_ns: int) -> bool:
+    def _newer_ones(self, camera: CameraTiming) -> list[Event]:
+        """The images that were newer than all before."""
+        events = [event for event in self.heard if event.stream == camera.name]
+        return [event for place, event in enumerate(events) if event.stamp_ns > _newest_ns(events[:place])]
+
+    def _period_ns(self, camera: CameraTiming) -> int | None:
+        """The shortest of the last eight steps of the newest stamp, of three at least."""
+        steps = [after.stamp_ns - before.stamp_ns for before, after in pairwise(self._newer_ones(camera))][-8:]
+        return min(steps) if len(steps) >= 3 else None
+
+    def _arrival_period_ns(self, camera: CameraTiming) -> int:
+        return min(after.arrival_ns - before.arrival_ns for before, after in pairwise(self._newer_ones(camera)[-9:]))
+
+    def _newest_arrival_ns(self, camera: CameraTiming) -> int:
+        return self._newer_ones(camera)[-1].arrival_ns
+
+    def _is_decided(self, cloud: Event, camera: CameraTiming, now_ns: int) -> bool:
         first_cloud_ns = next(event.arrival_ns for event in self.heard if event.stream == "cloud")
+        arrivals = [event.arrival_ns for event in self.heard if event.stream == camera.name]
+        wanted, tolerance = cloud.stamp_ns + round(camera.offset_s * 1e9), round(camera.max_time_difference_s * 1e9)
+        newest, period = max(self._stamps(camera), default=-(1 << 62)), self._period_ns(camera)
+        if newest >= wanted or now_ns - max(arrivals, default=first_cloud_ns) > max(1e9, 5 * (period or 0)):
+            return True
+        if not self.live:
+            return False
+        if self.vain_waits[camera.name] >= 3:
+            return True
+        if period is None:
+            return False
+        # The first image of the camera's rhythm that belongs to the cloud, and is nearer than the newest one.
+        following = newest + period
+        while following < wanted - tolerance:
+            following += period
+        if following > wanted + tolerance or (wanted - newest <= min(tolerance, following - wanted)):
+            return True
+        steps = (following - newest) // period
+        return self._newest_arrival_ns(camera) + steps * self._arrival_period_ns(camera) > _deadline_ns(cloud)
+
+    def _judge(self, cloud: Event, now_ns: int) -> None:
         for camera in self.cameras:
-            arrivals = [event.arrival_ns for event in self.heard if event.stream == camera.name]
-            silent = now_ns - max(arrivals, default=first_cloud_ns) > 1e9
-            known = any(stamp >= cloud.stamp_ns + round(camera.offset_s * 1e9) for stamp in self._stamps(camera))
-            if not silent and not known:
-                return False
-        return True
+            wanted = cloud.stamp_ns + round(camera.offset_s * 1e9)
+            if max(self._stamps(camera), default=-(1 << 62)) >= wanted:
+                self.vain_waits[camera.name] = 0
+            elif now_ns >= _deadline_ns(cloud) and not self._is_decided(cloud, camera, now_ns):
+                self.vain_waits[camera.name] += 1
+        if now_ns >= _deadline_ns(cloud):
+            self.kept_waiting.append(cloud)
+
+    def _forgive(self, event: Event) -> None:
+        """An image that would have come in time ends the distrust in its camera."""
+        for camera in self.cameras:
+            if camera.name == event.stream and self.vain_waits[camera.name] >= 3:
+                before = max(self._stamps(camera), default=-(1 << 62))
+                offset = round(camera.offset_s * 1e9)
+                for cloud in self.given_out:
+                    in_time = event.arrival_ns < _deadline_ns(cloud) and cloud not in self.kept_waiting
+                    if before < cloud.stamp_ns + offset <= event.stamp_ns and in_time:
+                        self.vain_waits[camera.name] = 0
+                        self.forgiven += 1
+
+
+def _newest_ns(events: list[Event]) -> int:
+    return max((event.stamp_ns for event in events), default=-(1 << 62))
+
+
+def _deadline_ns(cloud: Event) -> int:
+    return cloud.arrival_ns + round(MAX_WAIT_S * 1e9)
 
 
 def schedule(rng: np.random.Generator, clouds: int) -> tuple[list[CameraTiming], list[Event]]:
@@ -116,23 +186,50 @@ def feed(pairer: FramePairer, event: Event, payload: Payload | None = None) -> l
 
 @pytest.mark.parametrize("block", range(10))
 def test_a_thousand_random_schedules_pair_as_the_slow_reference_does(block):
-    frames = 0
-    for seed in range(100 * block, 100 * block + 100):
-        cameras, events = schedule(np.random.default_rng(seed), clouds=20)
-        pairer, slow = FramePairer(cameras, MAX_WAIT_S, QUEUE_LENGTH), SlowPairer(cameras)
-        sent: weakref.WeakSet[Payload] = weakref.WeakSet()
-        for event in events:
-            sent.add(payload := Payload())
-            found = feed(pairer, event, payload)
-            as_stamps = [(f.stamp_ns, {name: paired.stamp_ns for name, paired in f.images.items()}) for f in found]
-            assert as_stamps == slow.take(event), (seed, event)
-            assert all(set(f.missing) == {c.name for c in cameras} - set(f.images) for f in found)
-            frames += len(found)
-            del payload, found  # what is still there, the pairer holds
-            assert len(sent) <= QUEUE_LENGTH * (1 + len(cameras))
-        assert pairer.counters.emitted == len(slow.given_out)
-        assert pairer.counters.jumps == pairer.counters.camera_jumps == 0
+    frames = sum(_pair_as_the_slow_one(seed, live=False).frames for seed in range(100 * block, 100 * block + 100))
     assert frames > 1000
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_random_schedules_in_a_running_system_pair_as_the_slow_reference_does(block):
+    seen = [_pair_as_the_slow_one(seed, live=True) for seed in range(100 * block, 100 * block + 100)]
+    assert sum(schedule.frames for schedule in seen) > 1000
+    assert sum(schedule.distrusted for schedule in seen) > 10
+    assert sum(schedule.forgiven for schedule in seen) > 0
+    assert sum(schedule.late for schedule in seen) > 100
+
+
+@dataclass(frozen=True)
+class Paired:
+    """What one schedule was an example of."""
+
+    frames: int
+    distrusted: int  # cameras that are no longer waited for at the end
+    forgiven: int  # times a camera was waited for again
+    late: int
+
+
+def _pair_as_the_slow_one(seed: int, live: bool) -> Paired:
+    cameras, events = schedule(np.random.default_rng(seed), clouds=20)
+    pairer, slow = FramePairer(cameras, MAX_WAIT_S, QUEUE_LENGTH, live=live), SlowPairer(cameras, live)
+    sent: weakref.WeakSet[Payload] = weakref.WeakSet()
+    frames = 0
+    for event in events:
+        sent.add(payload := Payload())
+        found = feed(pairer, event, payload)
+        as_stamps = [(f.stamp_ns, {name: paired.stamp_ns for name, paired in f.images.items()}) for f in found]
+        assert as_stamps == slow.take(event), (seed, event)
+        assert all(set(f.missing) == {c.name for c in cameras} - set(f.images) for f in found)
+        frames += len(found)
+        del payload, found  # what is still there, the pairer holds
+        assert len(sent) <= QUEUE_LENGTH * (1 + len(cameras))
+    assert pairer.counters.emitted == len(slow.given_out)
+    assert pairer.counters.jumps == pairer.counters.camera_jumps == 0
+    states = pairer.camera_states(events[-1].arrival_ns).values()
+    assert all(state.paired + state.missed == frames for state in states)
+    assert sum(state.received for state in states) == sum(event.stream.startswith("camera") for event in events)
+    distrusted = sum(not state.is_waited_for for state in states)
+    return Paired(frames, distrusted, slow.forgiven, sum(state.late for state in states))
 
 
 SIX = [CameraTiming(f"camera{i}", offset_s=0.01 * i, max_time_difference_s=0.03) for i in range(6)]

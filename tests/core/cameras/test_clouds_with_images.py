@@ -1,0 +1,213 @@
+"""The running system's pairing: which cloud waits, for which camera, how long, and what is counted. Times in milliseconds."""
+
+from collections import Counter
+
+import pytest
+
+from lidar_vl_core.cameras.camera_queue import CameraTiming
+from lidar_vl_core.cameras.clouds_with_images import CloudsWithImages
+from lidar_vl_core.cameras.frame import Frame
+from lidar_vl_core.foundation.errors import BadConfig
+
+MS = 1_000_000
+START = 1_000_000 * MS  # no stamp is zero
+
+
+class System:
+    """A LiDAR at 10 Hz and cameras of any rate and delay; every message arrives when its stamp and its delay say."""
+
+    def __init__(self, *cameras: CameraTiming | str, max_wait_s: float = 0.1, images_needed: bool = True) -> None:
+        timings = [CameraTiming(camera) if isinstance(camera, str) else camera for camera in cameras]
+        self.clouds = CloudsWithImages(timings, max_wait_s)
+        self.images_needed = images_needed
+        self.now_ms = 0.0
+        self.frames: list[Frame] = []
+        self.waited_ms: dict[str, float] = {}  # by the cloud's name
+
+    def run(self, until_ms: int, clouds_ms=100, cloud_delay_ms=5.0, from_ms=0, jump_ms=0, **cameras) -> "System":
+        """cameras: name -> (period in ms, delay in ms) or (period, delay, phase). jump_ms: added to every stamp."""
+        events = [(at + cloud_delay_ms, "", at) for at in range(from_ms, until_ms, clouds_ms)]
+        for name, (period, delay, *phase) in cameras.items():
+            events += [(at + delay, name, at) for at in range(from_ms + sum(phase), until_ms, period)]
+        events += [(float(at), "poll", 0) for at in range(from_ms, until_ms + 300, 10)]
+        for arrival, stream, at in sorted(events):
+            self.send(stream, at + jump_ms, arrival)
+        return self
+
+    def send(self, stream: str, stamp_ms: float, arrival_ms: float) -> list[Frame]:
+        """A cloud (stream ""), a tick of the timer ("poll"), or an image of the camera of this name."""
+        self.now_ms = arrival_ms
+        stamp_ns, now_ns = START + round(stamp_ms * MS), START + round(arrival_ms * MS)
+        if stream == "poll":
+            frames = self.clouds.poll(now_ns)
+        elif stream:
+            frames = self.clouds.add_image(stream, stamp_ns, stamp_ms, now_ns)
+        else:
+            frames = self.clouds.add_cloud(stamp_ns, (stamp_ms, arrival_ms), now_ns, self.images_needed)
+        for frame in frames:
+            self.waited_ms[frame.cloud] = arrival_ms - frame.cloud[1]
+        self.frames += frames
+        return frames
+
+    def state(self, name: str):
+        return self.clouds.camera_states(START + round(self.now_ms * MS))[name]
+
+    def longest_wait_ms(self, after_ms: float = 0) -> float:
+        return max(waited for (stamp, _), waited in self.waited_ms.items() if stamp >= after_ms)
+
+    def differences_ms(self, name: str) -> Counter:
+        """Image stamp minus cloud stamp of every cloud, None where it has none."""
+        images = [frame.images.get(name) for frame in self.frames]
+        return Counter(
+            paired and paired.image - frame.cloud[0] for paired, frame in zip(images, self.frames, strict=True)
+        )
+
+
+def test_a_camera_in_step_is_waited_for_only_until_its_image_comes():
+    system = System("front").run(2000, front=(100, 40))
+    assert system.differences_ms("front") == {0: 20}
+    assert system.longest_wait_ms(after_ms=400) == 35
+    assert (system.state("front").paired, system.state("front").missed) == (20, 0)
+
+
+def test_a_fast_camera_is_not_waited_for_where_its_newest_image_is_the_nearest():
+    system = System("front").run(3000, front=(30, 10, 20))
+    assert system.longest_wait_ms(after_ms=400) <= 20
+    assert max(abs(off) for off in system.differences_ms("front")) <= 20
+
+
+def test_a_camera_slower_than_the_lidar_gives_what_it_has_and_makes_no_cloud_wait_in_vain():
+    system = System("front").run(10_000, front=(500, 20))
+    assert system.differences_ms("front")[0] >= 17  # of 20: its rhythm must be heard first
+    waits = [waited for (stamp, _), waited in system.waited_ms.items() if stamp >= 2000]
+    assert Counter(waits) == {0: 64, 15: 16}
+    assert system.state("front").silences == 0
+
+
+def test_a_slow_camera_with_a_wide_tolerance_gives_its_latest_image_at_once():
+    system = System(CameraTiming("front", max_time_difference_s=0.26)).run(10_000, front=(500, 20))
+    found = system.differences_ms("front")
+    assert set(found) == {0, -100, -200, None}  # an image of the future is not waited for
+    assert found[-100] == found[-200] == 20
+    assert found[0] >= 17
+    assert system.longest_wait_ms(after_ms=2000) == 15
+
+
+def test_a_camera_that_is_always_late_makes_three_clouds_wait_and_no_more():
+    system = System("front").run(5000, front=(100, 260))
+    assert [stamp for (stamp, _), waited in system.waited_ms.items() if waited >= 100] == [0, 100, 200]
+    assert system.longest_wait_ms(after_ms=300) <= 10
+    assert system.longest_wait_ms(after_ms=400) == 0
+    state = system.state("front")
+    assert (state.paired, state.missed, state.late, state.is_waited_for) == (0, 50, 50, False)
+
+
+def test_a_late_camera_is_waited_for_again_as_soon_as_one_image_would_have_come_in_time():
+    system = System("front").run(2000, front=(100, 260))
+    system.run(4000, from_ms=2000, front=(100, 30))
+    assert system.state("front").is_waited_for
+    assert system.waited_ms[3000, 3005.0] == 25
+    assert system.differences_ms("front")[0] >= 18
+
+
+def test_a_silent_camera_is_dropped_from_waiting_told_and_welcomed_back():
+    system = System("front", "rear").run(2000, front=(100, 20), rear=(100, 20))
+    system.run(6000, from_ms=2000, front=(100, 20))
+    assert sum(waited > 15 for (stamp, _), waited in system.waited_ms.items() if stamp >= 2000) == 3
+    assert (system.state("rear").silences, system.state("rear").silent_s) == (1, pytest.approx(4.37, abs=0.05))
+    system.run(8000, from_ms=6300, front=(100, 20), rear=(100, 20))
+    state = system.state("rear")
+    assert (state.silences, state.silent_s, state.is_waited_for) == (1, None, True)
+    assert system.frames[-1].missing == ()
+
+
+def test_a_camera_that_never_spoke_is_silent_and_costs_no_cloud_more_than_the_longest_wait():
+    system = System("front").run(3000)
+    assert len(system.frames) == 30
+    assert system.longest_wait_ms() <= 110
+    assert system.longest_wait_ms(after_ms=400) == 0
+    assert system.state("front").silences == 1
+
+
+def test_clouds_whose_images_nobody_needs_leave_at_once_and_are_counted_as_if_somebody_did():
+    system = System("front", images_needed=False).run(2000, front=(100, 40))
+    assert system.longest_wait_ms() == 0
+    assert not system.clouds.waits
+    assert all(frame.images == {} and frame.missing == ("front",) for frame in system.frames)
+    assert (system.state("front").paired, system.state("front").missed) == (20, 0)
+
+
+def test_clouds_keep_their_order_when_nobody_needs_images_any_more():
+    system = System("front", max_wait_s=5.0)
+    system.send("", 100, 105)
+    system.images_needed = False
+    assert [frame.cloud[0] for frame in system.send("", 200, 205)] == [100, 200]
+    assert not system.clouds.waits
+
+
+def test_an_offset_is_where_the_image_is_looked_for():
+    system = System(CameraTiming("front", offset_s=-0.16)).run(3000, front=(100, 20, 40))
+    assert set(system.differences_ms("front")) <= {-160, None}
+    assert system.state("front").missed <= 2
+
+
+@pytest.mark.parametrize("stamps", [(0, 0), (100, 100), (300, 200)], ids=["none", "double", "late"])
+def test_clouds_that_cannot_be_paired_are_handed_on_at_once_and_once(stamps):
+    system = System("front")
+    for number, stamp in enumerate(stamps):
+        system.clouds.add_cloud(stamp and START + stamp * MS, number, START + stamp * MS, images_needed=True)
+        system.frames += system.clouds.add_image("front", START + stamp * MS, None, START + stamp * MS)
+    handed = [frame.cloud for frame in system.clouds.add_cloud(0, 2, START + 400 * MS, images_needed=True)]
+    assert handed == [2]
+    assert not system.clouds.waits
+
+
+def test_every_cloud_of_a_bag_that_loops_is_handed_on_once_and_pairing_resumes():
+    system = System("front", "rear", max_wait_s=0.2)
+    for loop in range(5):
+        system.run(3000 * (loop + 1), from_ms=3000 * loop, jump_ms=-3000 * loop, front=(100, 30), rear=(100, 130))
+    assert Counter(frame.cloud for frame in system.frames) == Counter(system.waited_ms.keys())
+    assert len(system.frames) == 150
+    for name in ("front", "rear"):
+        assert set(system.differences_ms(name)) <= {0, None}
+        assert system.differences_ms(name)[0] >= 140, name
+        assert system.state(name).jumps <= 4
+
+
+def test_one_cameras_clock_that_jumps_costs_the_other_nothing():
+    system = System("front", "rear").run(2000, front=(100, 30), rear=(100, 20))
+    for at in range(2000, 4000, 100):
+        system.send("", at, at + 5)
+        system.send("rear", at - 900_000 + (at >= 3000) * 1_800_000, at + 20)
+        system.send("front", at, at + 30)
+        system.send("poll", 0, at + 90)
+    assert system.differences_ms("front") == {0: 40}
+    assert system.longest_wait_ms(after_ms=2400) <= 110
+    assert system.state("rear").jumps >= 1
+
+
+def test_a_clock_that_was_set_hands_on_what_waits_with_the_images_there_are():
+    system = System("front", "rear", max_wait_s=5.0)
+    system.send("front", 110, 111)
+    system.send("", 100, 112)
+    (frame,) = system.clouds.restart()
+    assert (frame.cloud[0], list(frame.images), frame.missing) == (100, ["front"], ("rear",))
+    assert not system.clouds.waits
+
+
+def test_stopped_it_tells_how_many_clouds_waited_and_begins_anew():
+    system = System("front", max_wait_s=5.0)
+    for stamp in (100, 200):
+        system.send("", stamp, stamp)
+    assert system.clouds.stop() == 2
+    assert system.send("front", 200, 210) == []
+    assert [frame.cloud[0] for frame in system.send("", 150, 300)] == [150]
+
+
+def test_without_cameras_every_cloud_is_handed_on_at_once():
+    assert [frame.cloud[0] for frame in System().send("", 100, 100)] == [100]
+
+
+def test_a_camera_given_twice_is_refused():
+    with pytest.raises(BadConfig, match="each name once"):
+        CloudsWithImages([CameraTiming("front"), CameraTiming("front")], 0.1)
