@@ -28,8 +28,8 @@ class Calibrations:
         if content != self._last:
             model = camera_of(message, self.rectified)
             self._last, self.frame_id, self.is_second = content, message.header.frame_id, is_second_of_pair(message)
+            self._models.append(model)  # before its stamp: another thread may ask in between
             self._stamps_ns.append(stamp_ns(message.header.stamp))
-            self._models.append(model)
 
     def at(self, stamp_ns: int) -> CameraModel | None:
         """The calibration valid at a time: the last one before it, else the first one; None when there is none."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
@@ -209,11 +209,16 @@ def _quoted(choices: str) -> list[str]:
 
 def _keys_beside(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
     """The keys of the mapping that holds the key at a place, as far as single models lead there."""
+    is_a_name = False  # of one of several configurations, and no key
     for part in place[:-1]:
-        inner = _models_in(model.model_fields[part].annotation) if part in model.model_fields else []
+        if is_a_name:
+            is_a_name = False
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        inner = _models_in(annotation)
         if len(inner) != 1:
             return []
-        model = inner[0]
+        model, is_a_name = inner[0], get_origin(annotation) is dict
     return list(model.model_fields)
 
 

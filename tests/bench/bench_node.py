@@ -98,8 +98,8 @@ def _publish(clouds: np.ndarray, count: int) -> None:
     """In the driver's place: serialised clouds, restamped when they leave."""
     import rclpy
     from lidar_vl_ros.bags.rhythm import restamped
+    from lidar_vl_ros.messages.qos import OUTPUT
     from lidar_vl_ros.messages.sensor_data import point_cloud2
-    from lidar_vl_ros.node.qos import OUTPUT
     from lidar_vl_ros.process.run_node import keep_freed_memory
     from rclpy.serialization import serialize_message
     from sensor_msgs.msg import PointCloud2
@@ -133,7 +133,7 @@ def _publish(clouds: np.ndarray, count: int) -> None:
 def _listen(count: int) -> None:
     """Print the latencies of all labelled clouds as JSON; ends when all came, or some time after the last one."""
     import rclpy
-    from lidar_vl_ros.node.qos import OUTPUT
+    from lidar_vl_ros.messages.qos import OUTPUT
     from lidar_vl_ros.process.run_node import keep_freed_memory
     from sensor_msgs.msg import PointCloud2
 

@@ -185,7 +185,7 @@ def _views() -> list[Any]:
 def _listen(count: int) -> None:
     """Print every cloud's arrival and every change of words as JSON; ends when all came, or some time after the last one."""
     import rclpy
-    from lidar_vl_ros.node.qos import OUTPUT
+    from lidar_vl_ros.messages.qos import OUTPUT
     from lidar_vl_ros.process.run_node import keep_freed_memory
     from rcl_interfaces.srv import SetParameters
     from rclpy.parameter import Parameter

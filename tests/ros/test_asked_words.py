@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lidar_vl_ros.node.qos import LATCHED
+from lidar_vl_ros.messages.qos import LATCHED
 from lidar_vl_ros.segmentation_node import SegmentationNode, open_segmenter
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from lidar_vl_ros.cameras.live_transforms import LiveTransforms, static_transform
-from lidar_vl_ros.cameras.source import camera_info_topic
+from lidar_vl_ros.inputs.cameras import camera_info_topic
+from lidar_vl_ros.inputs.live_transforms import LiveTransforms, static_transform
 from lidar_vl_ros.messages.sensor_data import rgb_image
 from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode

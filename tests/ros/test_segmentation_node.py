@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from lidar_vl_ros.node.qos import LATCHED
+from lidar_vl_ros.messages.qos import LATCHED
 from lidar_vl_ros.segmentation_node import SegmentationNode
 from lifecycle_msgs.msg import Transition
 from sensor_msgs.msg import PointCloud2

@@ -16,8 +16,8 @@ import rclpy
 import yaml
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
+from lidar_vl_ros.inputs.cloud_input import INPUT_TOPIC
 from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.cloud_input import INPUT_TOPIC
 from lidar_vl_ros.node.settings import SegmentationParameters
 from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment, profile_path

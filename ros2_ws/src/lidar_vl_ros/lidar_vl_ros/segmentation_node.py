@@ -1,23 +1,22 @@
 """One class per LiDAR point: clouds in, labelled clouds out, with the same header and in the same order."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
-from lidar_vl_core.cameras.camera_queue import Paired
+from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.ego_region import EgoRegion
-from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
+from lidar_vl_core.foundation.errors import BadConfig, BadRequest, LidarVlError
 from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_ros.asked_words import asked_table
-from lidar_vl_ros.cameras.ensemble import CAMERA_STAGES, CameraEnsemble
 from lidar_vl_ros.health.lifecycle_state import state_label
-from lidar_vl_ros.node.cloud_reading import CloudReading
+from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.output import Output
 from lidar_vl_ros.node.perception_node import PerceptionNode
 from lidar_vl_ros.node.settings import SegmentationParameters
@@ -31,13 +30,21 @@ from lidar_vl_ros.process.run_node import run_node
 
 RELOAD_VOCABULARY = "~/reload_vocabulary"
 _STAGES = ("voxels", "maps", "network", "labels", "total")
+_CAMERA_STAGES = ("image_encoder", "fusion")
 
 
 def open_segmenter(settings: SegmentationParameters) -> Segmenter:
     """The segmenter of the named model package. Raises BadConfig, BadModelPackage or EngineUnavailable."""
     package = load_model_package(settings.model)
     ego = EgoRegion(settings.ego_radius_m, settings.ego_box_m)
-    return Segmenter(package, engine=settings.engine, threads=settings.threads or None, ego=ego)
+    return Segmenter(package, settings.engine, settings.threads or None, settings.max_points, ego)
+
+
+def _open_fusion(settings: SegmentationParameters, segmenter: Segmenter) -> CameraFusion:
+    """Raises BadConfig without cameras, BadModelPackage for a model without an image encoder."""
+    if not settings.cameras:
+        raise BadConfig("ensemble: expected cameras, found none. Give cameras.NAME.topic of each, or leave it off.")
+    return CameraFusion(segmenter, settings.threads or None)
 
 
 class SegmentationNode(PerceptionNode):
@@ -51,10 +58,9 @@ class SegmentationNode(PerceptionNode):
         super().__init__("segmentation_node", SegmentationParameters, **node_options)
         self._open_segmenter = open_segmenter
         self._segmenter: Segmenter | None = None
-        self._ensemble: CameraEnsemble | None = None
+        self._fusion: CameraFusion | None = None
         self._label_info: LabelInfo | None = None
         self._times: StageTimes | None = None
-        self._reading: CloudReading | None = None
         self.create_service(Trigger, RELOAD_VOCABULARY, self._reload_vocabulary)
 
     def load(self, settings: SegmentationParameters) -> None:
@@ -62,10 +68,9 @@ class SegmentationNode(PerceptionNode):
         segmenter = self._segmenter = self._open_segmenter(settings)
         self._use(segmenter, asked_table(segmenter, settings))
         if settings.ensemble:
-            self._ensemble = CameraEnsemble(self, settings, segmenter, self.reporter, self.steady, self.hand_over)
-        self._reading = CloudReading(self, settings, segmenter.reads_colours)
+            self._fusion = _open_fusion(settings, segmenter)
         self.outputs.open(self._make_outputs(settings))
-        self._times = StageTimes(self, (*_STAGES, *CAMERA_STAGES) if settings.ensemble else _STAGES)
+        self._times = StageTimes(self, (*_STAGES, *_CAMERA_STAGES) if settings.ensemble else _STAGES)
         self._label_info = LabelInfo(self, lambda: segmenter.classes)
         self.get_logger().info(f"model {settings.model}: {', '.join(segmenter.classes.names)}")
 
@@ -73,8 +78,21 @@ class SegmentationNode(PerceptionNode):
         """What is told of each answer, in this order."""
         yield LabelledCloud(self)
         yield ColouredCloud(self)
-        if settings.camera_topics:
-            yield CameraOverlay(self, settings, self.reporter, self.steady)
+        if settings.cameras:
+            yield CameraOverlay(self, settings.overlay_width_px, self.reporter)
+
+    def images_needed(self) -> bool:
+        """Also where pictures have a say in the answer."""
+        return self._fusion is not None or super().images_needed()
+
+    def extra_fields(self) -> Sequence[str]:
+        """Those to pass on."""
+        fields: tuple[str, ...] = self.settings.extra_fields
+        return fields
+
+    def reads_colours(self) -> bool:
+        """As the network does."""
+        return self._loaded().reads_colours
 
     def prepare(self, settings: SegmentationParameters) -> TextTable | None:
         """The text table of words that are asked for while the node is configured."""
@@ -90,67 +108,56 @@ class SegmentationNode(PerceptionNode):
 
     def warm_up(self) -> None:
         """Compile and touch what the first cloud would otherwise wait for."""
-        if self._ensemble is not None:
-            self._ensemble.warm_up()
-        elif self._segmenter is not None:
-            self._segmenter.warm_up()
+        warmed_up = self._fusion or self._segmenter
+        if warmed_up is not None:
+            warmed_up.warm_up()
 
-    def take(self, message: PointCloud2) -> None:
-        """Let the cloud wait for its images where they have a say."""
-        if self._ensemble is not None:
-            self._ensemble.add_cloud(message)
-        else:
-            super().take(message)
-
-    def listen(self) -> None:
-        """Begin to listen to cameras that have a say."""
-        if self._ensemble is not None:
-            self._ensemble.start()
-
-    def stop_listening(self) -> int:
-        """End it, and forget the clouds that wait for images."""
-        return 0 if self._ensemble is None else self._ensemble.stop()
-
-    def serve(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
-        """Read, ask the core, write, report."""
-        label_info, times, reading = self._label_info, self._times, self._reading
-        if label_info is None or times is None or reading is None:
+    def serve(self, frame: SensorFrame) -> None:
+        """Ask the core, write, report."""
+        label_info, times = self._label_info, self._times
+        if label_info is None or times is None:
             self.health.count("discarded")
             return
         with label_info.of_a_cloud() as tell_classes:
-            cloud = reading.cloud_of(message)
             segmenter = self._segmenter
-            labels = self._labels(cloud, images)
+            labels = self._labels(frame)
             if segmenter is None or labels is None or state_label(self) != "active":
                 self.health.count("discarded")
                 return
-            answer = Answer(
-                message.header, cloud, labels.class_id, labels.probability, labels.classes or segmenter.classes
-            )
-            tell_classes(answer.classes, cloud.stamp_ns)
+            classes = labels.classes or segmenter.classes
+            answer = Answer(frame.header, frame.cloud, labels.class_id, labels.probability, classes, frame.views)
+            tell_classes(answer.classes, frame.cloud.stamp_ns)
             self.outputs.publish(answer)
-        latency_ms = self.age_ms(message)
+        latency_ms = self.age_ms(frame.header)
         self.health.served(labels.timing_ms, latency_ms)
         times.publish(labels.timing_ms, latency_ms)
 
     def unload(self) -> None:
         """Drop the model and withdraw what is told beside the outputs."""
-        for part in (self._ensemble, self._times, self._label_info):
+        for part in (self._times, self._label_info):
             if part is not None:
                 part.close()
-        self._segmenter = self._ensemble = self._times = self._label_info = self._reading = None
+        self._segmenter = self._fusion = self._times = self._label_info = None
 
-    def forget(self) -> None:
-        """Let pictures and clouds of different rounds not be paired."""
-        if self._ensemble is not None:
-            self._ensemble.forget()
+    def _labels(self, frame: SensorFrame) -> PointLabels | None:
+        """Of all points of the cloud; None where the model was given back meanwhile."""
+        fusion, segmenter, few = self._fusion, self._segmenter, frame.looked_at
+        if fusion is not None:
+            labels = self._labels_by_both(fusion, frame)
+        elif segmenter is not None:
+            labels = segmenter.segment(few.cloud)
+        else:
+            return None
+        class_id, probability = few.spread(labels.class_id, IGNORE_ID), few.spread(labels.probability, 0.0)
+        return replace(labels, class_id=class_id, probability=probability)
 
-    def _labels(self, cloud: PointCloud, images: Mapping[str, Paired]) -> PointLabels | None:
-        """None where the model was given back meanwhile."""
-        ensemble, segmenter = self._ensemble, self._segmenter
-        if ensemble is not None:
-            return ensemble.segment(cloud, images)
-        return None if segmenter is None else segmenter.segment(cloud)
+    def _labels_by_both(self, fusion: CameraFusion, frame: SensorFrame) -> PointLabels:
+        """By network and pictures; a cloud without a picture that can be used is counted."""
+        views, left_out = frame.views(), []
+        labels = fusion.segment(frame.looked_at.cloud, views, lambda view, _error: left_out.append(view))
+        if len(left_out) == len(views):
+            self.reporter.count("without_images")
+        return labels
 
     def _loaded(self) -> Segmenter:
         if self._segmenter is None:

@@ -21,9 +21,9 @@ from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError
 from lidar_vl_ros.bags.rhythm import beats, restamped
 from lidar_vl_ros.messages.message_class import message_class
+from lidar_vl_ros.messages.qos import LATCHED, OUTPUT
 from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.qos import LATCHED, OUTPUT
 from lidar_vl_ros.node.settings import Topics
 from lidar_vl_ros.process.run_node import run_node
 

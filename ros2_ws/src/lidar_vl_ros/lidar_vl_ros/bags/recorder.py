@@ -17,9 +17,9 @@ from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_ros.messages.message_class import message_class
+from lidar_vl_ros.messages.qos import like_publishers, subscription_events
 from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
 from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.qos import like_publishers, subscription_events
 from lidar_vl_ros.node.settings import Topics
 from lidar_vl_ros.process.run_node import run_node
 

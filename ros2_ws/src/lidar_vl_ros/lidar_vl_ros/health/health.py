@@ -8,9 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 # Every received cloud ends in exactly one of these; `waiting` is what is left.
-OUTCOMES = ("served", "replaced", "stale", "bad", "failed", "unwatched", "discarded")
-_BESIDES = ("lost", "jumps", "faults", "refused", "without_images")  # counted as well, without being an outcome
-_TROUBLES = ("failed", "bad", "faults", "lost", "stale", "replaced", "without_images")
+OUTCOMES = ("served", "replaced", "stale", "bad", "unpaired", "failed", "unwatched", "discarded")
+_BESIDES = (
+    "lost",
+    "jumps",
+    "faults",
+    "refused",
+    "without_images",
+    "thinned",
+)  # counted as well, without being an outcome
+_TROUBLES = ("failed", "bad", "unpaired", "faults", "lost", "stale", "replaced", "without_images", "thinned")
 OK, WARN, ERROR = 0, 1, 2  # the levels of diagnostic_msgs/DiagnosticStatus
 _WINDOW = 200  # latencies kept, 20 s of a 10 Hz LiDAR
 _LOG_EVERY_NS = 5_000_000_000
@@ -52,7 +59,7 @@ class Health:
             self._last_input_ns = now_ns
 
     def count(self, what: str, number: int = 1, problem: str = "") -> None:
-        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`."""
+        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`, `thinned`."""
         with self._lock:
             self._counts[what] += number
             if problem:
@@ -109,7 +116,7 @@ class Health:
             return ERROR, f"no input for {silent_s:.0f} s"
         troubles = [f"{since[name]} {name}" for name in _TROUBLES if since[name]]
         if troubles:
-            wholly = (since["failed"] or since["bad"]) and not since["served"]
+            wholly = (since["failed"] or since["bad"] or since["unpaired"]) and not since["served"]
             return (ERROR if wholly else WARN), "since the last report: " + ", ".join(troubles)
         if median_ms > self._max_processing_ms:
             return WARN, f"processing takes {median_ms:.0f} ms, more than {self._max_processing_ms:.0f} ms"

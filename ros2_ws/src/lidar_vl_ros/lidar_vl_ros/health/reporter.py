@@ -3,13 +3,13 @@
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 
-from lidar_vl_ros.health.health import Health
+from lidar_vl_ros.health.health import Health, Report
 from lidar_vl_ros.health.lifecycle_state import state_label
 
 _PERIOD_S = 1.0
@@ -19,10 +19,15 @@ class Reporter:
     """Counts into `health`, logs, and publishes /diagnostics; also in states in which the node does not serve."""
 
     def __init__(
-        self, node: LifecycleNode, health: Health, listening_to: Callable[[], str | None], steady: Clock
+        self,
+        node: LifecycleNode,
+        health: Health,
+        listening_to: Callable[[], str | None],
+        others: Callable[[int], Iterable[tuple[str, Report]]],
+        steady: Clock,
     ) -> None:
-        """listening_to: name of the input topic while there is a subscription."""
-        self._node, self._health, self._listening_to = node, health, listening_to
+        """listening_to: name of the input topic while there is a subscription. others: further reports at a time, by name."""
+        self._node, self._health, self._listening_to, self._others = node, health, listening_to, others
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = node.create_timer(_PERIOD_S, self._report, clock=steady)
         self._told: set[str] = set()
@@ -34,7 +39,7 @@ class Reporter:
     def problem(self, what: str, text: str, number: int = 1) -> None:
         """Count an outcome or trouble, and log why."""
         self._health.count(what, number, text)
-        self._warn(what, text)
+        self.warn(what, text)
 
     def lasting_problem(self, what: str, text: str) -> None:
         """Count trouble that stays until somebody mends it, and log each kind of it once, whatever numbers it has."""
@@ -42,7 +47,7 @@ class Reporter:
         kind = re.sub(r"[\d.]+", "#", text)
         if kind not in self._told:
             self._told.add(kind)
-            self._warn(kind, text)
+            self.warn(kind, text)
 
     def fault(self, what: str, error: Exception) -> None:
         """Count an exception and log its traceback."""
@@ -50,7 +55,8 @@ class Reporter:
         if self._health.may_log(f"{what} {type(error).__name__}", time.monotonic_ns()):
             self._node.get_logger().error("".join(traceback.format_exception(error)))
 
-    def _warn(self, kind: str, text: str) -> None:
+    def warn(self, kind: str, text: str) -> None:
+        """Log what is not counted, each kind once in five seconds."""
         # Not one method for both levels: rclpy raises when a line of code logs at another level than before.
         if self._health.may_log(kind, time.monotonic_ns()):
             self._node.get_logger().warning(text)
@@ -60,21 +66,24 @@ class Reporter:
         self._watch_input(now_ns)
         state = state_label(self._node)
         report = self._health.report(now_ns, "warming up" if state == "active" and not self._listening_to() else state)
-        status = DiagnosticStatus(
+        reports = [("clouds", report), *self._others(now_ns)]
+        message = DiagnosticArray(status=[self._status(name, each) for name, each in reports])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+    def _status(self, name: str, report: Report) -> DiagnosticStatus:
+        return DiagnosticStatus(
             level=bytes([report.level]),
-            name=f"{self._node.get_name()}: clouds",
+            name=f"{self._node.get_name()}: {name}",
             message=report.message,
             hardware_id=self._node.get_fully_qualified_name(),
             values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
         )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        self._publisher.publish(message)
 
     def _watch_input(self, now_ns: int) -> None:
         topic, silent_s = self._listening_to(), self._health.silent_s(now_ns)
         if topic is not None and silent_s is not None:
-            self._warn(
+            self.warn(
                 "silent",
                 f"no input for {silent_s:.0f} s: topic {topic}, {self._node.count_publishers(topic)} publishers. "
                 "Remap ~/input/pointcloud to the LiDAR's topic, or check the driver.",

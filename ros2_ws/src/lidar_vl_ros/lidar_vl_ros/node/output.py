@@ -21,8 +21,8 @@ class Output(Protocol[AnswerT_contra]):
     def publish(self, answer: AnswerT_contra) -> None:
         """Tell of an answered cloud; called from the worker."""
 
-    def forget(self) -> None:
-        """Drop what belongs to the time before a jump of the clock."""
+    def needs_images(self) -> bool:
+        """Whether a cloud is to wait for its images so that this output has them."""
 
     def close(self) -> None:
         """Give back publishers, threads and subscriptions."""
@@ -48,10 +48,9 @@ class Outputs:
         for output in self._outputs:
             output.publish(answer)
 
-    def forget(self) -> None:
-        """Drop what belongs to the time before a jump of the clock."""
-        for output in self._outputs:
-            output.forget()
+    def needs_images(self) -> bool:
+        """Whether any of them has a use for images now."""
+        return any(output.needs_images() for output in self._outputs)
 
     def close(self) -> None:
         """Withdraw them all."""
@@ -83,8 +82,9 @@ class TopicOutput(ABC, Generic[AnswerT]):
         if self.wanted():
             publish(self._node, self._publisher, self.message(answer))
 
-    def forget(self) -> None:
-        """Nothing is kept from cloud to cloud."""
+    def needs_images(self) -> bool:
+        """It is made of the answer alone."""
+        return False
 
     def close(self) -> None:
         """Withdraw the topic."""

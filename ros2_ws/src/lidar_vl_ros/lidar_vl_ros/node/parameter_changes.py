@@ -36,7 +36,7 @@ class ParameterChanges:
     def _check(self, changes: list[Parameter]) -> SetParametersResult:
         self._prepared = None
         state = state_label(self._node)
-        ours = {change.name for change in changes} & self._settings_type.model_fields.keys()
+        ours = {change.name.partition(".")[0] for change in changes} & self._settings_type.model_fields.keys()
         fixed = sorted(ours & parameters.fixed_names(self._settings_type))
         if fixed and state != "unconfigured":
             return _refused(f"{', '.join(fixed)}: fixed while {state}. Deactivate, clean up, set, configure again.")

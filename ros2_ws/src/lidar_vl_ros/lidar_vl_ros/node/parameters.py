@@ -1,8 +1,12 @@
-"""ROS parameters from a typed configuration: one place for name, type, default, range and description."""
+"""ROS parameters from a typed configuration: one place for name, type, default, range and description.
+
+A field that maps names to configurations, such as `cameras`, is one parameter for each key of each name that was given when
+the node was started: cameras.front.topic, cameras.front.offset_s, ...
+"""
 
 import math
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -13,14 +17,16 @@ from rclpy.parameter import Parameter
 
 from lidar_vl_core.foundation.config import Config, validated
 from lidar_vl_core.foundation.errors import BadConfig
-from lidar_vl_ros.node.settings import WHILE_CONFIGURED
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+WHILE_CONFIGURED = (
+    "may change while the node is configured, also while it serves"  # marks a field; others are fixed then
+)
 
 
 def declare(node: Node, settings: type[Config]) -> None:
     """Declare every field of `settings` as a parameter; wrong overrides are kept for `read` to refuse by name."""
-    for name, field in settings.model_fields.items():
+    for name, field in every_field(settings, _overrides(node)).items():
         node.declare_parameter(name, _ros_value(field.default), ParameterDescriptor(dynamic_typing=True))
         try:
             node.set_descriptor(name, _descriptor(field))
@@ -28,51 +34,115 @@ def declare(node: Node, settings: type[Config]) -> None:
             continue  # outside its range: `read` says so with name, expected and found
 
 
+def every_field(settings: type[Config], given: Iterable[str] = ()) -> dict[str, FieldInfo]:
+    """Every parameter by name. given: names of parameters that tell the cameras' names, e.g. cameras.front.topic."""
+    fields = {}
+    for name, field in settings.model_fields.items():
+        inner = _config_of_names(field)
+        if inner is None:
+            fields[name] = field
+            continue
+        places = [each.split(".") for each in given]
+        for part in sorted({place[1] for place in places if place[0] == name and len(place) > 2}):
+            fields |= {f"{name}.{part}.{key}": key_field for key, key_field in inner.model_fields.items()}
+    return fields
+
+
 def read(node: Node, settings: type[ConfigT]) -> ConfigT:
-    """The node's parameters as a checked configuration. Raises BadConfig naming every wrong one."""
+    """The node's parameters as a checked configuration. Raises BadConfig naming every wrong one, and one that is no more."""
     return read_changed(node, settings, ())
 
 
 def read_changed(node: Node, settings: type[ConfigT], changes: Sequence[Parameter]) -> ConfigT:
     """As `read`, as it will be after these changes."""
-    value = {name: node.get_parameter(name).value for name in settings.model_fields}
+    origin, given = f"parameters of {node.get_fully_qualified_name()}", _overrides(node)
+    _refuse_retired(settings, given, origin)
+    fields = every_field(settings, given)
+    value = {name: node.get_parameter(name).value for name in fields}
     value |= {change.name: change.value for change in changes if change.name in value}
-    content = {name: _plain(value[name], field) for name, field in settings.model_fields.items()}
-    return validated(settings, content, f"parameters of {node.get_fully_qualified_name()}")
+    content: dict[str, Any] = {
+        name: {} for name in settings.model_fields if _config_of_names(settings.model_fields[name])
+    }
+    for name, field in fields.items():
+        _put(content, name, _plain(value[name], field))
+    for name in sorted(given.keys() - fields.keys()):  # of a camera, and none that it has: refused by name below
+        if name.partition(".")[0] in settings.model_fields:
+            _put(content, name, _json(given[name]))
+    return validated(settings, content, origin)
 
 
 def fixed_names(settings: type[Config]) -> set[str]:
-    """Parameters that may change only before the node is configured."""
+    """Fields that may change only before the node is configured."""
     return {name for name, field in settings.model_fields.items() if WHILE_CONFIGURED not in field.metadata}
 
 
 def usage(description: str, settings: type[Config]) -> str:
     """What `--help` of a node tells."""
     lines = [description, "", "parameters, given by --ros-args -p NAME:=VALUE or --params-file FILE:"]
-    lines += [f"  {name:<30} {field.description} ({field.default!r})" for name, field in settings.model_fields.items()]
+    named = [f"{name}.NAME." for name, field in settings.model_fields.items() if _config_of_names(field)]
+    fields = every_field(settings, named)
+    lines += [f"  {name:<30} {field.description} ({field.default!r})" for name, field in fields.items()]
     return "\n".join(lines) + "\n"
 
 
 def check_change(settings: type[Config], changes: Sequence[Parameter], origin: str) -> SetParametersResult:
     """Say whether these parameters may be set, judged one by one."""
+    fields = every_field(settings, [parameter.name for parameter in changes])
     for parameter in changes:
-        field = settings.model_fields.get(parameter.name)
+        field = fields.get(parameter.name)
         if field is None:
             continue
         if parameter.type_ == Parameter.Type.NOT_SET:
             reason = f"{parameter.name}: expected a value, found none. An empty list or text is one, too."
             return SetParametersResult(successful=False, reason=reason)
+        content: dict[str, Any] = {}
+        _put(content, parameter.name, _plain(parameter.value, field))
         try:
-            validated(settings, {parameter.name: _plain(parameter.value, field)}, origin)
+            validated(settings, content, origin)
         except BadConfig as error:
             return SetParametersResult(successful=False, reason=str(error))
     return SetParametersResult(successful=True)
+
+
+def _overrides(node: Node) -> dict[str, Any]:
+    """What was given when the node was started, declared or not; rclpy has no public name for it."""
+    return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
+
+
+def _refuse_retired(settings: type[Config], given: dict[str, Any], origin: str) -> None:
+    retired: dict[str, str] = getattr(settings, "retired", {})
+    told = [f"{name}: expected no parameter of this name, {retired[name]}" for name in sorted(given) if name in retired]
+    if told:
+        raise BadConfig(f"{origin}: {'; '.join(told)}. Start the node with the new names.")
+
+
+def _config_of_names(field: FieldInfo) -> type[Config] | None:
+    """The configuration that a field has for each of several names, None for a field of another kind."""
+    if get_origin(field.annotation) is not dict:
+        return None
+    inner: type[Config] = get_args(field.annotation)[1]
+    return inner
+
+
+def _put(content: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
+    """Set a value in nested mappings; what stands in its way is replaced, as it is no mapping and is refused anyway."""
+    *path, last = name.split(".")
+    for part in path:
+        inner = content.get(part)
+        if not isinstance(inner, dict):
+            inner = content[part] = {}
+        content = inner
+    content[last] = value
 
 
 def _plain(value: Any, field: FieldInfo) -> Any:  # noqa: ANN401
     """A parameter's value as JSON knows it: lists for arrays, and an unset or empty list for either."""
     if get_origin(field.annotation) is tuple:
         return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value or []
+    return _json(value)
+
+
+def _json(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)  # JSON has no such number; as text it is refused by name
     return value if value is None or isinstance(value, bool | int | float | str) else list(value)

@@ -1,22 +1,28 @@
-"""A lifecycle node that answers every cloud it gets, in a worker beside the executor; the newest cloud wins."""
+"""A lifecycle node that answers every cloud it gets, with its pictures, in a worker beside the executor; the newest wins."""
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 
 from lidar_vl_core.cameras.camera_queue import Paired
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.stamps import stamp_ns
-from lidar_vl_ros.health.health import Health
+from lidar_vl_ros.health.health import Health, Report
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.health.reporter import Reporter
+from lidar_vl_ros.inputs.cameras import Cameras
+from lidar_vl_ros.inputs.cloud_input import CloudInput
+from lidar_vl_ros.inputs.cloud_reading import CloudReading
+from lidar_vl_ros.inputs.front_end import FrontEnd
+from lidar_vl_ros.inputs.live_transforms import LiveTransforms
+from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.cloud_input import CloudInput
 from lidar_vl_ros.node.output import Outputs
 from lidar_vl_ros.node.parameter_changes import ParameterChanges
 from lidar_vl_ros.node.settings import NodeParameters
@@ -33,7 +39,7 @@ class _Arrived(NamedTuple):
 
 
 class PerceptionNode(LifecycleNode):
-    """A child loads its model in `load`, and answers one cloud in `serve`, which runs in the worker's thread."""
+    """A child loads its model in `load`, and answers one frame in `serve`, which runs in the worker's thread."""
 
     def __init__(self, name: str, settings_type: type[NodeParameters], **node_options: Any) -> None:  # noqa: ANN401
         super().__init__(name, **node_options)
@@ -41,13 +47,17 @@ class PerceptionNode(LifecycleNode):
         self.settings: Any = None  # an instance of settings_type while configured
         self._settings_type = settings_type
         self._worker: Worker[_Arrived] | None = None
+        self._front_end: FrontEnd | None = None
+        self._reading: CloudReading | None = None
         self.outputs = Outputs()
         parameters.declare(self, settings_type)
         ParameterChanges(self, settings_type, self.prepare, self._take_over, self.callback_failed)
         answer_wrong_transitions(self)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)  # sim time may stand still
-        self.reporter = Reporter(self, self.health, lambda: self._input.topic, self.steady)
-        self._input = CloudInput(self, self.health, self.reporter, self._received, self._jumped_back)
+        self.reporter = Reporter(
+            self, self.health, lambda: self._input.topic, lambda now_ns: self._camera_reports(now_ns), self.steady
+        )
+        self._input = CloudInput(self, self.health, self.reporter, self._received, self._clock_jumped_back)
         self._autostart_timer = self.create_timer(0.0, self._autostart, clock=self.steady)
         self._ready_timer = self.create_timer(_READY_POLL_S, self._listen_when_ready, clock=self.steady)
         self._ready_timer.cancel()
@@ -61,27 +71,25 @@ class PerceptionNode(LifecycleNode):
     def warm_up(self) -> None:
         """Prepare the first answer; runs in the worker, so that services answer meanwhile."""
 
-    def serve(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
-        """Answer one cloud, handed over with these images, and count what became of it."""
+    def serve(self, frame: SensorFrame) -> None:
+        """Answer one cloud, and count what became of it."""
         raise NotImplementedError
 
-    def take(self, message: PointCloud2) -> None:
-        """Hand over a cloud that came, now or later."""
-        self.hand_over(message, {})
+    def images_needed(self) -> bool:
+        """Whether the next cloud is to wait for its images; without need they are paired, and neither placed nor decoded."""
+        return self.outputs.needs_images()
 
-    def listen(self) -> None:
-        """Begin to listen to what belongs to the clouds."""
+    def extra_fields(self) -> Sequence[str]:
+        """Fields of the clouds to read besides position and intensity; asked for after `load`."""
+        return ()
 
-    def stop_listening(self) -> int:
-        """End it; returns how many clouds that were taken will not be handed over."""
-        return 0
+    def reads_colours(self) -> bool:
+        """Whether the colours of the points are wanted; asked for after `load`."""
+        return False
 
     def unload(self) -> None:
         """Give back what `load` took, all or part of it; the outputs are closed."""
         raise NotImplementedError
-
-    def forget(self) -> None:
-        """Drop what belongs to the time before a jump."""
 
     def prepare(self, settings: Any) -> Any:  # noqa: ANN401
         """Make ready what other settings of a configured node need, changing nothing. Raises LidarVlError to refuse them."""
@@ -96,7 +104,16 @@ class PerceptionNode(LifecycleNode):
         """Check the parameters and open the model; it warms up in the worker."""
         try:
             self.settings = parameters.read(self, self._settings_type)
+            self._front_end = self._open_front_end(self.settings)
             self.load(self.settings)
+            self._reading = CloudReading(
+                self,
+                self.reporter,
+                self.settings.intensity_max or None,
+                self.settings.max_points,
+                self.extra_fields(),
+                self.reads_colours(),
+            )
         except BaseException:
             self._unload()
             raise
@@ -153,20 +170,32 @@ class PerceptionNode(LifecycleNode):
         self.release()
         self._input.close()
 
+    def _open_front_end(self, settings: NodeParameters) -> FrontEnd:
+        transforms = LiveTransforms(self, settings.static_transforms)
+        cameras = Cameras(self, settings.cameras, transforms, self.reporter)
+        return FrontEnd(
+            self,
+            settings.cameras,
+            cameras,
+            settings.camera_max_wait_s,
+            self.reporter,
+            self.steady,
+            lambda: self.images_needed(),
+            self._hand_over,
+        )
+
     def _unload(self) -> None:
+        if self._front_end is not None:
+            self._front_end.close()
+        self._front_end = self._reading = None
         self.outputs.close()
         self.unload()
 
     # Input.
 
-    def hand_over(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
-        """Give a cloud to the worker, in place of one that waits there."""
-        if self._worker is not None and self._worker.put(_Arrived(message, images)):
-            self.health.count("replaced")
-
-    def age_ms(self, message: PointCloud2) -> float | None:
-        """From the stamp to now on the node's clock; None while that clock or the stamp is unset."""
-        now_ns, then_ns = self.get_clock().now().nanoseconds, stamp_ns(message.header.stamp)
+    def age_ms(self, header: Header) -> float | None:
+        """From a cloud's stamp to now on the node's clock; None while that clock or the stamp is unset."""
+        now_ns, then_ns = self.get_clock().now().nanoseconds, stamp_ns(header.stamp)
         return (now_ns - then_ns) / 1e6 if now_ns and then_ns else None
 
     def callback_failed(self, error: Exception) -> None:
@@ -178,42 +207,56 @@ class PerceptionNode(LifecycleNode):
         self.apply(prepared)
 
     def _listen_when_ready(self) -> None:
-        if self._worker is None or not self._worker.ready.is_set():
+        if self._worker is None or self._front_end is None or not self._worker.ready.is_set():
             return
         self._ready_timer.cancel()
         timeout_ns = int(self.settings.input_timeout_s * 1e9)
         self.health.started(time.monotonic_ns(), timeout_ns, self.settings.max_processing_ms)
         self._input.listen()
-        self.listen()
-        self.get_logger().info(f"serves {self._input.topic}")
+        self._front_end.start()
+        self.get_logger().info(f"serves {self._input.topic}, {self._front_end.told}")
 
     def _stop_listening(self) -> None:
         self._ready_timer.cancel()
         self._input.stop()
-        if forgotten := self.stop_listening():
+        if self._front_end is not None and (forgotten := self._front_end.stop()):
             self.health.count("discarded", forgotten)
         if self._worker is not None and self._worker.drop_waiting():
             self.health.count("discarded")
 
     def _received(self, message: PointCloud2) -> None:
-        if not self.outputs.wanted() or self._worker is None:
+        if not self.outputs.wanted() or self._front_end is None:
             self.health.count("unwatched")
         else:
-            self.take(message)
+            self._front_end.add_cloud(message)
 
-    def _jumped_back(self) -> None:
-        self.outputs.forget()
-        self.forget()
+    def _hand_over(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
+        """Give a cloud to the worker, in place of one that waits there."""
+        if self._worker is None:
+            self.health.count("discarded")
+        elif self._worker.put(_Arrived(message, images)):
+            self.health.count("replaced")
+
+    def _clock_jumped_back(self) -> None:
+        if self._front_end is not None:
+            self._front_end.restart()
+
+    def _camera_reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
+        return () if self._front_end is None else self._front_end.reports(now_ns)
 
     def _serve(self, arrived: _Arrived) -> None:
-        age_ms = self.age_ms(arrived.message)
+        age_ms, front_end, reading = self.age_ms(arrived.message.header), self._front_end, self._reading
         if age_ms is not None and 0 < self.settings.max_input_age_ms < age_ms:
             self.reporter.problem(
                 "stale",
                 f"cloud dropped, {age_ms:.0f} ms old on this node's clock. Is use_sim_time set as it should be?",
             )
+        elif front_end is None or reading is None:
+            self.health.count("discarded")
         else:
-            self.serve(*arrived)
+            cloud = reading.cloud_of(arrived.message)
+            views = front_end.views(arrived.images, cloud)
+            self.serve(SensorFrame(arrived.message.header, cloud, reading.looked_at(cloud), views))
 
     def _serving_failed(self, error: Exception) -> None:
         if isinstance(error, BadPointCloud):

@@ -5,7 +5,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle.publisher import LifecyclePublisher
 
-from lidar_vl_ros.node.qos import OUTPUT, publisher_events
+from lidar_vl_ros.messages.qos import OUTPUT, publisher_events
 
 
 def offer(node: LifecycleNode, topic: str, message_type: type) -> LifecyclePublisher:

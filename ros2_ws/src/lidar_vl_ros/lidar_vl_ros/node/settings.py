@@ -1,23 +1,34 @@
 """What nodes are told: name, type, default, range and meaning of each parameter, in one place."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from lidar_vl_core.clouds.ego_region import EgoBox
 from lidar_vl_core.foundation.config import Config
+from lidar_vl_ros.inputs.camera_parameters import CameraParameters
+from lidar_vl_ros.node.parameters import WHILE_CONFIGURED
 
 Topics = tuple[str, ...]
 Words = tuple[str, ...]
-WHILE_CONFIGURED = (
-    "may change while the node is configured, also while it serves"  # marks a field; others are fixed then
-)
 
 
 class NodeParameters(Config):
     """What every node that serves clouds is told."""
 
+    # Names that are no more, and what took their place: refused, as ROS would pass over them in silence.
+    retired: ClassVar[dict[str, str]] = {
+        "camera_topics": "each camera has a name now: cameras.NAME.topic, e.g. cameras.front.topic",
+        "camera_max_time_difference_s": "it is each camera's own now: cameras.NAME.tolerance_s",
+    }
+
     autostart: bool = Field(True, description="Configure and activate by itself; false: wait for a lifecycle manager")
+    max_points: int = Field(
+        2_000_000,
+        ge=1,
+        le=10_000_000,
+        description="Of larger clouds so many points, spread evenly, are looked at; the others get no answer",
+    )
     max_input_age_ms: float = Field(
         0.0,
         ge=0.0,
@@ -32,6 +43,21 @@ class NodeParameters(Config):
         gt=0.0,
         le=60_000.0,
         description="Diagnostics warn when a cloud takes longer than this; 100: a 10 Hz LiDAR",
+    )
+    intensity_max: float = Field(
+        0.0, ge=0.0, le=1e9, description="Full scale of the driver's intensity; 0: judged once, by the first cloud"
+    )
+    cameras: dict[str, CameraParameters] = Field(
+        {}, description="Cameras by name, each with parameters of its own: cameras.NAME.topic and so on"
+    )
+    camera_max_wait_s: float = Field(
+        0.1,
+        ge=0.0,
+        le=10.0,
+        description="How long a cloud waits for images that somebody needs and that can still come",
+    )
+    static_transforms: Topics = Field(
+        (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"
     )
 
 
@@ -55,9 +81,6 @@ class SegmentationParameters(NodeParameters):
         "auto", pattern="^(auto|fused|onnxruntime|tensorrt)$", description="auto, fused, onnxruntime or tensorrt"
     )
     threads: int = Field(0, ge=0, le=256, description="Threads of the engine; 0: one per core")
-    intensity_max: float = Field(
-        0.0, ge=0.0, le=1e9, description="Full scale of the driver's intensity; 0: judged once, by the first cloud"
-    )
     ego_radius_m: float = Field(
         0.0, ge=0.0, le=100.0, description="Points so near the sensor get no class: the own vehicle; 0: none"
     )
@@ -67,18 +90,7 @@ class SegmentationParameters(NodeParameters):
     extra_fields: Topics = Field(
         (), description="Fields of the input cloud to pass on in the labelled cloud, e.g. ring"
     )
-    camera_topics: Topics = Field(
-        (),
-        description="Image or compressed image topics for overlay and ensemble; camera_info is expected beside each",
-    )
-    camera_max_time_difference_s: float = Field(
-        0.05, gt=0.0, le=10.0, description="Furthest stamp of an image that still belongs to a cloud"
-    )
-    camera_max_wait_s: float = Field(0.1, ge=0.0, le=10.0, description="How long a cloud waits for late images")
     ensemble: bool = Field(
         False, description="Name points by the pictures that see them, too; a model with an image encoder can"
     )
     overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera picture in the overlay")
-    static_transforms: Topics = Field(
-        (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"
-    )

@@ -7,6 +7,7 @@ from std_msgs.msg import Header
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_ros.inputs.sensor_frame import CloudViews
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,3 +19,4 @@ class Answer:
     class_id: np.ndarray  # (N,) uint8, 255 = no answer
     probability: np.ndarray  # (N,) float32
     classes: ClassTable  # what these ids mean: words may change from cloud to cloud
+    views: CloudViews  # pictures that belong to the cloud, placed and decoded when asked for

@@ -11,8 +11,8 @@ from std_msgs.msg import String
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.label_info import label_info
 from lidar_vl_ros.messages.message_class import message_class
+from lidar_vl_ros.messages.qos import LATCHED
 from lidar_vl_ros.node.publishing import publish
-from lidar_vl_ros.node.qos import LATCHED
 
 _TOPIC = "~/output/label_info"
 _VISION_TOPIC = "~/output/vision_label_info"

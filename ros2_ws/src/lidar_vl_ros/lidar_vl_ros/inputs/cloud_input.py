@@ -12,8 +12,8 @@ from sensor_msgs.msg import PointCloud2
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.health.health import Health
 from lidar_vl_ros.health.reporter import Reporter
+from lidar_vl_ros.messages.qos import NEWEST_ONLY, subscription_events
 from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
-from lidar_vl_ros.node.qos import NEWEST_ONLY, subscription_events
 
 INPUT_TOPIC = "~/input/pointcloud"
 
@@ -27,10 +27,10 @@ class CloudInput:
         health: Health,
         reporter: Reporter,
         received: Callable[[PointCloud2], None],
-        jumped_back: Callable[[], None],
+        clock_jumped_back: Callable[[], None],
     ) -> None:
         self._node, self._health, self._reporter = node, health, reporter
-        self._hand_on, self._jumped_back = received, jumped_back
+        self._hand_on, self._clock_jumped_back = received, clock_jumped_back
         self._subscription: Any = None
         self._gaps = SequenceGaps()
         self._newest_stamp_ns = 0
@@ -80,12 +80,14 @@ class CloudInput:
 
     def _watch_stamp(self, stamp: int) -> None:
         if stamp < self._newest_stamp_ns:
-            self._clock_jumped(None)
+            self._count_jump("stamps")
         self._newest_stamp_ns = stamp
 
-    def _clock_jumped(self, jump: TimeJump | None) -> None:
-        self._health.count("jumps")
+    def _clock_jumped(self, _jump: TimeJump) -> None:
+        self._count_jump("the clock")
         self._newest_stamp_ns = 0
-        self._jumped_back()
-        what = "stamps" if jump is None else "the clock"
+        self._clock_jumped_back()
+
+    def _count_jump(self, what: str) -> None:
+        self._health.count("jumps")
         self._node.get_logger().info(f"{what} jumped back (a bag that loops?): what came before is forgotten")

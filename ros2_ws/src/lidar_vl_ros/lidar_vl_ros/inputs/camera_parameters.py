@@ -1,0 +1,59 @@
+"""What a node is told of one camera, and what follows from the names of its topics."""
+
+from pydantic import Field, model_validator
+
+from lidar_vl_core.cameras.camera_queue import CameraTiming
+from lidar_vl_core.cameras.topic_names import UNREAD_TRANSPORTS, image_base, is_rectified, transport_of
+from lidar_vl_core.foundation.config import Config
+
+
+class CameraParameters(Config):
+    """One camera: cameras.NAME.topic and what else is to be known of it."""
+
+    topic: str = Field("", min_length=1, description="Its images, raw or compressed")
+    info_topic: str = Field("", description="Its camera_info; empty: beside the images")
+    offset_s: float = Field(
+        0.0, ge=-10.0, le=10.0, description="Stamp of the image that belongs to a cloud, minus the stamp of the cloud"
+    )
+    tolerance_s: float = Field(
+        0.05, gt=0.0, le=10.0, description="Furthest stamp, after the offset, of an image that belongs to a cloud"
+    )
+    required: bool = Field(
+        False, description="Without its image a cloud is dropped; clouds then always wait for images"
+    )
+    rectified: bool | None = Field(
+        None, description="Whether its images are rectified: P of camera_info, else K and D; unset: as the topic says"
+    )
+
+    @model_validator(mode="after")
+    def _images_can_be_read(self) -> "CameraParameters":
+        if transport_of(self.topic) in UNREAD_TRANSPORTS:
+            base = image_base(self.topic)
+            raise ValueError(
+                f"topic: expected raw or compressed images, found {self.topic}. Name {base} or {base}/compressed"
+            )
+        return self
+
+    @property
+    def calibration_topic(self) -> str:
+        """Where its camera_info comes."""
+        return self.info_topic or camera_info_topic(self.topic)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its images are sensor_msgs/CompressedImage."""
+        return bool(transport_of(self.topic))
+
+    @property
+    def is_rectified(self) -> bool:
+        """Whether its images are rectified."""
+        return is_rectified(self.topic) if self.rectified is None else self.rectified
+
+    def timing(self, name: str) -> CameraTiming:
+        """As the pairer takes it."""
+        return CameraTiming(name, self.offset_s, self.tolerance_s)
+
+
+def camera_info_topic(image_topic: str) -> str:
+    """The camera_info beside an image: /front/image/compressed and /front/image -> /front/camera_info."""
+    return image_base(image_topic).rpartition("/")[0] + "/camera_info"

@@ -1,0 +1,105 @@
+"""The cameras of the running system: pictures, calibrations, and where each picture was taken from, seen from a cloud."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from lidar_vl_core.cameras.calibrations import Calibrations
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.camera_queue import Paired
+from lidar_vl_core.cameras.image import decode_image
+from lidar_vl_core.cameras.view import CameraView, DecodedOnce
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadCalibration, LidarVlError
+from lidar_vl_core.foundation.stamps import stamp_ns
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_ros.health.reporter import Reporter
+from lidar_vl_ros.inputs.camera_parameters import CameraParameters
+from lidar_vl_ros.inputs.live_transforms import LiveTransforms
+from lidar_vl_ros.messages.qos import subscription_events
+
+# Best effort is compatible with every publisher; a few, as images come between two looks of a busy executor.
+_PICTURES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+Received = Callable[[str, int, Any], None]
+LeftOut = Callable[[str, LidarVlError], None]
+
+
+class Cameras:
+    """Listens to pictures, calibrations and transforms between `start` and `stop`; what is learnt of the latter two is kept."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        cameras: Mapping[str, CameraParameters],
+        transforms: LiveTransforms,
+        reporter: Reporter,
+    ) -> None:
+        self._node, self._cameras, self._transforms, self._reporter = node, cameras, transforms, reporter
+        self._calibrations = {name: Calibrations(camera.is_rectified) for name, camera in cameras.items()}
+        self._subscriptions: list[Any] = []
+
+    def start(self, received: Received) -> None:
+        """Subscribe. received: called with name, stamp in nanoseconds and message of each picture."""
+        for name, camera in self._cameras.items():
+            kind = CompressedImage if camera.is_compressed else Image
+            self._subscribe(kind, camera.topic, partial(_hand_on, received, name))
+            self._subscribe(CameraInfo, camera.calibration_topic, partial(self._add_info, name))
+        if self._cameras:
+            self._transforms.listen()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+        self._transforms.stop()
+
+    def is_calibrated(self, name: str) -> bool:
+        """Whether a camera_info came that can be used."""
+        return self._calibrations[name].at(0) is not None
+
+    def view(self, name: str, paired: Paired, cloud: PointCloud, unusable: LeftOut) -> CameraView:
+        """A picture as it belongs to a cloud, not decoded yet. Raises BadCalibration or BadTransform where that is not known.
+
+        unusable: told once when it is decoded and cannot be, or is of another size than its calibration.
+        """
+        calibrations = self._calibrations[name]
+        try:
+            camera = calibrations.expected_at(paired.stamp_ns)
+            calibrations.require_own_frame(self._calibrations.values())
+        except BadCalibration as error:
+            raise BadCalibration(f"{self._cameras[name].calibration_topic}: {error}") from error
+        frame_id = paired.image.header.frame_id or calibrations.frame_id
+        T_cam_lidar = self._transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
+        if any(cloud.origin_m):
+            T_cam_lidar = T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))
+        load_rgb = DecodedOnce(partial(_load_rgb, paired.image, camera), partial(unusable, name))
+        return CameraView(name, camera, T_cam_lidar, paired.stamp_ns, load_rgb)
+
+    def _subscribe(self, message_type: type, topic: str, received: Callable[[Any], None]) -> None:
+        events = subscription_events(self._node.resolve_topic_name(topic), self._node.get_logger().warning)
+        self._subscriptions.append(
+            self._node.create_subscription(message_type, topic, received, _PICTURES, event_callbacks=events)
+        )
+
+    def _add_info(self, name: str, message: CameraInfo) -> None:
+        try:
+            self._calibrations[name].add(message)
+        except BadCalibration as error:
+            self._reporter.lasting_problem("faults", f"{self._cameras[name].calibration_topic}: {error}")
+
+
+def _hand_on(received: Received, name: str, message: Any) -> None:  # noqa: ANN401
+    received(name, stamp_ns(message.header.stamp), message)
+
+
+def _load_rgb(message: Any, camera: CameraModel) -> np.ndarray:  # noqa: ANN401
+    rgb = decode_image(message)
+    camera.require_size(rgb)
+    return rgb

@@ -1,0 +1,148 @@
+"""The front end of a node: clouds and images come in by themselves, each cloud is handed over once, with its images."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rclpy.clock import Clock
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import PointCloud2
+
+from lidar_vl_core.cameras.camera_queue import Paired
+from lidar_vl_core.cameras.clouds_with_images import CloudsWithImages
+from lidar_vl_core.cameras.frame import Frame
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import LidarVlError
+from lidar_vl_core.foundation.stamps import stamp_ns
+from lidar_vl_ros.health.camera_health import CameraHealth, told_in_a_line
+from lidar_vl_ros.health.health import OK, Report
+from lidar_vl_ros.health.reporter import Reporter
+from lidar_vl_ros.inputs.camera_parameters import CameraParameters
+from lidar_vl_ros.inputs.sensor_frame import CloudViews
+
+if TYPE_CHECKING:
+    from lidar_vl_ros.inputs.cameras import Cameras
+
+_POLL_S = 0.01  # while a cloud waits
+
+HandOver = Callable[[PointCloud2, Mapping[str, Paired]], None]
+
+
+class FrontEnd:
+    """Pairs clouds with images while the node serves. `views` is for any thread, all else for the executor's."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        parameters: Mapping[str, CameraParameters],
+        cameras: "Cameras",
+        max_wait_s: float,
+        reporter: Reporter,
+        steady: Clock,
+        images_needed: Callable[[], bool],
+        hand_over: HandOver,
+    ) -> None:
+        """images_needed: asked for every cloud, whether it is worth waiting for its images. parameters: of each camera."""
+        self._node, self._parameters, self._cameras, self._reporter = node, parameters, cameras, reporter
+        self._required = frozenset(name for name, camera in parameters.items() if camera.required)
+        self._images_needed, self._hand_over = images_needed, hand_over
+        self._clouds = CloudsWithImages([camera.timing(name) for name, camera in parameters.items()], max_wait_s)
+        self._health = {name: CameraHealth(camera.required) for name, camera in parameters.items()}
+        self._listens = False
+        self._timer = node.create_timer(_POLL_S, self._poll, clock=steady)
+        self._timer.cancel()
+
+    @property
+    def told(self) -> str:
+        """What is listened to, in a few words."""
+        if not self._parameters:
+            return "LiDAR only, as no cameras.NAME.topic is given"
+        return "with " + ", ".join(
+            f"camera {name} ({camera.topic}{', required' if camera.required else ''})"
+            for name, camera in self._parameters.items()
+        )
+
+    def start(self) -> None:
+        """Listen to the cameras."""
+        self._cameras.start(self._add_image)
+        self._listens = True
+
+    def stop(self) -> int:
+        """Listen no more, and log what became of the images; returns how many clouds waited and are forgotten."""
+        if self._listens:
+            self._listens = False
+            for name, state in self._clouds.camera_states(time.monotonic_ns()).items():
+                self._node.get_logger().info(f"camera {name}: {told_in_a_line(self._health[name].values(state))}")
+        self._cameras.stop()
+        self._timer.cancel()
+        return self._clouds.stop()
+
+    def close(self) -> None:
+        """Give back timer and subscriptions."""
+        self.stop()
+        self._node.destroy_timer(self._timer)
+
+    def restart(self) -> None:
+        """Begin anew after a jump of the clock; what waits goes with the images there are."""
+        self._give_out(self._clouds.restart())
+
+    def add_cloud(self, message: PointCloud2) -> None:
+        """Take a cloud, and hand it over now or when its images have come."""
+        needed = bool(self._parameters) and (bool(self._required) or self._images_needed())
+        self._give_out(self._clouds.add_cloud(stamp_ns(message.header.stamp), message, time.monotonic_ns(), needed))
+        if self._clouds.waits:
+            self._timer.reset()
+
+    def views(self, images: Mapping[str, Paired], cloud: PointCloud) -> CloudViews:
+        """The pictures of a cloud that was handed over with these images; what cannot be used is reported."""
+        return CloudViews(images, cloud, self._view)
+
+    def reports(self, now_ns: int) -> Iterator[tuple[str, Report]]:
+        """How each camera keeps step, by the name of its diagnostics; nothing while nothing is listened to."""
+        if not self._listens:
+            return
+        if not self._parameters:
+            yield "cameras", Report(OK, "none: LiDAR only", {})
+        for name, state in self._clouds.camera_states(now_ns).items():
+            camera = self._parameters[name]
+            if state.silent_s is not None:
+                self._reporter.warn(
+                    f"silent {name}",
+                    f"camera {name}: no image for {state.silent_s:.0f} s: topic {camera.topic}, "
+                    f"{self._node.count_publishers(camera.topic)} publishers. Clouds do not wait for it.",
+                )
+            uncalibrated = "" if self._cameras.is_calibrated(name) else camera.calibration_topic
+            yield f"camera {name}", self._health[name].report(state, camera.topic, uncalibrated)
+
+    def _add_image(self, name: str, stamp: int, message: Any) -> None:  # noqa: ANN401
+        self._give_out(self._clouds.add_image(name, stamp, message, time.monotonic_ns()))
+
+    def _poll(self) -> None:
+        self._give_out(self._clouds.poll(time.monotonic_ns()))
+        if not self._clouds.waits:
+            self._timer.cancel()
+
+    def _give_out(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            if lacking := self._required.intersection(frame.missing):
+                self._reporter.problem(
+                    "unpaired",
+                    f"cloud dropped: no image of {', '.join(sorted(lacking))}, which is required, belongs to it",
+                )
+            else:
+                self._hand_over(frame.cloud, frame.images)
+
+    def _view(self, name: str, paired: Paired, cloud: PointCloud) -> CameraView | None:
+        try:
+            return self._cameras.view(name, paired, cloud, self._undecodable)
+        except LidarVlError as error:
+            self._left_out(name, "unplaced", error)
+            return None
+
+    def _undecodable(self, name: str, error: LidarVlError) -> None:
+        self._left_out(name, "undecodable", error)
+
+    def _left_out(self, name: str, what: str, error: LidarVlError) -> None:
+        self._health[name].count(what)
+        self._reporter.lasting_problem("faults", f"camera {name} left out: {error}")

@@ -1,0 +1,42 @@
+"""What a node is given to answer: one cloud, read once, and the pictures that belong to it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from std_msgs.msg import Header
+
+from lidar_vl_core.cameras.camera_queue import Paired
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.thinning import ThinnedCloud
+
+Place = Callable[[str, Paired, PointCloud], CameraView | None]
+
+
+@dataclass(frozen=True, eq=False)
+class SensorFrame:
+    """One cloud with its pictures."""
+
+    header: Header  # of the cloud's message
+    cloud: PointCloud  # N points, as they came
+    looked_at: ThinnedCloud  # at most max_points of them: what a network works on
+    views: "CloudViews"
+
+
+class CloudViews:
+    """The pictures of one cloud. They cost nothing until somebody asks, then each is placed once and decoded once."""
+
+    def __init__(self, images: Mapping[str, Paired], cloud: PointCloud, place: Place) -> None:
+        """place: the view of a picture, or None where it is left out; called once for each, by the first who asks."""
+        self._images, self._cloud, self._place = images, cloud, place
+        self._lock = threading.Lock()
+        self._views: tuple[CameraView, ...] | None = None
+
+    def __call__(self) -> tuple[CameraView, ...]:
+        """Those that can be used, by order of the cameras; the worker and threads of outputs may ask."""
+        with self._lock:
+            if self._views is None:
+                found = [self._place(name, paired, self._cloud) for name, paired in self._images.items()]
+                self._views = tuple(view for view in found if view is not None)
+            return self._views
