@@ -1,11 +1,11 @@
-"""The overlay: cameras are listened to only while somebody looks, and points land on the pixels they belong to."""
+"""The overlay: pictures are decoded only while somebody looks, and points land on the pixels they belong to."""
 
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from lidar_vl_ros.inputs.cameras import camera_info_topic
+from lidar_vl_ros.inputs.camera_parameters import camera_info_topic
 from lidar_vl_ros.inputs.live_transforms import LiveTransforms, static_transform
 from lidar_vl_ros.messages.sensor_data import rgb_image
 from lidar_vl_ros.messages.time_message import time_message
@@ -13,7 +13,7 @@ from lidar_vl_ros.segmentation_node import SegmentationNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from lidar_vl_core.cameras.image import encode_jpeg
+from lidar_vl_core.cameras.image import decode_image, encode_jpeg
 from lidar_vl_core.foundation.errors import BadConfig, BadTransform
 
 NODE, OVERLAY = "segmentation_node", "/segmentation_node/output/image/overlay"
@@ -37,14 +37,19 @@ def street(graph, fake_segmenter, make_cloud, until):
             kind = CompressedImage if camera.endswith("/compressed") else Image
             self.camera = graph.probe.create_publisher(kind, camera, 10)
             make = partial(SegmentationNode, lambda settings: fake_segmenter)
-            options = {"camera_topics": [camera], "static_transforms": [FRONT], "overlay_width_px": WIDTH} | parameters
+            options = {
+                "cameras.front.topic": camera,
+                "static_transforms": [FRONT],
+                "overlay_width_px": WIDTH,
+            } | parameters
             self.node = graph.start(make, **options)
             until(lambda: self.clouds.get_subscription_count() == 1 and self.node._input.topic, "the node")
+            until(lambda: self.camera.get_subscription_count() == 1, "the node's interest in the camera")
+            until(lambda: self.info.get_subscription_count() == 1, "the node's interest in the calibration")
 
         def look(self):
             graph.subscribe(Image, OVERLAY, self.pictures.append, 10)
-            until(lambda: self.camera.get_subscription_count() == 1, "the node's interest in the camera")
-            until(lambda: self.info.get_subscription_count() == 1, "the node's interest in the calibration")
+            until(self.node.images_needed, "the node's knowledge of who looks")
 
         def send(self, stamp_ns, picture=None):
             header = Header(stamp=time_message(stamp_ns), frame_id="front_optical")
@@ -73,15 +78,24 @@ def street(graph, fake_segmenter, make_cloud, until):
     return Street()
 
 
-def test_nobody_looks_nobody_listens_to_the_cameras(street, graph, until):
+def test_pictures_are_paired_and_not_decoded_until_somebody_looks(street, graph, until, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(
+        "lidar_vl_ros.inputs.cameras.decode_image", lambda message: decoded.append(1) or decode_image(message)
+    )
     street.start()
-    assert graph.probe.count_subscribers(CAMERA) == 0
-    before = len(list(street.node.subscriptions))
+    graph.subscribe(PointCloud2, f"/{NODE}/output/pointcloud/segmentation", lambda message: None, 10)
+    until(street.node.outputs.wanted, "the listener")
+    stamps = iter(range(1_000_000_000, 1_000_000_000_000, 100_000_000))
+
+    def counts():
+        return street.node._front_end._health["front"].values(street.node._front_end._clouds.camera_states(0)["front"])
+
+    until(lambda: street.send(next(stamps)) or counts()["paired"] > 3, "paired clouds")
+    assert decoded == []
     street.look()
-    for subscription in [entry for entry in graph.probe.subscriptions if entry.topic_name == OVERLAY]:
-        graph.probe.destroy_subscription(subscription)
-    until(lambda: street.camera.get_subscription_count() == 0, "the end of the interest in the camera")
-    until(lambda: len(list(street.node.subscriptions)) == before, "the end of all that the overlay subscribed to")
+    until(lambda: street.send(next(stamps)) or street.pictures, "an overlay")
+    assert decoded
 
 
 def test_points_are_drawn_where_the_camera_sees_them(street, fake_segmenter):
@@ -111,7 +125,7 @@ def test_a_camera_that_cannot_be_drawn_is_named_and_the_cloud_served_all_the_sam
 
     def sent():
         street.send(next(stamps), rgb_image(Header(), np.zeros((8, 8, 3), np.uint8)) if fault == "size" else None)
-        return f"overlay without {CAMERA}" in graph.logged
+        return "camera front left out" in graph.logged
 
     until(sent, "the reason")
     assert not street.pictures

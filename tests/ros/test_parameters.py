@@ -1,6 +1,7 @@
 """Parameters are generated from the configuration; every wrong one is refused by name, at start and by the service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import pytest
 import rclpy
@@ -8,6 +9,7 @@ from lidar_vl_ros import segmentation_node
 from lidar_vl_ros.bags import player, recorder
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
+from lidar_vl_ros.inputs.camera_parameters import CameraParameters
 from lidar_vl_ros.node import parameters
 from lidar_vl_ros.node.settings import SegmentationParameters
 from rclpy.context import Context
@@ -17,6 +19,11 @@ from rclpy.parameter import Parameter
 from lidar_vl_core.foundation.errors import BadConfig
 
 _KINDS = (SegmentationParameters, PlayerParameters, RecorderParameters)
+_CAMERA = {"cameras.front.topic": "/front/image"}  # what a node has parameters for depends on the cameras it is given
+
+
+def _fields(settings: type) -> dict:
+    return parameters.every_field(settings, _CAMERA)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +34,7 @@ def context() -> Iterator[Context]:
     rclpy.shutdown(context=context)
 
 
-def _node(context: Context, settings: type, **overrides: object) -> Node:
+def _node(context: Context, settings: type, overrides: Mapping[str, object] = MappingProxyType({})) -> Node:
     node = Node(
         "parameters_test",
         context=context,
@@ -39,21 +46,19 @@ def _node(context: Context, settings: type, **overrides: object) -> Node:
 
 
 def _wrong_values(settings: type, name: str) -> list[object]:
-    field = settings.model_fields[name]
-    if field.annotation is bool:
+    field = _fields(settings)[name]
+    if field.annotation in (bool, bool | None):
         return [1, 1.0, "true", ["true"]]
     if field.annotation is str:
         return [True, 3, 2.5, ["demo"]]
     if field.annotation is int:
         return [True, 2.5, "3", [3], -1, 1 << 40]
     if field.annotation is float:
-        return [True, "1.0", [1.0], float("nan"), float("inf"), -1.0, 1e300]
+        return [True, "1.0", [1.0], float("nan"), float("inf"), -1e3, 1e300]
     return [True, 3, "a", [1, 2]]
 
 
-@pytest.mark.parametrize(
-    ("settings", "name"), [(settings, name) for settings in _KINDS for name in settings.model_fields]
-)
+@pytest.mark.parametrize(("settings", "name"), [(settings, name) for settings in _KINDS for name in _fields(settings)])
 def test_every_wrong_value_is_refused_by_name_with_what_was_found(context, settings, name):
     node = _node(context, settings)
     for wrong in _wrong_values(settings, name):
@@ -72,12 +77,20 @@ def test_every_wrong_value_is_refused_by_name_with_what_was_found(context, setti
         ("max_input_age_ms", True, "valid number"),
         ("engine", "tensorflow", "pattern"),
         ("model", "", "at least 1 character"),
-        ("camera_topics", "front", "valid array"),
+        ("extra_fields", "ring", "valid array"),
+        ("cameras.front.topic", "", "at least 1 character"),
+        ("cameras.front.tolerance_s", 0.0, "greater than 0"),
+        ("cameras.front.offset_s", "late", "valid number"),
+        ("cameras.front.required", 1, "valid boolean"),
+        ("cameras.front.rectified", "no", "valid boolean"),
+        ("cameras.front.tolerence_s", 0.1, "did you mean tolerance_s?"),
+        ("cameras.front", "/front/image", "expected cameras.NAME.KEY"),
+        ("cameras", ["/front/image"], "expected cameras.NAME.KEY"),
         ("autostart", "yes", "valid boolean"),
     ],
 )
 def test_a_wrong_override_is_kept_until_configure_refuses_it_by_name(context, name, wrong, expected):
-    node = _node(context, SegmentationParameters, **{name: wrong})
+    node = _node(context, SegmentationParameters, {name: wrong})
     with pytest.raises(BadConfig) as caught:
         parameters.read(node, SegmentationParameters)
     assert f"{name}: " in str(caught.value)
@@ -86,24 +99,60 @@ def test_a_wrong_override_is_kept_until_configure_refuses_it_by_name(context, na
     node.destroy_node()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "now"),
+    [
+        ("camera_topics", ["/front/image"], "cameras.NAME.topic"),
+        ("camera_max_time_difference_s", 0.1, "cameras.NAME.tolerance_s"),
+    ],
+)
+def test_a_parameter_that_is_no_more_is_refused_with_the_one_that_took_its_place(context, name, value, now):
+    node = _node(context, SegmentationParameters, {name: value})
+    with pytest.raises(BadConfig, match=f"{name}: expected no parameter of this name, .*{now}"):
+        parameters.read(node, SegmentationParameters)
+    node.destroy_node()
+
+
+def test_each_camera_has_parameters_of_its_own(context):
+    given = {"cameras.front.topic": "/a", "cameras.rear.topic": "/b/image_rect", "cameras.rear.offset_s": 1}
+    node = _node(context, SegmentationParameters, given | {"cameras.rear.required": True})
+    cameras = parameters.read(node, SegmentationParameters).cameras
+    assert cameras == {
+        "front": CameraParameters(topic="/a"),
+        "rear": CameraParameters(topic="/b/image_rect", offset_s=1.0, required=True),
+    }
+    assert [cameras[name].is_rectified for name in ("front", "rear")] == [False, True]
+    assert node.has_parameter("cameras.front.tolerance_s")
+    node.destroy_node()
+
+
+def test_whether_images_are_rectified_and_where_the_calibration_comes_can_be_said(context):
+    given = {"cameras.front.topic": "/a/image_rect", "cameras.front.rectified": False, "cameras.front.info_topic": "/c"}
+    node = _node(context, SegmentationParameters, given)
+    camera = parameters.read(node, SegmentationParameters).cameras["front"]
+    assert (camera.is_rectified, camera.calibration_topic) == (False, "/c")
+    node.destroy_node()
+
+
 def test_an_integer_given_for_a_double_is_that_number(context):
-    node = _node(context, SegmentationParameters, max_input_age_ms=150)
+    node = _node(context, SegmentationParameters, {"max_input_age_ms": 150})
     assert parameters.read(node, SegmentationParameters).max_input_age_ms == 150.0
     node.destroy_node()
 
 
 def test_lists_arrive_as_tuples_and_an_empty_list_as_nothing(context):
-    node = _node(context, SegmentationParameters, extra_fields=["ring", "time"])
+    node = _node(context, SegmentationParameters, {"extra_fields": ["ring", "time"]})
     settings = parameters.read(node, SegmentationParameters)
     assert settings.extra_fields == ("ring", "time")
-    assert settings.camera_topics == ()
+    assert settings.static_transforms == ()
+    assert settings.cameras == {}
     node.destroy_node()
 
 
 @pytest.mark.parametrize("settings", _KINDS)
 def test_every_parameter_is_described_and_every_number_has_a_range(context, settings):
-    node = _node(context, settings)
-    for name, field in settings.model_fields.items():
+    node = _node(context, settings, _CAMERA if settings is SegmentationParameters else {})
+    for name, field in _fields(settings).items():
         descriptor = node.describe_parameter(name)
         assert len(descriptor.description) > 10, name
         if field.annotation is float:
@@ -117,7 +166,7 @@ def test_every_parameter_is_described_and_every_number_has_a_range(context, sett
 def test_help_tells_every_parameter_with_its_default(settings):
     told = parameters.usage("What it does.", settings)
     assert told.startswith("What it does.")
-    for name, field in settings.model_fields.items():
+    for name, field in parameters.every_field(settings, ["cameras.NAME.topic"]).items():
         assert any(line.split()[:1] == [name] and repr(field.default) in line for line in told.splitlines()), name
 
 

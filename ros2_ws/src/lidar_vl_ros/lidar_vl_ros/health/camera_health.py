@@ -54,13 +54,13 @@ class CameraHealth:
         clouds = since["paired"] + since["missed"]
         if state.silent_s is not None:
             return worst, f"silent: no image on {topic} for {state.silent_s:.0f} s"
+        if uncalibrated and state.received:
+            return WARN, f"no camera_info that can be used on {uncalibrated}: its images have no place"
         if not state.is_waited_for:
             return worst, "late: clouds no longer wait for it. Is camera_max_wait_s shorter than the way of its images?"
         if since["undecodable"] or since["unplaced"]:
             troubles = [f"{since[what]} {what}" for what in _TROUBLES if since[what]]
             return WARN, "since the last report: " + ", ".join(troubles)
-        if uncalibrated and state.received:
-            return WARN, f"no camera_info that can be used on {uncalibrated}: its images have no place"
         if clouds and since["received"] and not since["paired"]:
             return worst, f"none of {clouds} clouds got one of {since['received']} images: see offset_s and tolerance_s"
         return OK, f"{since['paired']} of {clouds} clouds got an image" if clouds else "no cloud to pair"

@@ -56,7 +56,7 @@ def read(node: Node, settings: type[ConfigT]) -> ConfigT:
 def read_changed(node: Node, settings: type[ConfigT], changes: Sequence[Parameter]) -> ConfigT:
     """As `read`, as it will be after these changes."""
     origin, given = f"parameters of {node.get_fully_qualified_name()}", _overrides(node)
-    _refuse_retired(settings, given, origin)
+    _refuse_names(settings, given, origin)
     fields = every_field(settings, given)
     value = {name: node.get_parameter(name).value for name in fields}
     value |= {change.name: change.value for change in changes if change.name in value}
@@ -109,11 +109,16 @@ def _overrides(node: Node) -> dict[str, Any]:
     return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
 
 
-def _refuse_retired(settings: type[Config], given: dict[str, Any], origin: str) -> None:
+def _refuse_names(settings: type[Config], given: dict[str, Any], origin: str) -> None:
+    """Raise BadConfig for names that are no more, and for those that lack the name of a camera or of its key."""
     retired: dict[str, str] = getattr(settings, "retired", {})
     told = [f"{name}: expected no parameter of this name, {retired[name]}" for name in sorted(given) if name in retired]
+    for name in sorted(given):
+        field = settings.model_fields.get(name.partition(".")[0])
+        if field is not None and _config_of_names(field) is not None and name.count(".") < 2:
+            told.append(f"{name}: expected {name.partition('.')[0]}.NAME.KEY, found {given[name]!r:.80}")
     if told:
-        raise BadConfig(f"{origin}: {'; '.join(told)}. Start the node with the new names.")
+        raise BadConfig(f"{origin}: {'; '.join(told)}. Start the node with the right names.")
 
 
 def _config_of_names(field: FieldInfo) -> type[Config] | None:
