@@ -19,6 +19,11 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("bag", description="Recording: .mcap, .db3 or a rosbag2 folder"),
         DeclareLaunchArgument("input", default_value="/lidar/points", description="Topic of the clouds in the bag"),
         DeclareLaunchArgument("model", default_value="demo", description="Packaged model or folder of a model package"),
+        DeclareLaunchArgument(
+            "params_file",
+            default_value=str(share / "config" / "segmentation.yaml"),
+            description="Node parameters, cameras among them",
+        ),
         DeclareLaunchArgument("rate", default_value="1.0", description="Speed"),
         DeclareLaunchArgument("loop", default_value="false", description="Start again at the end"),
         DeclareLaunchArgument("rviz", default_value="true", description="Show the labelled cloud"),
@@ -30,6 +35,7 @@ def generate_launch_description() -> LaunchDescription:
         launch_arguments={
             "input": LaunchConfiguration("input"),
             "model": LaunchConfiguration("model"),
+            "params_file": LaunchConfiguration("params_file"),
             "rviz": LaunchConfiguration("rviz"),
             "fixed_frame": LaunchConfiguration("fixed_frame"),
             "use_sim_time": "true",

@@ -1,5 +1,6 @@
 """Label a LiDAR's clouds: ros2 launch lidar_vl_ros segmentation.launch.py input:=/lidar/points [model:=FOLDER] [rviz:=true].
 
+Cameras by name, for overlay and ensemble, stand in params_file:=FILE.yaml: see the example in config/segmentation.yaml.
 With a model that understands words: [prompts:="['excavator', 'fallen tree']"] or [vocabulary:=FILE.yaml], [ensemble:=true].
 """
 
@@ -29,7 +30,9 @@ def generate_launch_description() -> LaunchDescription:
         ),
         DeclareLaunchArgument("ensemble", default_value="false", description="Name points by camera pictures, too"),
         DeclareLaunchArgument(
-            "params_file", default_value=str(share / "config" / "segmentation.yaml"), description="Node parameters"
+            "params_file",
+            default_value=str(share / "config" / "segmentation.yaml"),
+            description="Node parameters, cameras among them",
         ),
         DeclareLaunchArgument("use_sim_time", default_value="false", description="Follow /clock, for played bags"),
         DeclareLaunchArgument("rviz", default_value="false", description="Show the labelled cloud"),

@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64, Header
 
 from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.image import decode_image
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
@@ -199,6 +200,22 @@ def test_words_that_change_while_a_cloud_waits_are_those_of_its_answer(robot, gr
     assert graph.set_parameter(NODE, "prompts", ["car", "tree", "road"]).successful
     robot.send_picture(1_000_000_000)
     np.testing.assert_array_equal(robot.answered(1), _expected(package, True, ["car", "tree", "road"]))
+
+
+def test_a_picture_that_answer_and_overlay_both_use_is_decoded_once(robot, graph, until, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(
+        "lidar_vl_ros.inputs.cameras.decode_image", lambda message: decoded.append(1) or decode_image(message)
+    )
+    robot.serving()
+    overlays = []
+    graph.subscribe(Image, f"/{NODE}/output/image/overlay", overlays.append, 10)
+    until(lambda: robot.node.outputs.needs_images(), "the node's knowledge of who looks")
+    for second in (1, 2):
+        robot.send_picture(second * 1_000_000_000)
+        robot.send_cloud(second * 1_000_000_000)
+        until(lambda second=second: len(overlays) == second, "an overlay")
+    assert len(decoded) == 2
 
 
 def test_what_the_pictures_cost_is_published(robot, graph, until):

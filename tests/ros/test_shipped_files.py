@@ -141,6 +141,30 @@ def test_parameter_files_are_read_by_ros_and_hold_the_defaults(path):
     assert settings == SegmentationParameters()
 
 
+def _cameras_of(path: Path) -> dict:
+    """The cameras that a node has whom ROS gives a file of parameters."""
+    context = Context()
+    rclpy.init(context=context, args=["--ros-args", "--params-file", str(path)])
+    node = Node("segmentation_node", context=context, start_parameter_services=False)
+    parameters.declare(node, SegmentationParameters)
+    cameras = parameters.read(node, SegmentationParameters).cameras
+    rclpy.shutdown(context=context)
+    return cameras
+
+
+def test_cameras_are_read_by_ros_as_the_page_and_the_parameter_file_show_them(tmp_path):
+    page = (_REPOSITORY / "docs" / "ros.md").read_text()
+    (tmp_path / "page.yaml").write_text(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    cameras = _cameras_of(tmp_path / "page.yaml")
+    assert sorted(cameras) == ["front", "rear"]
+    assert (cameras["rear"].tolerance_s, cameras["rear"].required) == (0.03, True)
+    shipped = (_PACKAGE / "config" / "segmentation.yaml").read_text()
+    example = re.sub(r"^    # (cameras:|  front:|  rear:)", r"    \1", shipped, flags=re.MULTILINE)
+    (tmp_path / "shipped.yaml").write_text(example)
+    cameras = _cameras_of(tmp_path / "shipped.yaml")
+    assert (cameras["front"].topic, cameras["rear"].rectified) == ("/camera/front/image/compressed", False)
+
+
 @pytest.mark.parametrize(
     ("free", "name", "holds"),
     [
