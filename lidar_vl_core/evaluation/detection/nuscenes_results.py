@@ -5,7 +5,7 @@ Boxes stand in nuScenes' global frame there, with sizes as width, length, height
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.evaluation.detection.judged_boxes import require_judgeable
-from lidar_vl_core.evaluation.detection.nuscenes_frame import ATTRIBUTES, MOST_BOXES, require_attributes
+from lidar_vl_core.evaluation.detection.judged_boxes import require_judgeable, require_same_frames
+from lidar_vl_core.evaluation.detection.nuscenes_frame import ATTRIBUTES, MOST_BOXES, NuscenesFrame, require_attributes
 from lidar_vl_core.foundation.errors import BadBoxes, BadLabels
 from lidar_vl_core.foundation.files import write_text
 from lidar_vl_core.foundation.near_names import did_you_mean
@@ -93,6 +93,17 @@ def read_nuscenes_results(path: Path, classes: ClassTable) -> dict[str, SampleRe
         except (BadBoxes, BadLabels) as error:
             raise type(error)(f"{path}: sample {token}: {error}") from error
     return read
+
+
+def frames_with_results(truth: Mapping[str, NuscenesFrame], results: Mapping[str, SampleResult]) -> list[NuscenesFrame]:
+    """The frames of a split, in the global frame, with the predictions of a results file in place of theirs.
+
+    In the order of the file, by which equal scores rank. Raises BadBoxes where samples are missing on one side.
+    """
+    require_same_frames(truth, results)
+    return [
+        replace(truth[token], found=result.boxes, found_attribute=result.attribute) for token, result in results.items()
+    ]
 
 
 def _rows(token: str, result: SampleResult, classes: ClassTable) -> list[dict[str, Any]]:

@@ -9,10 +9,12 @@ import pytest
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.evaluation.detection.nuscenes import NuscenesDetection
 from lidar_vl_core.evaluation.detection.nuscenes_frame import ATTRIBUTES
 from lidar_vl_core.evaluation.detection.nuscenes_results import (
     SampleResult,
     default_attributes,
+    frames_with_results,
     read_nuscenes_results,
     write_nuscenes_results,
 )
@@ -38,6 +40,26 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         np.testing.assert_array_equal(result.boxes.score, before.score)
         np.testing.assert_array_equal(result.boxes.class_id, before.class_id)
         assert result.attribute == written[token].attribute
+
+
+def test_a_results_file_has_the_scores_of_the_predictions_it_was_made_of(tmp_path: Path) -> None:
+    frames = {
+        f"sample{k}": replace(
+            frame, truth=replace(frame.truth, frame_id="map"), found=replace(frame.found, frame_id="map")
+        )
+        for k, frame in enumerate(nuscenes_case("ties", 1))
+    }
+    results = {token: SampleResult(frame.found, frame.found_attribute) for token, frame in frames.items()}
+    write_nuscenes_results(tmp_path / "results.json", results, CLASSES)
+    read = read_nuscenes_results(tmp_path / "results.json", CLASSES)
+    direct, from_file = NuscenesDetection(CLASSES), NuscenesDetection(CLASSES)
+    for frame, again in zip(frames.values(), frames_with_results(frames, read), strict=True):
+        direct.add(frame)
+        from_file.add(again)
+    assert from_file.scores().mean_ap == direct.scores().mean_ap > 0.05
+    del read["sample3"]
+    with pytest.raises(BadBoxes, match="expected predictions for every frame, found none for sample3"):
+        frames_with_results(frames, read)
 
 
 def test_the_file_has_the_keys_of_the_benchmark(tmp_path: Path) -> None:
