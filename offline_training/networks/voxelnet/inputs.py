@@ -1,48 +1,19 @@
 """Scans to the inputs of VoxelNet: mean points of voxels, tables of its convolutions, and where points lie in its map."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadConfig
-from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
-from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
+from lidar_vl_core.voxels.grid import VoxelGrid
 from offline_training.networks.base.point_backbone import BackboneInputs, Scan
-from offline_training.networks.sparse.maps import NeighbourTable
-from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, Triple, strided_conv_table
+from offline_training.networks.voxelnet.conv_tables import MAP_STRIDE, ConvTables, conv_tables, map_shape
+from offline_training.networks.voxelnet.mean_points import mean_points
 
-# Kernel, stride and padding along x, y, z, of the convolutions that leave each of the four levels.
-STRIDED = (
-    StridedConv((3, 3, 3), (2, 2, 2), (1, 1, 1)),
-    StridedConv((3, 3, 3), (2, 2, 2), (1, 1, 1)),
-    StridedConv((3, 3, 3), (2, 2, 2), (1, 1, 0)),
-    StridedConv((1, 1, 3), (1, 1, 2), (0, 0, 0)),
-)
-MAP_STRIDE = 8  # voxels per cell of the map, along x and y
 _MAX_POINTS_PER_VOXEL, _MAX_VOXELS = 10, 60_000
-_SUBMANIFOLD_CENTRE = 13  # offset (0, 0, 0) of the 27
-
-
-@dataclass(frozen=True)
-class ConvTables:
-    """Who feeds whom in each convolution of VoxelNet, and the form in which to compute it."""
-
-    subm: tuple[NeighbourTable, ...]  # level l: (V_l, 27)
-    strided: tuple[
-        NeighbourTable, ...
-    ]  # level l: (V_{l+1}, K) rows of level l; after the last level come the map's cells
-    form: str = "auto"  # of the submanifold convolutions: one of maps.FORMS
-
-    def to(self, device: torch.device | str) -> "ConvTables":
-        """The tables on another device."""
-        return replace(
-            self,
-            subm=tuple(table.to(device) for table in self.subm),
-            strided=tuple(table.to(device) for table in self.strided),
-        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +42,7 @@ class VoxelNetPreparer:
                 "voxelnet: expected a cartesian grid over a square around the sensor, found grid_kind "
                 f"{self.grid.kind} and point_cloud_range {(*low, *high)}. Write e.g. -51.2, -51.2, -5, 51.2, 51.2, 3."
             )
-        if self.grid.shape[0] % MAP_STRIDE or _map_shape(self.grid)[2] != 1:
+        if self.grid.shape[0] % MAP_STRIDE or map_shape(self.grid.shape)[2] != 1:
             raise BadConfig(
                 f"voxelnet: expected cells along x and y in eights and 25 to 40 along z, found {self.grid.shape}. "
                 "Write e.g. voxel_size 0.1, 0.1, 0.2 over 102.4 x 102.4 x 8 m."
@@ -81,12 +52,12 @@ class VoxelNetPreparer:
         """Join the voxels and points of all scans."""
         parts = [self._mean_points(xyz_m, intensity) for xyz_m, intensity, *_ in scans]
         sites = [np.insert(coords, 0, scan, axis=1) for scan, (coords, _, _) in enumerate(parts)]
-        tables, cells = _conv_tables(np.concatenate(sites), self.grid.shape, self.form)
+        tables, cells = conv_tables(np.concatenate(sites), self.grid.shape, self.form)
         inside = np.concatenate([is_inside for _, _, is_inside in parts])
         points_per_scan = tuple(len(xyz_m) for xyz_m, *_ in scans)
         scan_of_point = np.repeat(np.arange(len(scans)), points_per_scan)
         xyz_m = np.concatenate([xyz_m for xyz_m, *_ in scans])[inside]
-        corner_cell, corner_weight = _corners(xyz_m, scan_of_point[inside], cells, self.grid)
+        corner_cell, corner_weight = _corners(xyz_m, scan_of_point[inside], cells[-1], self.grid)
         return VoxelNetInputs(
             row_of_point=torch.from_numpy(np.where(inside, np.cumsum(inside) - 1, -1)),
             row_count=len(xyz_m),
@@ -103,35 +74,9 @@ class VoxelNetPreparer:
         As the voxels of OpenPCDet fill in the order of the points, a voxel has its first ten, and a scan its first voxels.
         """
         near = np.hypot(*xyz_m[:, :2].T.astype(np.float64)) <= self.grid.range_max[0]
-        voxels = voxelise(np.where(near[:, None], xyz_m, np.float32(np.nan)), self.grid)
-        inside = voxels.point_to_voxel >= 0
-        by_voxel = np.argsort(voxels.point_to_voxel, kind="stable")[np.count_nonzero(~inside) :]
-        voxel = voxels.point_to_voxel[by_voxel]
-        first = np.searchsorted(voxel, np.arange(len(voxels.coords)))
-        kept = np.zeros(len(voxels.coords), bool)
-        kept[np.argsort(by_voxel[first])[:_MAX_VOXELS]] = True
-        used = (np.arange(len(voxel)) - first[voxel] < _MAX_POINTS_PER_VOXEL) & kept[voxel]
-        values = np.column_stack([xyz_m, np.nan_to_num(intensity, posinf=0.0, neginf=0.0) * self.intensity_scale])
-        values, voxel = values[by_voxel[used]].astype(np.float64), (np.cumsum(kept) - 1)[voxel[used]]
-        count = np.bincount(voxel, minlength=np.count_nonzero(kept))
-        sums = [np.bincount(voxel, values[:, column], len(count)) for column in range(4)]
-        return (
-            voxels.coords[kept].astype(np.int64),
-            (np.stack(sums, axis=1) / count[:, None]).astype(np.float32),
-            inside,
-        )
-
-
-def _conv_tables(sites: np.ndarray, shape: Triple, form: str) -> tuple[ConvTables, np.ndarray]:
-    """Tables of all levels from the voxels (V, 4) scan, x, y, z; and the active cells (A, 4) of the map."""
-    subm, strided = [], []
-    for conv in STRIDED:
-        neighbours = build_kernel_maps(sites[:, 1:].astype(np.int32), 1, sites[:, 0].astype(np.int32)).subm[0]
-        subm.append(NeighbourTable(torch.from_numpy(neighbours.astype(np.int64)), len(sites), _SUBMANIFOLD_CENTRE))
-        sites_after, index = strided_conv_table(sites, shape, conv)
-        strided.append(NeighbourTable(torch.from_numpy(index), len(sites)))
-        sites, shape = sites_after, conv.shape_after(shape)
-    return ConvTables(tuple(subm), tuple(strided), form), sites
+        near_xyz_m = np.where(near[:, None], xyz_m, np.float32(np.nan))
+        values = intensity[:, None] * self.intensity_scale
+        return mean_points(near_xyz_m, values, self.grid, _MAX_POINTS_PER_VOXEL, _MAX_VOXELS)
 
 
 def _corners(xyz_m: np.ndarray, scan: np.ndarray, cells: np.ndarray, grid: VoxelGrid) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +84,7 @@ def _corners(xyz_m: np.ndarray, scan: np.ndarray, cells: np.ndarray, grid: Voxel
 
     A cell's value lies at its lower corner, as in OpenPCDet (no half cell of offset); beyond the last cell it stays.
     """
-    width, depth, _ = _map_shape(grid)
+    width, depth, _ = map_shape(grid.shape)
     row_at = np.full((int(scan.max(initial=0)) + 1, width, depth), len(cells), np.int64)
     row_at[cells[:, 0], cells[:, 1], cells[:, 2]] = np.arange(len(cells))
     size_m = MAP_STRIDE * np.array(grid.voxel_size[:2])
@@ -153,10 +98,3 @@ def _corners(xyz_m: np.ndarray, scan: np.ndarray, cells: np.ndarray, grid: Voxel
             corner_cell.append(row_at[scan, x, y])
             corner_weight.append(x_share * y_share)
     return np.stack(corner_cell, axis=1), np.stack(corner_weight, axis=1).astype(np.float32)
-
-
-def _map_shape(grid: VoxelGrid) -> Triple:
-    shape = grid.shape
-    for conv in STRIDED:
-        shape = conv.shape_after(shape)
-    return shape

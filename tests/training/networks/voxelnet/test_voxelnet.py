@@ -15,7 +15,8 @@ from offline_training.networks.sparse.convolution import sparse_conv
 from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.maps import NeighbourTable
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
-from offline_training.networks.voxelnet.inputs import STRIDED, VoxelNetInputs, VoxelNetPreparer
+from offline_training.networks.voxelnet.conv_tables import STRIDED
+from offline_training.networks.voxelnet.inputs import VoxelNetInputs, VoxelNetPreparer
 from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, strided_conv_table
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
