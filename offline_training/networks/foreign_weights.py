@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.networks.base.point_backbone import PointBackbone
@@ -16,7 +16,7 @@ from offline_training.networks.sparse.minkunet import MinkUNet
 
 SR_UNET_ANCHOR, SPCONV_ANCHOR = "conv0p1s1.kernel", "conv_input.0.weight"  # a tensor that each such network has
 _NAMES_SHOWN = 6
-_COUNTER = "num_batches_tracked"
+BATCH_COUNTER = "num_batches_tracked"
 # Their heads of pre-training, by our names (ProjectionHeads); the second is OLIVINE's for classes.
 _HEADS = {"final": "point", "final_class_level": "class_point"}
 _SPCONV_SIDES = {1: (1, 1, 1), 3: (3, 1, 1), 27: (3, 3, 3)}  # along z, y, x, of the kernels of VoxelNet
@@ -33,14 +33,14 @@ def translate_weights(
     missing, unexpected, misshapen or not finite.
     """
     minkowski = isinstance(network, MinkUNet)
-    name_of, translate = (_minkowski_name, _from_minkowski) if minkowski else (_spconv_name, _from_spconv)
+    name_of, translate = (_minkowski_name, _from_minkowski) if minkowski else (spconv_name, _from_spconv)
     weights: dict[str, Tensor] = {}
     missing, misshapen = [], []
     unexpected = set(tensors)
     for name, own in network.state_dict().items():
         foreign_name = name_of(name)
         unexpected.discard(foreign_name)
-        tensor = tensors.get(foreign_name, own if name.endswith(_COUNTER) else None)
+        tensor = tensors.get(foreign_name, own if name.endswith(BATCH_COUNTER) else None)
         ours = None if tensor is None else translate(name, tensor, own)
         if tensor is None:
             missing.append(foreign_name)
@@ -55,7 +55,7 @@ def translate_weights(
         "misshapen": [f"{name} {tuple(tensors[name].shape)}" for name in misshapen + misshapen_heads],
         "not finite": [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()],
     }
-    _refuse(problems, network)
+    refuse(problems, network)
     return weights, heads
 
 
@@ -88,6 +88,11 @@ def _from_minkowski(name: str, tensor: Tensor, own: Tensor) -> Tensor | None:
 
 
 def _from_spconv(name: str, tensor: Tensor, own: Tensor) -> Tensor | None:
+    return spconv_tensor(tensor, own)
+
+
+def spconv_tensor(tensor: Tensor, own: Tensor) -> Tensor | None:
+    """A tensor of spconv's layers in the form of ours of the same place; None where the shape is another."""
     ours = from_spconv_order(tensor, _SPCONV_SIDES[len(own)]) if own.ndim == 3 else tensor
     return ours if ours is not None and ours.shape == own.shape else None
 
@@ -117,7 +122,7 @@ def _minkowski_name(name: str) -> str:
     return f"conv{stage + 1}p{stride}s2.kernel" if way == "down" else f"convtr{stage}p{stride}s2.kernel"
 
 
-def _spconv_name(name: str) -> str:
+def spconv_name(name: str) -> str:
     """Name in OpenPCDet's VoxelBackBone8x of a tensor of VoxelNet."""
     unit, part = name.rsplit(".", 1)
     place = 1 if unit.endswith(".norm") else 0
@@ -157,7 +162,8 @@ def _head(parts: Mapping[str, Tensor], channels: int) -> dict[str, Tensor] | Non
     return {"weight": kernel.t().float().contiguous(), "bias": bias.reshape(-1).float()}
 
 
-def _refuse(problems: Mapping[str, list[str]], network: PointBackbone) -> None:
+def refuse(problems: Mapping[str, list[str]], network: nn.Module) -> None:
+    """Raise BadCheckpoint where there are names under any of the problems."""
     found = "; ".join(f"{len(names)} {kind}: {_listed(names)}" for kind, names in problems.items() if names)
     if found:
         raise BadCheckpoint(

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lidar_vl_core.voxels.kernel_maps import KernelMaps
-from offline_training.networks.sparse.cpu_conv import BlockPairs
+
+if TYPE_CHECKING:
+    from offline_training.networks.sparse.cpu_conv import BlockPairs
 
 FORMS = ("auto", "gather", "offset", "blocks", "torchsparse")
 _SUBMANIFOLD_CENTRE = 13  # offset (0, 0, 0) of the 27
@@ -48,13 +50,17 @@ class NeighbourTable:
         return Pairs(by_offset[present].split(per_offset), out_rows)
 
     @cached_property
-    def blocks(self) -> BlockPairs:
+    def blocks(self) -> "BlockPairs":
         """The existing neighbours as the compiled loops read them."""
+        from offline_training.networks.sparse.cpu_conv import BlockPairs  # loads a compiler: only where it is used
+
         return BlockPairs.of_table(self.index.numpy(), self.count_in)
 
     @cached_property
-    def inverse_blocks(self) -> BlockPairs:
+    def inverse_blocks(self) -> "BlockPairs":
         """The pairs from the output rows back to the input rows; a submanifold table is its own inverse."""
+        from offline_training.networks.sparse.cpu_conv import BlockPairs
+
         return self.blocks if self.up is None else BlockPairs.of_up(self.up.numpy())
 
     def to(self, device: torch.device | str) -> "NeighbourTable":

@@ -27,7 +27,7 @@ def foreign_state(network: VoxelNet, generation: int) -> dict[str, Tensor]:
     return state
 
 
-def spconv_backbone() -> nn.Module:
+def spconv_backbone(in_channels: int = 4) -> nn.Module:
     """The network; call it with a SparseConvTensor of columns scan, z, y, x."""
     import spconv.pytorch as spconv
     from spconv.core import ConvAlgo
@@ -45,7 +45,7 @@ def spconv_backbone() -> nn.Module:
 
     return spconv.SparseSequential(
         OrderedDict(
-            conv_input=subm(4, 16, "subm1"),
+            conv_input=subm(in_channels, 16, "subm1"),
             conv1=spconv.SparseSequential(subm(16, 16, "subm1")),
             conv2=level(16, 32, "subm2", 1),
             conv3=level(32, 64, "subm3", 1),

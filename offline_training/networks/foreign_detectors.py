@@ -1,0 +1,50 @@
+"""Weights of OpenPCDet's detectors, SECOND and CenterPoint over voxels, in our names and layouts.
+
+The dense parts are ours as they are, under other first names; the sparse part is VoxelNet's (foreign_weights.py).
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from offline_training.networks.detection.detector import Detector
+from offline_training.networks.foreign_weights import BATCH_COUNTER, refuse, spconv_name, spconv_tensor
+
+DETECTOR_ANCHOR = "backbone_3d.conv_input.0.weight"  # a tensor that each such detector has
+_PREFIXES = {"backbone": "backbone_3d", "bev": "backbone_2d", "head": "dense_head"}
+_NO_WEIGHTS = ("global_step",)  # a counter that every one of its files has
+
+
+def translate_detector(tensors: Mapping[str, Tensor], detector: Detector) -> dict[str, Tensor]:
+    """Bring the tensors of an OpenPCDet detector, of spconv 1.x or 2.x, into the form of ours of the same architecture.
+
+    Counters of batch norms may be missing: old files have none. Raises BadCheckpoint naming every tensor that is missing,
+    unexpected, misshapen or not finite.
+    """
+    weights: dict[str, Tensor] = {}
+    missing, misshapen = [], []
+    unexpected = {name for name in tensors if name not in _NO_WEIGHTS}
+    for name, own in detector.state_dict().items():
+        part, rest = name.split(".", 1)
+        sparse = part == "backbone"
+        foreign_name = f"{_PREFIXES[part]}.{spconv_name(rest) if sparse else rest}"
+        unexpected.discard(foreign_name)
+        tensor = tensors.get(foreign_name, own if name.endswith(BATCH_COUNTER) else None)
+        if tensor is None:
+            missing.append(foreign_name)
+            continue
+        ours = spconv_tensor(tensor, own) if sparse else tensor
+        if ours is None or ours.shape != own.shape:
+            misshapen.append(f"{foreign_name} {tuple(tensor.shape)}")
+        else:
+            weights[name] = ours.to(own.dtype).contiguous()
+    not_finite = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    problems = {
+        "missing": missing,
+        "unexpected": sorted(unexpected),
+        "misshapen": misshapen,
+        "not finite": not_finite,
+    }
+    refuse(problems, detector)
+    return weights
