@@ -15,10 +15,10 @@ from lidar_vl_core.boxes.kitti_objects import DONT_CARE, NO_ALPHA, KittiObjects
 from lidar_vl_core.evaluation.detection.judged_boxes import require_same_frames, require_scores
 from lidar_vl_core.evaluation.detection.kitti_matching import Picture
 from lidar_vl_core.evaluation.detection.kitti_rules import (
+    COUNTED,
     DIFFICULTIES,
     MIN_OVERLAP,
     Difficulty,
-    Role,
     found_roles,
     overlaps,
     share_in_dont_care,
@@ -138,7 +138,7 @@ def _class_score(
 ) -> tuple[KittiScore, KittiScore]:
     """The scores by precision and by similarity of orientation."""
     pictures = [frame.picture(class_name, difficulty, overlap) for frame in frames]
-    truth_count = sum(int((picture.truth_role == Role.COUNTED).sum()) for picture in pictures)
+    truth_count = sum(int((picture.truth_role == COUNTED).sum()) for picture in pictures)
     min_overlap = MIN_OVERLAP[class_name]
     right_scores = [score for picture in pictures for score in picture.right_scores(min_overlap)]
     thresholds = np.array(score_thresholds(right_scores, truth_count))

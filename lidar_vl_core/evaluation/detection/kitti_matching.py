@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lidar_vl_core.evaluation.detection.kitti_rules import Role
+from lidar_vl_core.evaluation.detection.kitti_rules import COUNTED, OTHER
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Picture:
         similarity: np.ndarray,
     ) -> "Picture":
         """The picture without objects of other classes."""
-        ours, theirs = found_role != Role.OTHER, truth_role != Role.OTHER
+        ours, theirs = found_role != OTHER, truth_role != OTHER
         pair = np.ix_(ours, theirs)
         return Picture(
             overlap[pair], score[ours], found_role[ours], truth_role[theirs], excused[ours], similarity[pair]
@@ -48,13 +48,13 @@ class Picture:
                 continue
             found = int(np.where(candidate, self.score, -np.inf).argmax())
             free[found] = False
-            if role == Role.COUNTED and self.found_role[found] == Role.COUNTED:
+            if role == COUNTED and self.found_role[found] == COUNTED:
                 scores.append(float(self.score[found]))
         return scores
 
     def counts(self, thresholds: np.ndarray, min_overlap: float) -> np.ndarray:
         """(L, 4) at each score threshold (L,): right, wrong and missed ones, and the sum of the right ones' similarity."""
-        counted = self.found_role == Role.COUNTED
+        counted = self.found_role == COUNTED
         free = self.score >= thresholds[:, None]  # (L, P)
         each = np.arange(len(thresholds))
         sums = np.zeros((len(thresholds), 4))
@@ -64,13 +64,13 @@ class Picture:
             best = np.where(candidate & counted, overlap, -1.0)
             is_counted = best.max(axis=1, initial=-1.0) >= 0.0
             is_matched = candidate.any(axis=1)
-            if role == Role.COUNTED:
+            if role == COUNTED:
                 sums[:, 2] += ~is_matched
             if not is_matched.any():
                 continue
             found = np.where(is_counted, best.argmax(axis=1), candidate.argmax(axis=1))
             free[each[is_matched], found[is_matched]] = False
-            if role == Role.COUNTED:
+            if role == COUNTED:
                 sums[:, 0] += is_counted
                 sums[:, 3] += np.where(is_counted, self.similarity[found, truth], 0.0)
         sums[:, 1] = (free & counted & ~self.excused).sum(axis=1)

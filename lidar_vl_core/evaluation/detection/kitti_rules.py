@@ -5,18 +5,14 @@ Source: Geiger et al. 2012, Are we ready for autonomous driving, section 2.4, an
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
 from lidar_vl_core.boxes.iou import bev_iou, iou_3d
 from lidar_vl_core.boxes.kitti_objects import DONT_CARE, KittiObjects
 
-MIN_OVERLAP: Mapping[str, float] = {
-    "Car": 0.7,
-    "Pedestrian": 0.5,
-    "Cyclist": 0.5,
-}  # the same in 2D, from above and in 3D
+# The same in 2D, from above and in 3D.
+MIN_OVERLAP: Mapping[str, float] = {"Car": 0.7, "Pedestrian": 0.5, "Cyclist": 0.5}
 _NEIGHBOUR: Mapping[str, str] = {"Car": "Van", "Pedestrian": "Person_sitting"}  # finding one is neither right nor wrong
 
 
@@ -32,29 +28,26 @@ class Difficulty:
 
 DIFFICULTIES = (Difficulty("easy", 40, 0, 0.15), Difficulty("moderate", 25, 1, 0.3), Difficulty("hard", 25, 2, 0.5))
 
-
-class Role(IntEnum):
-    """What an object is while one class is judged at one difficulty."""
-
-    COUNTED = 0
-    IGNORED = 1  # may be matched, and then neither side counts
-    OTHER = -1  # of another class: not looked at
+# What an object is while one class is judged at one difficulty.
+COUNTED = 0
+IGNORED = 1  # may be matched, and then neither side counts
+OTHER = -1  # of another class: not looked at
 
 
 def truth_roles(truth: KittiObjects, class_name: str, difficulty: Difficulty) -> np.ndarray:
-    """(T,) Role of every true object."""
+    """(T,) COUNTED, IGNORED or OTHER, of every true object."""
     too_hard = truth.occluded > difficulty.max_occluded
     too_hard |= truth.truncated > difficulty.max_truncated
     too_hard |= truth.bbox_px[:, 3] - truth.bbox_px[:, 1] < difficulty.min_height_px
     own = truth.kind == class_name
     neighbour = truth.kind == _NEIGHBOUR.get(class_name, "")
-    return np.where(own & ~too_hard, Role.COUNTED, np.where(own | neighbour, Role.IGNORED, Role.OTHER))
+    return np.where(own & ~too_hard, COUNTED, np.where(own | neighbour, IGNORED, OTHER))
 
 
 def found_roles(found: KittiObjects, class_name: str, difficulty: Difficulty) -> np.ndarray:
-    """(P,) Role of every prediction; a low one is ignored whatever its class, as the official tool has it."""
+    """(P,) the same of every prediction; a low one is ignored whatever its class, as the official tool has it."""
     low = found.bbox_px[:, 3] - found.bbox_px[:, 1] < difficulty.min_height_px
-    return np.where(low, Role.IGNORED, np.where(found.kind == class_name, Role.COUNTED, Role.OTHER))
+    return np.where(low, IGNORED, np.where(found.kind == class_name, COUNTED, OTHER))
 
 
 def overlaps(found: KittiObjects, truth: KittiObjects) -> dict[str, np.ndarray]:
