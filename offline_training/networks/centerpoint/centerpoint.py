@@ -17,13 +17,13 @@ from lidar_vl_core.boxes.center_maps import (
     joined_groups,
 )
 from lidar_vl_core.boxes.selection import BoxSelection
+from lidar_vl_core.voxels.encoder_tables import MAP_STRIDE
 from lidar_vl_core.voxels.grid import VoxelGrid
 from offline_training.losses.centerpoint import heat_map_focal, l1_at_centers
 from offline_training.networks.centerpoint.targets import BOX_NUMBERS, VELOCITY_NUMBERS, scan_targets
 from offline_training.networks.detection.bev_backbone import BevShape
 from offline_training.networks.detection.detector import Detector, HeadMaps, map_arrays
 from offline_training.networks.detection.inputs import detector_map_shape
-from offline_training.networks.voxelnet.conv_tables import MAP_STRIDE
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
 
 _RARE_LOGIT = -2.19  # that a fresh head gives every cell: a score of 0.1

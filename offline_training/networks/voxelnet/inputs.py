@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.voxels.encoder_tables import MAP_STRIDE, encoder_tables, map_shape
 from lidar_vl_core.voxels.grid import VoxelGrid
+from lidar_vl_core.voxels.mean_points import mean_points
 from offline_training.networks.base.point_backbone import BackboneInputs, Scan
-from offline_training.networks.voxelnet.conv_tables import MAP_STRIDE, ConvTables, conv_tables, map_shape
-from offline_training.networks.voxelnet.mean_points import mean_points
+from offline_training.networks.voxelnet.conv_tables import ConvTables
 
 _MAX_POINTS_PER_VOXEL, _MAX_VOXELS = 10, 60_000
 
@@ -52,24 +53,24 @@ class VoxelNetPreparer:
         """Join the voxels and points of all scans."""
         parts = [self._mean_points(xyz_m, intensity) for xyz_m, intensity, *_ in scans]
         sites = [np.insert(coords, 0, scan, axis=1) for scan, (coords, _, _) in enumerate(parts)]
-        tables, cells = conv_tables(np.concatenate(sites), self.grid.shape, self.form)
+        tables = encoder_tables(np.concatenate(sites), self.grid.shape)
         inside = np.concatenate([is_inside for _, _, is_inside in parts])
         points_per_scan = tuple(len(xyz_m) for xyz_m, *_ in scans)
         scan_of_point = np.repeat(np.arange(len(scans)), points_per_scan)
         xyz_m = np.concatenate([xyz_m for xyz_m, *_ in scans])[inside]
-        corner_cell, corner_weight = _corners(xyz_m, scan_of_point[inside], cells[-1], self.grid)
+        corner_cell, corner_weight = _corners(xyz_m, scan_of_point[inside], tables.cells[-1], self.grid)
         return VoxelNetInputs(
             row_of_point=torch.from_numpy(np.where(inside, np.cumsum(inside) - 1, -1)),
             row_count=len(xyz_m),
             points_per_scan=points_per_scan,
             features=torch.from_numpy(np.concatenate([features for _, features, _ in parts])),
-            tables=tables,
+            tables=ConvTables.of(tables, self.form),
             corner_cell=torch.from_numpy(corner_cell),
             corner_weight=torch.from_numpy(corner_weight),
         )
 
     def _mean_points(self, xyz_m: np.ndarray, intensity: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(V, 3) int64 voxels, (V, 4) their mean points, (N,) bool: the point is within the range.
+        """(V, 3) int32 voxels, (V, 4) their mean points, (N,) bool: the point is within the range.
 
         As the voxels of OpenPCDet fill in the order of the points, a voxel has its first ten, and a scan its first voxels.
         """

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.voxels.encoder_tables import map_index
 from lidar_vl_core.voxels.grid import VoxelGrid
 from offline_training.networks.detection.bird_eye_map import bird_eye_map
-from offline_training.networks.detection.inputs import DetectorPreparer, detector_map_shape, map_index
+from offline_training.networks.detection.inputs import DetectorPreparer, detector_map_shape
 from tests.training.networks.detection.made_scans import GRID, PREPARER, SCANS
 
 KITTI = VoxelGrid("cartesian", (0.05, 0.05, 0.1), (0.0, -40.0, -3.0, 70.4, 40.0, 1.0))
@@ -33,7 +34,7 @@ def test_the_map_has_each_row_in_its_cell_and_zeros_elsewhere(seed, count, shape
     keys = rng.choice(2 * int(np.prod(shape)), min(count, 2 * int(np.prod(shape))), replace=False)
     cells = np.stack(np.unravel_index(np.sort(keys), (2, *shape)), axis=1)
     rows = torch.from_numpy(rng.standard_normal((len(cells), 3))).requires_grad_()
-    index = torch.from_numpy(map_index(cells, 2, shape))
+    index = torch.from_numpy(map_index(cells, 2, shape).astype(np.int64))
     expected = slow_map(rows, cells, 2, shape)
     found = bird_eye_map(rows, index)
     torch.testing.assert_close(found, expected, rtol=0, atol=0)

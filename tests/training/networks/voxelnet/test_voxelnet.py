@@ -1,23 +1,20 @@
 """VoxelNet: every layer kind and the whole equal spconv, points read its map bilinearly, voxels fill as in OpenPCDet."""
 
 import pickle
-from itertools import product
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.voxels.encoder_tables import STRIDED
 from lidar_vl_core.voxels.grid import VoxelGrid
+from lidar_vl_core.voxels.strided_conv import strided_conv_table
 from offline_training.networks.sparse.convolution import sparse_conv
 from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.maps import NeighbourTable
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
-from offline_training.networks.voxelnet.conv_tables import STRIDED
 from offline_training.networks.voxelnet.inputs import VoxelNetInputs, VoxelNetPreparer
-from offline_training.networks.voxelnet.strided_conv_tables import StridedConv, strided_conv_table
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.backbones import build_backbone, preparer_of
@@ -53,39 +50,6 @@ def test_it_has_the_parameters_of_the_published_network():
     assert sum(parameter.numel() for parameter in VoxelNet(None).parameters()) + heads == 728_256
 
 
-def slow_table(sites: np.ndarray, shape: tuple, conv: StridedConv) -> dict[tuple, dict[int, int]]:
-    """Output cell to {kernel offset: input row}, from the definition."""
-    row_at = {tuple(site): row for row, site in enumerate(sites.tolist())}
-    table: dict[tuple, dict[int, int]] = {}
-    for scan in {site[0] for site in row_at}:
-        for cell in product(*map(range, conv.shape_after(shape))):
-            reads = {}
-            for k, offset in enumerate(np.ndindex(conv.kernel)):
-                source = np.array(cell) * conv.stride - conv.padding + offset
-                if (scan, *source.tolist()) in row_at:
-                    reads[k] = row_at[(scan, *source.tolist())]
-            if reads:
-                table[(scan, *cell)] = reads
-    return table
-
-
-triples = st.tuples(*[st.integers(1, 3)] * 3)
-
-
-@settings(max_examples=25)
-@given(st.integers(0, 1000), st.integers(1, 20), st.tuples(*[st.integers(3, 6)] * 3), triples, triples, st.data())
-def test_tables_follow_the_definition_for_any_kernel_stride_and_padding(seed, count, shape, kernel, stride, data):
-    padding = data.draw(st.tuples(*[st.integers(0, side - 1) for side in kernel]))
-    conv = StridedConv(kernel, stride, padding)
-    rng = np.random.default_rng(seed)
-    sites = np.unique(np.column_stack([rng.integers(0, 2, count), *(rng.integers(0, n, count) for n in shape)]), axis=0)
-    found_sites, index = strided_conv_table(sites, shape, conv)
-    expected = slow_table(sites, shape, conv)
-    assert [tuple(site) for site in found_sites.tolist()] == sorted(expected)
-    found = [{k: row for k, row in enumerate(rows) if row < len(sites)} for rows in index.tolist()]
-    assert found == [expected[key] for key in sorted(expected)]
-
-
 @pytest.mark.parametrize("conv", [STRIDED[0], STRIDED[2], STRIDED[3]], ids=["padding 1", "padding 0 1 1", "3 1 1"])
 def test_each_strided_convolution_equals_that_of_spconv(conv):
     spconv = pytest.importorskip("spconv.pytorch")
@@ -101,8 +65,9 @@ def test_each_strided_convolution_equals_that_of_spconv(conv):
     indices = torch.from_numpy(np.ascontiguousarray(sites[:, [0, 3, 2, 1]])).int()
     with one_thread(), torch.no_grad():
         theirs = layer(spconv.SparseConvTensor(x, indices, shape[::-1], 2))
-    cells, index = strided_conv_table(sites, shape, conv)
-    ours = sparse_conv(x, weight.reshape(-1, 5, 7), NeighbourTable(torch.from_numpy(index), len(sites)), "offset")
+    cells, index = strided_conv_table(sites.astype(np.int32), shape, conv)
+    table = NeighbourTable(torch.from_numpy(index.astype(np.int64)), len(sites))
+    ours = sparse_conv(x, weight.reshape(-1, 5, 7), table, "offset")
     order = np.lexsort(theirs.indices[:, [1, 2, 3, 0]].numpy().T)
     np.testing.assert_array_equal(theirs.indices[:, [0, 3, 2, 1]].numpy()[order], cells)
     np.testing.assert_allclose(ours, theirs.features[order], rtol=0, atol=TOLERANCE)
