@@ -6,7 +6,7 @@ from dataclasses import dataclass
 _INTERVALS = 8  # between images that the period is judged by
 _FEWEST_INTERVALS = 3  # fewer tell no period
 _SILENT_PERIODS = 5  # so many without an image are a silence, not a lost image
-_VAIN_WAITS = 3  # clouds in a row that waited to the end without its image
+VAIN_WAITS = 3  # clouds in a row that waited to the end without its image
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class CameraRhythm:
     @property
     def is_waited_for(self) -> bool:
         """False once several clouds in a row waited for it in vain."""
-        return self._vain_waits < _VAIN_WAITS
+        return self._vain_waits < VAIN_WAITS
 
     def waited_in_vain(self) -> None:
         """A cloud waited as long as it may, and left without its image."""

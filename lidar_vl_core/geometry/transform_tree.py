@@ -17,6 +17,10 @@ _LARGEST_BUFFER = 20_000  # samples an edge keeps whatever their stamps: 10 s at
 _SAME_TRANSFORM = 1e-6  # a static transform repeated on /tf comes back with the rounding of its sender
 
 
+class TransformToCome(BadTransform):
+    """A moving transform is known, and not yet for so late a time: it may come."""
+
+
 @dataclass
 class _Edge:
     """T_parent_child over time; a static edge has one transform and no stamps."""
@@ -69,7 +73,8 @@ class TransformTree:
     def lookup(self, target: str, source: str, stamp_ns: int) -> RigidTransform:
         """T_target_source at a time, interpolated between samples.
 
-        Raises BadTransform for an unknown frame, frames of separate trees, and times before, after or without samples.
+        Raises BadTransform for an unknown frame, frames of separate trees, and times before or without samples, and
+        TransformToCome for times after them.
         """
         target, source = _name(target), _name(source)
         target_chain, source_chain = self._chain(target), self._chain(source)
@@ -155,7 +160,8 @@ def _at(edge: _Edge, child: str, stamp_ns: int) -> RigidTransform:
     first_ns, last_ns = edge.stamps_ns[0], edge.stamps_ns[-1]
     if position in (0, len(edge.stamps_ns)):
         apart_s = (first_ns - stamp_ns if position == 0 else stamp_ns - last_ns) * 1e-9
-        raise BadTransform(
+        kind = BadTransform if position == 0 else TransformToCome
+        raise kind(
             f"transform {edge.parent} -> {child}: expected samples around {_seconds(stamp_ns)}, found them from "
             f"{_seconds(first_ns)} to {_seconds(last_ns)}, {apart_s:.3f} s {'later' if position == 0 else 'earlier'}. "
             "It is not extrapolated: wait for newer transforms, or check the clocks."

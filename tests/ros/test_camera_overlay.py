@@ -149,6 +149,20 @@ def test_a_given_transform_without_a_rotation_is_refused():
         LiveTransforms(SimpleNamespace(), ["a b 1 2 3 0 0 0 0"])
 
 
+def test_moving_transforms_that_are_not_yet_as_new_as_a_cloud_are_to_come():
+    live = LiveTransforms(SimpleNamespace(), [FRONT])
+    moves = static_transform("odom lidar 1 0 0 0 0 0 1")
+    assert not live.is_to_come("front_optical", 5, "lidar", 5)
+    for stamp_ns in (1_000_000_000, 2_000_000_000):
+        moves.header.stamp = time_message(stamp_ns)
+        live._moving(SimpleNamespace(transforms=[moves]))
+    assert live.is_to_come("front_optical", 1_500_000_000, "lidar", 2_000_000_001)
+    assert live.is_to_come("front_optical", 2_000_000_001, "lidar", 1_500_000_000)
+    assert not live.is_to_come("front_optical", 2_000_000_000, "lidar", 2_000_000_000)
+    assert not live.is_to_come("unknown", 2_000_000_001, "lidar", 2_000_000_001)
+    assert not live.is_to_come("front_optical", 1, "lidar", 1)
+
+
 def test_a_broken_transform_costs_no_other_of_its_message_in_a_running_system():
     said = []
     logger = SimpleNamespace(warning=lambda text, **_: said.append(text))

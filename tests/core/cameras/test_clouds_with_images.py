@@ -18,7 +18,8 @@ class System:
 
     def __init__(self, *cameras: CameraTiming | str, max_wait_s: float = 0.1, images_needed: bool = True) -> None:
         timings = [CameraTiming(camera) if isinstance(camera, str) else camera for camera in cameras]
-        self.clouds = CloudsWithImages(timings, max_wait_s)
+        self.clouds = CloudsWithImages(timings, max_wait_s, lambda frame: self.transforms_until_ms < frame.cloud[0])
+        self.transforms_until_ms = float("inf")
         self.images_needed = images_needed
         self.now_ms = 0.0
         self.frames: list[Frame] = []
@@ -153,12 +154,12 @@ def test_an_offset_is_where_the_image_is_looked_for():
 
 @pytest.mark.parametrize("stamps", [(0, 0), (100, 100), (300, 200)], ids=["none", "double", "late"])
 def test_clouds_that_cannot_be_paired_are_handed_on_at_once_and_once(stamps):
-    system = System("front")
+    system, frames = System("front"), []
     for number, stamp in enumerate(stamps):
-        system.clouds.add_cloud(stamp and START + stamp * MS, number, START + stamp * MS, images_needed=True)
-        system.frames += system.clouds.add_image("front", START + stamp * MS, None, START + stamp * MS)
-    handed = [frame.cloud for frame in system.clouds.add_cloud(0, 2, START + 400 * MS, images_needed=True)]
-    assert handed == [2]
+        stamp_ns, now_ns = stamp and START + stamp * MS, START + stamp * MS
+        frames += system.clouds.add_cloud(stamp_ns, (number, 0), now_ns, images_needed=True)
+        frames += system.clouds.add_image("front", START + stamp * MS, None, now_ns)
+    assert sorted(frame.cloud[0] for frame in frames) == [0, 1]
     assert not system.clouds.waits
 
 
@@ -193,6 +194,35 @@ def test_a_clock_that_was_set_hands_on_what_waits_with_the_images_there_are():
     (frame,) = system.clouds.restart()
     assert (frame.cloud[0], list(frame.images), frame.missing) == (100, ["front"], ("rear",))
     assert not system.clouds.waits
+
+
+@pytest.mark.parametrize("images_needed", [True, False])
+def test_clouds_wait_for_transforms_of_their_time_and_keep_their_order(images_needed):
+    system = System("front", max_wait_s=1.0)
+    system.transforms_until_ms = 50
+    for stamp in (100, 200):
+        system.send("front", stamp, stamp)
+        assert system.send("", stamp, stamp + 5) == []
+    assert system.clouds.waits
+    system.transforms_until_ms = 150
+    assert [frame.cloud[0] for frame in system.send("poll", 0, 210)] == [100]
+    system.images_needed = images_needed
+    system.transforms_until_ms = 300
+    assert [frame.cloud[0] for frame in system.send("", 300, 305)] == ([200] if images_needed else [200, 300])
+    assert [len(frame.images) for frame in system.frames[:2]] == [1, 1]
+
+
+def test_transforms_that_always_come_too_late_make_three_clouds_wait_and_no_more():
+    system = System("front")
+    system.transforms_until_ms = -1
+    system.run(2000, front=(100, 0))
+    assert [stamp for (stamp, _), waited in system.waited_ms.items() if waited >= 95] == [0, 100, 200]
+    assert system.longest_wait_ms(after_ms=400) == 0
+    system.transforms_until_ms = 2000
+    system.run(2100, from_ms=2000, front=(100, 0))
+    system.transforms_until_ms = -1
+    system.run(2200, from_ms=2100, front=(100, 0))
+    assert system.waited_ms[2100, 2105.0] >= 95
 
 
 def test_stopped_it_tells_how_many_clouds_waited_and_begins_anew():

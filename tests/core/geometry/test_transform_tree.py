@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from lidar_vl_core.geometry.transform_tree import TransformTree
+from lidar_vl_core.geometry.transform_tree import TransformToCome, TransformTree
 
 SECOND = 1_000_000_000
 
@@ -73,6 +73,14 @@ def test_a_frame_to_itself_is_the_identity_only_when_the_frame_is_known():
     assert_allclose(tree.lookup("lidar", "lidar", 0).matrix(), np.eye(4))
     with pytest.raises(BadTransform, match="radar"):
         tree.lookup("radar", "radar", 0)
+
+
+def test_a_time_after_the_samples_may_be_known_later_and_one_before_them_never():
+    with pytest.raises(TransformToCome, match="wait for newer transforms"):
+        vehicle().lookup("map", "lidar", 101 * SECOND + 1)
+    with pytest.raises(BadTransform) as caught:
+        vehicle().lookup("map", "lidar", 100 * SECOND - 1)
+    assert caught.type is BadTransform
 
 
 def test_a_leading_slash_is_the_same_frame():

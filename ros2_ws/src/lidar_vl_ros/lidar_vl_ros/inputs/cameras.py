@@ -8,6 +8,7 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.cameras.camera_model import CameraModel
@@ -36,21 +37,21 @@ class Cameras:
     def __init__(
         self,
         node: LifecycleNode,
-        cameras: Mapping[str, CameraParameters],
+        parameters: Mapping[str, CameraParameters],
         transforms: LiveTransforms,
         reporter: Reporter,
     ) -> None:
-        self._node, self._cameras, self._transforms, self._reporter = node, cameras, transforms, reporter
-        self._calibrations = {name: Calibrations(camera.is_rectified) for name, camera in cameras.items()}
+        self._node, self.parameters, self._transforms, self._reporter = node, parameters, transforms, reporter
+        self._calibrations = {name: Calibrations(camera.is_rectified) for name, camera in parameters.items()}
         self._subscriptions: list[Any] = []
 
     def start(self, received: Received) -> None:
         """Subscribe. received: called with name, stamp in nanoseconds and message of each picture."""
-        for name, camera in self._cameras.items():
+        for name, camera in self.parameters.items():
             kind = CompressedImage if camera.is_compressed else Image
             self._subscribe(kind, camera.topic, partial(_hand_on, received, name))
             self._subscribe(CameraInfo, camera.calibration_topic, partial(self._add_info, name))
-        if self._cameras:
+        if self.parameters:
             self._transforms.listen()
 
     def stop(self) -> None:
@@ -74,13 +75,25 @@ class Cameras:
             camera = calibrations.expected_at(paired.stamp_ns)
             calibrations.require_own_frame(self._calibrations.values())
         except BadCalibration as error:
-            raise BadCalibration(f"{self._cameras[name].calibration_topic}: {error}") from error
-        frame_id = paired.image.header.frame_id or calibrations.frame_id
+            raise BadCalibration(f"{self.parameters[name].calibration_topic}: {error}") from error
+        frame_id = self._frame_of(name, paired)
         T_cam_lidar = self._transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
         if any(cloud.origin_m):
             T_cam_lidar = T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))
         load_rgb = DecodedOnce(partial(_load_rgb, paired.image, camera), partial(unusable, name))
         return CameraView(name, camera, T_cam_lidar, paired.stamp_ns, load_rgb)
+
+    def is_place_to_come(self, cloud: Header, images: Mapping[str, Paired]) -> bool:
+        """Whether transforms are still on their way without which a picture has no place. cloud: header of its message."""
+        frame_id, stamp = cloud.frame_id, stamp_ns(cloud.stamp)
+        return any(
+            self._transforms.is_to_come(self._frame_of(name, paired), paired.stamp_ns, frame_id, stamp)
+            for name, paired in images.items()
+        )
+
+    def _frame_of(self, name: str, paired: Paired) -> str:
+        frame_id: str = paired.image.header.frame_id or self._calibrations[name].frame_id
+        return frame_id
 
     def _subscribe(self, message_type: type, topic: str, received: Callable[[Any], None]) -> None:
         events = subscription_events(self._node.resolve_topic_name(topic), self._node.get_logger().warning)
@@ -92,7 +105,7 @@ class Cameras:
         try:
             self._calibrations[name].add(message)
         except BadCalibration as error:
-            self._reporter.lasting_problem("faults", f"{self._cameras[name].calibration_topic}: {error}")
+            self._reporter.lasting_problem("faults", f"{self.parameters[name].calibration_topic}: {error}")
 
 
 def _hand_on(received: Received, name: str, message: Any) -> None:  # noqa: ANN401

@@ -18,7 +18,6 @@ from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.health.camera_health import CameraHealth, told_in_a_line
 from lidar_vl_ros.health.health import OK, Report
 from lidar_vl_ros.health.reporter import Reporter
-from lidar_vl_ros.inputs.camera_parameters import CameraParameters
 from lidar_vl_ros.inputs.sensor_frame import CloudViews
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ class FrontEnd:
     def __init__(
         self,
         node: LifecycleNode,
-        parameters: Mapping[str, CameraParameters],
         cameras: "Cameras",
         max_wait_s: float,
         reporter: Reporter,
@@ -43,11 +41,16 @@ class FrontEnd:
         images_needed: Callable[[], bool],
         hand_over: HandOver,
     ) -> None:
-        """images_needed: asked for every cloud, whether it is worth waiting for its images. parameters: of each camera."""
-        self._node, self._parameters, self._cameras, self._reporter = node, parameters, cameras, reporter
+        """images_needed: asked for every cloud, whether it is worth waiting for its images."""
+        self._node, self._cameras, self._reporter = node, cameras, reporter
+        parameters = self._parameters = cameras.parameters
         self._required = frozenset(name for name, camera in parameters.items() if camera.required)
         self._images_needed, self._hand_over = images_needed, hand_over
-        self._clouds = CloudsWithImages([camera.timing(name) for name, camera in parameters.items()], max_wait_s)
+        self._clouds = CloudsWithImages(
+            [camera.timing(name) for name, camera in parameters.items()],
+            max_wait_s,
+            lambda frame: cameras.is_place_to_come(frame.cloud.header, frame.images),
+        )
         self._health = {name: CameraHealth(camera.required) for name, camera in parameters.items()}
         self._listens = False
         self._timer = node.create_timer(_POLL_S, self._poll, clock=steady)

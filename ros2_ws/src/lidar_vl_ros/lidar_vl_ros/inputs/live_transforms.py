@@ -12,6 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from lidar_vl_core.foundation.errors import BadConfig, BadTransform
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.geometry.transform_tree import TransformToCome
 from lidar_vl_ros.messages.message_class import message_class
 
 _DEPTH = 100
@@ -54,6 +55,16 @@ class LiveTransforms:
         """Where the LiDAR's points of its own stamp lie for a camera at the camera's own stamp. Raises BadTransform."""
         with self._lock:
             return self._transforms.T_cam_lidar(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns)
+
+    def is_to_come(self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int) -> bool:
+        """Whether T_cam_lidar is not known because moving transforms are not yet as new as these stamps."""
+        try:
+            self.T_cam_lidar(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns)
+        except TransformToCome:
+            return True
+        except BadTransform:  # it never comes; told when the picture is to be placed
+            return False
+        return False
 
     def _start_anew(self) -> None:
         self._transforms = FrameTransforms(_HISTORY_S)

@@ -106,14 +106,7 @@ class PerceptionNode(LifecycleNode):
             self.settings = parameters.read(self, self._settings_type)
             self._front_end = self._open_front_end(self.settings)
             self.load(self.settings)
-            self._reading = CloudReading(
-                self,
-                self.reporter,
-                self.settings.intensity_max or None,
-                self.settings.max_points,
-                self.extra_fields(),
-                self.reads_colours(),
-            )
+            self._reading = self._open_reading(self.settings)
         except BaseException:
             self._unload()
             raise
@@ -171,18 +164,13 @@ class PerceptionNode(LifecycleNode):
         self._input.close()
 
     def _open_front_end(self, settings: NodeParameters) -> FrontEnd:
-        transforms = LiveTransforms(self, settings.static_transforms)
-        cameras = Cameras(self, settings.cameras, transforms, self.reporter)
-        return FrontEnd(
-            self,
-            settings.cameras,
-            cameras,
-            settings.camera_max_wait_s,
-            self.reporter,
-            self.steady,
-            lambda: self.images_needed(),
-            self._hand_over,
-        )
+        cameras = Cameras(self, settings.cameras, LiveTransforms(self, settings.static_transforms), self.reporter)
+        longest_s, needed = settings.camera_max_wait_s, self.images_needed
+        return FrontEnd(self, cameras, longest_s, self.reporter, self.steady, needed, self._hand_over)
+
+    def _open_reading(self, settings: NodeParameters) -> CloudReading:
+        full_scale, fields, colours = settings.intensity_max or None, self.extra_fields(), self.reads_colours()
+        return CloudReading(self, self.reporter, full_scale, settings.max_points, fields, colours)
 
     def _unload(self) -> None:
         if self._front_end is not None:
