@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import require_boxes
-from lidar_vl_core.boxes.overlap_loops import iou_of_all, iou_of_rows
+from lidar_vl_core.boxes.loops.overlap_loops import iou_of_all, iou_of_rows
 from lidar_vl_core.foundation.errors import BadBoxes
 from lidar_vl_core.foundation.threads import HelperThreads, default_threads
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import require_boxes
 from lidar_vl_core.boxes.iou import flat_boxes
-from lidar_vl_core.boxes.overlap_loops import without_neighbours, without_overlaps
+from lidar_vl_core.boxes.loops.overlap_loops import without_neighbours, without_overlaps
 from lidar_vl_core.foundation.errors import BadBoxes
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import require_boxes
 from lidar_vl_core.boxes.iou import flat_boxes
-from lidar_vl_core.boxes.point_loops import points_of_boxes
+from lidar_vl_core.boxes.loops.point_loops import points_of_boxes
 from lidar_vl_core.foundation.errors import BadPointCloud
 
 _ROUNDING = 1e-6, 1e-15  # of a box's extent and of its place: the cells searched may be too many, never too few
