@@ -50,15 +50,14 @@ def strided_conv_table(sites: np.ndarray, shape: Triple, conv: StridedConv) -> t
     cells = (int(sites[:, 0].max()) + 1) * int(np.prod(shape_after, dtype=np.int64))
     if cells > _MOST_CELLS:
         raise BadPointCloud(f"sites: expected at most {_MOST_CELLS} cells of output, found {cells}. Use larger voxels.")
-    geometry = (
-        read_only(sites, np.int32),
-        *(np.array(numbers, np.int64) for numbers in (conv.kernel, conv.stride, conv.padding, shape_after)),
-    )
+    read = read_only(sites, np.int32)
+    kernel, stride, padding = (np.array(numbers, np.int64) for numbers in (conv.kernel, conv.stride, conv.padding))
+    cells_after = np.array(shape_after, np.int64)
     words = np.zeros((cells >> WORD_SHIFT) + 1, np.int64)
-    mark_cells(*geometry, words)
+    mark_cells(read, kernel, stride, padding, cells_after, words)
     before = np.empty(len(words), np.int32)
     count = marked_before(words, before)
     sites_after = np.empty((count, 4), np.int32)
     index = np.full((count, conv.volume), len(sites), np.int32)
-    fill_table(*geometry, words, before, sites_after, index)
+    fill_table(read, kernel, stride, padding, cells_after, words, before, sites_after, index)
     return sites_after, index
