@@ -123,14 +123,14 @@ def _minkowski_name(name: str) -> str:
 
 
 def spconv_name(name: str) -> str:
-    """Name in OpenPCDet's VoxelBackBone8x of a tensor of VoxelNet."""
-    unit, part = name.rsplit(".", 1)
-    place = 1 if unit.endswith(".norm") else 0
-    unit = unit.removesuffix(".norm")
-    if unit.startswith("levels."):
-        _, level, index = unit.split(".")
-        return f"conv{int(level) + 1}.{index}.{place}.{part}"
-    return f"{'conv_input' if unit == 'input' else 'conv_out'}.{place}.{part}"
+    """Name in OpenPCDet's VoxelBackBone8x or VoxelResBackBone8x of a tensor of VoxelNet's encoder."""
+    place, *inner, part = name.split(".")
+    if place != "levels":
+        return f"{'conv_input' if place == 'input' else 'conv_out'}.{int(inner == ['norm'])}.{part}"
+    level, unit, *layer = inner
+    if layer and layer[0] != "norm":  # of a residual unit
+        return f"conv{int(level) + 1}.{unit}.{layer[0].replace('norm', 'bn')}.{part}"
+    return f"conv{int(level) + 1}.{unit}.{len(layer)}.{part}"
 
 
 def _translated_heads(tensors: Mapping[str, Tensor], channels: int) -> tuple[dict[str, Tensor], list[str]]:

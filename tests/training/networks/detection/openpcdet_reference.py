@@ -4,6 +4,7 @@ The sparse part is spconv's, the dense part plain functions; nothing here knows 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,12 +32,15 @@ def detector_state(state: State, generation: int = 2) -> dict[str, Tensor]:
 def _backbone_state(state: State, generation: int) -> dict[str, Tensor]:
     foreign = {}
     for name, tensor in state.items():
-        *unit, part = name.split(".")
-        is_norm = unit[-1] == "norm"
-        unit = unit[:-1] if is_norm else unit
-        place = {"input": "conv_input", "output": "conv_out"}.get(unit[0])
-        place = place or f"conv{int(unit[1]) + 1}.{unit[2]}"
-        foreign[f"{place}.{int(is_norm)}.{part}"] = tensor.clone() if is_norm else kernel(tensor, generation)
+        names = name.split(".")
+        if names[0] == "levels":
+            names = [f"conv{int(names[1]) + 1}", *names[2:]]
+        names = [
+            {"input": "conv_input", "output": "conv_out", "norm1": "bn1", "norm2": "bn2"}.get(one, one) for one in names
+        ]
+        if not {"conv1", "conv2", "bn1", "bn2"} & set(names[1:]):  # a unit, whose layers have numbers
+            names = [*[one for one in names if one != "norm"][:-1], str(int("norm" in names)), names[-1]]
+        foreign[".".join(names)] = kernel(tensor, generation) if tensor.ndim == 3 else tensor.clone()
     return foreign
 
 
@@ -48,17 +52,53 @@ def kernel(tensor: Tensor, generation: int) -> Tensor:
 
 
 def spconv_map(state: State, features: Tensor, sites: Tensor, shape_zyx: tuple[int, int, int], scans: int) -> Tensor:
-    """Map (S, C * D, H, W) of VoxelBackBone8x and HeightCompression. sites: (V, 4) scan, x, y, z."""
+    """Map (S, C * D, H, W) of VoxelBackBone8x or VoxelResBackBone8x, and HeightCompression. sites: (V, 4) scan, x, y, z."""
     import spconv.pytorch as spconv
 
-    backbone = spconv_backbone(features.shape[1]).eval()
     own = {name.removeprefix("backbone_3d."): value for name, value in state.items() if name.startswith("backbone_3d.")}
-    backbone.load_state_dict(own)
-    indices = sites[:, [0, 3, 2, 1]].int().contiguous()
+    start = spconv.SparseConvTensor(features, sites[:, [0, 3, 2, 1]].int().contiguous(), shape_zyx, scans)
     with one_thread(), torch.no_grad():
-        dense = backbone(spconv.SparseConvTensor(features, indices, shape_zyx, scans)).dense()
+        if "conv1.0.conv1.weight" in own:
+            dense = _residual_backbone(own, start).dense()
+        else:
+            backbone = spconv_backbone(features.shape[1]).eval()
+            backbone.load_state_dict(own)
+            dense = backbone(start).dense()
     count, channels, depth, height, width = dense.shape
     return dense.view(count, channels * depth, height, width)
+
+
+def _residual_backbone(state: State, x: Any) -> Any:
+    """VoxelResBackBone8x, with each bias added behind its convolution: spconv has none on CPUs."""
+    import spconv.pytorch as spconv
+    from spconv.core import ConvAlgo
+
+    def conv(x: Any, name: str, key: str, **geometry: object) -> Any:
+        weight = state[f"{name}.weight"]
+        kind, sides = (spconv.SparseConv3d if geometry else spconv.SubMConv3d), tuple(weight.shape[1:4])
+        layer = kind(weight.shape[4], len(weight), sides, bias=False, indice_key=key, algo=ConvAlgo.Native, **geometry)
+        layer.weight.data = weight
+        y = layer(x)
+        return y.replace_feature(y.features + state.get(f"{name}.bias", torch.zeros(())))
+
+    def norm(x: Any, name: str) -> Any:
+        return x.replace_feature(_norm(state, name, x.features, 1e-3))
+
+    def relu(x: Any) -> Any:
+        return x.replace_feature(functional.relu(x.features))
+
+    def block(x: Any, name: str, key: str) -> Any:
+        y = relu(norm(conv(x, f"{name}.conv1", key), f"{name}.bn1"))
+        y = norm(conv(y, f"{name}.conv2", key), f"{name}.bn2")
+        return relu(y.replace_feature(y.features + x.features))
+
+    x = relu(norm(conv(x, "conv_input.0", "subm1"), "conv_input.1"))
+    x = block(block(x, "conv1.0", "res1"), "conv1.1", "res1")
+    for level, padding in ((2, 1), (3, 1), (4, (0, 1, 1))):
+        x = conv(x, f"conv{level}.0.0", f"down{level}", stride=2, padding=padding)
+        x = relu(norm(x, f"conv{level}.0.1"))
+        x = block(block(x, f"conv{level}.1", f"res{level}"), f"conv{level}.2", f"res{level}")
+    return relu(norm(conv(x, "conv_out.0", "out", stride=(2, 1, 1), padding=0), "conv_out.1"))
 
 
 def bev_features(state: State, x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """OpenPCDet's SECOND and CenterPoint give their numbers here: whole networks with random weights, both layouts of spconv."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,11 @@ def centerpoint() -> CenterPoint:
     return CenterPoint(VoxelEncoder(4), GRID, CenterSettings(groups=GROUPS), SMALL_BEV)
 
 
+def residual_centerpoint() -> CenterPoint:
+    """As the published ones for nuScenes: residual units, and the age of a point behind its intensity."""
+    return CenterPoint(VoxelEncoder(5, residual=True), GRID, CenterSettings(groups=GROUPS), SMALL_BEV)
+
+
 def random_state(detector: Detector, generation: int) -> dict[str, torch.Tensor]:
     randomise(detector, 5)
     return detector_state(detector.state_dict(), generation)
@@ -53,8 +60,7 @@ def loaded(detector: Detector, state: dict[str, torch.Tensor]) -> Detector:
     return detector.eval()
 
 
-def foreign_bev_features(state: dict[str, torch.Tensor], sites: torch.Tensor) -> torch.Tensor:
-    features = PREPARER(SCANS).features
+def foreign_bev_features(state: dict[str, torch.Tensor], sites: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
     shape_zyx = (GRID.shape[2] + 1, GRID.shape[1], GRID.shape[0])
     return bev_features(state, spconv_map(state, features, sites, shape_zyx, len(SCANS)))
 
@@ -62,7 +68,7 @@ def foreign_bev_features(state: dict[str, torch.Tensor], sites: torch.Tensor) ->
 def test_a_second_of_openpcdet_gives_its_maps(sites):
     pytest.importorskip("spconv.pytorch")
     state = random_state(second(), 2)
-    expected = anchor_head(state, foreign_bev_features(state, sites))
+    expected = anchor_head(state, foreign_bev_features(state, sites, PREPARER(SCANS).features))
     with torch.no_grad():
         found = loaded(second(), state)(PREPARER(SCANS))
     for ours, theirs in ((CLASS, "conv_cls"), (CODE, "conv_box"), (DIRECTION, "conv_dir_cls")):
@@ -70,12 +76,15 @@ def test_a_second_of_openpcdet_gives_its_maps(sites):
         np.testing.assert_allclose(found[ours], expected[theirs], rtol=0, atol=TOLERANCE)
 
 
-def test_a_centerpoint_of_openpcdet_gives_its_maps(sites):
+@pytest.mark.parametrize(("build", "with_time"), [(centerpoint, False), (residual_centerpoint, True)])
+def test_a_centerpoint_of_openpcdet_gives_its_maps(sites, build, with_time):
     pytest.importorskip("spconv.pytorch")
-    state = random_state(centerpoint(), 2)
-    features = foreign_bev_features(state, sites)
+    state = random_state(build(), 2)
+    scans = [(*scan, np.linspace(0, 0.45, len(scan[0]), dtype=np.float32)) for scan in SCANS]
+    inputs = replace(PREPARER, with_time=with_time)(scans)
+    features = foreign_bev_features(state, sites, inputs.features)
     with torch.no_grad():
-        found = loaded(centerpoint(), state)(PREPARER(SCANS))
+        found = loaded(build(), state)(inputs)
     for group in range(len(GROUPS)):
         expected = center_head(state, features, group)
         assert set(expected) == {"center", "center_z", "dim", "rot", "vel", "hm"}
@@ -84,7 +93,7 @@ def test_a_centerpoint_of_openpcdet_gives_its_maps(sites):
             np.testing.assert_allclose(found[f"{name}_{group}"], values, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("build", [second, centerpoint])
+@pytest.mark.parametrize("build", [second, centerpoint, residual_centerpoint])
 def test_files_of_spconv_1_say_the_same(build):
     detector = build()
     old = random_state(detector, 1)
