@@ -7,8 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.center_maps import (
+from lidar_vl_core.box_heads.center_maps import (
     HEAT,
     REGRESSION,
     VELOCITY,
@@ -16,7 +15,8 @@ from lidar_vl_core.boxes.center_maps import (
     boxes_of_center_maps,
     joined_groups,
 )
-from lidar_vl_core.boxes.selection import BoxSelection
+from lidar_vl_core.box_heads.selection import BoxSelection
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.voxels.encoder_tables import MAP_STRIDE
 from lidar_vl_core.voxels.grid import VoxelGrid
 from offline_training.losses.centerpoint import heat_map_focal, l1_at_centers

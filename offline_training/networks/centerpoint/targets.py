@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lidar_vl_core.box_heads.center_maps import CenterGrid
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.center_maps import CenterGrid
 
 BOX_NUMBERS, VELOCITY_NUMBERS = 8, 2  # centre x, y, z, log length, width, height, cos and sin of the yaw; velocity x, y
 _OVERLAP = 0.1  # IoU that a box moved by the radius still has with the true one, about

@@ -19,6 +19,7 @@ from offline_training.networks.detection.bird_eye_map import bird_eye_map
 from offline_training.networks.detection.inputs import DetectorInputs
 from offline_training.networks.voxelnet.encoder import MAP_CHANNELS, VoxelEncoder
 
+ENCODER = "backbone."  # begins the names of the sparse encoder in a state dictionary
 HeadMaps = dict[str, Tensor]  # (S, C, H, W) by name
 TargetsT = TypeVar("TargetsT")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lidar_vl_core.boxes.anchor_maps import DIRECTION_OFFSET_RAD
+from lidar_vl_core.box_heads.anchor_maps import DIRECTION_OFFSET_RAD
 from offline_training.losses.second import BACKGROUND, IGNORED
 
 _SMALLEST_M = 1e-5  # a box of no size has no logarithm
@@ -71,7 +71,7 @@ def nearest_bev_iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
 
 
 def encode_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """Codes (N, 7) of boxes (N, 7) relative to anchors (N, 7): the inverse of lidar_vl_core.boxes.anchors.boxes_of_codes()."""
+    """Codes (N, 7) of boxes (N, 7) relative to anchors (N, 7): the inverse of lidar_vl_core.box_heads.anchors.boxes_of_codes()."""
     diagonal = torch.linalg.vector_norm(anchors[:, 3:5], dim=1, keepdim=True)
     return torch.cat(
         [

@@ -8,10 +8,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lidar_vl_core.boxes.anchor_maps import AnchorMaps, boxes_of_anchor_maps
-from lidar_vl_core.boxes.anchors import CODE_NUMBERS, KITTI_ANCHORS, AnchorKind, anchor_boxes
+from lidar_vl_core.box_heads.anchor_maps import AnchorMaps, boxes_of_anchor_maps
+from lidar_vl_core.box_heads.anchors import CODE_NUMBERS, KITTI_ANCHORS, AnchorKind, anchor_boxes
+from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.selection import BoxSelection
 from lidar_vl_core.voxels.grid import VoxelGrid
 from offline_training.losses import second as losses
 from offline_training.networks.detection.bev_backbone import BevShape

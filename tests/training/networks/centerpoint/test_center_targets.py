@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lidar_vl_core.box_heads.center_maps import CenterGrid, boxes_of_center_maps
+from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.center_maps import CenterGrid, boxes_of_center_maps
-from lidar_vl_core.boxes.selection import BoxSelection
 from offline_training.networks.centerpoint.targets import draw_gaussian, gaussian_radius, scan_targets
 
 GRID, SHAPE = CenterGrid(-8.0, -4.0, (0.5, 0.25)), (32, 40)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lidar_vl_core.box_heads.map_scores import sigmoid
+from lidar_vl_core.box_heads.selection import BoxSelection, best_rows, without_overlaps
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.map_scores import sigmoid
-from lidar_vl_core.boxes.selection import BoxSelection, best_rows, without_overlaps
 from lidar_vl_core.foundation.errors import BadBoxes
 
 # Maps of one group and their channels. The velocity may be missing; the heat map has one channel per class.

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lidar_vl_core.boxes.anchors import CODE_NUMBERS, boxes_of_codes
+from lidar_vl_core.box_heads.anchors import CODE_NUMBERS, boxes_of_codes
+from lidar_vl_core.box_heads.map_scores import sigmoid
+from lidar_vl_core.box_heads.selection import BoxSelection, best_rows, without_overlaps
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.map_scores import sigmoid
-from lidar_vl_core.boxes.selection import BoxSelection, best_rows, without_overlaps
 from lidar_vl_core.foundation.errors import BadBoxes
 
 DIRECTION_OFFSET_RAD = 0.78539  # where the first of the two half turns begins (OpenPCDet's DIR_OFFSET)

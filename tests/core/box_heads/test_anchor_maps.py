@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from lidar_vl_core.boxes.anchor_maps import AnchorMaps, boxes_of_anchor_maps, turned_by_direction
-from lidar_vl_core.boxes.anchors import KITTI_ANCHORS, AnchorKind, anchor_boxes
+from lidar_vl_core.box_heads.anchor_maps import AnchorMaps, boxes_of_anchor_maps, turned_by_direction
+from lidar_vl_core.box_heads.anchors import KITTI_ANCHORS, AnchorKind, anchor_boxes
+from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.nms import rotated_nms
-from lidar_vl_core.boxes.selection import BoxSelection
 from lidar_vl_core.foundation.errors import BadBoxes, BadConfig
 
 WIDTH, HEIGHT = 4, 3

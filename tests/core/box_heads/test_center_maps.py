@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from lidar_vl_core.box_heads.center_maps import CenterGrid, boxes_of_center_maps, joined_groups
+from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.center_maps import CenterGrid, boxes_of_center_maps, joined_groups
 from lidar_vl_core.boxes.nms import rotated_nms
-from lidar_vl_core.boxes.selection import BoxSelection
 from lidar_vl_core.foundation.errors import BadBoxes
 
 HEIGHT, WIDTH = 7, 9
