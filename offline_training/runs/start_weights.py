@@ -1,4 +1,4 @@
-"""The weights a fine-tuning begins with: the backbone of a pre-training, or all that fits of another fine-tuning. Reads files."""
+"""The weights a run begins with: the backbone of a pre-training, or all that fits of another fine-tuning. Reads files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.networks.base.point_backbone import PointBackbone
-from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.networks.detection.detector import ENCODER, Detector
 from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, load_checkpoint, weights_of
 
 _HEAD = "head."
@@ -47,7 +48,7 @@ class StartWeights:
 
 
 def begin_with(
-    network: PointBackbone, checkpoint_path: Path, classes: str, inputs: BackboneConfig | None = None
+    network: PointBackbone, checkpoint_path: Path, classes: str, inputs: Config | None = None
 ) -> StartWeights:
     """Give a network the weights of a checkpoint, averaged ones where there are any.
 
@@ -55,34 +56,37 @@ def begin_with(
     Raises BadCheckpoint when the checkpoint has no network, or one of another shape.
     """
     checkpoint = load_checkpoint(checkpoint_path)
-    offered = weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW)
+    offered = _weights(checkpoint)
     own = network.state_dict()
-    if not any(name in own for name in offered if not name.startswith(_HEAD)):
-        raise BadCheckpoint(
-            f"{checkpoint_path}: expected weights of {type(network).__name__}, found none of its names among "
-            f"{len(checkpoint.tensors)} tensors. Give the checkpoint of a pre-training or fine-tuning of this network."
-        )
     same_head = checkpoint.config.get("classes") == classes and _fits(offered, own, _HEAD)
     asked = {name for name in own if same_head or not name.startswith(_HEAD)}
-    if wrong := [_difference(name, offered, own) for name in own if name in asked and not _fits(offered, own, name)]:
-        raise BadCheckpoint(
-            f"{checkpoint_path}: expected weights of a network of the configured shape, found {len(wrong)} others: "
-            f"{'; '.join(wrong[:3])}. Use the configuration it was trained with."
-        )
-    network.load_state_dict({**own, **{name: offered[name] for name in asked}})
-    return StartWeights(
-        checkpoint_path,
-        taken=tuple(name for name in own if name in asked),
-        left_there=tuple(name for name in offered if name not in asked),
-        fresh=tuple(name for name in own if name not in asked),
-        other_inputs=() if inputs is None else _other_inputs(checkpoint.config, inputs),
-    )
+    return _begin(network, offered, asked, checkpoint, checkpoint_path, inputs)
 
 
-def take_weights(network: PointBackbone, checkpoint: Checkpoint, path: Path) -> None:
+def begin_detector_with(
+    detector: Detector, checkpoint_path: Path, classes: str, inputs: Config | None = None
+) -> StartWeights:
+    """Give a detector the sparse encoder of a pre-trained or fine-tuned VoxelNet, or all of another detector, averaged weights first.
+
+    inputs: the new run's, to tell where they differ from those the weights were trained on. The head comes along only from a
+    detector that told the same classes apart. Raises BadCheckpoint when there is no such encoder, or one of another shape.
+    """
+    checkpoint = load_checkpoint(checkpoint_path)
+    weights = _weights(checkpoint)
+    is_detector = any(name.startswith(ENCODER) for name in weights)
+    offered = weights if is_detector else {f"{ENCODER}{name}": tensor for name, tensor in weights.items()}
+    own = detector.state_dict()
+    same_head = checkpoint.config.get("classes") == classes and _fits(offered, own, _HEAD)
+    asked = {
+        name for name in own if name.startswith(ENCODER) or (is_detector and (same_head or not name.startswith(_HEAD)))
+    }
+    return _begin(detector, offered, asked, checkpoint, checkpoint_path, inputs)
+
+
+def take_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
     """Give a network all weights of a checkpoint, averaged ones where there are any; raises BadCheckpoint if one differs."""
     try:
-        network.load_state_dict(weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW))
+        network.load_state_dict(_weights(checkpoint))
     except RuntimeError as error:
         told = " ".join(str(error).split())[:400]
         raise BadCheckpoint(
@@ -90,10 +94,45 @@ def take_weights(network: PointBackbone, checkpoint: Checkpoint, path: Path) -> 
         ) from error
 
 
-def _other_inputs(there: Mapping[str, Any], here: BackboneConfig) -> tuple[str, ...]:
+def _weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    return weights_of(checkpoint, AVERAGED) or weights_of(checkpoint, RAW)
+
+
+def _begin(
+    network: nn.Module,
+    offered: Mapping[str, Tensor],
+    asked: set[str],
+    checkpoint: Checkpoint,
+    path: Path,
+    inputs: Config | None,
+) -> StartWeights:
+    own = network.state_dict()
+    if not any(name in own for name in offered if not name.startswith(_HEAD)):
+        raise BadCheckpoint(
+            f"{path}: expected weights of {type(network).__name__}, found none of its names among "
+            f"{len(checkpoint.tensors)} tensors. Give the checkpoint of a pre-training or fine-tuning of this network."
+        )
+    if wrong := [_difference(name, offered, own) for name in own if name in asked and not _fits(offered, own, name)]:
+        raise BadCheckpoint(
+            f"{path}: expected weights of a network of the configured shape, found {len(wrong)} others: "
+            f"{'; '.join(wrong[:3])}. Use the configuration it was trained with."
+        )
+    network.load_state_dict({**own, **{name: offered[name] for name in asked}})
+    return StartWeights(
+        path,
+        taken=tuple(name for name in own if name in asked),
+        left_there=tuple(name for name in offered if name not in asked),
+        fresh=tuple(name for name in own if name not in asked),
+        other_inputs=() if inputs is None else _other_inputs(checkpoint.config, inputs),
+    )
+
+
+def _other_inputs(there: Mapping[str, Any], here: Config) -> tuple[str, ...]:
     own = here.model_dump(mode="json", include=set(_INPUTS))
     return tuple(
-        f"{key} {there[key]} there, {own[key]} here" for key in _INPUTS if key in there and there[key] != own[key]
+        f"{key} {there[key]} there, {own[key]} here"
+        for key in _INPUTS
+        if key in there and key in own and there[key] != own[key]
     )
 
 
