@@ -16,6 +16,7 @@ from offline_training.synthetic.world.meshes import (
     extruded,
     frustum,
     merged,
+    one_thing,
     quads,
     rings_to_triangles,
     surface,
@@ -25,6 +26,7 @@ from offline_training.synthetic.world.meshes import (
 _YELLOW: Color = (228, 166, 24)
 
 
+@one_thing(CONSTRUCTION_VEHICLE)
 def construction_vehicle(rng: np.random.Generator) -> Mesh:
     """An excavator, a concrete mixer or a wheel loader."""
     kind: Callable[[np.random.Generator], Mesh] = (_excavator, _mixer, _loader)[rng.choice(3, p=[0.45, 0.25, 0.3])]

@@ -12,6 +12,7 @@ from offline_training.synthetic.world.meshes import (
     extruded,
     frustum,
     merged,
+    one_thing,
     panel,
     quads,
     surface,
@@ -21,6 +22,7 @@ from offline_training.synthetic.world.meshes import (
 _STEEL: Color = (150, 152, 155)
 
 
+@one_thing(TRUCK)
 def truck(rng: np.random.Generator) -> Mesh:
     """A box truck, a flat-bed, a tipper or a tanker with its driver's cab."""
     paint = PAINTS[rng.integers(len(PAINTS))]
@@ -72,6 +74,7 @@ def _open_body(rear: float, cab_rear: float, w: float, deck: float, color: Color
     return parts
 
 
+@one_thing(BUS)
 def bus(rng: np.random.Generator) -> Mesh:
     """A city bus, rigid or with a joint."""
     paint = [(222, 222, 220), (196, 40, 36), (36, 92, 160), (236, 182, 44), (64, 140, 84)][rng.integers(5)]
@@ -117,6 +120,7 @@ def bus(rng: np.random.Generator) -> Mesh:
     return merged(parts)
 
 
+@one_thing(TRAILER)
 def trailer(rng: np.random.Generator) -> Mesh:
     """A semi-trailer on its legs, or a small car trailer."""
     color = PAINTS[rng.integers(len(PAINTS))]

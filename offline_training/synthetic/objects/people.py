@@ -11,6 +11,7 @@ from offline_training.synthetic.world.meshes import (
     extruded,
     frustum,
     merged,
+    one_thing,
     quads,
     surface,
     tube,
@@ -25,6 +26,7 @@ _HAIR: list[Color] = [(36, 28, 24), (84, 58, 36), (150, 120, 76), (120, 120, 118
 IGNORED = 255
 
 
+@one_thing(PEDESTRIAN)
 def pedestrian(rng: np.random.Generator, walking: bool) -> Mesh:
     """An adult or a child, standing or in a walking pose, some with a bag or a pram (prams have no class, 255)."""
     height = rng.uniform(1.0, 1.4) if rng.random() < 0.15 else rng.normal(1.72, 0.09)
@@ -175,6 +177,7 @@ def _ring(class_id: int, x: float, radius: float, thickness: float) -> Mesh:
     return surface(np.concatenate(bars + spokes), class_id, Material.RUBBER, (26, 26, 27))
 
 
+@one_thing(BICYCLE)
 def bicycle(rng: np.random.Generator, ridden: bool) -> Mesh:
     """A bicycle; rider and bicycle are one class, as nuScenes has it."""
     paint = _CLOTHES[rng.integers(len(_CLOTHES))]
@@ -204,6 +207,7 @@ def bicycle(rng: np.random.Generator, ridden: bool) -> Mesh:
     return merged(parts)
 
 
+@one_thing(MOTORCYCLE)
 def motorcycle(rng: np.random.Generator, ridden: bool) -> Mesh:
     """A motorcycle or a scooter, with or without its rider (one class)."""
     paint = _CLOTHES[rng.integers(len(_CLOTHES))]

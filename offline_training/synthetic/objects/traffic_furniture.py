@@ -18,6 +18,7 @@ from offline_training.synthetic.world.meshes import (
     boxes,
     extruded,
     merged,
+    one_thing,
     rings_to_triangles,
     surface,
     tube,
@@ -83,6 +84,7 @@ def traffic_light(rng: np.random.Generator) -> Mesh:
     return merged(parts)
 
 
+@one_thing(TRAFFIC_CONE)
 def traffic_cone(rng: np.random.Generator) -> Mesh:
     """An orange cone with a white band on its foot."""
     height = rng.uniform(0.45, 1.0)
@@ -110,6 +112,7 @@ def traffic_cone(rng: np.random.Generator) -> Mesh:
     )
 
 
+@one_thing(BARRIER, heads_across=True)
 def barrier(rng: np.random.Generator) -> Mesh:
     """One element of a road barrier, about 2 m along x: concrete profile, water-filled plastic, or a striped board."""
     kind = rng.integers(3)

@@ -11,6 +11,7 @@ from offline_training.synthetic.world.meshes import (
     extruded,
     frustum,
     merged,
+    one_thing,
     panel,
     quads,
     surface,
@@ -26,6 +27,7 @@ DARK: Color = (30, 30, 32)
 _STEEL: Color = (150, 152, 155)
 
 
+@one_thing(CAR)
 def car(rng: np.random.Generator) -> Mesh:
     """A sedan, hatchback, estate, SUV, pick-up or van."""
     kind = rng.choice(["sedan", "hatch", "estate", "suv", "pickup", "van"], p=[0.24, 0.25, 0.12, 0.2, 0.06, 0.13])

@@ -27,8 +27,8 @@ class Actor:
     level_m: float
 
 
-def actor_poses(plan: StreetPlan, actors: Sequence[Actor], time_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (A, 3) and rotations (A, 3, 3) of all actors at that time."""
+def actor_poses(plan: StreetPlan, actors: Sequence[Actor], time_s: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (A, 3) and rotations (A, 3, 3) of all actors at that time, or each at its own (A,)."""
     rows = np.array([(a.s_m, a.d_m, a.speed_s_m_s, a.speed_d_m_s, a.yaw_rad, a.level_m) for a in actors]).reshape(-1, 6)
     s = (rows[:, 0] + rows[:, 2] * time_s) % plan.length_m
     return plan.poses(s, rows[:, 1] + rows[:, 3] * time_s, rows[:, 4], rows[:, 5], tilt=True)

@@ -1,5 +1,7 @@
 """What stands and grows beside the streets of the wide world and nowhere else; origin on the ground, x along."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from offline_training.synthetic.objects.furniture import BELOW_M, DARK, STEEL
@@ -12,7 +14,18 @@ from offline_training.synthetic.world.materials import (
     VEGETATION,
     Material,
 )
-from offline_training.synthetic.world.meshes import Color, Mesh, box, boxes, merged, quads, shaded_like, surface, tube
+from offline_training.synthetic.world.meshes import (
+    Color,
+    Mesh,
+    box,
+    boxes,
+    merged,
+    quads,
+    shaded_like,
+    surface,
+    thing_about,
+    tube,
+)
 
 _BLADE_GREENS: list[Color] = [(96, 118, 58), (122, 128, 62), (84, 110, 50), (150, 140, 80)]
 LOW_GRASS_M = 0.2  # nuScenes counts what is lower as terrain, what is higher as vegetation
@@ -107,9 +120,11 @@ def sign_gantry(half_span_m: float) -> Mesh:
 
 
 def leaning(mesh: Mesh, roll_rad: float) -> Mesh:
-    """The same thing leaning to its left by an angle about x."""
+    """The same thing leaning to its left by an angle about x, in a box that stands upright."""
     c, s = np.cos(roll_rad), np.sin(roll_rad)
-    return mesh.placed((0, 0, 0), np.array([[1, 0, 0], [0, c, -s], [0, s, c]]))
+    leant = mesh.placed((0, 0, 0), np.array([[1, 0, 0], [0, c, -s], [0, s, c]]))
+    (thing,) = mesh.things
+    return replace(leant, things=(thing_about(leant.corners_m[leant.class_id == thing.class_id], thing.class_id),))
 
 
 def ground_patch(plan: StreetPlan, s_m: tuple[float, float], d_m: tuple[float, float], level_m: float) -> Mesh:

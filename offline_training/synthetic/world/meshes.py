@@ -1,12 +1,29 @@
 """Triangle meshes of the synthetic world and the shapes they are put together from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import ParamSpec
 
 import numpy as np
 
 Color = tuple[int, int, int]
 Vector = Sequence[float] | np.ndarray
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """One object that a detector should find, as the box about its own surfaces in the frame of the mesh it is part of."""
+
+    class_id: int  # of nuScenes' 16 classes, as the surfaces have it
+    center_m: np.ndarray  # (3,) float64
+    size_m: np.ndarray  # (3,) float64: length, width, height
+    rotation: np.ndarray  # (3, 3) float64, its x axis is the heading
+
+    def placed(self, xyz_m: np.ndarray, rotation: np.ndarray) -> "Thing":
+        """The same thing rotated by a rotation (3, 3), then moved by `xyz_m`."""
+        return replace(self, center_m=rotation @ self.center_m + xyz_m, rotation=rotation @ self.rotation)
 
 
 @dataclass(frozen=True)
@@ -18,6 +35,7 @@ class Mesh:
     class_id: np.ndarray  # (F,) uint8
     material: np.ndarray  # (F,) uint8
     color_rgb: np.ndarray  # (F, 3) uint8
+    things: tuple[Thing, ...] = ()  # the objects among them that a detector should find
 
     def __len__(self) -> int:
         return len(self.corners_m)
@@ -25,11 +43,12 @@ class Mesh:
     def placed(self, xyz_m: Vector, rotation: np.ndarray) -> "Mesh":
         """The same mesh rotated by `rotation` (3, 3), then moved by `xyz_m`."""
         moved = self.corners_m @ rotation.T.astype(np.float32) + np.asarray(xyz_m, np.float32)
-        return Mesh(moved, self.uv_m, self.class_id, self.material, self.color_rgb)
+        things = tuple(thing.placed(np.asarray(xyz_m, np.float64), rotation) for thing in self.things)
+        return replace(self, corners_m=moved, things=things)
 
     def with_class(self, class_id: int) -> "Mesh":
         """The same mesh as a member of one class."""
-        return Mesh(self.corners_m, self.uv_m, np.full_like(self.class_id, class_id), self.material, self.color_rgb)
+        return replace(self, class_id=np.full_like(self.class_id, class_id), things=())
 
 
 def surface(corners_m: np.ndarray, class_id: int, material: int, color: Color, uv_m: np.ndarray | None = None) -> Mesh:
@@ -54,7 +73,36 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
         np.concatenate([mesh.class_id for mesh in meshes]),
         np.concatenate([mesh.material for mesh in meshes]),
         np.concatenate([mesh.color_rgb for mesh in meshes]),
+        tuple(thing for mesh in meshes for thing in mesh.things),
     )
+
+
+def thing_about(corners_m: np.ndarray, class_id: int, heads_across: bool = False) -> Thing:
+    """The thing whose surfaces have these corners (F, 3, 3), in its own frame: heading along x.
+
+    heads_across: along y instead, as nuScenes' barriers are drawn, whose width is their longer side.
+    """
+    low, high = corners_m.min(axis=(0, 1)).astype(np.float64), corners_m.max(axis=(0, 1)).astype(np.float64)
+    size = high - low
+    if heads_across:
+        turned = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+        return Thing(class_id, (low + high) / 2, size[[1, 0, 2]], turned)
+    return Thing(class_id, (low + high) / 2, size, np.eye(3))
+
+
+def one_thing(class_id: int, heads_across: bool = False) -> Callable[[Callable[P, "Mesh"]], Callable[P, "Mesh"]]:
+    """Of a function that makes one object: its mesh has a box about all surfaces of the class; see thing_about()."""
+
+    def with_box(make: Callable[P, Mesh]) -> Callable[P, Mesh]:
+        @wraps(make)
+        def made(*args: P.args, **kwargs: P.kwargs) -> Mesh:
+            mesh = make(*args, **kwargs)
+            thing = thing_about(mesh.corners_m[mesh.class_id == class_id], class_id, heads_across)
+            return replace(mesh, things=(thing,))
+
+        return made
+
+    return with_box
 
 
 def yaw_rotation(yaw_rad: float) -> np.ndarray:
