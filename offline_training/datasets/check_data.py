@@ -13,10 +13,9 @@ from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
 from offline_training.datasets.base.data_set_spec import DataSetSpec, Splits
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import NotedSource, SampleSource
+from offline_training.datasets.check_boxes import WRONG, box_findings
 from offline_training.datasets.check_rgbd import RgbdSource, depth_told, some_views
 from offline_training.datasets.data_sources import DataSource, data_set_spec, open_source
-
-_WRONG = "wrong: "
 
 
 def check_data(source: DataSource) -> Iterator[str]:
@@ -28,7 +27,7 @@ def check_data(source: DataSource) -> Iterator[str]:
     yield f"expected in {source.folder}:\n{spec.layout.tree()}"
     wrong = 0
     for finding in _findings(spec, source):
-        wrong += finding.startswith(_WRONG)
+        wrong += finding.startswith(WRONG)
         yield finding
     if wrong:
         raise BadDataset(
@@ -46,6 +45,7 @@ def _findings(spec: DataSetSpec[Any], source: DataSource) -> Iterator[str]:
     yield from (_sample_counts if spec.counts is None else spec.counts)(source, dataset, spec.splits)
     for index in sorted({0, len(dataset) // 2, len(dataset) - 1}):
         yield from _sample_findings(dataset, index)
+    yield from box_findings(source)
 
 
 def _sample_counts(source: DataSource, dataset: SampleSource, splits: Splits) -> Iterator[str]:
@@ -77,12 +77,12 @@ def _sample_findings(dataset: SampleSource, index: int) -> Iterator[str]:
     try:
         sample = dataset[index]
     except LidarVlError as error:
-        yield f"{_WRONG}{error}"
+        yield f"{WRONG}{error}"
         return
     cloud = sample.cloud
     met = cloud.has_return()
     if not met.any():
-        yield f"{_WRONG}{sample.name}: expected points, found none with a return"
+        yield f"{WRONG}{sample.name}: expected points, found none with a return"
         return
     farthest_m = float(np.linalg.norm(cloud.xyz_m[met], axis=1).max())
     yield (
@@ -116,11 +116,11 @@ def _view_finding(sample: Sample, view: CameraView) -> str:
         height, width = view.load_rgb().shape[:2]
         depth, fits = depth_told(view, sample.cloud)
     except LidarVlError as error:
-        return f"{_WRONG}{error}"
+        return f"{WRONG}{error}"
     _, _, visible = view.camera.project(view.T_cam_lidar.apply(sample.cloud.measured_xyz_m()))
     told = f"{sample.name}: {view.name} {width}x{height}, {int(visible.sum()):,} points in the picture{depth}"
     if not fits:
         return (
-            f"{_WRONG}{told}: depth and points do not belong together; is the pose camera to world, depth in its unit?"
+            f"{WRONG}{told}: depth and points do not belong together; is the pose camera to world, depth in its unit?"
         )
-    return told if visible.any() else f"{_WRONG}{told}: calibration and picture do not belong together"
+    return told if visible.any() else f"{WRONG}{told}: calibration and picture do not belong together"

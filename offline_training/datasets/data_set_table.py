@@ -7,6 +7,7 @@ from pydantic.fields import FieldInfo
 
 from offline_training.datasets.base.data_set_spec import DataSetSpec
 from offline_training.datasets.base.source_config import SourceConfig
+from offline_training.datasets.box_sources import box_spec
 from offline_training.datasets.data_sources import SPECS
 
 _PARTS_SHOWN = 12  # of a split; nuScenes' scenes are counted
@@ -14,13 +15,21 @@ _PARTS_SHOWN = 12  # of a split; nuScenes' scenes are counted
 
 def data_set_table() -> str:
     """A table of all data sets, the keys that all of them take, and a section each: layout, splits, its own keys."""
-    rows = ((f"`{spec.kind}`", spec.what, ", ".join(spec.splits) or "none", ", ".join(spec.classes)) for spec in SPECS)
+    rows = (
+        (f"`{spec.kind}`", spec.what, ", ".join(spec.splits) or "none", ", ".join(spec.classes), _box_tables(spec.kind))
+        for spec in SPECS
+    )
     parts = [
-        _table(("kind", "data set", "official splits", "class tables"), rows),
+        _table(("kind", "data set", "official splits", "class tables", "of boxes"), rows),
         "Keys of every data set:\n\n" + _keys(SourceConfig.model_fields),
         *(_section(spec) for spec in SPECS),
     ]
     return "\n\n".join(parts)
+
+
+def _box_tables(kind: str) -> str:
+    spec = box_spec(kind)
+    return "none" if spec is None else ", ".join(spec.classes)
 
 
 def _section(spec: DataSetSpec[Any]) -> str:

@@ -98,7 +98,7 @@ def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> Sa
     spec = data_set_spec(source.kind)
     dataset = spec.open(source, spec.chosen_sequences(source), classes)
     if isinstance(dataset, MadeSource):
-        _make(dataset, spec.kind, len(dataset), workers)
+        make(dataset, spec.kind, len(dataset), workers)
     if source.label_skip != 1 and not spec.thins_scenes:
         dataset = EveryNth(dataset, source.label_skip)
     if dataset.classes != classes:
@@ -113,7 +113,8 @@ def open_source(source: DataSource, classes: ClassTable, workers: int = 1) -> Sa
     return dataset
 
 
-def _make(dataset: MadeSource, kind: str, samples: int, workers: int) -> None:
+def make(dataset: MadeSource, kind: str, samples: int, workers: int) -> None:
+    """Make what a data set lacks of its own files, with a progress bar where somebody looks."""
     from tqdm import tqdm
 
     with tqdm(total=samples, desc=kind.replace("_", " "), disable=not sys.stderr.isatty()) as bar:

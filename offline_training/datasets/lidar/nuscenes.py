@@ -24,18 +24,13 @@ from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample import T_FLU_RFU, Sample
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb, read_rows, read_values
 from offline_training.datasets.base.source_config import Names, SplitSource
+from offline_training.datasets.lidar.files.nuscenes_records import scene_names, version_folder
 from offline_training.datasets.lidar.files.nuscenes_splits import NUSCENES_SPLITS
-from offline_training.datasets.lidar.files.nuscenes_tables import (
-    KeyFrame,
-    NuScenesTables,
-    Shot,
-    scene_names,
-    version_folder,
-)
+from offline_training.datasets.lidar.files.nuscenes_tables import KeyFrame, NuScenesTables, Shot, chosen_frames
 
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
-_COLUMNS = 5  # x, y, z, intensity 0..255, ring
+COLUMNS = 5  # x, y, z, intensity 0..255, ring
 
 
 class NuScenesSource(SplitSource):
@@ -78,7 +73,7 @@ class NuScenes:
         self.folder, self.classes, self.cameras = Path(folder), classes, tuple(cameras)
         self._label_map = label_map("nuscenes_lidarseg", classes)
         self._tables = NuScenesTables(self.folder, version, (LIDAR, *cameras), scenes)
-        self._key_frames = _selected(self._tables.key_frames, frames)
+        self._key_frames = chosen_frames(self._tables.key_frames, frames)
 
     def __len__(self) -> int:
         return len(self._key_frames)
@@ -86,8 +81,8 @@ class NuScenes:
     def __getitem__(self, index: int) -> Sample:
         """The key frame's cloud, classes and images; raises BadDataset naming it when something is missing or damaged."""
         frame = self._key_frames[index]
-        sweep = _shot(frame, LIDAR)
-        points = read_rows(self.folder / sweep.file, _COLUMNS, frame.name)
+        sweep = frame.shot(LIDAR)
+        points = read_rows(self.folder / sweep.file, COLUMNS, frame.name)
         views = self.views(index)
         try:
             class_id = self._read_classes(frame, sweep)
@@ -106,7 +101,7 @@ class NuScenes:
         """The key frame's views alone, without reading its cloud; raises BadDataset naming it."""
         frame = self._key_frames[index]
         try:
-            T_world_lidar = self._tables.T_global_sensor(_shot(frame, LIDAR)) @ T_FLU_RFU.inverse()
+            T_world_lidar = self._tables.T_global_sensor(frame.shot(LIDAR)) @ T_FLU_RFU.inverse()
             return tuple(self._view(frame, channel, T_world_lidar) for channel in self.cameras)
         except (BadTransform, BadCalibration) as error:
             raise BadDataset(f"{frame.name}: {error}") from error
@@ -114,22 +109,22 @@ class NuScenes:
     def files(self, index: int) -> KeyFrameFiles:
         """Where the parts of a key frame lie; raises BadDataset naming it when the tables lack a sensor."""
         frame = self._key_frames[index]
-        sweep = _shot(frame, LIDAR)
+        sweep = frame.shot(LIDAR)
         labels = self._tables.label_file_of.get(sweep.token)
         return KeyFrameFiles(
             frame.name,
             sweep.token,
             self.folder / sweep.file,
             None if labels is None else self.folder / labels,
-            tuple(self.folder / _shot(frame, channel).file for channel in self.cameras),
+            tuple(self.folder / frame.shot(channel).file for channel in self.cameras),
         )
 
     def T_world_lidar(self, index: int) -> RigidTransform:
         """Pose of a sample's cloud frame in the map of its city, which the scenes there share."""
-        return self._tables.T_global_sensor(_shot(self._key_frames[index], LIDAR)) @ T_FLU_RFU.inverse()
+        return self._tables.T_global_sensor(self._key_frames[index].shot(LIDAR)) @ T_FLU_RFU.inverse()
 
     def _view(self, frame: KeyFrame, channel: str, T_world_lidar: RigidTransform) -> CameraView:
-        shot = _shot(frame, channel)
+        shot = frame.shot(channel)
         camera = CameraModel(shot.width, shot.height, self._tables.intrinsics(shot))
         T_cam_lidar = self._tables.T_global_sensor(shot).inverse() @ T_world_lidar
         path = self.folder / shot.file
@@ -144,29 +139,16 @@ class NuScenes:
         return None if file is None else self._label_map.apply(read_values(self.folder / file, np.uint8, frame.name))
 
 
-def _selected(key_frames: list[KeyFrame], frames: Sequence[str] | None) -> list[KeyFrame]:
-    if frames is None:
-        return key_frames
-    by_token = {frame.name.rpartition("/")[2]: frame for frame in key_frames}
-    if unknown := [token for token in frames if token not in by_token]:
-        raise BadDataset(f"expected sample tokens of the chosen version and scenes, found {', '.join(unknown)}.")
-    return [by_token[token] for token in frames]
-
-
-def _shot(frame: KeyFrame, channel: str) -> Shot:
-    if channel not in frame.shots:
-        raise BadDataset(
-            f"{frame.name}: expected a key frame of {channel}, found {', '.join(sorted(frame.shots))}. "
-            "The tables are incomplete, or the sensor's name is misspelt."
-        )
-    return frame.shots[channel]
+def chosen_scenes(source: NuScenesSource, sequences: Names) -> Names:
+    """The scenes that keep their labels among the chosen ones; raises BadConfig and BadDataset."""
+    if source.label_skip == 1:
+        return sequences
+    return labelled_scenes(scene_names(Path(source.folder), source.version), sequences, source.label_skip)
 
 
 def _open(source: NuScenesSource, sequences: Names, classes: ClassTable) -> NuScenes:
-    folder = Path(source.folder)
-    if source.label_skip != 1:
-        sequences = labelled_scenes(scene_names(folder, source.version), sequences, source.label_skip)
-    return NuScenes(folder, source.version, sequences, source.frames, classes=classes)
+    scenes = chosen_scenes(source, sequences)
+    return NuScenes(Path(source.folder), source.version, scenes, source.frames, classes=classes)
 
 
 def _counts(source: NuScenesSource, dataset: NuScenes, splits: Splits) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
@@ -28,6 +29,7 @@ from offline_training.datasets.base.sample import T_FLU_RFU, Sample
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
 from offline_training.datasets.base.source_config import FramesSource
 
+FRAME = "pandaset_ego"
 PANDAR64, PANDAR_GT = 0, 1  # the `sensor` column: spinning 360 degrees, forward-looking solid state
 _ARRAYS = {"xyz_world": 2, "intensity": 1, "t": 1, "sensor": 1, "label": 1}  # name -> number of axes
 
@@ -36,6 +38,9 @@ class PandaSetSource(FramesSource):
     """Frames of one sequence."""
 
     kind: Literal["pandaset"] = "pandaset"
+    sensor: Literal[0, 1] | None = Field(
+        default=None, description="0: the spinning LiDAR alone, 1: the one that looks ahead; nothing = both"
+    )
 
 
 class PandaSet:
@@ -84,7 +89,7 @@ class PandaSet:
             xyz_m=T_lidar_world.apply(arrays["xyz_world"][kept]),
             intensity=arrays["intensity"][kept].astype(np.float32) / np.float32(255.0),
             stamp_ns=stamp_ns,
-            frame_id="pandaset_ego",
+            frame_id=FRAME,
             extra={"sensor": arrays["sensor"][kept], "time": arrays["t"][kept]},
         )
         return Sample(name, cloud, class_id, self.classes, views)
@@ -102,6 +107,12 @@ class PandaSet:
         frame = self.frames[index]
         with _naming(f"{self.folder.name}/{frame}"):
             return self._T_world_lidar(frame)
+
+    def stamp_ns(self, index: int) -> int:
+        """Time of a sample's sweep; raises BadDataset naming the frame."""
+        frame = self.frames[index]
+        with _naming(f"{self.folder.name}/{frame}"):
+            return nanoseconds(self._poses[frame]["lidar_timestamp"])
 
     def _T_world_lidar(self, frame: str) -> RigidTransform:
         return _pose(self._poses[frame]["lidar_pose_world"]) @ T_FLU_RFU.inverse()
@@ -191,10 +202,11 @@ SPEC = DataSetSpec(
         (
             ("meta.json", "poses, intrinsics and stamps"),
             ("lidar/NN.npz", "xyz_world, intensity, t, sensor, label"),
+            ("annotations/NN.cuboids.json", "optional: boxes, the rows of PandaSet's table"),
             ("camera/front_camera/NN.jpg", "and five more cameras"),
         )
     ),
     classes=("nuscenes16",),
-    open=lambda source, _, classes: PandaSet(Path(source.folder), source.frames, classes=classes),
-    counts=FileCounts({"scans": "lidar/*.npz", "pictures": "camera/*/*.jpg"}),
+    open=lambda source, _, classes: PandaSet(Path(source.folder), source.frames, source.sensor, classes),
+    counts=FileCounts({"scans": "lidar/*.npz", "pictures": "camera/*/*.jpg", "boxes": "annotations/*.cuboids.json"}),
 )

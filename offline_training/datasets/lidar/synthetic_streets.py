@@ -3,10 +3,9 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import Field
@@ -15,8 +14,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset
-from lidar_vl_core.foundation.files import atomic_writer
+from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.data_set_spec import DataSetSpec
@@ -33,6 +31,7 @@ from offline_training.datasets.lidar.files.synthetic_pictures import (
     read_views,
     write_pictures,
 )
+from offline_training.datasets.lidar.files.synthetic_sweeps import read_sweep, write_sweep
 from offline_training.synthetic.sensors.lidar_spec import LIDARS, LidarSpec
 from offline_training.synthetic.sensors.wide_lidars import wide_lidar
 from offline_training.synthetic.world.workers import made_scenes
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 VERSION = 2  # raise it when the same seed gives other points, so that cached frames are made anew
 WIDE_VERSION = 1  # the same for what `wide` adds
 Variety = Literal["streets", "wide"]
-_STEP_M = 0.004  # coordinates are kept as int16 steps: +-131 m, error at most 2 mm
 
 
 class SyntheticSource(SourceConfig):
@@ -68,6 +66,17 @@ class SyntheticSource(SourceConfig):
         return f"{self.kind} {wide}{self.lidar or Path(self.folder).name}"
 
 
+@dataclass(frozen=True)
+class Moment:
+    """When and with what a sweep was made, and where it is kept."""
+
+    seed: int  # of the street
+    frame: int
+    time_s: float  # at which the sweep ends
+    lidar: LidarSpec
+    file: Path
+
+
 class SyntheticDataset:
     """`frames_per_seed` sweeps, `gap_s` apart, of the street of every seed; the LiDAR is random per frame unless given.
 
@@ -85,20 +94,30 @@ class SyntheticDataset:
         variety: Variety = "streets",
     ) -> None:
         self.classes = class_table("nuscenes16")
-        self._seeds, self._frames_per_seed, self._gap_s = tuple(seeds), frames_per_seed, gap_s
+        self.seeds, self._frames_per_seed, self._gap_s = tuple(seeds), frames_per_seed, gap_s
         self._folder, self._lidar, self._pictures = cache_folder, lidar, pictures
         self._variety = variety
         self._poses: dict[int, tuple[RigidTransform, ...]] = {}  # T_world_lidar of a street's frames, once asked for
 
     def __len__(self) -> int:
-        return len(self._seeds) * self._frames_per_seed
+        return len(self.seeds) * self._frames_per_seed
 
     def __getitem__(self, index: int) -> Sample:
         """The sweep with its labels; a street that is not in the cache yet is made and kept."""
         views = self.views(index)
         seed, frame = self._seed_and_frame(index)
-        cloud = _read(self._path(seed, frame))
+        cloud = read_sweep(self._path(seed, frame))
         return Sample(self._name(index), cloud, np.asarray(cloud.extra["label"]), self.classes, views)
+
+    def moment(self, index: int) -> Moment:
+        """Of a sample; raises IndexError beyond the last."""
+        seed, frame = self._seed_and_frame(index)
+        return Moment(seed, frame, frame * self._gap_s, self._spec(seed, frame), self._path(seed, frame))
+
+    def samples_of(self, seed: int) -> range:
+        """The samples of one street."""
+        first = self.seeds.index(seed) * self._frames_per_seed
+        return range(first, first + self._frames_per_seed)
 
     def views(self, index: int) -> tuple[CameraView, ...]:
         """The sample's views alone, without reading its cloud; none without pictures."""
@@ -124,7 +143,7 @@ class SyntheticDataset:
         if self._pictures is not None and self._is_made(seed, frame):
             return read_pose(picture_folder(self._path(seed, frame), self._pictures))
         if seed not in self._poses:
-            world, frames = self._world(seed), range(self._frames_per_seed)
+            world, frames = self.world(seed), range(self._frames_per_seed)
             self._poses[seed] = tuple(
                 self._pose(world.ego_pose(number * self._gap_s), seed, number) for number in frames
             )
@@ -133,9 +152,9 @@ class SyntheticDataset:
     def prepare(self, workers: int = 1, on_progress: Callable[[int], None] | None = None) -> None:
         """Make all that is missing, in `workers` processes; `on_progress` hears how many sweeps a finished street has."""
         frames = range(self._frames_per_seed)
-        missing = [seed for seed in self._seeds if not all(self._is_made(seed, frame) for frame in frames)]
+        missing = [seed for seed in self.seeds if not all(self._is_made(seed, frame) for frame in frames)]
         if on_progress:
-            on_progress((len(self._seeds) - len(missing)) * self._frames_per_seed)
+            on_progress((len(self.seeds) - len(missing)) * self._frames_per_seed)
         for _ in made_scenes(self._make, missing, workers):
             if on_progress:
                 on_progress(self._frames_per_seed)
@@ -143,7 +162,7 @@ class SyntheticDataset:
     def _seed_and_frame(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index}: the data set has {len(self)}")
-        return self._seeds[index // self._frames_per_seed], index % self._frames_per_seed
+        return self.seeds[index // self._frames_per_seed], index % self._frames_per_seed
 
     def _name(self, index: int) -> str:
         return "synthetic_{:05d}_{:03d}".format(*self._seed_and_frame(index))
@@ -159,7 +178,8 @@ class SyntheticDataset:
         draw = LidarSpec.random if self._variety == "streets" else wide_lidar
         return self._lidar or draw(np.random.default_rng([seed, 3, frame]))
 
-    def _world(self, seed: int) -> "World":
+    def world(self, seed: int) -> "World":
+        """The street of a seed, built anew."""
         from offline_training.synthetic.streets.layout import build_world
         from offline_training.synthetic.wide.layout import build_wide_world
 
@@ -185,12 +205,12 @@ class SyntheticDataset:
         from offline_training.synthetic.sensors.scene import Scene
         from offline_training.synthetic.sensors.shading import weather
 
-        scene = Scene(self._world(seed))
+        scene = Scene(self.world(seed))
         sky = weather(seed, scene.world.sun_direction)
         for frame in range(self._frames_per_seed):
             path, spec, time_s = self._path(seed, frame), self._spec(seed, frame), frame * self._gap_s
             if not path.exists():
-                _write(path, self._sweep(scene, spec, seed, frame))
+                write_sweep(path, self._sweep(scene, spec, seed, frame))
             if not self._is_made(seed, frame) and self._pictures is not None:
                 shots = take_ring(scene, sky, spec, time_s, self._pictures.width)
                 write_pictures(
@@ -198,35 +218,8 @@ class SyntheticDataset:
                 )
 
 
-def _write(path: Path, cloud: PointCloud) -> None:
-    with atomic_writer(path) as handle:
-        np.savez(
-            handle,
-            xyz_steps=np.clip(np.round(cloud.xyz_m / _STEP_M), -32767, 32767).astype(np.int16),
-            intensity=np.round(cloud.intensity * 255).astype(np.uint8),
-            label=cloud.extra["label"],
-            ring=cloud.extra["ring"].astype(np.uint8),
-            stamp_ns=np.int64(cloud.stamp_ns),
-        )
-
-
-def _read(path: Path) -> PointCloud:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return PointCloud(
-                xyz_m=stored["xyz_steps"].astype(np.float32) * np.float32(_STEP_M),
-                intensity=stored["intensity"].astype(np.float32) / np.float32(255),
-                stamp_ns=int(stored["stamp_ns"]),
-                frame_id="lidar_top",
-                extra={"label": stored["label"], "ring": stored["ring"].astype(np.uint16)},
-            )
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BadDataset(
-            f"{path}: expected a cached synthetic sweep, found: {error}. Delete the file; it is made anew."
-        ) from error
-
-
-def _open(source: SyntheticSource, _: Names, classes: ClassTable) -> SyntheticDataset:
+def open_streets(source: SyntheticSource, _: Names, classes: ClassTable) -> SyntheticDataset:
+    """The sweeps of a source, of which none is made yet; raises BadConfig for a LiDAR that is not known."""
     if source.lidar is not None and source.lidar not in LIDARS:
         raise BadConfig(
             f"lidar: expected one of {', '.join(LIDARS)}, found {source.lidar!r}. Choose one or leave it out."
@@ -244,7 +237,7 @@ SPEC = DataSetSpec(
     what="synthetic streets, made when they are first asked for",
     layout=Layout((("NNNNN_NNN_<hash>.npz", "a sweep, made when it is first asked for"),)),
     classes=("nuscenes16",),
-    open=_open,
+    open=open_streets,
     made_files="*.npz",
     counts=FileCounts({"scans": "*.npz"}),
 )

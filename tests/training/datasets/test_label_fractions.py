@@ -8,8 +8,8 @@ from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.base.label_fractions import labelled_frames, labelled_scenes
 from offline_training.datasets.base.sample_source import EveryNth
 from offline_training.datasets.data_sources import DataSource, data_source, open_source
+from offline_training.datasets.lidar.files.nuscenes_records import scene_names
 from offline_training.datasets.lidar.files.nuscenes_splits import NUSCENES_SPLITS
-from offline_training.datasets.lidar.files.nuscenes_tables import scene_names
 from tests.written.lidar_data_sets import write_nuscenes
 
 NUSCENES_16 = class_table("nuscenes16")

@@ -1,21 +1,19 @@
 """A sequence in KITTI odometry's layout: its scans with times, poses, calibration and the picture of camera 2."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadTransform
+from lidar_vl_core.foundation.errors import BadDataset, BadTransform
 from lidar_vl_core.foundation.stamps import NS_PER_S, nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.datasets.base.sample_files import image_size, read_picture_bytes, read_rgb
 from offline_training.datasets.lidar.files.kitti_calibration import (
     KittiCalibration,
     calibration_file,
     read_calibration,
 )
+from offline_training.datasets.lidar.files.kitti_picture import picture_view
 from offline_training.datasets.lidar.files.kitti_scan_names import are_numbered, other_files, rows_of, scan_files
 
 COLUMNS = 4  # x, y, z, reflectance 0..1
@@ -37,7 +35,8 @@ class KittiSequence:
         self._row_of = rows_of(self.scans)
         self._calibrations: dict[Path, KittiCalibration] = {}
         if first := next((scan for scan in self.scans if self._picture(scan).exists()), None):
-            self._camera_2(first)
+            self._calibration(first).P2()
+            self._calibration(first).T_cam0_lidar()
 
     def stamp_ns(self, scan: str) -> int:
         """Time since the sequence's start: of times.txt, else by the scan's row at 10 Hz."""
@@ -52,23 +51,12 @@ class KittiSequence:
             raise BadDataset(f"{path}: expected seconds in row {row}, found: {error}. Copy it again.") from error
 
     def views(self, scan: str, name: str) -> tuple[CameraView, ...]:
-        """The colour image, if it is there. KITTI's images are rectified, so the camera is a pinhole."""
+        """The colour image, if it is there."""
         path = self._picture(scan)
         if not path.exists():
             return ()
-        width, height = image_size(path, name)
-        P2, T_cam0_lidar = self._camera_2(scan)
-        K = P2[:, :3]
-        try:
-            camera = CameraModel(width, height, K)
-        except BadCalibration as error:
-            raise BadDataset(f"{self._calibration(scan).path}: P2: {error}") from error
-        # P2 = K [I | t]: camera 2 stands beside camera 0, both look the same way.
-        T_cam2_cam0 = RigidTransform(np.eye(3), np.linalg.solve(K, P2[:, 3]))
-        T_cam2_lidar = T_cam2_cam0 @ T_cam0_lidar
-        load_rgb, read_bytes = partial(read_rgb, path, name, camera), partial(read_picture_bytes, path, name)
         file = f"sequences/{self.folder.name}/image_2/{scan}.png"
-        return (CameraView("image_2", camera, T_cam2_lidar, self.stamp_ns(scan), load_rgb, read_bytes, file),)
+        return (picture_view(path, self._calibration(scan), self.stamp_ns(scan), name, file),)
 
     def T_world_lidar(self, scan: str) -> RigidTransform:
         """From poses.txt, which holds poses of camera 0 in its first frame."""
@@ -84,11 +72,6 @@ class KittiSequence:
 
     def _picture(self, scan: str) -> Path:
         return self.folder / "image_2" / f"{scan}.png"
-
-    def _camera_2(self, scan: str) -> tuple[np.ndarray, RigidTransform]:
-        """P2 (3, 4) and T_cam0_lidar."""
-        calibration = self._calibration(scan)
-        return calibration.P2(), calibration.T_cam0_lidar()
 
     def _calibration(self, scan: str) -> KittiCalibration:
         path = calibration_file(self.folder, scan)

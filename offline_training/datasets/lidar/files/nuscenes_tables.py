@@ -1,10 +1,11 @@
 """nuScenes' relational tables (v1.0-*), read record by record: only key frames of the asked sensors stay in memory.
 
-The full set has 2.6 million sample_data records; held as Python objects they would take several gigabytes.
+The full set has 2.6 million sample_data records; held as Python objects they would take several gigabytes. The sweeps of
+one LiDAR between key frames, where they are asked for, are 0.3 million.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,12 @@ import numpy as np
 
 from lidar_vl_core.foundation.errors import BadDataset, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-
-_PIECE_CHARACTERS = 1 << 20
+from offline_training.datasets.lidar.files.nuscenes_records import table_records, version_folder, xyzw
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One sensor's key frame: its file, its time, and the keys of its calibration and pose."""
+    """One sweep or picture of a sensor: its file, its time, and the keys of its calibration and pose."""
 
     token: str
     file: str
@@ -38,17 +38,48 @@ class KeyFrame:
     name: str  # scene and sample token
     shots: dict[str, Shot]
 
+    @property
+    def scene(self) -> str:
+        """Name of its scene."""
+        return self.name.partition("/")[0]
+
+    @property
+    def token(self) -> str:
+        """Its sample token."""
+        return self.name.rpartition("/")[2]
+
+    def shot(self, channel: str) -> Shot:
+        """What a sensor took; raises BadDataset naming the key frame when the tables lack it."""
+        if channel not in self.shots:
+            raise BadDataset(
+                f"{self.name}: expected a key frame of {channel}, found {', '.join(sorted(self.shots))}. "
+                "The tables are incomplete, or the sensor's name is misspelt."
+            )
+        return self.shots[channel]
+
 
 class NuScenesTables:
     """Key frames of the asked channels and scenes, scene by scene in time order."""
 
-    def __init__(self, folder: Path, version: str, channels: Iterable[str], scenes: Iterable[str] | None) -> None:
-        """Raises BadDataset when a table is missing, cut, or refers to records that are not there."""
+    def __init__(
+        self,
+        folder: Path,
+        version: str,
+        channels: Iterable[str],
+        scenes: Iterable[str] | None,
+        sweeps_of: str | None = None,
+    ) -> None:
+        """sweeps_of: a channel whose shots between key frames are kept, too.
+
+        Raises BadDataset when a table is missing, cut, or refers to records that are not there.
+        """
         self.folder = version_folder(folder, version)
-        self._channels = frozenset(channels)
+        self._channels, self._sweeps_of = frozenset(channels), sweeps_of
         scene_of_token = self._scene_of_token(scenes)
         self._channel_of, self._calibrations = self._read_calibrations()
+        self._sweeps: dict[str, list[Shot]] = {}  # scene -> its shots of that channel, by time
         shots = self._read_shots(stamps := self._sample_stamps(scene_of_token))
+        self.sample_stamp_us = {token: stamp[2] for token, stamp in stamps.items()}  # of all samples of the scenes
         self.key_frames = [
             KeyFrame(f"{stamps[token][0]}/{token}", shots[token])
             for token in sorted(stamps, key=lambda token: stamps[token][1:])
@@ -56,6 +87,13 @@ class NuScenesTables:
         ]
         self._pose_row, self._poses = self._read_ego_poses()
         self.label_file_of = self._read_label_files()
+
+    def earlier_sweeps(self, frame: KeyFrame, count: int) -> list[Shot]:
+        """Up to `count` shots before a key frame's, the latest first, of the channel whose sweeps are kept; fewer at a scene's start."""
+        sweeps = self._sweeps.get(frame.scene, [])
+        stamps = [shot.stamp_ns for shot in sweeps]
+        end = bisect_left(stamps, frame.shot(str(self._sweeps_of)).stamp_ns)
+        return sweeps[max(0, end - count) : end][::-1]
 
     def T_global_sensor(self, shot: Shot) -> RigidTransform:
         """Where the sensor was when the shot was taken; raises BadTransform when its pose is missing or none."""
@@ -69,7 +107,7 @@ class NuScenesTables:
         calibration = self._calibrations[shot.calibration_token]
         with self._numbers_of("calibrated_sensor"):
             return T_global_ego @ RigidTransform.from_quaternion(
-                _xyzw(calibration["rotation"]), calibration["translation"]
+                xyzw(calibration["rotation"]), calibration["translation"]
             )
 
     def intrinsics(self, shot: Shot) -> np.ndarray:
@@ -115,19 +153,26 @@ class NuScenesTables:
         with self._numbers_of("sample_data"):
             for record in self._records("sample_data"):
                 channel = self._channel_of.get(record["calibrated_sensor_token"])
-                if channel is not None and record["is_key_frame"] and record["sample_token"] in shots:
+                if channel is None or record["sample_token"] not in shots:
+                    continue
+                if record["is_key_frame"]:
                     shots[record["sample_token"]][channel] = _shot_of(record)
+                if channel == self._sweeps_of:
+                    self._sweeps.setdefault(stamps[record["sample_token"]][0], []).append(_shot_of(record))
+        for sweeps in self._sweeps.values():
+            sweeps.sort(key=lambda shot: shot.stamp_ns)
         return shots
 
     def _read_ego_poses(self) -> tuple[dict[str, int], np.ndarray]:
         """Pose token -> row, and rows of x y z w and x y z in metres."""
         tokens = {shot.ego_pose_token for frame in self.key_frames for shot in frame.shots.values()}
+        tokens.update(shot.ego_pose_token for sweeps in self._sweeps.values() for shot in sweeps)
         rows: dict[str, int] = {}
         poses = np.empty((len(tokens), 7))
         with self._numbers_of("ego_pose"):
             for record in self._records("ego_pose"):
                 if record["token"] in tokens and record["token"] not in rows:
-                    poses[len(rows)] = (*_xyzw(record["rotation"]), *record["translation"])
+                    poses[len(rows)] = (*xyzw(record["rotation"]), *record["translation"])
                     rows[record["token"]] = len(rows)
         return rows, poses
 
@@ -141,9 +186,7 @@ class NuScenesTables:
 
     def _records(self, table: str) -> Iterator[dict[str, Any]]:
         """Records of a table; a record without an expected key raises BadDataset naming table and key."""
-        path = self.folder / f"{table}.json"
-        for record in _stream(path):
-            yield _Record(record, path)
+        yield from table_records(self.folder / f"{table}.json")
 
     @contextmanager
     def _numbers_of(self, table: str) -> Iterator[None]:
@@ -155,47 +198,14 @@ class NuScenesTables:
             ) from error
 
 
-class _Record(dict[str, Any]):
-    """A record whose missing keys are named together with its table."""
-
-    def __init__(self, record: dict[str, Any], path: Path) -> None:
-        super().__init__(record)
-        self._path = path
-
-    def __missing__(self, key: str) -> Any:  # noqa: ANN401
-        raise BadDataset(
-            f"{self._path}: expected the key {key!r}, found {sorted(self)}. This is not a nuScenes v1.0 table."
-        )
-
-
-def version_folder(folder: Path, version: str) -> Path:
-    """The folder of a version's tables; raises BadDataset with the versions that are there and how to ask for one."""
-    if (folder / version).is_dir():
-        return folder / version
-    there = _versions(folder)
-    if there:
-        found, advice = (
-            ", ".join(there),
-            f"Ask for it by `version: {there[0]}`, on a command line by version={there[0]}.",
-        )
-    elif (folder / "scene.json").is_file():
-        found = "the tables themselves"
-        advice = f"Point to the folder above, {folder.resolve().parent}, and ask for version={folder.resolve().name}."
-    elif below := [each for each in sorted(folder.glob("*/")) if _versions(each)]:
-        found, advice = f"{below[0].name}/{_versions(below[0])[0]}", f"Point to {below[0]}."
-    else:
-        found, advice = "no folder of tables", "Unpack the metadata there, or correct the folder."
-    raise BadDataset(f"{folder}: expected nuScenes' tables {version}/*.json, found {found}. {advice}")
-
-
-def _versions(folder: Path) -> list[str]:
-    return sorted(path.parent.name for path in folder.glob("*/scene.json"))
-
-
-def scene_names(folder: Path, version: str) -> list[str]:
-    """Names of all scenes in the order of the scene table, by which fractions of the labels are chosen. Raises BadDataset."""
-    path = version_folder(folder, version) / "scene.json"
-    return [_Record(record, path)["name"] for record in _stream(path)]
+def chosen_frames(key_frames: list[KeyFrame], tokens: Sequence[str] | None) -> list[KeyFrame]:
+    """The key frames of some sample tokens, None = all; raises BadDataset naming those that are not there."""
+    if tokens is None:
+        return key_frames
+    by_token = {frame.token: frame for frame in key_frames}
+    if unknown := [token for token in tokens if token not in by_token]:
+        raise BadDataset(f"expected sample tokens of the chosen version and scenes, found {', '.join(unknown)}.")
+    return [by_token[token] for token in tokens]
 
 
 def _shot_of(record: Mapping[str, Any]) -> Shot:
@@ -208,39 +218,3 @@ def _shot_of(record: Mapping[str, Any]) -> Shot:
         calibration_token=record["calibrated_sensor_token"],
         ego_pose_token=record["ego_pose_token"],
     )
-
-
-def _stream(path: Path) -> Iterator[dict[str, Any]]:
-    """Objects of a JSON array, one by one, never holding more than a piece of the text."""
-    decoder = json.JSONDecoder()
-    try:
-        with path.open(encoding="utf-8") as file:
-            text, position = file.read(_PIECE_CHARACTERS).lstrip(), 1
-            if not text.startswith("["):
-                raise BadDataset(f"{path}: expected a JSON list of records, found {text[:20]!r}. Unpack it again.")
-            while True:
-                while position < len(text) and text[position] in " \t\r\n,":
-                    position += 1
-                if text[position : position + 1] == "]":
-                    return
-                try:
-                    record, position = decoder.raw_decode(text, position)
-                    if not isinstance(record, dict):
-                        raise BadDataset(f"{path}: expected objects in the list, found {record!r}. Unpack it again.")
-                except json.JSONDecodeError as error:
-                    more = file.read(_PIECE_CHARACTERS)
-                    if not more:
-                        raise BadDataset(
-                            f"{path}: expected a whole JSON list, found: {error}. Unpack it again."
-                        ) from error
-                    text, position = text[position:] + more, 0
-                    continue
-                yield record
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadDataset(
-            f"{path}: expected a readable table, found: {error}. Point to the folder that holds v1.0-*."
-        ) from error
-
-
-def _xyzw(wxyz: list[float]) -> list[float]:
-    return [*wxyz[1:], wxyz[0]]

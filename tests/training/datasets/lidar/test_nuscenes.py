@@ -211,12 +211,12 @@ def test_tables_keep_only_key_frames_of_the_asked_sensors(data_set):
 
 
 def test_a_table_larger_than_one_piece_of_text_is_read_whole(tmp_path, monkeypatch):
-    from offline_training.datasets.lidar.files import nuscenes_tables
+    from offline_training.datasets.lidar.files import nuscenes_records
 
     records = [{"token": str(number), "text": 'a "quoted", [nested] {text} é' * (number % 7)} for number in range(200)]
     (tmp_path / "table.json").write_text(json.dumps(records, indent=1, ensure_ascii=False), encoding="utf-8")
     for piece in (1, 7, 100, 1 << 20):
-        monkeypatch.setattr(nuscenes_tables, "_PIECE_CHARACTERS", piece)
-        assert list(nuscenes_tables._stream(tmp_path / "table.json")) == records
+        monkeypatch.setattr(nuscenes_records, "_PIECE_CHARACTERS", piece)
+        assert list(nuscenes_records._stream(tmp_path / "table.json")) == records
     (tmp_path / "table.json").write_text("[\n]\n")
-    assert list(nuscenes_tables._stream(tmp_path / "table.json")) == []
+    assert list(nuscenes_records._stream(tmp_path / "table.json")) == []

@@ -1,0 +1,55 @@
+"""The data sets that have boxes, and how each is opened for detection. They are the modules of datasets/boxes."""
+
+from typing import Any
+
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.folder_members import by_name, folder_members
+from offline_training.datasets import boxes
+from offline_training.datasets.base.box_source import BoxSource, BoxSpec, EveryNthBoxes
+from offline_training.datasets.base.sample_source import MadeSource
+from offline_training.datasets.data_sources import DataSource, data_set_spec, make, require_folders
+
+BOX_SPECS: tuple[BoxSpec[Any], ...] = folder_members(boxes, "BOXES", BoxSpec)
+_BOXES_OF = by_name(BOX_SPECS, lambda spec: spec.kind)
+
+
+def box_spec(kind: str) -> BoxSpec[Any] | None:
+    """How a data set's boxes are read, None where it has none; raises BadConfig for a kind that does not exist."""
+    data_set_spec(kind)
+    return _BOXES_OF.get(kind)
+
+
+def open_boxes(source: DataSource, classes: ClassTable, sweeps: int = 1, workers: int = 1) -> BoxSource:
+    """The data set a source names, with its boxes in a table of detection; what it makes itself is made first.
+
+    sweeps: joined to one sample, the annotated one and those before it. Raises BadDataset or BadConfig with what is missing.
+    """
+    spec = box_spec(source.kind)
+    if spec is None:
+        raise BadConfig(
+            f"data set {source.kind} in {source.folder}: expected one with boxes ({', '.join(_BOXES_OF)}), found labels of "
+            "points alone. Choose another data set for detection."
+        )
+    if classes.name not in spec.classes:
+        raise BadConfig(
+            f"data set {spec.kind} in {source.folder}: expected classes of {' or '.join(spec.classes)}, found {classes.name}. "
+            "Read its boxes in one of these tables."
+        )
+    if not 1 <= sweeps <= spec.most_sweeps:
+        raise BadConfig(
+            f"data set {spec.kind} in {source.folder}: expected 1 to {spec.most_sweeps} sweeps a sample, found {sweeps}. "
+            "Ask for as many as it has."
+        )
+    require_folders([source])
+    labels = data_set_spec(source.kind)
+    dataset = spec.open(source, labels.chosen_sequences(source), classes, sweeps)
+    if isinstance(dataset, MadeSource):
+        make(dataset, spec.kind, len(dataset), workers)
+    if source.label_skip != 1 and not labels.thins_scenes:
+        dataset = EveryNthBoxes(dataset, source.label_skip)
+    if len(dataset) == 0:
+        raise BadConfig(
+            f"data set {spec.kind} in {source.folder}: expected at least one scan, found none. Check its selection."
+        )
+    return dataset

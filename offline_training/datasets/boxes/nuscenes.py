@@ -1,0 +1,133 @@
+"""nuScenes for detection: key frames with the sweeps before them in one frame, and boxes of ten classes with velocities."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.boxes.nuscenes import boxes_of_nuscenes
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.classes.known_tables import class_table
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadBoxes, BadDataset, BadTransform
+from lidar_vl_core.foundation.stamps import NS_PER_S
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from offline_training.datasets.base.box_sample import TIME_LAG, BoxSample
+from offline_training.datasets.base.box_source import BoxSpec
+from offline_training.datasets.base.sample import T_FLU_RFU
+from offline_training.datasets.base.sample_files import read_rows
+from offline_training.datasets.base.source_config import Names
+from offline_training.datasets.lidar.files.nuscenes_annotations import NuScenesAnnotations
+from offline_training.datasets.lidar.files.nuscenes_tables import NuScenesTables, Shot, chosen_frames
+from offline_training.datasets.lidar.nuscenes import COLUMNS, LIDAR, NuScenesSource, chosen_scenes
+
+_MOST_SWEEPS = 20  # a second at 20 Hz
+_OWN_CAR_M = 1.0  # points of earlier sweeps this near along x and y are of the own car, as OpenPCDet has it
+
+
+class NuScenesBoxes:
+    """Key frames of LIDAR_TOP, turned into x forward, y left, with the sweeps before them where the vehicle has driven since.
+
+    Where sweeps are joined, the cloud's field "time_lag_s" says how long before the key frame a point was measured. At the
+    start of a scene there are fewer sweeps.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        version: str = "v1.0-trainval",
+        scenes: Sequence[str] | None = None,
+        frames: Sequence[str] | None = None,
+        classes: ClassTable | None = None,
+        sweeps: int = 10,
+    ) -> None:
+        """scenes: names; frames: sample tokens; None = all; sweeps: with the key frame's. Raises BadDataset."""
+        self.folder, self.classes, self._sweeps = Path(folder), classes or class_table("nuscenes10"), sweeps
+        self._tables = NuScenesTables(self.folder, version, (LIDAR,), scenes, sweeps_of=LIDAR if sweeps > 1 else None)
+        self._key_frames = chosen_frames(self._tables.key_frames, frames)
+        self._annotations = NuScenesAnnotations(self._tables.folder, self._tables.sample_stamp_us, self.classes)
+
+    def __len__(self) -> int:
+        return len(self._key_frames)
+
+    def __getitem__(self, index: int) -> BoxSample:
+        """The key frame's cloud and boxes; raises BadDataset naming it when something is missing or damaged."""
+        frame = self._key_frames[index]
+        boxes = self.boxes(index)
+        counted = self._annotations.lidar_points(frame.token)
+        return BoxSample(frame.name, self._cloud(index), boxes, self.classes, counted)
+
+    def boxes(self, index: int) -> Boxes3d:
+        """The boxes alone, in the frame of the cloud; raises BadDataset naming the key frame."""
+        frame = self._key_frames[index]
+        T_lidar_world = self.T_world_lidar(index).inverse()
+        velocity_mps = self._annotations.velocity_mps(frame.token) @ T_lidar_world.rotation.T
+        try:
+            boxes = boxes_of_nuscenes(self._annotations.boxes(frame.token), T_lidar_world)
+        except (BadBoxes, BadTransform) as error:
+            raise BadDataset(f"{frame.name}: {self._annotations.path}: {error}") from error
+        class_id = self._annotations.class_id(frame.token)
+        return Boxes3d.of(boxes, class_id, velocity_mps=velocity_mps[:, :2], frame_id=LIDAR)
+
+    def sample_token(self, index: int) -> str:
+        """By which a submission names the key frame."""
+        return self._key_frames[index].token
+
+    def T_world_lidar(self, index: int) -> RigidTransform:
+        """Pose of a sample's cloud frame in the map of its city; raises BadDataset naming the key frame."""
+        frame = self._key_frames[index]
+        return self._pose(frame.shot(LIDAR), frame.name)
+
+    def _cloud(self, index: int) -> PointCloud:
+        frame = self._key_frames[index]
+        key = frame.shot(LIDAR)
+        points = [_turned(read_rows(self.folder / key.file, COLUMNS, frame.name))]
+        if len(points[0]) == 0:
+            raise BadDataset(
+                f"{frame.name}: expected points in {self.folder / key.file}, found an empty file. Unpack it again."
+            )
+        lag_s = [np.zeros(len(points[0]), np.float32)]
+        T_lidar_world = self.T_world_lidar(index).inverse()
+        for shot in self._tables.earlier_sweeps(frame, self._sweeps - 1) if self._sweeps > 1 else ():
+            swept = _turned(read_rows(self.folder / shot.file, COLUMNS, frame.name))
+            swept = swept[(np.abs(swept[:, :2]) >= _OWN_CAR_M).any(axis=1)]
+            swept[:, :3] = (T_lidar_world @ self._pose(shot, frame.name)).apply(swept[:, :3])
+            points.append(swept)
+            lag_s.append(np.full(len(swept), (key.stamp_ns - shot.stamp_ns) / NS_PER_S, np.float32))
+        joined = np.concatenate(points)
+        lag = {} if self._sweeps == 1 else {TIME_LAG: np.concatenate(lag_s)}
+        return PointCloud(
+            xyz_m=np.ascontiguousarray(joined[:, :3]),
+            intensity=np.clip(joined[:, 3] / np.float32(255.0), 0.0, 1.0),
+            stamp_ns=key.stamp_ns,
+            frame_id=LIDAR,
+            extra={"ring": joined[:, 4].astype(np.uint8), **lag},
+        )
+
+    def _pose(self, shot: Shot, name: str) -> RigidTransform:
+        try:
+            return self._tables.T_global_sensor(shot) @ T_FLU_RFU.inverse()
+        except BadTransform as error:
+            raise BadDataset(f"{name}: {error}") from error
+
+
+def _turned(rows: np.ndarray) -> np.ndarray:
+    """Rows (N, 5) of a sweep's file with x forward, y left."""
+    turned = rows.copy()
+    turned[:, :3] = T_FLU_RFU.apply(rows[:, :3])
+    return turned
+
+
+def _open(source: NuScenesSource, sequences: Names, classes: ClassTable, sweeps: int) -> NuScenesBoxes:
+    scenes = chosen_scenes(source, sequences)
+    return NuScenesBoxes(Path(source.folder), source.version, scenes, source.frames, classes, sweeps)
+
+
+BOXES = BoxSpec(
+    source=NuScenesSource,
+    classes=("nuscenes10",),
+    open=_open,
+    are_there=lambda source, _: (Path(source.folder) / source.version / "sample_annotation.json").is_file(),
+    most_sweeps=_MOST_SWEEPS,
+)
