@@ -97,16 +97,6 @@ class CameraQueue:
         )
 
     def give_to(self, cloud_stamp_ns: int) -> Paired | None:
-        """As `nearest`, and count what became of the cloud."""
-        paired = self.nearest(cloud_stamp_ns)
-        if paired is None:
-            self.missed += 1
-            self._gone_without.append(cloud_stamp_ns + self.offset_ns)
-        else:
-            self.paired += 1
-        return paired
-
-    def nearest(self, cloud_stamp_ns: int) -> Paired | None:
         """The image nearest to the wanted time, the earlier of two equally near; forgets what no later cloud can want."""
         wanted_ns = cloud_stamp_ns + self.offset_ns
         self.useless_before_ns = wanted_ns - self.tolerance_ns
@@ -118,7 +108,10 @@ class CameraQueue:
         if at == len(stamps) or (at and wanted_ns - stamps[at - 1] <= stamps[at] - wanted_ns):
             at -= 1
         if at < 0 or not -self.tolerance_ns <= stamps[at] - wanted_ns <= self.tolerance_ns:
+            self.missed += 1
+            self._gone_without.append(wanted_ns)
             return None
+        self.paired += 1
         self.restarted = False
         return Paired(stamps[at], self.images[at])
 

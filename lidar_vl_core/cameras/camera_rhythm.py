@@ -35,7 +35,6 @@ class CameraRhythm:
         "_shortest_silence_ns",
         "_silences",
         "_vain_waits",
-        "period_ns",
     )
 
     def __init__(self, silent_after_ns: int) -> None:
@@ -43,11 +42,15 @@ class CameraRhythm:
         self._shortest_silence_ns = silent_after_ns
         self._intervals_ns: deque[int] = deque(maxlen=_INTERVALS)
         self._arrival_intervals_ns: deque[int] = deque(maxlen=_INTERVALS)
-        self.period_ns: int | None = None  # the shortest of the last intervals: a lost image makes them longer
         self._newest_arrival_ns: int | None = None  # when the image with the newest stamp came, on the steady clock
         self._heard_ns: int | None = None  # last arrival on the steady clock
         self._silences = 0
         self._vain_waits = 0
+
+    @property
+    def period_ns(self) -> int | None:
+        """The shortest of the last intervals, as a lost image makes them longer; None as long as few came."""
+        return min(self._intervals_ns) if len(self._intervals_ns) >= _FEWEST_INTERVALS else None
 
     def expect_from(self, now_ns: int) -> None:
         """A camera that never speaks is on its way to silence from here on."""
@@ -56,7 +59,8 @@ class CameraRhythm:
 
     def heard(self, now_ns: int) -> None:
         """An image arrived."""
-        self._silences += self.is_silent(now_ns)
+        if self._heard_ns is not None and now_ns - self._heard_ns > self._shortest_silence_ns:
+            self._silences += self.is_silent(now_ns)
         self._heard_ns = now_ns
 
     def passed(self, interval_ns: int | None, now_ns: int) -> None:
@@ -64,15 +68,13 @@ class CameraRhythm:
         if interval_ns is not None and self._newest_arrival_ns is not None:
             self._intervals_ns.append(interval_ns)
             self._arrival_intervals_ns.append(now_ns - self._newest_arrival_ns)
-            if len(self._intervals_ns) >= _FEWEST_INTERVALS:
-                self.period_ns = min(self._intervals_ns)
         self._newest_arrival_ns = now_ns
 
     def stamps_jumped(self) -> None:
         """The camera's clock was set: what its stamps told is over."""
         self._intervals_ns.clear()
         self._arrival_intervals_ns.clear()
-        self.period_ns = self._newest_arrival_ns = None
+        self._newest_arrival_ns = None
 
     @property
     def silent_after_ns(self) -> int:
@@ -81,7 +83,9 @@ class CameraRhythm:
 
     def is_silent(self, now_ns: int) -> bool:
         """Whether nothing came for longer than a lost image explains."""
-        return self._heard_ns is not None and now_ns - self._heard_ns > self.silent_after_ns
+        if self._heard_ns is None or now_ns - self._heard_ns <= self._shortest_silence_ns:
+            return False
+        return now_ns - self._heard_ns > self.silent_after_ns
 
     def silence_ends_ns(self) -> int | None:
         """When on the steady clock a silence would begin; None for a camera that nobody expects yet."""
@@ -101,14 +105,15 @@ class CameraRhythm:
         wanted_ns: after newest_ns. deadline_ns: on the steady clock. Intervals between arrivals, too, are taken for as short
         as the shortest of the last ones, so that rather a cloud waits in vain than an image is left out.
         """
-        if self.period_ns is None or self._newest_arrival_ns is None:
+        period_ns = self.period_ns
+        if period_ns is None or self._newest_arrival_ns is None:
             return False
         steps = 1
         if wanted_ns - newest_ns > tolerance_ns:
-            steps = -(-(wanted_ns - tolerance_ns - newest_ns) // self.period_ns)  # rounded up
-            if newest_ns + steps * self.period_ns > wanted_ns + tolerance_ns:
+            steps = -(-(wanted_ns - tolerance_ns - newest_ns) // period_ns)  # rounded up
+            if newest_ns + steps * period_ns > wanted_ns + tolerance_ns:
                 return True
-        elif wanted_ns - newest_ns <= newest_ns + self.period_ns - wanted_ns:
+        elif wanted_ns - newest_ns <= newest_ns + period_ns - wanted_ns:
             return True
         return self._newest_arrival_ns + steps * min(self._arrival_intervals_ns) > deadline_ns
 

@@ -64,11 +64,6 @@ class FramePairer:
         """How each camera keeps step at now_ns on the steady clock."""
         return {name: camera.state(now_ns) for name, camera in self._cameras.items()}
 
-    @property
-    def waits(self) -> bool:
-        """Whether a cloud waits for its images."""
-        return bool(self._waiting)
-
     def add_cloud(self, stamp_ns: int, cloud: Any, now_ns: int) -> list[Frame]:  # noqa: ANN401  payloads are opaque
         """Take a cloud; returns the frames that are ready now. now_ns: arrival on the steady clock."""
         if stamp_ns <= 0:
@@ -233,14 +228,20 @@ class FramePairer:
             self._check_ns = min(self._check_ns, waiting.deadline_ns)
         for camera in self._in_order:
             camera.wanted_ns = FAR_NS
-            if not camera.is_decided(first_ns, now_ns, None):
+            if camera.newest_ns < first_ns + camera.offset_ns and not camera.is_decided(first_ns, now_ns, None):
                 camera.wanted_ns = first_ns + camera.offset_ns
                 self._undecided += 1
                 self._check_ns = min(self._check_ns, camera.rhythm.silence_ends_ns() or FAR_NS)
 
     def _is_decided(self, waiting: "_Waiting", now_ns: int) -> bool:
         until_ns = waiting.deadline_ns if self._live else None
-        return all(camera.is_decided(waiting.stamp_ns, now_ns, until_ns) for camera in self._in_order)
+        for camera in self._in_order:
+            # The usual case is looked at here: this runs several times for every cloud and camera.
+            if camera.newest_ns < waiting.stamp_ns + camera.offset_ns and not camera.is_decided(
+                waiting.stamp_ns, now_ns, until_ns
+            ):
+                return False
+        return True
 
     def _give_out(self, count: int) -> list[Frame]:
         frames = []
