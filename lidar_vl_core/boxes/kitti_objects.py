@@ -103,19 +103,10 @@ def read_kitti_objects(path: Path) -> KittiObjects:
         _KIND_BY_LETTERS.get(words[0].lower(), words[0]) for _, words in rows
     ]  # the official tool reads CAR as Car
     try:
-        return KittiObjects(
-            kind=np.array(kinds, str),
-            truncated=numbers[:, 0],
-            occluded=numbers[:, 1].astype(np.int64),
-            alpha_rad=numbers[:, 2],
-            bbox_px=numbers[:, 3:7],
-            size_hwl_m=numbers[:, 7:10],
-            bottom_m=numbers[:, 10:13],
-            turned_rad=numbers[:, 13],
-            score=numbers[:, 14] if columns > _LABEL_COLUMNS else None,
-        )
+        return _objects(kinds, numbers)
     except (BadBoxes, BadLabels) as error:
-        raise BadLabels(f"{path}: {error}") from error
+        line = next(row[0] for row, kind, each in zip(rows, kinds, numbers, strict=True) if not _is_object(kind, each))
+        raise BadLabels(f"{path}, line {line}: {error}") from error
 
 
 def read_kitti_folder(folder: Path) -> dict[str, KittiObjects]:
@@ -142,6 +133,28 @@ def write_kitti_objects(path: Path, objects: KittiObjects) -> None:
         told = " ".join(f"{number:.6f}" for number in numbers)
         lines.append(f"{objects.kind[row]} {objects.truncated[row]:.2f} {objects.occluded[row]:d} {told}\n")
     write_text(path, "".join(lines))
+
+
+def _objects(kinds: list[str], numbers: np.ndarray) -> KittiObjects:
+    """The objects of columns 2 and following (N, 14), (N, 15) with a score; raises what a KittiObjects refuses."""
+    return KittiObjects(
+        kind=np.array(kinds, str),
+        truncated=numbers[:, 0],
+        occluded=numbers[:, 1].astype(np.int64),
+        alpha_rad=numbers[:, 2],
+        bbox_px=numbers[:, 3:7],
+        size_hwl_m=numbers[:, 7:10],
+        bottom_m=numbers[:, 10:13],
+        turned_rad=numbers[:, 13],
+        score=numbers[:, 14] if numbers.shape[1] == _LABEL_COLUMNS else None,
+    )
+
+
+def _is_object(kind: str, numbers: np.ndarray) -> bool:
+    try:
+        return len(_objects([kind], numbers[None])) == 1
+    except (BadBoxes, BadLabels):
+        return False
 
 
 def _numbers(path: Path, line: int, words: list[str]) -> list[float]:

@@ -91,6 +91,8 @@ def test_kinds_are_read_in_any_case_as_the_official_tool_does(tmp_path: Path) ->
         (CAR.replace("1.85", "left"), "line 1: expected numbers after the type"),
         (CAR.replace("1.85", "nan"), "alpha_rad: expected finite numbers, found nan in row 0"),
         (CAR.replace("1.85", "inf"), "alpha_rad: expected finite numbers, found inf in row 0"),
+        (f"{CAR}\n\n{CAR.replace('1.85', 'nan')}", "000007.txt, line 3: alpha_rad: expected finite numbers"),
+        (f"{CAR}\n{CAR.replace('Car', 'Cat')}", "000007.txt, line 2: type: expected one of Car"),
         (CAR.replace(" 0 ", " inf "), "line 1: expected a whole number for occluded, found inf"),
         (CAR.replace(" 0 ", " 0.5 "), "line 1: expected a whole number for occluded, found 0.5"),
         (CAR.replace("3.69", "-3.69"), "size_hwl_m: expected sizes >= 0"),

@@ -77,9 +77,9 @@ def _cut_line(columns: slice) -> str:
     ("line", "told"),
     [
         (_cut_line(slice(14)), r"000000\.txt, line 2: .* found 14"),
-        (KITTI_CAR.replace("10.00", "nan"), r"000000\.txt: .*finite.* row 1"),
+        (KITTI_CAR.replace("10.00", "nan"), r"000000\.txt, line 2: .*finite"),
         (KITTI_CAR.replace("10.00", "far"), r"000000\.txt, line 2: .*far"),
-        (KITTI_CAR.replace("Car", "Horse"), r"000000\.txt: .*Horse"),
+        (KITTI_CAR.replace("Car", "Horse"), r"000000\.txt, line 2: .*Horse"),
     ],
 )
 def test_a_wrong_line_of_labels_is_named_with_its_file(line, told, tmp_path, capsys):
