@@ -38,11 +38,12 @@ def check_data(source: DataSource) -> Iterator[str]:
 
 def _findings(spec: DataSetSpec[Any], source: DataSource) -> Iterator[str]:
     classes = class_table(spec.classes[0] if spec.classes_of is None else spec.classes_of(source))
+    part = source
     if spec.first_look is not None:
-        lines, source = spec.first_look(source)
+        lines, part = spec.first_look(source)
         yield from lines
-    dataset = _open(spec, source, classes)
-    yield from (_sample_counts if spec.counts is None else spec.counts)(source, dataset, spec.splits)
+    dataset = _open(spec, part, classes)
+    yield from (_sample_counts if spec.counts is None else spec.counts)(part, dataset, spec.splits)
     for index in sorted({0, len(dataset) // 2, len(dataset) - 1}):
         yield from _sample_findings(dataset, index)
     yield from box_findings(source)

@@ -34,6 +34,10 @@ class RosBagSource(LabelFieldSource):
         gt=0,
         description="full scale of the driver's intensity; nothing = judged once, by the first clouds",
     )
+    box_folder: str | None = Field(
+        default=None,
+        description="for detection: boxes drawn in its clouds, NNNNNN.txt by their place, a line `x y z length width height yaw class`",
+    )
     ego_radius_m: float = Field(
         default=0.0, ge=0, description="points so near the sensor are the own vehicle's; 0 = none"
     )
@@ -92,6 +96,11 @@ class RosBag:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The place of each sample among the clouds of the topic."""
+        return tuple(frame.index for frame in self._frames)
+
     def __getitem__(self, index: int) -> Sample:
         """The cloud, its classes and its images; raises BadDataset naming the frame when labels are not of the table."""
         frame = self._frames[index]
@@ -119,7 +128,8 @@ class RosBag:
             raise BadDataset(f"{name}: {error}") from error
 
 
-def _open(source: RosBagSource, _: Names, classes: ClassTable) -> RosBag:
+def open_bag(source: RosBagSource, _: Names, classes: ClassTable) -> RosBag:
+    """The clouds of a source; raises BadConfig for frames that are no places, and what RosBag raises."""
     frames = source.frames
     if frames is not None and not all(frame.isdecimal() for frame in frames):
         raise BadConfig(
@@ -151,7 +161,7 @@ SPEC = DataSetSpec(
     what="any recording: rosbag2 in MCAP or sqlite3, ROS 1 bags",
     layout=Layout((("*.mcap, *.db3 or *.bag", "the bag, or the folder with its metadata.yaml"),)),
     classes=("nuscenes16",),
-    open=_open,
+    open=open_bag,
     counts=lambda *_: iter(()),  # the first look has told it
     first_look=_first_look,
     quick_look=lambda _: None,  # to index a long bag takes its time
