@@ -54,6 +54,7 @@ class CameraQueue:
         "rhythm",
         "stamps",
         "tolerance_ns",
+        "unstamped",
         "useless_before_ns",
         "wanted_ns",
     )
@@ -72,7 +73,8 @@ class CameraQueue:
         self._gone_without: deque[int] = deque(
             maxlen=_GONE_WITHOUT
         )  # wanted times of clouds that left without an image
-        self.received = self.paired = self.missed = self.late = self.jumps = 0  # as CameraState counts
+        # As CameraState counts.
+        self.received = self.unstamped = self.paired = self.missed = self.late = self.jumps = 0
 
     def came(self, stamp_ns: int, now_ns: int) -> None:
         """Count an image that arrived, as late where a cloud it belongs to has left without one."""
@@ -150,6 +152,7 @@ class CameraQueue:
         rhythm = self.rhythm
         return CameraState(
             received=self.received,
+            unstamped=self.unstamped,
             paired=self.paired,
             missed=self.missed,
             late=self.late,

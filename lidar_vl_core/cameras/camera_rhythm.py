@@ -14,6 +14,7 @@ class CameraState:
     """How one camera keeps step with the clouds: what happened so far, and how it is now."""
 
     received: int  # images that came
+    unstamped: int  # of those, images without a stamp: of no use
     paired: int  # clouds that were given out with its image
     missed: int  # clouds that were given out without
     late: int  # images that came when the cloud they belong to had been given out without them
@@ -78,8 +79,10 @@ class CameraRhythm:
 
     @property
     def silent_after_ns(self) -> int:
-        """From when on it is silent: several periods of a slow camera."""
-        return max(self._shortest_silence_ns, _SILENT_PERIODS * (self.period_ns or 0))
+        """From when on it is silent: several times as long as images of a slow camera are apart when they come."""
+        if len(self._arrival_intervals_ns) < _FEWEST_INTERVALS:
+            return self._shortest_silence_ns
+        return max(self._shortest_silence_ns, _SILENT_PERIODS * min(self._arrival_intervals_ns))
 
     def is_silent(self, now_ns: int) -> bool:
         """Whether nothing came for longer than a lost image explains."""

@@ -34,8 +34,8 @@ class FramePairer:
         live: bool = False,
     ) -> None:
         """queue_length: most waiting clouds, and most images of a camera. loop_jump_s: stamps that go back further are
-        a restarted clock, not a late message. silent_after_s: a camera that sent nothing for so long, and for several of
-        its periods, is not waited for. live: nor is a camera whose next image, by its period, is none for the cloud, or
+        a restarted clock, not a late message. silent_after_s: a camera that sent nothing for so long, and much longer
+        than usual, is not waited for. live: nor is a camera whose next image, by its period, is none for the cloud, or
         that kept several clouds in a row waiting in vain, until an image comes in time again. Raises BadConfig.
         """
         _require_valid(cameras, max_wait_s, queue_length, loop_jump_s, silent_after_s)
@@ -138,6 +138,7 @@ class FramePairer:
         """Take an image that is not newer than its camera's newest, or old, where it can be of use."""
         if stamp_ns <= 0:
             self._counters.dropped += 1
+            camera.unstamped += 1
             return
         if stamp_ns < camera.newest_ns - self._loop_jump_ns:
             self._counters.camera_jumps += 1

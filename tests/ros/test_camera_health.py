@@ -9,7 +9,16 @@ from lidar_vl_ros.health.health import ERROR, OK, WARN
 from lidar_vl_core.cameras.camera_rhythm import CameraState
 
 QUIET = CameraState(
-    received=0, paired=0, missed=0, late=0, silences=0, jumps=0, silent_s=None, is_waited_for=True, period_s=None
+    received=0,
+    unstamped=0,
+    paired=0,
+    missed=0,
+    late=0,
+    silences=0,
+    jumps=0,
+    silent_s=None,
+    is_waited_for=True,
+    period_s=None,
 )
 WELL = replace(QUIET, received=30, paired=10, period_s=0.0333)
 
@@ -23,6 +32,7 @@ WELL = replace(QUIET, received=30, paired=10, period_s=0.0333)
         (replace(WELL, received=0, paired=0, missed=10), OK, "0 of 10 clouds"),  # slower than the reports
         (replace(WELL, paired=0, missed=10), WARN, "none of 10 clouds got one of 30 images: see offset_s"),
         (replace(WELL, silent_s=3.2, silences=1), WARN, "silent: no image on /front for 3 s"),
+        (replace(WELL, unstamped=30, paired=0, missed=10), WARN, "30 images without a stamp"),
         (replace(WELL, is_waited_for=False), WARN, "late: clouds no longer wait for it"),
     ],
 )
@@ -65,6 +75,7 @@ def test_every_counter_is_told():
         "late": 3,
         "silent": 4,
         "jumps": 5,
+        "unstamped": 0,
         "undecodable": 1,
         "unplaced": 0,
     }

@@ -130,6 +130,12 @@ def test_a_camera_that_never_spoke_is_silent_and_costs_no_cloud_more_than_the_lo
     assert system.state("front").silences == 1
 
 
+def test_a_camera_that_sends_every_other_second_is_not_called_silent():
+    system = System("front").run(30_000, front=(2000, 20))
+    assert system.state("front").silences <= 3  # while its rhythm is not known
+    assert system.differences_ms("front")[0] >= 12
+
+
 def test_clouds_whose_images_nobody_needs_leave_at_once_and_are_counted_as_if_somebody_did():
     system = System("front", images_needed=False).run(2000, front=(100, 40))
     assert system.longest_wait_ms() == 0
@@ -185,6 +191,16 @@ def test_one_cameras_clock_that_jumps_costs_the_other_nothing():
     assert system.differences_ms("front") == {0: 40}
     assert system.longest_wait_ms(after_ms=2400) <= 110
     assert system.state("rear").jumps >= 1
+
+
+def test_images_without_a_stamp_are_counted_and_keep_no_cloud_waiting_for_long():
+    system = System("front")
+    for at in range(0, 3000, 100):
+        system.send("", at, at + 5)
+        system.clouds.add_image("front", 0, None, START + (at + 20) * MS)
+        system.send("poll", 0, at + 95)
+    assert (system.state("front").unstamped, system.state("front").paired) == (30, 0)
+    assert system.longest_wait_ms(after_ms=600) == 0
 
 
 def test_a_clock_that_was_set_hands_on_what_waits_with_the_images_there_are():

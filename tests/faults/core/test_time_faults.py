@@ -94,7 +94,8 @@ class SlowPairer:
         arrivals = [event.arrival_ns for event in self.heard if event.stream == camera.name]
         wanted, tolerance = cloud.stamp_ns + round(camera.offset_s * 1e9), round(camera.max_time_difference_s * 1e9)
         newest, period = max(self._stamps(camera), default=-(1 << 62)), self._period_ns(camera)
-        if newest >= wanted or now_ns - max(arrivals, default=first_cloud_ns) > max(1e9, 5 * (period or 0)):
+        slow_ns = 5 * self._arrival_period_ns(camera) if period is not None else 0
+        if newest >= wanted or now_ns - max(arrivals, default=first_cloud_ns) > max(1e9, slow_ns):
             return True
         if not self.live:
             return False

@@ -35,6 +35,7 @@ class CameraHealth:
             "late": state.late,
             "silent": state.silences,
             "jumps": state.jumps,
+            "unstamped": state.unstamped,
             **counts,
         }
 
@@ -54,6 +55,8 @@ class CameraHealth:
         clouds = since["paired"] + since["missed"]
         if state.silent_s is not None:
             return worst, f"silent: no image on {topic} for {state.silent_s:.0f} s"
+        if since["unstamped"]:
+            return worst, f"{since['unstamped']} images without a stamp, of no use: correct its driver"
         if uncalibrated and state.received:
             return WARN, f"no camera_info that can be used on {uncalibrated}: its images have no place"
         if not state.is_waited_for:
