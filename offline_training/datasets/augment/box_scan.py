@@ -17,6 +17,7 @@ class BoxScan:
     boxes: Boxes3d
     point_count: np.ndarray  # (B,) int64 points of the annotated sweep in each box, before augmentation
     time_lag_s: np.ndarray | None = None  # (N,) float32 seconds before the annotated sweep, where sweeps are joined
+    ground: np.ndarray | None = None  # (4,) float64, as BoxSample has it; lost when the scan is changed
 
     def __len__(self) -> int:
         return len(self.xyz_m)
@@ -35,7 +36,7 @@ def box_scan(sample: BoxSample) -> BoxScan:
     """The points of a sample that have a return, and all its boxes."""
     cloud = sample.cloud
     lag = cloud.extra.get(TIME_LAG)
-    scan = BoxScan(cloud.xyz_m, cloud.intensity, sample.boxes, sample.point_count, lag)
+    scan = BoxScan(cloud.xyz_m, cloud.intensity, sample.boxes, sample.point_count, lag, sample.ground)
     met = cloud.has_return()
     return scan if met.all() else scan.take(met)
 
@@ -85,7 +86,7 @@ def _mirrored(scan: BoxScan, axis: int, yaw_rad: np.ndarray) -> BoxScan:
 
 def _with(scan: BoxScan, xyz_m: np.ndarray, boxes: np.ndarray, velocity_mps: np.ndarray) -> BoxScan:
     moved = replace(scan.boxes, boxes=boxes, velocity_mps=velocity_mps.astype(np.float32, copy=False))
-    return replace(scan, xyz_m=xyz_m.astype(np.float32, copy=False), boxes=moved)
+    return replace(scan, xyz_m=xyz_m.astype(np.float32, copy=False), boxes=moved, ground=None)
 
 
 def _within_a_turn(yaw_rad: np.ndarray) -> np.ndarray:

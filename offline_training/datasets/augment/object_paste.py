@@ -33,7 +33,7 @@ def require_classes_of(config: PasteConfig, database: ObjectDatabase) -> None:
 
 
 def paste_objects(scan: BoxScan, database: ObjectDatabase, config: PasteConfig, rng: np.random.Generator) -> BoxScan:
-    """The scan with objects at the places where they stood in their own scans.
+    """The scan with objects at the places where they stood in their own scans, and on its road where that is told.
 
     No pasted box overlaps another one from above; the scan's points in pasted boxes go, as the objects hide them.
     """
@@ -67,7 +67,7 @@ def _drawn(
 
 
 def _pasted(scan: BoxScan, database: ObjectDatabase, rows: np.ndarray) -> BoxScan:
-    boxes = database.box[rows]
+    boxes = _on_ground(database.box[rows], scan.ground)
     objects = [database.points(row) for row in rows]
     count = np.array([len(points) for points in objects])
     points = np.concatenate(objects)
@@ -86,7 +86,18 @@ def _pasted(scan: BoxScan, database: ObjectDatabase, rows: np.ndarray) -> BoxSca
         boxes=_joined(scan.boxes, new),
         point_count=np.concatenate([scan.point_count, count]),
         time_lag_s=lag,
+        ground=scan.ground,
     )
+
+
+def _on_ground(boxes: np.ndarray, ground: np.ndarray | None) -> np.ndarray:
+    """The boxes (N, 7) lifted or lowered until they stand on a plane (4,)."""
+    if ground is None:
+        return boxes
+    a, b, c, d = ground
+    standing = boxes.copy()
+    standing[:, 2] = boxes[:, 5] / 2 - (a * boxes[:, 0] + b * boxes[:, 1] + d) / c
+    return standing
 
 
 def _joined(a: Boxes3d, b: Boxes3d) -> Boxes3d:

@@ -25,6 +25,9 @@ class BoxSample:
     classes: ClassTable  # of the boxes
     point_count: np.ndarray  # (B,) int64 points of the annotated sweep in each box, as the data set counts them
     difficulty: np.ndarray | None = None  # (B,) int8, KITTI's: 0 easy, 1 moderate, 2 hard, -1 beyond; None = not told
+    ground: np.ndarray | None = (
+        None  # (4,) float64 a, b, c, d of the road a x + b y + c z + d = 0, c > 0; None = not told
+    )
 
     def __post_init__(self) -> None:
         """Raise BadDataset when boxes, cloud and classes do not belong together."""

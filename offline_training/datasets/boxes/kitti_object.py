@@ -16,7 +16,7 @@ from offline_training.datasets.base.box_source import BoxSpec
 from offline_training.datasets.base.sample_files import image_size
 from offline_training.datasets.base.source_config import Names
 from offline_training.datasets.lidar.files.kitti_calibration import KittiCalibration
-from offline_training.datasets.lidar.files.kitti_object_scans import TESTING, TRAINING, object_scans
+from offline_training.datasets.lidar.files.kitti_object_scans import TESTING, TRAINING, ObjectScan, object_scans
 from offline_training.datasets.lidar.files.kitti_picture import in_picture
 from offline_training.datasets.lidar.kitti_object import FRAME, KittiObjectSource, object_cloud
 
@@ -59,7 +59,7 @@ class KittiObjectBoxes:
         boxes = self._boxes(objects, calibration, scan.name)
         counted = points_of_boxes(cloud, boxes)
         level = difficulty(objects)[objects.kind != DONT_CARE]
-        return BoxSample(scan.name, cloud, boxes, self.classes, counted, level)
+        return BoxSample(scan.name, cloud, boxes, self.classes, counted, level, _ground(scan, calibration))
 
     def boxes(self, index: int) -> Boxes3d:
         """The boxes alone, without reading the scan; raises BadDataset as above."""
@@ -93,6 +93,15 @@ class KittiObjectBoxes:
         except (BadBoxes, BadLabels, BadTransform) as error:
             raise BadDataset(f"{name}: {error}") from error
         return Boxes3d.of(boxes, class_id, frame_id=FRAME)
+
+
+def _ground(scan: ObjectScan, calibration: KittiCalibration) -> np.ndarray | None:
+    """The road in the Velodyne's frame."""
+    plane = scan.ground()
+    if plane is None:
+        return None
+    T_cam0_lidar = calibration.T_cam0_lidar()
+    return np.append(plane[:3] @ T_cam0_lidar.rotation, plane[:3] @ T_cam0_lidar.translation_m + plane[3])
 
 
 def difficulty(objects: KittiObjects) -> np.ndarray:

@@ -113,9 +113,9 @@ class NuScenesBoxes:
 
 
 def _turned(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, 5) of a sweep's file with x forward, y left."""
+    """Rows (N, 5) of a sweep's file with x forward, y left: T_FLU_RFU, which is a quarter turn."""
     turned = rows.copy()
-    turned[:, :3] = T_FLU_RFU.apply(rows[:, :3])
+    turned[:, 0], turned[:, 1] = rows[:, 1], -rows[:, 0]
     return turned
 
 

@@ -18,6 +18,7 @@ LAYOUT = Layout(
         ("training/calib/000000.txt", "P2, R0_rect and Tr_velo_to_cam"),
         ("training/image_2/000000.png", "the picture; its size says which points it shows"),
         ("training/label_2/000000.txt", "boxes, 15 columns a line"),
+        ("training/planes/000000.txt", "optional: the road, on which pasted objects stand"),
         ("ImageSets/train.txt", "a scan's name in each line; val.txt, trainval.txt and test.txt alike"),
     )
 )
@@ -53,6 +54,24 @@ class ObjectScan:
                 f"{self.name}: expected its calibration {path}, found none. Unpack KITTI's data_object_calib.zip there."
             )
         return read_calibration(path)
+
+    def ground(self) -> np.ndarray | None:
+        """(4,) float64 a, b, c, d of the road in the frame of camera 0, b < 0 as its y points down; None where there is no file.
+
+        AVOD's files: the numbers stand in the fourth line. Raises BadDataset naming a damaged one.
+        """
+        path = self.part / "planes" / f"{self.scan}.txt"
+        if not path.is_file():
+            return None
+        try:
+            plane = np.array(path.read_text().splitlines()[3].split(), np.float64)
+        except (OSError, ValueError, IndexError) as error:
+            raise BadDataset(
+                f"{self.name}: {path}: expected 4 numbers in line 4, found: {error}. Copy it again."
+            ) from error
+        if plane.shape != (4,) or not np.isfinite(plane).all() or plane[1] == 0:
+            raise BadDataset(f"{self.name}: {path}: expected a plane in line 4, found {plane.tolist()}. Copy it again.")
+        return -plane if plane[1] > 0 else plane
 
     @property
     def picture(self) -> Path:

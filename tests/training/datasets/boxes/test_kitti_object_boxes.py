@@ -116,6 +116,31 @@ def test_a_missing_file_is_named(file, told, tmp_path):
         data[0]
 
 
+def test_the_road_is_read_where_it_is_there(tmp_path):
+    folder = write_kitti_object(tmp_path, {"000000": [KITTI_CAR]})
+    assert KittiObjectBoxes(folder)[0].ground is None
+    path = folder / "training" / "planes" / "000000.txt"
+    path.parent.mkdir()
+    for sign in (1, -1):  # 1.7 m below the camera, whose y points down; rising by 2 % along its z
+        path.write_text(f"# Plane\nWidth 4\nHeight 1\n0 {-sign} {-0.02 * sign} {1.7 * sign}\n")
+        assert_allclose(KittiObjectBoxes(folder)[0].ground, [-0.02, 0.0, 1.0, 1.7], atol=1e-12)
+    for wrong in ("", "# Plane\nWidth 4\nHeight 1\n0 -1 0\n", "# Plane\nWidth 4\nHeight 1\n0 -1 nan 0\n"):
+        path.write_text(wrong)
+        with pytest.raises(BadDataset, match=r"planes/000000\.txt: expected"):
+            KittiObjectBoxes(folder)[0]
+
+
+def test_real_boxes_stand_on_the_road_of_their_scan(real_data):
+    data = KittiObjectBoxes(recording(real_data, "kitti_object"))
+    above_m = []
+    for index in range(len(data)):
+        sample = data[index]
+        a, b, c, d = sample.ground
+        x, y, z, _, _, height, _ = sample.boxes.boxes.T
+        above_m.extend(z - height / 2 + (a * x + b * y + d) / c)
+    assert np.abs(np.median(above_m)) < 0.15
+
+
 def test_a_folder_without_boxes_is_told_and_its_scans_can_still_be_read(tmp_path, capsys):
     folder = write_kitti_object(tmp_path, {"000000": [KITTI_CAR]})
     (folder / "training" / "label_2" / "000000.txt").unlink()

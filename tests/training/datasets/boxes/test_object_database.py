@@ -16,7 +16,7 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from offline_training.datasets.augment import object_database
-from offline_training.datasets.augment.box_scan import box_scan
+from offline_training.datasets.augment.box_scan import box_scan, turned
 from offline_training.datasets.augment.object_database import build_object_database, open_object_database
 from offline_training.datasets.augment.object_paste import PasteConfig, free_places, paste_objects
 from offline_training.datasets.base.box_sample import TIME_LAG, BoxSample
@@ -172,6 +172,17 @@ def test_filling_up_counts_what_a_scan_has_and_adding_does_not(database):
     added = paste_objects(scan, database, PasteConfig(objects={"Car": 1}, fill_up=False), np.random.default_rng(3))
     assert np.count_nonzero(added.boxes.class_id == 0) in (1, 2)
     assert len(paste_objects(scan, database, PasteConfig(), rng).boxes) == 4
+
+
+def test_pasted_objects_stand_on_the_road_where_it_is_told(database):
+    slope = replace(box_scan(Street(40)[0]), ground=np.array([0.1, 0.0, 1.0, 2.0]))  # z = -2 - 0.1 x
+    pasted = paste_objects(slope, database, PasteConfig(objects={"Car": 9}), np.random.default_rng(0))
+    new = pasted.boxes.boxes[len(slope.boxes) :]
+    assert len(new) > 1
+    assert_allclose(new[:, 2] - new[:, 5] / 2, -2.0 - 0.1 * new[:, 0])
+    _, box = points_in_boxes(pasted.xyz_m, np.column_stack([new[:, :3], new[:, 3:6] + 1e-3, new[:, 6]]))
+    assert_array_equal(np.bincount(box, minlength=len(new)), pasted.point_count[len(slope.boxes) :])
+    assert turned(slope, 0.1).ground is None
 
 
 def test_a_scan_without_lag_gets_objects_without_one(database):
