@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.sparse_model.onnx_form import FEATURES, IR_VERSION, OPSET, OUTPUT, kind_and_level
+from lidar_vl_core.sparse_model.conv_bodies import OPSET
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, IR_VERSION, OUTPUT, kind_and_level
 
 if TYPE_CHECKING:
     import onnx

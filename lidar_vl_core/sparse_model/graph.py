@@ -1,19 +1,22 @@
 """SparseGraph: what the engines read from a model file, checked once, so that no engine meets a surprise."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.sparse_model.onnx_form import DOMAIN, FEATURES, OUTPUT, levels_of, table_names
+from lidar_vl_core.sparse_model.conv_bodies import DOMAIN
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, levels_of, table_names
 
 if TYPE_CHECKING:
     import onnx
 
-# By operation: neighbours per row of each kind of table it may read; "" is no table.
-_KERNELS = {"sparse_conv": {"subm": 27, "child": 8}, "sparse_inverse_conv": {"up": 8}, "linear": {"": 1}}
+# By operation: the kinds of table it may read; "" is no table.
+_KINDS = {"sparse_conv": {"subm", "child", "strided"}, "sparse_inverse_conv": {"up"}, "linear": {""}}
+_KERNELS = {"subm": 27, "child": 8, "up": 8}  # neighbours per row; a strided table has as many columns as it has
 _ARITY = {"sparse_conv": 4, "sparse_inverse_conv": 4, "linear": 3, "add": 2, "concat": 2, "relu": 1, "identity": 1}
 _PLAIN_OPS = {"Add": "add", "Relu": "relu", "Concat": "concat", "Gemm": "linear", "Identity": "identity"}
 _SPARSE_OPS = {"SparseConv": "sparse_conv", "SparseInverseConv": "sparse_inverse_conv"}
@@ -28,7 +31,7 @@ class GraphNode:
     output: str
     level: int  # of the output
     channels: int  # of the output
-    table: str = ""  # "subm0", "child0", "up0", ...; empty where the layer has none
+    table: str = ""  # "subm0", "child0", "strided0", "up0", ...; empty where the layer has none
     weight: np.ndarray | None = None  # (K, C_in, C_out) float32; K is 1 for "linear"
     bias: np.ndarray | None = None  # (C_out,) float32
 
@@ -40,7 +43,7 @@ class SparseGraph:
     in_channels: int
     out_channels: int
     levels: int
-    nodes: tuple[GraphNode, ...]  # the last one's output is "logits"
+    nodes: tuple[GraphNode, ...]  # the last one's output is "logits"; its level is that of the answer
 
 
 def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
@@ -53,16 +56,32 @@ def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
     inputs = {value.name: value for value in graph.input}
     levels = sum(name.startswith("subm") for name in inputs)
     if set(inputs) != {FEATURES, *table_names(levels)} or [value.name for value in graph.output] != [OUTPUT]:
-        raise _bad("inputs features, subm*, child*, up* and output logits", sorted(inputs))
-    dims = inputs[FEATURES].type.tensor_type.shape.dim
+        raise bad_model("inputs features, subm*, child*, up* and output logits", sorted(inputs))
+    tables = {name: _KERNELS[kind_and_level(name)[0]] for name in table_names(levels)}
+    sparse = read_sparse_nodes(model, graph.node, tables, OUTPUT)
+    if sparse.nodes[-1].level != 0:
+        raise bad_model("the last node to compute logits at level 0", sparse.nodes[-1].output)
+    return sparse
+
+
+def read_sparse_nodes(
+    model: "onnx.ModelProto", nodes: "Sequence[onnx.NodeProto]", tables: Mapping[str, int], output: str
+) -> SparseGraph:
+    """The layers of nodes that begin with the features and end with an Identity to `output`, here called "logits".
+
+    tables: neighbours per row of each table that is an input. Raises BadModelPackage as read_sparse_graph().
+    """
+    features = next(value for value in model.graph.input if value.name == FEATURES)
+    dims = features.type.tensor_type.shape.dim
     in_channels = dims[1].dim_value if len(dims) == 2 else 0
     if in_channels < 1:
-        raise _bad("features (N0, a fixed number of channels)", [dim.dim_param or dim.dim_value for dim in dims])
-    reader = _Reader(_initializers(graph), {FEATURES: (0, in_channels)}, levels)
-    nodes = tuple(reader.read(node) for node in graph.node)
-    if not nodes or nodes[-1].output != OUTPUT or nodes[-1].level != 0:
-        raise _bad("the last node to compute logits at level 0", nodes[-1].output if nodes else "no nodes")
-    return SparseGraph(in_channels, nodes[-1].channels, levels, nodes)
+        raise bad_model("features (N0, a fixed number of channels)", [dim.dim_param or dim.dim_value for dim in dims])
+    reader = _Reader(_initializers(model.graph), {FEATURES: (0, in_channels)}, tables, output)
+    layers = tuple(reader.read(node) for node in nodes)
+    if not layers or layers[-1].output != OUTPUT:
+        raise bad_model(f"the last node to compute {output}", layers[-1].output if layers else "no nodes")
+    levels = 1 + max((max(levels_of(name)) for name in tables), default=0)
+    return SparseGraph(in_channels, layers[-1].channels, levels, layers)
 
 
 @dataclass(frozen=True)
@@ -79,7 +98,7 @@ def split_head(graph: SparseGraph) -> tuple[SparseGraph, LinearHead]:
     Raises BadModelPackage where the last layer is another, or its result is read elsewhere.
     """
     if len(graph.nodes) < 2:
-        raise _bad("an embedding network whose last layer is linear", "a network of one layer")
+        raise bad_model("an embedding network whose last layer is linear", "a network of one layer")
     *body, head, output = graph.nodes
     readers = sum(node.inputs.count(head.output) for node in graph.nodes)
     if (
@@ -88,7 +107,7 @@ def split_head(graph: SparseGraph) -> tuple[SparseGraph, LinearHead]:
         or head.bias is None
         or (output.inputs, readers) != ((head.output,), 1)
     ):
-        raise _bad("an embedding network whose last layer is linear and read by nothing else", head.op)
+        raise bad_model("an embedding network whose last layer is linear and read by nothing else", head.op)
     features = len(head.weight[0])
     last = GraphNode("identity", head.inputs, OUTPUT, 0, features)
     return SparseGraph(graph.in_channels, features, graph.levels, (*body, last)), LinearHead(head.weight[0], head.bias)
@@ -97,40 +116,51 @@ def split_head(graph: SparseGraph) -> tuple[SparseGraph, LinearHead]:
 class _Reader:
     """Turns nodes into layers, keeping the level and the width of every value seen so far."""
 
-    def __init__(self, weights: dict[str, np.ndarray], known: dict[str, tuple[int, int]], levels: int) -> None:
+    def __init__(
+        self,
+        weights: dict[str, np.ndarray],
+        known: dict[str, tuple[int, int]],
+        tables: Mapping[str, int],
+        output: str,
+    ) -> None:
         self.weights = weights
         self.known = known
-        self.tables = set(table_names(levels))
+        self.tables = tables
+        self.output = output
 
     def read(self, node: "onnx.NodeProto") -> GraphNode:
         known_ops = _SPARSE_OPS if node.domain == DOMAIN else _PLAIN_OPS if node.domain == "" else {}
         op = known_ops.get(node.op_type)
         if op is None or (len(node.input), len(node.output)) != (_ARITY[op], 1):
             wanted = [*_SPARSE_OPS, *_PLAIN_OPS]
-            raise _bad(f"one of {wanted} with its inputs", f"{node.domain}:{node.op_type} of {list(node.input)}")
-        layer = self._weighted(node, op) if op in _KERNELS else self._plain(node, op)
-        if layer.output in self.known or (op == "identity") != (layer.output == OUTPUT):
-            raise _bad("every value computed once, and Identity for logits only", f"{node.op_type} to {layer.output}")
+            raise bad_model(f"one of {wanted} with its inputs", f"{node.domain}:{node.op_type} of {list(node.input)}")
+        layer = self._weighted(node, op) if op in _KINDS else self._plain(node, op)
+        if layer.output in self.known or (op == "identity") != (layer.output == self.output):
+            raise bad_model(
+                f"every value computed once, and Identity for {self.output} only", f"{node.op_type} to {layer.output}"
+            )
         self.known[layer.output] = (layer.level, layer.channels)
-        return layer
+        return replace(layer, output=OUTPUT) if op == "identity" else layer
 
     def _weighted(self, node: "onnx.NodeProto", op: str) -> GraphNode:
         if op == "linear":
             _require_attributes(node, {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0})
         x, table = node.input[0], "" if op == "linear" else node.input[1]
         level, channels = self._value(x, node)
-        kind = _kind(table)
-        if kind not in _KERNELS[op] or (table and table not in self.tables):
-            raise _bad(f"{node.name} with a table of {sorted(_KERNELS[op])}", table)
+        kind = re.sub(r"\d+$", "", table)
+        if kind not in _KINDS[op] or (table and table not in self.tables):
+            raise bad_model(f"{node.name} with a table of {sorted(_KINDS[op])}", table)
         weight, bias = (self._weight(name, node) for name in node.input[-2:])
         if op == "linear" and weight.ndim == 2:
             weight = weight[None]
-        kernel = _KERNELS[op][kind]
+        kernel = self.tables[table] if table else 1
         if weight.ndim != 3 or weight.shape[:2] != (kernel, channels) or bias.shape != weight.shape[2:]:
-            raise _bad(f"{node.name} with weight ({kernel}, {channels}, C_out)", f"{weight.shape} and {bias.shape}")
+            raise bad_model(
+                f"{node.name} with weight ({kernel}, {channels}, C_out)", f"{weight.shape} and {bias.shape}"
+            )
         from_level, to_level = levels_of(table) if table else (level, level)
         if from_level != level:
-            raise _bad(f"{node.name} reading level {from_level}", f"level {level}")
+            raise bad_model(f"{node.name} reading level {from_level}", f"level {level}")
         return GraphNode(op, (x,), node.output[0], to_level, weight.shape[2], table, weight, bias)
 
     def _plain(self, node: "onnx.NodeProto", op: str) -> GraphNode:
@@ -138,24 +168,20 @@ class _Reader:
         values = [self._value(name, node) for name in node.input]
         one_level = len({level for level, _ in values}) == 1
         if not one_level or (op == "add" and values[0] != values[1]):
-            raise _bad(f"{node.name} over values of one level and width", values)
+            raise bad_model(f"{node.name} over values of one level and width", values)
         channels = sum(width for _, width in values) if op == "concat" else values[0][1]
         return GraphNode(op, tuple(node.input), node.output[0], values[0][0], channels)
 
     def _value(self, name: str, node: "onnx.NodeProto") -> tuple[int, int]:
         if name not in self.known:
-            raise _bad(f"{node.name} reading a value computed before it", name)
+            raise bad_model(f"{node.name} reading a value computed before it", name)
         return self.known[name]
 
     def _weight(self, name: str, node: "onnx.NodeProto") -> np.ndarray:
         weight = self.weights.get(name)
         if weight is None or weight.dtype != np.float32:
-            raise _bad(f"{node.name} with float32 weights in the file", name)
+            raise bad_model(f"{node.name} with float32 weights in the file", name)
         return weight
-
-
-def _kind(table: str) -> str:
-    return re.sub(r"\d+$", "", table)
 
 
 def _initializers(graph: "onnx.GraphProto") -> dict[str, np.ndarray]:
@@ -164,7 +190,7 @@ def _initializers(graph: "onnx.GraphProto") -> dict[str, np.ndarray]:
     try:
         return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     except (ValueError, TypeError, KeyError) as error:
-        raise _bad("weights that fill their shapes", error) from error
+        raise bad_model("weights that fill their shapes", error) from error
 
 
 def require_single_file(model: "onnx.ModelProto", origin: str) -> None:
@@ -192,10 +218,11 @@ def _require_attributes(node: "onnx.NodeProto", allowed: dict[str, float]) -> No
     for attribute in node.attribute:
         value = helper.get_attribute_value(attribute)
         if allowed.get(attribute.name) != value:
-            raise _bad(f"{node.name} with {allowed or 'no attributes'}", f"{attribute.name} = {value}")
+            raise bad_model(f"{node.name} with {allowed or 'no attributes'}", f"{attribute.name} = {value}")
 
 
-def _bad(expected: str, found: object) -> BadModelPackage:
+def bad_model(expected: str, found: object) -> BadModelPackage:
+    """The error for a model file that is not as it should be."""
     return BadModelPackage(
         f"model.onnx: expected {expected}, found {found}. Export the model again with `lidar-vl-train export`."
     )

@@ -3,23 +3,29 @@
 ONNX Runtime inlines the bodies; TensorRT takes a plugin of the same name where one is registered, else the body.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.sparse_model.conv_bodies import (
+    DOMAIN,
+    OPSET,
+    PLUGIN_ATTRIBUTES,
+    sparse_conv_body,
+    sparse_inverse_conv_body,
+)
 
 if TYPE_CHECKING:
     import onnx
 
-DOMAIN = "lidar_vl"
-OPSET = 18  # ScatterND with addition, Split and Pad in their present form; ONNX Runtime >= 1.14, TensorRT >= 10
 IR_VERSION = 10  # read by every ONNX Runtime since 1.18
 OUTPUT = "logits"
 FEATURES = "features"
 
-# onnx-tensorrt looks for a plugin of the node's name in this namespace, and for its ahead-of-time implementation.
-_PLUGIN_ATTRIBUTES: dict[str, str | int] = {"plugin_namespace": DOMAIN, "aot": 1}
+# Rows and width of the table that is an input, by its name; one without a width has no second dimension.
+TableShapes = Mapping[str, tuple[str, int | None]]
 
 
 class SparseGraphBuilder:
@@ -30,22 +36,22 @@ class SparseGraphBuilder:
 
     def __init__(self, in_channels: int, levels: int, name: str) -> None:
         self.in_channels = in_channels
-        self.levels = levels
         self.name = name
+        self._tables: TableShapes = _table_shapes(levels)
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
         self._channels = {FEATURES: in_channels}
 
     def sparse_conv(self, x: str, table: str, weight: np.ndarray, bias: np.ndarray) -> str:
         """y[i] = bias + sum_k x[table[i, k]] @ weight[k]; missing neighbours are zero. table: "subm{l}" or "child{l}"."""
-        kernel = _table_shapes(self.levels).get(table, (None, None))[1]
+        kernel = self._tables.get(table, (None, None))[1]
         self._require_weight(x, weight, bias, kernel, table)
-        return self._weighted("SparseConv", [x, table], weight, bias, domain=DOMAIN, **_PLUGIN_ATTRIBUTES)
+        return self._weighted("SparseConv", [x, table], weight, bias, domain=DOMAIN, **PLUGIN_ATTRIBUTES)
 
     def sparse_inverse_conv(self, x: str, level: int, weight: np.ndarray, bias: np.ndarray) -> str:
         """y[i] = bias + x[up[i] // 8] @ weight[up[i] % 8]: from level + 1 back to `level`."""
         self._require_weight(x, weight, bias, 8, f"up{level}")
-        return self._weighted("SparseInverseConv", [x, f"up{level}"], weight, bias, domain=DOMAIN, **_PLUGIN_ATTRIBUTES)
+        return self._weighted("SparseInverseConv", [x, f"up{level}"], weight, bias, domain=DOMAIN, **PLUGIN_ATTRIBUTES)
 
     def linear(self, x: str, weight: np.ndarray, bias: np.ndarray) -> str:
         """y = x @ weight + bias; weight: (C_in, C_out)."""
@@ -69,16 +75,27 @@ class SparseGraphBuilder:
         import onnx
         from onnx import helper
 
-        nodes = [*self._nodes, helper.make_node("Identity", [output], [OUTPUT], name=OUTPUT)]
+        self._nodes.append(helper.make_node("Identity", [output], [OUTPUT], name=OUTPUT))
+        answer = helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, ["N0", self._channels[output]])
+        return self._model([], [answer])
+
+    def _model(
+        self, more_inputs: "Sequence[onnx.ValueInfoProto]", outputs: "Sequence[onnx.ValueInfoProto]"
+    ) -> "onnx.ModelProto":
+        """The checked model of all nodes, with features, tables and more as its inputs."""
+        import onnx
+        from onnx import helper
+
         inputs = [helper.make_tensor_value_info(FEATURES, onnx.TensorProto.FLOAT, ["N0", self.in_channels])]
-        for name, (rows, kernel) in _table_shapes(self.levels).items():
+        for name, (rows, kernel) in self._tables.items():
             shape: list[str | int | None] = [rows] if kernel is None else [rows, kernel]
             inputs.append(helper.make_tensor_value_info(name, onnx.TensorProto.INT32, shape))
-        outputs = [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, ["N0", self._channels[output]])]
-        graph = helper.make_graph(nodes, self.name, inputs, outputs, initializer=self._weights)
+        graph = helper.make_graph(
+            self._nodes, self.name, [*inputs, *more_inputs], list(outputs), initializer=self._weights
+        )
         model = helper.make_model(
             graph,
-            functions=[_sparse_conv_body(), _sparse_inverse_conv_body()],
+            functions=[sparse_conv_body(), sparse_inverse_conv_body()],
             opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
             producer_name="lidar-vl",
             ir_version=IR_VERSION,
@@ -87,17 +104,22 @@ class SparseGraphBuilder:
         return model
 
     def _weighted(
-        self, op: str, inputs: list[str], weight: np.ndarray, bias: np.ndarray, **attributes: str | int
+        self, op: str, inputs: list[str], weight: np.ndarray, bias: np.ndarray, **attributes: str | int | list[int]
     ) -> str:
+        name = f"{op.lower()}_{len(self._nodes)}"
+        names = [
+            self._constant(f"{name}.{what}", array.astype(np.float32))
+            for what, array in (("weight", weight), ("bias", bias))
+        ]
+        return self._node(op, [*inputs, *names], len(bias), **attributes)
+
+    def _constant(self, name: str, array: np.ndarray) -> str:
         from onnx import numpy_helper
 
-        name = f"{op.lower()}_{len(self._nodes)}"
-        names = [f"{name}.weight", f"{name}.bias"]
-        for array, array_name in zip((weight, bias), names, strict=True):
-            self._weights.append(numpy_helper.from_array(np.ascontiguousarray(array, np.float32), array_name))
-        return self._node(op, [*inputs, *names], weight.shape[-1], **attributes)
+        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
 
-    def _node(self, op: str, inputs: list[str], channels: int, **attributes: str | int) -> str:
+    def _node(self, op: str, inputs: list[str], channels: int, **attributes: str | int | list[int]) -> str:
         from onnx import helper
 
         output = f"{op.lower()}_{len(self._nodes)}"
@@ -129,7 +151,8 @@ def kind_and_level(table: str) -> tuple[str, int]:
 def levels_of(table: str) -> tuple[int, int]:
     """Level that a layer with this kernel map reads, and the level it writes."""
     kind, level = kind_and_level(table)
-    return {"subm": (level, level), "child": (level, level + 1), "up": (level + 1, level)}[kind]
+    to_coarser = (level, level + 1)
+    return {"subm": (level, level), "child": to_coarser, "strided": to_coarser, "up": (level + 1, level)}[kind]
 
 
 def _table_shapes(levels: int) -> dict[str, tuple[str, int | None]]:
@@ -139,54 +162,3 @@ def _table_shapes(levels: int) -> dict[str, tuple[str, int | None]]:
         shapes[f"child{level}"] = (f"N{level + 1}", 8)
         shapes[f"up{level}"] = (f"N{level}", None)
     return shapes
-
-
-def _sparse_conv_body() -> "onnx.FunctionProto":
-    """Body of SparseConv(x (M, C_in), index (N, K), weight (K, C_in, C_out), bias): implicit GEMM over a zero row."""
-    from onnx import helper
-
-    nodes = [
-        helper.make_node("Constant", [], ["one"], value_ints=[1]),
-        helper.make_node("Shape", ["weight"], ["c_in"], start=1, end=2),
-        helper.make_node("Concat", ["one", "c_in"], ["zero_shape"], axis=0),
-        helper.make_node("ConstantOfShape", ["zero_shape"], ["zero_row"]),
-        helper.make_node("Concat", ["x", "zero_row"], ["padded"], axis=0),
-        helper.make_node("Gather", ["padded", "index"], ["gathered"], axis=0),
-        helper.make_node("Flatten", ["gathered"], ["rows"], axis=1),
-        helper.make_node("Flatten", ["weight"], ["matrix"], axis=2),
-        helper.make_node("MatMul", ["rows", "matrix"], ["product"]),
-        helper.make_node("Add", ["product", "bias"], ["y"]),
-    ]
-    return _body("SparseConv", ["x", "index", "weight", "bias"], nodes)
-
-
-def _sparse_inverse_conv_body() -> "onnx.FunctionProto":
-    """Body of SparseInverseConv(x (M, C_in), up (N,), weight (8, C_in, C_out), bias): all 8 children, then a choice."""
-    from onnx import helper
-
-    nodes = [
-        helper.make_node("Transpose", ["weight"], ["by_input"], perm=[1, 0, 2]),
-        helper.make_node("Flatten", ["by_input"], ["matrix"], axis=1),
-        helper.make_node("MatMul", ["x", "matrix"], ["children"]),
-        helper.make_node("Constant", [], ["all"], value_ints=[-1]),
-        helper.make_node("Shape", ["bias"], ["c_out"]),
-        helper.make_node("Concat", ["all", "c_out"], ["child_shape"], axis=0),
-        helper.make_node("Reshape", ["children", "child_shape"], ["child_rows"]),
-        helper.make_node("Gather", ["child_rows", "up"], ["chosen"], axis=0),
-        helper.make_node("Add", ["chosen", "bias"], ["y"]),
-    ]
-    return _body("SparseInverseConv", ["x", "up", "weight", "bias"], nodes)
-
-
-def _body(name: str, inputs: list[str], nodes: "list[onnx.NodeProto]") -> "onnx.FunctionProto":
-    from onnx import helper
-
-    return helper.make_function(
-        DOMAIN,
-        name,
-        inputs,
-        ["y"],
-        nodes,
-        [helper.make_opsetid("", OPSET)],
-        attributes=list(_PLUGIN_ATTRIBUTES),
-    )

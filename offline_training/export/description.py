@@ -4,7 +4,7 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.version import VERSION, software_commit
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
-from lidar_vl_core.sparse_model.onnx_form import OPSET
+from lidar_vl_core.sparse_model.conv_bodies import OPSET
 from offline_training.export.card_text import CardText
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
 from offline_training.runs.backbone_config import BackboneConfig

@@ -4,8 +4,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
+from lidar_vl_core.sparse_model.conv_bodies import DOMAIN
 from lidar_vl_core.sparse_model.graph import read_sparse_graph
-from lidar_vl_core.sparse_model.onnx_form import DOMAIN, SparseGraphBuilder, kind_and_level, table_names
+from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder, kind_and_level, table_names
 
 
 def weights(kernel: int, c_in: int, c_out: int) -> tuple[np.ndarray, np.ndarray]:
