@@ -36,7 +36,7 @@ def boxes_of_anchor_maps(
     direction = _by_anchor(maps.direction_logit, anchors, 2, "direction_logit")
     best = logit.argmax(axis=1)
     score = sigmoid(np.take_along_axis(logit, best[:, None], axis=1)[:, 0])
-    rows = best_rows(score, np.ones(len(score), bool), selection)
+    rows = best_rows(score, score >= selection.least_scores(class_ids)[best], selection)
     boxes = boxes_of_codes(code[rows], anchors.reshape(-1, CODE_NUMBERS)[rows])
     boxes[:, 6] = turned_by_direction(boxes[:, 6], direction[rows].argmax(axis=1))
     finite = np.isfinite(boxes).all(axis=1)

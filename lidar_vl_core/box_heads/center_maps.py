@@ -37,7 +37,8 @@ def boxes_of_center_maps(
     """
     _require_shapes(maps, len(class_ids))
     score = sigmoid(maps[HEAT])
-    picked = best_rows(score, _is_local_maximum(score), selection)
+    high = score >= selection.least_scores(class_ids)[:, None, None]
+    picked = best_rows(score, high & _is_local_maximum(score), selection)
     channel, row, column = np.unravel_index(picked, score.shape)
     value = {name: array[:, row, column].T.astype(np.float64) for name, array in maps.items() if name != HEAT}
     with np.errstate(over="ignore"):

@@ -75,6 +75,12 @@ def _graph(package: "ModelPackage") -> "SparseGraph":
 
 
 def _session(graph: "SparseGraph", engine: str, threads: int | None) -> Session:
+    name, threads = chosen_engine(engine, threads)
+    return Session(name, _engine(name, graph, threads), graph.in_channels, graph.levels)
+
+
+def chosen_engine(engine: str, threads: int | None) -> tuple[str, int]:
+    """The engine and the number of threads that are meant. Raises BadRequest, EngineUnavailable."""
     if engine not in ENGINES:
         raise BadRequest(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}. Choose one of them.")
     if engine == "tensorrt":
@@ -84,8 +90,7 @@ def _session(graph: "SparseGraph", engine: str, threads: int | None) -> Session:
     threads = threads if threads is not None else available_cores()
     if threads < 1:
         raise BadRequest(f"threads: expected 1 or more, found {threads}. Leave it out to use all cores.")
-    name = "fused" if engine == "auto" else engine
-    return Session(name, _engine(name, graph, threads), graph.in_channels, graph.levels)
+    return "fused" if engine == "auto" else engine, threads
 
 
 def _engine(name: str, graph: "SparseGraph", threads: int) -> _Engine:

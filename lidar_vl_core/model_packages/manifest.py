@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.model_packages.detection_spec import VALUES, DetectionSpec
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.training_sweeps import TrainingSweeps
 
@@ -39,10 +40,11 @@ class Manifest(Config):
 
     format: Literal[1] = 1
     name: str
-    task: Literal["segmentation", "embedding"] = "segmentation"
+    task: Literal["segmentation", "embedding", "detection"] = "segmentation"
     class_table: ClassTableSpec  # of an embedding package: the classes of its text table
     grid: GridSpec
-    features: tuple[str, ...]  # names of voxel_features(), in the order of the input channels
+    # Names of voxel_features(), in the order of the input channels; of a detector: x, y, z and one of detection_spec.VALUES.
+    features: tuple[str, ...]
     levels: int
     opset: int
     producer: Producer
@@ -52,12 +54,25 @@ class Manifest(Config):
     limits: tuple[str, ...]
     files: dict[str, str] = Field(default_factory=dict)  # file name -> hex SHA-256; filled in by write_model_package
     language: LanguageSpec | None = None  # of an embedding package
+    detection: DetectionSpec | None = None  # of a detection package
 
     @model_validator(mode="after")
     def _consistent(self) -> "Manifest":
         if (self.task == "embedding") != (self.language is not None):
             raise ValueError("language: said of an embedding package and of no other")
+        if (self.task == "detection") != (self.detection is not None):
+            raise ValueError("detection: said of a detection package and of no other")
+        if self.detection is not None:
+            self._require_detector(self.detection)
         return self
+
+    def _require_detector(self, detection: DetectionSpec) -> None:
+        known = [("x", "y", "z", *values) for values in VALUES]
+        if self.features not in known:
+            raise ValueError(f"features: of a detector expected one of {known}, found {self.features}")
+        beyond = [class_id for class_id in detection.head.class_ids if class_id >= len(self.class_table.names)]
+        if beyond:
+            raise ValueError(f"detection: expected classes of class_table alone, found {beyond}")
 
     @property
     def file_names(self) -> frozenset[str]:

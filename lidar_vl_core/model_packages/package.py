@@ -147,23 +147,29 @@ def _require_fitting_network(package: ModelPackage) -> None:
     import onnx
     from google.protobuf.message import DecodeError
 
+    from lidar_vl_core.model_packages.detection_network import require_fitting_detector
     from lidar_vl_core.sparse_model.graph import read_sparse_graph, split_head
 
     manifest = package.manifest
     try:
-        graph = read_sparse_graph(onnx.load_model_from_string(package.onnx_bytes()))
+        model = onnx.load_model_from_string(package.onnx_bytes())
+        if manifest.detection is not None:
+            _ = package.classes
+            require_fitting_detector(manifest, model, str(package.path))
+            return
+        graph = read_sparse_graph(model)
         if manifest.language is not None:
             split_head(graph)
     except DecodeError as error:
         raise BadModelPackage(f"{package.path / MODEL}: expected an ONNX model, found: {error}. {REPAIR}") from error
+    except (BadConfig, BadLabels) as error:
+        raise _unusable(package, error) from error
     try:
         answers = len(package.classes) if manifest.language is None else manifest.language.channels
         expected = (len(manifest.features), answers, manifest.levels)
         _ = package.grid
     except (BadConfig, BadLabels) as error:
-        raise BadModelPackage(
-            f"{package.path / MANIFEST}: expected a usable manifest, found: {error} {REPAIR}"
-        ) from error
+        raise _unusable(package, error) from error
     found = (graph.in_channels, graph.out_channels, graph.levels)
     if expected != found:
         kind = "classes" if manifest.language is None else "channels"
@@ -171,6 +177,10 @@ def _require_fitting_network(package: ModelPackage) -> None:
             f"{package.path}: expected, from the manifest, (features, {kind}, levels) = {expected}, found {found} "
             f"in {MODEL}. {REPAIR}"
         )
+
+
+def _unusable(package: ModelPackage, error: Exception) -> BadModelPackage:
+    return BadModelPackage(f"{package.path / MANIFEST}: expected a usable manifest, found: {error} {REPAIR}")
 
 
 def _require_fitting_language(package: ModelPackage) -> None:

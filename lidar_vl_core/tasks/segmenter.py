@@ -15,16 +15,15 @@ from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.cpu.prompt_head import PromptHead
 from lidar_vl_core.engines.session import open_feature_session, open_session
-from lidar_vl_core.foundation.errors import BadPointCloud
+from lidar_vl_core.foundation.errors import BadModelPackage, BadPointCloud
 from lidar_vl_core.model_packages.package import ModelPackage, no_words
 from lidar_vl_core.tasks.prompt_book import PromptBook
+from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
 from lidar_vl_core.voxels.features import COLOUR_FEATURES, voxel_features
-from lidar_vl_core.voxels.grid import VoxelGrid, Voxels, read_only, voxelise
+from lidar_vl_core.voxels.grid import Voxels, read_only, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary
-
-_WARM_UP_POINTS = 500
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,11 @@ class Segmenter:
         ego: EgoRegion | None = None,
     ) -> None:
         """Load the network; points in `ego` get no answer. Raises EngineUnavailable or BadModelPackage."""
+        if package.manifest.task == "detection":
+            raise BadModelPackage(
+                f"{package.path}: expected a package that labels points, found one of task detection, which finds boxes. "
+                "Use `lidar-vl detect` with it."
+            )
         self._package = package
         self._grid = package.grid
         self._threads = threads
@@ -118,9 +122,7 @@ class Segmenter:
 
     def warm_up(self) -> None:
         """Label a made-up cloud, so that nothing is compiled or loaded while the first message waits."""
-        xyz_m = _cloud_in(self._grid)
-        extra = {"rgb": np.zeros((len(xyz_m), 3), np.uint8)}
-        self.segment(PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "warm_up", extra))
+        self.segment(warm_up_cloud(self._grid))
 
     def segment(self, cloud: PointCloud) -> PointLabels:
         """Label every point of a cloud, never one more or less.
@@ -237,14 +239,3 @@ def _timing_ms(moments: tuple[float, ...]) -> dict[str, float]:
     stages = ("voxels", "maps", "network", "labels")
     timing_ms = {name: 1e3 * (moments[i + 1] - moments[i]) for i, name in enumerate(stages)}
     return {**timing_ms, "total": 1e3 * (moments[-1] - moments[0])}
-
-
-def _cloud_in(grid: VoxelGrid) -> np.ndarray:
-    """(N, 3) float32 points along the diagonal of the grid's range."""
-    fraction = np.linspace(0.01, 0.99, _WARM_UP_POINTS)[:, None]
-    low, high = np.array(grid.range_min), np.array(grid.range_max)
-    axes = low + fraction * (high - low)
-    if grid.kind == "cylindrical":
-        rho, phi, z = axes.T
-        axes = np.column_stack([rho * np.cos(phi), rho * np.sin(phi), z])
-    return axes.astype(np.float32)

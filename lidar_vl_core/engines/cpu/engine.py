@@ -11,8 +11,8 @@ from lidar_vl_core.engines.cpu.program import NetworkProgram, ScanProgram
 from lidar_vl_core.foundation.threads import HelperThreads
 
 if TYPE_CHECKING:
+    from lidar_vl_core.engines.cpu.program import LevelTables
     from lidar_vl_core.sparse_model.graph import SparseGraph
-    from lidar_vl_core.voxels.kernel_maps import KernelMaps
 
 _COUNTERS_PER_LAYER = 16  # int64: tasks taken and tasks done, a cache line each
 _SELF_PAIR = (1 << 32) + 1  # times i: input row i with output row i
@@ -29,8 +29,8 @@ class FusedEngine:
         self._threads = threads
         self._one_scan = Lock()
 
-    def run(self, features: np.ndarray, maps: "KernelMaps") -> np.ndarray:
-        """(M, C) float32 -> (M, classes) float32."""
+    def run(self, features: np.ndarray, maps: "LevelTables") -> np.ndarray:
+        """(M, C) float32 -> (rows of the answer's level, channels) float32."""
         scan = self._program.for_scan(maps)
         with self._one_scan:
             values = self._values.at_least(scan.values)

@@ -1,7 +1,7 @@
 """The records that run_network() reads: what is known of a network, completed by the sizes of one scan."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,9 +13,21 @@ from lidar_vl_core.sparse_model.onnx_form import kind_and_level, levels_of
 
 if TYPE_CHECKING:
     from lidar_vl_core.sparse_model.graph import SparseGraph
-    from lidar_vl_core.voxels.kernel_maps import KernelMaps
 
 _LINE = 16  # float32 values in a cache line; every slot starts on one
+
+
+class LevelTables(Protocol):
+    """Kernel maps of a U-Net, or tables of an encoder."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Rows of each level."""
+        ...
+
+    def table(self, kind: str, level: int) -> np.ndarray:
+        """Rows of the level read for each row of the level written; the number of rows read where there is none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ class NetworkProgram:
         self._layers["residual_stride"] = self._slot_stride[self._residual_slot]
         self._layers["relu"] = [layer.relu for layer in plan.layers]
 
-    def for_scan(self, maps: "KernelMaps") -> ScanProgram:
+    def for_scan(self, maps: LevelTables) -> ScanProgram:
         """Complete the records with the sizes and tables of one scan."""
         counts = np.array(maps.counts[: self._levels], np.int64)
         block_rows = np.array([_block_rows(count) for count in counts], np.int64)
@@ -108,7 +120,7 @@ class NetworkProgram:
         )  # fmt: skip
 
     def _tables(
-        self, maps: "KernelMaps", blocks: np.ndarray, block_rows: np.ndarray
+        self, maps: LevelTables, blocks: np.ndarray, block_rows: np.ndarray
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         tables, kept = np.zeros(len(self._table_names), TABLE), []
         for record, name in zip(tables, self._table_names, strict=True):

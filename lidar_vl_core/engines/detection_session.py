@@ -1,0 +1,92 @@
+"""One way to run a detection package, whatever computes it. Reads the model file."""
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from lidar_vl_core.engines.session import chosen_engine
+from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.sparse_model.encoder_form import MAP_INDEX, MAP_ROWS
+from lidar_vl_core.sparse_model.onnx_form import FEATURES
+
+if TYPE_CHECKING:
+    from lidar_vl_core.model_packages.package import ModelPackage
+    from lidar_vl_core.sparse_model.encoder_graph import EncoderGraph
+    from lidar_vl_core.voxels.detector_arrays import DetectorArrays
+
+
+class _Engine(Protocol):
+    def run(self, arrays: "DetectorArrays") -> list[np.ndarray]: ...
+
+
+class DetectionSession:
+    """A loaded detector. One scan at a time; made by open_detection_session()."""
+
+    def __init__(self, engine_name: str, engine: _Engine, graph: "EncoderGraph") -> None:
+        self.engine_name = engine_name
+        self._engine = engine
+        self._in_channels = graph.encoder.in_channels
+        self._names = tuple(graph.outputs)
+        width, height, depth = graph.map_shape
+        self._map = (1, depth, height, width)
+
+    def run(self, arrays: "DetectorArrays") -> dict[str, np.ndarray]:
+        """Compute the maps of the head of one scan, each (C, H, W) float32, by name.
+
+        Raises BadRequest for the arrays of several scans, or of another grid or other features.
+        """
+        voxels, channels = arrays.features.shape
+        if (voxels, channels, arrays.map_index.shape) != (arrays.tables.counts[0], self._in_channels, self._map):
+            raise BadRequest(
+                f"detector arrays: expected ({arrays.tables.counts[0]}, {self._in_channels}) features and a map {self._map}, "
+                f"found {arrays.features.shape} and {arrays.map_index.shape}. Make them by the package's own grid, one scan."
+            )
+        return {name: values[0] for name, values in zip(self._names, self._engine.run(arrays), strict=True)}
+
+
+def open_detection_session(
+    package: "ModelPackage", engine: str = "auto", threads: int | None = None
+) -> DetectionSession:
+    """Load a detection package for inference; engine and threads as in open_session(), which says what it raises."""
+    import onnx
+
+    from lidar_vl_core.sparse_model.encoder_graph import read_encoder_graph
+
+    name, threads = chosen_engine(engine, threads)
+    content = package.onnx_bytes()
+    graph = read_encoder_graph(onnx.load_model_from_string(content))
+    loaded = _FusedDetector(graph, threads) if name == "fused" else _WholeDetector(content, graph, threads)
+    return DetectionSession(name, loaded, graph)
+
+
+class _FusedDetector:
+    """The sparse part by the fused engine, the rest by ONNX Runtime."""
+
+    def __init__(self, graph: "EncoderGraph", threads: int) -> None:
+        from lidar_vl_core.engines.cpu.engine import FusedEngine
+        from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
+
+        self._encoder = FusedEngine(graph.encoder, threads)
+        self._tail = open_onnxruntime(graph.tail.SerializeToString(), threads)
+        self._names = list(graph.outputs)
+
+    def run(self, arrays: "DetectorArrays") -> list[np.ndarray]:
+        rows = self._encoder.run(arrays.features, arrays.tables)
+        return self._tail.run(self._names, {MAP_ROWS: rows, MAP_INDEX: arrays.map_index[0]})
+
+
+class _WholeDetector:
+    """The model file as it is, by ONNX Runtime."""
+
+    def __init__(self, content: bytes, graph: "EncoderGraph", threads: int) -> None:
+        from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
+
+        self._session = open_onnxruntime(content, threads)
+        self._levels = len(graph.kernels)
+        self._names = list(graph.outputs)
+
+    def run(self, arrays: "DetectorArrays") -> list[np.ndarray]:
+        names = [(kind, level) for kind in ("subm", "strided") for level in range(self._levels)]
+        inputs = {f"{kind}{level}": arrays.tables.table(kind, level) for kind, level in names}
+        inputs |= {FEATURES: arrays.features, MAP_INDEX: arrays.map_index[0]}
+        return self._session.run(self._names, inputs)
