@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from lidar_vl_core.foundation.config import Config
 
 if TYPE_CHECKING:
-    from lidar_vl_core.boxes.selection import BoxSelection
+    from lidar_vl_core.box_heads.selection import BoxSelection
 
 # What is averaged in a voxel beside x, y, z: intensity 0..1 or 0..255, then where sweeps are joined the age of a point in s.
 VALUES = (("intensity",), ("intensity_255",), ("intensity", "time"), ("intensity_255", "time"))
@@ -47,7 +47,7 @@ class AnchorHeadSpec(Config):
     @property
     def channels(self) -> dict[str, int]:
         """Channels of each map, by its name."""
-        from lidar_vl_core.boxes.anchors import CODE_NUMBERS
+        from lidar_vl_core.box_heads.anchors import CODE_NUMBERS
 
         anchors = len(self.kinds) * len(self.kinds[0].yaws_rad)
         numbers = {"class_logit": len(self.kinds), "code": CODE_NUMBERS, "direction_logit": _DIRECTIONS}
@@ -69,14 +69,14 @@ class CenterHeadSpec(Config):
     @property
     def quantities(self) -> tuple[str, ...]:
         """What the maps of a group say."""
-        from lidar_vl_core.boxes.center_maps import HEAT, REGRESSION, VELOCITY
+        from lidar_vl_core.box_heads.center_maps import HEAT, REGRESSION, VELOCITY
 
         return (*REGRESSION, *((VELOCITY,) if self.velocity else ()), HEAT)
 
     @property
     def channels(self) -> dict[str, int]:
         """Channels of each map, by its name."""
-        from lidar_vl_core.boxes.center_maps import REGRESSION, VELOCITY
+        from lidar_vl_core.box_heads.center_maps import REGRESSION, VELOCITY
 
         numbers = {**REGRESSION, VELOCITY: 2}
         return {
@@ -97,7 +97,7 @@ class SelectionSpec(Config):
     @property
     def selection(self) -> "BoxSelection":
         """The same limits as decoding takes them."""
-        from lidar_vl_core.boxes.selection import BoxSelection
+        from lidar_vl_core.box_heads.selection import BoxSelection
 
         return BoxSelection(self.least_score, self.most_candidates, self.iou_threshold, self.most_boxes)
 

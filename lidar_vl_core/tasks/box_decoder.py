@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lidar_vl_core.boxes.anchor_maps import AnchorMaps, boxes_of_anchor_maps
-from lidar_vl_core.boxes.anchors import AnchorKind, anchor_boxes
+from lidar_vl_core.box_heads.anchor_maps import AnchorMaps, boxes_of_anchor_maps
+from lidar_vl_core.box_heads.anchors import AnchorKind, anchor_boxes
+from lidar_vl_core.box_heads.center_maps import CenterGrid, boxes_of_center_maps, joined_groups
+from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.center_maps import CenterGrid, boxes_of_center_maps, joined_groups
-from lidar_vl_core.boxes.selection import BoxSelection
 from lidar_vl_core.model_packages.detection_spec import AnchorHeadSpec, CenterHeadSpec
 from lidar_vl_core.voxels.detector_arrays import DetectorVoxels
 from lidar_vl_core.voxels.encoder_tables import MAP_STRIDE

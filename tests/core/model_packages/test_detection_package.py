@@ -5,7 +5,7 @@ import onnx
 import pytest
 import yaml
 
-from lidar_vl_core.boxes.anchor_maps import AnchorMaps
+from lidar_vl_core.box_heads.anchor_maps import AnchorMaps
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage
 from lidar_vl_core.model_packages.detection_spec import CenterHeadSpec, DetectionSpec

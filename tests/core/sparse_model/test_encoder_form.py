@@ -118,7 +118,7 @@ def test_a_layer_that_does_not_fit_is_refused_before_export():
     dense = graph.dense_map(rows, (8, 8, 1))
     with pytest.raises(BadRequest, match="expected a known table"):
         graph.sparse_conv(rows, "strided1", np.zeros((27, 4, 4), np.float32), np.zeros(4, np.float32))
-    with pytest.raises(BadRequest, match="2D convolution of .*: expected a map of 5 channels"):
+    with pytest.raises(BadRequest, match=r"2D convolution of .*: expected a map of 5 channels"):
         graph.conv2d(dense, np.zeros((2, 5, 3, 3), np.float32), np.zeros(2, np.float32))
     with pytest.raises(BadRequest, match="2D convolution of"):
         graph.conv2d(rows, np.zeros((2, 4, 3, 3), np.float32), np.zeros(2, np.float32))
