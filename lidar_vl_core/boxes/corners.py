@@ -9,6 +9,10 @@ from lidar_vl_core.boxes.boxes3d import require_boxes
 _CORNERS = 0.5 * np.array(
     [[1, 1, 1], [1, -1, 1], [1, -1, -1], [1, 1, -1], [-1, 1, 1], [-1, -1, 1], [-1, -1, -1], [-1, 1, -1]]
 )
+# Pairs of rows of box_corners(): the twelve edges, and a cross on the front that tells the heading.
+BOX_EDGES = np.array(
+    [(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7), (0, 2), (1, 3)]
+)
 _BEV_CORNERS = 0.5 * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.boxes.corners import bev_corners, box_corners
+from lidar_vl_core.boxes.corners import BOX_EDGES, bev_corners, box_corners
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.line_segments import project_segments
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _OVERSAMPLING = 3  # lines are drawn larger and averaged down: smooth at any angle
-# Corners as box_corners() has them: 0 to 3 are the front face, 4 to 7 the rear one; the cross marks the front.
-_EDGES = np.array(
-    [(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7), (0, 2), (1, 3)]
-)
 
 
 def with_boxes_from_above(
@@ -54,9 +50,9 @@ def with_boxes_in_camera(
 
     corners_cam_m = T_cam_lidar.apply(box_corners(boxes).reshape(-1, 3)).reshape(-1, 8, 3)
     order = np.argsort(-corners_cam_m[:, :, 2].mean(axis=1), kind="stable")
-    edges_cam_m = corners_cam_m[order][:, _EDGES].reshape(-1, 2, 3)
+    edges_cam_m = corners_cam_m[order][:, BOX_EDGES].reshape(-1, 2, 3)
     lines_px, row = project_segments(camera.scaled(picture.width, picture.height), edges_cam_m)
-    return _with_lines(picture, lines_px + 0.5, rgb[order[row // len(_EDGES)]], width_px)
+    return _with_lines(picture, lines_px + 0.5, rgb[order[row // len(BOX_EDGES)]], width_px)
 
 
 def _with_lines(picture: "Image", lines_px: np.ndarray, rgb: np.ndarray, width_px: float) -> "Image":

@@ -56,6 +56,22 @@ class FrameTransforms:
             return self.tree.lookup(camera_frame, lidar_frame, camera_stamp_ns)
         return self.tree.lookup_between(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns, fixed_frame)
 
+    def T_now_then(self, frame: str, now_ns: int, then_ns: int) -> RigidTransform:
+        """How points that were seen in a frame at one time lie in that frame at another, through a frame that stands still.
+
+        Raises BadTransform where nothing above the frame is told to move, as a vehicle of which nobody says so may have
+        moved all the same, and where the motion is not known at both times.
+        """
+        frame = _frame(frame)
+        fixed_frame = self.fixed_frame(frame)
+        if fixed_frame is None:
+            known = ", ".join(f"{parent} -> {child}" for parent, child, _ in self.edges()) or "none"
+            raise BadTransform(
+                f"motion of {frame}: expected a moving transform above it, as from odom to base_link, found {known}. "
+                "Publish it on /tf, or name a topic of odometry."
+            )
+        return self.tree.lookup_between(frame, now_ns, frame, then_ns, fixed_frame)
+
     def fixed_frame(self, frame: str) -> str | None:
         """The frame above `frame` that does not move with the vehicle; None where nothing above it moves."""
         above, moves = [], False

@@ -1,0 +1,51 @@
+"""SweepHistory: the last sweeps of a LiDAR, kept so that each new one can be joined with them. Bounded by number and age."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lidar_vl_core.clouds.accumulation import EarlierSweep, joined_sweeps
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadTransform
+from lidar_vl_core.foundation.stamps import nanoseconds
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+
+Moved = Callable[[str, int, int], RigidTransform]  # frame, its time now, its time then -> T_now_then, or BadTransform
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedSweeps:
+    """A sweep with those before it that could be brought into its frame."""
+
+    cloud: PointCloud  # the newest sweep's points first; with "time_lag_s"
+    sweeps: int  # that are in it, the newest among them
+    left_out: tuple[BadTransform, ...]  # why earlier ones are not: nobody said how the sensor moved
+
+
+class SweepHistory:
+    """Takes sweeps in the order of their stamps. One that is older than the last, or of another frame, begins anew."""
+
+    def __init__(self, sweeps: int, max_age_s: float, max_points: int) -> None:
+        """sweeps: in a joined cloud, the newest among them. max_age_s: older ones are forgotten. max_points: of a joined cloud."""
+        self._earlier: deque[PointCloud] = deque(maxlen=max(sweeps - 1, 0))
+        self._max_age_ns, self._max_points = nanoseconds(max_age_s), max_points
+
+    def joined(self, cloud: PointCloud, moved: Moved) -> JoinedSweeps:
+        """The sweep with those before it, which it belongs to afterwards.
+
+        moved: asked for each of them. A sweep whose motion is not known is left out, never taken for one that stood still.
+        """
+        if self._earlier and (
+            cloud.stamp_ns <= self._earlier[-1].stamp_ns or cloud.frame_id != self._earlier[-1].frame_id
+        ):
+            self._earlier.clear()
+        while self._earlier and cloud.stamp_ns - self._earlier[0].stamp_ns > self._max_age_ns:
+            self._earlier.popleft()
+        found, left_out = [], []
+        for then in self._earlier:
+            try:
+                found.append(EarlierSweep(then, moved(cloud.frame_id, cloud.stamp_ns, then.stamp_ns)))
+            except BadTransform as error:
+                left_out.append(error)
+        self._earlier.append(cloud)
+        return JoinedSweeps(joined_sweeps(cloud, found, self._max_points), 1 + len(found), tuple(left_out))
