@@ -10,7 +10,7 @@ from lidar_vl_ros.bags import player, recorder
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
-from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node import parameter_fields, parameters
 from lidar_vl_ros.node.settings import SegmentationParameters
 from rclpy.context import Context
 from rclpy.node import Node
@@ -23,7 +23,7 @@ _CAMERA = {"cameras.front.topic": "/front/image"}  # what a node has parameters 
 
 
 def _fields(settings: type) -> dict:
-    return parameters.every_field(settings, _CAMERA)
+    return parameter_fields.every_field(settings, _CAMERA)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_every_parameter_is_described_and_every_number_has_a_range(context, sett
 def test_help_tells_every_parameter_with_its_default(settings):
     told = parameters.usage("What it does.", settings)
     assert told.startswith("What it does.")
-    for name, field in parameters.every_field(settings, ["cameras.NAME.topic"]).items():
+    for name, field in parameter_fields.every_field(settings, ["cameras.NAME.topic"]).items():
         assert any(line.split()[:1] == [name] and repr(field.default) in line for line in told.splitlines()), name
 
 

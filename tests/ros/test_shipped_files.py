@@ -17,7 +17,7 @@ import yaml
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.inputs.cloud_input import INPUT_TOPIC
-from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node import parameter_fields, parameters
 from lidar_vl_ros.node.settings import SegmentationParameters
 from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment, profile_path
@@ -240,7 +240,7 @@ def test_compose_builds_images_that_exist_and_gives_room_for_shared_memory():
 def test_the_page_of_the_nodes_lists_every_parameter_and_names_only_topics_that_exist():
     page = (_REPOSITORY / "docs" / "ros.md").read_text()
     for settings in (*_PARAMETERS.values(), RecorderParameters):
-        names = parameters.every_field(settings, ["cameras.NAME.topic"])
+        names = parameter_fields.every_field(settings, ["cameras.NAME.topic"])
         assert [name for name in names if f"`{name}`" not in page] == []
     named = set(re.findall(r"`(~/output/[\w/]+)`", page))
     assert named

@@ -10,6 +10,7 @@ from rclpy.parameter import Parameter
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node.parameter_fields import belongs_to, fixed_names
 from lidar_vl_ros.node.settings import NodeParameters
 
 
@@ -36,8 +37,8 @@ class ParameterChanges:
     def _check(self, changes: list[Parameter]) -> SetParametersResult:
         self._prepared = None
         state = state_label(self._node)
-        ours = {change.name.partition(".")[0] for change in changes} & self._settings_type.model_fields.keys()
-        fixed = sorted(ours & parameters.fixed_names(self._settings_type))
+        ours = [change.name for change in changes if belongs_to(change.name, self._settings_type)]
+        fixed = sorted(fixed_names(self._settings_type, ours))
         if fixed and state != "unconfigured":
             return _refused(f"{', '.join(fixed)}: fixed while {state}. Deactivate, clean up, set, configure again.")
         result = parameters.check_change(self._settings_type, changes, self._node.get_fully_qualified_name())

@@ -1,12 +1,8 @@
-"""ROS parameters from a typed configuration: one place for name, type, default, range and description.
-
-A field that maps names to configurations, such as `cameras`, is one parameter for each key of each name that was given when
-the node was started: cameras.front.topic, cameras.front.offset_s, ...
-"""
+"""ROS parameters from a typed configuration: one place for name, type, default, range and description."""
 
 import math
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -17,11 +13,9 @@ from rclpy.parameter import Parameter
 
 from lidar_vl_core.foundation.config import Config, validated
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_ros.node.parameter_fields import belongs_to, every_field, maps_of_names, put
 
 ConfigT = TypeVar("ConfigT", bound=Config)
-WHILE_CONFIGURED = (
-    "may change while the node is configured, also while it serves"  # marks a field; others are fixed then
-)
 
 
 def declare(node: Node, settings: type[Config]) -> None:
@@ -32,20 +26,6 @@ def declare(node: Node, settings: type[Config]) -> None:
             node.set_descriptor(name, _descriptor(field))
         except InvalidParameterValueException:
             continue  # outside its range: `read` says so with name, expected and found
-
-
-def every_field(settings: type[Config], given: Iterable[str] = ()) -> dict[str, FieldInfo]:
-    """Every parameter by name. given: names of parameters that tell the cameras' names, e.g. cameras.front.topic."""
-    fields = {}
-    for name, field in settings.model_fields.items():
-        inner = _config_of_names(field)
-        if inner is None:
-            fields[name] = field
-            continue
-        places = [each.split(".") for each in given]
-        for part in sorted({place[1] for place in places if place[0] == name and len(place) > 2}):
-            fields |= {f"{name}.{part}.{key}": key_field for key, key_field in inner.model_fields.items()}
-    return fields
 
 
 def read(node: Node, settings: type[ConfigT]) -> ConfigT:
@@ -60,27 +40,19 @@ def read_changed(node: Node, settings: type[ConfigT], changes: Sequence[Paramete
     fields = every_field(settings, given)
     value = {name: node.get_parameter(name).value for name in fields}
     value |= {change.name: change.value for change in changes if change.name in value}
-    content: dict[str, Any] = {
-        name: {} for name in settings.model_fields if _config_of_names(settings.model_fields[name])
-    }
+    content: dict[str, Any] = {}
     for name, field in fields.items():
-        _put(content, name, _plain(value[name], field))
-    for name in sorted(given.keys() - fields.keys()):  # of a camera, and none that it has: refused by name below
-        if name.partition(".")[0] in settings.model_fields:
-            _put(content, name, _json(given[name]))
+        put(content, name, _plain(value[name], field))
+    for name in sorted(given.keys() - fields.keys()):  # below a key, and none that is there: refused by name
+        if belongs_to(name, settings):
+            put(content, name, _json(given[name]))
     return validated(settings, content, origin)
-
-
-def fixed_names(settings: type[Config]) -> set[str]:
-    """Fields that may change only before the node is configured."""
-    return {name for name, field in settings.model_fields.items() if WHILE_CONFIGURED not in field.metadata}
 
 
 def usage(description: str, settings: type[Config]) -> str:
     """What `--help` of a node tells."""
     lines = [description, "", "parameters, given by --ros-args -p NAME:=VALUE or --params-file FILE:"]
-    named = [f"{name}.NAME." for name, field in settings.model_fields.items() if _config_of_names(field)]
-    fields = every_field(settings, named)
+    fields = every_field(settings, [f"{name}.NAME." for name in maps_of_names(settings)])
     lines += [f"  {name:<30} {field.description} ({field.default!r})" for name, field in fields.items()]
     return "\n".join(lines) + "\n"
 
@@ -96,7 +68,7 @@ def check_change(settings: type[Config], changes: Sequence[Parameter], origin: s
             reason = f"{parameter.name}: expected a value, found none. An empty list or text is one, too."
             return SetParametersResult(successful=False, reason=reason)
         content: dict[str, Any] = {}
-        _put(content, parameter.name, _plain(parameter.value, field))
+        put(content, parameter.name, _plain(parameter.value, field))
         try:
             validated(settings, content, origin)
         except BadConfig as error:
@@ -110,34 +82,15 @@ def _overrides(node: Node) -> dict[str, Any]:
 
 
 def _refuse_names(settings: type[Config], given: dict[str, Any], origin: str) -> None:
-    """Raise BadConfig for names that are no more, and for those that lack the name of a camera or of its key."""
+    """Raise BadConfig for names that are no more, and for those that lack the name of a camera or the like, or its key."""
     retired: dict[str, str] = getattr(settings, "retired", {})
     told = [f"{name}: expected no parameter of this name, {retired[name]}" for name in sorted(given) if name in retired]
-    for name in sorted(given):
-        field = settings.model_fields.get(name.partition(".")[0])
-        if field is not None and _config_of_names(field) is not None and name.count(".") < 2:
-            told.append(f"{name}: expected {name.partition('.')[0]}.NAME.KEY, found {given[name]!r:.80}")
+    for of_names in maps_of_names(settings):
+        for name in sorted(given):
+            if name == of_names or (name.startswith(f"{of_names}.") and name.count(".") < of_names.count(".") + 2):
+                told.append(f"{name}: expected {of_names}.NAME.KEY, found {given[name]!r:.80}")
     if told:
         raise BadConfig(f"{origin}: {'; '.join(told)}. Start the node with the right names.")
-
-
-def _config_of_names(field: FieldInfo) -> type[Config] | None:
-    """The configuration that a field has for each of several names, None for a field of another kind."""
-    if get_origin(field.annotation) is not dict:
-        return None
-    inner: type[Config] = get_args(field.annotation)[1]
-    return inner
-
-
-def _put(content: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
-    """Set a value in nested mappings; what stands in its way is replaced, as it is no mapping and is refused anyway."""
-    *path, last = name.split(".")
-    for part in path:
-        inner = content.get(part)
-        if not isinstance(inner, dict):
-            inner = content[part] = {}
-        content = inner
-    content[last] = value
 
 
 def _plain(value: Any, field: FieldInfo) -> Any:  # noqa: ANN401

@@ -1,13 +1,14 @@
 """What nodes are told: name, type, default, range and meaning of each parameter, in one place."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from lidar_vl_core.boxes.choice import BoxLimits, BoxRules
 from lidar_vl_core.clouds.ego_region import EgoBox
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
-from lidar_vl_ros.node.parameters import WHILE_CONFIGURED
+from lidar_vl_ros.node.parameter_fields import WHILE_CONFIGURED
 
 Topics = tuple[str, ...]
 Words = tuple[str, ...]
@@ -61,8 +62,18 @@ class NodeParameters(Config):
     )
 
 
-class SegmentationParameters(NodeParameters):
-    """What the segmentation node is told."""
+class TaskParameters(Config):
+    """What each task is told of its model."""
+
+    engine: str = Field(
+        "auto", pattern="^(auto|fused|onnxruntime|tensorrt)$", description="auto, fused, onnxruntime or tensorrt"
+    )
+    threads: int = Field(0, ge=0, le=256, description="Threads of the engine; 0: one per core")
+    overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera picture in the overlay")
+
+
+class SegmentationTaskParameters(TaskParameters):
+    """What the task of naming points is told."""
 
     model: str = Field("demo", min_length=1, description="Model package: the name of a packaged one, or a folder")
     prompts: Annotated[Words, WHILE_CONFIGURED] = Field(
@@ -77,10 +88,6 @@ class SegmentationParameters(NodeParameters):
         le=1.0,
         description="Answers of an embedding model less probable than this become 255; 0: as the model says",
     )
-    engine: str = Field(
-        "auto", pattern="^(auto|fused|onnxruntime|tensorrt)$", description="auto, fused, onnxruntime or tensorrt"
-    )
-    threads: int = Field(0, ge=0, le=256, description="Threads of the engine; 0: one per core")
     ego_radius_m: float = Field(
         0.0, ge=0.0, le=100.0, description="Points so near the sensor get no class: the own vehicle; 0: none"
     )
@@ -93,4 +100,81 @@ class SegmentationParameters(NodeParameters):
     ensemble: bool = Field(
         False, description="Name points by the pictures that see them, too; a model with an image encoder can"
     )
-    overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera picture in the overlay")
+
+
+class ClassParameters(Config):
+    """Limits of one class; what is unset is as for all."""
+
+    min_score: float | None = Field(
+        None, ge=0.0, le=1.0, description="Boxes of this class below this score are not told; unset: as for all"
+    )
+    max_range_m: float | None = Field(
+        None, ge=0.0, le=1000.0, description="Nor those farther from the sensor, seen from above; 0: any"
+    )
+
+
+class DetectionTaskParameters(TaskParameters):
+    """What the task of finding objects is told."""
+
+    model: str = Field("", min_length=1, description="Model package of task detection: a packaged one, or a folder")
+    min_score: Annotated[float, WHILE_CONFIGURED] = Field(
+        0.3, ge=0.0, le=1.0, description="Boxes below this score are not told"
+    )
+    max_range_m: Annotated[float, WHILE_CONFIGURED] = Field(
+        0.0, ge=0.0, le=1000.0, description="Nor boxes farther from the sensor, seen from above; 0: any"
+    )
+    classes: Annotated[dict[str, ClassParameters], WHILE_CONFIGURED] = Field(
+        {}, description="Limits of single classes instead: classes.NAME.min_score, classes.NAME.max_range_m"
+    )
+    marker_lifetime_s: float = Field(
+        1.0, ge=0.0, le=3600.0, description="Markers vanish so long after the last cloud; 0: with the next only"
+    )
+    sweeps: int = Field(
+        1, ge=1, le=20, description="Sweeps that are joined, the newest among them, where the sensor's motion is known"
+    )
+    sweeps_max_age_s: float = Field(0.6, gt=0.0, le=5.0, description="Sweeps older than this are not joined")
+    motion_max_wait_s: float = Field(
+        0.05, ge=0.0, le=1.0, description="How long joining waits for the transform of the newest sweep's time"
+    )
+    odometry_topic: str = Field(
+        "", description="nav_msgs/Odometry that tells the sensor's motion; empty: /tf does, where sweeps are joined"
+    )
+
+    @property
+    def rules(self) -> BoxRules:
+        """As the core takes them."""
+        of_all = BoxLimits(self.min_score, self.max_range_m)
+        of_class = {
+            name: BoxLimits(
+                of_all.min_score if each.min_score is None else each.min_score,
+                of_all.max_range_m if each.max_range_m is None else each.max_range_m,
+            )
+            for name, each in self.classes.items()
+        }
+        return BoxRules(of_all, of_class)
+
+
+class SegmentationParameters(SegmentationTaskParameters, NodeParameters):
+    """What the segmentation node is told."""
+
+
+class DetectionParameters(DetectionTaskParameters, NodeParameters):
+    """What the detection node is told."""
+
+
+class PerceptionParameters(NodeParameters):
+    """What the node of both tasks is told: each task's own parameters stand below its name."""
+
+    segmentation: SegmentationTaskParameters = SegmentationTaskParameters.model_validate({})
+    detection: DetectionTaskParameters = DetectionTaskParameters.model_validate({})
+
+    def of_segmentation(self) -> SegmentationParameters:
+        """As the node of this task alone would be told."""
+        return SegmentationParameters(**self._shared(), **dict(self.segmentation))
+
+    def of_detection(self) -> DetectionParameters:
+        """As the node of this task alone would be told."""
+        return DetectionParameters(**self._shared(), **dict(self.detection))
+
+    def _shared(self) -> dict[str, Any]:
+        return {name: value for name, value in self if name in NodeParameters.model_fields}
