@@ -28,6 +28,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
@@ -69,6 +70,30 @@ class FakeSegmenter:
             raise self.raises
         timing = dict.fromkeys(("voxels", "maps", "network", "labels", "total"), 1.0)
         return PointLabels((np.arange(len(cloud)) % 16).astype(np.uint8), np.full(len(cloud), 0.5, np.float32), timing)
+
+
+class FakeDetector:
+    """Finds a car and a cyclist wherever there is a point, unless told to find something else. Keeps the clouds it saw."""
+
+    classes: ClassTable = class_table("kitti3")
+
+    def __init__(self) -> None:
+        self.boxes: Boxes3d | Exception = Boxes3d.of(
+            [[5.0, 5.0, 0.5, 4.0, 2.0, 1.5, 0.5], [20.0, -5.0, 1.0, 2.0, 0.75, 1.75, -1.25]],
+            [self.classes.id_of("Car"), self.classes.id_of("Cyclist")],
+            [0.5, 0.9],
+            [[np.nan, np.nan], [3.0, -4.0]],
+        )
+        self.seen: list[PointCloud] = []
+
+    def warm_up(self) -> None:
+        pass
+
+    def detect(self, cloud: PointCloud) -> Boxes3d:
+        self.seen.append(cloud)
+        if isinstance(self.boxes, Exception):
+            raise self.boxes
+        return self.boxes if len(cloud) else self.boxes.taken(np.zeros(len(self.boxes), bool))
 
 
 class Graph:
@@ -160,6 +185,11 @@ def graph(capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
     yield graph
     graph.close()
     print(graph.logged)
+
+
+@pytest.fixture
+def fake_detector() -> FakeDetector:
+    return FakeDetector()
 
 
 @pytest.fixture

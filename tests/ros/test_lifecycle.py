@@ -109,7 +109,7 @@ def test_services_answer_while_the_model_warms_up_and_clouds_are_taken_only_afte
         "_input._watch_stamp",
         "age_ms",
         "serve",
-        "outputs.publish",
+        "segmentation.outputs.publish",
         "_times.publish",
     ],
 )
@@ -120,7 +120,7 @@ def test_an_exception_anywhere_is_counted_and_the_next_cloud_served(
     node = graph.start(partial(SegmentationNode, lambda settings: fake_segmenter))
     until(lambda: clouds.get_subscription_count() == 1 and node._input.topic and node.outputs.wanted(), "the node")
     *owners, name = place.split(".")
-    owner = attrgetter(*owners)(node) if owners else node
+    owner = attrgetter(".".join(owners))(node) if owners else node
     healthy = getattr(owner, name)
     injected = threading.Event()
 

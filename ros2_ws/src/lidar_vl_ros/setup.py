@@ -23,11 +23,13 @@ setup(
     zip_safe=True,
     maintainer="lidar-vl developers",
     maintainer_email="maintainers@lidar-vl.invalid",
-    description="ROS 2 nodes: label LiDAR clouds with lidar_vl_core, play and record bags",
+    description="ROS 2 nodes: label LiDAR clouds and find objects in them with lidar_vl_core, play and record bags",
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
             "segmentation_node = lidar_vl_ros.segmentation_node:main",
+            "detection_node = lidar_vl_ros.detection_node:main",
+            "perception_node = lidar_vl_ros.both_tasks_node:main",
             "bag_player = lidar_vl_ros.bags.player:main",
             "bag_recorder = lidar_vl_ros.bags.recorder:main",
         ],

@@ -1,186 +1,21 @@
 """One class per LiDAR point: clouds in, labelled clouds out, with the same header and in the same order."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
-from std_srvs.srv import Trigger
-
-from lidar_vl_core.classes.class_table import IGNORE_ID
-from lidar_vl_core.clouds.ego_region import EgoRegion
-from lidar_vl_core.foundation.errors import BadConfig, BadRequest, LidarVlError
-from lidar_vl_core.model_packages.package import load_model_package
-from lidar_vl_core.tasks.camera_fusion import CameraFusion
-from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
-from lidar_vl_core.words.text_table import TextTable
-from lidar_vl_ros.asked_words import asked_table
-from lidar_vl_ros.health.lifecycle_state import state_label
-from lidar_vl_ros.inputs.sensor_frame import SensorFrame
-from lidar_vl_ros.node.output import Output
-from lidar_vl_ros.node.perception_node import PerceptionNode
 from lidar_vl_ros.node.settings import SegmentationParameters
-from lidar_vl_ros.outputs.answer import Answer
-from lidar_vl_ros.outputs.camera_overlay import CameraOverlay
-from lidar_vl_ros.outputs.coloured_cloud import ColouredCloud
-from lidar_vl_ros.outputs.label_info import LabelInfo
-from lidar_vl_ros.outputs.labelled_cloud import LabelledCloud
-from lidar_vl_ros.outputs.stage_times import StageTimes
 from lidar_vl_ros.process.run_node import run_node
-
-RELOAD_VOCABULARY = "~/reload_vocabulary"
-_STAGES = ("voxels", "maps", "network", "labels", "total")
-_CAMERA_STAGES = ("image_encoder", "fusion")
+from lidar_vl_ros.tasks.segmentation import OpenSegmenter, SegmentationTask, open_segmenter
+from lidar_vl_ros.tasks.task_node import TaskNode
 
 
-def open_segmenter(settings: SegmentationParameters) -> Segmenter:
-    """The segmenter of the named model package. Raises BadConfig, BadModelPackage or EngineUnavailable."""
-    package = load_model_package(settings.model)
-    ego = EgoRegion(settings.ego_radius_m, settings.ego_box_m)
-    return Segmenter(package, settings.engine, settings.threads or None, settings.max_points, ego)
-
-
-def _open_fusion(settings: SegmentationParameters, segmenter: Segmenter) -> CameraFusion:
-    """Raises BadConfig without cameras, BadModelPackage for a model without an image encoder."""
-    if not settings.cameras:
-        raise BadConfig("ensemble: expected cameras, found none. Give cameras.NAME.topic of each, or leave it off.")
-    return CameraFusion(segmenter, settings.threads or None)
-
-
-class SegmentationNode(PerceptionNode):
+class SegmentationNode(TaskNode):
     """~/input/pointcloud -> ~/output/pointcloud/segmentation, and what else is told of the answer."""
 
-    def __init__(
-        self,
-        open_segmenter: Callable[[SegmentationParameters], Segmenter] = open_segmenter,
-        **node_options: Any,  # noqa: ANN401
-    ) -> None:
+    def __init__(self, open_segmenter: OpenSegmenter = open_segmenter, **node_options: Any) -> None:  # noqa: ANN401
         super().__init__("segmentation_node", SegmentationParameters, **node_options)
-        self._open_segmenter = open_segmenter
-        self._segmenter: Segmenter | None = None
-        self._fusion: CameraFusion | None = None
-        self._label_info: LabelInfo | None = None
-        self._times: StageTimes | None = None
-        self.create_service(Trigger, RELOAD_VOCABULARY, self._reload_vocabulary)
-
-    def load(self, settings: SegmentationParameters) -> None:
-        """Open the model, then offer the outputs."""
-        segmenter = self._segmenter = self._open_segmenter(settings)
-        self._use(segmenter, asked_table(segmenter, settings))
-        if settings.ensemble:
-            self._fusion = _open_fusion(settings, segmenter)
-        self.outputs.open(self._make_outputs(settings))
-        self._times = StageTimes(self, (*_STAGES, *_CAMERA_STAGES) if settings.ensemble else _STAGES)
-        self._label_info = LabelInfo(self, lambda: segmenter.classes)
-        self.get_logger().info(f"model {settings.model}: {', '.join(segmenter.classes.names)}")
-
-    def _make_outputs(self, settings: SegmentationParameters) -> Iterator[Output[Answer]]:
-        """What is told of each answer, in this order."""
-        yield LabelledCloud(self)
-        yield ColouredCloud(self)
-        if settings.cameras:
-            yield CameraOverlay(self, settings.overlay_width_px, self.reporter)
-
-    def images_needed(self) -> bool:
-        """Also where pictures have a say in the answer."""
-        return self._fusion is not None or super().images_needed()
-
-    def extra_fields(self) -> Sequence[str]:
-        """Those to pass on."""
-        fields: tuple[str, ...] = self.settings.extra_fields
-        return fields
-
-    def reads_colours(self) -> bool:
-        """As the network does."""
-        return self._loaded().reads_colours
-
-    def prepare(self, settings: SegmentationParameters) -> TextTable | None:
-        """The text table of words that are asked for while the node is configured."""
-        return asked_table(self._loaded(), settings)
-
-    def apply(self, prepared: TextTable | None) -> None:
-        """Label the next cloud with these words."""
-        segmenter = self._loaded()
-        self._use(segmenter, prepared)
-        if self._label_info is not None:
-            self._label_info.changed()
-        self.get_logger().info(f"looks for {', '.join(segmenter.classes.names)}")
-
-    def warm_up(self) -> None:
-        """Compile and touch what the first cloud would otherwise wait for."""
-        warmed_up = self._fusion or self._segmenter
-        if warmed_up is not None:
-            warmed_up.warm_up()
-
-    def serve(self, frame: SensorFrame) -> None:
-        """Ask the core, write, report."""
-        label_info, times = self._label_info, self._times
-        if label_info is None or times is None:
-            self.health.count("discarded")
-            return
-        with label_info.of_a_cloud() as tell_classes:
-            segmenter = self._segmenter
-            labels = self._labels(frame)
-            if segmenter is None or labels is None or state_label(self) != "active":
-                self.health.count("discarded")
-                return
-            classes = labels.classes or segmenter.classes
-            answer = Answer(frame.header, frame.cloud, labels.class_id, labels.probability, classes, frame.views)
-            tell_classes(answer.classes, frame.cloud.stamp_ns)
-            self.outputs.publish(answer)
-        latency_ms = self.age_ms(frame.header)
-        self.health.served(labels.timing_ms, latency_ms)
-        times.publish(labels.timing_ms, latency_ms)
-
-    def unload(self) -> None:
-        """Drop the model and withdraw what is told beside the outputs."""
-        for part in (self._times, self._label_info):
-            if part is not None:
-                part.close()
-        self._segmenter = self._fusion = self._times = self._label_info = None
-
-    def _labels(self, frame: SensorFrame) -> PointLabels | None:
-        """Of all points of the cloud; None where the model was given back meanwhile."""
-        fusion, segmenter, few = self._fusion, self._segmenter, frame.looked_at
-        if fusion is not None:
-            labels = self._labels_by_both(fusion, frame)
-        elif segmenter is not None:
-            labels = segmenter.segment(few.cloud)
-        else:
-            return None
-        class_id, probability = few.spread(labels.class_id, IGNORE_ID), few.spread(labels.probability, 0.0)
-        return replace(labels, class_id=class_id, probability=probability)
-
-    def _labels_by_both(self, fusion: CameraFusion, frame: SensorFrame) -> PointLabels:
-        """By network and pictures; a cloud without a picture that can be used is counted."""
-        views, left_out = frame.views(), []
-        labels = fusion.segment(frame.looked_at.cloud, views, lambda view, _error: left_out.append(view))
-        if len(left_out) == len(views):
-            self.reporter.count("without_images")
-        return labels
-
-    def _loaded(self) -> Segmenter:
-        if self._segmenter is None:
-            raise BadRequest("node: expected a loaded model, found none. Configure the node first.")
-        return self._segmenter
-
-    @staticmethod
-    def _use(segmenter: Segmenter, table: TextTable | None) -> None:
-        if table is not None:
-            segmenter.set_table(table)
-
-    def _reload_vocabulary(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        try:
-            segmenter = self._loaded()
-            if not self.settings.vocabulary:
-                raise BadRequest("vocabulary: expected a name or a file in this parameter, found none. Set it.")
-            self.apply(asked_table(segmenter, self.settings))
-            response.success, response.message = True, f"looks for {', '.join(segmenter.classes.names)}"
-        except Exception as error:  # one that leaves this callback would leave the caller unanswered
-            if not isinstance(error, LidarVlError):
-                self.reporter.fault("faults", error)
-            response.success, response.message = False, " ".join(str(error).split()) or repr(error)
-        return response
+        self.segmentation = SegmentationTask(self, open_segmenter)
+        self.does(self.segmentation)
 
 
 def main(args: list[str] | None = None) -> int:

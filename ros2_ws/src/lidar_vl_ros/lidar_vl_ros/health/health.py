@@ -16,8 +16,20 @@ _BESIDES = (
     "refused",
     "without_images",
     "thinned",
+    "unjoined",
 )  # counted as well, without being an outcome
-_TROUBLES = ("failed", "bad", "unpaired", "faults", "lost", "stale", "replaced", "without_images", "thinned")
+_TROUBLES = (
+    "failed",
+    "bad",
+    "unpaired",
+    "faults",
+    "lost",
+    "stale",
+    "replaced",
+    "without_images",
+    "thinned",
+    "unjoined",
+)
 OK, WARN, ERROR = 0, 1, 2  # the levels of diagnostic_msgs/DiagnosticStatus
 _WINDOW = 200  # latencies kept, 20 s of a 10 Hz LiDAR
 _LOG_EVERY_NS = 5_000_000_000
@@ -59,7 +71,7 @@ class Health:
             self._last_input_ns = now_ns
 
     def count(self, what: str, number: int = 1, problem: str = "") -> None:
-        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`, `thinned`."""
+        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`, `thinned`, `unjoined` (with earlier sweeps)."""
         with self._lock:
             self._counts[what] += number
             if problem:

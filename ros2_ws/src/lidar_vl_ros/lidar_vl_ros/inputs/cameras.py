@@ -32,7 +32,7 @@ LeftOut = Callable[[str, LidarVlError], None]
 
 
 class Cameras:
-    """Listens to pictures, calibrations and transforms between `start` and `stop`; what is learnt of the latter two is kept."""
+    """Listens to pictures and calibrations between `start` and `stop`; what is learnt of the latter is kept."""
 
     def __init__(
         self,
@@ -51,15 +51,12 @@ class Cameras:
             kind = CompressedImage if camera.is_compressed else Image
             self._subscribe(kind, camera.topic, partial(_hand_on, received, name))
             self._subscribe(CameraInfo, camera.calibration_topic, partial(self._add_info, name))
-        if self.parameters:
-            self._transforms.listen()
 
     def stop(self) -> None:
         """Listen no more."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
-        self._transforms.stop()
 
     def is_calibrated(self, name: str) -> bool:
         """Whether a camera_info came that can be used."""

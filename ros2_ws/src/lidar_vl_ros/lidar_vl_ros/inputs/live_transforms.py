@@ -1,13 +1,14 @@
-"""Transforms of the running system: /tf and /tf_static where tf2_msgs is installed, and those given as parameters."""
+"""Transforms of the running system: /tf and /tf_static where tf2_msgs is installed, odometry, and those given as parameters."""
 
 import threading
+import time
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from lidar_vl_core.foundation.errors import BadConfig, BadTransform
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
@@ -26,22 +27,23 @@ class LiveTransforms:
         """given: texts 'parent child x y z qx qy qz qw'. Raises BadConfig or BadTransform."""
         self._node = node
         self._given = [static_transform(text) for text in given]
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._subscriptions: list[Any] = []
         self._start_anew()
 
-    def listen(self) -> None:
-        """Subscribe, unless only the given transforms can be used."""
+    def listen(self, odometry_topic: str = "") -> None:
+        """Subscribe, unless only the given transforms can be used. odometry_topic: tells a moving transform, too."""
         message_type = message_class("tf2_msgs/msg/TFMessage")
-        if message_type is None:
-            if not self._given:
-                self._node.get_logger().warning("tf2_msgs is not installed: give the parameter static_transforms")
-            return
-        latched = QoSProfile(depth=_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._subscriptions = [
-            self._node.create_subscription(message_type, "/tf", self._moving, _DEPTH),
-            self._node.create_subscription(message_type, "/tf_static", self._static, latched),
-        ]
+        if message_type is not None:
+            latched = QoSProfile(depth=_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            self._subscriptions = [
+                self._node.create_subscription(message_type, "/tf", self._moving, _DEPTH),
+                self._node.create_subscription(message_type, "/tf_static", self._static, latched),
+            ]
+        elif not self._given and not odometry_topic:
+            self._node.get_logger().warning("tf2_msgs is not installed: give the parameter static_transforms")
+        if odometry_topic:
+            self._listen_to_odometry(odometry_topic)
 
     def stop(self) -> None:
         """Listen no more."""
@@ -53,7 +55,7 @@ class LiveTransforms:
         self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int
     ) -> RigidTransform:
         """Where the LiDAR's points of its own stamp lie for a camera at the camera's own stamp. Raises BadTransform."""
-        with self._lock:
+        with self._changed:
             return self._transforms.T_cam_lidar(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns)
 
     def is_to_come(self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int) -> bool:
@@ -66,6 +68,29 @@ class LiveTransforms:
             return False
         return False
 
+    def T_now_then(self, frame: str, now_ns: int, then_ns: int, wait_until_s: float) -> RigidTransform:
+        """How points that were seen in a frame at one time lie in it at another; waits in the calling thread for what may still come.
+
+        wait_until_s: on time.monotonic(). Raises BadTransform where the motion is not told; never takes it for none.
+        """
+        with self._changed:
+            while True:
+                try:
+                    return self._transforms.T_now_then(frame, now_ns, then_ns)
+                except TransformToCome:
+                    left_s = wait_until_s - time.monotonic()
+                    if left_s <= 0:
+                        raise
+                    self._changed.wait(left_s)
+
+    def _listen_to_odometry(self, topic: str) -> None:
+        message_type = message_class("nav_msgs/msg/Odometry")
+        if message_type is None:
+            self._node.get_logger().warning(f"nav_msgs is not installed: {topic} is not listened to, give /tf instead")
+            return
+        best_effort = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._subscriptions.append(self._node.create_subscription(message_type, topic, self._odometry, best_effort))
+
     def _start_anew(self) -> None:
         self._transforms = FrameTransforms(_HISTORY_S)
         if refused := self._transforms.add(SimpleNamespace(transforms=self._given), static=True):
@@ -77,9 +102,17 @@ class LiveTransforms:
     def _static(self, message: Any) -> None:  # noqa: ANN401
         self._add(message, static=True)
 
+    def _odometry(self, message: Any) -> None:  # noqa: ANN401  a nav_msgs/Odometry
+        stamped = TransformStamped(header=message.header, child_frame_id=message.child_frame_id)
+        position, translation = message.pose.pose.position, stamped.transform.translation
+        translation.x, translation.y, translation.z = position.x, position.y, position.z
+        stamped.transform.rotation = message.pose.pose.orientation
+        self._add(SimpleNamespace(transforms=[stamped]), static=False)
+
     def _add(self, message: Any, static: bool) -> None:  # noqa: ANN401
-        with self._lock:
+        with self._changed:
             refused = self._transforms.add(message, static)
+            self._changed.notify_all()
         if refused:
             self._node.get_logger().warning(str(refused[0]), throttle_duration_sec=5.0)
 

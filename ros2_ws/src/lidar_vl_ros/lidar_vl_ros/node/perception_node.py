@@ -48,6 +48,7 @@ class PerceptionNode(LifecycleNode):
         self._settings_type = settings_type
         self._worker: Worker[_Arrived] | None = None
         self._front_end: FrontEnd | None = None
+        self.transforms: LiveTransforms | None = None  # while configured
         self._reading: CloudReading | None = None
         self.outputs = Outputs()
         parameters.declare(self, settings_type)
@@ -79,6 +80,10 @@ class PerceptionNode(LifecycleNode):
         """Whether the next cloud is to wait for its images; without need they are paired, and neither placed nor decoded."""
         return self.outputs.needs_images()
 
+    def motion_told_by(self) -> str | None:
+        """Where it is told how the sensor moves: a topic of odometry, or "" for /tf alone; None where that is not asked for."""
+        return None
+
     def extra_fields(self) -> Sequence[str]:
         """Fields of the clouds to read besides position and intensity; asked for after `load`."""
         return ()
@@ -104,7 +109,8 @@ class PerceptionNode(LifecycleNode):
         """Check the parameters and open the model; it warms up in the worker."""
         try:
             self.settings = parameters.read(self, self._settings_type)
-            self._front_end = self._open_front_end(self.settings)
+            self.transforms = LiveTransforms(self, self.settings.static_transforms)
+            self._front_end = self._open_front_end(self.settings, self.transforms)
             self.load(self.settings)
             self._reading = self._open_reading(self.settings)
         except BaseException:
@@ -163,8 +169,8 @@ class PerceptionNode(LifecycleNode):
         self.release()
         self._input.close()
 
-    def _open_front_end(self, settings: NodeParameters) -> FrontEnd:
-        cameras = Cameras(self, settings.cameras, LiveTransforms(self, settings.static_transforms), self.reporter)
+    def _open_front_end(self, settings: NodeParameters, transforms: LiveTransforms) -> FrontEnd:
+        cameras = Cameras(self, settings.cameras, transforms, self.reporter)
         longest_s, needed = settings.camera_max_wait_s, self.images_needed
         return FrontEnd(self, cameras, longest_s, self.reporter, self.steady, needed, self._hand_over)
 
@@ -175,7 +181,7 @@ class PerceptionNode(LifecycleNode):
     def _unload(self) -> None:
         if self._front_end is not None:
             self._front_end.close()
-        self._front_end = self._reading = None
+        self._front_end = self._reading = self.transforms = None
         self.outputs.close()
         self.unload()
 
@@ -195,13 +201,21 @@ class PerceptionNode(LifecycleNode):
         self.apply(prepared)
 
     def _listen_when_ready(self) -> None:
-        if self._worker is None or self._front_end is None or not self._worker.ready.is_set():
+        if (
+            self._worker is None
+            or self._front_end is None
+            or self.transforms is None
+            or not self._worker.ready.is_set()
+        ):
             return
         self._ready_timer.cancel()
         timeout_ns = int(self.settings.input_timeout_s * 1e9)
         self.health.started(time.monotonic_ns(), timeout_ns, self.settings.max_processing_ms)
         self._input.listen()
         self._front_end.start()
+        odometry_topic = self.motion_told_by()
+        if self.settings.cameras or odometry_topic is not None:
+            self.transforms.listen(odometry_topic or "")
         self.get_logger().info(f"serves {self._input.topic}, {self._front_end.told}")
 
     def _stop_listening(self) -> None:
@@ -209,6 +223,8 @@ class PerceptionNode(LifecycleNode):
         self._input.stop()
         if self._front_end is not None and (forgotten := self._front_end.stop()):
             self.health.count("discarded", forgotten)
+        if self.transforms is not None:
+            self.transforms.stop()
         if self._worker is not None and self._worker.drop_waiting():
             self.health.count("discarded")
 

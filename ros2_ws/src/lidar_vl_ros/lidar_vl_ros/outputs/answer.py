@@ -1,4 +1,4 @@
-"""A cloud with one class for each of its points, as the outputs tell it."""
+"""What was found of a cloud, a class for each of its points or a box for each of its objects, as the outputs tell it."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,12 @@ from std_msgs.msg import Header
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_ros.inputs.sensor_frame import CloudViews
+from lidar_vl_ros.messages.objects import FoundObjects
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the segmentation node found for one cloud."""
+    """What segmentation found for one cloud."""
 
     header: Header  # of the message that came
     cloud: PointCloud  # N points
@@ -20,3 +21,11 @@ class Answer:
     probability: np.ndarray  # (N,) float32
     classes: ClassTable  # what these ids mean: words may change from cloud to cloud
     views: CloudViews  # pictures that belong to the cloud, placed and decoded when asked for
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectAnswer:
+    """What detection found for one cloud."""
+
+    found: FoundObjects
+    views: CloudViews

@@ -1,4 +1,4 @@
-"""~/output/label_info: what the class ids mean, in step with the clouds that carry them."""
+"""~/output/label_info: what the class ids mean, in step with the clouds that carry them; ~/output/objects/label_info: of boxes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +14,12 @@ from lidar_vl_ros.messages.message_class import message_class
 from lidar_vl_ros.messages.qos import LATCHED
 from lidar_vl_ros.node.publishing import publish
 
-_TOPIC = "~/output/label_info"
-_VISION_TOPIC = "~/output/vision_label_info"
+POINTS_TOPIC = "~/output/label_info"
+OBJECTS_TOPIC = "~/output/objects/label_info"
+_VISION_TOPICS = {  # beside them
+    POINTS_TOPIC: "~/output/vision_label_info",
+    OBJECTS_TOPIC: "~/output/objects/vision_label_info",
+}
 
 Tell = Callable[[ClassTable, int], None]  # classes, and a stamp in nanoseconds
 
@@ -23,10 +27,10 @@ Tell = Callable[[ClassTable, int], None]  # classes, and a stamp in nanoseconds
 class LabelInfo:
     """Latched, also while the node is not active; as vision_msgs/LabelInfo too where that is installed."""
 
-    def __init__(self, node: LifecycleNode, newest: Callable[[], ClassTable]) -> None:
-        """newest: the classes of a cloud whose work would begin now; they are told at once."""
-        self._node = node
-        messages = _messages(newest(), 0)
+    def __init__(self, node: LifecycleNode, newest: Callable[[], ClassTable], topic: str = POINTS_TOPIC) -> None:
+        """newest: the classes of a cloud whose work would begin now; they are told at once. topic: or OBJECTS_TOPIC."""
+        self._node, self._topic = node, topic
+        messages = _messages(topic, newest(), 0)
         self._publishers = {
             topic: node.create_publisher(type(message), topic, LATCHED) for topic, message in messages.items()
         }
@@ -49,7 +53,7 @@ class LabelInfo:
 
     def _tell(self, classes: ClassTable, after_stamp_ns: int) -> None:
         publishers = self._publishers
-        for topic, message in _messages(classes, after_stamp_ns).items():
+        for topic, message in _messages(self._topic, classes, after_stamp_ns).items():
             if topic in publishers:
                 publish(self._node, publishers[topic], message)
 
@@ -97,9 +101,10 @@ class _ClassNames:
             self._told = classes
 
 
-def _messages(classes: ClassTable, after_stamp_ns: int) -> dict[str, Any]:
+def _messages(topic: str, classes: ClassTable, after_stamp_ns: int) -> dict[str, Any]:
     """By topic, of the message types that are installed."""
-    messages = {_TOPIC: String(data=label_info(classes, after_stamp_ns)), _VISION_TOPIC: _vision_label_info(classes)}
+    told = String(data=label_info(classes, after_stamp_ns))
+    messages = {topic: told, _VISION_TOPICS[topic]: _vision_label_info(classes)}
     return {topic: message for topic, message in messages.items() if message is not None}
 
 

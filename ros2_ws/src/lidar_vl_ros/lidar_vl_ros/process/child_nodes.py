@@ -16,6 +16,8 @@ from lidar_vl_ros.process.transport import large_message_environment
 
 MODULES = {  # of each node; setup.py has them as executables, which a checkout that was not built lacks
     "segmentation_node": "lidar_vl_ros.segmentation_node",
+    "detection_node": "lidar_vl_ros.detection_node",
+    "perception_node": "lidar_vl_ros.both_tasks_node",
     "bag_player": "lidar_vl_ros.bags.player",
     "bag_recorder": "lidar_vl_ros.bags.recorder",
 }

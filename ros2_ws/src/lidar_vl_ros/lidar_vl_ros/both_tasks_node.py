@@ -1,0 +1,35 @@
+"""Segmentation and detection in one node: each cloud is read, decoded and paired with its pictures once, for both."""
+
+import sys
+from typing import Any
+
+from lidar_vl_ros.node.settings import PerceptionParameters
+from lidar_vl_ros.process.run_node import run_node
+from lidar_vl_ros.tasks.detection import DetectionTask, OpenDetector, open_detector
+from lidar_vl_ros.tasks.segmentation import OpenSegmenter, SegmentationTask, open_segmenter
+from lidar_vl_ros.tasks.task_node import TaskNode
+
+
+class BothTasksNode(TaskNode):
+    """~/input/pointcloud -> what segmentation_node and detection_node tell; boxes carry what segmentation says of their points."""
+
+    def __init__(
+        self,
+        open_segmenter: OpenSegmenter = open_segmenter,
+        open_detector: OpenDetector = open_detector,
+        **node_options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__("perception_node", PerceptionParameters, **node_options)
+        self.segmentation = SegmentationTask(self, open_segmenter)
+        self.detection = DetectionTask(self, open_detector)
+        self.does(self.segmentation, PerceptionParameters.of_segmentation)
+        self.does(self.detection, PerceptionParameters.of_detection)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is told to stop."""
+    return run_node(BothTasksNode, PerceptionParameters, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+"""~/output/objects/boxes: a point for each box with all that is known of it, in a type that every installation has."""
+
+from sensor_msgs.msg import PointCloud2
+
+from lidar_vl_ros.messages.box_cloud import box_cloud
+from lidar_vl_ros.node.output import TopicOutput
+from lidar_vl_ros.outputs.answer import ObjectAnswer
+
+
+class ObjectBoxes(TopicOutput[ObjectAnswer]):
+    """Of no points for a cloud without objects."""
+
+    topic = "~/output/objects/boxes"
+    message_type = PointCloud2
+
+    def message(self, answer: ObjectAnswer) -> PointCloud2:
+        """Under the header of the input."""
+        return box_cloud(answer.found)

@@ -1,0 +1,176 @@
+"""Detection as a task of a node: boxes of the objects in a cloud, or in the last few, with second opinions on their classes."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.boxes.choice import chosen_boxes
+from lidar_vl_core.boxes.majority import majority_in_boxes
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.sweep_history import SweepHistory
+from lidar_vl_core.foundation.errors import BadModelPackage, BadTransform
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_ros.health.lifecycle_state import state_label
+from lidar_vl_ros.inputs.sensor_frame import SensorFrame
+from lidar_vl_ros.messages.detections import DetectionTypes
+from lidar_vl_ros.messages.objects import FoundObjects, SecondOpinion
+from lidar_vl_ros.node.output import Output
+from lidar_vl_ros.node.perception_node import PerceptionNode
+from lidar_vl_ros.node.settings import DetectionParameters
+from lidar_vl_ros.outputs.answer import ObjectAnswer
+from lidar_vl_ros.outputs.label_info import OBJECTS_TOPIC, LabelInfo
+from lidar_vl_ros.outputs.object_boxes import ObjectBoxes
+from lidar_vl_ros.outputs.object_detections import ObjectDetections
+from lidar_vl_ros.outputs.object_markers import ObjectMarkers
+from lidar_vl_ros.outputs.object_overlay import ObjectOverlay
+from lidar_vl_ros.tasks.task import PointOpinion, Served, Task
+
+
+class ObjectDetector(Protocol):
+    """What finds objects: lidar_vl_core.tasks.detector.Detector, or one that tests make up."""
+
+    @property
+    def classes(self) -> ClassTable:
+        """Of the boxes."""
+        ...
+
+    def warm_up(self) -> None:
+        """Prepare the first answer."""
+        ...
+
+    def detect(self, cloud: PointCloud) -> Boxes3d:
+        """The objects in a cloud, in its frame."""
+        ...
+
+
+OpenDetector = Callable[[DetectionParameters], ObjectDetector]
+
+
+def open_detector(settings: DetectionParameters) -> ObjectDetector:
+    """The detector of the named model package. Raises BadModelPackage, also for a package of another task, or EngineUnavailable."""
+    package = load_model_package(settings.model)
+    if package.manifest.task != "detection":
+        raise BadModelPackage(
+            f"{package.path}: expected a package of task detection, found {package.manifest.task}. "
+            "Give a detector's package, or start the segmentation node with this one."
+        )
+    from lidar_vl_core.tasks.detector import Detector
+
+    return Detector(package, settings.engine, settings.threads or None)
+
+
+class DetectionTask(Task):
+    """Boxes of a cloud, as markers, as a cloud of boxes and, where vision_msgs is installed, as detections."""
+
+    def __init__(self, node: PerceptionNode, open_detector: OpenDetector) -> None:
+        super().__init__()
+        self._node, self._open_detector = node, open_detector
+        self._settings: DetectionParameters | None = None
+        self._detector: ObjectDetector | None = None
+        self._history: SweepHistory | None = None
+        self._label_info: LabelInfo | None = None
+
+    def load(self, settings: DetectionParameters) -> None:
+        """Open the model, then offer the outputs."""
+        detector = self._detector = self._open_detector(settings)
+        settings.rules.require_classes(detector.classes)
+        if settings.sweeps > 1:
+            self._history = SweepHistory(settings.sweeps, settings.sweeps_max_age_s, settings.max_points)
+        self._settings = settings
+        self.outputs.open(self._make_outputs(settings))
+        self._label_info = LabelInfo(self._node, lambda: detector.classes, OBJECTS_TOPIC)
+        self._node.get_logger().info(f"model {settings.model}: boxes of {', '.join(detector.classes.names)}")
+
+    def _make_outputs(self, settings: DetectionParameters) -> Iterator[Output[ObjectAnswer]]:
+        """What is told of each answer, in this order."""
+        yield ObjectMarkers(self._node, settings.marker_lifetime_s)
+        yield ObjectBoxes(self._node)
+        if (types := DetectionTypes.installed()) is not None:
+            yield ObjectDetections(self._node, types)
+        if settings.cameras:
+            yield ObjectOverlay(self._node, settings.overlay_width_px, self._node.reporter)
+
+    def stages(self) -> Sequence[str]:
+        """Joining sweeps, the detector, and what is made of its boxes."""
+        return ("detection", "boxes") if self._history is None else ("sweeps", "detection", "boxes")
+
+    def motion_told_by(self) -> str | None:
+        """Where sweeps are joined."""
+        return None if self._history is None or self._settings is None else self._settings.odometry_topic
+
+    def prepare(self, settings: DetectionParameters) -> None:
+        """Refuse limits of classes that the model does not have."""
+        if self._detector is not None:
+            settings.rules.require_classes(self._detector.classes)
+
+    def apply(self, settings: DetectionParameters, prepared: None) -> None:
+        """Choose the next cloud's boxes by these limits."""
+        self._settings = settings
+
+    def warm_up(self) -> None:
+        """Compile and touch what the first cloud would otherwise wait for."""
+        if self._detector is not None:
+            self._detector.warm_up()
+
+    def serve(self, frame: SensorFrame, opinions: Sequence[PointOpinion]) -> Served | None:
+        """Join, ask the core, write."""
+        detector, settings, started_s = self._detector, self._settings, time.perf_counter()
+        if detector is None or settings is None:
+            return None
+        cloud = self._joined(frame.looked_at.cloud, settings)
+        joined_s = time.perf_counter()
+        detected = detector.detect(cloud)
+        detected_s = time.perf_counter()
+        boxes, unusable = chosen_boxes(detected, detector.classes, settings.rules)
+        if unusable:
+            self._node.reporter.lasting_problem(
+                "faults", f"{unusable} boxes left out: the detector gave a score, class or size that is none"
+            )
+        found = FoundObjects(
+            frame.header, boxes, detector.classes, cloud.origin_m, _second_opinions(frame.cloud, boxes, opinions)
+        )
+        if state_label(self._node) != "active":
+            return None
+        self.outputs.publish(ObjectAnswer(found, frame.views))
+        stages_s = {
+            "detection": detected_s - joined_s,
+            "boxes": time.perf_counter() - detected_s,
+            "total": time.perf_counter() - started_s,
+        }
+        if self._history is not None:
+            stages_s["sweeps"] = joined_s - started_s
+        return Served({stage: 1e3 * duration_s for stage, duration_s in stages_s.items()})
+
+    def unload(self) -> None:
+        """Drop the model and withdraw what is told beside the outputs."""
+        if self._label_info is not None:
+            self._label_info.close()
+        self._detector = self._settings = self._history = self._label_info = None
+
+    def _joined(self, cloud: PointCloud, settings: DetectionParameters) -> PointCloud:
+        """The cloud with the sweeps before it; alone, and counted, where it is not told how the sensor moved."""
+        history, transforms = self._history, self._node.transforms
+        if history is None or transforms is None:
+            return cloud
+        wait_until_s = time.monotonic() + settings.motion_max_wait_s
+
+        def moved(frame: str, now_ns: int, then_ns: int) -> RigidTransform:
+            return transforms.T_now_then(frame, now_ns, then_ns, wait_until_s)
+
+        joined = history.joined(cloud, moved)
+        if joined.left_out:
+            self._tell_left_out(joined.left_out)
+        return joined.cloud
+
+    def _tell_left_out(self, errors: Sequence[BadTransform]) -> None:
+        self._node.reporter.lasting_problem("unjoined", f"{len(errors)} earlier sweeps left out: {errors[0]}")
+
+
+def _second_opinions(cloud: PointCloud, boxes: Boxes3d, opinions: Sequence[PointOpinion]) -> tuple[SecondOpinion, ...]:
+    return tuple(
+        SecondOpinion(each.source, each.classes, majority_in_boxes(cloud.xyz_m, each.class_id, boxes.boxes))
+        for each in opinions
+    )

@@ -1,0 +1,95 @@
+"""A node whose every frame, read and paired once, is answered by its tasks, one after the other."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lidar_vl_ros.inputs.sensor_frame import SensorFrame
+from lidar_vl_ros.node.perception_node import PerceptionNode
+from lidar_vl_ros.node.settings import NodeParameters
+from lidar_vl_ros.outputs.stage_times import StageTimes
+from lidar_vl_ros.tasks.task import PointOpinion, Task
+
+_TOTAL = "total"
+
+SettingsOf = Callable[[Any], Any]
+
+
+class TaskNode(PerceptionNode):
+    """A child names its tasks by `does`; those that come later hear what the earlier ones say of the points."""
+
+    def __init__(self, name: str, settings_type: type[NodeParameters], **node_options: Any) -> None:  # noqa: ANN401
+        super().__init__(name, settings_type, **node_options)
+        self._tasks: list[tuple[Task, SettingsOf]] = []
+        self._times: StageTimes | None = None
+
+    def does(self, task: Task, settings_of: SettingsOf = lambda settings: settings) -> None:
+        """Take on a task. settings_of: its settings out of the node's."""
+        self._tasks.append((task, settings_of))
+
+    def load(self, settings: Any) -> None:  # noqa: ANN401
+        """Load every task."""
+        for task, settings_of in self._tasks:
+            self.outputs.open([task.outputs])
+            task.load(settings_of(settings))
+        self._times = StageTimes(self, [*(stage for task, _ in self._tasks for stage in task.stages()), _TOTAL])
+
+    def unload(self) -> None:
+        """Give back every task's model, and what is told beside the outputs."""
+        times, self._times = self._times, None
+        if times is not None:
+            times.close()
+        for task, _ in self._tasks:
+            task.unload()
+
+    def warm_up(self) -> None:
+        """Every task."""
+        for task, _ in self._tasks:
+            task.warm_up()
+
+    def images_needed(self) -> bool:
+        """Also where pictures have a say in an answer."""
+        return any(task.images_needed() for task, _ in self._tasks) or super().images_needed()
+
+    def motion_told_by(self) -> str | None:
+        """By whatever the first task says that asks for it."""
+        return next((topic for task, _ in self._tasks if (topic := task.motion_told_by()) is not None), None)
+
+    def extra_fields(self) -> Sequence[str]:
+        """Those of all tasks, each once."""
+        return tuple(dict.fromkeys(name for task, _ in self._tasks for name in task.extra_fields()))
+
+    def reads_colours(self) -> bool:
+        """Where any task does."""
+        return any(task.reads_colours() for task, _ in self._tasks)
+
+    def prepare(self, settings: Any) -> list[tuple[Task, Any, Any]]:  # noqa: ANN401
+        """What the tasks need whose settings are other ones."""
+        changed = [(task, of(settings)) for task, of in self._tasks if of(settings) != of(self.settings)]
+        return [(task, task_settings, task.prepare(task_settings)) for task, task_settings in changed]
+
+    def apply(self, prepared: list[tuple[Task, Any, Any]]) -> None:
+        """Hand it to them."""
+        for task, task_settings, made_ready in prepared:
+            task.apply(task_settings, made_ready)
+
+    def serve(self, frame: SensorFrame) -> None:
+        """One task after the other, as far as anybody wants what it or a later one tells."""
+        timing_ms: Counter[str] = Counter()
+        opinions: list[PointOpinion] = []
+        for number, (task, _) in enumerate(self._tasks):
+            if not any(later.outputs.wanted() for later, _ in self._tasks[number:]):
+                continue
+            served = task.serve(frame, opinions)
+            if served is None or self._times is None:
+                self.health.count("discarded")
+                return
+            timing_ms.update(served.timing_ms)  # adds up the totals
+            opinions += served.opinions
+        if not timing_ms:
+            self.health.count("unwatched")  # who listened when it came has left meanwhile
+            return
+        latency_ms = self.age_ms(frame.header)
+        self.health.served(timing_ms, latency_ms)
+        if (times := self._times) is not None:
+            times.publish(timing_ms, latency_ms)

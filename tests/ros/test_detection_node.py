@@ -1,0 +1,210 @@
+"""The detection node in a real graph: boxes for clouds, as markers and as a cloud of boxes, and what is counted."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+from lidar_vl_ros.detection_node import DetectionNode
+from lidar_vl_ros.messages.qos import LATCHED
+from lidar_vl_ros.messages.time_message import time_message
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Float64, Header, String
+from visualization_msgs.msg import Marker, MarkerArray
+
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.clouds.accumulation import TIME_LAG
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.foundation.errors import BadBoxes
+
+NODE = "detection_node"
+INPUT, MARKERS, BOXES = (
+    f"/{NODE}/{name}" for name in ("input/pointcloud", "output/objects/markers", "output/objects/boxes")
+)
+S = 1_000_000_000
+
+
+@pytest.fixture
+def robot(graph, fake_detector, make_cloud, until):
+    class Robot:
+        def __init__(self):
+            self.markers: list[MarkerArray] = []
+            self.boxes: list[PointCloud2] = []
+            graph.subscribe(MarkerArray, MARKERS, self.markers.append, 50)
+            graph.subscribe(PointCloud2, BOXES, self.boxes.append, 50)
+            self.clouds = graph.probe.create_publisher(PointCloud2, INPUT, 10)
+
+        def start(self, **parameters):
+            self.node = graph.start(
+                partial(DetectionNode, lambda settings: fake_detector), model="made-up", **parameters
+            )
+            until(lambda: self.clouds.get_subscription_count() == 1, "the node's subscription")
+            until(lambda: all(output.wanted() for output in self.node.detection.outputs._outputs[:2]), "the listeners")
+            return self
+
+        def ask(self, xyz_m=((5, 5, 0), (20, -5, 1)), stamp_ns=S, frame_id="lidar_top"):
+            before = len(self.markers), len(self.boxes)
+            self.clouds.publish(make_cloud(np.array(xyz_m, np.float32), stamp_ns, frame_id))
+            until(lambda: len(self.markers) > before[0] and len(self.boxes) > before[1], "an answer")
+            return self.markers[-1], self.boxes[-1]
+
+        def counted(self, **expected):
+            def counts():
+                return {name: self.node.health.counts()[name] for name in expected}
+
+            until(lambda: counts() == expected, f"{expected}, last {self.node.health.counts()}")
+
+    return Robot()
+
+
+def _classes(message):
+    return decode(message, ("class_id",)).extra["class_id"].tolist()
+
+
+def test_boxes_come_out_best_first_under_the_cloud_s_header(robot, fake_detector):
+    markers, boxes = robot.start().ask(stamp_ns=12 * S + 345)
+    assert boxes.header == markers.markers[0].header
+    assert (boxes.header.frame_id, boxes.header.stamp.nanosec) == ("lidar_top", 345)
+    cyclist, car = fake_detector.classes.id_of("Cyclist"), fake_detector.classes.id_of("Car")
+    assert _classes(boxes) == [cyclist, car]
+    assert [marker.text for marker in markers.markers if marker.text] == ["Cyclist 0.90, 5.0 m/s", "Car 0.50"]
+
+
+def test_an_empty_cloud_gives_no_boxes_and_takes_those_before_off_the_screen(robot):
+    robot.start().ask()
+    markers, boxes = robot.ask(np.zeros((0, 3)), 2 * S)
+    assert [marker.action for marker in markers.markers] == [Marker.DELETEALL]
+    assert (boxes.width, boxes.header.stamp.sec) == (0, 2)
+    robot.counted(received=2, served=2, failed=0)
+
+
+def test_limits_of_classes_hold_and_may_change_while_the_node_serves(robot, graph, fake_detector):
+    robot.start(**{"min_score": 0.6, "classes.Car.min_score": 0.4, "classes.Cyclist.max_range_m": 50.0})
+    cyclist, car = fake_detector.classes.id_of("Cyclist"), fake_detector.classes.id_of("Car")
+    assert _classes(robot.ask(stamp_ns=S)[1]) == [cyclist, car]
+    assert graph.set_parameter(NODE, "classes.Cyclist.max_range_m", 15.0).successful
+    assert _classes(robot.ask(stamp_ns=2 * S)[1]) == [car]
+    assert graph.set_parameter(NODE, "classes.Car.min_score", 0.55).successful
+    assert _classes(robot.ask(stamp_ns=3 * S)[1]) == []
+    result = graph.set_parameter(NODE, "marker_lifetime_s", 3.0)
+    assert not result.successful
+    assert "marker_lifetime_s: fixed while active" in result.reason
+
+
+def test_boxes_that_are_no_numbers_are_never_published_and_the_next_cloud_is_served(robot, fake_detector):
+    robot.start().ask()
+    good = fake_detector.boxes
+    fake_detector.boxes = BadBoxes("boxes: expected finite numbers, found nan in row 0")  # what Boxes3d says of them
+    robot.clouds.publish(PointCloud2())
+    robot.counted(bad=1)
+    robot.clouds.publish(robot.boxes[-1])
+    robot.counted(failed=1)
+    fake_detector.boxes = Boxes3d.of(good.boxes, good.class_id, [np.nan, 0.9], [[np.inf, 1.0]] * 2)
+    _, boxes = robot.ask(stamp_ns=5 * S)
+    cloud = decode(boxes, ("score", "vx", "vy"))
+    assert cloud.extra["score"].tolist() == pytest.approx([0.9])
+    assert np.isnan([cloud.extra["vx"], cloud.extra["vy"]]).all()
+    robot.counted(served=2, failed=1, faults=1)
+
+
+def test_class_names_of_boxes_reach_a_late_listener(robot, graph, fake_detector, until):
+    robot.start()
+    heard = []
+    graph.subscribe(String, f"/{NODE}/output/objects/label_info", heard.append, LATCHED)
+    until(lambda: heard, "the class names")
+    assert json.loads(heard[0].data)["names"] == list(fake_detector.classes.names)
+
+
+def test_the_stages_are_told_on_topics_of_their_own(robot, graph, until):
+    heard = {}
+    for stage in ("detection", "boxes", "total", "pipeline_latency"):
+        topic = f"/{NODE}/debug/{stage}_ms"
+        graph.subscribe(Float64, topic, lambda message, stage=stage: heard.setdefault(stage, message.data), 10)
+    robot.start()
+    until(lambda: robot.ask(stamp_ns=robot.node.get_clock().now().nanoseconds) and len(heard) == 4, "all timings")
+    assert 0 <= heard["detection"] <= heard["total"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"model": "demo"}, "expected a package of task detection, found segmentation"),
+        ({}, "model: "),
+        ({"model": "made-up"}, "model 'made-up': expected a folder"),
+    ],
+    ids=["a segmenter's package", "no package", "unknown package"],
+)
+def test_a_model_that_finds_no_objects_is_refused_in_one_line(graph, until, parameters, reason):
+    node = graph.start(DetectionNode, **parameters)
+    until(lambda: node.health.counts()["refused"], "the refusal")
+    until(lambda: "on_configure refused: " in graph.logged, "the log")
+    (line,) = [line for line in graph.logged.splitlines() if "on_configure" in line]
+    assert reason in line
+    assert "Traceback" not in graph.logged
+    assert graph.state(NODE) == "unconfigured"
+
+
+def test_limits_of_a_class_that_the_model_lacks_are_refused_with_those_it_has(graph, fake_detector, until):
+    make = partial(DetectionNode, lambda settings: fake_detector)
+    graph.start(make, **{"model": "made-up", "classes.lorry.min_score": 0.5})
+    until(lambda: "classes: expected names out of" in graph.logged, "the reason")
+    assert "Car" in graph.logged
+    assert graph.state(NODE) == "unconfigured"
+
+
+@pytest.fixture
+def odometry(graph, until):
+    """Two metres a second along x."""
+    publisher = graph.probe.create_publisher(Odometry, "/odom", 10)
+
+    def tell(node, stamp_s):
+        message = Odometry(
+            header=Header(stamp=time_message(int(stamp_s * S)), frame_id="odom"), child_frame_id="lidar_top"
+        )
+        message.pose.pose.position.x = 2.0 * stamp_s
+        until(lambda: publisher.get_subscription_count() == 1, "the node's interest in odometry")
+        publisher.publish(message)
+        frames = node.transforms._transforms.tree
+        until(
+            lambda: "odom" in frames.frames and stamp_s * S in (frames._edge_above["lidar_top"].stamps_ns), "odometry"
+        )
+
+    return tell
+
+
+def test_sweeps_are_joined_where_odometry_tells_how_the_sensor_moved(robot, odometry, fake_detector):
+    robot.start(sweeps=3, sweeps_max_age_s=5.0, odometry_topic="/odom")
+    for second in (1, 2, 3, 4):
+        odometry(robot.node, second)
+        robot.ask([[20.0 - 2 * second, 5, 0]], second * S)
+    last = fake_detector.seen[-1]
+    np.testing.assert_allclose(last.xyz_m, [[12, 5, 0]] * 3, atol=1e-5)
+    assert last.extra[TIME_LAG].tolist() == [0, 1, 2]
+    robot.counted(served=4, unjoined=0)
+
+
+def test_without_transforms_sweeps_are_not_joined_which_is_told_and_no_motion_is_made_up(
+    robot, graph, fake_detector, until
+):
+    robot.start(sweeps=3, sweeps_max_age_s=5.0, static_transforms=["base_link lidar_top 0 0 1.8 0 0 0 1"])
+    for second in (1, 2, 3):
+        robot.ask([[20.0, 5, 0]], second * S)
+        assert len(fake_detector.seen[-1]) == 1
+    robot.counted(served=3, unjoined=2)
+    until(
+        lambda: "earlier sweeps left out: motion of lidar_top: expected a moving transform" in graph.logged, "the log"
+    )
+
+
+def test_a_newest_sweep_whose_pose_comes_a_little_later_is_waited_for(
+    robot, odometry, fake_detector, make_cloud, until
+):
+    robot.start(sweeps=2, sweeps_max_age_s=5.0, odometry_topic="/odom", motion_max_wait_s=1.0)
+    odometry(robot.node, 1)
+    robot.ask([[18.0, 5, 0]], S)
+    robot.clouds.publish(make_cloud(np.array([[16.0, 5, 0]], np.float32), 2 * S, "lidar_top"))
+    robot.counted(received=2, served=1)
+    odometry(robot.node, 2)
+    until(lambda: len(fake_detector.seen) == 2, "the second cloud")
+    np.testing.assert_allclose(fake_detector.seen[-1].xyz_m, [[16, 5, 0]] * 2, atol=1e-5)
