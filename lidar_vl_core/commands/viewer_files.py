@@ -1,4 +1,4 @@
-"""Layouts in which Foxglove and RViz show labelled clouds in the colours of their classes."""
+"""Layouts in which Foxglove and RViz show labelled clouds in the colours of their classes, and boxes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from lidar_vl_core.bags.camera_topics import CameraTopics
 
 _POINTS = {"visible": True, "colorMode": "rgb", "colorField": "rgb", "pointSize": 3}
+_GREY_POINTS = {"visible": True, "colorMode": "flat", "flatColor": "#b0b4b8ff", "pointSize": 2}
 _GRID = {
     "visible": True,
     "label": "Grid",
@@ -33,16 +34,23 @@ _BEHIND_AND_ABOVE = {
 
 
 def foxglove_layout(
-    cloud_topic: str, info_topic: str, frame_id: str, cameras: Sequence[CameraTopics] = ()
+    cloud_topic: str,
+    info_topic: str,
+    frame_id: str,
+    cameras: Sequence[CameraTopics] = (),
+    marker_topic: str = "",
+    labelled: bool = True,
 ) -> dict[str, Any]:
     """A layout to import into Foxglove: the cloud in 3D, the class names, and each camera with the points projected into it.
 
-    frame_id: the frame to look from; empty text leaves the choice to Foxglove.
+    frame_id: the frame to look from; empty text leaves the choice to Foxglove. marker_topic: boxes over the cloud, where
+    there are any. labelled: whether the cloud has the colours of classes; else its points are grey.
     """
+    boxes = {marker_topic: {"visible": True}} if marker_topic else {}
     view = {
         "cameraState": _BEHIND_AND_ABOVE,
         "followMode": "follow-pose",
-        "topics": {cloud_topic: _POINTS},
+        "topics": {cloud_topic: _POINTS if labelled else _GREY_POINTS, **boxes},
         "layers": {"grid": _GRID},
         "scene": {"backgroundColor": "#101010"},
     }

@@ -14,9 +14,9 @@ from std_msgs.msg import Float64, Header, String
 from visualization_msgs.msg import Marker, MarkerArray
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.clouds.accumulation import TIME_LAG
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadBoxes
+from lidar_vl_core.sweeps.joining import TIME_LAG
 
 NODE = "detection_node"
 INPUT, MARKERS, BOXES = (

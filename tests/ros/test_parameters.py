@@ -5,25 +5,32 @@ from types import MappingProxyType
 
 import pytest
 import rclpy
-from lidar_vl_ros import segmentation_node
+from lidar_vl_ros import both_tasks_node, detection_node, segmentation_node
 from lidar_vl_ros.bags import player, recorder
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
 from lidar_vl_ros.node import parameter_fields, parameters
-from lidar_vl_ros.node.settings import SegmentationParameters
+from lidar_vl_ros.node.settings import DetectionParameters, PerceptionParameters, SegmentationParameters
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from lidar_vl_core.boxes.choice import BoxLimits
 from lidar_vl_core.foundation.errors import BadConfig
 
-_KINDS = (SegmentationParameters, PlayerParameters, RecorderParameters)
-_CAMERA = {"cameras.front.topic": "/front/image"}  # what a node has parameters for depends on the cameras it is given
+_KINDS = (SegmentationParameters, DetectionParameters, PerceptionParameters, PlayerParameters, RecorderParameters)
+# What a node has parameters for depends on the cameras and classes it is given.
+_CAMERA = {"cameras.front.topic": "/front/image"}
+_GIVEN = {
+    SegmentationParameters: _CAMERA,
+    DetectionParameters: _CAMERA | {"model": "made-up", "classes.car.min_score": 0.5},
+    PerceptionParameters: _CAMERA | {"detection.model": "made-up", "detection.classes.car.max_range_m": 40.0},
+}
 
 
 def _fields(settings: type) -> dict:
-    return parameter_fields.every_field(settings, _CAMERA)
+    return parameter_fields.every_field(settings, _GIVEN.get(settings, {}))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +60,7 @@ def _wrong_values(settings: type, name: str) -> list[object]:
         return [True, 3, 2.5, ["demo"]]
     if field.annotation is int:
         return [True, 2.5, "3", [3], -1, 1 << 40]
-    if field.annotation is float:
+    if field.annotation in (float, float | None):
         return [True, "1.0", [1.0], float("nan"), float("inf"), -1e3, 1e300]
     return [True, 3, "a", [1, 2]]
 
@@ -151,11 +158,11 @@ def test_lists_arrive_as_tuples_and_an_empty_list_as_nothing(context):
 
 @pytest.mark.parametrize("settings", _KINDS)
 def test_every_parameter_is_described_and_every_number_has_a_range(context, settings):
-    node = _node(context, settings, _CAMERA if settings is SegmentationParameters else {})
+    node = _node(context, settings, _GIVEN.get(settings, {}))
     for name, field in _fields(settings).items():
         descriptor = node.describe_parameter(name)
         assert len(descriptor.description) > 10, name
-        if field.annotation is float:
+        if field.annotation in (float, float | None):
             assert descriptor.floating_point_range[0].from_value < descriptor.floating_point_range[0].to_value, name
         if field.annotation is int:
             assert descriptor.integer_range[0].from_value < descriptor.integer_range[0].to_value, name
@@ -166,11 +173,72 @@ def test_every_parameter_is_described_and_every_number_has_a_range(context, sett
 def test_help_tells_every_parameter_with_its_default(settings):
     told = parameters.usage("What it does.", settings)
     assert told.startswith("What it does.")
-    for name, field in parameter_fields.every_field(settings, ["cameras.NAME.topic"]).items():
+    named = [f"{name}.NAME." for name in parameter_fields.maps_of_names(settings)]
+    for name, field in parameter_fields.every_field(settings, named).items():
         assert any(line.split()[:1] == [name] and repr(field.default) in line for line in told.splitlines()), name
 
 
-@pytest.mark.parametrize("main", [segmentation_node.main, player.main, recorder.main])
+@pytest.mark.parametrize(
+    "main", [node.main for node in (segmentation_node, detection_node, both_tasks_node, player, recorder)]
+)
 def test_asked_for_help_a_node_tells_and_does_not_start(main, capsys):
     assert main(["--help"]) == 0
     assert "parameters" in capsys.readouterr().out
+
+
+def test_limits_of_a_class_are_those_for_all_where_they_are_not_told(context):
+    given = {"model": "made-up", "min_score": 0.4, "max_range_m": 60.0, "classes.car.min_score": 0.0}
+    node = _node(context, DetectionParameters, given | {"classes.person.max_range_m": 30})
+    rules = parameters.read(node, DetectionParameters).rules
+    assert rules.limits == BoxLimits(0.4, 60.0)
+    assert rules.of_class == {"car": BoxLimits(0.0, 60.0), "person": BoxLimits(0.4, 30.0)}
+    node.destroy_node()
+
+
+def test_what_stands_below_the_name_of_a_task_is_that_task_s_and_the_rest_is_both_s(context):
+    given = _CAMERA | {
+        "detection.model": "boxes",
+        "detection.classes.car.min_score": 0.5,
+        "segmentation.model": "points",
+    }
+    node = _node(context, PerceptionParameters, given | {"max_points": 1000})
+    settings = parameters.read(node, PerceptionParameters)
+    of_points, of_boxes = settings.of_segmentation(), settings.of_detection()
+    assert (of_points.model, of_boxes.model) == ("points", "boxes")
+    assert of_points.cameras == of_boxes.cameras == {"front": CameraParameters(topic="/front/image")}
+    assert (of_points.max_points, of_boxes.max_points) == (1000, 1000)
+    assert of_boxes.rules.of_class["car"].min_score == 0.5
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "expected"),
+    [
+        (DetectionParameters, {"classes.car": 0.5}, "classes.car: expected classes.NAME.KEY, found 0.5"),
+        (DetectionParameters, {"classes.car.score": 0.5}, "classes.car.score"),
+        (
+            PerceptionParameters,
+            {"detection.classes.car": 0.5},
+            "detection.classes.car: expected detection.classes.NAME.KEY",
+        ),
+        (PerceptionParameters, {"detection.min_scores": 0.5}, "detection.min_scores"),
+        (PerceptionParameters, {"model": "demo"}, "model: expected no parameter of this name"),
+    ],
+)
+def test_a_name_that_is_none_is_refused(context, settings, given, expected):
+    node = _node(context, settings, _GIVEN[settings] | given)
+    with pytest.raises(BadConfig) as caught:
+        parameters.read(node, settings)
+    assert expected in str(caught.value)
+    node.destroy_node()
+
+
+def test_what_may_change_while_the_node_serves_may_do_so_below_a_name_too():
+    names = [
+        "detection.min_score",
+        "detection.classes.car.min_score",
+        "detection.sweeps",
+        "segmentation.prompts",
+        "other",
+    ]
+    assert parameter_fields.fixed_names(PerceptionParameters, names) == {"detection.sweeps"}

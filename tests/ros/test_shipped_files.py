@@ -18,18 +18,26 @@ from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.inputs.cloud_input import INPUT_TOPIC
 from lidar_vl_ros.node import parameter_fields, parameters
-from lidar_vl_ros.node.settings import SegmentationParameters
+from lidar_vl_ros.node.settings import DetectionParameters, PerceptionParameters, SegmentationParameters
 from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment, profile_path
 from rclpy.context import Context
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from lidar_vl_core.commands.viewer_files import foxglove_layout
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _PACKAGE = _REPOSITORY / "ros2_ws" / "src" / "lidar_vl_ros"
 _LAUNCH_FILES = sorted((_REPOSITORY / "launch").glob("*.launch.py"))
-_PARAMETERS = {"segmentation_node": SegmentationParameters, "bag_player": PlayerParameters}
+_PARAMETERS = {
+    "segmentation_node": SegmentationParameters,
+    "detection_node": DetectionParameters,
+    "perception_node": PerceptionParameters,
+    "bag_player": PlayerParameters,
+}
+_OF_FILE = {name.removesuffix("_node"): settings for name, settings in _PARAMETERS.items()}  # launch, config, rviz
+_DRIVER = "/lidar/points"  # the launch files' own default of `input`
 
 
 def _calls(path: Path, name: str) -> list[dict[str, ast.expr]]:
@@ -61,7 +69,7 @@ def test_a_node_started_without_a_build_is_the_one_that_is_installed():
 def _output_topics() -> set[str]:
     """Every topic that a module of `outputs` names."""
     sources = (_PACKAGE / "lidar_vl_ros" / "outputs").glob("*.py")
-    topics = {topic for source in sources for topic in re.findall(r'= "(~/output/[\w/]+)"', source.read_text())}
+    topics = {topic for source in sources for topic in re.findall(r'[=:] "(~/output/[\w/]+)"', source.read_text())}
     assert topics
     return topics
 
@@ -75,7 +83,7 @@ def test_launch_files_start_our_executables_with_parameters_they_have(path):
         assert executable in _executables()
         for given in (node for node in ast.walk(call["parameters"]) if isinstance(node, ast.Dict)):
             names = {ast.literal_eval(key) for key in given.keys}
-            assert names <= _PARAMETERS[executable].model_fields.keys() | {"use_sim_time"}
+            assert names <= parameter_fields.every_field(_PARAMETERS[executable]).keys() | {"use_sim_time"}
 
 
 @pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
@@ -98,13 +106,14 @@ def test_launch_arguments_are_declared_and_used(path):
     ],
     ids=["nothing", "prompts", "vocabulary"],
 )
-def test_words_given_to_the_launch_file_reach_the_node(given, expected):
-    path = _REPOSITORY / "launch" / "segmentation.launch.py"
+@pytest.mark.parametrize("name", ["segmentation", "perception"])
+def test_words_given_to_the_launch_file_reach_the_node(name, given, expected):
+    path = _REPOSITORY / "launch" / f"{name}.launch.py"
     declared = _calls(path, "DeclareLaunchArgument")
     defaults = {
         ast.literal_eval(call["0"]): ast.literal_eval(call["default_value"])
         for call in declared
-        if isinstance(call["default_value"], ast.Constant)
+        if isinstance(call.get("default_value"), ast.Constant)
     }
 
     def text(node):
@@ -115,11 +124,11 @@ def test_words_given_to_the_launch_file_reach_the_node(given, expected):
     arguments = next(call["arguments"] for call in _calls(path, "Node") if ast.literal_eval(call["package"])[0] == "l")
     context = Context()
     rclpy.init(context=context, args=[text(part) for part in arguments.elts])
-    node = Node("segmentation_node", context=context, start_parameter_services=False)
-    parameters.declare(node, SegmentationParameters)
-    settings = parameters.read(node, SegmentationParameters)
+    told = {"detection.model": "made-up"} if name == "perception" else {}
+    settings = _read(f"{name}_node", _OF_FILE[name], context, told)
     rclpy.shutdown(context=context)
-    assert settings == SegmentationParameters(**expected)
+    of_segmentation = settings.of_segmentation() if name == "perception" else settings
+    assert of_segmentation == SegmentationParameters(**expected)
 
 
 @pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
@@ -128,17 +137,46 @@ def test_launch_files_name_files_that_are_installed(path):
         assert (_PACKAGE / folder / name).is_file()
 
 
+def _read(name, settings, context, told):
+    """What a node of this name is told by the context's arguments, and by these parameters where they say nothing."""
+    overrides = [Parameter(key, value=value) for key, value in told.items()]
+    node = Node(name, context=context, start_parameter_services=False, parameter_overrides=overrides)
+    parameters.declare(node, settings)
+    return parameters.read(node, settings)
+
+
 @pytest.mark.parametrize("path", sorted((_PACKAGE / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_parameter_files_are_read_by_ros_and_hold_the_defaults(path):
+    kind, model = (
+        _OF_FILE[path.stem],
+        {"segmentation": "", "detection": "model", "perception": "detection.model"}[path.stem],
+    )
+    told = {model: "made-up"} if model else {}
     context = Context()
     rclpy.init(context=context, args=["--ros-args", "--params-file", str(path)])
-    node = Node("segmentation_node", context=context, start_parameter_services=False)
-    parameters.declare(node, SegmentationParameters)
-    settings = parameters.read(node, SegmentationParameters)
+    settings = _read(f"{path.stem}_node", kind, context, told)
     rclpy.shutdown(context=context)
     given = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
-    assert given.keys() <= SegmentationParameters.model_fields.keys()
-    assert settings == SegmentationParameters()
+    assert given.keys() <= kind.model_fields.keys()
+    plain = Context()
+    rclpy.init(context=plain, args=[])
+    assert settings == _read(f"{path.stem}_node", kind, plain, told)
+    rclpy.shutdown(context=plain)
+
+
+@pytest.mark.parametrize(("name", "below"), [("detection", ""), ("perception", "  ")])
+def test_limits_of_classes_are_read_by_ros_as_the_parameter_files_show_them(tmp_path, name, below):
+    shipped = (_PACKAGE / "config" / f"{name}.yaml").read_text()
+    example = re.sub(r"^(\s+)# (classes:|  car:|  pedestrian:|model:)", r"\1\2", shipped, flags=re.MULTILINE)
+    (tmp_path / "shipped.yaml").write_text(example)
+    context = Context()
+    rclpy.init(context=context, args=["--ros-args", "--params-file", str(tmp_path / "shipped.yaml")])
+    settings = _read(f"{name}_node", _OF_FILE[name], context, {})
+    rclpy.shutdown(context=context)
+    rules = (settings.of_detection() if below else settings).rules
+    assert (rules.of_class["car"].min_score, rules.of_class["car"].max_range_m) == (0.4, 80.0)
+    if not below:
+        assert (rules.of_class["pedestrian"].min_score, rules.of_class["pedestrian"].max_range_m) == (0.25, 0.0)
 
 
 def _cameras_of(path: Path) -> dict:
@@ -208,18 +246,28 @@ def test_package_and_setup_agree():
     assert imported <= {depend.text for depend in package.findall("exec_depend")}
 
 
-def test_the_rviz_view_shows_topics_of_the_node():
-    view = (_PACKAGE / "rviz" / "segmentation.rviz").read_text()
-    topics = [line.split()[-1] for line in view.splitlines() if "Value: /" in line]
+@pytest.mark.parametrize("path", sorted((_PACKAGE / "rviz").glob("*.rviz")), ids=lambda path: path.name)
+def test_the_rviz_view_shows_topics_of_the_node(path):
+    topics = {line.split()[-1] for line in path.read_text().splitlines() if "Value: /" in line} - {_DRIVER}
     assert topics
-    assert {topic.replace("/segmentation_node", "~") for topic in topics} <= _output_topics()
+    assert {topic.replace(f"/{path.stem}_node", "~") for topic in topics} <= _output_topics()
+    assert yaml.safe_load(path.read_text())["Visualization Manager"]["Global Options"]["Fixed Frame"] == "lidar"
 
 
-def test_the_foxglove_layout_is_the_one_of_a_replay_with_the_topics_of_the_node():
-    layout = json.loads((_PACKAGE / "foxglove" / "segmentation.json").read_text())
-    topics = ["/segmentation_node/output/pointcloud/visualization", "/segmentation_node/output/label_info"]
-    assert {topic.replace("/segmentation_node", "~") for topic in topics} <= _output_topics()
-    assert layout == foxglove_layout(*topics, frame_id="")
+@pytest.mark.parametrize("name", ["segmentation", "detection", "perception"])
+def test_the_foxglove_layout_is_the_one_of_a_replay_with_the_topics_of_the_node(name):
+    layout = json.loads((_PACKAGE / "foxglove" / f"{name}.json").read_text())
+    coloured, info, markers, info_of_boxes = (
+        f"/{name}_node/output/{topic}"
+        for topic in ("pointcloud/visualization", "label_info", "objects/markers", "objects/label_info")
+    )
+    assert {each.replace(f"/{name}_node", "~") for each in (coloured, info, markers, info_of_boxes)} <= _output_topics()
+    expected = {
+        "segmentation": foxglove_layout(coloured, info, ""),
+        "detection": foxglove_layout(_DRIVER, info_of_boxes, "", marker_topic=markers, labelled=False),
+        "perception": foxglove_layout(coloured, info, "", marker_topic=markers),
+    }
+    assert layout == expected[name]
 
 
 @pytest.mark.parametrize("path", sorted((_REPOSITORY / "docker").glob("*.Dockerfile")), ids=lambda path: path.name)
@@ -240,14 +288,24 @@ def test_compose_builds_images_that_exist_and_gives_room_for_shared_memory():
 def test_the_page_of_the_nodes_lists_every_parameter_and_names_only_topics_that_exist():
     page = (_REPOSITORY / "docs" / "ros.md").read_text()
     for settings in (*_PARAMETERS.values(), RecorderParameters):
-        names = parameter_fields.every_field(settings, ["cameras.NAME.topic"])
-        assert [name for name in names if f"`{name}`" not in page] == []
+        named = [f"{name}.NAME." for name in parameter_fields.maps_of_names(settings)]
+        names = {
+            re.sub(r"^(segmentation|detection)\.", "", name) for name in parameter_fields.every_field(settings, named)
+        }
+        assert {name for name in names if f"`{name}`" not in page} == set()
     named = set(re.findall(r"`(~/output/[\w/]+)`", page))
     assert named
     assert named <= _output_topics()
 
 
-@pytest.mark.parametrize("topic", sorted(_output_topics() - {"~/output/vision_label_info"}))
+_BESIDE_ANOTHER = {  # in one module with the topic that they stand beside
+    "~/output/vision_label_info",
+    "~/output/objects/label_info",
+    "~/output/objects/vision_label_info",
+}
+
+
+@pytest.mark.parametrize("topic", sorted(_output_topics() - _BESIDE_ANOTHER))
 def test_the_module_of_an_output_says_first_which_topic_it_is(topic):
     sources = (_PACKAGE / "lidar_vl_ros" / "outputs").glob("*.py")
     assert [source for source in sources if source.read_text().startswith(f'"""{topic}: ')]

@@ -165,6 +165,10 @@ class DetectionParameters(DetectionTaskParameters, NodeParameters):
 class PerceptionParameters(NodeParameters):
     """What the node of both tasks is told: each task's own parameters stand below its name."""
 
+    retired: ClassVar[dict[str, str]] = NodeParameters.retired | {
+        "model": "as there are two: segmentation.model and detection.model"
+    }
+
     segmentation: SegmentationTaskParameters = SegmentationTaskParameters.model_validate({})
     detection: DetectionTaskParameters = DetectionTaskParameters.model_validate({})
 

@@ -9,10 +9,10 @@ from lidar_vl_core.boxes.choice import chosen_boxes
 from lidar_vl_core.boxes.majority import majority_in_boxes
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.sweep_history import SweepHistory
 from lidar_vl_core.foundation.errors import BadModelPackage, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.sweeps.history import SweepHistory
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.messages.detections import DetectionTypes

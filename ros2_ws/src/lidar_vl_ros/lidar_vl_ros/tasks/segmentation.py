@@ -12,7 +12,6 @@ from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 from lidar_vl_core.words.text_table import TextTable
-from lidar_vl_ros.asked_words import asked_table
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.output import Output
@@ -23,6 +22,7 @@ from lidar_vl_ros.outputs.camera_overlay import CameraOverlay
 from lidar_vl_ros.outputs.coloured_cloud import ColouredCloud
 from lidar_vl_ros.outputs.label_info import LabelInfo
 from lidar_vl_ros.outputs.labelled_cloud import LabelledCloud
+from lidar_vl_ros.tasks.asked_words import asked_table
 from lidar_vl_ros.tasks.task import PointOpinion, Served, Task
 
 RELOAD_VOCABULARY = "~/reload_vocabulary"

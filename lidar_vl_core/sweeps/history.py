@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lidar_vl_core.clouds.accumulation import EarlierSweep, joined_sweeps
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.sweeps.joining import EarlierSweep, joined_sweeps
 
 Moved = Callable[[str, int, int], RigidTransform]  # frame, its time now, its time then -> T_now_then, or BadTransform
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lidar_vl_core.clouds.accumulation import TIME_LAG, EarlierSweep, joined_sweeps
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.sweep_history import SweepHistory
 from lidar_vl_core.foundation.errors import BadPointCloud, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.sweeps.history import SweepHistory
+from lidar_vl_core.sweeps.joining import TIME_LAG, EarlierSweep, joined_sweeps
 
 S = 1_000_000_000
 STILL = RigidTransform.identity()
