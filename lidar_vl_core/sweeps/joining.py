@@ -41,6 +41,8 @@ def joined_sweeps(newest: PointCloud, earlier: Sequence[EarlierSweep], max_point
         room -= len(part)
         parts.append(part)
         lag_s.append(np.full(len(part), (newest.stamp_ns - sweep.cloud.stamp_ns) / NS_PER_S, np.float32))
+    if len(parts) == 1:
+        return replace(newest, extra={**newest.extra, TIME_LAG: lag_s[0]})
     extra = {name: np.concatenate([part.extra[name] for part in parts]) for name in _fields_of_all(parts)}
     return replace(
         newest,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from lidar_vl_ros.detection_node import DetectionNode
 from lidar_vl_ros.messages.qos import LATCHED
+from lidar_vl_ros.messages.sensor_data import point_cloud2
 from lidar_vl_ros.messages.time_message import time_message
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import PointCloud2
@@ -108,6 +109,17 @@ def test_boxes_that_are_no_numbers_are_never_published_and_the_next_cloud_is_ser
     robot.counted(served=2, failed=1, faults=1)
 
 
+def test_boxes_in_a_cloud_far_from_its_frame_s_origin_are_published_in_the_frame(robot, fake_detector, until):
+    origin_m, boxes = np.array([4.0e5, 5.0e6, 100.0]), fake_detector.boxes
+    fake_detector.boxes = Boxes3d.of(boxes.boxes + np.r_[origin_m, np.zeros(4)], boxes.class_id, boxes.score)
+    robot.start()
+    columns = dict(zip("xyz", (np.array([[5.0, 5, 0], [20, -5, 1]]) + origin_m).T, strict=True))
+    robot.clouds.publish(point_cloud2(Header(stamp=time_message(S), frame_id="map"), columns))
+    until(lambda: robot.boxes, "the boxes")
+    xyz_m = np.stack(decode(robot.boxes[-1]).coordinates(), axis=1)
+    np.testing.assert_allclose(xyz_m, boxes.boxes[::-1, :3] + origin_m, atol=1e-3)
+
+
 def test_class_names_of_boxes_reach_a_late_listener(robot, graph, fake_detector, until):
     robot.start()
     heard = []
@@ -190,7 +202,7 @@ def test_without_transforms_sweeps_are_not_joined_which_is_told_and_no_motion_is
     robot.start(sweeps=3, sweeps_max_age_s=5.0, static_transforms=["base_link lidar_top 0 0 1.8 0 0 0 1"])
     for second in (1, 2, 3):
         robot.ask([[20.0, 5, 0]], second * S)
-        assert len(fake_detector.seen[-1]) == 1
+        assert (len(fake_detector.seen[-1]), fake_detector.seen[-1].extra[TIME_LAG].tolist()) == (1, [0])
     robot.counted(served=3, unjoined=2)
     until(
         lambda: "earlier sweeps left out: motion of lidar_top: expected a moving transform" in graph.logged, "the log"

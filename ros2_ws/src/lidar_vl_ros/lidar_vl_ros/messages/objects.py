@@ -29,7 +29,7 @@ class FoundObjects:
     """Boxes of one cloud, best first, all of them finite and of a size and class."""
 
     header: Header  # of the cloud
-    boxes: Boxes3d  # M boxes as the detector saw them, from origin_m
+    boxes: Boxes3d  # M boxes, told from origin_m as the cloud's points are
     classes: ClassTable  # of the boxes
     origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of the cloud's points, in the frame
     opinions: tuple[SecondOpinion, ...] = ()

@@ -69,6 +69,15 @@ class TaskParameters(Config):
         "auto", pattern="^(auto|fused|onnxruntime|tensorrt)$", description="auto, fused, onnxruntime or tensorrt"
     )
     threads: int = Field(0, ge=0, le=256, description="Threads of the engine; 0: one per core")
+    ego_radius_m: float = Field(
+        0.0,
+        ge=0.0,
+        le=100.0,
+        description="Points so near the sensor are the own vehicle's: no class, no part of a box; 0: none",
+    )
+    ego_box_m: EgoBox = Field(
+        (), description="Points in this box of the cloud's frame, too: x, y, z of the lower, then of the upper corner"
+    )
     overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera picture in the overlay")
 
 
@@ -87,12 +96,6 @@ class SegmentationTaskParameters(TaskParameters):
         ge=0.0,
         le=1.0,
         description="Answers of an embedding model less probable than this become 255; 0: as the model says",
-    )
-    ego_radius_m: float = Field(
-        0.0, ge=0.0, le=100.0, description="Points so near the sensor get no class: the own vehicle; 0: none"
-    )
-    ego_box_m: EgoBox = Field(
-        (), description="Points in this box of the cloud's frame, too: x, y, z of the lower, then of the upper corner"
     )
     extra_fields: Topics = Field(
         (), description="Fields of the input cloud to pass on in the labelled cloud, e.g. ring"
@@ -118,7 +121,7 @@ class DetectionTaskParameters(TaskParameters):
 
     model: str = Field("", min_length=1, description="Model package of task detection: a packaged one, or a folder")
     min_score: Annotated[float, WHILE_CONFIGURED] = Field(
-        0.3, ge=0.0, le=1.0, description="Boxes below this score are not told"
+        0.0, ge=0.0, le=1.0, description="Boxes below this score are not told; 0: as the model says"
     )
     max_range_m: Annotated[float, WHILE_CONFIGURED] = Field(
         0.0, ge=0.0, le=1000.0, description="Nor boxes farther from the sensor, seen from above; 0: any"

@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
+
+import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.choice import chosen_boxes
 from lidar_vl_core.boxes.majority import majority_in_boxes
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadModelPackage, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -59,7 +63,8 @@ def open_detector(settings: DetectionParameters) -> ObjectDetector:
         )
     from lidar_vl_core.tasks.detector import Detector
 
-    return Detector(package, settings.engine, settings.threads or None)
+    ego = EgoRegion(settings.ego_radius_m, settings.ego_box_m)
+    return Detector(package, settings.engine, settings.threads or None, settings.max_points, ego)
 
 
 class DetectionTask(Task):
@@ -77,8 +82,7 @@ class DetectionTask(Task):
         """Open the model, then offer the outputs."""
         detector = self._detector = self._open_detector(settings)
         settings.rules.require_classes(detector.classes)
-        if settings.sweeps > 1:
-            self._history = SweepHistory(settings.sweeps, settings.sweeps_max_age_s, settings.max_points)
+        self._history = SweepHistory(settings.sweeps, settings.sweeps_max_age_s, settings.max_points)
         self._settings = settings
         self.outputs.open(self._make_outputs(settings))
         self._label_info = LabelInfo(self._node, lambda: detector.classes, OBJECTS_TOPIC)
@@ -95,11 +99,12 @@ class DetectionTask(Task):
 
     def stages(self) -> Sequence[str]:
         """Joining sweeps, the detector, and what is made of its boxes."""
-        return ("detection", "boxes") if self._history is None else ("sweeps", "detection", "boxes")
+        return ("sweeps", "detection", "boxes")
 
     def motion_told_by(self) -> str | None:
         """Where sweeps are joined."""
-        return None if self._history is None or self._settings is None else self._settings.odometry_topic
+        settings = self._settings
+        return None if settings is None or settings.sweeps == 1 else settings.odometry_topic
 
     def prepare(self, settings: DetectionParameters) -> None:
         """Refuse limits of classes that the model does not have."""
@@ -114,6 +119,7 @@ class DetectionTask(Task):
         """Compile and touch what the first cloud would otherwise wait for."""
         if self._detector is not None:
             self._detector.warm_up()
+            majority_in_boxes(np.zeros((1, 3), np.float32), np.zeros(1, np.uint8), np.ones((1, 7)))
 
     def serve(self, frame: SensorFrame, opinions: Sequence[PointOpinion]) -> Served | None:
         """Join, ask the core, write."""
@@ -124,7 +130,7 @@ class DetectionTask(Task):
         joined_s = time.perf_counter()
         detected = detector.detect(cloud)
         detected_s = time.perf_counter()
-        boxes, unusable = chosen_boxes(detected, detector.classes, settings.rules)
+        boxes, unusable = chosen_boxes(_told_from(cloud.origin_m, detected), detector.classes, settings.rules)
         if unusable:
             self._node.reporter.lasting_problem(
                 "faults", f"{unusable} boxes left out: the detector gave a score, class or size that is none"
@@ -135,13 +141,13 @@ class DetectionTask(Task):
         if state_label(self._node) != "active":
             return None
         self.outputs.publish(ObjectAnswer(found, frame.views))
+        told_s = time.perf_counter()
         stages_s = {
+            "sweeps": joined_s - started_s,
             "detection": detected_s - joined_s,
-            "boxes": time.perf_counter() - detected_s,
-            "total": time.perf_counter() - started_s,
+            "boxes": told_s - detected_s,
+            "total": told_s - started_s,
         }
-        if self._history is not None:
-            stages_s["sweeps"] = joined_s - started_s
         return Served({stage: 1e3 * duration_s for stage, duration_s in stages_s.items()})
 
     def unload(self) -> None:
@@ -151,7 +157,7 @@ class DetectionTask(Task):
         self._detector = self._settings = self._history = self._label_info = None
 
     def _joined(self, cloud: PointCloud, settings: DetectionParameters) -> PointCloud:
-        """The cloud with the sweeps before it; alone, and counted, where it is not told how the sensor moved."""
+        """The cloud with the sweeps before it; without those, and counted, of which it is not told how the sensor moved since."""
         history, transforms = self._history, self._node.transforms
         if history is None or transforms is None:
             return cloud
@@ -167,6 +173,11 @@ class DetectionTask(Task):
 
     def _tell_left_out(self, errors: Sequence[BadTransform]) -> None:
         self._node.reporter.lasting_problem("unjoined", f"{len(errors)} earlier sweeps left out: {errors[0]}")
+
+
+def _told_from(origin_m: tuple[float, float, float], boxes: Boxes3d) -> Boxes3d:
+    """Boxes of the frame where the cloud's points have them: these are told from an origin of their own where they are far."""
+    return replace(boxes, boxes=boxes.boxes - np.array([*origin_m, 0.0, 0.0, 0.0, 0.0]))
 
 
 def _second_opinions(cloud: PointCloud, boxes: Boxes3d, opinions: Sequence[PointOpinion]) -> tuple[SecondOpinion, ...]:
