@@ -17,6 +17,7 @@ from lidar_vl_core.model_packages.detection_network import detector_voxels
 from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.tasks.box_decoder import box_decoder
 from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
+from lidar_vl_core.voxels.detector_arrays import DetectorArrays
 
 TIME_FIELD = "time_s"  # of a cloud of several sweeps: seconds since each point was measured, >= 0
 
@@ -110,8 +111,7 @@ class Detector:
         """As detect(), with milliseconds of "voxels" (with tables), "network", "boxes" and "total"."""
         selection, range_m = self._limits
         started = time.perf_counter()
-        xyz_m, values = self._points(cloud)
-        arrays = self._voxels.arrays([(xyz_m, values)], self._threads)
+        arrays = self._arrays(cloud)
         voxels_done = network_done = time.perf_counter()
         boxes = _no_boxes(cloud.frame_id)
         if len(arrays.features):
@@ -121,8 +121,11 @@ class Detector:
         moments = (started, voxels_done, network_done, time.perf_counter())
         return boxes, _timing_ms(moments)
 
-    def _points(self, cloud: PointCloud) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 3) points, NaN for those not to be looked at, and (N, C) the values beside them."""
+    def head_maps(self, cloud: PointCloud) -> dict[str, np.ndarray]:
+        """What the network says before boxes are made of it: (C, H, W) float32 by name. Raises as detect()."""
+        return self._session.run(self._arrays(cloud))
+
+    def _arrays(self, cloud: PointCloud) -> DetectorArrays:
         if len(cloud) > self._max_points:
             raise BadPointCloud(
                 f"cloud of {len(cloud)} points: expected at most {self._max_points}. "
@@ -137,7 +140,8 @@ class Detector:
                     f"sweeps, found {', '.join(cloud.extra) or 'no fields'}. Join sweeps, or use another package."
                 )
             columns.append(cloud.extra[TIME_FIELD].astype(np.float32))
-        return self._ego.cut_out_of(cloud.measured_xyz_m()), np.column_stack(columns)
+        xyz_m = self._ego.cut_out_of(cloud.measured_xyz_m())
+        return self._voxels.arrays([(xyz_m, np.column_stack(columns))], self._threads)
 
 
 def _in_frame(boxes: Boxes3d, range_m: np.ndarray, cloud: PointCloud) -> Boxes3d:

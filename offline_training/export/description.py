@@ -1,5 +1,7 @@
 """What a package says of its network: the manifest for the robot and the card for people."""
 
+from collections.abc import Sequence
+
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.version import VERSION, software_commit
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
@@ -19,11 +21,7 @@ def package_manifest(
     return Manifest(
         name=card.name,
         task="segmentation" if language is None else "embedding",
-        class_table=ClassTableSpec(
-            name=classes.name,
-            names=classes.names,
-            colors_rgb=tuple((int(r), int(g), int(b)) for r, g, b in classes.colors_rgb),
-        ),
+        class_table=class_table_spec(classes),
         grid=GridSpec(kind=grid.kind, voxel_size=grid.voxel_size, point_cloud_range=(*low, *high)),
         features=config.features,
         levels=LEVELS,
@@ -39,14 +37,22 @@ def package_manifest(
 def card_markdown(network: MinkUNet, config: BackboneConfig, card: CardText) -> str:
     """The model card."""
     parameters = sum(parameter.numel() for parameter in network.parameters())
+    facts = [
+        f"Network: {config.network}, {parameters / 1e6:.2f} million parameters, planes {list(network.shape.planes)}.",
+        f"Input: {', '.join(config.features)} per voxel of {config.voxel_size} ({config.grid_kind}).",
+        f"Range: {config.point_cloud_range}.",
+    ]
+    return card_lines(card, facts)
+
+
+def card_lines(card: CardText, facts: Sequence[str]) -> str:
+    """A card's Markdown, facts of the network behind what a person said of it."""
     lines = [
         f"# {card.name}",
         "",
         card.text.strip(),
         "",
-        f"- Network: {config.network}, {parameters / 1e6:.2f} million parameters, planes {list(network.shape.planes)}.",
-        f"- Input: {', '.join(config.features)} per voxel of {config.voxel_size} ({config.grid_kind}).",
-        f"- Range: {config.point_cloud_range}.",
+        *[f"- {line}" for line in facts],
         f"- Licence: {card.licence}",
         "",
         "## Training data",
@@ -58,3 +64,9 @@ def card_markdown(network: MinkUNet, config: BackboneConfig, card: CardText) -> 
         *[f"- {line}" for line in card.limits],
     ]
     return "\n".join(lines) + "\n"
+
+
+def class_table_spec(classes: ClassTable) -> ClassTableSpec:
+    """A class table as a manifest has it."""
+    colors_rgb = tuple((int(r), int(g), int(b)) for r, g, b in classes.colors_rgb)
+    return ClassTableSpec(name=classes.name, names=classes.names, colors_rgb=colors_rgb)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
+from offline_training.export.folding import as_array, folded
 from offline_training.networks.sparse.convolution import DownConv, SubmanifoldConv, UpConv
 from offline_training.networks.sparse.minkunet import LEVELS, BasicBlock, DownStage, MinkUNet, SubmanifoldUnit, UpStage
 
@@ -36,15 +37,15 @@ def onnx_model(network: MinkUNet, name: str) -> "onnx.ModelProto":
     head = network.head
     if head is None:
         raise TypeError("expected a network with a head, found one for pre-training")
-    bias = np.zeros(head.out_features, np.float32) if head.bias is None else _array(head.bias)
-    return graph.finish(graph.linear(x, _array(head.weight.t()), bias))
+    bias = np.zeros(head.out_features, np.float32) if head.bias is None else as_array(head.bias)
+    return graph.finish(graph.linear(x, as_array(head.weight.t()), bias))
 
 
 def _block(graph: SparseGraphBuilder, x: str, block: BasicBlock, level: int) -> str:
     y = graph.relu(_conv(graph, x, block.conv1, block.norm1, level))
     y = _conv(graph, y, block.conv2, block.norm2, level)
     if block.shortcut is not None:
-        weight, bias = _folded(_array(block.shortcut.linear.weight.t())[None], block.shortcut.norm)
+        weight, bias = folded(as_array(block.shortcut.linear.weight.t())[None], block.shortcut.norm)
         x = graph.linear(x, weight[0], bias)
     return graph.relu(graph.add(y, x))
 
@@ -52,20 +53,10 @@ def _block(graph: SparseGraphBuilder, x: str, block: BasicBlock, level: int) -> 
 def _conv(
     graph: SparseGraphBuilder, x: str, conv: SubmanifoldConv | DownConv | UpConv, norm: nn.BatchNorm1d, level: int
 ) -> str:
-    weight, bias = _folded(_array(conv.weight), norm)
+    weight, bias = folded(as_array(conv.weight), norm)
     if isinstance(conv, UpConv):
         return graph.sparse_inverse_conv(x, level, weight, bias)
     return graph.sparse_conv(x, f"{'child' if isinstance(conv, DownConv) else 'subm'}{level}", weight, bias)
-
-
-def _folded(weight: np.ndarray, norm: nn.BatchNorm1d) -> tuple[np.ndarray, np.ndarray]:
-    """Weight [K, C_in, C_out] and bias of convolution and batch norm in one."""
-    mean, variance = norm.running_mean, norm.running_var
-    if mean is None or variance is None:
-        raise TypeError("expected a batch norm with running statistics")
-    scale = _array(norm.weight) / np.sqrt(_array(variance).astype(np.float64) + norm.eps)
-    bias = _array(norm.bias) - _array(mean) * scale
-    return (weight * scale).astype(np.float32), bias.astype(np.float32)
 
 
 def _of_type(kind: type[ModuleT], modules: nn.ModuleList) -> Iterator[ModuleT]:
@@ -73,7 +64,3 @@ def _of_type(kind: type[ModuleT], modules: nn.ModuleList) -> Iterator[ModuleT]:
         if not isinstance(module, kind):
             raise TypeError(f"expected a {kind.__name__}, found a {type(module).__name__}")
         yield module
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=np.float32)

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import onnx
 
 MAX_DIFFERENCE = 1e-3  # of a logit, float32
-MIN_SAME_CLASS = 0.999  # share of points
+MIN_SAME_CLASS = 0.999  # share of points, or of boxes
 ENGINES = ("fused", "onnxruntime")
 _CLOUD_SUFFIXES = (".npz", ".bin", ".pcd", ".ply")
 
@@ -32,6 +32,11 @@ class Parity:
     max_difference: float  # of a logit, or of a component of an embedding of unit length
     same_class: float  # share of points
 
+    @property
+    def is_near(self) -> bool:
+        """Whether the engine may stand for PyTorch."""
+        return self.max_difference <= MAX_DIFFERENCE and self.same_class >= MIN_SAME_CLASS
+
     def __str__(self) -> str:
         return (
             f"{self.engine}: {self.clouds} clouds, {self.points} points, largest difference {self.max_difference:.2g}, "
@@ -39,18 +44,43 @@ class Parity:
         )
 
 
+@dataclass(frozen=True)
+class BoxParity:
+    """How far an engine is from PyTorch in the maps and the boxes of a detector."""
+
+    engine: str
+    clouds: int
+    boxes: int  # of PyTorch
+    max_difference: float  # of a value in the maps of the head
+    same_boxes: float  # share of the boxes of both that have an equal one on the other side
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the engine may stand for PyTorch."""
+        return self.max_difference <= MAX_DIFFERENCE and self.same_boxes >= MIN_SAME_CLASS
+
+    def __str__(self) -> str:
+        return (
+            f"{self.engine}: {self.clouds} clouds, {self.boxes} boxes, largest difference of the head's maps "
+            f"{self.max_difference:.2g}, same boxes {100 * self.same_boxes:.3f} %"
+        )
+
+
+ParityT = TypeVar("ParityT", Parity, BoxParity)
+
+
 def write_compared(
     out: Path,
     model: "onnx.ModelProto",
     manifest: Manifest,
     card: str,
-    compare: Callable[[ModelPackage], list[Parity]],
+    compare: Callable[[ModelPackage], list[ParityT]],
     files: LanguageFiles | None = None,
-) -> tuple[ModelPackage, list[Parity]]:
+) -> tuple[ModelPackage, list[ParityT]]:
     """Write a package once `compare` has found a trial of it near enough to PyTorch.
 
-    Raises BadModelPackage, and writes nothing, when an engine differs by more than MAX_DIFFERENCE or in the class of more than
-    1 - MIN_SAME_CLASS of the points; BadRequest when no point was compared.
+    Raises BadModelPackage, and writes nothing, when an engine differs by more than MAX_DIFFERENCE or in the answers for more
+    than 1 - MIN_SAME_CLASS of the points or boxes; BadRequest when no point was compared.
     """
     with tempfile.TemporaryDirectory() as folder:
         parity = compare(write_model_package(Path(folder) / "trial", model, manifest, card, files))
@@ -81,11 +111,11 @@ def read_clouds(paths: Sequence[Path]) -> list[PointCloud]:
     return [read_cloud(file) for file in files]
 
 
-def _require_near(parity: Sequence[Parity], out: Path) -> None:
+def _require_near(parity: Sequence[Parity | BoxParity], out: Path) -> None:
     """Raise BadModelPackage where an engine is too far from PyTorch."""
     for one in parity:
-        if one.max_difference > MAX_DIFFERENCE or one.same_class < MIN_SAME_CLASS:
+        if not one.is_near:
             raise BadModelPackage(
-                f"{out}: expected at most {MAX_DIFFERENCE} difference to PyTorch and {100 * MIN_SAME_CLASS} % equal classes, "
+                f"{out}: expected at most {MAX_DIFFERENCE} difference to PyTorch and {100 * MIN_SAME_CLASS} % equal answers, "
                 f"found {one}. Nothing was written; this is a fault of the export."
             )

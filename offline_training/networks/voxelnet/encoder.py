@@ -29,6 +29,7 @@ class VoxelEncoder(nn.Module):
         residual: with residual units and a wider last level, as CenterPoint's published networks for nuScenes have them.
         """
         super().__init__()
+        self.in_channels = in_channels
         self.widths = RESIDUAL_WIDTHS if residual else WIDTHS
         self.input = TableUnit(in_channels, self.widths[0], 27)
         first = [ResidualUnit(self.widths[0]) for _ in range(2)] if residual else [TableUnit(WIDTHS[0], WIDTHS[0], 27)]

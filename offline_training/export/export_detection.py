@@ -1,0 +1,96 @@
+"""A trained detector to a model package: one ONNX file, compared with PyTorch on real clouds before it is written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.model_packages.package import ModelPackage
+from lidar_vl_core.tasks.detector import TIME_FIELD
+from lidar_vl_core.tasks.detector import Detector as RobotDetector
+from offline_training.export.card_text import CardText
+from offline_training.export.detection_description import detection_card, detection_manifest
+from offline_training.export.detector_onnx import detector_onnx
+from offline_training.export.parity import ENGINES, BoxParity, write_compared
+from offline_training.networks.detection.detector import Detector, map_arrays
+from offline_training.networks.detection.inputs import DetectorPreparer
+
+_NEAR = 5e-3  # metres, radians, m/s: boxes that are equal, from maps that differ by rounding
+
+
+def export_detector(
+    detector: Detector[Any],
+    preparer: DetectorPreparer,
+    classes: ClassTable,
+    out: Path,
+    clouds: Sequence[PointCloud],
+    card: CardText,
+) -> tuple[ModelPackage, list[BoxParity]]:
+    """Write a detector as a model package, and return how near each engine is to PyTorch.
+
+    preparer: that of its evaluation. Raises BadModelPackage, and writes nothing, when an engine differs by more than
+    parity.MAX_DIFFERENCE in a map of the head, or has other boxes.
+    """
+    detector = detector.eval().cpu()
+    manifest = detection_manifest(detector, preparer, classes, card)
+    model = detector_onnx(detector, preparer.voxels.map_shape, card.name)
+    markdown = detection_card(detector, manifest, card)
+    return write_compared(
+        out, model, manifest, markdown, lambda trial: compare_detector(detector, preparer, trial, clouds)
+    )
+
+
+def compare_detector(
+    detector: Detector[Any], preparer: DetectorPreparer, package: ModelPackage, clouds: Sequence[PointCloud]
+) -> list[BoxParity]:
+    """Run PyTorch and every CPU engine on the same clouds. Raises BadRequest where no cloud has a voxel in the grid."""
+    robots = {engine: RobotDetector(package, engine) for engine in ENGINES}
+    largest, same = dict.fromkeys(ENGINES, 0.0), dict.fromkeys(ENGINES, 0)
+    count, boxes, total = 0, 0, dict.fromkeys(ENGINES, 0)
+    for cloud in clouds:
+        inputs = preparer([_scan(cloud, preparer)])
+        if not len(inputs.features):
+            continue
+        with torch.no_grad():
+            head_maps = detector(inputs)
+        expected = detector.decode(head_maps)[0]
+        count, boxes = count + 1, boxes + len(expected)
+        for engine, robot in robots.items():
+            maps = robot.head_maps(cloud)
+            for name, values in map_arrays(head_maps).items():
+                largest[engine] = max(largest[engine], float(np.abs(values[0] - maps[name]).max(initial=0.0)))
+            found = robot.detect(cloud)
+            same[engine] += same_boxes(expected, found) + same_boxes(found, expected)
+            total[engine] += len(expected) + len(found)
+    if not count:
+        raise BadRequest(
+            "export: expected clouds with points in the grid to compare on, found none. Give other clouds."
+        )
+    shares = {engine: same[engine] / total[engine] if total[engine] else 1.0 for engine in ENGINES}
+    return [BoxParity(engine, count, boxes, largest[engine], shares[engine]) for engine in ENGINES]
+
+
+def same_boxes(boxes: Boxes3d, others: Boxes3d) -> int:
+    """How many of the boxes have one among the others of their class, place, size, heading, velocity and score."""
+    if not len(boxes) or not len(others):
+        return 0
+    difference = np.abs(_numbers(boxes)[:, None] - _numbers(others)[None])
+    return int((difference.max(axis=2) <= _NEAR).any(axis=1).sum())
+
+
+def _numbers(boxes: Boxes3d) -> np.ndarray:
+    """(N, 12) all numbers of boxes, so that equal headings are near each other."""
+    yaw_rad = boxes.boxes[:, 6]
+    columns = [boxes.boxes[:, :6], np.cos(yaw_rad), np.sin(yaw_rad), boxes.score, boxes.class_id]
+    return np.column_stack([*columns, np.nan_to_num(boxes.velocity_mps, nan=1e6)])
+
+
+def _scan(cloud: PointCloud, preparer: DetectorPreparer) -> tuple[np.ndarray, ...]:
+    columns = (cloud.extra[TIME_FIELD],) if preparer.with_time else ()
+    return cloud.measured_xyz_m(), cloud.intensity, *columns

@@ -1,0 +1,115 @@
+"""A detector's package finds PyTorch's boxes, whatever its head and encoder, or it is not written."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lidar_vl_core.box_heads.anchors import AnchorKind
+from lidar_vl_core.box_heads.selection import BoxSelection
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.classes.known_tables import class_table
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
+from lidar_vl_core.tasks.detector import Detector as RobotDetector
+from offline_training.export.card_text import CardText
+from offline_training.export.export_detection import compare_detector, export_detector, same_boxes
+from offline_training.export.parity import MAX_DIFFERENCE
+from offline_training.networks.centerpoint.centerpoint import CenterPoint, CenterSettings
+from offline_training.networks.detection.detector import Detector
+from offline_training.networks.detection.inputs import DetectorPreparer
+from offline_training.networks.second.second import Second
+from offline_training.networks.voxelnet.encoder import VoxelEncoder
+from tests.training.networks.detection.made_scans import GRID, PREPARER, SCANS, SMALL_BEV
+
+CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
+CLASSES = class_table("kitti3")
+SELECTION = BoxSelection(least_score=0.05, most_candidates=300, iou_threshold=0.1, most_boxes=50)
+CLOUDS = [PointCloud(xyz_m, intensity, 0, "lidar") for xyz_m, intensity in SCANS]
+
+
+def trained_a_little(detector: Detector) -> Detector:
+    """Norms with statistics and factors that are not 0 and 1, and scores of every size."""
+    generator = torch.Generator().manual_seed(1)
+    for name, tensor in detector.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5, generator=generator)
+        elif name.endswith(("running_mean", "bias")):
+            tensor.normal_(0.0, 0.2, generator=generator)
+    return detector.eval()
+
+
+def second(residual: bool = False, in_channels: int = 4) -> Detector:
+    torch.manual_seed(0)
+    return trained_a_little(Second(VoxelEncoder(in_channels, residual), GRID, bev=SMALL_BEV, selection=SELECTION))
+
+
+def centerpoint() -> Detector:
+    torch.manual_seed(0)
+    settings = CenterSettings(groups=((0,), (1, 2)), shared_channels=16, selection=SELECTION)
+    return trained_a_little(CenterPoint(VoxelEncoder(4), GRID, settings, SMALL_BEV))
+
+
+@pytest.mark.parametrize(
+    "made", [second, lambda: second(residual=True), centerpoint], ids=["second", "residual", "centerpoint"]
+)
+def test_every_engine_has_the_maps_and_the_boxes_of_pytorch(made, tmp_path):
+    package, parity = export_detector(made(), PREPARER, CLASSES, tmp_path / "package", CLOUDS, CARD)
+    assert [one.engine for one in parity] == ["fused", "onnxruntime"]
+    for one in parity:
+        assert (one.clouds, one.same_boxes) == (2, 1.0)
+        assert one.boxes > 10
+        assert one.max_difference < MAX_DIFFERENCE / 10
+        assert "same boxes 100.000 %" in str(one)
+    assert package.classes == CLASSES
+    assert "Finds: " in package.card
+    assert len(RobotDetector(package).detect(CLOUDS[0]))
+
+
+def test_what_a_detector_was_trained_with_stands_in_its_manifest(tmp_path):
+    preparer = DetectorPreparer(GRID, 3, 900, intensity_scale=255.0, with_time=True)
+    clouds = [replace(cloud, extra={"time_s": np.linspace(0, 0.4, len(cloud))}) for cloud in CLOUDS]
+    package, _ = export_detector(second(in_channels=5), preparer, CLASSES, tmp_path / "package", clouds[:1], CARD)
+    manifest = package.manifest
+    assert manifest.features == ("x", "y", "z", "intensity_255", "time")
+    assert (manifest.detection.most_points, manifest.detection.most_voxels) == (3, 900)
+    assert manifest.detection.selection.selection == SELECTION
+    kinds = [AnchorKind(**kind.model_dump()) for kind in manifest.detection.head.kinds]
+    assert tuple(kinds) == second().settings.kinds
+
+
+def test_a_package_that_answers_otherwise_is_not_written(tmp_path):
+    package, _ = export_detector(second(), PREPARER, CLASSES, tmp_path / "right", CLOUDS[:1], CARD)
+    other = second()
+    with torch.no_grad():
+        other.head.conv_box.bias += 0.01
+    parity = compare_detector(other, PREPARER, package, CLOUDS[:1])
+    assert not any(one.is_near for one in parity)
+    assert parity[0].max_difference == pytest.approx(0.01, abs=1e-4)
+    wrong = second()
+    wrong.decode = lambda head_maps: [Boxes3d.of(np.ones((1, 7)), np.zeros(1))]
+    with pytest.raises(BadModelPackage, match="Nothing was written; this is a fault of the export"):
+        export_detector(wrong, PREPARER, CLASSES, tmp_path / "wrong", CLOUDS[:1], CARD)
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_clouds_without_a_point_in_the_grid_compare_nothing(tmp_path):
+    far = PointCloud(np.full((3, 3), 900, np.float32), np.zeros(3, np.float32), 0, "lidar")
+    with pytest.raises(BadRequest, match="expected clouds with points in the grid"):
+        export_detector(second(), PREPARER, CLASSES, tmp_path / "package", [far], CARD)
+
+
+def test_an_intensity_that_no_robot_gives_is_refused(tmp_path):
+    with pytest.raises(BadModelPackage, match=r"intensity_scale: expected one of \[1.0, 255.0\]"):
+        export_detector(second(), replace(PREPARER, intensity_scale=7.0), CLASSES, tmp_path / "p", CLOUDS, CARD)
+
+
+def test_boxes_are_the_same_by_all_their_numbers_whatever_turn_the_yaw_is_in():
+    box = Boxes3d.of(np.array([[1, 2, 3, 4, 2, 1.5, 3.1415]]), np.array([1]), np.array([0.5]))
+    assert same_boxes(box, replace(box, boxes=box.boxes - (0, 0, 0, 0, 0, 0, 2 * np.pi))) == 1
+    for column in range(7):
+        assert same_boxes(box, replace(box, boxes=box.boxes + np.eye(7)[column] * 0.02)) == 0
+    assert same_boxes(box, replace(box, class_id=np.array([2], np.uint8))) == 0
+    assert same_boxes(box, replace(box, velocity_mps=np.zeros((1, 2), np.float32))) == 0
+    assert same_boxes(box, box.taken(np.zeros(1, bool))) == 0
