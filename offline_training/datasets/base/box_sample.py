@@ -30,7 +30,11 @@ class BoxSample:
     )
 
     def __post_init__(self) -> None:
-        """Raise BadDataset when boxes, cloud and classes do not belong together."""
+        """Raise BadDataset when boxes, cloud and classes do not belong together, or there are no points."""
+        if len(self.cloud) == 0:
+            raise BadDataset(
+                f"{self.name}: expected points, found an empty cloud. Leave it out, or check which of its points are read."
+            )
         count = len(self.boxes)
         for what, values, dtype in (("point counts", self.point_count, np.int64), ("levels", self.difficulty, np.int8)):
             if values is not None and (values.shape != (count,) or values.dtype != dtype):

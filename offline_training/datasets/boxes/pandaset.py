@@ -53,8 +53,6 @@ class PandaSetBoxes:
     def __getitem__(self, index: int) -> BoxSample:
         """The frame's cloud and boxes; raises BadDataset naming the frame when a file is damaged."""
         sample, boxes = self._sequence[self._places[index]], self.boxes(index)
-        if len(sample.cloud) == 0:
-            raise BadDataset(f"{sample.name}: expected points of the chosen LiDAR, found none. Leave the frame out.")
         counted = points_of_boxes(sample.cloud, boxes)
         return BoxSample(sample.name, sample.cloud, boxes, self.classes, counted)
 

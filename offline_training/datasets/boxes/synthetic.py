@@ -56,16 +56,13 @@ class SyntheticBoxes:
 
     def prepare(self, workers: int = 1, on_progress: Callable[[int], None] | None = None) -> None:
         """Make all sweeps and boxes that are missing, in `workers` processes; `on_progress` hears how many have come."""
-        self._streets.prepare(workers)
-        seeds = self._streets.seeds
-        missing = [
-            seed for seed in seeds if not all(self._file(index).exists() for index in self._streets.samples_of(seed))
-        ]
+        samples = {seed: self._streets.samples_of(seed) for seed in self._streets.seeds}
+        missing = [seed for seed, of_seed in samples.items() if not all(map(self._is_made, of_seed))]
         if on_progress:
-            on_progress(sum(len(self._streets.samples_of(seed)) for seed in seeds if seed not in missing))
+            on_progress(sum(len(of_seed) for seed, of_seed in samples.items() if seed not in missing))
         for seed in made_scenes(self._make, missing, workers):
             if on_progress:
-                on_progress(len(self._streets.samples_of(seed)))
+                on_progress(len(samples[seed]))
 
     def _rows(self, index: int) -> np.ndarray:
         """The kept rows of a sweep's things, made where they are missing."""
@@ -88,10 +85,14 @@ class SyntheticBoxes:
         sweep = self._streets.moment(index).file
         return sweep.with_name(f"{sweep.stem}_boxes_v{VERSION}.npy")
 
+    def _is_made(self, index: int) -> bool:
+        return self._file(index).exists() and self._streets.moment(index).file.exists()
+
     def _make(self, seed: int) -> None:
+        """A street's boxes, and the sweeps that they are counted in where those are missing."""
         world = self._streets.world(seed)
         for index in self._streets.samples_of(seed):
-            if not self._file(index).exists():
+            if not self._is_made(index):
                 self._keep(index, world)
 
     def _keep(self, index: int, world: "World") -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -55,6 +55,7 @@ def _membership(scan: BoxScan, margin_m: float) -> set[tuple[int, int]]:
     return set(zip(*(rows.tolist() for rows in points_in_boxes(scan.xyz_m, boxes)), strict=True))
 
 
+@settings(max_examples=40)
 @given(scans(), st.integers(0, 2**32 - 1))
 def test_a_point_in_a_box_stays_in_it_and_one_outside_stays_outside(scan, seed):
     changed = augment_boxes(scan, ALL_AROUND, np.random.default_rng(seed))
@@ -67,6 +68,7 @@ def test_a_point_in_a_box_stays_in_it_and_one_outside_stays_outside(scan, seed):
     assert changed.xyz_m.dtype == changed.boxes.velocity_mps.dtype == np.float32
 
 
+@settings(max_examples=40)
 @given(scans(), st.integers(0, 2**32 - 1))
 def test_boxes_overlap_as_before(scan, seed):
     changed = augment_boxes(scan, ALL_AROUND, np.random.default_rng(seed))
@@ -75,6 +77,7 @@ def test_boxes_overlap_as_before(scan, seed):
     )
 
 
+@settings(max_examples=40)
 @given(scans(), st.floats(-7, 7), st.floats(0.5, 2.0))
 def test_each_change_is_undone_by_its_inverse(scan, angle, factor):
     shift = np.array([1.0, -2.0, 0.5])
@@ -93,6 +96,7 @@ def test_each_change_is_undone_by_its_inverse(scan, angle, factor):
 
 
 @pytest.mark.parametrize("change", [flipped_left_right, flipped_front_back, lambda one: turned(one, 0.3)])
+@settings(max_examples=40)
 @given(scan=scans())
 def test_the_front_of_a_thing_stays_its_front_and_it_drives_on_the_way_it_did(change, scan):
     """The heading goes with the front corners, and a velocity with the way between two places."""

@@ -116,6 +116,13 @@ def test_a_missing_file_is_named(file, told, tmp_path):
         data[0]
 
 
+def test_a_scan_of_which_the_camera_sees_nothing_is_told(tmp_path):
+    folder = write_kitti_object(tmp_path, {"000000": [KITTI_CAR]})
+    np.array([[-10.0, 0.0, 0.0, 0.5]], np.float32).tofile(folder / "training" / "velodyne" / "000000.bin")
+    with pytest.raises(BadDataset, match="training/000000: expected points, found an empty cloud"):
+        KittiObjectBoxes(folder)[0]
+
+
 def test_the_road_is_read_where_it_is_there(tmp_path):
     folder = write_kitti_object(tmp_path, {"000000": [KITTI_CAR]})
     assert KittiObjectBoxes(folder)[0].ground is None

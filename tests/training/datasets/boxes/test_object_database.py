@@ -200,6 +200,7 @@ def test_a_class_that_the_database_does_not_know_is_refused(database):
             paste_objects(scan, database, PasteConfig(objects=objects), np.random.default_rng(0))
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_free_places_are_as_one_by_one(seed):
     rng = np.random.default_rng(seed)
