@@ -16,7 +16,7 @@ from tests.tab_key import REPOSITORY, offered
         ("reproduce table5", {"table5"}),
         (
             "finetune --config offline_training/configs/finetune/demo",
-            {"offline_training/configs/finetune/demo.yaml"},
+            {f"offline_training/configs/finetune/{name}.yaml" for name in ("demo", "demo_second")},
         ),
         ("pretrain --config offline_training/configs/pretrain/slidr", {"offline_training/configs/pretrain/slidr.yaml"}),
         ("guide --resume p", {"previous"}),
