@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from pydantic import Field, RootModel
 
 from lidar_vl_core.foundation.config import load_config
-from offline_training.reproduction.cells import Cell, Place
-from offline_training.reproduction.language_runs import LanguageRuns
-from offline_training.reproduction.language_study import LanguageStudy
-from offline_training.reproduction.pretraining_runs import PretrainingRuns
-from offline_training.reproduction.pretraining_study import PretrainingStudy
-from offline_training.reproduction.runner import Runs, fill_table, place_of
-from offline_training.reproduction.study import FOLDER, require_study
+from offline_training.reproduction.base.cells import Cell, Place
+from offline_training.reproduction.base.runner import Runs, fill_table, place_of
+from offline_training.reproduction.base.study import FOLDER, require_study
+from offline_training.reproduction.language.language_runs import LanguageRuns
+from offline_training.reproduction.language.language_study import LanguageStudy
+from offline_training.reproduction.pretraining.pretraining_runs import PretrainingRuns
+from offline_training.reproduction.pretraining.pretraining_study import PretrainingStudy
 
 Study = PretrainingStudy | LanguageStudy
 RUNS: dict[type[Study], Callable[[Any, Place], Runs[Any, Any]]] = {

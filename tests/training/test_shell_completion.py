@@ -14,6 +14,7 @@ from tests.tab_key import REPOSITORY, offered
         ("reprod", {"reproduce"}),
         ("check-data semantic_", {"semantic_kitti", "semantic_poss", "semantic_stf"}),
         ("reproduce table5", {"table5"}),
+        ("reproduce table5 --dr", {"--dry-run"}),
         (
             "finetune --config offline_training/configs/finetune/demo",
             {f"offline_training/configs/finetune/{name}.yaml" for name in ("demo", "demo_second")},
