@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset
 
 from offline_training.runs.device import precision_of, uses_cuda
+from offline_training.runs.first_run import compile_loops
 from offline_training.runs.ranks import Ranks
 from offline_training.runs.run_config import RunConfig
 from offline_training.runs.step_run import StepRun
@@ -43,6 +44,8 @@ def fit(run: StepRun, batches: DataLoader) -> Path:
 
 
 def _do_steps(run: StepRun, batches: DataLoader) -> None:
+    if not uses_cuda(run.config):
+        compile_loops()
     try:
         with suppress(SIGTERMException):
             _trainer(run.config, run.ranks).fit(run, batches)
