@@ -15,6 +15,7 @@ from tests.tab_key import REPOSITORY, offered
         ("check-data semantic_", {"semantic_kitti", "semantic_poss", "semantic_stf"}),
         ("reproduce table5", {"table5"}),
         ("reproduce table5 --dr", {"--dry-run"}),
+        ("reproduce table5 --sm", {"--smoke"}),
         (
             "finetune --config offline_training/configs/finetune/demo",
             {f"offline_training/configs/finetune/{name}.yaml" for name in ("demo", "demo_second")},

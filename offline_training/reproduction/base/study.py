@@ -98,7 +98,7 @@ def recipe_with(recipe: str, *changes: dict[str, Any]) -> dict[str, Any]:
     """A recipe of configs/ with changes, later over earlier ones; mappings inside are joined, those of another `kind` replaced."""
     settings = _recipe(recipe)
     for change in changes:
-        settings = _joined(settings, change)
+        settings = joined(settings, change)
     return settings
 
 
@@ -120,12 +120,13 @@ def filled(value: Any, places: dict[str, str]) -> Any:  # noqa: ANN401  any JSON
     return value
 
 
-def _joined(settings: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    joined = dict(settings)
+def joined(settings: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """Settings with a change over them; mappings inside are joined, those of another `kind` replaced."""
+    both = dict(settings)
     for name, new in change.items():
-        before = joined.get(name)
+        before = both.get(name)
         if isinstance(new, dict) and isinstance(before, dict) and new.get("kind") in (None, before.get("kind")):
-            joined[name] = _joined(before, new)
+            both[name] = joined(before, new)
         else:  # a value, or the keys of another kind
-            joined[name] = new
-    return joined
+            both[name] = new
+    return both

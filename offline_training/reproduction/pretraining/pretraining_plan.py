@@ -8,7 +8,6 @@ from typing import Any
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.finetuning.config import FinetuneConfig
-from offline_training.pretraining.config import pretrain_config_of
 from offline_training.reproduction.base.cells import Place
 from offline_training.reproduction.base.checkpoint_room import checkpoint_bytes, disk_lines
 from offline_training.reproduction.base.data_needed import ROOT, data_needed
@@ -93,6 +92,8 @@ def _configurations(runs: PretrainingRuns, owners: Rows) -> Iterator[Any]:
 
 
 def _disk(runs: PretrainingRuns, owners: Rows) -> Iterator[str]:
+    from offline_training.pretraining.config import pretrain_config_of
+
     study, seed = runs.study, runs.study.seeds[0]
     found: dict[str, list[tuple[str, int | None]]] = {"pre-training": []}
     for row in owners:
