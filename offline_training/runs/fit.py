@@ -12,8 +12,9 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset
 
+from lidar_vl_core.commands.warm_up import compilation_told
+from offline_training.networks.sparse.warm_up import compile_loops
 from offline_training.runs.device import precision_of, uses_cuda
-from offline_training.runs.first_run import compile_loops
 from offline_training.runs.ranks import Ranks
 from offline_training.runs.run_config import RunConfig
 from offline_training.runs.step_run import StepRun
@@ -45,7 +46,8 @@ def fit(run: StepRun, batches: DataLoader) -> Path:
 
 def _do_steps(run: StepRun, batches: DataLoader) -> None:
     if not uses_cuda(run.config):
-        compile_loops()
+        with compilation_told():
+            compile_loops()
     try:
         with suppress(SIGTERMException):
             _trainer(run.config, run.ranks).fit(run, batches)
