@@ -109,14 +109,15 @@ docs: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench --out out/bench.json
 
-## make train-demo train, measure and export the demo model (PANDASET=folder of sequence 002), about two hours on two cores
+## make train-demo train, measure and export the demo model (PANDASET=folder of sequence 002), about three hours on two cores
 PANDASET ?=
 train-demo: $(STAMP)
 	@test -d "$(PANDASET)" || { echo "PANDASET: expected the folder of PandaSet sequence 002, found '$(PANDASET)'. Give PANDASET=FOLDER." >&2; exit 2; }
 	@mkdir -p out/data && ln -sfn "$(abspath $(PANDASET))" out/data/pandaset
 	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/finetune/demo.yaml
-	@$(BIN)/lidar-vl-train evaluate out/train/demo/checkpoints --config offline_training/configs/evaluate/demo_test.yaml --out out/train/demo_test.json --overwrite
-	@$(BIN)/lidar-vl-train export out/train/demo/checkpoints --card offline_training/configs/export/demo_card.yaml \
+	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/finetune/demo_second.yaml
+	@$(BIN)/lidar-vl-train evaluate out/train/demo_second/checkpoints --config offline_training/configs/evaluate/demo_test.yaml --out out/train/demo_test.json --overwrite
+	@$(BIN)/lidar-vl-train export out/train/demo_second/checkpoints --card offline_training/configs/export/demo_card.yaml \
 	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo_package --overwrite
 	@echo "To ship it: replace lidar_vl_core/models/demo by out/train/demo_package"
 

@@ -57,7 +57,8 @@ class PointCloud:
         x, y, z = self.xyz_m.T
         if not any(self.origin_m):
             return x, y, z
-        return x + np.float64(self.origin_m[0]), y + np.float64(self.origin_m[1]), z + np.float64(self.origin_m[2])
+        x, y, z = self.xyz_m.T.astype(np.float64) + np.array(self.origin_m)[:, None]
+        return x, y, z
 
 
 def with_nan_where(left_out: np.ndarray, xyz_m: np.ndarray) -> np.ndarray:

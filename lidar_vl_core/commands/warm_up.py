@@ -1,7 +1,6 @@
 """The CPU engine's loops are compiled once: after installation by python -m lidar_vl_core.commands.warm_up, else told meanwhile."""
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,24 +9,32 @@ from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.model_packages.package import load_model_package, packaged_models
 from lidar_vl_core.tasks.segmenter import Segmenter
 
-_LOADED_S = 4.0  # what loading compiled loops takes at most, also on a busy machine; whoever waits longer is told why
+_LINE = "first run: compiling the engine's loops, about 15 s on two cores; later runs load them"
 
 
 @contextmanager
 def compilation_told() -> Iterator[None]:
-    """Say on stderr, where the code inside takes longer than loading does, that loops are compiled, and how long it took."""
-    start_s = time.perf_counter()
-    line = "first run: compiling the engine's loops, about 15 s on two cores; later runs load them"
-    timer = threading.Timer(_LOADED_S, print, (line,), {"file": sys.stderr, "flush": True})
-    timer.daemon = True
-    timer.start()
-    try:
+    """Say on stderr, where the code inside meets loops that nobody has compiled yet, that this takes a while, and how long it took."""
+    from numba.core import event
+
+    class Told(event.Listener):
+        loops = 0
+
+        def on_start(
+            self, event: object
+        ) -> None:  # numba speaks of compilations alone, not of loading what was compiled
+            self.loops += 1
+            if self.loops == 1:
+                print(_LINE, file=sys.stderr, flush=True)
+
+        def on_end(self, event: object) -> None:
+            pass
+
+    start_s, told = time.perf_counter(), Told()
+    with event.install_listener("numba:compile", told):
         yield
-    finally:
-        timer.cancel()
-        timer.join()
-        if (seconds := time.perf_counter() - start_s) > _LOADED_S:
-            print(f"ready after {seconds:.0f} s", file=sys.stderr)
+    if told.loops:
+        print(f"compiled {told.loops} loops in {time.perf_counter() - start_s:.0f} s", file=sys.stderr)
 
 
 def main() -> int:

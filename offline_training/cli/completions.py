@@ -17,7 +17,7 @@ def completions() -> dict[str, Sequence[str]]:
     """Data sets, studies, vocabularies, models, and for each command the configurations that are its own."""
     from lidar_vl_core.words.vocabulary import vocabulary_names
     from offline_training.datasets.data_sources import SPECS
-    from offline_training.reproduction.study import CONFIGS, study_names
+    from offline_training.reproduction.base.study import CONFIGS, study_names
     from offline_training.weak_labels.model_weights.known_models import KNOWN_MODELS
 
     return {

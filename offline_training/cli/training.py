@@ -22,7 +22,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_pretrain(commands)
     _add_import_checkpoint(commands)
     _add_finetune(commands)
-    _add_reproduce(commands)
 
 
 def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -56,22 +55,6 @@ def _add_finetune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add_resume(finetune, "best")
     add_overrides(finetune)
     finetune.set_defaults(run=_finetune)
-
-
-def _add_reproduce(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    reproduce = commands.add_parser(
-        "reproduce", help="a table of the paper, or its small form: our numbers beside the published ones; resumable"
-    )
-    reproduce.add_argument(
-        "table",
-        metavar="TABLE",
-        help="synthetic, pandaset, table1, synthetic-rooms, vlg-table1, ...: see configs/reproduce",
-    )
-    reproduce.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="only these rows")
-    reproduce.add_argument("--data", type=Path, metavar="ROOT", help="folder of the data sets that the table names")
-    reproduce.add_argument("--out", type=Path, metavar="DIR", help="default out/reproduce/TABLE")
-    reproduce.add_argument("--jobs", type=int, default=1, help="runs at a time, which share the processor")
-    reproduce.set_defaults(run=_reproduce)
 
 
 def _method_names() -> list[str]:
@@ -113,15 +96,3 @@ def _finetune(options: argparse.Namespace) -> None:
     from offline_training.finetuning.finetune import finetune
 
     print(f"checkpoint: {finetune(config, options.resume)}")
-
-
-def _reproduce(options: argparse.Namespace) -> None:
-    from offline_training.reproduction.study import require_study
-
-    require_study(options.table)
-    from offline_training.reproduction.studies import reproduce_study
-
-    out = options.out or Path("out/reproduce") / options.table
-    reproduce_study(options.table, out, options.data, tuple(options.rows), options.jobs)
-    print((out / "table.md").read_text())
-    print(f"table: {out / 'table.md'}; picture: {out / 'plot.png'}")

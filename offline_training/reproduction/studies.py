@@ -7,18 +7,25 @@ from typing import Annotated, Any
 from pydantic import Field, RootModel
 
 from lidar_vl_core.foundation.config import load_config
-from offline_training.reproduction.cells import Cell, Place
-from offline_training.reproduction.language_runs import LanguageRuns
-from offline_training.reproduction.language_study import LanguageStudy
-from offline_training.reproduction.pretraining_runs import PretrainingRuns
-from offline_training.reproduction.pretraining_study import PretrainingStudy
-from offline_training.reproduction.runner import Runs, fill_table, place_of
-from offline_training.reproduction.study import FOLDER, require_study
+from offline_training.reproduction.base.cells import Cell, Place
+from offline_training.reproduction.base.runner import Runs, fill_table, place_of
+from offline_training.reproduction.base.smoke import Smoke
+from offline_training.reproduction.base.study import FOLDER, require_study
+from offline_training.reproduction.language.language_runs import LanguageRuns
+from offline_training.reproduction.language.language_smoke import smoke_language
+from offline_training.reproduction.language.language_study import LanguageStudy
+from offline_training.reproduction.pretraining.pretraining_runs import PretrainingRuns
+from offline_training.reproduction.pretraining.pretraining_smoke import smoke_pretraining
+from offline_training.reproduction.pretraining.pretraining_study import PretrainingStudy
 
 Study = PretrainingStudy | LanguageStudy
 RUNS: dict[type[Study], Callable[[Any, Place], Runs[Any, Any]]] = {
     PretrainingStudy: PretrainingRuns,
     LanguageStudy: LanguageRuns,
+}
+_SMOKES: dict[type[Study], Callable[[Any], Smoke[Any]]] = {
+    PretrainingStudy: smoke_pretraining,
+    LanguageStudy: smoke_language,
 }
 
 
@@ -30,6 +37,11 @@ def load_study(name: str) -> Study:
     """The study of that name. Raises BadRequest listing the names there are, BadConfig for a wrong file."""
     require_study(name)
     return load_config(_StudyFile, FOLDER / f"{name}.yaml").root
+
+
+def smoke_of(study: Study) -> Smoke[Any]:
+    """The study in small: every stage, row and column, in minutes and without downloads. Raises BadConfig."""
+    return _SMOKES[type(study)](study)
 
 
 def reproduce_study(

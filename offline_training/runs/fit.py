@@ -12,6 +12,8 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset
 
+from lidar_vl_core.commands.warm_up import compilation_told
+from offline_training.networks.sparse.warm_up import compile_loops
 from offline_training.runs.device import precision_of, uses_cuda
 from offline_training.runs.ranks import Ranks
 from offline_training.runs.run_config import RunConfig
@@ -43,6 +45,9 @@ def fit(run: StepRun, batches: DataLoader) -> Path:
 
 
 def _do_steps(run: StepRun, batches: DataLoader) -> None:
+    if not uses_cuda(run.config):
+        with compilation_told():
+            compile_loops()
     try:
         with suppress(SIGTERMException):
             _trainer(run.config, run.ranks).fit(run, batches)

@@ -1,9 +1,16 @@
-"""The keys of `toy-language`, read without PyTorch."""
+"""The keys of `toy-language`, and whether it was done; read without PyTorch."""
+
+from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
 from lidar_vl_core.foundation.config import Config
 from offline_training.datasets.data_sources import EvenSource
+from offline_training.toys.made_before import was_made
+from offline_training.words.image_models.base.config import TOY_FILES
+
+QUALITY = "quality.json"
 
 
 class ToyLanguageConfig(Config):
@@ -24,3 +31,18 @@ class ToyLanguageConfig(Config):
     weight_decay: float = Field(default=0.01, ge=0.0)
     seed: int = 0
     threads: int = 1  # 0 = as torch has them; another number gives other weights in the last digits
+
+    def asked(self) -> dict[str, Any]:
+        """All that decides over the weights; of the sources only what is set, so that a new option of theirs changes nothing."""
+        asked = self.model_dump(mode="json", exclude={"out", "threads", "train", "test"})
+        sources = {"train": self.train, "test": self.test}
+        return asked | {
+            name: [{"kind": each.kind, **each.model_dump(mode="json", exclude_defaults=True)} for each in of]
+            for name, of in sources.items()
+        }
+
+
+def is_toy_made(config: ToyLanguageConfig) -> bool:
+    """Whether the toy model lies there, trained with this configuration."""
+    out = Path(config.out)
+    return was_made(out / QUALITY, [out / name for name in TOY_FILES], config.asked())

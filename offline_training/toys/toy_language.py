@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,16 +18,14 @@ from lidar_vl_core.foundation.files import write_bytes, write_text
 from lidar_vl_core.words.tokenizer import WordTokenizer
 from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
 from offline_training.runs.device import torch_set_up
-from offline_training.toys.made_before import was_made
 from offline_training.toys.toy_batches import BatchDraw, DrawnRegions, picture_batches, region_cover
 from offline_training.toys.toy_captions import KINDS, NO_COLOUR, all_words, draw_captions, wrongly_coloured
-from offline_training.toys.toy_config import ToyLanguageConfig
+from offline_training.toys.toy_config import QUALITY, ToyLanguageConfig, is_toy_made
 from offline_training.toys.toy_quality import toy_quality
 from offline_training.toys.toy_regions import LabelledPicture, labelled_pictures, world_of
 from offline_training.toys.toy_sheet import write_toy_sheet
 from offline_training.words.image_models.toy_model import CONTEXT_LENGTH, WEIGHTS, WORDS, ToyModel, ToyTowers
 
-QUALITY = "quality.json"
 _MAX_LOG_SCALE = float(np.log(100.0))  # CLIP's bound
 
 
@@ -37,9 +34,9 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
 
     Raises BadConfig for a source without pictures.
     """
-    out, asked = Path(config.out), _asked(config)
+    out = Path(config.out)
     worlds = [world_of(source) for source in (*config.train, *config.test)][len(config.train) :]
-    if was_made(out / QUALITY, (out / WEIGHTS, out / WORDS), asked):
+    if is_toy_made(config):
         return out
     with torch_set_up(config.threads):
         pictures = [picture for source in config.train for picture in labelled_pictures(source)]
@@ -53,7 +50,12 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
             unseen = labelled_pictures(source)
             quality[world] = toy_quality(model, world, classes, unseen)
             write_toy_sheet(out / f"similarity_{world}.png", model, world, unseen)
-    report = {"what": "a toy: synthetic worlds only", "config": asked, "training_s": round(trained_s, 1), **quality}
+    report = {
+        "what": "a toy: synthetic worlds only",
+        "config": config.asked(),
+        "training_s": round(trained_s, 1),
+        **quality,
+    }
     from safetensors.torch import save
 
     tensors = {name: tensor.contiguous() for name, tensor in towers.state_dict().items()}
@@ -61,16 +63,6 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
     write_bytes(out / WORDS, words)
     write_text(out / QUALITY, json.dumps(report, indent=1))  # last: a folder that has it is whole
     return out
-
-
-def _asked(config: ToyLanguageConfig) -> dict[str, Any]:
-    """All that decides over the weights; of the sources only what is set, so that a new option of theirs changes nothing."""
-    asked = config.model_dump(mode="json", exclude={"out", "threads", "train", "test"})
-    sources = {"train": config.train, "test": config.test}
-    return asked | {
-        name: [{"kind": each.kind, **each.model_dump(mode="json", exclude_defaults=True)} for each in of]
-        for name, of in sources.items()
-    }
 
 
 def _trained(config: ToyLanguageConfig, pictures: Sequence[LabelledPicture]) -> ToyTowers:

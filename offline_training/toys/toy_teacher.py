@@ -14,7 +14,6 @@ from torch import Tensor
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
-from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.files import write_bytes, write_text
 from lidar_vl_core.foundation.threads import machine_cores
@@ -23,25 +22,11 @@ from offline_training.datasets.lidar.files.synthetic_pictures import class_image
 from offline_training.datasets.lidar.synthetic_streets import SyntheticSource
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.networks.image.espnet import SIDE_STEP, ESPNet, normalise_for_espnet
-from offline_training.toys.made_before import was_made
+from offline_training.toys.toy_teacher_config import QUALITY, WEIGHTS, ToyTeacherConfig, is_teacher_made
 
 _CLASSES = class_table("nuscenes16")
 SKY_ID = len(_CLASSES)  # what has no class: sky, mostly
 _OUTPUTS = SKY_ID + 1
-
-
-class ToyTeacherConfig(Config):
-    """Training of the toy teacher. A YAML file holds what differs from these defaults."""
-
-    out: str  # folder: weights.safetensors, quality.json
-    train: EvenSource  # synthetic, with pictures
-    test: EvenSource  # other streets: says how good it is
-    steps: int = 1200
-    batch_size: int = 8  # pictures
-    learning_rate: float = 0.004  # at its peak; one cycle
-    weight_decay: float = 5e-4
-    seed: int = 0
-    threads: int = 0  # 0 = as many as there are cores
 
 
 def train_toy_teacher(config: ToyTeacherConfig) -> Path:
@@ -50,9 +35,8 @@ def train_toy_teacher(config: ToyTeacherConfig) -> Path:
     Raises BadConfig for a source without pictures.
     """
     out = Path(config.out)
-    weights, quality = out / "weights.safetensors", out / "quality.json"
-    asked = config.model_dump(mode="json", exclude={"out", "threads"})
-    if was_made(quality, (weights,), asked):
+    weights, quality = out / WEIGHTS, out / QUALITY
+    if is_teacher_made(config):
         return weights
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -61,7 +45,7 @@ def train_toy_teacher(config: ToyTeacherConfig) -> Path:
     from safetensors.torch import save
 
     write_bytes(weights, save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
-    measured = {"config": asked, **confusion.to_dict(_CLASSES.names)}
+    measured = {"config": config.asked(), **confusion.to_dict(_CLASSES.names)}
     write_text(quality, json.dumps(measured, indent=1))
     return weights
 

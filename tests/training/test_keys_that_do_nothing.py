@@ -11,8 +11,8 @@ from offline_training.evaluation.robustness import RobustnessConfig
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.pretraining.config import pretrain_config_of
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig
-from offline_training.reproduction.language_study import LanguageStudy
-from offline_training.reproduction.pretraining_study import PretrainingStudy
+from offline_training.reproduction.language.language_study import LanguageStudy
+from offline_training.reproduction.pretraining.pretraining_study import PretrainingStudy
 from offline_training.runs.resume import stored_config
 from offline_training.toys.toy_language import ToyLanguageConfig
 from offline_training.toys.toy_teacher import ToyTeacherConfig

@@ -14,9 +14,11 @@ from tests.tab_key import REPOSITORY, offered
         ("reprod", {"reproduce"}),
         ("check-data semantic_", {"semantic_kitti", "semantic_poss", "semantic_stf"}),
         ("reproduce table5", {"table5"}),
+        ("reproduce table5 --dr", {"--dry-run"}),
+        ("reproduce table5 --sm", {"--smoke"}),
         (
             "finetune --config offline_training/configs/finetune/demo",
-            {"offline_training/configs/finetune/demo.yaml"},
+            {f"offline_training/configs/finetune/{name}.yaml" for name in ("demo", "demo_second")},
         ),
         ("pretrain --config offline_training/configs/pretrain/slidr", {"offline_training/configs/pretrain/slidr.yaml"}),
         ("guide --resume p", {"previous"}),

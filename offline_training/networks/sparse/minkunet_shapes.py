@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,23 @@ SHAPES: Mapping[str, MinkUNetShape] = {
     # For CPUs. Widths are multiples of 16: they fill vector registers.
     "minkunet_small": MinkUNetShape(32, (32, 48, 64, 96, 96, 64, 48, 32), (1,) * 8, stem_convs=1, head_bias=True),
 }
+
+
+def weight_count(shape: MinkUNetShape, in_channels: int) -> int:
+    """Trained numbers of a MinkUNet without its head: convolutions of 27 or 8 offsets, shortcuts, and two for each normed channel."""
+    widths = (in_channels, *(shape.stem,) * shape.stem_convs)
+    count = sum(27 * before * after + 2 * after for before, after in pairwise(widths))
+    skips = (shape.stem, *shape.planes[:3])  # finest first
+    for skip, plane, blocks in zip(skips, shape.planes[:4], shape.blocks[:4], strict=True):
+        count += 8 * skip * skip + 2 * skip + _of_blocks(skip, plane, blocks)
+    below = shape.planes[3]
+    for skip, plane, blocks in zip(reversed(skips), shape.planes[4:], shape.blocks[4:], strict=True):
+        count += 8 * below * plane + 2 * plane + _of_blocks(plane + skip, plane, blocks)
+        below = plane
+    return count
+
+
+def _of_blocks(before: int, after: int, count: int) -> int:
+    """Of residual blocks, the first of which changes the width."""
+    convolutions = 27 * after * (before + after * (2 * count - 1)) + 2 * after * 2 * count
+    return convolutions + (before * after + 2 * after if before != after else 0)

@@ -14,13 +14,14 @@ from lidar_vl_core.foundation.errors import BadCheckpoint, BadModelPackage
 from lidar_vl_core.words.tokenizer import open_tokenizer
 from offline_training.networks.image.toy_language import ToyImageEncoder, ToyTextEncoder
 from offline_training.networks.image.weight_file import load_weights, read_weight_file
+from offline_training.words.image_models.base.config import TOY_FILES
 from offline_training.words.image_models.base.dense_model import DenseImageModel
 from offline_training.words.image_models.towers.tower_onnx import tower_graph
 
 if TYPE_CHECKING:
     import onnx
 
-WEIGHTS, WORDS = "weights.safetensors", "words.json"
+WEIGHTS, WORDS = TOY_FILES
 CONTEXT_LENGTH = 16  # words of a sentence
 _FIRST_LOGIT_SCALE = 1 / 0.07  # CLIP's
 

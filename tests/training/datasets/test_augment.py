@@ -92,7 +92,11 @@ def test_beams_go_or_stay_as_a_whole(seed):
     assert left.ring is not None
     for ring in np.unique(left.ring):
         assert (left.ring == ring).sum() == (scan.ring == ring).sum()
-    assert len(left) < len(scan)
+
+
+def test_nearly_every_draw_leaves_beams_out():
+    scan = scan_of(0)
+    assert sum(len(drop_beams(scan, 16, np.random.default_rng(seed))) < len(scan) for seed in range(100)) > 90
 
 
 def test_elevation_bins_stand_for_rings_in_order_of_height():

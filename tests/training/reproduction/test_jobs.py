@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from offline_training.reproduction.jobs import run_in_jobs
+from offline_training.reproduction.base.jobs import run_in_jobs
 from offline_training.runs.stopping import RunStopped, StopSignals
 
 def run(name, folder):

@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 
-import offline_training.reproduction.language_runs as language_runs
-import offline_training.reproduction.language_stages as language_stages
-import offline_training.reproduction.runner as runner
+import offline_training.reproduction.base.runner as runner
+import offline_training.reproduction.language.language_runs as language_runs
+import offline_training.reproduction.language.language_stages as language_stages
 import offline_training.words.evaluation.evaluate_language as evaluation
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.datasets.data_sources import DataSource, data_set_spec
-from offline_training.reproduction.cells import Place
-from offline_training.reproduction.language_runs import LanguageRuns, column_sources
-from offline_training.reproduction.language_study import LanguageStudy
-from offline_training.reproduction.runner import measured_cells
+from offline_training.reproduction.base.cells import Place
+from offline_training.reproduction.base.runner import measured_cells
+from offline_training.reproduction.base.study import study_names
+from offline_training.reproduction.language.language_runs import LanguageRuns, column_sources
+from offline_training.reproduction.language.language_study import LanguageStudy
 from offline_training.reproduction.studies import load_study, reproduce, reproduce_study
-from offline_training.reproduction.study import study_names
 from offline_training.words.settings.question import class_ids_of_truth
 
 STUDIES = [name for name in study_names() if isinstance(load_study(name), LanguageStudy)]

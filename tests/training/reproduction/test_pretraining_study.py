@@ -6,21 +6,21 @@ from concurrent.futures import Future
 
 import pytest
 
-import offline_training.reproduction.pretraining_runs as pretraining_runs
+import offline_training.reproduction.pretraining.pretraining_runs as pretraining_runs
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from offline_training.datasets.data_sources import data_set_spec, data_source
 from offline_training.evaluation.robustness import corruption_errors
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.pretraining.config import pretrain_config_of
-from offline_training.reproduction import jobs
-from offline_training.reproduction.cells import Cell, Place
-from offline_training.reproduction.pretraining_runs import PretrainingRuns
-from offline_training.reproduction.pretraining_study import PretrainingStudy
-from offline_training.reproduction.runner import measured_cells
+from offline_training.reproduction.base import jobs
+from offline_training.reproduction.base.cells import Cell, Place
+from offline_training.reproduction.base.runner import measured_cells
+from offline_training.reproduction.base.study import filled, recipe_with, study_names
+from offline_training.reproduction.base.table import markdown_table
+from offline_training.reproduction.pretraining.pretraining_runs import PretrainingRuns
+from offline_training.reproduction.pretraining.pretraining_study import PretrainingStudy
 from offline_training.reproduction.studies import load_study, reproduce
-from offline_training.reproduction.study import filled, recipe_with, study_names
-from offline_training.reproduction.table import markdown_table
 
 STUDIES = [name for name in study_names() if isinstance(load_study(name), PretrainingStudy)]
 TABLES = ["table1", "table2", "table3", "table5", "table6", "table7", "table8", "table9"]

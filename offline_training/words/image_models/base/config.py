@@ -9,6 +9,9 @@ from lidar_vl_core.foundation.config import Config, Use
 _Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+TOY_FILES = ("weights.safetensors", "words.json")  # of a toy model's folder
+
+
 class ToyModelConfig(Config):
     """The toy vision-language model of the synthetic worlds."""
 

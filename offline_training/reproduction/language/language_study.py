@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Use
-from offline_training.reproduction.study import StudyColumn, StudyConfig, StudyRow, recipe_with
+from offline_training.reproduction.base.study import StudyColumn, StudyConfig, StudyRow, recipe_with
 from offline_training.words.settings.question import Mode
 
 Measure = Literal[

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.foundation.files import write_text
-from offline_training.reproduction.study import filled
+from offline_training.reproduction.base.study import filled
 
 Measured = tuple[float, dict[str, float | None]]  # a number and, where it is a mean over classes, the IoU of each
 

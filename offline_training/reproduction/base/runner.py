@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import write_text
 from lidar_vl_core.foundation.threads import machine_cores
-from offline_training.reproduction.cells import Cell, Measured, Place, read_cell, write_cell
-from offline_training.reproduction.jobs import run_in_jobs
-from offline_training.reproduction.study import ColumnT, RowT, StudyConfig
-from offline_training.reproduction.table import write_table
+from offline_training.reproduction.base.cells import Cell, Measured, Place, read_cell, write_cell
+from offline_training.reproduction.base.jobs import run_in_jobs
+from offline_training.reproduction.base.study import ColumnT, RowT, StudyConfig
+from offline_training.reproduction.base.table import write_table
 
 
 class Runs(Protocol[RowT, ColumnT]):
@@ -49,8 +49,7 @@ class Runs(Protocol[RowT, ColumnT]):
 
 def place_of(study: StudyConfig[Any, Any], out: Path, data: Path | None, jobs: int) -> Place:
     """Where a study lies, with its share of the processor for each of `jobs` runs at a time. Raises BadRequest."""
-    if jobs < 1:
-        raise BadRequest(f"jobs: expected at least 1, found {jobs}. Give a number of runs at a time.")
+    threads = share_of_processor(jobs)
     if data is None and "{data}" in study.model_dump_json():
         raise BadRequest(
             "reproduce: expected --data ROOT, the folder that holds what this table reads, found none. "
@@ -60,7 +59,14 @@ def place_of(study: StudyConfig[Any, Any], out: Path, data: Path | None, jobs: i
         raise BadRequest(
             f"reproduce: expected the folder that holds the data sets, found no folder {data}. Correct --data."
         )
-    return Place(out, "" if data is None else str(data), max(machine_cores() // jobs, 1))
+    return Place(out, "" if data is None else str(data), threads)
+
+
+def share_of_processor(jobs: int) -> int:
+    """Threads of each of `jobs` runs at a time. Raises BadRequest."""
+    if jobs < 1:
+        raise BadRequest(f"jobs: expected at least 1, found {jobs}. Give a number of runs at a time.")
+    return max(machine_cores() // jobs, 1)
 
 
 def fill_table(runs: Runs[RowT, ColumnT], row_names: tuple[str, ...], jobs: int) -> list[Cell]:
@@ -90,11 +96,16 @@ def run_rows(runs: Runs[RowT, ColumnT], names: tuple[str, ...], seed: int) -> No
     """All cells of rows that share their runs, for one seed; cells that are done are left."""
     for row in map(runs.study.row, names):
         for column in runs.study.columns_of(row):
-            if _done(runs, row, column, seed) is None:
+            if not is_done(runs, row, column, seed):
                 value, per_class_iou = runs.measured(row, column, seed)
                 # Hashed when it is measured: a key may name files that only training makes.
                 cell = Cell(row.name, column.name, seed, value, per_class_iou, runs.key(row, column, seed))
                 write_cell(runs.cell_file(row, column, seed), cell)
+
+
+def is_done(runs: Runs[RowT, ColumnT], row: RowT, column: ColumnT, seed: int) -> bool:
+    """Whether a cell is measured."""
+    return _done(runs, row, column, seed) is not None
 
 
 def _done(runs: Runs[RowT, ColumnT], row: RowT, column: ColumnT, seed: int) -> Cell | None:

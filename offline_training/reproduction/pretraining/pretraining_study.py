@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Use
-from offline_training.reproduction.study import StudyColumn, StudyConfig, StudyRow
+from offline_training.reproduction.base.study import StudyColumn, StudyConfig, StudyRow
 
 Measure = Literal["mean_iou", "mce", "mrr", "corrupted_mean_iou", "hours", "memory_gb"]
 

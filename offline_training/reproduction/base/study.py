@@ -4,6 +4,7 @@ One YAML per table in configs/reproduce/ names recipes of configs/ and what the 
 In any text {data} stands for the root of the data sets, {out} for the study's folder and {seed} for the run's seed.
 """
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +14,7 @@ from lidar_vl_core.foundation.config import Config, load_yaml
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.near_names import did_you_mean
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 FOLDER = CONFIGS / "reproduce"
 
 
@@ -95,10 +96,15 @@ def require_study(name: str) -> None:
 
 def recipe_with(recipe: str, *changes: dict[str, Any]) -> dict[str, Any]:
     """A recipe of configs/ with changes, later over earlier ones; mappings inside are joined, those of another `kind` replaced."""
-    settings = load_yaml(CONFIGS / recipe)
+    settings = _recipe(recipe)
     for change in changes:
-        settings = _joined(settings, change)
+        settings = joined(settings, change)
     return settings
+
+
+@lru_cache(maxsize=64)  # a study names a recipe once for each of its many runs
+def _recipe(name: str) -> dict[str, Any]:
+    return load_yaml(CONFIGS / name)
 
 
 def filled(value: Any, places: dict[str, str]) -> Any:  # noqa: ANN401  any JSON value
@@ -114,12 +120,13 @@ def filled(value: Any, places: dict[str, str]) -> Any:  # noqa: ANN401  any JSON
     return value
 
 
-def _joined(settings: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    joined = dict(settings)
+def joined(settings: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """Settings with a change over them; mappings inside are joined, those of another `kind` replaced."""
+    both = dict(settings)
     for name, new in change.items():
-        before = joined.get(name)
+        before = both.get(name)
         if isinstance(new, dict) and isinstance(before, dict) and new.get("kind") in (None, before.get("kind")):
-            joined[name] = _joined(before, new)
+            both[name] = joined(before, new)
         else:  # a value, or the keys of another kind
-            joined[name] = new
-    return joined
+            both[name] = new
+    return both

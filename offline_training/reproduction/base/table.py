@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.foundation.files import atomic_writer, write_text
-from offline_training.reproduction.cells import Cell
-from offline_training.reproduction.study import StudyColumn, StudyConfig, StudyRow
+from offline_training.reproduction.base.cells import Cell
+from offline_training.reproduction.base.study import StudyColumn, StudyConfig, StudyRow
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell], out: Path) -> None:
@@ -62,8 +63,10 @@ def _text(values: list[float], published: float | None, seeds: int) -> str:
     return f"{ours} [{published:g}{difference}]"
 
 
-def _figure(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> Figure:
+def _figure(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> "Figure":
     """A panel per column: a bar per row, a dot per seed, a line where the paper is."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(1.2 + 3.6 * len(study.columns), 1.2 + 0.36 * len(rows)), layout="constrained")
     panels = figure.subplots(1, len(study.columns), sharey=True, squeeze=False)[0]
     for axes, column in zip(panels, study.columns, strict=True):

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.foundation.config import load_yaml, validated
+from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.files import sha256_of
 from lidar_vl_core.foundation.threads import machine_cores
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.datasets.data_sources import DataSource, data_source
-from offline_training.reproduction.cells import Measured, Place, kept, sha256_of_values, slug
-from offline_training.reproduction.language_stages import stage_files, trained
-from offline_training.reproduction.language_study import LanguageColumn, LanguageRow, LanguageStudy, Measure
-from offline_training.reproduction.study import CONFIGS, filled
-from offline_training.reproduction.unnamed import LISTS, VOCABULARY, write_words_without
+from offline_training.reproduction.base.cells import Measured, Place, kept, sha256_of_values, slug
+from offline_training.reproduction.base.study import filled, recipe_with
+from offline_training.reproduction.language.language_stages import stage_files, trained
+from offline_training.reproduction.language.language_study import LanguageColumn, LanguageRow, LanguageStudy, Measure
+from offline_training.reproduction.language.unnamed import LISTS, VOCABULARY, write_words_without
+from offline_training.toys.toy_config import ToyLanguageConfig
 from offline_training.words.settings.vlg_config import VlgConfig
 
 _FREE = ("out", "threads", "progress", "workers")  # where things lie and how many work at them decides over no number
@@ -35,12 +36,16 @@ class LanguageRuns:
             if row.unnamed:
                 named = row.model_copy(update={"unnamed": ()})
                 write_words_without(self.config(named, 0), row.unnamed, self._words_folder(row))
-        done = set()
+        for config in self.feature_configs(rows):
+            _extract(config)
+
+    def feature_configs(self, rows: tuple[LanguageRow, ...]) -> list[VlgConfig]:
+        """Of the jobs that make the image features, each once."""
+        decisive = {"train", "validation", "classes", "model", "extract"}
+        jobs: dict[str, VlgConfig] = {}
         for config in self._read_by(rows):
-            key = config.model_dump_json(include={"train", "validation", "classes", "model", "extract"})
-            if key not in done:
-                _extract(config)
-                done.add(key)
+            jobs.setdefault(config.model_dump_json(include=decisive), config)
+        return [*jobs.values()]
 
     def configurations(self, row: LanguageRow, seed: int) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Of the run, so that its stages can be repeated one by one with their commands."""
@@ -86,7 +91,7 @@ class LanguageRuns:
         # Weights are made anew when the toy model's recipe or what it learns from changes.
         weights = self.place.out / "toy_language" / "weights.safetensors"
         made = sha256_of(weights) if weights.is_file() else None
-        toy = None if self.study.toy_language is None else [load_yaml(CONFIGS / self.study.toy_language), made]
+        toy = None if self.study.toy_language is None else [recipe_with(self.study.toy_language), made]
         lasting = {name: value for name, value in settings.items() if name not in _FREE}
         return sha256_of_values([lasting, toy, self.study.owner(row).unnamed, seed])
 
@@ -135,13 +140,20 @@ def column_sources(column: LanguageColumn, place: Place, seed: int) -> list[Data
     return [data_source(one, "reproduce, test") for one in tests]
 
 
-def _train_toy_language(study: LanguageStudy, place: Place) -> None:
+def toy_language_config(study: LanguageStudy, place: Place) -> ToyLanguageConfig | None:
+    """What the study's toy language model is trained with, where it has one. Raises BadConfig."""
     if study.toy_language is None:
-        return
-    from offline_training.toys.toy_language import ToyLanguageConfig, train_toy_language
+        return None
+    settings = {**place.filled(recipe_with(study.toy_language), 0), "out": str(place.out / "toy_language")}
+    return validated(ToyLanguageConfig, settings, "reproduce, toy language model")
 
-    settings = {**place.filled(load_yaml(CONFIGS / study.toy_language), 0), "out": str(place.out / "toy_language")}
-    train_toy_language(validated(ToyLanguageConfig, settings, "reproduce, toy language model"))
+
+def _train_toy_language(study: LanguageStudy, place: Place) -> None:
+    config = toy_language_config(study, place)
+    if config is not None:
+        from offline_training.toys.toy_language import train_toy_language
+
+        train_toy_language(config)
 
 
 def _extract(config: VlgConfig) -> None:

@@ -9,17 +9,22 @@ from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.files import write_text
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.data_sources import DataSource, data_source
-from offline_training.reproduction.cells import Measured, Place, kept, sha256_of_values, slug
-from offline_training.reproduction.cost import Cost, pretraining_cost
-from offline_training.reproduction.pretraining_study import (
+from offline_training.reproduction.base.cells import Measured, Place, kept, sha256_of_values, slug
+from offline_training.reproduction.base.study import recipe_with
+from offline_training.reproduction.pretraining.cost import Cost, pretraining_cost
+from offline_training.reproduction.pretraining.pretraining_study import (
     Measure,
     PretrainingColumn,
     PretrainingRow,
     PretrainingStudy,
 )
-from offline_training.reproduction.study import recipe_with
+from offline_training.toys.toy_teacher_config import ToyTeacherConfig
 
 _FREE = ("out", "threads", "start_from", "progress")  # where things lie and how many work decides over no number
+_MEASURED_HERE = (
+    "validation",
+    "validate_every",
+)  # of a recipe: a study measures its networks itself, on its own data sets
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,11 @@ class PretrainingRuns:
         settings = recipe_with(row.recipe, self.study.pretrain, row.pretrain)
         return self._placed(settings, self._folder(row, seed) / "pretrain", seed)
 
+    def is_pretrained(self, row: PretrainingRow, seed: int) -> bool:
+        """Whether the row's pre-training is finished, with its settings and labels."""
+        settings = self.pretraining(row, seed)
+        return settings is not None and _is_finished(settings, self.made_before(row))
+
     def finetuning(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> dict[str, Any] | None:
         """The FinetuneConfig of a row that a column measures; None for a column that measures the pre-training."""
         row, column = self.study.owner(row), self.study.tuning(column)
@@ -84,7 +94,8 @@ class PretrainingRuns:
         folder = self._folder(row, seed)
         start = None if row.recipe is None else str(folder / "pretrain" / "checkpoints")
         settings = recipe_with(column.recipe, self.study.finetune, column.finetune, row.finetune)
-        return {**self._placed(settings, folder / slug(column.name), seed), "start_from": start}
+        kept = {key: value for key, value in settings.items() if key not in _MEASURED_HERE}
+        return {**self._placed(kept, folder / slug(column.name), seed), "start_from": start}
 
     def made_before(self, row: PretrainingRow) -> list[Any]:
         """What a row's pre-training reads that the study makes first: the toy teacher, and the labels in the folder it names."""
@@ -111,14 +122,20 @@ class PretrainingRuns:
         return {**self.place.filled(settings, seed), **where}
 
 
-def _train_toy_teacher(study: PretrainingStudy, place: Place) -> None:
+def toy_teacher_config(study: PretrainingStudy, place: Place) -> ToyTeacherConfig | None:
+    """What the study's toy teacher is trained with, where it has one. Raises BadConfig."""
     if study.toy_teacher is None:
-        return
-    from offline_training.toys.toy_teacher import ToyTeacherConfig, train_toy_teacher
-
+        return None
     where = {"out": str(place.out / "toy_teacher"), "threads": machine_cores()}
-    settings = {**place.filled(study.toy_teacher, 0), **where}
-    train_toy_teacher(validated(ToyTeacherConfig, settings, "reproduce, toy teacher"))
+    return validated(ToyTeacherConfig, {**place.filled(study.toy_teacher, 0), **where}, "reproduce, toy teacher")
+
+
+def _train_toy_teacher(study: PretrainingStudy, place: Place) -> None:
+    config = toy_teacher_config(study, place)
+    if config is not None:
+        from offline_training.toys.toy_teacher import train_toy_teacher
+
+        train_toy_teacher(config)
 
 
 def _pretrain(settings: dict[str, Any], made_before: list[Any]) -> None:
@@ -126,12 +143,21 @@ def _pretrain(settings: dict[str, Any], made_before: list[Any]) -> None:
     from offline_training.pretraining.config import pretrain_config_of
     from offline_training.pretraining.pretrain import pretrain
 
-    finished = Path(settings["out"]) / "finished"
-    key = sha256_of_values([settings, made_before])
-    if finished.is_file() and finished.read_text() == key:
+    if _is_finished(settings, made_before):
         return
     pretrain(pretrain_config_of(settings, "reproduce, pre-training"))
-    write_text(finished, key)
+    write_text(*_finished(settings, made_before))
+
+
+def _finished(settings: dict[str, Any], made_before: list[Any]) -> tuple[Path, str]:
+    """The file that a finished pre-training leaves, and what stands in it: a hash of what it was made with."""
+    lasting = {name: value for name, value in settings.items() if name not in _FREE}
+    return Path(settings["out"]) / "finished", sha256_of_values([lasting, made_before])
+
+
+def _is_finished(settings: dict[str, Any], made_before: list[Any]) -> bool:
+    file, key = _finished(settings, made_before)
+    return file.is_file() and file.read_text() == key
 
 
 def _finetune(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lidar_vl_core.foundation.files import write_text
-from offline_training.reproduction.language_study import LanguageRow
+from offline_training.reproduction.language.language_study import LanguageRow
 from offline_training.words.settings.vlg_config import VlgConfig
 
 
@@ -37,12 +37,17 @@ def stages() -> dict[str, Callable[[VlgConfig], object]]:
     return {"pseudo_label": pseudo_label, "specialise": specialise, "guide": guide}
 
 
+def is_claimed(folder: Path, key: str) -> bool:
+    """Whether what lies in the folder of a run is of this key."""
+    mark = folder / "configs_sha256"
+    return mark.is_file() and mark.read_text() == key
+
+
 def _claim(folder: Path, key: str) -> None:
     """Take the folder of a run; what another configuration of the study left in it goes."""
-    mark = folder / "configs_sha256"
-    if folder.is_dir() and not (mark.is_file() and mark.read_text() == key):
+    if folder.is_dir() and not is_claimed(folder, key):
         shutil.rmtree(folder)
-    write_text(mark, key)
+    write_text(folder / "configs_sha256", key)
 
 
 def _stage(finished: Path, run: Callable[[VlgConfig], object], config: VlgConfig) -> str:

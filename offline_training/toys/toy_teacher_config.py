@@ -1,0 +1,34 @@
+"""The keys of the toy teacher's training, and whether it was done; read without PyTorch."""
+
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.foundation.config import Config
+from offline_training.datasets.data_sources import EvenSource
+from offline_training.toys.made_before import was_made
+
+WEIGHTS, QUALITY = "weights.safetensors", "quality.json"
+
+
+class ToyTeacherConfig(Config):
+    """Training of the toy teacher. A YAML file holds what differs from these defaults."""
+
+    out: str  # folder: weights.safetensors, quality.json
+    train: EvenSource  # synthetic, with pictures
+    test: EvenSource  # other streets: says how good it is
+    steps: int = 1200
+    batch_size: int = 8  # pictures
+    learning_rate: float = 0.004  # at its peak; one cycle
+    weight_decay: float = 5e-4
+    seed: int = 0
+    threads: int = 0  # 0 = as many as there are cores
+
+    def asked(self) -> dict[str, Any]:
+        """All that decides over the weights."""
+        return self.model_dump(mode="json", exclude={"out", "threads"})
+
+
+def is_teacher_made(config: ToyTeacherConfig) -> bool:
+    """Whether the teacher lies there, trained with this configuration."""
+    out = Path(config.out)
+    return was_made(out / QUALITY, (out / WEIGHTS,), config.asked())
