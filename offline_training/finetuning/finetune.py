@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.batches.collate import Batch
 from offline_training.datasets.batches.training_scans import TrainingScans, class_weights, labelled_scan
@@ -16,8 +15,10 @@ from offline_training.finetuning.config import FREE_ON_RESUME, FinetuneConfig
 from offline_training.finetuning.evaluate import build_network, confusion_on
 from offline_training.finetuning.linear_probe import FeatureRows, freeze_backbone, frozen_features, head_of
 from offline_training.finetuning.optimisation import build_optimizer, set_rates
+from offline_training.finetuning.segmentation_measurement import SegmentationMeasurement
 from offline_training.finetuning.training_batches import training_batches
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.runs.averaged_weights import AveragedWeights
 from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder
 from offline_training.runs.device import torch_set_up, uses_cuda
@@ -71,6 +72,7 @@ class Finetuning(ValidatedRun):
     """A run of supervised segmentation, or of a linear probe."""
 
     config: FinetuneConfig
+    network: PointBackbone
     class_weight: Tensor
 
     def __init__(self, config: FinetuneConfig, scans: TrainingScans, start: Checkpoint | None) -> None:
@@ -85,7 +87,7 @@ class Finetuning(ValidatedRun):
             self.averaged = AveragedWeights(self.network, config.ema_decay)
         self.optimizer = build_optimizer(config, self.network)
         self.register_buffer("class_weight", _class_weight(config, scans) if start is None else None)
-        self.begin(start, config.class_table)
+        self.begin(start)
         if begun is not None and self.log_book is not None:
             self.log_book.write_start(begun.to_dict())
 
@@ -110,7 +112,7 @@ class Finetuning(ValidatedRun):
         """How much a batch holds."""
         return {"rows": len(batch.row_class)}
 
-    def validation(self) -> ConfusionMatrix | None:
+    def validation(self) -> SegmentationMeasurement | None:
         """The averaged weights, where there are any, on all validation scans."""
         if not self.config.validation:
             return None
@@ -118,7 +120,7 @@ class Finetuning(ValidatedRun):
         datasets = [open_source(source, self.config.class_table) for source in self.config.validation]
         scans = (labelled_scan(dataset[i]) for dataset in datasets for i in range(len(dataset)))
         confusion = confusion_on(network, self.config, scans, self.device, lambda: self.stop.is_asked)
-        return None if self.stop.is_asked else confusion
+        return None if self.stop.is_asked else SegmentationMeasurement(confusion, self.config.class_table)
 
     def tensors(self) -> dict[str, Tensor]:
         """With the weights of the classes, for which a resumed run need not count scans again."""

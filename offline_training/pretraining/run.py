@@ -33,6 +33,7 @@ class Pretraining(StepRun):
     """A run of pre-training."""
 
     config: PretrainConfig
+    network: PointBackbone
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Pretraining(StepRun):
             self.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         self.optimizer = _optimizer(config, [*self.network.parameters(), *self.objective.heads.parameters()])
         self.teacher_sha256 = None if config.teacher_file is None else sha256_of(config.teacher_file)
-        self.begin(start, config.class_table)
+        self.begin(start)
 
     def on_train_start(self) -> None:
         """Move what Lightning does not know of."""

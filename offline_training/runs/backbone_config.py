@@ -25,7 +25,16 @@ _IDLE: Mapping[str, tuple[str, ...]] = {  # keys that a network does not look at
 }
 
 
-class BackboneConfig(Config):
+class DeviceConfig(Config):
+    """Where a 3D network computes."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    sparse_form: Literal["auto", "gather", "offset", "blocks", "torchsparse"] = (
+        "auto"  # of sparse convolutions; auto: torchsparse on CUDA where installed
+    )
+
+
+class BackboneConfig(DeviceConfig):
     """The 3D network and its grid."""
 
     network: str = "minkunet_small"  # one of NETWORKS
@@ -44,11 +53,6 @@ class BackboneConfig(Config):
     # WaffleIron keeps one point per voxel_size and flattens point_cloud_range into grids.
     waffle_cell_m: float = 0.6  # side of the cells of its grids
     waffle_max_points: int | None = None  # most points of a scan that it computes on; nothing = all
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    sparse_form: Literal["auto", "gather", "offset", "blocks", "torchsparse"] = (
-        "auto"  # of sparse convolutions; auto: torchsparse on CUDA where installed
-    )
 
     @field_validator("network", "grid_kind")
     @classmethod

@@ -9,23 +9,23 @@ from typing import Any
 import torch
 
 from lidar_vl_core.foundation.errors import BadConfig
-from offline_training.runs.backbone_config import BackboneConfig
-from offline_training.runs.run_config import RunConfig
+from offline_training.runs.backbone_config import DeviceConfig
+from offline_training.runs.run_config import AnyRunConfig
 
 
-def uses_cuda(config: BackboneConfig) -> bool:
+def uses_cuda(config: DeviceConfig) -> bool:
     """Whether a run is on CUDA; raises BadConfig where that is asked for and not there."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise BadConfig("device: expected a CUDA device for device=cuda, found none. Use device=cpu or auto.")
     return config.device != "cpu" and torch.cuda.is_available()
 
 
-def precision_of(config: RunConfig) -> Any:  # noqa: ANN401  Lightning's literal type
+def precision_of(config: AnyRunConfig) -> Any:  # noqa: ANN401  Lightning's literal type
     """Lightning's name of the precision asked for: auto is half on CUDA, single on a CPU."""
     return ("bf16-mixed" if uses_cuda(config) else "32-true") if config.precision == "auto" else config.precision
 
 
-def sparse_form_of(config: BackboneConfig) -> str:
+def sparse_form_of(config: DeviceConfig) -> str:
     """Form of sparse convolutions in training; raises BadConfig for torchsparse where it cannot run."""
     from offline_training.networks.sparse.torchsparse_conv import is_available
 

@@ -16,7 +16,7 @@ from lidar_vl_core.commands.warm_up import compilation_told
 from offline_training.networks.sparse.warm_up import compile_loops
 from offline_training.runs.device import precision_of, uses_cuda
 from offline_training.runs.ranks import Ranks
-from offline_training.runs.run_config import RunConfig
+from offline_training.runs.run_config import AnyRunConfig
 from offline_training.runs.step_run import StepRun
 from offline_training.runs.stopping import deaf_to_ctrl_c, stopped
 
@@ -81,7 +81,7 @@ class _StepLoader(DataLoader):
         return deaf_to_ctrl_c(super().__iter__)
 
 
-def _trainer(config: RunConfig, ranks: Ranks) -> Trainer:
+def _trainer(config: AnyRunConfig, ranks: Ranks) -> Trainer:
     return Trainer(
         default_root_dir=config.out,
         accelerator="gpu" if uses_cuda(config) else "cpu",

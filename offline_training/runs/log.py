@@ -1,6 +1,7 @@
 """What a training run tells: metrics.jsonl for programs, TensorBoard for people. Touches the disk."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,33 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.files import atomic_writer
+
+
+class Measurement(ABC):
+    """The quality of a network on data it is not trained on: a score to choose weights by, and what the log tells."""
+
+    @abstractmethod
+    def score(self) -> float:
+        """The higher the better; NaN where the data tell nothing."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values for metrics.jsonl."""
+
+    @abstractmethod
+    def curves(self) -> Mapping[str, float]:
+        """Numbers for TensorBoard, by name."""
+
+    @abstractmethod
+    def pictures(self) -> Mapping[str, Figure]:
+        """Pictures for TensorBoard, by name."""
 
 
 class RunLog:
     """One line of JSON per step or validation; after a resume the lines of steps that are done anew are gone."""
 
-    def __init__(self, folder: Path, classes: ClassTable, first_step: int) -> None:
-        self._classes = classes
+    def __init__(self, folder: Path, first_step: int) -> None:
         self._path, self._pictures = folder / "metrics.jsonl", folder / "pictures"
         folder.mkdir(parents=True, exist_ok=True)
         _keep_before(self._path, first_step)
@@ -33,14 +51,13 @@ class RunLog:
         for name, number in numbers.items():
             self._writer.add_scalar(f"train/{name}", number, step)
 
-    def write_validation(self, step: int, confusion: ConfusionMatrix) -> None:
-        """Quality after `step` steps, with a picture of the confusion matrix."""
-        metrics = confusion.to_dict(self._classes.names)
-        self._append({"validated_after": step, **metrics})
-        self._writer.add_scalar("validation/mean_iou", confusion.mean_iou(), step)
-        for name, iou in zip(self._classes.names, confusion.iou(), strict=True):
-            self._writer.add_scalar(f"validation_iou/{name}", iou, step)
-        self._writer.add_figure("validation/confusion", confusion_figure(confusion, self._classes), step)
+    def write_validation(self, step: int, measured: Measurement) -> None:
+        """Quality after `step` steps."""
+        self._append({"validated_after": step, **measured.to_dict()})
+        for name, number in measured.curves().items():
+            self._writer.add_scalar(name, number, step)
+        for name, figure in measured.pictures().items():
+            self._writer.add_figure(name, figure, step)
         self._writer.flush()
 
     def write_picture(self, step: int, name: str, figure: Figure) -> None:
@@ -56,19 +73,6 @@ class RunLog:
     def _append(self, line: dict) -> None:
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
-
-
-def confusion_figure(confusion: ConfusionMatrix, classes: ClassTable) -> Figure:
-    """Picture of the confusion matrix, each true class as shares of its points."""
-    share = confusion.counts / confusion.counts.sum(axis=1, keepdims=True).clip(min=1)
-    figure = Figure(figsize=(8, 7), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
-    axes.set_xticks(range(len(classes) + 1), [*classes.names, "no answer"], rotation=90)
-    axes.set_yticks(range(len(classes)), classes.names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    return figure
 
 
 def _keep_before(path: Path, first_step: int) -> None:

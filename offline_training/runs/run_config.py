@@ -7,11 +7,11 @@ from pydantic import field_validator
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, class_table_names
 from lidar_vl_core.foundation.near_names import known_name
-from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.backbone_config import BackboneConfig, DeviceConfig
 
 
-class RunConfig(BackboneConfig):
-    """A run of one 3D network; each kind of training adds its own keys."""
+class AnyRunConfig(DeviceConfig):
+    """A run of any network."""
 
     out: str  # folder of the run: checkpoints/, tensorboard/, metrics.jsonl, or a folder of these for each stage
     classes: str = "nuscenes16"  # class table of the data's own labels
@@ -31,3 +31,7 @@ class RunConfig(BackboneConfig):
     def class_table(self) -> ClassTable:
         """The classes of the data's own labels."""
         return class_table(self.classes)
+
+
+class RunConfig(AnyRunConfig, BackboneConfig):
+    """A run of one backbone of points; each kind of training adds its own keys."""

@@ -11,11 +11,9 @@ import numpy as np
 import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor
+from torch import Tensor, nn
 
-from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.errors import BadConfig
-from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.runs.averaged_weights import AveragedWeights
 from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, save_checkpoint, weights_of
 from offline_training.runs.log import RunLog
@@ -27,7 +25,7 @@ from offline_training.runs.ranks import (
     largest_over_ranks,
     mean_over_ranks,
 )
-from offline_training.runs.run_config import RunConfig
+from offline_training.runs.run_config import AnyRunConfig
 from offline_training.runs.state import BadSteps, optimizer_tensors, restore_optimizer
 from offline_training.runs.stopping import StopSignals
 
@@ -49,11 +47,11 @@ class StepRun(LightningModule, ABC):
     `begin` at the end of its constructor. Modules that are its children are moved, trained, and put back after a bad step.
     """
 
-    network: PointBackbone
+    network: nn.Module
     optimizer: torch.optim.Optimizer
     averaged: AveragedWeights | None = None  # of the network, for a trainer that wants them
 
-    def __init__(self, config: RunConfig, folder: Path, rhythm: Rhythm, ranks: Ranks = Ranks()) -> None:  # noqa: B008
+    def __init__(self, config: AnyRunConfig, folder: Path, rhythm: Rhythm, ranks: Ranks = Ranks()) -> None:  # noqa: B008
         """folder: for the log and checkpoints/. Torch is seeded: networks built next are the same in every process."""
         super().__init__()
         self.automatic_optimization = False  # a step with a NaN must be left out as a whole
@@ -96,8 +94,8 @@ class StepRun(LightningModule, ABC):
         self.step = self.saved_step = start.step
         self.bad_steps = BadSteps.from_state(start.state)
 
-    def begin(self, start: Checkpoint | None, classes: ClassTable) -> None:
-        """Go on from a checkpoint where there is one, and open the log; classes: of what the run is measured on."""
+    def begin(self, start: Checkpoint | None) -> None:
+        """Go on from a checkpoint where there is one, and open the log."""
         if start is not None:
             if start.step > self.rhythm.end_step:
                 raise BadConfig(
@@ -106,7 +104,7 @@ class StepRun(LightningModule, ABC):
                 )
             self.restore(start)
         if self.ranks.rank == 0:
-            self.log_book = RunLog(self.folder, classes, self.step)
+            self.log_book = RunLog(self.folder, self.step)
 
     @property
     def is_complete(self) -> bool:

@@ -4,33 +4,33 @@ import math
 from abc import abstractmethod
 from typing import Any
 
-from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from offline_training.runs.checkpoint import Checkpoint
+from offline_training.runs.log import Measurement
 from offline_training.runs.step_run import StepRun
 
 
 class ValidatedRun(StepRun):
-    """A run whose checkpoint `best` has the highest mean IoU that was measured."""
+    """A run whose checkpoint `best` has the highest score that was measured."""
 
     best_score = -1.0
     owes_measurement = False
 
     @abstractmethod
-    def validation(self) -> ConfusionMatrix | None:
+    def validation(self) -> Measurement | None:
         """Answers of the network as it is now on data it is not trained on; None where there is none, or no time left."""
 
     def after_step(self) -> None:
         """Measure and save when it is time; a measurement that a signal cuts short is owed by the checkpoint."""
         every = self.rhythm.validate_every
         is_time = self.is_complete or (every > 0 and self.step % every == 0)
-        confusion = self.validation() if is_time else None
-        self.owes_measurement = is_time and confusion is None and self.stop.is_asked
-        if confusion is None:
+        measured = self.validation() if is_time else None
+        self.owes_measurement = is_time and measured is None and self.stop.is_asked
+        if measured is None:
             super().after_step()
             return
         if self.log_book is not None:
-            self.log_book.write_validation(self.step, confusion)
-        score = confusion.mean_iou()
+            self.log_book.write_validation(self.step, measured)
+        score = measured.score()
         is_best = math.isfinite(score) and score > self.best_score
         self.best_score = score if is_best else self.best_score
         self.save(is_best)

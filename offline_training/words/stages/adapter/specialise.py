@@ -125,7 +125,7 @@ class _Specialising:
         start = checkpoint_to_resume(self.folder, config, "auto", free, ("specialise.epochs",))
         if start is not None:
             self._restore(start)
-        self.log_book = RunLog(self.folder.parent, self.table.class_table, self.epoch)
+        self.log_book = RunLog(self.folder.parent, self.epoch)
 
     def train_epoch(self, stop: StopSignals) -> None:
         """Every scene once; saves when it is time. A signal gives the epoch up: what was there before it is saved."""

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.text_table_file import text_table_bytes
 from offline_training.datasets.batches.training_scans import StepSampler
+from offline_training.finetuning.segmentation_measurement import SegmentationMeasurement
 from offline_training.losses.vlg import cosine_guidance, l1_guidance
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder
 from offline_training.runs.device import sparse_form_of, torch_set_up
@@ -67,6 +68,7 @@ class Guiding(ValidatedRun):
     """A run of stage 3."""
 
     config: VlgConfig
+    network: PointBackbone
 
     def __init__(
         self, config: VlgConfig, table: TextTable, store: FeatureStore, measured: Measure | None, resume: str
@@ -74,7 +76,7 @@ class Guiding(ValidatedRun):
         numbers = config.guide
         rhythm = Rhythm(numbers.max_steps, numbers.checkpoint_every, numbers.validate_every, "guide.max_steps")
         super().__init__(config, Path(config.out) / FOLDER, rhythm)
-        self.measured = measured
+        self.measured, self.table = measured, table
         clean_checkpoint_folder(self.checkpoints)
         self.network = build_backbone(config, table.channels)
         self.optimizer = torch.optim.Adam(
@@ -83,7 +85,7 @@ class Guiding(ValidatedRun):
         self.text_bytes = torch.from_numpy(np.frombuffer(text_table_bytes(table), np.uint8).copy())
         self.learnt = {"channels": table.channels, "text_space": table.text_space, "targets": dict(store.identity)}
         start = checkpoint_to_resume(self.checkpoints, config, resume, _FREE_ON_RESUME, ("guide.max_steps",))
-        self.begin(start, table.class_table)
+        self.begin(start)
 
     def set_rates(self) -> float:
         """A polynomial decay to 0."""
@@ -99,12 +101,12 @@ class Guiding(ValidatedRun):
         """How much a batch holds."""
         return {"rows": batch.inputs.row_count, "guided_rows": len(batch.row)}
 
-    def validation(self) -> ConfusionMatrix | None:
+    def validation(self) -> SegmentationMeasurement | None:
         """By what the configuration selects weights, if by anything."""
         if self.measured is None:
             return None
         confusion = self.measured((self.network, self.config), lambda: self.stop.is_asked)
-        return None if self.stop.is_asked else confusion
+        return None if self.stop.is_asked else SegmentationMeasurement(confusion, self.table.class_table)
 
     def tensors(self) -> dict[str, Tensor]:
         """With the table of words, by which the network is asked."""
