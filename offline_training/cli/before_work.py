@@ -8,6 +8,7 @@ from lidar_vl_core.foundation.optional_imports import TRAINING, require_packages
 
 if TYPE_CHECKING:
     from offline_training.finetuning.config import FinetuneConfig
+    from offline_training.finetuning.detection.config import DetectFinetuneConfig
     from offline_training.pretraining.base.config import PretrainConfig
     from offline_training.weak_labels.config import WeakLabelConfig
     from offline_training.words.settings.vlg_config import VlgConfig
@@ -65,6 +66,16 @@ def require_for_finetuning(config: "FinetuneConfig") -> None:
     from offline_training.datasets.data_sources import require_data
 
     require_data((*config.train, *config.validation), config.class_table)
+    if config.start_from is not None:
+        require_checkpoint(Path(config.start_from))
+    require_training("finetune")
+
+
+def require_for_detection(config: "DetectFinetuneConfig") -> None:
+    """Raise the first reason why a fine-tuning for detection cannot begin."""
+    from offline_training.datasets.box_sources import require_boxes
+
+    require_boxes((*config.train, *config.validation), config.class_table, config.sweeps)
     if config.start_from is not None:
         require_checkpoint(Path(config.start_from))
     require_training("finetune")

@@ -22,7 +22,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    evaluate = commands.add_parser("evaluate", help="IoU per class of a checkpoint or a package on labelled scans")
+    evaluate = commands.add_parser(
+        "evaluate", help="quality of a checkpoint or a package: IoU per class, or a detector's AP"
+    )
     evaluate.add_argument(
         "checkpoint",
         type=Path,
@@ -99,6 +101,7 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _evaluate(options: argparse.Namespace) -> None:
     require_no_earlier(options, "out", "pictures")
     from offline_training.evaluation.package_quality import evaluate_package, is_package
+    from offline_training.finetuning.tasks import DETECTION, checkpoint_task
 
     sources = None if options.config is None else _validation_sets(options)
     packaged = is_package(options.checkpoint)
@@ -109,6 +112,9 @@ def _evaluate(options: argparse.Namespace) -> None:
             "--pictures: expected a checkpoint, found a model package. `lidar-vl segment` draws its answers."
         )
     require_training("evaluate")
+    if not packaged and checkpoint_task(options.checkpoint) == DETECTION:
+        _evaluate_detector(options, sources)
+        return
     from offline_training.finetuning.evaluate import evaluate, table
 
     measure = evaluate_package if packaged else evaluate
@@ -121,14 +127,25 @@ def _evaluate(options: argparse.Namespace) -> None:
             print(f"picture: {path}")
 
 
+def _evaluate_detector(options: argparse.Namespace, sources: "tuple[DataSource, ...] | None") -> None:
+    from offline_training.finetuning.detection.detection_table import detection_table
+    from offline_training.finetuning.detection.evaluate_detector import evaluate_detector
+
+    print(detection_table(evaluate_detector(options.checkpoint, sources, options.out, options.threads)))
+    if options.pictures is not None:
+        from offline_training.evaluation.box_pictures import write_box_pictures
+
+        for path in write_box_pictures(options.checkpoint, sources, options.pictures):
+            print(f"picture: {path}")
+
+
 def _validation_sets(options: argparse.Namespace) -> "tuple[DataSource, ...]":
     """Those of the configuration, which needs no other key here. Raises BadConfig, BadDataset."""
     overrides = overrides_of(options)
-    from lidar_vl_core.foundation.config import load_config
     from offline_training.datasets.data_sources import require_folders
-    from offline_training.finetuning.config import ValidationConfig
+    from offline_training.finetuning.tasks import load_validation_config
 
-    sources = load_config(ValidationConfig, options.config, overrides).validation
+    sources = load_validation_config(options.config, overrides).validation
     require_folders(sources)
     return sources
 

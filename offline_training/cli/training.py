@@ -5,7 +5,12 @@ import pkgutil
 from pathlib import Path
 
 from lidar_vl_core.commands.program_options import add_overwrite
-from offline_training.cli.before_work import require_for_finetuning, require_for_pretraining, require_training
+from offline_training.cli.before_work import (
+    require_for_detection,
+    require_for_finetuning,
+    require_for_pretraining,
+    require_training,
+)
 from offline_training.cli.options import (
     add_config,
     add_data,
@@ -88,10 +93,16 @@ def _import_checkpoint(options: argparse.Namespace) -> None:
 
 def _finetune(options: argparse.Namespace) -> None:
     overrides = overrides_of(options)
-    from lidar_vl_core.foundation.config import load_config
-    from offline_training.finetuning.config import FinetuneConfig
+    from offline_training.finetuning.detection.config import DetectFinetuneConfig
+    from offline_training.finetuning.tasks import load_finetune_config
 
-    config = load_config(FinetuneConfig, options.config, overrides)
+    config = load_finetune_config(options.config, overrides)
+    if isinstance(config, DetectFinetuneConfig):
+        require_for_detection(config)
+        from offline_training.finetuning.detection.detect_finetune import detect_finetune
+
+        print(f"checkpoint: {detect_finetune(config, options.resume)}")
+        return
     require_for_finetuning(config)
     from offline_training.finetuning.finetune import finetune
 

@@ -13,6 +13,7 @@ from offline_training.runs.run_config import RunConfig
 class FinetuneConfig(RunConfig):
     """Supervised segmentation. A YAML file holds what differs from these defaults."""
 
+    task: Literal["segmentation"] = "segmentation"
     train: tuple[DataSource, ...]
     validation: tuple[EvenSource, ...] = ()
 
