@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from offline_training.datasets.base.box_sample import TIME_LAG, BoxSample
+from lidar_vl_core.sweeps.joining import TIME_LAG
+from offline_training.datasets.base.box_sample import BoxSample
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,10 @@ from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 
-TIME_LAG = "time_lag_s"  # field of clouds that are several sweeps: seconds before the stamp, 0 in the annotated sweep
-
 
 @dataclass(frozen=True, eq=False)
 class BoxSample:
-    """One sweep, or several in the frame of the annotated one, and what stands and moves in it.
+    """One sweep, or several joined in the frame of the annotated one, and what stands and moves in it.
 
     Boxes of class 255 are things that the table has no class for: neither to be found nor background.
     """

@@ -11,9 +11,9 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadBoxes, BadDataset, BadTransform
-from lidar_vl_core.foundation.stamps import NS_PER_S
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.datasets.base.box_sample import TIME_LAG, BoxSample
+from lidar_vl_core.sweeps.joining import EarlierSweep, joined_sweeps
+from offline_training.datasets.base.box_sample import BoxSample
 from offline_training.datasets.base.box_source import BoxSpec
 from offline_training.datasets.base.sample import T_FLU_RFU
 from offline_training.datasets.base.sample_files import read_rows
@@ -23,7 +23,7 @@ from offline_training.datasets.lidar.files.nuscenes_tables import NuScenesTables
 from offline_training.datasets.lidar.nuscenes import COLUMNS, LIDAR, NuScenesSource, chosen_scenes
 
 _MOST_SWEEPS = 20  # a second at 20 Hz
-_OWN_CAR_M = 1.0  # points of earlier sweeps this near along x and y are of the own car, as OpenPCDet has it
+_MOST_POINTS = 1_000_000  # of a sample: more than 20 sweeps have, so that none is thinned
 
 
 class NuScenesBoxes:
@@ -82,27 +82,28 @@ class NuScenesBoxes:
     def _cloud(self, index: int) -> PointCloud:
         frame = self._key_frames[index]
         key = frame.shot(LIDAR)
-        points = [_turned(read_rows(self.folder / key.file, COLUMNS, frame.name))]
-        if len(points[0]) == 0:
+        newest = self._sweep(key, frame.name)
+        if len(newest) == 0:
             raise BadDataset(
                 f"{frame.name}: expected points in {self.folder / key.file}, found an empty file. Unpack it again."
             )
-        lag_s = [np.zeros(len(points[0]), np.float32)]
+        if self._sweeps == 1:
+            return newest
         T_lidar_world = self.T_world_lidar(index).inverse()
-        for shot in self._tables.earlier_sweeps(frame, self._sweeps - 1) if self._sweeps > 1 else ():
-            swept = _turned(read_rows(self.folder / shot.file, COLUMNS, frame.name))
-            swept = swept[(np.abs(swept[:, :2]) >= _OWN_CAR_M).any(axis=1)]
-            swept[:, :3] = (T_lidar_world @ self._pose(shot, frame.name)).apply(swept[:, :3])
-            points.append(swept)
-            lag_s.append(np.full(len(swept), (key.stamp_ns - shot.stamp_ns) / NS_PER_S, np.float32))
-        joined = np.concatenate(points)
-        lag = {} if self._sweeps == 1 else {TIME_LAG: np.concatenate(lag_s)}
+        earlier = [
+            EarlierSweep(self._sweep(shot, frame.name), T_lidar_world @ self._pose(shot, frame.name))
+            for shot in self._tables.earlier_sweeps(frame, self._sweeps - 1)
+        ]
+        return joined_sweeps(newest, earlier, _MOST_POINTS)
+
+    def _sweep(self, shot: Shot, name: str) -> PointCloud:
+        rows = read_rows(self.folder / shot.file, COLUMNS, name)
         return PointCloud(
-            xyz_m=np.ascontiguousarray(joined[:, :3]),
-            intensity=np.clip(joined[:, 3] / np.float32(255.0), 0.0, 1.0),
-            stamp_ns=key.stamp_ns,
+            xyz_m=np.stack([rows[:, 1], -rows[:, 0], rows[:, 2]], axis=1),  # T_FLU_RFU, which is a quarter turn
+            intensity=np.clip(rows[:, 3] / np.float32(255.0), 0.0, 1.0),
+            stamp_ns=shot.stamp_ns,
             frame_id=LIDAR,
-            extra={"ring": joined[:, 4].astype(np.uint8), **lag},
+            extra={"ring": rows[:, 4].astype(np.uint8)},
         )
 
     def _pose(self, shot: Shot, name: str) -> RigidTransform:
@@ -110,13 +111,6 @@ class NuScenesBoxes:
             return self._tables.T_global_sensor(shot) @ T_FLU_RFU.inverse()
         except BadTransform as error:
             raise BadDataset(f"{name}: {error}") from error
-
-
-def _turned(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, 5) of a sweep's file with x forward, y left: T_FLU_RFU, which is a quarter turn."""
-    turned = rows.copy()
-    turned[:, 0], turned[:, 1] = rows[:, 1], -rows[:, 0]
-    return turned
 
 
 def _open(source: NuScenesSource, sequences: Names, classes: ClassTable, sweeps: int) -> NuScenesBoxes:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.boxes.boxes3d import Boxes3d, require_boxes
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.errors import BadBoxes, BadDataset, BadLabels
 
@@ -34,9 +34,12 @@ def read_box_lines(path: Path, classes: ClassTable, frame_id: str) -> Boxes3d:
             class_id.append(classes.id_of(words[7]))
             boxes.append([float(word) for word in words[:7]])
             velocity.append([float(word) for word in words[8:]] or [np.nan, np.nan])
-            Boxes3d.of(boxes[-1:], class_id[-1:])
+            require_boxes(np.array(boxes[-1:]))
         except (ValueError, BadLabels, BadBoxes) as error:
             raise BadDataset(f"{path}, line {number}: expected {_COLUMNS}, found: {error} Correct it.") from error
     return Boxes3d.of(
-        np.array(boxes).reshape(-1, 7), class_id, velocity_mps=np.array(velocity).reshape(-1, 2), frame_id=frame_id
+        np.array(boxes, np.float64),
+        np.array(class_id, np.uint8),
+        velocity_mps=np.array(velocity).reshape(-1, 2),
+        frame_id=frame_id,
     )

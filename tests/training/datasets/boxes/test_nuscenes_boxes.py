@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.datasets.base.box_sample import TIME_LAG
+from lidar_vl_core.sweeps.joining import TIME_LAG
 from offline_training.datasets.base.sample import T_FLU_RFU
 from offline_training.datasets.box_sources import open_boxes
 from offline_training.datasets.boxes.nuscenes import NuScenesBoxes

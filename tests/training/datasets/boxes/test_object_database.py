@@ -15,11 +15,12 @@ from lidar_vl_core.boxes.points_in_boxes import points_in_boxes
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
+from lidar_vl_core.sweeps.joining import TIME_LAG
 from offline_training.datasets.augment import object_database
 from offline_training.datasets.augment.box_scan import box_scan, turned
 from offline_training.datasets.augment.object_database import build_object_database, open_object_database
 from offline_training.datasets.augment.object_paste import PasteConfig, free_places, paste_objects
-from offline_training.datasets.base.box_sample import TIME_LAG, BoxSample
+from offline_training.datasets.base.box_sample import BoxSample
 
 KITTI_3 = class_table("kitti3")
 

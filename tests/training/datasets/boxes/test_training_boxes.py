@@ -14,13 +14,14 @@ from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
+from lidar_vl_core.sweeps.joining import TIME_LAG
 from lidar_vl_core.voxels.grid import VoxelGrid
 from offline_training.datasets.augment.box_augment import BoxAugmentConfig
 from offline_training.datasets.augment.box_scan import box_scan
 from offline_training.datasets.augment.class_balance import class_balanced_scans
 from offline_training.datasets.augment.object_database import build_object_database
 from offline_training.datasets.augment.object_paste import PasteConfig
-from offline_training.datasets.base.box_sample import TIME_LAG, BoxSample
+from offline_training.datasets.base.box_sample import BoxSample
 from offline_training.datasets.base.box_source import EveryNthBoxes
 from offline_training.datasets.batches.balanced_order import BalancedOrder
 from offline_training.datasets.batches.collate_boxes import collate_boxes
