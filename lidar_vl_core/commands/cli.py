@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `lidar-vl`: inspect, replay, segment, query, models. Prints, and turns errors into one line and an exit code."""
+"""The command `lidar-vl`: inspect, replay, segment, detect, query, models. Prints, and turns errors into one line and an exit code."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lidar_vl_core.commands.cloud_commands import add_cloud_commands
 from lidar_vl_core.commands.completions import completions
 from lidar_vl_core.commands.input_options import add_ego, add_intensity, add_model, add_words, ego_region, words_of
 from lidar_vl_core.commands.program_options import (
@@ -19,8 +20,7 @@ from lidar_vl_core.commands.program_options import (
     complete_where_asked,
     list_in_help,
 )
-from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
-from lidar_vl_core.foundation.result_folder import require_no_results
+from lidar_vl_core.foundation.errors import LidarVlError
 
 if TYPE_CHECKING:
     from lidar_vl_core.bags.recording import RecordedFrame
@@ -53,7 +53,7 @@ def command_parser() -> argparse.ArgumentParser:
     """Commands of `lidar-vl` and their options."""
     parser = NamingParser(
         prog="lidar-vl",
-        description="LiDAR segmentation of recordings and single clouds, without ROS and without PyTorch.",
+        description="LiDAR segmentation and detection in recordings and single clouds, without ROS and without PyTorch.",
     )
     parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -94,29 +94,7 @@ def command_parser() -> argparse.ArgumentParser:
     add_ego(replay)
     replay.set_defaults(run=_replay)
 
-    segment = commands.add_parser("segment", help="segment one cloud file")
-    segment.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
-    add_model(segment)
-    add_words(segment)
-    segment.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd .ply or .label"
-    )
-    segment.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
-    segment.add_argument(
-        "--columns", metavar="A,B,C", help="of a .bin, such as x,y,z,intensity,ring; `_` for one to leave out"
-    )
-    add_overwrite(segment)
-    add_intensity(segment)
-    add_ego(segment)
-    segment.set_defaults(run=_segment)
-
-    query = commands.add_parser("query", help="where in a cloud a text fits: heat map from above")
-    query.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
-    query.add_argument("text", metavar="TEXT", help='what to look for, such as "fallen tree"')
-    add_model(query)
-    query.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="picture of the similarity")
-    add_overwrite(query)
-    query.set_defaults(run=_query)
+    add_cloud_commands(commands)
 
     models = commands.add_parser("models", help="list the models that come with this software")
     models.set_defaults(run=_models)
@@ -163,46 +141,6 @@ def _replay(options: argparse.Namespace) -> None:
     print(
         f"in Foxglove: open {options.out / 'predictions.mcap'}, import the layout predictions.foxglove.json beside it"
     )
-
-
-def _segment(options: argparse.Namespace) -> None:
-    from lidar_vl_core.commands.segment import read_with_warnings, segment
-    from lidar_vl_core.model_packages.package import load_model_package
-    from lidar_vl_core.tasks.segmenter import Segmenter
-
-    if options.picture is not None and options.picture.suffix.lower() != ".png":
-        raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
-    if options.out.resolve() == options.cloud.resolve():
-        raise BadRequest(f"--out {options.out}: expected a new file, found the cloud itself. Choose another name.")
-    require_no_results(options.out, options.overwrite)
-    if options.picture is not None:
-        require_no_results(options.picture, options.overwrite, "--picture")
-    cloud = read_with_warnings(options.cloud, options.columns, options.intensity_max)
-    words = words_of(options)
-    segmenter = Segmenter(load_model_package(options.model), options.engine, ego=ego_region(options))
-    if words is not None:
-        segmenter.set_words(words)
-    print("\n".join(segment(cloud, segmenter, options.out, options.picture)))
-
-
-def _query(options: argparse.Namespace) -> None:
-    from lidar_vl_core.commands.query import query, query_figure
-    from lidar_vl_core.commands.segment import read_with_warnings
-    from lidar_vl_core.drawing.figures import png_bytes
-    from lidar_vl_core.foundation.files import write_bytes
-    from lidar_vl_core.model_packages.package import load_model_package
-    from lidar_vl_core.tasks.segmenter import Segmenter
-
-    if options.out.suffix.lower() != ".png":
-        raise BadRequest(f"--out {options.out}: expected a name ending in .png. Rename it.")
-    require_no_results(options.out, options.overwrite)
-    package = load_model_package(options.model)
-    _ = package.language  # refuses a package that knows no words before anything is computed
-    cloud = read_with_warnings(options.cloud)
-    answer = query(cloud, options.text, Segmenter(package, options.engine))
-    write_bytes(options.out, png_bytes(query_figure(cloud, answer)))
-    print("\n".join(answer.summary()))
-    print(f"picture: {options.out}")
 
 
 def _models(_options: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.commands.report import report
+from lidar_vl_core.commands.report_page.report import report
 from lidar_vl_core.evaluation.evaluation import Evaluation
 from lidar_vl_core.foundation.files import write_text
 

@@ -15,8 +15,8 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.markdown import markdown
-from lidar_vl_core.commands.report import report
+from lidar_vl_core.commands.report_page.markdown import markdown
+from lidar_vl_core.commands.report_page.report import report
 from lidar_vl_core.drawing.charts import bar, confusion_table, histogram, line_per_frame
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame, latency_summary
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix

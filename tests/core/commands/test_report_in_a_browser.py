@@ -8,7 +8,7 @@ import pytest
 
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.report import report
+from lidar_vl_core.commands.report_page.report import report
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from tests.chromium import Page, opened_page
 

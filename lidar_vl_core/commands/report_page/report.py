@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.commands.markdown import markdown
-from lidar_vl_core.commands.report_style import STYLE
+from lidar_vl_core.commands.report_page.markdown import markdown
+from lidar_vl_core.commands.report_page.report_style import STYLE
 from lidar_vl_core.drawing.charts import ACCENT, bar, confusion_table, histogram, line_per_frame
 from lidar_vl_core.drawing.figures import legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.drawing.palette import class_colors

@@ -1,0 +1,134 @@
+"""The commands of `lidar-vl` about one cloud file: segment, detect, query."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lidar_vl_core.commands.input_options import add_ego, add_intensity, add_model, add_words, ego_region, words_of
+from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
+from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.result_folder import require_no_results
+
+if TYPE_CHECKING:
+    from lidar_vl_core.clouds.point_cloud import PointCloud
+
+
+def add_cloud_commands(commands: "argparse._SubParsersAction[NamingParser]") -> None:
+    """Add them to the commands of the program."""
+    segment = commands.add_parser("segment", help="segment one cloud file")
+    _add_cloud(segment)
+    add_words(segment)
+    segment.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="labelled cloud: .npz .pcd .ply or .label"
+    )
+    _add_picture_and_columns(segment)
+    segment.set_defaults(run=_segment)
+
+    detect = commands.add_parser("detect", help="find boxes of things in one cloud file")
+    _add_cloud(detect)
+    detect.add_argument("--out", type=Path, required=True, metavar="FILE", help="list of the boxes: .json or .csv")
+    detect.add_argument(
+        "--score",
+        action="append",
+        default=[],
+        metavar="CLASS=VALUE",
+        help="least score of a class, 0 to 1; once for each class, else as the package has it",
+    )
+    _add_picture_and_columns(detect)
+    detect.set_defaults(run=_detect)
+
+    query = commands.add_parser("query", help="where in a cloud a text fits: heat map from above")
+    query.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
+    query.add_argument("text", metavar="TEXT", help='what to look for, such as "fallen tree"')
+    add_model(query)
+    query.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="picture of the similarity")
+    add_overwrite(query)
+    query.set_defaults(run=_query)
+
+
+def _add_cloud(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
+    add_model(parser)
+
+
+def _add_picture_and_columns(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
+    parser.add_argument(
+        "--columns", metavar="A,B,C", help="of a .bin, such as x,y,z,intensity,ring; `_` for one to leave out"
+    )
+    add_overwrite(parser)
+    add_intensity(parser)
+    add_ego(parser)
+
+
+def _segment(options: argparse.Namespace) -> None:
+    from lidar_vl_core.commands.segment import segment
+    from lidar_vl_core.model_packages.package import load_model_package
+    from lidar_vl_core.tasks.segmenter import Segmenter
+
+    cloud = _cloud_to_work_on(options)
+    words = words_of(options)
+    segmenter = Segmenter(load_model_package(options.model), options.engine, ego=ego_region(options))
+    if words is not None:
+        segmenter.set_words(words)
+    print("\n".join(segment(cloud, segmenter, options.out, options.picture)))
+
+
+def _detect(options: argparse.Namespace) -> None:
+    from lidar_vl_core.boxes.box_list import require_box_list
+    from lidar_vl_core.commands.detect import detect
+    from lidar_vl_core.model_packages.package import load_model_package
+    from lidar_vl_core.tasks.detector import Detector
+
+    require_box_list(options.out)
+    scores = dict(_score(text) for text in options.score)
+    cloud = _cloud_to_work_on(options)
+    package = load_model_package(options.model)
+    detector = Detector(package, options.engine, ego=ego_region(options), score_thresholds=scores)
+    print("\n".join(detect(cloud, detector, options.out, options.picture)))
+
+
+def _query(options: argparse.Namespace) -> None:
+    from lidar_vl_core.commands.query import query, query_figure
+    from lidar_vl_core.commands.segment import read_with_warnings
+    from lidar_vl_core.drawing.figures import png_bytes
+    from lidar_vl_core.foundation.files import write_bytes
+    from lidar_vl_core.model_packages.package import load_model_package
+    from lidar_vl_core.tasks.segmenter import Segmenter
+
+    if options.out.suffix.lower() != ".png":
+        raise BadRequest(f"--out {options.out}: expected a name ending in .png. Rename it.")
+    require_no_results(options.out, options.overwrite)
+    package = load_model_package(options.model)
+    _ = package.language  # refuses a package that knows no words before anything is computed
+    cloud = read_with_warnings(options.cloud)
+    answer = query(cloud, options.text, Segmenter(package, options.engine))
+    write_bytes(options.out, png_bytes(query_figure(cloud, answer)))
+    print("\n".join(answer.summary()))
+    print(f"picture: {options.out}")
+
+
+def _cloud_to_work_on(options: argparse.Namespace) -> "PointCloud":
+    """The cloud, once it is sure that the results have a place. Raises BadRequest, BadCloudFile."""
+    from lidar_vl_core.commands.segment import read_with_warnings
+
+    if options.picture is not None and options.picture.suffix.lower() != ".png":
+        raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
+    if options.out.resolve() == options.cloud.resolve():
+        raise BadRequest(f"--out {options.out}: expected a new file, found the cloud itself. Choose another name.")
+    require_no_results(options.out, options.overwrite)
+    if options.picture is not None:
+        require_no_results(options.picture, options.overwrite, "--picture")
+    return read_with_warnings(options.cloud, options.columns, options.intensity_max)
+
+
+def _score(text: str) -> tuple[str, float]:
+    """Of CLASS=VALUE. Raises BadRequest for anything else."""
+    name, equals, value = text.partition("=")
+    try:
+        score = float(value)
+    except ValueError:
+        score = -1.0
+    if not (name and equals and 0.0 <= score <= 1.0):
+        raise BadRequest(f"--score {text}: expected a class and a number from 0 to 1, such as car=0.4. Correct it.")
+    return name, score
