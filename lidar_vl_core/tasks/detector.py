@@ -15,11 +15,10 @@ from lidar_vl_core.engines.detection_session import open_detection_session
 from lidar_vl_core.foundation.errors import BadModelPackage, BadPointCloud, BadRequest
 from lidar_vl_core.model_packages.detection_network import detector_voxels
 from lidar_vl_core.model_packages.package import ModelPackage
+from lidar_vl_core.sweeps.joining import TIME_LAG
 from lidar_vl_core.tasks.box_decoder import box_decoder
 from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
 from lidar_vl_core.voxels.detector_arrays import DetectorArrays
-
-TIME_FIELD = "time_s"  # of a cloud of several sweeps: seconds since each point was measured, >= 0
 
 
 class Detector:
@@ -103,7 +102,7 @@ class Detector:
     def detect(self, cloud: PointCloud) -> Boxes3d:
         """Boxes in the cloud's frame, the best first; none for a cloud without points in the network's range.
 
-        Raises BadPointCloud for more than max_points, and for one without `time_s` where the network reads it.
+        Raises BadPointCloud for more than max_points, and for one without time lags where the network reads it.
         """
         return self.detect_timed(cloud)[0]
 
@@ -134,12 +133,12 @@ class Detector:
         scale = 255.0 if "intensity_255" in self._package.manifest.features else 1.0
         columns = [cloud.intensity * np.float32(scale)]
         if self.reads_time:
-            if TIME_FIELD not in cloud.extra:
+            if TIME_LAG not in cloud.extra:
                 raise BadPointCloud(
-                    f"cloud: expected the field {TIME_FIELD}, seconds since each point was measured, as the network joins "
-                    f"sweeps, found {', '.join(cloud.extra) or 'no fields'}. Join sweeps, or use another package."
+                    f"cloud: expected the field {TIME_LAG}, seconds since each point was measured, as the network reads "
+                    f"joined sweeps, found {', '.join(cloud.extra) or 'no fields'}. Join sweeps, or use another package."
                 )
-            columns.append(cloud.extra[TIME_FIELD].astype(np.float32))
+            columns.append(cloud.extra[TIME_LAG].astype(np.float32))
         xyz_m = self._ego.cut_out_of(cloud.measured_xyz_m())
         return self._voxels.arrays([(xyz_m, np.column_stack(columns))], self._threads)
 

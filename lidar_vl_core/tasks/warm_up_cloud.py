@@ -3,6 +3,7 @@
 import numpy as np
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.sweeps.joining import TIME_LAG
 from lidar_vl_core.voxels.grid import VoxelGrid
 
 _POINTS = 500
@@ -17,5 +18,5 @@ def warm_up_cloud(grid: VoxelGrid) -> PointCloud:
         rho, phi, z = axes.T
         axes = np.column_stack([rho * np.cos(phi), rho * np.sin(phi), z])
     zeros = np.zeros(_POINTS, np.float32)
-    extra: dict[str, np.ndarray] = {"rgb": np.zeros((_POINTS, 3), np.uint8), "time_s": zeros}
+    extra: dict[str, np.ndarray] = {"rgb": np.zeros((_POINTS, 3), np.uint8), TIME_LAG: zeros}
     return PointCloud(axes.astype(np.float32), zeros, 0, "warm_up", extra)

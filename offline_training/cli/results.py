@@ -1,6 +1,7 @@
 """Commands of lidar-vl-train on trained networks: their options, and what each runs. Prints."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from offline_training.cli.before_work import require_checkpoint, require_trainin
 from offline_training.cli.options import add_checkpoint, add_config, add_data, overrides_of, require_no_earlier
 
 if TYPE_CHECKING:
+    from lidar_vl_core.model_packages.package import ModelPackage
     from offline_training.datasets.data_sources import DataSource
+    from offline_training.export.card_text import CardText
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -192,22 +195,32 @@ def _export(options: argparse.Namespace) -> None:
             f"--clouds {missing[0]}: expected a cloud file or a folder of them, found none. Check the path."
         )
     require_training("export")
+    package, parity = _exported(options, card, size)
+    for line in parity:
+        print(line)
+    if package.manifest.training_sweeps is None and package.manifest.task != "detection":
+        print("note: without the training data at hand, the package cannot tell when a recording is unlike it")
+    print(f"package: {package.path}")
+
+
+def _exported(
+    options: argparse.Namespace, card: "CardText", size: tuple[int, int] | None
+) -> "tuple[ModelPackage, Sequence[object]]":
+    """The package of whatever the checkpoint is of, and a line about each engine."""
     from offline_training.export.export_embedding import Towers, export_embedding, is_language_checkpoint
-    from offline_training.export.export_segmentation import export
+    from offline_training.finetuning.tasks import DETECTION, checkpoint_task
 
     if is_language_checkpoint(options.checkpoint):
         towers = Towers(options.text_encoder, size)
-        package, parity = export_embedding(
-            options.checkpoint, options.out, options.clouds, card, options.vocabulary, towers
-        )
-    else:
-        _refuse_words(options)
-        package, parity = export(options.checkpoint, options.out, options.clouds, card)
-    for line in parity:
-        print(line)
-    if package.manifest.training_sweeps is None:
-        print("note: without the training data at hand, the package cannot tell when a recording is unlike it")
-    print(f"package: {package.path}")
+        return export_embedding(options.checkpoint, options.out, options.clouds, card, options.vocabulary, towers)
+    _refuse_words(options)
+    if checkpoint_task(options.checkpoint) == DETECTION:
+        from offline_training.export.export_detection import export_detection
+
+        return export_detection(options.checkpoint, options.out, options.clouds, card)
+    from offline_training.export.export_segmentation import export
+
+    return export(options.checkpoint, options.out, options.clouds, card)
 
 
 def _height_width(text: str | None) -> tuple[int, int] | None:

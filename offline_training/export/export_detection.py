@@ -1,6 +1,7 @@
 """A trained detector to a model package: one ONNX file, compared with PyTorch on real clouds before it is written."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,29 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.model_packages.package import ModelPackage
-from lidar_vl_core.tasks.detector import TIME_FIELD
+from lidar_vl_core.sweeps.joining import TIME_LAG
 from lidar_vl_core.tasks.detector import Detector as RobotDetector
 from offline_training.export.card_text import CardText
 from offline_training.export.detection_description import detection_card, detection_manifest
 from offline_training.export.detector_onnx import detector_onnx
-from offline_training.export.parity import ENGINES, BoxParity, write_compared
+from offline_training.export.parity import ENGINES, BoxParity, read_clouds, write_compared
+from offline_training.finetuning.detection.detectors import judging_preparer, load_detector
 from offline_training.networks.detection.detector import Detector, map_arrays
 from offline_training.networks.detection.inputs import DetectorPreparer
 
 _NEAR = 5e-3  # metres, radians, m/s: boxes that are equal, from maps that differ by rounding
+
+
+def export_detection(
+    checkpoint_path: Path, out: Path, clouds: Sequence[Path], card: CardText
+) -> tuple[ModelPackage, list[BoxParity]]:
+    """Write a detector's checkpoint as a model package; clouds: files, or folders of them. The rest is as export_detector()."""
+    detector, config = load_detector(checkpoint_path)
+    preparer = judging_preparer(config)
+    read = read_clouds(clouds)
+    if preparer.with_time:
+        read = [_at_once(cloud) for cloud in read]
+    return export_detector(detector, preparer, config.class_table, out, read, card)
 
 
 def export_detector(
@@ -91,6 +105,13 @@ def _numbers(boxes: Boxes3d) -> np.ndarray:
     return np.column_stack([*columns, np.nan_to_num(boxes.velocity_mps, nan=1e6)])
 
 
+def _at_once(cloud: PointCloud) -> PointCloud:
+    """A cloud file as a single sweep, where it does not say how old its points are: enough to compare engines on."""
+    if TIME_LAG in cloud.extra:
+        return cloud
+    return replace(cloud, extra={**cloud.extra, TIME_LAG: np.zeros(len(cloud), np.float32)})
+
+
 def _scan(cloud: PointCloud, preparer: DetectorPreparer) -> tuple[np.ndarray, ...]:
-    columns = (cloud.extra[TIME_FIELD],) if preparer.with_time else ()
+    columns = (cloud.extra[TIME_LAG],) if preparer.with_time else ()
     return cloud.measured_xyz_m(), cloud.intensity, *columns

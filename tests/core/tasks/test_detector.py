@@ -160,9 +160,9 @@ def test_intensity_is_read_as_the_package_says_and_time_is_asked_for(tmp_path):
     timed = Detector(write_tiny_detector(tmp_path / "timed", features=("intensity", "time")))
     assert timed.reads_time
     timed.warm_up()
-    with pytest.raises(BadPointCloud, match="expected the field time_s"):
+    with pytest.raises(BadPointCloud, match="expected the field time_lag_s"):
         timed.detect(cloud())
-    now, before = (replace(cloud(), extra={"time_s": np.full(2000, age_s)}) for age_s in (0.0, 0.4))
+    now, before = (replace(cloud(), extra={"time_lag_s": np.full(2000, age_s)}) for age_s in (0.0, 0.4))
     assert len(timed.detect(now))
     assert not np.array_equal(timed.detect(now).score, timed.detect(before).score)
 

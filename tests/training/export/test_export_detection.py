@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from lidar_vl_core.box_heads.anchors import AnchorKind
 from lidar_vl_core.box_heads.selection import BoxSelection
@@ -12,15 +13,20 @@ from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
+from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.detector import Detector as RobotDetector
+from offline_training.cli.main import main
 from offline_training.export.card_text import CardText
 from offline_training.export.export_detection import compare_detector, export_detector, same_boxes
 from offline_training.export.parity import MAX_DIFFERENCE
+from offline_training.finetuning.detection.detectors import build_detector
 from offline_training.networks.centerpoint.centerpoint import CenterPoint, CenterSettings
 from offline_training.networks.detection.detector import Detector
 from offline_training.networks.detection.inputs import DetectorPreparer
 from offline_training.networks.second.second import Second
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
+from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
+from tests.training.finetuning.detection.parking import config
 from tests.training.networks.detection.made_scans import GRID, PREPARER, SCANS, SMALL_BEV
 
 CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
@@ -69,7 +75,7 @@ def test_every_engine_has_the_maps_and_the_boxes_of_pytorch(made, tmp_path):
 
 def test_what_a_detector_was_trained_with_stands_in_its_manifest(tmp_path):
     preparer = DetectorPreparer(GRID, 3, 900, intensity_scale=255.0, with_time=True)
-    clouds = [replace(cloud, extra={"time_s": np.linspace(0, 0.4, len(cloud))}) for cloud in CLOUDS]
+    clouds = [replace(cloud, extra={"time_lag_s": np.linspace(0, 0.4, len(cloud))}) for cloud in CLOUDS]
     package, _ = export_detector(second(in_channels=5), preparer, CLASSES, tmp_path / "package", clouds[:1], CARD)
     manifest = package.manifest
     assert manifest.features == ("x", "y", "z", "intensity_255", "time")
@@ -113,3 +119,25 @@ def test_boxes_are_the_same_by_all_their_numbers_whatever_turn_the_yaw_is_in():
     assert same_boxes(box, replace(box, class_id=np.array([2], np.uint8))) == 0
     assert same_boxes(box, replace(box, velocity_mps=np.zeros((1, 2), np.float32))) == 0
     assert same_boxes(box, box.taken(np.zeros(1, bool))) == 0
+
+
+@pytest.mark.parametrize("sweeps", [1, 3])
+def test_a_checkpoint_of_a_detector_is_exported_by_the_same_command(sweeps, tmp_path, capsys):
+    run = config(tmp_path / "run", sweeps=sweeps)
+    detector = trained_a_little(build_detector(run))
+    tensors = {f"network.{name}": tensor for name, tensor in detector.state_dict().items()}
+    checkpoint = save_checkpoint(tmp_path / "run", Checkpoint(0, tensors, run.model_dump(mode="json"), {}))
+    xyz_m, intensity = SCANS[0]
+    np.column_stack([xyz_m, intensity]).astype(np.float32).tofile(tmp_path / "cloud.bin")
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(CARD.model_dump(mode="json")))
+    command = ["export", str(checkpoint), "--card", str(tmp_path / "card.yaml"), "--out", str(tmp_path / "package")]
+    command += ["--clouds", str(tmp_path / "cloud.bin")]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "fused: 1 clouds" in told
+    assert "note: without the training data" not in told
+    manifest = load_model_package(tmp_path / "package").manifest
+    assert manifest.features == ("x", "y", "z", "intensity", *(("time",) if sweeps > 1 else ()))
+    assert manifest.detection.most_voxels == run.most_voxels_judged
+    assert main([*command, "--overwrite", "--text-encoder"]) == 2
+    assert "--text-encoder: expected a checkpoint of `lidar-vl-train guide`" in capsys.readouterr().err
