@@ -1,4 +1,4 @@
-"""Weights of OpenPCDet's detectors, SECOND and CenterPoint over voxels, in our names and layouts.
+"""Weights of OpenPCDet's detectors, SECOND, CenterPoint and PV-RCNN over voxels, in our names and layouts.
 
 The dense parts are ours as they are, under other first names; the sparse part is VoxelNet's (foreign_weights.py).
 """
@@ -8,11 +8,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from offline_training.networks.detection.detector import Detector
+from offline_training.networks.detection.detector import ENCODER, Detector
 from offline_training.networks.foreign_weights import BATCH_COUNTER, refuse, spconv_name, spconv_tensor
 
 DETECTOR_ANCHOR = "backbone_3d.conv_input.0.weight"  # a tensor that each such detector has
-_PREFIXES = {"backbone": "backbone_3d", "bev": "backbone_2d", "head": "dense_head"}
+_NAMES = {  # ours begin so, theirs so; the sparse part has more to it
+    "bev.": "backbone_2d.",
+    "head.": "dense_head.",
+    "keypoints.levels.": "pfe.SA_layers.",
+    "keypoints.points.": "pfe.SA_rawpoints.",
+    "keypoints.fusion.": "pfe.vsa_point_feature_fusion.",
+    "point_head.": "point_head.cls_layers.",
+    "roi_head.": "roi_head.",
+}
 _NO_WEIGHTS = ("global_step",)  # a counter that every one of its files has
 
 
@@ -26,15 +34,13 @@ def translate_detector(tensors: Mapping[str, Tensor], detector: Detector) -> dic
     missing, misshapen = [], []
     unexpected = {name for name in tensors if name not in _NO_WEIGHTS}
     for name, own in detector.state_dict().items():
-        part, rest = name.split(".", 1)
-        sparse = part == "backbone"
-        foreign_name = f"{_PREFIXES[part]}.{spconv_name(rest) if sparse else rest}"
+        foreign_name = _foreign_name(name)
         unexpected.discard(foreign_name)
         tensor = tensors.get(foreign_name, own if name.endswith(BATCH_COUNTER) else None)
         if tensor is None:
             missing.append(foreign_name)
             continue
-        ours = spconv_tensor(tensor, own) if sparse else tensor
+        ours = spconv_tensor(tensor, own) if name.startswith(ENCODER) else tensor
         if ours is None or ours.shape != own.shape:
             misshapen.append(f"{foreign_name} {tuple(tensor.shape)}")
         else:
@@ -48,3 +54,10 @@ def translate_detector(tensors: Mapping[str, Tensor], detector: Detector) -> dic
     }
     refuse(problems, detector)
     return weights
+
+
+def _foreign_name(name: str) -> str:
+    if name.startswith(ENCODER):
+        return f"backbone_3d.{spconv_name(name.removeprefix(ENCODER))}"
+    ours, theirs = next((ours, theirs) for ours, theirs in _NAMES.items() if name.startswith(ours))
+    return theirs + name.removeprefix(ours)

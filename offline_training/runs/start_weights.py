@@ -69,7 +69,8 @@ def begin_detector_with(
     """Give a detector the sparse encoder of a pre-trained or fine-tuned VoxelNet, or all of another detector, averaged weights first.
 
     inputs: the new run's, to tell where they differ from those the weights were trained on. The head comes along only from a
-    detector that told the same classes apart. Raises BadCheckpoint when there is no such encoder, or one of another shape.
+    detector that told the same classes apart; parts that the other one does not have stay fresh. Raises BadCheckpoint when
+    there is no such encoder, or one of another shape.
     """
     checkpoint = load_checkpoint(checkpoint_path)
     weights = _weights(checkpoint)
@@ -77,9 +78,8 @@ def begin_detector_with(
     offered = weights if is_detector else {f"{ENCODER}{name}": tensor for name, tensor in weights.items()}
     own = detector.state_dict()
     same_head = checkpoint.config.get("classes") == classes and _fits(offered, own, _HEAD)
-    asked = {
-        name for name in own if name.startswith(ENCODER) or (is_detector and (same_head or not name.startswith(_HEAD)))
-    }
+    parts = {_part(name) for name in offered} - ({_HEAD} if not same_head else set())
+    asked = {name for name in own if name.startswith(ENCODER) or (is_detector and _part(name) in parts)}
     return _begin(detector, offered, asked, checkpoint, checkpoint_path, inputs)
 
 
@@ -92,6 +92,11 @@ def take_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None
         raise BadCheckpoint(
             f"{path}: expected weights of a network of the configured shape, found: {told}. Use the configuration it was trained with."
         ) from error
+
+
+def _part(name: str) -> str:
+    """The first part of a tensor's name, with its dot."""
+    return name[: name.index(".") + 1]
 
 
 def _weights(checkpoint: Checkpoint) -> dict[str, Tensor]:

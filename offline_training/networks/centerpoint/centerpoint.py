@@ -19,7 +19,7 @@ from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.voxels.encoder_tables import MAP_STRIDE
 from lidar_vl_core.voxels.grid import VoxelGrid
-from offline_training.losses.centerpoint import heat_map_focal, l1_at_centers
+from offline_training.losses.detection.centerpoint import heat_map_focal, l1_at_centers
 from offline_training.networks.centerpoint.targets import BOX_NUMBERS, VELOCITY_NUMBERS, scan_targets
 from offline_training.networks.detection.bev_backbone import BevShape
 from offline_training.networks.detection.detector import Detector, HeadMaps, map_arrays

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lidar_vl_core.voxels.detector_arrays import DetectorVoxels
+from lidar_vl_core.voxels.detector_arrays import DetectorArrays, DetectorVoxels
 from lidar_vl_core.voxels.grid import VoxelGrid
 from lidar_vl_core.voxels.strided_conv import Triple
 from offline_training.networks.base.point_backbone import Scan
@@ -52,7 +52,10 @@ class DetectorPreparer:
 
     def __call__(self, scans: Sequence[Scan]) -> DetectorInputs:
         """Join the voxels of all scans. Raises ValueError for a scan without the columns that are asked for."""
-        arrays = self.voxels.arrays([self._points(*scan) for scan in scans])
+        return self.inputs_of(self.voxels.arrays([self._points(*scan) for scan in scans]))
+
+    def inputs_of(self, arrays: DetectorArrays) -> DetectorInputs:
+        """The core's arrays as tensors."""
         return DetectorInputs(
             features=torch.from_numpy(arrays.features),
             tables=ConvTables.of(arrays.tables, self.form),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.box_heads.anchor_maps import DIRECTION_OFFSET_RAD
-from offline_training.losses.second import BACKGROUND, IGNORED
+from offline_training.losses.detection.second import BACKGROUND, IGNORED
 
 _SMALLEST_M = 1e-5  # a box of no size has no logarithm
 

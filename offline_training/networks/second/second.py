@@ -1,71 +1,24 @@
 """SECOND: one-stage detection by anchors on the map of a sparse encoder (Yan et al., Sensors 2018)."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lidar_vl_core.box_heads.anchor_maps import AnchorMaps, boxes_of_anchor_maps
-from lidar_vl_core.box_heads.anchors import CODE_NUMBERS, KITTI_ANCHORS, AnchorKind, anchor_boxes
 from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.voxels.grid import VoxelGrid
-from offline_training.losses import second as losses
 from offline_training.networks.detection.bev_backbone import BevShape
-from offline_training.networks.detection.detector import Detector, HeadMaps, map_arrays
+from offline_training.networks.detection.detector import Detector
 from offline_training.networks.detection.inputs import detector_map_shape
-from offline_training.networks.second.assignment import (
-    KITTI_THRESHOLDS,
-    AnchorTargets,
-    MatchThresholds,
-    assign_anchors,
-)
+from offline_training.networks.second.anchor_head import AnchorHead, AnchorSettings
+from offline_training.networks.second.assignment import AnchorTargets
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
-
-CLASS, CODE, DIRECTION = "class_logit", "code", "direction_logit"  # names of the head's maps
-_DIRECTIONS = 2
-_RARE = 0.01  # score that a fresh head gives every anchor (Lin et al. 2017, section 4.1)
-_CLASS_WEIGHT, _CODE_WEIGHT, _DIRECTION_WEIGHT = 1.0, 2.0, 0.2
-
-
-@dataclass(frozen=True)
-class AnchorSettings:
-    """The anchors of a head; class_id of kind k is that of score k."""
-
-    kinds: tuple[AnchorKind, ...] = KITTI_ANCHORS
-    thresholds: tuple[MatchThresholds, ...] = KITTI_THRESHOLDS
-
-    def __post_init__(self) -> None:
-        if len(self.kinds) != len(self.thresholds):
-            raise ValueError(f"thresholds: expected {len(self.kinds)}, as many as kinds, found {len(self.thresholds)}")
-
-    @property
-    def per_cell(self) -> int:
-        """Anchors at one cell of the map."""
-        return sum(len(kind.yaws_rad) for kind in self.kinds)
-
-
-class AnchorHead(nn.Module):
-    """Three 1x1 convolutions, with OpenPCDet's names: scores, box codes and directions of the anchors of every cell."""
-
-    def __init__(self, in_channels: int, anchors_per_cell: int, classes: int) -> None:
-        super().__init__()
-        self.conv_cls = nn.Conv2d(in_channels, anchors_per_cell * classes, 1)
-        self.conv_box = nn.Conv2d(in_channels, anchors_per_cell * CODE_NUMBERS, 1)
-        self.conv_dir_cls = nn.Conv2d(in_channels, anchors_per_cell * _DIRECTIONS, 1)
-        nn.init.constant_(cast(Tensor, self.conv_cls.bias), -math.log((1 - _RARE) / _RARE))
-        nn.init.normal_(self.conv_box.weight, 0.0, 0.001)
-
-    def forward(self, x: Tensor) -> HeadMaps:
-        """x: (S, C, H, W). Returns (S, anchors * numbers, H, W) of each."""
-        return {CLASS: self.conv_cls(x), CODE: self.conv_box(x), DIRECTION: self.conv_dir_cls(x)}
 
 
 class Second(Detector[AnchorTargets]):
     """Voxels to boxes by anchors."""
+
+    head: AnchorHead
 
     def __init__(
         self,
@@ -76,50 +29,18 @@ class Second(Detector[AnchorTargets]):
         selection: BoxSelection | None = None,
     ) -> None:
         """grid: of the preparer; settings and selection: nothing = those of KITTI; bev: nothing = that of the paper."""
-        width, height, depth = detector_map_shape(grid)
-        super().__init__(backbone, depth, bev or BevShape())
+        super().__init__(backbone, detector_map_shape(grid)[2], bev or BevShape())
         self.settings, self.selection = settings or AnchorSettings(), selection or BoxSelection()
-        kinds = self.settings.kinds
-        self.head = AnchorHead(self.bev.out_channels, self.settings.per_cell, len(kinds))
-        self.anchors_by_cell = anchor_boxes(kinds, (*grid.range_min, *grid.range_max), (width, height))
-        self.anchors: Tensor
-        self.register_buffer("anchors", torch.from_numpy(self.anchors_by_cell), persistent=False)
+        self.head = AnchorHead(self.bev.out_channels, grid, self.settings)
 
     def targets(self, truth: Sequence[Boxes3d]) -> AnchorTargets:
         """Which anchor answers for which box, scan by scan."""
-        kind_of_class = {kind.class_id: number for number, kind in enumerate(self.settings.kinds)}
-        parts = []
-        for scan in truth:
-            boxes = torch.from_numpy(scan.boxes).to(self.anchors)
-            kinds = [kind_of_class.get(class_id, -1) for class_id in scan.class_id.tolist()]
-            kind_of_box = torch.tensor(kinds, dtype=torch.int64, device=boxes.device)
-            parts.append(assign_anchors(self.anchors, boxes, kind_of_box, self.settings.thresholds))
-        column, code, direction = (torch.stack(part) for part in zip(*parts, strict=True))
-        return AnchorTargets(column, code, direction)
+        return self.head.targets(truth)
 
     def losses(self, head_maps: Mapping[str, Tensor], targets: AnchorTargets) -> dict[str, Tensor]:
         """Scores by focal loss, codes by smooth L1, directions by cross-entropy."""
-        logit, code, direction = anchor_rows(head_maps, self.settings)
-        return {
-            "class": _CLASS_WEIGHT * losses.classification(logit, targets.column),
-            "box": _CODE_WEIGHT * losses.localisation(code, targets.code, targets.column),
-            "direction": _DIRECTION_WEIGHT * losses.direction(direction, targets.direction, targets.column),
-        }
+        return self.head.losses(head_maps, targets)
 
     def decode(self, head_maps: Mapping[str, Tensor]) -> list[Boxes3d]:
         """Boxes of each scan, the best first, without a frame."""
-        class_ids = tuple(kind.class_id for kind in self.settings.kinds)
-        arrays = map_arrays(head_maps)
-        scans = zip(arrays[CLASS], arrays[CODE], arrays[DIRECTION], strict=True)
-        return [
-            boxes_of_anchor_maps(AnchorMaps(*maps), self.anchors_by_cell, class_ids, self.selection) for maps in scans
-        ]
-
-
-def anchor_rows(head_maps: Mapping[str, Tensor], settings: AnchorSettings) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores (S, N, K), codes (S, N, 7) and directions (S, N, 2) of the anchors, from the maps."""
-    logit, code, direction = (
-        head_maps[name].permute(0, 2, 3, 1).reshape(len(head_maps[name]), -1, numbers)
-        for name, numbers in ((CLASS, len(settings.kinds)), (CODE, CODE_NUMBERS), (DIRECTION, _DIRECTIONS))
-    )
-    return logit, code, direction
+        return self.head.boxes(head_maps, self.selection)

@@ -7,6 +7,7 @@ import torch
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.networks.centerpoint.centerpoint import CenterPoint, CenterSettings
+from offline_training.networks.pv_rcnn.pv_rcnn import PvRcnn
 from offline_training.networks.second.second import Second
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
@@ -73,6 +74,13 @@ def test_a_detector_of_another_kind_gives_encoder_and_map_network(tmp_path):
     start = begin_detector_with(detector, saved(tmp_path, second(), "network", classes="kitti3"), "kitti3")
     assert {name.split(".")[0] for name in start.taken} == {"backbone", "bev"}
     assert {name.split(".")[0] for name in start.left_there} == {"head"}
+
+
+def test_a_second_gives_a_pv_rcnn_its_first_stage(tmp_path):
+    source, detector = second(), PvRcnn(VoxelEncoder(4), GRID, bev=SMALL_BEV)
+    start = begin_detector_with(detector, saved(tmp_path, source, "network", classes="kitti3"), "kitti3")
+    assert set(start.taken) == set(source.state_dict()) <= equal_names(detector, source)
+    assert {name.split(".")[0] for name in start.fresh} == {"keypoints", "point_head", "roi_head"}
 
 
 @pytest.mark.parametrize(

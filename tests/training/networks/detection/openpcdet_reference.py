@@ -18,12 +18,20 @@ State = Mapping[str, Tensor]
 
 def detector_state(state: State, generation: int = 2) -> dict[str, Tensor]:
     """Weights of one of our detectors under the names and in the layout of OpenPCDet."""
-    names = {"bev": "backbone_2d", "head": "dense_head"}
+    names = {
+        "bev": "backbone_2d",
+        "head": "dense_head",
+        "keypoints.levels": "pfe.SA_layers",
+        "keypoints.points": "pfe.SA_rawpoints",
+        "keypoints.fusion": "pfe.vsa_point_feature_fusion",
+        "point_head": "point_head.cls_layers",
+        "roi_head": "roi_head",
+    }
     foreign = {}
     for name, tensor in state.items():
-        part, rest = name.split(".", 1)
-        if part in names:
-            foreign[f"{names[part]}.{rest}"] = tensor.clone()
+        for ours, theirs in names.items():
+            if name.startswith(f"{ours}."):
+                foreign[theirs + name.removeprefix(ours)] = tensor.clone()
     backbone = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
     foreign |= {f"backbone_3d.{name}": value for name, value in _backbone_state(backbone, generation).items()}
     return foreign

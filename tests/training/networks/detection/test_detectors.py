@@ -9,7 +9,8 @@ from lidar_vl_core.boxes.iou import iou_3d
 from offline_training.networks.centerpoint.centerpoint import CenterPoint, CenterSettings
 from offline_training.networks.detection.bird_eye_map import bird_eye_map
 from offline_training.networks.detection.detector import Detector
-from offline_training.networks.second.second import AnchorSettings, Second
+from offline_training.networks.second.anchor_head import AnchorSettings
+from offline_training.networks.second.second import Second
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
 from tests.training.networks.detection.made_scans import GRID, PREPARER, SCANS, SMALL_BEV, TRUTH
 from tests.training.networks.test_foreign_weights import one_thread

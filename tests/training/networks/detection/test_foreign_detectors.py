@@ -10,7 +10,8 @@ from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.networks.centerpoint.centerpoint import CenterPoint, CenterSettings
 from offline_training.networks.detection.detector import Detector
 from offline_training.networks.foreign_detectors import translate_detector
-from offline_training.networks.second.second import CLASS, CODE, DIRECTION, Second
+from offline_training.networks.second.anchor_head import CLASS, CODE, DIRECTION
+from offline_training.networks.second.second import Second
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
 from tests.training.networks.detection.made_scans import GRID, PREPARER, SCANS, SMALL_BEV
 from tests.training.networks.detection.openpcdet_reference import (

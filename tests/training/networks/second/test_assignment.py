@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lidar_vl_core.box_heads.anchor_maps import turned_by_direction
 from lidar_vl_core.box_heads.anchors import KITTI_ANCHORS, anchor_boxes, boxes_of_codes
 from lidar_vl_core.boxes.iou import bev_iou
-from offline_training.losses.second import BACKGROUND, IGNORED
+from offline_training.losses.detection.second import BACKGROUND, IGNORED
 from offline_training.networks.second.assignment import (
     KITTI_THRESHOLDS,
     assign_anchors,

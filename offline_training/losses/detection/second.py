@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from offline_training.losses.focal import sigmoid_focal
+from offline_training.losses.detection.focal import sigmoid_focal
 
 BACKGROUND, IGNORED = -1, -2  # of an anchor that has no class
 _BETA = 1.0 / 9.0  # where smooth L1 turns from a square to a line

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from offline_training.losses.centerpoint import heat_map_focal, l1_at_centers
+from offline_training.losses.detection.centerpoint import heat_map_focal, l1_at_centers
 
 
 def made(seed: int, *shape: int) -> torch.Tensor:

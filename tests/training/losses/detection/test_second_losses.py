@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offline_training.losses.focal import sigmoid_focal
-from offline_training.losses.second import BACKGROUND, IGNORED, classification, direction, localisation
+from offline_training.losses.detection.focal import sigmoid_focal
+from offline_training.losses.detection.second import BACKGROUND, IGNORED, classification, direction, localisation
 
 COLUMN = torch.tensor([[0, BACKGROUND, 1, IGNORED, BACKGROUND], [BACKGROUND, IGNORED, IGNORED, 2, BACKGROUND]])
 
