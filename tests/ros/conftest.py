@@ -4,7 +4,7 @@ import importlib.util
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,18 @@ class FakeDetector:
     def warm_up(self) -> None:
         pass
 
+    def set_limits(self, score_thresholds: Mapping[str, float], max_range_m: Mapping[str, float]) -> None:
+        self.min_score = np.array([score_thresholds.get(name, 0.0) for name in self.classes.names])
+        self.max_range_m = np.array([max_range_m.get(name, np.inf) for name in self.classes.names])
+
     def detect(self, cloud: PointCloud) -> Boxes3d:
         self.seen.append(cloud)
         if isinstance(self.boxes, Exception):
             raise self.boxes
-        return self.boxes if len(cloud) else self.boxes.taken(np.zeros(len(self.boxes), bool))
+        boxes, class_id = self.boxes, self.boxes.class_id
+        range_m = np.hypot(boxes.boxes[:, 0], boxes.boxes[:, 1])
+        left_out = (boxes.score < self.min_score[class_id]) | (range_m > self.max_range_m[class_id])
+        return boxes.taken(~left_out & (len(cloud) > 0))
 
 
 class Graph:

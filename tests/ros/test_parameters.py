@@ -16,7 +16,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lidar_vl_core.boxes.choice import BoxLimits
+from lidar_vl_core.boxes.limits import BoxLimits
 from lidar_vl_core.foundation.errors import BadConfig
 
 _KINDS = (SegmentationParameters, DetectionParameters, PerceptionParameters, PlayerParameters, RecorderParameters)
@@ -186,12 +186,12 @@ def test_asked_for_help_a_node_tells_and_does_not_start(main, capsys):
     assert "parameters" in capsys.readouterr().out
 
 
-def test_limits_of_a_class_are_those_for_all_where_they_are_not_told(context):
-    given = {"model": "made-up", "min_score": 0.4, "max_range_m": 60.0, "classes.car.min_score": 0.0}
-    node = _node(context, DetectionParameters, given | {"classes.person.max_range_m": 30})
+def test_limits_of_classes_are_told_apart_from_those_for_all(context):
+    given = {"model": "made-up", "min_score": 0.4, "classes.car.min_score": 0.0, "classes.person.max_range_m": 30}
+    node = _node(context, DetectionParameters, given)
     rules = parameters.read(node, DetectionParameters).rules
-    assert rules.limits == BoxLimits(0.4, 60.0)
-    assert rules.of_class == {"car": BoxLimits(0.0, 60.0), "person": BoxLimits(0.4, 30.0)}
+    assert rules.of_all == BoxLimits(min_score=0.4)
+    assert rules.of_class == {"car": BoxLimits(min_score=0.0), "person": BoxLimits(max_range_m=30.0)}
     node.destroy_node()
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from lidar_vl_core.boxes.choice import BoxLimits, BoxRules
+from lidar_vl_core.boxes.limits import BoxLimits, BoxRules
 from lidar_vl_core.clouds.ego_region import EgoBox
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
@@ -146,15 +146,8 @@ class DetectionTaskParameters(TaskParameters):
     @property
     def rules(self) -> BoxRules:
         """As the core takes them."""
-        of_all = BoxLimits(self.min_score, self.max_range_m)
-        of_class = {
-            name: BoxLimits(
-                of_all.min_score if each.min_score is None else each.min_score,
-                of_all.max_range_m if each.max_range_m is None else each.max_range_m,
-            )
-            for name, each in self.classes.items()
-        }
-        return BoxRules(of_all, of_class)
+        of_class = {name: BoxLimits(each.min_score, each.max_range_m) for name, each in self.classes.items()}
+        return BoxRules(BoxLimits(self.min_score or None, self.max_range_m or None), of_class)
 
 
 class SegmentationParameters(SegmentationTaskParameters, NodeParameters):

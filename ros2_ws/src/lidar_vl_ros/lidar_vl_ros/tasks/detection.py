@@ -1,22 +1,24 @@
 """Detection as a task of a node: boxes of the objects in a cloud, or in the last few, with second opinions on their classes."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.choice import chosen_boxes
+from lidar_vl_core.boxes.limits import BoxRules
 from lidar_vl_core.boxes.majority import majority_in_boxes
+from lidar_vl_core.boxes.usable import usable_boxes
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadModelPackage, BadTransform
+from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.sweeps.history import SweepHistory
+from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.messages.detections import DetectionTypes
@@ -45,6 +47,10 @@ class ObjectDetector(Protocol):
         """Prepare the first answer."""
         ...
 
+    def set_limits(self, score_thresholds: Mapping[str, float], max_range_m: Mapping[str, float]) -> None:
+        """Which boxes are told from now on, by class name; what is not named is told as the model has it."""
+        ...
+
     def detect(self, cloud: PointCloud) -> Boxes3d:
         """The objects in a cloud, in its frame."""
         ...
@@ -56,13 +62,6 @@ OpenDetector = Callable[[DetectionParameters], ObjectDetector]
 def open_detector(settings: DetectionParameters) -> ObjectDetector:
     """The detector of the named model package. Raises BadModelPackage, also for a package of another task, or EngineUnavailable."""
     package = load_model_package(settings.model)
-    if package.manifest.task != "detection":
-        raise BadModelPackage(
-            f"{package.path}: expected a package of task detection, found {package.manifest.task}. "
-            "Give a detector's package, or start the segmentation node with this one."
-        )
-    from lidar_vl_core.tasks.detector import Detector
-
     ego = EgoRegion(settings.ego_radius_m, settings.ego_box_m)
     return Detector(package, settings.engine, settings.threads or None, settings.max_points, ego)
 
@@ -81,7 +80,7 @@ class DetectionTask(Task):
     def load(self, settings: DetectionParameters) -> None:
         """Open the model, then offer the outputs."""
         detector = self._detector = self._open_detector(settings)
-        settings.rules.require_classes(detector.classes)
+        _set_limits(detector, settings.rules)
         self._history = SweepHistory(settings.sweeps, settings.sweeps_max_age_s, settings.max_points)
         self._settings = settings
         self.outputs.open(self._make_outputs(settings))
@@ -114,6 +113,8 @@ class DetectionTask(Task):
     def apply(self, settings: DetectionParameters, prepared: None) -> None:
         """Choose the next cloud's boxes by these limits."""
         self._settings = settings
+        if self._detector is not None:
+            _set_limits(self._detector, settings.rules)
 
     def warm_up(self) -> None:
         """Compile and touch what the first cloud would otherwise wait for."""
@@ -130,7 +131,7 @@ class DetectionTask(Task):
         joined_s = time.perf_counter()
         detected = detector.detect(cloud)
         detected_s = time.perf_counter()
-        boxes, unusable = chosen_boxes(_told_from(cloud.origin_m, detected), detector.classes, settings.rules)
+        boxes, unusable = usable_boxes(_told_from(cloud.origin_m, detected), detector.classes)
         if unusable:
             self._node.reporter.lasting_problem(
                 "faults", f"{unusable} boxes left out: the detector gave a score, class or size that is none"
@@ -173,6 +174,11 @@ class DetectionTask(Task):
 
     def _tell_left_out(self, errors: Sequence[BadTransform]) -> None:
         self._node.reporter.lasting_problem("unjoined", f"{len(errors)} earlier sweeps left out: {errors[0]}")
+
+
+def _set_limits(detector: ObjectDetector, rules: BoxRules) -> None:
+    """Raises BadConfig for limits of a class that the detector does not have."""
+    detector.set_limits(rules.min_scores(detector.classes), rules.max_ranges_m(detector.classes))
 
 
 def _told_from(origin_m: tuple[float, float, float], boxes: Boxes3d) -> Boxes3d:
