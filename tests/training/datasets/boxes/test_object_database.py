@@ -1,7 +1,11 @@
 """Ground-truth sampling: a database that survives being stopped, and objects pasted where nothing stands."""
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +27,7 @@ from offline_training.datasets.augment.object_paste import PasteConfig, free_pla
 from offline_training.datasets.base.box_sample import BoxSample
 
 KITTI_3 = class_table("kitti3")
+REPOSITORY = Path(__file__).parents[4]
 
 
 class Street:
@@ -106,6 +111,34 @@ def test_a_build_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
     assert_array_equal(again.box, whole.box)
     for row in range(len(whole)):
         assert_array_equal(again.points(row), whole.points(row))
+
+
+@pytest.mark.slow
+def test_a_build_that_was_killed_goes_on(tmp_path, monkeypatch):
+    """Killed outright while it writes, at whatever moment: nothing half-written is taken for whole."""
+    code = (
+        "from pathlib import Path\n"
+        "from offline_training.datasets.augment import object_database\n"
+        "from tests.training.datasets.boxes.test_object_database import Street\n"
+        "object_database._SCANS_PER_PIECE = 1\n"
+        f"object_database.build_object_database(Street(400), Path({str(tmp_path)!r}), 'street')\n"
+    )
+    builder = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("objects_*.npz"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    builder.kill()
+    builder.wait()
+    pieces = len(list(tmp_path.glob("objects_*.npz")))
+    assert 3 <= pieces < 400
+    monkeypatch.setattr(object_database, "_SCANS_PER_PIECE", 1)
+    with pytest.raises(BadDataset, match="Build it again: it goes on"):
+        open_object_database(tmp_path, KITTI_3)
+    street = Street(400)
+    database = build_object_database(street, tmp_path, "street")
+    assert len(street.read) == 400 - pieces
+    assert len(database) == 800
+    assert all(len(database.points(row)) in (6, 30) for row in range(0, 800, 40))
 
 
 @pytest.mark.parametrize(
