@@ -32,7 +32,9 @@ class Cuboids:
         """(N,) bool: the boxes for the points of one LiDAR; None = for both, each thing once, by the spinning one's box."""
         if sensor is not None:
             return np.isin(self.sensor, (_BOTH_SENSORS, sensor))
-        has_sibling = np.isin(self.sibling, self.uuid[self.sensor == 0])
+        of_spinning = self.sensor == 0
+        # Told by either of the two: some of PandaSet's sibling ids are cut short.
+        has_sibling = np.isin(self.sibling, self.uuid[of_spinning]) | np.isin(self.uuid, self.sibling[of_spinning])
         return ~((self.sensor == 1) & has_sibling)
 
 

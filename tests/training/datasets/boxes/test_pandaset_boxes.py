@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from lidar_vl_core.boxes.iou import bev_iou
 from lidar_vl_core.boxes.points_in_boxes import box_of_points
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
@@ -40,6 +41,10 @@ def test_of_siblings_the_box_of_the_lidar_that_is_read_is_kept(tmp_path):
         cuboid("both", (12.0, 25.0, 1.0)),
         cuboid("spinning", (20.0, 25.0, 1.0), cuboids_sensor_id=0, cuboids_sibling_id="forward"),
         cuboid("forward", (20.1, 25.0, 1.0), cuboids_sensor_id=1, cuboids_sibling_id="spinning"),
+        cuboid("spinning 2", (25.0, 25.0, 1.0), cuboids_sensor_id=0, cuboids_sibling_id="forward 2"),
+        cuboid(
+            "forward 2", (25.1, 25.0, 1.0), cuboids_sensor_id=1, cuboids_sibling_id="spinni"
+        ),  # cut short, as some are
         cuboid("forward alone", (30.0, 25.0, 1.0), cuboids_sensor_id=1),
         cuboid("left by its sibling", (40.0, 25.0, 1.0), cuboids_sensor_id=1, cuboids_sibling_id="gone"),
     ]
@@ -48,9 +53,9 @@ def test_of_siblings_the_box_of_the_lidar_that_is_read_is_kept(tmp_path):
     def to_the_right(sensor: int | None) -> list[float]:
         return (-PandaSetBoxes(folder, sensor=sensor).boxes(0).boxes[:, 1]).round(3).tolist()
 
-    assert to_the_right(PANDAR64) == [2.0, 10.0]
-    assert to_the_right(PANDAR_GT) == [2.0, 10.1, 20.0, 30.0]
-    assert to_the_right(None) == [2.0, 10.0, 20.0, 30.0]
+    assert to_the_right(PANDAR64) == [2.0, 10.0, 15.0]
+    assert to_the_right(PANDAR_GT) == [2.0, 10.1, 15.1, 20.0, 30.0]
+    assert to_the_right(None) == [2.0, 10.0, 15.0, 20.0, 30.0]
 
 
 def test_velocities_come_from_the_frames_about_and_are_turned_with_them(tmp_path):
@@ -106,16 +111,25 @@ def test_frames_without_points_and_sequences_without_cuboids_are_told(tmp_path):
         PandaSetBoxes(folder)
 
 
-def test_points_called_car_lie_in_boxes_called_car(real_data):
-    """99.2 % and 97.8 % are what was found about another frame of this sequence."""
-    folder = recording(real_data, "pandaset_*")
+def test_points_called_car_lie_in_boxes_called_car(test_data):
+    """Of another frame of the real sequence 99.2 % of the cars' points, and 97.8 % of the boxes' points, were found to."""
+    folder = recording(test_data, "pandaset_*")
     sweep, sample = PandaSet(folder, ["06"], PANDAR64)[0], PandaSetBoxes(folder, ["06"], PANDAR64)[0]
     called = sweep.class_id == sweep.classes.id_of("car")
     cars = sample.boxes.taken(sample.boxes.class_id == NUSCENES_10.id_of("car"))
     boxed = box_of_points(sweep.cloud.xyz_m, cars.boxes) >= 0
     assert (called & boxed).sum() > 0.985 * called.sum()
-    assert (called & boxed).sum() > 0.97 * boxed.sum()
-    assert len(cars) == 70
+    assert (called & boxed).sum() > 0.92 * boxed.sum()  # boxes of the shipped one reach into the road below
+
+
+def test_each_thing_has_one_box_whichever_lidars_are_read(test_data):
+    folder = recording(test_data, "pandaset_*")
+    for sensor in (None, PANDAR64, PANDAR_GT):
+        boxes = PandaSetBoxes(folder, sensor=sensor).boxes(0).boxes
+        overlap = bev_iou(boxes, boxes)
+        np.fill_diagonal(overlap, 0.0)
+        assert overlap.max() < 0.3
+        assert len(boxes) > 40
 
 
 def test_boxes_are_counted_by_class_and_damaged_files_named(tmp_path):
