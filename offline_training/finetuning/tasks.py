@@ -30,7 +30,11 @@ def load_finetune_config(
     path: Path, overrides: Mapping[str, Any] | None = None
 ) -> FinetuneConfig | DetectFinetuneConfig:
     """Read a YAML file as load_config does, into the configuration of its task."""
-    content, origin = load_overridden(path, overrides or {}), str(path)
+    return finetune_config_of(load_overridden(path, overrides or {}), str(path))
+
+
+def finetune_config_of(content: dict[str, Any], origin: str) -> FinetuneConfig | DetectFinetuneConfig:
+    """A mapping as the configuration of its task. Raises BadConfig naming every wrong key."""
     if task_of(content, origin) == DETECTION:
         return validated(DetectFinetuneConfig, content, origin)
     return validated(FinetuneConfig, content, origin)

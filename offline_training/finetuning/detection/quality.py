@@ -23,8 +23,9 @@ class SourceQuality:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
+        by_class = {name: _null_for_nan(score) for name, score in self.class_scores.items()}
         own = {"title": self.title, "folder": self.folder, "benchmark": self.benchmark}
-        return {**own, "score": None if np.isnan(self.score) else self.score, **self.metrics}
+        return {**own, "score": _null_for_nan(self.score), "class_scores": by_class, **self.metrics}
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,7 @@ class DetectionMeasurement(Measurement):
 
     def to_dict(self) -> dict[str, Any]:
         """Data set by data set."""
-        score = self.score()
-        return {"score": None if np.isnan(score) else score, "sources": [source.to_dict() for source in self.sources]}
+        return {"score": _null_for_nan(self.score()), "sources": [source.to_dict() for source in self.sources]}
 
     def curves(self) -> Mapping[str, float]:
         """The score of each data set, and of all."""
@@ -62,3 +62,7 @@ def class_score_figure(sources: tuple[SourceQuality, ...]) -> Figure:
         axes.set_ylim(0, 100)
         axes.set_title(f"{source.title}: {source.benchmark}, %", fontsize=8)
     return figure
+
+
+def _null_for_nan(value: float) -> float | None:
+    return None if np.isnan(value) else value

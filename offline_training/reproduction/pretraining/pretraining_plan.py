@@ -5,9 +5,9 @@ from functools import partial
 from statistics import mean
 from typing import Any
 
-from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.finetuning.config import FinetuneConfig
+from offline_training.finetuning.tasks import finetune_config_of
 from offline_training.reproduction.base.cells import Place
 from offline_training.reproduction.base.checkpoint_room import checkpoint_bytes, disk_lines
 from offline_training.reproduction.base.data_needed import ROOT, data_needed
@@ -103,8 +103,10 @@ def _disk(runs: PretrainingRuns, owners: Rows) -> Iterator[str]:
             found["pre-training"].append((config.network, checkpoint_bytes(config, config.optimizer)))
         for name, columns in _tunings(runs).items():
             for column in columns:
-                tuning = validated(FinetuneConfig, runs.finetuning(row, column, seed) or {}, f"reproduce, {row.name}")
-                size = checkpoint_bytes(tuning, tuning.optimizer, tuning.ema_decay > 0, tuning.probe)
+                tuning = finetune_config_of(runs.finetuning(row, column, seed) or {}, f"reproduce, {row.name}")
+                size = None
+                if isinstance(tuning, FinetuneConfig):
+                    size = checkpoint_bytes(tuning, tuning.optimizer, tuning.ema_decay > 0, tuning.probe)
                 found.setdefault(name, []).append((tuning.network, size))
     for name, each in found.items():
         yield from disk_lines(name, each * len(study.seeds))

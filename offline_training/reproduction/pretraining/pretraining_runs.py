@@ -64,7 +64,8 @@ class PretrainingRuns:
         study = self.study
         tests = list(column.test or study.test)
         robustness = [column.corruption, study.nuscenes_c, study.robustness_baseline]
-        return sha256_of_values([configs, self.made_before(row), tests, column.measure, *robustness])
+        boxes = [] if column.box_class is None else [column.box_class]
+        return sha256_of_values([configs, self.made_before(row), tests, column.measure, *robustness, *boxes])
 
     def measured(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
         """Run or finish the row's pre-training and the column's fine-tuning, and measure."""
@@ -163,10 +164,16 @@ def _is_finished(settings: dict[str, Any], made_before: list[Any]) -> bool:
 def _finetune(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Path:
     """The checkpoint of the network that a column measures."""
     from offline_training.finetuning.config import FinetuneConfig
-    from offline_training.finetuning.finetune import finetune
+    from offline_training.finetuning.tasks import finetune_config_of
 
-    settings = runs.finetuning(row, column, seed)
-    return finetune(validated(FinetuneConfig, settings or {}, "reproduce, fine-tuning"))
+    config = finetune_config_of(runs.finetuning(row, column, seed) or {}, "reproduce, fine-tuning")
+    if isinstance(config, FinetuneConfig):
+        from offline_training.finetuning.finetune import finetune
+
+        return finetune(config)
+    from offline_training.finetuning.detection.detect_finetune import detect_finetune
+
+    return detect_finetune(config)
 
 
 def _mean_iou(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
@@ -175,6 +182,13 @@ def _mean_iou(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingCol
 
     pooled = evaluate(checkpoint, runs.sources(column, seed), None, runs.place.threads)["pooled"]
     return 100.0 * pooled["mean_iou"], pooled["per_class_iou"]
+
+
+def _box_ap(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
+    checkpoint = _finetune(runs, row, column, seed)
+    from offline_training.reproduction.pretraining.box_ap import box_ap
+
+    return box_ap(checkpoint, runs.sources(column, seed), column.box_class, runs.place.threads)
 
 
 def _robustness(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
@@ -207,6 +221,7 @@ _MEASURES: dict[Measure, Callable[[PretrainingRuns, PretrainingRow, PretrainingC
     "mce": _robustness,
     "mrr": _robustness,
     "corrupted_mean_iou": _robustness,
+    "box_ap": _box_ap,
     "hours": _hours,
     "memory_gb": _memory_gb,
 }

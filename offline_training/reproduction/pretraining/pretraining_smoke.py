@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lidar_vl_core.foundation.config import validated
 from offline_training.finetuning.config import FinetuneConfig
+from offline_training.finetuning.tasks import finetune_config_of
 from offline_training.reproduction.base.data_needed import ROOT
 from offline_training.reproduction.base.smoke import (
     SWEEP_CLASSES,
@@ -18,6 +18,7 @@ from offline_training.reproduction.base.smoke import (
     without_published,
 )
 from offline_training.reproduction.base.study import joined, recipe_with
+from offline_training.reproduction.pretraining.detection_smoke import small_box_class, small_detection
 from offline_training.reproduction.pretraining.pretraining_study import (
     PretrainingColumn,
     PretrainingRow,
@@ -163,9 +164,11 @@ def _toy_teacher(study: PretrainingStudy, told: Substitutions) -> dict[str, Any]
 def _small_column(study: PretrainingStudy, column: PretrainingColumn, told: Substitutions) -> PretrainingColumn:
     test = None if column.test is None else tuple(small_sources(column.test, False, told))
     if column.recipe is None:
-        return column.model_copy(update={"test": test})
+        return column.model_copy(update={"test": test, "box_class": small_box_class(column.box_class, told)})
     settings = recipe_with(column.recipe, study.finetune, column.finetune)
-    config = validated(FinetuneConfig, settings, f"smoke, {column.name}")
+    config = finetune_config_of(settings, f"smoke, {column.name}")
+    if not isinstance(config, FinetuneConfig):
+        return small_detection(study, column.model_copy(update={"test": test}), config, told)
     if config.classes != SWEEP_CLASSES:
         told.put(f"classes {config.classes}", SWEEP_CLASSES)
     changes = {

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from lidar_vl_core.foundation.config import Use
 from offline_training.reproduction.base.study import StudyColumn, StudyConfig, StudyRow
 
-Measure = Literal["mean_iou", "mce", "mrr", "corrupted_mean_iou", "hours", "memory_gb"]
+Measure = Literal["mean_iou", "mce", "mrr", "corrupted_mean_iou", "box_ap", "hours", "memory_gb"]
 
 
 class PretrainingRow(StudyRow):
@@ -27,6 +27,7 @@ class PretrainingColumn(StudyColumn):
 
     measure: Measure = "mean_iou"
     corruption: str | None = None  # a name of corruptions.CORRUPTIONS, for corrupted_mean_iou
+    box_class: str | None = None  # for box_ap; nothing = the mean over classes
     recipe: str | None = None  # of the fine-tuning, a file of configs/; hours and memory_gb need none
     finetune: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study
     test: tuple[dict[str, Any], ...] | None = None  # data sets of this column; nothing = the study's
@@ -41,6 +42,8 @@ class PretrainingColumn(StudyColumn):
             raise ValueError(
                 f"column {self.name}: hours and memory_gb need no fine-tuning, all else one recipe or like"
             )
+        if self.box_class is not None and self.measure != "box_ap":
+            raise ValueError(f"column {self.name}: box_class is for box_ap alone")
         if self.finetune and self.recipe is None:
             raise ValueError(f"column {self.name}: finetune changes a recipe, and the column has none")
         return self

@@ -14,7 +14,7 @@ from lidar_vl_core.words.tokenizer import WordTokenizer
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.cli.main import main
 from offline_training.datasets.data_sources import data_set_spec
-from offline_training.finetuning.config import FinetuneConfig
+from offline_training.finetuning.tasks import finetune_config_of
 from offline_training.pretraining.config import pretrain_config_of
 from offline_training.reproduction.base.cells import Place
 from offline_training.reproduction.base.study import study_names
@@ -87,7 +87,7 @@ def test_pre_trainings_in_small_keep_their_methods_and_every_run_is_valid(name, 
         for column in small.columns:
             settings = runs.finetuning(row, column, 0)
             if settings is not None:
-                assert validated(FinetuneConfig, settings, row.name).max_points
+                assert finetune_config_of(settings, row.name).train
                 trained_on |= seeds(settings["train"])
             tested_on |= seeds([source.model_dump() for source in runs.sources(column, 0)])
     for job in small.weak_labels:

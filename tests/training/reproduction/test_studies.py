@@ -12,6 +12,8 @@ from offline_training.reproduction.studies import load_study
         ("table1", "Random", "linear probe", 8.1),
         ("table2", "SLidR", "10 %", 56.3),
         ("table3", "Seal", "SynLiDAR 10 %", 49.26),
+        ("table4", "OLIVINE", "mean", 68.3),
+        ("table4", "SLidR", "10 %", 61.4),
         ("table5", "WCD + SCR", "linear probe", 44.76),
         ("table6", "ground-truth labels", "SemanticKITTI 1 %", 51.56),
         ("table7", "OLIVINE", "10 %", 66.43),

@@ -1,0 +1,28 @@
+"""The average precision of a detector that a study trained; all its columns read one measurement. Touches the disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+from lidar_vl_core.foundation.errors import BadLabels
+from offline_training.datasets.data_sources import DataSource
+from offline_training.reproduction.base.cells import Measured, kept, sha256_of_values
+
+
+def box_ap(checkpoint: Path, sources: Sequence[DataSource], box_class: str | None, threads: int) -> Measured:
+    """Percent, the mean over the data sets: of one class, or of the number each benchmark compares (KITTI: 3D, moderate).
+
+    Raises BadLabels for a class that the truth does not have.
+    """
+    from offline_training.finetuning.detection.evaluate_detector import evaluate_detector
+
+    key = sha256_of_values([[source.model_dump(mode="json") for source in sources], checkpoint.read_text()])
+    file = checkpoint.parent.parent / f"boxes_{key[:12]}.json"
+    found = kept(file, key, lambda: evaluate_detector(checkpoint, sources, None, threads))["sources"]
+    values = [one["score"] if box_class is None else one["class_scores"].get(box_class) for one in found]
+    if None in values:
+        raise BadLabels(
+            f"{', '.join(one['folder'] for one in found)}: expected boxes of {box_class or 'any class'} in the truth, found "
+            "none. Choose other test data."
+        )
+    return 100.0 * mean(values), {}
