@@ -63,7 +63,9 @@ def command_parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="print JSON for programs")
     inspect.set_defaults(run=_inspect)
 
-    replay = commands.add_parser("replay", help="segment every cloud of a recording; metrics, predictions and a report")
+    replay = commands.add_parser(
+        "replay", help="label or find boxes in every cloud of a recording; metrics, predictions and a report"
+    )
     replay.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
     add_model(replay)
     add_words(replay)
@@ -172,6 +174,9 @@ def _summary(metrics: dict[str, Any]) -> list[str]:
     ]
     if metrics.get("mean_iou") is not None:
         lines.append(f"mean IoU {100 * metrics['mean_iou']:.1f} %, points right {100 * metrics['accuracy']:.1f} %")
+    if "boxes_per_class" in metrics:
+        counts = ", ".join(f"{count} {name}" for name, count in metrics["boxes_per_class"].items() if count)
+        lines.append(f"boxes: {counts or 'none'}")
     if metrics["skipped"]:
         lines.append(f"{len(metrics['skipped'])} clouds skipped, the first because: {metrics['skipped'][0]['reason']}")
     return lines + [f"warning: {warning}" for warning in metrics["warnings"]]

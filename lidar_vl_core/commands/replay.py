@@ -1,29 +1,27 @@
 """A recording through the network: labelled clouds, metrics and a report. Reads and writes files."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.bags.recording import RecordedFrame, Recording, SkippedCloud, open_recording
-from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.bags.recording import RecordedFrame, Recording, open_recording
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.commands.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.commands.provenance import provenance
+from lidar_vl_core.commands.replay_answers import Answers, BoxAnswers, LabelAnswers, answered
 from lidar_vl_core.commands.results import write_results
-from lidar_vl_core.commands.warm_up import compilation_told
 from lidar_vl_core.drawing.rerun_view import RerunView
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
 from lidar_vl_core.evaluation.truth import truth_of
-from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
+from lidar_vl_core.foundation.errors import BadBag, BadRequest
 from lidar_vl_core.foundation.result_folder import result_folder
 from lidar_vl_core.model_packages.package import ModelPackage
-from lidar_vl_core.tasks.camera_fusion import CameraFusion
-from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+from lidar_vl_core.tasks.detector import Detector
+from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.vocabulary import Vocabulary
 
 RESULT_FILES = ("metrics.json", "report.html", *PREDICTION_FILES)
@@ -49,13 +47,14 @@ def replay(
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
 ) -> dict[str, Any]:
-    """Segment every cloud of a bag; write predictions.mcap with its layouts, metrics.json and report.html into `out`.
+    """Label the points, or find the boxes, of every cloud of a bag; write predictions.mcap with its layouts, metrics.json and report.html into `out`.
 
     label_field, label_table: the field with the truth and the table its ids are of. words: what an embedding
     package looks for instead of its own classes. ensemble: name points by the recorded pictures, too, which takes a
     package with an image encoder. images: copy the cameras' pictures into predictions.mcap.
     rerun: show the labelled clouds in Rerun while they are made.
     intensity_max: the driver's full scale; None judges it once. ego: points on the own vehicle get no class.
+    A detection package finds boxes: points in them have their classes; words, pictures and true labels are refused.
     overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
     Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
@@ -64,18 +63,16 @@ def replay(
         result_folder(out, RESULT_FILES, overwrite) as staged,
         open_recording(bag, cloud_topic, intensity_max) as recording,
     ):
-        segmenter = Segmenter(package, engine, ego=ego)
-        if words is not None:
-            segmenter.set_words(words)
-        classes = segmenter.classes
+        answers = _answers(package, engine, ego, recording, words, ensemble, label_field or label_table)
+        classes = answers.classes
         truth = truth_of(recording, classes, label_field, label_table)
-        labeller = _Labeller(segmenter, recording, ensemble)
         evaluation, seen = Evaluation(classes, recording.cloud_count), SeenSweeps()
         frames = progress(recording.frames(() if truth is None else (truth.field,)), recording.cloud_count)
         viewer = RerunView(bag.name, classes) if rerun else None
         with predictions(staged, recording, classes, images) as write_prediction:
-            for frame, labels in labeller.labelled(frames):
-                write_prediction(frame, labels)
+            for frame, answer in answered(answers, recording, frames):
+                labels = answer.labels
+                write_prediction(frame, labels, answer.boxes)
                 if viewer is not None:
                     viewer.add(frame.index, frame.recorded_ns, frame.cloud, labels)
                 seen.add(frame.cloud, labels)
@@ -91,6 +88,7 @@ def replay(
                         frame.views,
                         labels.timing_ms,
                         labels.probability,
+                        answer.boxes,
                     )
                 )
         if not evaluation.frames:
@@ -101,15 +99,15 @@ def replay(
         metrics = {
             **evaluation.metrics(),
             "model": package.manifest.name,
-            "engine": segmenter.engine_name,
+            "engine": answers.engine_name,
             "bag": bag.name,
-            "latency_is": "from a decoded cloud to one label per point, inside the segmenter",
+            "latency_is": answers.latency_is,
             "cloud_topic": recording.cloud_topic,
             "intensity": None if recording.intensity is None else vars(recording.intensity),
             "skipped": [vars(skipped) for skipped in recording.skipped],
             "warnings": [
                 *recording.warnings,
-                *labeller.warnings,
+                *answers.warnings,
                 *seen.warnings(package.manifest.training_sweeps),
             ],
             "provenance": provenance(package, command),
@@ -118,46 +116,25 @@ def replay(
     return metrics
 
 
-class _Labeller:
-    """The segmenter alone, or with the pictures of the recording."""
-
-    def __init__(self, segmenter: Segmenter, recording: Recording, ensemble: bool) -> None:
-        self._segmenter, self._recording = segmenter, recording
-        self._fusion = _fusion(segmenter, recording) if ensemble else None
-        self._said: Counter[str] = Counter()
-        with compilation_told():
-            (self._fusion or segmenter).warm_up()
-
-    @property
-    def warnings(self) -> list[str]:
-        """What could not be used of the pictures, each once."""
-        return [f"{text} ({count} times)" for text, count in self._said.items()]
-
-    def labelled(self, frames: Iterator[RecordedFrame]) -> Iterator[tuple[RecordedFrame, PointLabels]]:
-        """Every frame with its labels; one with more points than any sensor gives is told as skipped."""
-        for frame in frames:
-            try:
-                labels = self._labels(frame)
-            except BadPointCloud as error:
-                self._recording.skipped.append(SkippedCloud(frame.index, frame.cloud.stamp_ns, str(error)))
-                continue
-            yield frame, labels
-
-    def _labels(self, frame: RecordedFrame) -> PointLabels:
-        if self._fusion is None:
-            return self._segmenter.segment(frame.cloud)
-        if not frame.views:
-            self._said["cloud without pictures, labelled by the network alone"] += 1
-        return self._fusion.segment(frame.cloud, frame.views, self._leave_out)
-
-    def _leave_out(self, view: CameraView, error: Exception) -> None:
-        self._said[f"picture of {view.name} left out: {error}"] += 1
-
-
-def _fusion(segmenter: Segmenter, recording: Recording) -> CameraFusion:
-    if not recording.cameras:
-        raise BadRequest(
-            "ensemble: expected cameras in the recording, found none that can be used. Record them, or leave --ensemble out. "
-            + " ".join(recording.warnings[:1])
-        )
-    return CameraFusion(segmenter)
+def _answers(
+    package: ModelPackage,
+    engine: str,
+    ego: EgoRegion | None,
+    recording: Recording,
+    words: Vocabulary | None,
+    ensemble: bool,
+    truth: str | None,
+) -> Answers:
+    """What a package says of frames. Raises BadRequest for what its task cannot have."""
+    if package.manifest.task == "detection":
+        asked = {"words": words is not None, "--ensemble": ensemble, "true labels of points": truth is not None}
+        if refused := [name for name, is_asked in asked.items() if is_asked]:
+            raise BadRequest(
+                f"{', '.join(refused)}: expected a package that labels points, found {package.manifest.name}, which finds "
+                "boxes. Leave that out."
+            )
+        return BoxAnswers(Detector(package, engine, ego=ego))
+    segmenter = Segmenter(package, engine, ego=ego)
+    if words is not None:
+        segmenter.set_words(words)
+    return LabelAnswers(segmenter, recording, ensemble)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
@@ -30,6 +31,7 @@ class LabelledFrame:
     views: tuple[CameraView, ...] = ()
     timing_ms: Mapping[str, float] = field(default_factory=dict)  # stage -> milliseconds, "total" among them
     probability: np.ndarray | None = None  # (N,) float32, of the answers
+    boxes: Boxes3d | None = None  # of a detector, whose class_id is that of the box that a point lies in
 
 
 class Evaluation:
@@ -44,6 +46,7 @@ class Evaluation:
         self._timing_ms: dict[str, list[float]] = {}
         self._points_per_class = np.zeros(256, np.int64)
         self._no_return = 0
+        self._boxes_per_class: np.ndarray | None = None  # where a detector answers
         self._shown: dict[str, tuple[LabelledFrame, float | None]] = {}
         self._by_distance = DistanceQuality(len(classes))
         self._stride = max(1, -(-expected_frames // MOST_VIEWED))
@@ -65,6 +68,9 @@ class Evaluation:
             self._timing_ms.setdefault(stage, []).append(float(value))
         self._points_per_class += np.bincount(frame.class_id[met], minlength=256)
         self._no_return += len(met) - int(met.sum())
+        if frame.boxes is not None:
+            found = np.bincount(frame.boxes.class_id, minlength=len(self.classes))
+            self._boxes_per_class = found if self._boxes_per_class is None else self._boxes_per_class + found
         self._per_frame.append(
             {
                 "index": frame.index,
@@ -99,6 +105,8 @@ class Evaluation:
             "points_without_return": self._no_return,
             "per_frame": self._per_frame,
         }
+        if self._boxes_per_class is not None:
+            metrics["boxes_per_class"] = dict(zip(self.classes.names, self._boxes_per_class.tolist(), strict=True))
         if self._has_truth:
             quality = self._confusion.to_dict(self.classes.names)
             metrics |= {"labelled_points": quality.pop("points")} | quality

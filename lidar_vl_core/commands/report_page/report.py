@@ -1,24 +1,22 @@
 """One self-contained HTML page about one run: numbers, pictures, errors, latency, the model's card, how to run it again."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.commands.report_page.images import jpeg_image, png_image
 from lidar_vl_core.commands.report_page.markdown import markdown
 from lidar_vl_core.commands.report_page.report_style import STYLE
+from lidar_vl_core.drawing.box_figures import boxes_from_above_figure, boxes_in_cameras_figure
 from lidar_vl_core.drawing.charts import ACCENT, bar, confusion_table, histogram, line_per_frame
 from lidar_vl_core.drawing.figures import legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.drawing.point_view import ViewFrame, point_view, point_view_style
 from lidar_vl_core.evaluation.evaluation import LabelledFrame
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 _OVERLAY_PX = {1: 960, 2: 635, 3: 420}  # cameras side by side -> width of each
 
@@ -137,25 +135,37 @@ def _warnings(metrics: Mapping[str, Any]) -> str:
 def _frame(caption: str, frame: LabelledFrame, classes: ClassTable) -> str:
     xyz_m, prediction, truth = frame.cloud.measured_xyz_m(), frame.class_id, frame.truth
     panel_px, columns = (420 if truth is not None else 760), min(max(len(frame.views), 1), 3)
-    above = top_view_figure(xyz_m, prediction, truth, classes, panel_px)
+    if frame.boxes is None:
+        above = top_view_figure(xyz_m, prediction, truth, classes, panel_px)
+    else:
+        above = boxes_from_above_figure(xyz_m, _best_last(frame.boxes), None, classes, panel_px)
     occurring = prediction if truth is None else np.concatenate([prediction, truth])
-    pictures = [_png(above, f"{caption}, from above")]
+    pictures = [png_image(above, f"{caption}, from above")]
     cameras, problems = load_pictures(frame.views)
     if cameras:
-        overlays = overlay_figure(
-            cameras, xyz_m, prediction, truth, classes, width_px=_OVERLAY_PX[columns], columns=columns
-        )
-        pictures.append(_jpeg(overlays, f"{caption}, camera overlays"))
+        width_px = _OVERLAY_PX[columns]
+        if frame.boxes is None:
+            overlays = overlay_figure(cameras, xyz_m, prediction, truth, classes, width_px, columns)
+        else:
+            overlays = boxes_in_cameras_figure(cameras, _best_last(frame.boxes), None, classes, width_px, columns)
+        pictures.append(jpeg_image(overlays, f"{caption}, camera overlays"))
     pictures += [f'<p class="note">{escape(problem)}</p>' for problem in problems]
-    pictures.append(_png(legend(classes, occurring, 1280, with_errors=truth is not None), "colours of the classes"))
+    pictures.append(
+        png_image(legend(classes, occurring, 1280, with_errors=truth is not None), "colours of the classes")
+    )
     points = f'<p class="note">{len(frame.cloud):,} points, stamp {frame.cloud.stamp_ns} ns, frame {escape(frame.cloud.frame_id)}</p>'
     return f"<section><h2>{escape(caption)}</h2>{points}{''.join(pictures)}</section>"
+
+
+def _best_last(boxes: Boxes3d) -> Boxes3d:
+    """The same boxes, so that the best is drawn on top."""
+    return boxes.taken(np.arange(len(boxes))[::-1])
 
 
 def _classes(metrics: Mapping[str, Any], classes: ClassTable) -> str:
     colors = class_colors(classes)
     truth = metrics.get("points_per_class")
-    predicted = metrics["predicted_points_per_class"]
+    predicted, boxes = metrics["predicted_points_per_class"], metrics.get("boxes_per_class")
     rows = []
     for class_id, name in enumerate(classes.names):
         color = f"rgb({colors[class_id][0]},{colors[class_id][1]},{colors[class_id][2]})"
@@ -165,9 +175,13 @@ def _classes(metrics: Mapping[str, Any], classes: ClassTable) -> str:
             number = "not in the truth" if iou is None else f"{100 * iou:.1f}"
             cells += f'<td class="number">{number}</td><td class="wide">{"" if iou is None else bar(iou, color)}</td>'
             cells += f'<td class="number">{truth[name]:,}</td>'
+        if boxes is not None:
+            cells += f'<td class="number">{boxes[name]:,}</td>'
         rows.append(f'<tr>{cells}<td class="number">{predicted[name]:,}</td></tr>')
     head = "<th>class</th>" + ("<th>IoU %</th><th></th><th>points in truth</th>" if truth is not None else "")
-    table = f'<table class="plain">{f"<tr>{head}<th>points predicted</th></tr>"}{"".join(rows)}</table>'
+    head += "<th>boxes</th>" if boxes is not None else ""
+    points = "points predicted" if boxes is None else "points in them"
+    table = f'<table class="plain">{f"<tr>{head}<th>{points}</th></tr>"}{"".join(rows)}</table>'
     heat = ""
     if truth is not None:
         heat = "<div><h2>Confusion, percent of each true class</h2>{}</div>".format(
@@ -225,20 +239,3 @@ def _provenance(metrics: Mapping[str, Any]) -> str:
         for name, value in metrics["provenance"].items()
     )
     return f'<section><h2>How this was made</h2><table class="plain">{rows}</table></section>'
-
-
-def _png(picture: "Image", alternative: str) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return _img("png", buffer, alternative)
-
-
-def _jpeg(picture: "Image", alternative: str) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=88, subsampling=0)  # full chroma, or the coloured points smear
-    return _img("jpeg", buffer, alternative)
-
-
-def _img(kind: str, buffer: io.BytesIO, alternative: str) -> str:
-    content = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{escape(alternative)}" src="data:image/{kind};base64,{content}">'

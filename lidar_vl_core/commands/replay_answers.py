@@ -1,0 +1,149 @@
+"""What a network says of the frames of a recording: classes of points, by themselves or with pictures, or boxes."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from lidar_vl_core.bags.recording import RecordedFrame, Recording, SkippedCloud
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.boxes.points_in_boxes import box_of_points
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.warm_up import compilation_told
+from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest
+from lidar_vl_core.tasks.camera_fusion import CameraFusion
+from lidar_vl_core.tasks.detector import Detector
+from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said of one cloud."""
+
+    labels: PointLabels  # of a detector: the class of the box that a point lies in
+    boxes: Boxes3d | None = None  # of a detector
+
+
+class Answers(Protocol):
+    """A network that answers for recorded frames."""
+
+    latency_is: str  # what the latency is measured from and to
+
+    @property
+    def classes(self) -> ClassTable:
+        """What the answers mean."""
+        ...
+
+    @property
+    def engine_name(self) -> str:
+        """What runs the network."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be used, each once."""
+        ...
+
+    def of(self, frame: RecordedFrame) -> Answer:
+        """The answer for one frame. Raises BadPointCloud."""
+        ...
+
+
+def answered(
+    answers: Answers, recording: Recording, frames: Iterator[RecordedFrame]
+) -> Iterator[tuple[RecordedFrame, Answer]]:
+    """Every frame with its answer; one with more points than any sensor gives is told as skipped."""
+    for frame in frames:
+        try:
+            answer = answers.of(frame)
+        except BadPointCloud as error:
+            recording.skipped.append(SkippedCloud(frame.index, frame.cloud.stamp_ns, str(error)))
+            continue
+        yield frame, answer
+
+
+class LabelAnswers:
+    """The segmenter alone, or with the pictures of the recording."""
+
+    latency_is = "from a decoded cloud to one label per point, inside the segmenter"
+
+    def __init__(self, segmenter: Segmenter, recording: Recording, ensemble: bool) -> None:
+        self._segmenter = segmenter
+        self._fusion = _fusion(segmenter, recording) if ensemble else None
+        self._said: Counter[str] = Counter()
+        with compilation_told():
+            (self._fusion or segmenter).warm_up()
+
+    @property
+    def classes(self) -> ClassTable:
+        """Of the package, or of the words that it looks for."""
+        return self._segmenter.classes
+
+    @property
+    def engine_name(self) -> str:
+        """What runs the network."""
+        return self._segmenter.engine_name
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be used of the pictures, each once."""
+        return [f"{text} ({count} times)" for text, count in self._said.items()]
+
+    def of(self, frame: RecordedFrame) -> Answer:
+        """Labels of the points."""
+        if self._fusion is None:
+            return Answer(self._segmenter.segment(frame.cloud))
+        if not frame.views:
+            self._said["cloud without pictures, labelled by the network alone"] += 1
+        return Answer(self._fusion.segment(frame.cloud, frame.views, self._leave_out))
+
+    def _leave_out(self, view: CameraView, error: Exception) -> None:
+        self._said[f"picture of {view.name} left out: {error}"] += 1
+
+
+class BoxAnswers:
+    """A detector; the points in its boxes have their classes."""
+
+    latency_is = "from a decoded cloud to its boxes, inside the detector"
+    warnings: list[str] = []  # noqa: RUF012  it looks at clouds alone, so that there is never any
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        with compilation_told():
+            detector.warm_up()
+
+    @property
+    def classes(self) -> ClassTable:
+        """Of the package."""
+        return self._detector.classes
+
+    @property
+    def engine_name(self) -> str:
+        """What runs the network."""
+        return self._detector.engine_name
+
+    def of(self, frame: RecordedFrame) -> Answer:
+        """Boxes, and labels of the points in them."""
+        boxes, timing_ms = self._detector.detect_timed(frame.cloud)
+        return Answer(_labels(frame.cloud, boxes, timing_ms, self.classes), boxes)
+
+
+def _labels(cloud: PointCloud, boxes: Boxes3d, timing_ms: dict[str, float], classes: ClassTable) -> PointLabels:
+    """Class and score of the best box that each point lies in; none for the others."""
+    from_points = boxes.boxes - np.array([*cloud.origin_m, 0, 0, 0, 0])
+    row = box_of_points(cloud.measured_xyz_m(), from_points)
+    class_id = np.append(boxes.class_id, np.uint8(IGNORE_ID))[row]
+    return PointLabels(class_id, np.append(boxes.score, np.float32(0))[row], timing_ms, classes)
+
+
+def _fusion(segmenter: Segmenter, recording: Recording) -> CameraFusion:
+    if not recording.cameras:
+        raise BadRequest(
+            "ensemble: expected cameras in the recording, found none that can be used. Record them, or leave --ensemble out. "
+            + " ".join(recording.warnings[:1])
+        )
+    return CameraFusion(segmenter)

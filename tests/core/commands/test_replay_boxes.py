@@ -1,0 +1,98 @@
+"""A recording through a detector: boxes and the points in them as predictions, counted, timed and drawn."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lidar_vl_core.bags.reader import open_bag
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.boxes.points_in_boxes import count_points_in_boxes
+from lidar_vl_core.clouds.labelled_message import labelled_message
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.commands.cli import main
+from lidar_vl_core.commands.replay import RESULT_FILES, replay
+from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.model_packages.package import ModelPackage
+from lidar_vl_core.tasks.detector import Detector
+from lidar_vl_core.tasks.segmenter import PointLabels
+from tests.written.tiny_detectors import write_tiny_detector
+
+CLOUD = "sensor_msgs/msg/PointCloud2"
+START_NS = 1_700_000_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
+    return write_tiny_detector(tmp_path_factory.mktemp("packages") / "detector")
+
+
+def clouds() -> list[PointCloud]:
+    made = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        middle = rng.uniform((1, -6, -1), (12, 6, 1), (12, 3))
+        xyz_m = (middle[rng.integers(0, 12, 900)] + rng.normal(0, 0.3, (900, 3))).astype(np.float32)
+        xyz_m[0] = np.nan
+        made.append(PointCloud(xyz_m, rng.uniform(0, 1, 900).astype(np.float32), START_NS + seed * 10**8, "lidar"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bags") / "street.mcap"
+    nothing = PointLabels(np.full(900, 255, np.uint8), np.zeros(900, np.float32), {})
+    with BagWriter(path) as bag:
+        for cloud in clouds():
+            bag.write("/points", CLOUD, cloud.stamp_ns + 5, labelled_message(cloud, nothing))
+    return path
+
+
+def test_boxes_and_the_points_in_them_are_counted_written_and_drawn(street, package, tmp_path):
+    metrics = replay(street, package, tmp_path / "out", intensity_max=1.0)
+    found = [Detector(package).detect(cloud) for cloud in clouds()]
+    ids = np.concatenate([boxes.class_id for boxes in found])
+    assert metrics["boxes_per_class"] == {name: int((ids == k).sum()) for k, name in enumerate(package.classes.names)}
+    assert metrics["frames"] == 3
+    assert metrics["latency_is"] == "from a decoded cloud to its boxes, inside the detector"
+    assert set(metrics["latency_ms"]["by_stage"]) == {"voxels", "network", "boxes"}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(RESULT_FILES)
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "<th>boxes</th>" in report
+    assert "points in them" in report
+
+    with open_bag(tmp_path / "out" / "predictions.mcap") as bag:
+        markers = [recorded.message.markers for recorded in bag.messages(["/points/segmentation/boxes"])]
+        labelled = [decode(recorded.message, ["class_id"]) for recorded in bag.messages(["/points/segmentation"])]
+    for marked, boxes in zip(markers, found, strict=True):
+        assert marked[0].action == 3  # forget those before
+        assert len(marked) == 1 + 2 * len(boxes)
+        for row in (0, len(boxes) - 1):
+            edges, text = marked[1 + 2 * row : 3 + 2 * row]
+            ends_m = np.array([(p.x, p.y, p.z) for p in edges.points])
+            assert edges.header.frame_id == "lidar"
+            np.testing.assert_allclose((ends_m.min(axis=0) + ends_m.max(axis=0)) / 2, boxes.boxes[row, :3], atol=1e-6)
+            assert text.text == f"{package.classes.names[boxes.class_id[row]]} {boxes.score[row]:.2f}"
+    for seen, cloud, boxes in zip(labelled, clouds(), found, strict=True):
+        in_a_box = seen.extra["class_id"] != 255
+        assert in_a_box.sum() <= count_points_in_boxes(cloud.measured_xyz_m(), boxes.boxes).sum()
+        assert in_a_box.any()
+    layout = json.loads((tmp_path / "out" / "predictions.foxglove.json").read_text())
+    assert "/points/segmentation/boxes" in layout["configById"]["3D!cloud"]["topics"]
+
+
+def test_what_a_detector_cannot_have_is_refused_before_anything_is_written(street, package, tmp_path, capsys):
+    with pytest.raises(BadRequest, match="--ensemble, true labels of points: expected a package that labels points"):
+        replay(street, package, tmp_path / "out", ensemble=True, label_field="class_id", label_table="nuscenes16")
+    command = ["replay", str(street), "--model", str(package.path), "--out", str(tmp_path / "out")]
+    assert main([*command, "--prompts", "car,tree"]) == 2
+    assert "words: expected a package that labels points" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_says_how_many_boxes_it_found(street, package, tmp_path, capsys):
+    command = ["replay", str(street), "--model", str(package.path), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "boxes: " in capsys.readouterr().out
