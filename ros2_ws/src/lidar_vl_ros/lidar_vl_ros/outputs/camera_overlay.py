@@ -7,6 +7,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.drawing.camera_overlay import Coloring, camera_overlay
 from lidar_vl_core.drawing.figures import captioned, in_rows
 from lidar_vl_ros.outputs.answer import Answer
@@ -27,9 +28,9 @@ class CameraOverlay(CameraPictures[Answer]):
 
     def drawn(self, answer: Answer, pictures: Sequence[tuple[CameraView, np.ndarray]]) -> "Picture":
         """By order of the cameras."""
-        coloring, cells = Coloring(answer.classes.colorize(answer.class_id)), []
+        answered, cells = answer.class_id != IGNORE_ID, []  # the other points would only hide the picture
+        xyz_m, coloring = answer.cloud.xyz_m[answered], Coloring(answer.classes.colorize(answer.class_id[answered]))
         for view, rgb in pictures:
-            xyz_m = answer.cloud.xyz_m
             (cell,) = camera_overlay(rgb, view.camera, view.T_cam_lidar, xyz_m, [coloring], self.width_px)
             cells.append(captioned(cell, view.name))
         return in_rows(cells, min(COLUMNS, len(cells)))
