@@ -10,7 +10,8 @@ from lidar_vl_core.cameras.frame import Frame
 from lidar_vl_core.cameras.synchronisation import FramePairer
 from lidar_vl_core.foundation.stamps import nanoseconds
 
-_QUEUE_LENGTH = 20  # images of a camera: a third of a second at 60 Hz; while no cloud comes, no more memory than that
+# Waiting clouds, and images of a camera: a third of a second at 60 Hz, and while no cloud comes no more memory than that.
+_QUEUE_LENGTH = 20
 
 
 class CloudsWithImages:
@@ -88,7 +89,9 @@ class CloudsWithImages:
     def _handed_on(self, frames: Sequence[Frame], now_ns: int) -> list[Frame]:
         self._paired(frames)
         ready = []
-        while self._unplaced and self._need_not_wait(*self._unplaced[0], now_ns):
+        while self._unplaced and (
+            len(self._unplaced) > _QUEUE_LENGTH or self._need_not_wait(*self._unplaced[0], now_ns)
+        ):
             ready.append(self._unplaced.popleft()[0])
         return ready
 

@@ -228,6 +228,19 @@ def test_clouds_wait_for_transforms_of_their_time_and_keep_their_order(images_ne
     assert [len(frame.images) for frame in system.frames[:2]] == [1, 1]
 
 
+@pytest.mark.parametrize("what", ["image", "transforms"])
+def test_no_more_than_twenty_clouds_wait_however_long_they_may(what):
+    system = System(CameraTiming("front", max_time_difference_s=5.0), max_wait_s=10.0)
+    if what == "transforms":
+        system.transforms_until_ms = -1
+    handed = 0
+    for stamp in range(0, 900, 10):
+        if what == "transforms":
+            system.send("front", stamp, stamp)
+        handed += len(system.send("", stamp, stamp))
+    assert handed == 90 - 20
+
+
 def test_transforms_that_always_come_too_late_make_three_clouds_wait_and_no_more():
     system = System("front")
     system.transforms_until_ms = -1
