@@ -9,6 +9,7 @@ import numpy as np
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.pairing import ZBuffer, point_pixel_pairs
 from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.image_tower import ImageEncoder
 from lidar_vl_core.foundation.errors import BadCalibration, BadImage
@@ -48,7 +49,7 @@ class CameraFusion:
         """Label every point of a cloud with the segmenter's words; points that no picture sees by the network alone.
 
         left_out: told of each picture that cannot be used, and why. timing_ms has "image_encoder" (with decoding) and
-        "fusion" besides. Raises what the segmenter does, and BadModelPackage for an image tower that does not run.
+        "fusion" besides. What the pictures say alone is told, too. Raises what the segmenter does, and BadModelPackage for an image tower that does not run.
         """
         if not views:
             labels = self._segmenter.segment(cloud)
@@ -57,6 +58,7 @@ class CameraFusion:
                 labels.probability,
                 {**labels.timing_ms, "image_encoder": 0.0, "fusion": 0.0},
                 labels.classes,
+                np.full(len(cloud), IGNORE_ID, np.uint8),
             )
         started = time.perf_counter()
         pictures = self._encoded(views, left_out)
@@ -65,6 +67,8 @@ class CameraFusion:
         answered = time.perf_counter()
         seen, cosine = picture_cosines(of_network.xyz_m, pictures, of_network.table, _OCCLUSION)
         class_id, probability = surer_labels(of_network.cosine, of_network.point_to_row, seen, cosine, of_network.table)
+        picture_class_id = np.full(len(cloud), IGNORE_ID, np.uint8)
+        picture_class_id[seen] = label_cosines(cosine, of_network.table)[0]
         done = time.perf_counter()
         timing_ms = {
             **of_network.timing_ms,
@@ -72,7 +76,7 @@ class CameraFusion:
             "fusion": 1e3 * (done - answered),
             "total": 1e3 * (done - started),
         }
-        return PointLabels(class_id, probability, timing_ms, of_network.table.class_table)
+        return PointLabels(class_id, probability, timing_ms, of_network.table.class_table, picture_class_id)
 
     def _encoded(self, views: Sequence[CameraView], left_out: LeftOut) -> list[PictureFeatures]:
         encoded = []

@@ -34,6 +34,7 @@ class PointLabels:
     probability: np.ndarray  # (N,) float32, 0..1, softmax of the given class; 0 where there is no answer
     timing_ms: dict[str, float]  # "voxels" (with features), "maps", "network", "labels", "total"
     classes: ClassTable | None = None  # what the ids mean: words may have changed since this cloud was labelled
+    picture_class_id: np.ndarray | None = None  # (N,) uint8 what pictures alone say; None = not asked
 
 
 @dataclass(frozen=True, eq=False)

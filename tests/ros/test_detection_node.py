@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 from lidar_vl_ros.detection_node import DetectionNode
 from lidar_vl_ros.messages.qos import LATCHED
-from lidar_vl_ros.messages.sensor_data import point_cloud2
+from lidar_vl_ros.messages.sensor_data import point_cloud2, rgb_image
 from lidar_vl_ros.messages.time_message import time_message
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64, Header, String
 from visualization_msgs.msg import Marker, MarkerArray
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadBoxes
 from lidar_vl_core.sweeps.joining import TIME_LAG
+from lidar_vl_core.tasks.detector import Detector
 
 NODE = "detection_node"
 INPUT, MARKERS, BOXES = (
@@ -163,6 +165,62 @@ def test_limits_of_a_class_that_the_model_lacks_are_refused_with_those_it_has(gr
     until(lambda: "classes: expected names out of" in graph.logged, "the reason")
     assert "Car" in graph.logged
     assert graph.state(NODE) == "unconfigured"
+
+
+@pytest.mark.parametrize("head", ["anchors", "centers"])
+def test_a_detector_s_package_gives_the_boxes_that_the_core_finds(graph, make_cloud, until, tmp_path, head):
+    from tests.written.tiny_detectors import ANCHORS, CENTERS, write_tiny_detector
+
+    heads = {"anchors": ANCHORS, "centers": CENTERS}
+    package = write_tiny_detector(tmp_path / "tiny", heads[head], ("intensity", "time"))  # it asks for time lags
+    xyz_m = np.random.default_rng(5).uniform((0, -6, -2), (12, 6, 3), (2000, 3)).astype(np.float32)
+    heard = []
+    graph.subscribe(PointCloud2, BOXES, heard.append, 10)
+    clouds = graph.probe.create_publisher(PointCloud2, INPUT, 10)
+    node = graph.start(DetectionNode, model=str(package.path), threads=1, **{"classes.car.min_score": 0.4})
+    until(lambda: clouds.get_subscription_count() == 1 and node.outputs.wanted(), "the node", 120.0)
+    clouds.publish(make_cloud(xyz_m))
+    until(lambda: heard, "the boxes")
+    detector = Detector(package, threads=1, score_thresholds={"car": 0.4})
+    lags = {TIME_LAG: np.zeros(len(xyz_m), np.float32)}
+    expected = detector.detect(PointCloud(xyz_m, np.full(len(xyz_m), 0.25, np.float32), 0, "lidar", lags))
+    found = decode(heard[0], ("length", "width", "height", "yaw", "score", "class_id"))
+    assert len(expected) > 2
+    np.testing.assert_allclose(found.xyz_m, expected.boxes[:, :3], atol=1e-5)
+    np.testing.assert_array_equal(found.extra["class_id"], expected.class_id)
+    np.testing.assert_array_equal(found.extra["score"], expected.score)
+    np.testing.assert_allclose(found.extra["yaw"], expected.boxes[:, 6], atol=1e-6)
+
+
+def test_boxes_are_drawn_where_the_camera_sees_them_once_somebody_looks(robot, graph, fake_detector, until):
+    given = {"cameras.front.topic": "/front/image", "static_transforms": ["lidar_top front 0 0 0 -0.5 0.5 -0.5 0.5"]}
+    robot.start(overlay_width_px=160, **given)
+    camera, info = (
+        graph.probe.create_publisher(kind, f"/front/{name}", 10)
+        for kind, name in ((Image, "image"), (CameraInfo, "camera_info"))
+    )
+    for publisher in (camera, info):
+        until(lambda publisher=publisher: publisher.get_subscription_count() == 1, "the node's interest in the camera")
+    pictures = []
+    graph.subscribe(Image, f"/{NODE}/output/image/objects", pictures.append, 10)
+    until(robot.node.images_needed, "the node's knowledge of who looks")
+    fake_detector.boxes = Boxes3d.of([[10.0, 0, 0, 2.0, 2.0, 2.0, 0.0]], [0], [0.9])  # straight ahead: 20 px a metre
+    size = {"width": 160, "height": 120, "distortion_model": "plumb_bob", "d": [0.0] * 5}
+    k = [180.0, 0, 79.5, 0, 180.0, 59.5, 0, 0, 1]
+
+    def sent(stamp_ns):
+        header = Header(stamp=time_message(stamp_ns), frame_id="front")
+        info.publish(CameraInfo(header=header, k=k, **size))
+        camera.publish(rgb_image(header, np.zeros((120, 160, 3), np.uint8)))
+        robot.ask([[10, 0, 0]], stamp_ns)
+        return pictures
+
+    stamps = iter(range(S, 1000 * S, S // 10))
+    until(lambda: sent(next(stamps)), "boxes in a picture")
+    rgb = np.frombuffer(pictures[0].data, np.uint8).reshape(pictures[0].height, 160, 3)[-120:]  # below its caption
+    assert rgb[38:42, 60:100].max(axis=(0, 2)).min() > 60  # the upper edge of the nearer face, 9 m away
+    assert rgb[:30].max() == 0
+    assert rgb[:, :50].max() == 0
 
 
 @pytest.fixture

@@ -110,8 +110,25 @@ def small_bag(tmp_path: Path) -> Path:
                 data=layout.data,
                 is_dense=layout.is_dense,
             )
+            bag.write("/odom", "nav_msgs/msg/Odometry", stamp_ns, _odometry(types, cloud.header, 0.5 * index))
             bag.write(INPUT, "sensor_msgs/msg/PointCloud2", stamp_ns, cloud)
     return path
+
+
+def _odometry(types: dict, header: object, x_m: float) -> object:
+    """The LiDAR where it has driven along x."""
+    geometry = {
+        name: types[f"geometry_msgs/msg/{name}"] for name in ("Point", "Quaternion", "Pose", "Vector3", "Twist")
+    }
+    pose = geometry["Pose"](geometry["Point"](x_m, 0.0, 0.0), geometry["Quaternion"](0.0, 0.0, 0.0, 1.0))
+    still = geometry["Twist"](geometry["Vector3"](0.0, 0.0, 0.0), geometry["Vector3"](0.0, 0.0, 0.0))
+    unknown = np.zeros(36)
+    return types["nav_msgs/msg/Odometry"](
+        header=types["std_msgs/msg/Header"](header.stamp, "odom"),
+        child_frame_id="lidar",
+        pose=types["geometry_msgs/msg/PoseWithCovariance"](pose, unknown),
+        twist=types["geometry_msgs/msg/TwistWithCovariance"](still, unknown),
+    )
 
 
 def _yaml(value: object) -> str:
@@ -180,16 +197,43 @@ def test_played_clouds_are_served_and_recorded_without_loss(start, until, tiny_p
     assert node.wait() == 0
     assert any(f"{LABELLED} 10 (lost 0)" in line for line in recorder.lines), recorder.lines
     with open_bag(small_bag) as played, open_bag(recording) as recorded:
-        clouds = [message.message for message in played.messages()]
+        clouds = [message.message for message in played.messages([INPUT])]
         arrived = [message.data for message in recorded.messages([INPUT])]
         labelled = [message.message for message in recorded.messages([LABELLED])]
-        bytes_sent = [message.data for message in played.messages()]
+        bytes_sent = [message.data for message in played.messages([INPUT])]
     # DDS fills the last bytes up to a multiple of four.
     assert [data[: len(sent)] for data, sent in zip(arrived, bytes_sent, strict=True)] == bytes_sent
     assert all(len(data) - len(sent) < 4 for data, sent in zip(arrived, bytes_sent, strict=True))
     assert [answer.header.stamp for answer in labelled] == [cloud.header.stamp for cloud in clouds]
     for answer, cloud in zip(labelled, clouds, strict=True):
         np.testing.assert_array_equal(decode(answer, ("class_id",)).xyz_m, decode(cloud).xyz_m)
+
+
+@pytest.mark.slow
+def test_one_process_labels_played_clouds_and_finds_boxes_in_sweeps_joined_by_the_bag_s_odometry(
+    start, until, tiny_package, small_bag, tmp_path
+):
+    from tests.written.tiny_detectors import write_tiny_detector
+
+    detector = write_tiny_detector(tmp_path / "detector").path
+    recording, node_name = tmp_path / "answers.mcap", "/perception_node"
+    topics = [f"{node_name}/output/pointcloud/segmentation", f"{node_name}/output/objects/boxes"]
+    recorder = start("bag_recorder", output=recording, topics=topics, idle_s=3.0)
+    given = {"segmentation.model": tiny_package, "detection.model": detector, "detection.sweeps": 3}
+    motion = {"detection.odometry_topic": "/odom", "detection.motion_max_wait_s": 1.0}
+    node = start("perception_node", {"~/input/pointcloud": INPUT}, use_sim_time=True, **given, **motion)
+    player = start("bag_player", bag=small_bag, rate=0.3, wait_for=[INPUT, "/odom", *topics], wait_timeout_s=TIMEOUT_S)
+    assert player.wait() == 0, player.lines + node.lines
+    assert recorder.wait() == 0, recorder.lines
+    node.signal(signal.SIGINT)
+    assert node.wait() == 0
+    with open_bag(small_bag) as played, open_bag(recording) as recorded:
+        stamps = [message.message.header.stamp for message in played.messages([INPUT])]
+        labelled, boxes = ([message.message for message in recorded.messages([topic])] for topic in topics)
+    assert [message.header.stamp for message in labelled] == [message.header.stamp for message in boxes] == stamps
+    found = [decode(message, ("class_id", "segmentation_class_id")) for message in boxes]
+    assert sum(len(cloud) for cloud in found)
+    assert not any("sweeps left out" in line or "ERROR" in line for line in node.lines), node.lines
 
 
 def test_an_interrupted_recorder_leaves_a_whole_file(start, until, small_bag, tmp_path):

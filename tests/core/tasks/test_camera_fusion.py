@@ -105,6 +105,19 @@ def test_the_labels_are_those_of_the_slow_reference(fusion, package):
     assert ((labels.probability > 0) == (labels.class_id != 255)).all()
 
 
+def test_what_the_pictures_say_alone_is_told_too(fusion, package):
+    cloud, views = _cloud(500), _views()
+    pictures = [
+        PictureFeatures(v.camera, v.T_cam_lidar, ImageEncoder(package, 1).features(v.load_rgb())) for v in views
+    ]
+    expected = label_embeddings(_slow_means(cloud.xyz_m, pictures).astype(np.float32), package.text_table())[0]
+    labels = fusion.segment(cloud, views, _nobody)
+    assert_array_equal(labels.picture_class_id, expected)
+    assert (labels.picture_class_id != labels.class_id).any()
+    assert (fusion.segment(cloud, [], _nobody).picture_class_id == 255).all()
+    assert Segmenter(package, threads=1).segment(cloud).picture_class_id is None
+
+
 def test_points_beyond_the_network_s_range_are_named_by_the_pictures(fusion, package):
     cloud = _cloud(reach_m=60.0)
     alone, labels = Segmenter(package, threads=1).segment(cloud), fusion.segment(cloud, _views(), _nobody)

@@ -121,7 +121,9 @@ class SegmentationTask(Task):
             answer = Answer(frame.header, frame.cloud, labels.class_id, labels.probability, classes, frame.views)
             tell_classes(answer.classes, frame.cloud.stamp_ns)
             self.outputs.publish(answer)
-        return Served(labels.timing_ms, (PointOpinion("segmentation", labels.class_id, classes),))
+        opinions = {"segmentation": labels.class_id, "images": labels.picture_class_id}
+        said = [PointOpinion(who, of_points, classes) for who, of_points in opinions.items() if of_points is not None]
+        return Served(labels.timing_ms, tuple(said))
 
     def unload(self) -> None:
         """Drop the model and withdraw what is told beside the outputs."""
@@ -139,7 +141,8 @@ class SegmentationTask(Task):
         else:
             return None
         class_id, probability = few.spread(labels.class_id, IGNORE_ID), few.spread(labels.probability, 0.0)
-        return replace(labels, class_id=class_id, probability=probability)
+        of_pictures = None if labels.picture_class_id is None else few.spread(labels.picture_class_id, IGNORE_ID)
+        return replace(labels, class_id=class_id, probability=probability, picture_class_id=of_pictures)
 
     def _labels_by_both(self, fusion: CameraFusion, frame: SensorFrame) -> PointLabels:
         """By network and pictures; a cloud without a picture that can be used is counted."""
