@@ -4,17 +4,20 @@ import numpy as np
 import torch
 
 from lidar_vl_core.voxels.grid import VoxelGrid
+from offline_training.networks.sparse.convolution import DownConv, SubmanifoldConv, UpConv
 from offline_training.networks.sparse.inputs import SparsePreparer
-from offline_training.networks.sparse.minkunet import MinkUNet
-from offline_training.networks.sparse.minkunet_shapes import MinkUNetShape
+
+_WIDTH = 16  # fills vector registers
 
 
 def compile_loops() -> None:
-    """Run a small sparse network forwards and backwards, so that its loops are compiled, or loaded where they once were."""
+    """Voxelise a few points and convolve them forwards and backwards: loops are compiled, or loaded where they once were."""
     grid = VoxelGrid("cartesian", (0.5, 0.5, 0.5), (-8.0, -8.0, -8.0, 8.0, 8.0, 8.0))
-    spread = np.arange(3 * 500, dtype=np.float32).reshape(-1, 3)
-    xyz_m = 6.0 * np.sin(spread)
+    xyz_m = 6.0 * np.sin(np.arange(3 * 500, dtype=np.float32)).reshape(-1, 3)
     inputs = SparsePreparer(grid, ("one", "intensity"))([(xyz_m, np.zeros(len(xyz_m), np.float32))])
     with torch.random.fork_rng(devices=[]):  # a run's own random numbers stay where they are
-        network = MinkUNet(MinkUNetShape(16, (16,) * 8, (1,) * 8), 2, 2)
-    network(inputs).sum().backward()
+        layers = SubmanifoldConv(_WIDTH, _WIDTH), DownConv(_WIDTH, _WIDTH), UpConv(_WIDTH, _WIDTH)
+    x = torch.ones(inputs.row_count, _WIDTH, requires_grad=True)
+    for layer in layers:
+        x = layer(x, inputs.maps, 0)
+    x.sum().backward()
