@@ -45,9 +45,21 @@ def test_neighbours_are_the_first_of_the_own_scan_within_the_radius(seed, one, o
         assert bool(is_empty[number]) == (not near)
 
 
+def test_points_far_apart_and_on_the_faces_of_cubes_are_found_too():
+    steps = torch.arange(-4.0, 5.0)
+    lattice = torch.cartesian_prod(steps, steps, steps) * 0.5
+    source = PointGroups(torch.cat([lattice, torch.tensor([[9e3, -9e3, 40.0]])]), (len(lattice) + 1,))
+    query = PointGroups(torch.tensor([[0.0, 0, 0], [-2, 2, -2], [9e3, -9e3, 40.4], [-7e3, 0, 0]]), (4,))
+    rows, is_empty = first_neighbours(source, query, 0.5, 9)  # what lies exactly at the radius does not count
+    for number in range(2):
+        assert set(rows[number].tolist()) == {int(((lattice - query.xyz_m[number]) ** 2).sum(dim=1).argmin())}
+    assert set(rows[2].tolist()) == {len(lattice)}
+    assert is_empty.tolist() == [False, False, False, True]
+
+
 def test_many_queries_are_looked_at_in_parts(monkeypatch):
     source, query = (PointGroups(torch.from_numpy(made(seed, 50)), (20, 30)) for seed in (1, 2))
     whole = first_neighbours(source, query, 0.7, 5)
-    monkeypatch.setattr(neighbours, "_DISTANCES_AT_ONCE", 70)
+    monkeypatch.setattr(neighbours, "_QUERIES_AT_ONCE", 7)
     for found, expected in zip(first_neighbours(source, query, 0.7, 5), whole, strict=True):
         assert torch.equal(found, expected)
