@@ -10,7 +10,7 @@ from lidar_vl_core.voxels.encoder_tables import STRIDED
 from offline_training.export.folding import as_array, folded
 from offline_training.networks.centerpoint.centerpoint import CenterHead
 from offline_training.networks.detection.detector import Detector
-from offline_training.networks.second.second import CLASS, CODE, DIRECTION, AnchorHead
+from offline_training.networks.second.anchor_head import CLASS, CODE, DIRECTION, AnchorHead
 from offline_training.networks.voxelnet.encoder import BiasedConv, ResidualUnit, TableUnit, VoxelEncoder
 
 if TYPE_CHECKING:
