@@ -63,6 +63,20 @@ def test_scans_without_points_or_boxes_have_losses_and_gradients(build):
 
 
 @every_detector
+def test_half_precision_gives_nearly_the_same_losses(build):
+    detector, inputs = build(), PREPARER(SCANS)
+    targets = detector.targets(TRUTH)
+    expected = detector.losses(detector(inputs), targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = detector.losses(detector(inputs), targets)
+    for name, part in found.items():
+        assert part.dtype == torch.float32
+        torch.testing.assert_close(part, expected[name], rtol=0.05, atol=0.02)
+    sum(found.values()).backward()
+    assert all(bool(torch.isfinite(weight.grad).all()) for weight in detector.parameters() if weight.grad is not None)
+
+
+@every_detector
 def test_the_parts_of_a_detector_are_joined_by_an_index_gather(build):
     detector, inputs = build().eval(), PREPARER(SCANS)
     with torch.no_grad():

@@ -122,6 +122,19 @@ def test_each_part_of_the_loss_moves_the_weights_it_is_about():
     assert [name for name, is_moved in moved.items() if not is_moved] == []
 
 
+def test_half_precision_gives_nearly_the_same_losses():
+    detector, inputs = pv_rcnn(), WITH_KEYPOINTS(SCANS)
+    detector.head.boxes = lambda *_: [Boxes3d.of(boxes.boxes + 0.05, boxes.class_id) for boxes in TRUTH]
+    targets = detector.targets(TRUTH)
+    parts = []
+    for enabled in (False, True):
+        torch.manual_seed(3)  # of drawn proposals and dropped values
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            parts.append(detector.losses(detector(inputs), targets))
+    for name, part in parts[1].items():
+        torch.testing.assert_close(part, parts[0][name], rtol=0.1, atol=0.05)
+
+
 @pytest.mark.parametrize(("scans", "truth"), [([NOTHING], [NO_BOXES]), ([SCANS[0], NOTHING], [NO_BOXES, TRUTH[1]])])
 def test_scans_without_points_or_boxes_have_losses_and_answers(scans, truth):
     detector, inputs = pv_rcnn(), WITH_KEYPOINTS(scans)
