@@ -55,11 +55,21 @@ def joined_sweeps(newest: PointCloud, earlier: Sequence[EarlierSweep], max_point
 def _moved(sweep: EarlierSweep, newest: PointCloud) -> PointCloud:
     """What the sweep saw of the world, where it lies in the newest sweep's frame and from its origin."""
     then = sweep.cloud
-    near = np.abs(then.xyz_m[:, :2] + np.array(then.origin_m[:2], np.float32)) < OWN_CAR_M
-    kept = then.has_return() & ~near.all(axis=1)  # a point without a return lies at 0, 0, 0: moved, it would be one
-    T_now_then = _shift(newest.origin_m, -1.0) @ sweep.T_now_then @ _shift(then.origin_m, 1.0)
+    x_m, y_m = (then.xyz_m[:, axis] + np.float32(then.origin_m[axis]) for axis in (0, 1))
+    on_own_car = (np.abs(x_m) < OWN_CAR_M) & (np.abs(y_m) < OWN_CAR_M)
+    kept = np.flatnonzero(
+        then.has_return() & ~on_own_car
+    )  # a point without a return lies at 0, 0, 0: moved, it would be one
     extra = {name: column[kept] for name, column in then.extra.items()}
-    return replace(then, xyz_m=T_now_then.apply(then.xyz_m[kept]), intensity=then.intensity[kept], extra=extra)
+    xyz_m = _T_of_origins(sweep, newest).apply(then.xyz_m[kept])
+    return replace(then, xyz_m=xyz_m, intensity=then.intensity[kept], extra=extra)
+
+
+def _T_of_origins(sweep: EarlierSweep, newest: PointCloud) -> RigidTransform:
+    """From the sweep's points to the newest's, both told from origins of their own."""
+    if not any((*sweep.cloud.origin_m, *newest.origin_m)):
+        return sweep.T_now_then
+    return _shift(newest.origin_m, -1.0) @ sweep.T_now_then @ _shift(sweep.cloud.origin_m, 1.0)
 
 
 def _shift(origin_m: tuple[float, float, float], sign: float) -> RigidTransform:

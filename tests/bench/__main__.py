@@ -14,6 +14,7 @@ PARTS = (
     "bench_pairing",
     "bench_geometry",
     "bench_boxes",
+    "bench_objects",
     "bench_losses",
     "bench_label_cache",
     "bench_scene_features",

@@ -88,11 +88,11 @@ class DetectionTask(Task):
         self._node.get_logger().info(f"model {settings.model}: boxes of {', '.join(detector.classes.names)}")
 
     def _make_outputs(self, settings: DetectionParameters) -> Iterator[Output[ObjectAnswer]]:
-        """What is told of each answer, in this order."""
-        yield ObjectMarkers(self._node, settings.marker_lifetime_s)
+        """What is told of each answer, in this order: first what programs wait for."""
         yield ObjectBoxes(self._node)
         if (types := DetectionTypes.installed()) is not None:
             yield ObjectDetections(self._node, types)
+        yield ObjectMarkers(self._node, settings.marker_lifetime_s)  # slow to make, and for eyes only
         if settings.cameras:
             yield ObjectOverlay(self._node, settings.overlay_width_px, self._node.reporter)
 
