@@ -121,9 +121,9 @@ class SegmentationTask(Task):
             answer = Answer(frame.header, frame.cloud, labels.class_id, labels.probability, classes, frame.views)
             tell_classes(answer.classes, frame.cloud.stamp_ns)
             self.outputs.publish(answer)
-        opinions = {"segmentation": labels.class_id, "images": labels.picture_class_id}
-        said = [PointOpinion(who, of_points, classes) for who, of_points in opinions.items() if of_points is not None]
-        return Served(labels.timing_ms, tuple(said))
+        said = {"segmentation": labels.class_id, "images": labels.picture_class_id}
+        told = [PointOpinion(who, of_points, classes) for who, of_points in said.items() if of_points is not None]
+        return Served(labels.timing_ms, tuple(told))
 
     def unload(self) -> None:
         """Drop the model and withdraw what is told beside the outputs."""
