@@ -9,10 +9,10 @@ import numpy as np
 from lidar_vl_core.bags.recording import RecordedFrame, Recording, open_recording
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.ego_region import EgoRegion
-from lidar_vl_core.commands.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.replay_answers import Answers, BoxAnswers, LabelAnswers, answered
 from lidar_vl_core.commands.results import write_results
+from lidar_vl_core.commands.viewers.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.drawing.rerun_view import RerunView
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
@@ -20,7 +20,6 @@ from lidar_vl_core.evaluation.truth import truth_of
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
 from lidar_vl_core.foundation.result_folder import result_folder
 from lidar_vl_core.model_packages.package import ModelPackage
-from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.vocabulary import Vocabulary
 
@@ -133,6 +132,8 @@ def _answers(
                 f"{', '.join(refused)}: expected a package that labels points, found {package.manifest.name}, which finds "
                 "boxes. Leave that out."
             )
+        from lidar_vl_core.tasks.detector import Detector
+
         return BoxAnswers(Detector(package, engine, ego=ego))
     segmenter = Segmenter(package, engine, ego=ego)
     if words is not None:

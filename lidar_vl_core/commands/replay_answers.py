@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,16 +15,18 @@ from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.warm_up import compilation_told
 from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest
-from lidar_vl_core.tasks.camera_fusion import CameraFusion
-from lidar_vl_core.tasks.detector import Detector
-from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+
+if TYPE_CHECKING:
+    from lidar_vl_core.tasks.camera_fusion import CameraFusion
+    from lidar_vl_core.tasks.detector import Detector
+    from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
 
 
 @dataclass(frozen=True)
 class Answer:
     """What was said of one cloud."""
 
-    labels: PointLabels  # of a detector: the class of the box that a point lies in
+    labels: "PointLabels"  # of a detector: the class of the box that a point lies in
     boxes: Boxes3d | None = None  # of a detector
 
 
@@ -71,7 +73,7 @@ class LabelAnswers:
 
     latency_is = "from a decoded cloud to one label per point, inside the segmenter"
 
-    def __init__(self, segmenter: Segmenter, recording: Recording, ensemble: bool) -> None:
+    def __init__(self, segmenter: "Segmenter", recording: Recording, ensemble: bool) -> None:
         self._segmenter = segmenter
         self._fusion = _fusion(segmenter, recording) if ensemble else None
         self._said: Counter[str] = Counter()
@@ -111,7 +113,7 @@ class BoxAnswers:
     latency_is = "from a decoded cloud to its boxes, inside the detector"
     warnings: list[str] = []  # noqa: RUF012  it looks at clouds alone, so that there is never any
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: "Detector") -> None:
         self._detector = detector
         with compilation_told():
             detector.warm_up()
@@ -132,15 +134,19 @@ class BoxAnswers:
         return Answer(_labels(frame.cloud, boxes, timing_ms, self.classes), boxes)
 
 
-def _labels(cloud: PointCloud, boxes: Boxes3d, timing_ms: dict[str, float], classes: ClassTable) -> PointLabels:
+def _labels(cloud: PointCloud, boxes: Boxes3d, timing_ms: dict[str, float], classes: ClassTable) -> "PointLabels":
     """Class and score of the best box that each point lies in; none for the others."""
+    from lidar_vl_core.tasks.segmenter import PointLabels
+
     from_points = boxes.boxes - np.array([*cloud.origin_m, 0, 0, 0, 0])
     row = box_of_points(cloud.measured_xyz_m(), from_points)
     class_id = np.append(boxes.class_id, np.uint8(IGNORE_ID))[row]
     return PointLabels(class_id, np.append(boxes.score, np.float32(0))[row], timing_ms, classes)
 
 
-def _fusion(segmenter: Segmenter, recording: Recording) -> CameraFusion:
+def _fusion(segmenter: "Segmenter", recording: Recording) -> "CameraFusion":
+    from lidar_vl_core.tasks.camera_fusion import CameraFusion
+
     if not recording.cameras:
         raise BadRequest(
             "ensemble: expected cameras in the recording, found none that can be used. Record them, or leave --ensemble out. "

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lidar_vl_core.foundation.errors import LidarVlError
-from lidar_vl_core.model_packages.package import load_model_package, packaged_models
-from lidar_vl_core.tasks.segmenter import Segmenter
 
 _LINE = "first run: compiling the engine's loops, about 15 s on two cores; later runs load them"
 
@@ -39,10 +37,15 @@ def compilation_told() -> Iterator[None]:
 
 def main() -> int:
     """Run one cloud through every packaged model."""
+    from lidar_vl_core.model_packages.package import load_model_package, packaged_models
+    from lidar_vl_core.tasks.detector import Detector
+    from lidar_vl_core.tasks.segmenter import Segmenter
+
     try:
         for name in packaged_models():
             start_s = time.perf_counter()
-            Segmenter(load_model_package(name)).warm_up()
+            package = load_model_package(name)
+            (Detector if package.manifest.task == "detection" else Segmenter)(package).warm_up()
             print(f"model {name}: ready in {time.perf_counter() - start_s:.1f} s")
     except LidarVlError as error:
         print(f"lidar_vl_core.commands.warm_up: {error}", file=sys.stderr)

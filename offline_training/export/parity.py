@@ -52,7 +52,7 @@ class BoxParity:
     clouds: int
     boxes: int  # of PyTorch
     max_difference: float  # of a value in the maps of the head
-    same_boxes: float  # share of the boxes of both that have an equal one on the other side
+    same_boxes: float  # share of the boxes of both, without those that hang on rounding, that the other side has, too
 
     @property
     def is_near(self) -> bool:

@@ -25,7 +25,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lidar_vl_core.commands.viewer_files import foxglove_layout
+from lidar_vl_core.commands.viewers.viewer_files import foxglove_layout
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _PACKAGE = _REPOSITORY / "ros2_ws" / "src" / "lidar_vl_ros"

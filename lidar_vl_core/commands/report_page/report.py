@@ -11,7 +11,6 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.commands.report_page.images import jpeg_image, png_image
 from lidar_vl_core.commands.report_page.markdown import markdown
 from lidar_vl_core.commands.report_page.report_style import STYLE
-from lidar_vl_core.drawing.box_figures import boxes_from_above_figure, boxes_in_cameras_figure
 from lidar_vl_core.drawing.charts import ACCENT, bar, confusion_table, histogram, line_per_frame
 from lidar_vl_core.drawing.figures import legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.drawing.palette import class_colors
@@ -133,6 +132,8 @@ def _warnings(metrics: Mapping[str, Any]) -> str:
 
 
 def _frame(caption: str, frame: LabelledFrame, classes: ClassTable) -> str:
+    from lidar_vl_core.drawing.box_figures import boxes_from_above_figure, boxes_in_cameras_figure
+
     xyz_m, prediction, truth = frame.cloud.measured_xyz_m(), frame.class_id, frame.truth
     panel_px, columns = (420 if truth is not None else 760), min(max(len(frame.views), 1), 3)
     if frame.boxes is None:

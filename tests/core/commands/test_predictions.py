@@ -16,7 +16,7 @@ from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
-from lidar_vl_core.commands.predictions import PREDICTION_FILES, predictions
+from lidar_vl_core.commands.viewers.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE, message_types
 from lidar_vl_core.tasks.segmenter import PointLabels

@@ -12,8 +12,8 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.label_info import label_info
 from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointLabelled
-from lidar_vl_core.commands.box_markers import MARKERS_TYPE, box_markers
-from lidar_vl_core.commands.viewer_files import foxglove_layout, rviz_view
+from lidar_vl_core.commands.viewers.box_markers import MARKERS_TYPE, box_markers
+from lidar_vl_core.commands.viewers.viewer_files import foxglove_layout, rviz_view
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import write_text
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE, message_types
