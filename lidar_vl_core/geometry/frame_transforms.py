@@ -1,6 +1,7 @@
 """What the tf topics say, of a recording or of a running system: one tree, and the frame that stands still in it."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from lidar_vl_core.foundation.errors import BadTransform
@@ -43,6 +44,13 @@ class FrameTransforms:
                 refused.append(RefusedTransform(parent, child, str(error)))
         return refused
 
+    def add_odometry(self, message: Any) -> list[RefusedTransform]:  # noqa: ANN401  a nav_msgs/Odometry of any library
+        """Take over one pose as a moving transform from its frame to its child frame; returned, with the reason, if it is none."""
+        pose = message.pose.pose
+        transform = SimpleNamespace(translation=pose.position, rotation=pose.orientation)
+        stamped = SimpleNamespace(header=message.header, child_frame_id=message.child_frame_id, transform=transform)
+        return self.add(SimpleNamespace(transforms=[stamped]), static=False)
+
     def T_cam_lidar(
         self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int
     ) -> RigidTransform:
@@ -71,6 +79,10 @@ class FrameTransforms:
                 "Publish it on /tf, or name a topic of odometry."
             )
         return self.tree.lookup_between(frame, now_ns, frame, then_ns, fixed_frame)
+
+    def moves(self, frame: str) -> bool:
+        """Whether it is told how the frame moves."""
+        return self.fixed_frame(_frame(frame)) is not None
 
     def fixed_frame(self, frame: str) -> str | None:
         """The frame above `frame` that does not move with the vehicle; None where nothing above it moves."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from lidar_vl_core.foundation.errors import BadConfig, BadTransform
-from lidar_vl_core.geometry.frame_transforms import FrameTransforms
+from lidar_vl_core.geometry.frame_transforms import FrameTransforms, RefusedTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformToCome
 from lidar_vl_ros.messages.message_class import message_class
@@ -102,16 +102,15 @@ class LiveTransforms:
     def _static(self, message: Any) -> None:  # noqa: ANN401
         self._add(message, static=True)
 
-    def _odometry(self, message: Any) -> None:  # noqa: ANN401  a nav_msgs/Odometry
-        stamped = TransformStamped(header=message.header, child_frame_id=message.child_frame_id)
-        position, translation = message.pose.pose.position, stamped.transform.translation
-        translation.x, translation.y, translation.z = position.x, position.y, position.z
-        stamped.transform.rotation = message.pose.pose.orientation
-        self._add(SimpleNamespace(transforms=[stamped]), static=False)
+    def _odometry(self, message: Any) -> None:  # noqa: ANN401
+        self._take(lambda transforms: transforms.add_odometry(message))
 
     def _add(self, message: Any, static: bool) -> None:  # noqa: ANN401
+        self._take(lambda transforms: transforms.add(message, static))
+
+    def _take(self, add: Callable[[FrameTransforms], list[RefusedTransform]]) -> None:
         with self._changed:
-            refused = self._transforms.add(message, static)
+            refused = add(self._transforms)
             self._changed.notify_all()
         if refused:
             self._node.get_logger().warning(str(refused[0]), throttle_duration_sec=5.0)
