@@ -21,6 +21,9 @@ from offline_training.cli.options import (
 )
 from offline_training.pretraining import methods
 
+_BACKBONES = ("slidr", "olivine", "seal", "st_slidr", "voxelnet")  # kinds of import-checkpoint
+_DETECTORS = ("second", "pv_rcnn", "centerpoint")
+
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them to the parser."""
@@ -42,12 +45,12 @@ def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser(
         "import-checkpoint",
-        help="a pre-trained 3D network of SLidR, OLIVINE, Seal, ST-SLidR or OpenPCDet as a checkpoint",
+        help="a 3D network of SLidR, OLIVINE, Seal or ST-SLidR, or a detector of OpenPCDet, as a checkpoint",
     )
     command.add_argument(
         "file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt or .safetensors; its code is never run"
     )
-    command.add_argument("--kind", required=True, choices=("slidr", "olivine", "seal", "st_slidr", "voxelnet"))
+    command.add_argument("--kind", required=True, choices=(*_BACKBONES, *_DETECTORS))
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the checkpoint")
     add_overwrite(command)
     command.set_defaults(run=_import_checkpoint)
@@ -86,6 +89,11 @@ def _import_checkpoint(options: argparse.Namespace) -> None:
 
     require_weight_file(options.file)
     require_training("import-checkpoint")
+    if options.kind in _DETECTORS:
+        from offline_training.finetuning.detection.import_detector import import_detector
+
+        print(import_detector(options.file, options.kind, options.out))
+        return
     from offline_training.runs.import_checkpoint import import_checkpoint
 
     print(import_checkpoint(options.file, options.kind, options.out))

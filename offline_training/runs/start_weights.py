@@ -15,6 +15,7 @@ from offline_training.networks.detection.detector import ENCODER, Detector
 from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, load_checkpoint, weights_of
 
 _HEAD = "head."
+_MOST_TOLD = 4  # names in one line
 _INPUTS = ("grid_kind", "voxel_size", "features")  # of BackboneConfig: what decides over the numbers a network sees
 
 
@@ -30,10 +31,9 @@ class StartWeights:
 
     def told(self) -> str:
         """One line for the log."""
-        left = ", ".join(self.left_there[:4]) + (", ..." if len(self.left_there) > 4 else "")
         return (
-            f"begins with {len(self.taken)} tensors of {self.path}; not taken: {left or 'none'}; "
-            f"fresh: {', '.join(self.fresh) or 'none'}; other inputs: {'; '.join(self.other_inputs) or 'none'}"
+            f"begins with {len(self.taken)} tensors of {self.path}; not taken: {_first(self.left_there)}; "
+            f"fresh: {_first(self.fresh)}; other inputs: {'; '.join(self.other_inputs) or 'none'}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +97,10 @@ def take_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None
 def _part(name: str) -> str:
     """The first part of a tensor's name, with its dot."""
     return name[: name.index(".") + 1]
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return (", ".join(names[:_MOST_TOLD]) or "none") + (f", ... ({len(names)})" if len(names) > _MOST_TOLD else "")
 
 
 def _weights(checkpoint: Checkpoint) -> dict[str, Tensor]:

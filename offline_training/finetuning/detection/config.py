@@ -12,7 +12,7 @@ from offline_training.datasets.augment.object_paste import PasteConfig
 from offline_training.datasets.data_sources import DataSource, EvenSource
 from offline_training.runs.run_config import AnyRunConfig
 
-SECOND, CENTERPOINT = "second", "centerpoint"
+SECOND, PV_RCNN, CENTERPOINT = "second", "pv_rcnn", "centerpoint"
 _CENTRES = ("groups", "velocity", "shared_channels", "box_weight")  # keys of CenterPoint
 
 
@@ -39,7 +39,7 @@ class DetectFinetuneConfig(AnyRunConfig):
     train: tuple[DataSource, ...]
     validation: tuple[EvenSource, ...] = ()
 
-    network: Literal["second", "centerpoint"] = "second"
+    network: Literal["second", "pv_rcnn", "centerpoint"] = "second"
     voxel_size: tuple[float, float, float] = (0.05, 0.05, 0.1)  # m
     point_cloud_range: tuple[float, float, float, float, float, float] = (0.0, -40.0, -3.0, 70.4, 40.0, 1.0)  # m
     intensity_scale: float = Field(default=1.0, gt=0)  # 255: as nuScenes stores it, 1: as KITTI does
@@ -93,8 +93,10 @@ class DetectFinetuneConfig(AnyRunConfig):
         }
         if set(blocks.values()) != {len(self.bev_layers)} or not self.bev_layers:
             raise ValueError(f"bev_*: expected one number per block in each, {len(self.bev_layers)} as bev_layers has")
-        if self.network == SECOND and self.classes != "kitti3":
-            raise ValueError("network: second has anchors for kitti3 alone; use centerpoint, or classes: kitti3")
+        if self.network != CENTERPOINT and self.classes != "kitti3":
+            raise ValueError(
+                f"network: {self.network} has anchors for kitti3 alone; use centerpoint, or classes: kitti3"
+            )
         if (self.paste is None) != (self.objects is None):
             raise ValueError("paste, objects: expected both or none: what is pasted, and the folder where it is kept")
         if self.order != "weights" and any(source.weight != 1.0 for source in self.train):

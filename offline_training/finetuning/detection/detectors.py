@@ -5,29 +5,31 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
-from offline_training.finetuning.detection.config import SECOND, DetectFinetuneConfig
+from offline_training.finetuning.detection.config import PV_RCNN, SECOND, DetectFinetuneConfig
 from offline_training.networks.centerpoint.centerpoint import CenterPoint, CenterSettings
 from offline_training.networks.detection.bev_backbone import BevShape
 from offline_training.networks.detection.detector import Detector
 from offline_training.networks.detection.inputs import DetectorPreparer
+from offline_training.networks.pv_rcnn.inputs import PvRcnnPreparer
+from offline_training.networks.pv_rcnn.pv_rcnn import PvRcnn
 from offline_training.networks.second.second import Second
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.resume import stored_config
 from offline_training.runs.start_weights import take_weights
 
-_POINT_CHANNELS = 4  # mean x, y, z and intensity
-
 
 def build_detector(config: DetectFinetuneConfig) -> Detector[Any]:
     """The network a configuration names, with fresh weights."""
-    backbone = VoxelEncoder(_POINT_CHANNELS + (config.sweeps > 1), config.residual)
+    backbone = VoxelEncoder(_point_channels(config), config.residual)
     bev = BevShape(
         config.bev_layers, config.bev_strides, config.bev_widths, config.bev_up_strides, config.bev_up_widths
     )
     selection = config.selection.selection()
     if config.network == SECOND:
         return Second(backbone, config.grid, bev=bev, selection=selection)
+    if config.network == PV_RCNN:
+        return PvRcnn(backbone, config.grid, bev=bev, selection=selection, point_values=_point_channels(config) - 3)
     settings = CenterSettings(
         groups=config.class_groups,
         velocity=config.velocity,
@@ -40,9 +42,8 @@ def build_detector(config: DetectFinetuneConfig) -> Detector[Any]:
 
 def training_preparer(config: DetectFinetuneConfig, form: str = "auto") -> DetectorPreparer:
     """What turns scans into the network's inputs in training; form: of sparse convolutions. Raises BadConfig."""
-    return DetectorPreparer(
-        config.grid, config.most_points, config.most_voxels, config.intensity_scale, config.sweeps > 1, form
-    )
+    kind = PvRcnnPreparer if config.network == PV_RCNN else DetectorPreparer
+    return kind(config.grid, config.most_points, config.most_voxels, config.intensity_scale, config.sweeps > 1, form)
 
 
 def judging_preparer(config: DetectFinetuneConfig) -> DetectorPreparer:
@@ -63,3 +64,8 @@ def load_detector(checkpoint_path: Path) -> tuple[Detector[Any], DetectFinetuneC
     take_weights(network, checkpoint, checkpoint_path)
     network.eval()
     return network, config
+
+
+def _point_channels(config: DetectFinetuneConfig) -> int:
+    """Mean x, y, z and intensity of a voxel and, where sweeps are joined, the age of its points."""
+    return 5 if config.sweeps > 1 else 4
