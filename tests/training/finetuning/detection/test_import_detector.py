@@ -35,8 +35,8 @@ def test_a_second_of_openpcdet_becomes_a_detector(second_file, tmp_path, capsys)
 
 
 def test_a_file_of_another_detector_is_refused(second_file, tmp_path):
-    with pytest.raises(BadCheckpoint, match="second.pth: .*missing"):
+    with pytest.raises(BadCheckpoint, match=r"second\.pth: .*missing"):
         import_detector(second_file, "centerpoint", tmp_path / "out")
     torch.save({"model_state": {"weight": torch.zeros(2)}}, tmp_path / "other.pth")
-    with pytest.raises(BadCheckpoint, match="expected one tensor backbone_3d.conv_input.0.weight"):
+    with pytest.raises(BadCheckpoint, match=r"expected one tensor backbone_3d\.conv_input\.0\.weight"):
         import_detector(tmp_path / "other.pth", "second", tmp_path / "out")
