@@ -10,6 +10,7 @@ from lidar_vl_core.boxes.nuscenes import boxes_of_nuscenes
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.evaluation.detection.nuscenes_frame import NuscenesFrame
 from lidar_vl_core.foundation.errors import BadBoxes, BadDataset, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.sweeps.joining import EarlierSweep, joined_sweeps
@@ -22,6 +23,7 @@ from offline_training.datasets.lidar.files.nuscenes_annotations import NuScenesA
 from offline_training.datasets.lidar.files.nuscenes_tables import NuScenesTables, Shot, chosen_frames
 from offline_training.datasets.lidar.nuscenes import COLUMNS, LIDAR, NuScenesSource, chosen_scenes
 
+MAP = "map"  # frame of a city
 _MOST_SWEEPS = 20  # a second at 20 Hz
 _MOST_POINTS = 1_000_000  # of a sample: more than 20 sweeps have, so that none is thinned
 
@@ -69,6 +71,27 @@ class NuScenesBoxes:
             raise BadDataset(f"{frame.name}: {self._annotations.path}: {error}") from error
         class_id = self._annotations.class_id(frame.token)
         return Boxes3d.of(boxes, class_id, velocity_mps=velocity_mps[:, :2], frame_id=LIDAR)
+
+    def judged(self, index: int) -> NuscenesFrame:
+        """What the benchmark compares with, in the map of the city, without predictions; raises BadDataset naming the key frame.
+
+        Its boxes are those of boxes(), with attributes, the bicycle racks, and where the vehicle stands.
+        """
+        frame, annotations = self._key_frames[index], self._annotations
+        in_map = RigidTransform(np.eye(3), np.zeros(3))
+        try:
+            boxes, racks = (
+                boxes_of_nuscenes(each, in_map)
+                for each in (annotations.boxes(frame.token), annotations.bike_racks(frame.token))
+            )
+            vehicle_xy_m = self._tables.T_global_ego(frame.shot(LIDAR)).translation_m[:2]
+        except (BadBoxes, BadTransform) as error:
+            raise BadDataset(f"{frame.name}: {annotations.path}: {error}") from error
+        velocity_mps = annotations.velocity_mps(frame.token)[:, :2]
+        truth = Boxes3d.of(boxes, annotations.class_id(frame.token), velocity_mps=velocity_mps, frame_id=MAP)
+        nothing = truth.taken(np.zeros(len(truth), bool))
+        attribute = annotations.attributes(frame.token)
+        return NuscenesFrame(truth, nothing, vehicle_xy_m, truth_attribute=attribute, bike_racks=racks)
 
     def sample_token(self, index: int) -> str:
         """By which a submission names the key frame."""

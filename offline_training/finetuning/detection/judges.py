@@ -8,16 +8,18 @@ import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.kitti_objects import KittiObjects
+from lidar_vl_core.boxes.transform import boxes_in_frame
 from lidar_vl_core.evaluation.detection.average_precision import AveragePrecision
 from lidar_vl_core.evaluation.detection.kitti import kitti_scores
 from lidar_vl_core.evaluation.detection.kitti_predictions import KittiCamera, kitti_predictions
 from lidar_vl_core.evaluation.detection.nuscenes import NuscenesDetection
-from lidar_vl_core.evaluation.detection.nuscenes_frame import NuscenesFrame
+from lidar_vl_core.evaluation.detection.nuscenes_frame import MOST_BOXES
+from lidar_vl_core.evaluation.detection.nuscenes_results import default_attributes
 from offline_training.datasets.base.box_sample import BoxSample
 from offline_training.datasets.base.box_source import BoxSource
 from offline_training.datasets.base.sample_files import image_size
 from offline_training.datasets.boxes.kitti_object import KittiObjectBoxes
-from offline_training.datasets.boxes.nuscenes import NuScenesBoxes
+from offline_training.datasets.boxes.nuscenes import MAP, NuScenesBoxes
 from offline_training.datasets.data_sources import DataSource
 from offline_training.finetuning.detection.quality import SourceQuality
 
@@ -83,17 +85,20 @@ class KittiJudge(Judge):
 
 
 class NuscenesJudge(Judge):
-    """nuScenes' detection score, in the frame of the LiDAR; score: NDS."""
+    """nuScenes' detection scores, in the map of the city, attributes by speed; score: NDS."""
 
     benchmark = "nuscenes"
 
     def __init__(self, source: DataSource, dataset: NuScenesBoxes) -> None:
         super().__init__(source)
-        self._detection = NuscenesDetection(dataset.classes)
+        self._dataset, self._detection = dataset, NuscenesDetection(dataset.classes)
 
     def add(self, index: int, sample: BoxSample, found: Boxes3d) -> None:
-        """Boxes of no class are neither asked for nor wrong."""
-        self._detection.add(NuscenesFrame(sample.boxes, found))
+        """The surest ones, as many as the benchmark takes."""
+        sure = found.taken(np.argsort(-found.score, kind="stable")[:MOST_BOXES])
+        in_map = boxes_in_frame(sure, self._dataset.T_world_lidar(index), MAP)
+        attribute = default_attributes(in_map, self._dataset.classes)
+        self._detection.add(replace(self._dataset.judged(index), found=in_map, found_attribute=attribute))
 
     def quality(self) -> SourceQuality:
         """mAP, the five errors, and NDS."""

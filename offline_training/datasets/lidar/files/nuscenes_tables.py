@@ -95,15 +95,19 @@ class NuScenesTables:
         end = bisect_left(stamps, frame.shot(str(self._sweeps_of)).stamp_ns)
         return sweeps[max(0, end - count) : end][::-1]
 
-    def T_global_sensor(self, shot: Shot) -> RigidTransform:
-        """Where the sensor was when the shot was taken; raises BadTransform when its pose is missing or none."""
+    def T_global_ego(self, shot: Shot) -> RigidTransform:
+        """Where the vehicle was when the shot was taken; raises BadTransform when its pose is missing or none."""
         row = self._pose_row.get(shot.ego_pose_token)
         if row is None:
             raise BadTransform(
                 f"{self.folder / 'ego_pose.json'}: expected the record {shot.ego_pose_token}, found none. "
                 "Unpack the whole set again."
             )
-        T_global_ego = RigidTransform.from_quaternion(self._poses[row, :4], self._poses[row, 4:])
+        return RigidTransform.from_quaternion(self._poses[row, :4], self._poses[row, 4:])
+
+    def T_global_sensor(self, shot: Shot) -> RigidTransform:
+        """Where the sensor was then; raises as T_global_ego()."""
+        T_global_ego = self.T_global_ego(shot)
         calibration = self._calibrations[shot.calibration_token]
         with self._numbers_of("calibrated_sensor"):
             return T_global_ego @ RigidTransform.from_quaternion(

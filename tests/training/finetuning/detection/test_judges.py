@@ -55,8 +55,26 @@ def kitti(folder: Path) -> tuple[DataSource, BoxSource]:
 
 
 def nuscenes(folder: Path) -> tuple[DataSource, BoxSource]:
-    rows = [nuscenes_annotation(f"a{n}", f"key-{n}", "car", (115.0 + 5 * n, 2.0, 1.0)) for n in range(3)]
-    write_nuscenes_boxes(folder, {"car": "vehicle.car"}, rows)
+    """A parked car, a bicycle in a rack, and a car beyond the 50 metres that are judged."""
+    things = {
+        "car": "vehicle.car",
+        "bicycle": "vehicle.bicycle",
+        "rack": "static_object.bicycle_rack",
+        "far": "vehicle.car",
+    }
+    places = {
+        "car": (115.0, 2.0, 1.0),
+        "bicycle": (120.0, -4.0, 1.0),
+        "rack": (120.0, -4.0, 1.0),
+        "far": (165.0, 2.0, 1.0),
+    }
+    rows = [
+        nuscenes_annotation(f"{name}{n}", f"key-{n}", name, place, attribute_tokens=["p"] if name == "car" else [])
+        for n in range(3)
+        for name, place in places.items()
+    ]
+    write_nuscenes_boxes(folder, things, rows)
+    (folder / "v1.0-mini" / "attribute.json").write_text('[{"token": "p", "name": "vehicle.parked"}]')
     source = data_source({"kind": "nuscenes", "folder": str(folder), "version": "v1.0-mini"}, "test")
     return source, open_boxes(source, class_table("nuscenes10"))
 
@@ -79,6 +97,10 @@ def test_nuscenes_is_judged_by_nuscenes_numbers(tmp_path):
         0.1
     )  # nine classes have no truth, and AP 0, as the benchmark has it
     assert quality.score == quality.metrics["nds"]
+    car = quality.metrics["classes"]["car"]
+    assert car["truth"] == 3
+    assert car["errors"] == pytest.approx(dict.fromkeys(car["errors"], 0.0), abs=1e-6)  # a car that stands is parked
+    assert quality.metrics["classes"]["bicycle"]["truth"] == 0  # it stands in the rack
 
 
 def test_other_data_are_judged_by_centre_distance_in_the_detectors_range():
