@@ -13,7 +13,7 @@ import numpy as np
 from lidar_vl_core.bags.camera_topics import IMAGE_TYPES, CameraTopics
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.reader import BagReader, open_bag
-from lidar_vl_core.bags.surroundings import TF_TYPE, Surroundings, read_surroundings
+from lidar_vl_core.bags.surroundings import TF_TYPE, RecordedMotion, Surroundings, read_surroundings
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.camera_queue import CameraTiming
 from lidar_vl_core.cameras.frame import Frame
@@ -133,6 +133,10 @@ class Recording:
             yield from self._released(waiting, frame)
         for late in sorted(waiting):
             yield waiting[late]
+
+    def motion(self) -> RecordedMotion:
+        """How the sensor moved, from all that the recording tells."""
+        return RecordedMotion(self._bag)
 
     def around_the_clouds(self, with_images: bool) -> Iterator[BagMessage]:
         """Transforms and, where asked for, the cameras' pictures and calibrations, as they were recorded."""

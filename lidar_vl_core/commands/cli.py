@@ -25,6 +25,7 @@ from lidar_vl_core.foundation.errors import LidarVlError
 if TYPE_CHECKING:
     from lidar_vl_core.bags.recording import RecordedFrame
 
+_MOST_SWEEPS = 20  # a second at 20 Hz
 _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
 
 
@@ -91,6 +92,13 @@ def command_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--rerun", action="store_true", help="show the clouds in Rerun meanwhile; takes the extra `rerun`"
     )
+    replay.add_argument(
+        "--sweeps",
+        type=_sweeps,
+        default=1,
+        metavar="N",
+        help="join so many sweeps for a detector, by the recording's transforms or odometry",
+    )
     add_overwrite(replay)
     add_intensity(replay)
     add_ego(replay)
@@ -101,6 +109,12 @@ def command_parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models that come with this software")
     models.set_defaults(run=_models)
     return parser
+
+
+def _sweeps(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_SWEEPS:
+        raise argparse.ArgumentTypeError(f"expected 1 to {_MOST_SWEEPS}, found {text!r}")
+    return int(text)
 
 
 def _label_tables() -> dict[str, tuple[str, ...]]:
@@ -132,6 +146,7 @@ def _replay(options: argparse.Namespace) -> None:
         ensemble=options.ensemble,
         intensity_max=options.intensity_max,
         ego=ego_region(options),
+        sweeps=options.sweeps,
         images=options.images,
         rerun=options.rerun,
         overwrite=options.overwrite,

@@ -42,6 +42,7 @@ def replay(
     rerun: bool = False,
     intensity_max: float | None = None,
     ego: EgoRegion | None = None,
+    sweeps: int = 1,
     overwrite: bool = False,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
@@ -53,6 +54,7 @@ def replay(
     package with an image encoder. images: copy the cameras' pictures into predictions.mcap.
     rerun: show the labelled clouds in Rerun while they are made.
     intensity_max: the driver's full scale; None judges it once. ego: points on the own vehicle get no class.
+    sweeps: joined for each cloud where a detection package finds boxes and the bag tells how the sensor moved.
     A detection package finds boxes: points in them have their classes; words, pictures and true labels are refused.
     overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
@@ -62,7 +64,7 @@ def replay(
         result_folder(out, RESULT_FILES, overwrite) as staged,
         open_recording(bag, cloud_topic, intensity_max) as recording,
     ):
-        answers = _answers(package, engine, ego, recording, words, ensemble, label_field or label_table)
+        answers = _answers(package, engine, ego, recording, words, ensemble, label_field or label_table, sweeps)
         classes = answers.classes
         truth = truth_of(recording, classes, label_field, label_table)
         evaluation, seen = Evaluation(classes, recording.cloud_count), SeenSweeps()
@@ -123,6 +125,7 @@ def _answers(
     words: Vocabulary | None,
     ensemble: bool,
     truth: str | None,
+    sweeps: int,
 ) -> Answers:
     """What a package says of frames. Raises BadRequest for what its task cannot have."""
     if package.manifest.task == "detection":
@@ -134,7 +137,11 @@ def _answers(
             )
         from lidar_vl_core.tasks.detector import Detector
 
-        return BoxAnswers(Detector(package, engine, ego=ego))
+        return BoxAnswers(Detector(package, engine, ego=ego), recording, sweeps)
+    if sweeps > 1:
+        raise BadRequest(
+            f"--sweeps {sweeps}: expected a package that finds boxes, found {package.manifest.name}. Leave that out."
+        )
     segmenter = Segmenter(package, engine, ego=ego)
     if words is not None:
         segmenter.set_words(words)

@@ -1,5 +1,6 @@
 """What a network says of the frames of a recording: classes of points, by themselves or with pictures, or boxes."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +14,19 @@ from lidar_vl_core.boxes.points_in_boxes import box_of_points
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.clouds.point_cloud2_header import MAX_POINTS
 from lidar_vl_core.commands.warm_up import compilation_told
-from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest
+from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest, BadTransform
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.sweeps.history import SweepHistory
 
 if TYPE_CHECKING:
     from lidar_vl_core.tasks.camera_fusion import CameraFusion
     from lidar_vl_core.tasks.detector import Detector
     from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+
+
+_SWEEPS_MAX_AGE_S = 2.0  # twenty sweeps of a 10 Hz LiDAR; beyond a gap the scene is another one
 
 
 @dataclass(frozen=True)
@@ -108,13 +115,16 @@ class LabelAnswers:
 
 
 class BoxAnswers:
-    """A detector; the points in its boxes have their classes."""
+    """A detector, of each cloud or of the last few joined; the points in its boxes have their classes."""
 
     latency_is = "from a decoded cloud to its boxes, inside the detector"
-    warnings: list[str] = []  # noqa: RUF012  it looks at clouds alone, so that there is never any
 
-    def __init__(self, detector: "Detector") -> None:
-        self._detector = detector
+    def __init__(self, detector: "Detector", recording: Recording, sweeps: int = 1) -> None:
+        """sweeps: joined for each cloud, itself among them, where the recording tells how the sensor moved."""
+        self._detector, self._sweeps = detector, sweeps
+        self._motion = recording.motion() if sweeps > 1 else None
+        self._history = SweepHistory(sweeps, _SWEEPS_MAX_AGE_S, MAX_POINTS)
+        self._said: Counter[str] = Counter()
         with compilation_told():
             detector.warm_up()
 
@@ -128,10 +138,27 @@ class BoxAnswers:
         """What runs the network."""
         return self._detector.engine_name
 
+    @property
+    def warnings(self) -> list[str]:
+        """Why earlier sweeps were left out, each once."""
+        return [f"{count} earlier sweeps left out: {text}" for text, count in self._said.items()]
+
     def of(self, frame: RecordedFrame) -> Answer:
-        """Boxes, and labels of the points in them."""
-        boxes, timing_ms = self._detector.detect_timed(frame.cloud)
+        """Boxes, and labels of the cloud's points in them."""
+        joined = self._history.joined(frame.cloud, self._moved)
+        self._said.update(_told(error) for error in joined.left_out)
+        boxes, timing_ms = self._detector.detect_timed(joined.cloud)
         return Answer(_labels(frame.cloud, boxes, timing_ms, self.classes), boxes)
+
+    def _moved(self, frame: str, now_ns: int, then_ns: int) -> RigidTransform:
+        if self._motion is None:  # asked of earlier sweeps alone, of which there are none without it
+            raise BadTransform(f"motion of {frame}: expected to join several sweeps, found {self._sweeps}.")
+        return self._motion.T_now_then(frame, now_ns, then_ns)
+
+
+def _told(error: BadTransform) -> str:
+    """Without the numbers that differ from cloud to cloud."""
+    return re.sub(r"[\d.]+ s\b", "# s", str(error))
 
 
 def _labels(cloud: PointCloud, boxes: Boxes3d, timing_ms: dict[str, float], classes: ClassTable) -> "PointLabels":
