@@ -1,18 +1,19 @@
 """Ground-truth sampling (Yan et al., SECOND, 2018): objects of other scans are pasted where nothing stands."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from lidar_vl_core.boxes.iou import bev_iou
-from lidar_vl_core.boxes.points_in_boxes import points_in_boxes
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.near_names import did_you_mean
 from offline_training.datasets.augment.box_scan import BoxScan
-from offline_training.datasets.augment.object_database import ObjectDatabase
+
+if TYPE_CHECKING:
+    from offline_training.datasets.augment.object_database import ObjectDatabase
 
 
 class PasteConfig(Config):
@@ -22,7 +23,7 @@ class PasteConfig(Config):
     fill_up: bool = True  # so many together with what the scan has; False: so many besides
 
 
-def require_classes_of(config: PasteConfig, database: ObjectDatabase) -> None:
+def require_classes_of(config: PasteConfig, database: "ObjectDatabase") -> None:
     """Raise BadConfig for a class that the database does not know, or a number below zero."""
     for name, count in config.objects.items():
         if name not in database.classes or count < 0:
@@ -32,7 +33,7 @@ def require_classes_of(config: PasteConfig, database: ObjectDatabase) -> None:
             )
 
 
-def paste_objects(scan: BoxScan, database: ObjectDatabase, config: PasteConfig, rng: np.random.Generator) -> BoxScan:
+def paste_objects(scan: BoxScan, database: "ObjectDatabase", config: PasteConfig, rng: np.random.Generator) -> BoxScan:
     """The scan with objects at the places where they stood in their own scans, and on its road where that is told.
 
     No pasted box overlaps another one from above; the scan's points in pasted boxes go, as the objects hide them.
@@ -48,6 +49,8 @@ def paste_objects(scan: BoxScan, database: ObjectDatabase, config: PasteConfig, 
 
 def free_places(boxes: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """(N,) bool which boxes (N, 7) touch, from above, neither the taken ones (M, 7) nor a free one before them."""
+    from lidar_vl_core.boxes.iou import bev_iou  # here, as configurations are read without numba
+
     touches_taken = np.asarray((bev_iou(boxes, taken) > 0).any(axis=1))
     touches = bev_iou(boxes, boxes) > 0
     free = np.zeros(len(boxes), bool)
@@ -57,7 +60,7 @@ def free_places(boxes: np.ndarray, taken: np.ndarray) -> np.ndarray:
 
 
 def _drawn(
-    scan: BoxScan, database: ObjectDatabase, class_id: int, count: int, fill_up: bool, rng: np.random.Generator
+    scan: BoxScan, database: "ObjectDatabase", class_id: int, count: int, fill_up: bool, rng: np.random.Generator
 ) -> np.ndarray:
     """(D,) rows of different objects of a class."""
     if fill_up:
@@ -66,7 +69,9 @@ def _drawn(
     return rng.choice(stock, min(max(count, 0), len(stock)), replace=False)
 
 
-def _pasted(scan: BoxScan, database: ObjectDatabase, rows: np.ndarray) -> BoxScan:
+def _pasted(scan: BoxScan, database: "ObjectDatabase", rows: np.ndarray) -> BoxScan:
+    from lidar_vl_core.boxes.points_in_boxes import points_in_boxes  # here, as configurations are read without numba
+
     boxes = _on_ground(database.box[rows], scan.ground)
     objects = [database.points(row) for row in rows]
     count = np.array([len(points) for points in objects])

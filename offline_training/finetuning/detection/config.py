@@ -1,16 +1,18 @@
 """What a fine-tuning for detection is made of: one flat configuration, read without PyTorch."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.foundation.config import Config, Use
 from lidar_vl_core.voxels.grid import VoxelGrid
 from offline_training.datasets.augment.box_augment import BoxAugmentConfig
 from offline_training.datasets.augment.object_paste import PasteConfig
 from offline_training.datasets.data_sources import DataSource, EvenSource
 from offline_training.runs.run_config import AnyRunConfig
+
+if TYPE_CHECKING:
+    from lidar_vl_core.box_heads.selection import BoxSelection
 
 SECOND, PV_RCNN, CENTERPOINT = "second", "pv_rcnn", "centerpoint"
 _CENTRES = ("groups", "velocity", "shared_channels", "box_weight")  # keys of CenterPoint
@@ -26,8 +28,10 @@ class SelectionConfig(Config):
     )  # from above; of two boxes that overlap more the better stays
     most_boxes: int = Field(default=500, ge=1)
 
-    def selection(self) -> BoxSelection:
+    def selection(self) -> "BoxSelection":
         """As the core has it."""
+        from lidar_vl_core.box_heads.selection import BoxSelection  # here, as configurations are read without numba
+
         return BoxSelection(self.least_score, self.most_candidates, self.iou_threshold, self.most_boxes)
 
 
