@@ -92,7 +92,7 @@ def test_data_sets_and_tables_are_listed_in_the_help(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    for part in ("Data sets: daps3d, nuscenes", "Class tables: daps3d4", "nuscenes_lidarseg"):
+    for part in ("Data sets: daps3d, kitti_object", "Class tables: daps3d4", "nuscenes_lidarseg"):
         assert part in told
 
 
