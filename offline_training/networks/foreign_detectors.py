@@ -40,7 +40,7 @@ def translate_detector(tensors: Mapping[str, Tensor], detector: Detector) -> dic
         if tensor is None:
             missing.append(foreign_name)
             continue
-        ours = spconv_tensor(tensor, own) if name.startswith(ENCODER) else tensor
+        ours = spconv_tensor(tensor, own) if name.startswith(ENCODER) else _as_linear(tensor, own)
         if ours is None or ours.shape != own.shape:
             misshapen.append(f"{foreign_name} {tuple(tensor.shape)}")
         else:
@@ -54,6 +54,11 @@ def translate_detector(tensors: Mapping[str, Tensor], detector: Detector) -> dic
     }
     refuse(problems, detector)
     return weights
+
+
+def _as_linear(tensor: Tensor, own: Tensor) -> Tensor:
+    """A 1x1 convolution (C_out, C_in, 1, 1) as the linear layer that it is here; any other tensor as it is."""
+    return tensor[:, :, 0, 0] if own.ndim == 2 and tensor.shape[2:] == (1, 1) else tensor
 
 
 def _foreign_name(name: str) -> str:

@@ -39,7 +39,9 @@ class CenterSettings:
     velocity: bool = True
     shared_channels: int = 64
     box_weight: float = 0.25  # beside the heat map; 2 on Waymo
-    velocity_weight: float = 0.2  # of a velocity's error beside the others in a box
+    # Of a velocity's error beside the others in a box, as in CenterPoint's own code; OpenPCDet's list has another order of
+    # numbers and so gives it to the yaw.
+    velocity_weight: float = 0.2
     selection: BoxSelection = field(default_factory=lambda: BoxSelection(0.1, 1000, 0.2, 83))  # within a group
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ class Scale:
 
 
 class SetAbstraction(nn.Module):
-    """Features of points to features of queries; names as in OpenPCDet."""
+    """Features of points to features of queries; names as in OpenPCDet, whose 1x1 convolutions are linear layers here."""
 
     def __init__(self, in_channels: int, scales: tuple[Scale, ...]) -> None:
         super().__init__()
@@ -37,20 +37,20 @@ class SetAbstraction(nn.Module):
             mlp = cast(nn.Sequential, part)
             row, is_empty = first_neighbours(source, query, scale.radius_m, scale.most)
             # The first layer is linear: what it makes of a point's features is computed once, not for each neighbour.
-            weight = cast(nn.Conv2d, mlp[0]).weight.flatten(1)  # (C_1, 3 + C)
+            weight = cast(nn.Linear, mlp[0]).weight  # (C_1, 3 + C)
             of_features = functional.linear(features, weight[:, 3:])
             of_features = torch.cat([of_features, of_features.new_zeros(1, len(weight))])
             step_m = (xyz_m[row] - query.xyz_m[:, None]) * ~is_empty[:, None, None]
             around = functional.linear(step_m, weight[:, :3]) + of_features[row]  # (M, most, C_1)
-            values: Tensor = mlp[1:](around.permute(2, 0, 1)[None])  # (1, C_out, M, most)
-            pooled.append(values[0].amax(dim=2).t())
+            values: Tensor = mlp[1:](around.flatten(0, 1))  # (M * most, C_out)
+            pooled.append(values.reshape(*row.shape, values.shape[1]).amax(dim=1))
         return torch.cat(pooled, dim=1)
 
 
 def _shared_mlp(widths: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for c_in, c_out in pairwise(widths):
-        conv = nn.Conv2d(c_in, c_out, 1, bias=False)
-        nn.init.kaiming_normal_(conv.weight)
-        layers += [conv, nn.BatchNorm2d(c_out), nn.ReLU()]
+        linear = nn.Linear(c_in, c_out, bias=False)
+        nn.init.kaiming_normal_(linear.weight)
+        layers += [linear, nn.BatchNorm1d(c_out), nn.ReLU()]
     return nn.Sequential(*layers)

@@ -31,7 +31,8 @@ def detector_state(state: State, generation: int = 2) -> dict[str, Tensor]:
     for name, tensor in state.items():
         for ours, theirs in names.items():
             if name.startswith(f"{ours}."):
-                foreign[theirs + name.removeprefix(ours)] = tensor.clone()
+                is_conv = ".mlps." in name and tensor.ndim == 2
+                foreign[theirs + name.removeprefix(ours)] = (tensor[:, :, None, None] if is_conv else tensor).clone()
     backbone = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
     foreign |= {f"backbone_3d.{name}": value for name, value in _backbone_state(backbone, generation).items()}
     return foreign

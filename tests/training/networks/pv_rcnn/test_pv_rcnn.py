@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.iou import iou_3d
 from offline_training.networks.foreign_detectors import translate_detector
 from offline_training.networks.pv_rcnn import proposals as drawing
+from offline_training.networks.pv_rcnn import pv_rcnn as network
 from offline_training.networks.pv_rcnn.inputs import PvRcnnPreparer
 from offline_training.networks.pv_rcnn.pv_rcnn import KEYPOINT_FEATURE, KEYPOINT_LOGIT, PvRcnn
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
@@ -28,8 +30,9 @@ SHAPE_ZYX = (41, 128, 128)
 @pytest.fixture(autouse=True)
 def _few_proposals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is 216 points with their neighbours."""
-    monkeypatch.setattr(drawing, "_COUNT", 6)
-    monkeypatch.setattr(drawing, "_MOST_POSITIVE", 4)
+    monkeypatch.setattr(drawing, "_COUNT", 4)
+    monkeypatch.setattr(drawing, "_MOST_POSITIVE", 3)
+    monkeypatch.setitem(network._PROPOSALS, False, BoxSelection(0.0, 1024, 0.7, 8))
 
 
 def pv_rcnn() -> PvRcnn:
@@ -160,7 +163,7 @@ def test_the_second_stage_learns_to_move_proposals_onto_the_boxes():
     with one_thread():
         with torch.no_grad():
             maps = detector(WITH_KEYPOINTS(SCANS))
-        for _ in range(25):
+        for _ in range(20):
             optimizer.zero_grad()
             parts = detector.losses(maps, targets)
             (parts["confidence"] + parts["refinement"] + parts["corner"]).backward()
