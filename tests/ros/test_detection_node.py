@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 from lidar_vl_ros.detection_node import DetectionNode
+from lidar_vl_ros.messages.detections import DetectionTypes
 from lidar_vl_ros.messages.qos import LATCHED
 from lidar_vl_ros.messages.sensor_data import point_cloud2, rgb_image
 from lidar_vl_ros.messages.time_message import time_message
@@ -43,7 +44,8 @@ def robot(graph, fake_detector, make_cloud, until):
                 partial(DetectionNode, lambda settings: fake_detector), model="made-up", **parameters
             )
             until(lambda: self.clouds.get_subscription_count() == 1, "the node's subscription")
-            until(lambda: all(output.wanted() for output in self.node.detection.outputs._outputs[:2]), "the listeners")
+            for topic in (MARKERS, BOXES):
+                until(lambda topic=topic: self.node.count_subscribers(topic) == 1, "the listener")
             return self
 
         def ask(self, xyz_m=((5, 5, 0), (20, -5, 1)), stamp_ns=S, frame_id="lidar_top"):
@@ -221,6 +223,25 @@ def test_boxes_are_drawn_where_the_camera_sees_them_once_somebody_looks(robot, g
     assert rgb[38:42, 60:100].max(axis=(0, 2)).min() > 60  # the upper edge of the nearer face, 9 m away
     assert rgb[:30].max() == 0
     assert rgb[:, :50].max() == 0
+
+
+def test_where_vision_msgs_is_installed_detections_are_made_for_those_who_listen(robot, graph, monkeypatch, until):
+    made = []
+    types = DetectionTypes(String, *(None,) * 4)  # any message stands in for those that no wheel has
+    monkeypatch.setattr(DetectionTypes, "installed", lambda: types)
+    monkeypatch.setattr(
+        "lidar_vl_ros.outputs.object_detections.detection_array",
+        lambda given, found: made.append(len(found.boxes)) or String(data="detections"),
+    )
+    robot.start()
+    robot.ask()
+    assert made == []
+    heard = []
+    graph.subscribe(String, f"/{NODE}/output/objects/detections", heard.append, 10)
+    until(lambda: robot.node.count_subscribers(f"/{NODE}/output/objects/detections") == 1, "the listener")
+    stamps = iter(range(2 * S, 1000 * S, S))
+    until(lambda: robot.ask(stamp_ns=next(stamps)) and heard, "detections")
+    assert made[0] == 2
 
 
 @pytest.fixture
