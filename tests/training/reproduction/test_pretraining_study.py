@@ -188,7 +188,7 @@ def test_cells_of_a_damaged_or_foreign_file_are_not_believed(tmp_path, fake_runs
 @pytest.mark.parametrize(
     ("act", "told"),
     [
-        (lambda path: load_study("table4"), "expected one of pandaset, .*synthetic, .*table1"),
+        (lambda path: load_study("table10"), "expected one of pandaset, .*synthetic, .*table1"),
         (lambda path: reproduce(small_study(), path, None, ("nobody",)), "'random', 'ours'"),
         (lambda path: reproduce(load_study("table1"), path, None), "--data ROOT"),
         (lambda path: reproduce(small_study(), path, None, (), 0), "at least 1"),
