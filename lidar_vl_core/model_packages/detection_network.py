@@ -1,5 +1,6 @@
-"""Whether a detector's model file is the one that its manifest tells of."""
+"""Whether the model file of a detector, or of a network for points, is the one that its manifest tells of."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lidar_vl_core.foundation.errors import BadModelPackage
@@ -8,6 +9,7 @@ from lidar_vl_core.model_packages.package_files import REPAIR
 from lidar_vl_core.voxels.detector_arrays import DetectorVoxels
 from lidar_vl_core.voxels.encoder_tables import STRIDED
 from lidar_vl_core.voxels.grid import VoxelGrid
+from lidar_vl_core.voxels.point_corners import require_point_map
 
 if TYPE_CHECKING:
     import onnx
@@ -31,13 +33,32 @@ def require_fitting_detector(manifest: Manifest, model: "onnx.ModelProto", origi
     graph = read_encoder_graph(model)
     width, height, _ = voxels.map_shape
     channels = {} if manifest.detection is None else manifest.detection.head.channels
-    pairs = {
+    pairs: dict[str, tuple[object, object]] = {
         "features": (len(manifest.features), graph.encoder.in_channels),
         "levels": (manifest.levels, len(graph.kernels)),
         "kernels": (tuple(conv.volume for conv in STRIDED), graph.kernels),
         "map cells x, y, z": (voxels.map_shape, graph.map_shape),
         "maps": ({name: (count, height, width) for name, count in channels.items()}, graph.outputs),
     }
+    _require_equal(pairs, origin)
+
+
+def require_fitting_point_network(manifest: Manifest, model: "onnx.ModelProto", origin: str) -> None:
+    """Raise BadModelPackage unless file and manifest have the same channels, tables and classes; BadConfig for a grid without a map."""
+    from lidar_vl_core.sparse_model.encoder_graph import read_point_graph
+
+    require_point_map(VoxelGrid(manifest.grid.kind, manifest.grid.voxel_size, manifest.grid.point_cloud_range))
+    graph = read_point_graph(model)
+    pairs = {
+        "features": (len(manifest.features), graph.encoder.in_channels),
+        "levels": (manifest.levels, len(graph.kernels)),
+        "kernels": (tuple(conv.volume for conv in STRIDED), graph.kernels),
+        "classes": (len(manifest.class_table.names), graph.out_channels),
+    }
+    _require_equal(pairs, origin)
+
+
+def _require_equal(pairs: Mapping[str, tuple[object, object]], origin: str) -> None:
     for name, (expected, found) in pairs.items():
         if expected != found:
             raise BadModelPackage(

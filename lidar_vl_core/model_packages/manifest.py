@@ -41,6 +41,7 @@ class Manifest(Config):
     format: Literal[1] = 1
     name: str
     task: Literal["segmentation", "embedding", "detection"] = "segmentation"
+    network: Literal["voxelnet"] | None = None  # of segmentation: scores of points by VoxelNet; nothing = a U-Net
     class_table: ClassTableSpec  # of an embedding package: the classes of its text table
     grid: GridSpec
     # Names of voxel_features(), in the order of the input channels; of a detector: x, y, z and one of detection_spec.VALUES.
@@ -62,9 +63,16 @@ class Manifest(Config):
             raise ValueError("language: said of an embedding package and of no other")
         if (self.task == "detection") != (self.detection is not None):
             raise ValueError("detection: said of a detection package and of no other")
+        if self.network is not None:
+            self._require_point_network()
         if self.detection is not None:
             self._require_detector(self.detection)
         return self
+
+    def _require_point_network(self) -> None:
+        known = [("x", "y", "z", *values) for values in VALUES if "time" not in values]
+        if self.task != "segmentation" or self.features not in known:
+            raise ValueError(f"network {self.network}: expected task segmentation and features out of {known}")
 
     def _require_detector(self, detection: DetectionSpec) -> None:
         known = [("x", "y", "z", *values) for values in VALUES]

@@ -1,4 +1,4 @@
-"""Detectors as one ONNX file: a sparse encoder as in onnx_form.py, then its map seen from above in standard operators.
+"""Detectors and VoxelNet for points as one ONNX file: a sparse encoder as in onnx_form.py, then its map seen from above, or points between its cells, in standard operators.
 
 Every convolution has a table of its own kind as input: "subm{l}" (Nl, 27), and "strided{l}" (N{l+1}, K) from level l to the
 next, the last of which are the cells of the map. The map is gathered by an index that is an input, too: TensorRT refuses
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadRequest
-from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
+from lidar_vl_core.sparse_model.onnx_form import OUTPUT, SparseGraphBuilder
 
 if TYPE_CHECKING:
     import onnx
 
 MAP_ROWS = "map_rows"  # the value between both parts: (A, C) features of the active cells of the map
+CORNER_CELL, CORNER_WEIGHT = "corner_cell", "corner_weight"  # (R, 4) cell and weight at the corners around each point
 MAP_INDEX = "map_index"  # (D, H, W) int32 row of each cell; A = an empty cell
 
 
@@ -91,6 +92,32 @@ class EncoderGraphBuilder(SparseGraphBuilder):
             shape = [1, self._channels[value], *self._sizes[value]]
             told.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         return self._model(self._map_inputs, told)
+
+    def finish_points(self, x: str, weight: np.ndarray, bias: np.ndarray) -> "onnx.ModelProto":
+        """Return the checked model whose output "logits" (R, K) are scores of points.
+
+        x: rows (A, C); weight: (C, K). The head goes before the points, of which there are more than cells.
+        """
+        from onnx import TensorProto, helper
+
+        self._require_weight(x, weight[None], bias, 1, "the head")
+        classes = len(bias)
+        inputs = [
+            helper.make_tensor_value_info(CORNER_CELL, TensorProto.INT32, ["R", 4]),
+            helper.make_tensor_value_info(CORNER_WEIGHT, TensorProto.FLOAT, ["R", 4]),
+        ]
+        self._nodes.append(helper.make_node("Identity", [x], [MAP_ROWS], name=MAP_ROWS))
+        scores = self._node("MatMul", [MAP_ROWS, self._constant("head.weight", weight.astype(np.float32))], classes)
+        zero_row = self._constant("head.zero", np.zeros((1, classes), np.float32))
+        padded = self._node("Concat", [scores, zero_row], classes, axis=0)
+        around = self._node("Gather", [padded, CORNER_CELL], classes, axis=0)
+        axis = self._constant("head.axis", np.array([2], np.int64))
+        weighted = self._node("Mul", [around, self._node("Unsqueeze", [CORNER_WEIGHT, axis], 1)], classes)
+        corners = self._constant("head.corners", np.array([1], np.int64))
+        total = self._node("ReduceSum", [weighted, corners], classes, keepdims=0)
+        answer = self._node("Add", [total, self._constant("head.bias", bias.astype(np.float32))], classes)
+        self._nodes.append(helper.make_node("Identity", [answer], [OUTPUT], name=OUTPUT))
+        return self._model(inputs, [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["R", classes])])
 
     def _sized(self, y: str, x: str) -> str:
         if x in self._sizes:

@@ -14,9 +14,10 @@ from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.cpu.prompt_head import PromptHead
-from lidar_vl_core.engines.session import open_feature_session, open_session
+from lidar_vl_core.engines.session import Session, open_feature_session, open_session
 from lidar_vl_core.foundation.errors import BadModelPackage, BadPointCloud
 from lidar_vl_core.model_packages.package import ModelPackage, no_words
+from lidar_vl_core.tasks.point_network import PointNetwork
 from lidar_vl_core.tasks.prompt_book import PromptBook
 from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
 from lidar_vl_core.voxels.features import COLOUR_FEATURES, voxel_features
@@ -72,7 +73,11 @@ class Segmenter:
         self._ego = EgoRegion() if ego is None else ego
         self._book: PromptBook | None = None
         self._prompts: PromptHead | None = None  # replaced as a whole by set_words(): a cloud sees one or the other
-        if package.manifest.task == "embedding":
+        self._points: PointNetwork | None = None  # a network that answers for points
+        self._session: Session | None = None
+        if package.manifest.network is not None:
+            self._points = PointNetwork(package, engine, threads)
+        elif package.manifest.task == "embedding":
             self._session, head = open_feature_session(package, engine, threads)
             self._book = PromptBook(package)
             self._prompts = PromptHead(head, self._book.table)
@@ -107,7 +112,7 @@ class Segmenter:
     @property
     def engine_name(self) -> str:
         """The engine that runs the network, e.g. "fused"."""
-        return self._session.engine_name
+        return (self._points or self._opened()).engine_name
 
     def set_words(self, words: Vocabulary | Sequence[str]) -> None:
         """Label what comes next with these classes; a cloud in work keeps the words it began with. From any thread.
@@ -134,6 +139,10 @@ class Segmenter:
         classes = self._package.classes if prompts is None else prompts.classes
         started = time.perf_counter()
         cloud = self._judged(cloud)
+        if self._points is not None:
+            answers, row_of_point, done = self._points.run(cloud)
+            class_id, probability = label_points(answers, row_of_point)
+            return PointLabels(class_id, probability, _timing_ms((started, *done, time.perf_counter())), classes)
         voxels = voxelise(cloud.xyz_m, self._grid)
         if len(voxels.coords) == 0:
             return _no_answers(len(cloud), started, classes)
@@ -188,6 +197,11 @@ class Segmenter:
         """The text table of other words, without labelling by them; raises as set_words()."""
         return self._words().table_of(words)
 
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise no_words(self._package)  # only words are asked of a network for points beside its labels
+        return self._session
+
     def _words(self) -> PromptBook:
         if self._book is None:
             raise no_words(self._package)
@@ -214,7 +228,7 @@ class Segmenter:
         voxels_done = time.perf_counter()
         maps = build_kernel_maps(voxels.coords, self._package.manifest.levels, threads=self._threads)
         maps_done = time.perf_counter()
-        answers = self._session.run(features, maps)
+        answers = self._opened().run(features, maps)
         return answers, (voxels_done, maps_done, time.perf_counter())
 
 

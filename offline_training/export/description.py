@@ -7,9 +7,11 @@ from lidar_vl_core.foundation.version import VERSION, software_commit
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
 from lidar_vl_core.sparse_model.conv_bodies import OPSET
+from lidar_vl_core.voxels.encoder_tables import STRIDED
 from offline_training.export.card_text import CardText
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
-from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.networks.voxelnet.voxelnet import VoxelNet
+from offline_training.runs.backbone_config import VOXELNET, BackboneConfig
 
 
 def package_manifest(
@@ -21,10 +23,11 @@ def package_manifest(
     return Manifest(
         name=card.name,
         task="segmentation" if language is None else "embedding",
+        network="voxelnet" if config.network == VOXELNET else None,
         class_table=class_table_spec(classes),
         grid=GridSpec(kind=grid.kind, voxel_size=grid.voxel_size, point_cloud_range=(*low, *high)),
         features=config.features,
-        levels=LEVELS,
+        levels=len(STRIDED) if config.network == VOXELNET else LEVELS,
         opset=OPSET,
         producer=Producer(version=VERSION, commit=software_commit() or "unknown"),
         training_data=card.training_data,
@@ -34,11 +37,12 @@ def package_manifest(
     )
 
 
-def card_markdown(network: MinkUNet, config: BackboneConfig, card: CardText) -> str:
+def card_markdown(network: MinkUNet | VoxelNet, config: BackboneConfig, card: CardText) -> str:
     """The model card."""
     parameters = sum(parameter.numel() for parameter in network.parameters())
+    planes = f", planes {list(network.shape.planes)}" if isinstance(network, MinkUNet) else ""
     facts = [
-        f"Network: {config.network}, {parameters / 1e6:.2f} million parameters, planes {list(network.shape.planes)}.",
+        f"Network: {config.network}, {parameters / 1e6:.2f} million parameters{planes}.",
         f"Input: {', '.join(config.features)} per voxel of {config.voxel_size} ({config.grid_kind}).",
         f"Range: {config.point_cloud_range}.",
     ]

@@ -1,4 +1,4 @@
-"""A trained detector as one ONNX file: sparse encoder, map by an index, dense tail, all in evaluation mode and float32."""
+"""A trained detector, or VoxelNet for points, as one ONNX file: sparse encoder, map by an index, dense tail, all in evaluation mode and float32."""
 
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +12,7 @@ from offline_training.networks.centerpoint.centerpoint import CenterHead
 from offline_training.networks.detection.detector import Detector
 from offline_training.networks.second.anchor_head import CLASS, CODE, DIRECTION, AnchorHead
 from offline_training.networks.voxelnet.encoder import BiasedConv, ResidualUnit, TableUnit, VoxelEncoder
+from offline_training.networks.voxelnet.voxelnet import VoxelNet
 
 if TYPE_CHECKING:
     import onnx
@@ -29,6 +30,16 @@ def detector_onnx(detector: Detector[Any], map_shape: tuple[int, int, int], name
     for up in ups[1:]:
         joined = graph.concat(joined, up)
     return graph.finish_maps(_head(graph, joined, detector.head))
+
+
+def voxelnet_onnx(network: VoxelNet, name: str) -> "onnx.ModelProto":
+    """The network from voxels to the scores of points. Raises TypeError for one without a head."""
+    if network.head is None:
+        raise TypeError("expected a network with a head, found one for pre-training")
+    graph = EncoderGraphBuilder(network.in_channels, [conv.volume for conv in STRIDED], name)
+    rows, head = write_encoder(graph, network), network.head
+    bias = np.zeros(head.out_features, np.float32) if head.bias is None else as_array(head.bias)
+    return graph.finish_points(rows, as_array(head.weight.t()), bias)
 
 
 def write_encoder(graph: EncoderGraphBuilder, encoder: VoxelEncoder) -> str:

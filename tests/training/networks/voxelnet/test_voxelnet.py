@@ -146,8 +146,8 @@ def slow_mean_points(
 
 @pytest.mark.parametrize(("most_points", "most_voxels"), [(10, 60_000), (2, 40), (1, 3)])
 def test_voxels_fill_in_the_order_of_the_points(monkeypatch, most_points, most_voxels):
-    monkeypatch.setattr("offline_training.networks.voxelnet.inputs._MAX_POINTS_PER_VOXEL", most_points)
-    monkeypatch.setattr("offline_training.networks.voxelnet.inputs._MAX_VOXELS", most_voxels)
+    monkeypatch.setattr("offline_training.networks.voxelnet.inputs.MOST_POINTS", most_points)
+    monkeypatch.setattr("offline_training.networks.voxelnet.inputs.MOST_VOXELS", most_voxels)
     rng = np.random.default_rng(5)
     xyz_m = (rng.normal(0, 0.15, (600, 3)) + rng.integers(-1, 2, (600, 1)) * (30, 30, 0)).astype(np.float32)
     xyz_m[::50] = (51.0, 20.0, 0.0), *[(np.nan, 0, 0)] * 11  # beyond the circle, and not finite
