@@ -1,6 +1,7 @@
 """The detection node in a real graph: boxes for clouds, as markers and as a cloud of boxes, and what is counted."""
 
 import json
+import time
 from functools import partial
 
 import numpy as np
@@ -299,3 +300,28 @@ def test_a_newest_sweep_whose_pose_comes_a_little_later_is_waited_for(
     odometry(robot.node, 2)
     until(lambda: len(fake_detector.seen) == 2, "the second cloud")
     np.testing.assert_allclose(fake_detector.seen[-1].xyz_m, [[16, 5, 0]] * 2, atol=1e-5)
+
+
+def test_odometry_that_stops_makes_three_clouds_wait_and_no_more(robot, odometry, fake_detector):
+    robot.start(sweeps=2, sweeps_max_age_s=5.0, odometry_topic="/odom", motion_max_wait_s=0.2)
+    odometry(robot.node, 1)
+    robot.ask([[18.0, 5, 0]], S)
+    for second in (2, 3, 4):
+        started_s = time.monotonic()
+        robot.ask([[18.0, 5, 0]], second * S)
+        assert time.monotonic() - started_s >= 0.2
+    assert robot.node.detection._waits_in_vain == 3
+    monotonic, asked = time.monotonic, []
+    robot.node.transforms.T_now_then, healthy = (
+        lambda frame, now_ns, then_ns, until_s: (
+            asked.append(until_s - monotonic()) or healthy(frame, now_ns, then_ns, until_s)
+        ),
+        robot.node.transforms.T_now_then,
+    )
+    robot.ask([[18.0, 5, 0]], 5 * S)
+    assert max(asked) <= 0.0
+    odometry(robot.node, 5)
+    odometry(robot.node, 6)
+    robot.ask([[18.0, 5, 0]], 6 * S)
+    assert robot.node.detection._waits_in_vain == 0
+    assert len(fake_detector.seen[-1]) == 2

@@ -16,6 +16,7 @@ from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.geometry.transform_tree import TransformToCome
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.sweeps.history import SweepHistory
 from lidar_vl_core.tasks.detector import Detector
@@ -33,6 +34,8 @@ from lidar_vl_ros.outputs.object_detections import ObjectDetections
 from lidar_vl_ros.outputs.object_markers import ObjectMarkers
 from lidar_vl_ros.outputs.object_overlay import ObjectOverlay
 from lidar_vl_ros.tasks.task import PointOpinion, Served, Task
+
+_MOST_WAITS_IN_VAIN = 3  # then clouds wait no longer, until a transform is there in time, as for images
 
 
 class ObjectDetector(Protocol):
@@ -75,6 +78,7 @@ class DetectionTask(Task):
         self._settings: DetectionParameters | None = None
         self._detector: ObjectDetector | None = None
         self._history: SweepHistory | None = None
+        self._waits_in_vain = 0  # in a row, for transforms of the newest sweep's time
         self._label_info: LabelInfo | None = None
 
     def load(self, settings: DetectionParameters) -> None:
@@ -82,7 +86,7 @@ class DetectionTask(Task):
         detector = self._detector = self._open_detector(settings)
         _set_limits(detector, settings.rules)
         self._history = SweepHistory(settings.sweeps, settings.sweeps_max_age_s, settings.max_points)
-        self._settings = settings
+        self._settings, self._waits_in_vain = settings, 0
         self.outputs.open(self._make_outputs(settings))
         self._label_info = LabelInfo(self._node, lambda: detector.classes, OBJECTS_TOPIC)
         self._node.get_logger().info(f"model {settings.model}: boxes of {', '.join(detector.classes.names)}")
@@ -162,12 +166,15 @@ class DetectionTask(Task):
         history, transforms = self._history, self._node.transforms
         if history is None or transforms is None:
             return cloud
-        wait_until_s = time.monotonic() + settings.motion_max_wait_s
+        may_come = self._waits_in_vain < _MOST_WAITS_IN_VAIN
+        wait_until_s = time.monotonic() + (settings.motion_max_wait_s if may_come else 0.0)
 
         def moved(frame: str, now_ns: int, then_ns: int) -> RigidTransform:
             return transforms.T_now_then(frame, now_ns, then_ns, wait_until_s)
 
         joined = history.joined(cloud, moved)
+        came_not = any(isinstance(error, TransformToCome) for error in joined.left_out)
+        self._waits_in_vain = self._waits_in_vain + 1 if came_not else 0
         if joined.left_out:
             self._tell_left_out(joined.left_out)
         return joined.cloud
