@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_DIFFERENCE = 1e-3  # of a logit, float32
 MIN_SAME_CLASS = 0.999  # share of points, or of boxes
+MIN_JUDGED_BOXES = (
+    0.9  # share of the boxes of a detector that stay where its maps are disturbed as rounding disturbs them
+)
 ENGINES = ("fused", "onnxruntime")
 _CLOUD_SUFFIXES = (".npz", ".bin", ".pcd", ".ply")
 
@@ -52,7 +55,8 @@ class BoxParity:
     clouds: int
     boxes: int  # of PyTorch
     max_difference: float  # of a value in the maps of the head
-    same_boxes: float  # share of the boxes of both, without those that hang on rounding, that the other side has, too
+    judged_boxes: float  # share of the boxes of both that do not hang on rounding
+    same_boxes: float  # share of those that the other side has, too
 
     @property
     def is_near(self) -> bool:
@@ -62,7 +66,8 @@ class BoxParity:
     def __str__(self) -> str:
         return (
             f"{self.engine}: {self.clouds} clouds, {self.boxes} boxes, largest difference of the head's maps "
-            f"{self.max_difference:.2g}, same boxes {100 * self.same_boxes:.3f} %"
+            f"{self.max_difference:.2g}, same boxes {100 * self.same_boxes:.3f} % of the {100 * self.judged_boxes:.1f} % "
+            "that do not hang on rounding"
         )
 
 
@@ -114,6 +119,11 @@ def read_clouds(paths: Sequence[Path]) -> list[PointCloud]:
 def _require_near(parity: Sequence[Parity | BoxParity], out: Path) -> None:
     """Raise BadModelPackage where an engine is too far from PyTorch."""
     for one in parity:
+        if isinstance(one, BoxParity) and one.judged_boxes < MIN_JUDGED_BOXES:
+            raise BadModelPackage(
+                f"{out}: expected boxes that stay under rounding, at least {100 * MIN_JUDGED_BOXES:.0f} % of them, found {one}. "
+                "Nothing was written; train the detector longer, or give other clouds."
+            )
         if not one.is_near:
             raise BadModelPackage(
                 f"{out}: expected at most {MAX_DIFFERENCE} difference to PyTorch and {100 * MIN_SAME_CLASS} % equal answers, "
