@@ -119,13 +119,13 @@ def read_clouds(paths: Sequence[Path]) -> list[PointCloud]:
 def _require_near(parity: Sequence[Parity | BoxParity], out: Path) -> None:
     """Raise BadModelPackage where an engine is too far from PyTorch."""
     for one in parity:
-        if isinstance(one, BoxParity) and one.judged_boxes < MIN_JUDGED_BOXES:
-            raise BadModelPackage(
-                f"{out}: expected boxes that stay under rounding, at least {100 * MIN_JUDGED_BOXES:.0f} % of them, found {one}. "
-                "Nothing was written; train the detector longer, or give other clouds."
-            )
         if not one.is_near:
             raise BadModelPackage(
                 f"{out}: expected at most {MAX_DIFFERENCE} difference to PyTorch and {100 * MIN_SAME_CLASS} % equal answers, "
                 f"found {one}. Nothing was written; this is a fault of the export."
+            )
+        if isinstance(one, BoxParity) and one.judged_boxes < MIN_JUDGED_BOXES:
+            raise BadModelPackage(
+                f"{out}: expected boxes that stay under rounding, at least {100 * MIN_JUDGED_BOXES:.0f} % of them, found {one}. "
+                "Nothing was written; train the detector longer, or give other clouds."
             )
