@@ -16,9 +16,7 @@ class BoxSelection:
 
     least_score: float = 0.1
     most_candidates: int = 4096  # the best of them go into the suppression
-    iou_threshold: float = (
-        0.01  # seen from above; of two boxes that overlap more, whatever their class, the better stays
-    )
+    iou_threshold: float = 0.01  # seen from above: of two boxes that overlap more, of any class, the better stays
     most_boxes: int = 500
     class_scores: tuple[tuple[int, float], ...] = ()  # (class, least score) of those that have one of their own
 

@@ -30,9 +30,8 @@ def _cut(
     room_before = limit - side * u[before]
     for i in range(count):
         room = limit - side * u[i]
-        if (room >= 0.0) != (
-            room_before >= 0.0
-        ):  # of unlike signs: the fraction lies in 0..1 however parallel the edges are
+        if (room >= 0.0) != (room_before >= 0.0):
+            # Of unlike signs: the fraction lies in 0..1 however parallel the edges are.
             fraction = room_before / (room_before - room)
             u_left[left] = side * limit
             v_left[left] = v[before] + fraction * (v[i] - v[before])

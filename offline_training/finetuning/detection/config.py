@@ -23,9 +23,8 @@ class SelectionConfig(Config):
 
     least_score: float = Field(default=0.1, ge=0, le=1)
     most_candidates: int = Field(default=4096, ge=1)  # the best of them go into the suppression
-    iou_threshold: float = Field(
-        default=0.01, ge=0, le=1
-    )  # from above; of two boxes that overlap more the better stays
+    # Seen from above; of two boxes that overlap more the better stays.
+    iou_threshold: float = Field(default=0.01, ge=0, le=1)
     most_boxes: int = Field(default=500, ge=1)
 
     def selection(self) -> "BoxSelection":
@@ -65,10 +64,9 @@ class DetectFinetuneConfig(AnyRunConfig):
 
     max_steps: int = Field(default=10000, ge=1)
     epochs: int | None = Field(default=None, ge=1)  # passes over all scans, in place of max_steps
-    order: Literal["weights", "epochs", "classes"] = (
-        "weights"  # how scans come: drawn by the sources' weights; each once
-    )
-    # in an epoch; or by epochs in which every class comes as often (Zhu et al. 2019)
+    # How scans come: drawn by the sources' weights; each once in an epoch; or by epochs in which every class comes as
+    # often (Zhu et al. 2019).
+    order: Literal["weights", "epochs", "classes"] = "weights"
     batch_size: int = Field(default=4, ge=1)  # scans
     learning_rate: float = Field(default=0.003, gt=0)  # at its peak
     weight_decay: float = Field(default=0.01, ge=0)
