@@ -1,4 +1,4 @@
-# make demo | test | check | bench | train-demo : each sets up what it needs in .venv first, test-core and test-minimal in a
+# make demo | test | check | bench | train-demo | train-demo-detector : each sets up what it needs in .venv first, test-core and test-minimal in a
 # lean one of their own.
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ CORE := .venv-core
 MINIMAL := .venv-minimal
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
-.PHONY: help setup demo test test-fast test-core test-minimal check docs bench train-demo clean
+.PHONY: help setup demo test test-fast test-core test-minimal check docs bench train-demo train-demo-detector clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -120,6 +120,16 @@ train-demo: $(STAMP)
 	@$(BIN)/lidar-vl-train export out/train/demo_second/checkpoints --card offline_training/configs/export/demo_card.yaml \
 	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo_package --overwrite
 	@echo "To ship it: replace lidar_vl_core/models/demo by out/train/demo_package"
+
+## make train-demo-detector  the same for the demo detector, about an hour
+train-demo-detector: $(STAMP)
+	@test -d "$(PANDASET)" || { echo "PANDASET: expected the folder of PandaSet sequence 002, found '$(PANDASET)'. Give PANDASET=FOLDER." >&2; exit 2; }
+	@mkdir -p out/data && ln -sfn "$(abspath $(PANDASET))" out/data/pandaset
+	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/finetune/detection/demo_detector.yaml
+	@$(BIN)/lidar-vl-train evaluate out/train/demo_detector/checkpoints --config offline_training/configs/evaluate/demo_test.yaml --out out/train/demo_detector_test.json --overwrite
+	@$(BIN)/lidar-vl-train export out/train/demo_detector/checkpoints --card offline_training/configs/export/demo_detector_card.yaml \
+	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo_detector_package --overwrite
+	@echo "To ship it: replace lidar_vl_core/models/demo_detector by out/train/demo_detector_package"
 
 clean:
 	rm -rf $(VENV) $(CORE) $(MINIMAL) out
