@@ -16,7 +16,7 @@ CORE = "lidar_vl_core.commands.cli"
     [
         ("lidar-vl re", {"replay"}),
         ("lidar-vl replay drive.mcap --over", {"--overwrite"}),
-        ("lidar-vl segment cloud.bin --model dem", {"demo"}),
+        ("lidar-vl segment cloud.bin --model dem", {"demo", "demo_detector"}),
         ("lidar-vl replay drive.mcap --label-table semantic_k", {"semantic_kitti", "semantic_kitti19"}),
         ("lidar-vl replay drive.mcap --vocabulary nuscenes16", {"nuscenes16", "nuscenes16_driving"}),
         ("lidar-vl query cloud.bin door --engine f", {"fused"}),
@@ -28,7 +28,11 @@ def test_commands_options_and_names_are_offered(line: str, expected: set[str], t
 
 def test_files_are_offered_beside_the_names(tmp_path: Path) -> None:
     (tmp_path / "dense_package").mkdir()
-    assert offered(CORE, "lidar-vl query cloud.bin door --model de", tmp_path, tmp_path) == {"demo", "dense_package/"}
+    assert offered(CORE, "lidar-vl query cloud.bin door --model de", tmp_path, tmp_path) == {
+        "demo",
+        "demo_detector",
+        "dense_package/",
+    }
 
 
 def test_nothing_of_it_is_imported_unless_the_shell_asks() -> None:
