@@ -1,4 +1,4 @@
-"""Find objects in a LiDAR's clouds: ros2 launch lidar_vl_ros detection.launch.py model:=FOLDER input:=/lidar/points [rviz:=true].
+"""Find objects in a LiDAR's clouds: ros2 launch lidar_vl_ros detection.launch.py input:=/lidar/points [model:=FOLDER] [rviz:=true].
 
 Limits of classes, cameras and joined sweeps stand in params_file:=FILE.yaml: see the example in config/detection.yaml.
 """
@@ -20,7 +20,7 @@ def generate_launch_description() -> LaunchDescription:
     share = Path(get_package_share_directory("lidar_vl_ros"))
     arguments = [
         DeclareLaunchArgument("input", default_value="/lidar/points", description="Topic of the LiDAR driver"),
-        DeclareLaunchArgument("model", description="Folder of a model package of task detection"),
+        DeclareLaunchArgument("model", default_value="demo_detector", description="Model package that finds boxes"),
         DeclareLaunchArgument(
             "params_file",
             default_value=str(share / "config" / "detection.yaml"),

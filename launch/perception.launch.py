@@ -1,4 +1,4 @@
-"""Label clouds and find objects in them: ros2 launch lidar_vl_ros perception.launch.py detection_model:=FOLDER input:=/lidar/points.
+"""Label clouds and find objects in them: ros2 launch lidar_vl_ros perception.launch.py input:=/lidar/points [detection_model:=FOLDER].
 
 One process and one node: each cloud is read, decoded and paired with its pictures once, for both tasks. Parameters of each
 task stand below its name in params_file:=FILE.yaml: see the example in config/perception.yaml.
@@ -22,7 +22,9 @@ def generate_launch_description() -> LaunchDescription:
     arguments = [
         DeclareLaunchArgument("input", default_value="/lidar/points", description="Topic of the LiDAR driver"),
         DeclareLaunchArgument("model", default_value="demo", description="Model package that labels points"),
-        DeclareLaunchArgument("detection_model", description="Folder of a model package of task detection"),
+        DeclareLaunchArgument(
+            "detection_model", default_value="demo_detector", description="Model package that finds boxes"
+        ),
         DeclareLaunchArgument(
             "prompts", default_value="[]", description="What to look for: \"['excavator', 'fallen tree']\""
         ),
