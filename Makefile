@@ -33,13 +33,14 @@ $(STAMP): pyproject.toml constraints.txt ros2_ws/src/lidar_vl_ros/setup.py
 	@$(BIN)/python -m lidar_vl_core.commands.warm_up
 	@touch $(STAMP)
 
-# What only tests need: the extras vfm, language and ray. torchvision lies in a folder of its own, since PyPI's wheel is built for
+# What only tests need: the extras vfm, language, ray and tensorrt. torchvision lies in a folder of its own, since PyPI's wheel is built for
 # the CUDA build of torch: beside a CPU-only torch its import fails, and lightning's with it. tests/training/torchvision_on_cpu.py
 # adds the folder where it is asked for.
 $(TEST_STAMP): $(STAMP)
 	@echo "packages for the tests"
 	@PIP="$(BIN)/pip install --disable-pip-version-check -q"; test ! -x $(BIN)/uv || PIP="$(BIN)/uv pip install -q --python $(BIN)/python"; \
 	  $$PIP -c constraints.txt transformers huggingface-hub 'ray[data]' ftfy && \
+	  $$PIP -c constraints.txt -e '.[tensorrt]' && \
 	  $$PIP -c constraints.txt --no-deps timm open_clip_torch && \
 	  $$PIP -c constraints.txt --no-deps --target $(VENV)/torchvision torchvision
 	@touch $(TEST_STAMP)
