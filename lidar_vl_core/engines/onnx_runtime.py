@@ -46,6 +46,8 @@ def open_onnxruntime(model: bytes, threads: int) -> "onnxruntime.InferenceSessio
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # A thread that spins while it waits takes the core from what runs beside it: driver, middleware, the fused engine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors; it warns of every initialiser that only function bodies use
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

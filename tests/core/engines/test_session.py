@@ -128,6 +128,11 @@ class RandomNetwork:
         return weight.astype(np.float32), self.rng.normal(size=c_out).astype(np.float32)
 
 
+def test_threads_of_onnx_runtime_sleep_while_they_wait():
+    session = open_onnxruntime(RandomNetwork(0).model(1).SerializeToString(), threads=2)
+    assert session.get_session_options().get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32 - 1), st.integers(0, 14), st.sampled_from([0, 1, 2, 9, 130, 700]))
 def test_every_engine_gives_what_the_layers_mean(seed, layers, voxels):
