@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.bench_node import LABELLED, RATE_HZ, _child, street_clouds
+from tests.bench.bench_node import LABELLED
+from tests.bench.cloud_traffic import INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S, drive, street_clouds
 
 POINTS, PROMPTS, CHANNELS = 35_000, 32, 512
 CLOUDS_A_CHANGE = 15
 IMAGE_SIZE = (224, 400)  # of the image tower; six cameras
 WORDS = [f"word {number}" for number in range(PROMPTS)]
-_READY_TIMEOUT_S, _LAST_CLOUD_TIMEOUT_S = 120.0, 3.0
 
 
 def measure(seconds: float = 20.0) -> list[dict[str, Any]]:
@@ -74,10 +74,10 @@ def _run(folder: Path, clouds: Path, package: Path, count: int) -> dict[str, Any
 
     environment = private_graph_environment()
     with ChildNodes(folder, environment) as graph:
-        graph.start("segmentation_node", {"~/input/pointcloud": "/lidar/points"}, model=str(package))
+        graph.start("segmentation_node", {"~/input/pointcloud": INPUT}, model=str(package))
         listener = _listener(count, environment)
-        publisher = _child("publish", clouds, count, environment)
-        publisher.communicate(timeout=_READY_TIMEOUT_S + count / RATE_HZ + 30)
+        publisher = drive(clouds, count, (LABELLED,), environment)
+        publisher.communicate(timeout=READY_TIMEOUT_S + count / RATE_HZ + 30)
         heard, _ = listener.communicate(timeout=60)
     if publisher.returncode or listener.returncode:
         log = (folder / "segmentation_node.log").read_text()
@@ -225,7 +225,7 @@ def _listen(count: int) -> None:
             asked = time.monotonic(), one_word, client.call_async(SetParameters.Request(parameters=[parameter]))
         if len(clouds) > heard:
             last_s, heard = time.monotonic(), len(clouds)
-        if time.monotonic() - last_s > (_LAST_CLOUD_TIMEOUT_S if heard else _READY_TIMEOUT_S):
+        if time.monotonic() - last_s > (LAST_CLOUD_TIMEOUT_S if heard else READY_TIMEOUT_S):
             break
     print(json.dumps({"clouds": clouds, "changes": changes}))
     node.destroy_node()
