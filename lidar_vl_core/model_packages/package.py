@@ -101,6 +101,11 @@ def packaged_models() -> list[str]:
     return sorted(path.parent.name for path in _PACKAGED.glob(f"*/{MANIFEST}"))
 
 
+def is_model_package(name_or_path: str | Path) -> bool:
+    """Whether this names a package, whole or not, by folder or by name."""
+    return (Path(name_or_path) / MANIFEST).is_file() or str(name_or_path) in packaged_models()
+
+
 def load_model_package(name_or_path: str | Path) -> ModelPackage:
     """Open a package by folder, or by name for one that comes with this software ("demo"), and verify all of it.
 

@@ -12,8 +12,9 @@ from offline_training.cli.options import add_checkpoint, add_config, add_data, o
 
 if TYPE_CHECKING:
     from lidar_vl_core.model_packages.package import ModelPackage
-    from offline_training.datasets.data_sources import DataSource
     from offline_training.export.card_text import CardText
+    from offline_training.finetuning.config import ValidationConfig
+    from offline_training.finetuning.detection.config import DetectValidationConfig
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,7 +40,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     add_data(evaluate)
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
-    evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth, prediction and errors")
+    evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth and answers of some scans")
     evaluate.add_argument("--threads", type=int, default=0, help="of the processor; default all")
     add_overwrite(evaluate)
     evaluate.set_defaults(run=_evaluate)
@@ -103,54 +104,31 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _evaluate(options: argparse.Namespace) -> None:
     require_no_earlier(options, "out", "pictures")
-    from offline_training.evaluation.package_quality import evaluate_package, is_package
-    from offline_training.finetuning.tasks import DETECTION, checkpoint_task
+    data = None if options.config is None else _validation_config(options)
+    from lidar_vl_core.model_packages.package import is_model_package
 
-    sources = None if options.config is None else _validation_sets(options)
-    packaged = is_package(options.checkpoint)
-    if not packaged:
+    if not is_model_package(options.checkpoint):
         require_checkpoint(options.checkpoint)
-    if packaged and options.pictures is not None:
-        raise BadRequest(
-            "--pictures: expected a checkpoint, found a model package. `lidar-vl segment` draws its answers."
-        )
     require_training("evaluate")
-    if not packaged and checkpoint_task(options.checkpoint) == DETECTION:
-        _evaluate_detector(options, sources)
-        return
-    from offline_training.finetuning.evaluate import evaluate, table
+    from offline_training.evaluation.evaluate import evaluate
 
-    measure = evaluate_package if packaged else evaluate
-    metrics = measure(options.checkpoint, sources, options.out, options.threads)
-    print(table(metrics))
-    if options.pictures is not None:
-        from offline_training.evaluation.error_maps import write_error_maps
-
-        for path in write_error_maps(options.checkpoint, sources, options.pictures):
-            print(f"picture: {path}")
+    sources = None if data is None else data.validation
+    sweeps = 1 if data is None or data.task == "segmentation" else data.sweeps
+    found = evaluate(options.checkpoint, sources, options.out, options.pictures, options.threads, sweeps)
+    print(found.table)
+    for path in found.pictures:
+        print(f"picture: {path}")
 
 
-def _evaluate_detector(options: argparse.Namespace, sources: "tuple[DataSource, ...] | None") -> None:
-    from offline_training.finetuning.detection.detection_table import detection_table
-    from offline_training.finetuning.detection.evaluate_detector import evaluate_detector
-
-    print(detection_table(evaluate_detector(options.checkpoint, sources, options.out, options.threads)))
-    if options.pictures is not None:
-        from offline_training.evaluation.box_pictures import write_box_pictures
-
-        for path in write_box_pictures(options.checkpoint, sources, options.pictures):
-            print(f"picture: {path}")
-
-
-def _validation_sets(options: argparse.Namespace) -> "tuple[DataSource, ...]":
-    """Those of the configuration, which needs no other key here. Raises BadConfig, BadDataset."""
+def _validation_config(options: argparse.Namespace) -> "ValidationConfig | DetectValidationConfig":
+    """The data sets of the configuration, which needs no other key here. Raises BadConfig, BadDataset."""
     overrides = overrides_of(options)
     from offline_training.datasets.data_sources import require_folders
     from offline_training.finetuning.tasks import load_validation_config
 
-    sources = load_validation_config(options.config, overrides).validation
-    require_folders(sources)
-    return sources
+    config = load_validation_config(options.config, overrides)
+    require_folders(config.validation)
+    return config
 
 
 def _robustness(options: argparse.Namespace) -> None:
@@ -170,7 +148,7 @@ def _robustness(options: argparse.Namespace) -> None:
 
 
 def _submit(options: argparse.Namespace) -> None:
-    sources = _validation_sets(options)
+    sources = _validation_config(options).validation
     require_checkpoint(options.checkpoint)
     require_training("submit")
     from offline_training.evaluation.submission import submission

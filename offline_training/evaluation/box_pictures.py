@@ -10,29 +10,27 @@ from lidar_vl_core.drawing.figures import captioned, png_bytes
 from lidar_vl_core.foundation.files import write_bytes
 from offline_training.datasets.box_sources import open_boxes
 from offline_training.datasets.data_sources import DataSource
-from offline_training.finetuning.detection.detectors import load_detector
-from offline_training.finetuning.detection.judging import found_boxes
+from offline_training.finetuning.detection.judging import BoxFinder
 
 
 def write_box_pictures(
-    checkpoint_path: Path,
-    sources: Iterable[DataSource] | None,
+    finder: BoxFinder,
+    sources: Iterable[DataSource],
     folder: Path,
     least_score: float = 0.3,
     per_source: int = 4,
 ) -> list[Path]:
-    """Draw some scans of each data set (nothing = the checkpoint's validation sets), evenly spread, as PNG into `folder`.
+    """Draw some scans of each data set, evenly spread, as PNG into `folder`.
 
-    least_score: of the boxes that are drawn. Returns the files. Raises BadCheckpoint, BadDataset.
+    least_score: of the boxes that are drawn. Returns the files. Raises BadDataset.
     """
-    network, config = load_detector(checkpoint_path)
-    reach_m = max(map(abs, (*config.point_cloud_range[:2], *config.point_cloud_range[3:5])))
+    reach_m = max(map(abs, (*finder.range_m[:2], *finder.range_m[3:5])))
     written = []
-    for number, source in enumerate(config.validation if sources is None else sources):
-        dataset = open_boxes(source, config.class_table, config.sweeps)
+    for number, source in enumerate(sources):
+        dataset = open_boxes(source, finder.classes, finder.sweeps)
         for index in np.unique(np.linspace(0, len(dataset) - 1, per_source).round().astype(int)):
             sample = dataset[int(index)]
-            found = found_boxes(network, config, sample)
+            found = finder.find(sample)
             sure = found.taken(found.score >= least_score)
             known = sample.boxes.taken(sample.boxes.class_id < len(sample.classes))
             picture = boxes_from_above_figure(sample.cloud.xyz_m, sure, known, sample.classes, half_width_m=reach_m)

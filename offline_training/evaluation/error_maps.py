@@ -1,6 +1,6 @@
 """Where a network errs, as pictures: truth, prediction and errors of a scan from above, side by side. Writes files."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ from lidar_vl_core.drawing.figures import captioned, in_rows, legend, png_bytes
 from lidar_vl_core.drawing.palette import class_colors, error_colors
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import write_bytes
+from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.batches.training_scans import labelled_scan
 from offline_training.datasets.data_sources import DataSource, open_source
-from offline_training.finetuning.evaluate import load_network, predict
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,23 +23,25 @@ _PANEL_PX = 560
 
 
 def write_error_maps(
-    checkpoint_path: Path, sources: Iterable[DataSource] | None, folder: Path, per_source: int = 4
+    classes: ClassTable,
+    label: Callable[[Sample], np.ndarray],
+    sources: Iterable[DataSource],
+    folder: Path,
+    per_source: int = 4,
 ) -> list[Path]:
-    """Draw some scans of each data set (nothing = the checkpoint's validation sets), evenly spread, as PNG into `folder`.
+    """Draw some scans of each data set, evenly spread, as PNG into `folder`; returns the files.
 
-    Returns the files. Raises BadCheckpoint, BadDataset, the latter also when none of the scans has labels.
+    label: gives the class of each point of a sample's labelled_scan(). Raises BadDataset, also when none of the scans has labels.
     """
-    network, config = load_network(checkpoint_path)
     written = []
-    for source in config.validation if sources is None else sources:
-        dataset = open_source(source, config.class_table)
+    for source in sources:
+        dataset = open_source(source, classes)
         for index in np.unique(np.linspace(0, len(dataset) - 1, per_source).round().astype(int)):
             sample = dataset[int(index)]
             if sample.class_id is None:
                 continue
             scan = labelled_scan(sample)
-            prediction = predict(network, config, scan)
-            picture = error_map(sample.name, scan.xyz_m, prediction, scan.class_id, config.class_table)
+            picture = error_map(sample.name, scan.xyz_m, label(sample), scan.class_id, classes)
             path = folder / f"{source.kind}_{sample.name.replace('/', '_')}.png"
             write_bytes(path, png_bytes(picture))
             written.append(path)

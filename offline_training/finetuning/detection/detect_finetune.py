@@ -11,7 +11,7 @@ from torch import Tensor
 from offline_training.datasets.batches.collate_boxes import BoxBatch
 from offline_training.finetuning.detection.config import FREE_ON_RESUME, DetectFinetuneConfig
 from offline_training.finetuning.detection.detectors import build_detector
-from offline_training.finetuning.detection.judging import measured
+from offline_training.finetuning.detection.judging import box_finder, measured
 from offline_training.finetuning.detection.one_cycle import build_optimizer, set_cycle
 from offline_training.finetuning.detection.quality import DetectionMeasurement
 from offline_training.finetuning.detection.training_batches import training_batches, training_data
@@ -83,7 +83,8 @@ class DetectFinetuning(ValidatedRun):
         """The answers on all validation scans."""
         if not self.config.validation:
             return None
-        return measured(self.network, self.config, self.config.validation, self.device, lambda: self.stop.is_asked)
+        finder = box_finder(self.network, self.config, self.device)
+        return measured(finder, self.config.validation, lambda: self.stop.is_asked)
 
     def _begun(self) -> StartWeights | None:
         """The weights of another run, where the configuration names one."""

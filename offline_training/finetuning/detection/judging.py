@@ -1,11 +1,13 @@
-"""The answers of a detector on data sets with boxes, judged."""
+"""The boxes that are found in data sets, judged."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.classes.class_table import ClassTable
 from offline_training.datasets.augment.box_scan import box_scan
 from offline_training.datasets.base.box_sample import BoxSample
 from offline_training.datasets.base.label_fractions import labelled_frames
@@ -19,51 +21,53 @@ from offline_training.finetuning.detection.quality import DetectionMeasurement, 
 from offline_training.networks.detection.detector import Detector
 
 
+@dataclass(frozen=True)
+class BoxFinder:
+    """Whatever finds boxes in the samples of a data set: a network here, or a package as the robot runs it."""
+
+    classes: ClassTable
+    sweeps: int  # joined to a sample
+    range_m: tuple[float, ...]  # what it looks at, lower, then upper corner
+    find: Callable[[BoxSample], Boxes3d]  # the best first, in the frame of the sample's cloud
+
+
+def box_finder(network: Detector[Any], config: DetectFinetuneConfig, device: torch.device | str = "cpu") -> BoxFinder:
+    """A detector of that configuration, which lies on that device. Raises BadConfig."""
+    preparer = judging_preparer(config)
+
+    def find(sample: BoxSample) -> Boxes3d:
+        was_training = network.training
+        network.eval()
+        with torch.no_grad():
+            (found,) = network.decode(network(preparer([network_scan(box_scan(sample))]).to(device)))
+        network.train(was_training)
+        return in_frame_of(sample, found)
+
+    return BoxFinder(config.class_table, config.sweeps, config.point_cloud_range, find)
+
+
 def measured(
-    network: Detector[Any],
-    config: DetectFinetuneConfig,
-    sources: Iterable[DataSource],
-    device: torch.device | str = "cpu",
-    stop: Callable[[], bool] = lambda: False,
+    finder: BoxFinder, sources: Iterable[DataSource], stop: Callable[[], bool] = lambda: False
 ) -> DetectionMeasurement | None:
-    """Judge a detector on data sets, one after the other; None where it was stopped. Raises BadDataset, BadConfig."""
+    """Judge boxes on data sets, one after the other; None where it was stopped. Raises BadDataset, BadConfig."""
     qualities = []
     for source in sources:
-        quality = _quality(network, config, source, device, stop)
+        quality = _quality(finder, source, stop)
         if quality is None:
             return None
         qualities.append(quality)
     return DetectionMeasurement(tuple(qualities))
 
 
-def found_boxes(
-    network: Detector[Any], config: DetectFinetuneConfig, sample: BoxSample, device: torch.device | str = "cpu"
-) -> Boxes3d:
-    """The boxes of one sample, the best first, in the frame of its cloud."""
-    was_training = network.training
-    network.eval()
-    with torch.no_grad():
-        inputs = judging_preparer(config)([network_scan(box_scan(sample))]).to(device)
-        (found,) = network.decode(network(inputs))
-    network.train(was_training)
-    return in_frame_of(sample, found)
-
-
-def _quality(
-    network: Detector[Any],
-    config: DetectFinetuneConfig,
-    source: DataSource,
-    device: torch.device | str,
-    stop: Callable[[], bool],
-) -> SourceQuality | None:
+def _quality(finder: BoxFinder, source: DataSource, stop: Callable[[], bool]) -> SourceQuality | None:
     # Every frame is opened and some are left out here, as judges ask the data set itself for more than its boxes.
     by_frame = source.label_skip != 1 and not data_set_spec(source.kind).thins_scenes
     whole = source.model_copy(update={"label_skip": 1}) if by_frame else source
-    dataset = open_boxes(whole, config.class_table, config.sweeps)
-    judge = judge_of(source, dataset, config.point_cloud_range)
+    dataset = open_boxes(whole, finder.classes, finder.sweeps)
+    judge = judge_of(source, dataset, finder.range_m)
     for index in labelled_frames(len(dataset), source.label_skip if by_frame else 1):
         if stop():
             return None
         sample = dataset[index]
-        judge.add(index, sample, found_boxes(network, config, sample, device))
+        judge.add(index, sample, finder.find(sample))
     return judge.quality()

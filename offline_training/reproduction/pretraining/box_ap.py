@@ -14,11 +14,11 @@ def box_ap(checkpoint: Path, sources: Sequence[DataSource], box_class: str | Non
 
     Raises BadLabels for a class that the truth does not have.
     """
-    from offline_training.finetuning.detection.evaluate_detector import evaluate_detector
+    from offline_training.evaluation.evaluate import evaluate
 
     key = sha256_of_values([[source.model_dump(mode="json") for source in sources], checkpoint.read_text()])
     file = checkpoint.parent.parent / f"boxes_{key[:12]}.json"
-    found = kept(file, key, lambda: evaluate_detector(checkpoint, sources, None, threads))["sources"]
+    found = kept(file, key, lambda: evaluate(checkpoint, sources, threads=threads).metrics)["sources"]
     values = [one["score"] if box_class is None else one["class_scores"].get(box_class) for one in found]
     if None in values:
         raise BadLabels(

@@ -178,9 +178,9 @@ def _finetune(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingCol
 
 def _mean_iou(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
     checkpoint = _finetune(runs, row, column, seed)
-    from offline_training.finetuning.evaluate import evaluate
+    from offline_training.evaluation.evaluate import evaluate
 
-    pooled = evaluate(checkpoint, runs.sources(column, seed), None, runs.place.threads)["pooled"]
+    pooled = evaluate(checkpoint, runs.sources(column, seed), threads=runs.place.threads).metrics["pooled"]
     return 100.0 * pooled["mean_iou"], pooled["per_class_iou"]
 
 

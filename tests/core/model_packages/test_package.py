@@ -5,7 +5,7 @@ import yaml
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages import package, package_writer
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
-from lidar_vl_core.model_packages.package import load_model_package, packaged_models
+from lidar_vl_core.model_packages.package import is_model_package, load_model_package, packaged_models
 from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 from lidar_vl_core.voxels.grid import VoxelGrid
@@ -106,6 +106,13 @@ def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path, monkeypatch):
     assert load_model_package("small").path == tmp_path / "small"
     with pytest.raises(BadModelPackage, match=r"'big'.*\['small'\]"):
         load_model_package("big")
+
+
+def test_packages_are_told_from_other_folders(folder, tmp_path):
+    assert is_model_package("demo")
+    assert is_model_package(folder)
+    assert not is_model_package(folder / "manifest.yaml")
+    assert not is_model_package(tmp_path / "nothing")
 
 
 def test_a_file_is_no_package(folder):

@@ -6,8 +6,8 @@ import pytest
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.drawing.palette import RIGHT_RGB, WRONG_RGB, class_colors
 from lidar_vl_core.foundation.errors import BadDataset
+from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.lidar.semantic_kitti import SemanticKittiSource
-from offline_training.evaluation import error_maps as error_maps_module
 from offline_training.evaluation.error_maps import error_map, write_error_maps
 from tests.written.lidar_data_sets import write_kitti_like
 
@@ -48,20 +48,18 @@ def test_a_point_whose_truth_is_not_known_is_neither_right_nor_wrong():
     assert _share_of(errors, WRONG_RGB) == _share_of(errors, RIGHT_RGB) == 0.0
 
 
-class _Config:
-    class_table = SEMANTIC_KITTI_19
-    validation = ()
+def _nobody_but_cars(sample: Sample) -> np.ndarray:
+    return np.zeros(len(sample.cloud), np.uint8)
 
 
-def test_a_few_labelled_scans_of_each_data_set_are_drawn_and_one_without_labels_is_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(error_maps_module, "load_network", lambda path: (None, _Config))
-    monkeypatch.setattr(error_maps_module, "predict", lambda network, config, scan: np.zeros(len(scan), np.uint8))
+def test_a_few_labelled_scans_of_each_data_set_are_drawn_and_one_without_labels_is_not(tmp_path):
     frames = tuple(f"{number:06d}" for number in range(9))
     write_kitti_like(tmp_path / "sequences" / "08", [10, 40, 0], frames)
     (tmp_path / "sequences" / "08" / "labels" / "000004.label").unlink()
     source = SemanticKittiSource(folder=str(tmp_path))
-    written = write_error_maps(tmp_path, [source], tmp_path / "pictures", per_source=3)
+    written = write_error_maps(SEMANTIC_KITTI_19, _nobody_but_cars, [source], tmp_path / "pictures", per_source=3)
     assert [path.name for path in written] == ["semantic_kitti_08_000000.png", "semantic_kitti_08_000008.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+    unlabelled = source.model_copy(update={"frames": ("000004",)})
     with pytest.raises(BadDataset, match="labelled"):
-        write_error_maps(tmp_path, [source.model_copy(update={"frames": ("000004",)})], tmp_path / "more")
+        write_error_maps(SEMANTIC_KITTI_19, _nobody_but_cars, [unlabelled], tmp_path / "more")

@@ -27,6 +27,8 @@ from offline_training.cli.main import main
 from offline_training.datasets.batches.collate import collate
 from offline_training.datasets.batches.training_scans import StepSampler, TrainingScans, class_weights, labelled_scan
 from offline_training.datasets.data_sources import open_source
+from offline_training.evaluation import judged_points as judged_points_module
+from offline_training.evaluation.evaluate import evaluate
 from offline_training.export.description import CardText
 from offline_training.finetuning import evaluate as evaluate_module
 from offline_training.finetuning import finetune as finetune_module
@@ -167,7 +169,7 @@ def test_the_committed_card_and_test_sets_can_be_read():
 
 
 def test_evaluation_writes_the_metrics_it_prints(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(evaluate_module, "open_source", lambda *_: Rooms())
+    monkeypatch.setattr(judged_points_module, "open_source", lambda *_: Rooms())
     finetune(config(tmp_path, validation=[{"kind": "pandaset", "folder": "rooms"}]))
     out = tmp_path / "metrics.json"
     assert main(["evaluate", str(tmp_path / "checkpoints"), "--out", str(out)]) == 0
@@ -249,11 +251,11 @@ def use_network(monkeypatch: pytest.MonkeyPatch, build: object, preparer: object
 @pytest.mark.parametrize("probe", [False, True])
 def test_any_network_behind_the_seam_is_trained_and_evaluated(tmp_path, monkeypatch, probe):
     use_network(monkeypatch, lambda config, out_channels: Cells(out_channels), cells_of)
-    monkeypatch.setattr(evaluate_module, "open_source", lambda *_: Rooms())
+    monkeypatch.setattr(judged_points_module, "open_source", lambda *_: Rooms())
     path = finetune(config(tmp_path, max_steps=60, learning_rate=0.05, probe=probe, augment=None))
     assert losses(tmp_path)[59] < losses(tmp_path)[0]
     rooms = [source for source in config(tmp_path).train]
-    metrics = evaluate_module.evaluate(path, rooms, None)
+    metrics = evaluate(path, rooms).metrics
     assert probe or metrics["pooled"]["accuracy"] > 0.5
     assert metrics["pooled"]["no_answer_per_class"]["driveable_surface"] > 0
     iou = metrics["pooled"]["per_class_iou"]

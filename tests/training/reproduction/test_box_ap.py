@@ -2,7 +2,7 @@
 
 import pytest
 
-import offline_training.finetuning.detection.evaluate_detector as evaluating
+import offline_training.evaluation.evaluate as evaluating
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadLabels
 from offline_training.datasets.data_sources import data_source
@@ -24,11 +24,12 @@ def checkpoint(tmp_path, monkeypatch):
     path.write_text("{}")
     calls: list[object] = []
 
-    def evaluate(*told):
+    def evaluate(*told, threads):
         calls.append(told)
-        return {"sources": [quality("a", 0.2, {"car": 0.4, "bus": None}), quality("b", 0.4, {"car": 0.8, "bus": 0.1})]}
+        found = [quality("a", 0.2, {"car": 0.4, "bus": None}), quality("b", 0.4, {"car": 0.8, "bus": 0.1})]
+        return evaluating.Evaluation({"sources": found}, "", [])
 
-    monkeypatch.setattr(evaluating, "evaluate_detector", evaluate)
+    monkeypatch.setattr(evaluating, "evaluate", evaluate)
     return path, calls
 
 

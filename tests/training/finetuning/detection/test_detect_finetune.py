@@ -8,11 +8,13 @@ import torch
 
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
 from offline_training.cli.main import main
+from offline_training.evaluation.evaluate import evaluate
+from offline_training.export.card_text import CardText
+from offline_training.export.export_detection import export_detector
 from offline_training.finetuning.detection import judging as judging_module
 from offline_training.finetuning.detection import training_batches as batches_module
 from offline_training.finetuning.detection.detect_finetune import detect_finetune
-from offline_training.finetuning.detection.detectors import load_detector
-from offline_training.finetuning.detection.evaluate_detector import evaluate_detector
+from offline_training.finetuning.detection.detectors import judging_preparer, load_detector
 from offline_training.networks.detection import bev_backbone as bev_module
 from offline_training.networks.voxelnet import encoder as encoder_module
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
@@ -37,7 +39,7 @@ def test_it_learns_where_cars_stand_and_says_so(tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(module, name, 0.1)  # so that the norms know the data after so few steps
     run = config(tmp_path, max_steps=80, learning_rate=0.01, checkpoint_every=80, validation=[PANDASET], order="epochs")
     path = detect_finetune(run)
-    metrics = evaluate_detector(path, None, tmp_path / "metrics.json")
+    metrics = evaluate(path, None, tmp_path / "metrics.json").metrics
     assert losses(tmp_path)[79] < 0.3 * losses(tmp_path)[0]
     assert metrics["sources"][0]["classes"]["Car"]["truth"] == 8
     assert metrics["sources"][0]["classes"]["Car"]["ap_at"]["2.0"] > 0.9
@@ -48,6 +50,19 @@ def test_it_learns_where_cars_stand_and_says_so(tmp_path, capsys, monkeypatch):
     assert "AP by centre distance" in told
     assert "Car" in told
     assert "mAP" in told
+    of_package = evaluate(exported(path, tmp_path / "package"), run.validation).metrics["sources"][0]
+    assert of_package["class_scores"]["Car"] == pytest.approx(metrics["sources"][0]["class_scores"]["Car"], abs=0.005)
+    assert of_package["classes"]["Car"]["truth"] == 8
+
+
+def exported(checkpoint: Path, out: Path) -> Path:
+    """The package of a checkpoint."""
+    network, run = load_detector(checkpoint)
+    card = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
+    package, _ = export_detector(
+        network, judging_preparer(run), run.class_table, out, [Parking(run.classes)[9].cloud], card
+    )
+    return package.path
 
 
 @pytest.mark.parametrize("network", ["centerpoint", "second"])
@@ -101,4 +116,4 @@ def test_only_detectors_are_loaded_as_such(tmp_path):
 def test_a_checkpoint_without_validation_sets_needs_some(tmp_path):
     path = detect_finetune(config(tmp_path, max_steps=1))
     with pytest.raises(BadConfig, match="expected data sets to evaluate on"):
-        evaluate_detector(path, None, None)
+        evaluate(path, None)
