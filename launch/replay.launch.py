@@ -1,27 +1,23 @@
 """Play a bag and label its clouds: ros2 launch lidar_vl_ros replay.launch.py bag:=run.mcap input:=/lidar/points [loop:=true]."""
 
-from pathlib import Path
-
-from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from lidar_vl_ros.process.transport import large_message_environment
+from lidar_vl_ros.process import launching
 
 from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:
-    share = Path(get_package_share_directory("lidar_vl_ros"))
     arguments = [
         DeclareLaunchArgument("bag", description="Recording: .mcap, .db3 or a rosbag2 folder"),
         DeclareLaunchArgument("input", default_value="/lidar/points", description="Topic of the clouds in the bag"),
-        DeclareLaunchArgument("model", default_value="demo", description="Packaged model or folder of a model package"),
+        DeclareLaunchArgument("model", default_value="demo", description="Model package, by name or folder"),
         DeclareLaunchArgument(
             "params_file",
-            default_value=str(share / "config" / "segmentation.yaml"),
+            default_value=str(launching.share() / "config" / "segmentation.yaml"),
             description="Node parameters, cameras among them",
         ),
         DeclareLaunchArgument("rate", default_value="1.0", description="Speed"),
@@ -29,9 +25,8 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("rviz", default_value="true", description="Show the labelled cloud"),
         DeclareLaunchArgument("fixed_frame", default_value="lidar", description="Frame of the LiDAR, for RViz"),
     ]
-    environment = [SetEnvironmentVariable(name, value) for name, value in large_message_environment().items()]
     segmentation = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(share / "launch" / "segmentation.launch.py")),
+        PythonLaunchDescriptionSource(str(launching.share() / "launch" / "segmentation.launch.py")),
         launch_arguments={
             "input": LaunchConfiguration("input"),
             "model": LaunchConfiguration("model"),
@@ -48,11 +43,11 @@ def generate_launch_description() -> LaunchDescription:
         output="screen",
         parameters=[
             {
-                "bag": ParameterValue(LaunchConfiguration("bag"), value_type=str),
+                "bag": launching.text_of("bag"),
                 "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
                 "loop": ParameterValue(LaunchConfiguration("loop"), value_type=bool),
                 "wait_for": [[LaunchConfiguration("input")]],  # a list of one text: launch_ros joins a flat list
             }
         ],
     )
-    return LaunchDescription([*arguments, *environment, segmentation, player])
+    return LaunchDescription([*arguments, *launching.environment(), segmentation, player])

@@ -4,44 +4,15 @@ Cameras by name, for overlay and ensemble, stand in params_file:=FILE.yaml: see 
 With a model that understands words: [prompts:="['excavator', 'fallen tree']"] or [vocabulary:=FILE.yaml], [ensemble:=true].
 """
 
-from pathlib import Path
-
-from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
-from launch.conditions import IfCondition
+from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-from lidar_vl_ros.process.transport import large_message_environment
+from lidar_vl_ros.process import launching
 
 from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:
-    share = Path(get_package_share_directory("lidar_vl_ros"))
-    arguments = [
-        DeclareLaunchArgument("input", default_value="/lidar/points", description="Topic of the LiDAR driver"),
-        DeclareLaunchArgument("model", default_value="demo", description="Packaged model or folder of a model package"),
-        DeclareLaunchArgument(
-            "prompts", default_value="[]", description="What to look for: \"['excavator', 'fallen tree']\""
-        ),
-        DeclareLaunchArgument(
-            "vocabulary", default_value="", description="Or classes with synonyms: a name or a YAML file"
-        ),
-        DeclareLaunchArgument("ensemble", default_value="false", description="Name points by camera pictures, too"),
-        DeclareLaunchArgument(
-            "params_file",
-            default_value=str(share / "config" / "segmentation.yaml"),
-            description="Node parameters, cameras among them",
-        ),
-        DeclareLaunchArgument("use_sim_time", default_value="false", description="Follow /clock, for played bags"),
-        DeclareLaunchArgument("rviz", default_value="false", description="Show the labelled cloud"),
-        DeclareLaunchArgument("fixed_frame", default_value="lidar", description="Frame of the LiDAR, for RViz"),
-        DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn or error"),
-    ]
-    # For every process started here; the LiDAR driver needs the first two as well, it is the sender.
-    environment = [SetEnvironmentVariable(name, value) for name, value in large_message_environment().items()]
-    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     segmentation = Node(
         package="lidar_vl_ros",
         executable="segmentation_node",
@@ -49,29 +20,17 @@ def generate_launch_description() -> LaunchDescription:
         output="screen",
         respawn=True,
         respawn_delay=2.0,
-        parameters=[
-            LaunchConfiguration("params_file"),
-            {"model": ParameterValue(LaunchConfiguration("model"), value_type=str), "use_sim_time": use_sim_time},
-        ],
+        parameters=[LaunchConfiguration("params_file"), {"model": launching.text_of("model"), **launching.sim_time()}],
         remappings=[("~/input/pointcloud", LaunchConfiguration("input"))],
-        # Words as text for the parser of parameter files, which knows empty lists; what params_file says of them wins.
-        arguments=[
-            "--ros-args",
-            "--log-level",
-            LaunchConfiguration("log_level"),
-            "-p",
-            ["prompts:=", LaunchConfiguration("prompts")],
-            "-p",
-            ["vocabulary:='", LaunchConfiguration("vocabulary"), "'"],
-            "-p",
-            ["ensemble:=", LaunchConfiguration("ensemble")],
-        ],
+        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level"), *launching.words_on_command_line()],
     )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        arguments=["-d", str(share / "rviz" / "segmentation.rviz"), "-f", LaunchConfiguration("fixed_frame")],
-        parameters=[{"use_sim_time": use_sim_time}],
-        condition=IfCondition(LaunchConfiguration("rviz")),
+    return LaunchDescription(
+        [
+            *launching.common_arguments("segmentation"),
+            DeclareLaunchArgument("model", default_value="demo", description="Model package, by name or folder"),
+            *launching.word_arguments(),
+            *launching.environment(),
+            segmentation,
+            launching.rviz("segmentation"),
+        ]
     )
-    return LaunchDescription([*arguments, *environment, segmentation, rviz])

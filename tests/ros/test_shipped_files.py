@@ -1,15 +1,16 @@
 """Launch files, parameter files, profiles and images name only what exists. `launch` itself is not on PyPI."""
 
-import ast
 import importlib
-import importlib.util
 import json
 import re
+import runpy
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import ItemsView
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import rclpy
@@ -40,14 +41,57 @@ _OF_FILE = {name.removesuffix("_node"): settings for name, settings in _PARAMETE
 _DRIVER = "/lidar/points"  # the launch files' own default of `input`
 
 
-def _calls(path: Path, name: str) -> list[dict[str, ast.expr]]:
-    """Arguments of every call of `name`; positional ones by their place."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    return [
-        {str(place): value for place, value in enumerate(call.args)} | {word.arg: word.value for word in call.keywords}
-        for call in calls
-        if isinstance(call.func, ast.Name) and call.func.id == name
-    ]
+class _Made:
+    """What a launch file asks `launch` for: a kind of thing with its arguments."""
+
+    def __init__(self, kind, *placed, **named):
+        self.kind, self.placed, self.named = kind, placed, named
+
+
+def _everything_in(part):
+    """All that was made, from the outside in, and what else stands in it."""
+    yield part
+    inside = ()
+    if isinstance(part, _Made):
+        inside = (*part.placed, *part.named.values())
+    elif isinstance(part, dict):
+        inside = part.items()
+    elif isinstance(part, list | tuple | ItemsView):
+        inside = part
+    for each in inside:
+        yield from _everything_in(each)
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Runs a launch file with a `launch` that writes down what it is asked for; `launching` keeps the one it saw first."""
+    for name in (
+        "launch",
+        "launch.actions",
+        "launch.conditions",
+        "launch.launch_description_sources",
+        "launch.substitutions",
+        "launch_ros",
+        "launch_ros.actions",
+        "launch_ros.parameter_descriptions",
+    ):
+        module = ModuleType(name)
+        module.__getattr__ = lambda kind: partial(_Made, kind)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("ament_index_python.packages.get_package_share_directory", lambda name: str(_PACKAGE))
+
+    def run(path):
+        return list(_everything_in(runpy.run_path(str(path))["generate_launch_description"]()))
+
+    return run
+
+
+def _of_kind(made, kind):
+    return [part for part in made if isinstance(part, _Made) and part.kind == kind]
+
+
+def _our_nodes(made):
+    return [node.named for node in _of_kind(made, "Node") if node.named["package"] == "lidar_vl_ros"]
 
 
 def _executables() -> dict[str, str]:
@@ -75,23 +119,29 @@ def _output_topics() -> set[str]:
 
 
 @pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
-def test_launch_files_start_our_executables_with_parameters_they_have(path):
-    compile(path.read_text(), str(path), "exec")
-    ours = [call for call in _calls(path, "Node") if ast.literal_eval(call["package"]) == "lidar_vl_ros"]
-    for call in ours:
-        executable = ast.literal_eval(call["executable"])
-        assert executable in _executables()
-        for given in (node for node in ast.walk(call["parameters"]) if isinstance(node, ast.Dict)):
-            names = {ast.literal_eval(key) for key in given.keys}
-            assert names <= parameter_fields.every_field(_PARAMETERS[executable]).keys() | {"use_sim_time"}
+def test_launch_files_start_our_executables_with_parameters_they_have(path, launched):
+    nodes = _our_nodes(launched(path))
+    assert nodes
+    for node in nodes:
+        assert node["executable"] in _executables()
+        fields = parameter_fields.every_field(_PARAMETERS[node["executable"]]).keys() | {"use_sim_time"}
+        assert {name for given in node["parameters"] if isinstance(given, dict) for name in given} <= fields
 
 
 @pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
-def test_launch_arguments_are_declared_and_used(path):
-    declared = {ast.literal_eval(call["0"]) for call in _calls(path, "DeclareLaunchArgument")}
-    used = {ast.literal_eval(call["0"]) for call in _calls(path, "LaunchConfiguration")}
-    assert used == declared
-    assert all("description" in call for call in _calls(path, "DeclareLaunchArgument"))
+def test_launch_arguments_are_declared_and_used(path, launched):
+    made = launched(path)
+    declared = _of_kind(made, "DeclareLaunchArgument")
+    used = {configuration.placed[0] for configuration in _of_kind(made, "LaunchConfiguration")}
+    assert used == {argument.placed[0] for argument in declared}
+    assert len(used) == len(declared)
+    assert all(argument.named["description"] for argument in declared)
+
+
+def test_a_replayed_bag_gives_the_segmentation_s_launch_file_arguments_it_has(launched):
+    (included,) = _of_kind(launched(_REPOSITORY / "launch" / "replay.launch.py"), "IncludeLaunchDescription")
+    its_own = _of_kind(launched(_REPOSITORY / "launch" / "segmentation.launch.py"), "DeclareLaunchArgument")
+    assert {name for name, _ in included.named["launch_arguments"]} <= {argument.placed[0] for argument in its_own}
 
 
 @pytest.mark.parametrize(
@@ -107,23 +157,20 @@ def test_launch_arguments_are_declared_and_used(path):
     ids=["nothing", "prompts", "vocabulary"],
 )
 @pytest.mark.parametrize("name", ["segmentation", "perception"])
-def test_words_given_to_the_launch_file_reach_the_node(name, given, expected):
-    path = _REPOSITORY / "launch" / f"{name}.launch.py"
-    declared = _calls(path, "DeclareLaunchArgument")
+def test_words_given_to_the_launch_file_reach_the_node(name, given, expected, launched):
+    made = launched(_REPOSITORY / "launch" / f"{name}.launch.py")
     defaults = {
-        ast.literal_eval(call["0"]): ast.literal_eval(call["default_value"])
-        for call in declared
-        if isinstance(call.get("default_value"), ast.Constant)
+        argument.placed[0]: argument.named["default_value"] for argument in _of_kind(made, "DeclareLaunchArgument")
     }
 
-    def text(node):
-        if isinstance(node, ast.List):
-            return "".join(text(part) for part in node.elts)
-        return node.value if isinstance(node, ast.Constant) else (defaults | given)[ast.literal_eval(node.args[0])]
+    def text(part):
+        if isinstance(part, list):
+            return "".join(map(text, part))
+        return part if isinstance(part, str) else (defaults | given)[part.placed[0]]
 
-    arguments = next(call["arguments"] for call in _calls(path, "Node") if ast.literal_eval(call["package"])[0] == "l")
+    (node,) = _our_nodes(made)
     context = Context()
-    rclpy.init(context=context, args=[text(part) for part in arguments.elts])
+    rclpy.init(context=context, args=[text(part) for part in node["arguments"]])
     told = {"detection.model": "made-up"} if name == "perception" else {}
     settings = _read(f"{name}_node", _OF_FILE[name], context, told)
     rclpy.shutdown(context=context)
@@ -132,9 +179,10 @@ def test_words_given_to_the_launch_file_reach_the_node(name, given, expected):
 
 
 @pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
-def test_launch_files_name_files_that_are_installed(path):
-    for folder, name in re.findall(r'share / "(\w+)" / "([\w.]+)"', path.read_text()):
-        assert (_PACKAGE / folder / name).is_file()
+def test_launch_files_name_files_that_are_installed(path, launched):
+    named = {part for part in launched(path) if isinstance(part, str) and part.startswith(str(_PACKAGE))}
+    assert named
+    assert {Path(name) for name in named if not Path(name).is_file()} == set()
 
 
 def _read(name, settings, context, told):
