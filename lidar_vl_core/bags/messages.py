@@ -6,7 +6,7 @@ from typing import Any
 
 from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, ZSTD_MAGIC, DamagedRecordError, unzstd
 from lidar_vl_core.foundation.errors import BadBag
-from lidar_vl_core.foundation.message_types import from_cdr, message_types, ros1_to_cdr
+from lidar_vl_core.foundation.message_types import from_cdr, is_read_from_ros1, ros1_to_cdr
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Topic:
     @property
     def has_cdr(self) -> bool:
         """Whether its messages are, or can be turned into, ROS 2's bytes."""
-        return self.encoding == "cdr" or (self.encoding == "ros1" and self.type in message_types().types)
+        return self.encoding == "cdr" or (self.encoding == "ros1" and is_read_from_ros1(self.type))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Recording:
         self._intensity_max = intensity_max
         self._decoder = CloudDecoder()  # of the frames that were asked for last
         self.skipped: list[SkippedCloud] = []
-        self._bag = bag
+        self.bag = bag
         has_images = any(topic.type in IMAGE_TYPES for topic in bag.topics)
         self._surroundings = read_surroundings(bag) if has_images else Surroundings()
         self._said = Counter(self._surroundings.problems)
@@ -74,13 +74,13 @@ class Recording:
     @property
     def cloud_count(self) -> int:
         """Number of clouds the bag announces; a damaged bag may hold fewer."""
-        return sum(topic.count for topic in self._bag.topics if topic.name == self.cloud_topic)
+        return sum(topic.count for topic in self.bag.topics if topic.name == self.cloud_topic)
 
     @property
     def warnings(self) -> list[str]:
         """What could not be used so far, each once, with how often it happened."""
         own = [text if count == 1 else f"{text} ({count} times)" for text, count in self._said.items()]
-        return [*self._bag.warnings, *self._decoder.notes, *own]
+        return [*self.bag.warnings, *self._decoder.notes, *own]
 
     @property
     def intensity(self) -> IntensityScale | None:
@@ -89,7 +89,7 @@ class Recording:
 
     def cloud_fields(self) -> list[str]:
         """Field names of the first cloud; raises BadBag when the topic holds none."""
-        for message in self._bag.messages([self.cloud_topic]):
+        for message in self.bag.messages([self.cloud_topic]):
             return [field.name for field in message.message.fields]
         raise BadBag(
             f"topic {self.cloud_topic}: expected at least one cloud, found none that is whole. Choose another topic or bag."
@@ -109,7 +109,7 @@ class Recording:
         pairer = FramePairer(timing, max_wait_s=_MAX_WAIT_S, queue_length=_QUEUE_LENGTH)
         waiting: dict[int, RecordedFrame] = {}  # without their pictures
         index, now_ns = -1, 0
-        for message in self._bag.messages([self.cloud_topic, *cameras]):
+        for message in self.bag.messages([self.cloud_topic, *cameras]):
             now_ns = max(now_ns, message.stamp_ns)
             if message.topic != self.cloud_topic:
                 camera = cameras[message.topic]
@@ -136,17 +136,17 @@ class Recording:
 
     def motion(self) -> RecordedMotion:
         """How the sensor moved, from all that the recording tells."""
-        return RecordedMotion(self._bag)
+        return RecordedMotion(self.bag)
 
     def around_the_clouds(self, with_images: bool) -> Iterator[BagMessage]:
         """Transforms and, where asked for, the cameras' pictures and calibrations, as they were recorded."""
-        topics = {topic.name for topic in self._bag.topics if topic.type == TF_TYPE}
+        topics = {topic.name for topic in self.bag.topics if topic.type == TF_TYPE}
         if with_images:
             topics |= {name for camera in self.cameras for name in (camera.image_topic, camera.info_topic)}
-        yield from self._bag.messages(topics) if topics else ()
+        yield from self.bag.messages(topics) if topics else ()
 
     def _first_clouds(self) -> Iterator[object]:
-        for message in islice(self._bag.messages([self.cloud_topic]), _LOOKED_AT):
+        for message in islice(self.bag.messages([self.cloud_topic]), _LOOKED_AT):
             try:
                 yield message.message
             except BadBag:  # told when its turn comes

@@ -15,9 +15,14 @@ class NameMap:
     source: str
     target: ClassTable
     class_of_name: Mapping[str, int]  # 255 = a name of the source that is no class of the table
+    rows: tuple[
+        str, ...
+    ] = ()  # names of the source by their number, where it is a table and numbers may stand for them
 
     def class_id(self, name: str) -> int:
         """The class of a name, 255 = none of the table's; raises BadLabels for a name the source does not have."""
+        if name not in self.class_of_name and name in map(str, range(len(self.rows))):
+            name = self.rows[int(name)]
         if name not in self.class_of_name:
             raise BadLabels(
                 f"expected a name of {self.source} ({', '.join(self.class_of_name)}), found {name!r}. "

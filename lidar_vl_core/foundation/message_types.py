@@ -4,6 +4,12 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
+from lidar_vl_core.foundation.vision_messages import (
+    DETECTIONS_TYPE,
+    detections_of_ros1,
+    is_made_anew,
+    register_vision_messages,
+)
 
 if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
@@ -29,10 +35,12 @@ RAW_LIDAR_TYPES = frozenset(
 
 @functools.cache
 def message_types() -> "Typestore":
-    """The message classes of ROS 2 Jazzy's common interfaces, by full name: `message_types().types[name]`."""
+    """The message classes of ROS 2 Jazzy's common interfaces and of vision_msgs' boxes: `message_types().types[name]`."""
     from rosbags.typesys import Stores, get_typestore
 
-    return get_typestore(Stores.ROS2_JAZZY)
+    store = get_typestore(Stores.ROS2_JAZZY)
+    register_vision_messages(store)
+    return store
 
 
 def contiguous_bytes(data: object) -> memoryview:
@@ -69,13 +77,20 @@ def from_cdr(data: bytes, type_name: str, topic: str) -> Any:  # noqa: ANN401  g
         ) from error
 
 
+def is_read_from_ros1(type_name: str) -> bool:
+    """Whether ros1_to_cdr() knows a type."""
+    return type_name in message_types().types and (type_name == DETECTIONS_TYPE or not is_made_anew(type_name))
+
+
 def ros1_to_cdr(data: bytes, type_name: str, topic: str) -> bytes:
     """CDR bytes of a message that ROS 1 serialised; raises BadBag where the type is unknown or the bytes do not fit it."""
-    if type_name not in message_types().types:
+    if not is_read_from_ros1(type_name):
         raise BadBag(
             f"topic {topic}: expected a message of ROS 2's common types, found {type_name}. {advice(type_name)}"
         )
     try:
+        if type_name == DETECTIONS_TYPE:
+            return bytes(message_types().serialize_cdr(detections_of_ros1(data, message_types()), type_name))
         return bytes(message_types().ros1_to_cdr(data, type_name))
     except Exception as error:  # the generated converters raise whatever the bytes lead them to
         raise BadBag(

@@ -17,9 +17,13 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.corners import box_corners
+from lidar_vl_core.boxes.detection_messages import boxes_in_message
 from lidar_vl_core.boxes.majority import BoxMajority
+from lidar_vl_core.classes.box_names import box_names
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.foundation.message_types import message_types
+from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 CLASSES, POINT_CLASSES = class_table("kitti3"), class_table("nuscenes16")
@@ -130,28 +134,10 @@ def test_the_cloud_of_no_boxes_has_no_points_and_the_fields_all_the_same():
     assert [field.name for field in message.fields] == [field.name for field in box_cloud(_found()).fields]
 
 
-# vision_msgs is not on PyPI: its fields, as its .msg files of ROS 2 have them, in the library that reads bags.
-_VISION = {
-    "ObjectHypothesis": "string class_id\nfloat64 score",
-    "ObjectHypothesisWithPose": "vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose",
-    "BoundingBox3D": "geometry_msgs/Pose center\ngeometry_msgs/Vector3 size",
-    "Detection3D": "std_msgs/Header header\nvision_msgs/ObjectHypothesisWithPose[] results\n"
-    "vision_msgs/BoundingBox3D bbox\nstring id",
-    "Detection3DArray": "std_msgs/Header header\nvision_msgs/Detection3D[] detections",
-}
-
-
 @pytest.fixture(scope="module")
 def vision():
-    """A type store with vision_msgs, and its classes by name."""
-    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
-    store = get_typestore(Stores.ROS2_JAZZY)
-    types = {}
-    for name, text in _VISION.items():
-        types |= get_types_from_msg(text, f"vision_msgs/msg/{name}")
-    store.register(types)
-    return store
+    """A type store with vision_msgs, which is not on PyPI, and its classes by name."""
+    return message_types()
 
 
 def _types(vision):
@@ -160,8 +146,9 @@ def _types(vision):
 
 
 def _sent(vision, found):
-    kind = "vision_msgs/msg/Detection3DArray"
-    return vision.deserialize_cdr(vision.serialize_cdr(detection_array(_types(vision), found), kind), kind)
+    return vision.deserialize_cdr(
+        vision.serialize_cdr(detection_array(_types(vision), found), DETECTIONS_TYPE), DETECTIONS_TYPE
+    )
 
 
 def test_a_detection_has_box_class_and_score_first_and_second_opinions_after_it(vision):
@@ -177,6 +164,16 @@ def test_a_detection_has_box_class_and_score_first_and_second_opinions_after_it(
         assert 2 * np.arctan2(center.orientation.z, center.orientation.w) == pytest.approx(box[6])
         assert detection.results[0].pose.pose.position.x == box[0]
         assert detection.header.frame_id == "lidar_top"
+
+
+def test_what_the_node_publishes_is_read_back_from_recordings_as_its_boxes(vision):
+    opinions = (_opinion(), _opinion("images", (2, 2, 2)))
+    told = boxes_in_message(_sent(vision, _found(opinions=opinions)), box_names(None, CLASSES))
+    back = told.in_frame(RigidTransform.identity(), told.frame_id)
+    assert (told.frame_id, told.stamp_ns) == ("lidar_top", 12_000_000_345)
+    np.testing.assert_allclose(back.boxes, BOXES.boxes, atol=1e-12)
+    np.testing.assert_array_equal(back.class_id, BOXES.class_id)
+    np.testing.assert_array_equal(back.score, BOXES.score)
 
 
 def test_no_objects_are_an_array_without_detections_under_the_clouds_header(vision):

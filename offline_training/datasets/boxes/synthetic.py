@@ -13,7 +13,6 @@ import numpy as np
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.known_tables import class_table, name_map
-from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import atomic_writer
 from offline_training.datasets.base.box_sample import BoxSample
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from offline_training.synthetic.streets.layout import World
 
 VERSION = 1  # raise it when the same seed gives other boxes, so that kept ones are made anew
-_LEAST_POINTS = 5  # Waymo's annotators counted things with fewer as hardly visible
 _ROW = np.dtype([("box", "f8", 7), ("thing", "u1"), ("velocity_mps", "f4", 2), ("points", "i8")])
 
 
@@ -96,26 +94,17 @@ class SyntheticBoxes:
                 self._keep(index, world)
 
     def _keep(self, index: int, world: "World") -> None:
-        from offline_training.synthetic.sensors.thing_boxes import boxes_of_things
+        from offline_training.synthetic.sensors.thing_boxes import LEAST_POINTS, boxes_of_things, points_of_things
 
         moment, cloud = self._streets.moment(index), self._streets[index].cloud
         things = boxes_of_things(world, moment.lidar, moment.time_s, FRAME)
         points = points_of_things(cloud, things)
-        seen = points >= _LEAST_POINTS
+        seen = points >= LEAST_POINTS
         rows = np.zeros(int(seen.sum()), _ROW)
         rows["box"], rows["thing"] = things.boxes[seen], things.class_id[seen]
         rows["velocity_mps"], rows["points"] = things.velocity_mps[seen], points[seen]
         with atomic_writer(self._file(index)) as handle:
             np.save(handle, rows)
-
-
-def points_of_things(cloud: PointCloud, things: Boxes3d) -> np.ndarray:
-    """(N,) int64 points with the class of the thing in its box: neither ground nor what stands beside it."""
-    from lidar_vl_core.boxes.points_in_boxes import points_in_boxes  # here, as data sets are listed without numba
-
-    point, box = points_in_boxes(cloud.xyz_m, things.boxes)
-    own = np.asarray(cloud.extra["label"])[point] == things.class_id[box]
-    return np.bincount(box[own], minlength=len(things))
 
 
 def _damaged(path: Path, found: str) -> BadDataset:

@@ -1,4 +1,4 @@
-"""A synthetic drive as a rosbag2 recording: cloud, pictures, calibrations and transforms. Writes a file."""
+"""A synthetic drive as a rosbag2 recording: cloud, true boxes, pictures, calibrations and transforms. Writes a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.boxes.detection_messages import detections_message
 from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import encode
 from lidar_vl_core.foundation.message_types import message_types
 from lidar_vl_core.foundation.stamps import sec_and_nanosec
+from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.synthetic.sensors.camera import RING, T_base_camera
 from offline_training.synthetic.sensors.lidar_spec import LidarSpec
 
-CLOUD_TOPIC = "/lidar/points"
+CLOUD_TOPIC, BOX_TOPIC = "/lidar/points", "/lidar/boxes_truth"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,7 @@ class FrameRecord:
     """What is recorded of one frame."""
 
     cloud: PointCloud
+    boxes: Boxes3d  # of the things that it has points of, in its frame, in ids of nuScenes' 16 classes
     shots: tuple[CameraShot, ...]
     poses: tuple[tuple[int, RigidTransform], ...]  # (stamp_ns, T_map_base), in time order
 
@@ -42,13 +47,14 @@ class FrameRecord:
 class DriveBag:
     """Writes frames into a recording; topics as the README of the demo names them.
 
-    /lidar/points, /camera/<name>/image/compressed, /camera/<name>/camera_info, /tf (map -> base_link) and
-    /tf_static (base_link -> lidar_top and every <cam>_optical).
+    /lidar/points, /lidar/boxes_truth, /camera/<name>/image/compressed, /camera/<name>/camera_info, /tf (map -> base_link)
+    and /tf_static (base_link -> lidar_top and every <cam>_optical).
     """
 
     def __init__(self, path: Path, lidar: LidarSpec) -> None:
         self._bag, self._lidar = BagWriter(path), lidar
         self._types = message_types().types
+        self._classes = class_table("nuscenes16")
         self._started = False
 
     def __enter__(self) -> "DriveBag":
@@ -89,6 +95,8 @@ class DriveBag:
             )
             messages.append((shot.stamp_ns, 2, f"{topic}/image/compressed", "sensor_msgs/msg/CompressedImage", image))
         messages.append((frame.cloud.stamp_ns, 3, CLOUD_TOPIC, "sensor_msgs/msg/PointCloud2", self._cloud(frame.cloud)))
+        boxes = detections_message(frame.boxes, self._classes, frame.cloud.stamp_ns)
+        messages.append((frame.cloud.stamp_ns, 4, BOX_TOPIC, DETECTIONS_TYPE, boxes))
         for stamp, _, topic, type_name, message in sorted(messages, key=lambda item: item[:3]):
             self._bag.write(topic, type_name, stamp, message)
 

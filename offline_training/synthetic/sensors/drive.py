@@ -13,6 +13,7 @@ from time import monotonic
 
 import numpy as np
 
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.program_options import add_overwrite
@@ -28,6 +29,7 @@ from offline_training.synthetic.sensors.lidar_spec import LIDARS, LidarSpec
 from offline_training.synthetic.sensors.scene import Scene
 from offline_training.synthetic.sensors.shading import Weather, weather
 from offline_training.synthetic.sensors.shot import Shot
+from offline_training.synthetic.sensors.thing_boxes import LEAST_POINTS, boxes_of_things, points_of_things
 from offline_training.synthetic.streets.layout import build_world
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -99,6 +101,12 @@ class SyntheticDrive:
             return SyntheticFrame(cloud, T_world_lidar, T_world_base, ())
         shots = take_ring(self._scene, self._weather, self.lidar, end_s, self.image_width)
         return SyntheticFrame(cloud, T_world_lidar, T_world_base, tuple(_view(shot) for shot in shots))
+
+    def boxes(self, number: int, cloud: PointCloud) -> Boxes3d:
+        """The things of a frame that its cloud has at least five points of, in its frame, in ids of nuScenes' 16 classes."""
+        end_s = (number + 1) / self.rate_hz
+        things = boxes_of_things(self._scene.world, self.lidar, end_s, cloud.frame_id)
+        return things.taken(points_of_things(cloud, things) >= LEAST_POINTS)
 
     def ego_pose(self, stamp_ns: int) -> RigidTransform:
         """T_world_base at a time."""
@@ -179,7 +187,8 @@ def _record(source: SyntheticDrive, number: int) -> FrameRecord:
     shots = tuple(CameraShot(view.name, view.camera, view.stamp_ns, _jpeg(view.rgb)) for view in frame.views)
     start_ns = frame.cloud.stamp_ns - round(1e9 / source.lidar.rate_hz)
     stamps = sorted({start_ns, frame.cloud.stamp_ns, *(shot.stamp_ns for shot in shots)})
-    return FrameRecord(frame.cloud, shots, tuple((stamp, source.ego_pose(stamp)) for stamp in stamps))
+    boxes = source.boxes(number, frame.cloud)
+    return FrameRecord(frame.cloud, boxes, shots, tuple((stamp, source.ego_pose(stamp)) for stamp in stamps))
 
 
 def _jpeg(rgb: np.ndarray) -> bytes:
@@ -199,7 +208,7 @@ def _stamp_ns(time_s: float) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        description="Record a synthetic drive with LiDAR, six cameras and the true class of every point."
+        description="Record a synthetic drive with LiDAR, six cameras, the true class of every point and the true boxes of things."
     )
     parser.add_argument("--out", type=Path, required=True, help="recording to write: name.mcap, name.db3 or a folder")
     parser.add_argument(

@@ -3,10 +3,13 @@
 import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.clouds.point_cloud import PointCloud
 from offline_training.synthetic.sensors.lidar_spec import LidarSpec
 from offline_training.synthetic.streets.layout import World
 from offline_training.synthetic.streets.traffic import actor_poses
 from offline_training.synthetic.world.meshes import Thing
+
+LEAST_POINTS = 5  # Waymo's annotators counted things with fewer as hardly visible
 
 _ROUNDS = 3  # of finding the moment at which the beam passes; a sweep moves what it passes by 3 m at most
 _STEP_S = 0.02  # over which velocities are measured
@@ -46,6 +49,15 @@ def boxes_of_things(world: World, spec: LidarSpec, end_time_s: float, frame_id: 
     class_id = np.array([thing.class_id for thing in things])
     near = np.linalg.norm(center_lidar_m, axis=1) <= spec.max_range_m
     return Boxes3d.of(boxes, class_id, velocity_mps=velocity_mps, frame_id=frame_id).taken(near)
+
+
+def points_of_things(cloud: PointCloud, things: Boxes3d) -> np.ndarray:
+    """(N,) int64 points with the class of the thing in its box: neither ground nor what stands beside it."""
+    from lidar_vl_core.boxes.points_in_boxes import points_in_boxes  # here, as data sets are listed without numba
+
+    point, box = points_in_boxes(cloud.xyz_m, things.boxes)
+    own = np.asarray(cloud.extra["label"])[point] == things.class_id[box]
+    return np.bincount(box[own], minlength=len(things))
 
 
 def _poses(

@@ -11,9 +11,8 @@ from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.classes.known_tables import class_table, name_map
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import T_FLU_RFU
-from offline_training.datasets.boxes.synthetic import points_of_things
 from offline_training.synthetic.sensors.drive import SyntheticDrive, SyntheticFrame
-from offline_training.synthetic.sensors.thing_boxes import boxes_of_things
+from offline_training.synthetic.sensors.thing_boxes import boxes_of_things, points_of_things
 from tests.data.makers.street import STREET, camera_pose, cityscapes_labels, places, raw_ids, save_picture, street
 
 _FRAMES = ("00", "02", "04", "06")

@@ -125,6 +125,30 @@ def test_a_recording_reads_back_as_the_drive_it_was_made_from(recorded):
 
 
 @pytest.mark.slow
+def test_a_recording_has_the_true_boxes_of_the_things_that_its_clouds_show(recorded):
+    from lidar_vl_core.bags.recording import open_recording
+    from lidar_vl_core.boxes.points_in_boxes import points_in_boxes
+    from lidar_vl_core.classes.box_names import box_names
+    from lidar_vl_core.evaluation.recorded_boxes import RecordedBoxes
+
+    points_of, boxes_of = class_table("nuscenes16"), class_table("nuscenes10")
+    source = SyntheticDrive(3, SMALL, image_width=128)
+    with open_recording(recorded) as recording:
+        boxes = RecordedBoxes(recording.bag, None, box_names(None, boxes_of))
+        assert boxes.topic == "/lidar/boxes_truth"
+        for number, frame in enumerate(recording.frames(extra_fields=("label",))):
+            found, made = boxes.of(frame.cloud), source.boxes(number, frame.cloud)
+            assert_allclose(found.boxes[:, :6], made.boxes[:, :6])
+            named = [
+                [table.names[k] for k in ids] for table, ids in ((boxes_of, found.class_id), (points_of, made.class_id))
+            ]
+            assert named[0] == named[1]
+            point, box = points_in_boxes(frame.cloud.xyz_m, found.boxes)
+            own = frame.cloud.extra["label"][point] == made.class_id[box]
+            assert np.bincount(box[own], minlength=len(found)).min() >= 5
+
+
+@pytest.mark.slow
 def test_a_recording_is_the_same_however_many_processes_make_it(recorded, tmp_path):
     path = tmp_path / "again.mcap"
     write_drive(path, seed=3, frames=3, lidar=SMALL, image_width=128, workers=2)
