@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `lidar-vl`: inspect, replay, segment, detect, query, models. Prints, and turns errors into one line and an exit code."""
+"""The command `lidar-vl`: inspect, replay, segment, detect, query, build-engine, models. Prints, and turns errors into one line and an exit code."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lidar_vl_core.commands.cloud_commands import add_cloud_commands
 from lidar_vl_core.commands.completions import completions
 from lidar_vl_core.commands.input_options import add_ego, add_intensity, add_model, add_words, ego_region, words_of
+from lidar_vl_core.commands.machine.machine_commands import add_machine_commands
 from lidar_vl_core.commands.program_options import (
     NamingParser,
     ShowVersion,
@@ -105,6 +106,7 @@ def command_parser() -> argparse.ArgumentParser:
     replay.set_defaults(run=_replay)
 
     add_cloud_commands(commands)
+    add_machine_commands(commands)
 
     models = commands.add_parser("models", help="list the models that come with this software")
     models.set_defaults(run=_models)

@@ -11,7 +11,7 @@ def completions() -> dict[str, Sequence[str]]:
 
     return {
         "model": packaged_models(),
-        "engine": ("auto", "fused", "onnxruntime", "tensorrt"),
+        "engine": ("auto", "fused", "onnxruntime", "onnxruntime_gpu", "tensorrt"),
         "label_table": label_table_names(),
         "vocabulary": vocabulary_names(),
     }

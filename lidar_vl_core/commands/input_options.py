@@ -16,7 +16,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model", required=True, metavar="PKG", help="folder of a model package, or a name such as demo"
     )
     parser.add_argument(
-        "--engine", default="auto", metavar="ENGINE", help="auto (default), fused, onnxruntime or tensorrt"
+        "--engine",
+        default="auto",
+        metavar="ENGINE",
+        help="auto (default), fused, onnxruntime, onnxruntime_gpu or tensorrt",
     )
 
 

@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
+from lidar_vl_core.engines.gpu_engines import ModelRunner, open_gpu_engine
 from lidar_vl_core.engines.session import chosen_engine
+from lidar_vl_core.engines.tensorrt.package_part import package_precision
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.sparse_model.encoder_form import MAP_INDEX, MAP_ROWS
 from lidar_vl_core.sparse_model.onnx_form import FEATURES
@@ -23,12 +26,22 @@ class DetectionSession:
     """A loaded detector. One scan at a time; made by open_detection_session()."""
 
     def __init__(self, engine_name: str, engine: _Engine, graph: "EncoderGraph") -> None:
-        self.engine_name = engine_name
+        self._name = engine_name
         self._engine = engine
         self._in_channels = graph.encoder.in_channels
         self._names = tuple(graph.outputs)
         width, height, depth = graph.map_shape
         self._map = (1, depth, height, width)
+
+    @property
+    def engine_name(self) -> str:
+        """What computes."""
+        return self._engine.name if isinstance(self._engine, CheckedEngine) else self._name
+
+    @property
+    def engine_problem(self) -> str:
+        """As Session's."""
+        return self._engine.problem if isinstance(self._engine, CheckedEngine) else ""
 
     def run(self, arrays: "DetectorArrays") -> dict[str, np.ndarray]:
         """Compute the maps of the head of one scan, each (C, H, W) float32, by name.
@@ -50,13 +63,21 @@ def open_detection_session(
     """Load a detection package for inference; engine and threads as in open_session(), which says what it raises."""
     import onnx
 
+    from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
     from lidar_vl_core.sparse_model.encoder_graph import read_encoder_graph
 
     name, threads = chosen_engine(engine, threads)
     content = package.onnx_bytes()
     graph = read_encoder_graph(onnx.load_model_from_string(content))
-    loaded = _FusedDetector(graph, threads) if name == "fused" else _WholeDetector(content, graph, threads)
-    return DetectionSession(name, loaded, graph)
+    on_gpu = open_gpu_engine(engine, package, threads)
+    if on_gpu is not None:
+        fast, fused = _WholeDetector(on_gpu.runner, graph), _FusedDetector(graph, threads)
+        limits = LIMITS[package_precision(package)]
+        checked = CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=False)
+        return DetectionSession(on_gpu.name, checked, graph)
+    if name == "fused":
+        return DetectionSession(name, _FusedDetector(graph, threads), graph)
+    return DetectionSession(name, _WholeDetector(open_onnxruntime(content, threads), graph), graph)
 
 
 class _FusedDetector:
@@ -76,12 +97,10 @@ class _FusedDetector:
 
 
 class _WholeDetector:
-    """The model file as it is, by ONNX Runtime."""
+    """The model file as it is."""
 
-    def __init__(self, content: bytes, graph: "EncoderGraph", threads: int) -> None:
-        from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
-
-        self._session = open_onnxruntime(content, threads)
+    def __init__(self, runner: ModelRunner, graph: "EncoderGraph") -> None:
+        self._runner = runner
         self._levels = len(graph.kernels)
         self._names = list(graph.outputs)
 
@@ -89,4 +108,4 @@ class _WholeDetector:
         names = [(kind, level) for kind in ("subm", "strided") for level in range(self._levels)]
         inputs = {f"{kind}{level}": arrays.tables.table(kind, level) for kind, level in names}
         inputs |= {FEATURES: arrays.features, MAP_INDEX: arrays.map_index[0]}
-        return self._session.run(self._names, inputs)
+        return self._runner.run(self._names, inputs)

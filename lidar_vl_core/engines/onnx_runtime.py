@@ -40,8 +40,10 @@ class OnnxEngine:
         return self._session.run([OUTPUT], inputs)[0]
 
 
-def open_onnxruntime(model: bytes, threads: int) -> "onnxruntime.InferenceSession":
-    """An ONNX Runtime session on the CPU; also runs model files as they are."""
+def open_onnxruntime(
+    model: bytes, threads: int, provider: str = "CPUExecutionProvider"
+) -> "onnxruntime.InferenceSession":
+    """An ONNX Runtime session; also runs model files as they are. provider: what computes, the CPU what that cannot."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -49,7 +51,9 @@ def open_onnxruntime(model: bytes, threads: int) -> "onnxruntime.InferenceSessio
     # A thread that spins while it waits takes the core from what runs beside it: driver, middleware, the fused engine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors; it warns of every initialiser that only function bodies use
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model, options, providers=list(dict.fromkeys([provider, "CPUExecutionProvider"]))
+    )
 
 
 def _table(name: str, maps: "KernelMaps") -> np.ndarray:

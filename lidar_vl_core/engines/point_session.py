@@ -4,7 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
+from lidar_vl_core.engines.gpu_engines import ModelRunner, open_gpu_engine
+from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.engines.session import chosen_engine
+from lidar_vl_core.engines.tensorrt.package_part import package_precision
 from lidar_vl_core.sparse_model.encoder_form import CORNER_CELL, CORNER_WEIGHT, MAP_ROWS
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT
 
@@ -17,29 +21,22 @@ if TYPE_CHECKING:
 class PointSession:
     """A loaded VoxelNet for points. One scan at a time; made by open_point_session()."""
 
-    def __init__(self, engine_name: str, content: bytes, graph: "PointGraph", threads: int) -> None:
-        from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
+    def __init__(self, engine_name: str, engine: "_FusedPoints | _WholePoints | CheckedEngine") -> None:
+        self._name, self._engine = engine_name, engine
 
-        self.engine_name = engine_name
-        self._levels = len(graph.kernels)
-        self._encoder = None
-        if engine_name == "fused":
-            from lidar_vl_core.engines.cpu.engine import FusedEngine
+    @property
+    def engine_name(self) -> str:
+        """What computes."""
+        return self._engine.name if isinstance(self._engine, CheckedEngine) else self._name
 
-            self._encoder = FusedEngine(graph.encoder, threads)
-            content = graph.tail.SerializeToString()
-        self._session = open_onnxruntime(content, threads)
+    @property
+    def engine_problem(self) -> str:
+        """As Session's."""
+        return self._engine.problem if isinstance(self._engine, CheckedEngine) else ""
 
     def run(self, arrays: "PointArrays") -> np.ndarray:
         """Compute the class scores of every point within the range: (R, classes) float32."""
-        inputs = {CORNER_CELL: arrays.corner_cell, CORNER_WEIGHT: arrays.corner_weight}
-        if self._encoder is not None:
-            inputs[MAP_ROWS] = self._encoder.run(arrays.features, arrays.tables)
-        else:
-            names = [(kind, level) for kind in ("subm", "strided") for level in range(self._levels)]
-            inputs |= {f"{kind}{level}": arrays.tables.table(kind, level) for kind, level in names}
-            inputs[FEATURES] = arrays.features
-        return self._session.run([OUTPUT], inputs)[0]
+        return self._engine.run(arrays)[0]
 
 
 def open_point_session(package: "ModelPackage", engine: str = "auto", threads: int | None = None) -> PointSession:
@@ -50,4 +47,44 @@ def open_point_session(package: "ModelPackage", engine: str = "auto", threads: i
 
     name, threads = chosen_engine(engine, threads)
     content = package.onnx_bytes()
-    return PointSession(name, content, read_point_graph(onnx.load_model_from_string(content)), threads)
+    graph = read_point_graph(onnx.load_model_from_string(content))
+    on_gpu = open_gpu_engine(engine, package, threads)
+    if on_gpu is not None:
+        fast, fused = _WholePoints(on_gpu.runner, graph), _FusedPoints(graph, threads)
+        limits = LIMITS[package_precision(package)]
+        return PointSession(
+            on_gpu.name, CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=True)
+        )
+    if name == "fused":
+        return PointSession(name, _FusedPoints(graph, threads))
+    return PointSession(name, _WholePoints(open_onnxruntime(content, threads), graph))
+
+
+class _FusedPoints:
+    """The sparse part by the fused engine, the rest by ONNX Runtime."""
+
+    def __init__(self, graph: "PointGraph", threads: int) -> None:
+        from lidar_vl_core.engines.cpu.engine import FusedEngine
+
+        self._encoder = FusedEngine(graph.encoder, threads)
+        self._tail = open_onnxruntime(graph.tail.SerializeToString(), threads)
+
+    def run(self, arrays: "PointArrays") -> list[np.ndarray]:
+        rows = self._encoder.run(arrays.features, arrays.tables)
+        return self._tail.run([OUTPUT], {MAP_ROWS: rows, **_corners(arrays)})
+
+
+class _WholePoints:
+    """The model file as it is."""
+
+    def __init__(self, runner: ModelRunner, graph: "PointGraph") -> None:
+        self._runner, self._levels = runner, len(graph.kernels)
+
+    def run(self, arrays: "PointArrays") -> list[np.ndarray]:
+        names = [(kind, level) for kind in ("subm", "strided") for level in range(self._levels)]
+        tables = {f"{kind}{level}": arrays.tables.table(kind, level) for kind, level in names}
+        return self._runner.run([OUTPUT], {FEATURES: arrays.features, **tables, **_corners(arrays)})
+
+
+def _corners(arrays: "PointArrays") -> dict[str, np.ndarray]:
+    return {CORNER_CELL: arrays.corner_cell, CORNER_WEIGHT: arrays.corner_weight}

@@ -4,15 +4,19 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable
+from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
+from lidar_vl_core.engines.gpu_engines import GPU_ENGINES, GpuEngine, open_gpu_engine
+from lidar_vl_core.engines.tensorrt.package_part import package_precision
+from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.threads import available_cores
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, table_names
 
 if TYPE_CHECKING:
     from lidar_vl_core.model_packages.package import ModelPackage
     from lidar_vl_core.sparse_model.graph import LinearHead, SparseGraph
     from lidar_vl_core.voxels.kernel_maps import KernelMaps
 
-ENGINES = ("auto", "fused", "onnxruntime", "tensorrt")
+ENGINES = ("auto", "fused", "onnxruntime", *GPU_ENGINES)
 
 
 class _Engine(Protocol):
@@ -22,11 +26,21 @@ class _Engine(Protocol):
 class Session:
     """A loaded network. One scan at a time; made by open_session()."""
 
-    def __init__(self, engine_name: str, engine: _Engine, in_channels: int, levels: int) -> None:
-        self.engine_name = engine_name
+    def __init__(self, engine_name: str, engine: _Engine | CheckedEngine, in_channels: int, levels: int) -> None:
+        self._name = engine_name
         self._engine = engine
         self._in_channels = in_channels
         self._levels = levels
+
+    @property
+    def engine_name(self) -> str:
+        """What computes."""
+        return self._engine.name if isinstance(self._engine, CheckedEngine) else self._name
+
+    @property
+    def engine_problem(self) -> str:
+        """Why another engine computes than the one that was opened; empty where none does."""
+        return self._engine.problem if isinstance(self._engine, CheckedEngine) else ""
 
     def run(self, features: np.ndarray, maps: "KernelMaps") -> np.ndarray:
         """Compute the class scores of every voxel; its embedding, where the package's answers are embeddings.
@@ -44,16 +58,18 @@ class Session:
                 f"kernel maps: expected at least {self._levels} levels, found {len(maps.counts)}. "
                 f"Build them with levels={self._levels}."
             )
+        if isinstance(self._engine, CheckedEngine):
+            return self._engine.run(features, maps)[0]
         return self._engine.run(features, maps)
 
 
 def open_session(package: "ModelPackage", engine: str = "auto", threads: int | None = None) -> Session:
-    """Load a package for inference; "auto" takes the fastest engine of this machine.
+    """Load a package for inference; "auto" takes the fastest engine of this machine: on a GPU, or the fused one.
 
     threads: number of processor cores to use, all that this process may use by default. Raises EngineUnavailable when
     the asked engine cannot run here, BadModelPackage when the file cannot be run.
     """
-    return _session(_graph(package), engine, threads)
+    return _session(package, _graph(package), engine, threads)
 
 
 def open_feature_session(
@@ -63,7 +79,7 @@ def open_feature_session(
     from lidar_vl_core.sparse_model.graph import split_head
 
     trunk, head = split_head(_graph(package))
-    return _session(trunk, engine, threads), head
+    return _session(package, trunk, engine, threads), head
 
 
 def _graph(package: "ModelPackage") -> "SparseGraph":
@@ -74,19 +90,34 @@ def _graph(package: "ModelPackage") -> "SparseGraph":
     return read_sparse_graph(onnx.load_model_from_string(package.onnx_bytes()))
 
 
-def _session(graph: "SparseGraph", engine: str, threads: int | None) -> Session:
+def _session(package: "ModelPackage", graph: "SparseGraph", engine: str, threads: int | None) -> Session:
     name, threads = chosen_engine(engine, threads)
-    return Session(name, _engine(name, graph, threads), graph.in_channels, graph.levels)
+    on_gpu = open_gpu_engine(engine, package, threads)
+    if on_gpu is None:
+        return Session(name, _engine(name, graph, threads), graph.in_channels, graph.levels)
+    checked = _checked(on_gpu, package, graph, threads)
+    return Session(on_gpu.name, checked, graph.in_channels, graph.levels)
+
+
+def _checked(on_gpu: GpuEngine, package: "ModelPackage", graph: "SparseGraph", threads: int) -> CheckedEngine:
+    """The engine of the GPU, judged by the fused one."""
+    fused, names = _engine("fused", graph, threads), table_names(graph.levels)
+
+    def fast(features: np.ndarray, maps: "KernelMaps") -> list[np.ndarray]:
+        tables = {name: maps.table(*kind_and_level(name)) for name in names}
+        return on_gpu.runner.run([OUTPUT], {FEATURES: features, **tables})
+
+    def slow(features: np.ndarray, maps: "KernelMaps") -> list[np.ndarray]:
+        return [fused.run(features, maps)]
+
+    limits = LIMITS[package_precision(package)]
+    return CheckedEngine(on_gpu.name, fast, "fused", slow, limits, are_scores=package.manifest.language is None)
 
 
 def chosen_engine(engine: str, threads: int | None) -> tuple[str, int]:
-    """The engine and the number of threads that are meant. Raises BadRequest, EngineUnavailable."""
+    """The engine of the CPU and the number of threads that are meant; "fused" for "auto". Raises BadRequest."""
     if engine not in ENGINES:
         raise BadRequest(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}. Choose one of them.")
-    if engine == "tensorrt":
-        raise EngineUnavailable(
-            "engine tensorrt: expected TensorRT support, found none in this version. Use engine fused or onnxruntime."
-        )
     threads = threads if threads is not None else available_cores()
     if threads < 1:
         raise BadRequest(f"threads: expected 1 or more, found {threads}. Leave it out to use all cores.")

@@ -71,3 +71,7 @@ class UnknownPrompt(LidarVlError):
 
 class MissingExtra(LidarVlError):
     """A package is needed that only an extra of the installation brings."""
+
+
+class TooManyVoxels(BadPointCloud):
+    """A cloud has more voxels than the engine was built for."""

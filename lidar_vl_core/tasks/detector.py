@@ -70,6 +70,11 @@ class Detector:
         return self._session.engine_name
 
     @property
+    def engine_problem(self) -> str:
+        """Why another engine runs it than was asked for; empty where none does."""
+        return self._session.engine_problem
+
+    @property
     def reads_time(self) -> bool:
         """Whether the network takes clouds with the age of every point alone."""
         return "time" in self._package.manifest.features

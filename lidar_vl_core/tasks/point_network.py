@@ -26,6 +26,11 @@ class PointNetwork:
         """The engine that runs it."""
         return self._session.engine_name
 
+    @property
+    def engine_problem(self) -> str:
+        """Why another engine runs it than was asked for; empty where none does."""
+        return self._session.engine_problem
+
     def run(self, cloud: PointCloud) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
         """(R, K) scores, (N,) int32 their row for each point or -1, and when voxels, tables and network were done."""
         arrays = point_arrays(cloud.xyz_m, cloud.intensity[:, None] * self._scale, self._grid, self._threads)

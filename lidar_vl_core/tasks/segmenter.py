@@ -114,6 +114,11 @@ class Segmenter:
         """The engine that runs the network, e.g. "fused"."""
         return (self._points or self._opened()).engine_name
 
+    @property
+    def engine_problem(self) -> str:
+        """Why another engine runs it than was asked for; empty where none does."""
+        return (self._points or self._opened()).engine_problem
+
     def set_words(self, words: Vocabulary | Sequence[str]) -> None:
         """Label what comes next with these classes; a cloud in work keeps the words it began with. From any thread.
 

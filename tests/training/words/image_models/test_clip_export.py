@@ -6,6 +6,8 @@ import onnxruntime
 import pytest
 import torch
 
+from lidar_vl_core.engines.tensorrt.module import tensorrt_here
+from lidar_vl_core.engines.tensorrt.parse import Messages, inlined, parse
 from lidar_vl_core.engines.text_tower import TextEncoder
 from lidar_vl_core.model_packages.language_files import require_encoder
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
@@ -111,6 +113,14 @@ def test_scaling_by_a_product_equals_scaling_pictures():
     image = torch.rand((3, 30, 41), generator=torch.Generator().manual_seed(0))
     expected = torch.nn.functional.interpolate(image[None], (16, 24), mode="bilinear", antialias=True)[0]
     torch.testing.assert_close(_scaling(30, 16) @ image @ _scaling(41, 24).T, expected, rtol=0.0, atol=1e-5)
+
+
+def test_tensorrt_takes_both_towers(text_tower, image_tower):
+    tensorrt = tensorrt_here()
+    messages = Messages(tensorrt)
+    for tower in (text_tower[0], image_tower):
+        builder = tensorrt.module.Builder(messages.logger)
+        assert parse(tensorrt, builder, inlined(tower.SerializeToString()), messages).num_layers > 100
 
 
 def test_graphs_pass_onnx_own_check(text_tower, image_tower):

@@ -66,7 +66,9 @@ class TaskParameters(Config):
     """What each task is told of its model."""
 
     engine: str = Field(
-        "auto", pattern="^(auto|fused|onnxruntime|tensorrt)$", description="auto, fused, onnxruntime or tensorrt"
+        "auto",
+        pattern="^(auto|fused|onnxruntime|onnxruntime_gpu|tensorrt)$",
+        description="auto, fused, onnxruntime, onnxruntime_gpu or tensorrt",
     )
     threads: int = Field(0, ge=0, le=256, description="Threads of the engine; 0: one per core")
     ego_radius_m: float = Field(

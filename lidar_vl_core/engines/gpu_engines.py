@@ -1,0 +1,79 @@
+"""The engines that run a whole model file on a GPU, and which of them this machine has."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from lidar_vl_core.engines.tensorrt.package_part import package_part
+from lidar_vl_core.foundation.errors import EngineUnavailable
+
+if TYPE_CHECKING:
+    from lidar_vl_core.model_packages.package import ModelPackage
+
+GPU_ENGINES = ("tensorrt", "onnxruntime_gpu")  # in the order that "auto" takes them
+_PROVIDERS = ("NvTensorRTRTXExecutionProvider", "CUDAExecutionProvider")
+_DEVICES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/dxg")  # cards, Jetsons, WSL
+
+
+class ModelRunner(Protocol):
+    """Runs a model file: as an ONNX Runtime session does."""
+
+    def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The outputs of these names."""
+        ...
+
+
+class GpuEngine(NamedTuple):
+    """An engine that was found."""
+
+    name: str
+    runner: ModelRunner
+
+
+def open_gpu_engine(engine: str, package: "ModelPackage", threads: int) -> GpuEngine | None:
+    """The engine of that name; for "auto" the first that can run here; None for one of the CPU.
+
+    Raises EngineUnavailable where a named one cannot run here.
+    """
+    if engine in GPU_ENGINES:
+        return GpuEngine(engine, _open(engine, package, threads))
+    if engine != "auto" or not may_have_gpu():
+        return None
+    for name in GPU_ENGINES:
+        try:
+            return GpuEngine(name, _open(name, package, threads))
+        except EngineUnavailable:  # `lidar-vl doctor` tells why
+            continue
+    return None
+
+
+def may_have_gpu() -> bool:
+    """Whether NVIDIA's driver is there; without it nothing heavy is imported to find none."""
+    return any(Path(device).exists() for device in _DEVICES)
+
+
+def _open(engine: str, package: "ModelPackage", threads: int) -> ModelRunner:
+    if engine == "tensorrt":
+        from lidar_vl_core.engines.tensorrt.open_plan import open_plan
+
+        return open_plan(package)
+    from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
+
+    return open_onnxruntime(package_part(package)[1], threads, onnxruntime_gpu_provider())
+
+
+def onnxruntime_gpu_provider() -> str:
+    """Of ONNX Runtime, for a GPU of NVIDIA. Raises EngineUnavailable where the installed one has none."""
+    import onnxruntime
+
+    found = onnxruntime.get_available_providers()
+    provider = next((name for name in _PROVIDERS if name in found), None)
+    if provider is None or not may_have_gpu():
+        cause = f"those of {', '.join(found)}" if provider is None else "no GPU of NVIDIA"
+        raise EngineUnavailable(
+            f"engine onnxruntime_gpu: expected one of {', '.join(_PROVIDERS)} and a GPU, found {cause}. Install "
+            "onnxruntime-gpu in place of onnxruntime, or use engine fused."
+        )
+    return provider

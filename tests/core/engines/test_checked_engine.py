@@ -1,0 +1,224 @@
+"""An engine on a GPU is believed after its first answers alone, and gives up in words."""
+
+import numpy as np
+import pytest
+
+from lidar_vl_core.engines import gpu_engines
+from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine, likeness
+from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
+from lidar_vl_core.engines.tensorrt import open_plan as opening
+from lidar_vl_core.engines.tensorrt.build_request import BuildRequest, RowRange
+from lidar_vl_core.engines.tensorrt.package_part import package_part
+from lidar_vl_core.engines.tensorrt.parse import input_dims
+from lidar_vl_core.engines.tensorrt.plan_cache import PlanCache, PlanNote
+from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable, TooManyVoxels
+from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.tasks.detector import Detector
+from lidar_vl_core.tasks.segmenter import Segmenter
+from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
+from tests.core.engines.tensorrt.fake_tensorrt import fakes
+from tests.written.embedding_packages import write_embedding_package
+
+SCORES = np.random.default_rng(0).normal(size=(1000, 5)).astype(np.float32)
+
+
+class Engine:
+    """Gives what it is told to, and counts."""
+
+    def __init__(self, answer: np.ndarray | Exception) -> None:
+        self.answer, self.runs = answer, 0
+
+    def run(self, _input: object) -> list[np.ndarray]:
+        self.runs += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [self.answer]
+
+
+def checked(fast: Engine, slow: Engine, are_scores: bool = True) -> CheckedEngine:
+    return CheckedEngine("gpu", fast.run, "fused", slow.run, LIMITS["fp32"], are_scores)
+
+
+def test_the_slow_engine_judges_two_answers_and_then_rests():
+    fast, slow = Engine(SCORES + 1e-5), Engine(SCORES)
+    engine = checked(fast, slow)
+    for _ in range(5):
+        assert engine.run(0)[0] is fast.answer
+    assert (fast.runs, slow.runs, engine.name, engine.problem) == (5, 2, "gpu", "")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [SCORES + 0.1, -SCORES, np.full_like(SCORES, np.nan), SCORES[:-1], SCORES.argsort(axis=1).astype(np.float32)],
+    ids=["offset", "sign", "NaN", "rows", "other classes"],
+)
+def test_other_answers_make_the_slow_engine_run_from_then_on(answer):
+    fast, slow = Engine(answer), Engine(SCORES)
+    engine = checked(fast, slow)
+    for _ in range(3):
+        assert engine.run(0)[0] is SCORES
+    assert (fast.runs, engine.name) == (1, "fused")
+    assert engine.problem.startswith("engine gpu gave up, fused runs instead: expected the answers of fused")
+
+
+def test_a_failure_of_the_gpu_does_too_also_later():
+    fast, slow = Engine(SCORES), Engine(SCORES)
+    engine = checked(fast, slow)
+    for _ in range(4):
+        engine.run(0)
+    fast.answer = EngineUnavailable("CUDA cudaMalloc: out of memory")
+    assert engine.run(0)[0] is SCORES
+    assert engine.problem == "engine gpu gave up, fused runs instead: CUDA cudaMalloc: out of memory"
+
+
+def test_a_cloud_that_does_not_fit_is_no_failure_of_the_engine():
+    fast = Engine(TooManyVoxels("401 rows"))
+    engine = checked(fast, Engine(SCORES))
+    with pytest.raises(TooManyVoxels):
+        engine.run(0)
+    assert engine.problem == ""
+
+
+def test_likeness_is_what_it_says():
+    some = np.array([[1.0, 0.0], [0.0, 4.0]], np.float32)
+    other = np.array([[1.0, 2.0], [0.0, 4.0]], np.float32)
+    found = likeness([other], [some], are_scores=True)
+    assert (found.difference, found.same_class) == (0.5, 0.5)
+    assert likeness([other], [some], are_scores=False).same_class == 1.0
+    assert str(found) == "largest difference 0.5 of the largest value, same class 50.00 %"
+
+
+@pytest.fixture
+def plans(tmp_path, monkeypatch):
+    """A cache to put plans in, and a machine whose TensorRT and GPU are fakes."""
+    tensorrt, cuda, module, runtime = fakes()
+    monkeypatch.setenv("LIDAR_VL_ENGINES", str(tmp_path / "engines"))
+    monkeypatch.setattr(opening, "tensorrt_here", lambda _names=(): tensorrt)
+    monkeypatch.setattr("lidar_vl_core.engines.tensorrt.gpu.Cuda", lambda: cuda)
+    monkeypatch.setattr("lidar_vl_core.engines.tensorrt.network.Cuda", lambda: cuda)
+    monkeypatch.setattr(gpu_engines, "may_have_gpu", lambda: True)
+
+    def add(package, most: int = 5000, **changes) -> None:
+        import hashlib
+
+        import onnx
+
+        part, content = package_part(package)
+        dims = input_dims(onnx.load_model_from_string(content))
+        names = {dim for shape in dims.values() for dim in shape if isinstance(dim, str)}
+        asked = {"module": "tensorrt_rtx", "version": module.__version__, "targets": ("sm86", "sm89"), "part": part}
+        asked |= {"model_sha256": package.manifest.files["model.onnx"]} | changes
+        rows = {name: RowRange(least=1, usual=100, most=most) for name in names}
+        sha256 = hashlib.sha256(content).hexdigest()
+        note = PlanNote(
+            request=BuildRequest(**asked, rows=rows),
+            inputs=dims,
+            plan_sha256=sha256,
+            layers=1,
+            model="m",
+            measured="x",
+            built="now",
+        )
+        PlanCache().add(note, content)
+
+    return add, module, runtime
+
+
+@pytest.mark.parametrize("kind", ["labels", "words", "boxes"])
+@pytest.mark.parametrize("engine", ["tensorrt", "auto"])
+def test_every_task_runs_its_plan_and_answers_as_the_fused_engine(kind, engine, plans, tiny_package, tmp_path):
+    add, module, _ = plans
+    package = {
+        "labels": lambda: load_model_package(tiny_package),
+        "words": lambda: write_embedding_package(tmp_path / "words"),
+        "boxes": lambda: load_model_package("demo_detector"),
+    }[kind]()
+    add(package)
+    cloud = warm_up_cloud(package.grid)
+    made = Detector if kind == "boxes" else Segmenter
+    robot, fused = made(package, engine, threads=1), made(package, "fused", threads=1)
+    if kind == "boxes":
+        for name, values in fused.head_maps(cloud).items():
+            np.testing.assert_allclose(robot.head_maps(cloud)[name], values, atol=1e-3)
+    else:
+        np.testing.assert_array_equal(robot.segment(cloud).class_id, fused.segment(cloud).class_id)
+    assert (robot.engine_name, robot.engine_problem) == ("tensorrt", "")
+    module.times = -1.0  # a plan that computes something else
+    robot = made(package, engine, threads=1)
+    robot.warm_up()
+    assert robot.engine_name == "fused"
+    assert "engine tensorrt gave up, fused runs instead: expected the answers of fused" in robot.engine_problem
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"version": "1.6.0"}, {"module": "tensorrt"}, {"targets": ("sm120",)}, {"targets": ("this",), "gpu": "Other (sm89)"}, {"model_sha256": "1" * 64}],
+    ids=["version", "module", "target", "other GPU", "model"],
+)  # fmt: skip
+def test_a_plan_for_something_else_is_none(plans, tiny_package, changes):
+    add, _, _ = plans
+    package = load_model_package(tiny_package)
+    add(package, **changes)
+    with pytest.raises(
+        EngineUnavailable, match=r"expected a plan of tiny in .* on Fake L4 \(sm89\), found .*lidar-vl build-engine"
+    ):
+        Segmenter(package, "tensorrt")
+
+
+def test_a_plan_for_this_very_gpu_is_taken_and_a_damaged_one_is_not(plans, tiny_package, tmp_path):
+    add, _, _ = plans
+    package = load_model_package(tiny_package)
+    add(package, targets=("this",), gpu="Fake L4 (sm89)")
+    assert Segmenter(package, "tensorrt").engine_name == "tensorrt"
+    (plan,) = (tmp_path / "engines").glob("*.plan")
+    plan.write_bytes(plan.read_bytes()[:-1] + b"x")
+    with pytest.raises(EngineUnavailable, match="expected the plan that was written"):
+        Segmenter(package, "tensorrt")
+
+
+def test_without_a_gpu_each_engine_of_one_says_so(plans, tiny_package, monkeypatch):
+    _, _, runtime = plans
+    package = load_model_package(tiny_package)
+    runtime.fails = {"cudaGetDeviceCount"}
+    with pytest.raises(
+        EngineUnavailable, match="engine tensorrt: no GPU: expected one of NVIDIA with its driver, found: CUDA"
+    ):
+        Segmenter(package, "tensorrt")
+    monkeypatch.setattr(gpu_engines, "may_have_gpu", lambda: False)
+    with pytest.raises(EngineUnavailable, match=r"engine onnxruntime_gpu: expected one of .* and a GPU, found"):
+        Segmenter(package, "onnxruntime_gpu")
+    assert Segmenter(package, "auto").engine_name == "fused"
+
+
+def test_where_only_onnx_runtime_has_the_gpu_auto_takes_that(plans, tiny_package, monkeypatch):
+    package = load_model_package(tiny_package)
+    asked = []
+
+    def open_here(content, threads, provider="CPUExecutionProvider"):
+        asked.append(provider)
+        return open_onnxruntime(content, threads)
+
+    monkeypatch.setattr(gpu_engines, "onnxruntime_gpu_provider", lambda: "CUDAExecutionProvider")
+    monkeypatch.setattr("lidar_vl_core.engines.onnx_runtime.open_onnxruntime", open_here)
+    segmenter = Segmenter(package, "auto", threads=1)
+    segmenter.warm_up()
+    assert (segmenter.engine_name, segmenter.engine_problem, asked) == (
+        "onnxruntime_gpu",
+        "",
+        ["CUDAExecutionProvider"],
+    )
+
+
+def test_a_plan_smaller_than_the_cloud_refuses_it_by_number(plans, tiny_package):
+    add, _, _ = plans
+    package = load_model_package(tiny_package)
+    add(package, most=300)
+    with pytest.raises(TooManyVoxels, match="expected 1 to 300 rows on N0, as the plan was built for, found 500"):
+        Segmenter(package, "tensorrt").warm_up()
+
+
+def test_an_unknown_engine_is_refused(tiny_package):
+    with pytest.raises(
+        BadRequest, match="expected one of auto, fused, onnxruntime, tensorrt, onnxruntime_gpu, found 'cuda'"
+    ):
+        Segmenter(load_model_package(tiny_package), "cuda")
