@@ -1,11 +1,10 @@
 """Whether the model file of a detector, or of a network for points, is the one that its manifest tells of."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.model_packages.manifest import MODEL, Manifest
-from lidar_vl_core.model_packages.package_files import REPAIR
+from lidar_vl_core.model_packages.manifest import Manifest
+from lidar_vl_core.model_packages.package_files import require_equal
 from lidar_vl_core.voxels.detector_arrays import DetectorVoxels
 from lidar_vl_core.voxels.encoder_tables import STRIDED
 from lidar_vl_core.voxels.grid import VoxelGrid
@@ -40,7 +39,7 @@ def require_fitting_detector(manifest: Manifest, model: "onnx.ModelProto", origi
         "map cells x, y, z": (voxels.map_shape, graph.map_shape),
         "maps": ({name: (count, height, width) for name, count in channels.items()}, graph.outputs),
     }
-    _require_equal(pairs, origin)
+    require_equal(pairs, origin)
 
 
 def require_fitting_point_network(manifest: Manifest, model: "onnx.ModelProto", origin: str) -> None:
@@ -55,12 +54,4 @@ def require_fitting_point_network(manifest: Manifest, model: "onnx.ModelProto", 
         "kernels": (tuple(conv.volume for conv in STRIDED), graph.kernels),
         "classes": (len(manifest.class_table.names), graph.out_channels),
     }
-    _require_equal(pairs, origin)
-
-
-def _require_equal(pairs: Mapping[str, tuple[object, object]], origin: str) -> None:
-    for name, (expected, found) in pairs.items():
-        if expected != found:
-            raise BadModelPackage(
-                f"{origin}: expected, from the manifest, {name} {expected}, found {found} in {MODEL}. {REPAIR}"
-            )
+    require_equal(pairs, origin)

@@ -1,6 +1,6 @@
 """What the manifest of a model package says: all a robot must know about a network besides its weights."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,7 @@ from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.model_packages.detection_spec import VALUES, DetectionSpec
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.training_sweeps import TrainingSweeps
+from lidar_vl_core.voxels.flat_grids import FEATURES
 
 MODEL, CARD = "model.onnx", "card.md"
 
@@ -35,16 +36,25 @@ class Producer(Config):
     commit: str
 
 
+class WaffleSpec(Config):
+    """How WaffleIron reads points, beside its grid; keys as in its training, fields as in FlatGrids."""
+
+    waffle_cell_m: Annotated[float, Field(gt=0)]
+    waffle_max_points: Annotated[int, Field(ge=1)] | None = None  # nothing = all
+
+
 class Manifest(Config):
     """All a robot must know about a network besides its weights."""
 
     format: Literal[1] = 1
     name: str
     task: Literal["segmentation", "embedding", "detection"] = "segmentation"
-    network: Literal["voxelnet"] | None = None  # of segmentation: scores of points by VoxelNet; nothing = a U-Net
+    network: Literal["voxelnet", "waffleiron"] | None = None  # of segmentation; nothing = a U-Net
+    waffleiron: WaffleSpec | None = None  # of this network
     class_table: ClassTableSpec  # of an embedding package: the classes of its text table
     grid: GridSpec
-    # Names of voxel_features(), in the order of the input channels; of a detector: x, y, z and one of detection_spec.VALUES.
+    # Names of voxel_features(), in the order of the input channels; of a detector: x, y, z and one of detection_spec.VALUES;
+    # of WaffleIron: flat_grids.FEATURES.
     features: tuple[str, ...]
     levels: int
     opset: int
@@ -63,16 +73,20 @@ class Manifest(Config):
             raise ValueError("language: said of an embedding package and of no other")
         if (self.task == "detection") != (self.detection is not None):
             raise ValueError("detection: said of a detection package and of no other")
+        if (self.network == "waffleiron") != (self.waffleiron is not None):
+            raise ValueError("waffleiron: said of a package whose network it is and of no other")
         if self.network is not None:
-            self._require_point_network()
+            self._require_point_network(self.network)
         if self.detection is not None:
             self._require_detector(self.detection)
         return self
 
-    def _require_point_network(self) -> None:
+    def _require_point_network(self, network: str) -> None:
         known = [("x", "y", "z", *values) for values in VALUES if "time" not in values]
+        if network == "waffleiron":
+            known = [FEATURES]
         if self.task != "segmentation" or self.features not in known:
-            raise ValueError(f"network {self.network}: expected task segmentation and features out of {known}")
+            raise ValueError(f"network {network}: expected task segmentation and features out of {known}")
 
     def _require_detector(self, detection: DetectionSpec) -> None:
         known = [("x", "y", "z", *values) for values in VALUES]

@@ -153,6 +153,7 @@ def _require_fitting_network(package: ModelPackage) -> None:
     from google.protobuf.message import DecodeError
 
     from lidar_vl_core.model_packages.detection_network import require_fitting_detector, require_fitting_point_network
+    from lidar_vl_core.model_packages.flat_network import require_fitting_flat_network
     from lidar_vl_core.sparse_model.graph import read_sparse_graph, split_head
 
     manifest = package.manifest
@@ -160,8 +161,12 @@ def _require_fitting_network(package: ModelPackage) -> None:
         model = onnx.load_model_from_string(package.onnx_bytes())
         if manifest.detection is not None or manifest.network is not None:
             _ = package.classes
-            require = require_fitting_detector if manifest.detection is not None else require_fitting_point_network
-            require(manifest, model, str(package.path))
+            requires = {
+                "voxelnet": require_fitting_point_network,
+                "waffleiron": require_fitting_flat_network,
+                None: require_fitting_detector,
+            }
+            requires[manifest.network](manifest, model, str(package.path))
             return
         graph = read_sparse_graph(model)
         if manifest.language is not None:

@@ -1,6 +1,7 @@
 """Folders whose files are proven by hashes in a manifest that proves itself. Touches the disk."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,15 @@ def verified(path: Path, sha256: str) -> bytes:
             f"{path}: expected sha256 {sha256[:12]}..., found {found[:12]}...: the file changed after export. {REPAIR}"
         )
     return content
+
+
+def require_equal(pairs: Mapping[str, tuple[object, object]], origin: str) -> None:
+    """Raise BadModelPackage where what the manifest says, by its name, is not what the model file has."""
+    for name, (expected, found) in pairs.items():
+        if expected != found:
+            raise BadModelPackage(
+                f"{origin}: expected, from the manifest, {name} {expected}, found {found} in model.onnx. {REPAIR}"
+            )
 
 
 def _seal(body: bytes) -> bytes:

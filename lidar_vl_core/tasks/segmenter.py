@@ -17,7 +17,7 @@ from lidar_vl_core.engines.cpu.prompt_head import PromptHead
 from lidar_vl_core.engines.session import Session, open_feature_session, open_session
 from lidar_vl_core.foundation.errors import BadModelPackage, BadPointCloud
 from lidar_vl_core.model_packages.package import ModelPackage, no_words
-from lidar_vl_core.tasks.point_network import PointNetwork
+from lidar_vl_core.tasks.point_network import PointNetwork, open_point_network
 from lidar_vl_core.tasks.prompt_book import PromptBook
 from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
 from lidar_vl_core.voxels.features import COLOUR_FEATURES, voxel_features
@@ -76,7 +76,7 @@ class Segmenter:
         self._points: PointNetwork | None = None  # a network that answers for points
         self._session: Session | None = None
         if package.manifest.network is not None:
-            self._points = PointNetwork(package, engine, threads)
+            self._points = open_point_network(package, engine, threads)
         elif package.manifest.task == "embedding":
             self._session, head = open_feature_session(package, engine, threads)
             self._book = PromptBook(package)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadCheckpoint
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadModelPackage
 from lidar_vl_core.model_packages.language_files import LanguageFiles
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.package import ModelPackage
@@ -16,9 +16,11 @@ from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable, label_embeddings, unit_rows
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.export.description import CardText, card_markdown, package_manifest
-from offline_training.export.export_segmentation import exportable
 from offline_training.export.onnx_writer import onnx_model
 from offline_training.export.parity import ENGINES, Parity, read_clouds, require_points, write_compared
+from offline_training.networks.base.point_backbone import PointBackbone
+from offline_training.networks.sparse.minkunet import MinkUNet
+from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.words.features.run_text import embedded_words, text_space_of
 from offline_training.words.image_models.base.dense_model import DenseImageModel
@@ -55,7 +57,7 @@ def export_embedding(
     when an engine differs by more than parity.MAX_DIFFERENCE, BadRequest for a tower that the image model cannot give.
     """
     network, config = load_language_network(checkpoint_path)
-    backbone = exportable(network, checkpoint_path).cpu()
+    backbone = _sparse_unet(network, checkpoint_path).cpu()
     words, table = config.words, load_text_table(checkpoint_path)
     if vocabulary is not None:
         words = load_vocabulary(vocabulary)
@@ -74,6 +76,15 @@ def export_embedding(
         lambda trial: compare_embeddings((backbone, config), table, trial, compared),
         files,
     )
+
+
+def _sparse_unet(network: PointBackbone, checkpoint_path: Path) -> MinkUNet:
+    if not isinstance(network, MinkUNet):
+        raise BadModelPackage(
+            f"{checkpoint_path}: expected a sparse U-Net ({', '.join(SHAPES)}) in a package of words, found a "
+            f"{type(network).__name__}. Train one of those with words."
+        )
+    return network
 
 
 def is_language_checkpoint(checkpoint_path: Path) -> bool:

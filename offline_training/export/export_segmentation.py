@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.session import open_session
-from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.model_packages.package_writer import write_model_package
-from lidar_vl_core.tasks.point_network import PointNetwork
+from lidar_vl_core.tasks.point_network import open_point_network
 from lidar_vl_core.voxels.features import voxel_features
 from lidar_vl_core.voxels.grid import voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
@@ -21,13 +21,17 @@ from offline_training.export.detector_onnx import voxelnet_onnx
 from offline_training.export.onnx_writer import onnx_model
 from offline_training.export.parity import ENGINES, Parity, read_clouds, require_points, write_compared
 from offline_training.export.training_sweeps import seen_in_training
+from offline_training.export.waffleiron_onnx import waffleiron_onnx
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import load_network
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
-from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
-from offline_training.runs.backbones import preparer_of
+from offline_training.networks.waffleiron.waffleiron import WaffleIron
+from offline_training.runs.backbones import flat_grids_of, preparer_of
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def export(
@@ -39,26 +43,15 @@ def export(
     MAX_DIFFERENCE or in the class of more than 1 - MIN_SAME_CLASS of the points.
     """
     network, config = load_network(checkpoint_path)
-    known = network if isinstance(network, VoxelNet) else exportable(network, checkpoint_path)
-    return export_network(known, config, out, read_clouds(clouds), card)
-
-
-def exportable(network: PointBackbone, checkpoint_path: Path) -> MinkUNet:
-    """The network, if it is a sparse U-Net. Raises BadModelPackage for another one."""
-    if not isinstance(network, MinkUNet):
-        raise BadModelPackage(
-            f"{checkpoint_path}: expected a sparse U-Net ({', '.join(SHAPES)}), or without words a voxelnet, found a "
-            f"{type(network).__name__}, which has no ONNX form. Export one of those."
-        )
-    return network
+    return export_network(network, config, out, read_clouds(clouds), card)
 
 
 def export_network(
-    network: MinkUNet | VoxelNet, config: FinetuneConfig, out: Path, clouds: Iterable[PointCloud], card: CardText
+    network: PointBackbone, config: FinetuneConfig, out: Path, clouds: Iterable[PointCloud], card: CardText
 ) -> tuple[ModelPackage, list[Parity]]:
     """As export(), from a network in memory."""
     network = network.eval().cpu()
-    model = voxelnet_onnx(network, card.name) if isinstance(network, VoxelNet) else onnx_model(network, card.name)
+    model = onnx_form(network, config, card.name)
     manifest = package_manifest(config, config.class_table, card)
     markdown = card_markdown(network, config, card)
     package, parity = write_compared(
@@ -71,13 +64,25 @@ def export_network(
     return package, parity
 
 
+def onnx_form(network: PointBackbone, config: FinetuneConfig, name: str) -> "onnx.ModelProto":
+    """The network as one ONNX file. Raises TypeError for one without a head."""
+    if isinstance(network, MinkUNet):
+        return onnx_model(network, name)
+    if isinstance(network, VoxelNet):
+        return voxelnet_onnx(network, name)
+    if isinstance(network, WaffleIron):
+        return waffleiron_onnx(network, flat_grids_of(config).shapes, name)
+    raise TypeError(f"expected a MinkUNet, a VoxelNet or a WaffleIron, found a {type(network).__name__}")
+
+
 def compare(
-    network: MinkUNet | VoxelNet, config: FinetuneConfig, package: ModelPackage, clouds: Iterable[PointCloud]
+    network: PointBackbone, config: FinetuneConfig, package: ModelPackage, clouds: Iterable[PointCloud]
 ) -> list[Parity]:
-    """Run PyTorch and every CPU engine on the same clouds."""
-    engines = [_engine(package, config, engine) for engine in ENGINES]
+    """Run PyTorch and every CPU engine on the same clouds; WaffleIron has ONNX Runtime alone."""
+    names = ("onnxruntime",) if isinstance(network, WaffleIron) else ENGINES
+    engines = [_engine(package, config, engine) for engine in names]
     points, count = 0, 0
-    largest, same = dict.fromkeys(ENGINES, 0.0), dict.fromkeys(ENGINES, 0)
+    largest, same = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
     prepare = preparer_of(config, "offset")
     for cloud in clouds:
         xyz_m = cloud.measured_xyz_m()
@@ -86,19 +91,19 @@ def compare(
             expected = network(inputs).numpy()
         row = inputs.row_of_point.numpy()
         row = row[row >= 0]
-        for engine, run in zip(ENGINES, engines, strict=True):
+        for engine, run in zip(names, engines, strict=True):
             found = run(cloud)
             largest[engine] = max(largest[engine], float(np.abs(found - expected).max(initial=0.0)))
             same[engine] += int((found.argmax(axis=1) == expected.argmax(axis=1))[row].sum())
         points, count = points + len(row), count + 1
     require_points(points)
-    return [Parity(engine, count, points, largest[engine], same[engine] / points) for engine in ENGINES]
+    return [Parity(engine, count, points, largest[engine], same[engine] / points) for engine in names]
 
 
 def _engine(package: ModelPackage, config: FinetuneConfig, engine: str) -> Callable[[PointCloud], np.ndarray]:
     """What gives the scores of a cloud's rows, voxels or points within the range, by an engine."""
     if package.manifest.network is not None:
-        network = PointNetwork(package, engine, None)
+        network = open_point_network(package, engine, None)
         return lambda cloud: network.run(replace(cloud, xyz_m=cloud.measured_xyz_m()))[0]
     session = open_session(package, engine)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.voxels.flat_grids import FlatGrids
 from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.sparse.inputs import SparsePreparer
 from offline_training.networks.sparse.minkunet import MinkUNet
@@ -63,11 +64,16 @@ def _waffleiron(config: BackboneConfig, out_channels: int | None) -> PointBackbo
 
 
 def _waffleiron_preparer(config: BackboneConfig, form: str) -> Preparer:
+    return WafflePreparer(flat_grids_of(config))
+
+
+def flat_grids_of(config: BackboneConfig) -> FlatGrids:
+    """The grids of a WaffleIron. Raises BadConfig."""
     if config.grid_kind != "cartesian":
         raise BadConfig(
             f"grid_kind: expected cartesian for {config.network}, found {config.grid_kind!r}. Write grid_kind: cartesian."
         )
-    return WafflePreparer(config.voxel_size, config.point_cloud_range, config.waffle_cell_m, config.waffle_max_points)
+    return FlatGrids(config.voxel_size, config.point_cloud_range, config.waffle_cell_m, config.waffle_max_points)
 
 
 _FAMILY_OF: Mapping[str, _Family] = {

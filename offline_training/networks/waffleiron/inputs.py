@@ -1,4 +1,4 @@
-"""Scans to the inputs of WaffleIron: one point per voxel, its neighbours, and its cells in three flat grids."""
+"""Scans to the inputs of WaffleIron: the rows of all scans, one behind the other."""
 
 import zlib
 from collections.abc import Sequence
@@ -6,25 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
-from lidar_vl_core.foundation.errors import BadConfig
-from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
+from lidar_vl_core.voxels.flat_grids import FlatGrids
 from offline_training.networks.base.point_backbone import BackboneInputs, Scan
-
-FEATURES = ("intensity", "x", "y", "z", "radius")  # of every kept point
-NEIGHBOURS = 16
-PLANES = ((0, 1), (0, 2), (1, 2))  # axes that stay when z, y, x is flattened, in the order of the layers
-
-_WORLD_M = (-400.0, -400.0, -100.0, 400.0, 400.0, 100.0)  # no LiDAR sees farther
 
 
 @dataclass(frozen=True)
 class WaffleInputs(BackboneInputs):
     """Rows are kept points, sorted by scan; cells and neighbours of different scans are never shared."""
 
-    features: Tensor  # (R, 5) float32, FEATURES in metres and 0..1
+    features: Tensor  # (R, 5) float32, flat_grids.FEATURES in metres and 0..1
     neighbours: Tensor  # (R, 16) int64 rows
     cells: Tensor  # (3, R) int64 cell of every row in the grids of all scans, one line per plane
     scan_of_row: Tensor  # (R,) int64
@@ -39,54 +31,22 @@ class WaffleInputs(BackboneInputs):
 
 @dataclass(frozen=True)
 class WafflePreparer:
-    """Keeps the first point of every voxel; the others read its row.
+    """Turns scans into rows as the robot does."""
 
-    Points beyond the range of the grids keep their own row and fall into the nearest border cell. The paper drops them and
-    lets them read the nearest point within, which would pair them with pixels of other things. Points that are not finite,
-    or more than 400 m away, have no row.
-    """
-
-    voxel_size_m: tuple[float, float, float]
-    point_cloud_range_m: tuple[float, float, float, float, float, float]
-    cell_m: float  # side of the cells, at least: whole numbers of cells fill the range
-    max_points: int | None  # most rows of a scan; dropped points read the nearest kept one. None = all
-
-    def __post_init__(self) -> None:
-        """Raise BadConfig where a flat grid would have no cell, or a scan no row."""
-        if self.cell_m <= 0 or min(self.cells_per_axis) < 1:
-            raise BadConfig(
-                f"waffle_cell_m: expected cells above 0 that fit into the range {self.point_cloud_range_m}, found "
-                f"{self.cell_m} m. Choose smaller cells."
-            )
-        if self.max_points is not None and self.max_points < 1:
-            raise BadConfig(f"waffle_max_points: expected at least 1, found {self.max_points}. Correct the number.")
-        VoxelGrid("cartesian", self.voxel_size_m, _WORLD_M)  # raises for voxels without a size
-
-    @property
-    def cells_per_axis(self) -> tuple[int, int, int]:
-        """Cells along x, y and z: 166, 166 and 16 for cells of 0.6 m in +-50, +-50, +-5 m."""
-        low, high = self.point_cloud_range_m[:3], self.point_cloud_range_m[3:]
-        x, y, z = (int((top - bottom) / self.cell_m + 1e-6) for bottom, top in zip(low, high, strict=True))
-        return x, y, z
-
-    @property
-    def grid_shapes(self) -> tuple[tuple[int, int], ...]:
-        """Cells of the plane of each layer, in the order of PLANES."""
-        count = self.cells_per_axis
-        return tuple((count[first], count[second]) for first, second in PLANES)
+    grids: FlatGrids
 
     def __call__(self, scans: Sequence[Scan]) -> WaffleInputs:
         """Join the rows of all scans."""
-        prepared = [self._prepare(xyz_m, intensity) for xyz_m, intensity, *_ in scans]
-        counts = [len(features) for features, _, _, _ in prepared]
+        prepared = [self.grids.rows(xyz_m, intensity) for xyz_m, intensity, *_ in scans]
+        counts = [len(rows.features) for rows in prepared]
         first_row = np.cumsum([0, *counts])
         joined_rows, joined_neighbours, joined_cells = [], [], []
-        cells_per_scan = np.array([rows * columns for rows, columns in self.grid_shapes])[:, None]
-        for scan, (_, neighbours, cells, row) in enumerate(prepared):
-            joined_rows.append(np.where(row < 0, -1, row + first_row[scan]))
-            joined_neighbours.append(neighbours + first_row[scan])
-            joined_cells.append(cells + scan * cells_per_scan)
-        features = np.concatenate([features for features, _, _, _ in prepared])
+        cells_per_scan = np.array([height * width for height, width in self.grids.shapes])[:, None]
+        for scan, rows in enumerate(prepared):
+            joined_rows.append(np.where(rows.row_of_point < 0, -1, rows.row_of_point + first_row[scan]))
+            joined_neighbours.append(rows.neighbours + first_row[scan])
+            joined_cells.append(rows.cells + scan * cells_per_scan)
+        features = np.concatenate([rows.features for rows in prepared])
         return WaffleInputs(
             row_of_point=torch.from_numpy(np.concatenate(joined_rows)),
             row_count=int(first_row[-1]),
@@ -95,47 +55,6 @@ class WafflePreparer:
             neighbours=torch.from_numpy(np.concatenate(joined_neighbours)),
             cells=torch.from_numpy(np.concatenate(joined_cells, axis=1)),
             scan_of_row=torch.from_numpy(np.repeat(np.arange(len(scans)), counts)),
-            grid_shapes=self.grid_shapes,
+            grid_shapes=self.grids.shapes,
             seed=zlib.crc32(features.tobytes()),
         )
-
-    def _prepare(
-        self, xyz_m: np.ndarray, intensity: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """features (R, 5), neighbours (R, 16), cells (3, R) and the row of every point (N,)."""
-        voxel = voxelise(xyz_m, VoxelGrid("cartesian", self.voxel_size_m, _WORLD_M)).point_to_voxel.astype(np.int64)
-        first_point = _first_point(voxel)
-        row_of_voxel = np.arange(len(first_point))
-        kept = first_point
-        if self.max_points is not None and len(kept) > self.max_points:
-            chosen = np.linspace(0, len(kept) - 1, self.max_points).astype(np.int64)  # voxels are sorted: thins evenly
-            kept = first_point[chosen]
-            row_of_voxel = cKDTree(xyz_m[kept]).query(xyz_m[first_point])[1]
-        row = np.where(voxel < 0, -1, np.append(row_of_voxel, -1)[voxel])
-        kept_xyz_m = xyz_m[kept]
-        radius_m = np.linalg.norm(kept_xyz_m, axis=1, keepdims=True)
-        features = np.concatenate([intensity[kept, None], kept_xyz_m, radius_m], axis=1).astype(np.float32)
-        return features, _neighbours(kept_xyz_m), self._cells(kept_xyz_m), row
-
-    def _cells(self, xyz_m: np.ndarray) -> np.ndarray:
-        """(3, R) int64 cell in the flat grid of each plane."""
-        low, high = np.array(self.point_cloud_range_m[:3]), np.array(self.point_cloud_range_m[3:])
-        count = np.array(self.cells_per_axis)
-        cell = np.clip(np.floor((xyz_m - low) * (count / (high - low))), 0, count - 1).astype(np.int64)
-        return np.stack([cell[:, first] * count[second] + cell[:, second] for first, second in PLANES])
-
-
-def _first_point(voxel: np.ndarray) -> np.ndarray:
-    """(M,) the first point, in file order, of every voxel 0..M-1; voxel: (N,) with -1 for none."""
-    inside = np.flatnonzero(voxel >= 0)[::-1]
-    first = np.empty(voxel.max(initial=-1) + 1, np.int64)
-    first[voxel[inside]] = inside  # of several, the last one written stays
-    return first
-
-
-def _neighbours(xyz_m: np.ndarray) -> np.ndarray:
-    """(R, 16) int64 nearest other points; where there are fewer, the point itself fills up."""
-    if len(xyz_m) == 0:
-        return np.zeros((0, NEIGHBOURS), np.int64)
-    nearest = cKDTree(xyz_m).query(xyz_m, k=NEIGHBOURS + 1)[1][:, 1:]  # without the point itself
-    return np.where(nearest == len(xyz_m), np.arange(len(xyz_m))[:, None], nearest)

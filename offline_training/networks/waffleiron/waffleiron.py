@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lidar_vl_core.voxels.flat_grids import FEATURES, PLANES
 from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 from offline_training.networks.base.voxel_norm import VoxelNorm
-from offline_training.networks.waffleiron.inputs import FEATURES, PLANES, WaffleInputs
+from offline_training.networks.waffleiron.inputs import WaffleInputs
 from offline_training.networks.waffleiron.waffleiron_shapes import WaffleIronShape
 
 _FIRST_LAYER_SCALE = 0.1  # our choice: with it a hundred branches add about as much as the stem gives
@@ -24,8 +25,8 @@ class WaffleIron(PointBackbone):
         """out_channels: scores of the head; None = no head."""
         super().__init__()
         self.shape = shape
-        self.embedding = _Embedding(len(FEATURES), shape.channels)
-        self.layers = nn.ModuleList(_Layer(shape.channels) for _ in range(shape.layers))
+        self.embedding = Embedding(len(FEATURES), shape.channels)
+        self.layers = nn.ModuleList(WaffleLayer(shape.channels) for _ in range(shape.layers))
         self.feature_channels = shape.channels
         self.head = None if out_channels is None else nn.Linear(shape.channels, out_channels)
 
@@ -110,7 +111,7 @@ class ChannelMix(nn.Module):
         return self.linear2(torch.relu(self.linear1(self.norm(x)))) * self.scale
 
 
-class _Layer(nn.Module):
+class WaffleLayer(nn.Module):
     """Both mixes, each beside a shortcut."""
 
     def __init__(self, channels: int) -> None:
@@ -125,7 +126,7 @@ class _Layer(nn.Module):
         return x + self.channel(x) * of_channel
 
 
-class _Embedding(nn.Module):
+class Embedding(nn.Module):
     """A point's own features beside the strongest of its differences to its neighbours."""
 
     def __init__(self, in_channels: int, channels: int) -> None:

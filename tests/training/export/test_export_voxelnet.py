@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -12,7 +13,7 @@ from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.manifest import GridSpec
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.model_packages.package_writer import write_model_package
-from lidar_vl_core.tasks.point_network import PointNetwork
+from lidar_vl_core.tasks.point_network import open_point_network
 from lidar_vl_core.tasks.segmenter import Segmenter
 from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.export.card_text import CardText
@@ -23,6 +24,7 @@ from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.evaluate import build_network, predict
 from offline_training.runs.backbones import preparer_of
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
+from tests.written.refused_operators import refused_operators
 
 CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
 RUN = validated(
@@ -71,7 +73,7 @@ def test_any_number_of_points_has_the_scores_of_pytorch(exported, engine, count)
     inputs = preparer_of(RUN, "gather")([(seen.measured_xyz_m(), seen.intensity)])
     with torch.no_grad():
         expected = network(inputs).numpy()
-    found, row_of_point, _ = PointNetwork(load_model_package(path), engine, 1).run(seen)
+    found, row_of_point, _ = open_point_network(load_model_package(path), engine, 1).run(seen)
     np.testing.assert_array_equal(row_of_point, inputs.row_of_point.numpy())
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
@@ -103,6 +105,10 @@ def test_a_checkpoint_becomes_a_package_by_the_same_function(exported, tmp_path)
     assert package.manifest.network == "voxelnet"
     assert all(one.is_near for one in parity)
     assert "Network: voxelnet, " in package.card
+
+
+def test_its_file_has_no_operator_that_tensorrt_refuses(exported):
+    assert refused_operators(onnx.load(exported[1] / "model.onnx")) == []
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,16 @@ from torch.nn import functional as F
 import offline_training
 from lidar_vl_core.foundation.config import load_config
 from lidar_vl_core.foundation.errors import BadConfig
-from offline_training.networks.waffleiron.inputs import PLANES, WaffleInputs, WafflePreparer
+from lidar_vl_core.voxels.flat_grids import PLANES, FlatGrids
+from offline_training.networks.waffleiron.inputs import WaffleInputs, WafflePreparer
 from offline_training.networks.waffleiron.waffleiron import FlatGrid, SpatialMix, WaffleIron
 from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES, WaffleIronShape
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.backbones import build_backbone, preparer_of
 
 TINY = WaffleIronShape(layers=4, channels=8, drop_path=0.0)
-PREPARER = WafflePreparer((0.1, 0.1, 0.1), (-10.0, -10.0, -4.0, 10.0, 10.0, 4.0), 1.0, None)
+GRIDS = FlatGrids((0.1, 0.1, 0.1), (-10.0, -10.0, -4.0, 10.0, 10.0, 4.0), 1.0, None)
+PREPARER = WafflePreparer(GRIDS)
 
 
 def scan(count: int, seed: int = 0, reach_m: float = 9.0) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +69,7 @@ def test_the_networks_have_the_parameters_of_their_description(name, total):
     ],
 )
 def test_grids_have_the_cells_of_the_published_configurations(reach_m, cell_m, cells):
-    assert replace(PREPARER, point_cloud_range_m=tuple(map(float, reach_m)), cell_m=cell_m).cells_per_axis == cells
+    assert replace(GRIDS, point_cloud_range_m=tuple(map(float, reach_m)), cell_m=cell_m).cells_per_axis == cells
 
 
 # The preparer
@@ -88,7 +90,7 @@ def test_every_finite_point_reads_the_first_point_of_its_voxel():
 @given(seed=st.integers(0, 999), count=st.integers(1, 60), most=st.integers(1, 60))
 def test_points_of_dropped_voxels_read_the_nearest_kept_point(seed, count, most):
     xyz_m, intensity = spread_scan(count, seed)
-    inputs = replace(PREPARER, max_points=most)([(xyz_m, intensity)])
+    inputs = WafflePreparer(replace(GRIDS, max_points=most))([(xyz_m, intensity)])
     kept_xyz_m = inputs.features[:, 1:4].numpy()
     assert inputs.row_count == min(count, most)
     distance_m = np.linalg.norm(xyz_m[:, None] - kept_xyz_m, axis=2)
@@ -115,9 +117,9 @@ def test_points_lie_in_the_cells_of_their_own_scan_and_beyond_the_range_at_the_b
         rows, columns = inputs.grid_shapes[plane]
         cell = inputs.cells[plane]
         assert torch.equal(cell // (rows * columns), inputs.scan_of_row)
-        position = inputs.features[:, 1:4] - torch.tensor(PREPARER.point_cloud_range_m[:3])
+        position = inputs.features[:, 1:4] - torch.tensor(GRIDS.point_cloud_range_m[:3])
         expected = position.floor().clamp(min=0).long()  # cells of 1 m
-        expected = torch.minimum(expected, torch.tensor(PREPARER.cells_per_axis) - 1)
+        expected = torch.minimum(expected, torch.tensor(GRIDS.cells_per_axis) - 1)
         assert torch.equal(cell % (rows * columns), expected[:, first] * columns + expected[:, second])
 
 
@@ -284,7 +286,7 @@ def test_a_configuration_names_the_network_and_its_grids():
 def test_the_committed_configuration_has_the_published_grids():
     folder = Path(offline_training.__file__).parent / "configs"
     preparer = preparer_of(load_config(BackboneConfig, folder / "backbones/waffleiron.yaml"))
-    assert preparer.grid_shapes == ((166, 166), (166, 16), (166, 16))
+    assert preparer.grids.shapes == ((166, 166), (166, 16), (166, 16))
 
 
 @pytest.mark.parametrize(

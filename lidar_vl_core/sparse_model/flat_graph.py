@@ -1,0 +1,72 @@
+"""What a robot must know of WaffleIron's model file before it runs it, checked once."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lidar_vl_core.sparse_model.flat_form import NEIGHBOURS, table_shapes
+from lidar_vl_core.sparse_model.graph import bad_model, require_single_file
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT
+from lidar_vl_core.voxels.flat_grids import PLANES
+
+if TYPE_CHECKING:
+    import onnx
+
+_OPS = {
+    "Add", "Concat", "Conv", "Gather", "Identity", "MatMul", "Mul", "Pad", "ReduceMax", "ReduceSum", "Relu", "Reshape",
+    "Sub", "Transpose", "Unsqueeze",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FlatGraph:
+    """The sizes of the network of a file."""
+
+    in_channels: int
+    neighbours: int
+    grid_shapes: tuple[tuple[int, int], ...]  # cells of each plane
+    out_channels: int
+
+
+def read_flat_graph(model: "onnx.ModelProto") -> FlatGraph:
+    """Read a model that FlatGraphBuilder made.
+
+    Raises BadModelPackage for external data, an unknown operator, and for inputs and shapes that do not fit.
+    """
+    import onnx
+    from onnx import checker
+
+    require_single_file(model, "model.onnx")
+    foreign = sorted({f"{node.domain}:{node.op_type}" for node in model.graph.node if _is_foreign(node)})
+    if foreign or model.functions:
+        raise bad_model(f"operators {', '.join(sorted(_OPS))}", ", ".join(foreign) or "functions of its own")
+    shapes = {value.name: _shape(value) for value in model.graph.input}
+    grids = [shapes.get(f"cells{plane}", []) for plane in range(len(PLANES))]
+    if any(len(grid) != 3 or grid[0] != 1 or not all(isinstance(size, int) for size in grid) for grid in grids):
+        raise bad_model(f"inputs cells0 to cells{len(PLANES) - 1} of fixed sizes (1, height, width)", grids)
+    grid_shapes = tuple((int(height), int(width)) for _, height, width in grids)
+    in_channels, neighbours = (_width(shapes.get(name, [])) for name in (FEATURES, NEIGHBOURS))
+    known = {FEATURES: ["R", in_channels], NEIGHBOURS: ["R", neighbours]} | table_shapes(grid_shapes)
+    if shapes != known or min(in_channels, neighbours) < 1:
+        raise bad_model(f"inputs {known}", shapes)
+    outputs = [(value.name, _width(_shape(value))) for value in model.graph.output]
+    if [name for name, _ in outputs] != [OUTPUT] or outputs[0][1] < 1:
+        raise bad_model("one output logits (R, a fixed number of classes)", outputs)
+    try:
+        checker.check_model(model, full_check=True)
+    except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise bad_model("layers that fit together", error) from error
+    return FlatGraph(in_channels, neighbours, grid_shapes, outputs[0][1])
+
+
+def _is_foreign(node: "onnx.NodeProto") -> bool:
+    return node.domain != "" or node.op_type not in _OPS
+
+
+def _shape(value: "onnx.ValueInfoProto") -> list[str | int]:
+    """Sizes of a value, or their names."""
+    return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+
+def _width(shape: list[str | int]) -> int:
+    """The fixed second size of a value; 0 where it has none."""
+    return shape[1] if len(shape) == 2 and isinstance(shape[1], int) else 0
