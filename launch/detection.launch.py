@@ -19,6 +19,7 @@ def generate_launch_description() -> LaunchDescription:
         output="screen",
         respawn=True,
         respawn_delay=2.0,
+        condition=launching.not_only_building(),
         parameters=[LaunchConfiguration("params_file"), {"model": launching.text_of("model"), **launching.sim_time()}],
         remappings=[("~/input/pointcloud", LaunchConfiguration("input"))],
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
@@ -29,6 +30,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("model", default_value="demo_detector", description="Model package that finds boxes"),
             *launching.environment(),
             detection,
+            launching.engine_build("model"),
             launching.rviz("detection"),
         ]
     )

@@ -22,6 +22,7 @@ def generate_launch_description() -> LaunchDescription:
         output="screen",
         respawn=True,
         respawn_delay=2.0,
+        condition=launching.not_only_building(),
         parameters=[LaunchConfiguration("params_file"), {**models, **launching.sim_time()}],
         remappings=[("~/input/pointcloud", LaunchConfiguration("input"))],
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level"), *words],
@@ -36,6 +37,8 @@ def generate_launch_description() -> LaunchDescription:
             *launching.word_arguments(),
             *launching.environment(),
             perception,
+            launching.engine_build("model"),
+            launching.engine_build("detection_model"),
             launching.rviz("perception"),
         ]
     )

@@ -20,6 +20,7 @@ def generate_launch_description() -> LaunchDescription:
         output="screen",
         respawn=True,
         respawn_delay=2.0,
+        condition=launching.not_only_building(),
         parameters=[LaunchConfiguration("params_file"), {"model": launching.text_of("model"), **launching.sim_time()}],
         remappings=[("~/input/pointcloud", LaunchConfiguration("input"))],
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level"), *launching.words_on_command_line()],
@@ -31,6 +32,7 @@ def generate_launch_description() -> LaunchDescription:
             *launching.word_arguments(),
             *launching.environment(),
             segmentation,
+            launching.engine_build("model"),
             launching.rviz("segmentation"),
         ]
     )

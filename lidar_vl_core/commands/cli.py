@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `lidar-vl`: inspect, replay, segment, detect, query, build-engine, models. Prints, and turns errors into one line and an exit code."""
+"""The command `lidar-vl`: inspect, replay, segment, detect, query, build-engine, doctor, models. Prints, and turns errors into one line and an exit code."""
 
 import argparse
 import json

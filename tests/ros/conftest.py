@@ -53,6 +53,7 @@ class FakeSegmenter:
     classes: ClassTable = class_table("nuscenes16")
     own_table = None
     reads_colours = False
+    engine_problem = ""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -76,6 +77,7 @@ class FakeDetector:
     """Finds a car and a cyclist wherever there is a point, unless told to find something else. Keeps the clouds it saw."""
 
     classes: ClassTable = class_table("kitti3")
+    engine_problem = ""
 
     def __init__(self) -> None:
         self.boxes: Boxes3d | Exception = Boxes3d.of(

@@ -126,6 +126,24 @@ def test_a_bad_cloud_is_counted_and_the_next_one_served(talk, graph, fake_segmen
     )
 
 
+def test_an_engine_that_gave_up_is_told_in_log_and_diagnostics(talk, graph, fake_segmenter, make_cloud, until):
+    fake_segmenter.engine_problem = "engine tensorrt gave up, fused runs instead: largest difference 0.3"
+    talk.start(fake_segmenter)
+    for number in range(2):
+        talk.ask(make_cloud(_xyz(20), stamp_ns=1_000_000_000 + number))
+    talk.counted(served=2, other_engine=2)
+    until(
+        lambda: any(
+            "other_engine" in status.message
+            and any(item.value == fake_segmenter.engine_problem for item in status.values)
+            for array in graph.diagnostics
+            for status in array.status
+        ),
+        "the engine in the diagnostics",
+    )
+    assert graph.logged.count("engine tensorrt gave up") == 1
+
+
 def test_an_exception_in_the_worker_is_counted_and_the_next_cloud_served(talk, fake_segmenter, make_cloud):
     talk.start(fake_segmenter)
     fake_segmenter.raises = RuntimeError("injected")

@@ -26,6 +26,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from lidar_vl_core.commands.cli import command_parser
 from lidar_vl_core.commands.viewers.viewer_files import foxglove_layout
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -176,6 +177,22 @@ def test_words_given_to_the_launch_file_reach_the_node(name, given, expected, la
     rclpy.shutdown(context=context)
     of_segmentation = settings.of_segmentation() if name == "perception" else settings
     assert of_segmentation == SegmentationParameters(**expected)
+
+
+@pytest.mark.parametrize("name", ["segmentation", "detection", "perception"])
+def test_a_launch_file_that_only_builds_starts_no_node_and_gives_a_command_that_there_is(name, launched):
+    made = launched(_REPOSITORY / "launch" / f"{name}.launch.py")
+    (node,) = _our_nodes(made)
+    assert node["condition"].kind == "UnlessCondition"
+    builds = _of_kind(made, "ExecuteProcess")
+    assert len(builds) == len(
+        [part for part in _of_kind(made, "DeclareLaunchArgument") if part.placed[0].endswith("model")]
+    )
+    for build in builds:
+        assert build.named["condition"].kind == "IfCondition"
+        program, *words = [part if isinstance(part, str) else "given" for part in build.named["cmd"]]
+        options = command_parser().parse_args(words)
+        assert (program, options.model, options.target, str(options.clouds)) == ("lidar-vl", "given", "this", "given")
 
 
 @pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)

@@ -1,6 +1,7 @@
 """The commands of `lidar-vl` about this machine: build-engine, doctor."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -8,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from lidar_vl_core.engines.tensorrt.plan_cache import PlanCache
 
+
+_MOST_TRIED = 50  # clouds of doctor, which runs each of them three times
 
 ParserT = TypeVar("ParserT", bound=argparse.ArgumentParser)
 
@@ -43,6 +46,18 @@ def add_machine_commands(commands: "argparse._SubParsersAction[ParserT]") -> Non
     )
     build.set_defaults(run=_build_engine)
 
+    doctor = commands.add_parser("doctor", help="say what this machine can run, and try TensorRT on it")
+    doctor.add_argument(
+        "--tensorrt",
+        metavar="PKG",
+        help="build this package's plan and, on a GPU, compare and measure it; takes --clouds",
+    )
+    doctor.add_argument("--clouds", type=Path, metavar="PATH", help="folder of cloud files, or a recording")
+    doctor.add_argument("--out", type=Path, metavar="FILE", help="write the report as a page .md, or as .json")
+    doctor.add_argument("--overwrite", action="store_true", help="replace an earlier report at the same place")
+    _add_cache(doctor)
+    doctor.set_defaults(run=_doctor)
+
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -70,10 +85,44 @@ def _build_engine(options: argparse.Namespace) -> None:
     print("\n".join(built.lines()))
 
 
-def _cache(options: argparse.Namespace) -> "PlanCache":
-    from lidar_vl_core.engines.tensorrt.plan_cache import PlanCache
+def _doctor(options: argparse.Namespace) -> None:
+    import json
 
-    return PlanCache(options.cache)
+    from lidar_vl_core.commands.machine.about_machine import about_lines, about_machine
+    from lidar_vl_core.commands.machine.clouds import clouds_at
+    from lidar_vl_core.commands.machine.doctor import examine, report_json, report_markdown
+    from lidar_vl_core.foundation.errors import BadRequest
+    from lidar_vl_core.foundation.files import write_text
+    from lidar_vl_core.foundation.result_folder import require_no_results
+    from lidar_vl_core.model_packages.package import load_model_package
+
+    if (options.tensorrt is None) != (options.clouds is None):
+        raise BadRequest("doctor: expected --tensorrt and --clouds together, or neither, found one. Give both.")
+    if options.out is not None:
+        if options.out.suffix not in (".md", ".json"):
+            raise BadRequest(f"--out {options.out}: expected a name ending in .md or .json. Rename it.")
+        require_no_results(options.out, options.overwrite)
+    _cache(options)
+    about, examined = about_machine(), None
+    print("\n".join(about_lines(about)), flush=True)
+    if options.tensorrt is not None:
+        clouds = list(clouds_at(options.clouds, _MOST_TRIED))
+        examined = examine(load_model_package(options.tensorrt), clouds, _tell_phase)
+        print("\n".join(examined.lines()))
+    if options.out is not None:
+        as_json = options.out.suffix == ".json"
+        text = json.dumps(report_json(about, examined), indent=1) if as_json else report_markdown(about, examined)
+        write_text(options.out, text + "\n")
+        print(f"report: {options.out}")
+
+
+def _cache(options: argparse.Namespace) -> "PlanCache":
+    """The folder asked for, from now on that of the whole process."""
+    from lidar_vl_core.engines.tensorrt.plan_cache import FOLDER_VARIABLE, PlanCache
+
+    if options.cache is not None:
+        os.environ[FOLDER_VARIABLE] = str(options.cache)
+    return PlanCache()
 
 
 def _tell_phase(phase: str) -> None:

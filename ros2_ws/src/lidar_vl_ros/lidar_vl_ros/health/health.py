@@ -17,6 +17,7 @@ _BESIDES = (
     "without_images",
     "thinned",
     "unjoined",
+    "other_engine",
 )  # counted as well, without being an outcome
 _TROUBLES = (
     "failed",
@@ -29,6 +30,7 @@ _TROUBLES = (
     "without_images",
     "thinned",
     "unjoined",
+    "other_engine",
 )
 OK, WARN, ERROR = 0, 1, 2  # the levels of diagnostic_msgs/DiagnosticStatus
 _WINDOW = 200  # latencies kept, 20 s of a 10 Hz LiDAR
@@ -71,7 +73,7 @@ class Health:
             self._last_input_ns = now_ns
 
     def count(self, what: str, number: int = 1, problem: str = "") -> None:
-        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`, `thinned`, `unjoined` (with earlier sweeps)."""
+        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`, `thinned`, `unjoined` (with earlier sweeps), `other_engine` (than was asked for)."""
         with self._lock:
             self._counts[what] += number
             if problem:

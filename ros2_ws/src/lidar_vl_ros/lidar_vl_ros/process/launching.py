@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
-from launch.conditions import IfCondition
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, SetEnvironmentVariable
+from launch.conditions import IfCondition, UnlessCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -31,7 +31,28 @@ def common_arguments(task: str) -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument("rviz", default_value="false", description="Show clouds, labels and boxes"),
         DeclareLaunchArgument("fixed_frame", default_value="lidar", description="Frame of the LiDAR, for RViz"),
         DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn or error"),
+        DeclareLaunchArgument(
+            "build_only", default_value="false", description="Build the TensorRT plan for the GPU here, and end"
+        ),
+        DeclareLaunchArgument(
+            "build_clouds", default_value="", description="Recording or folder of clouds that the plan is measured by"
+        ),
     ]
+
+
+def not_only_building() -> UnlessCondition:
+    """The condition of a node: it serves unless a plan is to be built alone."""
+    return UnlessCondition(LaunchConfiguration("build_only"))
+
+
+def engine_build(argument: str) -> ExecuteProcess:
+    """Builds the plan of the model package that a launch argument names, where that alone is wanted."""
+    words = ["--target", "this", "--clouds", LaunchConfiguration("build_clouds")]
+    return ExecuteProcess(
+        cmd=["lidar-vl", "build-engine", LaunchConfiguration(argument), *words],
+        output="screen",
+        condition=IfCondition(LaunchConfiguration("build_only")),
+    )
 
 
 def word_arguments() -> list[DeclareLaunchArgument]:

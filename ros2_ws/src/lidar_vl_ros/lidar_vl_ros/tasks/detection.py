@@ -33,7 +33,7 @@ from lidar_vl_ros.outputs.object_boxes import ObjectBoxes
 from lidar_vl_ros.outputs.object_detections import ObjectDetections
 from lidar_vl_ros.outputs.object_markers import ObjectMarkers
 from lidar_vl_ros.outputs.object_overlay import ObjectOverlay
-from lidar_vl_ros.tasks.task import PointOpinion, Served, Task
+from lidar_vl_ros.tasks.task import PointOpinion, Served, Task, tell_engine
 
 _MOST_WAITS_IN_VAIN = 3  # then clouds wait no longer, until a transform is there in time, as for images
 
@@ -44,6 +44,11 @@ class ObjectDetector(Protocol):
     @property
     def classes(self) -> ClassTable:
         """Of the boxes."""
+        ...
+
+    @property
+    def engine_problem(self) -> str:
+        """Why another engine runs than was asked for; empty where none does."""
         ...
 
     def warm_up(self) -> None:
@@ -134,6 +139,7 @@ class DetectionTask(Task):
         cloud = self._joined(frame.looked_at.cloud, settings)
         joined_s = time.perf_counter()
         detected = detector.detect(cloud)
+        tell_engine(self._node.reporter, detector.engine_problem)
         detected_s = time.perf_counter()
         boxes, unusable = usable_boxes(_told_from(cloud.origin_m, detected), detector.classes)
         if unusable:

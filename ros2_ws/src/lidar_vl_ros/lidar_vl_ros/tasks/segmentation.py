@@ -23,7 +23,7 @@ from lidar_vl_ros.outputs.coloured_cloud import ColouredCloud
 from lidar_vl_ros.outputs.label_info import LabelInfo
 from lidar_vl_ros.outputs.labelled_cloud import LabelledCloud
 from lidar_vl_ros.tasks.asked_words import asked_table
-from lidar_vl_ros.tasks.task import PointOpinion, Served, Task
+from lidar_vl_ros.tasks.task import PointOpinion, Served, Task, tell_engine
 
 RELOAD_VOCABULARY = "~/reload_vocabulary"
 _STAGES = ("voxels", "maps", "network", "labels")
@@ -117,6 +117,7 @@ class SegmentationTask(Task):
             labels = self._labels(frame)
             if segmenter is None or labels is None or state_label(self._node) != "active":
                 return None
+            tell_engine(self._node.reporter, segmenter.engine_problem)
             classes = labels.classes or segmenter.classes
             answer = Answer(frame.header, frame.cloud, labels.class_id, labels.probability, classes, frame.views)
             tell_classes(answer.classes, frame.cloud.stamp_ns)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.output import Outputs
 
@@ -27,6 +28,12 @@ class Served:
 
     timing_ms: dict[str, float]  # by stage, and "total"
     opinions: tuple[PointOpinion, ...] = ()  # for tasks that come after
+
+
+def tell_engine(reporter: Reporter, engine_problem: str) -> None:
+    """Count a cloud that another engine answered than was asked for, and say why, once; nothing where there is no problem."""
+    if engine_problem:
+        reporter.lasting_problem("other_engine", engine_problem)
 
 
 class Task(ABC):
