@@ -9,7 +9,7 @@ CORE := .venv-core
 MINIMAL := .venv-minimal
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
-.PHONY: help setup demo test test-fast test-core test-minimal check docs bench train-demo train-demo-detector clean
+.PHONY: help setup demo test test-fast test-core test-minimal check docs bench plugin train-demo train-demo-detector clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -33,14 +33,14 @@ $(STAMP): pyproject.toml constraints.txt ros2_ws/src/lidar_vl_ros/setup.py
 	@$(BIN)/python -m lidar_vl_core.commands.warm_up
 	@touch $(STAMP)
 
-# What only tests need: the extras vfm, language, ray and tensorrt. torchvision lies in a folder of its own, since PyPI's wheel is built for
+# What only tests need: the extras vfm, language, ray, triton, tensorrt and plugin. torchvision lies in a folder of its own, since PyPI's wheel is built for
 # the CUDA build of torch: beside a CPU-only torch its import fails, and lightning's with it. tests/training/torchvision_on_cpu.py
 # adds the folder where it is asked for.
 $(TEST_STAMP): $(STAMP)
 	@echo "packages for the tests"
 	@PIP="$(BIN)/pip install --disable-pip-version-check -q"; test ! -x $(BIN)/uv || PIP="$(BIN)/uv pip install -q --python $(BIN)/python"; \
 	  $$PIP -c constraints.txt transformers huggingface-hub 'ray[data]' ftfy && \
-	  $$PIP -c constraints.txt -e '.[tensorrt]' && \
+	  $$PIP -c constraints.txt -e '.[triton,tensorrt,plugin]' && \
 	  $$PIP -c constraints.txt --no-deps timm open_clip_torch && \
 	  $$PIP -c constraints.txt --no-deps --target $(VENV)/torchvision torchvision
 	@touch $(TEST_STAMP)
@@ -131,6 +131,12 @@ train-demo-detector: $(STAMP)
 	@$(BIN)/lidar-vl-train export out/train/demo_detector/checkpoints --card offline_training/configs/export/demo_detector_card.yaml \
 	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo_detector_package --overwrite
 	@echo "To ship it: replace lidar_vl_core/models/demo_detector by out/train/demo_detector_package"
+
+## make plugin     the fused sparse convolution for TensorRT, compiled for six GPU generations (TENSORRT_INCLUDE=folder: with the plugin in C++)
+plugin: $(STAMP)
+	@PIP="$(BIN)/pip install --disable-pip-version-check -q"; test ! -x $(BIN)/uv || PIP="$(BIN)/uv pip install -q --python $(BIN)/python"; \
+	  command -v nvcc > /dev/null || $$PIP -c constraints.txt -e '.[plugin]'
+	@$(BIN)/python -m lidar_vl_core.engines.tensorrt_plugin.build
 
 clean:
 	rm -rf $(VENV) $(CORE) $(MINIMAL) out

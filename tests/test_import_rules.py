@@ -64,7 +64,7 @@ BROUGHT_BY = {
     "tensorrt_rtx": "tensorrt-rtx-cu13",
 }
 TAKEN_WHERE_IT_IS = {"torchsparse"}  # never needed: asked for by name where somebody has built it
-TRAINING_EXTRAS = ("train", "vfm", "language", "ray", "synthetic")
+TRAINING_EXTRAS = ("train", "vfm", "language", "ray", "triton", "synthetic")
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 
 

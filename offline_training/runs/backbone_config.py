@@ -29,7 +29,7 @@ class DeviceConfig(Config):
     """Where a 3D network computes."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    sparse_form: Literal["auto", "gather", "offset", "blocks", "torchsparse"] = (
+    sparse_form: Literal["auto", "gather", "offset", "blocks", "torchsparse", "triton"] = (
         "auto"  # of sparse convolutions; auto: torchsparse on CUDA where installed
     )
 

@@ -26,14 +26,17 @@ def precision_of(config: AnyRunConfig) -> Any:  # noqa: ANN401  Lightning's lite
 
 
 def sparse_form_of(config: DeviceConfig) -> str:
-    """Form of sparse convolutions in training; raises BadConfig for torchsparse where it cannot run."""
-    from offline_training.networks.sparse.torchsparse_conv import is_available
+    """Form of sparse convolutions in training; raises BadConfig for a form on CUDA where it cannot run."""
+    from offline_training.networks.sparse import torchsparse_conv, triton_conv
 
-    if config.sparse_form == "torchsparse" and not (uses_cuda(config) and is_available()):
-        raise BadConfig("sparse_form: expected torchsparse and a CUDA device, found not both. Use sparse_form=auto.")
-    if config.sparse_form != "auto":
-        return config.sparse_form
-    return "torchsparse" if uses_cuda(config) and is_available() else "auto"
+    can_run = {"torchsparse": torchsparse_conv.is_available, "triton": triton_conv.is_available}
+    form = config.sparse_form
+    if form in can_run and not (uses_cuda(config) and can_run[form]()):
+        raise BadConfig(f"sparse_form: expected {form} and a CUDA device, found not both. Use sparse_form=auto.")
+    if form != "auto":
+        return form
+    # Triton's form has not been timed on a GPU yet, so it is nobody's default.
+    return "torchsparse" if uses_cuda(config) and torchsparse_conv.is_available() else "auto"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Weights are [K, C_in, C_out] with the offsets in lexicographic order, z fastest.
     offset       skips the missing neighbours (three quarters are missing); any device
     blocks       the same in compiled loops, on CPUs, for widths that fill vector registers
     torchsparse  torchsparse's kernels for the submanifold convolutions, on CUDA
+    triton       our own kernels for all of them, on CUDA
     auto         blocks where they can be used, else offset
 """
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from offline_training.networks.sparse.cpu_conv import BlockConv, fits
 from offline_training.networks.sparse.maps import NeighbourTable, Pairs, SparseMaps
+from offline_training.networks.sparse.triton_conv import TritonConv
 
 
 def sparse_conv(x: Tensor, weight: Tensor, table: NeighbourTable, form: str = "auto") -> Tensor:
@@ -30,6 +32,8 @@ def sparse_conv(x: Tensor, weight: Tensor, table: NeighbourTable, form: str = "a
         return neighbours.reshape(len(table.index), len(flat_weight)) @ flat_weight
     if _takes_blocks(form, weight, x):
         return BlockConv.apply(x, weight, table.blocks, table.inverse_blocks, table.up is None)
+    if form == "triton":
+        return TritonConv.apply(x, weight, table.gather, table.inverse_gather, table.flat_pairs)
     return _OffsetConv.apply(x, weight, table.pairs, len(table.index), table.centre)
 
 
@@ -46,6 +50,8 @@ def sparse_inverse_conv(x: Tensor, weight: Tensor, child: NeighbourTable, form: 
         return to_children.reshape(-1, weight.shape[2]).index_select(0, child.up)
     if _takes_blocks(form, weight, x):
         return BlockConv.apply(x, weight, child.inverse_blocks, child.blocks, False)
+    if form == "triton":
+        return TritonConv.apply(x, weight, child.inverse_gather, child.gather, child.flat_pairs.swapped())
     return _OffsetConv.apply(x, weight, child.pairs.swapped(), child.count_in, None)
 
 

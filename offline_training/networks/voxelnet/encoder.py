@@ -100,7 +100,7 @@ class BiasedConv(nn.Module):
 
 def _convolved(x: Tensor, weight: Tensor, table: NeighbourTable, form: str) -> Tensor:
     # The compiled blocks take a table without `up` for its own inverse, which only a submanifold one is.
-    usable = form == "gather" or (table.centre is not None and form != "torchsparse")
+    usable = form in ("gather", "triton") or (table.centre is not None and form != "torchsparse")
     return sparse_conv(x, weight, table, form if usable else "offset")
 
 

@@ -363,6 +363,7 @@ def test_a_voxel_has_the_class_of_most_of_its_points_and_scans_stay_apart():
         ({"classes": "animals"}, "animals"),
         ({"features": ["colour"]}, "colour"),
         ({"sparse_form": "torchsparse"}, "sparse_form"),
+        ({"sparse_form": "triton"}, "sparse_form: expected triton and a CUDA device"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_training(tmp_path, change, message):
