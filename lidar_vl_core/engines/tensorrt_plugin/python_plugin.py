@@ -28,7 +28,7 @@ def creator_of(trt: Any, launch: Launch) -> Any:  # noqa: ANN401  `trt` is the m
         """y[i] = bias + sum_k x[table[i, k]] @ weight[k]; inputs x, table, weight, bias."""
 
         def __init__(self) -> None:
-            for base in type(self).__bases__:
+            for base in (trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
                 base.__init__(self)
             self.plugin_name, self.plugin_version, self.plugin_namespace = NAME, VERSION, DOMAIN
             self.num_outputs = 1

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.voxels.kernel_maps import KernelMaps
-from offline_training.networks.sparse.gather_rows import FlatPairs, GatherRows
 
 if TYPE_CHECKING:
     from offline_training.networks.sparse.cpu_conv import BlockPairs
+    from offline_training.networks.sparse.gather_rows import FlatPairs, GatherRows
 
 FORMS = ("auto", "gather", "offset", "blocks", "torchsparse", "triton")
 _SUBMANIFOLD_CENTRE = 13  # offset (0, 0, 0) of the 27
@@ -65,20 +65,26 @@ class NeighbourTable:
         return self.blocks if self.up is None else BlockPairs.of_up(self.up.numpy())
 
     @cached_property
-    def gather(self) -> GatherRows:
+    def gather(self) -> "GatherRows":
         """The table as GPU kernels read it."""
+        from offline_training.networks.sparse.gather_rows import GatherRows
+
         return GatherRows.of_table(self.index, self.count_in)
 
     @cached_property
-    def inverse_gather(self) -> GatherRows:
+    def inverse_gather(self) -> "GatherRows":
         """The same from the output rows back to the input rows."""
+        from offline_training.networks.sparse.gather_rows import GatherRows
+
         if self.centre is not None:
             return self.gather.mirrored()
         return GatherRows.inverse_of_table(self.index, self.count_in)
 
     @cached_property
-    def flat_pairs(self) -> FlatPairs:
+    def flat_pairs(self) -> "FlatPairs":
         """The existing neighbours as GPU kernels read them."""
+        from offline_training.networks.sparse.gather_rows import FlatPairs
+
         return FlatPairs.of_table(self.index, self.count_in)
 
     def to(self, device: torch.device | str) -> "NeighbourTable":
