@@ -127,8 +127,9 @@ train-demo-detector: $(STAMP)
 	@test -d "$(PANDASET)" || { echo "PANDASET: expected the folder of PandaSet sequence 002, found '$(PANDASET)'. Give PANDASET=FOLDER." >&2; exit 2; }
 	@mkdir -p out/data && ln -sfn "$(abspath $(PANDASET))" out/data/pandaset
 	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/finetune/detection/demo_detector.yaml
-	@$(BIN)/lidar-vl-train evaluate out/train/demo_detector/checkpoints --config offline_training/configs/evaluate/demo_test.yaml --out out/train/demo_detector_test.json --overwrite
-	@$(BIN)/lidar-vl-train export out/train/demo_detector/checkpoints --card offline_training/configs/export/demo_detector_card.yaml \
+	@$(BIN)/lidar-vl-train finetune --config offline_training/configs/finetune/detection/demo_detector_second.yaml
+	@$(BIN)/lidar-vl-train evaluate out/train/demo_detector_second/checkpoints --config offline_training/configs/evaluate/demo_test.yaml --out out/train/demo_detector_test.json --overwrite
+	@$(BIN)/lidar-vl-train export out/train/demo_detector_second/checkpoints --card offline_training/configs/export/demo_detector_card.yaml \
 	  --clouds out/data/pandaset/lidar/36.npz --out out/train/demo_detector_package --overwrite
 	@echo "To ship it: replace lidar_vl_core/models/demo_detector by out/train/demo_detector_package"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lidar_vl_core.box_heads.selection import BoxSelection
 
 SECOND, PV_RCNN, CENTERPOINT = "second", "pv_rcnn", "centerpoint"
-_CENTRES = ("groups", "velocity", "shared_channels", "box_weight")  # keys of CenterPoint
+_CENTRES = ("groups", "velocity", "axis_alone", "shared_channels", "box_weight")  # keys of CenterPoint
 
 
 class SelectionConfig(Config):
@@ -58,6 +58,8 @@ class DetectFinetuneConfig(AnyRunConfig):
     bev_up_widths: tuple[int, ...] = (256, 256)
     groups: tuple[tuple[str, ...], ...] = ()  # CenterPoint: classes that share a head; nothing = all share one
     velocity: bool = False  # CenterPoint: tell velocities
+    # CenterPoint: learn how boxes lie and not which end is the front; for short trainings, in which headings average to nothing
+    axis_alone: bool = False
     shared_channels: int = Field(default=64, ge=1)  # CenterPoint: of the convolution that all heads share
     box_weight: float = Field(default=0.25, gt=0)  # CenterPoint: of the boxes' loss, that of the heat maps being 1
     selection: SelectionConfig = SelectionConfig()

@@ -33,6 +33,7 @@ def build_detector(config: DetectFinetuneConfig) -> Detector[Any]:
     settings = CenterSettings(
         groups=config.class_groups,
         velocity=config.velocity,
+        axis_alone=config.axis_alone,
         shared_channels=config.shared_channels,
         box_weight=config.box_weight,
         selection=selection,

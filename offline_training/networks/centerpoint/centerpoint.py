@@ -37,6 +37,7 @@ class CenterSettings:
 
     groups: tuple[tuple[int, ...], ...] = NUSCENES_GROUPS  # classes that share one head
     velocity: bool = True
+    axis_alone: bool = False  # boxes are not told front from back
     shared_channels: int = 64
     box_weight: float = 0.25  # beside the heat map; 2 on Waymo
     # Of a velocity's error beside the others in a box, as in CenterPoint's own code; OpenPCDet's list has another order of
@@ -126,9 +127,10 @@ class CenterPoint(Detector[list[GroupTargets]]):
     def targets(self, truth: Sequence[Boxes3d]) -> list[GroupTargets]:
         """Heat maps and boxes of each group."""
         device = next(self.parameters()).device
+        place = (self.center_grid, self.map_shape, self.settings.axis_alone)
         groups = []
         for class_ids in self.settings.groups:
-            scans = [scan_targets(boxes, class_ids, self.center_grid, self.map_shape) for boxes in truth]
+            scans = [scan_targets(boxes, class_ids, *place) for boxes in truth]
             counts = torch.tensor([len(scan.cell) for scan in scans])
             heat, cell, value = (
                 [torch.from_numpy(getattr(scan, name)) for scan in scans] for name in ("heat", "cell", "value")

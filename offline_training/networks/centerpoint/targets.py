@@ -23,9 +23,12 @@ class ScanTargets:
 
 
 def scan_targets(
-    truth: Boxes3d, class_ids: tuple[int, ...], grid: CenterGrid, map_shape: tuple[int, int]
+    truth: Boxes3d, class_ids: tuple[int, ...], grid: CenterGrid, map_shape: tuple[int, int], axis_alone: bool = False
 ) -> ScanTargets:
-    """Targets of the boxes of these classes whose centre lies in the map; map_shape: (W, H) cells along x and y."""
+    """Targets of the boxes of these classes whose centre lies in the map; map_shape: (W, H) cells along x and y.
+
+    axis_alone: the yaw is that of the box's axis, see axis_yaw().
+    """
     width, height = map_shape
     cell_xy = (truth.boxes[:, :2] - (grid.x_min_m, grid.y_min_m)) / grid.cell_m
     inside = ((cell_xy >= 0) & (cell_xy < map_shape)).all(axis=1)
@@ -36,17 +39,27 @@ def scan_targets(
     heat = np.zeros((len(class_ids), height, width), np.float32)
     for row, (column, line), reach in zip(rows, corner, radius, strict=True):
         draw_gaussian(heat[class_ids.index(int(truth.class_id[row]))], int(column), int(line), int(reach))
+    yaw_rad = axis_yaw(boxes[:, 6]) if axis_alone else boxes[:, 6]
     value = np.column_stack(
         [
             cell_xy - corner,
             boxes[:, 2],
             np.log(np.maximum(boxes[:, 3:6], _SMALLEST_M)),
-            np.cos(boxes[:, 6]),
-            np.sin(boxes[:, 6]),
+            np.cos(yaw_rad),
+            np.sin(yaw_rad),
             truth.velocity_mps[rows],
         ]
     )
     return ScanTargets(heat, corner[:, 1] * width + corner[:, 0], value.astype(np.float32))
+
+
+def axis_yaw(yaw_rad: np.ndarray) -> np.ndarray:
+    """The same axes with the front at the end that lies in -45 to 135 degrees, so that front and back need no telling apart.
+
+    Cosine and sine of yaws that differ by half a turn for things that look alike average to nothing. The jump from one end
+    to the other lies away from the directions along and across the vehicle, where most things stand.
+    """
+    return (yaw_rad + np.pi / 4) % np.pi - np.pi / 4
 
 
 def gaussian_radius(length: np.ndarray, width: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ SHIPPED = sorted((Path(offline_training.__file__).parent / "configs" / "finetune
         ({"stem": 16}, "stem: expected no key of this name"),
         ({"network": "pointpillars"}, "network: expected"),
         ({"network": "second", "velocity": True, "shared_channels": 64}, "velocity: expected only with network centerpoint"),
+        ({"network": "second", "axis_alone": True, "shared_channels": 64}, "axis_alone: expected only with network center"),
         ({"network": "second", "shared_channels": 64, "classes": "nuscenes10"}, "anchors for kitti3 alone"),
         ({"groups": [["car"]]}, "expected every class of kitti3 once"),
         ({"bev_widths": [16, 32]}, "one number per block"),

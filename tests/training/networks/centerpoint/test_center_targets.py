@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lidar_vl_core.box_heads.center_maps import CenterGrid, boxes_of_center_maps
 from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.boxes3d import Boxes3d
-from offline_training.networks.centerpoint.targets import draw_gaussian, gaussian_radius, scan_targets
+from offline_training.networks.centerpoint.targets import axis_yaw, draw_gaussian, gaussian_radius, scan_targets
 
 GRID, SHAPE = CenterGrid(-8.0, -4.0, (0.5, 0.25)), (32, 40)
 
@@ -97,3 +97,23 @@ def test_a_scan_without_boxes_has_an_empty_heat_map():
     targets = scan_targets(boxes_at([], []), (0,), GRID, SHAPE)
     assert targets.heat.max() == 0
     assert targets.value.shape == (0, 10)
+
+
+@given(st.floats(-20, 20), st.integers(-3, 3))
+def test_front_and_back_have_one_axis(yaw_rad, half_turns):
+    axis = axis_yaw(np.array([yaw_rad]))
+    assert -math.pi / 4 <= axis[0] < 3 * math.pi / 4
+    assert math.sin(axis[0] - yaw_rad) == pytest.approx(0, abs=1e-9)
+    turned = axis_yaw(np.array([yaw_rad + half_turns * math.pi]))
+    near_the_jump = min(abs(axis[0] + math.pi / 4), abs(axis[0] - 3 * math.pi / 4)) < 1e-9
+    assert near_the_jump or turned == pytest.approx(axis, abs=1e-9)
+
+
+def test_where_the_axis_alone_is_learnt_boxes_turned_by_half_have_the_same_targets():
+    truth = boxes_at([(0, 0), (4, 3)], [0, 0])
+    turned = Boxes3d.of(
+        truth.boxes + np.array([0, 0, 0, 0, 0, 0, math.pi]), truth.class_id, velocity_mps=truth.velocity_mps
+    )
+    one, other = (scan_targets(boxes, (0,), GRID, SHAPE, axis_alone=True).value for boxes in (truth, turned))
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    assert np.abs(scan_targets(turned, (0,), GRID, SHAPE).value - other).max() > 0.1
