@@ -48,34 +48,46 @@ def add_first_points(
 
 
 @compiled
-def mark_cells(
+def list_pairs(
     sites: np.ndarray,
     kernel: np.ndarray,
     stride: np.ndarray,
     padding: np.ndarray,
     cells_after: np.ndarray,
     words: np.ndarray,
-) -> None:
-    """Set the bit of every output cell that reads one of the sites (M, 4); words: zeros."""
+    cell_of_pair: np.ndarray,
+    site_of_pair: np.ndarray,
+    offset_of_pair: np.ndarray,
+) -> int:
+    """List every output cell beside each of the sites (M, 4) that it reads, and at which offset; returns how many pairs.
+
+    The bit of each listed cell is set in words, zeros before.
+    """
     width, height, depth = cells_after[0], cells_after[1], cells_after[2]
+    pairs = 0
     for i in range(len(sites)):
         x, y, z = sites[i, 1] + padding[0], sites[i, 2] + padding[1], sites[i, 3] + padding[2]
         last_x, last_y, last_z = x // stride[0], y // stride[1], z // stride[2]
         first_kx, first_ky, first_kz = x - last_x * stride[0], y - last_y * stride[1], z - last_z * stride[2]
         out_x = last_x
-        for _ in range(first_kx, kernel[0], stride[0]):
+        for kx in range(first_kx, kernel[0], stride[0]):
             out_y = last_y
-            for _ in range(first_ky, kernel[1], stride[1]):
+            for ky in range(first_ky, kernel[1], stride[1]):
                 if 0 <= out_x < width and 0 <= out_y < height:
                     line = ((sites[i, 0] * width + out_x) * height + out_y) * depth
                     out_z = last_z
-                    for _ in range(first_kz, kernel[2], stride[2]):
+                    for kz in range(first_kz, kernel[2], stride[2]):
                         if 0 <= out_z < depth:
                             cell = line + out_z
                             words[cell >> WORD_SHIFT] |= np.int64(1) << (cell & _IN_WORD)
+                            cell_of_pair[pairs] = cell
+                            site_of_pair[pairs] = i
+                            offset_of_pair[pairs] = (kx * kernel[1] + ky) * kernel[2] + kz
+                            pairs += 1
                         out_z -= 1
                 out_y -= 1
             out_x -= 1
+    return pairs
 
 
 @compiled
@@ -91,42 +103,21 @@ def marked_before(words: np.ndarray, before: np.ndarray) -> int:
 
 @compiled
 def fill_table(
-    sites: np.ndarray,
-    kernel: np.ndarray,
-    stride: np.ndarray,
-    padding: np.ndarray,
-    cells_after: np.ndarray,
+    cell_of_pair: np.ndarray,
+    site_of_pair: np.ndarray,
+    offset_of_pair: np.ndarray,
     words: np.ndarray,
     before: np.ndarray,
-    sites_after: np.ndarray,
+    cell_of_row: np.ndarray,
     index: np.ndarray,
 ) -> None:
-    """Write the output cells (N, 4) and the row of the input that each reads at each offset; index (N, K) holds M before."""
-    width, height, depth = cells_after[0], cells_after[1], cells_after[2]
-    for i in range(len(sites)):
-        x, y, z = sites[i, 1] + padding[0], sites[i, 2] + padding[1], sites[i, 3] + padding[2]
-        last_x, last_y, last_z = x // stride[0], y // stride[1], z // stride[2]
-        first_kx, first_ky, first_kz = x - last_x * stride[0], y - last_y * stride[1], z - last_z * stride[2]
-        out_x = last_x
-        for kx in range(first_kx, kernel[0], stride[0]):
-            out_y = last_y
-            for ky in range(first_ky, kernel[1], stride[1]):
-                if 0 <= out_x < width and 0 <= out_y < height:
-                    line = ((sites[i, 0] * width + out_x) * height + out_y) * depth
-                    out_z = last_z
-                    for kz in range(first_kz, kernel[2], stride[2]):
-                        if 0 <= out_z < depth:
-                            cell = line + out_z
-                            word = cell >> WORD_SHIFT
-                            row = before[word] + _bits(words[word] & ((np.int64(1) << (cell & _IN_WORD)) - 1))
-                            sites_after[row, 0] = sites[i, 0]
-                            sites_after[row, 1] = out_x
-                            sites_after[row, 2] = out_y
-                            sites_after[row, 3] = out_z
-                            index[row, (kx * kernel[1] + ky) * kernel[2] + kz] = i
-                        out_z -= 1
-                out_y -= 1
-            out_x -= 1
+    """Write the output cell of each row (N,), and the input row that it reads at each offset; index (N, K) holds M before."""
+    for pair in range(len(cell_of_pair)):
+        cell = cell_of_pair[pair]
+        word = cell >> WORD_SHIFT
+        row = before[word] + _bits(words[word] & ((np.int64(1) << (cell & _IN_WORD)) - 1))
+        cell_of_row[row] = cell
+        index[row, offset_of_pair[pair]] = site_of_pair[pair]
 
 
 @compiled

@@ -1,5 +1,6 @@
 """Index tables of sparse convolutions with any kernel, stride and padding: who feeds whom."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,24 +41,31 @@ def strided_conv_table(sites: np.ndarray, shape: Triple, conv: StridedConv) -> t
     Returns sites (N, 4) int32 sorted by scan, x, y, z, and index (N, K) int32 with M for what is missing. Raises
     BadPointCloud for cells outside the shape, and for an output of too many cells.
     """
-    from lidar_vl_core.voxels.encoder_loops import WORD_SHIFT, fill_table, mark_cells, marked_before
+    from lidar_vl_core.voxels.encoder_loops import WORD_SHIFT, fill_table, list_pairs, marked_before
 
     shape_after = conv.shape_after(shape)
     if len(sites) == 0 or min(shape_after) < 1:
         return np.empty((0, 4), np.int32), np.empty((0, conv.volume), np.int32)
     if sites.min() < 0 or (sites[:, 1:].max(axis=0) >= shape).any():
         raise BadPointCloud(f"sites: expected cells within {shape}, found others. Take them from voxels of that grid.")
-    cells = (int(sites[:, 0].max()) + 1) * int(np.prod(shape_after, dtype=np.int64))
+    shape_of_all = (int(sites[:, 0].max()) + 1, *shape_after)
+    cells = math.prod(shape_of_all)
     if cells > _MOST_CELLS:
         raise BadPointCloud(f"sites: expected at most {_MOST_CELLS} cells of output, found {cells}. Use larger voxels.")
     read = read_only(sites, np.int32)
     kernel, stride, padding = (np.array(numbers, np.int64) for numbers in (conv.kernel, conv.stride, conv.padding))
     cells_after = np.array(shape_after, np.int64)
     words = np.zeros((cells >> WORD_SHIFT) + 1, np.int64)
-    mark_cells(read, kernel, stride, padding, cells_after, words)
+    most = len(sites) * math.prod(-(-size // step) for size, step in zip(conv.kernel, conv.stride, strict=True))
+    cell_of_pair, site_of_pair, offset_of_pair = (
+        np.empty(most, np.int64),
+        np.empty(most, np.int32),
+        np.empty(most, np.int32),
+    )
+    pairs = list_pairs(read, kernel, stride, padding, cells_after, words, cell_of_pair, site_of_pair, offset_of_pair)
     before = np.empty(len(words), np.int32)
     count = marked_before(words, before)
-    sites_after = np.empty((count, 4), np.int32)
+    cell_of_row = np.empty(count, np.int64)
     index = np.full((count, conv.volume), len(sites), np.int32)
-    fill_table(read, kernel, stride, padding, cells_after, words, before, sites_after, index)
-    return sites_after, index
+    fill_table(cell_of_pair[:pairs], site_of_pair[:pairs], offset_of_pair[:pairs], words, before, cell_of_row, index)
+    return np.column_stack(np.unravel_index(cell_of_row, shape_of_all)).astype(np.int32), index
