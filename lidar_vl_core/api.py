@@ -14,7 +14,8 @@ from lidar_vl_core.drawing.figures import labelled_png
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.model_packages.package import load_model_package
-from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+from lidar_vl_core.tasks.point_labels import PointLabels
+from lidar_vl_core.tasks.segmenter import Segmenter
 
 
 @dataclass(frozen=True, eq=False)

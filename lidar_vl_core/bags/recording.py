@@ -15,10 +15,10 @@ from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.reader import BagReader, open_bag
 from lidar_vl_core.bags.surroundings import TF_TYPE, RecordedMotion, Surroundings, read_surroundings
 from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.cameras.camera_queue import CameraTiming
-from lidar_vl_core.cameras.frame import Frame
 from lidar_vl_core.cameras.image import decode_image, stored_bytes
-from lidar_vl_core.cameras.synchronisation import FramePairer
+from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
+from lidar_vl_core.cameras.synchronisation.frame import Frame
+from lidar_vl_core.cameras.synchronisation.frame_pairer import FramePairer
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
 from lidar_vl_core.clouds.intensity import IntensityScale

@@ -23,7 +23,8 @@ from lidar_vl_core.sweeps.history import SweepHistory
 if TYPE_CHECKING:
     from lidar_vl_core.tasks.camera_fusion import CameraFusion
     from lidar_vl_core.tasks.detector import Detector
-    from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+    from lidar_vl_core.tasks.point_labels import PointLabels
+    from lidar_vl_core.tasks.segmenter import Segmenter
 
 
 _SWEEPS_MAX_AGE_S = 2.0  # twenty sweeps of a 10 Hz LiDAR; beyond a gap the scene is another one
@@ -163,7 +164,7 @@ def _told(error: BadTransform) -> str:
 
 def _labels(cloud: PointCloud, boxes: Boxes3d, timing_ms: dict[str, float], classes: ClassTable) -> "PointLabels":
     """Class and score of the best box that each point lies in; none for the others."""
-    from lidar_vl_core.tasks.segmenter import PointLabels
+    from lidar_vl_core.tasks.point_labels import PointLabels
 
     from_points = boxes.boxes - np.array([*cloud.origin_m, 0, 0, 0, 0])
     row = box_of_points(cloud.measured_xyz_m(), from_points)

@@ -15,7 +15,8 @@ from lidar_vl_core.engines.image_tower import ImageEncoder
 from lidar_vl_core.foundation.errors import BadCalibration, BadImage
 from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+from lidar_vl_core.tasks.point_labels import PointLabels
+from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable, label_cosines
 
 _OCCLUSION = ZBuffer()  # of the sweep itself

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
@@ -17,25 +17,15 @@ from lidar_vl_core.engines.cpu.prompt_head import PromptHead
 from lidar_vl_core.engines.session import Session, open_feature_session, open_session
 from lidar_vl_core.foundation.errors import BadModelPackage, BadPointCloud
 from lidar_vl_core.model_packages.package import ModelPackage, no_words
+from lidar_vl_core.tasks.point_labels import PointLabels, label_points, no_answers, stage_times_ms
 from lidar_vl_core.tasks.point_network import PointNetwork, open_point_network
 from lidar_vl_core.tasks.prompt_book import PromptBook
 from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
 from lidar_vl_core.voxels.features import COLOUR_FEATURES, voxel_features
-from lidar_vl_core.voxels.grid import Voxels, read_only, voxelise
+from lidar_vl_core.voxels.grid import Voxels, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary
-
-
-@dataclass(frozen=True)
-class PointLabels:
-    """The answer for one cloud, one entry per input point, in input order."""
-
-    class_id: np.ndarray  # (N,) uint8; 255 = no answer: no return, on the own vehicle, or out of the network's range
-    probability: np.ndarray  # (N,) float32, 0..1, softmax of the given class; 0 where there is no answer
-    timing_ms: dict[str, float]  # "voxels" (with features), "maps", "network", "labels", "total"
-    classes: ClassTable | None = None  # what the ids mean: words may have changed since this cloud was labelled
-    picture_class_id: np.ndarray | None = None  # (N,) uint8 what pictures alone say; None = not asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,17 +137,17 @@ class Segmenter:
         if self._points is not None:
             answers, row_of_point, done = self._points.run(cloud)
             class_id, probability = label_points(answers, row_of_point)
-            return PointLabels(class_id, probability, _timing_ms((started, *done, time.perf_counter())), classes)
+            return PointLabels(class_id, probability, stage_times_ms((started, *done, time.perf_counter())), classes)
         voxels = voxelise(cloud.xyz_m, self._grid)
         if len(voxels.coords) == 0:
-            return _no_answers(len(cloud), started, classes)
+            return no_answers(len(cloud), started, classes)
         answers, stages_done = self._run(cloud, voxels)
         if prompts is None:
             class_id, probability = label_points(answers, voxels.point_to_voxel)
         else:
             class_id, probability = prompts.label_points(answers, voxels.point_to_voxel, self._threads)
         moments = (started, *stages_done, time.perf_counter())
-        return PointLabels(class_id, probability, _timing_ms(moments), classes)
+        return PointLabels(class_id, probability, stage_times_ms(moments), classes)
 
     def prompt_cosines(self, cloud: PointCloud) -> PromptCosines:
         """What segment() would judge by, for those who judge by more. Raises as embeddings()."""
@@ -171,7 +161,7 @@ class Segmenter:
         if len(voxels.coords):
             answers, stages_done = self._run(cloud, voxels)
         cosine = prompts.cosines(answers)
-        timing_ms = _timing_ms((started, *stages_done, time.perf_counter()))
+        timing_ms = stage_times_ms((started, *stages_done, time.perf_counter()))
         return PromptCosines(cosine, voxels.point_to_voxel, cloud.xyz_m, prompts.table, timing_ms)
 
     def embeddings(self, cloud: PointCloud) -> np.ndarray:
@@ -235,27 +225,3 @@ class Segmenter:
         maps_done = time.perf_counter()
         answers = self._opened().run(features, maps)
         return answers, (voxels_done, maps_done, time.perf_counter())
-
-
-def label_points(logits: np.ndarray, point_to_voxel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best class and its softmax probability for each point, from its voxel's logits.
-
-    logits: (M, K) float32; point_to_voxel: (N,) int32, -1 = none. Returns (N,) uint8, 255 = no answer, and (N,)
-    float32. A voxel whose logits are not all finite has no answer; of equal logits the first class wins.
-    """
-    from lidar_vl_core.tasks.label_loops import best_classes, spread_to_points
-
-    best, below_best = best_classes(read_only(logits, np.float32))
-    np.exp(below_best, out=below_best)
-    return spread_to_points(best, below_best, read_only(point_to_voxel, np.int32))
-
-
-def _no_answers(points: int, started: float, classes: ClassTable) -> PointLabels:
-    timing_ms = _timing_ms((started, *(time.perf_counter(),) * 4))
-    return PointLabels(np.full(points, IGNORE_ID, np.uint8), np.zeros(points, np.float32), timing_ms, classes)
-
-
-def _timing_ms(moments: tuple[float, ...]) -> dict[str, float]:
-    stages = ("voxels", "maps", "network", "labels")
-    timing_ms = {name: 1e3 * (moments[i + 1] - moments[i]) for i, name in enumerate(stages)}
-    return {**timing_ms, "total": 1e3 * (moments[-1] - moments[0])}

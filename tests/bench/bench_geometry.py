@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.tasks.segmenter import label_points
+from lidar_vl_core.tasks.point_labels import label_points
 from lidar_vl_core.voxels.features import voxel_features
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lidar_vl_core.cameras.camera_queue import CameraTiming
-from lidar_vl_core.cameras.synchronisation import FramePairer
+from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
+from lidar_vl_core.cameras.synchronisation.frame_pairer import FramePairer
 from tests.bench.__main__ import print_table
 
 MS = 1_000_000

@@ -32,7 +32,7 @@ from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.tasks.segmenter import PointLabels
+from lidar_vl_core.tasks.point_labels import PointLabels
 
 TIMEOUT_S = 30.0
 

@@ -6,7 +6,7 @@ import pytest
 from lidar_vl_ros.health.camera_health import CameraHealth, told_in_a_line
 from lidar_vl_ros.health.health import ERROR, OK, WARN
 
-from lidar_vl_core.cameras.camera_rhythm import CameraState
+from lidar_vl_core.cameras.synchronisation.camera_rhythm import CameraState
 
 QUIET = CameraState(
     received=0,

@@ -49,7 +49,7 @@ def street(graph, fake_segmenter, make_cloud, until):
 
         def look(self):
             graph.subscribe(Image, OVERLAY, self.pictures.append, 10)
-            until(self.node.images_needed, "the node's knowledge of who looks")
+            until(self.node.outputs.needs_images, "the node's knowledge of who looks")
 
         def send(self, stamp_ns, picture=None):
             header = Header(stamp=time_message(stamp_ns), frame_id="front_optical")

@@ -206,7 +206,7 @@ def test_boxes_are_drawn_where_the_camera_sees_them_once_somebody_looks(robot, g
         until(lambda publisher=publisher: publisher.get_subscription_count() == 1, "the node's interest in the camera")
     pictures = []
     graph.subscribe(Image, f"/{NODE}/output/image/objects", pictures.append, 10)
-    until(robot.node.images_needed, "the node's knowledge of who looks")
+    until(robot.node.outputs.needs_images, "the node's knowledge of who looks")
     fake_detector.boxes = Boxes3d.of([[10.0, 0, 0, 2.0, 2.0, 2.0, 0.0]], [0], [0.9])  # straight ahead: 20 px a metre
     size = {"width": 160, "height": 120, "distortion_model": "plumb_bob", "d": [0.0] * 5}
     k = [180.0, 0, 79.5, 0, 180.0, 59.5, 0, 0, 1]

@@ -146,7 +146,7 @@ def test_without_a_camera_info_the_cloud_is_served_and_the_topic_named(car, grap
     car.start("front", calibrated=False)
     pictures: list[Image] = []
     graph.subscribe(Image, OVERLAY, pictures.append, 10)
-    until(car.node.images_needed, "the node's knowledge of who looks")
+    until(car.node.outputs.needs_images, "the node's knowledge of who looks")
     car.send_image("front", S)
     car.send_cloud(S)
     car.answered(1)

@@ -16,7 +16,7 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.replay import replay
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.model_packages.package import load_model_package
-from lidar_vl_core.tasks.segmenter import PointLabels
+from lidar_vl_core.tasks.point_labels import PointLabels
 
 pytest.importorskip("rclpy", reason="needs the ROS 2 wheels: pip install -e .[ros]")
 pytest.importorskip("embreex", reason="needs the ray caster: pip install -e .[synthetic]")

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from lidar_vl_core.cameras.camera_queue import CameraTiming
-from lidar_vl_core.cameras.clouds_with_images import CloudsWithImages
-from lidar_vl_core.cameras.frame import Frame
+from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
+from lidar_vl_core.cameras.synchronisation.clouds_with_images import CloudsWithImages
+from lidar_vl_core.cameras.synchronisation.frame import Frame
 from lidar_vl_core.foundation.errors import BadConfig
 
 MS = 1_000_000

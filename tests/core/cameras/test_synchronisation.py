@@ -5,9 +5,9 @@ import weakref
 
 import pytest
 
-from lidar_vl_core.cameras.camera_queue import CameraTiming
-from lidar_vl_core.cameras.frame import Frame
-from lidar_vl_core.cameras.synchronisation import FramePairer
+from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
+from lidar_vl_core.cameras.synchronisation.frame import Frame
+from lidar_vl_core.cameras.synchronisation.frame_pairer import FramePairer
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 
 MS = 1_000_000

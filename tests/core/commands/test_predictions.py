@@ -19,7 +19,7 @@ from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.commands.viewers.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE, message_types
-from lidar_vl_core.tasks.segmenter import PointLabels
+from lidar_vl_core.tasks.point_labels import PointLabels
 
 NUSCENES_16 = class_table("nuscenes16")
 TYPES = message_types().types

@@ -11,7 +11,8 @@ from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.commands.query import query, query_figure
-from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+from lidar_vl_core.tasks.point_labels import PointLabels
+from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import unit_rows
 from tests.written.embedding_packages import write_embedding_package
 

@@ -18,7 +18,8 @@ from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
 from lidar_vl_core.foundation.errors import BadBag, BadLabels, BadRequest
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
-from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+from lidar_vl_core.tasks.point_labels import PointLabels
+from lidar_vl_core.tasks.segmenter import Segmenter
 from tests.recordings import recordings
 
 CLOUD = "sensor_msgs/msg/PointCloud2"

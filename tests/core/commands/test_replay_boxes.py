@@ -20,7 +20,7 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
 from lidar_vl_core.sweeps.joining import EarlierSweep, joined_sweeps
 from lidar_vl_core.tasks.detector import Detector
-from lidar_vl_core.tasks.segmenter import PointLabels
+from lidar_vl_core.tasks.point_labels import PointLabels
 from tests.written.tiny_detectors import write_tiny_detector
 
 CLOUD = "sensor_msgs/msg/PointCloud2"

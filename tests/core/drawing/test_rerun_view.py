@@ -11,7 +11,7 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.drawing.rerun_view import RerunView
 from lidar_vl_core.foundation.errors import BadRequest
-from lidar_vl_core.tasks.segmenter import PointLabels
+from lidar_vl_core.tasks.point_labels import PointLabels
 
 NUSCENES_16 = class_table("nuscenes16")
 

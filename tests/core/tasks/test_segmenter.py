@@ -13,7 +13,8 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, BadPointCloud
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks import segmenter as segmenter_module
-from lidar_vl_core.tasks.segmenter import Segmenter, label_points
+from lidar_vl_core.tasks.point_labels import label_points
+from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.voxels.features import voxel_features
 from lidar_vl_core.voxels.grid import voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps

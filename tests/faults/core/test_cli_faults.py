@@ -9,7 +9,7 @@ from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
-from lidar_vl_core.tasks.segmenter import PointLabels
+from lidar_vl_core.tasks.point_labels import PointLabels
 from tests.recordings import recording
 
 CLOUD = "sensor_msgs/msg/PointCloud2"

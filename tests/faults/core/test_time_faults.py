@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lidar_vl_core.cameras.camera_queue import CameraTiming
-from lidar_vl_core.cameras.frame import Frame
-from lidar_vl_core.cameras.synchronisation import FramePairer
+from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
+from lidar_vl_core.cameras.synchronisation.frame import Frame
+from lidar_vl_core.cameras.synchronisation.frame_pairer import FramePairer
 
 MS = 1_000_000
 START = 1_700_000_000_000 * MS

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 
-from lidar_vl_core.cameras.camera_rhythm import CameraState
+from lidar_vl_core.cameras.synchronisation.camera_rhythm import CameraState
 from lidar_vl_ros.health.health import ERROR, OK, WARN, Report
 
 _TROUBLES = ("undecodable", "unplaced")

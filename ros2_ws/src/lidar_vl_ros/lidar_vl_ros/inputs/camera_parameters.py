@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from lidar_vl_core.cameras.camera_queue import CameraTiming
+from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
 from lidar_vl_core.cameras.topic_names import UNREAD_TRANSPORTS, image_base, is_rectified, transport_of
 from lidar_vl_core.foundation.config import Config
 

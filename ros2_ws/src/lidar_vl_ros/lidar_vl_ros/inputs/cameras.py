@@ -12,8 +12,8 @@ from std_msgs.msg import Header
 
 from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.cameras.camera_queue import Paired
 from lidar_vl_core.cameras.image import decode_image
+from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.cameras.view import CameraView, DecodedOnce
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, LidarVlError

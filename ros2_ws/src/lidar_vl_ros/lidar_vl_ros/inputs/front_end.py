@@ -8,9 +8,9 @@ from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointCloud2
 
-from lidar_vl_core.cameras.camera_queue import Paired
-from lidar_vl_core.cameras.clouds_with_images import CloudsWithImages
-from lidar_vl_core.cameras.frame import Frame
+from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
+from lidar_vl_core.cameras.synchronisation.clouds_with_images import CloudsWithImages
+from lidar_vl_core.cameras.synchronisation.frame import Frame
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import LidarVlError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from std_msgs.msg import Header
 
-from lidar_vl_core.cameras.camera_queue import Paired
+from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.thinning import ThinnedCloud

@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rclpy.clock import Clock, ClockType
@@ -10,7 +10,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from lidar_vl_core.cameras.camera_queue import Paired
+from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.health.health import Health, Report
@@ -23,6 +23,7 @@ from lidar_vl_ros.inputs.front_end import FrontEnd
 from lidar_vl_ros.inputs.live_transforms import LiveTransforms
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node.node_duties import NodeDuties
 from lidar_vl_ros.node.output import Outputs
 from lidar_vl_ros.node.parameter_changes import ParameterChanges
 from lidar_vl_ros.node.settings import NodeParameters
@@ -38,8 +39,8 @@ class _Arrived(NamedTuple):
     images: Mapping[str, Paired]
 
 
-class PerceptionNode(LifecycleNode):
-    """A child loads its model in `load`, and answers one frame in `serve`, which runs in the worker's thread."""
+class PerceptionNode(NodeDuties, LifecycleNode):
+    """A child does its duties; each cloud is read and paired for it, waits in one slot, and ends in one of the counters."""
 
     def __init__(self, name: str, settings_type: type[NodeParameters], **node_options: Any) -> None:  # noqa: ANN401
         super().__init__(name, **node_options)
@@ -62,45 +63,6 @@ class PerceptionNode(LifecycleNode):
         self._autostart_timer = self.create_timer(0.0, self._autostart, clock=self.steady)
         self._ready_timer = self.create_timer(_READY_POLL_S, self._listen_when_ready, clock=self.steady)
         self._ready_timer.cancel()
-
-    # What a child provides.
-
-    def load(self, settings: Any) -> None:  # noqa: ANN401
-        """Open the model, then the `outputs`. Raises LidarVlError to refuse the configuration."""
-        raise NotImplementedError
-
-    def warm_up(self) -> None:
-        """Prepare the first answer; runs in the worker, so that services answer meanwhile."""
-
-    def serve(self, frame: SensorFrame) -> None:
-        """Answer one cloud, and count what became of it."""
-        raise NotImplementedError
-
-    def images_needed(self) -> bool:
-        """Whether the next cloud is to wait for its images; without need they are paired, and neither placed nor decoded."""
-        return self.outputs.needs_images()
-
-    def motion_told_by(self) -> str | None:
-        """Where it is told how the sensor moves: a topic of odometry, or "" for /tf alone; None where that is not asked for."""
-        return None
-
-    def extra_fields(self) -> Sequence[str]:
-        """Fields of the clouds to read besides position and intensity; asked for after `load`."""
-        return ()
-
-    def reads_colours(self) -> bool:
-        """Whether the colours of the points are wanted; asked for after `load`."""
-        return False
-
-    def unload(self) -> None:
-        """Give back what `load` took, all or part of it; the outputs are closed."""
-        raise NotImplementedError
-
-    def prepare(self, settings: Any) -> Any:  # noqa: ANN401
-        """Make ready what other settings of a configured node need, changing nothing. Raises LidarVlError to refuse them."""
-
-    def apply(self, prepared: Any) -> None:  # noqa: ANN401
-        """Take over what `prepare` made ready; a cloud may be in work."""
 
     # Transitions.
 
@@ -171,8 +133,12 @@ class PerceptionNode(LifecycleNode):
 
     def _open_front_end(self, settings: NodeParameters, transforms: LiveTransforms) -> FrontEnd:
         cameras = Cameras(self, settings.cameras, transforms, self.reporter)
-        longest_s, needed = settings.camera_max_wait_s, self.images_needed
+        longest_s, needed = settings.camera_max_wait_s, self._images_needed
         return FrontEnd(self, cameras, longest_s, self.reporter, self.steady, needed, self._hand_over)
+
+    def _images_needed(self) -> bool:
+        """Whether the next cloud is to wait for its images; without need they are paired, and neither placed nor decoded."""
+        return self.images_needed() or self.outputs.needs_images()
 
     def _open_reading(self, settings: NodeParameters) -> CloudReading:
         full_scale, fields, colours = settings.intensity_max or None, self.extra_fields(), self.reads_colours()

@@ -10,7 +10,8 @@ from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest, LidarVlError
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
-from lidar_vl_core.tasks.segmenter import PointLabels, Segmenter
+from lidar_vl_core.tasks.point_labels import PointLabels
+from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame

@@ -48,8 +48,8 @@ class TaskNode(PerceptionNode):
             task.warm_up()
 
     def images_needed(self) -> bool:
-        """Also where pictures have a say in an answer."""
-        return any(task.images_needed() for task, _ in self._tasks) or super().images_needed()
+        """Where pictures have a say in an answer of any task."""
+        return any(task.images_needed() for task, _ in self._tasks)
 
     def motion_told_by(self) -> str | None:
         """By whatever the first task says that asks for it."""

@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lidar_vl_core.cameras.camera_queue import CameraTiming
-from lidar_vl_core.cameras.camera_rhythm import VAIN_WAITS, CameraState
-from lidar_vl_core.cameras.frame import Frame
-from lidar_vl_core.cameras.synchronisation import FramePairer
+from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
+from lidar_vl_core.cameras.synchronisation.camera_rhythm import VAIN_WAITS, CameraState
+from lidar_vl_core.cameras.synchronisation.frame import Frame
+from lidar_vl_core.cameras.synchronisation.frame_pairer import FramePairer
 from lidar_vl_core.foundation.stamps import nanoseconds
 
 # Waiting clouds, and images of a camera: a third of a second at 60 Hz, and while no cloud comes no more memory than that.

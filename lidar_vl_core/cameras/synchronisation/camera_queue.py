@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lidar_vl_core.cameras.camera_rhythm import CameraRhythm, CameraState
+from lidar_vl_core.cameras.synchronisation.camera_rhythm import CameraRhythm, CameraState
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.stamps import nanoseconds
 

@@ -1,18 +1,23 @@
 """FramePairer: one cloud with the nearest image of each camera, as early as can be, whatever the clocks do."""
 
 from bisect import insort
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from lidar_vl_core.cameras.camera_queue import FAR_NS, NEVER_NS, CameraQueue, CameraTiming, require_seconds
-from lidar_vl_core.cameras.camera_rhythm import CameraState
-from lidar_vl_core.cameras.frame import Frame, PairingCounters
+from lidar_vl_core.cameras.synchronisation.camera_queue import (
+    FAR_NS,
+    NEVER_NS,
+    CameraQueue,
+    CameraTiming,
+    require_seconds,
+)
+from lidar_vl_core.cameras.synchronisation.camera_rhythm import CameraState
+from lidar_vl_core.cameras.synchronisation.cloud_clock import CloudClock, Verdict
+from lidar_vl_core.cameras.synchronisation.frame import Frame, PairingCounters
+from lidar_vl_core.cameras.synchronisation.waiting import LiveWaits, Waiting
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.foundation.stamps import nanoseconds
-
-_LATE_IN_A_ROW = 3  # so many clouds that go back a little are a short recording that loops, not late messages
 
 
 class FramePairer:
@@ -45,12 +50,9 @@ class FramePairer:
         self._queue_length = queue_length
         self._loop_jump_ns = nanoseconds(loop_jump_s)
         self._live = live
-        self._waiting: list[_Waiting] = []  # by stamp
-        self._in_time: deque[_Waiting] = deque(maxlen=queue_length)  # given out before max_wait_s had passed
-        self._newest_ns = NEVER_NS  # latest cloud stamp, and when it came
-        self._newest_arrival_ns = NEVER_NS
-        self._given_out_ns = NEVER_NS  # stamp of the last cloud given out
-        self._late_in_a_row = 0
+        self._waiting: list[Waiting] = []  # by stamp
+        self._live_waits = LiveWaits(queue_length)
+        self._clock = CloudClock(self._loop_jump_ns)
         self._undecided = 0  # cameras that the first waiting cloud waits for
         self._check_ns = FAR_NS  # from when on the steady clock waiting clouds must be looked at
         self._counters = PairingCounters()
@@ -66,31 +68,17 @@ class FramePairer:
 
     def add_cloud(self, stamp_ns: int, cloud: Any, now_ns: int) -> list[Frame]:  # noqa: ANN401  payloads are opaque
         """Take a cloud; returns the frames that are ready now. now_ns: arrival on the steady clock."""
-        if stamp_ns <= 0:
-            self._counters.dropped += 1
-            self._counters.refused += 1
+        verdict = self._clock.judge(stamp_ns, now_ns, self._waits)
+        if verdict.is_refusal:
+            self._count_refused(verdict)
             return self._release(now_ns)
-        frames: list[Frame] = []
-        if stamp_ns < self._newest_ns - self._loop_jump_ns:
-            frames = self._restart(stamp_ns)
-        elif stamp_ns <= self._given_out_ns:
-            if not self._is_restart(stamp_ns):
-                self._counters.refused += 1
-                return self._release(now_ns)
-            frames = self._restart(stamp_ns)
-        elif stamp_ns <= self._newest_ns and any(waiting.stamp_ns == stamp_ns for waiting in self._waiting):
-            self._counters.duplicate += 1
-            self._counters.refused += 1
-            return self._release(now_ns)
-        elif self._is_ahead(stamp_ns, now_ns):
-            self._counters.jumps += 1
-        self._late_in_a_row = 0
-        if self._newest_arrival_ns == NEVER_NS:
+        frames = self._restart(stamp_ns) if verdict is Verdict.RESTART else []
+        self._counters.jumps += verdict in (Verdict.RESTART, Verdict.AHEAD)
+        if not self._clock.has_begun:
             for camera in self._in_order:
                 camera.rhythm.expect_from(now_ns)
-        insort(self._waiting, _Waiting(stamp_ns, now_ns + self._max_wait_ns, cloud), key=_stamp_of)
-        if stamp_ns > self._newest_ns:
-            self._newest_ns, self._newest_arrival_ns = stamp_ns, now_ns
+        insort(self._waiting, Waiting(stamp_ns, now_ns + self._max_wait_ns, cloud), key=_stamp_of)
+        self._clock.take(stamp_ns, now_ns)
         return frames + self._release(now_ns)
 
     def add_image(self, name: str, stamp_ns: int, image: Any, now_ns: int) -> list[Frame]:  # noqa: ANN401
@@ -112,8 +100,7 @@ class FramePairer:
             del camera.stamps[0], camera.images[0]
             self._counters.dropped += 1
         if self._live:
-            if not camera.rhythm.is_waited_for and self._would_have_been_in_time(camera, before_ns, now_ns):
-                camera.rhythm.came_in_time()
+            self._live_waits.image_came(camera, before_ns, now_ns)
             return self._release(now_ns)
         if stamp_ns >= camera.wanted_ns:
             camera.wanted_ns = FAR_NS
@@ -150,26 +137,17 @@ class FramePairer:
         if not camera.insert(stamp_ns, image):
             self._counters.duplicate += 1
 
-    def _is_restart(self, stamp_ns: int) -> bool:
-        """Judge a cloud for a time that has been given out: counted as late or duplicate, or the clock's new start."""
-        self._late_in_a_row += 1
-        if self._late_in_a_row >= _LATE_IN_A_ROW and stamp_ns != self._newest_ns:
-            return True
-        if stamp_ns == self._given_out_ns:
-            self._counters.duplicate += 1
-        else:
-            self._counters.late += 1
-        return False
+    def _waits(self, stamp_ns: int) -> bool:
+        return any(waiting.stamp_ns == stamp_ns for waiting in self._waiting)
 
-    def _is_ahead(self, stamp_ns: int, now_ns: int) -> bool:
-        """True where the clouds' clock ran ahead of the steady clock: it was set, nothing was silent."""
-        if self._newest_ns == NEVER_NS:
-            return False
-        return stamp_ns - self._newest_ns - (now_ns - self._newest_arrival_ns) > self._loop_jump_ns
+    def _count_refused(self, verdict: Verdict) -> None:
+        self._counters.refused += 1
+        self._counters.dropped += verdict is Verdict.UNSTAMPED
+        self._counters.late += verdict is Verdict.LATE
+        self._counters.duplicate += verdict is Verdict.DUPLICATE
 
     def _restart(self, stamp_ns: int) -> list[Frame]:
         """Give out what waits, and forget what belongs to the time before the clouds' clock went back."""
-        self._counters.jumps += 1
         frames = self._give_out(len(self._waiting))
         for camera in self._in_order:
             # A camera that went back before the clouds did holds images of the new time already.
@@ -179,16 +157,8 @@ class FramePairer:
         return frames
 
     def _forget_stamps(self) -> None:
-        self._newest_ns = self._given_out_ns = NEVER_NS
-        self._late_in_a_row = 0
-        self._in_time.clear()
-
-    def _would_have_been_in_time(self, camera: CameraQueue, before_ns: int, now_ns: int) -> bool:
-        """Whether the camera's new image decides a cloud that was not made to wait for it and still might."""
-        return any(
-            before_ns < gone.stamp_ns + camera.offset_ns <= camera.newest_ns and now_ns < gone.deadline_ns
-            for gone in self._in_time
-        )
+        self._clock.forget()
+        self._live_waits.forget()
 
     def _release(self, now_ns: int) -> list[Frame]:
         """Give out the leading clouds that are ready, overdue, or before one that is overdue."""
@@ -202,21 +172,11 @@ class FramePairer:
             ready += 1
         if self._live:
             for waiting in self._waiting[:ready]:
-                self._judge_waiting(waiting, now_ns)
+                self._live_waits.cloud_leaves(waiting, self._in_order, now_ns)
         frames = self._give_out(ready) if ready else []
         if not self._live:
             self._set_alarms(now_ns)
         return frames
-
-    def _judge_waiting(self, waiting: "_Waiting", now_ns: int) -> None:
-        """Note for each camera whether a cloud that leaves now has waited for it in vain."""
-        if now_ns < waiting.deadline_ns:
-            self._in_time.append(waiting._replace(cloud=None))
-        for camera in self._in_order:
-            if camera.newest_ns >= waiting.stamp_ns + camera.offset_ns:
-                camera.rhythm.came_in_time()
-            elif now_ns >= waiting.deadline_ns and not camera.is_decided(waiting.stamp_ns, now_ns, waiting.deadline_ns):
-                camera.rhythm.waited_in_vain()
 
     def _set_alarms(self, now_ns: int) -> None:
         """Note what has to come before the first waiting cloud can be ready, so that other images need no look at it."""
@@ -234,7 +194,7 @@ class FramePairer:
                 self._undecided += 1
                 self._check_ns = min(self._check_ns, camera.rhythm.silence_ends_ns() or FAR_NS)
 
-    def _is_decided(self, waiting: "_Waiting", now_ns: int) -> bool:
+    def _is_decided(self, waiting: Waiting, now_ns: int) -> bool:
         until_ns = waiting.deadline_ns if self._live else None
         for camera in self._in_order:
             # The usual case is looked at here: this runs several times for every cloud and camera.
@@ -250,7 +210,7 @@ class FramePairer:
             images = {camera.name: paired for camera in self._in_order if (paired := camera.give_to(stamp_ns))}
             complete = len(images) == len(self._cameras)
             missing = () if complete else tuple(name for name in self._cameras if name not in images)
-            self._given_out_ns = stamp_ns
+            self._clock.give_out(stamp_ns)
             self._counters.emitted += 1
             self._counters.incomplete += bool(missing)
             frames.append(Frame(stamp_ns, cloud, images, missing))
@@ -258,13 +218,7 @@ class FramePairer:
         return frames
 
 
-class _Waiting(NamedTuple):
-    stamp_ns: int
-    deadline_ns: int  # on the steady clock
-    cloud: Any
-
-
-def _stamp_of(waiting: _Waiting) -> int:
+def _stamp_of(waiting: Waiting) -> int:
     return waiting.stamp_ns
 
 

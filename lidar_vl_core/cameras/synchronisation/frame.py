@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lidar_vl_core.cameras.camera_queue import Paired
+from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 
 
 class Frame(NamedTuple):
