@@ -1,10 +1,15 @@
 """One way to run a package of WaffleIron. Reads the model file."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine, Run
+from lidar_vl_core.engines.gpu_engines import open_gpu_engine
+from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.engines.session import chosen_engine
+from lidar_vl_core.engines.tensorrt.package_part import package_precision
 from lidar_vl_core.foundation.errors import EngineUnavailable
 from lidar_vl_core.sparse_model.flat_form import file_inputs
 from lidar_vl_core.sparse_model.onnx_form import OUTPUT
@@ -14,16 +19,25 @@ if TYPE_CHECKING:
     from lidar_vl_core.model_packages.package import ModelPackage
     from lidar_vl_core.voxels.flat_grids import FlatRows
 
+_ON_CPU = "onnxruntime"
+
 
 class FlatSession:
     """A loaded WaffleIron. One scan at a time; made by open_flat_session()."""
 
-    def __init__(self, content: bytes, grid_shapes: tuple[tuple[int, int], ...], threads: int) -> None:
-        from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
+    def __init__(self, engine: Run | CheckedEngine, grid_shapes: tuple[tuple[int, int], ...]) -> None:
+        """engine: of the inputs of a scan; one that is not checked is ONNX Runtime on the CPU."""
+        self._engine, self._grid_shapes = engine, grid_shapes
 
-        self.engine_name = "onnxruntime"
-        self._grid_shapes = grid_shapes
-        self._session = open_onnxruntime(content, threads)
+    @property
+    def engine_name(self) -> str:
+        """What computes."""
+        return self._engine.name if isinstance(self._engine, CheckedEngine) else _ON_CPU
+
+    @property
+    def engine_problem(self) -> str:
+        """As Session's."""
+        return self._engine.problem if isinstance(self._engine, CheckedEngine) else ""
 
     def inputs(self, rows: "FlatRows") -> dict[str, np.ndarray]:
         """What run() reads."""
@@ -32,20 +46,30 @@ class FlatSession:
 
     def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Compute the class scores of every row: (R, classes) float32."""
-        return self._session.run([OUTPUT], inputs)[0]
+        run = self._engine.run if isinstance(self._engine, CheckedEngine) else self._engine
+        return run(inputs)[0]
 
 
 def open_flat_session(package: "ModelPackage", engine: str = "auto", threads: int | None = None) -> FlatSession:
-    """Load a package for inference; engine and threads as in open_session(), which says what it raises."""
+    """Load a package for inference; engine and threads as in open_session(), which says what it raises.
+
+    ONNX Runtime stands in for the fused engine, which is for sparse convolutions and raises EngineUnavailable.
+    """
     import onnx
 
     from lidar_vl_core.sparse_model.flat_graph import read_flat_graph
 
-    name, threads = chosen_engine("onnxruntime" if engine == "auto" else engine, threads)
-    if name != "onnxruntime":
+    _, threads = chosen_engine(engine, threads)
+    if engine == "fused":
         raise EngineUnavailable(
-            f"engine {name}: expected onnxruntime for {package.manifest.name}, whose network, WaffleIron, has no sparse "
-            "convolutions to be fused. Use engine auto or onnxruntime."
+            f"engine fused: expected another one for {package.manifest.name}, whose network, WaffleIron, has no sparse "
+            f"convolutions to be fused. Use engine auto or {_ON_CPU}."
         )
     content = package.onnx_bytes()
-    return FlatSession(content, read_flat_graph(onnx.load_model_from_string(content)).grid_shapes, threads)
+    grid_shapes = read_flat_graph(onnx.load_model_from_string(content)).grid_shapes
+    on_cpu = partial(open_onnxruntime(content, threads).run, [OUTPUT])
+    on_gpu = open_gpu_engine(engine, package, threads)
+    if on_gpu is None:
+        return FlatSession(on_cpu, grid_shapes)
+    fast, limits = partial(on_gpu.runner.run, [OUTPUT]), LIMITS[package_precision(package)]
+    return FlatSession(CheckedEngine(on_gpu.name, fast, _ON_CPU, on_cpu, limits, are_scores=True), grid_shapes)

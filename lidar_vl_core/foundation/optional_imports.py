@@ -6,7 +6,7 @@ from lidar_vl_core.foundation.errors import MissingExtra
 
 _EXTRA_OF = {  # by what is imported; a package of several extras stands at the one it is needed for most
     **dict.fromkeys(
-        ("torch", "lightning", "tensorboard", "safetensors", "scipy", "skimage", "matplotlib", "onnxscript"), "train"
+        ("torch", "lightning", "tensorboard", "safetensors", "skimage", "matplotlib", "onnxscript"), "train"
     ),
     **dict.fromkeys(("transformers", "timm", "torchvision", "huggingface_hub"), "vfm"),
     "open_clip": "language",

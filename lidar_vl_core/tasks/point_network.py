@@ -24,6 +24,11 @@ class PointNetwork(Protocol):
         """The engine that runs it."""
         ...
 
+    @property
+    def engine_problem(self) -> str:
+        """Why another engine runs it than was asked for; empty where none does."""
+        ...
+
     def run(self, cloud: PointCloud) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
         """(R, K) scores, (N,) int32 their row for each point or -1, and when rows, tables and network were done."""
         ...
@@ -47,7 +52,6 @@ class _VoxelNet:
 
     @property
     def engine_problem(self) -> str:
-        """Why another engine runs it than was asked for; empty where none does."""
         return self._session.engine_problem
 
     def run(self, cloud: PointCloud) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
@@ -65,6 +69,10 @@ class _WaffleIron:
     @property
     def engine_name(self) -> str:
         return self._session.engine_name
+
+    @property
+    def engine_problem(self) -> str:
+        return self._session.engine_problem
 
     def run(self, cloud: PointCloud) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
         rows = self._grids.rows(cloud.xyz_m, cloud.intensity, self._threads)

@@ -16,6 +16,7 @@ from lidar_vl_core.engines.tensorrt.plan_cache import PlanCache
 from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable
 from lidar_vl_core.model_packages.package import load_model_package
 from tests.written.embedding_packages import write_embedding_package
+from tests.written.tiny_waffleiron import write_tiny_waffleiron
 
 
 def clouds(count: int = 3) -> list[PointCloud]:
@@ -81,6 +82,14 @@ def test_an_embedding_package_is_built_without_its_last_layer(tmp_path, cache):
     plan = build_engine(package, "sm89", clouds(), cache=cache).plan
     assert plan.note.request.part == "trunk"
     assert cache.of_model(package.manifest.files["model.onnx"], "whole") == []
+
+
+def test_waffleiron_is_built_for_the_tables_of_the_clouds(tmp_path, cache):
+    plan = build_engine(write_tiny_waffleiron(tmp_path / "waffleiron"), "sm86", clouds(), cache=cache).plan
+    rows = plan.note.request.rows
+    of_planes = [name for plane in range(3) for name in (f"L{plane}_0", f"L{plane}_1", f"L{plane}_2", f"K{plane}_2")]
+    assert set(rows) == {"R", *of_planes}
+    assert rows["R"].most >= 900
 
 
 def test_without_a_gpu_a_plan_for_this_machine_is_refused(tiny, cache):

@@ -15,9 +15,12 @@ from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.sparse_model.trunk import trunk_model
 from offline_training.export.detector_onnx import voxelnet_onnx
 from offline_training.export.onnx_writer import onnx_model
+from offline_training.export.waffleiron_onnx import waffleiron_onnx
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
+from offline_training.networks.waffleiron.waffleiron import WaffleIron
+from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES as WAFFLEIRON_SHAPES
 from tests.written.embedding_packages import embedding_network
 
 
@@ -57,6 +60,12 @@ def test_an_embedding_network_is_taken_up_to_its_last_layer():
 def test_a_network_for_points_is_taken():
     torch.manual_seed(0)
     assert layers_of(voxelnet_onnx(VoxelNet(16).eval(), "points")) > 100
+
+
+def test_waffleiron_of_the_published_depth_is_taken():
+    torch.manual_seed(0)
+    network = WaffleIron(replace(WAFFLEIRON_SHAPES["waffleiron_48_384"], channels=8), 16).eval()
+    assert layers_of(waffleiron_onnx(network, ((166, 166), (166, 16), (166, 16)), "waffleiron")) > 48 * 20
 
 
 def test_adding_at_indices_is_refused_with_the_parsers_words():

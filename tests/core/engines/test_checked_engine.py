@@ -12,6 +12,7 @@ from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
 from tests.written.embedding_packages import write_embedding_package
+from tests.written.tiny_waffleiron import write_tiny_waffleiron
 
 SCORES = np.random.default_rng(0).normal(size=(1000, 5)).astype(np.float32)
 
@@ -82,30 +83,32 @@ def test_likeness_is_what_it_says():
     assert str(found) == "largest difference 0.5 of the largest value, same class 50.00 %"
 
 
-@pytest.mark.parametrize("kind", ["labels", "words", "boxes"])
+@pytest.mark.parametrize("kind", ["labels", "words", "boxes", "waffleiron"])
 @pytest.mark.parametrize("engine", ["tensorrt", "auto"])
-def test_every_task_runs_its_plan_and_answers_as_the_fused_engine(kind, engine, plans, tiny_package, tmp_path):
+def test_every_task_runs_its_plan_and_answers_as_the_engine_of_the_cpu(kind, engine, plans, tiny_package, tmp_path):
     add, module, _ = plans
     package = {
         "labels": lambda: load_model_package(tiny_package),
         "words": lambda: write_embedding_package(tmp_path / "words"),
         "boxes": lambda: load_model_package("demo_detector"),
+        "waffleiron": lambda: write_tiny_waffleiron(tmp_path / "waffleiron"),
     }[kind]()
-    add(package)
+    on_cpu = "onnxruntime" if kind == "waffleiron" else "fused"
+    add(package, most=600 if kind == "waffleiron" else 5000)
     cloud = warm_up_cloud(package.grid)
     made = Detector if kind == "boxes" else Segmenter
-    robot, fused = made(package, engine, threads=1), made(package, "fused", threads=1)
+    robot, judge = made(package, engine, threads=1), made(package, on_cpu, threads=1)
     if kind == "boxes":
-        for name, values in fused.head_maps(cloud).items():
+        for name, values in judge.head_maps(cloud).items():
             np.testing.assert_allclose(robot.head_maps(cloud)[name], values, atol=1e-3)
     else:
-        np.testing.assert_array_equal(robot.segment(cloud).class_id, fused.segment(cloud).class_id)
+        np.testing.assert_array_equal(robot.segment(cloud).class_id, judge.segment(cloud).class_id)
     assert (robot.engine_name, robot.engine_problem) == ("tensorrt", "")
     module.times = -1.0  # a plan that computes something else
     robot = made(package, engine, threads=1)
     robot.warm_up()
-    assert robot.engine_name == "fused"
-    assert "engine tensorrt gave up, fused runs instead: expected the answers of fused" in robot.engine_problem
+    assert robot.engine_name == on_cpu
+    assert f"engine tensorrt gave up, {on_cpu} runs instead: expected the answers of {on_cpu}" in robot.engine_problem
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_every_file_that_is_missing_is_named_before_pytorch_is_imported(kitti):
 
 
 HIDDEN = (
-    "torch", "lightning", "tensorboard", "safetensors", "scipy", "skimage", "matplotlib", "onnxscript", "transformers", "timm",
+    "torch", "lightning", "tensorboard", "safetensors", "skimage", "matplotlib", "onnxscript", "transformers", "timm",
     "torchvision", "huggingface_hub", "open_clip", "ray", "embreex",
 )  # fmt: skip
 
