@@ -3,17 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.machine.about_machine import About
 from lidar_vl_core.commands.machine.build_engine import EngineBuilt, build_engine
-from lidar_vl_core.commands.machine.engine_trial import Trial, try_engine
 from lidar_vl_core.engines.checked_engine import LIMITS
 from lidar_vl_core.engines.tensorrt.gpu import require_gpu
 from lidar_vl_core.engines.tensorrt.package_part import package_precision
 from lidar_vl_core.foundation.errors import EngineUnavailable
 from lidar_vl_core.model_packages.package import ModelPackage
+
+if TYPE_CHECKING:
+    from lidar_vl_core.commands.machine.engine_trial import Trial
 
 _WITHOUT_GPU = "sm86,sm89,sm120"  # Ampere, Ada and Blackwell cards
 
@@ -24,7 +26,7 @@ class Examined:
 
     package: str
     built: EngineBuilt
-    trial: Trial | None
+    trial: "Trial | None"
     verdict: str
 
     def lines(self) -> list[str]:
@@ -45,6 +47,8 @@ def examine(
 
     Raises as build_engine().
     """
+    from lidar_vl_core.commands.machine.engine_trial import try_engine
+
     try:
         require_gpu()
         target, missing = "this", ""

@@ -12,11 +12,11 @@ _STEP = 256  # rows; so that a few clouds more do not ask for another plan
 
 
 def measured_rows(counts: Sequence[Mapping[str, int]]) -> dict[str, RowRange]:
-    """From one row to the most of any cloud and a margin, usually the median. counts: rows of each cloud by dimension.
+    """From one row, or none, to the most of any cloud and a margin, usually the median. counts: rows of each cloud by dimension.
 
     Raises BadRequest where no cloud has any.
     """
-    told = [each for each in counts if min(each.values(), default=0) > 0]
+    told = [each for each in counts if any(each.values())]
     if not told:
         raise BadRequest(
             f"clouds: expected some with points in the network's range, found none in {len(counts)}. Give clouds of the "
@@ -24,7 +24,11 @@ def measured_rows(counts: Sequence[Mapping[str, int]]) -> dict[str, RowRange]:
         )
     rows = {name: np.array([each[name] for each in told]) for name in told[0]}
     return {
-        name: RowRange(least=1, usual=int(np.median(values)), most=_rounded_up(MARGIN * int(values.max())))
+        name: RowRange(
+            least=min(1, int(values.min())),
+            usual=int(np.median(values)),
+            most=_rounded_up(MARGIN * max(1, int(values.max()))),
+        )
         for name, values in rows.items()
     }
 

@@ -1,11 +1,15 @@
 """What TensorRT, or another runtime that takes whole model files, runs of a package."""
 
-from lidar_vl_core.engines.tensorrt.build_request import Part, Precision
+from typing import TYPE_CHECKING
+
 from lidar_vl_core.foundation.errors import BadRequest
-from lidar_vl_core.model_packages.package import ModelPackage
+
+if TYPE_CHECKING:
+    from lidar_vl_core.engines.tensorrt.build_request import Part, Precision
+    from lidar_vl_core.model_packages.package import ModelPackage
 
 
-def package_part(package: ModelPackage) -> tuple[Part, bytes]:
+def package_part(package: "ModelPackage") -> "tuple[Part, bytes]":
     """The model file, without its last layer where that follows the words."""
     content = package.onnx_bytes()
     if package.manifest.language is None:
@@ -17,7 +21,7 @@ def package_part(package: ModelPackage) -> tuple[Part, bytes]:
     return "trunk", trunk_model(onnx.load_model_from_string(content)).SerializeToString()
 
 
-def require_precision(package: ModelPackage, precision: Precision) -> None:
+def require_precision(package: "ModelPackage", precision: "Precision") -> None:
     """Raise BadRequest for another precision than the package's: TensorRT computes a graph in the types it is written in."""
     found = package_precision(package)
     if precision != found:
@@ -27,7 +31,7 @@ def require_precision(package: ModelPackage, precision: Precision) -> None:
         )
 
 
-def package_precision(package: ModelPackage) -> Precision:
+def package_precision(package: "ModelPackage") -> "Precision":
     """Of the package's operators; a manifest without the key is of float32."""
     precision: Precision = getattr(package.manifest, "precision", "fp32")
     return precision

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
@@ -13,10 +14,12 @@ from lidar_vl_core.commands.machine.clouds import clouds_at
 from lidar_vl_core.commands.machine.engine_trial import try_engine
 from lidar_vl_core.engines.tensorrt.build_request import BuildRequest, RowRange, input_shapes
 from lidar_vl_core.engines.tensorrt.measured_rows import measured_rows
+from lidar_vl_core.engines.tensorrt.parse import input_dims
 from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.network_rows import network_rows
 from lidar_vl_core.tasks.segmenter import Segmenter
+from tests.written.tiny_waffleiron import write_tiny_waffleiron
 
 STREET = "tests/data/pandaset_street/lidar"
 
@@ -128,6 +131,14 @@ def test_rows_of_a_cloud_are_those_the_network_gets(name):
         segmenter._opened()._engine.run = lambda features, maps: (seen.append(maps.counts), monkey(features, maps))[1]
         segmenter.segment(cloud)
         assert seen[0] == tuple(rows.values())
+
+
+def test_rows_of_waffleiron_are_those_of_every_input(tmp_path):
+    package = write_tiny_waffleiron(tmp_path / "waffleiron")
+    rows = network_rows(package, clouds(1)[0])
+    dims = input_dims(onnx.load_model_from_string(package.onnx_bytes()))
+    assert input_shapes(dims, measured_rows([rows])).keys() == dims.keys()
+    assert 100 < rows["R"] <= 400
 
 
 def clouds_at_street():
