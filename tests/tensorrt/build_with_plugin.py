@@ -1,10 +1,8 @@
-"""python -m tests.tensorrt.build_with_plugin LIBRARY : a plan of the demo model in which plugins compute sparse convolutions. Prints JSON."""
+"""python -m tests.tensorrt.build_with_plugin : a plan of the demo model in which plugins compute sparse convolutions. Prints JSON."""
 
 import json
-import sys
 from pathlib import Path
 
-import onnx
 import tensorrt_rtx as trt
 
 from lidar_vl_core.engines.tensorrt_plugin.library import inlined_but_for_plugin, register_plugin
@@ -17,12 +15,12 @@ ROWS = (1, 2_000, 4_000)  # of the finest level: least, usual, most
 def main() -> None:
     """Register the plugin, parse, build for one target, and tell what came of it."""
     logger = trt.Logger(trt.Logger.WARNING)
-    registered = register_plugin(trt, Path(sys.argv[1]))
-    model = onnx.load(str(DEMO))
+    registered = register_plugin(trt)
+    model = inlined_but_for_plugin(DEMO.read_bytes())
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
-    parsed = parser.parse(inlined_but_for_plugin(model).SerializeToString())
+    parsed = parser.parse(model.SerializeToString())
     errors = [parser.get_error(number).desc() for number in range(parser.num_errors)]
     if not parsed or errors:
         raise SystemExit(f"parse: {errors}")

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from lidar_vl_core.commands.cli import main
+from lidar_vl_core.engines.tensorrt.parse import inlined
 from lidar_vl_core.engines.tensorrt_plugin import build as building
-from lidar_vl_core.engines.tensorrt_plugin.library import register_plugin
+from lidar_vl_core.engines.tensorrt_plugin.library import LIBRARY_VARIABLE, library_sha256, register_plugin
 from lidar_vl_core.engines.tensorrt_plugin.python_plugin import launcher
 from lidar_vl_core.foundation.errors import EngineUnavailable
 from tests.tensorrt.sparse_conv_reference import SparseConvProblem, random_problem
@@ -95,10 +98,9 @@ def test_the_demo_model_becomes_a_plan_in_which_plugins_compute_its_sparse_convo
     assert package is not None
     (wheel,) = package.submodule_search_locations
     (tmp_path / "libtensorrt_rtx.so").symlink_to(Path(wheel) / "libtensorrt_rtx.so.1")
-    command = [sys.executable, "-m", "tests.tensorrt.build_with_plugin", str(plugin)]
-    done = subprocess.run(
-        command, env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path), LIBRARY_VARIABLE: str(plugin)}
+    command = [sys.executable, "-m", "tests.tensorrt.build_with_plugin"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["registered"] == "Python"
@@ -106,12 +108,33 @@ def test_the_demo_model_becomes_a_plan_in_which_plugins_compute_its_sparse_convo
     assert told["plan_bytes"] > 1_000_000
 
 
-def test_a_library_that_is_not_there_or_another_one_is_refused(tmp_path):
+def test_a_plan_is_built_with_the_plugin_by_command_and_belongs_to_this_library(
+    plugin, tiny_package, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(LIBRARY_VARIABLE, str(plugin))
+    command = f"build-engine {tiny_package} --target sm86 --clouds tests/data/pandaset_street/lidar --cache {tmp_path} --plugin"
+    assert main(command.split()) == 0
+    (note,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))
+    assert note["request"]["plugin_sha256"] == library_sha256()
+    plain_nodes = inlined((tiny_package / "model.onnx").read_bytes()).graph.node
+    assert note["layers"] < len(plain_nodes)  # TensorRT makes more than one layer of a plain node
+    with pytest.raises(EngineUnavailable, match="expected the plugin that the plan was built with"):
+        register_plugin(None, "0" * 64)
+
+
+def test_tensorrt_for_rtx_that_would_end_the_process_is_refused(plugin, monkeypatch):
+    monkeypatch.setenv(LIBRARY_VARIABLE, str(plugin))
+    with pytest.raises(EngineUnavailable, match=r"libtensorrt_rtx\.so: expected it where libraries are looked for"):
+        register_plugin(SimpleNamespace(__name__="tensorrt_rtx"))
+
+
+def test_a_library_that_is_not_there_or_another_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv(LIBRARY_VARIABLE, str(tmp_path / "plugin.so"))
     with pytest.raises(EngineUnavailable, match="expected the compiled TensorRT plugin, found no file"):
-        register_plugin(None, tmp_path / "absent.so")
-    (tmp_path / "text.so").write_text("no library")
-    with pytest.raises(EngineUnavailable, match=r"text\.so: expected the TensorRT plugin compiled for this machine"):
-        register_plugin(None, tmp_path / "text.so")
+        library_sha256()
+    (tmp_path / "plugin.so").write_text("no library")
+    with pytest.raises(EngineUnavailable, match=r"plugin\.so: expected the TensorRT plugin compiled for this machine"):
+        register_plugin(SimpleNamespace(__name__="tensorrt"))
 
 
 def test_what_the_compiler_says_is_told(tmp_path):

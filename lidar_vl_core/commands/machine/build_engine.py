@@ -15,6 +15,7 @@ from lidar_vl_core.engines.tensorrt.module import tensorrt_here
 from lidar_vl_core.engines.tensorrt.package_part import package_part, require_precision
 from lidar_vl_core.engines.tensorrt.parse import input_dims
 from lidar_vl_core.engines.tensorrt.plan_cache import CachedPlan, PlanCache, PlanNote
+from lidar_vl_core.engines.tensorrt_plugin.library import library_sha256
 from lidar_vl_core.foundation.errors import EngineUnavailable
 from lidar_vl_core.model_packages.manifest import MODEL
 from lidar_vl_core.model_packages.package import ModelPackage
@@ -49,10 +50,11 @@ def build_engine(
     cache: PlanCache | None = None,
     progress: Callable[[str], None] = lambda _phase: None,
     time_limit_s: float = 3600.0,
+    plugin: bool = False,
 ) -> EngineBuilt:
     """Build the plan of a package for targets such as "sm86,sm89" or "this"; or find it in the cache.
 
-    Raises EngineUnavailable without TensorRT, without a GPU where the target is "this", and where the build fails; BadRequest
+    plugin: sparse convolutions are computed by our compiled plugin. Raises EngineUnavailable without TensorRT, without that, without a GPU where the target is "this", and where the build fails; BadRequest
     for a wrong target, precision or clouds; BadModelPackage with the parser's errors.
     """
     tensorrt = tensorrt_here()
@@ -69,6 +71,7 @@ def build_engine(
         targets=targets,
         gpu=require_gpu().name if targets == (THIS,) else "",
         rows=measured_rows(counts),
+        plugin_sha256=library_sha256() if plugin else "",
     )
     cache = cache or PlanCache()
     known = _whole(cache.find(request), progress)

@@ -40,6 +40,9 @@ def add_machine_commands(commands: "argparse._SubParsersAction[ParserT]") -> Non
         default="fp32",
         help="as the package was exported (default fp32)",
     )
+    build.add_argument(
+        "--plugin", action="store_true", help="with the fused sparse convolution that `make plugin` compiled"
+    )
     _add_cache(build)
     build.add_argument(
         "--time-limit", type=float, default=3600.0, metavar="S", help="give up after so many seconds (default 3600)"
@@ -81,6 +84,7 @@ def _build_engine(options: argparse.Namespace) -> None:
         _cache(options),
         _tell_phase,
         options.time_limit,
+        options.plugin,
     )
     print("\n".join(built.lines()))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lidar_vl_core.engines.tensorrt.build_request import THIS, BuildRequest, input_shapes
 from lidar_vl_core.engines.tensorrt.module import TensorRt, tensorrt_here
 from lidar_vl_core.engines.tensorrt.parse import Messages, inlined, input_dims, parse
+from lidar_vl_core.engines.tensorrt_plugin.library import inlined_but_for_plugin, register_plugin
 from lidar_vl_core.foundation.errors import EngineUnavailable, LidarVlError
 from lidar_vl_core.foundation.files import write_bytes
 
@@ -24,7 +25,9 @@ def build(request: BuildRequest, content: bytes, timing_cache: Path | None) -> "
     tensorrt = tensorrt_here((request.module,))
     messages = Messages(tensorrt)
     builder: trt.Builder = tensorrt.module.Builder(messages.logger)
-    model = inlined(content)
+    if request.plugin_sha256:
+        register_plugin(tensorrt.module, request.plugin_sha256)
+    model = inlined_but_for_plugin(content) if request.plugin_sha256 else inlined(content)
     _tell(phase="reading the model")
     network = parse(tensorrt, builder, model, messages)
     config = builder.create_builder_config()

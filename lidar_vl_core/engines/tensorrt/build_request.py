@@ -45,6 +45,7 @@ class BuildRequest(Config):
     gpu: str = ""  # where the target is "this": name and capability of that GPU
     rows: dict[str, RowRange]  # by the name of the dimension in the model file
     flags: tuple[str, ...] = ("strongly typed", "no TF32")
+    plugin_sha256: str = ""  # of the library that computes sparse convolutions; nothing = plain operators
 
     @property
     def key(self) -> str:

@@ -20,6 +20,10 @@ def open_plan(package: ModelPackage, cache: PlanCache | None = None, cuda: Cuda 
         raise EngineUnavailable(f"engine tensorrt: {error}") from error
     plan, tensorrt = _fitting(package, cache or PlanCache(), installed, gpu)
     request = plan.note.request
+    if request.plugin_sha256:
+        from lidar_vl_core.engines.tensorrt_plugin.library import register_plugin
+
+        register_plugin(tensorrt.module, request.plugin_sha256)
     return TensorRtNetwork(tensorrt, plan.content(), plan.note.inputs, request.rows, plan.runtime_cache, cuda)
 
 
