@@ -1,8 +1,10 @@
 """Average precision of boxes by class, for any data: matched by the distance of centres, as nuScenes does, or by IoU from above.
 
-The area below the curve is nuScenes' for both: recall and precision above 10 %.
+The area below the curve is nuScenes' for both: recall and precision above 10 %. Centres say nothing of how a box lies, so the
+angles between matched boxes are told beside it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +27,11 @@ class MatchRule:
     limits: tuple[float, ...]  # every one gives an average precision
     cost: Callable[[np.ndarray, np.ndarray], np.ndarray]  # of boxes (P, 7) and (T, 7): (P, T), low is alike
     highest_cost: Callable[[float], float]  # that a limit allows, itself not included
+    angles_at: int  # number of the limit whose matches are asked for their angles
 
 
-BY_CENTRE = MatchRule("centre_distance_m", (0.5, 1.0, 2.0, 4.0), centre_distance_m, lambda limit_m: limit_m)
-BY_BEV_IOU = MatchRule("bev_iou", (0.3, 0.5, 0.7), lambda found, truth: -bev_iou(found, truth), lambda limit: -limit)
+BY_CENTRE = MatchRule("centre_distance_m", (0.5, 1.0, 2.0, 4.0), centre_distance_m, lambda limit_m: limit_m, 2)
+BY_BEV_IOU = MatchRule("bev_iou", (0.3, 0.5, 0.7), lambda found, truth: -bev_iou(found, truth), lambda limit: -limit, 1)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class ClassPrecision:
     truth_count: int
     found_count: int
     by_limit: dict[float, float]  # limit of the rule -> average precision; NaN where the truth has none of this class
+    axis_error_rad: float  # median over matches of the angle between the axes, 0 to pi/2; NaN without matches
+    heading_error_rad: float  # of that between the headings, 0 to pi
 
     @property
     def average_precision(self) -> float:
@@ -52,7 +57,7 @@ class AveragePrecision:
     def __init__(self, classes: ClassTable, rule: MatchRule = BY_CENTRE) -> None:
         self._classes = classes
         self._rule = rule
-        self._matches = [ClassMatches(len(rule.limits)) for _ in classes.names]
+        self._matches = [ClassMatches(len(rule.limits), errors=2) for _ in classes.names]
         self._frames = 0
 
     def add(self, truth: Boxes3d, found: Boxes3d) -> None:
@@ -64,7 +69,8 @@ class AveragePrecision:
         for class_id, matches in enumerate(self._matches):
             theirs, ours = truth.taken(truth.class_id == class_id), found.taken(found.class_id == class_id)
             pairs = greedy_matches(self._rule.cost(ours.boxes, theirs.boxes), ours.score, limits)
-            matches.add(len(theirs), ours.score, pairs >= 0)
+            angles = _angles_rad(ours.boxes, theirs.boxes, pairs[self._rule.angles_at])
+            matches.add(len(theirs), ours.score, pairs >= 0, angles)
         self._frames += 1
 
     def classes(self) -> list[ClassPrecision]:
@@ -78,6 +84,7 @@ class AveragePrecision:
                     limit: curve.average_precision() if matches.truth_count else float("nan")
                     for limit, curve in zip(self._rule.limits, matches.curves(), strict=True)
                 },
+                *_medians(matches.ranked()[2]),
             )
             for name, matches in zip(self._classes.names, self._matches, strict=True)
         ]
@@ -88,7 +95,10 @@ class AveragePrecision:
         return float(np.mean(values)) if values else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: frames, matched_by, mean_ap and classes with truth, found, ap and ap_at; null where there is no truth."""
+        """JSON-ready: frames, matched_by, mean_ap and classes with truth, found, ap, ap_at and angles in degrees.
+
+        null where there is no truth, or no match to measure an angle at.
+        """
         return {
             "frames": self._frames,
             "matched_by": self._rule.name,
@@ -99,10 +109,28 @@ class AveragePrecision:
                     "found": each.found_count,
                     "ap": _null_for_nan(each.average_precision),
                     "ap_at": {str(limit): _null_for_nan(value) for limit, value in each.by_limit.items()},
+                    "axis_error_deg": _null_for_nan(math.degrees(each.axis_error_rad)),
+                    "heading_error_deg": _null_for_nan(math.degrees(each.heading_error_rad)),
                 }
                 for each in self.classes()
             },
         }
+
+
+def _angles_rad(found: np.ndarray, truth: np.ndarray, match: np.ndarray) -> np.ndarray:
+    """(P, 2) angles between the axes, and between the headings, of predictions and the true boxes they match; NaN without."""
+    angles = np.full((len(found), 2), np.nan)
+    hit = match >= 0
+    turn = found[hit, 6] - truth[match[hit], 6]
+    heading = np.abs((turn + np.pi) % (2 * np.pi) - np.pi)
+    angles[hit] = np.column_stack([np.minimum(heading, np.pi - heading), heading])
+    return angles
+
+
+def _medians(angles_rad: np.ndarray) -> tuple[float, float]:
+    known = angles_rad[~np.isnan(angles_rad).any(axis=1)]
+    axis, heading = np.median(known, axis=0) if len(known) else (np.nan, np.nan)
+    return float(axis), float(heading)
 
 
 def _null_for_nan(value: float) -> float | None:

@@ -20,13 +20,9 @@ def detection_table(metrics: Mapping[str, Any]) -> str:
 
 
 def _centre_rows(sources: Sequence[Source]) -> list[Row]:
-    """AP of every class, of how many things, and at each distance."""
+    """AP of every class, of how many things, and the median angle between the axes of those found."""
     rows: list[Row] = [
-        (
-            name,
-            [f"{_percent(source['classes'][name]['ap'])} of {source['classes'][name]['truth']}" for source in sources],
-        )
-        for name in sources[0]["classes"]
+        (name, [_centre_cell(source["classes"][name]) for source in sources]) for name in sources[0]["classes"]
     ]
     return [*rows, ("mAP", [_percent(source["mean_ap"]) for source in sources])]
 
@@ -54,7 +50,10 @@ def _nuscenes_rows(sources: Sequence[Source]) -> list[Row]:
 _TABLES: Mapping[str, tuple[str, Callable[[Sequence[Source]], list[Row]]]] = {
     "kitti": ("KITTI AP R40, easy / moderate / hard", _kitti_rows),
     "nuscenes": ("nuScenes detection", _nuscenes_rows),
-    "centre_distance": ("AP by centre distance 0.5 to 4 m", _centre_rows),
+    "centre_distance": (
+        "AP by centre distance 0.5 to 4 m, of how many; median angle between the axes in degrees",
+        _centre_rows,
+    ),
 }
 
 
@@ -64,6 +63,11 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> str:
     first = max(len(name) for name, _ in cells) + 2
     lines = [f"{name:{first}}" + "".join(f"{cell:>{width}}" for cell in row) for name, row in cells]
     return "\n".join([title, *lines])
+
+
+def _centre_cell(found: Mapping[str, Any]) -> str:
+    angle = found["axis_error_deg"]
+    return f"{_percent(found['ap'])} of {found['truth']}" + ("" if angle is None else f"; {angle:.0f}")
 
 
 def _three(by_difficulty: Mapping[str, Any] | None) -> str:

@@ -97,6 +97,8 @@ def test_a_class_without_truth_has_no_figure_and_is_not_in_the_mean() -> None:
         "found": 1,
         "ap": None,
         "ap_at": {"0.5": None, "1.0": None, "2.0": None, "4.0": None},
+        "axis_error_deg": None,
+        "heading_error_deg": None,
     }
     assert told["mean_ap"] == told["classes"]["car"]["ap"] == pytest.approx(1.0)
 
@@ -123,3 +125,21 @@ def test_an_empty_frame_counts_and_changes_nothing() -> None:
 def test_predictions_that_mean_nothing_are_refused(found: Boxes3d, told: str) -> None:
     with pytest.raises(BadBoxes, match=told):
         AveragePrecision(CLASSES).add(NONE, found)
+
+
+def test_the_angles_between_matched_boxes_are_told_in_the_middle():
+    truth = Boxes3d.of([[x, 0, 0, 4, 2, 1, 0.1] for x in (0, 10, 20, 30)], [0, 0, 0, 0])
+    turned = [0.1 + np.pi, 0.1 - np.pi / 2, 0.1 + 2 * np.pi - 0.2, 2.0]  # the last is too far off for a match
+    found = Boxes3d.of(
+        [[x, y, 0, 4, 2, 1, yaw] for x, y, yaw in zip((0, 10, 20, 30), (0, 0, 0, 3), turned, strict=True)],
+        [0] * 4,
+        np.full(4, 0.5),
+    )
+    measure = AveragePrecision(CLASSES)
+    measure.add(truth, found)
+    car = measure.classes()[0]
+    assert car.axis_error_rad == pytest.approx(0.2)  # of 0, 0.2 and a quarter of a turn
+    assert car.heading_error_rad == pytest.approx(np.pi / 2)  # of half a turn, a quarter and 0.2
+    told = measure.to_dict()["classes"]
+    assert told["car"]["axis_error_deg"] == pytest.approx(np.degrees(0.2))
+    assert told["pedestrian"]["axis_error_deg"] is None
