@@ -108,6 +108,7 @@ def test_the_demo_model_becomes_a_plan_in_which_plugins_compute_its_sparse_convo
     assert told["plan_bytes"] > 1_000_000
 
 
+@pytest.mark.slow
 def test_a_plan_is_built_with_the_plugin_by_command_and_belongs_to_this_library(
     plugin, tiny_package, tmp_path, monkeypatch
 ):

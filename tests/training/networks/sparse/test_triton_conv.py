@@ -92,6 +92,7 @@ def test_no_voxel_and_one_voxel_are_fine(kind, count):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.slow
 def test_every_tile_that_the_tuner_may_choose_gives_the_same(monkeypatch):
     from offline_training.networks.sparse import triton_kernels
 
@@ -157,6 +158,7 @@ def test_tensors_on_a_cpu_are_refused_without_the_interpreter(monkeypatch):
         sparse_conv(x, weight, maps_of(random_coords(0, 20)).subm[0], "triton")
 
 
+@pytest.mark.slow
 def test_the_kernels_compile_for_gpus_that_are_not_here():
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     command = [sys.executable, "-m", "offline_training.networks.sparse.triton_targets", "--types", "fp16"]
