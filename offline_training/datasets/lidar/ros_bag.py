@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from lidar_vl_core.bags.recording import RecordedFrame, Recording, open_recording
 from lidar_vl_core.classes.class_table import ClassTable
@@ -38,12 +39,22 @@ class RosBagSource(LabelFieldSource):
         default=None,
         description="for detection: boxes drawn in its clouds, NNNNNN.txt by their place, a line `x y z length width height yaw class`",
     )
+    box_topic: str | None = Field(
+        default=None,
+        description="or the bag's topic of vision_msgs/Detection3DArray with their boxes, in names of the run's own classes",
+    )
     ego_radius_m: float = Field(
         default=0.0, ge=0, description="points so near the sensor are the own vehicle's; 0 = none"
     )
     ego_box_m: EgoBox = Field(
         default=(), description="points in this box are, too: x, y, z of the lower, then of the upper corner, metres"
     )
+
+    @model_validator(mode="after")
+    def _refuse_boxes_of_two_places(self) -> "RosBagSource":
+        if self.box_folder is not None and self.box_topic is not None:
+            raise PydanticCustomError("two_places", "expected boxes in a box_folder or on a box_topic, found both")
+        return self
 
 
 class RosBag:

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from lidar_vl_core.bags.recording import open_recording
+from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.boxes.detection_messages import detections_message
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset
+from lidar_vl_core.foundation.stamps import nanoseconds
+from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE
 from offline_training.cli.main import main
 from offline_training.datasets.box_sources import open_boxes
 from offline_training.datasets.data_sources import data_source
@@ -71,6 +77,49 @@ def test_without_a_folder_of_boxes_a_bag_has_none(tmp_path, capsys):
         open_boxes(data_source({"kind": "ros_bag", "folder": str(BAG)}, "here"), NUSCENES_10)
     assert main(["check-data", "ros_bag", str(BAG)]) == 0
     assert "note: no boxes there" in capsys.readouterr().out
+
+
+def recorded(path, boxes, frame_id=None, at_s=0.0):
+    """The bag's clouds with the boxes of some of them on a topic, by place; at_s: how late these are."""
+    with open_recording(BAG) as recording, BagWriter(path) as bag:
+        clouds = {frame.index: frame.cloud for frame in recording.frames()}
+        for message in recording.bag.messages([recording.cloud_topic]):
+            bag.write(message.topic, message.type, message.stamp_ns, message.cdr)
+        for place, rows in boxes.items():
+            made = Boxes3d.of(rows, np.zeros(len(rows)), frame_id=frame_id or clouds[place].frame_id)
+            stamp_ns = clouds[place].stamp_ns + nanoseconds(at_s)
+            bag.write("/boxes", DETECTIONS_TYPE, stamp_ns, detections_message(made, NUSCENES_10, stamp_ns))
+    return path
+
+
+def of_topic(path, **values):
+    source = data_source({"kind": "ros_bag", "folder": str(path), "box_topic": "/boxes"} | values, "here")
+    return open_boxes(source, NUSCENES_10)
+
+
+def test_clouds_with_a_message_of_their_stamp_are_samples_too(tmp_path, capsys):
+    path = recorded(tmp_path / "a.mcap", {0: [], 2: [[5, 1, -1, 9, 9, 9, 0.3]]})
+    data = of_topic(path)
+    assert [data[k].name for k in range(len(data))] == ["a/0", "a/2"]
+    assert (len(data[0].boxes), data[1].boxes.frame_id) == (0, data[1].cloud.frame_id)
+    assert_allclose(data.boxes(1).boxes, [[5, 1, -1, 9, 9, 9, 0.3]])
+    assert len(of_topic(path, frames=("2",))) == 1
+    assert main(["check-data", "ros_bag", str(path), "box_topic=/boxes"]) == 0
+    assert "boxes of nuscenes10 in 2 samples: car 1, truck 0" in capsys.readouterr().out
+
+
+def test_a_topic_that_does_not_fit_is_refused_with_the_bag(tmp_path):
+    rows = {0: [[5, 1, -1, 4.2, 1.8, 1.5, 0.3]]}
+    with pytest.raises(
+        BadDataset, match=r"a\.mcap: topic /boxes, stamp \d+ ns, from 'radar' to 'velo_link': no transform"
+    ):
+        of_topic(recorded(tmp_path / "a.mcap", rows, frame_id="radar"))
+    with pytest.raises(BadDataset, match=r"b\.mcap: expected boxes on /boxes .* found the nearest 0\.020 s away"):
+        of_topic(recorded(tmp_path / "b.mcap", rows, at_s=0.02), frames=("0",))
+    with pytest.raises(BadDataset, match=r"b\.mcap: topic /none: expected vision_msgs"):
+        of_topic(tmp_path / "b.mcap", box_topic="/none")
+    with pytest.raises(BadConfig, match="expected boxes in a box_folder or on a box_topic, found both"):
+        of_topic(tmp_path / "b.mcap", box_folder=str(tmp_path))
 
 
 def test_check_data_counts_them(tmp_path, capsys):
