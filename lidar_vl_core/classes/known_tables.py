@@ -73,6 +73,11 @@ def label_table_names() -> tuple[str, ...]:
     return tuple(sorted({name for file in _every_file() for name in (*file.tables, *file.labels)}))
 
 
+def box_table_names() -> tuple[str, ...]:
+    """Everything whose names classes of boxes may have: data sets, and tables that are read in others, sorted."""
+    return tuple(sorted({name for file in _every_file() for name in file.box_names}))
+
+
 def submitted_ids(source: str, target: ClassTable) -> np.ndarray:
     """(K,) uint32: the raw id that stands for each class of `target` in a submission to the server of a data set.
 

@@ -81,6 +81,12 @@ def command_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
     )
+    replay.add_argument(
+        "--box-topic", metavar="TOPIC", help="vision_msgs/Detection3DArray with the true boxes, to score a detector"
+    )
+    replay.add_argument(
+        "--box-table", metavar="TABLE", help="whose class names they have, such as nuscenes16; else the model's own"
+    )
     list_in_help(replay, _label_tables)
     replay.add_argument(
         "--ensemble",
@@ -120,9 +126,9 @@ def _sweeps(text: str) -> int:
 
 
 def _label_tables() -> dict[str, tuple[str, ...]]:
-    from lidar_vl_core.classes.known_tables import label_table_names
+    from lidar_vl_core.classes.known_tables import box_table_names, label_table_names
 
-    return {"Label tables": label_table_names()}
+    return {"Label tables": label_table_names(), "Box tables": box_table_names()}
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -144,6 +150,8 @@ def _replay(options: argparse.Namespace) -> None:
         cloud_topic=options.cloud_topic,
         label_field=options.label_field,
         label_table=options.label_table,
+        box_topic=options.box_topic,
+        box_table=options.box_table,
         words=words_of(options),
         ensemble=options.ensemble,
         intensity_max=options.intensity_max,
@@ -194,6 +202,10 @@ def _summary(metrics: dict[str, Any]) -> list[str]:
     if "boxes_per_class" in metrics:
         counts = ", ".join(f"{count} {name}" for name, count in metrics["boxes_per_class"].items() if count)
         lines.append(f"boxes: {counts or 'none'}")
+    if "box_quality" in metrics:
+        from lidar_vl_core.commands.box_quality_text import box_quality_lines
+
+        lines += box_quality_lines(metrics["box_quality"])
     if metrics["skipped"]:
         lines.append(f"{len(metrics['skipped'])} clouds skipped, the first because: {metrics['skipped'][0]['reason']}")
     return lines + [f"warning: {warning}" for warning in metrics["warnings"]]

@@ -16,6 +16,7 @@ from lidar_vl_core.commands.viewers.predictions import PREDICTION_FILES, predict
 from lidar_vl_core.drawing.rerun_view import RerunView
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
+from lidar_vl_core.evaluation.true_boxes import TrueBoxes, true_boxes_of
 from lidar_vl_core.evaluation.truth import truth_of
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
 from lidar_vl_core.foundation.result_folder import result_folder
@@ -36,6 +37,8 @@ def replay(
     cloud_topic: str | None = None,
     label_field: str | None = None,
     label_table: str | None = None,
+    box_topic: str | None = None,
+    box_table: str | None = None,
     words: Vocabulary | None = None,
     ensemble: bool = False,
     images: bool = False,
@@ -49,7 +52,8 @@ def replay(
 ) -> dict[str, Any]:
     """Label the points, or find the boxes, of every cloud of a bag; write predictions.mcap with its layouts, metrics.json and report.html into `out`.
 
-    label_field, label_table: the field with the truth and the table its ids are of. words: what an embedding
+    label_field, label_table: the field with the truth and the table its ids are of. box_topic, box_table: the topic of
+    vision_msgs/Detection3DArray with the true boxes and whose names its classes have (None: the package's own). words: what an embedding
     package looks for instead of its own classes. ensemble: name points by the recorded pictures, too, which takes a
     package with an image encoder. images: copy the cameras' pictures into predictions.mcap.
     rerun: show the labelled clouds in Rerun while they are made.
@@ -67,6 +71,7 @@ def replay(
         answers = _answers(package, engine, ego, recording, words, ensemble, label_field or label_table, sweeps)
         classes = answers.classes
         truth = truth_of(recording, classes, label_field, label_table)
+        boxes = _true_boxes(package, recording, box_topic, box_table)
         evaluation, seen = Evaluation(classes, recording.cloud_count), SeenSweeps()
         frames = progress(recording.frames(() if truth is None else (truth.field,)), recording.cloud_count)
         viewer = RerunView(bag.name, classes) if rerun else None
@@ -90,6 +95,7 @@ def replay(
                         labels.timing_ms,
                         labels.probability,
                         answer.boxes,
+                        None if boxes is None else boxes.of(frame.cloud),
                     )
                 )
         if not evaluation.frames:
@@ -104,17 +110,28 @@ def replay(
             "bag": bag.name,
             "latency_is": answers.latency_is,
             "cloud_topic": recording.cloud_topic,
+            **({} if boxes is None else {"box_topic": boxes.topic}),
             "intensity": None if recording.intensity is None else vars(recording.intensity),
             "skipped": [vars(skipped) for skipped in recording.skipped],
             "warnings": [
                 *recording.warnings,
                 *answers.warnings,
                 *seen.warnings(package.manifest.training_sweeps),
+                *(() if boxes is None else boxes.warnings),
             ],
             "provenance": provenance(package, command),
         }
         write_results(staged, f"Replay of {bag.name}", metrics, evaluation, package.card)
     return metrics
+
+
+def _true_boxes(package: ModelPackage, recording: Recording, topic: str | None, names: str | None) -> TrueBoxes | None:
+    """Raises BadRequest where boxes are asked for of a package that finds none."""
+    if package.manifest.task != "detection" and (topic or names):
+        raise BadRequest(
+            f"true boxes: expected a package that finds boxes, found {package.manifest.name}. Leave them out."
+        )
+    return true_boxes_of(recording, package.classes, package.manifest.grid.point_cloud_range, topic, names)
 
 
 def _answers(

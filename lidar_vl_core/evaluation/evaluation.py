@@ -12,6 +12,7 @@ from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.drawing.point_view import ViewFrame
 from lidar_vl_core.drawing.thin_cloud import thin_cloud
+from lidar_vl_core.evaluation.box_quality import BoxQuality
 from lidar_vl_core.evaluation.distance import DistanceQuality
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.foundation.errors import BadLabels
@@ -32,6 +33,7 @@ class LabelledFrame:
     timing_ms: Mapping[str, float] = field(default_factory=dict)  # stage -> milliseconds, "total" among them
     probability: np.ndarray | None = None  # (N,) float32, of the answers
     boxes: Boxes3d | None = None  # of a detector, whose class_id is that of the box that a point lies in
+    true_boxes: Boxes3d | None = None  # that the detector could have found, where they are known
 
 
 class Evaluation:
@@ -47,6 +49,8 @@ class Evaluation:
         self._points_per_class = np.zeros(256, np.int64)
         self._no_return = 0
         self._boxes_per_class: np.ndarray | None = None  # where a detector answers
+        self._box_quality = BoxQuality(classes)
+        self._has_true_boxes = False
         self._shown: dict[str, tuple[LabelledFrame, float | None]] = {}
         self._by_distance = DistanceQuality(len(classes))
         self._stride = max(1, -(-expected_frames // MOST_VIEWED))
@@ -71,6 +75,9 @@ class Evaluation:
         if frame.boxes is not None:
             found = np.bincount(frame.boxes.class_id, minlength=len(self.classes))
             self._boxes_per_class = found if self._boxes_per_class is None else self._boxes_per_class + found
+            if frame.true_boxes is not None:
+                self._box_quality.add(frame.true_boxes, frame.boxes, frame.cloud.origin_m)
+                self._has_true_boxes = True
         self._per_frame.append(
             {
                 "index": frame.index,
@@ -94,7 +101,7 @@ class Evaluation:
         return len(self._per_frame)
 
     def metrics(self) -> dict[str, Any]:
-        """JSON-ready: frames, points, latency_ms, classes, counts, per_frame and, with truth, the keys of ConfusionMatrix.to_dict."""
+        """JSON-ready: frames, points, latency_ms, classes, counts, per_frame and, with truth, the keys of ConfusionMatrix.to_dict, or box_quality as BoxQuality has it."""
         counts = {name: int(self._points_per_class[k]) for k, name in enumerate(self.classes.names)}
         metrics: dict[str, Any] = {
             "frames": len(self._per_frame),
@@ -107,6 +114,8 @@ class Evaluation:
         }
         if self._boxes_per_class is not None:
             metrics["boxes_per_class"] = dict(zip(self.classes.names, self._boxes_per_class.tolist(), strict=True))
+        if self._has_true_boxes:
+            metrics["box_quality"] = self._box_quality.to_dict()
         if self._has_truth:
             quality = self._confusion.to_dict(self.classes.names)
             metrics |= {"labelled_points": quality.pop("points")} | quality

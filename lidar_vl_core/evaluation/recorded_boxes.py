@@ -67,7 +67,8 @@ class RecordedBoxes:
         try:
             return told.in_frame(self._T_cloud_message(told, cloud), cloud.frame_id)
         except BadTransform as error:
-            raise BadTransform(f"topic {self.topic}, stamp {told.stamp_ns} ns: {error}") from error
+            place = f"topic {self.topic}, stamp {told.stamp_ns} ns, from {told.frame_id!r} to {cloud.frame_id!r}"
+            raise BadTransform(f"{place}: {error}") from error
 
     def seconds_from(self, cloud: PointCloud) -> float:
         """How far the nearest message is from a cloud in time."""

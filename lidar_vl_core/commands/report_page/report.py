@@ -8,6 +8,12 @@ import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.commands.report_page.box_sections import (
+    TRUTH_IS_DRAWN,
+    as_points_are_told,
+    box_quality_section,
+    box_tiles,
+)
 from lidar_vl_core.commands.report_page.images import jpeg_image, png_image
 from lidar_vl_core.commands.report_page.markdown import markdown
 from lidar_vl_core.commands.report_page.report_style import STYLE
@@ -15,6 +21,7 @@ from lidar_vl_core.drawing.charts import ACCENT, bar, confusion_table, histogram
 from lidar_vl_core.drawing.figures import legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.drawing.point_view import ViewFrame, point_view, point_view_style
+from lidar_vl_core.evaluation.distance import ring_reach
 from lidar_vl_core.evaluation.evaluation import LabelledFrame
 
 _OVERLAY_PX = {1: 960, 2: 635, 3: 420}  # cameras side by side -> width of each
@@ -31,7 +38,7 @@ def report(
     """Write the page.
 
     metrics: as Evaluation.metrics gives them, and besides `bag`, `model`, `engine`, `latency_is`, `warnings`, `skipped`, `provenance`;
-    `intensity` of a recording, `sent` and `drops` where clouds went over a network. shown: (caption, frame) of the frames to draw.
+    `intensity` of a recording, `box_topic` where boxes have a truth, `sent` and `drops` where clouds went over a network. shown: (caption, frame) of the frames to draw.
     viewed: thinned frames to turn and filter in the page.
     card: the model's card in Markdown. Returns HTML that needs no other file.
     """
@@ -40,6 +47,7 @@ def report(
         _warnings(metrics),
         point_view(viewed, classes, metrics["frames"]),
         _by_distance(metrics),
+        box_quality_section(metrics, classes),
         *[_frame(caption, frame, classes) for caption, frame in shown[:1]],
         _classes(metrics, classes),
         _latency(metrics),
@@ -64,6 +72,7 @@ def _headline(metrics: Mapping[str, Any]) -> str:
         present = sum(count > 0 for count in metrics["points_per_class"].values())
         tiles.insert(0, ("mean IoU", f"{100 * metrics['mean_iou']:.1f} %", f"pooled, {present} classes in the truth"))
         tiles.insert(1, ("points right", f"{100 * metrics['accuracy']:.1f} %", "of all with a known class"))
+    tiles = [*box_tiles(metrics), *tiles]
     if latency["p50"] is not None:
         tiles.append(("latency", f"{latency['p50']:.0f} ms", f"p95 {latency['p95']:.0f}, p99 {latency['p99']:.0f} ms"))
     if "drops" in metrics:
@@ -104,7 +113,6 @@ def _frame_link(index: int) -> str:
 def _by_distance(metrics: Mapping[str, Any]) -> str:
     rows = []
     for ring in metrics.get("by_distance", ()):
-        reach = f"{ring['from_m']} to {ring['to_m']} m" if ring["to_m"] is not None else f"{ring['from_m']} m and more"
         if ring["mean_iou"] is None:
             cells = '<td class="number">no points</td><td></td><td></td>'
         else:
@@ -112,7 +120,7 @@ def _by_distance(metrics: Mapping[str, Any]) -> str:
                 f'<td class="number">{100 * ring["mean_iou"]:.1f}</td><td class="wide">{bar(ring["mean_iou"], ACCENT)}</td>'
                 f'<td class="number">{100 * ring["accuracy"]:.1f}</td>'
             )
-        rows.append(f'<tr><td>{reach}</td>{cells}<td class="number">{ring["points"]:,}</td></tr>')
+        rows.append(f'<tr><td>{ring_reach(ring)}</td>{cells}<td class="number">{ring["points"]:,}</td></tr>')
     if not rows:
         return ""
     head = "<tr><th>distance</th><th>mean IoU %</th><th></th><th>right %</th><th>points</th></tr>"
@@ -136,21 +144,25 @@ def _frame(caption: str, frame: LabelledFrame, classes: ClassTable) -> str:
 
     xyz_m, prediction, truth = frame.cloud.measured_xyz_m(), frame.class_id, frame.truth
     panel_px, columns = (420 if truth is not None else 760), min(max(len(frame.views), 1), 3)
-    if frame.boxes is None:
+    found, true_boxes = (
+        None if boxes is None else as_points_are_told(boxes, frame.cloud) for boxes in (frame.boxes, frame.true_boxes)
+    )
+    if found is None:
         above = top_view_figure(xyz_m, prediction, truth, classes, panel_px)
     else:
-        above = boxes_from_above_figure(xyz_m, _best_last(frame.boxes), None, classes, panel_px)
+        above = boxes_from_above_figure(xyz_m, _best_last(found), true_boxes, classes, panel_px)
     occurring = prediction if truth is None else np.concatenate([prediction, truth])
     pictures = [png_image(above, f"{caption}, from above")]
     cameras, problems = load_pictures(frame.views)
     if cameras:
         width_px = _OVERLAY_PX[columns]
-        if frame.boxes is None:
+        if found is None:
             overlays = overlay_figure(cameras, xyz_m, prediction, truth, classes, width_px, columns)
         else:
-            overlays = boxes_in_cameras_figure(cameras, _best_last(frame.boxes), None, classes, width_px, columns)
+            overlays = boxes_in_cameras_figure(cameras, _best_last(found), true_boxes, classes, width_px, columns)
         pictures.append(jpeg_image(overlays, f"{caption}, camera overlays"))
     pictures += [f'<p class="note">{escape(problem)}</p>' for problem in problems]
+    pictures += [] if true_boxes is None else [TRUTH_IS_DRAWN]
     pictures.append(
         png_image(legend(classes, occurring, 1280, with_errors=truth is not None), "colours of the classes")
     )

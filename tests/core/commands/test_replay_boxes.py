@@ -1,6 +1,7 @@
 """A recording through a detector: boxes and the points in them as predictions, counted, timed and drawn."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,20 +9,25 @@ import pytest
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.boxes.detection_messages import detections_message
 from lidar_vl_core.boxes.points_in_boxes import count_points_in_boxes
 from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
+from lidar_vl_core.commands.box_quality_text import box_quality_lines
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.commands.replay import RESULT_FILES, replay
-from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.errors import BadLabels, BadRequest, BadTransform
 from lidar_vl_core.foundation.message_types import message_types
+from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
 from lidar_vl_core.sweeps.joining import EarlierSweep, joined_sweeps
 from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.tasks.point_labels import PointLabels
-from tests.written.tiny_detectors import write_tiny_detector
+from tests.core.commands.test_report import check_page
+from tests.written.tiny_detectors import GRID, write_tiny_detector
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
 START_NS = 1_700_000_000_000_000_000
@@ -93,6 +99,86 @@ def test_what_a_detector_cannot_have_is_refused_before_anything_is_written(stree
     assert main([*command, "--prompts", "car,tree"]) == 2
     assert "words: expected a package that labels points" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def _with_truth(path: Path, package: ModelPackage, changed=lambda boxes: boxes, frame_id: str = "lidar") -> Path:
+    """The street with what the detector finds in it, changed, as the true boxes of its first two clouds."""
+    nothing = PointLabels(np.full(900, 255, np.uint8), np.zeros(900, np.float32), {})
+    detector = Detector(package)
+    with BagWriter(path) as bag:
+        for number, cloud in enumerate(clouds()):
+            bag.write("/points", CLOUD, cloud.stamp_ns + 5, labelled_message(cloud, nothing))
+            if number < 2:
+                truth = replace(changed(detector.detect(cloud)), frame_id=frame_id)
+                message = detections_message(truth, package.classes, cloud.stamp_ns)
+                bag.write("/truth", DETECTIONS_TYPE, cloud.stamp_ns, message)
+    return path
+
+
+def _findable(boxes: Boxes3d, cloud: PointCloud) -> Boxes3d:
+    low, high = np.array(GRID.point_cloud_range).reshape(2, 3)
+    inside = ((boxes.boxes[:, :3] >= low) & (boxes.boxes[:, :3] <= high)).all(axis=1)
+    return boxes.taken(inside & (count_points_in_boxes(cloud.measured_xyz_m(), boxes.boxes) > 0))
+
+
+def test_boxes_that_are_all_true_have_a_precision_of_one_and_are_drawn_with_the_truth(package, tmp_path, capsys):
+    bag, out = _with_truth(tmp_path / "run.mcap", package), tmp_path / "out"
+    command = ["replay", str(bag), "--model", str(package.path), "--out", str(out), "--intensity-max", "1"]
+    assert main([*command, "--box-topic", "/truth"]) == 0
+    said = capsys.readouterr().out
+    quality = json.loads((out / "metrics.json").read_text())["box_quality"]
+    held = [_findable(Detector(package).detect(cloud), cloud) for cloud in clouds()[:2]]
+    truth = np.bincount(np.concatenate([boxes.class_id for boxes in held]), minlength=3)
+    assert [each["truth"] for each in quality["classes"].values()] == truth.tolist()
+    assert quality["frames"] == 2
+    assert sum(ring["found"] for ring in quality["recall_by_distance"]) == truth.sum() > 0
+    assert "AP by the distance of centres: mean" in said
+    assert "true boxes found within 2 m: 0 to 10 m 100 % of" in said
+    assert (
+        "warning: 1 of 3 clouds are not judged: /truth has no boxes of their stamps, the nearest are 0.100 s away"
+        in said
+    )
+    page = (out / "report.html").read_text()
+    check_page(page)
+    for told in ("Boxes against the truth", "Found by distance", "mean AP", "True boxes are black from above"):
+        assert told in page
+
+
+def test_true_boxes_that_nothing_could_show_are_not_expected(package, tmp_path):
+    def hidden(boxes: Boxes3d) -> Boxes3d:
+        """One in the air, one behind the sensor, where the detector does not look."""
+        made = boxes.taken(np.zeros(2, int))
+        return replace(made, boxes=made.boxes + np.array([[0, 0, 50, 0, 0, 0, 0], [-40, 0, 0, 99, 99, 99, 0]]))
+
+    metrics = replay(_with_truth(tmp_path / "run.mcap", package, hidden), package, tmp_path / "out", box_topic="/truth")
+    quality = metrics["box_quality"]
+    assert quality["mean_ap"] is None
+    assert not any(each["truth"] for each in quality["classes"].values())
+    assert box_quality_lines(quality) == ["boxes against the truth: no true box in range has a point"]
+    check_page((tmp_path / "out" / "report.html").read_text())
+
+
+def test_true_boxes_of_a_frame_that_nobody_tells_of_end_the_replay_and_leave_nothing(package, tmp_path):
+    bag = _with_truth(tmp_path / "run.mcap", package, frame_id="map")
+    with pytest.raises(
+        BadTransform, match=r"topic /truth, stamp \d+ ns, from 'map' to 'lidar': no transform to or from frame 'lidar'"
+    ):
+        replay(bag, package, tmp_path / "out", box_topic="/truth")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.mcap"]
+
+
+def test_true_boxes_are_for_packages_that_find_boxes_and_names_for_a_topic(street, package, tiny_package, tmp_path):
+    with pytest.raises(BadRequest, match="true boxes: expected a package that finds boxes"):
+        replay(street, load_model_package(tiny_package), tmp_path / "out", box_topic="/truth")
+    with pytest.raises(BadRequest, match="found their names alone"):
+        replay(street, package, tmp_path / "out", box_table="nuscenes16")
+    with pytest.raises(BadRequest, match="topic /points: expected vision_msgs/msg/Detection3DArray"):
+        replay(street, package, tmp_path / "out", box_topic="/points")
+    with pytest.raises(BadLabels, match="no map from the boxes of 'cats'"):
+        replay(
+            _with_truth(tmp_path / "run.mcap", package), package, tmp_path / "out", box_topic="/truth", box_table="cats"
+        )
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_says_how_many_boxes_it_found(street, package, tmp_path, capsys):

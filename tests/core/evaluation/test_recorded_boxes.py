@@ -90,7 +90,9 @@ def test_boxes_of_the_map_are_moved_to_where_the_vehicle_was_at_the_clouds_stamp
 )
 def test_boxes_whose_frame_nobody_tells_of_are_never_left_where_they_are(frame_id, told, tmp_path):
     messages = (("/tf", transform("map", "lidar", 1.0, START_NS + 10**9)), (TOPIC, one_car(frame_id=frame_id)))
-    with pytest.raises(BadTransform, match=rf"^topic /boxes, stamp {START_NS} ns: .*{told}"):
+    with pytest.raises(
+        BadTransform, match=rf"^topic /boxes, stamp {START_NS} ns, from '{frame_id}' to 'lidar': .*{told}"
+    ):
         boxes_of(tmp_path / "a.mcap", *messages).of(cloud())
 
 

@@ -1,0 +1,81 @@
+"""What the report says of boxes whose truth is known, and the boxes of a frame as its points are told."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.boxes.boxes3d import Boxes3d
+from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.drawing.charts import ACCENT, bar
+from lidar_vl_core.drawing.palette import class_colors
+from lidar_vl_core.evaluation.distance import ring_reach
+
+TRUTH_IS_DRAWN = (
+    '<p class="note">True boxes are black from above and white in the pictures, below those that were found.</p>'
+)
+
+
+def box_tiles(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and note of the headline."""
+    quality = metrics.get("box_quality")
+    if quality is None or quality["mean_ap"] is None:
+        return []
+    there = [each["truth"] for each in quality["classes"].values() if each["truth"]]
+    return [("mean AP", f"{100 * quality['mean_ap']:.1f} %", f"{sum(there):,} true boxes of {len(there)} classes")]
+
+
+def box_quality_section(metrics: Mapping[str, Any], classes: ClassTable) -> str:
+    """Average precision by class beside the share of true boxes that were found by distance; empty text without truth."""
+    quality = metrics.get("box_quality")
+    if quality is None:
+        return ""
+    limits = next(iter(quality["classes"].values()))["ap_at"]
+    head = "<th>class</th><th>AP %</th><th></th>" + "".join(f"<th>{limit} m</th>" for limit in limits)
+    rows = [_class_row(name, quality["classes"][name], color) for name, color in _css_colors(classes).items()]
+    note = (
+        f'<p class="note">Average precision by the distance of centres from above, the mean over the limits, over '
+        f"{quality['frames']} frames. Counted are the boxes on {escape(metrics['box_topic'])} that hold a point and lie in the "
+        "detector's range.</p>"
+    )
+    by_class = f'<table class="plain"><tr>{head}<th>true</th><th>found</th></tr>{"".join(rows)}</table>{note}'
+    rings = "".join(_ring_row(ring) for ring in quality["recall_by_distance"])
+    ring_head = "<tr><th>distance</th><th>found %</th><th></th><th>true</th></tr>"
+    ring_note = f'<p class="note">True boxes with one of their class within {quality["found_within_m"]:g} m.</p>'
+    return (
+        f'<section class="pair"><div><h2>Boxes against the truth</h2>{by_class}</div>'
+        f'<div><h2>Found by distance</h2><table class="plain">{ring_head}{rings}</table>{ring_note}</div></section>'
+    )
+
+
+def as_points_are_told(boxes: Boxes3d, cloud: PointCloud) -> Boxes3d:
+    """Boxes of the cloud's frame from the origin that its points are told from."""
+    return replace(boxes, boxes=boxes.boxes - np.array([*cloud.origin_m, 0, 0, 0, 0]))
+
+
+def _class_row(name: str, each: Mapping[str, Any], color: str) -> str:
+    cells = f'<td><i style="background:{color}"></i>{escape(name.replace("_", " "))}</td>'
+    if each["ap"] is None:
+        cells += '<td class="number">not in the truth</td><td></td>' + "<td></td>" * len(each["ap_at"])
+    else:
+        cells += f'<td class="number">{100 * each["ap"]:.1f}</td><td class="wide">{bar(each["ap"], color)}</td>'
+        cells += "".join(f'<td class="number">{100 * value:.1f}</td>' for value in each["ap_at"].values())
+    return f'<tr>{cells}<td class="number">{each["truth"]:,}</td><td class="number">{each["found"]:,}</td></tr>'
+
+
+def _ring_row(ring: Mapping[str, Any]) -> str:
+    if ring["recall"] is None:
+        cells = '<td class="number">none there</td><td></td>'
+    else:
+        cells = f'<td class="number">{100 * ring["recall"]:.0f}</td><td class="wide">{bar(ring["recall"], ACCENT)}</td>'
+    return f'<tr><td>{ring_reach(ring)}</td>{cells}<td class="number">{ring["truth"]:,}</td></tr>'
+
+
+def _css_colors(classes: ClassTable) -> dict[str, str]:
+    return {
+        name: "rgb({},{},{})".format(*rgb)
+        for name, rgb in zip(classes.names, class_colors(classes).tolist(), strict=False)
+    }
