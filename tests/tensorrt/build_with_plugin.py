@@ -1,12 +1,16 @@
-"""python -m tests.tensorrt.build_with_plugin : a plan of the demo model in which plugins compute sparse convolutions. Prints JSON."""
+"""python -m tests.tensorrt.build_with_plugin TYPE : a plan, in float32 or float16, of the demo model in which plugins compute sparse convolutions. Prints JSON."""
 
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
 import tensorrt_rtx as trt
+from onnx import helper, numpy_helper
 
 from lidar_vl_core.engines.tensorrt_plugin.library import inlined_but_for_plugin, register_plugin
-from lidar_vl_core.sparse_model.onnx_form import kind_and_level
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level
 
 DEMO = Path(__file__).parents[2] / "lidar_vl_core" / "models" / "demo" / "model.onnx"
 ROWS = (1, 2_000, 4_000)  # of the finest level: least, usual, most
@@ -17,6 +21,8 @@ def main() -> None:
     logger = trt.Logger(trt.Logger.WARNING)
     registered = register_plugin(trt)
     model = inlined_but_for_plugin(DEMO.read_bytes())
+    if sys.argv[1] == "float16":
+        _turn_to_half(model)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
@@ -41,6 +47,23 @@ def main() -> None:
         "plan_bytes": 0 if plan is None else plan.nbytes,
     }
     print(json.dumps(told))
+
+
+def _turn_to_half(model: onnx.ModelProto) -> None:
+    """Weights and all between the features and the logits in float16."""
+    graph = model.graph
+    for weight in graph.initializer:
+        if weight.data_type == onnx.TensorProto.FLOAT:
+            weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), weight.name))
+    for node in graph.node:
+        for names, outside in ((node.input, FEATURES), (node.output, OUTPUT)):
+            for place, name in enumerate(names):
+                if name == outside:
+                    names[place] = f"{outside}_half"
+    cast_in = helper.make_node("Cast", [FEATURES], [f"{FEATURES}_half"], to=onnx.TensorProto.FLOAT16)
+    cast_out = helper.make_node("Cast", [f"{OUTPUT}_half"], [OUTPUT], to=onnx.TensorProto.FLOAT)
+    graph.node.insert(0, cast_in)
+    graph.node.append(cast_out)
 
 
 def _shape(tensor: trt.ITensor, rows: int) -> tuple[int, ...]:

@@ -93,13 +93,14 @@ def test_the_library_refuses_sizes_that_are_none_and_starts_nothing_for_no_rows(
 
 
 @pytest.mark.slow
-def test_the_demo_model_becomes_a_plan_in_which_plugins_compute_its_sparse_convolutions(plugin, tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_the_demo_model_becomes_a_plan_in_which_plugins_compute_its_sparse_convolutions(plugin, precision, tmp_path):
     package = find_spec("tensorrt_rtx_libs")
     assert package is not None
     (wheel,) = package.submodule_search_locations
     (tmp_path / "libtensorrt_rtx.so").symlink_to(Path(wheel) / "libtensorrt_rtx.so.1")
     environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path), LIBRARY_VARIABLE: str(plugin)}
-    command = [sys.executable, "-m", "tests.tensorrt.build_with_plugin"]
+    command = [sys.executable, "-m", "tests.tensorrt.build_with_plugin", precision]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
