@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from lidar_vl_core.engines.tensorrt.package_part import package_part
 from lidar_vl_core.foundation.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     from lidar_vl_core.model_packages.package import ModelPackage
 
 GPU_ENGINES = ("tensorrt", "onnxruntime_gpu")  # in the order that "auto" takes them
-_PROVIDERS = ("NvTensorRTRTXExecutionProvider", "CUDAExecutionProvider")
 _DEVICES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/dxg")  # cards, Jetsons, WSL
 
 
@@ -59,21 +57,23 @@ def _open(engine: str, package: "ModelPackage", threads: int) -> ModelRunner:
         from lidar_vl_core.engines.tensorrt.open_plan import open_plan
 
         return open_plan(package)
-    from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
+    from lidar_vl_core.engines.onnxruntime_gpu import OnnxRuntimeOnGpu
 
-    return open_onnxruntime(package_part(package)[1], threads, onnxruntime_gpu_provider())
+    return OnnxRuntimeOnGpu(package, threads, onnxruntime_gpu_provider())
 
 
 def onnxruntime_gpu_provider() -> str:
     """Of ONNX Runtime, for a GPU of NVIDIA. Raises EngineUnavailable where the installed one has none."""
     import onnxruntime
 
+    from lidar_vl_core.engines.onnxruntime_gpu import PROVIDERS
+
     found = onnxruntime.get_available_providers()
-    provider = next((name for name in _PROVIDERS if name in found), None)
+    provider = next((name for name in PROVIDERS if name in found), None)
     if provider is None or not may_have_gpu():
         cause = f"those of {', '.join(found)}" if provider is None else "no GPU of NVIDIA"
         raise EngineUnavailable(
-            f"engine onnxruntime_gpu: expected one of {', '.join(_PROVIDERS)} and a GPU, found {cause}. Install "
+            f"engine onnxruntime_gpu: expected one of {', '.join(PROVIDERS)} and a GPU, found {cause}. Install "
             "onnxruntime-gpu in place of onnxruntime, or use engine fused."
         )
     return provider

@@ -41,9 +41,12 @@ class OnnxEngine:
 
 
 def open_onnxruntime(
-    model: bytes, threads: int, provider: str = "CPUExecutionProvider"
+    model: bytes, threads: int, provider: tuple[str, dict[str, str]] | None = None
 ) -> "onnxruntime.InferenceSession":
-    """An ONNX Runtime session; also runs model files as they are. provider: what computes, the CPU what that cannot."""
+    """An ONNX Runtime session; also runs model files as they are.
+
+    provider: what computes in place of the CPU, which then does what that cannot, and its options.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -51,9 +54,8 @@ def open_onnxruntime(
     # A thread that spins while it waits takes the core from what runs beside it: driver, middleware, the fused engine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors; it warns of every initialiser that only function bodies use
-    return onnxruntime.InferenceSession(
-        model, options, providers=list(dict.fromkeys([provider, "CPUExecutionProvider"]))
-    )
+    providers = [*([] if provider is None else [provider]), "CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(model, options, providers=providers)
 
 
 def _table(name: str, maps: "KernelMaps") -> np.ndarray:
