@@ -54,8 +54,11 @@ class FakeSegmenter:
     own_table = None
     reads_colours = False
     engine_problem = ""
+    can_look_at_parts = True
 
     def __init__(self) -> None:
+        self.took_ms = 1.0
+        self.shares: list[float] = []  # of the points of each cloud
         self.gate = threading.Event()
         self.gate.set()
         self.raises: Exception | None = None
@@ -64,12 +67,13 @@ class FakeSegmenter:
     def warm_up(self) -> None:
         pass
 
-    def segment(self, cloud: PointCloud) -> PointLabels:
+    def segment(self, cloud: PointCloud, share: float = 1.0) -> PointLabels:
         self.entered += 1
+        self.shares.append(share)
         self.gate.wait(TIMEOUT_S)
         if self.raises is not None:
             raise self.raises
-        timing = dict.fromkeys(("voxels", "maps", "network", "labels", "total"), 1.0)
+        timing = dict.fromkeys(("voxels", "maps", "network", "labels", "total"), self.took_ms)
         return PointLabels((np.arange(len(cloud)) % 16).astype(np.uint8), np.full(len(cloud), 0.5, np.float32), timing)
 
 

@@ -144,6 +144,35 @@ def test_an_engine_that_gave_up_is_told_in_log_and_diagnostics(talk, graph, fake
     assert graph.logged.count("engine tensorrt gave up") == 1
 
 
+def test_under_load_parts_of_the_clouds_are_looked_at_where_that_is_allowed(
+    talk, graph, fake_segmenter, make_cloud, until
+):
+    talk.start(fake_segmenter, thin_under_load=True, max_processing_ms=100.0)
+    fake_segmenter.took_ms = 150.0
+    for number in range(5):
+        assert talk.ask(make_cloud(_xyz(20), stamp_ns=1_000_000_000 + number)).width == 20
+    assert fake_segmenter.shares == [1.0, 1.0, 1.0, 0.5, 0.5]
+    talk.counted(served=5, partial=2)
+    assert graph.logged.count("the cloud of stamp 1000000002 took 150 ms") == 1
+    until(
+        lambda: any(
+            item.value == "under load 50% of the points are looked at"
+            for array in graph.diagnostics
+            for status in array.status
+            for item in status.values
+        ),
+        "the mode in the diagnostics",
+    )
+
+
+def test_without_being_asked_to_no_node_looks_at_parts(talk, fake_segmenter, make_cloud):
+    talk.start(fake_segmenter)
+    fake_segmenter.took_ms = 1000.0
+    for number in range(5):
+        talk.ask(make_cloud(_xyz(20), stamp_ns=1_000_000_000 + number))
+    assert fake_segmenter.shares == [1.0] * 5
+
+
 def test_an_exception_in_the_worker_is_counted_and_the_next_cloud_served(talk, fake_segmenter, make_cloud):
     talk.start(fake_segmenter)
     fake_segmenter.raises = RuntimeError("injected")

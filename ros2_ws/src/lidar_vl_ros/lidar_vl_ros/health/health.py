@@ -18,6 +18,7 @@ _BESIDES = (
     "thinned",
     "unjoined",
     "other_engine",
+    "partial",
 )  # counted as well, without being an outcome
 _TROUBLES = (
     "failed",
@@ -31,6 +32,7 @@ _TROUBLES = (
     "thinned",
     "unjoined",
     "other_engine",
+    "partial",
 )
 OK, WARN, ERROR = 0, 1, 2  # the levels of diagnostic_msgs/DiagnosticStatus
 _WINDOW = 200  # latencies kept, 20 s of a 10 Hz LiDAR
@@ -73,7 +75,7 @@ class Health:
             self._last_input_ns = now_ns
 
     def count(self, what: str, number: int = 1, problem: str = "") -> None:
-        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`, `thinned`, `unjoined` (with earlier sweeps), `other_engine` (than was asked for)."""
+        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`, `thinned`, `unjoined` (with earlier sweeps), `other_engine` (than was asked for), `partial` (of which a part was looked at)."""
         with self._lock:
             self._counts[what] += number
             if problem:

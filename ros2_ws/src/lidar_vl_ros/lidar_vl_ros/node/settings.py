@@ -102,6 +102,11 @@ class SegmentationTaskParameters(TaskParameters):
     extra_fields: Topics = Field(
         (), description="Fields of the input cloud to pass on in the labelled cloud, e.g. ring"
     )
+    thin_under_load: bool = Field(
+        False,
+        description="While clouds take longer than max_processing_ms or are replaced: look at a half, then a quarter of their "
+        "points, the others are named as their neighbours",
+    )
     ensemble: bool = Field(
         False, description="Name points by the pictures that see them, too; a model with an image encoder can"
     )

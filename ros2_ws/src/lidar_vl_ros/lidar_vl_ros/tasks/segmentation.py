@@ -7,9 +7,11 @@ from std_srvs.srv import Trigger
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.ego_region import EgoRegion
+from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest, LidarVlError
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
+from lidar_vl_core.tasks.load_mode import LoadMode
 from lidar_vl_core.tasks.point_labels import PointLabels
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable
@@ -47,6 +49,16 @@ def _open_fusion(settings: SegmentationParameters, segmenter: Segmenter) -> Came
     return CameraFusion(segmenter, settings.threads or None)
 
 
+def _open_load_mode(settings: SegmentationParameters, segmenter: Segmenter) -> LoadMode:
+    """Raises BadConfig where the network or the ensemble looks at whole clouds alone."""
+    if settings.ensemble or not segmenter.can_look_at_parts:
+        found = "ensemble" if settings.ensemble else f"the network {segmenter.package.manifest.network}"
+        raise BadConfig(
+            f"thin_under_load: expected a model that answers for voxels, alone, found {found}. Leave it off, or use another model."
+        )
+    return LoadMode(settings.max_processing_ms)
+
+
 class SegmentationTask(Task):
     """A cloud with a class for each point, in the order and under the header it came."""
 
@@ -56,6 +68,8 @@ class SegmentationTask(Task):
         self._settings: SegmentationParameters | None = None
         self._segmenter: Segmenter | None = None
         self._fusion: CameraFusion | None = None
+        self._load_mode: LoadMode | None = None  # where less may be looked at under load
+        self._replaced = 0  # clouds of the node's, so far
         self._label_info: LabelInfo | None = None
         node.create_service(Trigger, RELOAD_VOCABULARY, self._reload_vocabulary)
 
@@ -65,6 +79,11 @@ class SegmentationTask(Task):
         self._use(segmenter, asked_table(segmenter, settings))
         if settings.ensemble:
             self._fusion = _open_fusion(settings, segmenter)
+        if settings.thin_under_load:
+            self._load_mode, self._replaced = (
+                _open_load_mode(settings, segmenter),
+                self._node.health.counts()["replaced"],
+            )
         self._settings = settings
         self.outputs.open(self._make_outputs(settings))
         self._label_info = LabelInfo(self._node, lambda: segmenter.classes)
@@ -131,7 +150,7 @@ class SegmentationTask(Task):
         """Drop the model and withdraw what is told beside the outputs."""
         if self._label_info is not None:
             self._label_info.close()
-        self._segmenter = self._fusion = self._settings = self._label_info = None
+        self._segmenter = self._fusion = self._settings = self._label_info = self._load_mode = None
 
     def _labels(self, frame: SensorFrame) -> PointLabels | None:
         """Of all points of the cloud; None where the model was given back meanwhile."""
@@ -139,12 +158,30 @@ class SegmentationTask(Task):
         if fusion is not None:
             labels = self._labels_by_both(fusion, frame)
         elif segmenter is not None:
-            labels = segmenter.segment(few.cloud)
+            labels = self._labels_in_time(segmenter, few.cloud)
         else:
             return None
         class_id, probability = few.spread(labels.class_id, IGNORE_ID), few.spread(labels.probability, 0.0)
         of_pictures = None if labels.picture_class_id is None else few.spread(labels.picture_class_id, IGNORE_ID)
         return replace(labels, class_id=class_id, probability=probability, picture_class_id=of_pictures)
+
+    def _labels_in_time(self, segmenter: Segmenter, cloud: PointCloud) -> PointLabels:
+        """By looking at a part of the points while the load asks for it, which is counted and told."""
+        mode = self._load_mode
+        if mode is None:
+            return segmenter.segment(cloud)
+        labels = segmenter.segment(cloud, mode.share)
+        if mode.share < 1.0:
+            self._node.reporter.lasting_problem("partial", f"under load {mode.share:.0%} of the points are looked at")
+        replaced = self._node.health.counts()["replaced"]
+        took_ms = labels.timing_ms["total"]
+        if mode.answered(took_ms, others_lost=replaced > self._replaced):
+            self._node.get_logger().warning(
+                f"load: the cloud of stamp {cloud.stamp_ns} took {took_ms:.0f} ms, {replaced} were replaced so far; "
+                f"{mode.share:.0%} of the points of the next ones are looked at"
+            )
+        self._replaced = replaced
+        return labels
 
     def _labels_by_both(self, fusion: CameraFusion, frame: SensorFrame) -> PointLabels:
         """By network and pictures; a cloud without a picture that can be used is counted."""
