@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from offline_training.finetuning.config import ValidationConfig
     from offline_training.finetuning.detection.config import DetectValidationConfig
 
+_POINT_BENCHMARKS = ("nuscenes_lidarseg", "semantic_kitti")
+_BOX_BENCHMARKS = ("kitti_object", "nuscenes_detection")
+
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them to the parser."""
@@ -61,7 +64,7 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add_checkpoint(submit)
     add_config(submit, "its validation sets are predicted")
     add_data(submit)
-    submit.add_argument("--benchmark", choices=("nuscenes_lidarseg", "semantic_kitti"), required=True)
+    submit.add_argument("--benchmark", choices=(*_POINT_BENCHMARKS, *_BOX_BENCHMARKS), required=True)
     submit.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; DIR.zip comes beside it")
     submit.add_argument(
         "--uses",
@@ -151,6 +154,11 @@ def _submit(options: argparse.Namespace) -> None:
     sources = _validation_config(options).validation
     require_checkpoint(options.checkpoint)
     require_training("submit")
+    if options.benchmark in _BOX_BENCHMARKS:
+        from offline_training.evaluation.detection_submission import detection_submission
+
+        print(detection_submission(options.checkpoint, sources, options.benchmark, options.out, options.uses))
+        return
     from offline_training.evaluation.submission import submission
 
     packed = submission(options.checkpoint, sources, options.benchmark, options.out, options.uses)

@@ -30,7 +30,7 @@ def write_box_pictures(
         dataset = open_boxes(source, finder.classes, finder.sweeps)
         for index in np.unique(np.linspace(0, len(dataset) - 1, per_source).round().astype(int)):
             sample = dataset[int(index)]
-            found = finder.find(sample)
+            found = finder.find(sample.cloud)
             sure = found.taken(found.score >= least_score)
             known = sample.boxes.taken(sample.boxes.class_id < len(sample.classes))
             picture = boxes_from_above_figure(sample.cloud.xyz_m, sure, known, sample.classes, half_width_m=reach_m)

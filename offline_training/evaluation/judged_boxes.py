@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.tasks.detector import Detector
-from offline_training.datasets.base.box_sample import BoxSample
 from offline_training.datasets.data_sources import DataSource
 from offline_training.evaluation.box_pictures import write_box_pictures
 from offline_training.evaluation.judged import Judged
@@ -60,7 +58,6 @@ def boxes_of_package(package: ModelPackage, threads: int = 0, sweeps: int = 1) -
             f"found {sweeps}. Correct it; the key belongs to `task: detection`."
         )
 
-    def find(sample: BoxSample) -> Boxes3d:
-        return detector.detect(sample.cloud)
-
-    return JudgedBoxes((), BoxFinder(detector.classes, sweeps, package.manifest.grid.point_cloud_range, find))
+    return JudgedBoxes(
+        (), BoxFinder(detector.classes, sweeps, package.manifest.grid.point_cloud_range, detector.detect)
+    )

@@ -71,6 +71,10 @@ def load_network(checkpoint_path: Path) -> tuple[PointBackbone, FinetuneConfig]:
             f"{checkpoint_path}: expected a checkpoint of `lidar-vl-train finetune`, found one of a run with words. "
             "Ask it with `lidar-vl-train evaluate-language`."
         )
+    if checkpoint.config.get("task") == "detection":
+        raise BadCheckpoint(
+            f"{checkpoint_path}: expected a network that labels points, found a detector. Choose another checkpoint."
+        )
     config = stored_config(FinetuneConfig, checkpoint.config, str(checkpoint_path))
     network = build_network(config)
     take_weights(network, checkpoint, checkpoint_path)

@@ -10,6 +10,7 @@ from lidar_vl_core.boxes.kitti import boxes_of_kitti
 from lidar_vl_core.boxes.kitti_objects import DONT_CARE, KittiObjects, read_kitti_objects
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, name_map
+from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadBoxes, BadDataset, BadLabels, BadTransform
 from offline_training.datasets.base.box_sample import BoxSample, points_of_boxes
 from offline_training.datasets.base.box_source import BoxSpec
@@ -53,8 +54,7 @@ class KittiObjectBoxes:
     def __getitem__(self, index: int) -> BoxSample:
         """The scan's visible points and its boxes; raises BadDataset naming scan, file and line when one is damaged."""
         scan = self.scans[index]
-        points, calibration = scan.points(), scan.calibration()
-        cloud = object_cloud(points[in_picture(points[:, :3], calibration, image_size(scan.picture, scan.name))])
+        cloud, calibration = visible_cloud(scan), scan.calibration()
         objects = self.objects(index)
         boxes = self._boxes(objects, calibration, scan.name)
         counted = points_of_boxes(cloud, boxes)
@@ -93,6 +93,12 @@ class KittiObjectBoxes:
         except (BadBoxes, BadLabels, BadTransform) as error:
             raise BadDataset(f"{name}: {error}") from error
         return Boxes3d.of(boxes, class_id, frame_id=FRAME)
+
+
+def visible_cloud(scan: ObjectScan) -> PointCloud:
+    """The points in the picture's view, where alone anybody labelled; raises BadDataset naming a damaged file."""
+    points = scan.points()
+    return object_cloud(points[in_picture(points[:, :3], scan.calibration(), image_size(scan.picture, scan.name))])
 
 
 def _ground(scan: ObjectScan, calibration: KittiCalibration) -> np.ndarray | None:

@@ -28,12 +28,70 @@ _MOST_SWEEPS = 20  # a second at 20 Hz
 _MOST_POINTS = 1_000_000  # of a sample: more than 20 sweeps have, so that none is thinned
 
 
-class NuScenesBoxes:
+class NuScenesClouds:
     """Key frames of LIDAR_TOP, turned into x forward, y left, with the sweeps before them where the vehicle has driven since.
 
     Where sweeps are joined, the cloud's field "time_lag_s" says how long before the key frame a point was measured. At the
-    start of a scene there are fewer sweeps.
+    start of a scene there are fewer sweeps. Nobody need have drawn boxes, as in v1.0-test.
     """
+
+    def __init__(
+        self, folder: Path, version: str, scenes: Sequence[str] | None, frames: Sequence[str] | None, sweeps: int
+    ) -> None:
+        """scenes: names; frames: sample tokens; None = all; sweeps: with the key frame's. Raises BadDataset."""
+        self.folder, self._sweeps = Path(folder), sweeps
+        self._tables = NuScenesTables(self.folder, version, (LIDAR,), scenes, sweeps_of=LIDAR if sweeps > 1 else None)
+        self._key_frames = chosen_frames(self._tables.key_frames, frames)
+
+    def __len__(self) -> int:
+        return len(self._key_frames)
+
+    def sample_token(self, index: int) -> str:
+        """By which a submission names the key frame."""
+        return self._key_frames[index].token
+
+    def T_world_lidar(self, index: int) -> RigidTransform:
+        """Pose of a sample's cloud frame in the map of its city; raises BadDataset naming the key frame."""
+        frame = self._key_frames[index]
+        return self._pose(frame.shot(LIDAR), frame.name)
+
+    def cloud(self, index: int) -> PointCloud:
+        """The points of a key frame and of the sweeps before it; raises BadDataset naming it when one is missing or damaged."""
+        frame = self._key_frames[index]
+        key = frame.shot(LIDAR)
+        newest = self._sweep(key, frame.name)
+        if len(newest) == 0:
+            raise BadDataset(
+                f"{frame.name}: expected points in {self.folder / key.file}, found an empty file. Unpack it again."
+            )
+        if self._sweeps == 1:
+            return newest
+        T_lidar_world = self.T_world_lidar(index).inverse()
+        earlier = [
+            EarlierSweep(self._sweep(shot, frame.name), T_lidar_world @ self._pose(shot, frame.name))
+            for shot in self._tables.earlier_sweeps(frame, self._sweeps - 1)
+        ]
+        return joined_sweeps(newest, earlier, _MOST_POINTS)
+
+    def _sweep(self, shot: Shot, name: str) -> PointCloud:
+        rows = read_rows(self.folder / shot.file, COLUMNS, name)
+        return PointCloud(
+            xyz_m=np.stack([rows[:, 1], -rows[:, 0], rows[:, 2]], axis=1),  # T_FLU_RFU, which is a quarter turn
+            intensity=np.clip(rows[:, 3] / np.float32(255.0), 0.0, 1.0),
+            stamp_ns=shot.stamp_ns,
+            frame_id=LIDAR,
+            extra={"ring": rows[:, 4].astype(np.uint8)},
+        )
+
+    def _pose(self, shot: Shot, name: str) -> RigidTransform:
+        try:
+            return self._tables.T_global_sensor(shot) @ T_FLU_RFU.inverse()
+        except BadTransform as error:
+            raise BadDataset(f"{name}: {error}") from error
+
+
+class NuScenesBoxes(NuScenesClouds):
+    """Key frames with their boxes."""
 
     def __init__(
         self,
@@ -44,21 +102,17 @@ class NuScenesBoxes:
         classes: ClassTable | None = None,
         sweeps: int = 10,
     ) -> None:
-        """scenes: names; frames: sample tokens; None = all; sweeps: with the key frame's. Raises BadDataset."""
-        self.folder, self.classes, self._sweeps = Path(folder), classes or class_table("nuscenes10"), sweeps
-        self._tables = NuScenesTables(self.folder, version, (LIDAR,), scenes, sweeps_of=LIDAR if sweeps > 1 else None)
-        self._key_frames = chosen_frames(self._tables.key_frames, frames)
+        """The arguments, and what is raised, as NuScenesClouds has them."""
+        super().__init__(folder, version, scenes, frames, sweeps)
+        self.classes = classes or class_table("nuscenes10")
         self._annotations = NuScenesAnnotations(self._tables.folder, self._tables.sample_stamp_us, self.classes)
-
-    def __len__(self) -> int:
-        return len(self._key_frames)
 
     def __getitem__(self, index: int) -> BoxSample:
         """The key frame's cloud and boxes; raises BadDataset naming it when something is missing or damaged."""
         frame = self._key_frames[index]
         boxes = self.boxes(index)
         counted = self._annotations.lidar_points(frame.token)
-        return BoxSample(frame.name, self._cloud(index), boxes, self.classes, counted)
+        return BoxSample(frame.name, self.cloud(index), boxes, self.classes, counted)
 
     def boxes(self, index: int) -> Boxes3d:
         """The boxes alone, in the frame of the cloud; raises BadDataset naming the key frame."""
@@ -92,48 +146,6 @@ class NuScenesBoxes:
         nothing = truth.taken(np.zeros(len(truth), bool))
         attribute = annotations.attributes(frame.token)
         return NuscenesFrame(truth, nothing, vehicle_xy_m, truth_attribute=attribute, bike_racks=racks)
-
-    def sample_token(self, index: int) -> str:
-        """By which a submission names the key frame."""
-        return self._key_frames[index].token
-
-    def T_world_lidar(self, index: int) -> RigidTransform:
-        """Pose of a sample's cloud frame in the map of its city; raises BadDataset naming the key frame."""
-        frame = self._key_frames[index]
-        return self._pose(frame.shot(LIDAR), frame.name)
-
-    def _cloud(self, index: int) -> PointCloud:
-        frame = self._key_frames[index]
-        key = frame.shot(LIDAR)
-        newest = self._sweep(key, frame.name)
-        if len(newest) == 0:
-            raise BadDataset(
-                f"{frame.name}: expected points in {self.folder / key.file}, found an empty file. Unpack it again."
-            )
-        if self._sweeps == 1:
-            return newest
-        T_lidar_world = self.T_world_lidar(index).inverse()
-        earlier = [
-            EarlierSweep(self._sweep(shot, frame.name), T_lidar_world @ self._pose(shot, frame.name))
-            for shot in self._tables.earlier_sweeps(frame, self._sweeps - 1)
-        ]
-        return joined_sweeps(newest, earlier, _MOST_POINTS)
-
-    def _sweep(self, shot: Shot, name: str) -> PointCloud:
-        rows = read_rows(self.folder / shot.file, COLUMNS, name)
-        return PointCloud(
-            xyz_m=np.stack([rows[:, 1], -rows[:, 0], rows[:, 2]], axis=1),  # T_FLU_RFU, which is a quarter turn
-            intensity=np.clip(rows[:, 3] / np.float32(255.0), 0.0, 1.0),
-            stamp_ns=shot.stamp_ns,
-            frame_id=LIDAR,
-            extra={"ring": rows[:, 4].astype(np.uint8)},
-        )
-
-    def _pose(self, shot: Shot, name: str) -> RigidTransform:
-        try:
-            return self._tables.T_global_sensor(shot) @ T_FLU_RFU.inverse()
-        except BadTransform as error:
-            raise BadDataset(f"{name}: {error}") from error
 
 
 def _open(source: NuScenesSource, sequences: Names, classes: ClassTable, sweeps: int) -> NuScenesBoxes:

@@ -126,8 +126,3 @@ class CentreJudge(Judge):
         by_class = {each.name: each.average_precision for each in self._precision.classes()}
         metrics = {**self._precision.to_dict(), "range_m": self._range_m.tolist()}
         return self._quality(self._precision.mean(), by_class, metrics)
-
-
-def in_frame_of(sample: BoxSample, found: Boxes3d) -> Boxes3d:
-    """Boxes of a detector, which knows no frames, as boxes of the sample's cloud."""
-    return replace(found, frame_id=sample.cloud.frame_id)

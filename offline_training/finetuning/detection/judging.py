@@ -1,23 +1,24 @@
 """The boxes that are found in data sets, judged."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
-from offline_training.datasets.augment.box_scan import box_scan
-from offline_training.datasets.base.box_sample import BoxSample
+from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.sweeps.joining import TIME_LAG
 from offline_training.datasets.base.label_fractions import labelled_frames
-from offline_training.datasets.batches.collate_boxes import network_scan
 from offline_training.datasets.box_sources import open_boxes
 from offline_training.datasets.data_sources import DataSource, data_set_spec
 from offline_training.finetuning.detection.config import DetectFinetuneConfig
 from offline_training.finetuning.detection.detectors import judging_preparer
-from offline_training.finetuning.detection.judges import in_frame_of, judge_of
+from offline_training.finetuning.detection.judges import judge_of
 from offline_training.finetuning.detection.quality import DetectionMeasurement, SourceQuality
+from offline_training.networks.base.point_backbone import Scan
 from offline_training.networks.detection.detector import Detector
 
 
@@ -28,20 +29,21 @@ class BoxFinder:
     classes: ClassTable
     sweeps: int  # joined to a sample
     range_m: tuple[float, ...]  # what it looks at, lower, then upper corner
-    find: Callable[[BoxSample], Boxes3d]  # the best first, in the frame of the sample's cloud
+    find: Callable[[PointCloud], Boxes3d]  # the best first, in the frame of the cloud
 
 
 def box_finder(network: Detector[Any], config: DetectFinetuneConfig, device: torch.device | str = "cpu") -> BoxFinder:
     """A detector of that configuration, which lies on that device. Raises BadConfig."""
     preparer = judging_preparer(config)
 
-    def find(sample: BoxSample) -> Boxes3d:
+    def find(cloud: PointCloud) -> Boxes3d:
         was_training = network.training
         network.eval()
         with torch.no_grad():
-            (found,) = network.decode(network(preparer([network_scan(box_scan(sample))]).to(device)))
+            inputs = preparer([_scan(cloud)]).to(device)
+            found = network.decode(network(inputs))[0] if len(inputs.features) else _no_boxes()
         network.train(was_training)
-        return in_frame_of(sample, found)
+        return replace(found, frame_id=cloud.frame_id)
 
     return BoxFinder(config.class_table, config.sweeps, config.point_cloud_range, find)
 
@@ -59,6 +61,16 @@ def measured(
     return DetectionMeasurement(tuple(qualities))
 
 
+def _no_boxes() -> Boxes3d:
+    return Boxes3d.of(np.zeros((0, 7)), np.zeros(0))
+
+
+def _scan(cloud: PointCloud) -> Scan:
+    """The points that have a return."""
+    met, lag = cloud.has_return(), cloud.extra.get(TIME_LAG)
+    return cloud.xyz_m[met], cloud.intensity[met], *(() if lag is None else (lag[met],))
+
+
 def _quality(finder: BoxFinder, source: DataSource, stop: Callable[[], bool]) -> SourceQuality | None:
     # Every frame is opened and some are left out here, as judges ask the data set itself for more than its boxes.
     by_frame = source.label_skip != 1 and not data_set_spec(source.kind).thins_scenes
@@ -69,5 +81,5 @@ def _quality(finder: BoxFinder, source: DataSource, stop: Callable[[], bool]) ->
         if stop():
             return None
         sample = dataset[index]
-        judge.add(index, sample, finder.find(sample))
+        judge.add(index, sample, finder.find(sample.cloud))
     return judge.quality()

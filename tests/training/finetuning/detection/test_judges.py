@@ -13,7 +13,7 @@ from offline_training.datasets.base.box_source import BoxSource
 from offline_training.datasets.box_sources import open_boxes
 from offline_training.datasets.data_sources import DataSource, data_source
 from offline_training.finetuning.detection.detection_table import detection_table
-from offline_training.finetuning.detection.judges import in_frame_of, judge_of
+from offline_training.finetuning.detection.judges import judge_of
 from offline_training.finetuning.detection.quality import DetectionMeasurement, SourceQuality
 from tests.training.finetuning.detection.parking import Parking
 from tests.written.box_data_sets import (
@@ -34,7 +34,7 @@ def judged(source: DataSource, dataset: BoxSource, find: object) -> SourceQualit
         sample = dataset[index]
         found = find(sample.boxes)
         score = np.full(len(found), 1.0 - index / len(dataset), np.float32)
-        judge.add(index, sample, in_frame_of(sample, replace(found, score=score)))
+        judge.add(index, sample, replace(found, score=score, frame_id=sample.cloud.frame_id))
     return judge.quality()
 
 
@@ -110,7 +110,7 @@ def test_other_data_are_judged_by_centre_distance_in_the_detectors_range():
     assert quality.metrics["classes"]["car"]["truth"] == 8
     assert np.isnan(quality.class_scores["bus"])
     near = judge_of(source, dataset, (-60.0, -60.0, -5.0, 0.0, 60.0, 3.0))
-    near.add(0, dataset[0], in_frame_of(dataset[0], everything(dataset.boxes(0))))
+    near.add(0, dataset[0], replace(everything(dataset.boxes(0)), frame_id=dataset[0].cloud.frame_id))
     assert near.quality().metrics["classes"]["car"]["truth"] == 1  # the other one stands ahead
 
 
