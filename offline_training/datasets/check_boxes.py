@@ -32,16 +32,26 @@ def box_findings(source: DataSource) -> Iterator[str]:
 
 
 def _counts(dataset: BoxSource) -> Iterator[str]:
-    """A line for all classes, and one for each sample whose boxes cannot be read."""
-    count = np.zeros(256, np.int64)
+    """A line for all classes and one on their sizes, and one for each sample whose boxes cannot be read."""
+    count, sums = np.zeros(256, np.int64), np.zeros((256, 4))
     for index in range(len(dataset)):
         try:
-            count += np.bincount(dataset.boxes(index).class_id, minlength=256)
+            boxes = dataset.boxes(index)
         except LidarVlError as error:
             yield f"{WRONG}{error}"
+            continue
+        count += np.bincount(boxes.class_id, minlength=256)
+        bottom_m = boxes.boxes[:, 2] - boxes.boxes[:, 5] / 2
+        np.add.at(sums, boxes.class_id, np.column_stack([boxes.boxes[:, 3:6], bottom_m]))
     names = (*dataset.classes.names, "of no class")
     told = [f"{name} {number:,}" for name, number in zip(names, [*count[: len(names) - 1], count[255]], strict=True)]
     yield f"boxes of {dataset.classes.name} in {len(dataset):,} samples: {', '.join(told)}"
+    there = [(name, sums[row] / count[row]) for row, name in enumerate(dataset.classes.names) if count[row]]
+    if there:
+        sizes = [
+            f"{name} {' x '.join(f'{size:.2f}' for size in mean[:3])}, bottom {mean[3]:.2f}" for name, mean in there
+        ]
+        yield f"mean length x width x height and bottom in m, for anchors: {'; '.join(sizes)}"
 
 
 def _samples(dataset: BoxSource) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What a fine-tuning for detection is made of: one flat configuration, read without PyTorch."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from lidar_vl_core.box_heads.selection import BoxSelection
 
 SECOND, PV_RCNN, CENTERPOINT = "second", "pv_rcnn", "centerpoint"
+_ANCHORED = (SECOND, PV_RCNN)
+_KITTI_CLASSES = "kitti3"
+_Length = Annotated[float, Field(gt=0)]
 _CENTRES = ("groups", "velocity", "axis_alone", "shared_channels", "box_weight")  # keys of CenterPoint
 
 
@@ -32,6 +35,22 @@ class SelectionConfig(Config):
         from lidar_vl_core.box_heads.selection import BoxSelection  # here, as configurations are read without numba
 
         return BoxSelection(self.least_score, self.most_candidates, self.iou_threshold, self.most_boxes)
+
+
+class AnchorConfig(Config):
+    """The anchors of one class, and which boxes they answer for."""
+
+    name: str  # of the class
+    size: tuple[_Length, _Length, _Length]  # m: length, width, height
+    bottom: float  # m: z of the lower face in the frame of the clouds
+    matched: float = Field(ge=0, le=1)  # IoU from above, axes aligned, from which an anchor is positive
+    unmatched: float = Field(ge=0, le=1)  # below which it is background
+
+    @model_validator(mode="after")
+    def _thresholds_in_order(self) -> "AnchorConfig":
+        if self.unmatched > self.matched:
+            raise ValueError(f"unmatched: expected at most matched ({self.matched}), found {self.unmatched}")
+        return self
 
 
 class DetectFinetuneConfig(AnyRunConfig):
@@ -56,6 +75,7 @@ class DetectFinetuneConfig(AnyRunConfig):
     bev_widths: tuple[int, ...] = (128, 256)
     bev_up_strides: tuple[int, ...] = (1, 2)  # that bring each block back to one size
     bev_up_widths: tuple[int, ...] = (256, 256)
+    anchors: tuple[AnchorConfig, ...] = ()  # SECOND, PV-RCNN: one for each class; nothing = those of KITTI's classes
     groups: tuple[tuple[str, ...], ...] = ()  # CenterPoint: classes that share a head; nothing = all share one
     velocity: bool = False  # CenterPoint: tell velocities
     # CenterPoint: learn how boxes lie and not which end is the front; for short trainings, in which headings average to nothing
@@ -97,10 +117,6 @@ class DetectFinetuneConfig(AnyRunConfig):
         }
         if set(blocks.values()) != {len(self.bev_layers)} or not self.bev_layers:
             raise ValueError(f"bev_*: expected one number per block in each, {len(self.bev_layers)} as bev_layers has")
-        if self.network != CENTERPOINT and self.classes != "kitti3":
-            raise ValueError(
-                f"network: {self.network} has anchors for kitti3 alone; use centerpoint, or classes: kitti3"
-            )
         if (self.paste is None) != (self.objects is None):
             raise ValueError("paste, objects: expected both or none: what is pasted, and the folder where it is kept")
         if self.order != "weights" and any(source.weight != 1.0 for source in self.train):
@@ -108,6 +124,7 @@ class DetectFinetuneConfig(AnyRunConfig):
         if self.order == "weights" and self.epochs is not None:
             raise ValueError("epochs: expected order epochs or classes; scans drawn by weight make no epochs")
         self._require_groups()
+        self._require_anchors()
         return self
 
     def uses(self) -> tuple[Use, ...]:
@@ -115,6 +132,7 @@ class DetectFinetuneConfig(AnyRunConfig):
         return (
             *super().uses(),
             (self.network == CENTERPOINT, _CENTRES, "with network centerpoint"),
+            (self.network in _ANCHORED, ("anchors",), f"with network {' or '.join(_ANCHORED)}"),
             (self.epochs is None, ("max_steps",), "without epochs, which say how long the run is"),
             (bool(self.validation), ("validate_every",), "with validation"),
         )
@@ -140,6 +158,23 @@ class DetectFinetuneConfig(AnyRunConfig):
                 f"{', '.join(told)}"
             )
 
+    def _require_anchors(self) -> None:
+        """Every class has anchors, told or KITTI's."""
+        told = [anchor.name for anchor in self.anchors]
+        wanted = self.class_table.names
+        if (
+            self.network not in _ANCHORED
+            or sorted(told) == sorted(wanted)
+            or (not told and self.classes == _KITTI_CLASSES)
+        ):
+            return
+        missing = [name for name in wanted if name not in told]
+        found = f"none of {', '.join(missing)}" if missing else ", ".join(told)
+        raise ValueError(
+            f"anchors: expected one for each class of {self.classes} once, found {found}; `lidar-vl-train check-data` tells the "
+            "mean sizes of a data set's boxes"
+        )
+
 
 class DetectValidationConfig(DetectFinetuneConfig):
     """What `evaluate` reads of a detector's file: its validation sets. Nothing else need stand in it."""
@@ -152,6 +187,9 @@ class DetectValidationConfig(DetectFinetuneConfig):
     @classmethod
     def _has_data(cls, sources: tuple[DataSource, ...]) -> tuple[DataSource, ...]:
         return sources
+
+    def _require_anchors(self) -> None:
+        """The checkpoint has its own."""
 
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.

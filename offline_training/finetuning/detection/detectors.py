@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lidar_vl_core.box_heads.anchors import AnchorKind
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.finetuning.detection.config import PV_RCNN, SECOND, DetectFinetuneConfig
 from offline_training.networks.centerpoint.centerpoint import CenterPoint, CenterSettings
@@ -12,6 +13,8 @@ from offline_training.networks.detection.detector import Detector
 from offline_training.networks.detection.inputs import DetectorPreparer
 from offline_training.networks.pv_rcnn.inputs import PvRcnnPreparer
 from offline_training.networks.pv_rcnn.pv_rcnn import PvRcnn
+from offline_training.networks.second.anchor_head import AnchorSettings
+from offline_training.networks.second.assignment import MatchThresholds
 from offline_training.networks.second.second import Second
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
 from offline_training.runs.checkpoint import load_checkpoint
@@ -27,9 +30,9 @@ def build_detector(config: DetectFinetuneConfig) -> Detector[Any]:
     )
     selection = config.selection.selection()
     if config.network == SECOND:
-        return Second(backbone, config.grid, bev=bev, selection=selection)
+        return Second(backbone, config.grid, _anchors(config), bev, selection)
     if config.network == PV_RCNN:
-        return PvRcnn(backbone, config.grid, bev=bev, selection=selection, point_values=_point_channels(config) - 3)
+        return PvRcnn(backbone, config.grid, _anchors(config), bev, selection, _point_channels(config) - 3)
     settings = CenterSettings(
         groups=config.class_groups,
         velocity=config.velocity,
@@ -65,6 +68,16 @@ def load_detector(checkpoint_path: Path) -> tuple[Detector[Any], DetectFinetuneC
     take_weights(network, checkpoint, checkpoint_path)
     network.eval()
     return network, config
+
+
+def _anchors(config: DetectFinetuneConfig) -> AnchorSettings:
+    """Those of KITTI where the configuration names none."""
+    if not config.anchors:
+        return AnchorSettings()
+    names = config.class_table.names
+    kinds = [AnchorKind(names.index(anchor.name), anchor.size, anchor.bottom) for anchor in config.anchors]
+    thresholds = [MatchThresholds(anchor.matched, anchor.unmatched) for anchor in config.anchors]
+    return AnchorSettings(tuple(kinds), tuple(thresholds))
 
 
 def _point_channels(config: DetectFinetuneConfig) -> int:

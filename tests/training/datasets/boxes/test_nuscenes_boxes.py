@@ -134,6 +134,7 @@ def test_boxes_are_counted_by_class(drive):
     lines = list(box_findings(data_source({"kind": "nuscenes", "folder": str(drive), "version": "v1.0-mini"}, "x")))
     assert "boxes of nuscenes10 in 3 samples: car 3, truck 0" in lines[0]
     assert lines[0].endswith("of no class 1")
+    assert "in m, for anchors: car 4.00 x 2.00 x 1.50, bottom -2.00; barrier 4.00" in lines[1]
     (drive / "v1.0-mini" / "sample_annotation.json").unlink()
     lines = list(box_findings(data_source({"kind": "nuscenes", "folder": str(drive), "version": "v1.0-mini"}, "x")))
     assert lines == ["note: no boxes there"]
