@@ -113,7 +113,6 @@ class Detector:
 
     def detect_timed(self, cloud: PointCloud) -> tuple[Boxes3d, dict[str, float]]:
         """As detect(), with milliseconds of "voxels" (with tables), "network", "boxes" and "total"."""
-        selection, range_m = self._limits
         started = time.perf_counter()
         arrays = self._arrays(cloud)
         voxels_done = network_done = time.perf_counter()
@@ -121,13 +120,18 @@ class Detector:
         if len(arrays.features):
             maps = self._session.run(arrays)
             network_done = time.perf_counter()
-            boxes = _in_frame(self._decoder.boxes(maps, selection), range_m, cloud)
+            boxes = self.boxes_of_maps(maps, cloud)
         moments = (started, voxels_done, network_done, time.perf_counter())
         return boxes, _timing_ms(moments)
 
     def head_maps(self, cloud: PointCloud) -> dict[str, np.ndarray]:
         """What the network says before boxes are made of it: (C, H, W) float32 by name. Raises as detect()."""
         return self._session.run(self._arrays(cloud))
+
+    def boxes_of_maps(self, maps: Mapping[str, np.ndarray], cloud: PointCloud) -> Boxes3d:
+        """What detect() makes of head_maps() of a cloud."""
+        selection, range_m = self._limits
+        return _in_frame(self._decoder.boxes(maps, selection), range_m, cloud)
 
     def _arrays(self, cloud: PointCloud) -> DetectorArrays:
         if len(cloud) > self._max_points:

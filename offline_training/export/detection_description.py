@@ -1,6 +1,6 @@
 """What a detection package says of its detector: the manifest for the robot and the card for people."""
 
-from typing import Any
+from typing import Any, cast
 
 from lidar_vl_core.box_heads.anchors import AnchorKind
 from lidar_vl_core.box_heads.selection import BoxSelection
@@ -79,16 +79,23 @@ def detection_card(detector: Detector[Any], manifest: Manifest, card: CardText) 
     return card_lines(card, facts)
 
 
+def require_exportable(detector: Detector[Any]) -> None:
+    """Raise BadModelPackage for a detector that has no ONNX form."""
+    if not isinstance(detector, Second | CenterPoint):
+        raise BadModelPackage(
+            f"detector: expected SECOND or CenterPoint, found a {type(detector).__name__}, whose second stage needs boxes before "
+            "the network is done and so has no ONNX form. Train `network: second` with start_from: this checkpoint, which "
+            "begins as its first stage, and export that."
+        )
+
+
 def _head(detector: Detector[Any]) -> tuple[AnchorHeadSpec | CenterHeadSpec, BoxSelection]:
-    if isinstance(detector, Second):
-        return AnchorHeadSpec(kinds=tuple(map(_kind, detector.settings.kinds))), detector.selection
+    require_exportable(detector)
     if isinstance(detector, CenterPoint):
         settings = detector.settings
         return CenterHeadSpec(groups=settings.groups, velocity=settings.velocity), settings.selection
-    raise BadModelPackage(
-        f"detector: expected SECOND or CenterPoint, found a {type(detector).__name__}, which has no ONNX form. "
-        "Export one of those."
-    )
+    second = cast(Second, detector)
+    return AnchorHeadSpec(kinds=tuple(map(_kind, second.settings.kinds))), second.selection
 
 
 def _kind(kind: AnchorKind) -> AnchorKindSpec:

@@ -16,7 +16,7 @@ from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.sweeps.joining import TIME_LAG
 from lidar_vl_core.tasks.detector import Detector as RobotDetector
 from offline_training.export.card_text import CardText
-from offline_training.export.detection_description import detection_card, detection_manifest
+from offline_training.export.detection_description import detection_card, detection_manifest, require_exportable
 from offline_training.export.detector_onnx import detector_onnx
 from offline_training.export.parity import ENGINES, BoxParity, read_clouds, write_compared
 from offline_training.finetuning.detection.detectors import judging_preparer, load_detector
@@ -32,6 +32,7 @@ def export_detection(
 ) -> tuple[ModelPackage, list[BoxParity]]:
     """Write a detector's checkpoint as a model package; clouds: files, or folders of them. The rest is as export_detector()."""
     detector, config = load_detector(checkpoint_path)
+    require_exportable(detector)
     preparer = judging_preparer(config)
     read = read_clouds(clouds)
     if preparer.with_time:
@@ -78,7 +79,8 @@ def compare_detector(
         expected = detector.decode(head_maps)[0]
         count, boxes = count + 1, boxes + len(expected)
         for engine, robot in robots.items():
-            maps, found = robot.head_maps(cloud), robot.detect(cloud)
+            maps = robot.head_maps(cloud)
+            found = robot.boxes_of_maps(maps, cloud)
             difference = max(float(np.abs(expected_maps[name] - maps[name]).max(initial=0.0)) for name in maps)
             largest[engine] = max(largest[engine], difference)
             for ours, others, of_maps in ((expected, found, expected_maps), (found, expected, maps)):

@@ -12,6 +12,7 @@ from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.detector import Detector as RobotDetector
@@ -19,6 +20,7 @@ from offline_training.cli.main import main
 from offline_training.export.card_text import CardText
 from offline_training.export.export_detection import _has_equal, compare_detector, export_detector
 from offline_training.export.parity import MAX_DIFFERENCE
+from offline_training.finetuning.detection.config import DetectFinetuneConfig
 from offline_training.finetuning.detection.detectors import build_detector
 from offline_training.networks.centerpoint.centerpoint import CenterPoint, CenterSettings
 from offline_training.networks.detection.detector import Detector
@@ -26,7 +28,7 @@ from offline_training.networks.detection.inputs import DetectorPreparer
 from offline_training.networks.second.second import Second
 from offline_training.networks.voxelnet.encoder import VoxelEncoder
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
-from tests.training.finetuning.detection.parking import config
+from tests.training.finetuning.detection.parking import config, settings
 from tests.training.networks.detection.made_scans import GRID, PREPARER, SCANS, SMALL_BEV
 
 CARD = CardText(name="trial", licence="none", training_data=("nothing",), limits=("everything",), text="A trial.")
@@ -127,6 +129,23 @@ def test_a_detector_most_of_whose_boxes_hang_on_rounding_cannot_be_judged_and_is
             head.hm[1].weight *= 1e-6
     with pytest.raises(BadModelPackage, match="train the detector longer"):
         export_detector(flat, PREPARER, CLASSES, tmp_path / "package", CLOUDS[:1], CARD)
+    assert not (tmp_path / "package").exists()
+
+
+def test_a_pv_rcnn_is_refused_with_what_to_export_instead(tmp_path, capsys):
+    chosen = settings(tmp_path / "run", network="pv_rcnn")
+    del chosen["shared_channels"]
+    run = validated(DetectFinetuneConfig, chosen, "test")
+    tensors = {f"network.{name}": tensor for name, tensor in build_detector(run).state_dict().items()}
+    checkpoint = save_checkpoint(tmp_path / "run", Checkpoint(0, tensors, run.model_dump(mode="json"), {}))
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(CARD.model_dump(mode="json")))
+    (tmp_path / "cloud.bin").write_bytes(b"")  # not even looked at
+    command = ["export", str(checkpoint), "--card", str(tmp_path / "card.yaml"), "--out", str(tmp_path / "package")]
+    assert main([*command, "--clouds", str(tmp_path / "cloud.bin")]) == 2
+    told = capsys.readouterr().err
+    assert "found a PvRcnn" in told
+    assert "Train `network: second` with start_from: this checkpoint" in told
+    assert len(told.splitlines()) == 1
     assert not (tmp_path / "package").exists()
 
 

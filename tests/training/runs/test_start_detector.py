@@ -83,6 +83,13 @@ def test_a_second_gives_a_pv_rcnn_its_first_stage(tmp_path):
     assert {name.split(".")[0] for name in start.fresh} == {"keypoints", "point_head", "roi_head"}
 
 
+def test_a_pv_rcnn_gives_a_second_all_it_needs(tmp_path):
+    source, detector = PvRcnn(VoxelEncoder(4), GRID, bev=SMALL_BEV), second()
+    start = begin_detector_with(detector, saved(tmp_path, source, "network", classes="kitti3"), "kitti3")
+    assert start.fresh == ()
+    assert set(detector.state_dict()) <= equal_names(detector, source)
+
+
 @pytest.mark.parametrize(
     ("detector", "told"),
     [
