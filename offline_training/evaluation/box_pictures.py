@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,11 +11,13 @@ from lidar_vl_core.drawing.figures import captioned, png_bytes
 from lidar_vl_core.foundation.files import write_bytes
 from offline_training.datasets.box_sources import open_boxes
 from offline_training.datasets.data_sources import DataSource
-from offline_training.finetuning.detection.judging import BoxFinder
+
+if TYPE_CHECKING:
+    from offline_training.finetuning.detection.judging import BoxFinder
 
 
 def write_box_pictures(
-    finder: BoxFinder,
+    finder: "BoxFinder",
     sources: Iterable[DataSource],
     folder: Path,
     least_score: float = 0.3,

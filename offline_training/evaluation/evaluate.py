@@ -13,8 +13,6 @@ from lidar_vl_core.foundation.files import write_text
 from lidar_vl_core.model_packages.package import is_model_package, load_model_package
 from offline_training.datasets.data_sources import DataSource
 from offline_training.evaluation.judged import Judged
-from offline_training.evaluation.judged_boxes import boxes_of_checkpoint, boxes_of_package
-from offline_training.evaluation.judged_points import points_of_checkpoint, points_of_package
 from offline_training.finetuning.tasks import DETECTION, checkpoint_task
 
 
@@ -60,10 +58,13 @@ def evaluate(
 
 
 def _opened(trained: Path, threads: int, sweeps: int) -> Judged:
-    if not is_model_package(trained):
-        of_checkpoint = boxes_of_checkpoint if checkpoint_task(trained) == DETECTION else points_of_checkpoint
-        return of_checkpoint(trained)
-    package = load_model_package(str(trained))
-    if package.manifest.task == DETECTION:
-        return boxes_of_package(package, threads, sweeps)
-    return points_of_package(package, threads)
+    package = load_model_package(str(trained)) if is_model_package(trained) else None
+    task = checkpoint_task(trained) if package is None else package.manifest.task
+    # Here, as whoever judges points needs no detectors.
+    if task == DETECTION:
+        from offline_training.evaluation.judged_boxes import boxes_of_checkpoint, boxes_of_package
+
+        return boxes_of_checkpoint(trained) if package is None else boxes_of_package(package, threads, sweeps)
+    from offline_training.evaluation.judged_points import points_of_checkpoint, points_of_package
+
+    return points_of_checkpoint(trained) if package is None else points_of_package(package, threads)
