@@ -7,7 +7,6 @@ import numpy as np
 from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
 from lidar_vl_core.engines.gpu_engines import ModelRunner, open_gpu_engine
 from lidar_vl_core.engines.session import chosen_engine
-from lidar_vl_core.engines.tensorrt.package_part import package_precision
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.sparse_model.encoder_form import MAP_INDEX, MAP_ROWS
 from lidar_vl_core.sparse_model.onnx_form import FEATURES
@@ -72,7 +71,7 @@ def open_detection_session(
     on_gpu = open_gpu_engine(engine, package, threads)
     if on_gpu is not None:
         fast, fused = _WholeDetector(on_gpu.runner, graph), _FusedDetector(graph, threads)
-        limits = LIMITS[package_precision(package)]
+        limits = LIMITS[package.manifest.precision]
         checked = CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=False)
         return DetectionSession(on_gpu.name, checked, graph)
     if name == "fused":

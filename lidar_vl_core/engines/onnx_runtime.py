@@ -1,5 +1,6 @@
 """ONNX Runtime engine: the portable reference, fast enough to be used where nothing can be compiled."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,20 @@ class OnnxEngine:
         for name in self._paired:
             _, level = kind_and_level(name)
             inputs |= _pair_lists(name, _table(name, maps), maps.counts[level])
+        return self._session.run([OUTPUT], inputs)[0]
+
+
+class OnnxFileEngine:
+    """Runs a model file as it is, in the precision it is written in: what a vehicle's engine will say, slowly."""
+
+    def __init__(self, model: bytes, tables: Sequence[str], threads: int) -> None:
+        """tables: names of the kernel maps that it reads."""
+        self._tables = tables
+        self._session = open_onnxruntime(model, threads)
+
+    def run(self, features: np.ndarray, maps: "KernelMaps") -> np.ndarray:
+        """(M, C) float32 -> (M, classes) float32."""
+        inputs = {FEATURES: features} | {name: _table(name, maps) for name in self._tables}
         return self._session.run([OUTPUT], inputs)[0]
 
 

@@ -8,7 +8,6 @@ from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
 from lidar_vl_core.engines.gpu_engines import ModelRunner, open_gpu_engine
 from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.engines.session import chosen_engine
-from lidar_vl_core.engines.tensorrt.package_part import package_precision
 from lidar_vl_core.sparse_model.encoder_form import CORNER_CELL, CORNER_WEIGHT, MAP_ROWS
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT
 
@@ -51,7 +50,7 @@ def open_point_session(package: "ModelPackage", engine: str = "auto", threads: i
     on_gpu = open_gpu_engine(engine, package, threads)
     if on_gpu is not None:
         fast, fused = _WholePoints(on_gpu.runner, graph), _FusedPoints(graph, threads)
-        limits = LIMITS[package_precision(package)]
+        limits = LIMITS[package.manifest.precision]
         return PointSession(
             on_gpu.name, CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=True)
         )

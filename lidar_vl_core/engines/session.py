@@ -6,7 +6,7 @@ import numpy as np
 
 from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
 from lidar_vl_core.engines.gpu_engines import GPU_ENGINES, GpuEngine, open_gpu_engine
-from lidar_vl_core.engines.tensorrt.package_part import package_precision
+from lidar_vl_core.engines.tensorrt.package_part import package_part
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, table_names
@@ -68,6 +68,8 @@ def open_session(package: "ModelPackage", engine: str = "auto", threads: int | N
 
     threads: number of processor cores to use, all that this process may use by default. Raises EngineUnavailable when
     the asked engine cannot run here, BadModelPackage when the file cannot be run.
+
+    fused computes in float32 with the weights of the file, whatever its precision; onnxruntime in the file's precision.
     """
     return _session(package, _graph(package), engine, threads)
 
@@ -94,14 +96,14 @@ def _session(package: "ModelPackage", graph: "SparseGraph", engine: str, threads
     name, threads = chosen_engine(engine, threads)
     on_gpu = open_gpu_engine(engine, package, threads)
     if on_gpu is None:
-        return Session(name, _engine(name, graph, threads), graph.in_channels, graph.levels)
+        return Session(name, _engine(name, package, graph, threads), graph.in_channels, graph.levels)
     checked = _checked(on_gpu, package, graph, threads)
     return Session(on_gpu.name, checked, graph.in_channels, graph.levels)
 
 
 def _checked(on_gpu: GpuEngine, package: "ModelPackage", graph: "SparseGraph", threads: int) -> CheckedEngine:
     """The engine of the GPU, judged by the fused one."""
-    fused, names = _engine("fused", graph, threads), table_names(graph.levels)
+    fused, names = _engine("fused", package, graph, threads), table_names(graph.levels)
 
     def fast(features: np.ndarray, maps: "KernelMaps") -> list[np.ndarray]:
         tables = {name: maps.table(*kind_and_level(name)) for name in names}
@@ -110,7 +112,7 @@ def _checked(on_gpu: GpuEngine, package: "ModelPackage", graph: "SparseGraph", t
     def slow(features: np.ndarray, maps: "KernelMaps") -> list[np.ndarray]:
         return [fused.run(features, maps)]
 
-    limits = LIMITS[package_precision(package)]
+    limits = LIMITS[package.manifest.precision]
     return CheckedEngine(on_gpu.name, fast, "fused", slow, limits, are_scores=package.manifest.language is None)
 
 
@@ -124,11 +126,13 @@ def chosen_engine(engine: str, threads: int | None) -> tuple[str, int]:
     return "fused" if engine == "auto" else engine, threads
 
 
-def _engine(name: str, graph: "SparseGraph", threads: int) -> _Engine:
+def _engine(name: str, package: "ModelPackage", graph: "SparseGraph", threads: int) -> _Engine:
     if name == "fused":
         from lidar_vl_core.engines.cpu.engine import FusedEngine
 
         return FusedEngine(graph, threads)
-    from lidar_vl_core.engines.onnx_runtime import OnnxEngine
+    from lidar_vl_core.engines.onnx_runtime import OnnxEngine, OnnxFileEngine
 
-    return OnnxEngine(graph, threads)
+    if package.manifest.precision == "fp32":
+        return OnnxEngine(graph, threads)
+    return OnnxFileEngine(package_part(package)[1], table_names(graph.levels), threads)

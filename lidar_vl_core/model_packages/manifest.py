@@ -8,6 +8,7 @@ from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.model_packages.detection_spec import VALUES, DetectionSpec
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.training_sweeps import TrainingSweeps
+from lidar_vl_core.sparse_model.precision import Precision
 from lidar_vl_core.voxels.flat_grids import FEATURES
 
 MODEL, CARD = "model.onnx", "card.md"
@@ -57,6 +58,7 @@ class Manifest(Config):
     # of WaffleIron: flat_grids.FEATURES.
     features: tuple[str, ...]
     levels: int
+    precision: Precision = "fp32"  # of the model file's operators; int8: of its sparse convolutions, the rest float32
     opset: int
     producer: Producer
     training_data: tuple[str, ...]

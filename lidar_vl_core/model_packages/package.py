@@ -155,10 +155,16 @@ def _require_fitting_network(package: ModelPackage) -> None:
     from lidar_vl_core.model_packages.detection_network import require_fitting_detector, require_fitting_point_network
     from lidar_vl_core.model_packages.flat_network import require_fitting_flat_network
     from lidar_vl_core.sparse_model.graph import read_sparse_graph, split_head
+    from lidar_vl_core.sparse_model.precision import precision_of
 
     manifest = package.manifest
     try:
         model = onnx.load_model_from_string(package.onnx_bytes())
+        if precision_of(model) != manifest.precision:
+            raise BadModelPackage(
+                f"{package.path}: expected, from the manifest, precision {manifest.precision}, found {precision_of(model)} "
+                f"in {MODEL}. {REPAIR}"
+            )
         if manifest.detection is not None or manifest.network is not None:
             _ = package.classes
             requires = {

@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     import onnx
 
 DOMAIN = "lidar_vl"
+SPARSE_CONV, QUANTIZED_CONV = "SparseConv", "QuantizedSparseConv"
 OPSET = 18  # ScatterND with addition, Split and Pad in their present form; ONNX Runtime >= 1.14, TensorRT >= 10
 
 # onnx-tensorrt looks for a plugin of the node's name in this namespace, and for its ahead-of-time implementation.
@@ -13,22 +14,43 @@ PLUGIN_ATTRIBUTES: dict[str, str | int] = {"plugin_namespace": DOMAIN, "aot": 1}
 
 
 def sparse_conv_body() -> "onnx.FunctionProto":
-    """Body of SparseConv(x (M, C_in), index (N, K), weight (K, C_in, C_out), bias): implicit GEMM over a zero row."""
+    """Body of SparseConv(x (M, C_in), index (N, K), weight (K, C_in, C_out), bias): implicit GEMM over a zero row.
+
+    All of one floating point type, whichever.
+    """
     from onnx import helper
 
     nodes = [
-        helper.make_node("Constant", [], ["one"], value_ints=[1]),
-        helper.make_node("Shape", ["weight"], ["c_in"], start=1, end=2),
-        helper.make_node("Concat", ["one", "c_in"], ["zero_shape"], axis=0),
-        helper.make_node("ConstantOfShape", ["zero_shape"], ["zero_row"]),
-        helper.make_node("Concat", ["x", "zero_row"], ["padded"], axis=0),
-        helper.make_node("Gather", ["padded", "index"], ["gathered"], axis=0),
-        helper.make_node("Flatten", ["gathered"], ["rows"], axis=1),
+        *_gathered("x", "rows"),
         helper.make_node("Flatten", ["weight"], ["matrix"], axis=2),
         helper.make_node("MatMul", ["rows", "matrix"], ["product"]),
         helper.make_node("Add", ["product", "bias"], ["y"]),
     ]
-    return _body("SparseConv", ["x", "index", "weight", "bias"], nodes)
+    return _body(SPARSE_CONV, ["x", "index", "weight", "bias"], nodes)
+
+
+def quantized_sparse_conv_body() -> "onnx.FunctionProto":
+    """Body of QuantizedSparseConv: SparseConv with its product in int8.
+
+    Inputs: x (M, C_in) float32, index (N, K), weight (K, C_in, C_out) int8, weight_scale (C_out,) and x_scale () float32,
+    bias. Rows are rounded before they are gathered, so that a quarter of the bytes is moved. Both factors of the product come
+    from a DequantizeLinear, by which runtimes know one in int8; TensorRT wants that of a weight next to the weight.
+    """
+    import numpy as np
+    from onnx import helper, numpy_helper
+
+    zero = numpy_helper.from_array(np.array(0, np.int8))
+    nodes = [
+        helper.make_node("Constant", [], ["zero"], value=zero),
+        helper.make_node("QuantizeLinear", ["x", "x_scale", "zero"], ["x_int8"]),
+        *_gathered("x_int8", "rows_int8"),
+        helper.make_node("DequantizeLinear", ["rows_int8", "x_scale", "zero"], ["rows"]),
+        helper.make_node("DequantizeLinear", ["weight", "weight_scale"], ["weight_float"], axis=2),
+        helper.make_node("Flatten", ["weight_float"], ["matrix"], axis=2),
+        helper.make_node("MatMul", ["rows", "matrix"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["y"]),
+    ]
+    return _body(QUANTIZED_CONV, ["x", "index", "weight", "weight_scale", "x_scale", "bias"], nodes)
 
 
 def sparse_inverse_conv_body() -> "onnx.FunctionProto":
@@ -47,6 +69,18 @@ def sparse_inverse_conv_body() -> "onnx.FunctionProto":
         helper.make_node("Add", ["chosen", "bias"], ["y"]),
     ]
     return _body("SparseInverseConv", ["x", "up", "weight", "bias"], nodes)
+
+
+def _gathered(x: str, rows: str) -> "list[onnx.NodeProto]":
+    """Nodes from x (M, C) to rows (N, K * C): the neighbours of each row side by side, row M being zero."""
+    from onnx import helper
+
+    return [
+        helper.make_node("Constant", [], ["one_row_behind"], value_ints=[0, 0, 1, 0]),
+        helper.make_node("Pad", [x, "one_row_behind"], ["padded"]),
+        helper.make_node("Gather", ["padded", "index"], ["gathered"], axis=0),
+        helper.make_node("Flatten", ["gathered"], [rows], axis=1),
+    ]
 
 
 def _body(name: str, inputs: list[str], nodes: "list[onnx.NodeProto]") -> "onnx.FunctionProto":

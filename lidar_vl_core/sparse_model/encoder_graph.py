@@ -4,10 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lidar_vl_core.sparse_model.bad_model import bad_model
 from lidar_vl_core.sparse_model.conv_bodies import OPSET
 from lidar_vl_core.sparse_model.encoder_form import CORNER_CELL, CORNER_WEIGHT, MAP_INDEX, MAP_ROWS
-from lidar_vl_core.sparse_model.graph import SparseGraph, bad_model, read_sparse_nodes, require_single_file
+from lidar_vl_core.sparse_model.graph import SparseGraph, read_sparse_nodes, require_single_file
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, IR_VERSION, OUTPUT
+from lidar_vl_core.sparse_model.precision import as_float32
 
 if TYPE_CHECKING:
     import onnx
@@ -68,6 +70,7 @@ def _parts(
     from onnx import checker
 
     require_single_file(model, "model.onnx")
+    model = as_float32(model)
     shapes = {value.name: _shape(value) for value in model.graph.input}
     levels = sum(re.fullmatch(r"strided\d+", name) is not None for name in shapes)
     subm, strided = ([f"{kind}{level}" for level in range(levels)] for kind in ("subm", "strided"))

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.sparse_model.bad_model import bad_model
 from lidar_vl_core.sparse_model.conv_bodies import DOMAIN
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, levels_of, table_names
+from lidar_vl_core.sparse_model.precision import as_float32
 
 if TYPE_CHECKING:
     import onnx
@@ -47,12 +49,13 @@ class SparseGraph:
 
 
 def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
-    """Read the layers of a model written by SparseGraphBuilder.
+    """Read the layers of a model written by SparseGraphBuilder, in whatever precision; the weights read are float32.
 
     Raises BadModelPackage for external data, an unknown operator, and for shapes or levels that do not fit.
     """
-    graph = model.graph
     require_single_file(model, "model.onnx")
+    model = as_float32(model)
+    graph = model.graph
     inputs = {value.name: value for value in graph.input}
     levels = sum(name.startswith("subm") for name in inputs)
     if set(inputs) != {FEATURES, *table_names(levels)} or [value.name for value in graph.output] != [OUTPUT]:
@@ -219,10 +222,3 @@ def _require_attributes(node: "onnx.NodeProto", allowed: dict[str, float]) -> No
         value = helper.get_attribute_value(attribute)
         if allowed.get(attribute.name) != value:
             raise bad_model(f"{node.name} with {allowed or 'no attributes'}", f"{attribute.name} = {value}")
-
-
-def bad_model(expected: str, found: object) -> BadModelPackage:
-    """The error for a model file that is not as it should be."""
-    return BadModelPackage(
-        f"model.onnx: expected {expected}, found {found}. Export the model again with `lidar-vl-train export`."
-    )

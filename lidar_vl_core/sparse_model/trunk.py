@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from lidar_vl_core.sparse_model.graph import bad_model, read_sparse_graph, split_head
+from lidar_vl_core.sparse_model.bad_model import bad_model
+from lidar_vl_core.sparse_model.graph import read_sparse_graph, split_head
 from lidar_vl_core.sparse_model.onnx_form import OUTPUT
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def trunk_model(model: "onnx.ModelProto") -> "onnx.ModelProto":
     trunk, _ = split_head(read_sparse_graph(model))
     cut = onnx.ModelProto()
     cut.CopyFrom(model)
-    *body, head, answer = cut.graph.node
+    *body, head, answer = cut.graph.node  # the answer: an Identity, or the cast of a model in half
     if head.op_type != "Gemm" or list(answer.input) != list(head.output):
         raise bad_model("an embedding network that ends in its linear layer", head.op_type)
     unread = set(head.input[1:])

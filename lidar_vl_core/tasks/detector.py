@@ -114,7 +114,7 @@ class Detector:
     def detect_timed(self, cloud: PointCloud) -> tuple[Boxes3d, dict[str, float]]:
         """As detect(), with milliseconds of "voxels" (with tables), "network", "boxes" and "total"."""
         started = time.perf_counter()
-        arrays = self._arrays(cloud)
+        arrays = self.arrays(cloud)
         voxels_done = network_done = time.perf_counter()
         boxes = _no_boxes(cloud.frame_id)
         if len(arrays.features):
@@ -126,14 +126,15 @@ class Detector:
 
     def head_maps(self, cloud: PointCloud) -> dict[str, np.ndarray]:
         """What the network says before boxes are made of it: (C, H, W) float32 by name. Raises as detect()."""
-        return self._session.run(self._arrays(cloud))
+        return self._session.run(self.arrays(cloud))
 
     def boxes_of_maps(self, maps: Mapping[str, np.ndarray], cloud: PointCloud) -> Boxes3d:
         """What detect() makes of head_maps() of a cloud."""
         selection, range_m = self._limits
         return _in_frame(self._decoder.boxes(maps, selection), range_m, cloud)
 
-    def _arrays(self, cloud: PointCloud) -> DetectorArrays:
+    def arrays(self, cloud: PointCloud) -> DetectorArrays:
+        """What the network reads of a cloud. Raises as detect()."""
         if len(cloud) > self._max_points:
             raise BadPointCloud(
                 f"cloud of {len(cloud)} points: expected at most {self._max_points}. "

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from lidar_vl_core.commands.program_options import NamingParser, ShowVersion, complete_where_asked
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.optional_imports import missing_extra
-from offline_training.cli import data, reproduce, results, training, words
+from offline_training.cli import data, export, reproduce, results, training, words
 from offline_training.cli.completions import completions
 from offline_training.runs.stopping import RunStopped
 
@@ -58,7 +58,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    for family in (data, training, reproduce, words, results):
+    for family in (data, training, reproduce, words, results, export):
         family.add_commands(commands)
     return parser
 

@@ -1,18 +1,14 @@
 """Commands of lidar-vl-train on trained networks: their options, and what each runs. Prints."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidar_vl_core.commands.program_options import add_overwrite
-from lidar_vl_core.foundation.errors import BadRequest
 from offline_training.cli.before_work import require_checkpoint, require_training
 from offline_training.cli.options import add_checkpoint, add_config, add_data, overrides_of, require_no_earlier
 
 if TYPE_CHECKING:
-    from lidar_vl_core.model_packages.package import ModelPackage
-    from offline_training.export.card_text import CardText
     from offline_training.finetuning.config import ValidationConfig
     from offline_training.finetuning.detection.config import DetectValidationConfig
 
@@ -25,7 +21,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_evaluate(commands)
     _add_robustness(commands)
     _add_submit(commands)
-    _add_export(commands)
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -74,35 +69,6 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="what nuScenes is told that the method takes as input; default lidar",
     )
     submit.set_defaults(run=_submit)
-
-
-def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    export = commands.add_parser("export", help="write a model package: one ONNX file, manifest, card")
-    add_checkpoint(export)
-    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the package")
-    export.add_argument(
-        "--clouds",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="CLOUD",
-        help="cloud files or folders of them, on which the package is compared with PyTorch",
-    )
-    export.add_argument(
-        "--card", type=Path, required=True, metavar="FILE.yaml", help="name, licence, training data, limits, text"
-    )
-    words = export.add_argument_group("of a network that understands words, from `guide`")
-    words.add_argument(
-        "--vocabulary", metavar="NAME", help="the words it begins with: a name or a .yaml file; default the run's"
-    )
-    words.add_argument(
-        "--text-encoder", action="store_true", help="with the text tower: the robot can be asked for any other words"
-    )
-    words.add_argument(
-        "--image-encoder", metavar="WIDTHxHEIGHT", help="with the image tower for pictures of this size: --ensemble"
-    )
-    add_overwrite(export)
-    export.set_defaults(run=_export)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -163,66 +129,3 @@ def _submit(options: argparse.Namespace) -> None:
 
     packed = submission(options.checkpoint, sources, options.benchmark, options.out, options.uses)
     print(f"submission: {packed}")
-
-
-def _export(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.result_folder import require_replaceable
-    from lidar_vl_core.model_packages.package_writer import PACKAGE_FILES
-
-    require_replaceable(options.out, PACKAGE_FILES, options.overwrite)
-    from lidar_vl_core.foundation.config import load_config
-    from offline_training.export.card_text import CardText
-
-    card = load_config(CardText, options.card)
-    size = _height_width(options.image_encoder)
-    require_checkpoint(options.checkpoint)
-    if missing := [path for path in options.clouds if not path.exists()]:
-        raise BadRequest(
-            f"--clouds {missing[0]}: expected a cloud file or a folder of them, found none. Check the path."
-        )
-    require_training("export")
-    package, parity = _exported(options, card, size)
-    for line in parity:
-        print(line)
-    if package.manifest.training_sweeps is None and package.manifest.task != "detection":
-        print("note: without the training data at hand, the package cannot tell when a recording is unlike it")
-    print(f"package: {package.path}")
-
-
-def _exported(
-    options: argparse.Namespace, card: "CardText", size: tuple[int, int] | None
-) -> "tuple[ModelPackage, Sequence[object]]":
-    """The package of whatever the checkpoint is of, and a line about each engine."""
-    from offline_training.export.export_embedding import Towers, export_embedding, is_language_checkpoint
-    from offline_training.finetuning.tasks import DETECTION, checkpoint_task
-
-    if is_language_checkpoint(options.checkpoint):
-        towers = Towers(options.text_encoder, size)
-        return export_embedding(options.checkpoint, options.out, options.clouds, card, options.vocabulary, towers)
-    _refuse_words(options)
-    if checkpoint_task(options.checkpoint) == DETECTION:
-        from offline_training.export.export_detection import export_detection
-
-        return export_detection(options.checkpoint, options.out, options.clouds, card)
-    from offline_training.export.export_segmentation import export
-
-    return export(options.checkpoint, options.out, options.clouds, card)
-
-
-def _height_width(text: str | None) -> tuple[int, int] | None:
-    """Of WIDTHxHEIGHT. Raises BadRequest for anything else."""
-    if text is None:
-        return None
-    width, times, height = text.partition("x")
-    if not (times and width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
-        raise BadRequest(f"--image-encoder: expected WIDTHxHEIGHT in pixels, such as 640x360, found {text!r}.")
-    return int(height), int(width)
-
-
-def _refuse_words(options: argparse.Namespace) -> None:
-    given = [name for name in ("vocabulary", "text_encoder", "image_encoder") if getattr(options, name)]
-    if given:
-        raise BadRequest(
-            f"{', '.join('--' + name.replace('_', '-') for name in given)}: expected a checkpoint of `lidar-vl-train guide`, "
-            f"found one that knows no words: {options.checkpoint}. Leave these options out."
-        )

@@ -1,7 +1,6 @@
 """A trained detector to a model package: one ONNX file, compared with PyTorch on real clouds before it is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.sweeps.joining import TIME_LAG
 from lidar_vl_core.tasks.detector import Detector as RobotDetector
+from offline_training.export.answers import at_once
 from offline_training.export.card_text import CardText
 from offline_training.export.detection_description import detection_card, detection_manifest, require_exportable
 from offline_training.export.detector_onnx import detector_onnx
@@ -36,7 +36,7 @@ def export_detection(
     preparer = judging_preparer(config)
     read = read_clouds(clouds)
     if preparer.with_time:
-        read = [_at_once(cloud) for cloud in read]
+        read = [at_once(cloud) for cloud in read]
     return export_detector(detector, preparer, config.class_table, out, read, card)
 
 
@@ -136,13 +136,6 @@ def _numbers(boxes: Boxes3d) -> np.ndarray:
     yaw_rad = boxes.boxes[:, 6]
     columns = [boxes.boxes[:, :6], np.cos(yaw_rad), np.sin(yaw_rad), boxes.score, boxes.class_id]
     return np.column_stack([*columns, np.nan_to_num(boxes.velocity_mps, nan=1e6)])
-
-
-def _at_once(cloud: PointCloud) -> PointCloud:
-    """A cloud file as a single sweep, where it does not say how old its points are: enough to compare engines on."""
-    if TIME_LAG in cloud.extra:
-        return cloud
-    return replace(cloud, extra={**cloud.extra, TIME_LAG: np.zeros(len(cloud), np.float32)})
 
 
 def _scan(cloud: PointCloud, preparer: DetectorPreparer) -> tuple[np.ndarray, ...]:

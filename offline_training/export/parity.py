@@ -105,6 +105,11 @@ def read_clouds(paths: Sequence[Path]) -> list[PointCloud]:
     """Clouds of files and of folders. Raises BadRequest where there are none."""
     from lidar_vl_core.clouds.cloud_files import read_cloud
 
+    return [read_cloud(file) for file in cloud_files(paths)]
+
+
+def cloud_files(paths: Sequence[Path]) -> list[Path]:
+    """The files of read_clouds()."""
     files: list[Path] = []
     for path in paths:
         inside = sorted(file for file in path.glob("*") if file.suffix in _CLOUD_SUFFIXES) if path.is_dir() else [path]
@@ -113,7 +118,7 @@ def read_clouds(paths: Sequence[Path]) -> list[PointCloud]:
                 f"{path}: expected cloud files ({' '.join(_CLOUD_SUFFIXES)}), found none. Give another folder."
             )
         files += inside
-    return [read_cloud(file) for file in files]
+    return files
 
 
 def _require_near(parity: Sequence[Parity | BoxParity], out: Path) -> None:

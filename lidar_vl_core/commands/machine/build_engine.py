@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.tensorrt.build_process import BuiltPlan, build_plan
-from lidar_vl_core.engines.tensorrt.build_request import THIS, BuildRequest, Precision, parse_targets
+from lidar_vl_core.engines.tensorrt.build_request import THIS, BuildRequest, parse_targets
 from lidar_vl_core.engines.tensorrt.gpu import require_gpu
 from lidar_vl_core.engines.tensorrt.measured_rows import MARGIN, measured_rows
 from lidar_vl_core.engines.tensorrt.module import tensorrt_here
@@ -19,6 +19,7 @@ from lidar_vl_core.engines.tensorrt_plugin.library import library_sha256
 from lidar_vl_core.foundation.errors import EngineUnavailable
 from lidar_vl_core.model_packages.manifest import MODEL
 from lidar_vl_core.model_packages.package import ModelPackage
+from lidar_vl_core.sparse_model.precision import Precision
 from lidar_vl_core.tasks.network_rows import network_rows
 
 

@@ -11,11 +11,11 @@ from pydantic import model_validator
 
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.sparse_model.precision import Precision
 
 THIS = "this"  # the GPU of the machine that builds
 RTX_TARGETS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")  # Turing to Blackwell, as TensorRT-RTX lists them
 
-Precision = Literal["fp32", "fp16", "int8"]  # as the manifest of a package has it
 Part = Literal["whole", "trunk"]  # trunk: an embedding network up to its last layer, which follows the words
 
 

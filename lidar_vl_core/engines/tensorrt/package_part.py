@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from lidar_vl_core.foundation.errors import BadRequest
 
 if TYPE_CHECKING:
-    from lidar_vl_core.engines.tensorrt.build_request import Part, Precision
+    from lidar_vl_core.engines.tensorrt.build_request import Part
     from lidar_vl_core.model_packages.package import ModelPackage
+    from lidar_vl_core.sparse_model.precision import Precision
 
 
 def package_part(package: "ModelPackage") -> "tuple[Part, bytes]":
@@ -23,15 +24,9 @@ def package_part(package: "ModelPackage") -> "tuple[Part, bytes]":
 
 def require_precision(package: "ModelPackage", precision: "Precision") -> None:
     """Raise BadRequest for another precision than the package's: TensorRT computes a graph in the types it is written in."""
-    found = package_precision(package)
+    found = package.manifest.precision
     if precision != found:
         raise BadRequest(
             f"--precision {precision}: expected {found}, as {package.manifest.name} was exported, found {precision}. Export "
             f"the model again with --precision {precision}, or leave it out."
         )
-
-
-def package_precision(package: "ModelPackage") -> "Precision":
-    """Of the package's operators; a manifest without the key is of float32."""
-    precision: Precision = getattr(package.manifest, "precision", "fp32")
-    return precision
