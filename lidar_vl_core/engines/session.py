@@ -1,5 +1,6 @@
 """One way to run a model package, whatever computes it. Reads the model file."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -71,7 +72,7 @@ def open_session(package: "ModelPackage", engine: str = "auto", threads: int | N
 
     fused computes in float32 with the weights of the file, whatever its precision; onnxruntime in the file's precision.
     """
-    return _session(package, _graph(package), engine, threads)
+    return _session(package, _graph(package), package.onnx_bytes, engine, threads)
 
 
 def open_feature_session(
@@ -81,7 +82,7 @@ def open_feature_session(
     from lidar_vl_core.sparse_model.graph import split_head
 
     trunk, head = split_head(_graph(package))
-    return _session(package, trunk, engine, threads), head
+    return _session(package, trunk, lambda: package_part(package)[1], engine, threads), head
 
 
 def _graph(package: "ModelPackage") -> "SparseGraph":
@@ -92,18 +93,21 @@ def _graph(package: "ModelPackage") -> "SparseGraph":
     return read_sparse_graph(onnx.load_model_from_string(package.onnx_bytes()))
 
 
-def _session(package: "ModelPackage", graph: "SparseGraph", engine: str, threads: int | None) -> Session:
+def _session(
+    package: "ModelPackage", graph: "SparseGraph", content: Callable[[], bytes], engine: str, threads: int | None
+) -> Session:
+    """content: the model file of the graph."""
     name, threads = chosen_engine(engine, threads)
     on_gpu = open_gpu_engine(engine, package, threads)
     if on_gpu is None:
-        return Session(name, _engine(name, package, graph, threads), graph.in_channels, graph.levels)
+        return Session(name, _cpu_engine(name, package, graph, content, threads), graph.in_channels, graph.levels)
     checked = _checked(on_gpu, package, graph, threads)
     return Session(on_gpu.name, checked, graph.in_channels, graph.levels)
 
 
 def _checked(on_gpu: GpuEngine, package: "ModelPackage", graph: "SparseGraph", threads: int) -> CheckedEngine:
     """The engine of the GPU, judged by the fused one."""
-    fused, names = _engine("fused", package, graph, threads), table_names(graph.levels)
+    fused, names = _fused(graph, threads), table_names(graph.levels)
 
     def fast(features: np.ndarray, maps: "KernelMaps") -> list[np.ndarray]:
         tables = {name: maps.table(*kind_and_level(name)) for name in names}
@@ -126,13 +130,19 @@ def chosen_engine(engine: str, threads: int | None) -> tuple[str, int]:
     return "fused" if engine == "auto" else engine, threads
 
 
-def _engine(name: str, package: "ModelPackage", graph: "SparseGraph", threads: int) -> _Engine:
+def _cpu_engine(
+    name: str, package: "ModelPackage", graph: "SparseGraph", content: Callable[[], bytes], threads: int
+) -> _Engine:
     if name == "fused":
-        from lidar_vl_core.engines.cpu.engine import FusedEngine
-
-        return FusedEngine(graph, threads)
+        return _fused(graph, threads)
     from lidar_vl_core.engines.onnx_runtime import OnnxEngine, OnnxFileEngine
 
     if package.manifest.precision == "fp32":
         return OnnxEngine(graph, threads)
-    return OnnxFileEngine(package_part(package)[1], table_names(graph.levels), threads)
+    return OnnxFileEngine(content(), table_names(graph.levels), threads)
+
+
+def _fused(graph: "SparseGraph", threads: int) -> _Engine:
+    from lidar_vl_core.engines.cpu.engine import FusedEngine
+
+    return FusedEngine(graph, threads)

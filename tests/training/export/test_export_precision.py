@@ -80,7 +80,7 @@ def test_a_detector_keeps_its_boxes(tmp_path, precision, cloud_file):
 
 def test_a_package_that_is_too_far_from_float32_is_not_written(tmp_path, cloud_file, monkeypatch):
     single = load_model_package(write_tiny_package(tmp_path / "fp32"))
-    monkeypatch.setitem(LIMITS, "int8", Limits(difference=0.005, same_class=0.999))
+    monkeypatch.setitem(LIMITS, "int8", Limits(difference=0.0, same_class=1.0))
     with pytest.raises(BadModelPackage, match=r"found int8 by .*Nothing was written"):
         export_precision(single, tmp_path / "out", "int8", [cloud(1)], [cloud_file])
     assert not (tmp_path / "out").exists()
