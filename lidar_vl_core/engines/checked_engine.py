@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.foundation.errors import EngineUnavailable
-from lidar_vl_core.sparse_model.precision import Precision
+from lidar_vl_core.sparse_model.known_precisions import Precision
 
 Run = Callable[..., list[np.ndarray]]  # of the inputs of one cloud, whatever they are
 _CHECKED = 2  # answers: to the cloud that warms up, and to the first real one

@@ -9,7 +9,6 @@ from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine, Run
 from lidar_vl_core.engines.gpu_engines import open_gpu_engine
 from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.engines.session import chosen_engine
-from lidar_vl_core.engines.tensorrt.package_part import package_precision
 from lidar_vl_core.foundation.errors import EngineUnavailable
 from lidar_vl_core.sparse_model.flat_form import file_inputs
 from lidar_vl_core.sparse_model.onnx_form import OUTPUT
@@ -71,5 +70,5 @@ def open_flat_session(package: "ModelPackage", engine: str = "auto", threads: in
     on_gpu = open_gpu_engine(engine, package, threads)
     if on_gpu is None:
         return FlatSession(on_cpu, grid_shapes)
-    fast, limits = partial(on_gpu.runner.run, [OUTPUT]), LIMITS[package_precision(package)]
+    fast, limits = partial(on_gpu.runner.run, [OUTPUT]), LIMITS[package.manifest.precision]
     return FlatSession(CheckedEngine(on_gpu.name, fast, _ON_CPU, on_cpu, limits, are_scores=True), grid_shapes)

@@ -8,7 +8,7 @@ from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.model_packages.detection_spec import VALUES, DetectionSpec
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
 from lidar_vl_core.model_packages.training_sweeps import TrainingSweeps
-from lidar_vl_core.sparse_model.precision import Precision
+from lidar_vl_core.sparse_model.known_precisions import Precision
 from lidar_vl_core.voxels.flat_grids import FEATURES
 
 MODEL, CARD = "model.onnx", "card.md"

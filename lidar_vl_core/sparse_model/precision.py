@@ -1,19 +1,20 @@
 """In which precision a model file computes, and every file read as one of float32."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lidar_vl_core.sparse_model.bad_model import bad_model
-from lidar_vl_core.sparse_model.half_form import from_half, is_in_half
-from lidar_vl_core.sparse_model.int8_form import from_int8, is_in_int8
 
 if TYPE_CHECKING:
     import onnx
 
-Precision = Literal["fp32", "fp16", "int8"]
+    from lidar_vl_core.sparse_model.known_precisions import Precision
 
 
-def precision_of(model: "onnx.ModelProto") -> Precision:
+def precision_of(model: "onnx.ModelProto") -> "Precision":
     """What the operators say; int8: that of the sparse convolutions, all else being float32."""
+    from lidar_vl_core.sparse_model.half_form import is_in_half
+    from lidar_vl_core.sparse_model.int8_form import is_in_int8
+
     return "int8" if is_in_int8(model) else "fp16" if is_in_half(model) else "fp32"
 
 
@@ -22,6 +23,9 @@ def as_float32(model: "onnx.ModelProto") -> "onnx.ModelProto":
 
     Raises BadModelPackage for a file that is partly of one precision and partly of another.
     """
+    from lidar_vl_core.sparse_model.half_form import from_half
+    from lidar_vl_core.sparse_model.int8_form import from_int8
+
     try:
         precision = precision_of(model)
         if precision == "fp16":

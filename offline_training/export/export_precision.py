@@ -12,7 +12,7 @@ from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.half_form import in_half
 from lidar_vl_core.sparse_model.int8_form import in_int8
-from lidar_vl_core.sparse_model.precision import Precision
+from lidar_vl_core.sparse_model.known_precisions import Precision
 from offline_training.export.calibration import calibrated_scales, calibration_clouds
 from offline_training.export.precision_parity import PrecisionParity, compare_precision, require_near
 

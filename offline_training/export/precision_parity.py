@@ -13,7 +13,7 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.checked_engine import LIMITS
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.package import ModelPackage
-from lidar_vl_core.sparse_model.precision import Precision
+from lidar_vl_core.sparse_model.known_precisions import Precision
 from offline_training.export.answers import Answers, answers_of
 from offline_training.export.parity import ENGINES, require_points
 

@@ -19,7 +19,7 @@ from lidar_vl_core.engines.tensorrt_plugin.library import library_sha256
 from lidar_vl_core.foundation.errors import EngineUnavailable
 from lidar_vl_core.model_packages.manifest import MODEL
 from lidar_vl_core.model_packages.package import ModelPackage
-from lidar_vl_core.sparse_model.precision import Precision
+from lidar_vl_core.sparse_model.known_precisions import Precision
 from lidar_vl_core.tasks.network_rows import network_rows
 
 

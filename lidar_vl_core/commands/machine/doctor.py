@@ -10,7 +10,6 @@ from lidar_vl_core.commands.machine.about_machine import About
 from lidar_vl_core.commands.machine.build_engine import EngineBuilt, build_engine
 from lidar_vl_core.engines.checked_engine import LIMITS
 from lidar_vl_core.engines.tensorrt.gpu import require_gpu
-from lidar_vl_core.engines.tensorrt.package_part import package_precision
 from lidar_vl_core.foundation.errors import EngineUnavailable
 from lidar_vl_core.model_packages.package import ModelPackage
 
@@ -54,7 +53,7 @@ def examine(
         target, missing = "this", ""
     except EngineUnavailable as error:
         target, missing = _WITHOUT_GPU, str(error)
-    precision = package_precision(package)
+    precision = package.manifest.precision
     built = build_engine(package, target, clouds, precision, progress=progress)
     if missing:
         verdict = f"the plan builds; its answers and its speed are not known, as there is {missing.partition(':')[0]}"

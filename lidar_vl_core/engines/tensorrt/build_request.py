@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadRequest
-from lidar_vl_core.sparse_model.precision import Precision
+from lidar_vl_core.sparse_model.known_precisions import Precision
 
 THIS = "this"  # the GPU of the machine that builds
 RTX_TARGETS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")  # Turing to Blackwell, as TensorRT-RTX lists them

@@ -7,7 +7,7 @@ from lidar_vl_core.foundation.errors import BadRequest
 if TYPE_CHECKING:
     from lidar_vl_core.engines.tensorrt.build_request import Part
     from lidar_vl_core.model_packages.package import ModelPackage
-    from lidar_vl_core.sparse_model.precision import Precision
+    from lidar_vl_core.sparse_model.known_precisions import Precision
 
 
 def package_part(package: "ModelPackage") -> "tuple[Part, bytes]":

@@ -17,8 +17,8 @@ from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.graph import GraphNode, read_sparse_graph
 from lidar_vl_core.sparse_model.half_form import in_half
 from lidar_vl_core.sparse_model.int8_form import in_int8, inputs_to_quantize
+from lidar_vl_core.sparse_model.known_precisions import Precision
 from lidar_vl_core.sparse_model.onnx_form import kind_and_level
-from lidar_vl_core.sparse_model.precision import Precision
 from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
