@@ -99,7 +99,7 @@ def has_counterpart(boxes: Boxes3d, others: Boxes3d) -> np.ndarray:
     near = bev_iou(boxes.boxes, others.boxes) >= _LEAST_IOU
     near &= boxes.class_id[:, None] == others.class_id[None]
     near &= np.abs(boxes.score[:, None] - others.score[None]) <= _SCORE_STEP
-    return near.any(axis=1)
+    return np.asarray(near.any(axis=1))
 
 
 def _certain(boxes: Boxes3d, package: ModelPackage) -> Boxes3d:
