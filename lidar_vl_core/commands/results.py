@@ -13,6 +13,8 @@ def write_results(folder: Path, title: str, metrics: dict[str, Any], evaluation:
     """Write report.html, and metrics.json last: where it stands, all of the result does."""
     write_text(
         folder / "report.html",
-        report(title, metrics, evaluation.shown(), evaluation.viewed(), evaluation.classes, card),
+        report(
+            title, metrics, evaluation.shown(), evaluation.viewed(), evaluation.classes, card, evaluation.box_classes
+        ),
     )
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")

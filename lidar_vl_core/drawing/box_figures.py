@@ -16,9 +16,15 @@ from lidar_vl_core.drawing.palette import INK_RGB, RIGHT_RGB, class_colors
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+LEAST_SHOWN_SCORE = 0.3  # of the boxes in pictures: those below are many, and most of them wrong
 _TRUTH_PX = 3.5  # wider than a prediction, so that it shows below one that is right
 _FOUND_PX = 2.0
 _WHITE_RGB = (255, 255, 255)
+
+
+def shown_boxes(boxes: Boxes3d) -> Boxes3d:
+    """Those that pictures show, the best last, so that it lies on top."""
+    return boxes.taken(np.flatnonzero(boxes.score >= LEAST_SHOWN_SCORE)[::-1])
 
 
 def boxes_from_above_figure(
@@ -35,6 +41,14 @@ def boxes_from_above_figure(
     if truth is not None:
         picture = with_boxes_from_above(picture, truth.boxes, _all_in(INK_RGB, truth), reach_m, _TRUTH_PX)
     return with_boxes_from_above(picture, found.boxes, class_colors(classes)[found.class_id], reach_m, _FOUND_PX)
+
+
+def boxes_panel(
+    xyz_m: np.ndarray, found: Boxes3d, truth: Boxes3d | None, classes: ClassTable, panel_px: int
+) -> "Image":
+    """boxes_from_above_figure() with what it shows written above, to stand beside the panels of labels."""
+    told = f"boxes above {LEAST_SHOWN_SCORE}" + ("" if truth is None else ", truth in black")
+    return captioned(boxes_from_above_figure(xyz_m, found, truth, classes, panel_px), told)
 
 
 def boxes_in_cameras_figure(

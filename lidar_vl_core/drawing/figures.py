@@ -29,6 +29,14 @@ _GAP_PX = 10
 def top_view_figure(
     xyz_m: np.ndarray, prediction: np.ndarray, truth: np.ndarray | None, classes: ClassTable, panel_px: int = 420
 ) -> "Image":
+    """top_view_panels() side by side."""
+    panels = top_view_panels(xyz_m, prediction, truth, classes, panel_px)
+    return in_rows(panels, len(panels))
+
+
+def top_view_panels(
+    xyz_m: np.ndarray, prediction: np.ndarray, truth: np.ndarray | None, classes: ClassTable, panel_px: int = 420
+) -> "list[Image]":
     """Prediction, and where there is truth also truth and error, from above; a room fills the picture, without a vehicle.
 
     xyz_m: (N, 3). prediction, truth: (N,) class ids, 255 = none.
@@ -42,11 +50,10 @@ def top_view_figure(
     is_room = half_width_m < VEHICLE_FROM_M
     shown_m = xyz_m - middle_m if is_room else xyz_m
     half_width_m = half_width_m if is_room else fitting_half_width_m(xyz_m)
-    panels = [
+    return [
         captioned(bird_eye_view(shown_m, kind.rgb, half_width_m, panel_px, kind.priority, not is_room), what)
         for what, kind in kinds.items()
     ]
-    return in_rows(panels, len(panels))
 
 
 def load_pictures(views: Sequence[CameraView]) -> tuple[list[Picture], list[str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.drawing.palette import screen_colors
 from lidar_vl_core.drawing.thin_cloud import MOST_POINTS, ThinCloud
@@ -22,18 +23,25 @@ class ViewFrame:
     index: int  # in the recording
     caption: str
     cloud: ThinCloud
+    found: Boxes3d | None = None  # among the points, where a detector answers
+    truth: Boxes3d | None = None  # among the points, where it is known
 
 
-def point_view(frames: Sequence[ViewFrame], classes: ClassTable, all_frames: int) -> str:
-    """The section of a page as HTML; empty text without points. all_frames: how many the recording has."""
+def point_view(
+    frames: Sequence[ViewFrame], classes: ClassTable, all_frames: int, box_classes: ClassTable | None = None
+) -> str:
+    """The section of a page as HTML; empty text without points.
+
+    all_frames: how many the recording has. box_classes: of the boxes, where they are not those of the points.
+    """
     if not any(len(frame.cloud.xyz_cm) for frame in frames):
         return ""
     has_truth = all(frame.cloud.truth is not None for frame in frames)
     has_confidence = all(frame.cloud.confidence_percent is not None for frame in frames)
-    colors = screen_colors(classes)
     data = {
         "frames": [_frame_data(frame) for frame in frames],
-        "classes": [{"name": name.replace("_", " "), "color": _css(colors[k])} for k, name in enumerate(classes.names)],
+        "classes": _named_colours(classes),
+        "box_classes": _named_colours(classes if box_classes is None else box_classes),
         "has_truth": has_truth,
         "has_confidence": has_confidence,
         **_extent(frames),
@@ -62,7 +70,23 @@ def _frame_data(frame: ViewFrame) -> dict[str, Any]:
         "points": cloud.points,
         "shown": len(cloud.xyz_cm),
         "data": _packed(cloud.packed()),
+        "found": _box_rows(frame.found, cloud),
+        "truth": _box_rows(frame.truth, cloud),
     }
+
+
+def _box_rows(boxes: Boxes3d | None, cloud: ThinCloud) -> list[list[int]]:
+    """Of each box: class, score in percent, then x, y, z, length, width, height in cm and yaw in thousandths of a radian."""
+    if boxes is None:
+        return []
+    centimetres = 100 * (boxes.boxes[:, :6] - np.concatenate([cloud.middle_m, np.zeros(3)]))
+    columns = [boxes.class_id, 100 * boxes.score, centimetres, 1000 * boxes.boxes[:, 6]]
+    return np.column_stack(columns).round().astype(int).tolist()
+
+
+def _named_colours(classes: ClassTable) -> list[dict[str, str]]:
+    colors = screen_colors(classes)
+    return [{"name": name.replace("_", " "), "color": _css(colors[k])} for k, name in enumerate(classes.names)]
 
 
 def _extent(frames: Sequence[ViewFrame]) -> dict[str, Any]:

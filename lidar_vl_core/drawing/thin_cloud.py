@@ -15,6 +15,7 @@ class ThinCloud:
 
     points: int  # of the whole cloud
     cube_cm: int  # of all points in a cube of this edge the first was kept; 0: every point is here
+    middle_m: np.ndarray  # (3,) float64 that the points are told from, in those of the cloud
     xyz_cm: np.ndarray  # (M, 3) int16
     class_id: np.ndarray  # (M,) uint8
     truth: np.ndarray | None  # (M,) uint8
@@ -47,6 +48,7 @@ def thin_cloud(
     return ThinCloud(
         points=len(xyz_m),
         cube_cm=cube_cm,
+        middle_m=middle_m,
         xyz_cm=cm[chosen].astype(np.int16),
         class_id=class_id[kept].astype(np.uint8),
         truth=None if truth is None else truth[kept].astype(np.uint8),

@@ -1,7 +1,7 @@
 """Labelled frames in, figures out: pooled quality, also by distance, latency percentiles, and the frames worth showing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.drawing.box_figures import shown_boxes
 from lidar_vl_core.drawing.point_view import ViewFrame
 from lidar_vl_core.drawing.thin_cloud import thin_cloud
 from lidar_vl_core.evaluation.box_quality import BoxQuality
@@ -32,15 +33,25 @@ class LabelledFrame:
     views: tuple[CameraView, ...] = ()
     timing_ms: Mapping[str, float] = field(default_factory=dict)  # stage -> milliseconds, "total" among them
     probability: np.ndarray | None = None  # (N,) float32, of the answers
-    boxes: Boxes3d | None = None  # of a detector, whose class_id is that of the box that a point lies in
+    boxes: Boxes3d | None = None  # of a detector; without a segmenter beside it class_id is that of each point's box
     true_boxes: Boxes3d | None = None  # that the detector could have found, where they are known
+
+    def drawn_boxes(self) -> tuple[Boxes3d | None, Boxes3d | None]:
+        """The found ones that are sure enough to be shown, and the true ones, told from where the cloud's points are."""
+        origin = np.array([*self.cloud.origin_m, 0, 0, 0, 0])
+        found = None if self.boxes is None else shown_boxes(self.boxes)
+        found, truth = (
+            None if boxes is None else replace(boxes, boxes=boxes.boxes - origin) for boxes in (found, self.true_boxes)
+        )
+        return found, truth
 
 
 class Evaluation:
     """Sums over the frames of one recording; keeps at most five frames in memory whole, and up to fifty thinned, evenly chosen."""
 
-    def __init__(self, classes: ClassTable, expected_frames: int) -> None:
-        self.classes = classes
+    def __init__(self, classes: ClassTable, expected_frames: int, box_classes: ClassTable | None = None) -> None:
+        """box_classes: of boxes that are found beside labels, by another network; None: what labels there are is of boxes."""
+        self.classes, self.box_classes = classes, box_classes
         self._middle = expected_frames // 2
         self._confusion = ConfusionMatrix(len(classes))
         self._has_truth = False
@@ -49,7 +60,7 @@ class Evaluation:
         self._points_per_class = np.zeros(256, np.int64)
         self._no_return = 0
         self._boxes_per_class: np.ndarray | None = None  # where a detector answers
-        self._box_quality = BoxQuality(classes)
+        self._box_quality = BoxQuality(self._table_of_boxes)
         self._has_true_boxes = False
         self._shown: dict[str, tuple[LabelledFrame, float | None]] = {}
         self._by_distance = DistanceQuality(len(classes))
@@ -73,7 +84,7 @@ class Evaluation:
         self._points_per_class += np.bincount(frame.class_id[met], minlength=256)
         self._no_return += len(met) - int(met.sum())
         if frame.boxes is not None:
-            found = np.bincount(frame.boxes.class_id, minlength=len(self.classes))
+            found = np.bincount(frame.boxes.class_id, minlength=len(self._table_of_boxes))
             self._boxes_per_class = found if self._boxes_per_class is None else self._boxes_per_class + found
             if frame.true_boxes is not None:
                 self._box_quality.add(frame.true_boxes, frame.boxes, frame.cloud.origin_m)
@@ -96,6 +107,10 @@ class Evaluation:
             self._viewed = {index: kept for index, kept in self._viewed.items() if index % self._stride == 0}
 
     @property
+    def _table_of_boxes(self) -> ClassTable:
+        return self.classes if self.box_classes is None else self.box_classes
+
+    @property
     def frames(self) -> int:
         """How many frames were counted."""
         return len(self._per_frame)
@@ -113,7 +128,8 @@ class Evaluation:
             "per_frame": self._per_frame,
         }
         if self._boxes_per_class is not None:
-            metrics["boxes_per_class"] = dict(zip(self.classes.names, self._boxes_per_class.tolist(), strict=True))
+            boxes = self._boxes_per_class.tolist()
+            metrics["boxes_per_class"] = dict(zip(self._table_of_boxes.names, boxes, strict=True))
         if self._has_true_boxes:
             metrics["box_quality"] = self._box_quality.to_dict()
         if self._has_truth:
@@ -173,7 +189,8 @@ def _view_frame(frame: LabelledFrame, mean_iou: float | None) -> ViewFrame:
     caption = f"frame {frame.index}" + ("" if mean_iou is None else f", mean IoU {100 * mean_iou:.1f} %")
     met = frame.cloud.has_return()
     truth, probability = (None if column is None else column[met] for column in (frame.truth, frame.probability))
-    return ViewFrame(frame.index, caption, thin_cloud(frame.cloud.xyz_m[met], frame.class_id[met], truth, probability))
+    cloud = thin_cloud(frame.cloud.xyz_m[met], frame.class_id[met], truth, probability)
+    return ViewFrame(frame.index, caption, cloud, *frame.drawn_boxes())
 
 
 def _mean_confidence(frame: LabelledFrame) -> float | None:

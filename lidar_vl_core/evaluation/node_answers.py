@@ -1,4 +1,4 @@
-"""Labelled clouds that a running node gave, held against the recording it was given. Reads files."""
+"""Labels and boxes that a running node gave, held against the recording it was given. Reads files."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -9,6 +9,8 @@ import numpy as np
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
+from lidar_vl_core.boxes.box_cloud import BOX_FIELDS, boxes_of_cloud
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame, latency_summary
@@ -20,46 +22,67 @@ _LONGEST_ANSWER_MS = 60_000.0  # an older stamp was not written when the cloud w
 
 @dataclass(frozen=True)
 class Answer:
-    """One labelled cloud as it was recorded."""
+    """What was recorded for one cloud."""
 
     class_id: np.ndarray  # (N,) uint8
     probability: np.ndarray  # (N,) float32
-    latency_ms: float | None  # from the cloud's stamp to its labels; None where the stamp is not of the time of sending
+    boxes: Boxes3d | None  # None of a node that labels points alone
+    latency_ms: float | None  # from the cloud's stamp to all of it; None where the stamp is not of the time of sending
 
 
 @dataclass
 class Answers:
-    """All that a recorder caught of a segmentation node."""
+    """All that a recorder caught of a node."""
 
     by_points: dict[bytes, Answer] = field(default_factory=dict)  # fingerprint of the positions -> answer
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
 
 
-def read_answers(path: Path, labelled_topic: str) -> Answers:
-    """Read labelled clouds and the `debug/<stage>_ms` topics beside them.
+@dataclass(frozen=True)
+class _Labelled:
+    points: bytes  # fingerprint
+    stamp_ns: int
+    class_id: np.ndarray
+    probability: np.ndarray
 
-    Raises BadBag where the recording holds no labelled cloud.
+
+def read_answers(path: Path, labelled_topic: str, boxes_topic: str | None = None) -> Answers:
+    """Read labelled clouds, the clouds of boxes under the same stamps, and the `debug/<stage>_ms` topics beside them.
+
+    boxes_topic: of a node that finds boxes, too: a cloud is then answered when both came. Raises BadBag where no cloud is
+    answered, BadBoxes for boxes that cannot be.
     """
-    labelled: list[tuple[bytes, np.ndarray, np.ndarray]] = []
-    arrival_ms: list[float] = []
+    labelled: list[_Labelled] = []
+    boxes: dict[int, Boxes3d] = {}
+    arrival_ns: dict[int, int] = {}  # of the later one, by stamp
     stages_ms: dict[str, list[float]] = {}
     with open_bag(path) as bag:
         for message in bag.messages():
             if message.topic == labelled_topic:
                 cloud = decode(message.message, extra_fields=("class_id", "probability"))
-                labelled.append((_fingerprint(cloud.xyz_m), cloud.extra["class_id"], cloud.extra["probability"]))
-                arrival_ms.append((message.stamp_ns - cloud.stamp_ns) / 1e6)
+                answer = cloud.extra["class_id"], cloud.extra["probability"]
+                labelled.append(_Labelled(_fingerprint(cloud.xyz_m), cloud.stamp_ns, *answer))
+                arrival_ns[cloud.stamp_ns] = message.stamp_ns
+            elif message.topic == boxes_topic:
+                cloud = decode(message.message, extra_fields=BOX_FIELDS)
+                boxes[cloud.stamp_ns] = boxes_of_cloud(cloud)
+                arrival_ns[cloud.stamp_ns] = message.stamp_ns
             elif "/debug/" in message.topic and message.type == "std_msgs/msg/Float64":
                 stage = message.topic.rpartition("/")[2].removesuffix("_ms")
                 stages_ms.setdefault(stage, []).append(float(message.message.data))
-    if not labelled:
-        raise BadBag(f"{path}: expected labelled clouds on {labelled_topic}, found none. Read the node's log.")
+    whole = [one for one in labelled if boxes_topic is None or one.stamp_ns in boxes]
+    if not whole:
+        and_boxes = "" if boxes_topic is None else f" with boxes of their stamps on {boxes_topic}"
+        raise BadBag(
+            f"{path}: expected labelled clouds on {labelled_topic}{and_boxes}, found none. Read the node's log."
+        )
+    arrival_ms = [(arrival_ns[one.stamp_ns] - one.stamp_ns) / 1e6 for one in whole]
     latency_ms = _latencies(arrival_ms, stages_ms.pop("pipeline_latency", []))
     if all(0 < value < _LONGEST_ANSWER_MS for value in arrival_ms):
         stages_ms["arrival at the recorder"] = arrival_ms
     by_points = {
-        points: Answer(class_id, probability, waited_ms)
-        for (points, class_id, probability), waited_ms in zip(labelled, latency_ms, strict=True)
+        one.points: Answer(one.class_id, one.probability, boxes.get(one.stamp_ns), waited_ms)
+        for one, waited_ms in zip(whole, latency_ms, strict=True)
     }
     return Answers(by_points, stages_ms)
 
@@ -71,9 +94,16 @@ def _latencies(arrival_ms: list[float], in_node_ms: list[float]) -> list[float |
 
 
 def evaluate_answers(
-    drive: Path, answers: Answers, classes: ClassTable, label_field: str | None, label_table: str | None
+    drive: Path,
+    answers: Answers,
+    classes: ClassTable,
+    label_field: str | None,
+    label_table: str | None,
+    box_classes: ClassTable | None = None,
 ) -> tuple[Evaluation, dict[str, Any]]:
-    """Judge the answers by the truth in the recording that was played; without a label field there are no scores.
+    """Judge the answers by the truth in the recording that was played; without a label field labels have no scores.
+
+    box_classes: of the answers' boxes.
 
     A cloud and its answer belong together when all positions are the same, in the same order: the player may write new
     stamps, and a node that loses or reorders a point shows here as a missing answer.
@@ -81,7 +111,7 @@ def evaluate_answers(
     """
     with open_recording(drive) as recording:
         truth = truth_of(recording, classes, label_field, label_table)
-        evaluation = Evaluation(classes, recording.cloud_count)
+        evaluation = Evaluation(classes, recording.cloud_count, box_classes)
         sent = 0
         for frame in recording.frames(() if truth is None else (truth.field,)):
             sent += 1
@@ -92,7 +122,14 @@ def evaluate_answers(
             true_id = None if truth is None else truth.of(frame)
             evaluation.add(
                 LabelledFrame(
-                    frame.index, frame.cloud, answer.class_id, true_id, frame.views, timing_ms, answer.probability
+                    frame.index,
+                    frame.cloud,
+                    answer.class_id,
+                    true_id,
+                    frame.views,
+                    timing_ms,
+                    answer.probability,
+                    answer.boxes,
                 )
             )
         metrics = evaluation.metrics()

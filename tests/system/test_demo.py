@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ from lidar_vl_core.commands.replay import replay
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.point_labels import PointLabels
+from tests.written.tiny_detectors import write_tiny_detector
 
 pytest.importorskip("rclpy", reason="needs the ROS 2 wheels: pip install -e .[ros]")
 pytest.importorskip("embreex", reason="needs the ray caster: pip install -e .[synthetic]")
 
 
+Demo = Callable[..., subprocess.CompletedProcess[str]]
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -30,8 +33,20 @@ def _run(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
 
 
-def _demo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return _run("lidar_vl_ros.demo", *arguments)
+@pytest.fixture(scope="module")
+def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_detector(tmp_path_factory.mktemp("packages") / "detector").path
+
+
+@pytest.fixture
+def demo(tiny_package: Path, tiny_detector: Path) -> Demo:
+    """Runs the demo with packages that take no time."""
+
+    def run(bag: Path, out: Path, model: object = tiny_package) -> subprocess.CompletedProcess[str]:
+        models = "--model", model, "--detection-model", tiny_detector
+        return _run("lidar_vl_ros.demo", "--bag", bag, "--out", out, *models)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +73,11 @@ def unlabelled(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_demo_labels_every_cloud_and_agrees_with_the_replay_of_the_same_drive(
-    tiny_package: Path, drive: Path, tmp_path: Path
+def test_the_demo_does_both_tasks_and_agrees_with_the_replay_of_the_same_drive(
+    demo: Demo, tiny_package: Path, tiny_detector: Path, drive: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "demo"
-    run = _demo("--bag", drive, "--out", out, "--model", tiny_package)
+    run = demo(drive, out)
     assert run.returncode == 0, run.stderr
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["frames"] + metrics["drops"] == metrics["sent"] == 4  # a busy machine may drop, and says so
@@ -74,21 +89,28 @@ def test_the_demo_labels_every_cloud_and_agrees_with_the_replay_of_the_same_driv
     answered = {frame["index"]: frame["mean_iou"] for frame in metrics["per_frame"]}
     assert answered.items() <= {frame["index"]: frame["mean_iou"] for frame in replayed["per_frame"]}.items()
     assert metrics["drops"] > 0 or metrics["confusion"] == replayed["confusion"]
+    boxes = replay(drive, load_model_package(tiny_detector), tmp_path / "boxes")["boxes_per_class"]
+    assert metrics["drops"] > 0 or metrics["boxes_per_class"] == boxes
     with open_bag(out / "recorded.mcap") as bag:
         counts = {topic.name: topic.count for topic in bag.topics}
-    assert counts["/segmentation_node/output/pointcloud/segmentation"] == metrics["frames"]
+    answered = (
+        counts["/perception_node/output/pointcloud/segmentation"],
+        counts["/perception_node/output/objects/boxes"],
+    )
+    assert min(answered) == metrics["frames"]
     assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "report.html").read_text()
-    assert page.count("data:image/jpeg") == page.count("<h2>Frame ") > 0
+    assert page.count("data:image/jpeg") == 2 * page.count("<h2>Frame ") > 0
+    assert "<h2>Boxes</h2>" in page
     assert len([line for line in run.stdout.splitlines() if not line.startswith("[")]) <= 12
     assert f"report       {out / 'report.html'}" in run.stdout
 
 
 def test_a_recording_without_true_classes_is_labelled_without_scores_and_the_demo_says_so(
-    tiny_package: Path, unlabelled: Path, tmp_path: Path
+    demo: Demo, unlabelled: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "demo"
-    run = _demo("--bag", unlabelled, "--out", out, "--model", tiny_package)
+    run = demo(unlabelled, out)
     assert run.returncode == 0, run.stderr
     assert "no scores: the clouds of unlabelled.mcap have no field 'label'" in run.stdout
     assert "IoU" not in run.stdout
@@ -99,34 +121,34 @@ def test_a_recording_without_true_classes_is_labelled_without_scores_and_the_dem
     assert (out / "report.html").is_file()
 
 
-def test_a_recording_that_is_not_there_ends_the_demo_before_it_begins(tiny_package: Path, tmp_path: Path) -> None:
+def test_a_recording_that_is_not_there_ends_the_demo_before_it_begins(demo: Demo, tmp_path: Path) -> None:
     bag = tmp_path / "drive.mcap"
-    run = _demo("--bag", bag, "--out", tmp_path / "demo", "--model", tiny_package)
+    run = demo(bag, tmp_path / "demo")
     assert run.returncode == 2
     assert run.stderr.startswith(f"demo: {bag}: expected a recording, found no such file")
     assert run.stderr.count("\n") == 1
     assert not (tmp_path / "demo").exists()
 
 
-def test_a_model_that_is_not_there_ends_the_demo_before_it_begins(drive: Path, tmp_path: Path) -> None:
-    run = _demo("--bag", drive, "--out", tmp_path / "demo", "--model", "nothing")
+def test_a_model_that_is_not_there_ends_the_demo_before_it_begins(demo: Demo, drive: Path, tmp_path: Path) -> None:
+    run = demo(drive, tmp_path / "demo", "nothing")
     assert run.returncode == 2
     assert run.stderr.startswith("demo: model 'nothing'")
     assert run.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_is_a_file_is_refused(tiny_package: Path, drive: Path, tmp_path: Path) -> None:
+def test_a_place_that_is_a_file_is_refused(demo: Demo, drive: Path, tmp_path: Path) -> None:
     (tmp_path / "demo").write_text("mine")
-    run = _demo("--bag", drive, "--out", tmp_path / "demo", "--model", tiny_package)
+    run = demo(drive, tmp_path / "demo")
     assert run.returncode == 2
     assert run.stderr.startswith(f"demo: {tmp_path / 'demo'}: expected a folder")
     assert (tmp_path / "demo").read_text() == "mine"
 
 
-def test_results_of_an_earlier_demo_stay_unless_they_may_be_replaced(tiny_package: Path, tmp_path: Path) -> None:
+def test_results_of_an_earlier_demo_stay_unless_they_may_be_replaced(demo: Demo, tmp_path: Path) -> None:
     (tmp_path / "demo.png").write_text("earlier")
-    run = _demo("--bag", tmp_path / "drive.mcap", "--out", tmp_path, "--model", tiny_package)
+    run = demo(tmp_path / "drive.mcap", tmp_path)
     assert run.returncode == 2
     assert "Give --overwrite" in run.stderr
     assert (tmp_path / "demo.png").read_text() == "earlier"

@@ -1,15 +1,10 @@
-"""What the report says of boxes whose truth is known, and the boxes of a frame as its points are told."""
+"""What the report says of boxes, by their truth where that is known."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from html import escape
 from typing import Any
 
-import numpy as np
-
-from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.drawing.charts import ACCENT, bar
 from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.evaluation.distance import ring_reach
@@ -51,9 +46,17 @@ def box_quality_section(metrics: Mapping[str, Any], classes: ClassTable) -> str:
     )
 
 
-def as_points_are_told(boxes: Boxes3d, cloud: PointCloud) -> Boxes3d:
-    """Boxes of the cloud's frame from the origin that its points are told from."""
-    return replace(boxes, boxes=boxes.boxes - np.array([*cloud.origin_m, 0, 0, 0, 0]))
+def boxes_section(metrics: Mapping[str, Any], classes: ClassTable) -> str:
+    """How many boxes were found beside labels where no truth is known; empty text where one is, which tells them, too."""
+    if "box_quality" in metrics:
+        return ""
+    rows = "".join(
+        f'<tr><td><i style="background:{color}"></i>{escape(name.replace("_", " "))}</td>'
+        f'<td class="number">{metrics["boxes_per_class"][name]:,}</td></tr>'
+        for name, color in _css_colors(classes).items()
+    )
+    table = f'<table class="plain"><tr><th>class</th><th>boxes found</th></tr>{rows}</table>'
+    return f"<section><h2>Boxes</h2>{table}</section>"
 
 
 def _class_row(name: str, each: Mapping[str, Any], color: str) -> str:

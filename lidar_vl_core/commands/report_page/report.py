@@ -4,27 +4,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
-
-from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.commands.report_page.box_sections import (
-    TRUTH_IS_DRAWN,
-    as_points_are_told,
-    box_quality_section,
-    box_tiles,
-)
-from lidar_vl_core.commands.report_page.images import jpeg_image, png_image
+from lidar_vl_core.commands.report_page.box_sections import box_quality_section, box_tiles, boxes_section
+from lidar_vl_core.commands.report_page.frame_section import frame_section
 from lidar_vl_core.commands.report_page.markdown import markdown
 from lidar_vl_core.commands.report_page.report_style import STYLE
 from lidar_vl_core.drawing.charts import ACCENT, bar, confusion_table, histogram, line_per_frame
-from lidar_vl_core.drawing.figures import legend, load_pictures, overlay_figure, top_view_figure
 from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.drawing.point_view import ViewFrame, point_view, point_view_style
 from lidar_vl_core.evaluation.distance import ring_reach
 from lidar_vl_core.evaluation.evaluation import LabelledFrame
-
-_OVERLAY_PX = {1: 960, 2: 635, 3: 420}  # cameras side by side -> width of each
 
 
 def report(
@@ -34,24 +23,26 @@ def report(
     viewed: Sequence[ViewFrame],
     classes: ClassTable,
     card: str,
+    box_classes: ClassTable | None = None,
 ) -> str:
     """Write the page.
 
     metrics: as Evaluation.metrics gives them, and besides `bag`, `model`, `engine`, `latency_is`, `warnings`, `skipped`, `provenance`;
     `intensity` of a recording, `box_topic` where boxes have a truth, `sent` and `drops` where clouds went over a network. shown: (caption, frame) of the frames to draw.
     viewed: thinned frames to turn and filter in the page.
-    card: the model's card in Markdown. Returns HTML that needs no other file.
+    card: the model's card in Markdown. box_classes: as Evaluation has them. Returns HTML that needs no other file.
     """
     sections = [
         _headline(metrics),
         _warnings(metrics),
-        point_view(viewed, classes, metrics["frames"]),
+        point_view(viewed, classes, metrics["frames"], box_classes),
         _by_distance(metrics),
-        box_quality_section(metrics, classes),
-        *[_frame(caption, frame, classes) for caption, frame in shown[:1]],
-        _classes(metrics, classes),
+        *[frame_section(caption, frame, classes, box_classes) for caption, frame in shown[:1]],
+        _classes(metrics, classes, box_classes is None),
+        box_quality_section(metrics, classes if box_classes is None else box_classes),
+        "" if box_classes is None else boxes_section(metrics, box_classes),
         _latency(metrics),
-        *[_frame(caption, frame, classes) for caption, frame in shown[1:]],
+        *[frame_section(caption, frame, classes, box_classes) for caption, frame in shown[1:]],
         f'<section><h2>Model card: {escape(str(metrics["model"]))}</h2><div class="card">{markdown(card)}</div></section>',
         _provenance(metrics),
     ]
@@ -139,46 +130,11 @@ def _warnings(metrics: Mapping[str, Any]) -> str:
     return f'<section class="warnings"><h2>Warnings</h2><ul>{items}</ul></section>'
 
 
-def _frame(caption: str, frame: LabelledFrame, classes: ClassTable) -> str:
-    from lidar_vl_core.drawing.box_figures import boxes_from_above_figure, boxes_in_cameras_figure
-
-    xyz_m, prediction, truth = frame.cloud.measured_xyz_m(), frame.class_id, frame.truth
-    panel_px, columns = (420 if truth is not None else 760), min(max(len(frame.views), 1), 3)
-    found, true_boxes = (
-        None if boxes is None else as_points_are_told(boxes, frame.cloud) for boxes in (frame.boxes, frame.true_boxes)
-    )
-    if found is None:
-        above = top_view_figure(xyz_m, prediction, truth, classes, panel_px)
-    else:
-        above = boxes_from_above_figure(xyz_m, _best_last(found), true_boxes, classes, panel_px)
-    occurring = prediction if truth is None else np.concatenate([prediction, truth])
-    pictures = [png_image(above, f"{caption}, from above")]
-    cameras, problems = load_pictures(frame.views)
-    if cameras:
-        width_px = _OVERLAY_PX[columns]
-        if found is None:
-            overlays = overlay_figure(cameras, xyz_m, prediction, truth, classes, width_px, columns)
-        else:
-            overlays = boxes_in_cameras_figure(cameras, _best_last(found), true_boxes, classes, width_px, columns)
-        pictures.append(jpeg_image(overlays, f"{caption}, camera overlays"))
-    pictures += [f'<p class="note">{escape(problem)}</p>' for problem in problems]
-    pictures += [] if true_boxes is None else [TRUTH_IS_DRAWN]
-    pictures.append(
-        png_image(legend(classes, occurring, 1280, with_errors=truth is not None), "colours of the classes")
-    )
-    points = f'<p class="note">{len(frame.cloud):,} points, stamp {frame.cloud.stamp_ns} ns, frame {escape(frame.cloud.frame_id)}</p>'
-    return f"<section><h2>{escape(caption)}</h2>{points}{''.join(pictures)}</section>"
-
-
-def _best_last(boxes: Boxes3d) -> Boxes3d:
-    """The same boxes, so that the best is drawn on top."""
-    return boxes.taken(np.arange(len(boxes))[::-1])
-
-
-def _classes(metrics: Mapping[str, Any], classes: ClassTable) -> str:
+def _classes(metrics: Mapping[str, Any], classes: ClassTable, labels_are_of_boxes: bool) -> str:
     colors = class_colors(classes)
     truth = metrics.get("points_per_class")
-    predicted, boxes = metrics["predicted_points_per_class"], metrics.get("boxes_per_class")
+    predicted = metrics["predicted_points_per_class"]
+    boxes = metrics.get("boxes_per_class") if labels_are_of_boxes else None
     rows = []
     for class_id, name in enumerate(classes.names):
         color = f"rgb({colors[class_id][0]},{colors[class_id][1]},{colors[class_id][2]})"

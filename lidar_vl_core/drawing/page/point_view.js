@@ -1,6 +1,10 @@
 "use strict";
 (() => {
   const NO_CLASS = 255;
+  const TRUE_BOX = { name: "true boxes", color: "#f8fafc" };
+  // Corners of a box as signs along its length, width and height, and the pairs of them that are drawn: edges, and a cross on the front.
+  const CORNERS = [[1, 1, 1], [1, -1, 1], [1, -1, -1], [1, 1, -1], [-1, 1, 1], [-1, -1, 1], [-1, -1, -1], [-1, 1, -1]];
+  const EDGES = [[0, 1], [1, 2], [2, 3], [3, 0], [4, 5], [5, 6], [6, 7], [7, 4], [0, 4], [1, 5], [2, 6], [3, 7], [0, 2], [1, 3]];
   const WRONG = "#ff4d4f", RIGHT = "#64748b", UNKNOWN = "#3b4658";
   const view = JSON.parse(document.getElementById("view-data").textContent);
   const element = (id) => document.getElementById(`view-${id}`);
@@ -68,6 +72,28 @@
     };
   }
 
+  // What boxes are shown in groups: the true ones, then the found ones by class; each with the key that hides it.
+  function boxGroups() {
+    const { found, truth } = view.frames[state.frame];
+    const ofClass = view.box_classes.map((group, id) => ({ group, key: `box ${id}`, boxes: found.filter(([own]) => own === id) }));
+    return [{ group: TRUE_BOX, key: "box truth", boxes: truth }, ...ofClass].filter(({ boxes, key }) => boxes.length || state.hidden.has(key));
+  }
+
+  function boxTrace({ group, key, boxes }) {
+    const lines = [[], [], []];
+    for (const [, , x, y, z, length, width, height, yaw] of boxes) {
+      const cos = Math.cos(yaw / 1000), sin = Math.sin(yaw / 1000);
+      const corners = CORNERS.map(([a, b, c]) => {
+        const along = (a * length) / 2, across = (b * width) / 2;
+        return [x + along * cos - across * sin, y + along * sin + across * cos, z + (c * height) / 2].map((cm) => cm / 100);
+      });
+      for (const edge of EDGES) lines.forEach((line, axis) => line.push(...edge.map((corner) => corners[corner][axis]), null));
+    }
+    const [x, y, z] = lines;
+    const line = { color: group.color, width: key === "box truth" ? 2 : 4 };
+    return { type: "scatter3d", mode: "lines", name: group.name, hoverinfo: "skip", x, y, z, line };
+  }
+
   function layout() {
     const wide = view.half_width_m, [low, high] = view.heights_m, hidden = { visible: false, showspikes: false };
     return {
@@ -102,6 +128,8 @@
     const byClass = state.colour === "prediction" || state.colour === "truth";
     element("classes").replaceChildren(...chips(classes, present, "class", byClass ? null : "#94a3b8"));
     element("kinds").replaceChildren(...(byClass ? [] : chips(colourings[state.colour].groups, kinds, state.colour, null)));
+    element("boxes").replaceChildren(...boxGroups().map(({ group, key, boxes }) =>
+      chip({ ...group, name: key === "box truth" ? `${boxes.length} true boxes` : `${boxes.length} ${group.name} found` }, key, !state.hidden.has(key))));
     for (const button of element("colours").children) button.setAttribute("aria-pressed", String(button.value === state.colour));
     const { caption, points, shown } = view.frames[state.frame];
     element("caption").textContent = `${caption}, ${shown.toLocaleString("en")} of ${points.toLocaleString("en")} points`;
@@ -120,10 +148,13 @@
       const frame = await frameAt(state.frame);
       const { places, present, kinds } = grouped(frame);
       showControls(present, kinds);
-      const traces = colourings[state.colour].groups.map((group, k) => trace(frame, places[k], group));
+      const boxes = boxGroups().filter(({ key }) => !state.hidden.has(key));
+      const traces = [...colourings[state.colour].groups.map((group, k) => trace(frame, places[k], group)), ...boxes.map(boxTrace)];
       await Plotly.react(element("plot"), traces, layout(), { responsive: true, displaylogo: false, displayModeBar: false });
       const drawn = places.reduce((sum, each) => sum + each.length, 0);
-      Object.assign(element("plot").dataset, { frame: view.frames[state.frame].index, colour: state.colour, drawn });
+      Object.assign(element("plot").dataset, {
+        frame: view.frames[state.frame].index, colour: state.colour, drawn, boxes: boxes.reduce((sum, each) => sum + each.boxes.length, 0),
+      });
     }
     drawing = false;
   }

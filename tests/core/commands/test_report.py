@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID
@@ -110,6 +112,29 @@ def test_without_truth_there_is_no_quality_in_the_metrics() -> None:
     assert metrics.keys().isdisjoint({"mean_iou", "per_class_iou", "confusion"})
     assert metrics["predicted_points_per_class"]["car"] == 1
     assert metrics["predicted_points_per_class"]["no_answer"] == 1
+
+
+def boxes_at(*x_m: float, score: float = 0.9) -> Boxes3d:
+    """Cars ahead."""
+    rows = np.array([[x, 0.0, 0.0, 4.0, 2.0, 1.5, 0.0] for x in x_m]).reshape(-1, 7)
+    return Boxes3d.of(rows, np.zeros(len(x_m)), np.full(len(x_m), score), frame_id="lidar")
+
+
+def test_boxes_beside_labels_are_counted_and_drawn_by_their_own_classes() -> None:
+    nuscenes_10 = class_table("nuscenes10")
+    evaluation = Evaluation(NUSCENES_16, 2, nuscenes_10)
+    for index, found in enumerate((boxes_at(10.0, 20.0), boxes_at(10.1, 40.0, score=0.8))):
+        labelled = replace(with_right(0.5, index), boxes=found, true_boxes=boxes_at(10.0, 20.0))
+        evaluation.add(labelled)
+    metrics = evaluation.metrics()
+    assert metrics["boxes_per_class"]["car"] == 4
+    assert metrics["predicted_points_per_class"]["car"] == 100  # of labels, which are not of the boxes
+    html = report("Demo", metrics | RUN, evaluation.shown(), evaluation.viewed(), NUSCENES_16, "", nuscenes_10)
+    check_page(html)
+    assert "<th>boxes found</th>" in html
+    assert "points in them" not in html
+    assert html.count('alt="colours of the boxes"') == html.count("<h2>Frame ") == 2
+    json.dumps(metrics, allow_nan=False)
 
 
 def test_beams_that_met_nothing_are_neither_judged_nor_counted_for_a_class() -> None:

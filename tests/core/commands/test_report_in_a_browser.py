@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.report_page.report import report
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from tests.chromium import Page, opened_page
 
-NUSCENES_16 = class_table("nuscenes16")
+NUSCENES_16, NUSCENES_10 = class_table("nuscenes16"), class_table("nuscenes10")
 RUN = {
     "model": "tiny",
     "engine": "fused",
@@ -29,9 +30,16 @@ POINTS = 120  # per frame: 40 cars, 40 trucks, 40 without truth; frame k has 10 
 VIEW = "document.getElementById('view-plot').dataset"
 
 
+def found(others: int) -> Boxes3d:
+    """Two cars, one too unsure to be shown, and buses 8 m apart."""
+    boxes = [[8.0 * k, 5.0, 0.0, 4.0, 2.0, 1.5, 0.3 * k] for k in range(2 + others)]
+    score = np.where(np.arange(2 + others) == 1, 0.2, 0.9)
+    return Boxes3d.of(boxes, [0, 0, *[3] * others], score, frame_id="lidar")
+
+
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    evaluation, rng = Evaluation(NUSCENES_16, 4), np.random.default_rng(1)
+    evaluation, rng = Evaluation(NUSCENES_16, 4, NUSCENES_10), np.random.default_rng(1)
     truth = np.repeat(np.array([CAR, TRUCK, 255], np.uint8), 40)
     for index in range(4):
         prediction = np.where(truth == 255, 15, truth).astype(np.uint8)
@@ -39,8 +47,10 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         xyz_m = rng.uniform(-30, 30, (POINTS, 3)).astype(np.float32)
         cloud = PointCloud(xyz_m, np.zeros(POINTS, np.float32), index, "lidar")
         confidence = np.linspace(0.2, 1.0, POINTS, dtype=np.float32)
-        evaluation.add(LabelledFrame(index, cloud, prediction, truth, (), {"total": 10.0 + index}, confidence))
-    html = report("Replay", evaluation.metrics() | RUN, evaluation.shown(), evaluation.viewed(), NUSCENES_16, "# Card")
+        boxes = found(index), found(1)  # one of the other class is true
+        evaluation.add(LabelledFrame(index, cloud, prediction, truth, (), {"total": 10.0 + index}, confidence, *boxes))
+    told = evaluation.shown(), evaluation.viewed(), NUSCENES_16, "# Card", NUSCENES_10
+    html = report("Replay", evaluation.metrics() | RUN, *told)
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(html)
     return path
@@ -86,6 +96,21 @@ def test_slider_colours_and_classes_change_what_is_drawn(browser: Page, page_fil
     slider = "const s = document.getElementById('view-frame'); s.value = 3; s.dispatchEvent(new Event('input'))"
     browser.value(f"(() => {{ {slider} }})()")
     browser.wait_for(f"{VIEW}.frame === '3' && {VIEW}.drawn === '{POINTS - 70}'")
+
+
+@pytest.mark.slow
+def test_boxes_stand_among_the_points_and_a_click_hides_those_of_a_class(browser: Page, page_file: Path) -> None:
+    shown(browser, page_file, fragment="#frame=3")
+    chips = "[...document.querySelectorAll('#view-boxes button')]"
+    assert browser.value(f"{chips}.map(b => b.textContent)") == ["3 true boxes", "1 car found", "3 bus found"]
+    assert browser.value(f"{VIEW}.boxes") == "7"
+    browser.value(f"{chips}.find(b => b.textContent === '3 bus found').click()")
+    browser.wait_for(f"{VIEW}.boxes === '4'")
+    browser.value(f"{chips}.find(b => b.textContent.includes('true')).click()")
+    browser.wait_for(f"{VIEW}.boxes === '1'")
+    assert browser.value(f"{chips}.map(b => b.getAttribute('aria-pressed'))") == ["false", "true", "false"]
+    browser.value("document.getElementById('view-before').click()")
+    browser.wait_for(f"{VIEW}.frame === '2' && {VIEW}.boxes === '1'")
 
 
 @pytest.mark.slow

@@ -18,22 +18,34 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.commands.program_options import add_overwrite
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.results import write_results
-from lidar_vl_core.drawing.figures import in_rows, legend, load_pictures, overlay_figure, top_view_figure
+from lidar_vl_core.drawing.box_figures import boxes_in_cameras_figure, boxes_panel
+from lidar_vl_core.drawing.figures import (
+    as_seen_from_the_seat,
+    in_rows,
+    legend,
+    load_pictures,
+    overlay_figure,
+    png_bytes,
+    top_view_panels,
+)
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
 from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.foundation.result_folder import require_no_results
-from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
+from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_ros.process.child_nodes import ChildNodes, clean_up_on_sigterm, private_graph_environment
 
-_LABELLED_TOPIC = "/segmentation_node/output/pointcloud/segmentation"
+_NODE = "/perception_node"
+_LABELLED_TOPIC, _BOXES_TOPIC = f"{_NODE}/output/pointcloud/segmentation", f"{_NODE}/output/objects/boxes"
 _LABEL_FIELD, _LABEL_TABLE = "label", "nuscenes16"  # how the synthetic drive keeps the true class of each point
-_STAGES = ("voxels", "maps", "network", "labels", "pipeline_latency")
+_STAGES = ("voxels", "maps", "network", "labels", "detection", "boxes", "pipeline_latency")
 _RESULTS = ("report.html", "metrics.json", "demo.png", "recorded.mcap")
 _READY_TIMEOUT_S, _GRAPH_TIMEOUT_S = 60, 120  # of a machine that has other work, too
-_SILENCE_S = 2.0  # the recorder ends after so long without a labelled cloud
+_FORWARD = 3  # cameras in demo.png
+_SILENCE_S = 2.0  # the recorder ends after so long without a message
 
 
 @dataclass(frozen=True)
@@ -47,15 +59,16 @@ class _Drive:
     label_field: str | None  # None where the clouds carry no truth
 
 
-def demo(bag: Path, out: Path, model: str, command: str, overwrite: bool = False) -> dict[str, Any]:
+def demo(bag: Path, out: Path, models: tuple[str, str], command: str, overwrite: bool = False) -> dict[str, Any]:
     """Play the bag through the graph, judge the answers, write report.html, metrics.json and demo.png.
 
-    Clouds with a field `label` of nuscenes16 classes are scored. overwrite: results of an earlier demo in `out` may go.
+    models: what labels points, and what finds boxes. Clouds with a field `label` of nuscenes16 classes are scored. overwrite: results of an earlier demo in `out` may go.
     Returns the content of metrics.json. Raises LidarVlError, with the end of the log where a node failed.
     """
     for name in _RESULTS:
         require_no_results(out / name, overwrite)
-    package, drive = load_model_package(model), _drive(bag)
+    segmenter, detector = Segmenter(load_model_package(models[0])), Detector(load_model_package(models[1]))
+    drive = _drive(bag)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -64,23 +77,36 @@ def demo(bag: Path, out: Path, model: str, command: str, overwrite: bool = False
         (out / name).unlink(missing_ok=True)  # an old result must not pass for this run's
     recorded = out / "recorded.mcap"
 
-    print(f"[1/3] ROS 2 graph: player of {drive.clouds} clouds -> segmentation node -> recorder", flush=True)
-    Segmenter(package).warm_up()  # what is compiled here, the node loads from the cache
-    _run_graph(drive, recorded, out, str(package.path))
+    print(f"[1/3] ROS 2 graph: player of {drive.clouds} clouds -> perception node -> recorder", flush=True)
+    for task in (segmenter, detector):
+        task.warm_up()  # what is compiled here, the node loads from the cache
+    _run_graph(drive, recorded, out, segmenter.package, detector.package)
     print("[2/3] evaluation" if drive.label_field else f"[2/3] no scores: {_without_truth(drive)}", flush=True)
-    answers = read_answers(recorded, _LABELLED_TOPIC)
-    label_table = _LABEL_TABLE if drive.label_field else None
-    evaluation, metrics = evaluate_answers(bag, answers, package.classes, drive.label_field, label_table)
-    metrics |= {
-        "model": package.manifest.name,
-        "engine": Segmenter(package).engine_name,
-        "latency_is": "from the stamp written when a cloud is sent to the publication of its labelled cloud",
-        "provenance": provenance(package, command),
-    }
+    evaluation, metrics = evaluate_answers(
+        bag,
+        read_answers(recorded, _LABELLED_TOPIC, _BOXES_TOPIC),
+        segmenter.classes,
+        drive.label_field,
+        _LABEL_TABLE if drive.label_field else None,
+        detector.classes,
+    )
+    metrics |= _made_with(segmenter, detector, command)
     print("[3/3] report", flush=True)
-    write_bytes(out / "demo.png", _picture(_representative(evaluation), package.classes))
-    write_results(out, f"lidar-vl demo: {bag.name} on a ROS 2 graph", metrics, evaluation, package.card)
+    write_bytes(out / "demo.png", _picture(_representative(evaluation), segmenter.classes, detector.classes))
+    cards = "\n\n".join(task.package.card for task in (segmenter, detector))
+    write_results(out, f"lidar-vl demo: {bag.name} on a ROS 2 graph", metrics, evaluation, cards)
     return metrics
+
+
+def _made_with(segmenter: Segmenter, detector: Detector, command: str) -> dict[str, Any]:
+    """What the report tells of the models beside its figures."""
+    of_labels, of_boxes = (provenance(task.package, command) for task in (segmenter, detector))
+    return {
+        "model": " and ".join(task.package.manifest.name for task in (segmenter, detector)),
+        "engine": " and ".join(dict.fromkeys(task.engine_name for task in (segmenter, detector))),
+        "latency_is": "from the stamp written when a cloud is sent to the publication of its labels and of its boxes, the later",
+        "provenance": of_labels | {f"detection_{name}": of_boxes[name] for name in ("model", "model_exported_by")},
+    }
 
 
 def _drive(path: Path) -> _Drive:
@@ -96,16 +122,18 @@ def _without_truth(drive: _Drive) -> str:
     return f"the clouds of {drive.path.name} have no field '{_LABEL_FIELD}'"
 
 
-def _run_graph(drive: _Drive, recorded: Path, logs: Path, model: str) -> None:
-    debug_topics = [f"/segmentation_node/debug/{stage}_ms" for stage in _STAGES]
+def _run_graph(drive: _Drive, recorded: Path, logs: Path, of_labels: ModelPackage, of_boxes: ModelPackage) -> None:
+    models = {"segmentation.model": str(of_labels.path), "detection.model": str(of_boxes.path)}
+    debug_topics = [f"{_NODE}/debug/{stage}_ms" for stage in _STAGES]
+    recorded_topics = [_LABELLED_TOPIC, _BOXES_TOPIC, *debug_topics]
     with ChildNodes(logs, private_graph_environment()) as graph:
-        graph.start("bag_recorder", output=str(recorded), topics=[_LABELLED_TOPIC, *debug_topics], idle_s=_SILENCE_S)
-        graph.start("segmentation_node", {"~/input/pointcloud": drive.cloud_topic}, model=model)
+        graph.start("bag_recorder", output=str(recorded), topics=recorded_topics, idle_s=_SILENCE_S)
+        graph.start("perception_node", {"~/input/pointcloud": drive.cloud_topic}, **models)
         graph.start(
             "bag_player",
             bag=str(drive.path),
             restamp=True,
-            wait_for=[drive.cloud_topic, _LABELLED_TOPIC],
+            wait_for=[drive.cloud_topic, _LABELLED_TOPIC, _BOXES_TOPIC],
             wait_timeout_s=float(_READY_TIMEOUT_S),
         )
         graph.wait("bag_player", _GRAPH_TIMEOUT_S + 2 * drive.seconds)
@@ -118,24 +146,20 @@ def _representative(evaluation: Evaluation) -> LabelledFrame:
     return next((frame for caption, frame in shown if "middle" in caption), shown[0][1])
 
 
-def _picture(frame: LabelledFrame, classes: ClassTable) -> bytes:
-    """Three forward cameras over the view from above and the legend, as PNG."""
-    import io
-
+def _picture(frame: LabelledFrame, classes: ClassTable, box_classes: ClassTable) -> bytes:
+    """Labels and boxes in the three forward cameras and from above, with a legend, as PNG."""
     import numpy as np
 
-    cameras, _ = load_pictures(frame.views)
-    above = top_view_figure(frame.cloud.xyz_m, frame.class_id, frame.truth, classes)
-    rows = [above]
-    if cameras:
-        forward = overlay_figure(cameras, frame.cloud.xyz_m, frame.class_id, None, classes)
-        first_row = forward.crop((0, 0, forward.width, forward.height // 2)) if len(cameras) > 3 else forward
-        rows.insert(0, first_row)
+    xyz_m, (found, true_boxes) = frame.cloud.xyz_m, frame.drawn_boxes()
+    forward = as_seen_from_the_seat(load_pictures(frame.views)[0], _FORWARD)[:_FORWARD]
+    rows = [overlay_figure(forward, xyz_m, frame.class_id, None, classes)] if forward else []
+    panels = top_view_panels(xyz_m, frame.class_id, frame.truth, classes)[:2]  # the answer and the truth
+    if found is not None:
+        panels.append(boxes_panel(xyz_m, found, true_boxes, box_classes, panels[0].width))
+        rows += [boxes_in_cameras_figure(forward, found, true_boxes, box_classes, panels[0].width)] if forward else []
     answers = frame.class_id if frame.truth is None else np.concatenate([frame.class_id, frame.truth])
-    rows.append(legend(classes, answers, above.width, with_errors=frame.truth is not None))
-    buffer = io.BytesIO()
-    in_rows(rows, 1).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    above = in_rows(panels, len(panels))
+    return png_bytes(in_rows([*rows, above, legend(classes, answers, above.width)], 1))
 
 
 def _summary(metrics: dict[str, Any], out: Path, seconds: float) -> list[str]:
@@ -145,9 +169,10 @@ def _summary(metrics: dict[str, Any], out: Path, seconds: float) -> list[str]:
     )
     return [
         f"model        {metrics['model']}, engine {metrics['engine']}",
-        f"clouds       {metrics['frames']} labelled of {metrics['sent']} sent, {metrics['drops']} dropped",
+        f"clouds       {metrics['frames']} labelled and searched of {metrics['sent']} sent, {metrics['drops']} dropped",
         f"points       {metrics['points'] // max(metrics['frames'], 1):,} per cloud",
-        f"latency ms   {spread} (p50 / p95 / p99, stamp to labelled cloud)",
+        f"boxes        {sum(metrics['boxes_per_class'].values()) / max(metrics['frames'], 1):.1f} per cloud",
+        f"latency ms   {spread} (p50 / p95 / p99, stamp to labels and boxes)",
         *(_scores(metrics) if "mean_iou" in metrics else ()),
         f"took         {seconds:.0f} s",
         f"report       {out / 'report.html'}",
@@ -158,10 +183,9 @@ def _scores(metrics: dict[str, Any]) -> list[str]:
     classes = {name: iou for name, iou in metrics["per_class_iou"].items() if metrics["points_per_class"][name]}
     best, *_, worst = sorted(classes, key=lambda name: classes[name] or 0.0, reverse=True)
     return [
-        f"mean IoU     {100 * metrics['mean_iou']:.1f} % over the {len(classes)} classes that occur",
+        f"mean IoU     {100 * metrics['mean_iou']:.1f} % over the {len(classes)} classes that occur; "
+        f"best {best} {100 * (classes[best] or 0):.1f} %, worst {worst} {100 * (classes[worst] or 0):.1f} %",
         f"points right {100 * metrics['accuracy']:.1f} %",
-        f"best class   {best} {100 * (classes[best] or 0):.1f} %",
-        f"worst class  {worst} {100 * (classes[worst] or 0):.1f} %",
     ]
 
 
@@ -176,14 +200,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="recording with one topic of clouds; `make demo` makes one",
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR")
-    parser.add_argument("--model", default="demo", metavar="PKG", help="model package, by name or folder")
+    parser.add_argument("--model", default="demo", metavar="PKG", help="package that labels points, by name or folder")
+    parser.add_argument("--detection-model", default="demo_detector", metavar="PKG", help="package that finds boxes")
     add_overwrite(parser)
     options = parser.parse_args(arguments)
     command = shlex.join(["python", "-m", "lidar_vl_ros.demo", *(sys.argv[1:] if arguments is None else arguments)])
+    models = options.model, options.detection_model
     started_s = time.monotonic()
     clean_up_on_sigterm()
     try:
-        metrics = demo(options.bag, options.out, options.model, command, options.overwrite)
+        metrics = demo(options.bag, options.out, models, command, options.overwrite)
     except LidarVlError as error:
         print(f"demo: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
