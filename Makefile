@@ -45,7 +45,7 @@ $(TEST_STAMP): $(STAMP)
 	  $$PIP -c constraints.txt --no-deps --target $(VENV)/torchvision torchvision
 	@touch $(TEST_STAMP)
 
-## make demo       synthetic drive -> real ROS 2 graph -> out/demo/report.html
+## make demo       synthetic drive -> labels and boxes by a real ROS 2 graph -> out/demo/report.html
 demo: $(STAMP)
 	@$(BIN)/python -m offline_training.synthetic.sensors.drive --out out/demo/drive.mcap --seed 13 --frames 50 --overwrite
 	@$(BIN)/python -m lidar_vl_ros.demo --bag out/demo/drive.mcap --out out/demo --overwrite
