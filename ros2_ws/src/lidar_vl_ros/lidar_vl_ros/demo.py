@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ _STAGES = ("voxels", "maps", "network", "labels", "detection", "boxes", "pipelin
 _RESULTS = ("report.html", "metrics.json", "demo.png", "recorded.mcap")
 _READY_TIMEOUT_S, _GRAPH_TIMEOUT_S = 60, 120  # of a machine that has other work, too
 _FORWARD = 3  # cameras in demo.png
-_SILENCE_S = 2.0  # the recorder ends after so long without a message
+_SILENCE_S = 2.0  # beyond the time of two clouds: then the recorder ends
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class _Drive:
     cloud_topic: str
     clouds: int
     seconds: float  # from its first cloud to its last
+    longest_gap_s: float  # between two clouds
     label_field: str | None  # None where the clouds carry no truth
 
 
@@ -114,8 +116,9 @@ def _drive(path: Path) -> _Drive:
         label_field = _LABEL_FIELD if _LABEL_FIELD in recording.cloud_fields() else None
         topic = recording.cloud_topic
     with open_bag(path) as bag:
-        stamps_ns = [message.stamp_ns for message in bag.messages([topic])]
-    return _Drive(path, topic, len(stamps_ns), (max(stamps_ns) - min(stamps_ns)) / 1e9, label_field)
+        stamps_s = sorted(message.stamp_ns / 1e9 for message in bag.messages([topic]))
+    longest_gap_s = max((after - before for before, after in pairwise(stamps_s)), default=0.0)
+    return _Drive(path, topic, len(stamps_s), stamps_s[-1] - stamps_s[0], longest_gap_s, label_field)
 
 
 def _without_truth(drive: _Drive) -> str:
@@ -126,8 +129,9 @@ def _run_graph(drive: _Drive, recorded: Path, logs: Path, of_labels: ModelPackag
     models = {"segmentation.model": str(of_labels.path), "detection.model": str(of_boxes.path)}
     debug_topics = [f"{_NODE}/debug/{stage}_ms" for stage in _STAGES]
     recorded_topics = [_LABELLED_TOPIC, _BOXES_TOPIC, *debug_topics]
+    silence_s = _SILENCE_S + 2 * drive.longest_gap_s
     with ChildNodes(logs, private_graph_environment()) as graph:
-        graph.start("bag_recorder", output=str(recorded), topics=recorded_topics, idle_s=_SILENCE_S)
+        graph.start("bag_recorder", output=str(recorded), topics=recorded_topics, idle_s=silence_s)
         graph.start("perception_node", {"~/input/pointcloud": drive.cloud_topic}, **models)
         graph.start(
             "bag_player",
