@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.recording import open_recording
+from lidar_vl_core.bags.recording import Recording, open_recording
 from lidar_vl_core.boxes.box_cloud import BOX_FIELDS, boxes_of_cloud
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame, latency_summary
+from lidar_vl_core.evaluation.true_boxes import TrueBoxes, true_boxes_of
 from lidar_vl_core.evaluation.truth import truth_of
 from lidar_vl_core.foundation.errors import BadBag
 
@@ -93,6 +94,15 @@ def _latencies(arrival_ms: list[float], in_node_ms: list[float]) -> list[float |
     return [value if 0 < value < _LONGEST_ANSWER_MS else None for value in measured]
 
 
+@dataclass(frozen=True)
+class BoxTruth:
+    """The boxes in a recording that the answers are held against."""
+
+    topic: str
+    table: str  # whose names their classes have
+    range_m: tuple[float, ...]  # what the detector looks at, lower, then upper corner
+
+
 def evaluate_answers(
     drive: Path,
     answers: Answers,
@@ -100,10 +110,11 @@ def evaluate_answers(
     label_field: str | None,
     label_table: str | None,
     box_classes: ClassTable | None = None,
+    box_truth: BoxTruth | None = None,
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Judge the answers by the truth in the recording that was played; without a label field labels have no scores.
 
-    box_classes: of the answers' boxes.
+    box_classes: of the answers' boxes, which have scores where box_truth says what is true.
 
     A cloud and its answer belong together when all positions are the same, in the same order: the player may write new
     stamps, and a node that loses or reorders a point shows here as a missing answer.
@@ -111,6 +122,11 @@ def evaluate_answers(
     """
     with open_recording(drive) as recording:
         truth = truth_of(recording, classes, label_field, label_table)
+        boxes = (
+            None
+            if box_truth is None
+            else _true_boxes(recording, classes if box_classes is None else box_classes, box_truth)
+        )
         evaluation = Evaluation(classes, recording.cloud_count, box_classes)
         sent = 0
         for frame in recording.frames(() if truth is None else (truth.field,)):
@@ -130,6 +146,7 @@ def evaluate_answers(
                     timing_ms,
                     answer.probability,
                     answer.boxes,
+                    None if boxes is None else boxes.of(frame.cloud),
                 )
             )
         metrics = evaluation.metrics()
@@ -139,9 +156,14 @@ def evaluate_answers(
             "sent": sent,
             "drops": sent - evaluation.frames,
             "skipped": [vars(skipped) for skipped in recording.skipped],
-            "warnings": recording.warnings,
+            "warnings": [*recording.warnings, *(() if boxes is None else boxes.warnings)],
+            **({} if boxes is None else {"box_topic": boxes.topic}),
         }
     return evaluation, metrics
+
+
+def _true_boxes(recording: Recording, classes: ClassTable, truth: BoxTruth) -> TrueBoxes | None:
+    return true_boxes_of(recording, classes, truth.range_m, truth.topic, truth.table)
 
 
 def _fingerprint(xyz_m: np.ndarray) -> bytes:

@@ -129,8 +129,15 @@ def test_boxes_beside_labels_are_counted_and_drawn_by_their_own_classes() -> Non
     metrics = evaluation.metrics()
     assert metrics["boxes_per_class"]["car"] == 4
     assert metrics["predicted_points_per_class"]["car"] == 100  # of labels, which are not of the boxes
-    html = report("Demo", metrics | RUN, evaluation.shown(), evaluation.viewed(), NUSCENES_16, "", nuscenes_10)
+    assert metrics["box_quality"]["classes"]["car"]["truth"] == 4
+    told = evaluation.shown(), evaluation.viewed(), NUSCENES_16, "", nuscenes_10
+    html = report("Demo", metrics | RUN | {"box_topic": "/boxes"}, *told)
     check_page(html)
+    assert "<h2>Boxes against the truth</h2>" in html
+    assert f"{100 * metrics['box_quality']['mean_ap']:.1f} %" in html
+    assert "boxes found" not in html
+    del metrics["box_quality"]
+    html = report("Demo", metrics | RUN, *told)
     assert "<th>boxes found</th>" in html
     assert "points in them" not in html
     assert html.count('alt="colours of the boxes"') == html.count("<h2>Frame ") == 2

@@ -16,6 +16,7 @@ from typing import Any
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.commands.box_quality_text import box_quality_lines
 from lidar_vl_core.commands.program_options import add_overwrite
 from lidar_vl_core.commands.provenance import provenance
 from lidar_vl_core.commands.results import write_results
@@ -30,10 +31,11 @@ from lidar_vl_core.drawing.figures import (
     top_view_panels,
 )
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
-from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
+from lidar_vl_core.evaluation.node_answers import BoxTruth, evaluate_answers, read_answers
 from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.foundation.result_folder import require_no_results
+from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
 from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.tasks.segmenter import Segmenter
@@ -41,7 +43,7 @@ from lidar_vl_ros.process.child_nodes import ChildNodes, clean_up_on_sigterm, pr
 
 _NODE = "/perception_node"
 _LABELLED_TOPIC, _BOXES_TOPIC = f"{_NODE}/output/pointcloud/segmentation", f"{_NODE}/output/objects/boxes"
-_LABEL_FIELD, _LABEL_TABLE = "label", "nuscenes16"  # how the synthetic drive keeps the true class of each point
+_LABEL_FIELD, _TRUTH_TABLE = "label", "nuscenes16"  # how the synthetic drive keeps the true class of each point and box
 _STAGES = ("voxels", "maps", "network", "labels", "detection", "boxes", "pipeline_latency")
 _RESULTS = ("report.html", "metrics.json", "demo.png", "recorded.mcap")
 _READY_TIMEOUT_S, _GRAPH_TIMEOUT_S = 60, 120  # of a machine that has other work, too
@@ -59,12 +61,14 @@ class _Drive:
     seconds: float  # from its first cloud to its last
     longest_gap_s: float  # between two clouds
     label_field: str | None  # None where the clouds carry no truth
+    box_topic: str | None  # of true boxes, where there is one
 
 
 def demo(bag: Path, out: Path, models: tuple[str, str], command: str, overwrite: bool = False) -> dict[str, Any]:
     """Play the bag through the graph, judge the answers, write report.html, metrics.json and demo.png.
 
-    models: what labels points, and what finds boxes. Clouds with a field `label` of nuscenes16 classes are scored. overwrite: results of an earlier demo in `out` may go.
+    models: what labels points, and what finds boxes. Clouds with a field `label` of nuscenes16 classes are scored, and boxes
+    where the bag has one topic of true ones. overwrite: results of an earlier demo in `out` may go.
     Returns the content of metrics.json. Raises LidarVlError, with the end of the log where a node failed.
     """
     for name in _RESULTS:
@@ -84,13 +88,15 @@ def demo(bag: Path, out: Path, models: tuple[str, str], command: str, overwrite:
         task.warm_up()  # what is compiled here, the node loads from the cache
     _run_graph(drive, recorded, out, segmenter.package, detector.package)
     print("[2/3] evaluation" if drive.label_field else f"[2/3] no scores: {_without_truth(drive)}", flush=True)
+    range_m = detector.package.manifest.grid.point_cloud_range
     evaluation, metrics = evaluate_answers(
         bag,
         read_answers(recorded, _LABELLED_TOPIC, _BOXES_TOPIC),
         segmenter.classes,
         drive.label_field,
-        _LABEL_TABLE if drive.label_field else None,
+        _TRUTH_TABLE if drive.label_field else None,
         detector.classes,
+        BoxTruth(drive.box_topic, _TRUTH_TABLE, range_m) if drive.box_topic else None,
     )
     metrics |= _made_with(segmenter, detector, command)
     print("[3/3] report", flush=True)
@@ -116,9 +122,11 @@ def _drive(path: Path) -> _Drive:
         label_field = _LABEL_FIELD if _LABEL_FIELD in recording.cloud_fields() else None
         topic = recording.cloud_topic
     with open_bag(path) as bag:
+        box_topics = [each.name for each in bag.topics if each.type == DETECTIONS_TYPE]
         stamps_s = sorted(message.stamp_ns / 1e9 for message in bag.messages([topic]))
     longest_gap_s = max((after - before for before, after in pairwise(stamps_s)), default=0.0)
-    return _Drive(path, topic, len(stamps_s), stamps_s[-1] - stamps_s[0], longest_gap_s, label_field)
+    box_topic = box_topics[0] if len(box_topics) == 1 else None  # of several nobody says which is the truth
+    return _Drive(path, topic, len(stamps_s), stamps_s[-1] - stamps_s[0], longest_gap_s, label_field, box_topic)
 
 
 def _without_truth(drive: _Drive) -> str:
@@ -178,6 +186,7 @@ def _summary(metrics: dict[str, Any], out: Path, seconds: float) -> list[str]:
         f"boxes        {sum(metrics['boxes_per_class'].values()) / max(metrics['frames'], 1):.1f} per cloud",
         f"latency ms   {spread} (p50 / p95 / p99, stamp to labels and boxes)",
         *(_scores(metrics) if "mean_iou" in metrics else ()),
+        *(box_quality_lines(metrics["box_quality"]) if "box_quality" in metrics else ()),
         f"took         {seconds:.0f} s",
         f"report       {out / 'report.html'}",
     ]
