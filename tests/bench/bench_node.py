@@ -58,6 +58,7 @@ def measure(
     seconds: float = 20.0,
     cameras: int = 0,
     packages: Mapping[str, str] = PACKAGES,
+    thin: bool = False,
 ) -> list[dict[str, Any]]:
     """Rows of {name, value, unit, target, passed}."""
     rows, count = [], round(seconds * RATE_HZ)
@@ -66,19 +67,23 @@ def measure(
             clouds = Path(folder) / f"{sensor.points}.npy"
             np.save(clouds, street_clouds(sensor.points, sensor.lidar, sensor.azimuth_steps))
             for name in tasks:
-                latency_ms = _run(Path(folder), clouds, TASKS[name], packages, count, cameras)
+                latency_ms = _run(Path(folder), clouds, TASKS[name], packages, count, cameras, thin)
                 rows += _rows(name, sensor, TASKS[name].most_ms[number], latency_ms, count, cameras)
     return rows
 
 
-def _run(folder: Path, clouds: Path, task: _Task, packages: Mapping[str, str], count: int, cameras: int) -> np.ndarray:
+def _run(
+    folder: Path, clouds: Path, task: _Task, packages: Mapping[str, str], count: int, cameras: int, thin: bool
+) -> np.ndarray:
     from lidar_vl_ros.process.child_nodes import ChildNodes, private_graph_environment
 
     environment = private_graph_environment()
     with ChildNodes(folder, environment) as graph:
         cameras_told = {f"cameras.{name}.topic": topic for name, topic in image_topics(cameras).items()}
         models = {parameter: packages[which] for parameter, which in task.models.items()}
-        graph.start(task.node, {"~/input/pointcloud": INPUT}, **models, **cameras_told)
+        labels = [parameter.removesuffix("model") for parameter, which in task.models.items() if which == "labels"]
+        thinning = {f"{below}thin_under_load": thin for below in labels}
+        graph.start(task.node, {"~/input/pointcloud": INPUT}, **models, **cameras_told, **thinning)
         listener = listen(count, task.topics, environment)
         driver = drive(clouds, count, task.topics, environment, cameras)
         driver.communicate(timeout=READY_TIMEOUT_S + count / RATE_HZ + 30)
@@ -121,12 +126,13 @@ def main() -> int:
     parser.add_argument("--detector", default=PACKAGES["boxes"], help="package that finds boxes, by name or folder")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--cameras", type=int, default=0, help="so many, 960 x 720 JPEG at 30 Hz")
+    parser.add_argument("--thin", action="store_true", help="let segmentation look at fewer points under load")
     arguments = parser.parse_args()
     from tests.bench.__main__ import print_table
 
     tasks = tuple(TASKS) if arguments.task == "all" else (arguments.task,)
     packages = {"labels": arguments.model, "boxes": arguments.detector}
-    rows = measure(tasks, arguments.seconds, arguments.cameras, packages)
+    rows = measure(tasks, arguments.seconds, arguments.cameras, packages, arguments.thin)
     print_table(rows)
     return 0 if all(row["passed"] is not False for row in rows) else 1
 
