@@ -64,6 +64,7 @@ BROUGHT_BY = {
     "tensorrt_rtx": "tensorrt-rtx-cu13",
 }
 TAKEN_WHERE_IT_IS = {"torchsparse"}  # never needed: asked for by name where somebody has built it
+COMES_WITH_ROS = {"launch", "launch_ros"}  # on no wheel: what launch files share is imported by them alone
 TRAINING_EXTRAS = ("train", "vfm", "language", "ray", "triton", "synthetic")
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 
@@ -229,7 +230,8 @@ def test_what_the_robot_imports_is_declared_for_colcon_and_for_pip() -> None:
         distribution = BROUGHT_BY.get(name, name).lower()
         if distribution in of_core:
             continue
-        if distribution not in for_colcon or distribution.replace("_", "-") not in for_pip:
+        by_pip = name in COMES_WITH_ROS or distribution.replace("_", "-") in for_pip
+        if distribution not in for_colcon or not by_pip:
             missing[name] = path
     assert missing == {}
 

@@ -8,7 +8,7 @@ import numpy as np
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.drawing.bird_eye_view import bird_eye_view, fitting_half_width_m
-from lidar_vl_core.drawing.box_lines import with_boxes_from_above, with_boxes_in_camera
+from lidar_vl_core.drawing.box_lines import LEAST_SHOWN_SCORE, with_boxes_from_above, with_boxes_in_camera
 from lidar_vl_core.drawing.camera_overlay import paled
 from lidar_vl_core.drawing.figures import Picture, as_seen_from_the_seat, captioned, in_rows
 from lidar_vl_core.drawing.palette import INK_RGB, RIGHT_RGB, class_colors
@@ -16,15 +16,9 @@ from lidar_vl_core.drawing.palette import INK_RGB, RIGHT_RGB, class_colors
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LEAST_SHOWN_SCORE = 0.3  # of the boxes in pictures: those below are many, and most of them wrong
 _TRUTH_PX = 3.5  # wider than a prediction, so that it shows below one that is right
 _FOUND_PX = 2.0
 _WHITE_RGB = (255, 255, 255)
-
-
-def shown_boxes(boxes: Boxes3d) -> Boxes3d:
-    """Those that pictures show, the best last, so that it lies on top."""
-    return boxes.taken(np.flatnonzero(boxes.score >= LEAST_SHOWN_SCORE)[::-1])
 
 
 def boxes_from_above_figure(

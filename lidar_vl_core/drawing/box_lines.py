@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.corners import BOX_EDGES, bev_corners, box_corners
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.line_segments import project_segments
@@ -12,7 +13,13 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+LEAST_SHOWN_SCORE = 0.3  # of the boxes in pictures: those below are many, and most of them wrong
 _OVERSAMPLING = 3  # lines are drawn larger and averaged down: smooth at any angle
+
+
+def shown_boxes(boxes: Boxes3d) -> Boxes3d:
+    """Those that pictures show, the best last, so that it lies on top."""
+    return boxes.taken(np.flatnonzero(boxes.score >= LEAST_SHOWN_SCORE)[::-1])
 
 
 def with_boxes_from_above(

@@ -10,7 +10,7 @@ from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.drawing.box_figures import shown_boxes
+from lidar_vl_core.drawing.box_lines import shown_boxes
 from lidar_vl_core.drawing.point_view import ViewFrame
 from lidar_vl_core.drawing.thin_cloud import thin_cloud
 from lidar_vl_core.evaluation.box_quality import BoxQuality
