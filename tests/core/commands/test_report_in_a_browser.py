@@ -18,6 +18,7 @@ RUN = {
     "model": "tiny",
     "engine": "fused",
     "bag": "street.mcap",
+    "box_topic": "/boxes",
     "latency_is": "inside the segmenter",
     "warnings": ["the sensor looks unlike the training data"],
     "skipped": [],
