@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.foundation.files import atomic_writer, write_text
 from offline_training.reproduction.base.cells import Cell
+from offline_training.reproduction.base.paired import paired_lines
 from offline_training.reproduction.base.study import StudyColumn, StudyConfig, StudyRow
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ def write_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: S
 
 
 def markdown_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> str:
-    """Rows and columns of the study; ours as mean and spread over the seeds, then the published number and the difference."""
+    """Rows and columns of the study; ours as mean and spread over the seeds, then the published number and the difference.
+
+    Below, how far each row is from the first one, paired over the seeds, where two seeds are measured.
+    """
     head = ["row", *(column.name for column in study.columns)]
     lines = [
         f"# {study.title}",
@@ -43,7 +47,8 @@ def markdown_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells
             for column in study.columns
         ]
         lines.append("| " + " | ".join([row.name, *texts]) + " |")
-    return "\n".join(lines) + "\n"
+    paired = paired_lines(study, rows, cells)
+    return "\n".join([*lines, *([""] if paired else []), *paired]) + "\n"
 
 
 def values_of(cells: Sequence[Cell], row: StudyRow, column: StudyColumn) -> list[float]:
