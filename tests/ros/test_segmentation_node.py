@@ -12,7 +12,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Float64, String
 
 from lidar_vl_core.clouds.point_cloud2 import decode
-from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.foundation.errors import BadModelPackage, TooManyVoxels
 
 NODE = "segmentation_node"
 INPUT, LABELLED = f"/{NODE}/input/pointcloud", f"/{NODE}/output/pointcloud/segmentation"
@@ -163,6 +163,28 @@ def test_under_load_parts_of_the_clouds_are_looked_at_where_that_is_allowed(
         ),
         "the mode in the diagnostics",
     )
+
+
+def test_a_cloud_too_large_for_the_plan_is_looked_at_in_part_where_that_is_allowed(talk, fake_segmenter, make_cloud):
+    whole = fake_segmenter.segment
+
+    def only_a_quarter(cloud, share=1.0):
+        if share > 0.25:
+            raise TooManyVoxels("cloud: expected 1 to 300 rows on N0, found 1000")
+        return whole(cloud, share)
+
+    fake_segmenter.segment = only_a_quarter
+    talk.start(fake_segmenter, thin_to_plan=True)
+    assert talk.ask(make_cloud(_xyz(20))).width == 20
+    talk.counted(served=1, partial=1, bad=0)
+
+
+def test_a_cloud_too_large_for_the_plan_is_dropped_with_both_numbers_otherwise(talk, graph, fake_segmenter, make_cloud):
+    fake_segmenter.raises = TooManyVoxels("cloud: expected 1 to 300 rows on N0, found 1000")
+    talk.start(fake_segmenter)
+    talk.send(make_cloud(_xyz(20)))
+    talk.counted(served=0, bad=1)
+    assert "expected 1 to 300 rows on N0, found 1000" in graph.logged
 
 
 def test_without_being_asked_to_no_node_looks_at_parts(talk, fake_segmenter, make_cloud):

@@ -13,6 +13,7 @@ from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
+from lidar_vl_core.tasks.what_fits import segment_what_fits
 from tests.written.embedding_packages import write_embedding_package
 from tests.written.tiny_waffleiron import write_tiny_waffleiron
 
@@ -225,6 +226,29 @@ def test_a_plan_smaller_than_the_cloud_refuses_it_by_number(plans, tiny_package)
     add(package, most=300)
     with pytest.raises(TooManyVoxels, match="expected 1 to 300 rows on N0, as the plan was built for, found 500"):
         Segmenter(package, "tensorrt").warm_up()
+
+
+def test_by_half_the_points_a_cloud_fits_a_plan_that_is_too_small(plans, tiny_package):
+    add, _, _ = plans
+    package = load_model_package(tiny_package)
+    add(package, most=300)
+    segmenter, cloud = Segmenter(package, "tensorrt", threads=1), warm_up_cloud(package.grid)
+    labels, share = segment_what_fits(segmenter, cloud)
+    assert (share, segmenter.engine_name) == (0.5, "tensorrt")
+    assert (labels.class_id != 255).sum() > 400
+
+
+@pytest.mark.parametrize(("can_look_at_parts", "tried"), [(True, [1.0, 0.5, 0.25, 0.125]), (False, [1.0])])
+def test_what_never_fits_is_refused(can_look_at_parts, tried):
+    shares = []
+
+    def segment(_cloud, share):
+        shares.append(share)
+        raise TooManyVoxels("too many")
+
+    with pytest.raises(TooManyVoxels):
+        segment_what_fits(SimpleNamespace(segment=segment, can_look_at_parts=can_look_at_parts), None)
+    assert shares == tried
 
 
 def test_an_unknown_engine_is_refused(tiny_package):

@@ -107,6 +107,11 @@ class SegmentationTaskParameters(TaskParameters):
         description="While clouds take longer than max_processing_ms or are replaced: look at a half, then a quarter of their "
         "points, the others are named as their neighbours",
     )
+    thin_to_plan: bool = Field(
+        False,
+        description="Of clouds with more voxels than the TensorRT plan takes: look at a half of the points, or less, instead of "
+        "dropping them",
+    )
     ensemble: bool = Field(
         False, description="Name points by the pictures that see them, too; a model with an image encoder can"
     )

@@ -14,6 +14,7 @@ from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.load_mode import LoadMode
 from lidar_vl_core.tasks.point_labels import PointLabels
 from lidar_vl_core.tasks.segmenter import Segmenter
+from lidar_vl_core.tasks.what_fits import segment_what_fits
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
@@ -169,8 +170,8 @@ class SegmentationTask(Task):
         """By looking at a part of the points while the load asks for it, which is counted and told."""
         mode = self._load_mode
         if mode is None:
-            return segmenter.segment(cloud)
-        labels = segmenter.segment(cloud, mode.share)
+            return self._labels_that_fit(segmenter, cloud, 1.0)
+        labels = self._labels_that_fit(segmenter, cloud, mode.share)
         if mode.share < 1.0:
             self._node.reporter.lasting_problem("partial", f"under load {mode.share:.0%} of the points are looked at")
         replaced = self._node.health.counts()["replaced"]
@@ -181,6 +182,17 @@ class SegmentationTask(Task):
                 f"{mode.share:.0%} of the points of the next ones are looked at"
             )
         self._replaced = replaced
+        return labels
+
+    def _labels_that_fit(self, segmenter: Segmenter, cloud: PointCloud, share: float) -> PointLabels:
+        """By fewer points where the engine's plan is too small for all of them and that is allowed; counted and told."""
+        if self._settings is None or not self._settings.thin_to_plan:
+            return segmenter.segment(cloud, share)
+        labels, looked_at = segment_what_fits(segmenter, cloud, share)
+        if looked_at < share:
+            self._node.reporter.lasting_problem(
+                "partial", f"the engine's plan is too small: {looked_at:.0%} of the points are looked at"
+            )
         return labels
 
     def _labels_by_both(self, fusion: CameraFusion, frame: SensorFrame) -> PointLabels:
