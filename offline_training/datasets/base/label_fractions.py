@@ -1,8 +1,9 @@
 """Which scans keep their labels when only a fraction is labelled, as OLIVINE and the methods before it choose them.
 
-nuScenes is thinned by scene: the scenes of the split in the order of the scene table, every skip-th of them, which makes
-7, 35, 70, 175 and 700 of the 700 training scenes. Every other set is thinned by frame: every skip-th of its sorted list,
-which makes 192 of the 19,130 training scans of SemanticKITTI at skip 100.
+nuScenes is thinned by scene: the scenes of the split in the order of the scene table, of which the skip-th, the 2 skip-th
+and so on are kept, which makes 7, 35, 70, 175 and 700 of the 700 training scenes. Every other set is thinned by frame: the
+first of its sorted list and every skip-th from there, which makes 192 of the 19,130 training scans of SemanticKITTI at
+skip 100.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,7 +20,7 @@ def labelled_scenes(table: Iterable[str], scenes: Collection[str] | None, skip: 
     """Names of the scenes that keep their labels.
 
     table: names of all scenes in the order of the scene table; scenes: those that count, e.g. a split's; None = all.
-    Raises BadConfig for a skip below 1 and for scenes that the table does not have.
+    Raises BadConfig for a skip below 1 or above the number of scenes, and for scenes that the table does not have.
     """
     every = tuple(table)
     if missing := sorted(set(scenes or ()) - set(every)):
@@ -28,7 +29,12 @@ def labelled_scenes(table: Iterable[str], scenes: Collection[str] | None, skip: 
             "Choose another version, split or other scenes."
         )
     counted = [name for name in every if scenes is None or name in scenes]
-    return tuple(counted[:: _checked(skip)])
+    if _checked(skip) > len(counted):
+        raise BadConfig(
+            f"label_skip: expected at most {len(counted)}, as many as there are scenes, found {skip}. Scenes number n, 2 n "
+            "and so on are kept: set a smaller n, 1 for all."
+        )
+    return tuple(counted[skip - 1 :: skip])
 
 
 def _checked(skip: int) -> int:

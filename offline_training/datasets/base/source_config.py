@@ -19,7 +19,9 @@ class SourceConfig(Config):
     kind: str
     folder: str = Field(description="the data set's folder")
     weight: float = Field(default=1.0, gt=0, description="how often it is drawn, against the weights of the others")
-    label_skip: int = Field(default=1, description="every n-th frame is kept; 100 = 1 % of the labels")
+    label_skip: int = Field(
+        default=1, description="the first frame and every n-th from there are kept; 100 = 1 % of the labels"
+    )
 
     @model_validator(mode="after")  # a check before would turn JSON into Python's types, where a list is no tuple
     def _refuse_keys_that_do_nothing(self) -> "SourceConfig":

@@ -38,7 +38,7 @@ class NuScenesSource(SplitSource):
 
     kind: Literal["nuscenes"] = "nuscenes"
     version: str = Field(default="v1.0-trainval", description="folder of the tables; v1.0-mini, v1.0-test")
-    label_skip: int = Field(default=1, description="every n-th scene is kept; 100 = 1 % of the labels")
+    label_skip: int = Field(default=1, description="scenes number n, 2 n, 3 n, ... are kept; 100 = 1 % of the labels")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,17 +36,34 @@ def test_nuscenes_has_the_published_number_of_labelled_scenes(skip, scenes):
     assert set(kept) <= set(NUSCENES_SPLITS["train"])
 
 
-def test_scenes_are_counted_within_their_split_in_the_order_of_the_table():
-    """The reference walks the table, counts the scenes of the split and keeps those whose count is a multiple of skip."""
+@pytest.mark.parametrize("skip", [100, 20, 10, 4, 1])
+def test_scenes_are_counted_within_their_split_in_the_order_of_the_table(skip):
+    """The original walks the table, counts a scene of the split, and keeps it where the count is a multiple of skip."""
     table, train = shuffled_scene_table(), set(NUSCENES_SPLITS["train"])
     count, kept = 0, []
     for name in table:
         if name in train:
-            if count % 100 == 0:
-                kept.append(name)
             count += 1
-    assert labelled_scenes(table, NUSCENES_SPLITS["train"], 100) == tuple(kept)
-    assert labelled_scenes(table, None, 850) == (table[0],)
+            if count % skip == 0:
+                kept.append(name)
+    assert labelled_scenes(table, NUSCENES_SPLITS["train"], skip) == tuple(kept)
+
+
+@pytest.mark.parametrize(
+    ("skip", "numbers"),
+    [(100, [100, 200, 300, 400, 500, 600, 700]), (20, range(20, 701, 20)), (10, range(10, 701, 10)),
+     (4, range(4, 701, 4)), (1, range(1, 701))],
+)  # fmt: skip
+def test_the_kept_scenes_are_numbers_skip_and_its_multiples_of_those_that_count(skip, numbers):
+    table = [f"{'train' if row < 700 else 'val'}-{row + 1}" for row in range(850)]
+    kept = labelled_scenes(table, table[:700], skip)
+    assert [int(name.split("-")[1]) for name in kept] == list(numbers)
+
+
+def test_a_skip_that_keeps_no_scene_is_refused():
+    assert labelled_scenes(["scene-0001", "scene-0002"], None, 2) == ("scene-0002",)
+    with pytest.raises(BadConfig, match="at most 2, as many as there are scenes, found 100"):
+        labelled_scenes(["scene-0001", "scene-0002"], None, 100)
 
 
 @pytest.mark.parametrize(("skip", "scans"), [(100, 192), (20, 957), (10, 1913), (5, 3826), (1, 19130)])
@@ -82,7 +99,7 @@ def test_a_nuscenes_source_keeps_whole_scenes_of_its_split_in_the_order_of_the_t
         source(kind="nuscenes", folder=str(tmp_path), version="v1.0-mini", sequences=scenes, label_skip=2), NUSCENES_16
     )
     assert [kept[i].name for i in range(len(kept))] == [
-        "scene-1094/scene-1094-0", "scene-1094/scene-1094-1", "scene-0553/scene-0553-0", "scene-0553/scene-0553-1",
+        "scene-0061/scene-0061-0", "scene-0061/scene-0061-1"
     ]  # fmt: skip
     validation = source(kind="nuscenes", folder=str(tmp_path), version="v1.0-mini", split="mini_val")
     assert len(open_source(validation, NUSCENES_16)) == 4
