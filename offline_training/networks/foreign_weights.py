@@ -1,7 +1,8 @@
 """Weights of other programs in our names and layouts: SR-UNet of MinkowskiEngine, VoxelNet of spconv 1.x and 2.x.
 
 Ours are [K, C_in, C_out] with offsets in lexicographic order of x, y, z (z fastest). MinkowskiEngine has the first axis
-fastest and 1x1 kernels in two dimensions; spconv has the axes z, y, x and keeps five dimensions.
+fastest and 1x1 kernels in two dimensions; spconv has the axes z, y, x and keeps five dimensions. A 1x1x1 convolution of
+spconv 2.x multiplies by the numbers of its (C_out, 1, 1, 1, C_in) tensor read in a row as (C_in, C_out).
 """
 
 import re
@@ -78,6 +79,14 @@ def from_spconv_order(weight: Tensor, kernel_zyx: tuple[int, int, int]) -> Tenso
     return weight.reshape(-1, *weight.shape[3:])
 
 
+def _from_spconv_pointwise(weight: Tensor) -> Tensor | None:
+    """The (C_in, C_out) that a 1x1x1 convolution of spconv 2.x or 1.x multiplies by; None for any other shape."""
+    if weight.ndim == 5 and weight.shape[1:4] == (1, 1, 1):
+        return weight.reshape(weight.shape[4], weight.shape[0])
+    matrices = from_spconv_order(weight, _SPCONV_SIDES[1])
+    return None if matrices is None else matrices[0]
+
+
 def _from_minkowski(name: str, tensor: Tensor, own: Tensor) -> Tensor | None:
     """None where the shape is another."""
     if name.endswith("linear.weight"):
@@ -149,11 +158,7 @@ def _translated_heads(tensors: Mapping[str, Tensor], channels: int) -> tuple[dic
 
 def _head(parts: Mapping[str, Tensor], channels: int) -> dict[str, Tensor] | None:
     """weight (C_out, channels) and bias (C_out,) of a 1x1x1 convolution; None where a shape is another."""
-    if "weight" in parts:
-        matrices = from_spconv_order(parts["weight"], _SPCONV_SIDES[1])
-        kernel = None if matrices is None else matrices[0]
-    else:
-        kernel = parts.get("kernel")
+    kernel = _from_spconv_pointwise(parts["weight"]) if "weight" in parts else parts.get("kernel")
     if kernel is None or kernel.ndim != 2 or len(kernel) != channels:
         return None
     bias = parts.get("bias", kernel.new_zeros(kernel.shape[1]))

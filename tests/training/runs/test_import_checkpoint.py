@@ -166,7 +166,7 @@ def test_the_heads_of_voxelnet_keep_their_numbers(tmp_path):
     torch.save({"model_points": state}, tmp_path / "model.pt")
     imported = import_checkpoint(tmp_path / "model.pt", "voxelnet", tmp_path / "out")
     heads = weights_of(load_checkpoint(imported.path), HEADS_PREFIX)
-    assert torch.equal(heads["point.linear.weight"], state["final.weight"].reshape(64, 128))
+    assert torch.equal(heads["point.linear.weight"], state["final.weight"].reshape(128, 64).t())
     assert not heads["point.linear.bias"].any()
 
 

@@ -10,6 +10,7 @@ from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.encoder_tables import STRIDED
 from lidar_vl_core.voxels.grid import VoxelGrid
 from lidar_vl_core.voxels.strided_conv import strided_conv_table
+from offline_training.networks.foreign_weights import translate_weights
 from offline_training.networks.sparse.convolution import sparse_conv
 from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.maps import NeighbourTable
@@ -99,6 +100,39 @@ def test_the_whole_network_equals_spconv_with_its_dense_map_read_bilinearly():
     )  # fmt: skip
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_the_whole_pre_trained_network_with_its_heads_equals_spconv_from_files_of_both_generations(generation):
+    spconv = pytest.importorskip("spconv.pytorch")
+    scan = cloud(5, 1500)
+    inputs = PREPARER([scan])
+    source = VoxelNet(None).eval()
+    random_norms(source)
+    backbone = spconv_backbone().eval()
+    backbone.load_state_dict(foreign_state(source, 2))
+    head = spconv.SparseConv3d(128, 64, 1, bias=False)
+    file = foreign_state(source, generation)
+    if generation == 2:
+        file["final.weight"] = head.weight.detach()
+    else:  # (1, 1, 1, C_in, C_out), which version 1 reads as it lies
+        file["final.weight"] = torch.randn(1, 1, 1, 128, 64) * 0.1
+        head.weight.data = file["final.weight"].reshape(head.weight.shape).contiguous()
+    weights, heads = translate_weights(file, VoxelNet(None))
+    network = VoxelNet(None).eval()
+    network.load_state_dict(weights)
+
+    coords = PREPARER._mean_points(*scan)[0]
+    indices = torch.from_numpy(np.ascontiguousarray(np.insert(coords[:, ::-1], 0, 0, axis=1))).int()
+    with one_thread(), torch.no_grad():
+        theirs = head(backbone(spconv.SparseConvTensor(inputs.features, indices, SHAPE_ZYX, 1)))
+        ours = network.point_features(inputs) @ heads["point.linear.weight"].t()
+    _, _, y, x = theirs.indices.long().unbind(1)
+    dense = torch.zeros(64, 128, 128)
+    dense[:, y, x] = theirs.features.t()
+    expected = read_bilinearly(dense.numpy(), scan[0][PREPARER._mean_points(*scan)[2]])
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
 
 
 def read_bilinearly(bird_eye_map: np.ndarray, xyz_m: np.ndarray) -> np.ndarray:
