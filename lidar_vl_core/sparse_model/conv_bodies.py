@@ -73,10 +73,13 @@ def sparse_inverse_conv_body() -> "onnx.FunctionProto":
 
 def _gathered(x: str, rows: str) -> "list[onnx.NodeProto]":
     """Nodes from x (M, C) to rows (N, K * C): the neighbours of each row side by side, row M being zero."""
-    from onnx import helper
+    import numpy as np
+    from onnx import helper, numpy_helper
 
+    # As a tensor: onnx 1.16 does not find the shape of Pad by a list of numbers.
+    one_row_behind = numpy_helper.from_array(np.array([0, 0, 1, 0], np.int64))
     return [
-        helper.make_node("Constant", [], ["one_row_behind"], value_ints=[0, 0, 1, 0]),
+        helper.make_node("Constant", [], ["one_row_behind"], value=one_row_behind),
         helper.make_node("Pad", [x, "one_row_behind"], ["padded"]),
         helper.make_node("Gather", ["padded", "index"], ["gathered"], axis=0),
         helper.make_node("Flatten", ["gathered"], [rows], axis=1),
