@@ -1,6 +1,5 @@
 """CameraView: one picture that belongs to a cloud, and how to draw the cloud into it."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.foundation.errors import BadCalibration, LidarVlError
+from lidar_vl_core.foundation.processes.fork_lock import ForkLock
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 
@@ -40,7 +40,7 @@ class DecodedOnce:
     def __init__(self, load_rgb: Callable[[], np.ndarray], failed: Callable[[LidarVlError], None]) -> None:
         """load_rgb: raises LidarVlError. failed: told of it, once."""
         self._load_rgb, self._failed = load_rgb, failed
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._rgb: np.ndarray | None = None
         self._error: LidarVlError | None = None
 

@@ -1,11 +1,11 @@
 """Every prompt an embedding package knows, and those its text encoder can still learn."""
 
 from collections.abc import Sequence
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lidar_vl_core.foundation.processes.fork_lock import ForkLock
 from lidar_vl_core.words.prompts import same_words, unknown_prompt
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary, vocabulary_of_prompts
@@ -29,7 +29,7 @@ class PromptBook:
         self._threads = threads
         self._encoder: TextEncoder | None = None
         self._rows = self._own_rows()
-        self._lock = Lock()
+        self._lock = ForkLock()
 
     @property
     def known_prompts(self) -> tuple[str, ...]:

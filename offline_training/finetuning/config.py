@@ -82,4 +82,4 @@ class ValidationConfig(FinetuneConfig):
 
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.
-FREE_ON_RESUME = frozenset({"out", "workers", "checkpoint_every", "validate_every", "progress", "validation"})
+FREE_ON_RESUME = frozenset({"out", "checkpoint_every", "validate_every", "progress", "validation"})

@@ -21,10 +21,12 @@ from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadRequest
 from lidar_vl_core.foundation.files import remove_stray_temporaries, write_bytes, write_text
+from lidar_vl_core.foundation.processes.held_locks import one_at_a_time
 
 NAMES = ("last", "previous", "best")
 AVERAGED, RAW = "ema", "network"  # prefixes of the two sets of weights of a network
 _FORMAT = 1
+_MOST_REPLACED = 10  # times that a checkpoint is looked for anew while a run replaces it
 _KEYS = {"format", "step", "config", "state", "tensors", "tensors_sha256", "sha256"}
 
 
@@ -59,16 +61,18 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, is_best: bool = False)
     described["sha256"] = _hash_of(described)
     text = json.dumps(described, indent=1)
     try:
-        write_bytes(tensors_path, content)
-        last = folder / "last.json"
-        if last.is_file() and last.read_text() != text:
-            write_text(folder / "previous.json", last.read_text())
-        write_text(last, text)
-        if is_best:
-            write_text(folder / "best.json", text)
+        folder.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(folder):
+            write_bytes(tensors_path, content)
+            last = folder / "last.json"
+            if last.is_file() and last.read_text() != text:
+                write_text(folder / "previous.json", last.read_text())
+            write_text(last, text)
+            if is_best:
+                write_text(folder / "best.json", text)
+            _remove_unreferenced(folder)
     except (OSError, BadRequest) as error:
         raise BadRequest(f"{folder}: a checkpoint needs {len(content)} bytes: {error}") from error
-    _remove_unreferenced(folder)
     return folder / "last.json"
 
 
@@ -82,7 +86,7 @@ def load_checkpoint(
     """
     path = path / "last.json" if path.is_dir() else path
     try:
-        checkpoint = _read(path)
+        checkpoint = _read_still_named(path)
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{error} {_offer(path)}") from error.__cause__
     if config is not None:
@@ -101,7 +105,29 @@ def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
 
 def clean_checkpoint_folder(folder: Path) -> int:
     """Remove what a killed writer left; returns how many files went. A folder that does not exist is clean."""
-    return remove_stray_temporaries(folder) + _remove_unreferenced(folder)
+    if not folder.is_dir():
+        return 0
+    with one_at_a_time(folder):
+        return remove_stray_temporaries(folder) + _remove_unreferenced(folder)
+
+
+def _read_still_named(path: Path) -> Checkpoint:
+    """Read a checkpoint, and the newer one when a writer has replaced it and removed its tensors meanwhile."""
+    for _ in range(_MOST_REPLACED):
+        before = _content(path)
+        try:
+            return _read(path)
+        except BadCheckpoint:
+            if _content(path) == before:
+                raise
+    return _read(path)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _read(path: Path) -> Checkpoint:
@@ -172,6 +198,8 @@ def require_same_config(
 
 
 def _remove_unreferenced(folder: Path) -> int:
+    """Remove tensors that no checkpoint names, while nobody writes. The names are read last: what is written later stays."""
+    found = list(folder.glob("step-*.safetensors"))
     kept = set()
     for name in NAMES:
         path = folder / f"{name}.json"
@@ -180,7 +208,7 @@ def _remove_unreferenced(folder: Path) -> int:
                 kept.add(_read_description(path)["tensors"])
             except BadCheckpoint:
                 return 0  # a damaged description: whose tensors are whose is for a person to find out
-    unreferenced = [path for path in folder.glob("step-*.safetensors") if path.name not in kept]
+    unreferenced = [path for path in found if path.name not in kept]
     for path in unreferenced:
         path.unlink(missing_ok=True)
     return len(unreferenced)

@@ -9,6 +9,7 @@ from lidar_vl_core.foundation.config import Config, validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
 from offline_training.datasets.data_sources import SPECS
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, require_same_config
+from offline_training.runs.run_config import HOW_MANY_WORK
 
 _SOURCES = ("train", "validation")
 _log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ def checkpoint_to_resume(
 ) -> Checkpoint | None:
     """The checkpoint that a run goes on from, None where it begins; `resume` as finetune() and pretrain() take it.
 
-    may_differ: keys that decide over no number; lengths: dotted keys that say how long the run is, of which another value
+    may_differ: keys that decide over no number, beside how many threads and processes work; lengths: dotted keys that say how long the run is, of which another value
     makes the same run longer or shorter, and is told. Raises BadCheckpoint when there is none to go on from, one that must not be touched, or one of another configuration.
     """
     exists = (folder / "last.json").is_file()
@@ -39,7 +40,7 @@ def checkpoint_to_resume(
             "goes on from step %d with %s %s in place of %s; from here on the learning rate is that of a run so long",
             start.step, key, _value(asked, key), _value(stored, key),
         )  # fmt: skip
-    require_same_config(path, _without(stored, changed), _without(asked, changed), may_differ)
+    require_same_config(path, _without(stored, changed), _without(asked, changed), HOW_MANY_WORK | {*may_differ})
     return start
 
 

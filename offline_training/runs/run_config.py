@@ -9,6 +9,8 @@ from lidar_vl_core.classes.known_tables import class_table, class_table_names
 from lidar_vl_core.foundation.near_names import known_name
 from offline_training.runs.backbone_config import BackboneConfig, DeviceConfig
 
+HOW_MANY_WORK = frozenset({"threads", "workers"})  # decides over no number but the rounding of sums
+
 
 class AnyRunConfig(DeviceConfig):
     """A run of any network."""

@@ -1,6 +1,5 @@
 """Fused CPU engine: computes a scan in one call of compiled code that holds no interpreter lock."""
 
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from lidar_vl_core.engines.cpu.kernels import run_network
 from lidar_vl_core.engines.cpu.layout import aligned_empty
 from lidar_vl_core.engines.cpu.program import NetworkProgram, ScanProgram
+from lidar_vl_core.foundation.processes.fork_lock import ForkLock
 from lidar_vl_core.foundation.threads import HelperThreads
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class FusedEngine:
         self._values = _GrowingArray(np.float32)
         self._pairs, self._pair_counts = _GrowingArray(np.int64), _GrowingArray(np.int64)
         self._threads = threads
-        self._one_scan = Lock()
+        self._one_scan = ForkLock()
 
     def run(self, features: np.ndarray, maps: "LevelTables") -> np.ndarray:
         """(M, C) float32 -> (rows of the answer's level, channels) float32."""

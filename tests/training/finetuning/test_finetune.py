@@ -109,6 +109,17 @@ def test_another_configuration_does_not_go_on_with_a_run(tmp_path):
         finetune(config(tmp_path, max_steps=2), resume="never")
 
 
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_threads_and_processes_to_the_same_weights(tmp_path):
+    for name, threads, workers in (("same", 1, 0), ("other", 2, 1)):
+        finetune(config(tmp_path / name, max_steps=1, threads=1, workers=0))
+        finetune(config(tmp_path / name, max_steps=2, threads=threads, workers=workers))
+    same, other = (load_checkpoint(tmp_path / name / "checkpoints") for name in ("same", "other"))
+    assert other.step == 2
+    for name, tensor in same.tensors.items():
+        torch.testing.assert_close(other.tensors[name], tensor, rtol=1e-4, atol=1e-5)
+
+
 def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
     """Checkpoints hold the configuration; keys that came later are missing in it, also inside the data sources."""
     finetune(config(tmp_path, max_steps=2))

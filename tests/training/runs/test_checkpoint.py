@@ -1,11 +1,15 @@
 """Checkpoints: what goes in comes out; the former one is kept; another configuration is refused by its keys."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
+from offline_training.runs import checkpoint as checkpoint_module
 from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
 
 
@@ -88,3 +92,56 @@ def test_a_description_that_names_a_file_elsewhere_is_refused(tmp_path):
     path.write_text(json.dumps(described))
     with pytest.raises(BadCheckpoint, match="altered"):
         load_checkpoint(path)
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+import torch
+from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
+number = int(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+for step in range(60):
+    save_checkpoint(Path(sys.argv[1]), Checkpoint(step, {"w": torch.full((64,), float(number))}, {}, {"number": number}))
+"""
+
+
+@pytest.mark.slow
+def test_whoever_reads_while_two_processes_write_finds_a_whole_checkpoint_each_time(tmp_path):
+    save_checkpoint(tmp_path, checkpoint(0), is_best=True)
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(tmp_path), str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for number in range(2)
+    ]
+    for writer in writers:
+        writer.stdout.readline()
+    for writer in writers:
+        writer.stdin.write(b"go\n")
+        writer.stdin.close()
+    reads = 0
+    while any(writer.poll() is None for writer in writers):
+        for name in ("last", "best"):
+            load_checkpoint(tmp_path / f"{name}.json")
+        reads += 1
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert reads > 10
+    assert len(list(tmp_path.glob("*.safetensors"))) == 3
+
+
+def test_a_reader_whose_checkpoint_is_replaced_between_its_name_and_its_tensors_takes_the_newer(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, checkpoint(1))
+    right = checkpoint_module._read_description
+
+    def replaced_meanwhile(path: Path) -> dict:
+        described = right(path)
+        if described["step"] == 1:
+            monkeypatch.setattr(checkpoint_module, "_read_description", right)
+            for step in (2, 3):
+                save_checkpoint(tmp_path, checkpoint(step))
+        return described
+
+    monkeypatch.setattr(checkpoint_module, "_read_description", replaced_meanwhile)
+    assert load_checkpoint(tmp_path).step == 3

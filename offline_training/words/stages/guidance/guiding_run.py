@@ -34,9 +34,7 @@ from offline_training.words.stages.guidance.inference import TEXT_TABLE_TENSOR
 from offline_training.words.stages.guidance.selection import Measure, measure, trained_scenes
 
 FOLDER = "guide"
-_FREE_ON_RESUME = frozenset(
-    {"out", "workers", "progress", "validation", "extract", "pseudo", "specialise", "self_training"}
-)
+_FREE_ON_RESUME = frozenset({"out", "progress", "validation", "extract", "pseudo", "specialise", "self_training"})
 _LOSSES = {"cosine": cosine_guidance, "l1": l1_guidance}
 
 

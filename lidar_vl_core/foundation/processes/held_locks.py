@@ -1,0 +1,56 @@
+"""Locks on files and folders that end with the process that holds them, so that what a killed one left is known. Touches the disk."""
+
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+def take(descriptor: int) -> bool:
+    """Take the lock of an open file or folder; False where another holds it, or the file system knows no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def take_new(path: Path, descriptor: int) -> bool:
+    """Take the lock of what was just made at `path`; False where somebody has swept it away before that."""
+    take(descriptor)
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait for all others that are in such a block for the folder; without locks in the file system nobody waits."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_if_abandoned(path: Path) -> bool:
+    """Remove a file or folder, but a link or what somebody holds; returns whether it went."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if not take(descriptor):
+                return False
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            return True
+        finally:
+            os.close(descriptor)
+    return False
