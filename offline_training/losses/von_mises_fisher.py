@@ -23,7 +23,9 @@ class VmfStatistics(nn.Module):
     As the original trains: the average begins at zero, moves by `decay` whenever the class occurs, stands still after
     `freeze_after_step`, and is not corrected for its beginning (so that kappa stays below 67 at 64 dimensions);
     `bias_correction` divides by the weight gathered so far. With torch.distributed features and counts are summed over the
-    ranks, which equals one process with the joined batch; the original averages the moving averages.
+    ranks, which equals one process with the joined batch. `average_over_ranks` is the original: each rank moves its average
+    by its own batch, if that has the class, and then the averages are averaged. A class that few ranks see at a time
+    moves more slowly then, and its kappa stays smaller.
     """
 
     mean_feature: Tensor
@@ -36,11 +38,13 @@ class VmfStatistics(nn.Module):
         decay: float = 1e-4,
         freeze_after_step: int = 10000,
         bias_correction: bool = False,
+        average_over_ranks: bool = False,
     ) -> None:
         super().__init__()
         self.decay = decay
         self.freeze_after_step = freeze_after_step
         self.bias_correction = bias_correction
+        self.average_over_ranks = average_over_ranks
         self.register_buffer("mean_feature", torch.zeros(num_classes, dim))  # (K, C) moving average of batch means
         self.register_buffer("gathered_weight", torch.zeros(num_classes))  # (K,) 1 - (1 - decay)^updates
 
@@ -57,12 +61,17 @@ class VmfStatistics(nn.Module):
         """
         if self.is_frozen(step):
             return
-        total, count = (_sum_over_ranks(one) for one in self._sums(feature, label))
+        total, count = self._sums(feature, label)
+        if not self.average_over_ranks:
+            total, count = _sum_over_ranks(total), _sum_over_ranks(count)
         present = count > 0
         rate = self.decay * present
         batch_mean = total / count.clamp_min(1.0)[:, None]
         self.mean_feature.lerp_(batch_mean.to(self.mean_feature.dtype), rate[:, None].to(self.mean_feature.dtype))
         self.gathered_weight.lerp_(present.to(self.gathered_weight.dtype), rate.to(self.gathered_weight.dtype))
+        if self.average_over_ranks:
+            for average in (self.mean_feature, self.gathered_weight):
+                average.copy_(_sum_over_ranks(average) / _ranks())
 
     def seen(self) -> Tensor:
         """(K,) bool: classes with a mean direction."""
@@ -156,8 +165,12 @@ def _polynomial(coefficients: tuple[float, ...], p: Tensor) -> Tensor:
     return value
 
 
+def _ranks() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
 def _sum_over_ranks(tensor: Tensor) -> Tensor:
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if _ranks() == 1:
         return tensor
     total = tensor.clone()
     distributed.all_reduce(total)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from lidar_vl_core.foundation.config import Use
 from offline_training.pretraining.base.config import Count, OneScanConfig, StoreKeys
 from offline_training.runs.backbone_config import VOXELNET
 
@@ -21,6 +22,9 @@ class OlivineConfig(OneScanConfig, StoreKeys):
     # last step that moves them; consistency begins after it; nothing = 1 / vmf_decay
     vmf_freeze_step: int | None = None
     vmf_bias_correction: bool = False  # of the moving average's beginning at zero
+    # with several processes, as the original code: each moves its statistics by its own batch, then they are averaged; else
+    # they are those of the joined batch
+    vmf_average_over_ranks: bool = False
     kl_average: Literal["classes", "points"] = "classes"  # classes as the original code, points as the paper
     sampling: Literal["density_and_category", "density", "category", "random"] = "density_and_category"
     average_over_positives: bool = True  # the paper's 1 / |A(i)|; the gradient is the same without it
@@ -31,6 +35,12 @@ class OlivineConfig(OneScanConfig, StoreKeys):
         if self.labels == "truth" and self.weak_labels is not None:
             raise ValueError("weak_labels: with labels: truth no label store is read; write weak_labels: null")
         return self
+
+    def uses(self) -> tuple[Use, ...]:
+        """Statistics are gathered only where consistency is learned."""
+        gathered = self.class_model != "none" and self.loss_weights[2] != 0.0
+        condition = "with class_model: vmf or dirac and a weight of consistency other than 0"
+        return (*super().uses(), (gathered, ("vmf_average_over_ranks",), condition))
 
     @property
     def freeze_step(self) -> int:

@@ -32,7 +32,12 @@ class Olivine(PixelContrast):
         super().__init__(heads, config.matches, config.temperature, config.gather_negatives)
         self.config, self.class_names = config, tuple(class_names)
         self.statistics = VmfStatistics(
-            len(class_names), PROJECTION_CHANNELS, config.vmf_decay, config.freeze_step, config.vmf_bias_correction
+            len(class_names),
+            PROJECTION_CHANNELS,
+            config.vmf_decay,
+            config.freeze_step,
+            config.vmf_bias_correction,
+            config.vmf_average_over_ranks,
         )
 
     def forward(

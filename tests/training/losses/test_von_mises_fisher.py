@@ -150,17 +150,18 @@ rank, folder = int(sys.argv[1]), sys.argv[2]
 distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
 feature, label = torch.load(f"{folder}/batch.pt", weights_only=True)
 share = slice(0, 30) if rank == 0 else slice(30, 100)
-statistics = VmfStatistics(4, 8, decay=0.1)
-for step in range(3):
-    statistics.update(feature[step, share], label[step, share], step)
-torch.save(statistics.mean_feature, f"{folder}/{rank}.pt")
+for averaged in (False, True):
+    statistics = VmfStatistics(4, 8, decay=0.1, average_over_ranks=averaged)
+    for step in range(3):
+        statistics.update(feature[step, share], label[step, share], step)
+    torch.save(dict(statistics.named_buffers()), f"{folder}/{rank}_{averaged}.pt")
 distributed.barrier()  # whoever leaves while the other still speaks lets gloo's threads abort the process
 distributed.destroy_process_group()
 """
 
 
 @pytest.mark.slow
-def test_two_processes_gather_the_statistics_of_one_with_the_joined_batch(tmp_path):
+def test_two_processes_gather_the_statistics_of_one_with_the_joined_batch_or_the_originals_mean_of_theirs(tmp_path):
     feature = _unit(3, 100, 8).float()
     label = torch.randint(0, 3, (3, 100), generator=torch.Generator().manual_seed(0))  # class 3 is nowhere
     label[:, :30][label[:, :30] == 2] = 255  # class 2 only in the second process
@@ -171,8 +172,38 @@ def test_two_processes_gather_the_statistics_of_one_with_the_joined_batch(tmp_pa
     joined = VmfStatistics(4, 8, decay=0.1)
     for step in range(3):
         joined.update(feature[step], label[step], step)
+    averaged, weight = averaged_over_ranks(feature, label, [slice(0, 30), slice(30, 100)], 0.1)
     for rank in (0, 1):
-        torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt", weights_only=True), joined.mean_feature)
+        found = torch.load(tmp_path / f"{rank}_False.pt", weights_only=True)
+        torch.testing.assert_close(found["mean_feature"], joined.mean_feature)
+        found = torch.load(tmp_path / f"{rank}_True.pt", weights_only=True)
+        torch.testing.assert_close(found["mean_feature"], averaged)
+        torch.testing.assert_close(found["gathered_weight"], weight)
+    assert float(averaged[2].norm()) < 0.7 * float(joined.mean_feature[2].norm())  # what half of the ranks see
+
+
+def averaged_over_ranks(
+    feature: torch.Tensor, label: torch.Tensor, shares: list[slice], decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As the original: class by class, a rank without the class keeps what it has, then the mean over ranks."""
+    average, weight = torch.zeros(4, feature.shape[2]), torch.zeros(4)
+    for step in range(len(feature)):
+        for c in range(4):
+            of_ranks, weights = [], []
+            for share in shares:
+                mine, present = feature[step, share][label[step, share] == c], bool((label[step, share] == c).any())
+                of_ranks.append((1 - decay) * average[c] + decay * mine.mean(0) if present else average[c])
+                weights.append((1 - decay) * weight[c] + decay if present else weight[c])
+            average[c], weight[c] = torch.stack(of_ranks).mean(0), torch.stack(weights).mean()
+    return average, weight
+
+
+def test_alone_a_process_has_its_own_average_either_way():
+    feature, label = _unit(50, 8).float(), torch.randint(0, 4, (50,), generator=torch.Generator().manual_seed(1))
+    alone, averaged = (VmfStatistics(4, 8, decay=0.1, average_over_ranks=each) for each in (False, True))
+    for statistics in (alone, averaged):
+        statistics.update(feature, label, step=0)
+    assert torch.equal(alone.mean_feature, averaged.mean_feature)
 
 
 @pytest.mark.parametrize("label", [-1, 2, 254])

@@ -17,6 +17,7 @@ from offline_training.pretraining import methods as method_modules
 from offline_training.pretraining import pretrain as pretrain_module
 from offline_training.pretraining.base.config import PretrainConfig
 from offline_training.pretraining.config import load_pretrain_config, pretrain_config_of
+from offline_training.pretraining.keys.olivine import OlivineConfig
 from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.pretraining.scans import places
@@ -236,6 +237,11 @@ def test_the_log_tells_times_by_stage_and_draws_similarities(tmp_path, rooms):
         ({"epochs": 2}, "epochs, max_steps"),
         ({"batch_size": 0}, "batch_size"),
         ({"vmf_decay": 0.0}, "vmf_decay"),
+        (
+            {"class_model": "none", "vmf_average_over_ranks": True},
+            "vmf_average_over_ranks: expected only with class_model",
+        ),
+        ({"loss_weights": [1.0, 0.5, 0.0], "vmf_average_over_ranks": True}, "weight of consistency other than 0"),
         ({"augment": {"image_size": [8, 8]}}, "augment.image_size"),
         ({"train": [{"kind": "pandaset", "folder": "x", "weight": 2.0}]}, "weights other than 1"),
         ({"method": "moco"}, "method: expected one of depthcontrast, olivine, .* found 'moco'"),
@@ -255,6 +261,13 @@ def test_every_recipe_loads_and_its_network_builds(path):
         assert build_backbone(run, None).feature_channels > 0
     assert run.out
     assert callable(preparer_of(run))
+
+
+def test_the_recipe_of_the_code_averages_class_statistics_over_processes_and_that_of_the_paper_pools_them():
+    for name, averaged in (("olivine_code", True), ("olivine_paper", False)):
+        run = load_pretrain_config(RECIPES[0].with_stem(name))
+        assert isinstance(run, OlivineConfig)
+        assert run.vmf_average_over_ranks == averaged
 
 
 def test_every_method_has_a_recipe():

@@ -106,6 +106,11 @@ def test_consistency_begins_when_the_statistics_stand_still(features, teacher_ma
     assert set(objective.numbers()) == {f"kappa/class{number}" for number in range(5)}
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_the_key_of_averaging_over_processes_reaches_the_statistics(averaged):
+    assert olivine(vmf_average_over_ranks=averaged).statistics.average_over_ranks == averaged
+
+
 @pytest.mark.parametrize("sampling", ["density_and_category", "density", "category", "random"])
 @pytest.mark.parametrize("network", ["minkunet_small", "voxelnet"])  # which count distances in decimetres and metres
 def test_pairs_without_a_class_are_never_drawn(sampling, network):
