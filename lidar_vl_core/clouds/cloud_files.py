@@ -12,16 +12,16 @@ from lidar_vl_core.clouds.cloud_of_fields import Origin, cloud_of_fields
 from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.formats.bin_file import read_bin
 from lidar_vl_core.clouds.formats.npz import read_npz
+from lidar_vl_core.clouds.formats.size_limits import MAX_FILE_BYTES
 from lidar_vl_core.clouds.pcd import pcd_bytes, read_pcd
 from lidar_vl_core.clouds.ply import ply_bytes, read_ply
 from lidar_vl_core.clouds.point_cloud import PointCloud, PointLabelled
 from lidar_vl_core.clouds.point_cloud2 import encode_labelled
-from lidar_vl_core.foundation.errors import BadCloudFile, BadRequest
+from lidar_vl_core.foundation.errors import BadCloudFile, BadRequest, LidarVlError
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes
 
 READABLE = (".bin", ".pcd.bin", ".pcd", ".ply", ".npz")
 WRITABLE = (".npz", ".pcd", ".ply", ".label")
-_MAX_FILE_BYTES = 1 << 31
 _MAX_HEADER_BYTES = 1 << 16
 _KNOWN_BINS = (("x", "y", "z", "intensity"), ("x", "y", "z", "intensity", "ring"))  # KITTI's; nuScenes' .pcd.bin
 _ORIGIN_LINE = re.compile(rb"^comment +origin_m +(\S+) +(\S+) +(\S+)\s*$", re.MULTILINE)
@@ -67,17 +67,22 @@ def read_cloud_file(
         raise BadCloudFile(f"intensity_max: expected a positive number, found {intensity_max}. Give the full scale.")
     try:
         size = path.stat().st_size
-        if not path.is_file() or not 0 < size <= _MAX_FILE_BYTES:
+        if not path.is_file() or not 0 < size <= MAX_FILE_BYTES:
             found = f"{size} bytes" if path.is_file() else "no regular file"
             raise BadCloudFile(
-                f"{path}: expected a file of 1 to {_MAX_FILE_BYTES} bytes, found {found}. Check the path."
+                f"{path}: expected a file of 1 to {MAX_FILE_BYTES} bytes, found {found}. Check the path."
             )
         fields, told_m = _fields_and_origin(path, suffix, columns)
+        cloud, remarks = cloud_of_fields(path, fields, told_m, intensity_max)
+    except LidarVlError:
+        raise
     except OSError as error:
         raise BadCloudFile(
             f"{path}: expected a readable file, found: {error.strerror or error}. Check the path."
         ) from error
-    cloud, remarks = cloud_of_fields(path, fields, told_m, intensity_max)
+    except Exception as error:  # what no check above foresaw: whoever brings a file is told its name, whatever is in it
+        found = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise BadCloudFile(f"{path}: expected a point cloud, found: {found}. The file is damaged.") from error
     if suffix == ".bin" and columns is None and not _goes_without_saying(path, tuple(fields)):
         told = f"read as {len(cloud)} points of {', '.join(fields)}, as its numbers look; --columns says otherwise."
         remarks.insert(0, told)

@@ -7,9 +7,9 @@ import numpy as np
 
 from lidar_vl_core.clouds.colours import rgb_of_columns
 from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names
+from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
 from lidar_vl_core.clouds.intensity import full_scale, scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.point_cloud2_header import MAX_POINTS
 from lidar_vl_core.foundation.errors import BadCloudFile
 
 _FAR_M = 2.0**14  # float32 holds places up to here to 1 mm

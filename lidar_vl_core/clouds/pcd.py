@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.clouds.formats.text_numbers import as_declared, numbers_of_words
+from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS, MAX_UNPACKED_BYTES
+from lidar_vl_core.clouds.formats.text_numbers import as_declared, count_words, numbers_of_text
 from lidar_vl_core.clouds.point_cloud2 import PointCloud2Layout
-from lidar_vl_core.clouds.point_cloud2_header import DATATYPES, MAX_FIELDS, MAX_POINTS
+from lidar_vl_core.clouds.point_cloud2_header import DATATYPES, MAX_FIELDS
 from lidar_vl_core.foundation.errors import BadCloudFile
 
 _MAX_HEADER_BYTES = 1 << 16
+_MOST_LZF_GAIN = 88  # three bytes repeat up to 264
 _SIZES = {"I": (1, 2, 4, 8), "U": (1, 2, 4, 8), "F": (4, 8)}
 
 
@@ -47,14 +49,12 @@ def read_pcd(path: Path) -> dict[str, np.ndarray]:
     """The fields of a PCD file that hold one value per point, name -> (N,) in file order. Raises BadCloudFile."""
     content = path.read_bytes()
     header, start = _read_header(path, content)
-    body = content[start:]
+    body = memoryview(content)[start:]
     if header.encoding == "ascii":
-        columns = _ascii(path, header, body)
-    elif header.encoding == "binary":
-        columns = _binary(path, header, body)
-    else:
-        columns = _compressed(path, header, body)
-    return {name: values for name, values in columns.items() if values.ndim == 1}
+        return _ascii(path, header, body)
+    if header.encoding == "binary":
+        return _binary(path, header, body)
+    return _compressed(path, header, body)
 
 
 def pcd_bytes(layout: PointCloud2Layout) -> bytes:
@@ -153,46 +153,47 @@ def _one_number(path: Path, entries: Mapping[str, list[str]], name: str) -> int:
     return int(words[0])
 
 
-def _ascii(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarray]:
-    words = body.split()
-    header = _with_counts_that_fit(path, header, len(words), lambda header: header.point_values)
-    per_point = header.point_values
-    if len(words) != header.points * per_point:
+def _ascii(path: Path, header: _Header, body: memoryview) -> dict[str, np.ndarray]:
+    if not all(field.count for field in header.fields):
+        header = _with_counts_that_fit(path, header, count_words(path, body), lambda header: header.point_values)
+    needed = header.points * header.point_values
+    numbers = numbers_of_text(path, body, needed + 1)
+    if len(numbers) != needed:
+        found = "more" if len(numbers) > needed else str(len(numbers))
         raise BadCloudFile(
-            f"{path}: expected {header.points} points of {per_point} numbers, found {len(words)} numbers. "
+            f"{path}: expected {header.points} points of {header.point_values} numbers, found {found} numbers. "
             "The file was cut or its header is wrong."
         )
-    numbers = numbers_of_words(path, words).reshape(header.points, per_point)
+    rows = numbers.reshape(header.points, header.point_values)
     columns, at = {}, 0
     for field in header.fields:
-        part = numbers[:, at] if field.count == 1 else numbers[:, at : at + field.count]
-        columns[field.name] = as_declared(part, field.dtype)
+        if field.count == 1:
+            columns[field.name] = as_declared(rows[:, at], field.dtype)
         at += field.count
     return columns
 
 
-def _binary(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarray]:
+def _binary(path: Path, header: _Header, body: memoryview) -> dict[str, np.ndarray]:
     header = _with_counts_that_fit(path, header, len(body), lambda header: header.point_bytes)
     needed = header.points * header.point_bytes
     if len(body) < needed:
         raise BadCloudFile(f"{path}: expected {needed} bytes of points, found {len(body)}. The file was cut.")
     columns, offset = {}, 0
     for field in header.fields:
-        shape = (header.points,) if field.count == 1 else (header.points, field.count)
-        strides = (header.point_bytes, field.dtype.itemsize)[: len(shape)]
-        if header.points:
-            columns[field.name] = np.ndarray(shape, field.dtype, body, offset, strides).copy()
-        else:
-            columns[field.name] = np.empty(shape, field.dtype)
+        if field.count == 1 and header.points:
+            strides = (header.point_bytes,)
+            columns[field.name] = np.ndarray((header.points,), field.dtype, body, offset, strides).copy()
+        elif field.count == 1:
+            columns[field.name] = np.empty(0, field.dtype)
         offset += field.dtype.itemsize * field.count
     return columns
 
 
-def _compressed(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarray]:
+def _compressed(path: Path, header: _Header, body: memoryview) -> dict[str, np.ndarray]:
     """Fields lie one after the other here, all values of the first, then all of the second."""
     from lidar_vl_core.clouds.lzf import lzf_decompress
 
-    sizes = np.frombuffer(body[:8].ljust(8, b"\0"), "<u4")
+    sizes = np.frombuffer(bytes(body[:8]).ljust(8, b"\0"), "<u4")
     packed_size, size = int(sizes[0]), int(sizes[1])
     header = _with_counts_that_fit(path, header, size, lambda header: header.point_bytes)
     needed = header.points * header.point_bytes
@@ -201,13 +202,18 @@ def _compressed(path: Path, header: _Header, body: bytes) -> dict[str, np.ndarra
             f"{path}: expected {needed} bytes of points in {packed_size} compressed ones, found {size} in "
             f"{max(len(body) - 8, 0)}. The file was cut or its header is wrong."
         )
+    if size > min(MAX_UNPACKED_BYTES, packed_size * _MOST_LZF_GAIN):
+        raise BadCloudFile(
+            f"{path}: expected at most {_MOST_LZF_GAIN} bytes of points for each compressed one and {MAX_UNPACKED_BYTES} "
+            f"altogether, found {size} in {packed_size}. Its header is damaged, or split the file."
+        )
     data = lzf_decompress(np.frombuffer(body, np.uint8, packed_size, 8), size) if size else np.empty(0, np.uint8)
     if len(data) != size:
         raise BadCloudFile(f"{path}: expected an LZF stream of {size} bytes, found a damaged one. Copy the file again.")
     columns, at = {}, 0
     for field in header.fields:
         end = at + header.points * field.dtype.itemsize * field.count
-        values = data[at:end].view(field.dtype)
-        columns[field.name] = values if field.count == 1 else values.reshape(header.points, field.count)
+        if field.count == 1:
+            columns[field.name] = data[at:end].view(field.dtype)
         at = end
     return columns

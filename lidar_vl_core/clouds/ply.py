@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lidar_vl_core.clouds.formats.text_numbers import as_declared, numbers_of_words
-from lidar_vl_core.clouds.point_cloud2_header import MAX_FIELDS, MAX_POINTS
+from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
+from lidar_vl_core.clouds.formats.text_numbers import as_declared, numbers_of_text
+from lidar_vl_core.clouds.point_cloud2_header import MAX_FIELDS
 from lidar_vl_core.foundation.errors import BadCloudFile
 
 _MAX_HEADER_BYTES = 1 << 16
@@ -49,10 +50,11 @@ def read_ply(path: Path) -> dict[str, np.ndarray]:
         )
     vertices = elements[at]
     if encoding == "ascii":
-        return _ascii(path, vertices, _behind_ascii(content[start:], elements[:at]))
+        before = sum(element.count * len(element.kinds) for element in elements[:at])
+        return _ascii(path, vertices, memoryview(content)[start:], before)
     for element in elements[:at]:
         start += element.count * _row(element, _BYTE_ORDERS[encoding]).itemsize
-    return _binary(path, vertices, _row(vertices, _BYTE_ORDERS[encoding]), content[start:])
+    return _binary(path, vertices, _row(vertices, _BYTE_ORDERS[encoding]), memoryview(content)[start:])
 
 
 def ply_bytes(properties: Mapping[str, np.ndarray], comments: Sequence[str] = ()) -> bytes:
@@ -133,7 +135,7 @@ def _require_vertices(path: Path, vertices: _Element) -> None:
         )
 
 
-def _binary(path: Path, vertices: _Element, row: np.dtype, body: bytes) -> dict[str, np.ndarray]:
+def _binary(path: Path, vertices: _Element, row: np.dtype, body: memoryview) -> dict[str, np.ndarray]:
     _require_vertices(path, vertices)
     needed = vertices.count * row.itemsize
     if len(body) < needed:
@@ -147,21 +149,16 @@ def _binary(path: Path, vertices: _Element, row: np.dtype, body: bytes) -> dict[
     }
 
 
-def _behind_ascii(body: bytes, elements: list[_Element]) -> bytes:
-    skipped = min(sum(element.count * len(element.kinds) for element in elements), len(body))
-    words = body.split(None, skipped)
-    return words[skipped] if skipped < len(words) else b""
-
-
-def _ascii(path: Path, vertices: _Element, body: bytes) -> dict[str, np.ndarray]:
+def _ascii(path: Path, vertices: _Element, body: memoryview, skipped: int) -> dict[str, np.ndarray]:
+    """The vertices of a text, whose first so many words belong to other elements."""
     _require_vertices(path, vertices)
     needed = vertices.count * len(vertices.names)
-    words = body.split(None, needed)[:needed]
-    if len(words) != needed:
+    numbers = numbers_of_text(path, body, needed, skipped)
+    if len(numbers) != needed:
         raise BadCloudFile(
-            f"{path}: expected {vertices.count} vertices of {len(vertices.names)} numbers, found {len(words)} numbers. "
+            f"{path}: expected {vertices.count} vertices of {len(vertices.names)} numbers, found {len(numbers)} numbers. "
             "The file was cut or its header is wrong."
         )
-    numbers = numbers_of_words(path, words).reshape(vertices.count, len(vertices.names))
+    numbers = numbers.reshape(vertices.count, len(vertices.names))
     kinds = zip(vertices.names, vertices.kinds, strict=True)
     return {name: as_declared(numbers[:, k], np.dtype(kind)) for k, (name, kind) in enumerate(kinds)}

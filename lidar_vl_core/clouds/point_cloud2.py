@@ -7,8 +7,9 @@ import numpy as np
 
 from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
 from lidar_vl_core.clouds.colours import packed_rgb
+from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.point_cloud2_header import DATATYPES, MAX_POINTS
+from lidar_vl_core.clouds.point_cloud2_header import DATATYPES
 from lidar_vl_core.foundation.errors import BadPointCloud
 
 LABELLED_FIELDS = ("x", "y", "z", "intensity", "class_id", "probability")

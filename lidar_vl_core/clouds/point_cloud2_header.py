@@ -10,12 +10,12 @@ from typing import NoReturn
 
 import numpy as np
 
+from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.message_types import contiguous_bytes
 
 # sensor_msgs/msg/PointField: INT8=1 .. FLOAT64=8
 DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
-MAX_POINTS = 10_000_000  # the densest automotive LiDARs give under 1 million per sweep
 MAX_FIELDS = 256
 MAX_BYTES = 1 << 31  # CDR counts the bytes of a sequence in 32 bits; nothing sane comes near
 _UINT32 = (1 << 32) - 1

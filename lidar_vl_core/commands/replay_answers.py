@@ -13,8 +13,8 @@ from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.points_in_boxes import box_of_points
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
+from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.point_cloud2_header import MAX_POINTS
 from lidar_vl_core.commands.warm_up import compilation_told
 from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform

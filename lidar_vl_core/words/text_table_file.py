@@ -1,14 +1,13 @@
 """Text tables as files: text_table.npz, plain arrays and nothing that could run. Reads and writes files."""
 
 import io
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadTextTable
 from lidar_vl_core.foundation.files import write_bytes
+from lidar_vl_core.foundation.plain_arrays import load_plain_arrays
 from lidar_vl_core.words.text_table import TextTable
 
 _MAX_BYTES = 1 << 30  # a million prompts of CLIP's width would not fit a robot's memory either
@@ -55,25 +54,21 @@ def text_table_bytes(table: TextTable) -> bytes:
 def text_table_of_bytes(content: bytes, origin: str) -> TextTable:
     """The table in the content of a text_table.npz. Raises BadTextTable naming `origin`."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > _MAX_BYTES:
-            raise BadTextTable(f"{origin}: expected at most {_MAX_BYTES} bytes unpacked, found {size}. Make it again.")
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            threshold = float(arrays["unknown_threshold"])
-            return TextTable(
-                _words(arrays["names"]),
-                _words(arrays["prompts"]),
-                arrays["class_of_prompt"],
-                arrays["embeddings"],
-                arrays["is_sink"],
-                float(arrays["logit_scale"]),
-                None if np.isnan(threshold) else threshold,
-                str(arrays["text_space"]),
-                arrays["colors_rgb"],
-                str(arrays["name"]),
-            )
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError) as error:
+        arrays = load_plain_arrays(io.BytesIO(content), _MAX_BYTES)
+        threshold = float(arrays["unknown_threshold"])
+        return TextTable(
+            _words(arrays["names"]),
+            _words(arrays["prompts"]),
+            arrays["class_of_prompt"],
+            arrays["embeddings"],
+            arrays["is_sink"],
+            float(arrays["logit_scale"]),
+            None if np.isnan(threshold) else threshold,
+            str(arrays["text_space"]),
+            arrays["colors_rgb"],
+            str(arrays["name"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadTextTable(
             f"{origin}: expected a text table (.npz of plain arrays), found: {' '.join(str(error).split())[:160]}. "
             "Write it with write_text_table()."

@@ -7,11 +7,13 @@ import numpy as np
 
 from lidar_vl_core.clouds.formats.bin_columns import checked_columns, guessed_columns
 from lidar_vl_core.clouds.formats.fields import position_names
+from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
 from lidar_vl_core.foundation.errors import BadCloudFile
 
 _FARTHEST_M = 1e5  # beyond any LiDAR: numbers like these are other data read as float32
 _TINIEST_M = 1e-9  # below any resolution but 0: the same
 _MOST_TINY = 0.05
+_MOST_GUESSED = 6  # columns
 
 
 def read_bin(path: Path, columns: Sequence[str] | None) -> dict[str, np.ndarray]:
@@ -24,6 +26,9 @@ def read_bin(path: Path, columns: Sequence[str] | None) -> dict[str, np.ndarray]
         raise BadCloudFile(
             f"{path}: expected float32 numbers of 4 bytes, found {size} bytes. The file was cut, or it holds something else."
         )
+    most = MAX_POINTS * (_MOST_GUESSED if columns is None else len(columns))
+    if size // 4 > most:
+        raise BadCloudFile(f"{path}: expected at most {most} numbers, found {size // 4}. Split the file.")
     numbers = np.fromfile(path, "<f4")
     if columns is None:
         _require_metres(path, numbers)

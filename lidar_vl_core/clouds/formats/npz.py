@@ -1,19 +1,18 @@
 """Clouds in numpy's .npz files: points or range images in the sensor's frame, and PandaSet's in the world's."""
 
 import json
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names
+from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS, MAX_UNPACKED_BYTES
 from lidar_vl_core.foundation.errors import BadCloudFile, BadTransform
+from lidar_vl_core.foundation.plain_arrays import load_plain_arrays
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 _XYZ_NAMES = ("xyz_m", "xyz", "points", "xyz_world")
 _RGB_NAMES = ("rgb", "colors", "colours", "color", "colour")
-_MAX_UNPACKED_BYTES = 1 << 31
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -36,6 +35,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {
         key: values.reshape(-1) for key, values in arrays.items() if values.shape == shape
     }
+    _require_numbers(path, columns)
     if flat.shape[1] > 3 and intensity_name(columns) is None:
         columns["intensity"] = flat[:, 3]
     colours = next((arrays[key] for key in arrays if key.lower() in _RGB_NAMES), None)
@@ -64,23 +64,27 @@ def _take_points(path: Path, arrays: dict[str, np.ndarray]) -> tuple[str, np.nda
         raise BadCloudFile(
             f"{path}: {name}: expected (N, 3) or (H, W, 3) numbers, found {points.shape} of {points.dtype}."
         )
+    if points.size // columns > MAX_POINTS:
+        raise BadCloudFile(
+            f"{path}: expected at most {MAX_POINTS} points, found {points.size // columns}. Split the file."
+        )
     return name, points
+
+
+def _require_numbers(path: Path, columns: dict[str, np.ndarray]) -> None:
+    name = intensity_name(columns)
+    if name is not None and columns[name].dtype.kind not in "fiub":
+        raise BadCloudFile(
+            f"{path}: {name}: expected numbers, found {columns[name].dtype}. Save the intensity as numbers."
+        )
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > _MAX_UNPACKED_BYTES:
-            raise BadCloudFile(
-                f"{path}: expected at most {_MAX_UNPACKED_BYTES} bytes unpacked, found {size}. Split the file."
-            )
-        with np.load(path, allow_pickle=False) as arrays:
-            members = {name: arrays[name] for name in arrays.files}
-        return {name: values for name, values in members.items() if isinstance(values, np.ndarray)}
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, MemoryError, RuntimeError, zlib.error) as error:
+        return load_plain_arrays(path, MAX_UNPACKED_BYTES)
+    except ValueError as error:
         raise BadCloudFile(
-            f"{path}: expected an .npz of plain arrays, found: {str(error)[:120]}. Save it again."
+            f"{path}: expected an .npz of plain arrays, found: {str(error)[:200]}. Save it again."
         ) from error
 
 
@@ -91,7 +95,7 @@ def _pose_of(path: Path) -> RigidTransform:
         pose = json.loads(meta.read_text("utf-8"))["frames"][path.stem]["lidar_pose_world"]
         heading, position = pose["heading"], pose["position"]
         return RigidTransform.from_quaternion([heading[k] for k in "xyzw"], [position[k] for k in "xyz"])
-    except (OSError, ValueError, KeyError, TypeError, BadTransform) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, BadTransform) as error:
         raise BadCloudFile(
             f"{path}: expected the LiDAR's pose in {meta} because the points are in world coordinates, "
             f"found: {type(error).__name__} {error}. Keep the sequence's folder together, or save xyz_m in the sensor's frame."

@@ -1,21 +1,65 @@
 """Numbers written as text, as ascii .pcd and .ply files hold them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lidar_vl_core.clouds.formats.size_limits import MAX_FILE_BYTES
 from lidar_vl_core.foundation.errors import BadCloudFile
 
 # Microsoft's run-time library writes infinity as 1.#INF, and NaN as 1.#QNAN, -1.#IND or, rounded to few digits, 1.#R.
 _WINDOWS_INF = re.compile(rb"([+-]?)\d\.#INF\d*", re.IGNORECASE)
 _WINDOWS_NAN = re.compile(rb"[+-]?(\d\.#\w+|nan\(\w*\))", re.IGNORECASE)
 _GRAIN = 1e-3
+_BLOCK_BYTES = 1 << 20
+_MAX_WORD_BYTES = 1 << 14
 
 
-def numbers_of_words(path: Path, words: Sequence[bytes]) -> np.ndarray:
-    """The numbers in these words, (len(words),) float64. Raises BadCloudFile."""
+def numbers_of_text(path: Path, text: memoryview, most: int, skipped: int = 0) -> np.ndarray:
+    """The numbers of a text behind so many skipped words, at most `most`, (M,) float64. Raises BadCloudFile.
+
+    They are read block by block, as words take more memory than numbers, and room is taken for no more than the text can hold.
+    """
+    if most > MAX_FILE_BYTES // 8:
+        raise BadCloudFile(f"{path}: expected at most {MAX_FILE_BYTES // 8} numbers, found {most}. Split the file.")
+    numbers = np.empty(min(most, len(text) // 2 + 1), np.float64)
+    found = 0
+    for words in _blocks(path, text):
+        left_out = min(skipped, len(words))
+        skipped -= left_out
+        part = _numbers_of_words(path, words[left_out : left_out + most - found])
+        numbers[found : found + len(part)] = part
+        found += len(part)
+        if found == most:
+            break
+    return numbers[:found]
+
+
+def count_words(path: Path, text: memoryview) -> int:
+    """How many words a text has. Raises BadCloudFile where they are too long for numbers."""
+    return sum(len(words) for words in _blocks(path, text))
+
+
+def _blocks(path: Path, text: memoryview) -> Iterator[list[bytes]]:
+    """The words of a text, those of a block at a time; one that a block's end cuts goes with the next block."""
+    rest = b""
+    for start in range(0, len(text), _BLOCK_BYTES):
+        block = rest + bytes(text[start : start + _BLOCK_BYTES])
+        words = block.split()
+        if start + _BLOCK_BYTES < len(text) and words and not block[-1:].isspace():
+            rest = words.pop()
+            if len(rest) > _MAX_WORD_BYTES:
+                raise BadCloudFile(
+                    f"{path}: expected numbers, found a word of more than {_MAX_WORD_BYTES} bytes. The file is damaged."
+                )
+        else:
+            rest = b""
+        yield words
+
+
+def _numbers_of_words(path: Path, words: Sequence[bytes]) -> np.ndarray:
     try:
         return np.array(words, np.float64)
     except ValueError:  # only now: the search takes as long as the reading
