@@ -100,6 +100,18 @@ class ConfusionMatrix:
         """
         return float(np.nan_to_num(self.iou(), nan=1.0).mean()) if self.points else float("nan")
 
+    def iou_of_answered(self) -> np.ndarray:
+        """(K,) float64 IoU of the points that have an answer; NaN for a class neither among their truths nor predicted."""
+        answered = self.counts[:, : self.num_classes].sum(axis=1)
+        return self._ratio(self._true_positives(), answered + self._predicted() - self._true_positives())
+
+    def mean_iou_openscene(self) -> float:
+        """Mean over all classes of iou_of_answered(), with 0 for those it does not know, as OpenScene's and 3DSS-VLG's code has it.
+
+        Points without an answer do not lower it, which they do every other mean. NaN without points.
+        """
+        return float(np.nan_to_num(self.iou_of_answered(), nan=0.0).mean()) if self.points else float("nan")
+
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
         """Everything as JSON-ready numbers; NaN becomes None. names: one per class."""
         if len(names) != self.num_classes:

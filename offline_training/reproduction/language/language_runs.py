@@ -14,12 +14,19 @@ from offline_training.datasets.data_sources import DataSource, data_source
 from offline_training.reproduction.base.cells import Measured, Place, kept, sha256_of_values, slug
 from offline_training.reproduction.base.study import filled, recipe_with
 from offline_training.reproduction.language.language_stages import stage_files, trained
-from offline_training.reproduction.language.language_study import LanguageColumn, LanguageRow, LanguageStudy, Measure
+from offline_training.reproduction.language.language_study import (
+    OF_ONE_CLASS,
+    LanguageColumn,
+    LanguageRow,
+    LanguageStudy,
+    Measure,
+)
 from offline_training.reproduction.language.unnamed import LISTS, VOCABULARY, write_words_without
 from offline_training.toys.toy_config import ToyLanguageConfig
 from offline_training.words.settings.vlg_config import VlgConfig
 
 _FREE = ("out", "threads", "progress", "workers")  # where things lie and how many work at them decides over no number
+_FIGURES = 2  # of an evaluation's file: another number when figures are added, so that older files are made again
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class LanguageRuns:
         """Where the evaluation that a column reads is kept, and its key; columns that ask the same read one."""
         where = self._where(row, column)
         path = self.cell_file(row, column, seed).with_name(f"evaluation_{sha256_of_values(where)[:12]}.json")
-        return path, sha256_of_values([self.run_key(row, seed), _way_of_asking(row), where])
+        return path, sha256_of_values([_FIGURES, self.run_key(row, seed), _way_of_asking(row), where])
 
     def _where(self, row: LanguageRow, column: LanguageColumn) -> list[Any]:
         return [column.test, column.classes, self.study.words_asked(row, column), column.truth_as]
@@ -178,10 +185,11 @@ def _pseudo_labels(asked: _Asked) -> Measured:
 def _answers(asked: _Asked) -> Measured:
     path, key = asked.runs.evaluation_file(asked.row, asked.column, asked.seed)
     found = kept(path, key, lambda: _evaluated(asked))["pooled"]
-    column, iou = asked.column, found["per_class_iou"]
+    column = asked.column
+    iou = found["per_class_iou_openscene" if column.measure == "mean_iou_openscene" else "per_class_iou"]
     if column.of is None:
         return 100.0 * found[column.measure], iou
-    single = found[{"mean_iou": "per_class_iou", "mean_accuracy": "per_class_recall"}[column.measure]]
+    single = found[OF_ONE_CLASS[column.measure]]
     return 100.0 * sum(single[name] or 0.0 for name in column.of) / len(column.of), iou
 
 
@@ -205,7 +213,7 @@ def _way_of_asking(row: LanguageRow) -> list[Any]:
 _MEASURES: dict[Measure, Callable[[_Asked], Measured]] = {
     "mean_iou": _answers,
     "mean_accuracy": _answers,
-    "mean_iou_all_classes": _answers,
+    "mean_iou_openscene": _answers,
     "pseudo_label_mean_iou": _pseudo_labels,
     "pseudo_label_coverage": _pseudo_labels,
     "minutes": _minutes,

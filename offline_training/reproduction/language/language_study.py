@@ -11,11 +11,19 @@ from offline_training.words.settings.question import Mode
 Measure = Literal[
     "mean_iou",
     "mean_accuracy",
-    "mean_iou_all_classes",  # as the code of OpenScene and 3DSS-VLG: a class that is not in the truth counts 0
+    # as the code of OpenScene and 3DSS-VLG: points without an answer left out, a class that is not in the truth counts 0
+    "mean_iou_openscene",
     "pseudo_label_mean_iou",  # of the training scenes' points that have a label
     "pseudo_label_coverage",  # their share of the points with a truth
     "minutes",  # of training: stages 1 to 3, without the features
 ]
+
+# Measures that are means over classes, with where the evaluation has their parts.
+OF_ONE_CLASS: dict[Measure, str] = {
+    "mean_iou": "per_class_iou",
+    "mean_iou_openscene": "per_class_iou_openscene",
+    "mean_accuracy": "per_class_recall",
+}
 
 
 class LanguageRow(StudyRow):
@@ -48,8 +56,8 @@ class LanguageColumn(StudyColumn):
 
     @model_validator(mode="after")
     def _of_classes_that_are_measured(self) -> "LanguageColumn":
-        if self.of is not None and self.measure not in ("mean_iou", "mean_accuracy"):
-            raise ValueError(f"column {self.name}: mean_iou and mean_accuracy alone are known of single classes")
+        if self.of is not None and self.measure not in OF_ONE_CLASS:
+            raise ValueError(f"column {self.name}: {', '.join(OF_ONE_CLASS)} alone are known of single classes")
         return self
 
 

@@ -32,8 +32,8 @@ def evaluate_language(
     """Ask every point of the data sets (nothing = the run's validation sets) and hold the answers against the truth.
 
     checkpoint: of the 3D network; mode 2d needs none. Returns metrics per source and pooled, written as JSON to `out`.
-    Points without an answer (seen by no view, out of range, a sink) count as wrong, as OpenScene's
-    `mark_no_feature_to_unknown` has it. Raises BadRequest, BadCheckpoint, BadDataset, BadConfig.
+    Points without an answer (seen by no view, out of range, a sink) count as wrong, but in mean_iou_openscene, from which
+    they are left out as OpenScene's code does. Raises BadRequest, BadCheckpoint, BadDataset, BadConfig.
     """
     from offline_training.runs.device import torch_set_up
     from offline_training.words.evaluation.answers import scene_answers
@@ -88,13 +88,17 @@ def pseudo_label_quality(config: VlgConfig, truth_as: Mapping[str, str] | None =
 def quality(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, Any]:
     """The figures of a confusion matrix as JSON-ready numbers.
 
-    mean_iou and mean_accuracy: over the classes in the truth, as the benchmarks have them. mean_iou_all_classes is what
-    the code of OpenScene and 3DSS-VLG reports: over all classes, 0 for those that are not in the truth.
+    mean_iou and mean_accuracy: over the classes in the truth, as the benchmarks have them; points without an answer are
+    misses. mean_iou_openscene is what the code of OpenScene and 3DSS-VLG reports: points without an answer left out, over
+    all classes, 0 for those that are not in the truth; per_class_iou_openscene are its parts.
     """
     recall, precision = confusion.recall(), confusion.precision()
     present = ~np.isnan(recall)
+    of_answered = confusion.iou_of_answered()
     return {
         **confusion.to_dict(names),
+        "mean_iou_openscene": _number(confusion.mean_iou_openscene()),
+        "per_class_iou_openscene": {name: _number(value) for name, value in zip(names, of_answered, strict=True)},
         "mean_accuracy": float(recall[present].mean()) if present.any() else None,
         "per_class_recall": {name: _number(value) for name, value in zip(names, recall, strict=True)},
         "per_class_precision": {name: _number(value) for name, value in zip(names, precision, strict=True)},
@@ -123,13 +127,13 @@ def table(metrics: Mapping[str, Any]) -> str:
             + f"{points:>12,}{pooled['no_answer_per_class'][name]:>12,}"
         )
     means = {
-        "mean IoU": "mean_iou",
+        "mean IoU, points without an answer are misses": "mean_iou",
+        "mean IoU as OpenScene's and 3DSS-VLG's code, without these points, absent class = 0": "mean_iou_openscene",
         "mean accuracy": "mean_accuracy",
-        "mean IoU as OpenScene's and 3DSS-VLG's code (absent class = 0)": "mean_iou_all_classes",
         "accuracy of points": "accuracy",
     }
     lines += [f"{name}: {_percent(pooled[key])} %" for name, key in means.items()]
-    lines.append("Points without an answer count as wrong.")
+    lines.append("Points without an answer count as wrong in all other figures.")
     if metrics["left_out"]:
         lines.append(f"Points of {', '.join(metrics['left_out'])} are left out: no class of the vocabulary is theirs.")
     if metrics["oracle_lists"]:

@@ -76,6 +76,46 @@ def test_means_follow_the_official_evaluators(some_frames):
     np.testing.assert_allclose(matrix.mean_iou_benchmark(), of_class.mean(), atol=1e-6)
 
 
+def mean_iou_of_openscene(truth: np.ndarray, answer: np.ndarray, classes: int) -> float:
+    """As its code: unanswered points get an extra class whose row and column are cut off; classes without truth count 0."""
+    total = 0.0
+    for k in range(classes):
+        hits = misses = alarms = 0
+        for true_id, given_id in zip(truth.tolist(), answer.tolist(), strict=True):
+            if true_id == 255 or given_id == 255:
+                continue
+            hits += true_id == given_id == k
+            misses += true_id == k != given_id
+            alarms += given_id == k != true_id
+        total += hits / (hits + misses + alarms) if hits + misses + alarms else 0.0
+    return total / classes
+
+
+def test_the_two_rules_for_unanswered_points_are_told_apart_on_random_input():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, CLASSES, 3000).astype(np.uint8)
+    answer = np.where(rng.random(3000) < 0.6, truth, rng.integers(0, CLASSES, 3000)).astype(np.uint8)
+    whole = pooled([(truth, answer)])
+    answer[rng.random(3000) < 0.2] = 255  # what no camera sees
+    truth[::50] = 255
+    matrix = pooled([(truth, answer)])
+    assert matrix.mean_iou_openscene() == pytest.approx(mean_iou_of_openscene(truth, answer, CLASSES))
+    assert matrix.mean_iou() < 0.9 * matrix.mean_iou_openscene()
+    assert whole.mean_iou_openscene() == pytest.approx(whole.mean_iou())  # all seen: one rule
+    found = [np.mean(answer[truth == k] == k) for k in range(CLASSES)]
+    np.testing.assert_allclose(matrix.recall(), found)  # of accuracy they stay a part
+
+
+@given(frames())
+def test_openscenes_mean_iou_equals_its_slow_definition(some_frames):
+    matrix = pooled(some_frames)
+    if matrix.points == 0:
+        assert np.isnan(matrix.mean_iou_openscene())
+        return
+    truth, answer = (np.concatenate(parts) for parts in zip(*some_frames, strict=True))
+    assert matrix.mean_iou_openscene() == pytest.approx(mean_iou_of_openscene(truth, answer, CLASSES))
+
+
 @given(frames(), st.randoms())
 def test_the_order_of_frames_and_how_points_are_split_into_them_do_not_matter(some_frames, random):
     shuffled = list(some_frames)

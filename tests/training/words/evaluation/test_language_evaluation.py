@@ -86,7 +86,10 @@ def test_points_without_truth_are_left_out_and_points_without_an_answer_are_wron
     iou_wall, iou_floor = 3 / (4 + 4 - 3), 2 / (3 + 2 - 2)
     assert found["mean_iou"] == pytest.approx((iou_wall + iou_floor) / 2)  # of the two classes in the truth
     assert found["mean_accuracy"] == pytest.approx((3 / 4 + 2 / 3) / 2)
-    assert found["mean_iou_all_classes"] == pytest.approx((iou_wall + iou_floor) / 14)  # absent classes count 0
+    answered_wall, answered_floor = 3 / (3 + 4 - 3), 2 / (3 + 2 - 2)
+    assert found["mean_iou_openscene"] == pytest.approx((answered_wall + answered_floor) / 14)  # absent classes count 0
+    assert found["per_class_iou_openscene"]["wall"] == pytest.approx(answered_wall)
+    assert found["per_class_iou_openscene"]["ceiling"] is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0, 1, 2, 3, 4, 255])), min_size=1, max_size=60))
@@ -141,7 +144,9 @@ def test_every_mode_is_counted_alike_and_says_what_was_left_out(config, scenes, 
     assert "floor" in metrics["left_out"]
     assert "wall" not in metrics["left_out"]
     text = table(metrics)
-    assert "Points without an answer count as wrong." in text
+    assert "mean IoU, points without an answer are misses: 100.0 %" in text
+    assert "as OpenScene's and 3DSS-VLG's code, without these points, absent class = 0: 50.0 %" in text
+    assert "Points without an answer count as wrong in all other figures." in text
     assert "an oracle, no fair test" in text
     assert (tmp_path / "found.json").is_file()
 
