@@ -21,6 +21,7 @@ from lidar_vl_core.commands.program_options import (
     complete_where_asked,
     list_in_help,
 )
+from lidar_vl_core.commands.termination import TERMINATED, Terminated, heard_sigterm
 from lidar_vl_core.foundation.errors import LidarVlError
 
 if TYPE_CHECKING:
@@ -31,19 +32,23 @@ _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 12
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM."""
     parser = command_parser()
     complete_where_asked(parser, completions)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
-        sys.stdout.flush()
+        with heard_sigterm():
+            options.run(options)
+            sys.stdout.flush()
     except LidarVlError as error:
         print(f"lidar-vl: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
     except KeyboardInterrupt:
         print("lidar-vl: interrupted, nothing was written", file=sys.stderr)
         return _INTERRUPTED
+    except Terminated:
+        print("lidar-vl: terminated, nothing was written", file=sys.stderr)
+        return TERMINATED
     except BrokenPipeError:
         # The reader went away (`| head`); give Python somewhere else to flush to at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.processes.held_locks import abandoned, take_new
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     parent = path.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        handle = tempfile.NamedTemporaryFile(dir=parent, prefix=f".{path.name}.", suffix=".tmp", delete=False)  # noqa: SIM115
+        handle = _own_temporary(path)
     except OSError as error:
         raise BadRequest(
             f"{path}: expected a place that can be written, found: {error}. Choose another path."
@@ -27,8 +28,8 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(handle.name, 0o644)
-        os.replace(handle.name, path)
+            os.chmod(handle.name, 0o644)
+            os.replace(handle.name, path)  # still held: nobody takes it for a stray
     except BaseException as error:
         Path(handle.name).unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -49,11 +50,14 @@ def write_text(path: Path, content: str) -> None:
 
 
 def remove_stray_temporaries(folder: Path) -> int:
-    """Remove what a killed writer of this module left in a folder; returns how many files went."""
-    stray = [path for path in folder.glob(".*.tmp") if path.is_file()]
-    for path in stray:
-        path.unlink(missing_ok=True)
-    return len(stray)
+    """Remove what killed writers of this module left in a folder, not what others still write; returns how many files went."""
+    removed = 0
+    for path in folder.glob(".*.tmp"):
+        with abandoned(path) as is_abandoned:
+            if is_abandoned and path.is_file():
+                path.unlink(missing_ok=True)
+                removed += 1
+    return removed
 
 
 def sha256_of(path: Path) -> str:
@@ -63,6 +67,15 @@ def sha256_of(path: Path) -> str:
         while piece := handle.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def _own_temporary(path: Path) -> IO[bytes]:
+    """A new neighbour of `path`, held until it is closed."""
+    while True:
+        handle = tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False)  # noqa: SIM115
+        if take_new(Path(handle.name), handle.fileno()):
+            return handle
+        handle.close()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,44 +1,29 @@
 """Results that appear whole or not at all, and replace earlier ones only where that was asked for. Touches the disk."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.processes.staged_folder import clear_staged, staged_folder
 
 
 @contextmanager
 def result_folder(out: Path, names: Collection[str], overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary neighbour of `out` to fill; it takes the place of `out` only when all went well.
+    """Give a temporary neighbour of `out` to fill; it takes the place of `out`, at once, only when all went well.
 
     names: the files a finished result holds; overwrite: an earlier result may go. Raises BadRequest where it may not, and
     where `out` is a file or a folder with anything else in it: somebody's data are never replaced.
     """
-    require_replaceable(out, names, overwrite)
-    prefix = f".{out.name}."
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_strays(out.parent, prefix)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=prefix, suffix=".tmp"))
-    except OSError as error:
-        raise BadRequest(
-            f"{out}: expected a place that can be written, found: {error}. Choose another folder."
-        ) from error
-    try:
-        staged = temporary / "new"
-        staged.mkdir()
-        yield staged
-        if out.exists():
-            os.replace(out, temporary / "old")
-        os.replace(staged, out)
+        clear_staged(out)
+        require_replaceable(out, names, overwrite)
+        with staged_folder(out) as staged:
+            yield staged
+            require_replaceable(out, names, overwrite)  # somebody may have come first
     except OSError as error:
         raise BadRequest(f"{out}: could not be written: {error}. Free space or choose another folder.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def require_no_results(out: Path, overwrite: bool, option: str = "--out") -> None:
@@ -79,12 +64,3 @@ def _newest(out: Path) -> str:
     """When the latest of it was written, in local time."""
     written_s = max(path.lstat().st_mtime for path in ([out] if out.is_file() else out.iterdir()))
     return datetime.fromtimestamp(written_s).isoformat(" ", "minutes")
-
-
-def _remove_strays(parent: Path, prefix: str) -> None:
-    """What a killed run left here, unless that run may still be at work: then it is younger than a day."""
-    import time
-
-    for stray in parent.glob(f"{prefix}*.tmp"):
-        if stray.is_dir() and time.time() - stray.stat().st_mtime > 86_400:
-            shutil.rmtree(stray, ignore_errors=True)

@@ -1,13 +1,12 @@
 """Model packages as they are written: whole or not at all, and read back before they stand at their place. Writes files."""
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.foundation.files import write_bytes
+from lidar_vl_core.foundation.processes.staged_folder import clear_staged, staged_folder
 from lidar_vl_core.model_packages.language_files import LanguageFiles
 from lidar_vl_core.model_packages.language_spec import LANGUAGE_FILES
 from lidar_vl_core.model_packages.manifest import CARD, MODEL, Manifest
@@ -43,15 +42,11 @@ def write_model_package(
     manifest = manifest_without_files.model_copy(update={"files": hashes})
     content[MANIFEST] = sealed_manifest(_manifest_fields(manifest))
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp") as temporary:
-            staged = Path(temporary) / "new"
+        clear_staged(folder)
+        with staged_folder(folder) as staged:
             for name, data in content.items():
                 write_bytes(staged / name, data)
             load_model_package(staged)
-            if folder.exists():
-                os.replace(folder, Path(temporary) / "old")
-            os.replace(staged, folder)
     except OSError as error:
         raise BadModelPackage(
             f"{folder}: could not be written: {error}. Free space or choose another folder."

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from lidar_vl_core.commands.program_options import NamingParser, ShowVersion, complete_where_asked
+from lidar_vl_core.commands.termination import TERMINATED, Terminated, heard_sigterm
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.optional_imports import missing_extra
 from offline_training.cli import data, export, reproduce, results, training, words
@@ -17,7 +18,7 @@ _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 12
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM."""
     # Threads of OpenMP that wait for work by spinning take the cores from the data loader and the compiled loops: many
     # times slower on a busy machine. Read when torch is imported, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -25,8 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         complete_where_asked(parser, completions)
         options = parser.parse_args(arguments)
-        options.run(options)
-        sys.stdout.flush()
+        with heard_sigterm():
+            options.run(options)
+            sys.stdout.flush()
     except LidarVlError as error:
         print(f"lidar-vl-train: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
@@ -43,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if stopped.told:
             print(f"lidar-vl-train: {stopped.told}", file=sys.stderr)
         return 128 + stopped.signum
+    except Terminated:
+        print("lidar-vl-train: terminated; the same command goes on from what is saved", file=sys.stderr)
+        return TERMINATED
     except (KeyboardInterrupt, SystemExit) as error:
         # Lightning answers Ctrl-C with a silent sys.exit(1).
         if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):

@@ -2,8 +2,6 @@
 
 import fcntl
 import os
-import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,18 +37,15 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def remove_if_abandoned(path: Path) -> bool:
-    """Remove a file or folder, but a link or what somebody holds; returns whether it went."""
-    with suppress(OSError):
+@contextmanager
+def abandoned(path: Path) -> Iterator[bool]:
+    """Whether nobody holds a file or folder; then it is held inside the block. Never of a link or of what cannot be opened."""
+    try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            if not take(descriptor):
-                return False
-            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-            return True
-        finally:
-            os.close(descriptor)
-    return False
+    except OSError:
+        yield False
+        return
+    try:
+        yield take(descriptor)
+    finally:
+        os.close(descriptor)
