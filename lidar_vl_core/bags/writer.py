@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from lidar_vl_core.bags.writing.mcap_stream import McapStream
+from lidar_vl_core.bags.writing.topics import definition_and_hash, is_latched
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import atomic_writer
 from lidar_vl_core.foundation.message_types import message_types, to_cdr
@@ -17,13 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rosbags.interfaces import Connection, Qos
-
-_LATCHED = ("tf_static", "robot_description", "label_info")  # topics of these names, in whichever namespace
-
-
-def is_latched(topic: str) -> bool:
-    """Whether a late reader expects what was told once; rosbag2 offers it again when it plays the bag."""
-    return topic.rpartition("/")[2] in _LATCHED
 
 
 class _Storage(Protocol):
@@ -36,7 +31,7 @@ class BagWriter:
 
     path: `name.mcap` (one file, compressed chunks with checksums), `name.db3` (one sqlite3 file) or a folder that does
     not exist yet (rosbag2's sqlite3 with metadata.yaml). compression: of an MCAP's chunks; "zstd" packs best, "lz4"
-    takes a fraction of the time, which a live recorder needs. Raises BadRequest.
+    takes a fraction of the time. What arrives live belongs into a `GrowingBag`. Raises BadRequest.
     """
 
     def __init__(self, path: Path | str, compression: str = "zstd") -> None:
@@ -53,7 +48,8 @@ class BagWriter:
         message_types()  # takes a while once: now, and not while a recorder's first message waits
         try:
             if self.path.suffix == ".mcap":
-                self._storage = _McapStorage(self._stack, self.path, self._compression)
+                handle = self._stack.enter_context(atomic_writer(self.path))
+                self._storage = McapStream(handle, self._compression)
             else:
                 self._storage = _Rosbag2Storage(self._stack, self.path)
         except BaseException:
@@ -83,35 +79,6 @@ class BagWriter:
             storage.finish()
 
 
-class _McapStorage:
-    def __init__(self, stack: ExitStack, path: Path, compression: str) -> None:
-        from mcap.writer import CompressionType, Writer
-
-        handle = stack.enter_context(atomic_writer(path))
-        self._writer = Writer(
-            handle, compression=CompressionType[compression.upper()], enable_crcs=True, enable_data_crcs=True
-        )
-        self._writer.start(profile="ros2", library="lidar-vl")
-        self._schemas: dict[str, int] = {}
-        self._channels: dict[tuple[str, str], int] = {}
-
-    def write(self, topic: str, type_name: str, stamp_ns: int, data: bytes) -> None:
-        if (topic, type_name) not in self._channels:
-            self._channels[topic, type_name] = self._register(topic, type_name)
-        self._writer.add_message(self._channels[topic, type_name], stamp_ns, data, stamp_ns)
-
-    def finish(self) -> None:
-        self._writer.finish()
-
-    def _register(self, topic: str, type_name: str) -> int:
-        definition, hash_ = _definition(type_name)
-        if type_name not in self._schemas:
-            encoding = "ros2msg" if definition else ""
-            self._schemas[type_name] = self._writer.register_schema(type_name, encoding, definition.encode())
-        metadata = {"offered_qos_profiles": _qos_yaml(topic), "topic_type_hash": hash_}
-        return self._writer.register_channel(topic, "cdr", self._schemas[type_name], metadata)
-
-
 class _Rosbag2Storage:
     def __init__(self, stack: ExitStack, path: Path) -> None:
         from rosbags.rosbag2 import Writer
@@ -128,7 +95,7 @@ class _Rosbag2Storage:
 
     def write(self, topic: str, type_name: str, stamp_ns: int, data: bytes) -> None:
         if (topic, type_name) not in self._connections:
-            definition, hash_ = _definition(type_name)
+            definition, hash_ = definition_and_hash(type_name)
             if not definition:
                 raise BadRequest(
                     f"topic {topic}: expected a message of ROS 2's common types, found {type_name}. "
@@ -155,24 +122,6 @@ def _reported(path: Path) -> Iterator[None]:
         raise BadRequest(
             f"{path}: expected a place that can be written, found: {error}. Free space or choose another path."
         ) from error
-
-
-def _definition(type_name: str) -> tuple[str, str]:
-    """The type's definition and hash as rosbag2 stores them; empty for a type that is not known here."""
-    if type_name not in message_types().types:
-        return "", ""
-    return message_types().generate_msgdef(type_name, ros_version=2)[0], message_types().hash_rihs01(type_name)
-
-
-def _qos_yaml(topic: str) -> str:
-    never = "{sec: 9223372036, nsec: 854775807}"  # RMW_DURATION_INFINITE
-    return (
-        "- history: keep_last\n  depth: 1\n  reliability: reliable\n  durability: transient_local\n"
-        f"  deadline: {never}\n  lifespan: {never}\n  liveliness: automatic\n"
-        f"  liveliness_lease_duration: {never}\n  avoid_ros_namespace_conventions: false\n"
-        if is_latched(topic)
-        else ""
-    )
 
 
 def _qos(topic: str) -> "Sequence[Qos]":

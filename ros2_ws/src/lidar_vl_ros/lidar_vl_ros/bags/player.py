@@ -16,7 +16,7 @@ from rosgraph_msgs.msg import Clock
 
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writer import is_latched
+from lidar_vl_core.bags.writing.topics import is_latched
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError
 from lidar_vl_ros.bags.rhythm import beats, restamped

@@ -13,7 +13,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.growing_bag import GrowingBag, Limits
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_ros.messages.message_class import message_class
@@ -30,12 +30,24 @@ _DEPTH = 50  # messages that may wait while the disk is slow
 class RecorderParameters(Config):
     """What the recorder is told."""
 
-    output: str = Field("", min_length=1, description="Recording to write: .mcap, or a folder for rosbag2")
+    output: str = Field("", min_length=1, description="Recording to write, new: .mcap, or a folder of them for rosbag2")
     topics: Topics = Field((), min_length=1, description="Topics to record")
     idle_s: float = Field(
         0.0, ge=0.0, le=3600.0, description="End after so long without a message, once one came; 0: never"
     )
     count: int = Field(0, ge=0, le=1_000_000_000, description="End after so many messages of the first topic; 0: never")
+    max_file_mb: float = Field(
+        0.0, ge=0.0, le=1e9, description="Begin a new file once one has so many megabytes; 0: never"
+    )
+    max_file_s: float = Field(0.0, ge=0.0, le=1e6, description="Begin a new file after so many seconds; 0: never")
+    min_free_mb: float = Field(
+        500.0, ge=0.0, le=1e9, description="End with a warning once no more than this is free on the disk; 0: never"
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """What the recording is told of them."""
+        return Limits(round(self.max_file_mb * 1e6), self.max_file_s, round(self.min_free_mb * 1e6))
 
 
 class BagRecorder(Node):
@@ -52,24 +64,30 @@ class BagRecorder(Node):
         self._last_message_s: float | None = None
         self._timer = self.create_timer(_POLL_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"waits for {', '.join(self._gaps)}")
-        self._writer: BagWriter | None = BagWriter(Path(self.settings.output)).__enter__()
+        self._bag: GrowingBag | None = GrowingBag(Path(self.settings.output), self.settings.limits)
 
     def close(self) -> None:
         """Finish the file, so that it is whole, and say what is in it."""
-        if self._writer is None:
+        if self._bag is None:
             return
-        writer, self._writer = self._writer, None
-        writer.__exit__(None, None, None)
-        said = ", ".join(f"{topic} {self.counts[topic]} (lost {gaps.lost})" for topic, gaps in self._gaps.items())
+        bag, self._bag = self._bag, None
+        bag.close()
+        said = ", ".join(f"{topic} {bag.counts[topic]} (lost {gaps.lost})" for topic, gaps in self._gaps.items())
         self.get_logger().info(f"recorded {said} to {self.settings.output}")
 
     def _look(self) -> None:
-        """Connect to topics that appeared, and end when the topics fell silent."""
+        """Connect to topics that appeared, and end when the topics fell silent or the disk is almost full."""
         for topic in self._gaps.keys() - self._types.keys():
             self._connect(topic)
         idle_s = 0.0 if self._last_message_s is None else time.monotonic() - self._last_message_s
         if 0 < self.settings.idle_s < idle_s:
             self._finish()
+        if self._bag is not None:
+            self._bag.close_chunk_in_time()
+            if not self._bag.has_room() and not self.finished.done():
+                left = f"no more than {self.settings.min_free_mb:g} MB are free on the disk (min_free_mb)"
+                self.get_logger().warning(f"the recording ends: {left}. Free space to record more.")
+                self._finish()
 
     def _connect(self, topic: str) -> None:
         publishers = self.get_publishers_info_by_topic(topic)
@@ -93,10 +111,10 @@ class BagRecorder(Node):
         self.get_logger().info(f"records {topic} ({type_name})")
 
     def _write(self, topic: str, cdr: bytes, info: dict[str, int]) -> None:
-        if self._writer is None:
+        if self._bag is None:
             return
         self._gaps[topic].add(info["publication_sequence_number"])
-        self._writer.write(topic, self._types[topic], self.get_clock().now().nanoseconds, cdr)
+        self._bag.write(topic, self._types[topic], self.get_clock().now().nanoseconds, cdr)
         self.counts[topic] += 1
         self._last_message_s = time.monotonic()
         if self.settings.count and self.counts[next(iter(self._gaps))] >= self.settings.count:
