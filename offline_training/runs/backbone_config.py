@@ -20,8 +20,8 @@ _SIZES = ("stem", "planes", "blocks")
 _WAFFLE = ("waffle_cell_m", "waffle_max_points")
 _IDLE: Mapping[str, tuple[str, ...]] = {  # keys that a network does not look at
     **dict.fromkeys(SHAPES, _WAFFLE),
-    VOXELNET: (*_SIZES, *_WAFFLE),
-    **dict.fromkeys(WAFFLEIRON_SHAPES, (*_SIZES, "features", "sparse_form")),
+    VOXELNET: (*_SIZES, *_WAFFLE, "initialisation"),
+    **dict.fromkeys(WAFFLEIRON_SHAPES, (*_SIZES, "features", "sparse_form", "initialisation")),
 }
 
 
@@ -41,6 +41,9 @@ class BackboneConfig(DeviceConfig):
     stem: int | None = None  # MinkUNet: channels; nothing = as the named network has it
     planes: tuple[int, ...] | None = None  # MinkUNet: channels of the eight stages
     blocks: tuple[int, ...] | None = None  # MinkUNet: residual blocks of the eight stages
+    # MinkUNet, of fresh weights: he_fan_out as the MinkUNet papers, minkowski as MinkowskiEngine, with which PPKT, SLidR and
+    # OLIVINE trained: uniform, of a sixth of the squared norm
+    initialisation: Literal["he_fan_out", "minkowski"] = "he_fan_out"
     grid_kind: str = "cartesian"
     voxel_size: tuple[float, float, float] = (0.2, 0.2, 0.2)  # m; cylindrical: m, rad, m
     point_cloud_range: tuple[float, float, float, float, float, float] = (-64.0, -64.0, -8.0, 64.0, 64.0, 8.0)

@@ -7,6 +7,7 @@ from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.flat_grids import FlatGrids
 from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.sparse.inputs import SparsePreparer
+from offline_training.networks.sparse.minkowski_weights import draw_as_minkowski
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.networks.voxelnet.inputs import VoxelNetPreparer
@@ -39,7 +40,10 @@ class _Family:
 
 
 def _minkunet(config: BackboneConfig, out_channels: int | None) -> PointBackbone:
-    return MinkUNet(config.shape, len(config.features), out_channels)
+    network = MinkUNet(config.shape, len(config.features), out_channels)
+    if config.initialisation == "minkowski":
+        draw_as_minkowski(network)
+    return network
 
 
 def _minkunet_preparer(config: BackboneConfig, form: str) -> Preparer:

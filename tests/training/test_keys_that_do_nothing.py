@@ -89,6 +89,7 @@ IDLE = [  # configuration, its keys, those of them that do nothing, what would r
     (FinetuneConfig, {**RUN, "class_weight_scans": 9}, "class_weight_scans", "with class_weight_power above 0"),
     (FinetuneConfig, {**RUN, "validate_every": 9}, "validate_every", "with validation"),
     (FinetuneConfig, {**RUN, "network": "voxelnet", "stem": 16}, "stem", "for another network than voxelnet"),
+    (FinetuneConfig, {**RUN, "network": "voxelnet", "initialisation": "minkowski"}, "initialisation", "for another network than voxelnet"),
 ]  # fmt: skip
 
 

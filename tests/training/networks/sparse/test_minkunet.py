@@ -1,5 +1,6 @@
 """Sizes of the networks against the papers, and what holds for any of them."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,6 +14,8 @@ from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
+from offline_training.runs.backbone_config import BackboneConfig
+from offline_training.runs.backbones import build_backbone
 
 TINY = MinkUNetShape(stem=16, planes=(16, 16, 32, 32, 32, 16, 16, 16), blocks=(1, 2, 1, 1, 1, 1, 1, 1))
 
@@ -108,3 +111,27 @@ def test_a_norm_over_one_voxel_uses_the_running_statistics_and_keeps_them():
 def test_a_wrong_number_of_stages_is_refused():
     with pytest.raises(ValueError, match="eight numbers"):
         MinkUNet(MinkUNetShape(16, (16,) * 7, (1,) * 8), 4, 7)
+
+
+def test_minkowskis_initialisation_is_uniform_by_the_fan_it_counts_and_the_other_he_fan_out():
+    shape = {"stem": 8, "planes": (16,) * 8, "blocks": (1,) * 8}
+    network = {"network": "res16unet_34c", "features": ("first_intensity_255",), **shape}
+    theirs = build_backbone(BackboneConfig(**network, initialisation="minkowski"), 5)
+    ours = build_backbone(BackboneConfig(**network), 5)
+    assert isinstance(theirs, MinkUNet)
+    layers = dict(theirs.named_modules())
+    kernels = {
+        name: layer.weight for name, layer in layers.items() if getattr(layer, "weight", torch.empty(0)).ndim == 3
+    }
+    assert len(kernels) == 1 + 8 + 16  # stem, one strided in each stage, two in each block
+    for name, weight in kernels.items():
+        offsets, c_in, c_out = weight.shape
+        channels = c_out if name.startswith("up") and offsets == 8 else c_in
+        bound = 1 / math.sqrt(offsets * channels)
+        assert float(weight.detach().abs().max()) <= bound
+        if weight.numel() > 1000:
+            assert float(weight.detach().std()) == pytest.approx(bound / math.sqrt(3), rel=0.06)
+            he = dict(ours.named_modules())[name].weight.detach()
+            assert float(he.std()) == pytest.approx(math.sqrt(2 / (offsets * c_out)), rel=0.06)
+    linear = [layer for layer in layers.values() if isinstance(layer, torch.nn.Linear)]
+    assert all(float(layer.weight.detach().abs().max()) <= layer.in_features**-0.5 for layer in linear)  # 1x1x1 there
