@@ -8,10 +8,12 @@ from typing import Protocol
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadModelPackage, UnknownPrompt
+from lidar_vl_core.foundation.near_names import did_you_mean
 from lidar_vl_core.words.clip_tokenizer import ClipTokenizer
 
 _MOST_WORDS = 1_000_000
 _WORD = re.compile(r"[a-z0-9]+")
+_MARKS = re.compile(r"[.,;:!?'\"()/_-]+")  # at or between words they say nothing
 
 
 class TextTokenizer(Protocol):
@@ -33,12 +35,13 @@ class WordTokenizer:
         """(B, L) int64. Raises UnknownPrompt for a word that is not in the list, and for no or too many words."""
         tokens = np.zeros((len(sentences), self._context_length), np.int64)
         for row, sentence in zip(tokens, sentences, strict=True):
-            words = _WORD.findall(sentence.lower())
+            words = _words(sentence)
             unknown = sorted({word for word in words if word not in self._id_of_word})
             if unknown:
                 raise UnknownPrompt(
                     f"prompt {sentence!r}: expected words this text encoder has learned: "
                     f"{', '.join(self._id_of_word)[:2000]}; found {', '.join(map(repr, unknown))}. Ask with words it knows."
+                    f"{did_you_mean(unknown[0], self._id_of_word)}"
                 )
             if not 1 <= len(words) <= self._context_length:
                 raise UnknownPrompt(
@@ -46,6 +49,16 @@ class WordTokenizer:
                 )
             row[: len(words)] = [self._id_of_word[word] for word in words]
         return tokens
+
+
+def _words(sentence: str) -> list[str]:
+    """Small words without the marks around them; of what stands alone and is nothing but marks, the marks."""
+    return [
+        word
+        for part in sentence.lower().split()
+        for word in ([part] if not _MARKS.sub("", part) else _MARKS.split(part))
+        if word
+    ]
 
 
 def open_tokenizer(kind: str, content: bytes | None, context_length: int) -> TextTokenizer:
