@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator, Set
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from lidar_vl_core.bags.mcap_records import (
     RECORD_HEAD,
     SCHEMA,
     STATISTICS,
+    Chunk,
     chunk_content,
     cut_chunk_content,
     read_chunk,
@@ -26,8 +28,8 @@ from lidar_vl_core.bags.mcap_records import (
     records_in,
 )
 from lidar_vl_core.bags.messages import BagMessage
-from lidar_vl_core.bags.salvage import McapIndex, Place, walk
-from lidar_vl_core.bags.unpacking import DamagedRecordError
+from lidar_vl_core.bags.salvage import McapIndex, Place, data_problem, walk
+from lidar_vl_core.bags.unpacking import MAX_INDEX_BYTES, Budget, DamagedRecordError, Deadline
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import full_type_name
 
@@ -35,19 +37,21 @@ if TYPE_CHECKING:
     from mcap.records import ChunkIndex
 
 _FOOTER_BYTES = 20
+_DATA_END_BYTES = RECORD_HEAD.size + 4
 _TAIL = RECORD_HEAD.size + _FOOTER_BYTES + len(MAGIC)
-_MAX_SUMMARY_BYTES = 1 << 30
 _ASK_WRITER = "Have its writer store schemas."
 
 
 class McapFile:
     """Reads an MCAP through its summary, or record by record where that is missing; `warnings` tells what is lost."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, deadline: Deadline) -> None:
         self.path = path
         self.warnings: list[str] = []
+        self._unchecked = False  # whether a chunk without a checksum was read
         self._handle = path.open("rb")
         self._size = self._handle.seek(0, 2)
+        self._budget = Budget(self._size, deadline)
         try:
             self._index = self._open_index()
         except BaseException:
@@ -83,15 +87,26 @@ class McapFile:
             return [message for message in messages if message.channel_id in wanted]
 
         places = [p for p in self._index.places if not p.channel_ids or p.channel_ids & wanted.keys()]
-        for message in by_time(places, wanted_in):
+        for message in by_time(places, wanted_in, self._budget):
             found += 1
             topic, type_name, encoding = wanted[message.channel_id]
             yield BagMessage(topic, type_name, message.log_time_ns, bytes(message.data), encoding)
         lost = max(sum(self._index.counts[number] for number in wanted) - found, 0)
+        if self._budget.is_late():
+            return  # what is missing was not read
+        self._check_data()
         if damaged:
             self._warn(f"expected intact chunks, found {damaged} damaged: {found} messages were read, {lost} are lost")
         elif lost:
             self._warn(f"expected {found + lost} messages as its summary says, found {found}")
+
+    def _check_data(self) -> None:
+        """Chunks without a checksum are covered by that of all data, where there is one."""
+        if self._unchecked and self._index.data_end:
+            problem = data_problem(self._handle, self._index.data_end)
+            self._index.data_end = 0  # once is enough
+            if problem:
+                self._warn(f"expected a whole MCAP, found it {problem}")
 
     def close(self) -> None:
         """Close the file."""
@@ -102,6 +117,11 @@ class McapFile:
         if self._handle.read(len(MAGIC)) != MAGIC:
             raise BadBag(f"{self.path}: expected an MCAP, found another file. Check the path.")
         index = self._told_or_walked()
+        self._budget.index(len(index.places), len(index.channels))
+        if undeclared := sum(count for number, count in index.counts.items() if number not in index.channels):
+            self._warn(
+                f"expected every message's channel declared, found {undeclared} messages of none: they are left out"
+            )
         unknown = index.unknown_schemas()
         for channel in index.channels.values():
             if channel.schema_id in unknown:
@@ -112,12 +132,12 @@ class McapFile:
         try:
             index = self._summary()
         except DamagedRecordError as error:
-            index, problem = walk(self._handle)
+            index, problem = walk(self._handle, self._budget)
             problem = problem or f"with a damaged summary ({error})"
         else:
             if index is not None:
                 return index
-            index, problem = walk(self._handle)  # a finished file whose summary does not tell all
+            index, problem = walk(self._handle, self._budget)  # a finished file whose summary does not tell all
         if problem:
             count = sum(index.counts.values())
             self._warn(
@@ -141,14 +161,15 @@ class McapFile:
         start, crc = footer.summary_start, footer.summary_crc
         if start == 0:
             return None
-        if not len(MAGIC) <= start <= size - _TAIL or size - start > _MAX_SUMMARY_BYTES:
+        if not len(MAGIC) <= start <= size - _TAIL or size - start > MAX_INDEX_BYTES:
             raise DamagedRecordError("summary out of the file")
         self._handle.seek(start)
         summary = self._handle.read(size - _TAIL - start)
         if crc and zlib.crc32(tail[: RECORD_HEAD.size + 16], zlib.crc32(summary)) != crc:
             raise DamagedRecordError("summary checksum")
-        index = _parse_summary(memoryview(summary))
+        index = _parse_summary(memoryview(summary), self._budget)
         if index is not None:
+            index.data_end = max(start - _DATA_END_BYTES, 0)
             self._add_schemas(index)
         return index if index is not None and not index.unknown_schemas() else None
 
@@ -158,9 +179,7 @@ class McapFile:
             if not index.unknown_schemas():
                 return
             with suppress(DamagedRecordError):
-                for opcode, _, body in records_in(
-                    chunk_content(read_chunk(self._bytes_at(place.offset, place.length)))
-                ):
+                for opcode, _, body in records_in(self._content(place)[1]):
                     if opcode == SCHEMA:
                         index.declare(opcode, body)
 
@@ -172,16 +191,22 @@ class McapFile:
         opcode, length = RECORD_HEAD.unpack(head)
         if opcode != CHUNK or (length != place.length and not place.cut):
             raise DamagedRecordError(f"no chunk at byte {place.offset}")
-        chunk = read_chunk(self._bytes_at(place.offset, place.length))
-        content = cut_chunk_content(chunk) if place.cut else chunk_content(chunk)
+        chunk, content = self._content(place)
         messages: list[StoredMessage] = []
         index: dict[int, list[tuple[int, int]]] = {}
         for opcode, offset, body in records_in(content):
             if opcode == MESSAGE:
                 message = read_message(body)
                 messages.append(message)
+                self._budget.hold(0, len(messages))
                 index.setdefault(message.channel_id, []).append((message.log_time_ns, offset))
         return messages, chunk.start_ns == place.start_ns and self._index_agrees(place, index)
+
+    def _content(self, place: Place) -> tuple[Chunk, memoryview]:
+        chunk = read_chunk(self._bytes_at(place.offset, place.length))
+        self._budget.unpack(place.offset, chunk.size)
+        self._unchecked |= chunk.crc == 0
+        return chunk, cut_chunk_content(chunk) if place.cut else chunk_content(chunk)
 
     def _index_agrees(self, place: Place, index: dict[int, list[tuple[int, int]]]) -> bool:
         """Whether the message index after a chunk, which no checksum covers, tells what the chunk holds."""
@@ -214,25 +239,31 @@ class McapFile:
             self.warnings.append(warning)
 
 
-def _parse_summary(summary: memoryview) -> McapIndex | None:
+def _parse_summary(summary: memoryview, budget: Budget) -> McapIndex | None:
     """None where the summary does not tell all channels and chunks, which the format allows."""
     from mcap.records import ChunkIndex, Statistics
 
-    index, statistics = McapIndex(), None
+    index, statistics, listed = McapIndex(), None, 0
+    places: dict[int, Place] = {}  # by offset: a chunk that is listed twice is one
     for opcode, _, body in records_in(summary):
         if opcode == CHUNK_INDEX:
-            index.places.append(_place_of(read_record(ChunkIndex, body)))
+            place = _place_of(read_record(ChunkIndex, body))
+            if places.setdefault(place.offset, place) != place:
+                raise DamagedRecordError("two chunks at one place")
+            listed += 1
+            budget.index(len(places), len(index.channels))
         elif opcode == STATISTICS:
             statistics = read_record(Statistics, body)
             index.counts.update(statistics.channel_message_counts)
         else:
             index.declare(opcode, body)
-    if statistics is None or not index.channels or statistics.chunk_count != len(index.places):
+    index.places = sorted(places.values(), key=lambda place: place.offset)
+    if any(earlier.offset + earlier.length > later.offset for earlier, later in pairwise(index.places)):
+        raise DamagedRecordError("chunks that overlap in the file")
+    if statistics is None or not index.channels or statistics.chunk_count != listed:
         return None
-    outside_chunks = statistics.message_count and not index.places
-    if len({place.offset for place in index.places}) != len(index.places):
-        raise DamagedRecordError("two chunks at one place")
-    return index if not outside_chunks and index.counts.keys() <= index.channels.keys() else None
+    # Without chunks only the data themselves tell where messages are, or that there are none.
+    return index if index.places and index.counts.keys() <= index.channels.keys() else None
 
 
 def _place_of(chunk: "ChunkIndex") -> Place:

@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any, Protocol, TypeVar
 
 from lidar_vl_core.bags.by_time import StoredMessage
-from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, DamagedRecordError, unlz4, unzstd, unzstd_cut
+from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, DamagedRecordError, claims_more, unlz4, unzstd, unzstd_cut
 
 MAGIC = b"\x89MCAP0\r\n"
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 2, 3, 4, 5, 6, 7
@@ -50,12 +50,17 @@ def read_chunk(body: memoryview) -> Chunk:
         (compressed_size,) = struct.unpack_from("<Q", body, at)
     except (struct.error, UnicodeDecodeError) as error:
         raise DamagedRecordError(f"chunk head: {error}") from error
-    return Chunk(start_ns, end_ns, size, crc, compression, compressed_size, body[at + 8 : at + 8 + compressed_size])
+    chunk = Chunk(start_ns, end_ns, size, crc, compression, compressed_size, body[at + 8 : at + 8 + compressed_size])
+    if claims_more(chunk.compression, chunk.size, chunk.compressed_size, chunk.data):
+        raise DamagedRecordError(
+            f"chunk head: {size} bytes cannot come from {compressed_size} of {compression or 'none'}"
+        )
+    return chunk
 
 
 def chunk_content(chunk: Chunk) -> memoryview:
     """A whole chunk's records, decompressed, size and CRC checked."""
-    if len(chunk.data) != chunk.compressed_size or chunk.size > MAX_UNPACKED_BYTES:
+    if len(chunk.data) != chunk.compressed_size:
         raise DamagedRecordError(f"chunk of {chunk.size} bytes, {len(chunk.data)} of {chunk.compressed_size} present")
     content = _decompress(chunk, whole=True)
     if len(content) != chunk.size:
@@ -126,7 +131,7 @@ class _WholeReads(BytesIO):
 def _decompress(chunk: Chunk, whole: bool) -> bytes | memoryview:
     limit = min(chunk.size, MAX_UNPACKED_BYTES)
     if chunk.compression == "":
-        return chunk.data
+        return chunk.data[:limit]
     if chunk.compression == "zstd":
         return unzstd(chunk.data, limit) if whole else unzstd_cut(chunk.data, limit)
     if chunk.compression == "lz4":

@@ -14,10 +14,11 @@ from lidar_vl_core.bags.folders import METADATA, recording_folder, storage_files
 from lidar_vl_core.bags.mcap import McapFile
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.ros1_bag import Ros1File
-from lidar_vl_core.bags.unpacking import ZSTD_MAGIC
+from lidar_vl_core.bags.unpacking import ZSTD_MAGIC, Deadline, unpacked_limit
 from lidar_vl_core.foundation.errors import BadBag
 
 _PIECE_BYTES = 1 << 20
+_ZSTD_HEAD_BYTES = 18
 
 
 class BagFile(Protocol):
@@ -56,21 +57,25 @@ def bag_parts(path: Path) -> BagParts:
     return _from_metadata(recording_folder(path))
 
 
-def open_part(path: Path, stack: ExitStack) -> BagFile:
+def open_part(given: Path, stack: ExitStack, deadline: Deadline) -> BagFile:
     """Open one storage file, unpacking a zstd-compressed one; the stack closes and removes what was opened."""
-    head = _first_bytes(path)
+    path, head = given, _first_bytes(given)
     if head.startswith(ZSTD_MAGIC):
-        path = _unpacked(path, stack)
+        path = _unpacked(path, stack, deadline)
         head = _first_bytes(path)
+        if head.startswith(ZSTD_MAGIC):
+            raise BadBag(
+                f"{given}: expected a recording packed by zstd once, found it packed again. Unpack it by `zstd -d`."
+            )
     part: BagFile
     if head.startswith(mcap_records.MAGIC):
-        part = McapFile(path)
+        part = McapFile(path, deadline)
     elif head.startswith(sqlite.MAGIC):
         part = sqlite.SqliteFile(path)
     elif head.startswith(ros1_records.MAGIC):
-        part = Ros1File(path)
+        part = Ros1File(path, deadline)
     else:
-        raise BadBag(f"{path}: expected an MCAP, rosbag2 sqlite3 or ROS 1 bag file, found {_kind(head, path)}")
+        raise BadBag(f"{given}: expected an MCAP, rosbag2 sqlite3 or ROS 1 bag file, found {_kind(head, path)}")
     stack.callback(part.close)
     return part
 
@@ -126,24 +131,40 @@ def _packed_or_not(path: Path) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _unpacked(path: Path, stack: ExitStack) -> Path:
+def _unpacked(path: Path, stack: ExitStack, deadline: Deadline) -> Path:
     import zstandard
+
+    limit = unpacked_limit(path.stat().st_size)
 
     folder = stack.enter_context(TemporaryDirectory(prefix="lidar_vl_bag_"))
     target = Path(folder, path.name.removesuffix(".zstd"))
     room = shutil.disk_usage(folder).free // 2  # the rest stays for others
+    if room > limit:
+        room, where = limit, f"at most {limit >> 20} MiB, as a file of its size may hold"
+    else:
+        where = f"half of what is free in {Path(folder).parent}"
     try:
         with path.open("rb") as source, target.open("wb") as sink:
+            told = zstandard.frame_content_size(source.read(_ZSTD_HEAD_BYTES))
+            source.seek(0)
+            if told > room:
+                raise _too_large(path, where)
             reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
             while piece := reader.read(_PIECE_BYTES):
-                room -= sink.write(piece)
+                room -= len(piece)
                 if room < 0:
-                    raise BadBag(
-                        f"{path}: expected to unpack it into half of what is free in {Path(folder).parent}, found it larger. "
-                        "Set TMPDIR elsewhere, or unpack it with `zstd -d`."
-                    )
+                    raise _too_large(path, where)
+                sink.write(piece)
+                if deadline.is_late():  # what was unpacked is read as a file that was cut
+                    break
     except (zstandard.ZstdError, OSError) as error:
         raise BadBag(
             f"{path}: expected a zstd-compressed recording, found: {error}. Copy it again if the original is whole."
         ) from error
     return target
+
+
+def _too_large(path: Path, where: str) -> BadBag:
+    return BadBag(
+        f"{path}: expected to unpack it into {where}, found it larger. Set TMPDIR elsewhere, or unpack it by `zstd -d`."
+    )

@@ -1,7 +1,8 @@
 """Recordings: rosbag2 folders, single MCAP or sqlite3 files, split and compressed ones, damaged ones as far as they go."""
 
+import struct
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from heapq import merge
 from operator import attrgetter
@@ -10,15 +11,20 @@ from types import TracebackType
 
 from lidar_vl_core.bags.messages import BagMessage, Topic
 from lidar_vl_core.bags.parts import BagFile, bag_parts, open_part
-from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.bags.unpacking import DamagedRecordError, Deadline, OverBudgetError
+from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError
 from lidar_vl_core.foundation.message_types import RAW_LIDAR_TYPES, advice, full_type_name
+
+_BROUGHT_BY_FILES = (AttributeError, EOFError, MemoryError, OSError, RecursionError, struct.error)
 
 
 class BagReader:
     """A recording opened for reading; a context manager. `warnings` tells, one line per file, what is lost."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, most_s: float | None = None) -> None:
+        """most_s: how long it may take, from now; None reads to the end."""
         self.path = Path(path)
+        self._deadline = Deadline(most_s)
         self._stack = ExitStack()
         self._notes: list[str] = []
         self._files: list[BagFile] = []
@@ -26,7 +32,8 @@ class BagReader:
             parts = bag_parts(self.path)
             self._notes += parts.warnings
             for part in parts.paths:
-                self._files.append(open_part(part, self._stack))
+                with _as_bad_bag(part):
+                    self._files.append(open_part(part, self._stack, self._deadline))
         except BaseException:
             self.close()
             raise
@@ -44,9 +51,23 @@ class BagReader:
         self._stack.close()
 
     @property
+    def is_partly_read(self) -> bool:
+        """Whether the time that was given was not enough."""
+        return self._deadline.was_late
+
+    def give_time(self, most_s: float | None) -> None:
+        """How long what is read next may take, from now."""
+        self._deadline.restart(most_s)
+
+    @property
     def warnings(self) -> list[str]:
         """What was found damaged so far; reading on may find more."""
-        return self._notes + [warning for file in self._files for warning in file.warnings]
+        late = (
+            [f"{self.path.name}: expected to read all in time, found it long: a part is left out"]
+            if self.is_partly_read
+            else []
+        )
+        return late + self._notes + [warning for file in self._files for warning in file.warnings]
 
     @cached_property
     def topics(self) -> list[Topic]:
@@ -89,12 +110,32 @@ class BagReader:
         raise BadRequest(f"{self.path}: expected a topic of {type_name}, found {found}")
 
     def _merged(self, topics: set[str]) -> Iterator[BagMessage]:
-        return merge(*(file.messages(topics) for file in self._files), key=attrgetter("stamp_ns"))
+        with _as_bad_bag(self.path):
+            for message in merge(*(file.messages(topics) for file in self._files), key=attrgetter("stamp_ns")):
+                if self._deadline.is_late():
+                    return
+                yield message
 
 
-def open_bag(path: Path | str) -> BagReader:
+def open_bag(path: Path | str, most_s: float | None = None) -> BagReader:
     """Open a rosbag2 folder, an .mcap, .db3 or .bag file, or a folder around one; raises BadBag where there is no recording to be had."""
-    return BagReader(path)
+    return BagReader(path, most_s)
+
+
+@contextmanager
+def _as_bad_bag(path: Path) -> Iterator[None]:
+    """The guard of this seam: whatever a file leads its reader to becomes BadBag with the file's name."""
+    try:
+        yield
+    except LidarVlError:
+        raise
+    except OverBudgetError as error:
+        raise BadBag(f"{path}: expected {error}. Split or sort the recording if it is one of yours.") from error
+    except (DamagedRecordError, ArithmeticError, LookupError, TypeError, ValueError, *_BROUGHT_BY_FILES) as error:
+        found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise BadBag(
+            f"{path}: expected a readable recording, found {found}. Copy it again if the original is whole."
+        ) from error
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -5,7 +5,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Set
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +25,15 @@ from lidar_vl_core.bags.ros1_records import (
     index_entries,
     records_in,
 )
-from lidar_vl_core.bags.unpacking import DamagedRecordError
+from lidar_vl_core.bags.unpacking import (
+    MAX_INDEX_BYTES,
+    MAX_NAME_CHARACTERS,
+    MAX_UNPACKED_BYTES,
+    Budget,
+    DamagedRecordError,
+    Deadline,
+    claims_more,
+)
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import full_type_name
 
@@ -47,11 +54,12 @@ class _Chunk:
 class Ros1File:
     """Reads a bag's chunks; `warnings` tells what is lost."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, deadline: Deadline) -> None:
         self.path = path
         self.warnings: list[str] = []
         self._handle = path.open("rb")
         self._size = self._handle.seek(0, 2)
+        self._budget = Budget(self._size, deadline)
         self._connections: dict[int, tuple[str, str]] = {}  # id -> topic, type
         self._chunks: list[_Chunk] = []
         self._end_part_at = 0  # where its index begins; 0: the recorder never wrote it
@@ -75,16 +83,22 @@ class Ros1File:
         def wanted_in(chunk: _Chunk) -> list[StoredMessage]:
             nonlocal damaged, lost
             messages: list[StoredMessage] = []
-            with suppress(DamagedRecordError):
-                messages = [message for message in self._messages_in(chunk) if message.channel_id in wanted]
+            try:
+                for message in self._messages_in(chunk):
+                    if message.channel_id in wanted:
+                        messages.append(message)
+                        self._budget.hold(0, len(messages))
+            except DamagedRecordError:
+                messages = []
             missing = sum(chunk.counts[number] for number in wanted) - len(messages)
             damaged, lost = damaged + (missing > 0), lost + max(missing, 0)
             return messages
 
-        for message in by_time((chunk for chunk in self._chunks if chunk.counts.keys() & wanted.keys()), wanted_in):
+        chunks = (chunk for chunk in self._chunks if chunk.counts.keys() & wanted.keys())
+        for message in by_time(chunks, wanted_in, self._budget):
             topic, type_name = wanted[message.channel_id]
             yield BagMessage(topic, type_name, message.log_time_ns, bytes(message.data), "ros1")
-        if damaged:
+        if damaged and not self._budget.is_late():
             self._warn(f"expected intact chunks, found {damaged} damaged: {lost} messages are lost")
 
     def close(self) -> None:
@@ -101,11 +115,16 @@ class Ros1File:
                 problem = f"damaged at byte {at} ({error})"
             if at > self._size:
                 problem = f"cut at byte {self._size}"
+            elif self._budget.is_late():
+                problem = f"too long to look through in time, left at byte {at} of {self._size}"
         if problem is None and self._end_part_at >= self._size:
             problem = f"cut at byte {self._size}"
         if self._chunks and (problem or not self._connections):  # its index or all connections may be missing
             self._scan(self._chunks[-1])
         for chunk in self._chunks:
+            if self._budget.is_late():
+                problem = problem or "too long to look through in time"
+                break
             if not chunk.counts or chunk.counts.keys() - self._connections.keys():
                 self._scan(chunk)
         if problem:
@@ -138,11 +157,11 @@ class Ros1File:
         elif end > self._size:
             pass
         elif opcode == CONNECTION:
-            self._declare(fields, self._bytes_at(start, end - start))
+            self._declare(fields, self._index_bytes(start, end - start))
         elif opcode == INDEX and self._chunks:
-            number, times_ns = index_entries(fields, self._bytes_at(start, end - start))
+            number, times_ns = index_entries(fields, self._index_bytes(start, end - start))
             chunk = self._chunks[-1]
-            if times_ns:
+            if times_ns and number not in chunk.counts:  # the same index again counts once
                 chunk.start_ns = min(times_ns) if not chunk.counts else min(chunk.start_ns, *times_ns)
                 chunk.counts[number] += len(times_ns)
         return end
@@ -151,17 +170,25 @@ class Ros1File:
         length = min(end, self._size) - start
         chunk = _Chunk(start, length, fields.text("compression"), fields.number("size"), cut=end > self._size)
         self._chunks.append(chunk)
+        self._budget.index(len(self._chunks), len(self._connections))
 
     def _scan(self, chunk: _Chunk) -> None:
         """Learn from a chunk itself what its index or the end of the bag would have told."""
         chunk.counts.clear()
-        with suppress(DamagedRecordError):
-            messages = list(self._messages_in(chunk))
-            chunk.counts.update(message.channel_id for message in messages)
-            chunk.start_ns = min((message.log_time_ns for message in messages), default=0)
+        try:
+            for message in self._messages_in(chunk):
+                earliest = min(chunk.start_ns, message.log_time_ns)
+                chunk.start_ns = earliest if chunk.counts else message.log_time_ns
+                chunk.counts[message.channel_id] += 1
+        except DamagedRecordError:
+            chunk.counts.clear()
 
     def _messages_in(self, chunk: _Chunk) -> Iterator[StoredMessage]:
-        data = memoryview(self._bytes_at(chunk.offset, chunk.length))
+        if not chunk.cut:
+            if claims_more(chunk.compression, chunk.size, chunk.length, b""):
+                raise DamagedRecordError(f"{chunk.size} bytes cannot come from {chunk.length} of {chunk.compression}")
+            self._budget.unpack(chunk.offset, max(chunk.size, chunk.length))
+        data = memoryview(self._bytes_at(chunk.offset, min(chunk.length, MAX_UNPACKED_BYTES)))
         for fields, body in records_in(chunk_content(chunk.compression, chunk.size, data, chunk.cut)):
             if fields.opcode == CONNECTION:
                 self._declare(fields, body)
@@ -170,7 +197,17 @@ class Ros1File:
 
     def _declare(self, fields: Fields, data: bytes | memoryview) -> None:
         number, topic, type_name = connection_of(fields, data)
-        self._connections.setdefault(number, (topic, full_type_name(type_name)))
+        if max(len(topic), len(type_name)) > MAX_NAME_CHARACTERS:
+            raise DamagedRecordError(f"a name of {max(len(topic), len(type_name))} characters")
+        connection = topic, full_type_name(type_name)
+        if self._connections.setdefault(number, connection) != connection:
+            raise DamagedRecordError(f"connection {number} is declared twice, differently")
+        self._budget.index(len(self._chunks), len(self._connections))
+
+    def _index_bytes(self, offset: int, length: int) -> bytes:
+        if length > MAX_INDEX_BYTES:
+            raise DamagedRecordError(f"an index of {length} bytes")
+        return self._bytes_at(offset, length)
 
     def _length_at(self, at: int) -> int:
         data = self._bytes_at(at, LENGTH.size)

@@ -1,6 +1,7 @@
 """What can be had from an MCAP without a usable summary: cut off, never closed, or damaged at its end."""
 
 import os
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
@@ -21,15 +22,18 @@ from lidar_vl_core.bags.mcap_records import (
     read_record,
     records_in,
 )
-from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, DamagedRecordError
+from lidar_vl_core.bags.unpacking import MAX_NAME_CHARACTERS, MAX_UNPACKED_BYTES, Budget, DamagedRecordError
 
 if TYPE_CHECKING:
     from mcap.records import Channel
 
 _KNOWN_OPCODES = frozenset(range(1, 16)) | frozenset(range(128, 256))  # 128 and up are an application's own
 
+_CRC_BYTES = 4
+_PIECE_BYTES = 1 << 20
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where messages lie: a chunk record, or one message record outside of any chunk."""
 
@@ -50,26 +54,39 @@ class McapIndex:
     channels: dict[int, "Channel"] = field(default_factory=dict)
     counts: Counter[int] = field(default_factory=Counter)  # channel id -> messages
     places: list[Place] = field(default_factory=list)
+    data_end: int = 0  # offset of the record that ends the data
 
     def declare(self, opcode: int, body: memoryview) -> None:
-        """Take in a schema or channel record."""
+        """Take in a schema or channel record; raises DamagedRecordError where it contradicts an earlier one."""
         from mcap.records import Channel, Schema
 
         if opcode == SCHEMA:
             schema = read_record(Schema, body)
-            self.schemas[schema.id] = schema.name
+            _require_same(f"schema {schema.id}", self.schemas.setdefault(schema.id, schema.name), schema.name)
+            _require_short(schema.name)
         elif opcode == CHANNEL:
             channel = read_record(Channel, body)
-            self.channels[channel.id] = channel
+            _require_short(channel.topic)
+            _require_same(f"channel {channel.id}", self.channels.setdefault(channel.id, channel), channel)
 
     def unknown_schemas(self) -> set[int]:
         """Schemas that channels name and no record has told; 0 stands for none."""
         return {channel.schema_id for channel in self.channels.values()} - self.schemas.keys() - {0}
 
 
-def walk(handle: BinaryIO) -> tuple[McapIndex, str | None]:
+def _require_same(what: str, known: object, found: object) -> None:
+    if known != found:
+        raise DamagedRecordError(f"{what} is declared twice, differently")
+
+
+def _require_short(name: str) -> None:
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise DamagedRecordError(f"a name of {len(name)} characters")
+
+
+def walk(handle: BinaryIO, budget: Budget) -> tuple[McapIndex, str | None]:
     """Read an MCAP record by record from its start; returns its index and what is wrong with it, None if nothing."""
-    walker = _Walker(handle)
+    walker = _Walker(handle, budget)
     problem = walker.run()
     if walker.damaged_chunks:
         problem = f"{problem}; " if problem else ""
@@ -78,7 +95,8 @@ def walk(handle: BinaryIO) -> tuple[McapIndex, str | None]:
 
 
 class _Walker:
-    def __init__(self, handle: BinaryIO) -> None:
+    def __init__(self, handle: BinaryIO, budget: Budget) -> None:
+        self._budget = budget
         self.index = McapIndex()
         self.damaged_chunks = 0
         self._handle = handle
@@ -94,8 +112,10 @@ class _Walker:
             opcode, length = RECORD_HEAD.unpack(head)
             if opcode not in _KNOWN_OPCODES:
                 return f"damaged at byte {at}"
+            if self._budget.is_late():
+                return f"too long to look through in time, left at byte {at} of {self._size}"
             if opcode in (DATA_END, FOOTER):
-                return None
+                return self._data_problem(at) if opcode == DATA_END else None
             body_at = at + RECORD_HEAD.size
             present = min(length, self._size - body_at)
             try:
@@ -105,6 +125,13 @@ class _Walker:
             if present < length:
                 return f"cut at byte {self._size}"
             at = body_at + length
+
+    def _data_problem(self, end: int) -> str | None:
+        """Chunks have their own checksums; messages outside of any have only that of the whole."""
+        self.index.data_end = end
+        if not any(not place.is_chunk for place in self.index.places):
+            return None
+        return data_problem(self._handle, end)
 
     def _take(self, opcode: int, at: int, length: int, cut: bool) -> None:
         if opcode in (CHUNK, MESSAGE, SCHEMA, CHANNEL) and length > MAX_UNPACKED_BYTES:
@@ -117,16 +144,19 @@ class _Walker:
             self.index.declare(opcode, self._body(length))
         elif opcode == MESSAGE:
             message = read_message(self._body(length))
+            self._budget.index(len(self.index.places), len(self.index.channels))
             self.index.places.append(Place(message.log_time_ns, at, length, is_chunk=False))
             self.index.counts[message.channel_id] += 1
 
     def _take_chunk(self, at: int, length: int, cut: bool) -> None:
         try:
             chunk = read_chunk(self._body(length))
+            self._budget.unpack(at, chunk.size)
             content = cut_chunk_content(chunk) if cut else chunk_content(chunk)
         except DamagedRecordError:
             self.damaged_chunks += not cut
             return
+        self._budget.index(len(self.index.places), len(self.index.channels))
         self.index.places.append(Place(chunk.start_ns, at, length, cut=cut))
         for opcode, _, body in records_in(content):
             if opcode == MESSAGE:
@@ -136,3 +166,20 @@ class _Walker:
 
     def _body(self, length: int) -> memoryview:
         return memoryview(self._handle.read(length))
+
+
+def data_problem(handle: BinaryIO, end: int) -> str | None:
+    """What is wrong with the bytes before the record that ends the data, by the checksum in it; None where nothing is."""
+    handle.seek(end)
+    head = handle.read(RECORD_HEAD.size)
+    opcode, length = RECORD_HEAD.unpack(head) if len(head) == RECORD_HEAD.size else (0, 0)
+    stored = int.from_bytes(handle.read(_CRC_BYTES), "little")
+    if opcode != DATA_END or length < _CRC_BYTES or not stored:  # 0: its writer made none
+        return None
+    handle.seek(0)
+    found, left = 0, end
+    while left and (piece := handle.read(min(_PIECE_BYTES, left))):
+        found, left = zlib.crc32(piece, found), left - len(piece)
+    if found == stored:
+        return None
+    return f"with damaged data (its checksum is {found:08x}, not {stored:08x}: at least one message is altered)"

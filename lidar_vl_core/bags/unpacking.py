@@ -1,12 +1,113 @@
-"""Compressed bytes of a recording, unpacked to no more than they may hold."""
+"""What one file of a recording may take of memory and time, and its compressed bytes unpacked to no more than that."""
+
+import time
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-MAX_UNPACKED_BYTES = 1 << 30  # writers use 1 to 8 MiB a chunk; a frame that claims more would only fill the memory
+MAX_UNPACKED_BYTES = 1 << 28  # of one chunk or message; writers use 1 to 8 MiB a chunk
 _PIECE_BYTES = 1 << 20
+_LZ4_RATIO = 256  # what LZ4 can pack at best
+_LZ4_FRAME_BYTES = 1 << 16
+MAX_INDEX_BYTES = 1 << 28  # a summary, or all entries of one index
+MAX_NAME_CHARACTERS = 4_096  # of a topic or a type
+_MAX_HELD_BYTES = 1 << 29  # of chunks that overlap in time
+_MAX_HELD_MESSAGES = 1_000_000
+_MAX_PLACES = 1_000_000  # chunks, or messages outside of any
+_MAX_TOPICS = 5_000
+_MAX_RATIO = 200  # all that is unpacked, to the file; clouds and pictures are packed to a half or a tenth
+_FREE_BYTES = 1 << 28  # unpacked of any file, however small
+_MIB = 1 << 20
 
 
 class DamagedRecordError(Exception):
     """Bytes of a recording break their format, size or checksum; callers say what that costs."""
+
+
+class OverBudgetError(Exception):
+    """A file takes more than an honest recording does; it is refused as a whole."""
+
+
+class Deadline:
+    """How long reading may take; readers stop where they are when it is over."""
+
+    def __init__(self, most_s: float | None = None) -> None:
+        """most_s: None reads to the end."""
+        self.was_late = False
+        self.restart(most_s)
+
+    def restart(self, most_s: float | None) -> None:
+        """Give time anew, from now."""
+        self._stop_at_s = None if most_s is None else time.monotonic() + most_s
+
+    def is_late(self) -> bool:
+        """Whether the time is over."""
+        late = self._stop_at_s is not None and time.monotonic() > self._stop_at_s
+        self.was_late |= late
+        return late
+
+
+class Budget:
+    """Counts what a file takes; every method raises OverBudgetError where that is too much."""
+
+    def __init__(self, file_bytes: int, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._most_unpacked = unpacked_limit(file_bytes)
+        self._unpacked: dict[int, int] = {}  # offset of a chunk -> bytes
+        self._total_unpacked = 0
+
+    def is_late(self) -> bool:
+        """Whether the time is over."""
+        return self._deadline.is_late()
+
+    def unpack(self, offset: int, size: int) -> None:
+        """Before a chunk is unpacked; each counts once, however often it is read."""
+        if size > MAX_UNPACKED_BYTES:
+            raise OverBudgetError(
+                f"a chunk of at most {MAX_UNPACKED_BYTES // _MIB} MiB, found one of {size // _MIB} MiB"
+            )
+        if offset not in self._unpacked:
+            self._unpacked[offset] = size
+            self._total_unpacked += size
+        if self._total_unpacked > self._most_unpacked:
+            raise OverBudgetError(
+                f"chunks of at most {self._most_unpacked // _MIB} MiB in a file of its size, found more"
+            )
+
+    def hold(self, held_bytes: int, messages: int) -> None:
+        """Before more is read beside what waits for its turn."""
+        if held_bytes > _MAX_HELD_BYTES or messages > _MAX_HELD_MESSAGES:
+            raise OverBudgetError(
+                f"at most {_MAX_HELD_BYTES // _MIB} MiB and {_MAX_HELD_MESSAGES:,} messages in chunks that overlap in time, "
+                "found more"
+            )
+
+    def index(self, places: int, topics: int) -> None:
+        """Before more is listed."""
+        if places > _MAX_PLACES:
+            raise OverBudgetError(f"at most {_MAX_PLACES:,} chunks and messages outside of chunks, found more")
+        if topics > _MAX_TOPICS:
+            raise OverBudgetError(f"at most {_MAX_TOPICS:,} topics, found more")
+
+
+def unpacked_limit(packed_bytes: int) -> int:
+    """How much a file of so many bytes may be unpacked to."""
+    return _FREE_BYTES + _MAX_RATIO * packed_bytes
+
+
+def claims_more(packing: str, size: int, packed_size: int, data: bytes | memoryview) -> bool:
+    """Whether packed bytes, of which `data` is what is present, cannot hold as many as a record says."""
+    if packing in ("", "none"):
+        return size != packed_size
+    if packing == "lz4":
+        return size > _lz4_room(packed_size)
+    if packing == "zstd":
+        import zstandard
+
+        try:
+            told = zstandard.frame_content_size(data)
+        except zstandard.ZstdError:
+            return False  # is told when it is unpacked
+        return told >= 0 and told != size
+    return False
 
 
 def unzstd(data: bytes | memoryview, limit: int) -> bytes:
@@ -21,10 +122,7 @@ def unzstd(data: bytes | memoryview, limit: int) -> bytes:
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=limit)
     except zstandard.ZstdError as error:
         raise DamagedRecordError(f"zstd: {error}") from error
-    content = unzstd_cut(data, limit + 1)
-    if len(content) > limit:
-        raise DamagedRecordError(f"zstd: expected at most {limit} bytes, found more")
-    return content
+    return _no_more(unzstd_cut(data, limit + 1), limit, "zstd")
 
 
 def unzstd_cut(data: bytes | memoryview, limit: int) -> bytes:
@@ -42,20 +140,33 @@ def unzstd_cut(data: bytes | memoryview, limit: int) -> bytes:
 
 
 def unlz4(data: bytes | memoryview, limit: int) -> bytes:
-    """An LZ4 frame, up to `limit` bytes of it, as far as it goes."""
+    """An LZ4 frame as far as it goes; nothing larger than `limit` bytes is made of it."""
     import lz4.frame
 
+    room = min(limit, _lz4_room(len(data))) + 1  # is taken at once
     try:
-        return lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=limit)
-    except RuntimeError as error:
+        content = lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=room)
+    except (RuntimeError, ValueError) as error:
         raise DamagedRecordError(f"lz4: {error}") from error
+    return _no_more(content, limit, "lz4")
 
 
 def unbz2(data: bytes | memoryview, limit: int) -> bytes:
-    """A bzip2 stream, up to `limit` bytes of it, as far as it goes."""
+    """A bzip2 stream as far as it goes; nothing larger than `limit` bytes is made of it."""
     import bz2
 
     try:
-        return bz2.BZ2Decompressor().decompress(data, max_length=limit)
+        content = bz2.BZ2Decompressor().decompress(data, max_length=limit + 1)
     except (OSError, ValueError) as error:
         raise DamagedRecordError(f"bz2: {error}") from error
+    return _no_more(content, limit, "bz2")
+
+
+def _lz4_room(packed_size: int) -> int:
+    return packed_size * _LZ4_RATIO + _LZ4_FRAME_BYTES
+
+
+def _no_more(content: bytes, limit: int, packing: str) -> bytes:
+    if len(content) > limit:
+        raise DamagedRecordError(f"{packing}: expected at most {limit} bytes, found more")
+    return content

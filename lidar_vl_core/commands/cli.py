@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.run(options)
             sys.stdout.flush()
     except LidarVlError as error:
-        print(f"lidar-vl: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"lidar-vl: {error}", file=sys.stderr)
         return _BAD_INPUT
     except KeyboardInterrupt:
         print("lidar-vl: interrupted, nothing was written", file=sys.stderr)

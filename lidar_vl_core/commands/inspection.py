@@ -7,9 +7,14 @@ from typing import Any
 from lidar_vl_core.bags.reader import BagReader, open_bag
 from lidar_vl_core.bags.surroundings import Surroundings, read_surroundings
 from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
-from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
+from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest, one_line
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 
+# Reading takes no longer; a longer recording is described as far as that goes, its messages counted by its index.
+_OPENING_S, _SURROUNDINGS_S, _CLOUDS_S, _COUNTING_S = 4.0, 3.0, 3.0, 6.0
+_MOST_WARNINGS = 100
+_NAMES = frozenset({"name", "type", "frame_id", "image_topic", "info_topic", "parent", "child"})
+_NAME_CHARACTERS = 120
 _DATATYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 
 
@@ -18,12 +23,15 @@ def inspection(path: Path) -> dict[str, Any]:
 
     Raises BadBag where the bag cannot be read at all.
     """
-    with open_bag(path) as bag:
+    with open_bag(path, _OPENING_S) as bag:
+        bag.give_time(_SURROUNDINGS_S)
+        around = read_surroundings(bag)
+        bag.give_time(_CLOUDS_S)
+        clouds = {topic.name: _cloud_layout(bag, topic.name) for topic in bag.topics if topic.type == CLOUD_TYPE}
+        bag.give_time(_COUNTING_S)
         spans = _spans(bag)
         start_ns = min((span.first_ns for span in spans.values()), default=0)
         end_ns = max((span.last_ns for span in spans.values()), default=0)
-        clouds = {topic.name: _cloud_layout(bag, topic.name) for topic in bag.topics if topic.type == CLOUD_TYPE}
-        around = read_surroundings(bag)
         found = {
             "bag": str(path),
             "duration_s": round((end_ns - start_ns) / 1e9, 3),
@@ -32,7 +40,7 @@ def inspection(path: Path) -> dict[str, Any]:
                 {
                     "name": topic.name,
                     "type": topic.type,
-                    "count": spans.get(topic.name, _Span()).count,
+                    "count": max(spans.get(topic.name, _Span()).count, topic.count if bag.is_partly_read else 0),
                     "rate_hz": spans.get(topic.name, _Span()).rate_hz(),
                 }
                 for topic in bag.topics
@@ -47,19 +55,33 @@ def inspection(path: Path) -> dict[str, Any]:
         unplaced = _unplaced_cameras(around, clouds)
         found["replay"] = _replay_advice(bag, clouds, len(around.cameras) - len(unplaced))
         bad_clouds = [f"{name}: {layout['bad']}" for name, layout in clouds.items() if "bad" in layout]
-        found["warnings"] = [*bag.warnings, *dict.fromkeys(around.problems), *bad_clouds, *unplaced]
+        warnings = [*bag.warnings, *dict.fromkeys(around.problems), *bad_clouds, *unplaced]
+        more = len(warnings) - _MOST_WARNINGS
+        found["warnings"] = warnings[:_MOST_WARNINGS] + ([f"and {more} more"] if more > 0 else [])
     return found
 
 
 def inspection_text(found: dict[str, Any]) -> str:
-    """The same for people."""
+    """The same for people: names as a terminal can show them, however they are written."""
+    return "\n".join(_lines(_shown(found)))
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401  JSON
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, dict):
+        return {key: one_line(part, _NAME_CHARACTERS) if key in _NAMES else _shown(part) for key, part in value.items()}
+    return [_shown(part) for part in value] if isinstance(value, list) else value
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
     lines = [f"{found['bag']}: {found['duration_s']:.1f} s, {len(found['topics'])} topics", ""]
     width = max((len(topic["name"]) for topic in found["topics"]), default=0)
     for topic in found["topics"]:
         rate = "" if topic["rate_hz"] is None else f"{topic['rate_hz']:6.1f} Hz"
         lines.append(f"  {topic['name']:<{width}}  {topic['count']:>7}  {rate:>9}  {topic['type']}")
     for name, layout in found["clouds"].items():
-        lines += ["", f"cloud {name}"]
+        lines += ["", f"cloud {one_line(name, _NAME_CHARACTERS)}"]
         if "error" in layout:
             lines.append(f"  cannot be read: {layout['error']}")
             continue
@@ -82,7 +104,7 @@ def inspection_text(found: dict[str, Any]) -> str:
         ]
     lines += ["", f"replay: {found['replay']}"]
     lines += [f"warning: {warning}" for warning in found["warnings"]]
-    return "\n".join(lines)
+    return lines
 
 
 def _camera_line(camera: dict[str, Any]) -> str:

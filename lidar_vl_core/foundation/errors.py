@@ -1,8 +1,17 @@
 """One error per seam; every message says what was expected, what was found and what to do."""
 
+MOST_CHARACTERS = 1_500
+_CUT = " [...] "
+
 
 class LidarVlError(Exception):
-    """Base of all errors a user can cause; the command lines print it as one line and exit with 2."""
+    """Base of all errors a user can cause; the command lines print it and exit with 2.
+
+    Its text is one short line without control characters, whatever names from a file stand in it.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class BadPointCloud(LidarVlError):
@@ -75,3 +84,26 @@ class MissingExtra(LidarVlError):
 
 class TooManyVoxels(BadPointCloud):
     """A cloud has more voxels than the engine was built for."""
+
+
+def one_line(text: str, most: int = MOST_CHARACTERS) -> str:
+    """The text in one line of at most so many characters; of what a terminal would act upon its escape, such as \\x1b.
+
+    A long text keeps its beginning, which names the file, and its end, which says what to do.
+    """
+    text = _escaped(" ".join(_shortened(text, most).split()))
+    return _shortened(text, most)
+
+
+def _shortened(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    kept = max(most - len(_CUT), 0)
+    tail = kept // 3
+    return text[: kept - tail] + _CUT + text[len(text) - tail :]
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -100,7 +100,7 @@ def test_a_file_that_unpacks_to_more_than_there_is_room_for_is_refused(tmp_path,
     with pytest.raises(BadBag, match=r"expected to unpack it into half of what is free in .*, found it larger"):
         open_bag(tmp_path / "bomb.mcap.zstd")
     (tmp_path / "twice.mcap.zstd").write_bytes(zstandard.compress(zstandard.compress(b"\x89MCAP0\r\n")))
-    with pytest.raises(BadBag, match="start with 28 b5 2f fd"):
+    with pytest.raises(BadBag, match="packed by zstd once, found it packed again"):
         open_bag(tmp_path / "twice.mcap.zstd")
 
 
