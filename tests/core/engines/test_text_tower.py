@@ -39,7 +39,8 @@ def test_known_words_are_numbered_and_padded_with_zeros():
 
 
 @pytest.mark.parametrize(
-    ("sentence", "message"), [("a blue car", "'blue'"), ("?!", "1 to 8 words, found 0"), ("a " * 9, "found 9")]
+    ("sentence", "message"),
+    [("a blue car", "'blue'"), ("a ?!", r"'\?!'"), ("", "1 to 8 words, found 0"), ("a " * 9, "found 9")],
 )
 def test_words_it_has_not_learned_are_refused_by_name(sentence, message):
     with pytest.raises(UnknownPrompt, match=message):
