@@ -8,6 +8,7 @@ from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
 from lidar_vl_core.engines.gpu_engines import ModelRunner, open_gpu_engine
 from lidar_vl_core.engines.session import chosen_engine
 from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.model_packages.package_files import as_bad_package
 from lidar_vl_core.sparse_model.encoder_form import MAP_INDEX, MAP_ROWS
 from lidar_vl_core.sparse_model.onnx_form import FEATURES
 
@@ -65,18 +66,19 @@ def open_detection_session(
     from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
     from lidar_vl_core.sparse_model.encoder_graph import read_encoder_graph
 
-    name, threads = chosen_engine(engine, threads)
-    content = package.onnx_bytes()
-    graph = read_encoder_graph(onnx.load_model_from_string(content))
-    on_gpu = open_gpu_engine(engine, package, threads)
-    if on_gpu is not None:
-        fast, fused = _WholeDetector(on_gpu.runner, graph), _FusedDetector(graph, threads)
-        limits = LIMITS[package.manifest.precision]
-        checked = CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=False)
-        return DetectionSession(on_gpu.name, checked, graph)
-    if name == "fused":
-        return DetectionSession(name, _FusedDetector(graph, threads), graph)
-    return DetectionSession(name, _WholeDetector(open_onnxruntime(content, threads), graph), graph)
+    with as_bad_package(package.path):
+        name, threads = chosen_engine(engine, threads)
+        content = package.onnx_bytes()
+        graph = read_encoder_graph(onnx.load_model_from_string(content))
+        on_gpu = open_gpu_engine(engine, package, threads)
+        if on_gpu is not None:
+            fast, fused = _WholeDetector(on_gpu.runner, graph), _FusedDetector(graph, threads)
+            limits = LIMITS[package.manifest.precision]
+            checked = CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=False)
+            return DetectionSession(on_gpu.name, checked, graph)
+        if name == "fused":
+            return DetectionSession(name, _FusedDetector(graph, threads), graph)
+        return DetectionSession(name, _WholeDetector(open_onnxruntime(content, threads), graph), graph)
 
 
 class _FusedDetector:

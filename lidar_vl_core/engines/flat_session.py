@@ -10,6 +10,7 @@ from lidar_vl_core.engines.gpu_engines import open_gpu_engine
 from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.engines.session import chosen_engine
 from lidar_vl_core.foundation.errors import EngineUnavailable
+from lidar_vl_core.model_packages.package_files import as_bad_package
 from lidar_vl_core.sparse_model.flat_form import file_inputs
 from lidar_vl_core.sparse_model.onnx_form import OUTPUT
 from lidar_vl_core.voxels.cell_sums import cell_sums
@@ -58,17 +59,18 @@ def open_flat_session(package: "ModelPackage", engine: str = "auto", threads: in
 
     from lidar_vl_core.sparse_model.flat_graph import read_flat_graph
 
-    _, threads = chosen_engine(engine, threads)
-    if engine == "fused":
-        raise EngineUnavailable(
-            f"engine fused: expected another one for {package.manifest.name}, whose network, WaffleIron, has no sparse "
-            f"convolutions to be fused. Use engine auto or {_ON_CPU}."
-        )
-    content = package.onnx_bytes()
-    grid_shapes = read_flat_graph(onnx.load_model_from_string(content)).grid_shapes
-    on_cpu = partial(open_onnxruntime(content, threads).run, [OUTPUT])
-    on_gpu = open_gpu_engine(engine, package, threads)
-    if on_gpu is None:
-        return FlatSession(on_cpu, grid_shapes)
-    fast, limits = partial(on_gpu.runner.run, [OUTPUT]), LIMITS[package.manifest.precision]
-    return FlatSession(CheckedEngine(on_gpu.name, fast, _ON_CPU, on_cpu, limits, are_scores=True), grid_shapes)
+    with as_bad_package(package.path):
+        _, threads = chosen_engine(engine, threads)
+        if engine == "fused":
+            raise EngineUnavailable(
+                f"engine fused: expected another one for {package.manifest.name}, whose network, WaffleIron, has no sparse "
+                f"convolutions to be fused. Use engine auto or {_ON_CPU}."
+            )
+        content = package.onnx_bytes()
+        grid_shapes = read_flat_graph(onnx.load_model_from_string(content)).grid_shapes
+        on_cpu = partial(open_onnxruntime(content, threads).run, [OUTPUT])
+        on_gpu = open_gpu_engine(engine, package, threads)
+        if on_gpu is None:
+            return FlatSession(on_cpu, grid_shapes)
+        fast, limits = partial(on_gpu.runner.run, [OUTPUT]), LIMITS[package.manifest.precision]
+        return FlatSession(CheckedEngine(on_gpu.name, fast, _ON_CPU, on_cpu, limits, are_scores=True), grid_shapes)

@@ -8,6 +8,7 @@ from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
 from lidar_vl_core.engines.gpu_engines import ModelRunner, open_gpu_engine
 from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.engines.session import chosen_engine
+from lidar_vl_core.model_packages.package_files import as_bad_package
 from lidar_vl_core.sparse_model.encoder_form import CORNER_CELL, CORNER_WEIGHT, MAP_ROWS
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT
 
@@ -44,19 +45,20 @@ def open_point_session(package: "ModelPackage", engine: str = "auto", threads: i
 
     from lidar_vl_core.sparse_model.encoder_graph import read_point_graph
 
-    name, threads = chosen_engine(engine, threads)
-    content = package.onnx_bytes()
-    graph = read_point_graph(onnx.load_model_from_string(content))
-    on_gpu = open_gpu_engine(engine, package, threads)
-    if on_gpu is not None:
-        fast, fused = _WholePoints(on_gpu.runner, graph), _FusedPoints(graph, threads)
-        limits = LIMITS[package.manifest.precision]
-        return PointSession(
-            on_gpu.name, CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=True)
-        )
-    if name == "fused":
-        return PointSession(name, _FusedPoints(graph, threads))
-    return PointSession(name, _WholePoints(open_onnxruntime(content, threads), graph))
+    with as_bad_package(package.path):
+        name, threads = chosen_engine(engine, threads)
+        content = package.onnx_bytes()
+        graph = read_point_graph(onnx.load_model_from_string(content))
+        on_gpu = open_gpu_engine(engine, package, threads)
+        if on_gpu is not None:
+            fast, fused = _WholePoints(on_gpu.runner, graph), _FusedPoints(graph, threads)
+            limits = LIMITS[package.manifest.precision]
+            return PointSession(
+                on_gpu.name, CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=True)
+            )
+        if name == "fused":
+            return PointSession(name, _FusedPoints(graph, threads))
+        return PointSession(name, _WholePoints(open_onnxruntime(content, threads), graph))
 
 
 class _FusedPoints:

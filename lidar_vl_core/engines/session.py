@@ -10,6 +10,7 @@ from lidar_vl_core.engines.gpu_engines import GPU_ENGINES, GpuEngine, open_gpu_e
 from lidar_vl_core.engines.tensorrt.package_part import package_part
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.threads import available_cores
+from lidar_vl_core.model_packages.package_files import as_bad_package
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, table_names
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def open_session(package: "ModelPackage", engine: str = "auto", threads: int | N
 
     fused computes in float32 with the weights of the file, whatever its precision; onnxruntime in the file's precision.
     """
-    return _session(package, _graph(package), package.onnx_bytes, engine, threads)
+    with as_bad_package(package.path):
+        return _session(package, _graph(package), package.onnx_bytes, engine, threads)
 
 
 def open_feature_session(
@@ -81,8 +83,9 @@ def open_feature_session(
     """As open_session() for an embedding package, up to its last layer, whose input is the answer; and that layer."""
     from lidar_vl_core.sparse_model.graph import split_head
 
-    trunk, head = split_head(_graph(package))
-    return _session(package, trunk, lambda: package_part(package)[1], engine, threads), head
+    with as_bad_package(package.path):
+        trunk, head = split_head(_graph(package))
+        return _session(package, trunk, lambda: package_part(package)[1], engine, threads), head
 
 
 def _graph(package: "ModelPackage") -> "SparseGraph":

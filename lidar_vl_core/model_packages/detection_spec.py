@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 # What is averaged in a voxel beside x, y, z: intensity 0..1 or 0..255, then where sweeps are joined the age of a point in s.
 VALUES = (("intensity",), ("intensity_255",), ("intensity", "time"), ("intensity_255", "time"))
 _Share = Annotated[float, Field(ge=0, le=1)]
-_Count = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=1, le=10_000_000)]
 _ClassId = Annotated[int, Field(ge=0, le=254)]
-_Length = Annotated[float, Field(gt=0)]
+_Length = Annotated[float, Field(gt=0, le=1000)]
+_Height = Annotated[float, Field(ge=-1000, le=1000)]
+_Angle = Annotated[float, Field(ge=-7, le=7)]  # a full turn either way
 _DIRECTIONS = 2
 
 
@@ -23,8 +25,8 @@ class AnchorKindSpec(Config):
 
     class_id: _ClassId
     size_m: tuple[_Length, _Length, _Length]
-    bottom_m: float
-    yaws_rad: Annotated[tuple[float, ...], Field(min_length=1)]
+    bottom_m: _Height
+    yaws_rad: Annotated[tuple[_Angle, ...], Field(min_length=1, max_length=64)]
 
 
 class AnchorHeadSpec(Config):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.foundation.plain_text import shortened
 from lidar_vl_core.model_packages.language_spec import (
     IMAGE_ENCODER,
     TEXT_ENCODER,
@@ -57,20 +58,13 @@ def fitting_text_table(content: bytes, spec: LanguageSpec, origin: str) -> TextT
 
 def require_encoder(content: bytes, inputs: set[str], outputs: set[str], origin: str) -> None:
     """Raise BadModelPackage unless content is an ONNX model with these inputs and outputs and all weights inside."""
-    import onnx
-    from google.protobuf.message import DecodeError
+    from lidar_vl_core.sparse_model.model_file import read_model
 
-    from lidar_vl_core.sparse_model.graph import require_single_file
-
-    try:
-        model = onnx.load_model_from_string(content)
-    except DecodeError as error:
-        raise BadModelPackage(f"{origin}: expected an ONNX model, found: {error}. Export it again.") from error
-    require_single_file(model, origin)
+    model = read_model(content, origin)
     weights = {tensor.name for tensor in model.graph.initializer}
     found = ({each.name for each in model.graph.input} - weights, {each.name for each in model.graph.output})
     if found != (inputs, outputs):
         raise BadModelPackage(
-            f"{origin}: expected inputs {sorted(inputs)} and outputs {sorted(outputs)}, found {sorted(found[0])} and "
-            f"{sorted(found[1])}. Export it with these names."
+            f"{origin}: expected inputs {sorted(inputs)} and outputs {sorted(outputs)}, found "
+            f"{shortened(sorted(found[0]))} and {shortened(sorted(found[1]))}. Export it with these names."
         )

@@ -5,21 +5,24 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.model_packages.manifest_text import Name
 
 TEXT_TABLE = "text_table.npz"
 TEXT_ENCODER, IMAGE_ENCODER = "text_encoder.onnx", "image_encoder.onnx"
 TOKENIZER_FILES = {"clip_bpe": "bpe_merges.txt.gz", "words": "words.json"}
 LANGUAGE_FILES = frozenset({TEXT_TABLE, TEXT_ENCODER, IMAGE_ENCODER, *TOKENIZER_FILES.values()})
-_Side = Annotated[int, Field(ge=1, le=16384)]
+_Side = Annotated[int, Field(ge=1, le=8192)]
 
 
 class LanguageSpec(Config):
     """The text space of a network that answers with embeddings, and how words come into it."""
 
-    text_space: Annotated[str, Field(min_length=1)]  # name of the text encoder; tables of another one do not fit
-    channels: Annotated[int, Field(ge=1)]  # C, width of the space
-    logit_scale: Annotated[float, Field(gt=0)]
-    templates: Annotated[tuple[str, ...], Field(min_length=1)] = ("{}",)  # sentences around a prompt, averaged
+    text_space: Name  # name of the text encoder; tables of another one do not fit
+    channels: Annotated[int, Field(ge=1, le=8192)]  # C, width of the space
+    logit_scale: Annotated[float, Field(gt=0, le=1e6)]
+    templates: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1000)] = (
+        "{}",
+    )  # sentences around a prompt, averaged
     tokenizer: Literal["none", "clip_bpe", "words"] = "none"  # none: no text encoder, only the table's words
     context_length: Annotated[int, Field(ge=0, le=4096)] = 0  # tokens of a sentence; 0 only without a tokenizer
     image_size: tuple[_Side, _Side] | None = None  # height, width of the image encoder's input; none: no such encoder

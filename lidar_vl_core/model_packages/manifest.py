@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.model_packages.detection_spec import VALUES, DetectionSpec
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
+from lidar_vl_core.model_packages.manifest_text import Name, Prose
 from lidar_vl_core.model_packages.training_sweeps import TrainingSweeps
 from lidar_vl_core.sparse_model.known_precisions import Precision
 from lidar_vl_core.voxels.flat_grids import FEATURES
@@ -14,18 +16,33 @@ from lidar_vl_core.voxels.flat_grids import FEATURES
 MODEL, CARD = "model.onnx", "card.md"
 
 
+_Channel = Annotated[int, Field(ge=0, le=255)]
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_Level = Annotated[int, Field(ge=1, le=16)]
+
+
 class ClassTableSpec(Config):
     """Classes the network answers with."""
 
-    name: str
-    names: tuple[str, ...]
-    colors_rgb: tuple[tuple[int, int, int], ...]
+    name: Name
+    names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=IGNORE_ID - 1)]
+    colors_rgb: Annotated[tuple[tuple[_Channel, _Channel, _Channel], ...], Field(max_length=IGNORE_ID - 1)]
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "ClassTableSpec":
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("names: expected every class once")
+        if len(self.colors_rgb) != len(self.names):
+            raise ValueError(
+                f"colors_rgb: expected one of each of {len(self.names)} classes, found {len(self.colors_rgb)}"
+            )
+        return self
 
 
 class GridSpec(Config):
     """Voxel grid the network was trained on; fields as in VoxelGrid."""
 
-    kind: str
+    kind: Name
     voxel_size: tuple[float, float, float]
     point_cloud_range: tuple[float, float, float, float, float, float]
 
@@ -33,22 +50,22 @@ class GridSpec(Config):
 class Producer(Config):
     """Software that wrote the package."""
 
-    version: str
-    commit: str
+    version: Name
+    commit: Name
 
 
 class WaffleSpec(Config):
     """How WaffleIron reads points, beside its grid; keys as in its training, fields as in FlatGrids."""
 
-    waffle_cell_m: Annotated[float, Field(gt=0)]
-    waffle_max_points: Annotated[int, Field(ge=1)] | None = None  # nothing = all
+    waffle_cell_m: Annotated[float, Field(ge=0.001, le=1000)]
+    waffle_max_points: Annotated[int, Field(ge=1, le=100_000_000)] | None = None  # nothing = all
 
 
 class Manifest(Config):
     """All a robot must know about a network besides its weights."""
 
     format: Literal[1] = 1
-    name: str
+    name: Name
     task: Literal["segmentation", "embedding", "detection"] = "segmentation"
     network: Literal["voxelnet", "waffleiron"] | None = None  # of segmentation; nothing = a U-Net
     waffleiron: WaffleSpec | None = None  # of this network
@@ -56,16 +73,18 @@ class Manifest(Config):
     grid: GridSpec
     # Names of voxel_features(), in the order of the input channels; of a detector: x, y, z and one of detection_spec.VALUES;
     # of WaffleIron: flat_grids.FEATURES.
-    features: tuple[str, ...]
-    levels: int
+    features: Annotated[tuple[Name, ...], Field(min_length=1, max_length=64)]
+    levels: _Level
     precision: Precision = "fp32"  # of the model file's operators; int8: of its sparse convolutions, the rest float32
-    opset: int
+    opset: Annotated[int, Field(ge=1, le=1000)]
     producer: Producer
-    training_data: tuple[str, ...]
+    training_data: tuple[Prose, ...]
     training_sweeps: TrainingSweeps | None = None  # nothing where the package does not know
-    licence: str
-    limits: tuple[str, ...]
-    files: dict[str, str] = Field(default_factory=dict)  # file name -> hex SHA-256; filled in by write_model_package
+    licence: Prose
+    limits: tuple[Prose, ...]
+    files: dict[Name, _Sha256] = Field(
+        default_factory=dict
+    )  # file name -> hex SHA-256; filled in by write_model_package
     language: LanguageSpec | None = None  # of an embedding package
     detection: DetectionSpec | None = None  # of a detection package
 

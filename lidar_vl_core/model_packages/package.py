@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadLabels, BadModelPackage, BadTextTable
 from lidar_vl_core.foundation.near_names import did_you_mean
+from lidar_vl_core.foundation.plain_text import shortened
 from lidar_vl_core.model_packages.language_files import fitting_text_table, require_encoder
 from lidar_vl_core.model_packages.language_spec import (
     IMAGE_ENCODER,
@@ -21,13 +23,18 @@ from lidar_vl_core.model_packages.manifest import CARD, MODEL, Manifest
 from lidar_vl_core.model_packages.package_files import (
     MANIFEST,
     REPAIR,
+    as_bad_package,
     read_sealed_manifest,
     require_exact_files,
     require_plain_files,
+    text_of,
     verified,
 )
 from lidar_vl_core.voxels.grid import VoxelGrid
 from lidar_vl_core.words.text_table import TextTable
+
+if TYPE_CHECKING:
+    import onnx
 
 _PACKAGED = Path(__file__).parents[1] / "models"
 
@@ -53,7 +60,7 @@ class ModelPackage:
     @property
     def card(self) -> str:
         """The model card, Markdown."""
-        return verified(self.path / CARD, self.manifest.files[CARD]).decode()
+        return text_of(self._content(CARD), self.path / CARD)
 
     @property
     def language(self) -> LanguageSpec:
@@ -109,20 +116,30 @@ def is_model_package(name_or_path: str | Path) -> bool:
 def load_model_package(name_or_path: str | Path) -> ModelPackage:
     """Open a package by folder, or by name for one that comes with this software ("demo"), and verify all of it.
 
-    Raises BadModelPackage for an unknown name, missing, additional, linked or altered files, a wrong manifest, weights
-    kept outside the model file, and a network that does not fit its manifest.
+    Raises BadModelPackage for an unknown name, missing, additional, linked or altered files, a wrong manifest, a card that
+    is no plain text, weights kept outside the model file, and a network that does not fit its manifest.
     """
-    path = _find(name_or_path)
+    with as_bad_package(shortened(name_or_path)):
+        return _verified_package(_find(name_or_path))
+
+
+def _verified_package(path: Path) -> ModelPackage:
     require_plain_files(path)
     package = ModelPackage(path, _read_manifest(path / MANIFEST))
     expected = package.manifest.file_names
     require_exact_files(path, expected | {MANIFEST})
     if set(package.manifest.files) != expected:
         raise BadModelPackage(
-            f"{path / MANIFEST}: expected hashes of {sorted(expected)}, found {sorted(package.manifest.files)}. {REPAIR}"
+            f"{path / MANIFEST}: expected hashes of {sorted(expected)}, found {shortened(sorted(package.manifest.files))}. {REPAIR}"
         )
-    verified(path / CARD, package.manifest.files[CARD])
-    _require_fitting_network(package)
+    _ = package.card
+    try:
+        _require_fitting_network(package)
+    except BadModelPackage as error:
+        told = str(error)
+        if told.startswith(f"{MODEL}: "):  # by a reader of models, which knows no folders
+            raise BadModelPackage(f"{path / told}") from error
+        raise
     if package.manifest.language is not None:
         _require_fitting_language(package)
     return package
@@ -149,17 +166,16 @@ def _read_manifest(path: Path) -> Manifest:
 
 
 def _require_fitting_network(package: ModelPackage) -> None:
-    import onnx
-    from google.protobuf.message import DecodeError
-
     from lidar_vl_core.model_packages.detection_network import require_fitting_detector, require_fitting_point_network
     from lidar_vl_core.model_packages.flat_network import require_fitting_flat_network
     from lidar_vl_core.sparse_model.graph import read_sparse_graph, split_head
+    from lidar_vl_core.sparse_model.model_file import read_model
     from lidar_vl_core.sparse_model.precision import precision_of
 
     manifest = package.manifest
     try:
-        model = onnx.load_model_from_string(package.onnx_bytes())
+        model = read_model(package.onnx_bytes(), str(package.path / MODEL))
+        _require_opset(package, model)
         if precision_of(model) != manifest.precision:
             raise BadModelPackage(
                 f"{package.path}: expected, from the manifest, precision {manifest.precision}, found {precision_of(model)} "
@@ -177,8 +193,6 @@ def _require_fitting_network(package: ModelPackage) -> None:
         graph = read_sparse_graph(model)
         if manifest.language is not None:
             split_head(graph)
-    except DecodeError as error:
-        raise BadModelPackage(f"{package.path / MODEL}: expected an ONNX model, found: {error}. {REPAIR}") from error
     except (BadConfig, BadLabels) as error:
         raise _unusable(package, error) from error
     try:
@@ -193,6 +207,15 @@ def _require_fitting_network(package: ModelPackage) -> None:
         raise BadModelPackage(
             f"{package.path}: expected, from the manifest, (features, {kind}, levels) = {expected}, found {found} "
             f"in {MODEL}. {REPAIR}"
+        )
+
+
+def _require_opset(package: ModelPackage, model: "onnx.ModelProto") -> None:
+    versions = [each.version for each in model.opset_import if each.domain == ""]
+    if versions != [package.manifest.opset]:
+        raise BadModelPackage(
+            f"{package.path}: expected, from the manifest, opset {package.manifest.opset}, found {shortened(versions)} in "
+            f"{MODEL}. {REPAIR}"
         )
 
 

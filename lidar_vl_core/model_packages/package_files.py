@@ -1,19 +1,37 @@
 """Folders whose files are proven by hashes in a manifest that proves itself. Touches the disk."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lidar_vl_core.foundation.config import load_yaml
-from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.foundation.errors import BadModelPackage, LidarVlError
+from lidar_vl_core.foundation.plain_text import shortened, steering_character
 
 MANIFEST = "manifest.yaml"
 REPAIR = "Copy the package again, or export it again with `lidar-vl-train export`."
 _SEAL = "manifest_sha256: "  # last line of the manifest: hash of all bytes above it
+_MAX_MANIFEST_BYTES = 200_000  # parsed in seconds
+_MAX_TEXT_BYTES = 1_000_000  # of a card: a thousand pages
 _MAX_FILE_BYTES = 2_000_000_000  # a protobuf cannot be larger
+
+
+@contextmanager
+def as_bad_package(origin: object) -> Iterator[None]:
+    """Whatever a hostile package leads to inside, and nothing before has refused, becomes BadModelPackage naming `origin`."""
+    try:
+        yield
+    except (LidarVlError, ImportError):
+        raise
+    except Exception as error:
+        raise BadModelPackage(
+            f"{origin}: expected a package that can be read and run, found: {type(error).__name__}: {shortened(error)}. "
+            f"{REPAIR}"
+        ) from error
 
 
 def sealed_manifest(fields: dict[str, Any]) -> bytes:
@@ -25,7 +43,10 @@ def sealed_manifest(fields: dict[str, Any]) -> bytes:
 def read_sealed_manifest(path: Path) -> dict[str, Any]:
     """Fields of a manifest file. Raises BadModelPackage where it changed after export, BadConfig where it is no mapping."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_MAX_MANIFEST_BYTES + 1)
+        if len(content) > _MAX_MANIFEST_BYTES:
+            raise BadModelPackage(f"{path}: expected at most {_MAX_MANIFEST_BYTES} bytes, found more. {REPAIR}")
         body = content[: content.rindex(_SEAL.encode())]
     except (OSError, ValueError) as error:
         raise BadModelPackage(
@@ -47,10 +68,10 @@ def require_plain_files(path: Path) -> None:
     entries = list(path.iterdir())
     odd = sorted(entry.name for entry in entries if entry.is_symlink() or not entry.is_file())
     if odd:
-        raise BadModelPackage(f"{path}: expected plain files, found links or folders {odd}. {REPAIR}")
+        raise BadModelPackage(f"{path}: expected plain files, found links or folders {shortened(odd)}. {REPAIR}")
     names = sorted(entry.name for entry in entries)
     if MANIFEST not in names:
-        raise BadModelPackage(f"{path}: expected {MANIFEST}, found {names[:8]}. {REPAIR}")
+        raise BadModelPackage(f"{path}: expected {MANIFEST}, found {shortened(names[:8])}. {REPAIR}")
 
 
 def require_exact_files(path: Path, expected: frozenset[str]) -> None:
@@ -59,7 +80,7 @@ def require_exact_files(path: Path, expected: frozenset[str]) -> None:
     if found != expected:
         raise BadModelPackage(
             f"{path}: expected exactly {sorted(expected)}, found missing {sorted(expected - found)} and "
-            f"additional {sorted(found - expected)}. {REPAIR}"
+            f"additional {shortened(sorted(found - expected))}. {REPAIR}"
         )
 
 
@@ -79,12 +100,26 @@ def verified(path: Path, sha256: str) -> bytes:
     return content
 
 
+def text_of(content: bytes, path: Path) -> str:
+    """The text of a file for people. Raises BadModelPackage where it is long, not UTF-8, or steers a terminal."""
+    if len(content) > _MAX_TEXT_BYTES:
+        raise BadModelPackage(f"{path}: expected at most {_MAX_TEXT_BYTES} bytes, found {len(content)}. {REPAIR}")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise BadModelPackage(f"{path}: expected text in UTF-8, found: {shortened(error)}. {REPAIR}") from error
+    steering = steering_character(text, prose=True)
+    if steering is not None:
+        raise BadModelPackage(f"{path}: expected text without control characters, found {steering}. {REPAIR}")
+    return text
+
+
 def require_equal(pairs: Mapping[str, tuple[object, object]], origin: str) -> None:
     """Raise BadModelPackage where what the manifest says, by its name, is not what the model file has."""
     for name, (expected, found) in pairs.items():
         if expected != found:
             raise BadModelPackage(
-                f"{origin}: expected, from the manifest, {name} {expected}, found {found} in model.onnx. {REPAIR}"
+                f"{origin}: expected, from the manifest, {name} {shortened(expected)}, found {shortened(found)} in model.onnx. {REPAIR}"
             )
 
 

@@ -1,10 +1,11 @@
 """The error for a model file that is not as it should be."""
 
 from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.foundation.plain_text import shortened
 
 
 def bad_model(expected: str, found: object) -> BadModelPackage:
     """Say what was expected of model.onnx, and what was found in it."""
     return BadModelPackage(
-        f"model.onnx: expected {expected}, found {found}. Export the model again with `lidar-vl-train export`."
+        f"model.onnx: expected {shortened(expected)}, found {shortened(found)}. Export the model again with `lidar-vl-train export`."
     )

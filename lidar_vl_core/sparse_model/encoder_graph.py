@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from lidar_vl_core.sparse_model.bad_model import bad_model
 from lidar_vl_core.sparse_model.conv_bodies import OPSET
 from lidar_vl_core.sparse_model.encoder_form import CORNER_CELL, CORNER_WEIGHT, MAP_INDEX, MAP_ROWS
-from lidar_vl_core.sparse_model.graph import SparseGraph, read_sparse_nodes, require_single_file
+from lidar_vl_core.sparse_model.graph import SparseGraph, read_sparse_nodes
+from lidar_vl_core.sparse_model.model_file import require_bounded_values, require_sound_model, require_valid_model
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, IR_VERSION, OUTPUT
 from lidar_vl_core.sparse_model.precision import as_float32
 
@@ -69,9 +70,9 @@ def _parts(
     import onnx
     from onnx import checker
 
-    require_single_file(model, "model.onnx")
-    model = as_float32(model)
-    shapes = {value.name: _shape(value) for value in model.graph.input}
+    require_sound_model(model, "model.onnx")
+    single = as_float32(model)
+    shapes = {value.name: _shape(value) for value in single.graph.input}
     levels = sum(re.fullmatch(r"strided\d+", name) is not None for name in shapes)
     subm, strided = ([f"{kind}{level}" for level in range(levels)] for kind in ("subm", "strided"))
     if set(shapes) != {FEATURES, *subm, *strided, *own_inputs} or not levels:
@@ -79,19 +80,21 @@ def _parts(
     kernels = tuple(shapes[name][-1] for name in strided)
     if min(kernels) < 1:
         raise bad_model("strided tables of fixed widths", {name: shapes[name] for name in strided})
-    names = [node.output[0] if len(node.output) == 1 else "" for node in model.graph.node]
+    names = [node.output[0] if len(node.output) == 1 else "" for node in single.graph.node]
     if names.count(MAP_ROWS) != 1:
         raise bad_model(f"one node that computes {MAP_ROWS}", names.count(MAP_ROWS))
     seam = names.index(MAP_ROWS) + 1
     tables = dict.fromkeys(subm, 27) | dict(zip(strided, kernels, strict=True))
-    encoder = read_sparse_nodes(model, model.graph.node[:seam], tables, MAP_ROWS)
+    encoder = read_sparse_nodes(single, single.graph.node[:seam], tables, MAP_ROWS)
     if encoder.nodes[-1].level != levels:
         raise bad_model(f"{MAP_ROWS} on level {levels}", f"level {encoder.nodes[-1].level}")
-    tail = _tail(model, model.graph.node[seam:], encoder.out_channels, own_inputs, ops)
+    tail = _tail(single, single.graph.node[seam:], encoder.out_channels, own_inputs, ops)
     try:
         checker.check_model(tail, full_check=True)
     except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise bad_model(f"a tail that reads {MAP_ROWS}, {', '.join(sorted(own_inputs))} alone", error) from error
+    require_bounded_values(tail, "model.onnx")
+    require_valid_model(model, "model.onnx")
     return encoder, kernels, tail
 
 

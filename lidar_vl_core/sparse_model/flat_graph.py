@@ -1,10 +1,12 @@
 """What a robot must know of WaffleIron's model file before it runs it, checked once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lidar_vl_core.sparse_model.bad_model import bad_model
 from lidar_vl_core.sparse_model.flat_form import NEIGHBOURS, table_shapes
-from lidar_vl_core.sparse_model.graph import bad_model, require_single_file
+from lidar_vl_core.sparse_model.model_file import require_bounded_values, require_sound_model, require_valid_model
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT
 from lidar_vl_core.voxels.flat_grids import PLANES
 
@@ -32,10 +34,7 @@ def read_flat_graph(model: "onnx.ModelProto") -> FlatGraph:
 
     Raises BadModelPackage for external data, an unknown operator, and for inputs and shapes that do not fit.
     """
-    import onnx
-    from onnx import checker
-
-    require_single_file(model, "model.onnx")
+    require_sound_model(model, "model.onnx")
     foreign = sorted({f"{node.domain}:{node.op_type}" for node in model.graph.node if _is_foreign(node)})
     if foreign or model.functions:
         raise bad_model(f"operators {', '.join(sorted(_OPS))}", ", ".join(foreign) or "functions of its own")
@@ -47,19 +46,24 @@ def read_flat_graph(model: "onnx.ModelProto") -> FlatGraph:
     in_channels, neighbours = (_width(shapes.get(name, [])) for name in (FEATURES, NEIGHBOURS))
     known = {FEATURES: ["R", in_channels], NEIGHBOURS: ["R", neighbours]} | table_shapes(grid_shapes)
     if shapes != known or min(in_channels, neighbours) < 1:
-        raise bad_model(f"inputs {known}", shapes)
+        raise bad_model(f"inputs {_unlike(known, shapes)}", _unlike(shapes, known))
     outputs = [(value.name, _width(_shape(value))) for value in model.graph.output]
     if [name for name, _ in outputs] != [OUTPUT] or outputs[0][1] < 1:
         raise bad_model("one output logits (R, a fixed number of classes)", outputs)
-    try:
-        checker.check_model(model, full_check=True)
-    except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise bad_model("layers that fit together", error) from error
+    require_valid_model(model, "model.onnx", shapes=True)
+    require_bounded_values(model, "model.onnx")
     return FlatGraph(in_channels, neighbours, grid_shapes, outputs[0][1])
 
 
 def _is_foreign(node: "onnx.NodeProto") -> bool:
     return node.domain != "" or node.op_type not in _OPS
+
+
+def _unlike(
+    shapes: Mapping[str, Sequence[object]], others: Mapping[str, Sequence[object]]
+) -> dict[str, Sequence[object]]:
+    """Those of the shapes that are not as in the others."""
+    return {name: shape for name, shape in shapes.items() if others.get(name) != shape}
 
 
 def _shape(value: "onnx.ValueInfoProto") -> list[str | int]:

@@ -1,15 +1,16 @@
 """SparseGraph: what the engines read from a model file, checked once, so that no engine meets a surprise."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.sparse_model.bad_model import bad_model
 from lidar_vl_core.sparse_model.conv_bodies import DOMAIN
+from lidar_vl_core.sparse_model.model_file import require_sound_model, require_valid_model
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, levels_of, table_names
 from lidar_vl_core.sparse_model.precision import as_float32
 
@@ -21,6 +22,8 @@ _KINDS = {"sparse_conv": {"subm", "child", "strided"}, "sparse_inverse_conv": {"
 _KERNELS = {"subm": 27, "child": 8, "up": 8}  # neighbours per row; a strided table has as many columns as it has
 _ARITY = {"sparse_conv": 4, "sparse_inverse_conv": 4, "linear": 3, "add": 2, "concat": 2, "relu": 1, "identity": 1}
 _PLAIN_OPS = {"Add": "add", "Relu": "relu", "Concat": "concat", "Gemm": "linear", "Identity": "identity"}
+_MOST_CHANNELS = 8192  # of a value; a row of each voxel
+_VALUE_NAME = re.compile(r"\w{1,200}", re.ASCII)
 _SPARSE_OPS = {"SparseConv": "sparse_conv", "SparseInverseConv": "sparse_inverse_conv"}
 
 
@@ -53,17 +56,18 @@ def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
 
     Raises BadModelPackage for external data, an unknown operator, and for shapes or levels that do not fit.
     """
-    require_single_file(model, "model.onnx")
-    model = as_float32(model)
-    graph = model.graph
+    require_sound_model(model, "model.onnx")
+    single = as_float32(model)
+    graph = single.graph
     inputs = {value.name: value for value in graph.input}
     levels = sum(name.startswith("subm") for name in inputs)
     if set(inputs) != {FEATURES, *table_names(levels)} or [value.name for value in graph.output] != [OUTPUT]:
         raise bad_model("inputs features, subm*, child*, up* and output logits", sorted(inputs))
     tables = {name: _KERNELS[kind_and_level(name)[0]] for name in table_names(levels)}
-    sparse = read_sparse_nodes(model, graph.node, tables, OUTPUT)
+    sparse = read_sparse_nodes(single, graph.node, tables, OUTPUT)
     if sparse.nodes[-1].level != 0:
         raise bad_model("the last node to compute logits at level 0", sparse.nodes[-1].output)
+    require_valid_model(model, "model.onnx")
     return sparse
 
 
@@ -79,6 +83,7 @@ def read_sparse_nodes(
     in_channels = dims[1].dim_value if len(dims) == 2 else 0
     if in_channels < 1:
         raise bad_model("features (N0, a fixed number of channels)", [dim.dim_param or dim.dim_value for dim in dims])
+    _require_own_names(model.graph)
     reader = _Reader(_initializers(model.graph), {FEATURES: (0, in_channels)}, tables, output)
     layers = tuple(reader.read(node) for node in nodes)
     if not layers or layers[-1].output != OUTPUT:
@@ -138,6 +143,10 @@ class _Reader:
             wanted = [*_SPARSE_OPS, *_PLAIN_OPS]
             raise bad_model(f"one of {wanted} with its inputs", f"{node.domain}:{node.op_type} of {list(node.input)}")
         layer = self._weighted(node, op) if op in _KINDS else self._plain(node, op)
+        if not 1 <= layer.channels <= _MOST_CHANNELS:
+            raise bad_model(f"values of 1 to {_MOST_CHANNELS} channels", f"{layer.channels} of {layer.output}")
+        if not _VALUE_NAME.fullmatch(layer.output):
+            raise bad_model("value names of letters, digits and _, as engines add dots and more", repr(layer.output))
         if layer.output in self.known or (op == "identity") != (layer.output == self.output):
             raise bad_model(
                 f"every value computed once, and Identity for {self.output} only", f"{node.op_type} to {layer.output}"
@@ -184,7 +193,17 @@ class _Reader:
         weight = self.weights.get(name)
         if weight is None or weight.dtype != np.float32:
             raise bad_model(f"{node.name} with float32 weights in the file", name)
+        if not np.isfinite(weight).all():
+            raise bad_model(f"{node.name} with finite weights", f"NaN or infinity in {name}")
         return weight
+
+
+def _require_own_names(graph: "onnx.GraphProto") -> None:
+    """Weights have names of their own: one with the name of an input would stand in for it, two of one name for each other."""
+    counts = Counter([*(tensor.name for tensor in graph.initializer), *(value.name for value in graph.input)])
+    taken = [name for name, count in counts.items() if count > 1]
+    if taken:
+        raise bad_model("inputs and weights of different names", sorted(taken))
 
 
 def _initializers(graph: "onnx.GraphProto") -> dict[str, np.ndarray]:
@@ -194,24 +213,6 @@ def _initializers(graph: "onnx.GraphProto") -> dict[str, np.ndarray]:
         return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     except (ValueError, TypeError, KeyError) as error:
         raise bad_model("weights that fill their shapes", error) from error
-
-
-def require_single_file(model: "onnx.ModelProto", origin: str) -> None:
-    """Raise BadModelPackage for a model with weights in other files."""
-    from onnx import external_data_helper
-
-    tensors = list(model.graph.initializer)
-    for nodes in (model.graph.node, *(function.node for function in model.functions)):
-        for node in nodes:
-            for attribute in node.attribute:
-                tensors += [attribute.t, *attribute.tensors]
-    for tensor in tensors:
-        if external_data_helper.uses_external_data(tensor) or tensor.external_data:
-            places = {entry.key: entry.value for entry in tensor.external_data}
-            raise BadModelPackage(
-                f"{origin}: expected all weights inside the file, found {tensor.name!r} kept outside at "
-                f"{places.get('location', '?')!r}. Export it again with the weights inside."
-            )
 
 
 def _require_attributes(node: "onnx.NodeProto", allowed: dict[str, float]) -> None:
