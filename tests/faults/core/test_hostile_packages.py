@@ -1,7 +1,9 @@
 """Packages written by somebody who knows how they are sealed: each is refused in one line before any work."""
 
 import hashlib
+import io
 import shutil
+import zipfile
 
 import numpy as np
 import onnx
@@ -11,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.engines.session import open_session
-from lidar_vl_core.foundation.errors import BadModelPackage
+from lidar_vl_core.foundation.errors import BadModelPackage, BadTextTable
 from lidar_vl_core.foundation.plain_text import shortened, steering_character
 from lidar_vl_core.model_packages.language_files import require_encoder
 from lidar_vl_core.model_packages.manifest import Manifest
@@ -19,6 +21,7 @@ from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.model_packages.package_files import as_bad_package, sealed_manifest
 from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
+from lidar_vl_core.words.text_table_file import read_text_table
 from tests.written.tiny_detectors import ANCHORS, write_tiny_detector
 
 MOST_CHARACTERS = 1500
@@ -488,3 +491,13 @@ def test_the_command_leaves_with_2_and_one_line(package, tmp_path, capsys):
 def test_foreign_text_is_one_bounded_line():
     assert shortened("a\nb\x1b[2J\u202e") == "a b\\u001b[2J\\u202e"
     assert len(shortened("\x1b" * 10**6)) < 2000
+
+
+def test_a_text_table_that_claims_a_size_nothing_fills_is_refused(tmp_path):
+    path, header = tmp_path / "text_table.npz", io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**6)})
+    np.savez(path, unknown_threshold=np.array(0.5))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("names.npy", header.getvalue())
+    with pytest.raises(BadTextTable, match=r"text_table.npz: expected a text table"):
+        read_text_table(path)
