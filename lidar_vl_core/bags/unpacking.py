@@ -3,13 +3,13 @@
 import time
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-MAX_UNPACKED_BYTES = 1 << 28  # of one chunk or message; writers use 1 to 8 MiB a chunk
+MAX_UNPACKED_BYTES = 192 << 20  # of one chunk or message; writers use 1 to 8 MiB a chunk
 _PIECE_BYTES = 1 << 20
 _LZ4_RATIO = 256  # what LZ4 can pack at best
 _LZ4_FRAME_BYTES = 1 << 16
 MAX_INDEX_BYTES = 1 << 28  # a summary, or all entries of one index
 MAX_NAME_CHARACTERS = 4_096  # of a topic or a type
-_MAX_HELD_BYTES = 1 << 29  # of chunks that overlap in time
+_MAX_HELD_BYTES = 256 << 20  # of chunks that overlap in time; beside it one more chunk and a copy of its message
 _MAX_HELD_MESSAGES = 1_000_000
 _MAX_PLACES = 1_000_000  # chunks, or messages outside of any
 _MAX_TOPICS = 5_000

@@ -125,7 +125,7 @@ def test_a_chunk_of_a_gigabyte_is_refused_before_memory_is_taken(tmp_path, told,
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
-    assert "expected a chunk of at most 256 MiB, found one of 1024 MiB" in text
+    assert "expected a chunk of at most 192 MiB, found one of 1024 MiB" in text
 
 
 @pytest.mark.parametrize("compression", ["lz4", "", "zstd"])
@@ -315,7 +315,7 @@ def test_a_ros1_chunk_that_claims_gigabytes_costs_no_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
         tracemalloc.stop()
         assert found == [("/a", 1_000_000_000)]
-    assert "256 MiB" in refused(tmp_path / "bz2.bag", ros1_bag(ros1_chunk(b"x" * 64, 2**32 - 1, b"bz2")))
+    assert "192 MiB" in refused(tmp_path / "bz2.bag", ros1_bag(ros1_chunk(b"x" * 64, 2**32 - 1, b"bz2")))
 
 
 def test_a_ros1_connection_that_is_declared_twice_differently_is_damage(tmp_path):
