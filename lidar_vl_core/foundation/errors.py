@@ -1,6 +1,7 @@
 """One error per seam; every message says what was expected, what was found and what to do."""
 
 MOST_CHARACTERS = 1_500
+_MOST_FOUND = 300  # characters
 _CUT = " [...] "
 
 
@@ -93,6 +94,11 @@ def one_line(text: str, most: int = MOST_CHARACTERS) -> str:
     """
     text = _escaped(" ".join(_shortened(text, most).split()))
     return _shortened(text, most)
+
+
+def shortened(found: object) -> str:
+    """Something foreign as it may stand inside an error beside what else it says: one line of 300 characters at most."""
+    return one_line(str(found), _MOST_FOUND)
 
 
 def _shortened(text: str, most: int) -> str:

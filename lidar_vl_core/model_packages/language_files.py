@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.foundation.plain_text import shortened
+from lidar_vl_core.foundation.errors import BadModelPackage, shortened
 from lidar_vl_core.model_packages.language_spec import (
     IMAGE_ENCODER,
     TEXT_ENCODER,

@@ -1,10 +1,19 @@
-"""Text in manifests: names and sentences that may be printed as they are."""
+"""Text in manifests and cards: names and sentences that may be printed as they are."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from lidar_vl_core.foundation.plain_text import steering_character
+# Controls of C0 and C1, separators of lines and paragraphs, marks that turn the direction of what follows, halves of pairs.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_IN_PROSE = "\t\n\r"
+
+
+def steering_character(text: str, prose: bool = False) -> str | None:
+    """The first character that steers a terminal instead of being seen, as its code; prose may have lines and tabs."""
+    found = next((each for each in _STEERING.findall(text) if not (prose and each in _IN_PROSE)), None)
+    return None if found is None else f"U+{ord(found):04X}"
 
 
 def _plain_line(text: str) -> str:

@@ -8,9 +8,8 @@ import numpy as np
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.config import validated
-from lidar_vl_core.foundation.errors import BadConfig, BadLabels, BadModelPackage, BadTextTable
+from lidar_vl_core.foundation.errors import BadConfig, BadLabels, BadModelPackage, BadTextTable, shortened
 from lidar_vl_core.foundation.near_names import did_you_mean
-from lidar_vl_core.foundation.plain_text import shortened
 from lidar_vl_core.model_packages.language_files import fitting_text_table, require_encoder
 from lidar_vl_core.model_packages.language_spec import (
     IMAGE_ENCODER,

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from lidar_vl_core.foundation.config import load_yaml
-from lidar_vl_core.foundation.errors import BadModelPackage, LidarVlError
-from lidar_vl_core.foundation.plain_text import shortened, steering_character
+from lidar_vl_core.foundation.errors import BadModelPackage, LidarVlError, shortened
+from lidar_vl_core.model_packages.manifest_text import steering_character
 
 MANIFEST = "manifest.yaml"
 REPAIR = "Copy the package again, or export it again with `lidar-vl-train export`."

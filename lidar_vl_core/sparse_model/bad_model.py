@@ -1,7 +1,6 @@
 """The error for a model file that is not as it should be."""
 
-from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.foundation.plain_text import shortened
+from lidar_vl_core.foundation.errors import BadModelPackage, shortened
 
 
 def bad_model(expected: str, found: object) -> BadModelPackage:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.foundation.plain_text import shortened
+from lidar_vl_core.foundation.errors import BadModelPackage, shortened
 
 if TYPE_CHECKING:
     import onnx
