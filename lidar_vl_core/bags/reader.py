@@ -12,7 +12,7 @@ from types import TracebackType
 from lidar_vl_core.bags.messages import BagMessage, Topic
 from lidar_vl_core.bags.parts import BagFile, bag_parts, open_part
 from lidar_vl_core.bags.unpacking import DamagedRecordError, Deadline, OverBudgetError
-from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError
+from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError, one_line
 from lidar_vl_core.foundation.message_types import RAW_LIDAR_TYPES, advice, full_type_name
 
 _BROUGHT_BY_FILES = (AttributeError, EOFError, MemoryError, OSError, RecursionError, struct.error)
@@ -67,7 +67,8 @@ class BagReader:
             if self.is_partly_read
             else []
         )
-        return late + self._notes + [warning for file in self._files for warning in file.warnings]
+        told = late + self._notes + [warning for file in self._files for warning in file.warnings]
+        return [one_line(warning) for warning in told]
 
     @cached_property
     def topics(self) -> list[Topic]:

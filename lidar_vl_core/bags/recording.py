@@ -23,7 +23,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
 from lidar_vl_core.clouds.intensity import IntensityScale
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadImage, BadPointCloud, BadTransform
+from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadImage, BadPointCloud, BadTransform, one_line
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -80,7 +80,7 @@ class Recording:
     def warnings(self) -> list[str]:
         """What could not be used so far, each once, with how often it happened."""
         own = [text if count == 1 else f"{text} ({count} times)" for text, count in self._said.items()]
-        return [*self.bag.warnings, *self._decoder.notes, *own]
+        return [one_line(warning) for warning in (*self.bag.warnings, *self._decoder.notes, *own)]
 
     @property
     def intensity(self) -> IntensityScale | None:

@@ -324,3 +324,10 @@ def test_a_ros1_connection_that_is_declared_twice_differently_is_damage(tmp_path
         tmp_path / "two.bag", ros1_bag(CONNECTION, ros1_chunk(ROS1_MESSAGE), ros1_chunk(other + ROS1_MESSAGE))
     )
     assert found == [("/a", 1_000_000_000)]
+
+
+def test_warnings_about_hostile_names_are_one_line(tmp_path):
+    forged = Channel(id=1, topic="/a\x1b[31m\n/forged", message_encoding="cdr", metadata={}, schema_id=7)
+    _, (warning,) = read(tmp_path / "schema.mcap", unchunked(forged, message()))
+    assert warning.isprintable()
+    assert "found none: its type is not known" in warning
