@@ -24,6 +24,7 @@ from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder
 from offline_training.runs.device import torch_set_up, uses_cuda
 from offline_training.runs.fit import fit
 from offline_training.runs.resume import checkpoint_to_resume
+from offline_training.runs.sharing.only_writer import only_writer
 from offline_training.runs.start_weights import StartWeights, begin_with
 from offline_training.runs.step_run import Rhythm
 from offline_training.runs.validated_run import ValidatedRun
@@ -36,11 +37,12 @@ def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
 
     resume: "auto" goes on where `out` has a checkpoint, "never" refuses to touch one, "previous" and "best" go on from those.
     A run goes on with more steps or epochs than it was made for, its learning rate that of the new length from there on.
-    Raises RunStopped when Ctrl-C or a SIGTERM ended it, after a checkpoint; BadCheckpoint, BadConfig, BadDataset.
+    Raises RunStopped when Ctrl-C or a SIGTERM ended it, after a checkpoint; BadCheckpoint, BadConfig, BadDataset; BadRequest
+    where another process writes this run.
     """
-    with torch_set_up(config.threads):
+    folder = Path(config.out) / "checkpoints"
+    with torch_set_up(config.threads), only_writer(folder):
         uses_cuda(config)
-        folder = Path(config.out) / "checkpoints"
         clean_checkpoint_folder(folder)
         scans = _scans(config)
         config = _with_steps(config, scans.scan_count())

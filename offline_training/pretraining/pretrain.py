@@ -3,6 +3,7 @@
 One process, or several that torchrun starts, on one machine or more: each sees its own scans, gradients are averaged.
 """
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from offline_training.runs.device import sparse_form_of, torch_set_up, uses_cuda
 from offline_training.runs.fit import fit, step_batches
 from offline_training.runs.ranks import Ranks, joined_ranks
 from offline_training.runs.resume import checkpoint_to_resume
+from offline_training.runs.sharing.only_writer import only_writer
 
 
 def pretrain(config: PretrainConfig, resume: str = "auto") -> Path:
@@ -41,7 +43,12 @@ def pretrain(config: PretrainConfig, resume: str = "auto") -> Path:
     Raises RunStopped when Ctrl-C or a SIGTERM ended it, after a checkpoint; BadCheckpoint, BadConfig, BadDataset, BadLabels,
     BadRequest.
     """
-    with torch_set_up(config.threads), joined_ranks(uses_cuda(config)) as ranks:
+    folder = Path(config.out) / "checkpoints"
+    with (
+        torch_set_up(config.threads),
+        joined_ranks(uses_cuda(config)) as ranks,
+        only_writer(folder) if ranks.rank == 0 else nullcontext(),
+    ):
         return fit(*_prepared(config, resume, ranks))
 
 

@@ -21,6 +21,7 @@ from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder
 from offline_training.runs.device import torch_set_up, uses_cuda
 from offline_training.runs.fit import fit
 from offline_training.runs.resume import checkpoint_to_resume
+from offline_training.runs.sharing.only_writer import only_writer
 from offline_training.runs.start_weights import StartWeights, begin_detector_with
 from offline_training.runs.step_run import Rhythm
 from offline_training.runs.validated_run import ValidatedRun
@@ -30,9 +31,9 @@ _log = logging.getLogger(__name__)
 
 def detect_finetune(config: DetectFinetuneConfig, resume: str = "auto") -> Path:
     """Train as configured and return the last checkpoint; `resume` and what is raised as finetune() has it."""
-    with torch_set_up(config.threads):
+    folder = Path(config.out) / "checkpoints"
+    with torch_set_up(config.threads), only_writer(folder):
         uses_cuda(config)
-        folder = Path(config.out) / "checkpoints"
         clean_checkpoint_folder(folder)
         data = training_data(config)
         config = config.model_copy(update={"max_steps": data.max_steps(config)})

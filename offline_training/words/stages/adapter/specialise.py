@@ -24,6 +24,7 @@ from offline_training.runs.checkpoint import (
 from offline_training.runs.device import torch_set_up, uses_cuda
 from offline_training.runs.log import RunLog
 from offline_training.runs.resume import checkpoint_to_resume
+from offline_training.runs.sharing.only_writer import only_writer
 from offline_training.runs.state import give_rate, optimizer_tensors, restore_optimizer
 from offline_training.runs.stopping import StopSignals
 from offline_training.words.features.feature_basis import FeatureBasis
@@ -48,7 +49,7 @@ def specialise(config: VlgConfig) -> Path:
     Goes on where it was stopped, exactly. Needs the pseudo labels of `lidar-vl-train pseudo-label`. Raises RunStopped when
     Ctrl-C or a SIGTERM ended it, after a checkpoint; BadLabels, BadDataset, BadTextTable, BadCheckpoint.
     """
-    with torch_set_up(config.threads):
+    with torch_set_up(config.threads), only_writer(Path(config.out) / FOLDER / "checkpoints"):
         labels, features = PseudoLabelStore(Path(config.out) / LABELS), open_features(config)
         run = _Specialising(config, labels, features)
         with closing(run.log_book), StopSignals() as stop:

@@ -21,6 +21,7 @@ from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder
 from offline_training.runs.device import sparse_form_of, torch_set_up
 from offline_training.runs.fit import fit, step_batches
 from offline_training.runs.resume import checkpoint_to_resume
+from offline_training.runs.sharing.only_writer import only_writer
 from offline_training.runs.state import give_rate
 from offline_training.runs.step_run import Rhythm
 from offline_training.runs.validated_run import ValidatedRun
@@ -40,7 +41,7 @@ _LOSSES = {"cosine": cosine_guidance, "l1": l1_guidance}
 
 def train_guided(config: VlgConfig, resume: str) -> Path:
     """One run of stage 3, as guide() describes it, without further rounds."""
-    with torch_set_up(config.threads):
+    with torch_set_up(config.threads), only_writer(Path(config.out) / FOLDER / "checkpoints"):
         run, batches = _prepared(config, resume)
         last = fit(run, batches)
         best = run.checkpoints / "best.json"

@@ -1,0 +1,83 @@
+"""A run's folder has one writer at a time; readers need no leave. Touches the disk."""
+
+import fcntl
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from lidar_vl_core.foundation.errors import BadRequest
+
+_NAME = ".lock"
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def only_writer(checkpoints: Path) -> Iterator[None]:
+    """Be the one that writes a run with this folder of checkpoints. Raises BadRequest that says who else does.
+
+    The lock ends with the process, however it ends. What is empty afterwards and was not there before is gone.
+    """
+    made = [folder for folder in (checkpoints, *checkpoints.parents) if not folder.exists()]
+    with _taken(checkpoints) as lock:
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().isoformat(" ", "seconds")}
+        lock.truncate(0)
+        lock.write(json.dumps(holder))
+        lock.flush()
+        try:
+            yield
+        finally:
+            (checkpoints / _NAME).unlink(missing_ok=True)
+            with suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
+
+
+def _taken(checkpoints: Path) -> IO[str]:
+    path = checkpoints / _NAME
+    while True:
+        try:
+            checkpoints.mkdir(parents=True, exist_ok=True)
+            lock = path.open("a+")
+        except FileNotFoundError:  # the one before has just cleared up
+            continue
+        except OSError as error:
+            raise BadRequest(
+                f"{checkpoints}: expected a folder that can be written, found: {error}. Choose another `out`."
+            ) from error
+        try:
+            _lock(lock, checkpoints)
+            if os.path.samestat(path.stat(), os.fstat(lock.fileno())):
+                return lock
+        except FileNotFoundError:  # the one before has removed it on its way out
+            pass
+        except BaseException:
+            lock.close()
+            raise
+        lock.close()
+
+
+def _lock(lock: IO[str], checkpoints: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BadRequest(
+            f"{checkpoints.parent}: expected a run that nobody else writes, found {_holder(lock)} at work. "
+            "Wait for its end, stop it, or choose another `out`."
+        ) from error
+    except OSError as error:
+        _log.warning("%s: the file system knows no locks (%s): let no second run write here", checkpoints, error)
+
+
+def _holder(lock: IO[str]) -> str:
+    lock.seek(0)
+    try:
+        told = json.loads(lock.read())
+        return f"process {int(told['pid'])} on {str(told['host'])[:64]!r} since {str(told['since'])[:19]}"
+    except (ValueError, KeyError, TypeError):
+        return "a process that has just begun"
