@@ -9,13 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from lidar_vl_core.bags import mcap_records, ros1_records, sqlite
+from lidar_vl_core.bags import mcap_records, ros1_records, sqlite_file
 from lidar_vl_core.bags.folders import METADATA, recording_folder, storage_files
 from lidar_vl_core.bags.mcap import McapFile
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.ros1_bag import Ros1File
 from lidar_vl_core.bags.unpacking import ZSTD_MAGIC, Deadline, unpacked_limit
-from lidar_vl_core.foundation.errors import BadBag
+from lidar_vl_core.foundation.errors import BadBag, BadConfig
 
 _PIECE_BYTES = 1 << 20
 _ZSTD_HEAD_BYTES = 18
@@ -70,8 +70,8 @@ def open_part(given: Path, stack: ExitStack, deadline: Deadline) -> BagFile:
     part: BagFile
     if head.startswith(mcap_records.MAGIC):
         part = McapFile(path, deadline)
-    elif head.startswith(sqlite.MAGIC):
-        part = sqlite.SqliteFile(path)
+    elif head.startswith(sqlite_file.MAGIC):
+        part = sqlite_file.SqliteFile(path)
     elif head.startswith(ros1_records.MAGIC):
         part = Ros1File(path, deadline)
     else:
@@ -97,7 +97,7 @@ def _kind(head: bytes, path: Path) -> str:
 
 
 def _from_metadata(folder: Path) -> BagParts:
-    import yaml
+    from lidar_vl_core.foundation.config import load_yaml  # with pydantic: late
 
     path = folder / METADATA
     if not path.is_file():
@@ -106,12 +106,17 @@ def _from_metadata(folder: Path) -> BagParts:
         ros1 = all(".bag" in file.name for file in files)  # which never had one
         return BagParts(files, [] if ros1 else [f"{note} `ros2 bag reindex` makes it again."])
     try:
-        information = yaml.safe_load(path.read_text("utf-8"))["rosbag2_bagfile_information"]
-        # Old versions wrote the folder into the path; only files of this folder are ever opened.
-        listed = [folder / re.split(r"[/\\]", str(name))[-1] for name in information["relative_file_paths"]]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        information = load_yaml(path)["rosbag2_bagfile_information"]
+        names = information["relative_file_paths"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise TypeError(names)
+    except BadConfig as error:
+        return BagParts(storage_files(folder), [f"{error} Files are read by name. `ros2 bag reindex` makes it again."])
+    except (KeyError, TypeError) as error:
         note = f"{folder.name}/metadata.yaml: expected rosbag2's metadata, found {type(error).__name__}"
         return BagParts(storage_files(folder), [f"{note}: files are read by name. `ros2 bag reindex` makes it again."])
+    # Old versions wrote the folder into the path; only files of this folder are ever opened.
+    listed = [folder / re.split(r"[/\\]", name)[-1] for name in names]
     present = {name: found for name in listed if (found := _packed_or_not(name)) is not None}
     if not present:
         named = ", ".join(name.name for name in listed[:3]) or "no file"

@@ -29,7 +29,8 @@ class BagReader:
         self._notes: list[str] = []
         self._files: list[BagFile] = []
         try:
-            parts = bag_parts(self.path)
+            with _as_bad_bag(self.path):
+                parts = bag_parts(self.path)
             self._notes += parts.warnings
             for part in parts.paths:
                 with _as_bad_bag(part):

@@ -13,8 +13,17 @@ from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.near_names import did_you_mean, near_name
 from lidar_vl_core.foundation.overrides import override
 
-_MAX_BYTES = 1_000_000  # a configuration is small; more is a wrong file or an alias bomb
-
+_MAX_BYTES = 1_000_000  # a configuration is small; more is a wrong file
+_MAX_VALUES = 50_000
+_MAX_DEPTH = 50  # lists and mappings in each other
+_MAX_NUMBER_LENGTH = 400  # of a number's text: 1e308 written out takes 309
+_SHOWN = 300  # characters of what is wrong, which may repeat what the file says
+_YAML_ERRORS = (
+    yaml.YAMLError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)  # of characters and numbers that are none, too
 
 Use = tuple[bool, tuple[str, ...], str]  # are the keys read, the keys, when they are: "with ...", "without ..."
 
@@ -67,30 +76,48 @@ ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
 class _CheckedLoader(yaml.SafeLoader):
-    """SafeLoader that refuses keys given twice and aliases, and reads scalars by YAML 1.2.
+    """SafeLoader that refuses keys given twice, aliases, tags, depth and numbers without end, and reads scalars by YAML 1.2.
 
     PyYAML's own rules (YAML 1.1) read 1e-3 as text, `no` as False, 010 as 8 and 12:30 as 750.
     """
 
     yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]  # PyYAML declares it without ClassVar
+    _values, _depth = 0, 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(
-                None, None, "aliases are not accepted", self.peek_event().start_mark
-            )
-        return super().compose_node(parent, index)
+        event = self.peek_event()
+        tag, text = getattr(event, "tag", None), getattr(event, "value", None)
+        self._values += 1
+        self._depth += 1
+        if isinstance(event, yaml.AliasEvent):
+            raise _refused("aliases are not accepted", event)
+        if tag is not None and (tag != "!" or text is None):  # "!" before text says that it is text
+            raise _refused(f"tag {tag!r} is not accepted", event)
+        if self._depth > _MAX_DEPTH:
+            raise _refused(f"more than {_MAX_DEPTH} lists and mappings in each other", event)
+        if self._values > _MAX_VALUES:
+            raise _refused(f"more than {_MAX_VALUES} values", event)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag.endswith((":int", ":float")) and len(node.value) > _MAX_NUMBER_LENGTH:
+                raise _refused(f"a number of more than {_MAX_NUMBER_LENGTH} characters", event)
+            node.value.encode()  # refuses half a surrogate pair, which nothing could print
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, list | dict) or str(key) in seen:  # 1 and "1" are one key in JSON
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice or is no name", key_node.start_mark
-                )
+                raise _refused(f"key {key!r} is given twice or is no name", key_node)
             seen.add(str(key))
         return super().construct_mapping(node, deep)
+
+
+def _refused(problem: str, place: Any) -> yaml.YAMLError:  # noqa: ANN401  an event or a node
+    shown = problem if len(problem) <= _SHOWN // 2 else f"{problem[: _SHOWN // 2]}..."
+    return yaml.constructor.ConstructorError(None, None, shown, place.start_mark)
 
 
 for _name, (_pattern, _first) in _SCALARS.items():
@@ -100,7 +127,8 @@ for _name, (_pattern, _first) in _SCALARS.items():
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping. Raises BadConfig naming the file and, where known, the line."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)
     except OSError as error:
         beside = {each.stem: each.name for each in path.parent.glob("*.y*ml")}
         near = near_name(path.stem, beside)
@@ -109,15 +137,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
             f"{'' if near is None else f' Did you mean {beside[near]}?'}"
         ) from error
     if len(raw) > _MAX_BYTES:
-        raise BadConfig(
-            f"{path}: expected at most {_MAX_BYTES} bytes, found {len(raw)}. This is not a configuration file."
-        )
+        raise BadConfig(f"{path}: expected at most {_MAX_BYTES} bytes, found more. This is not a configuration file.")
     try:
         content = yaml.load(raw.decode("utf-8"), _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise BadConfig(
-            f"{path}: expected YAML in UTF-8, found: {' '.join(str(error).split())}. Correct the file."
-        ) from error
+    except _YAML_ERRORS as error:
+        raise BadConfig(f"{path}: expected YAML in UTF-8, found: {_told(error)}. Correct the file.") from error
     if not isinstance(content, dict):
         raise BadConfig(
             f"{path}: expected a mapping of names to values, found {type(content).__name__}. Correct the file."
@@ -172,11 +196,14 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
             raise BadConfig(f"override {pair!r}: expected name=value. Write e.g. learning_rate=0.001.")
         try:
             overrides[name] = yaml.load(value, _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
-        except yaml.YAMLError as error:
-            raise BadConfig(
-                f"override {pair!r}: expected a YAML value, found: {' '.join(str(error).split())}."
-            ) from error
+        except _YAML_ERRORS as error:
+            raise BadConfig(f"override {pair[:_SHOWN]!r}: expected a YAML value, found: {_told(error)}.") from error
     return overrides
+
+
+def _told(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _as_json(content: dict[str, Any], origin: str) -> str:

@@ -215,12 +215,29 @@ def test_a_split_recording_is_one_recording(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    "metadata", [None, "", "[", "a: 1", "rosbag2_bagfile_information: 4", "!!python/object:os.system x"]
+    "metadata",
+    [
+        None,
+        "",
+        "[",
+        "a: 1",
+        "rosbag2_bagfile_information: 4",
+        "rosbag2_bagfile_information: {relative_file_paths: [[bag_2.mcap]]}",
+        "!!python/object:os.system x",
+        "!!bool x",
+        "!!float ''",
+        "rosbag2_bagfile_information: {relative_file_paths: !!set {bag_2.mcap}}",
+        f"rosbag2_bagfile_information: {'[' * 100_000}",
+        "a: &a [x, x]\nrosbag2_bagfile_information: {relative_file_paths: [*a, *a]}",
+        "a: " + "9" * 100_000,
+        "\udcff",
+    ],
+    ids=lambda text: repr(text)[:30],
 )
 def test_a_folder_without_usable_metadata_is_read_by_file_names_with_a_warning(tmp_path, metadata):
     folder = split_folder(tmp_path, ".mcap", ["bag_2", "bag_9", "bag_10"])
     if metadata is not None:
-        (folder / "metadata.yaml").write_text(metadata)
+        (folder / "metadata.yaml").write_bytes(metadata.encode("utf-8", "surrogateescape"))
     with open_bag(folder) as bag:
         assert len(list(bag.messages())) == 30
         assert len(bag.warnings) == 1

@@ -65,12 +65,29 @@ def test_values_come_from_the_file_then_the_overrides(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "YAML"),
         ("? [1, 2]\n: 3", "no name"),
         ("x" * 1_000_001, "bytes"),
+        ("a: !!bool x", "tag"),
+        ("a: !!timestamp x", "tag"),
+        ("a: !!set {b}", "tag"),
+        ("!!float ''", "tag"),
+        ("a: !" + "t" * 100_000 + " b", "tag"),
+        ("a: " + "[" * 500_000, "in each other"),
+        ("? " * 5_000 + "a", "in each other"),
+        ("- " * 5_000 + "a", "in each other"),
+        ("a: [" + "1," * 60_000 + "]", "more than 50000 values"),
+        ("a: " + "9" * 5_000, "number of more than"),
+        ("a: 0." + "9" * 5_000, "number of more than"),
+        ("%YAML " + "9" * 5_000 + ".1\n---\na: 1", "YAML"),
+        ('a: "\\UFFFFFFFF"', "YAML"),
+        ('a: "\\uD800"', "surrogates"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "aliases"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_path_and_what_is_wrong(tmp_path: Path, text: str | bytes, told: str) -> None:
     with pytest.raises(BadConfig) as caught:
         _load(tmp_path, text)
     assert "c.yaml" in str(caught.value)
+    assert len(str(caught.value)) < 1500
+    assert len(str(caught.value).splitlines()) == 1
     assert told in str(caught.value)
 
 
