@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadBoxes, BadLabels
-from lidar_vl_core.foundation.files import write_text
+from lidar_vl_core.foundation.files import read_small_text, write_text
 from lidar_vl_core.foundation.near_names import did_you_mean
 
+_LONGEST_KIND = 40
 DONT_CARE = "DontCare"  # an area of the picture where nobody looked: it has a 2D box alone
 KINDS = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", DONT_CARE)
 NO_ALPHA = -10.0  # of predictions without an orientation
@@ -89,8 +90,8 @@ def read_kitti_objects(path: Path) -> KittiObjects:
     kinds, and everything that a KittiObjects refuses.
     """
     try:
-        lines = path.read_text("ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_small_text(path, "ascii").splitlines()
+    except (OSError, ValueError) as error:
         raise BadLabels(f"{path}: expected a label file of KITTI, found: {error}. Check the path.") from error
     rows = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
     columns = len(rows[0][1]) if rows else _LABEL_COLUMNS
@@ -99,8 +100,8 @@ def read_kitti_objects(path: Path) -> KittiObjects:
             wanted = f"{columns} as in line {rows[0][0]}" if number != rows[0][0] else "15 columns, or 16 with a score"
             raise BadLabels(f"{path}, line {number}: expected {wanted}, found {len(words)}. Write one object per line.")
     numbers = np.array([_numbers(path, number, words[1:]) for number, words in rows]).reshape(-1, columns - 1)
-    kinds = [
-        _KIND_BY_LETTERS.get(words[0].lower(), words[0]) for _, words in rows
+    kinds = [  # cut: numpy gives each the room of the longest
+        _KIND_BY_LETTERS.get(words[0].lower(), words[0][:_LONGEST_KIND]) for _, words in rows
     ]  # the official tool reads CAR as Car
     try:
         return _objects(kinds, numbers)
@@ -162,9 +163,9 @@ def _numbers(path: Path, line: int, words: list[str]) -> list[float]:
         numbers = [float(word) for word in words]
     except ValueError as error:
         raise BadLabels(
-            f"{path}, line {line}: expected numbers after the type, found: {error}. Correct them."
+            f"{path}, line {line}: expected numbers after the type, found: {str(error)[:80]}. Correct them."
         ) from error
-    if not numbers[1].is_integer():  # NaN and infinity, too
+    if not (numbers[1].is_integer() and abs(numbers[1]) < 256):  # NaN and infinity, too
         raise BadLabels(f"{path}, line {line}: expected a whole number for occluded, found {numbers[1]}. Correct it.")
     return numbers
 

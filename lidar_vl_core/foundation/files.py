@@ -1,15 +1,19 @@
-"""Files that are never half-written, and their hashes. Touches the disk."""
+"""Files that are never half-written, their hashes, and small ones that are read whole. Touches the disk."""
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.processes.held_locks import abandoned, take_new
+
+_MAX_TEXT_BYTES = 1 << 23
+_MAX_JSON_BYTES = 1 << 25
 
 
 @contextmanager
@@ -47,6 +51,28 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write a whole UTF-8 text file atomically."""
     write_bytes(path, content.encode())
+
+
+def read_small_text(path: Path, encoding: str = "utf-8") -> str:
+    """A text file of at most 8 MiB, such as the labels of one scan. Raises OSError, and ValueError that is short."""
+    return _read_within(path, _MAX_TEXT_BYTES).decode(encoding)
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
+    """The content of a JSON file of at most 32 MiB, whose values may take twenty times as much. Raises OSError and ValueError."""
+    content = _read_within(path, _MAX_JSON_BYTES)
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("lists within lists within lists") from error
+
+
+def _read_within(path: Path, most_bytes: int) -> bytes:
+    with path.open("rb") as handle:
+        content = handle.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"more than {most_bytes} bytes")
+    return content
 
 
 def remove_stray_temporaries(folder: Path) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from lidar_vl_core.foundation.errors import BadImage
 from lidar_vl_core.foundation.message_types import contiguous_bytes
 
-MAX_PIXELS = 100_000_000  # four times the largest automotive camera; a header that claims more is damaged
+MAX_PIXELS = 64_000_000  # more than twice the largest automotive camera; a header that claims more is damaged
 
 
 def require_size(width: int, height: int) -> None:

@@ -1,6 +1,5 @@
 """Clouds in numpy's .npz files: points or range images in the sensor's frame, and PandaSet's in the world's."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names
 from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS, MAX_UNPACKED_BYTES
 from lidar_vl_core.foundation.errors import BadCloudFile, BadTransform
+from lidar_vl_core.foundation.files import read_json
 from lidar_vl_core.foundation.plain_arrays import load_plain_arrays
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
@@ -92,11 +92,11 @@ def _pose_of(path: Path) -> RigidTransform:
     """T_world_lidar of a PandaSet frame from the sequence's meta.json."""
     meta = path.parent.parent / "meta.json"
     try:
-        pose = json.loads(meta.read_text("utf-8"))["frames"][path.stem]["lidar_pose_world"]
+        pose = read_json(meta)["frames"][path.stem]["lidar_pose_world"]
         heading, position = pose["heading"], pose["position"]
         return RigidTransform.from_quaternion([heading[k] for k in "xyzw"], [position[k] for k in "xyz"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, BadTransform) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, BadTransform) as error:
         raise BadCloudFile(
             f"{path}: expected the LiDAR's pose in {meta} because the points are in world coordinates, "
-            f"found: {type(error).__name__} {error}. Keep the sequence's folder together, or save xyz_m in the sensor's frame."
+            f"found: {type(error).__name__} {str(error)[:120]}. Keep the sequence's folder together, or save xyz_m in the sensor's frame."
         ) from error

@@ -81,8 +81,10 @@ def read_nuscenes_results(path: Path, classes: ClassTable) -> dict[str, SampleRe
     """
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise BadLabels(f"{path}: expected a results file of nuScenes, found: {error}. Check the path.") from error
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise BadLabels(
+            f"{path}: expected a results file of nuScenes, found: {str(error)[:120]}. Check the path."
+        ) from error
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(results, dict):
         raise BadLabels(f"{path}: expected an object with 'results' by sample token, found none. Write it again.")
@@ -91,7 +93,11 @@ def read_nuscenes_results(path: Path, classes: ClassTable) -> dict[str, SampleRe
         try:
             read[token] = _result(token, rows, classes)
         except (BadBoxes, BadLabels) as error:
-            raise type(error)(f"{path}: sample {token}: {error}") from error
+            raise type(error)(f"{path}: sample {token[:40]}: {str(error)[:700]}") from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise BadLabels(
+                f"{path}: sample {token[:40]}: expected boxes, found: {str(error)[:120]}. Write it again."
+            ) from error
     return read
 
 
@@ -171,14 +177,16 @@ def _read_row(token: str, row: object, classes: ClassTable) -> tuple[list[float]
     if not isinstance(row, dict):
         raise BadLabels(f"expected boxes as objects, found {type(row).__name__}. Write the file again.")
     if row.get("sample_token") != token:
-        raise BadLabels(f"expected boxes of this sample, found sample_token {row.get('sample_token')!r}. Sort them.")
+        raise BadLabels(
+            f"expected boxes of this sample, found sample_token {repr(row.get('sample_token'))[:80]}. Sort them."
+        )
     name, attribute = row.get("detection_name"), row.get("attribute_name")
     if name not in classes.names:
         raise BadLabels(
-            f"detection_name: expected one of {', '.join(classes.names)}, found {name!r}.{did_you_mean(name, classes.names)}"
+            f"detection_name: expected one of {', '.join(classes.names)}, found {repr(name)[:80]}.{did_you_mean(str(name)[:80], classes.names)}"
         )
     if not isinstance(attribute, str):
-        raise BadLabels(f"attribute_name: expected text, '' for none, found {attribute!r}.")
+        raise BadLabels(f"attribute_name: expected text, '' for none, found {repr(attribute)[:80]}.")
     width, length, height = _numbers(row, "size", 3)
     return (
         [*_numbers(row, "translation", 3), length, width, height, _yaw_rad(_numbers(row, "rotation", 4))],
@@ -192,7 +200,7 @@ def _read_row(token: str, row: object, classes: ClassTable) -> tuple[list[float]
 def _numbers(row: Mapping[str, Any], key: str, count: int) -> list[float]:
     values = row.get(key)
     if not isinstance(values, list) or len(values) != count or any(type(value) not in (int, float) for value in values):
-        raise BadLabels(f"{key}: expected {count} numbers, found {values!r}. Write the file again.")
+        raise BadLabels(f"{key}: expected {count} numbers, found {repr(values)[:80]}. Write the file again.")
     return [float(value) for value in values]
 
 

@@ -1,21 +1,33 @@
 """Reading the files of a sample, so that every fault names the sample and the file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.foundation.errors import BadDataset
+from lidar_vl_core.cameras.encodings.message_fields import MAX_PIXELS
+from lidar_vl_core.foundation.errors import BadDataset, LidarVlError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_MAX_BYTES = 1 << 28  # of the points or labels of a sweep, which has some MB
 
 
 def read_values(path: Path, dtype: type, sample_name: str) -> np.ndarray:
     """A binary file as one array; raises BadDataset when it is missing or not a whole number of values."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise BadDataset(
             f"{sample_name}: expected a readable file {path}, found: {error}. Unpack the data set again."
         ) from error
+    if len(content) > _MAX_BYTES:
+        raise BadDataset(f"{sample_name}: expected at most {_MAX_BYTES} bytes in {path}, found more. It is no sweep.")
     if len(content) % np.dtype(dtype).itemsize:
         raise BadDataset(
             f"{sample_name}: expected whole {np.dtype(dtype)} values in {path}, found {len(content)} bytes. "
@@ -35,15 +47,27 @@ def read_rows(path: Path, columns: int, sample_name: str) -> np.ndarray:
     return values.reshape(-1, columns)
 
 
-def image_size(path: Path, sample_name: str) -> tuple[int, int]:
-    """Width and height of an image file, from its header; raises BadDataset when there is none to read."""
+@contextmanager
+def opened_picture(path: Path, sample_name: str, what: str = "image") -> Iterator["Image"]:
+    """An image file, open and not yet decoded. Raises BadDataset for more pixels than a camera has, and for all that its decoding raises."""
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError) as error:  # PIL raises all three for damaged files
-        raise _unreadable(path, sample_name, error) from error
+        with Image.open(path) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise ValueError(f"{width}x{height} pixels, where up to {MAX_PIXELS} are read")
+            yield picture
+    except LidarVlError:
+        raise
+    except Exception as error:  # Pillow's decoders raise what the bytes lead them to
+        raise _unreadable(path, sample_name, error, what) from error
+
+
+def image_size(path: Path, sample_name: str) -> tuple[int, int]:
+    """Width and height of an image file, from its header; raises BadDataset when there is none to read."""
+    with opened_picture(path, sample_name) as picture:
+        return picture.size
 
 
 def read_rgb(path: Path, sample_name: str, camera: CameraModel) -> np.ndarray:
@@ -51,19 +75,14 @@ def read_rgb(path: Path, sample_name: str, camera: CameraModel) -> np.ndarray:
 
     Raises BadDataset, naming the sample, when the file is missing, damaged or not of the camera's size.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            rgb = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(path, sample_name, error) from error
-    if rgb.shape[:2] != (camera.height, camera.width):
-        raise BadDataset(
-            f"{sample_name}: expected {camera.width}x{camera.height} pixels in {path}, found "
-            f"{rgb.shape[1]}x{rgb.shape[0]}. Image and calibration must be of one size: do not resize the data set."
-        )
-    return rgb
+    with opened_picture(path, sample_name) as picture:
+        width, height = picture.size
+        if (width, height) != (camera.width, camera.height):
+            raise BadDataset(
+                f"{sample_name}: expected {camera.width}x{camera.height} pixels in {path}, found {width}x{height}. "
+                "Image and calibration must be of one size: do not resize the data set."
+            )
+        return np.asarray(picture.convert("RGB"))
 
 
 def read_picture_bytes(path: Path, sample_name: str) -> bytes:
@@ -74,5 +93,6 @@ def read_picture_bytes(path: Path, sample_name: str) -> bytes:
         raise _unreadable(path, sample_name, error) from error
 
 
-def _unreadable(path: Path, sample_name: str, error: Exception) -> BadDataset:
-    return BadDataset(f"{sample_name}: expected a readable image {path}, found: {error}. Unpack the data set again.")
+def _unreadable(path: Path, sample_name: str, error: Exception, what: str = "image") -> BadDataset:
+    found = " ".join(str(error).split())[:300]
+    return BadDataset(f"{sample_name}: expected a readable {what} {path}, found: {found}. Unpack the data set again.")

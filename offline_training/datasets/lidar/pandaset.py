@@ -4,7 +4,6 @@ Folder: `meta.json` (poses, intrinsics, stamps), `semseg_classes.json`, `lidar/N
 label) and `camera/<name>/NN.jpg`. PandaSet's own pickles are not read: unpickling runs code of whoever wrote the file.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +19,8 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
+from lidar_vl_core.foundation.files import read_json
+from lidar_vl_core.foundation.plain_arrays import load_plain_arrays
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.data_set_spec import DataSetSpec
@@ -31,6 +32,7 @@ from offline_training.datasets.base.source_config import FramesSource
 
 FRAME = "pandaset_ego"
 PANDAR64, PANDAR_GT = 0, 1  # the `sensor` column: spinning 360 degrees, forward-looking solid state
+_MAX_BYTES = 1 << 28  # of a sweep, which has some 10 MB
 _ARRAYS = {"xyz_world": 2, "intensity": 1, "t": 1, "sensor": 1, "label": 1}  # name -> number of axes
 
 
@@ -158,7 +160,7 @@ def _naming(name: str) -> Iterator[None]:
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
     try:
-        return json.loads(path.read_text())
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise BadDataset(
             f"{path}: expected a readable JSON file, found: {error}. Point to a sequence folder."
@@ -173,9 +175,9 @@ def _section(meta: Any, key: str, folder: Path) -> dict[str, Any]:  # noqa: ANN4
 
 def _read_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in _ARRAYS}
-    except Exception as error:  # zipfile, zlib, numpy and the disk each have their own
+        stored = load_plain_arrays(path, _MAX_BYTES)
+        arrays = {key: stored[key] for key in _ARRAYS}
+    except (OSError, ValueError, KeyError) as error:
         raise BadDataset(f"{name}: expected a readable {path} with {', '.join(_ARRAYS)}, found: {error!r}.") from error
     count = len(arrays["xyz_world"]) if arrays["xyz_world"].ndim == 2 else -1
     for key, axes in _ARRAYS.items():

@@ -6,6 +6,7 @@ from io import BytesIO
 
 import numpy as np
 
+from lidar_vl_core.cameras.encodings.message_fields import MAX_PIXELS
 from lidar_vl_core.foundation.errors import BadLabels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -47,6 +48,10 @@ def decode_ids(content: bytes, origin: str) -> np.ndarray:
                 raise BadLabels(
                     f"{origin}: expected one id per pixel, found a picture of mode {picture.mode}. "
                     "Colours are no labels: write class ids as 8-bit grey."
+                )
+            if picture.width * picture.height > MAX_PIXELS:
+                raise BadLabels(
+                    f"{origin}: expected at most {MAX_PIXELS} pixels, found {picture.width}x{picture.height}. It is damaged."
                 )
             ids = np.array(picture)
     except BadLabels:

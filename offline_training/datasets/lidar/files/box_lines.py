@@ -7,9 +7,11 @@ import numpy as np
 from lidar_vl_core.boxes.boxes3d import Boxes3d, require_boxes
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.errors import BadBoxes, BadDataset, BadLabels
+from lidar_vl_core.foundation.files import read_small_text
 
 _COLUMNS = "x y z length width height yaw class, and perhaps vx vy"
 _BOX, _WITH_VELOCITY = 8, 10
+_LONGEST_NAME = 80
 
 
 def read_box_lines(path: Path, classes: ClassTable, frame_id: str) -> Boxes3d:
@@ -18,8 +20,8 @@ def read_box_lines(path: Path, classes: ClassTable, frame_id: str) -> Boxes3d:
     Raises BadDataset naming file and line for other columns, words instead of numbers, and classes that the table lacks.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_small_text(path).splitlines()
+    except (OSError, ValueError) as error:
         raise BadDataset(f"{path}: expected lines of boxes, found: {error}. Write it again.") from error
     boxes, class_id, velocity = [], [], []
     for number, line in enumerate(lines, 1):
@@ -31,12 +33,14 @@ def read_box_lines(path: Path, classes: ClassTable, frame_id: str) -> Boxes3d:
                 f"{path}, line {number}: expected {_COLUMNS}, found {len(words)} words. Write one box a line."
             )
         try:
-            class_id.append(classes.id_of(words[7]))
+            class_id.append(classes.id_of(words[7][:_LONGEST_NAME]))
             boxes.append([float(word) for word in words[:7]])
             velocity.append([float(word) for word in words[8:]] or [np.nan, np.nan])
             require_boxes(np.array(boxes[-1:]))
         except (ValueError, BadLabels, BadBoxes) as error:
-            raise BadDataset(f"{path}, line {number}: expected {_COLUMNS}, found: {error} Correct it.") from error
+            raise BadDataset(
+                f"{path}, line {number}: expected {_COLUMNS}, found: {str(error)[:600]} Correct it."
+            ) from error
     return Boxes3d.of(
         np.array(boxes, np.float64),
         np.array(class_id, np.uint8),

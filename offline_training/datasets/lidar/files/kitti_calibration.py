@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadDataset, BadTransform
+from lidar_vl_core.foundation.files import read_small_text
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 _OF_RAW = ("calib_cam_to_cam.txt", "calib_velo_to_cam.txt")
@@ -88,7 +89,7 @@ def read_calibration(path: Path) -> KittiCalibration:
 
 def _lines(path: Path) -> dict[str, str]:
     try:
-        rows = [line.split(maxsplit=1) for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        rows = [line.split(maxsplit=1) for line in read_small_text(path, "utf-8-sig").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
         raise BadDataset(f"{path}: expected lines `name: numbers`, found: {error}. Copy the file again.") from error
     return {row[0].rstrip(":"): row[1] if len(row) > 1 else "" for row in rows}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadDataset
+from lidar_vl_core.foundation.files import read_small_text
 from offline_training.datasets.base.layout import Layout
 from offline_training.datasets.base.sample_files import read_rows
 from offline_training.datasets.lidar.files.kitti_calibration import KittiCalibration, read_calibration
@@ -64,10 +65,10 @@ class ObjectScan:
         if not path.is_file():
             return None
         try:
-            plane = np.array(path.read_text().splitlines()[3].split(), np.float64)
+            plane = np.array(read_small_text(path).splitlines()[3].split(), np.float64)
         except (OSError, ValueError, IndexError) as error:
             raise BadDataset(
-                f"{self.name}: {path}: expected 4 numbers in line 4, found: {error}. Copy it again."
+                f"{self.name}: {path}: expected 4 numbers in line 4, found: {str(error)[:80]}. Copy it again."
             ) from error
         if plane.shape != (4,) or not np.isfinite(plane).all() or plane[1] == 0:
             raise BadDataset(f"{self.name}: {path}: expected a plane in line 4, found {plane.tolist()}. Copy it again.")
@@ -109,8 +110,8 @@ def _scans_in(part: Path) -> list[str]:
 def _listed(folder: Path, name: str) -> list[ObjectScan]:
     path = folder / "ImageSets" / f"{name}.txt"
     try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_small_text(path).splitlines()
+    except (OSError, ValueError) as error:
         raise BadDataset(
             f"{folder}: expected the list of scans ImageSets/{name}.txt, found: {error}. KITTI itself has none: copy those "
             "of Chen et al. (train 3712, val 3769 scans), which codes for detection bring along."

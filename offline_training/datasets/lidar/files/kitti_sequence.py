@@ -6,6 +6,7 @@ import numpy as np
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadDataset, BadTransform
+from lidar_vl_core.foundation.files import read_small_text
 from lidar_vl_core.foundation.stamps import NS_PER_S, nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.lidar.files.kitti_calibration import (
@@ -44,11 +45,13 @@ class KittiSequence:
         if not path.exists():
             return row * NS_PER_S // _FRAMES_PER_SECOND
         try:
-            seconds = path.read_text().split()
+            seconds = read_small_text(path).split()
             self._require_rows(path, len(seconds))
             return nanoseconds(float(seconds[row]))
-        except (OSError, ValueError, IndexError) as error:
-            raise BadDataset(f"{path}: expected seconds in row {row}, found: {error}. Copy it again.") from error
+        except (OSError, ValueError, IndexError, OverflowError) as error:
+            raise BadDataset(
+                f"{path}: expected seconds in row {row}, found: {str(error)[:80]}. Copy it again."
+            ) from error
 
     def views(self, scan: str, name: str) -> tuple[CameraView, ...]:
         """The colour image, if it is there."""

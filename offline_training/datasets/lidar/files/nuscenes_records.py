@@ -8,6 +8,7 @@ from typing import Any
 from lidar_vl_core.foundation.errors import BadDataset
 
 _PIECE_CHARACTERS = 1 << 20
+_LONGEST_RECORD = 1 << 22  # each further piece reads a record from its start again
 
 
 def table_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -80,9 +81,11 @@ def _stream(path: Path) -> Iterator[dict[str, Any]]:
                 try:
                     record, position = decoder.raw_decode(text, position)
                     if not isinstance(record, dict):
-                        raise BadDataset(f"{path}: expected objects in the list, found {record!r}. Unpack it again.")
+                        raise BadDataset(
+                            f"{path}: expected objects in the list, found {repr(record)[:80]}. Unpack it again."
+                        )
                 except json.JSONDecodeError as error:
-                    more = file.read(_PIECE_CHARACTERS)
+                    more = file.read(_PIECE_CHARACTERS) if len(text) - position < _LONGEST_RECORD else ""
                     if not more:
                         raise BadDataset(
                             f"{path}: expected a whole JSON list, found: {error}. Unpack it again."
@@ -90,7 +93,7 @@ def _stream(path: Path) -> Iterator[dict[str, Any]]:
                     text, position = text[position:] + more, 0
                     continue
                 yield record
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadDataset(
-            f"{path}: expected a readable table, found: {error}. Point to the folder that holds v1.0-*."
+            f"{path}: expected a readable table, found: {str(error)[:120]}. Point to the folder that holds v1.0-*."
         ) from error

@@ -1,6 +1,5 @@
 """PandaSet's cuboids: a frame's boxes in the world of its sequence, from a JSON list of the rows of its table."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,13 @@ import numpy as np
 from lidar_vl_core.boxes.pandaset import PandaSetBoxes
 from lidar_vl_core.classes.name_map import NameMap
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
+from lidar_vl_core.foundation.files import read_json
 
 _NUMBERS = (
     "position_x", "position_y", "position_z", "dimensions_x", "dimensions_y", "dimensions_z", "yaw", "cuboids_sensor_id",
 )  # fmt: skip
+_LARGEST = 1e9  # farther or larger than anything on a road, and any sensor's number
+_LONGEST_WORD = 100
 _WORDS = ("uuid", "label", "cuboids_sibling_id")
 _BOTH_SENSORS = -1  # of cuboids_sensor_id: one box for what both LiDARs see
 
@@ -41,10 +43,10 @@ class Cuboids:
 def read_cuboids(path: Path, names: NameMap) -> Cuboids:
     """The boxes of a file; raises BadDataset naming it, and the row that is none."""
     try:
-        rows = json.loads(path.read_text())
+        rows = read_json(path)
     except (OSError, ValueError) as error:
         raise BadDataset(
-            f"{path}: expected a JSON list of cuboids, found: {error}. Convert the frame again."
+            f"{path}: expected a JSON list of cuboids, found: {str(error)[:120]}. Convert the frame again."
         ) from error
     if not isinstance(rows, list):
         raise BadDataset(
@@ -75,9 +77,14 @@ def _checked(row: dict[str, Any], path: Path, number: int) -> dict[str, Any]:
         )
     for key in _NUMBERS:
         value = row[key]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
             raise BadDataset(
-                f"{path}: row {number}: expected a finite number as {key}, found {value!r}. Leave such boxes out."
+                f"{path}: row {number}: expected a finite number as {key}, found {repr(value)[:40]}. Leave such boxes out."
+            )
+    for key in _WORDS:  # numpy gives each the room of the longest
+        if len(str(row[key])) > _LONGEST_WORD:
+            raise BadDataset(
+                f"{path}: row {number}: expected a word as {key}, found {repr(row[key])[:40]}. Convert the frame again."
             )
     return row
 

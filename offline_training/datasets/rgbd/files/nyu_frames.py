@@ -18,7 +18,7 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample import Sample
-from offline_training.datasets.base.sample_files import image_size, read_picture_bytes, read_rgb
+from offline_training.datasets.base.sample_files import image_size, opened_picture, read_picture_bytes, read_rgb
 from offline_training.datasets.rgbd.files.rgbd_frames import read_matrix
 from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views
 from offline_training.datasets.rgbd.files.rgbd_view import read_depth_m
@@ -87,16 +87,11 @@ class NyuFrames(RgbdScenes[str]):
 
     def _mask(self, name: str, camera: CameraModel) -> np.ndarray | None:
         """(H, W) uint8 class of each pixel, None where masks are not asked for or not there."""
-        from PIL import Image
-
         path = self.folder / f"{name}_label13.png"
         if self._label_map is None or not path.exists():
             return None
-        try:
-            with Image.open(path) as image:
-                raw = np.asarray(image)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise BadDataset(f"{name}: expected a readable mask {path}, found: {error}. Copy it again.") from error
+        with opened_picture(path, name, "mask") as image:
+            raw = np.asarray(image)
         _require_size(path, name, raw, camera)
         return self._label_map.apply(raw.reshape(-1)).reshape(raw.shape)
 

@@ -1,13 +1,15 @@
 """Where the frames of a posed RGB-D scene lie: 7-Scenes' flat folder, or the folders that ScanNet's exporter writes."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadDataset, BadTransform
+from lidar_vl_core.foundation.files import read_small_text
+from lidar_vl_core.foundation.plain_arrays import load_plain_array
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.layout import Layout
 
@@ -26,6 +28,7 @@ LAYOUT = Layout(
         ("0001_rgb.png", "or NYU Depth V2, pictures without poses, with 0001_depth_mm.png and 0001_label13.png"),
     )
 )
+_MAX_MATRIX_BYTES = 1 << 16
 _PICTURES = (".jpg", ".jpeg", ".png")
 _MATTERPORT_COLOR = re.compile(r"_i(\d)_(\d)$")  # <panorama>_i1_3.jpg has the depth image <panorama>_d1_3.png
 _SHARED_INTRINSICS = ("camera-intrinsics.txt", "intrinsics.txt", "intrinsic.txt")
@@ -104,10 +107,14 @@ def rigid_or_none(matrix: np.ndarray) -> RigidTransform | None:
 def read_matrix(path: Path, sizes: Sequence[int] = (3, 4)) -> np.ndarray:
     """A square matrix of text or .npy, its side one of `sizes`; raises BadDataset."""
     try:
-        load: Callable[..., np.ndarray] = np.load if path.suffix == ".npy" else np.loadtxt
-        matrix = np.asarray(load(path), np.float64)
-    except (OSError, ValueError) as error:
-        raise BadDataset(f"{path}: expected rows of numbers, found: {error}. Copy the file again.") from error
+        if path.suffix == ".npy":
+            matrix = np.asarray(load_plain_array(path, _MAX_MATRIX_BYTES), np.float64)
+        else:
+            matrix = np.asarray(np.loadtxt(read_small_text(path).splitlines()), np.float64)
+    except (OSError, ValueError, TypeError) as error:
+        raise BadDataset(
+            f"{path}: expected rows of numbers, found: {str(error)[:120]}. Copy the file again."
+        ) from error
     if matrix.shape not in [(size, size) for size in sizes]:
         told = " or ".join(f"{size}x{size}" for size in sizes)
         raise BadDataset(f"{path}: expected {told} numbers, found shape {matrix.shape}. Copy the file again.")

@@ -10,7 +10,7 @@ import numpy as np
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset
-from offline_training.datasets.base.sample_files import image_size, read_picture_bytes, read_rgb
+from offline_training.datasets.base.sample_files import image_size, opened_picture, read_picture_bytes, read_rgb
 from offline_training.datasets.rgbd.files.rgbd_frames import (
     Intrinsics,
     RgbdFiles,
@@ -94,15 +94,8 @@ def openscene_resized(camera: CameraModel, width: int, height: int) -> CameraMod
 
 def read_depth_m(path: Path, scene: str, units_per_m: float) -> np.ndarray:
     """A depth image as (H, W) float32 metres, 0 = none. Raises BadDataset, naming the scene, for what is no 16-bit image."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            stored = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadDataset(
-            f"{scene}: expected a readable depth image {path}, found: {error}. Unpack the data set again."
-        ) from error
+    with opened_picture(path, scene, "depth image") as image:
+        stored = np.asarray(image)
     # Pillow gives 16-bit grey as uint16, and as int32 in some of its versions.
     if stored.ndim != 2 or stored.dtype not in (np.uint16, np.int32) or stored.min() < 0 or stored.max() > _NO_DEPTH:
         raise BadDataset(

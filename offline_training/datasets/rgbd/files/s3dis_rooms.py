@@ -8,8 +8,10 @@ import numpy as np
 
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.foundation.errors import BadDataset
+from lidar_vl_core.foundation.plain_arrays import load_plain_array
 from offline_training.datasets.base.sample_files import read_rows, read_values
 
+_MAX_BYTES = 1 << 30  # of one array of a room; the largest rooms have some 10 million points
 _CONVERTED_NAME = re.compile(r"(Area_\d)_(\w+)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f]")  # beside tab and line feed
 # The release has characters that lost their bit 5: 0x10 for 0, 0x16 for 6, 0x0d for -, 0x00 for a blank.
@@ -158,7 +160,7 @@ def _repaired(line: bytes) -> bytes:
 
 def _read_array(path: Path, name: str) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
+        return load_plain_array(path, _MAX_BYTES)
     except (OSError, ValueError, EOFError) as error:
         raise BadDataset(f"{name}: expected an array in {path}, found: {error}. Convert the room again.") from error
 

@@ -4,7 +4,6 @@ Folder: area_1 to area_6 (area_5a and area_5b) beside or in the folder of the ro
 data/pose. A pose file stores the camera's rotation and translation from the world into the camera, not the other way.
 """
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadTransform
+from lidar_vl_core.foundation.files import read_json
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample_files import image_size, read_picture_bytes, read_rgb
 from offline_training.datasets.rgbd.files.rgbd_view import read_depth_m
@@ -83,14 +83,14 @@ def _view(pose: Path, room: str) -> CameraView | None:
 def _read_pose(path: Path) -> tuple[np.ndarray, RigidTransform | None]:
     """K and T_cam_area; None for the transform where it is not rigid. The stored place of the camera must agree with it."""
     try:
-        stored = json.loads(path.read_text("utf-8"))
+        stored = read_json(path)
         K = np.array(stored["camera_k_matrix"], np.float64)
         matrix = np.array(stored["camera_rt_matrix"], np.float64)[:3]
         location_m = np.array(stored["camera_location"], np.float64).reshape(3)
         T_cam_area = RigidTransform.from_matrix(matrix)
     except BadTransform:
         return K, None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise BadDataset(
             f"{path}: expected camera_k_matrix, camera_rt_matrix and camera_location, found: {error!r}. Unpack it again."
         ) from error

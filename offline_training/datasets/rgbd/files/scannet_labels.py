@@ -1,7 +1,6 @@
 """Labels and segments of a ScanNet scene, one per vertex of its mesh."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from lidar_vl_core.clouds.ply import read_ply
 from lidar_vl_core.foundation.errors import BadCloudFile, BadDataset
+from lidar_vl_core.foundation.files import read_json
 
 TABLE_NAME = "scannetv2-labels.combined.tsv"
 _LARGEST_NYU40 = 40
@@ -93,6 +93,6 @@ def _nyu40_of_names(path: Path) -> dict[str, int]:
 
 def _load(path: Path) -> Any:  # noqa: ANN401
     try:
-        return json.loads(path.read_text("utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
-        raise BadDataset(f"{path}: expected JSON, found: {error}. Copy the file again.") from error
+        raise BadDataset(f"{path}: expected JSON, found: {str(error)[:120]}. Copy the file again.") from error

@@ -68,7 +68,9 @@ class SensFile:
             with Image.open(io.BytesIO(stored), formats=[self.color_kind]) as image:
                 self._require(index, "colour", image.size == (width, height), f"{image.size[0]}x{image.size[1]} pixels")
                 return np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except BadDataset:
+            raise
+        except Exception as error:  # Pillow's decoders raise what the bytes lead them to
             raise self._damaged(index, "colour", str(error)) from error
 
     def depth_m(self, index: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Text embeddings that lie ready in a file: prompts that are known, and no others. Reads files."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lidar_vl_core.foundation.errors import BadDataset
-from lidar_vl_core.foundation.files import sha256_of
+from lidar_vl_core.foundation.files import read_json, sha256_of
+from lidar_vl_core.foundation.plain_arrays import load_plain_array
 from lidar_vl_core.words.prompts import same_words, unknown_prompt
 from lidar_vl_core.words.text_table_file import read_text_table
 from offline_training.datasets.base.saved_arrays import as_array, load_saved_arrays
 
+_MAX_BYTES = 1 << 30
 _CLIP_LOGIT_SCALE = 100.0  # a bare array does not state its own
 
 
@@ -50,7 +51,7 @@ def read_text_rows(path: Path, names: Path | None) -> TextRows:
         return TextRows(table.prompts, table.embeddings, table.logit_scale, sha256_of(path))
     try:
         rows = _matrix(path)
-        listed = None if names is None else json.loads(names.read_bytes())
+        listed = None if names is None else read_json(names)
     except (OSError, ValueError, EOFError) as error:
         raise BadDataset(
             f"{path}: expected text embeddings and the JSON list of their prompts, found: {error}. Check both."
@@ -61,7 +62,7 @@ def read_text_rows(path: Path, names: Path | None) -> TextRows:
 def _matrix(path: Path) -> np.ndarray:
     if path.suffix == ".pt":
         return as_array(load_saved_arrays(path, "a matrix (P, C)"))
-    return np.asarray(np.load(path, allow_pickle=False))
+    return load_plain_array(path, _MAX_BYTES)
 
 
 def _fitting_names(path: Path, rows: np.ndarray, names: Any) -> list[str]:  # noqa: ANN401 - whatever stands in the file
