@@ -60,9 +60,9 @@ def test_a_lock_that_another_thread_holds_at_the_fork_is_free_in_the_child_and_h
         thread.join(_LIMIT_S)
 
 
-@pytest.mark.parametrize("engine", ["fused", "onnxruntime"])
-def test_children_that_are_forked_during_inference_answer_as_their_parent(engine):
-    segmenter = Segmenter(load_model_package("demo"), engine=engine, threads=2)
+def test_children_that_are_forked_during_inference_answer_as_their_parent():
+    # ONNX Runtime's threads do not survive a fork: a session of it that has some can wait for them forever in the child.
+    segmenter = Segmenter(load_model_package("demo"), engine="fused", threads=2)
     xyz_m = np.random.default_rng(3).uniform((-10, -10, -1), (10, 10, 1), (1000, 3)).astype(np.float32)
     cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, "lidar")
     expected = segmenter.segment(cloud).class_id
