@@ -29,6 +29,10 @@ sys.exit(MODULE.main([]))
 """
 
 
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs inherit that it is ignored
+
+
 @pytest.mark.parametrize(
     ("module", "name"), [("lidar_vl_core.commands.cli", "lidar-vl"), ("offline_training.cli.main", "lidar-vl-train")]
 )
@@ -38,7 +42,11 @@ sys.exit(MODULE.main([]))
 def test_a_signal_ends_a_command_in_one_line_with_its_temporaries_gone(tmp_path, module, name, signum, code, told):
     script = f"import {module} as MODULE\n{_COMMAND}"
     child = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_ctrl_c,
     )
     assert child.stdout is not None
     child.stdout.readline()
