@@ -155,7 +155,7 @@ BAD_ROWS = {
     "no names": (np.ones((2, 3)), {"a": 1}, "no list"),
     "a row of zeros": (np.array([[1.0, 0], [0, 0]]), ["a", "b"], "'b'"),
     "not a number": (np.array([[1.0, np.nan], [0, 1]]), ["a", "b"], "'a'"),
-    "objects": (np.array([["x", None]], object), ["a"], "allow_pickle"),
+    "objects": (np.array([["x", None]], object), ["a"], "array of object"),
 }
 
 
