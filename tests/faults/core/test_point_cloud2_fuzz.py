@@ -11,7 +11,7 @@ COUNT = int(os.environ.get("LIDAR_VL_FUZZ_COUNT", "50000"))  # 10 million for th
 
 
 def test_damaged_messages_are_read_or_refused_and_never_crash():
-    command = [sys.executable, "-m", "tests.bench.bench_codec", "--fuzz-child", "--count", str(COUNT)]
+    command = [sys.executable, "-m", "tests.bench.core.codec", "--fuzz-child", "--count", str(COUNT)]
     child = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert child.returncode == 0, f"ended with {child.returncode}: {child.stderr[-2000:]}"
     result = json.loads(child.stdout)

@@ -1,4 +1,4 @@
-"""Networks of the recipes' own size are exported as they are; python -m tests.bench.bench_detector_parity has fifty clouds."""
+"""Networks of the recipes' own size are exported as they are; python -m tests.bench.training.detector_parity has fifty clouds."""
 
 import pytest
 

@@ -122,7 +122,7 @@ def test_weights_of_150000_pairs_equal_the_plain_sum_and_come_far_sooner():
         weight = density_and_category_weights(distance, label)
         durations_s.append(time.perf_counter() - began)
     torch.testing.assert_close(weight, expected, rtol=1e-9, atol=0)
-    assert min(durations_s) < plain_s / 10  # 60 times; the milliseconds are bench_losses' to tell
+    assert min(durations_s) < plain_s / 10  # 60 times; the milliseconds are tests.bench.training.losses' to tell
 
 
 # --- the draw -----------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from offline_training.weak_labels.pictures.id_picture import decode_ids, encode_
 from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
 from offline_training.weak_labels.store.label_store import NO_SEGMENT, LabelStore
 from offline_training.weak_labels.store.store_section import content_sha256
-from tests.bench.bench_label_cache import make_pictures, run
+from tests.bench.training.label_cache import make_pictures, run
 
 SIZE = (4, 6)
 ONTOLOGY = validated(
@@ -276,7 +276,7 @@ def test_a_second_run_makes_nothing_and_is_quick(tmp_path):
     assert (first.made, shown, second.made, second.present, shown_again) == (100, 100, 0, 100, 0)
     assert len(stamps) == 300
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
-    assert seconds < 5.0  # bench_label_cache holds 1,000 pictures to 2 s on a quiet machine
+    assert seconds < 5.0  # tests.bench.training.label_cache holds 1,000 pictures to 2 s on a quiet machine
 
 
 def test_the_same_picture_twice_is_labelled_once(tmp_path):
@@ -304,7 +304,7 @@ def test_strays_of_a_killed_writer_go_but_those_of_a_living_one_stay(tmp_path):
 _RUN = """
     import sys, time
     from pathlib import Path
-    from tests.bench import bench_label_cache as bench
+    from tests.bench.training import label_cache as bench
 
     class Slow(bench.Brightest):
         def label(self, images):

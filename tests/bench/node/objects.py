@@ -1,4 +1,4 @@
-"""What the detection node does besides the network: sweeps joined, majorities, messages. Run: python -m tests.bench.bench_objects. Figures are medians of the thread's own CPU time."""
+"""What the detection node does besides the network: sweeps joined, majorities, messages. Run: python -m tests.bench.node.objects. Figures are medians of the thread's own CPU time."""
 
 import statistics
 import time
@@ -19,7 +19,7 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.sweeps.joining import EarlierSweep, joined_sweeps
-from tests.bench.__main__ import print_table
+from tests.bench.report.table import print_table
 from tests.written.made_boxes import made_boxes
 
 REPEATS = 15

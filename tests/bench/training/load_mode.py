@@ -1,4 +1,4 @@
-"""What cheaper looks at a cloud cost in quality: a part of its points against coarser voxels. Run: python -m tests.bench.load_mode
+"""What cheaper looks at a cloud cost in quality: a part of its points against coarser voxels. Run: python -m tests.bench.training.load_mode
 
 The demo model on synthetic streets that it has not learned from and, with --pandaset, on later frames of the street it has.
 """
@@ -55,7 +55,9 @@ def clouds(pandaset: Path | None, cache: Path) -> Iterable[tuple[str, Iterable]]
 
 def main() -> int:
     """Measure and print mIoU, points without an answer, and CPU time of a cloud on one thread."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.load_mode", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.training.load_mode", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--pandaset", type=Path, help="folder of PandaSet sequence 002")
     parser.add_argument("--cache", type=Path, default=Path("out/cache/synthetic"), help="of synthetic sweeps")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """Voxels, kernel maps of five levels, features and labels of one scan, beside spconv where it is installed.
 
-Run: python -m tests.bench.bench_geometry. All variants take turns in one process; milliseconds are medians.
+Run: python -m tests.bench.core.geometry. All variants take turns in one process; milliseconds are medians.
 """
 
 import statistics
@@ -16,8 +16,8 @@ from lidar_vl_core.tasks.point_labels import label_points
 from lidar_vl_core.voxels.features import voxel_features
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
-from tests.bench.__main__ import print_table
-from tests.bench.bench_network import synthetic_scan
+from tests.bench.core.scan import synthetic_scan
+from tests.bench.report.table import print_table
 
 LEVELS = 5
 REPEATS = 31

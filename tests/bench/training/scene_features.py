@@ -1,4 +1,4 @@
-"""Image features on points: bytes a scene takes, what occlusion tests remove, time. Run: python -m tests.bench.bench_scene_features
+"""Image features on points: bytes a scene takes, what occlusion tests remove, time. Run: python -m tests.bench.training.scene_features
 
 Real frames (40 RGB-D frames of one room, one sweep with six cameras) where LIDAR_VL_TEST_DATA or ../shared/data has them, and
 a synthetic scene always. Features are a stand-in of OpenSeg's width whose values follow the pictures' colours and places:
@@ -58,7 +58,7 @@ def measure() -> list[dict[str, Any]]:
 
 
 def _scenes() -> Iterator[Scene]:
-    folder = Path(os.environ.get("LIDAR_VL_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    folder = Path(os.environ.get("LIDAR_VL_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
     if (folder / "rgbd_7scenes").is_dir():
         yield Scene("7-Scenes, 40 frames", RgbdFolder(folder / "rgbd_7scenes")[0], {})
     else:
@@ -170,6 +170,6 @@ def _row(
 
 
 if __name__ == "__main__":
-    from tests.bench.__main__ import print_table
+    from tests.bench.report.table import print_table
 
     print_table(measure())

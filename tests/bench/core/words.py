@@ -1,4 +1,4 @@
-"""Prompts: what naming a cloud by a text table costs behind the network, on all cores. Run: python -m tests.bench.bench_open_vocabulary"""
+"""Prompts: what naming a cloud by a text table costs behind the network, on all cores. Run: python -m tests.bench.core.words"""
 
 import time
 from collections.abc import Callable
@@ -99,6 +99,6 @@ def row(name: str, value_ms: float, target_ms: float | None = None) -> dict[str,
 
 
 if __name__ == "__main__":
-    from tests.bench.__main__ import print_table
+    from tests.bench.report.table import print_table
 
     print_table(measure())

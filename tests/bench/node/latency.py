@@ -1,4 +1,4 @@
-"""The nodes under load: drops and latency from stamp to answer. Run: python -m tests.bench.bench_node [--task both]
+"""The nodes under load: drops and latency from stamp to answer. Run: python -m tests.bench.node.latency [--task both]
 
 Three processes as on a robot: a publisher in the driver's place, the node, and a listener that takes the time. A cloud counts
 when all that was asked is told of it: labels, boxes, or both. With --cameras the driver sends pictures, too, which are
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.cloud_traffic import INPUT, RATE_HZ, READY_TIMEOUT_S, drive, image_topics, listen, street_clouds
+from tests.bench.node.cloud_traffic import INPUT, RATE_HZ, READY_TIMEOUT_S, drive, image_topics, listen, street_clouds
 
 LABELLED = "/segmentation_node/output/pointcloud/segmentation"
 
@@ -118,7 +118,7 @@ def _row(name: str, value: float, unit: str, target: str | None = None, passed: 
 
 def main() -> int:
     """Measure and print; exit code 1 when a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_node", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.node.latency", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--task", choices=(*TASKS, "all"), default="all", help="which node; both = one node for both tasks"
     )
@@ -128,7 +128,7 @@ def main() -> int:
     parser.add_argument("--cameras", type=int, default=0, help="so many, 960 x 720 JPEG at 30 Hz")
     parser.add_argument("--thin", action="store_true", help="let segmentation look at fewer points under load")
     arguments = parser.parse_args()
-    from tests.bench.__main__ import print_table
+    from tests.bench.report.table import print_table
 
     tasks = tuple(TASKS) if arguments.task == "all" else (arguments.task,)
     packages = {"labels": arguments.model, "boxes": arguments.detector}

@@ -54,7 +54,7 @@ def listen(count: int, topics: Sequence[str], environment: Mapping[str, str]) ->
 def _child(
     role: str, count: int, topics: Sequence[str], environment: Mapping[str, str], options: Sequence[str] = ()
 ) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.bench.cloud_traffic", role, "--count", str(count), *options, *topics]
+    command = [sys.executable, "-m", "tests.bench.node.cloud_traffic", role, "--count", str(count), *options, *topics]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 

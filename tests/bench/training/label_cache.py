@@ -1,4 +1,4 @@
-"""The label cache: how long a second run over 1,000 pictures takes when nothing is to be made. Run: python -m tests.bench.bench_label_cache"""
+"""The label cache: how long a second run over 1,000 pictures takes when nothing is to be made. Run: python -m tests.bench.training.label_cache"""
 
 import tempfile
 import time
@@ -93,6 +93,6 @@ def run(views: Sequence[CameraView], folder: Path) -> tuple[float, LabelReport, 
 
 
 if __name__ == "__main__":
-    from tests.bench.__main__ import print_table
+    from tests.bench.report.table import print_table
 
     print_table(measure())

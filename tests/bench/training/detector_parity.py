@@ -1,6 +1,6 @@
 """Detectors of full size beside their packages on real clouds: the head's maps and the boxes of PyTorch and of both CPU engines.
 
-Run: python -m tests.bench.bench_detector_parity [--clouds 50]; minutes a network, so it is no part of `make bench`. The networks are
+Run: python -m tests.bench.training.detector_parity [--clouds 50]; minutes a network, so it is no part of `make bench`. The networks are
 those of the recipes, with random weights that are brought to life as tests/training/export/full_size.py says. The clouds are
 those of the folder of recordings that tests use: PandaSet, nuScenes, KITTI, SemanticKITTI, a Hesai, a VLP-16, a bag.
 """
@@ -40,7 +40,7 @@ CARD = CardText(name="parity", licence="none", training_data=("none",), limits=(
 
 def main() -> int:
     """Print lines for each network and engine; exit code 1 where one is too far from PyTorch."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_detector_parity")
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.training.detector_parity")
     parser.add_argument("--data", type=Path, default=FOLDERS.get("real", FOLDERS["shipped"]), metavar="DIR")
     parser.add_argument("--clouds", type=int, default=50, help="at most; default 50")
     parser.add_argument("--only", nargs="+", choices=RECIPES, default=RECIPES)

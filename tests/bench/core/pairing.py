@@ -1,6 +1,6 @@
 """FramePairer beside Python message_filters' ApproximateTimeSynchronizer, one LiDAR and six cameras, real message objects.
 
-Run: python -m tests.bench.bench_pairing --message-filters PATH, a checkout of github.com/ros2/message_filters (or set
+Run: python -m tests.bench.core.pairing --message-filters PATH, a checkout of github.com/ros2/message_filters (or set
 LIDAR_VL_MESSAGE_FILTERS to it). Without one only our figures are measured.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
 from lidar_vl_core.cameras.synchronisation.frame_pairer import FramePairer
-from tests.bench.__main__ import print_table
+from tests.bench.report.table import print_table
 
 MS = 1_000_000
 CAMERAS = tuple(f"camera{number}" for number in range(6))
@@ -180,6 +180,6 @@ def _row(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_pairing", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.core.pairing", description=__doc__)
     parser.add_argument("--message-filters", type=Path)
     print_table(measure(parser.parse_args().message_filters))

@@ -1,4 +1,4 @@
-"""PointCloud2 codec figures: decode, encode, and what damaged messages lead to. Run: python -m tests.bench.bench_codec"""
+"""PointCloud2 codec figures: decode, encode, and what damaged messages lead to. Run: python -m tests.bench.core.codec"""
 
 import argparse
 import json
@@ -79,14 +79,14 @@ def fuzz_in_child(count: int, seed: int = 0) -> subprocess.CompletedProcess:
     command = [
         sys.executable,
         "-m",
-        "tests.bench.bench_codec",
+        "tests.bench.core.codec",
         "--fuzz-child",
         "--count",
         str(count),
         "--seed",
         str(seed),
     ]
-    repository = Path(__file__).resolve().parents[2]
+    repository = Path(__file__).resolve().parents[3]
     return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
 
 
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--fuzz-child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fuzz_child:
-        from tests.bench.codec_fuzz import fuzz
+        from tests.bench.core.codec_fuzz import fuzz
 
         _limit_memory(2 << 30)
         result = fuzz(arguments.count, arguments.seed)

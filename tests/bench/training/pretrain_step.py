@@ -69,6 +69,6 @@ def _row(name: str, value: float, unit: str, at_most: float | None = None) -> di
 
 
 if __name__ == "__main__":
-    from tests.bench.__main__ import print_table
+    from tests.bench.report.table import print_table
 
     print_table(measure())

@@ -1,4 +1,4 @@
-"""IoU of rotated boxes, beside shapely in the same run, NMS, and points in boxes. Run: python -m tests.bench.bench_boxes. Figures are medians."""
+"""IoU of rotated boxes, beside shapely in the same run, NMS, and points in boxes. Run: python -m tests.bench.core.boxes. Figures are medians."""
 
 import statistics
 import time
@@ -11,7 +11,7 @@ import numpy as np
 from lidar_vl_core.boxes.iou import bev_iou, iou_3d, paired_bev_iou
 from lidar_vl_core.boxes.nms import rotated_nms
 from lidar_vl_core.boxes.points_in_boxes import count_points_in_boxes
-from tests.bench.__main__ import print_table
+from tests.bench.report.table import print_table
 from tests.written.made_boxes import iou_of_rectangles, made_boxes, rectangles
 
 REPEATS = 11

@@ -3,7 +3,7 @@
 A synthetic frame (hdl32, six pictures of 240 pixels' width) and, where the real recordings are, a PandaSet frame (168,000
 points, six pictures of 1920 pixels' width, ESPNet's labels). One thread of torch, as in a loader process.
 
-Run: python -m tests.bench.bench_pretrain_data
+Run: python -m tests.bench.training.pretrain_data
 """
 
 import os
@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.__main__ import print_table
+from tests.bench.report.table import print_table
 
 REPEATS = 7
-_DATA = Path(os.environ.get("LIDAR_VL_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+_DATA = Path(os.environ.get("LIDAR_VL_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 
 
 def measure() -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from offline_training.losses.info_nce import paired_info_nce
 from offline_training.losses.olivine import semantic_consistency, weakly_supervised_contrastive
 from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
 from offline_training.losses.von_mises_fisher import VmfStatistics, vmf_log_normaliser
-from tests.bench.__main__ import print_table
+from tests.bench.report.table import print_table
 
 PAIRS, DRAWN, DIM, CLASSES, SUPERPIXELS = 150_000, 4096, 64, 17, 900
 SAMPLING_TARGET_MS, DIFFERENCE_TARGET = 20.0, 1e-9

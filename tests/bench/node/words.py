@@ -1,6 +1,6 @@
-"""Words changed on the running node, and what pictures cost. Run: python -m tests.bench --only bench_open_vocabulary_node
+"""Words changed on the running node, and what pictures cost. Run: python -m tests.bench --only node.words
 
-As bench_node: a publisher in the driver's place, the node, and a listener, which here also changes the words while it counts. A
+As node.latency: a publisher in the driver's place, the node, and a listener, which here also changes the words while it counts. A
 network of real size with random weights: its answers mean nothing, but with one prompt all are 0, and with many they are not.
 """
 
@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.bench_node import LABELLED
-from tests.bench.cloud_traffic import INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S, drive, street_clouds
+from tests.bench.node.cloud_traffic import INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S, drive, street_clouds
+from tests.bench.node.latency import LABELLED
 
 POINTS, PROMPTS, CHANNELS = 35_000, 32, 512
 CLOUDS_A_CHANGE = 15
@@ -86,7 +86,7 @@ def _run(folder: Path, clouds: Path, package: Path, count: int) -> dict[str, Any
 
 
 def _listener(count: int, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.bench.bench_open_vocabulary_node", "--listen", str(count)]
+    command = [sys.executable, "-m", "tests.bench.node.words", "--listen", str(count)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
