@@ -1,18 +1,20 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `lidar-vl`: inspect, replay, segment, detect, query, build-engine, doctor, models. Prints, and turns errors into one line and an exit code."""
+"""The command `lidar-vl`: inspect, replay, compare, segment, detect, query, build-engine, doctor, models. Prints, and turns errors into one line and an exit code."""
 
 import argparse
 import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lidar_vl_core.commands.cloud_commands import add_cloud_commands
+from lidar_vl_core.commands.compare_command import add_compare
 from lidar_vl_core.commands.completions import completions
 from lidar_vl_core.commands.input_options import add_ego, add_intensity, add_model, add_words, ego_region, words_of
+from lidar_vl_core.commands.limit_options import add_limits, limits_of, require_limits
 from lidar_vl_core.commands.machine.machine_commands import add_machine_commands
 from lidar_vl_core.commands.program_options import (
     NamingParser,
@@ -22,17 +24,14 @@ from lidar_vl_core.commands.program_options import (
     list_in_help,
 )
 from lidar_vl_core.commands.termination import TERMINATED, Terminated, heard_sigterm
-from lidar_vl_core.foundation.errors import LidarVlError
-
-if TYPE_CHECKING:
-    from lidar_vl_core.bags.recording import RecordedFrame
+from lidar_vl_core.foundation.errors import LidarVlError, MissedLimit
 
 _MOST_SWEEPS = 20  # a second at 20 Hz
-_BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141  # as shells count them: 128 + signal
+_MISSED_LIMIT, _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 1, 2, 130, 141  # as shells count them: 128 + signal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM."""
+    """Run one command; returns the exit code: 0, 1 for a missed limit, 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM."""
     parser = command_parser()
     complete_where_asked(parser, completions)
     options = parser.parse_args(arguments)
@@ -40,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with heard_sigterm():
             options.run(options)
             sys.stdout.flush()
+    except MissedLimit as error:
+        print(f"lidar-vl: {error}", file=sys.stderr)
+        return _MISSED_LIMIT
     except LidarVlError as error:
         print(f"lidar-vl: {error}", file=sys.stderr)
         return _BAD_INPUT
@@ -92,7 +94,7 @@ def command_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--box-table", metavar="TABLE", help="whose class names they have, such as nuscenes16; else the model's own"
     )
-    list_in_help(replay, _label_tables)
+    list_in_help(replay, _names_for_replay)
     replay.add_argument(
         "--ensemble",
         action="store_true",
@@ -111,11 +113,13 @@ def command_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="join so many sweeps for a detector, by the recording's transforms or odometry",
     )
+    add_limits(replay)
     add_overwrite(replay)
     add_intensity(replay)
     add_ego(replay)
     replay.set_defaults(run=_replay)
 
+    add_compare(commands)
     add_cloud_commands(commands)
     add_machine_commands(commands)
 
@@ -130,26 +134,30 @@ def _sweeps(text: str) -> int:
     return int(text)
 
 
-def _label_tables() -> dict[str, tuple[str, ...]]:
+def _names_for_replay() -> dict[str, tuple[str, ...]]:
     from lidar_vl_core.classes.known_tables import box_table_names, label_table_names
+    from lidar_vl_core.evaluation.gates import FIGURES
 
-    return {"Label tables": label_table_names(), "Box tables": box_table_names()}
+    return {"Label tables": label_table_names(), "Box tables": box_table_names(), "Figures for limits": FIGURES}
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from lidar_vl_core.commands.inspection import inspection, inspection_text
+    from lidar_vl_core.commands.recordings.inspection import inspection, inspection_text
 
     found = inspection(options.bag)
     print(json.dumps(found, indent=1) if options.json else inspection_text(found))
 
 
 def _replay(options: argparse.Namespace) -> None:
-    from lidar_vl_core.commands.replay import replay
+    from lidar_vl_core.commands.recordings.progress import progress_bar
+    from lidar_vl_core.commands.recordings.replay import replay
     from lidar_vl_core.model_packages.package import load_model_package
 
+    package = load_model_package(options.model)
+    limits = limits_of(options, package)
     metrics = replay(
         options.bag,
-        load_model_package(options.model),
+        package,
         options.out,
         engine=options.engine,
         cloud_topic=options.cloud_topic,
@@ -165,7 +173,7 @@ def _replay(options: argparse.Namespace) -> None:
         images=options.images,
         rerun=options.rerun,
         overwrite=options.overwrite,
-        progress=_progress_bar,
+        progress=progress_bar,
         command=shlex.join(["lidar-vl", *sys.argv[1:]]),
     )
     print("\n".join(_summary(metrics)))
@@ -173,6 +181,7 @@ def _replay(options: argparse.Namespace) -> None:
     print(
         f"in Foxglove: open {options.out / 'predictions.mcap'}, import the layout predictions.foxglove.json beside it"
     )
+    require_limits(limits, metrics)
 
 
 def _models(_options: argparse.Namespace) -> None:
@@ -190,12 +199,6 @@ def _models(_options: argparse.Namespace) -> None:
         print(f"  {len(package.classes)} classes of {package.classes.name}: {', '.join(package.classes.names)}")
 
 
-def _progress_bar(frames: "Iterator[RecordedFrame]", count: int) -> "Iterator[RecordedFrame]":
-    from tqdm import tqdm
-
-    return iter(tqdm(frames, total=count, unit="cloud", file=sys.stderr, disable=not sys.stderr.isatty()))
-
-
 def _summary(metrics: dict[str, Any]) -> list[str]:
     latency = metrics["latency_ms"]
     lines = [
@@ -208,7 +211,7 @@ def _summary(metrics: dict[str, Any]) -> list[str]:
         counts = ", ".join(f"{count} {name}" for name, count in metrics["boxes_per_class"].items() if count)
         lines.append(f"boxes: {counts or 'none'}")
     if "box_quality" in metrics:
-        from lidar_vl_core.commands.box_quality_text import box_quality_lines
+        from lidar_vl_core.commands.recordings.box_quality_text import box_quality_lines
 
         lines += box_quality_lines(metrics["box_quality"])
     if metrics["skipped"]:

@@ -7,10 +7,10 @@ import numpy as np
 
 from lidar_vl_core.boxes.box_list import write_box_list
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.warm_up import compilation_told
 from lidar_vl_core.drawing.box_figures import boxes_from_above_figure
 from lidar_vl_core.drawing.figures import in_rows, legend, png_bytes
 from lidar_vl_core.foundation.files import write_bytes
+from lidar_vl_core.foundation.processes.compilation import compilation_told
 from lidar_vl_core.tasks.detector import Detector
 
 

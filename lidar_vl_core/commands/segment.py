@@ -9,11 +9,11 @@ import numpy as np
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.cloud_files import read_cloud_file, write_labelled_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.warm_up import compilation_told
 from lidar_vl_core.drawing.figures import labelled_png
 from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.files import write_bytes
+from lidar_vl_core.foundation.processes.compilation import compilation_told
 from lidar_vl_core.tasks.segmenter import Segmenter
 
 

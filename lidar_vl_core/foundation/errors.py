@@ -79,6 +79,10 @@ class UnknownPrompt(LidarVlError):
     """A word was asked for that a text table does not know and nothing here can embed."""
 
 
+class MissedLimit(LidarVlError):
+    """A result was written, but a limit that was set for it does not hold."""
+
+
 class MissingExtra(LidarVlError):
     """A package is needed that only an extra of the installation brings."""
 

@@ -12,7 +12,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset
 
-from lidar_vl_core.commands.warm_up import compilation_told
+from lidar_vl_core.foundation.processes.compilation import compilation_told
 from offline_training.networks.sparse.warm_up import compile_loops
 from offline_training.runs.device import precision_of, uses_cuda
 from offline_training.runs.ranks import Ranks

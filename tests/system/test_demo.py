@@ -15,7 +15,7 @@ from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.replay import replay
+from lidar_vl_core.commands.recordings.replay import replay
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.model_packages.manifest import ClassTableSpec
 from lidar_vl_core.model_packages.package import load_model_package

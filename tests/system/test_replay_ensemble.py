@@ -11,7 +11,7 @@ from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.commands.cli import main
-from lidar_vl_core.commands.replay import replay
+from lidar_vl_core.commands.recordings.replay import replay
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package

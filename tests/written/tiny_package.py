@@ -10,9 +10,9 @@ from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 
 
-def write_tiny_package(folder: Path) -> Path:
+def write_tiny_package(folder: Path, seed: int = 7) -> Path:
     """nuScenes' 16 classes and three levels."""
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     features, levels = ("one", "intensity", "height", "range"), 3
 
     def weight(*shape: int) -> np.ndarray:

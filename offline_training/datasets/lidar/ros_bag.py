@@ -14,7 +14,7 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, label_map
 from lidar_vl_core.clouds.ego_region import EgoBox, EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.inspection import inspection
+from lidar_vl_core.commands.recordings.inspection import inspection
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadLabels
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from offline_training.datasets.base.data_set_spec import DataSetSpec

@@ -9,7 +9,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.writer import BagWriter
-from lidar_vl_core.commands.inspection import inspection, inspection_text
+from lidar_vl_core.commands.recordings.inspection import inspection, inspection_text
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import message_types, to_cdr
 from tests.core.bags.test_recording import CLOUD, at, cloud, drive

@@ -10,7 +10,7 @@ from lidar_vl_core.bags.recording import RecordedFrame, open_recording
 from lidar_vl_core.bags.writer import BagWriter
 from lidar_vl_core.cameras.image import encode_jpeg
 from lidar_vl_core.clouds.point_cloud2 import encode
-from lidar_vl_core.commands.inspection import inspection
+from lidar_vl_core.commands.recordings.inspection import inspection
 from lidar_vl_core.foundation.errors import BadImage, BadRequest
 from lidar_vl_core.foundation.message_types import message_types
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms

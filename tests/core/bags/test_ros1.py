@@ -12,7 +12,7 @@ from rosbags.typesys import Stores, get_typestore
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.cameras.image import encode_jpeg
-from lidar_vl_core.commands.inspection import inspection
+from lidar_vl_core.commands.recordings.inspection import inspection
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import full_type_name
 

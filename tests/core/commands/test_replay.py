@@ -15,7 +15,7 @@ from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.labelled_message import cloud_message, labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode, encode
-from lidar_vl_core.commands.replay import RESULT_FILES, replay
+from lidar_vl_core.commands.recordings.replay import RESULT_FILES, replay
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
 from lidar_vl_core.foundation.errors import BadBag, BadLabels, BadRequest

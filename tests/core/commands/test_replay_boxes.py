@@ -15,9 +15,9 @@ from lidar_vl_core.boxes.points_in_boxes import count_points_in_boxes
 from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
-from lidar_vl_core.commands.box_quality_text import box_quality_lines
 from lidar_vl_core.commands.cli import main
-from lidar_vl_core.commands.replay import RESULT_FILES, replay
+from lidar_vl_core.commands.recordings.box_quality_text import box_quality_lines
+from lidar_vl_core.commands.recordings.replay import RESULT_FILES, replay
 from lidar_vl_core.foundation.errors import BadLabels, BadRequest, BadTransform
 from lidar_vl_core.foundation.message_types import message_types
 from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE

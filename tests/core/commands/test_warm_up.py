@@ -3,7 +3,7 @@
 import numba
 import pytest
 
-from lidar_vl_core.commands.warm_up import compilation_told
+from lidar_vl_core.foundation.processes.compilation import compilation_told
 
 
 def new_loop():

@@ -14,7 +14,7 @@ from mcap.writer import CompressionType, Writer
 from lidar_vl_core.bags import unpacking
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.commands.cli import main
-from lidar_vl_core.commands.inspection import inspection, inspection_text
+from lidar_vl_core.commands.recordings.inspection import inspection, inspection_text
 from lidar_vl_core.foundation.errors import BadBag
 
 STRING = "std_msgs/msg/String"
@@ -269,7 +269,7 @@ def test_a_name_without_end_is_damage(tmp_path):
 def test_inspect_describes_what_it_has_seen_when_its_time_is_over(tmp_path, monkeypatch):
     path = tmp_path / "long.mcap"
     path.write_bytes(chunked(plain(packed(*[message()] * 50)), count=50))
-    monkeypatch.setattr("lidar_vl_core.commands.inspection._COUNTING_S", -1.0)
+    monkeypatch.setattr("lidar_vl_core.commands.recordings.inspection._COUNTING_S", -1.0)
     found = inspection(path)
     assert found["topics"][0]["count"] == 50
     assert "a part is left out" in found["warnings"][0]

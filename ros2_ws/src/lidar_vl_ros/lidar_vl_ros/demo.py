@@ -16,10 +16,10 @@ from typing import Any
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.commands.box_quality_text import box_quality_lines
 from lidar_vl_core.commands.program_options import add_overwrite
-from lidar_vl_core.commands.provenance import provenance
-from lidar_vl_core.commands.results import write_results
+from lidar_vl_core.commands.recordings.box_quality_text import box_quality_lines
+from lidar_vl_core.commands.recordings.provenance import provenance
+from lidar_vl_core.commands.recordings.results import write_results
 from lidar_vl_core.drawing.box_figures import boxes_in_cameras_figure, boxes_panel
 from lidar_vl_core.drawing.figures import (
     as_seen_from_the_seat,

@@ -1,17 +1,17 @@
 """A recording through the network: labelled clouds, metrics and a report. Reads and writes files."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.bags.recording import RecordedFrame, Recording, open_recording
+from lidar_vl_core.bags.recording import Recording, open_recording
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.ego_region import EgoRegion
-from lidar_vl_core.commands.provenance import provenance
-from lidar_vl_core.commands.replay_answers import Answers, BoxAnswers, LabelAnswers, answered
-from lidar_vl_core.commands.results import write_results
+from lidar_vl_core.commands.recordings.answers import answered, answers_of
+from lidar_vl_core.commands.recordings.progress import Progress
+from lidar_vl_core.commands.recordings.provenance import provenance
+from lidar_vl_core.commands.recordings.results import write_results
 from lidar_vl_core.commands.viewers.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.drawing.rerun_view import RerunView
 from lidar_vl_core.evaluation.evaluation import Evaluation, LabelledFrame
@@ -21,12 +21,9 @@ from lidar_vl_core.evaluation.truth import truth_of
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
 from lidar_vl_core.foundation.result_folder import result_folder
 from lidar_vl_core.model_packages.package import ModelPackage
-from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.vocabulary import Vocabulary
 
 RESULT_FILES = ("metrics.json", "report.html", *PREDICTION_FILES)
-
-Progress = Callable[[Iterator[RecordedFrame], int], Iterator[RecordedFrame]]  # wraps the frames; int: how many
 
 
 def replay(
@@ -68,7 +65,7 @@ def replay(
         result_folder(out, RESULT_FILES, overwrite) as staged,
         open_recording(bag, cloud_topic, intensity_max) as recording,
     ):
-        answers = _answers(package, engine, ego, recording, words, ensemble, label_field or label_table, sweeps)
+        answers = answers_of(package, engine, ego, recording, words, ensemble, label_field or label_table, sweeps)
         classes = answers.classes
         truth = truth_of(recording, classes, label_field, label_table)
         boxes = _true_boxes(package, recording, box_topic, box_table)
@@ -132,34 +129,3 @@ def _true_boxes(package: ModelPackage, recording: Recording, topic: str | None, 
             f"true boxes: expected a package that finds boxes, found {package.manifest.name}. Leave them out."
         )
     return true_boxes_of(recording, package.classes, package.manifest.grid.point_cloud_range, topic, names)
-
-
-def _answers(
-    package: ModelPackage,
-    engine: str,
-    ego: EgoRegion | None,
-    recording: Recording,
-    words: Vocabulary | None,
-    ensemble: bool,
-    truth: str | None,
-    sweeps: int,
-) -> Answers:
-    """What a package says of frames. Raises BadRequest for what its task cannot have."""
-    if package.manifest.task == "detection":
-        asked = {"words": words is not None, "--ensemble": ensemble, "true labels of points": truth is not None}
-        if refused := [name for name, is_asked in asked.items() if is_asked]:
-            raise BadRequest(
-                f"{', '.join(refused)}: expected a package that labels points, found {package.manifest.name}, which finds "
-                "boxes. Leave that out."
-            )
-        from lidar_vl_core.tasks.detector import Detector
-
-        return BoxAnswers(Detector(package, engine, ego=ego), recording, sweeps)
-    if sweeps > 1:
-        raise BadRequest(
-            f"--sweeps {sweeps}: expected a package that finds boxes, found {package.manifest.name}. Leave that out."
-        )
-    segmenter = Segmenter(package, engine, ego=ego)
-    if words is not None:
-        segmenter.set_words(words)
-    return LabelAnswers(segmenter, recording, ensemble)

@@ -15,16 +15,19 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.warm_up import compilation_told
 from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest, BadTransform
+from lidar_vl_core.foundation.processes.compilation import compilation_told
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.sweeps.history import SweepHistory
 
 if TYPE_CHECKING:
+    from lidar_vl_core.clouds.ego_region import EgoRegion
+    from lidar_vl_core.model_packages.package import ModelPackage
     from lidar_vl_core.tasks.camera_fusion import CameraFusion
     from lidar_vl_core.tasks.detector import Detector
     from lidar_vl_core.tasks.point_labels import PointLabels
     from lidar_vl_core.tasks.segmenter import Segmenter
+    from lidar_vl_core.words.vocabulary import Vocabulary
 
 
 _SWEEPS_MAX_AGE_S = 2.0  # twenty sweeps of a 10 Hz LiDAR; beyond a gap the scene is another one
@@ -74,6 +77,39 @@ def answered(
             recording.skipped.append(SkippedCloud(frame.index, frame.cloud.stamp_ns, str(error)))
             continue
         yield frame, answer
+
+
+def answers_of(
+    package: "ModelPackage",
+    engine: str,
+    ego: "EgoRegion | None",
+    recording: Recording,
+    words: "Vocabulary | None",
+    ensemble: bool,
+    truth: str | None,
+    sweeps: int,
+) -> Answers:
+    """What a package says of frames. Raises BadRequest for what its task cannot have."""
+    if package.manifest.task == "detection":
+        asked = {"words": words is not None, "--ensemble": ensemble, "true labels of points": truth is not None}
+        if refused := [name for name, is_asked in asked.items() if is_asked]:
+            raise BadRequest(
+                f"{', '.join(refused)}: expected a package that labels points, found {package.manifest.name}, which finds "
+                "boxes. Leave that out."
+            )
+        from lidar_vl_core.tasks.detector import Detector
+
+        return BoxAnswers(Detector(package, engine, ego=ego), recording, sweeps)
+    if sweeps > 1:
+        raise BadRequest(
+            f"--sweeps {sweeps}: expected a package that finds boxes, found {package.manifest.name}. Leave that out."
+        )
+    from lidar_vl_core.tasks.segmenter import Segmenter
+
+    segmenter = Segmenter(package, engine, ego=ego)
+    if words is not None:
+        segmenter.set_words(words)
+    return LabelAnswers(segmenter, recording, ensemble)
 
 
 class LabelAnswers:

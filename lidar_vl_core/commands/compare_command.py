@@ -1,0 +1,99 @@
+"""The command `lidar-vl compare`: two model packages over one recording."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.commands.input_options import add_intensity
+from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
+
+
+def add_compare(commands: "argparse._SubParsersAction[NamingParser]") -> None:
+    """Add it to the commands of the program."""
+    parser = commands.add_parser("compare", help="two models over one recording: agreement, differences, latency")
+    parser.add_argument("a", metavar="A", help="folder of a model package, or a name such as demo")
+    parser.add_argument("b", metavar="B", help="the other one; it has the same classes")
+    parser.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")
+    parser.add_argument("--engine", default="auto", metavar="ENGINE", help="as for replay; of both")
+    parser.add_argument(
+        "--cloud-topic", metavar="TOPIC", help="needed only where the recording has several cloud topics"
+    )
+    parser.add_argument(
+        "--label-field", metavar="NAME", help="field of the clouds that holds the true class of each point"
+    )
+    parser.add_argument(
+        "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
+    )
+    add_overwrite(parser)
+    add_intensity(parser)
+    parser.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from lidar_vl_core.commands.recordings.compare import compare
+    from lidar_vl_core.commands.recordings.progress import progress_bar
+    from lidar_vl_core.model_packages.package import load_model_package
+
+    found = compare(
+        options.bag,
+        (load_model_package(options.a), load_model_package(options.b)),
+        options.out,
+        engine=options.engine,
+        cloud_topic=options.cloud_topic,
+        label_field=options.label_field,
+        label_table=options.label_table,
+        intensity_max=options.intensity_max,
+        overwrite=options.overwrite,
+        progress=progress_bar,
+        command=shlex.join(["lidar-vl", *sys.argv[1:]]),
+    )
+    print("\n".join(summary(found)))
+    print(f"results: {options.out / 'comparison.json'}, {options.out / 'most_different.png'}")
+
+
+def summary(found: dict[str, Any]) -> list[str]:
+    """What compare() found, as lines for a terminal."""
+    lines = [f"{found['frames']} clouds of {found['bag']}"]
+    for side, name in zip("ab", found["models"], strict=True):
+        latency = found[side]["latency_ms"]
+        quality = found[side].get("mean_iou")
+        told = "" if quality is None else f", mean IoU {100 * quality:.1f} %"
+        lines.append(
+            f"{side.upper()}: {name}, {found[side]['engine']}, p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms{told}"
+        )
+        lines += [f"warning: {side.upper()}: {warning}" for warning in found[side]["warnings"]]
+    lines.append(f"B takes {found['b_minus_a_ms']['median']:+.1f} ms more than A on the same cloud (median)")
+    lines += _box_lines(found["boxes"]) if "boxes" in found else _label_lines(found["labels"])
+    if found["skipped"]:
+        lines.append(f"{len(found['skipped'])} clouds skipped, the first because: {found['skipped'][0]['reason']}")
+    return lines + [f"warning: {warning}" for warning in found["warnings"]]
+
+
+def _label_lines(labels: dict[str, Any]) -> list[str]:
+    from lidar_vl_core.evaluation.distance import ring_reach
+
+    if not labels["points"]:
+        return ["no point to compare"]
+    rings = ", ".join(
+        f"{ring_reach(ring)} {100 * ring['same']:.1f} %" for ring in labels["by_distance"] if ring["points"]
+    )
+    differences = ", ".join(
+        f"{each['a']} / {each['b']} {100 * each['share']:.2f} %" for each in labels["differences"][:5]
+    )
+    return [
+        f"same class: {100 * labels['same']:.2f} % of {labels['points']:,} points; {rings}",
+        f"most frequent differences, A / B: {differences or 'none'}",
+    ]
+
+
+def _box_lines(boxes: dict[str, dict[str, int]]) -> list[str]:
+    if not boxes:
+        return ["neither found a box"]
+    counts = ", ".join(
+        f"{name} {each['both']} by both, {each['only_a']} by A alone, {each['only_b']} by B alone"
+        for name, each in boxes.items()
+    )
+    return [f"boxes: {counts}"]
