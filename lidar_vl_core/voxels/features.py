@@ -23,9 +23,9 @@ FEATURE_NAMES = (
     "first_intensity_plus_1",
     *COLOUR_FEATURES,
 )
-_HEIGHT_UNIT_M, _RANGE_UNIT_M = 3.0, 50.0  # so that features are about 1: a van's height, half of the returns' range
-_GROUND_RING_M = (3.0, 30.0)  # beyond the own car's body, within the reach of dense ground returns
-_GROUND_QUANTILE = 0.05
+HEIGHT_UNIT_M, RANGE_UNIT_M = 3.0, 50.0  # so that features are about 1: a van's height, half of the returns' range
+GROUND_RING_M = (3.0, 30.0)  # beyond the own car's body, within the reach of dense ground returns
+GROUND_QUANTILE = 0.05
 
 
 def voxel_features(
@@ -84,10 +84,10 @@ def ground_height_m(xyz_m: np.ndarray) -> float:
     """
     from lidar_vl_core.voxels.grid_loops import heights_in_ring
 
-    z_m = heights_in_ring(read_only(xyz_m, np.float32), *_GROUND_RING_M)
+    z_m = heights_in_ring(read_only(xyz_m, np.float32), *GROUND_RING_M)
     if len(z_m) == 0:
         return 0.0
-    rank = int(_GROUND_QUANTILE * (len(z_m) - 1))
+    rank = int(GROUND_QUANTILE * (len(z_m) - 1))
     z_m.partition(rank)
     return float(z_m[rank])
 
@@ -99,9 +99,9 @@ def _feature(name: str, mean: np.ndarray, ground_m: float) -> np.ndarray | float
     if name == "intensity":
         return mean[:, 1]
     if name == "range":
-        return mean[:, 2] * np.float32(1.0 / _RANGE_UNIT_M)
+        return mean[:, 2] * np.float32(1.0 / RANGE_UNIT_M)
     if name == "height":
-        return (mean[:, 3] - np.float32(ground_m)) * np.float32(1.0 / _HEIGHT_UNIT_M)
+        return (mean[:, 3] - np.float32(ground_m)) * np.float32(1.0 / HEIGHT_UNIT_M)
     if name == "log_points":
         return np.log1p(mean[:, 0])
     return mean[:, 4 + "xyz".index(name[-1])]

@@ -14,7 +14,7 @@ from offline_training.finetuning.config import FinetuneConfig
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.norm_momentum import set_norm_momentum
-from offline_training.runs.backbones import build_backbone, preparer_of
+from offline_training.runs.backbones import build_backbone, inputs_of_scan
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.resume import stored_config
 from offline_training.runs.start_weights import take_weights
@@ -43,7 +43,7 @@ def predict(
     was_training = network.training
     network.eval()
     with torch.no_grad():
-        inputs = preparer_of(config)([(scan.xyz_m, scan.intensity)]).to(device)
+        inputs = inputs_of_scan(config, (scan.xyz_m, scan.intensity), device)
         row_class = network(inputs).argmax(dim=1).to(torch.uint8).cpu().numpy()
     network.train(was_training)
     row = inputs.row_of_point.cpu().numpy()

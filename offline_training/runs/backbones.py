@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.voxels.flat_grids import FlatGrids
-from offline_training.networks.base.point_backbone import PointBackbone, Preparer
+from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone, Preparer, Scan
 from offline_training.networks.sparse.inputs import SparsePreparer
 from offline_training.networks.sparse.minkowski_weights import draw_as_minkowski
 from offline_training.networks.sparse.minkunet import MinkUNet
@@ -31,6 +33,16 @@ def preparer_of(config: BackboneConfig, form: str = "auto") -> Preparer:
     return _family(config).preparer(config, form)
 
 
+def inputs_of_scan(
+    config: BackboneConfig, scan: Scan, device: torch.device | str, form: str = "auto"
+) -> BackboneInputs:
+    """One scan as the network reads it, on a device. Where that is CUDA, a sparse U-Net's voxels are found there. Raises BadConfig."""
+    preparer = preparer_of(config, form)
+    if isinstance(preparer, SparsePreparer) and torch.device(device).type == "cuda":
+        return preparer([tuple(torch.from_numpy(part).to(device) for part in scan)])
+    return preparer([scan]).to(device)
+
+
 @dataclass(frozen=True)
 class _Family:
     """Networks of one kind."""
@@ -47,7 +59,9 @@ def _minkunet(config: BackboneConfig, out_channels: int | None) -> PointBackbone
 
 
 def _minkunet_preparer(config: BackboneConfig, form: str) -> Preparer:
-    return SparsePreparer(config.grid, config.features, form)
+    # Where training computes on CUDA, tables are built there; loader processes find voxels alone.
+    on_cuda = config.device != "cpu" and torch.cuda.is_available()
+    return SparsePreparer(config.grid, config.features, form, tables_later=on_cuda)
 
 
 def _voxelnet(config: BackboneConfig, out_channels: int | None) -> PointBackbone:

@@ -1,5 +1,6 @@
 """Kernel maps of a batch as torch tensors: who is whose neighbour, for convolutions of every form."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -8,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lidar_vl_core.voxels.kernel_maps import KernelMaps
+from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
+from offline_training.networks.sparse.on_device.kernel_maps import device_kernel_maps
 
 if TYPE_CHECKING:
     from offline_training.networks.sparse.cpu_conv import BlockPairs
@@ -94,50 +96,103 @@ class NeighbourTable:
 
 
 @dataclass(frozen=True)
-class SparseMaps:
-    """The kernel maps of one batch of scans as torch tensors, with the form in which convolutions shall use them."""
+class LevelTables:
+    """What convolutions read on each level of a batch."""
 
     counts: tuple[int, ...]  # voxels per level
     subm: tuple[NeighbourTable, ...]  # level l: (N_l, 27), rows of level l
     child: tuple[NeighbourTable, ...]  # level l: (N_{l+1}, 8), rows of level l, and up: (N_l,)
     coords: tuple[Tensor, ...]  # level l: (N_l, 4) int32 batch, x, y, z
+
+
+@dataclass(frozen=True)
+class SparseMaps:
+    """The kernel maps of one batch of scans, with the form in which convolutions shall use them.
+
+    The tables are built when first read, where the voxels lie: on CUDA in torch, else by the core's loops. Both are the same.
+    """
+
+    voxels: Tensor  # (M, 4) int32 batch, x, y, z, each once and sorted
+    levels: int = 5
     form: str = "auto"
 
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise ValueError(f"form: expected one of {FORMS}, found {self.form!r}")
+
     @classmethod
-    def from_kernel_maps(cls, maps: KernelMaps, form: str = "auto") -> "SparseMaps":
-        """Take over numpy kernel maps; `form` is one of FORMS."""
-        if form not in FORMS:
-            raise ValueError(f"form: expected one of {FORMS}, found {form!r}")
-        counts = tuple(int(count) for count in maps.counts)
-        return cls(
-            counts=counts,
-            subm=tuple(
-                NeighbourTable(_int64(table), count, centre=_SUBMANIFOLD_CENTRE)
-                for table, count in zip(maps.subm, counts, strict=True)
-            ),
-            child=tuple(
-                NeighbourTable(_int64(table), count, up=_int64(up))
-                for table, count, up in zip(maps.child, counts, maps.up, strict=False)
-            ),
-            coords=tuple(_with_batch(maps, level) for level in range(len(counts))),
-            form=form,
-        )
+    def of_coords(
+        cls, coords: np.ndarray, batch: np.ndarray | None = None, levels: int = 5, form: str = "auto"
+    ) -> "SparseMaps":
+        """coords: (M, 3) int32 x, y, z; batch: (M,) scan of each, one scan where it is not given."""
+        scan = np.zeros(len(coords), np.int32) if batch is None else batch
+        return cls(torch.from_numpy(np.column_stack([scan, coords]).astype(np.int32)), levels, form)
+
+    @cached_property
+    def tables(self) -> LevelTables:
+        """All levels. Raises BadPointCloud for voxels that are not sorted, double or below 0."""
+        return _tables_on_device(self) if self.voxels.is_cuda else _tables_on_cpu(self)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Voxels per level."""
+        return self.tables.counts
+
+    @property
+    def subm(self) -> tuple[NeighbourTable, ...]:
+        """Neighbours on each level."""
+        return self.tables.subm
+
+    @property
+    def child(self) -> tuple[NeighbourTable, ...]:
+        """Children on each level but the last."""
+        return self.tables.child
+
+    @property
+    def coords(self) -> tuple[Tensor, ...]:
+        """Voxels of each level, (N_l, 4) int32 batch, x, y, z."""
+        return self.tables.coords
 
     def to(self, device: torch.device | str) -> "SparseMaps":
-        """The maps on another device."""
-        return replace(
-            self,
-            subm=tuple(table.to(device) for table in self.subm),
-            child=tuple(table.to(device) for table in self.child),
-            coords=tuple(rows.to(device) for rows in self.coords),
-        )
+        """The maps on another device: voxels move, tables, which are 20 times as large, are built there."""
+        voxels = self.voxels.to(device)
+        return self if voxels is self.voxels else replace(self, voxels=voxels)
+
+
+def _tables_on_cpu(maps: SparseMaps) -> LevelTables:
+    batch, coords = maps.voxels[:, 0].contiguous().numpy(), maps.voxels[:, 1:].contiguous().numpy()
+    built = build_kernel_maps(coords, maps.levels, batch)
+    subm, child, up = ([_int64(table) for table in tables] for tables in (built.subm, built.child, built.up))
+    levels = zip(built.batch or (), built.coords, strict=True)
+    rows = tuple(torch.from_numpy(np.column_stack([scan, level])) for scan, level in levels)
+    return _tables(built.counts, subm, child, up, rows)
+
+
+def _tables_on_device(maps: SparseMaps) -> LevelTables:
+    built = device_kernel_maps(maps.voxels, maps.levels)
+    return _tables(built.counts, built.subm, built.child, built.up, built.coords)
+
+
+def _tables(
+    counts: Sequence[int],
+    subm: Sequence[Tensor],
+    child: Sequence[Tensor],
+    up: Sequence[Tensor],
+    coords: tuple[Tensor, ...],
+) -> LevelTables:
+    return LevelTables(
+        counts=tuple(int(count) for count in counts),
+        subm=tuple(
+            NeighbourTable(table, int(count), centre=_SUBMANIFOLD_CENTRE)
+            for table, count in zip(subm, counts, strict=True)
+        ),
+        child=tuple(
+            NeighbourTable(table, int(count), up=parent)
+            for table, count, parent in zip(child, counts, up, strict=False)
+        ),
+        coords=coords,
+    )
 
 
 def _int64(index: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(index, dtype=np.int64))
-
-
-def _with_batch(maps: KernelMaps, level: int) -> Tensor:
-    coords = maps.coords[level]
-    batch = np.zeros(len(coords), np.int32) if maps.batch is None else maps.batch[level]
-    return torch.from_numpy(np.column_stack([batch, coords]).astype(np.int32))

@@ -71,7 +71,7 @@ def test_any_number_of_voxels_gives_the_scores_of_pytorch(exported, engine, coun
     features = np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
     with torch.no_grad():
         expected = network(
-            SparseInputs.of_voxels(torch.from_numpy(features), SparseMaps.from_kernel_maps(maps, "gather"))
+            SparseInputs.of_voxels(torch.from_numpy(features), SparseMaps.of_coords(coords, form="gather"))
         ).numpy()
     found = open_session(load_model_package(path), engine).run(features, maps)
     assert found.shape == (count, 16)

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
-from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from offline_training.networks.foreign_weights import from_minkowski_order, from_spconv_order, translate_weights
 from offline_training.networks.sparse.convolution import sparse_conv, sparse_inverse_conv
 from offline_training.networks.sparse.inputs import SparseInputs
@@ -47,7 +46,7 @@ def as_dictionary(cells: np.ndarray, features: np.ndarray) -> dict[tuple[int, in
 
 
 def maps_of(cells: np.ndarray, levels: int) -> SparseMaps:
-    return SparseMaps.from_kernel_maps(build_kernel_maps((cells - ORIGIN).astype(np.int32), levels), "offset")
+    return SparseMaps.of_coords(cells - ORIGIN, levels=levels, form="offset")
 
 
 def absolute(maps: SparseMaps, level: int) -> np.ndarray:

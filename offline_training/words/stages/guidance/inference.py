@@ -12,7 +12,7 @@ from lidar_vl_core.words.text_table import TextTable, label_cosines, require_wid
 from lidar_vl_core.words.text_table_file import text_table_of_bytes
 from offline_training.datasets.base.sample import Sample
 from offline_training.networks.base.point_backbone import PointBackbone, Scan
-from offline_training.runs.backbones import build_backbone, preparer_of
+from offline_training.runs.backbones import build_backbone, inputs_of_scan
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.resume import stored_config
 from offline_training.runs.start_weights import take_weights
@@ -78,7 +78,7 @@ def row_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> tup
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
     with torch.no_grad():
-        inputs = preparer_of(config)([scan]).to(device)
+        inputs = inputs_of_scan(config, scan, device)
         rows = network(inputs).float().cpu().numpy()
     network.train(was_training)
     return rows, inputs.row_of_point.cpu().numpy()

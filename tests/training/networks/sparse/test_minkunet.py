@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.maps import SparseMaps
@@ -23,7 +22,7 @@ TINY = MinkUNetShape(stem=16, planes=(16, 16, 32, 32, 32, 16, 16, 16), blocks=(1
 def random_maps(count: int, seed: int = 0, form: str = "auto", side: int = 40) -> SparseMaps:
     cells = np.sort(np.random.default_rng(seed).choice(side**3, count, replace=False))
     coords = np.stack(np.unravel_index(cells, (side,) * 3), axis=1).astype(np.int32)
-    return SparseMaps.from_kernel_maps(build_kernel_maps(coords, LEVELS), form)
+    return SparseMaps.of_coords(coords, levels=LEVELS, form=form)
 
 
 def parameters(name: str, in_channels: int, out_channels: int) -> int:
@@ -92,7 +91,7 @@ def test_a_scan_moved_by_whole_coarse_voxels_gives_the_same_scores():
     network = MinkUNet(TINY, 4, 7).eval()
     maps = random_maps(600)
     coords = maps.coords[0][:, 1:].numpy() + np.array([16, 32, 48], np.int32)
-    moved = SparseMaps.from_kernel_maps(build_kernel_maps(np.ascontiguousarray(coords), LEVELS))
+    moved = SparseMaps.of_coords(coords, levels=LEVELS)
     features = torch.randn(600, 4)
     with torch.no_grad():
         torch.testing.assert_close(

@@ -6,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from offline_training.networks.sparse.convolution import (
     DownConv,
     SubmanifoldConv,
@@ -27,7 +26,7 @@ def random_coords(seed: int, count: int) -> np.ndarray:
 
 
 def maps_of(coords: np.ndarray, levels: int = 2, form: str = "auto") -> SparseMaps:
-    return SparseMaps.from_kernel_maps(build_kernel_maps(coords, levels), form)
+    return SparseMaps.of_coords(coords, levels=levels, form=form)
 
 
 def dense(x: torch.Tensor, coords: np.ndarray, side: int) -> torch.Tensor:
@@ -172,7 +171,7 @@ def test_a_result_is_the_same_bit_by_bit_when_repeated(form):
 def test_scans_of_a_batch_do_not_see_each_other():
     coords = [random_coords(1, 100), random_coords(2, 150)]
     batch = np.repeat(np.array([0, 1], np.int32), [100, 150])
-    together = SparseMaps.from_kernel_maps(build_kernel_maps(np.concatenate(coords), 2, batch))
+    together = SparseMaps.of_coords(np.concatenate(coords), batch, levels=2)
     layer = SubmanifoldConv(3, 16)
     x = torch.randn(250, 3)
     apart = [layer(part, maps_of(one), 0) for part, one in zip(x.split([100, 150]), coords, strict=True)]
