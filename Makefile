@@ -106,9 +106,10 @@ docs: $(STAMP)
 	  test -x $(BIN)/mkdocs || $$PIP -c constraints.txt -e '.[docs]'
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -q
 
-## make bench      the table of figures; also out/bench.json
+## make bench      all figures into out/bench, about half an hour; BENCH="--quick": the vehicle path alone, two minutes
+BENCH ?=
 bench: $(STAMP)
-	@$(BIN)/python -m tests.bench --out out/bench.json
+	@$(BIN)/python -m tests.bench --out out/bench $(BENCH)
 
 ## make train-demo train, measure and export the demo model (PANDASET=folder of sequence 002), about three hours on two cores
 PANDASET ?=

@@ -1,4 +1,5 @@
 """Benchmarks: each module measures one part and names the target; `python -m tests.bench` prints the whole table.
 
-Rooms: core (the vehicle path without ROS), node (with ROS), training, gpu (CUDA), report (how figures are told).
+Rooms: vehicle (one account of the path from message to labels), core (what it is made of), node (with ROS), training, report (how
+figures are told).
 """

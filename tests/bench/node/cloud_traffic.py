@@ -39,10 +39,15 @@ def image_topics(cameras: int) -> dict[str, str]:
 
 
 def drive(
-    clouds: Path, count: int, heard_on: Sequence[str], environment: Mapping[str, str], cameras: int = 0
+    clouds: Path,
+    count: int,
+    heard_on: Sequence[str],
+    environment: Mapping[str, str],
+    cameras: int = 0,
+    rate_hz: float = RATE_HZ,
 ) -> "subprocess.Popen[str]":
     """A process that sends so many clouds, and pictures of so many cameras, once INPUT and these topics have subscribers."""
-    options = ["--clouds", str(clouds), "--cameras", str(cameras)]
+    options = ["--clouds", str(clouds), "--cameras", str(cameras), "--rate", str(rate_hz)]
     return _child("drive", count, heard_on, environment, options)
 
 
@@ -58,7 +63,7 @@ def _child(
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def _drive(clouds: np.ndarray, count: int, cameras: int, heard_on: Sequence[str]) -> None:
+def _drive(clouds: np.ndarray, count: int, cameras: int, rate_hz: float, heard_on: Sequence[str]) -> None:
     """In the drivers' place: serialised clouds and pictures, restamped when they leave."""
     import rclpy
     from lidar_vl_ros.bags.rhythm import restamped
@@ -94,7 +99,7 @@ def _drive(clouds: np.ndarray, count: int, cameras: int, heard_on: Sequence[str]
     time.sleep(1.0)  # both ends are known; let discovery between node and listener finish, too
     started_s = time.monotonic()
     for tick in range(IMAGES_PER_CLOUD * count):
-        time.sleep(max(started_s + tick / (IMAGES_PER_CLOUD * RATE_HZ) - time.monotonic(), 0.0))
+        time.sleep(max(started_s + tick / (IMAGES_PER_CLOUD * rate_hz) - time.monotonic(), 0.0))
         if tick % IMAGES_PER_CLOUD == 0:
             index = tick // IMAGES_PER_CLOUD
             publisher.publish(restamped(messages[index % len(messages)], time.monotonic_ns()))
@@ -146,9 +151,10 @@ if __name__ == "__main__":
     parser.add_argument("topics", nargs="+", help="of what the node tells, all PointCloud2")
     parser.add_argument("--count", type=int, required=True, help="clouds")
     parser.add_argument("--clouds", type=Path, help="file of (frames, points, 4) float32, for drive")
-    parser.add_argument("--cameras", type=int, default=0, help="960 x 720 JPEG at 30 Hz, for drive")
+    parser.add_argument("--cameras", type=int, default=0, help="960 x 720 JPEG, three a cloud, for drive")
+    parser.add_argument("--rate", type=float, default=RATE_HZ, help="clouds a second, for drive")
     arguments = parser.parse_args()
     if arguments.role == "drive":
-        _drive(np.load(arguments.clouds), arguments.count, arguments.cameras, arguments.topics)
+        _drive(np.load(arguments.clouds), arguments.count, arguments.cameras, arguments.rate, arguments.topics)
     else:
         _listen(arguments.count, arguments.topics)
