@@ -2,84 +2,103 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.cameras.pairing import ZBuffer, point_pixel_pairs
+from lidar_vl_core.cameras.pairing import ZBuffer
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.image_tower import ImageEncoder
 from lidar_vl_core.foundation.errors import BadCalibration, BadImage
-from lidar_vl_core.foundation.threads import available_cores
+from lidar_vl_core.foundation.threads import available_cores, default_threads
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.tasks.ensemble.fused_labels import fused_labels
+from lidar_vl_core.tasks.ensemble.picture_features import PictureFeatures, PlacedPicture
 from lidar_vl_core.tasks.point_labels import PointLabels
 from lidar_vl_core.tasks.segmenter import Segmenter
-from lidar_vl_core.words.text_table import TextTable, label_cosines
+from lidar_vl_core.tasks.warm_up_cloud import warm_up_cloud
 
 _OCCLUSION = ZBuffer()  # of the sweep itself
 
 LeftOut = Callable[[CameraView, Exception], None]
-
-
-@dataclass(frozen=True, eq=False)
-class PictureFeatures:
-    """What an image tower says of one picture."""
-
-    camera: CameraModel
-    T_cam_lidar: RigidTransform
-    features: np.ndarray  # (C, h, w) float32, cells evenly over the picture
+Pictures = Callable[[], Sequence[PlacedPicture]]
 
 
 class CameraFusion:
-    """A segmenter that looks at the pictures of a cloud, too."""
+    """A segmenter that looks at pictures, too: at those of each cloud, or at whatever was encoded last."""
 
     def __init__(self, segmenter: Segmenter, threads: int | None = None) -> None:
-        """Raises BadModelPackage for a package without an image encoder."""
+        """threads: of the image tower. Raises BadModelPackage for a package without an image encoder."""
         self._segmenter = segmenter
         self._encoder = ImageEncoder(segmenter.package, threads or available_cores())
 
     def warm_up(self) -> None:
-        """Encode a grey picture, so that nothing is loaded while the first message waits."""
-        self._segmenter.warm_up()
-        self._encoder.features(np.full((*self._encoder.size, 3), 127, np.uint8))
+        """Label a made-up cloud with grey pictures, so that nothing is loaded or compiled while the first message waits."""
+        height, width = self._encoder.size
+        grey = self.encoded(np.full((height, width, 3), 127, np.uint8))
+        camera = CameraModel(width, height, np.array([[1.0, 0, width / 2], [0, 1.0, height / 2], [0, 0, 1]]))
+        seen_twice = [PlacedPicture(grey, camera, RigidTransform.identity())] * 2
+        self.segment_by(warm_up_cloud(self._segmenter.package.grid), lambda: seen_twice)
+
+    def encoded(self, rgb: np.ndarray) -> PictureFeatures:
+        """The tower's answer to a picture (H, W, 3) uint8, by the words in use, from any thread.
+
+        Raises BadModelPackage for an image tower that does not run.
+        """
+        height, width = rgb.shape[:2]
+        features = PictureFeatures(self._encoder.features(rgb), (height, width))
+        table = self._segmenter.table
+        if table is not None:
+            features.answers(table)
+        return features
 
     def segment(self, cloud: PointCloud, views: Sequence[CameraView], left_out: LeftOut) -> PointLabels:
-        """Label every point of a cloud with the segmenter's words; points that no picture sees by the network alone.
+        """Label every point of a cloud with the segmenter's words and its own pictures, which are encoded first.
 
-        left_out: told of each picture that cannot be used, and why. timing_ms has "image_encoder" (with decoding) and
-        "fusion" besides. What the pictures say alone is told, too. Raises what the segmenter does, and BadModelPackage for an image tower that does not run.
+        left_out: told of each picture that cannot be used, and why. timing_ms has "image_encoder" (with decoding) besides
+        what segment_by() has. Raises what that does, and BadModelPackage for an image tower that does not run.
         """
-        if not views:
-            labels = self._segmenter.segment(cloud)
-            return PointLabels(
-                labels.class_id,
-                labels.probability,
-                {**labels.timing_ms, "image_encoder": 0.0, "fusion": 0.0},
-                labels.classes,
-                np.full(len(cloud), IGNORE_ID, np.uint8),
-            )
         started = time.perf_counter()
         pictures = self._encoded(views, left_out)
-        encoded = time.perf_counter()
+        if not pictures:
+            return self._by_network_alone(cloud)
+        encoded_ms = 1e3 * (time.perf_counter() - started)
+        labels = self.segment_by(cloud, lambda: pictures)
+        labels.timing_ms.update(image_encoder=encoded_ms, total=encoded_ms + labels.timing_ms["total"])
+        return labels
+
+    def segment_by(self, cloud: PointCloud, pictures: Pictures) -> PointLabels:
+        """Label every point of a cloud with the segmenter's words; points that no picture sees by the network alone.
+
+        pictures: asked once, when the network has answered. timing_ms has "image_encoder" (0: it is not waited for) and
+        "fusion" besides. What the pictures say alone is told, too. Raises what the segmenter does.
+        """
+        started = time.perf_counter()
         of_network = self._segmenter.prompt_cosines(cloud)
+        placed = pictures()
         answered = time.perf_counter()
-        seen, cosine = picture_cosines(of_network.xyz_m, pictures, of_network.table, _OCCLUSION)
-        class_id, probability = surer_labels(of_network.cosine, of_network.point_to_row, seen, cosine, of_network.table)
-        picture_class_id = np.full(len(cloud), IGNORE_ID, np.uint8)
-        picture_class_id[seen] = label_cosines(cosine, of_network.table)[0]
+        fused = fused_labels(of_network, placed, _OCCLUSION, default_threads())
         done = time.perf_counter()
         timing_ms = {
             **of_network.timing_ms,
-            "image_encoder": 1e3 * (encoded - started),
+            "image_encoder": 0.0,
             "fusion": 1e3 * (done - answered),
             "total": 1e3 * (done - started),
         }
-        return PointLabels(class_id, probability, timing_ms, of_network.table.class_table, picture_class_id)
+        classes = of_network.table.class_table
+        return PointLabels(
+            fused.class_id, fused.probability, timing_ms, classes, fused.picture_class_id, fused.picture_share
+        )
 
-    def _encoded(self, views: Sequence[CameraView], left_out: LeftOut) -> list[PictureFeatures]:
+    def _by_network_alone(self, cloud: PointCloud) -> PointLabels:
+        labels = self._segmenter.segment(cloud)
+        timing_ms = {**labels.timing_ms, "image_encoder": 0.0, "fusion": 0.0}
+        return replace(labels, timing_ms=timing_ms, picture_class_id=np.full(len(cloud), IGNORE_ID, np.uint8))
+
+    def _encoded(self, views: Sequence[CameraView], left_out: LeftOut) -> list[PlacedPicture]:
         encoded = []
         for view in views:
             try:
@@ -88,75 +107,5 @@ class CameraFusion:
             except (BadImage, BadCalibration) as error:
                 left_out(view, error)
                 continue
-            encoded.append(PictureFeatures(view.camera, view.T_cam_lidar, self._encoder.features(rgb)))
+            encoded.append(PlacedPicture(self.encoded(rgb), view.camera, view.T_cam_lidar))
         return encoded
-
-
-def picture_cosines(
-    xyz_m: np.ndarray, pictures: Sequence[PictureFeatures], table: TextTable, occlusion: ZBuffer | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine of every prompt with the mean, over the pictures that see a point, of the features of its cells.
-
-    xyz_m: (N, 3) in the LiDAR's frame. Returns (V,) int64 the points that are seen, and (V, P) float32, NaN where the mean
-    has no direction. The means themselves are only computed for points that several pictures see: the product with a
-    prompt is linear, and of one picture the lengths of its cells are known.
-    """
-    row_of_point, features = _seen_cells(xyz_m, pictures, occlusion)
-    views_of_point = (row_of_point >= 0).sum(axis=0)
-    seen, several = np.flatnonzero(views_of_point), np.flatnonzero(views_of_point > 1)
-    dot = np.zeros((len(xyz_m), len(table.prompts)), np.float32)
-    square = np.zeros(len(xyz_m), np.float32)
-    total = np.zeros((len(several), table.channels), np.float32)
-    for of_view, rows in zip(row_of_point, features, strict=True):
-        there = np.flatnonzero(of_view >= 0)
-        dot[there] += (rows @ table.embeddings.T)[of_view[there]]
-        square[there] = np.einsum("ij,ij->i", rows, rows)[of_view[there]]
-        there = np.flatnonzero(of_view[several] >= 0)
-        total[there] += rows[of_view[several[there]]]
-    square[several] = np.einsum("ij,ij->i", total, total)
-    dot, square = dot[seen], square[seen, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return seen, np.where(np.isfinite(square) & (square > 0), dot / np.sqrt(square), np.float32(np.nan))
-
-
-def surer_labels(
-    cosine_3d: np.ndarray, point_to_row: np.ndarray, seen: np.ndarray, cosine_2d: np.ndarray, table: TextTable
-) -> tuple[np.ndarray, np.ndarray]:
-    """Class and probability of each point from the side whose best prompt is nearer; the network's on ties.
-
-    cosine_3d: (M, P) of the network's rows; point_to_row: (N,), -1 = none. cosine_2d: (V, P) of the points `seen`.
-    """
-    class_of_row, sure_of_row, best_of_row = _answers(cosine_3d, table)
-    class_id, probability = class_of_row[point_to_row], sure_of_row[point_to_row]
-    class_2d, sure_2d, best_2d = _answers(cosine_2d, table)
-    nearer = best_2d[:-1] > best_of_row[point_to_row[seen]]
-    class_id[seen[nearer]], probability[seen[nearer]] = class_2d[:-1][nearer], sure_2d[:-1][nearer]
-    return class_id, probability
-
-
-def _answers(cosine: np.ndarray, table: TextTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(M + 1,) class, probability and best cosine; the last one is the answer of no row."""
-    rows = np.concatenate([cosine, np.full((1, cosine.shape[1]), np.nan, np.float32)])
-    class_id, probability = label_cosines(rows, table)
-    best = rows.max(axis=1)
-    return class_id, probability, np.where(np.isnan(best), -np.inf, best)
-
-
-def _seen_cells(
-    xyz_m: np.ndarray, pictures: Sequence[PictureFeatures], occlusion: ZBuffer | None
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Features (S, C) of each view's cells that see points, and (views, N) int32 each point's row of them, -1 = unseen."""
-    pairs = point_pixel_pairs(
-        xyz_m, [(picture.camera, picture.T_cam_lidar) for picture in pictures], occlusion=occlusion
-    )
-    row_of_point = np.full((len(pictures), len(xyz_m)), -1, np.int32)
-    features = []
-    for number, picture in enumerate(pictures):
-        of_view = pairs.camera_index == number
-        camera, (channels, rows, columns) = picture.camera, picture.features.shape
-        u, v = pairs.pixel_uv[of_view].T.astype(np.int64)
-        column, row = (2 * u + 1) * columns // (2 * camera.width), (2 * v + 1) * rows // (2 * camera.height)
-        seen, place = np.unique(row * columns + column, return_inverse=True)
-        row_of_point[number, pairs.point_index[of_view]] = place
-        features.append(np.ascontiguousarray(picture.features.reshape(channels, -1)[:, seen].T))
-    return row_of_point, features

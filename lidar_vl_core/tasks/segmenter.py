@@ -5,7 +5,7 @@ A package of task "embedding" is labelled with the words it was last given, by s
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from lidar_vl_core.engines.cpu.prompt_head import PromptHead
 from lidar_vl_core.engines.session import Session, open_feature_session, open_session
 from lidar_vl_core.foundation.errors import BadModelPackage, BadPointCloud
 from lidar_vl_core.model_packages.package import ModelPackage, no_words
+from lidar_vl_core.tasks.ensemble.prompt_cosines import PromptCosines
 from lidar_vl_core.tasks.partial_look import partial_look
 from lidar_vl_core.tasks.point_labels import PointLabels, label_points, no_answers, stage_times_ms
 from lidar_vl_core.tasks.point_network import PointNetwork, open_point_network
@@ -27,17 +28,6 @@ from lidar_vl_core.voxels.grid import Voxels, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary
-
-
-@dataclass(frozen=True, eq=False)
-class PromptCosines:
-    """How near the network's rows are to each prompt of the words in use."""
-
-    cosine: np.ndarray  # (M, P) float32; NaN where a row has no direction
-    point_to_row: np.ndarray  # (N,) int32; -1 = none
-    xyz_m: np.ndarray  # (N, 3) float32, NaN for a point that is to have no answer, whoever sees it
-    table: TextTable
-    timing_ms: dict[str, float]  # as PointLabels
 
 
 class Segmenter:
@@ -94,6 +84,12 @@ class Segmenter:
     def own_table(self) -> TextTable | None:
         """The words an embedding package begins with; None for another package."""
         return None if self._book is None else self._book.table
+
+    @property
+    def table(self) -> TextTable | None:
+        """The words in use; None for another package than an embedding one."""
+        prompts = self._prompts  # read once: another thread may replace it
+        return None if prompts is None else prompts.table
 
     @property
     def known_prompts(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Camera fusion: the surer of network and pictures names a point, as a slow reference says point by point."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,10 @@ from lidar_vl_core.engines.image_tower import ImageEncoder
 from lidar_vl_core.foundation.errors import BadImage, BadModelPackage
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.model_packages.package import load_model_package
-from lidar_vl_core.tasks.camera_fusion import CameraFusion, PictureFeatures, picture_cosines, surer_labels
+from lidar_vl_core.tasks.camera_fusion import CameraFusion
+from lidar_vl_core.tasks.ensemble.fused_labels import fused_labels
+from lidar_vl_core.tasks.ensemble.picture_features import PictureFeatures, PlacedPicture
+from lidar_vl_core.tasks.ensemble.prompt_cosines import PromptCosines
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable, label_embeddings
 from lidar_vl_core.words.vocabulary import load_vocabulary, vocabulary_of_prompts
@@ -60,16 +64,16 @@ def _nobody(view: CameraView, error: Exception) -> None:
     raise AssertionError(f"{view.name} left out: {error}")
 
 
-def _slow_means(xyz_m: np.ndarray, pictures: list[PictureFeatures]) -> np.ndarray:
+def _slow_means(xyz_m: np.ndarray, pictures: list[tuple[RigidTransform, np.ndarray]]) -> np.ndarray:
     """(N, C) mean of the features of the cells that each point falls into; NaN where it is unseen."""
-    channels = pictures[0].features.shape[0]
+    channels = pictures[0][1].shape[0]
     total, count = np.zeros((len(xyz_m), channels)), np.zeros(len(xyz_m))
-    for picture in pictures:
-        pairs = point_pixel_pairs(xyz_m, [(picture.camera, picture.T_cam_lidar)], occlusion=ZBuffer())
+    for T_cam_lidar, features in pictures:
+        pairs = point_pixel_pairs(xyz_m, [(CAMERA, T_cam_lidar)], occlusion=ZBuffer())
         for point, (u, v) in zip(pairs.point_index, pairs.pixel_uv, strict=True):
-            row = int((v + 0.5) / picture.camera.height * picture.features.shape[1])
-            column = int((u + 0.5) / picture.camera.width * picture.features.shape[2])
-            total[point] += picture.features[:, row, column]
+            row = int((v + 0.5) / CAMERA.height * features.shape[1])
+            column = int((u + 0.5) / CAMERA.width * features.shape[2])
+            total[point] += features[:, row, column]
             count[point] += 1
     with np.errstate(invalid="ignore"):
         return total / count[:, None]
@@ -78,7 +82,7 @@ def _slow_means(xyz_m: np.ndarray, pictures: list[PictureFeatures]) -> np.ndarra
 def _slow_labels(fusion_package, cloud: PointCloud, views: list[CameraView], table: TextTable) -> np.ndarray:
     """OpenScene's rule point by point: the embedding whose largest cosine is larger, the network's on ties."""
     encoder = ImageEncoder(fusion_package, 1)
-    pictures = [PictureFeatures(v.camera, v.T_cam_lidar, encoder.features(v.load_rgb())) for v in views]
+    pictures = [(v.T_cam_lidar, encoder.features(v.load_rgb())) for v in views]
     of_pictures = _slow_means(cloud.xyz_m, pictures)
     of_network = Segmenter(fusion_package, threads=1).embeddings(cloud)
     kept = []
@@ -107,9 +111,7 @@ def test_the_labels_are_those_of_the_slow_reference(fusion, package):
 
 def test_what_the_pictures_say_alone_is_told_too(fusion, package):
     cloud, views = _cloud(500), _views()
-    pictures = [
-        PictureFeatures(v.camera, v.T_cam_lidar, ImageEncoder(package, 1).features(v.load_rgb())) for v in views
-    ]
+    pictures = [(v.T_cam_lidar, ImageEncoder(package, 1).features(v.load_rgb())) for v in views]
     expected = label_embeddings(_slow_means(cloud.xyz_m, pictures).astype(np.float32), package.text_table())[0]
     labels = fusion.segment(cloud, views, _nobody)
     assert_array_equal(labels.picture_class_id, expected)
@@ -125,31 +127,51 @@ def test_points_beyond_the_network_s_range_are_named_by_the_pictures(fusion, pac
     assert (labels.class_id[:2] == 255).all()  # not finite: nobody sees them
 
 
-def test_the_cosines_of_several_pictures_are_those_of_the_mean_feature():
+def _placed(T_cam_lidar: RigidTransform, features: np.ndarray) -> PlacedPicture:
+    return PlacedPicture(PictureFeatures(features, (CAMERA.height, CAMERA.width)), CAMERA, T_cam_lidar)
+
+
+def _of_network(xyz_m: np.ndarray, cosine: list[list[float]], rows: list[int], table: TextTable) -> PromptCosines:
+    return PromptCosines(np.array(cosine, np.float32), np.array(rows, np.int32), xyz_m, table, {})
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_answer_of_several_pictures_is_that_of_the_mean_feature(threads, monkeypatch):
+    monkeypatch.setattr("lidar_vl_core.tasks.ensemble.fused_labels._BLOCK_POINTS", 50)  # several blocks
     rng = np.random.default_rng(5)
     table = random_table(load_vocabulary("nuscenes16"))
-    pictures = [
-        PictureFeatures(CAMERA, _turned(yaw), rng.normal(size=(table.channels, 9, 13)).astype(np.float32))
-        for yaw in (0.0, 0.3, 0.5)
-    ]
-    pictures[1].features[:, :4] = 0.0  # cells that say nothing
+    pictures = [(_turned(yaw), rng.normal(size=(table.channels, 9, 13)).astype(np.float32)) for yaw in (0.0, 0.3, 0.5)]
+    pictures[1][1][:, :4] = 0.0  # cells that say nothing
     cloud = _cloud(500)
-    seen, cosine = picture_cosines(cloud.xyz_m, pictures, table, ZBuffer())
-    means = _slow_means(cloud.xyz_m, pictures)
-    assert_array_equal(seen, np.flatnonzero(np.isfinite(means).all(axis=1)))
-    length = np.linalg.norm(means[seen], axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        assert_allclose(cosine, means[seen] / np.where(length > 0, length, np.nan) @ table.embeddings.T, atol=1e-5)
+    nothing = _of_network(cloud.xyz_m, [[np.nan] * len(table.prompts)], [-1] * len(cloud), table)
+    found = fused_labels(nothing, [_placed(*picture) for picture in pictures], ZBuffer(), threads)
+    class_id, probability = label_embeddings(_slow_means(cloud.xyz_m, pictures), table)
+    assert_array_equal(found.class_id, class_id)
+    assert_array_equal(found.picture_class_id, class_id)
+    assert_allclose(found.probability, probability, atol=1e-5)
+    assert found.picture_share == (class_id != 255).mean() > 0.2
 
 
 def test_on_ties_the_network_wins_and_without_either_there_is_no_answer():
-    table = random_table(vocabulary_of_prompts(["a", "b"]))
-    cosine_3d = np.array([[0.5, 0.1], [0.2, 0.1], [np.nan, np.nan]], np.float32)
-    point_to_row = np.array([0, 0, 1, 2, -1, -1], np.int32)
-    seen = np.array([1, 2, 3, 4])
-    cosine_2d = np.array([[0.1, 0.5], [0.1, 0.3], [0.0, 0.1], [np.nan, np.nan]], np.float32)
-    class_id, _ = surer_labels(cosine_3d, point_to_row, seen, cosine_2d, table)
-    assert class_id.tolist() == [0, 0, 1, 1, 255, 255]
+    table = random_table(vocabulary_of_prompts(["a", "b"]), channels=2)
+    table = replace(table, embeddings=np.eye(2, dtype=np.float32))
+    ahead = np.array([[5.0, 0, 0]] * 5, np.float32)
+    ahead[4] = -5.0, 0, 0  # behind the camera
+    cosine = [[0.6, 0.1], [0.8, 0.1], [0.9, 0.1], [np.nan, np.nan]]
+    of_network = _of_network(ahead, cosine, [0, 1, 2, -1, -1], table)
+    picture = _placed(_turned(0.0), np.array([0.6, 0.8], np.float32)[:, None, None])
+    assert fused_labels(of_network, [picture], None).class_id.tolist() == [1, 0, 0, 1, 255]
+    assert fused_labels(of_network, [picture], None).picture_share == 0.4
+    assert fused_labels(of_network, [], None).class_id.tolist() == [0, 0, 0, 255, 255]
+
+
+def test_answers_are_kept_until_other_words_are_asked_for():
+    tables = [random_table(vocabulary_of_prompts(words)) for words in (["a", "b"], ["c", "d", "e"])]
+    features = PictureFeatures(np.ones((tables[0].channels, 2, 3), np.float32), (4, 6))
+    first = features.answers(tables[0])
+    assert features.answers(tables[0]) is first
+    assert features.answers(tables[1]).dot.shape == (6, 3)
+    assert_array_equal(features.answers(tables[0]).dot, first.dot)
 
 
 def test_without_pictures_the_answer_is_the_segmenter_s_own(fusion, package):
