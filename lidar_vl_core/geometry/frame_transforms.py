@@ -64,6 +64,14 @@ class FrameTransforms:
             return self.tree.lookup(camera_frame, lidar_frame, camera_stamp_ns)
         return self.tree.lookup_between(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns, fixed_frame)
 
+    def T_moved_cam_lidar(
+        self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int
+    ) -> RigidTransform:
+        """As T_cam_lidar for stamps that lie apart: raises BadTransform as T_now_then where the motion between them is not told."""
+        camera_frame, lidar_frame = _frame(camera_frame), _frame(lidar_frame)
+        fixed_frame = self._told_fixed_frame(lidar_frame)
+        return self.tree.lookup_between(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns, fixed_frame)
+
     def T_now_then(self, frame: str, now_ns: int, then_ns: int) -> RigidTransform:
         """How points that were seen in a frame at one time lie in that frame at another, through a frame that stands still.
 
@@ -71,14 +79,7 @@ class FrameTransforms:
         moved all the same, and where the motion is not known at both times.
         """
         frame = _frame(frame)
-        fixed_frame = self.fixed_frame(frame)
-        if fixed_frame is None:
-            known = ", ".join(f"{parent} -> {child}" for parent, child, _ in self.edges()) or "none"
-            raise BadTransform(
-                f"motion of {frame}: expected a moving transform above it, as from odom to base_link, found {known}. "
-                "Publish it on /tf, or name a topic of odometry."
-            )
-        return self.tree.lookup_between(frame, now_ns, frame, then_ns, fixed_frame)
+        return self.tree.lookup_between(frame, now_ns, frame, then_ns, self._told_fixed_frame(frame))
 
     def moves(self, frame: str) -> bool:
         """Whether it is told how the frame moves."""
@@ -103,6 +104,16 @@ class FrameTransforms:
     def edges(self) -> list[tuple[str, str, bool]]:
         """(parent, child, moving) of every transform, by name."""
         return sorted((parent, child, self.moving[child]) for child, parent in self._parent.items())
+
+    def _told_fixed_frame(self, frame: str) -> str:
+        fixed_frame = self.fixed_frame(frame)
+        if fixed_frame is None:
+            known = ", ".join(f"{parent} -> {child}" for parent, child, _ in self.edges()) or "none"
+            raise BadTransform(
+                f"motion of {frame}: expected a moving transform above it, as from odom to base_link, found {known}. "
+                "Publish it on /tf, or name a topic of odometry."
+            )
+        return fixed_frame
 
     def _root(self, frame: str) -> str:
         while frame in self._parent:

@@ -47,6 +47,7 @@ def robot(graph, make_cloud, until, package):
 
         def start(self, **parameters):
             options = {"cameras.front.topic": CAMERA, "static_transforms": [FRONT], "ensemble": True, "threads": 1}
+            options["image_features_max_age_s"] = 0.0  # each cloud waits for its own
             self.node = graph.start(SegmentationNode, model=str(package), **options | parameters)
             return self.node
 

@@ -310,7 +310,7 @@ def test_odometry_that_stops_makes_three_clouds_wait_and_no_more(robot, odometry
         started_s = time.monotonic()
         robot.ask([[18.0, 5, 0]], second * S)
         assert time.monotonic() - started_s >= 0.2
-    assert robot.node.detection._waits_in_vain == 3
+    assert robot.node.detection._patience._waits_in_vain == 3
     monotonic, asked = time.monotonic, []
     robot.node.transforms.T_now_then, healthy = (
         lambda frame, now_ns, then_ns, until_s: (
@@ -323,5 +323,5 @@ def test_odometry_that_stops_makes_three_clouds_wait_and_no_more(robot, odometry
     odometry(robot.node, 5)
     odometry(robot.node, 6)
     robot.ask([[18.0, 5, 0]], 6 * S)
-    assert robot.node.detection._waits_in_vain == 0
+    assert robot.node.detection._patience._waits_in_vain == 0
     assert len(fake_detector.seen[-1]) == 2

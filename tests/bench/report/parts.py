@@ -30,5 +30,6 @@ PARTS = (
     Part("training.pretrain_step", 2.0),
     Part("node.latency", 4.0),
     Part("node.words", 2.0),
+    Part("node.ensemble", 2.0),
 )
 PART_OF = {part.name: part for part in PARTS}

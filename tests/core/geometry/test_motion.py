@@ -50,3 +50,15 @@ def test_where_nobody_tells_of_motion_it_is_not_taken_for_none():
 def test_a_time_of_which_nothing_is_told_is_not_extrapolated(now_s, then_s):
     with pytest.raises(BadTransform, match="It is not extrapolated"):
         _driving().T_now_then("lidar", int(now_s * S), int(then_s * S))
+
+
+def test_a_picture_of_another_time_is_placed_by_the_motion_between_and_not_at_all_without_it():
+    driving = _driving()
+    driving.add(_message("base_link", "camera", 0, 0.5), static=True)
+    T_cam_lidar = driving.T_moved_cam_lidar("camera", 1 * S, "lidar", 3 * S)
+    np.testing.assert_allclose(T_cam_lidar.apply(np.array([[10.0, 1.0, 0.0]])), [[15.0, 1.0, 0.0]])
+    standing = _driving(seconds=())
+    standing.add(_message("base_link", "camera", 0, 0.5), static=True)
+    np.testing.assert_allclose(standing.T_cam_lidar("camera", S, "lidar", 3 * S).translation_m, [1.0, 0.0, 0.0])
+    with pytest.raises(BadTransform, match="motion of lidar: expected a moving transform"):
+        standing.T_moved_cam_lidar("camera", 1 * S, "lidar", 3 * S)

@@ -67,18 +67,21 @@ class Cameras:
 
         unusable: told once when it is decoded and cannot be, or is of another size than its calibration.
         """
-        calibrations = self._calibrations[name]
-        try:
-            camera = calibrations.expected_at(paired.stamp_ns)
-            calibrations.require_own_frame(self._calibrations.values())
-        except BadCalibration as error:
-            raise BadCalibration(f"{self.parameters[name].calibration_topic}: {error}") from error
-        frame_id = self._frame_of(name, paired)
+        camera, frame_id = self._camera(name, paired), self._frame_of(name, paired)
         T_cam_lidar = self._transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
-        if any(cloud.origin_m):
-            T_cam_lidar = T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))
         load_rgb = DecodedOnce(partial(_load_rgb, paired.image, camera), partial(unusable, name))
-        return CameraView(name, camera, T_cam_lidar, paired.stamp_ns, load_rgb)
+        return CameraView(name, camera, _from_points(T_cam_lidar, cloud), paired.stamp_ns, load_rgb)
+
+    def place_at(
+        self, name: str, paired: Paired, cloud: PointCloud, wait_until_s: float
+    ) -> tuple[CameraModel, RigidTransform]:
+        """The camera of a picture of another time, and where it was seen from a cloud; how the sensor moved between is to be told.
+
+        wait_until_s: on time.monotonic(), for transforms on their way. Raises BadCalibration or BadTransform.
+        """
+        camera, frame_id = self._camera(name, paired), self._frame_of(name, paired)
+        stamped = frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns
+        return camera, _from_points(self._transforms.T_moved_cam_lidar(*stamped, wait_until_s), cloud)
 
     def is_place_to_come(self, cloud: Header, images: Mapping[str, Paired]) -> bool:
         """Whether transforms are still on their way without which a picture has no place. cloud: header of its message."""
@@ -87,6 +90,15 @@ class Cameras:
             self._transforms.is_to_come(self._frame_of(name, paired), paired.stamp_ns, frame_id, stamp)
             for name, paired in images.items()
         )
+
+    def _camera(self, name: str, paired: Paired) -> CameraModel:
+        calibrations = self._calibrations[name]
+        try:
+            camera = calibrations.expected_at(paired.stamp_ns)
+            calibrations.require_own_frame(self._calibrations.values())
+        except BadCalibration as error:
+            raise BadCalibration(f"{self.parameters[name].calibration_topic}: {error}") from error
+        return camera
 
     def _frame_of(self, name: str, paired: Paired) -> str:
         frame_id: str = paired.image.header.frame_id or self._calibrations[name].frame_id
@@ -107,6 +119,13 @@ class Cameras:
 
 def _hand_on(received: Received, name: str, message: Any) -> None:  # noqa: ANN401
     received(name, stamp_ns(message.header.stamp), message)
+
+
+def _from_points(T_cam_lidar: RigidTransform, cloud: PointCloud) -> RigidTransform:
+    """From the cloud's points, which may be told from an origin of their own."""
+    if not any(cloud.origin_m):
+        return T_cam_lidar
+    return T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))
 
 
 def _load_rgb(message: Any, camera: CameraModel) -> np.ndarray:  # noqa: ANN401

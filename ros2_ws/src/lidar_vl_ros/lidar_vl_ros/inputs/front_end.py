@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointCloud2
 
+from lidar_vl_core.cameras.image import decode_image
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.cameras.synchronisation.clouds_with_images import CloudsWithImages
 from lidar_vl_core.cameras.synchronisation.frame import Frame
-from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.cameras.view import CameraView, DecodedOnce
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.stamps import stamp_ns
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _POLL_S = 0.01  # while a cloud waits
 
 HandOver = Callable[[PointCloud2, Mapping[str, Paired]], None]
+PictureCame = Callable[[str, Paired, Callable[[], np.ndarray]], None]
 
 
 class FrontEnd:
@@ -40,12 +44,16 @@ class FrontEnd:
         steady: Clock,
         images_needed: Callable[[], bool],
         hand_over: HandOver,
+        picture_came: PictureCame,
     ) -> None:
-        """images_needed: asked for every cloud, whether it is worth waiting for its images."""
+        """images_needed: asked for every cloud, whether it is worth waiting for its images.
+
+        picture_came: told of every picture, whatever cloud it belongs to, and how to decode it, which raises LidarVlError.
+        """
         self._node, self._cameras, self._reporter = node, cameras, reporter
         parameters = self._parameters = cameras.parameters
         self._required = frozenset(name for name, camera in parameters.items() if camera.required)
-        self._images_needed, self._hand_over = images_needed, hand_over
+        self._images_needed, self._hand_over, self._picture_came = images_needed, hand_over, picture_came
         self._clouds = CloudsWithImages(
             [camera.timing(name) for name, camera in parameters.items()],
             max_wait_s,
@@ -99,7 +107,7 @@ class FrontEnd:
 
     def views(self, images: Mapping[str, Paired], cloud: PointCloud) -> CloudViews:
         """The pictures of a cloud that was handed over with these images; what cannot be used is reported."""
-        return CloudViews(images, cloud, self._view)
+        return CloudViews(images, cloud, self._view, self._cameras.place_at)
 
     def reports(self, now_ns: int) -> Iterator[tuple[str, Report]]:
         """How each camera keeps step, by the name of its diagnostics; nothing while nothing is listened to."""
@@ -119,6 +127,8 @@ class FrontEnd:
             yield f"camera {name}", self._health[name].report(state, camera.topic, uncalibrated)
 
     def _add_image(self, name: str, stamp: int, message: Any) -> None:  # noqa: ANN401
+        load_rgb = DecodedOnce(partial(decode_image, message), partial(self._undecodable, name))
+        self._picture_came(name, Paired(stamp, message), load_rgb)
         self._give_out(self._clouds.add_image(name, stamp, message, time.monotonic_ns()))
 
     def _poll(self) -> None:

@@ -73,10 +73,20 @@ class LiveTransforms:
 
         wait_until_s: on time.monotonic(). Raises BadTransform where the motion is not told; never takes it for none.
         """
+        return self._waited_for(lambda known: known.T_now_then(frame, now_ns, then_ns), wait_until_s)
+
+    def T_moved_cam_lidar(
+        self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int, wait_until_s: float
+    ) -> RigidTransform:
+        """As T_cam_lidar for stamps that lie apart; waits and raises as T_now_then."""
+        stamped = camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns
+        return self._waited_for(lambda known: known.T_moved_cam_lidar(*stamped), wait_until_s)
+
+    def _waited_for(self, ask: Callable[[FrameTransforms], RigidTransform], wait_until_s: float) -> RigidTransform:
         with self._changed:
             while True:
                 try:
-                    return self._transforms.T_now_then(frame, now_ns, then_ns)
+                    return ask(self._transforms)
                 except TransformToCome:
                     left_s = wait_until_s - time.monotonic()
                     if left_s <= 0:

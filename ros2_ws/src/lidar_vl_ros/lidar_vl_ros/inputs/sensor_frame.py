@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from std_msgs.msg import Header
 
+from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.thinning import ThinnedCloud
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 Place = Callable[[str, Paired, PointCloud], CameraView | None]
+PlaceAt = Callable[[str, Paired, PointCloud, float], tuple[CameraModel, RigidTransform]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +30,12 @@ class SensorFrame:
 class CloudViews:
     """The pictures of one cloud. They cost nothing until somebody asks, then each is placed once and decoded once."""
 
-    def __init__(self, images: Mapping[str, Paired], cloud: PointCloud, place: Place) -> None:
-        """place: the view of a picture, or None where it is left out; called once for each, by the first who asks."""
-        self._images, self._cloud, self._place = images, cloud, place
+    def __init__(self, images: Mapping[str, Paired], cloud: PointCloud, place: Place, place_at: PlaceAt) -> None:
+        """place: the view of a picture, or None where it is left out; called once for each, by the first who asks.
+
+        place_at: as Cameras'.
+        """
+        self._images, self._cloud, self._place, self._place_at = images, cloud, place, place_at
         self._lock = threading.Lock()
         self._views: tuple[CameraView, ...] | None = None
 
@@ -40,3 +46,7 @@ class CloudViews:
                 found = [self._place(name, paired, self._cloud) for name, paired in self._images.items()]
                 self._views = tuple(view for view in found if view is not None)
             return self._views
+
+    def place_at(self, name: str, paired: Paired, wait_until_s: float) -> tuple[CameraModel, RigidTransform]:
+        """Camera and place of a picture of another time, seen from the cloud. Raises BadCalibration or BadTransform."""
+        return self._place_at(name, paired, self._cloud, wait_until_s)

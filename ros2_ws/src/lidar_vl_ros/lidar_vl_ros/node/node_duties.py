@@ -1,8 +1,12 @@
 """What a node that serves clouds does itself; PerceptionNode does the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
+from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
+from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 
 
@@ -23,6 +27,13 @@ class NodeDuties:
     def images_needed(self) -> bool:
         """Whether the next answer itself needs images, whoever looks at them."""
         return False
+
+    def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
+        """Take a picture of a camera as it comes, in the executor's thread; load_rgb: decodes it, raises LidarVlError."""
+
+    def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
+        """Further lines of diagnostics at a time of the steady clock, by name."""
+        return ()
 
     def motion_told_by(self) -> str | None:
         """Where it is told how the sensor moves: a topic of odometry, or "" for /tf alone; None where that is not asked for."""

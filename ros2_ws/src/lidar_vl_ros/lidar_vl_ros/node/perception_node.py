@@ -134,7 +134,9 @@ class PerceptionNode(NodeDuties, LifecycleNode):
     def _open_front_end(self, settings: NodeParameters, transforms: LiveTransforms) -> FrontEnd:
         cameras = Cameras(self, settings.cameras, transforms, self.reporter)
         longest_s, needed = settings.camera_max_wait_s, self._images_needed
-        return FrontEnd(self, cameras, longest_s, self.reporter, self.steady, needed, self._hand_over)
+        return FrontEnd(
+            self, cameras, longest_s, self.reporter, self.steady, needed, self._hand_over, self.picture_came
+        )
 
     def _images_needed(self) -> bool:
         """Whether the next cloud is to wait for its images; without need they are paired, and neither placed nor decoded."""
@@ -212,7 +214,8 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self._front_end.restart()
 
     def _camera_reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
-        return () if self._front_end is None else self._front_end.reports(now_ns)
+        front_end = self._front_end
+        return () if front_end is None else (*front_end.reports(now_ns), *self.reports(now_ns))
 
     def _serve(self, arrived: _Arrived) -> None:
         age_ms, front_end, reading = self.age_ms(arrived.message.header), self._front_end, self._reading

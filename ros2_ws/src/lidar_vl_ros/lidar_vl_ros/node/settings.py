@@ -115,6 +115,17 @@ class SegmentationTaskParameters(TaskParameters):
     ensemble: bool = Field(
         False, description="Name points by the pictures that see them, too; a model with an image encoder can"
     )
+    image_features_max_age_s: float = Field(
+        1.0,
+        ge=0.0,
+        le=10.0,
+        description="Ensemble: pictures are encoded beside the clouds, which take the newest ones that are, up to this age, where "
+        "the sensor's motion is known; 0: each cloud waits for its own",
+    )
+    odometry_topic: str = Field(
+        "",
+        description="nav_msgs/Odometry that tells the sensor's motion; empty: /tf does, where the ensemble asks for it",
+    )
 
 
 class ClassParameters(Config):

@@ -33,9 +33,8 @@ from lidar_vl_ros.outputs.object_boxes import ObjectBoxes
 from lidar_vl_ros.outputs.object_detections import ObjectDetections
 from lidar_vl_ros.outputs.object_markers import ObjectMarkers
 from lidar_vl_ros.outputs.object_overlay import ObjectOverlay
+from lidar_vl_ros.tasks.patience import Patience
 from lidar_vl_ros.tasks.task import PointOpinion, Served, Task, tell_engine
-
-_MOST_WAITS_IN_VAIN = 3  # then clouds wait no longer, until a transform is there in time, as for images
 
 
 class ObjectDetector(Protocol):
@@ -83,7 +82,7 @@ class DetectionTask(Task):
         self._settings: DetectionParameters | None = None
         self._detector: ObjectDetector | None = None
         self._history: SweepHistory | None = None
-        self._waits_in_vain = 0  # in a row, for transforms of the newest sweep's time
+        self._patience = Patience()  # with transforms of the newest sweep's time
         self._label_info: LabelInfo | None = None
 
     def load(self, settings: DetectionParameters) -> None:
@@ -91,7 +90,7 @@ class DetectionTask(Task):
         detector = self._detector = self._open_detector(settings)
         _set_limits(detector, settings.rules)
         self._history = SweepHistory(settings.sweeps, settings.sweeps_max_age_s, settings.max_points)
-        self._settings, self._waits_in_vain = settings, 0
+        self._settings, self._patience = settings, Patience()
         self.outputs.open(self._make_outputs(settings))
         self._label_info = LabelInfo(self._node, lambda: detector.classes, OBJECTS_TOPIC)
         self._node.get_logger().info(f"model {settings.model}: boxes of {', '.join(detector.classes.names)}")
@@ -172,15 +171,13 @@ class DetectionTask(Task):
         history, transforms = self._history, self._node.transforms
         if history is None or transforms is None:
             return cloud
-        may_come = self._waits_in_vain < _MOST_WAITS_IN_VAIN
-        wait_until_s = time.monotonic() + (settings.motion_max_wait_s if may_come else 0.0)
+        wait_until_s = self._patience.until_s(settings.motion_max_wait_s)
 
         def moved(frame: str, now_ns: int, then_ns: int) -> RigidTransform:
             return transforms.T_now_then(frame, now_ns, then_ns, wait_until_s)
 
         joined = history.joined(cloud, moved)
-        came_not = any(isinstance(error, TransformToCome) for error in joined.left_out)
-        self._waits_in_vain = self._waits_in_vain + 1 if came_not else 0
+        self._patience.ended(in_vain=any(isinstance(error, TransformToCome) for error in joined.left_out))
         if joined.left_out:
             self._tell_left_out(joined.left_out)
         return joined.cloud

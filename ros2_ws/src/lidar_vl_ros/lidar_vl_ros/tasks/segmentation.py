@@ -1,21 +1,23 @@
 """Segmentation as a task of a node: one class for each point, by words where the model understands them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 from std_srvs.srv import Trigger
 
+from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest, LidarVlError
 from lidar_vl_core.model_packages.package import load_model_package
-from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.load_mode import LoadMode
 from lidar_vl_core.tasks.point_labels import PointLabels
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.tasks.what_fits import segment_what_fits
 from lidar_vl_core.words.text_table import TextTable
+from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.output import Output
@@ -27,11 +29,12 @@ from lidar_vl_ros.outputs.coloured_cloud import ColouredCloud
 from lidar_vl_ros.outputs.label_info import LabelInfo
 from lidar_vl_ros.outputs.labelled_cloud import LabelledCloud
 from lidar_vl_ros.tasks.asked_words import asked_table
+from lidar_vl_ros.tasks.camera_ensemble import IMAGE_AGE, CameraEnsemble
 from lidar_vl_ros.tasks.task import PointOpinion, Served, Task, tell_engine
 
 RELOAD_VOCABULARY = "~/reload_vocabulary"
 _STAGES = ("voxels", "maps", "network", "labels")
-_CAMERA_STAGES = ("image_encoder", "fusion")
+_CAMERA_STAGES = ("image_encoder", "fusion", IMAGE_AGE)
 
 OpenSegmenter = Callable[[SegmentationParameters], Segmenter]
 
@@ -41,13 +44,6 @@ def open_segmenter(settings: SegmentationParameters) -> Segmenter:
     package = load_model_package(settings.model)
     ego = EgoRegion(settings.ego_radius_m, settings.ego_box_m)
     return Segmenter(package, settings.engine, settings.threads or None, settings.max_points, ego)
-
-
-def _open_fusion(settings: SegmentationParameters, segmenter: Segmenter) -> CameraFusion:
-    """Raises BadConfig without cameras, BadModelPackage for a model without an image encoder."""
-    if not settings.cameras:
-        raise BadConfig("ensemble: expected cameras, found none. Give cameras.NAME.topic of each, or leave it off.")
-    return CameraFusion(segmenter, settings.threads or None)
 
 
 def _open_load_mode(settings: SegmentationParameters, segmenter: Segmenter) -> LoadMode:
@@ -68,7 +64,7 @@ class SegmentationTask(Task):
         self._node, self._open_segmenter = node, open_segmenter
         self._settings: SegmentationParameters | None = None
         self._segmenter: Segmenter | None = None
-        self._fusion: CameraFusion | None = None
+        self._ensemble: CameraEnsemble | None = None
         self._load_mode: LoadMode | None = None  # where less may be looked at under load
         self._replaced = 0  # clouds of the node's, so far
         self._label_info: LabelInfo | None = None
@@ -79,7 +75,7 @@ class SegmentationTask(Task):
         segmenter = self._segmenter = self._open_segmenter(settings)
         self._use(segmenter, asked_table(segmenter, settings))
         if settings.ensemble:
-            self._fusion = _open_fusion(settings, segmenter)
+            self._ensemble = CameraEnsemble(self._node.reporter, settings, segmenter)
         if settings.thin_under_load:
             self._load_mode, self._replaced = (
                 _open_load_mode(settings, segmenter),
@@ -99,11 +95,25 @@ class SegmentationTask(Task):
 
     def stages(self) -> Sequence[str]:
         """With those of the pictures where they have a say."""
-        return _STAGES if self._fusion is None else (*_STAGES, *_CAMERA_STAGES)
+        return _STAGES if self._ensemble is None else (*_STAGES, *_CAMERA_STAGES)
 
     def images_needed(self) -> bool:
+        """Where a cloud is named by its own pictures, too."""
+        return self._ensemble is not None and self._ensemble.waits_for_images
+
+    def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
         """Where pictures have a say in the answer."""
-        return self._fusion is not None
+        if self._ensemble is not None:
+            self._ensemble.picture_came(name, paired, load_rgb)
+
+    def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
+        """How old the pictures are that have a say, and how much they say."""
+        return () if self._ensemble is None else (("ensemble", self._ensemble.report()),)
+
+    def motion_told_by(self) -> str | None:
+        """Where pictures of another time than the cloud's have a say."""
+        ensemble, settings = self._ensemble, self._settings
+        return None if ensemble is None or settings is None or ensemble.waits_for_images else settings.odometry_topic
 
     def extra_fields(self) -> Sequence[str]:
         """Those to pass on."""
@@ -124,7 +134,7 @@ class SegmentationTask(Task):
 
     def warm_up(self) -> None:
         """Compile and touch what the first cloud would otherwise wait for."""
-        warmed_up = self._fusion or self._segmenter
+        warmed_up = self._ensemble or self._segmenter
         if warmed_up is not None:
             warmed_up.warm_up()
 
@@ -151,13 +161,15 @@ class SegmentationTask(Task):
         """Drop the model and withdraw what is told beside the outputs."""
         if self._label_info is not None:
             self._label_info.close()
-        self._segmenter = self._fusion = self._settings = self._label_info = self._load_mode = None
+        if self._ensemble is not None:
+            self._ensemble.close()
+        self._segmenter = self._ensemble = self._settings = self._label_info = self._load_mode = None
 
     def _labels(self, frame: SensorFrame) -> PointLabels | None:
         """Of all points of the cloud; None where the model was given back meanwhile."""
-        fusion, segmenter, few = self._fusion, self._segmenter, frame.looked_at
-        if fusion is not None:
-            labels = self._labels_by_both(fusion, frame)
+        ensemble, segmenter, few = self._ensemble, self._segmenter, frame.looked_at
+        if ensemble is not None:
+            labels = ensemble.labels(frame)
         elif segmenter is not None:
             labels = self._labels_in_time(segmenter, few.cloud)
         else:
@@ -193,14 +205,6 @@ class SegmentationTask(Task):
             self._node.reporter.lasting_problem(
                 "partial", f"the engine's plan is too small: {looked_at:.0%} of the points are looked at"
             )
-        return labels
-
-    def _labels_by_both(self, fusion: CameraFusion, frame: SensorFrame) -> PointLabels:
-        """By network and pictures; a cloud without a picture that can be used is counted."""
-        views, left_out = frame.views(), []
-        labels = fusion.segment(frame.looked_at.cloud, views, lambda view, _error: left_out.append(view))
-        if len(left_out) == len(views):
-            self._node.reporter.count("without_images")
         return labels
 
     def _loaded(self) -> Segmenter:

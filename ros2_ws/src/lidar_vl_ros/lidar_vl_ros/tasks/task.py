@@ -1,13 +1,15 @@
 """What a node does with every frame: the shape of a task, and what tasks tell each other."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.output import Outputs
@@ -68,6 +70,13 @@ class Task(ABC):
     def images_needed(self) -> bool:
         """Whether the answer itself needs images, whoever looks at them."""
         return False
+
+    def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:  # noqa: B027
+        """As PerceptionNode's."""
+
+    def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
+        """As PerceptionNode's."""
+        return ()
 
     def motion_told_by(self) -> str | None:
         """As PerceptionNode's."""

@@ -4,6 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
+from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.perception_node import PerceptionNode
 from lidar_vl_ros.node.settings import NodeParameters
@@ -51,9 +55,19 @@ class TaskNode(PerceptionNode):
         """Where pictures have a say in an answer of any task."""
         return any(task.images_needed() for task, _ in self._tasks)
 
+    def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
+        """For whichever task has a use for it."""
+        for task, _ in self._tasks:
+            task.picture_came(name, paired, load_rgb)
+
+    def reports(self, now_ns: int) -> list[tuple[str, Report]]:
+        """Those of all tasks."""
+        return [report for task, _ in self._tasks for report in task.reports(now_ns)]
+
     def motion_told_by(self) -> str | None:
-        """By whatever the first task says that asks for it."""
-        return next((topic for task, _ in self._tasks if (topic := task.motion_told_by()) is not None), None)
+        """By the first topic that a task names, else by /tf where one asks for motion at all."""
+        asked = [topic for task, _ in self._tasks if (topic := task.motion_told_by()) is not None]
+        return next((topic for topic in asked if topic), "") if asked else None
 
     def extra_fields(self) -> Sequence[str]:
         """Those of all tasks, each once."""
