@@ -38,7 +38,7 @@ class CloudDecoder:
     ) -> None:
         """extra_fields: names of further fields, kept in their own type. intensity_max: the driver's full scale, None = judged.
 
-        colours: keep those of the points as (N, 3) uint8 `rgb`. Raises BadPointCloud for an intensity_max that is none.
+        colours: keep those of the points as (N, 3) uint8 `rgb`. Raises BadPointCloud for an invalid intensity_max.
         """
         if intensity_max is not None and not (np.isfinite(intensity_max) and intensity_max > 0):
             raise BadPointCloud(

@@ -20,7 +20,7 @@ class EgoRegion:
     box_m: tuple[float, ...] = ()  # x, y, z of the lower corner, then of the upper one; () = no box
 
     def __post_init__(self) -> None:
-        """Raise BadConfig on a region that is none."""
+        """Raise BadConfig on an invalid region."""
         if not (math.isfinite(self.radius_m) and self.radius_m >= 0):
             raise BadConfig(f"ego radius: expected 0 (off) or a number of metres, found {self.radius_m}. Correct it.")
         box_is_whole = len(self.box_m) == 6 and all(math.isfinite(value) for value in self.box_m)

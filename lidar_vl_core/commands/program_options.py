@@ -12,7 +12,7 @@ _OR_A_PATH = ("model", "vocabulary", "config", "card")  # options that take a na
 
 
 class NamingParser(argparse.ArgumentParser):
-    """A parser that says, for a command or choice that is none, which one was perhaps meant."""
+    """A parser that says, for an unknown command or choice, which one was probably meant."""
 
     listed: Callable[[], Mapping[str, Iterable[str]]] | None = None  # names by what they are of, below the help
 

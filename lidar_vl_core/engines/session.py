@@ -126,7 +126,7 @@ def _checked(on_gpu: GpuEngine, package: "ModelPackage", graph: "SparseGraph", t
 def chosen_engine(engine: str, threads: int | None) -> tuple[str, int]:
     """The engine of the CPU and the number of threads that are meant; "fused" for "auto". Raises BadRequest."""
     if engine not in ENGINES:
-        raise BadRequest(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}. Choose one of them.")
+        raise BadRequest(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}.")
     threads = threads if threads is not None else available_cores()
     if threads < 1:
         raise BadRequest(f"threads: expected 1 or more, found {threads}. Leave it out to use all cores.")

@@ -49,7 +49,7 @@ def true_boxes_of(
     """The true boxes, as asked; None when nothing was asked.
 
     names: whose names the classes on the topic have, those of the table where nothing is said. Raises BadRequest for names
-    without a topic or a topic that is none of boxes, BadLabels for unknown names, and what RecordedBoxes raises.
+    without a topic or a topic without boxes, BadLabels for unknown names, and what RecordedBoxes raises.
     """
     if topic is None:
         if names is None:

@@ -34,12 +34,12 @@ def truth_of(recording: Recording, classes: ClassTable, field: str | None, table
     if field is None and table is None:
         return None
     if field is None or table is None:
-        missing = (
-            "the field with the true classes (--label-field)"
+        found, missing = (
+            ("a table alone", "the field with the true classes (--label-field)")
             if field is None
-            else "the table of its ids (--label-table)"
+            else ("a field alone", "the table of its ids (--label-table)")
         )
-        raise BadRequest(f"truth: expected a field and its table, found no {missing.split(' (')[0]}. Give {missing}.")
+        raise BadRequest(f"truth: expected a field and its table, found {found}. Give {missing}.")
     labels = label_map(table, classes)
     fields = recording.cloud_fields()
     if field not in fields:

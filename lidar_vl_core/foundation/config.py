@@ -169,8 +169,7 @@ def load_named(model: type[ConfigT], folder: Path, name: str, kind: str) -> Conf
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in known:
         raise BadConfig(
-            f"{kind}: expected one of {', '.join(known)} or a .yaml file, found {name!r}. Choose one of them."
-            f"{did_you_mean(name, known)}"
+            f"{kind}: expected one of {', '.join(known)} or a .yaml file, found {name!r}.{did_you_mean(name, known)}"
         )
     return load_config(model, folder / f"{name}.yaml")
 

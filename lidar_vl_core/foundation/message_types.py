@@ -72,7 +72,7 @@ def from_cdr(data: bytes, type_name: str, topic: str) -> Any:  # noqa: ANN401  g
         return message_types().deserialize_cdr(data, type_name)
     except Exception as error:  # the generated readers raise whatever the bytes lead them to
         raise BadBag(
-            f"topic {topic}: expected {type_name}, found {len(data)} bytes that are none ({error}). "
+            f"topic {topic}: expected {type_name}, found {len(data)} bytes that do not decode as one ({error}). "
             "The message is damaged, or its definition differs from ROS 2 Jazzy's: convert the topic to that one."
         ) from error
 
@@ -94,7 +94,7 @@ def ros1_to_cdr(data: bytes, type_name: str, topic: str) -> bytes:
         return bytes(message_types().ros1_to_cdr(data, type_name))
     except Exception as error:  # the generated converters raise whatever the bytes lead them to
         raise BadBag(
-            f"topic {topic}: expected {type_name} of ROS 1, found {len(data)} bytes that are none ({error}). "
+            f"topic {topic}: expected {type_name} of ROS 1, found {len(data)} bytes that do not decode as one ({error}). "
             "The message is damaged, or its definition differs from ROS 2 Jazzy's: convert the topic to that one."
         ) from error
 

@@ -1,4 +1,4 @@
-"""The name that somebody meant who wrote one that is none."""
+"""The name that somebody meant who wrote an unknown one."""
 
 import difflib
 from collections.abc import Collection, Iterable

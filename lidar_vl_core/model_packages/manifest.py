@@ -58,7 +58,7 @@ class WaffleSpec(Config):
     """How WaffleIron reads points, beside its grid; keys as in its training, fields as in FlatGrids."""
 
     waffle_cell_m: Annotated[float, Field(ge=0.001, le=1000)]
-    waffle_max_points: Annotated[int, Field(ge=1, le=100_000_000)] | None = None  # nothing = all
+    waffle_max_points: Annotated[int, Field(ge=1, le=100_000_000)] | None = None  # default: all
 
 
 class Manifest(Config):

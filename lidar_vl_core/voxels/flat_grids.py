@@ -46,7 +46,7 @@ class FlatGrids:
                 f"{self.cell_m} m. Choose smaller cells."
             )
         if self.max_points is not None and self.max_points < 1:
-            raise BadConfig(f"waffle_max_points: expected at least 1, found {self.max_points}. Correct the number.")
+            raise BadConfig(f"waffle_max_points: expected at least 1, found {self.max_points}.")
         VoxelGrid("cartesian", self.voxel_size_m, _WORLD_M)  # raises for voxels without a size
 
     @property

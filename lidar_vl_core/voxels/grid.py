@@ -25,7 +25,7 @@ class VoxelGrid:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise BadConfig(f"grid kind: expected one of {', '.join(KINDS)}, found {self.kind!r}. Choose one of them.")
+            raise BadConfig(f"grid kind: expected one of {', '.join(KINDS)}, found {self.kind!r}.")
         _require_numbers("voxel_size", self.voxel_size, 3)
         _require_numbers("point_cloud_range", self.point_cloud_range, 6)
         if min(self.voxel_size) <= 0:

@@ -33,7 +33,7 @@ def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParse
 
 def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     weak_label = commands.add_parser(
-        "weak-label", help="label the pictures of logs by vision models or ready maps; goes on where it was stopped"
+        "weak-label", help="label the pictures of logs by vision models or ready maps; resumes a stopped run"
     )
     add_config(weak_label, "see offline_training/configs/weak_labels/*.yaml")
     add_engine(weak_label)

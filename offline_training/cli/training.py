@@ -33,7 +33,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    pretrain = commands.add_parser("pretrain", help="train a backbone from pictures; goes on where the run was stopped")
+    pretrain = commands.add_parser("pretrain", help="train a backbone from pictures; resumes a stopped run")
     add_config(pretrain, "see offline_training/configs/pretrain/*.yaml")
     pretrain.add_argument("--method", help=f"replaces the configuration's, one of {', '.join(_method_names())}")
     add_data(pretrain)
@@ -57,7 +57,7 @@ def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.Argume
 
 
 def _add_finetune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    finetune = commands.add_parser("finetune", help="train on labelled scans; goes on where the run was stopped")
+    finetune = commands.add_parser("finetune", help="train on labelled scans; resumes a stopped run")
     add_config(finetune, "see offline_training/configs")
     add_data(finetune)
     add_resume(finetune, "best")

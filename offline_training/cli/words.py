@@ -47,7 +47,7 @@ def _add_toy_language(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 def _add_extract_features(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     extract = commands.add_parser(
         "extract-features",
-        help="image features in the space of words for every point of the scenes; goes on where it was stopped",
+        help="image features in the space of words for every point of the scenes; resumes a stopped run",
     )
     add_config(extract, "see offline_training/configs/words/*.yaml")
     add_data(extract)
@@ -68,7 +68,7 @@ def _add_stages(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         ("guide", "stage 3 of 3DSS-VLG: a 3D network learns the specialised features", _guide),
     )
     for name, told, run in stages:
-        stage = commands.add_parser(name, help=f"{told}; goes on where it was stopped")
+        stage = commands.add_parser(name, help=f"{told}; resumes a stopped run")
         add_config(stage, "see offline_training/configs/words/*.yaml")
         add_data(stage)
         if name == "guide":

@@ -69,7 +69,7 @@ def detection_submission(
     BadDataset, and writes nothing then.
     """
     if benchmark not in BENCHMARKS:
-        raise BadRequest(f"benchmark: expected {' or '.join(BENCHMARKS)}, found {benchmark!r}. Choose one of them.")
+        raise BadRequest(f"benchmark: expected {' or '.join(BENCHMARKS)}, found {benchmark!r}.")
     target, chosen, inputs = BENCHMARKS[benchmark], tuple(sources), require_inputs(uses)
     require_new(out)
     network, config = load_detector(checkpoint_path)

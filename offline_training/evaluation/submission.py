@@ -97,7 +97,7 @@ class _Target:
 
 def _target(benchmark: str) -> _Target:
     if benchmark not in _TARGETS:
-        raise BadRequest(f"benchmark: expected {' or '.join(_TARGETS)}, found {benchmark!r}. Choose one of them.")
+        raise BadRequest(f"benchmark: expected {' or '.join(_TARGETS)}, found {benchmark!r}.")
     return _TARGETS[benchmark]()
 
 

@@ -20,8 +20,7 @@ def task_of(content: Mapping[str, Any], origin: str) -> str:
     task = content.get("task", SEGMENTATION)
     if task not in TASKS:
         raise BadConfig(
-            f"{origin}: task: expected one of {', '.join(TASKS)}, found {task!r}. Choose one of them."
-            f"{did_you_mean(task, TASKS)}"
+            f"{origin}: task: expected one of {', '.join(TASKS)}, found {task!r}.{did_you_mean(task, TASKS)}"
         )
     return str(task)
 

@@ -38,7 +38,7 @@ def adapter_cross_entropy(
 def cosine_guidance(feature: Tensor, target: Tensor, visible: Tensor | None = None) -> Tensor:
     """Mean of 1 - cosine over what some view sees, the loss of the embeddings soft-guidance stage (L_s).
 
-    feature, target: (R, C), visible: (R,) bool, nothing = all. 0 for parallel rows, 2 for opposite ones, whatever their
+    feature, target: (R, C), visible: (R,) bool, default: all. 0 for parallel rows, 2 for opposite ones, whatever their
     lengths; a row of zeros counts 1. Returns a scalar; without any visible row 0, with a gradient path.
     """
     feature, target = _visible(feature, target, visible)

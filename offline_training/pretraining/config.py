@@ -32,7 +32,7 @@ def pretrain_config_of(content: dict[str, Any], origin: str) -> PretrainConfig:
     name = content.get("method", _UNNAMED)
     if name not in METHOD_NAMES:
         raise BadConfig(
-            f"{origin}: method: expected one of {', '.join(METHOD_NAMES)}, found {name!r}. Choose one of them."
+            f"{origin}: method: expected one of {', '.join(METHOD_NAMES)}, found {name!r}."
             f"{did_you_mean(name, METHOD_NAMES)}"
         )
     model = _config_of(name)

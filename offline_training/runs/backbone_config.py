@@ -55,7 +55,7 @@ class BackboneConfig(DeviceConfig):
     )  # not of WaffleIron, which has its own
     # WaffleIron keeps one point per voxel_size and flattens point_cloud_range into grids.
     waffle_cell_m: float = 0.6  # side of the cells of its grids
-    waffle_max_points: int | None = None  # most points of a scan that it computes on; nothing = all
+    waffle_max_points: int | None = None  # most points of a scan that it computes on; default: all
 
     @field_validator("network", "grid_kind")
     @classmethod
@@ -71,7 +71,7 @@ class BackboneConfig(DeviceConfig):
         """Sizes of a MinkUNet. Raises BadConfig for another network or wrong numbers."""
         if self.network not in SHAPES:
             raise BadConfig(
-                f"network: expected one of {', '.join(SHAPES)}, found {self.network!r}. Choose one of them."
+                f"network: expected one of {', '.join(SHAPES)}, found {self.network!r}."
                 f"{did_you_mean(self.network, SHAPES)}"
             )
         changed = {name: getattr(self, name) for name in _SIZES}

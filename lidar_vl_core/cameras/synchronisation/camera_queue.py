@@ -26,7 +26,7 @@ class CameraTiming:
     def __post_init__(self) -> None:
         require_seconds(f"{self.name}.max_time_difference_s", self.max_time_difference_s)
         if not math.isfinite(self.offset_s):
-            raise BadConfig(f"{self.name}.offset_s: expected seconds, found {self.offset_s}. Correct the number.")
+            raise BadConfig(f"{self.name}.offset_s: expected seconds, found {self.offset_s}.")
 
 
 class Paired(NamedTuple):
@@ -167,4 +167,4 @@ class CameraQueue:
 def require_seconds(name: str, value: float) -> None:
     """Raise BadConfig unless a value is a duration."""
     if not math.isfinite(value) or value < 0:
-        raise BadConfig(f"{name}: expected seconds >= 0, found {value}. Correct the number.")
+        raise BadConfig(f"{name}: expected seconds >= 0, found {value}.")

@@ -231,4 +231,4 @@ def _require_valid(
     for name, value in (("max_wait_s", max_wait_s), ("loop_jump_s", loop_jump_s), ("silent_after_s", silent_after_s)):
         require_seconds(name, value)
     if queue_length < 1:
-        raise BadConfig(f"queue_length: expected at least 1, found {queue_length}. Correct the number.")
+        raise BadConfig(f"queue_length: expected at least 1, found {queue_length}.")

@@ -80,7 +80,7 @@ class NuscenesDetection:
     """Gathers the matches of frames. Frames of equal scores rank as they were added: give them in the split's order."""
 
     def __init__(self, classes: ClassTable) -> None:
-        """classes: the table of the boxes' class_id. Raises BadLabels for a name that is none of nuScenes' ten classes."""
+        """classes: the table of the boxes' class_id. Raises BadLabels for a name that is not one of nuScenes' ten classes."""
         unknown = [name for name in classes.names if name not in RANGE_M]
         if unknown:
             raise BadLabels(

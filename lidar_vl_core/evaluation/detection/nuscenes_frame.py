@@ -65,7 +65,7 @@ class NuscenesFrame:
         """Raise BadBoxes where the parts do not fit the boxes, a size is 0, or there are too many predictions."""
         if len(self.found) > MOST_BOXES:
             raise BadBoxes(
-                f"expected at most {MOST_BOXES} predictions in a frame, found {len(self.found)}. Keep the surest ones."
+                f"expected at most {MOST_BOXES} predictions in a frame, found {len(self.found)}. Keep the most confident ones."
             )
         for name, boxes, parts in (
             ("truth_points", self.truth, self.truth_points),

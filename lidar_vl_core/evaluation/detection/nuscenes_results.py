@@ -122,7 +122,7 @@ def _rows(token: str, result: SampleResult, classes: ClassTable) -> list[dict[st
         )
     if len(boxes) > MOST_BOXES:
         raise BadBoxes(
-            f"sample {token}: expected at most {MOST_BOXES} boxes, found {len(boxes)}. Keep the surest ones."
+            f"sample {token}: expected at most {MOST_BOXES} boxes, found {len(boxes)}. Keep the most confident ones."
         )
     if len(result.attribute) != len(boxes):
         raise BadBoxes(f"sample {token}: expected {len(boxes)} attributes, found {len(result.attribute)}.")

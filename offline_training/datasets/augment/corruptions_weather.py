@@ -34,7 +34,7 @@ _FARTHEST_FLAKE_M = 25.0  # a flake covers too little of the beam farther away
 def level(severity: str) -> int:
     """0, 1 or 2 for a name of SEVERITIES; raises BadRequest for another."""
     if severity not in SEVERITIES:
-        raise BadRequest(f"severity: expected one of {', '.join(SEVERITIES)}, found {severity!r}. Choose one of them.")
+        raise BadRequest(f"severity: expected one of {', '.join(SEVERITIES)}, found {severity!r}.")
     return SEVERITIES.index(severity)
 
 

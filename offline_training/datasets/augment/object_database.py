@@ -4,7 +4,7 @@
   database.json        what it was made of; written first, so that other objects are never added to it
   points_00000.npy     (P, 5) float32 x, y, z from the centre of their box in metres, intensity, time lag in seconds
   objects_00000.npz    a row for each object; written last, so that a piece that has it is whole
-Building goes on where it was stopped; at no time is more than a piece of it in memory.
+Building resumes where it stopped; at no time is more than a piece of it in memory.
 """
 
 import json

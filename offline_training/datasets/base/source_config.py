@@ -47,13 +47,13 @@ class SourceConfig(Config):
 class FramesSource(SourceConfig):
     """Of a data set whose frames can be chosen."""
 
-    frames: Names = Field(default=None, description="names of frames; nothing = all")
+    frames: Names = Field(default=None, description="names of frames; default: all")
 
 
 class SequencesSource(FramesSource):
     """Of a data set that lies in sequences, scenes or folders of its own."""
 
-    sequences: Names = Field(default=None, description="sequences, scenes or folders of the data set; nothing = all")
+    sequences: Names = Field(default=None, description="sequences, scenes or folders of the data set; default: all")
 
 
 class SplitSource(SequencesSource):

@@ -28,7 +28,7 @@ class RosBagSource(LabelFieldSource):
 
     kind: Literal["ros_bag"] = "ros_bag"
     folder: str = Field(description="the bag, or its folder")
-    frames: Names = Field(default=None, description="places among the clouds, from 0; nothing = all")
+    frames: Names = Field(default=None, description="places among the clouds, from 0; default: all")
     cloud_topic: str | None = Field(default=None, description="topic of the clouds; nothing = the only one")
     intensity_max: float | None = Field(
         default=None,

@@ -45,7 +45,7 @@ class ScanNetSource(SplitSource, ViewStepSource):
 
     kind: Literal["scannet"] = "scannet"
     view_step: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description=f"every n-th view; nothing = all, every {FRAME_STEP}th of a .sens file"
+        default=None, description=f"every n-th view; default: all, every {FRAME_STEP}th of a .sens file"
     )
 
 

@@ -76,7 +76,7 @@ class DetectFinetuneConfig(AnyRunConfig):
     bev_up_strides: tuple[int, ...] = (1, 2)  # that bring each block back to one size
     bev_up_widths: tuple[int, ...] = (256, 256)
     anchors: tuple[AnchorConfig, ...] = ()  # SECOND, PV-RCNN: one for each class; nothing = those of KITTI's classes
-    groups: tuple[tuple[str, ...], ...] = ()  # CenterPoint: classes that share a head; nothing = all share one
+    groups: tuple[tuple[str, ...], ...] = ()  # CenterPoint: classes that share a head; default: all share one
     velocity: bool = False  # CenterPoint: tell velocities
     # CenterPoint: learn how boxes lie and not which end is the front; for short trainings, in which headings average to nothing
     axis_alone: bool = False

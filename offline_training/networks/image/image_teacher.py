@@ -67,9 +67,7 @@ def build_image_teacher(kind: str, weights: Path | None, allow_random_weights: b
     build = TEACHERS.get(kind) if name_in_timm == kind else partial(_timm_teacher, name_in_timm)
     if build is None:
         known = ", ".join((*TEACHERS, "timm:<name>"))
-        raise BadConfig(
-            f"teacher: expected one of {known}, found {kind!r}. Choose one of them.{did_you_mean(kind, TEACHERS)}"
-        )
+        raise BadConfig(f"teacher: expected one of {known}, found {kind!r}.{did_you_mean(kind, TEACHERS)}")
     require_teacher_weights(kind, weights, allow_random_weights)
     return build(weights)
 

@@ -86,11 +86,10 @@ def study_names() -> list[str]:
 
 
 def require_study(name: str) -> None:
-    """Raise BadRequest, with the names there are, for a study that is none."""
+    """Raise BadRequest, with the names there are, for an unknown study."""
     if name not in study_names():
         raise BadRequest(
-            f"reproduce: expected one of {', '.join(study_names())}, found {name!r}. Choose one of them."
-            f"{did_you_mean(name, study_names())}"
+            f"reproduce: expected one of {', '.join(study_names())}, found {name!r}.{did_you_mean(name, study_names())}"
         )
 
 

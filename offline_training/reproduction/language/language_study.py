@@ -47,7 +47,7 @@ class LanguageColumn(StudyColumn):
     """One thing that is measured of every row."""
 
     measure: Measure = "mean_iou"
-    of: tuple[str, ...] | None = None  # the mean over these classes alone; nothing = all that are in the truth
+    of: tuple[str, ...] | None = None  # the mean over these classes alone; default: all that are in the truth
     test: tuple[dict[str, Any], ...] | None = None  # data sets of this column; nothing = the run's validation sets
     classes: str | None = None  # class table of their truth; nothing = the run's
     vocabulary: str | None = None  # words of the question; nothing = those of the row's recipe and study

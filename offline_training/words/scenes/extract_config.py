@@ -22,7 +22,7 @@ class ExtractConfig(Config):
         0.02  # one feature per voxel of this size; nothing = one per point
     )
     components: Annotated[int, Field(ge=1)] | None = (
-        None  # principal components kept per feature; nothing = all channels
+        None  # principal components kept per feature; default: all channels
     )
     engine: Literal["local", "ray"] = "local"
     ray_workers: Annotated[int, Field(ge=1)] = 1

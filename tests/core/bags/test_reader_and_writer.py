@@ -176,7 +176,8 @@ def test_bytes_that_are_no_such_message_are_refused_by_topic_and_type(tmp_path):
     with open_bag(tmp_path / "a.mcap") as bag:
         for message in bag.messages():
             with pytest.raises(
-                BadBag, match=r"topic /points: expected sensor_msgs/msg/PointCloud2, found .* bytes that are none"
+                BadBag,
+                match=r"topic /points: expected sensor_msgs/msg/PointCloud2, found .* bytes that do not decode as one",
             ):
                 _ = message.message
 

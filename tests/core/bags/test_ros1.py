@@ -256,6 +256,8 @@ def test_a_type_that_ros2_does_not_have_is_kept_and_named_when_asked_for(tmp_pat
             _ = message.message
     with open_bag(write_mcap(tmp_path / "b.mcap", [("/points", CLOUD, 5, b"abcd")])) as bag:
         (message,) = bag.messages()
-        with pytest.raises(BadBag, match="expected sensor_msgs/msg/PointCloud2 of ROS 1, found 4 bytes that are none"):
+        with pytest.raises(
+            BadBag, match="expected sensor_msgs/msg/PointCloud2 of ROS 1, found 4 bytes that do not decode as one"
+        ):
             _ = message.message
     assert full_type_name("tf/tfMessage") == TF

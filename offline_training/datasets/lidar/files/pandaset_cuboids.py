@@ -41,7 +41,7 @@ class Cuboids:
 
 
 def read_cuboids(path: Path, names: NameMap) -> Cuboids:
-    """The boxes of a file; raises BadDataset naming it, and the row that is none."""
+    """The boxes of a file; raises BadDataset naming it and the invalid row."""
     try:
         rows = read_json(path)
     except (OSError, ValueError) as error:

@@ -23,7 +23,7 @@ Views = tuple[Sequence[CameraView], int]  # and how many were left out as their 
 class ViewStepSource(SequencesSource):
     """Keys of scenes with many views."""
 
-    view_step: Annotated[int, Field(ge=1)] | None = Field(default=None, description="every n-th view; nothing = all")
+    view_step: Annotated[int, Field(ge=1)] | None = Field(default=None, description="every n-th view; default: all")
 
 
 def by_scenes(

@@ -44,7 +44,7 @@ class TextRows:
 def read_text_rows(path: Path, names: Path | None) -> TextRows:
     """From a text_table.npz, or from a .npy or .pt (P, C) whose prompts `names` lists as JSON.
 
-    Raises BadDataset, or BadTextTable for a .npz that is none.
+    Raises BadDataset, or BadTextTable for an invalid .npz.
     """
     if path.suffix == ".npz":
         table = read_text_table(path)

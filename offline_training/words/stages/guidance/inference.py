@@ -1,4 +1,4 @@
-"""Answers of a trained run about a scene: from its 3D network, from averaged image features, or from the surer of both."""
+"""Answers of a trained run about a scene: from its 3D network, from averaged image features, or from the more confident of the two."""
 
 from dataclasses import dataclass
 from pathlib import Path

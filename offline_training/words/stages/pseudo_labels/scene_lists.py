@@ -37,7 +37,7 @@ def read_class_lists(path: Path) -> dict[str, SceneList]:
 
 
 def require_known_classes(lists: Mapping[str, SceneList], names: Sequence[str]) -> None:
-    """Raise BadLabels for a class that is none of the names, before anything is made with the lists."""
+    """Raise BadLabels for a class that is not among the names, before anything is made with the lists."""
     for scene, listed in lists.items():
         for view, classes in listed.items() if isinstance(listed, dict) else [(None, listed)]:
             _as_mask(classes, names, scene if view is None else f"{scene}, view {view}")
@@ -67,7 +67,7 @@ def allowed_classes(scene: str, listed: SceneList | None, names: Sequence[str], 
     """Which classes a row of features may get: (1, K) bool by a scene's list, (V, K) bool by the lists of its views.
 
     names: (K,) of the classes that are no sinks. With lists of frames a class is allowed where a view that sees the row
-    lists it. Raises BadLabels for a scene without a list and for a class that is none of the names.
+    lists it. Raises BadLabels for a scene without a list and for a class that is not among the names.
     """
     if listed is None:
         raise BadLabels(f"scene {scene}: expected a list of its classes, found none. Add it to pseudo.lists_file.")

@@ -1,4 +1,4 @@
-"""Answers from image features, from the network, and from the surer of both, point by point."""
+"""Answers from image features, from the network, and from the more confident of the two, point by point."""
 
 import numpy as np
 import pytest

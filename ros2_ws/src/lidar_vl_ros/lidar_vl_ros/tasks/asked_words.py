@@ -12,7 +12,7 @@ from lidar_vl_ros.node.settings import SegmentationParameters
 def asked_table(segmenter: Segmenter, settings: SegmentationParameters) -> TextTable | None:
     """The table of prompts or of the vocabulary, else the model's own; None for a model that knows no words and is asked for none.
 
-    Reads the vocabulary's file. Raises BadConfig for prompts beside a vocabulary and for lists that are none, UnknownPrompt
+    Reads the vocabulary's file. Raises BadConfig for prompts beside a vocabulary and for invalid lists, UnknownPrompt
     for words the model cannot embed, BadModelPackage for words asked of a model that knows none.
     """
     if settings.prompts and settings.vocabulary:

@@ -143,7 +143,7 @@ class DetectionTask(Task):
         boxes, unusable = usable_boxes(_told_from(cloud.origin_m, detected), detector.classes)
         if unusable:
             self._node.reporter.lasting_problem(
-                "faults", f"{unusable} boxes left out: the detector gave a score, class or size that is none"
+                "faults", f"{unusable} boxes left out: the detector gave an invalid score, class or size"
             )
         found = FoundObjects(
             frame.header, boxes, detector.classes, cloud.origin_m, _second_opinions(frame.cloud, boxes, opinions)
