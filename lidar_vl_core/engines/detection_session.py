@@ -77,7 +77,8 @@ def open_detection_session(
             checked = CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=False)
             return DetectionSession(on_gpu.name, checked, graph)
         if name == "fused":
-            return DetectionSession(name, _FusedDetector(graph, threads), graph)
+            on_cpu = _FusedDetector(graph, threads)
+            return DetectionSession(on_cpu.name, on_cpu, graph)
         return DetectionSession(name, _WholeDetector(open_onnxruntime(content, threads), graph), graph)
 
 
@@ -89,6 +90,7 @@ class _FusedDetector:
         from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 
         self._encoder = FusedEngine(graph.encoder, threads)
+        self.name = self._encoder.name
         self._tail = open_onnxruntime(graph.tail.SerializeToString(), threads)
         self._names = list(graph.outputs)
 

@@ -57,7 +57,8 @@ def open_point_session(package: "ModelPackage", engine: str = "auto", threads: i
                 on_gpu.name, CheckedEngine(on_gpu.name, fast.run, "fused", fused.run, limits, are_scores=True)
             )
         if name == "fused":
-            return PointSession(name, _FusedPoints(graph, threads))
+            on_cpu = _FusedPoints(graph, threads)
+            return PointSession(on_cpu.name, on_cpu)
         return PointSession(name, _WholePoints(open_onnxruntime(content, threads), graph))
 
 
@@ -68,6 +69,7 @@ class _FusedPoints:
         from lidar_vl_core.engines.cpu.engine import FusedEngine
 
         self._encoder = FusedEngine(graph.encoder, threads)
+        self.name = self._encoder.name
         self._tail = open_onnxruntime(graph.tail.SerializeToString(), threads)
 
     def run(self, arrays: "PointArrays") -> list[np.ndarray]:

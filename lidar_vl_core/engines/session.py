@@ -14,6 +14,7 @@ from lidar_vl_core.model_packages.package_files import as_bad_package
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, table_names
 
 if TYPE_CHECKING:
+    from lidar_vl_core.engines.cpu.engine import FusedEngine
     from lidar_vl_core.model_packages.package import ModelPackage
     from lidar_vl_core.sparse_model.graph import LinearHead, SparseGraph
     from lidar_vl_core.voxels.kernel_maps import KernelMaps
@@ -71,7 +72,8 @@ def open_session(package: "ModelPackage", engine: str = "auto", threads: int | N
     threads: number of processor cores to use, all that this process may use by default. Raises EngineUnavailable when
     the asked engine cannot run here, BadModelPackage when the file cannot be run.
 
-    fused computes in float32 with the weights of the file, whatever its precision; onnxruntime in the file's precision.
+    fused computes an int8 file in int8 where the processor has VNNI, and its engine_name says so; else in float32 with the
+    weights of the file, whatever its precision. onnxruntime computes in the file's precision.
     """
     with as_bad_package(package.path):
         return _session(package, _graph(package), package.onnx_bytes, engine, threads)
@@ -103,7 +105,8 @@ def _session(
     name, threads = chosen_engine(engine, threads)
     on_gpu = open_gpu_engine(engine, package, threads)
     if on_gpu is None:
-        return Session(name, _cpu_engine(name, package, graph, content, threads), graph.in_channels, graph.levels)
+        name, on_cpu = _cpu_engine(name, package, graph, content, threads)
+        return Session(name, on_cpu, graph.in_channels, graph.levels)
     checked = _checked(on_gpu, package, graph, threads)
     return Session(on_gpu.name, checked, graph.in_channels, graph.levels)
 
@@ -135,17 +138,19 @@ def chosen_engine(engine: str, threads: int | None) -> tuple[str, int]:
 
 def _cpu_engine(
     name: str, package: "ModelPackage", graph: "SparseGraph", content: Callable[[], bytes], threads: int
-) -> _Engine:
+) -> tuple[str, _Engine]:
+    """What the engine calls itself, and the engine."""
     if name == "fused":
-        return _fused(graph, threads)
+        fused = _fused(graph, threads)
+        return fused.name, fused
     from lidar_vl_core.engines.onnx_runtime import OnnxEngine, OnnxFileEngine
 
     if package.manifest.precision == "fp32":
-        return OnnxEngine(graph, threads)
-    return OnnxFileEngine(content(), table_names(graph.levels), threads)
+        return name, OnnxEngine(graph, threads)
+    return name, OnnxFileEngine(content(), table_names(graph.levels), threads)
 
 
-def _fused(graph: "SparseGraph", threads: int) -> _Engine:
+def _fused(graph: "SparseGraph", threads: int) -> "FusedEngine":
     from lidar_vl_core.engines.cpu.engine import FusedEngine
 
     return FusedEngine(graph, threads)

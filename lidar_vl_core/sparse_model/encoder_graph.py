@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lidar_vl_core.sparse_model.bad_model import bad_model
 from lidar_vl_core.sparse_model.conv_bodies import OPSET
 from lidar_vl_core.sparse_model.encoder_form import CORNER_CELL, CORNER_WEIGHT, MAP_INDEX, MAP_ROWS
-from lidar_vl_core.sparse_model.graph import SparseGraph, read_sparse_nodes
+from lidar_vl_core.sparse_model.graph import SparseGraph, read_sparse_nodes, with_int8
 from lidar_vl_core.sparse_model.model_file import require_bounded_values, require_sound_model, require_valid_model
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, IR_VERSION, OUTPUT
 from lidar_vl_core.sparse_model.precision import as_float32
@@ -95,7 +95,7 @@ def _parts(
         raise bad_model(f"a tail that reads {MAP_ROWS}, {', '.join(sorted(own_inputs))} alone", error) from error
     require_bounded_values(tail, "model.onnx")
     require_valid_model(model, "model.onnx")
-    return encoder, kernels, tail
+    return with_int8(encoder, model), kernels, tail
 
 
 def _tail(

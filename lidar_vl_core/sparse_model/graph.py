@@ -10,6 +10,7 @@ import numpy as np
 
 from lidar_vl_core.sparse_model.bad_model import bad_model
 from lidar_vl_core.sparse_model.conv_bodies import DOMAIN
+from lidar_vl_core.sparse_model.int8_form import Int8Factors, int8_factors
 from lidar_vl_core.sparse_model.model_file import require_sound_model, require_valid_model
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, levels_of, table_names
 from lidar_vl_core.sparse_model.precision import as_float32
@@ -39,6 +40,7 @@ class GraphNode:
     table: str = ""  # "subm0", "child0", "strided0", "up0", ...; empty where the layer has none
     weight: np.ndarray | None = None  # (K, C_in, C_out) float32; K is 1 for "linear"
     bias: np.ndarray | None = None  # (C_out,) float32
+    int8: Int8Factors | None = None  # of a convolution in int8, whose `weight` is that of the factors in float32
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class SparseGraph:
 
 
 def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
-    """Read the layers of a model written by SparseGraphBuilder, in whatever precision; the weights read are float32.
+    """Read the layers of a model written by SparseGraphBuilder, in whatever precision; the weights read are float32, and int8.
 
     Raises BadModelPackage for external data, an unknown operator, and for shapes or levels that do not fit.
     """
@@ -68,7 +70,13 @@ def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
     if sparse.nodes[-1].level != 0:
         raise bad_model("the last node to compute logits at level 0", sparse.nodes[-1].output)
     require_valid_model(model, "model.onnx")
-    return sparse
+    return with_int8(sparse, model)
+
+
+def with_int8(graph: SparseGraph, model: "onnx.ModelProto") -> SparseGraph:
+    """The graph read of a model in float32, with the factors of those convolutions that `model`, the file, has in int8."""
+    factors = int8_factors(model)
+    return replace(graph, nodes=tuple(replace(node, int8=factors.get(node.output)) for node in graph.nodes))
 
 
 def read_sparse_nodes(

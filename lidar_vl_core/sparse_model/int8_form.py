@@ -5,6 +5,7 @@ work: up-convolutions, heads, and what follows the sparse part.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     import onnx
 
 STEPS = 127  # of a sign: -128 has no counterpart
+
+
+@dataclass(frozen=True, eq=False)
+class Int8Factors:
+    """Both factors of a product in int8: round(x / x_scale), within -128..127, and the weight."""
+
+    x_scale: float
+    weight: np.ndarray  # (K, C_in, C_out) int8
+    weight_scale: np.ndarray  # (C_out,) float32, what one step of the weight is worth
 
 
 def inputs_to_quantize(model: "onnx.ModelProto") -> list[str]:
@@ -91,6 +101,19 @@ def from_int8(model: "onnx.ModelProto") -> "onnx.ModelProto":
     del single.graph.initializer[:]
     single.graph.initializer.extend(kept)
     return single
+
+
+def int8_factors(model: "onnx.ModelProto") -> dict[str, Int8Factors]:
+    """Of every quantized convolution of a model that from_int8() reads, by the value it computes."""
+    from onnx import numpy_helper
+
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    factors = {}
+    for node in model.graph.node:
+        if node.op_type == QUANTIZED_CONV:
+            values, weight_scale, x_scale = (numpy_helper.to_array(weights[name]) for name in node.input[2:5])
+            factors[node.output[0]] = Int8Factors(float(x_scale), values, weight_scale)
+    return factors
 
 
 def _quantized(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ loses its core only does less of the work. A task is one block of output rows ti
 import numpy as np
 from numba import carray
 
+from lidar_vl_core.engines.cpu.int8_loops import Int8Arrays, add_int8_terms, write_rounded
 from lidar_vl_core.engines.cpu.registers import LANES
 from lidar_vl_core.engines.cpu.simd import (
     add_products_1,
@@ -17,6 +18,7 @@ from lidar_vl_core.engines.cpu.simd import (
     int32_pointer,
     yield_core,
 )
+from lidar_vl_core.engines.cpu.vectors import rectify, set_bias, set_sum
 from lidar_vl_core.foundation.compiled import compiled
 
 _LISTED_ROWS = 128  # rows of a table of 27 int32: they stay in the first cache while all their offsets are listed
@@ -43,7 +45,11 @@ LAYER = np.dtype(
         ("panels", np.int64),
         ("first_term", np.int64),
         ("terms", np.int64),
-        ("y_offset", np.int64),
+        ("first_int8_term", np.int64),
+        ("int8_terms", np.int64),
+        ("first_rounded", np.int64),  # of the forms in int8 that others read of the answers
+        ("rounded", np.int64),
+        ("y_offset", np.int64),  # -1: nobody reads the answers in float32
         ("y_stride", np.int64),
         ("bias_offset", np.int64),
         ("residual_offset", np.int64),  # -1: none
@@ -76,12 +82,15 @@ def run_network(
     pairs: np.ndarray,
     pair_counts: np.ndarray,
     progress: np.ndarray,
+    int8: Int8Arrays | None,
 ) -> None:
     """Compute every layer; each thread of an inference calls this with the same arrays.
 
     tables, layers, panels, terms: records as above. values: float32 activations. weights: float32. pairs: int64, input
-    row << 32 | output row. progress: zeros (1 + layers, 2, 8) int64: tasks taken and tasks done, each in its cache line.
+    row << 32 | output row. progress: zeros (1 + layers, 2, 8) int64: tasks taken and tasks done, each in its cache line; the
+    threads that came are counted behind the first. int8: None for a network in float32, whose loops are compiled without.
     """
+    thread = fetch_add(progress, 1, 1)
     tasks = 0
     for table in tables:
         tasks += table.blocks
@@ -105,7 +114,7 @@ def run_network(
             if task >= tasks:
                 break
             panel = panels[layer.first_panel + task // layer.blocks]
-            _compute_block(layer, panel, task % layer.blocks, terms, values, weights, pairs, pair_counts)
+            _compute_block(layer, panel, task % layer.blocks, terms, values, weights, pairs, pair_counts, thread, int8)
             fetch_add(progress, taken + 8, 1)
         _wait(progress, taken + 8, tasks)
 
@@ -192,23 +201,27 @@ def _compute_block(
     weights: np.ndarray,
     pairs: np.ndarray,
     pair_counts: np.ndarray,
+    thread: int,
+    int8: Int8Arrays | None,
 ) -> None:
     """All work on one panel of channels of one block of rows, from bias to ReLU."""
     start = block * layer.block_rows
     stop = min(start + layer.block_rows, layer.rows)
-    y_offset = layer.y_offset + panel.column
+    y_offset, y_stride = layer.y_offset + panel.column, layer.y_stride
     width = panel.vectors * LANES
-    bias = weights[layer.bias_offset + panel.column : layer.bias_offset + panel.column + width]
+    scratch = 0
+    if int8 is not None:
+        scratch = int8.scratch_offset + thread * int8.scratch_words
+        if layer.y_offset < 0:
+            y_offset, y_stride = scratch + int8.scratch_words // 2 - start * width, width
+    bias, residual = layer.bias_offset + panel.column, layer.residual_offset + panel.column
     for row in range(start, stop):
-        y = values[y_offset + row * layer.y_stride : y_offset + row * layer.y_stride + width]
-        if layer.residual_offset < 0:
-            for column in range(width):
-                y[column] = bias[column]
-        else:
-            residual_start = layer.residual_offset + row * layer.residual_stride + panel.column
-            residual = values[residual_start : residual_start + width]
-            for column in range(width):
-                y[column] = bias[column] + residual[column]
+        for column in range(0, width, LANES):
+            y = y_offset + row * y_stride + column
+            if layer.residual_offset < 0:
+                set_bias(values, y, weights, bias + column)
+            else:
+                set_sum(values, y, residual + row * layer.residual_stride + column, weights, bias + column)
     for number in range(layer.first_term, layer.first_term + layer.terms):
         term = terms[number]
         for k in range(term.kernel):
@@ -221,10 +234,13 @@ def _compute_block(
             w_offset = term.weight_offset + term.c_in * (term.kernel * panel.column + k * width)
             add_products(
                 panel.vectors, values, weights, pairs, first, count,
-                term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, layer.y_stride,
+                term.x_offset, term.x_stride, w_offset, term.c_in, y_offset, y_stride,
             )  # fmt: skip
+    if int8 is not None:
+        add_int8_terms(layer, panel, block, int8, values, weights, pairs, pair_counts, scratch, y_offset, y_stride)
     if layer.relu:
         for row in range(start, stop):
-            y = values[y_offset + row * layer.y_stride : y_offset + row * layer.y_stride + width]
-            for column in range(width):
-                y[column] = max(y[column], np.float32(0.0))
+            for column in range(0, width, LANES):
+                rectify(values, y_offset + row * y_stride + column)
+    if int8 is not None:
+        write_rounded(layer, panel, block, int8, values, y_offset, y_stride)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lidar_vl_core.sparse_model.graph import GraphNode, SparseGraph
+from lidar_vl_core.sparse_model.int8_form import Int8Factors
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT
 
 
@@ -19,6 +20,24 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Rounded:
+    """Values side by side in int8: round(x / scale), within -128..127."""
+
+    parts: tuple[tuple[str, int], ...]  # name and channels of each
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class Int8Term:
+    """As Term, multiplied in int8 and summed up in int32; one step of the sum is worth `scale`."""
+
+    x: Rounded
+    table: str
+    weight: np.ndarray  # (K, C_in, C_out) int8
+    scale: np.ndarray  # (C_out,) float32
+
+
+@dataclass(frozen=True)
 class FusedLayer:
     """y = relu?(bias + residual? + sum of terms), computed block by block."""
 
@@ -28,11 +47,17 @@ class FusedLayer:
     terms: tuple[Term, ...] = ()
     residual: str = ""
     relu: bool = False
+    int8_terms: tuple[Int8Term, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Values that must exist before this layer runs."""
+        """Values that this layer reads in float32."""
         return tuple(term.x for term in self.terms) + ((self.residual,) if self.residual else ())
+
+    @property
+    def int8_inputs(self) -> tuple[Rounded, ...]:
+        """What it reads in int8."""
+        return tuple(term.x for term in self.int8_terms)
 
 
 @dataclass(frozen=True)
@@ -43,19 +68,21 @@ class FusedPlan:
     output: str
 
 
-def plan_network(graph: SparseGraph) -> FusedPlan:
+def plan_network(graph: SparseGraph, in_int8: bool) -> FusedPlan:
     """Fuse bias, additions and ReLU into the convolution before them.
 
-    A concatenation costs nothing: a layer over concatenated inputs is a sum of one term per input.
+    A concatenation costs nothing: a layer over concatenated inputs is a sum of one term per input, or reads what its inputs
+    wrote side by side. in_int8: multiply in int8 where the graph says so, else in float32 with the same weights.
     """
-    planner = _Planner(graph)
+    planner = _Planner(graph, in_int8)
     for node in graph.nodes:
         planner.place(node)
     return planner.finish()
 
 
 class _Planner:
-    def __init__(self, graph: SparseGraph) -> None:
+    def __init__(self, graph: SparseGraph, in_int8: bool) -> None:
+        self.in_int8 = in_int8
         self.uses = Counter(name for node in graph.nodes for name in node.inputs)
         self.level = {FEATURES: 0} | {node.output: node.level for node in graph.nodes}
         self.layers: dict[str, FusedLayer] = {}  # by output, in execution order
@@ -72,6 +99,9 @@ class _Planner:
                 self._append(self._sum(node))
             case "relu":
                 self._append(self._rectified(node))
+            case _ if self.in_int8 and node.int8 is not None and _fits_int32(node.int8):
+                term = self._int8_term(node.inputs[0], node.table, node.int8)
+                self._append(FusedLayer(node.output, node.level, _given(node.bias), int8_terms=(term,)))
             case _:
                 terms = self._terms(node.inputs[0], node.table, _given(node.weight))
                 self._append(FusedLayer(node.output, node.level, _given(node.bias), terms))
@@ -97,7 +127,8 @@ class _Planner:
         if len(opened) == 2 and not (self.layers[a].residual and self.layers[b].residual):
             first, second = self.layers.pop(a), self.layers.pop(b)
             bias, terms = first.bias + second.bias, first.terms + second.terms
-            return FusedLayer(node.output, node.level, bias, terms, first.residual or second.residual)
+            residual, int8_terms = first.residual or second.residual, first.int8_terms + second.int8_terms
+            return FusedLayer(node.output, node.level, bias, terms, residual, int8_terms=int8_terms)
         for name in opened:
             if not self.layers[name].residual:
                 residual = self._computed(b if name == a else a)
@@ -111,6 +142,15 @@ class _Planner:
         ends = np.cumsum([channels for _, channels in self.parts[x]])
         pieces = np.split(weight, ends[:-1], axis=1)
         return tuple(Term(name, table, piece) for (name, _), piece in zip(self.parts[x], pieces, strict=True))
+
+    def _int8_term(self, x: str, table: str, factors: Int8Factors) -> Int8Term:
+        if any(name == FEATURES for name, _ in self.parts[x]):  # no layer computes them, and so none could round them
+            zeros = np.zeros(self.parts[FEATURES][0][1], np.float32)
+            self._append(FusedLayer("features again", 0, zeros, residual=FEATURES))
+            again = {(FEATURES, len(zeros)): ("features again", len(zeros))}
+            self.parts = {value: [again.get(part, part) for part in parts] for value, parts in self.parts.items()}
+        scale = np.float32(factors.x_scale) * factors.weight_scale
+        return Int8Term(Rounded(tuple(self.parts[x]), factors.x_scale), table, factors.weight, scale)
 
     def _computed(self, x: str) -> str:
         """Name of one computed value equal to x; a concatenation that nobody convolves is copied together here."""
@@ -130,6 +170,12 @@ class _Planner:
     def _append(self, layer: FusedLayer) -> None:
         self.layers[layer.output] = layer
         self.parts[layer.output] = [(layer.output, len(layer.bias))]
+
+
+def _fits_int32(factors: Int8Factors) -> bool:
+    """Whether no sum can leave int32, all neighbours being there and all bytes as large as they get, 255 and -128."""
+    kernel, c_in, _ = factors.weight.shape
+    return kernel * c_in * 255 * 128 < 2**31
 
 
 def _given(array: np.ndarray | None) -> np.ndarray:

@@ -7,6 +7,8 @@ import onnx
 import pytest
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.engines.cpu import program
+from lidar_vl_core.engines.cpu.registers import HAS_VNNI
 from lidar_vl_core.engines.session import Session, open_session
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage
@@ -104,13 +106,31 @@ def test_onnx_runtime_computes_in_the_precision_of_the_file(tiny, count):
         assert 1e-5 < np.abs(found - exact).max() / scale < 0.2  # it rounds, and not much
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_the_fused_engine_computes_in_float32_with_the_weights_of_the_file(tiny, precision):
+def test_the_fused_engine_computes_in_float32_with_the_weights_of_a_file_in_half(tiny):
     features, maps = scan(700)
-    sessions: list[Session] = [open_session(tiny[name], "auto", 1) for name in (precision, "fp32")]
+    sessions: list[Session] = [open_session(tiny[name], "auto", 1) for name in ("fp16", "fp32")]
     assert {session.engine_name for session in sessions} == {"fused"}
     found, exact = (session.run(features, maps) for session in sessions)
-    assert np.abs(found - exact).max() < {"fp16": 2e-3, "int8": 3e-2}[precision] * np.abs(exact).max()
+    assert np.abs(found - exact).max() < 2e-3 * np.abs(exact).max()
+
+
+@pytest.mark.skipif(not HAS_VNNI, reason="this processor multiplies no bytes")
+@pytest.mark.parametrize("count", [0, 1, 2, 900])
+def test_the_fused_engine_computes_a_file_in_int8_as_it_is_written(tiny, count):
+    features, maps = scan(count)
+    session = open_session(tiny["int8"], "auto", 2)
+    assert session.engine_name == "fused, int8"
+    expected = written_out(tiny["int8"], features, maps)
+    np.testing.assert_allclose(session.run(features, maps), expected, atol=1e-4 * np.abs(expected).max(initial=1e-6))
+
+
+def test_a_processor_that_multiplies_no_bytes_takes_the_weights_in_float32_and_says_so(tiny, monkeypatch):
+    monkeypatch.setattr(program, "HAS_VNNI", False)
+    features, maps = scan(700)
+    session = open_session(tiny["int8"], "auto", 1)
+    assert session.engine_name == "fused, int8 weights in float32"
+    exact = open_session(tiny["fp32"], "auto", 1).run(features, maps)
+    assert np.abs(session.run(features, maps) - exact).max() < 3e-2 * np.abs(exact).max()
 
 
 def test_an_empty_scan_has_no_rows_in_any_precision(tiny):
