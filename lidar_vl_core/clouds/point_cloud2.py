@@ -1,6 +1,6 @@
 """sensor_msgs/msg/PointCloud2 to PointCloud and back, for rclpy and rosbags messages alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,11 +75,42 @@ def encode(cloud_fields: Mapping[str, np.ndarray], aligned: bool = False) -> Poi
         offset, widest = offset + size, max(widest, size)
     point_step = max(offset + (-offset % widest if aligned else 0), 1)
     data = np.zeros(count * point_step, np.uint8) if aligned else np.empty(count * point_step, np.uint8)
-    for field, values in zip(fields, columns.values(), strict=True) if count else ():
-        dtype = values.dtype.newbyteorder("<")
-        np.ndarray((count,), dtype, data.data, field.offset, (point_step,))[:] = values
+    for offset, piece in _pieces(fields, tuple(columns.values())) if count else ():
+        np.ndarray((count,), piece.dtype.newbyteorder("<"), data.data, offset, (point_step,))[:] = piece
     dense = all(bool(np.isfinite(columns[name]).all()) for name in "xyz" if name in columns)
     return PointCloud2Layout(1, count, tuple(fields), False, point_step, count * point_step, data, dense)
+
+
+def _pieces(fields: Sequence[FieldLayout], columns: Sequence[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+    """Offset and (N,) values of each field; fields that lie side by side in memory, as x, y and z of a cloud do, as one piece.
+
+    One copy of 12-byte pieces takes a third of the time of three strided ones.
+    """
+    first = 0
+    while first < len(columns):
+        last = first + 1
+        while last < len(columns) and _is_behind(fields, columns, last):
+            last += 1
+        values, count = columns[first], last - first
+        if count > 1:
+            size = values.dtype.itemsize
+            rows = np.lib.stride_tricks.as_strided(values, (len(values), count), (values.strides[0], size))
+            values = rows.view(f"V{count * size}")[:, 0]
+        yield fields[first].offset, values
+        first = last
+
+
+def _is_behind(fields: Sequence[FieldLayout], columns: Sequence[np.ndarray], number: int) -> bool:
+    """Whether a column lies right behind the one before it, in memory and in the message, in the message's byte order."""
+    before, values = columns[number - 1], columns[number]
+    size = before.dtype.itemsize
+    return (
+        values.dtype == before.dtype == before.dtype.newbyteorder("<")
+        and values.strides == before.strides
+        and values.strides[0] > size
+        and values.__array_interface__["data"][0] == before.__array_interface__["data"][0] + size
+        and fields[number].offset == fields[number - 1].offset + size
+    )
 
 
 def encode_labelled(

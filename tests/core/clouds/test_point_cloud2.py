@@ -274,6 +274,23 @@ def test_what_is_encoded_is_decoded(names, codes, count, aligned):
         assert all(field.offset % np.dtype(DATATYPES[field.datatype]).itemsize == 0 for field in layout.fields)
 
 
+@given(
+    st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=8, unique=True),
+    st.sampled_from(["<f4", ">f4", "<f8", "<u2"]),
+    st.integers(0, 20),
+    st.booleans(),
+    st.booleans(),
+)
+def test_columns_of_one_table_are_encoded_as_columns_by_themselves(letters, dtype, count, aligned, backwards):
+    """Whatever order and selection of a table's columns: side by side in memory or not."""
+    table = np.random.default_rng(0).integers(0, 1000, (2 * count, 8)).astype(dtype)[:: -2 if backwards else 2]
+    views = {letter: table[:, "abcdefgh".index(letter)] for letter in letters}
+    alone = {letter: view.copy() for letter, view in views.items()} | {"last": np.arange(count, dtype=np.uint8)}
+    found, expected = encode(views | {"last": alone["last"]}, aligned), encode(alone, aligned)
+    assert_array_equal(found.data, expected.data)
+    assert (found.fields, found.point_step) == (expected.fields, expected.point_step)
+
+
 def test_the_encoder_agrees_with_the_slow_reference():
     columns = sample_columns("f4")
     message = message_of(columns)

@@ -29,25 +29,21 @@ def point_cloud2(header: Header, columns: Mapping[str, np.ndarray]) -> PointClou
         row_step=layout.row_step,
         is_dense=layout.is_dense,
     )
-    message.data = _bytes(layout.data)
+    _fill(message.data, layout.data)
     return message
 
 
 def rgb_image(header: Header, rgb: np.ndarray) -> Image:
     """(H, W, 3) uint8 as an rgb8 image."""
     height, width = rgb.shape[:2]
-    return Image(
-        header=header,
-        height=height,
-        width=width,
-        encoding="rgb8",
-        step=3 * width,
-        data=_bytes(np.ascontiguousarray(rgb)),
-    )
+    message = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
+    _fill(message.data, np.ascontiguousarray(rgb))
+    return message
 
 
-def _bytes(values: np.ndarray) -> array.array:
-    """The only form in which every version of rclpy takes a payload at once; a numpy array is walked byte by byte."""
-    payload = array.array("B")
+def _fill(payload: array.array, values: np.ndarray) -> None:
+    """Put bytes into the empty array that a new message brings, the one way without a second copy.
+
+    Setters copy what they are given, and walk a numpy array byte by byte.
+    """
     payload.frombytes(values.reshape(-1).view(np.uint8))  # type: ignore[arg-type]  # any buffer serves
-    return payload
