@@ -30,12 +30,15 @@ class HelperThreads:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for future, task in self._waiting:
+        started = []
+        for future, task in reversed(self._waiting):  # helpers begin at the other end: nobody waits while tasks do
             if future is None or future.cancel():  # nobody has started it yet
                 if error is None:
                     task()
             else:
-                future.result()
+                started.append(future)
+        for future in started:
+            future.result()
 
 
 def machine_cores() -> int:

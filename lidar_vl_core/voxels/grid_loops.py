@@ -11,16 +11,17 @@ import numpy as np
 from lidar_vl_core.foundation.compiled import compiled
 
 SUMS = 5  # columns of add_points(): points, intensity, and the three coordinates along the grid's axes
-_DIGIT_BITS = 11  # a histogram of 2048 counters stays in the first-level cache
+_DIGIT_BITS = 15  # 32,768 counters of 4 bytes stay in the second-level cache; the cells of most grids are two digits
 
 
 @compiled
-def on_axes(
-    x: float, y: float, z: float, range_min: np.ndarray, range_max: np.ndarray, cylindrical: bool, full_turn: bool
-) -> tuple[float, float, float]:
-    """A point along the grid's axes: (x, y, z) or (rho, phi, z), metres and radians, phi a full turn on where it fits then."""
-    if not cylindrical:
-        return x, y, z
+def on_cylinder(
+    x: np.float64, y: np.float64, z: np.float64, range_min: np.ndarray, range_max: np.ndarray, full_turn: bool
+) -> tuple[np.float64, np.float64, np.float64]:
+    """A point along the axes of a cylindrical grid: (rho, phi, z), metres and radians, phi a full turn on where it fits then.
+
+    Loops ask for the grid's kind themselves and call this for cylinders alone: a call with arrays costs more than the rest.
+    """
     phi = math.atan2(y, x)
     if phi < range_min[1]:
         phi += 2 * math.pi
@@ -28,7 +29,7 @@ def on_axes(
         phi -= 2 * math.pi
     if full_turn and phi < range_min[1]:  # a circle written as -3.141..3.141 has a gap that no point may fall into
         phi = range_min[1]
-    return math.sqrt(x * x + y * y), phi, z
+    return np.float64(math.sqrt(x * x + y * y)), np.float64(phi), z
 
 
 @compiled
@@ -43,28 +44,26 @@ def cell_keys(
     shifts: np.ndarray,
     point_to_voxel: np.ndarray,
 ) -> np.ndarray:
-    """(K,) int64 keys of the points inside, in point order; the others get -1 in point_to_voxel."""
+    """(K,) int64 keys of the points inside, in point order; point_to_voxel becomes -1."""
     keys = np.empty(len(xyz_m), np.int64)
     low_x, low_y, low_z = range_min[0], range_min[1], range_min[2]
     high_x, high_y, high_z = range_max[0], range_max[1], range_max[2]
-    for i in range(len(xyz_m)):  # no branches but the grid's kind: the compiler makes vector code of it
-        x, y, z = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1]), np.float64(xyz_m[i, 2])
-        a, b, c = on_axes(x, y, z, range_min, range_max, cylindrical, full_turn)
+    per_x, per_y, per_z = cells_per_unit[0], cells_per_unit[1], cells_per_unit[2]
+    last_x, last_y, last_z = last_cell[0], last_cell[1], last_cell[2]
+    shift_x, shift_y, shift_z = shifts[0], shifts[1], shifts[2]
+    found = 0
+    for i in range(len(xyz_m)):
+        a, b, c = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1]), np.float64(xyz_m[i, 2])
+        if cylindrical:
+            a, b, c = on_cylinder(a, b, c, range_min, range_max, full_turn)
         # False for NaN; only numbers in range reach the conversion to int, so nothing can wrap.
         inside = (a >= low_x) & (a < high_x) & (b >= low_y) & (b < high_y) & (c >= low_z) & (c < high_z)
-        cell_x = min(np.int64(((a if inside else low_x) - low_x) * cells_per_unit[0]), last_cell[0])
-        cell_y = min(np.int64(((b if inside else low_y) - low_y) * cells_per_unit[1]), last_cell[1])
-        cell_z = min(np.int64(((c if inside else low_z) - low_z) * cells_per_unit[2]), last_cell[2])
-        key = (cell_x << shifts[0]) | (cell_y << shifts[1]) | (cell_z << shifts[2]) | i
-        keys[i] = key if inside else -1
-    found = 0
-    for i in range(len(keys)):
-        key = keys[i]
-        if key < 0:
-            point_to_voxel[i] = -1
-        else:
-            keys[found] = key
-            found += 1
+        cell_x = min(np.int64(((a if inside else low_x) - low_x) * per_x), last_x)
+        cell_y = min(np.int64(((b if inside else low_y) - low_y) * per_y), last_y)
+        cell_z = min(np.int64(((c if inside else low_z) - low_z) * per_z), last_z)
+        keys[found] = (cell_x << shift_x) | (cell_y << shift_y) | (cell_z << shift_z) | i
+        found += inside  # else the next point takes its place: nothing to mispredict
+        point_to_voxel[i] = -1
     return keys[:found]
 
 
@@ -73,28 +72,27 @@ def sort_keys(keys: np.ndarray, index_bits: int, key_bits: int) -> np.ndarray:
     """Keys sorted by their cell; points of one cell keep their order. Overwrites `keys`. (Radix sort, lowest digit first.)"""
     passes = (key_bits + _DIGIT_BITS - 1) // _DIGIT_BITS
     digit_bits = (key_bits + passes - 1) // passes
-    mask = (1 << digit_bits) - 1
-    starts = np.zeros((passes, 1 << digit_bits), np.int64)
-    for i in range(len(keys)):
-        cell = keys[i] >> index_bits
-        for digit in range(passes):
-            starts[digit, (cell >> (digit * digit_bits)) & mask] += 1
-    source = keys
-    target = np.empty_like(keys)
+    mask = np.uint64((1 << digit_bits) - 1)
+    start = np.empty(1 << digit_bits, np.uint32)
+    source = keys.view(np.uint64)  # an index that may be negative costs numba a comparison at each access
+    target = np.empty_like(source)
     for digit in range(passes):
-        start = starts[digit]
-        total = 0
+        shift = np.uint64(index_bits + digit * digit_bits)
+        start[:] = 0
+        for i in range(len(source)):
+            start[(source[i] >> shift) & mask] += np.uint32(1)
+        total = np.uint32(0)
         for value in range(len(start)):
             count = start[value]
             start[value] = total
             total += count
-        shift = index_bits + digit * digit_bits
         for i in range(len(source)):
-            value = (source[i] >> shift) & mask
-            target[start[value]] = source[i]
-            start[value] += 1
+            key = source[i]
+            value = (key >> shift) & mask
+            target[start[value]] = key
+            start[value] += np.uint32(1)
         source, target = target, source
-    return source
+    return source.view(np.int64)
 
 
 @compiled
@@ -139,12 +137,13 @@ def add_points(
         if voxel < first or voxel >= last:
             continue
         x, y, z = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1]), np.float64(xyz_m[i, 2])
-        a, b, c = on_axes(x, y, z, range_min, range_max, cylindrical, full_turn)
+        if cylindrical:
+            x, y, z = on_cylinder(x, y, z, range_min, range_max, full_turn)
         sums[voxel, 0] += 1.0
         sums[voxel, 1] += intensity[i] if math.isfinite(intensity[i]) else 0.0
-        sums[voxel, 2] += a
-        sums[voxel, 3] += b
-        sums[voxel, 4] += c
+        sums[voxel, 2] += x
+        sums[voxel, 3] += y
+        sums[voxel, 4] += z
 
 
 @compiled

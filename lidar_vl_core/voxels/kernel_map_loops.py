@@ -34,36 +34,60 @@ def pack(coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batc
 
 @compiled
 def neighbours(keys: np.ndarray, y_shift: int, x_shift: int, first: int, last: int, table: np.ndarray) -> None:
-    """Write what the rows first..last - 1 find into a (N, 27) table that holds N where nothing was written.
+    """Write the rows first..last - 1 of a (N, 27) table, and no others: so they may be shared out between threads.
 
-    Only the 13 later neighbours are looked for: who finds j at offset k is j's neighbour at offset 26 - k. So rows may
-    be shared out between threads: each entry is written by one row only.
+    Only the 13 later neighbours are looked for: who finds j at offset k is j's neighbour at offset 26 - k. So the rows before
+    the first, up to a slab of voxels away, are gone through, too.
     """
-    count = len(keys)
-    step_y = np.int64(1) << y_shift
-    step_x = np.int64(1) << x_shift
-    steps = np.array([step_y - 1, step_x - step_y - 1, step_x - 1, step_x + step_y - 1])
-    columns = np.array([15, 18, 21, 24])  # of (dx, dy, -1) for the four later lines of voxels
-    at = np.empty(4, np.int64)
-    for line in range(4):
-        at[line] = np.searchsorted(keys, keys[first] + steps[line]) if first else 0
-    for i in range(first, last):
+    one = np.uint64(1)  # an index that may be negative costs numba a comparison each time: all are unsigned
+    step_y, step_x = np.int64(1) << y_shift, np.int64(1) << x_shift
+    steps = (step_y - 1, step_x - step_y - 1, step_x - 1, step_x + step_y - 1)  # to the four later lines of voxels
+    table[first:last] = len(keys)
+    entries = table[first:last].reshape(-1)
+    first_row, end = np.uint64(first), np.uint64(last)
+    start = _first_not_below(keys, keys[first] - (step_x + step_y + 1))
+    at_0, at_1 = _first_not_below(keys, keys[start] + steps[0]), _first_not_below(keys, keys[start] + steps[1])
+    at_2, at_3 = _first_not_below(keys, keys[start] + steps[2]), _first_not_below(keys, keys[start] + steps[3])
+    for i in range(start, end):
         key = keys[i]
-        table[i, 13] = i
-        if i + 1 < count and keys[i + 1] == key + 1:
-            table[i, 14] = i + 1
-            table[i + 1, 12] = i
-        for line in range(4):
-            wanted = key + steps[line]
-            j = at[line]
-            while j < count and keys[j] < wanted:
-                j += 1
-            at[line] = j
-            while j < count and keys[j] <= wanted + 2:
-                column = columns[line] + (keys[j] - wanted)
-                table[i, column] = j
-                table[j, 26 - column] = i
-                j += 1
+        if i >= first_row:
+            entries[np.uint64(27) * (i - first_row) + np.uint64(13)] = i
+        if i + one < np.uint64(len(keys)) and keys[i + one] == key + 1:
+            _meet(entries, first_row, end, i, i + one, np.uint64(14))
+        at_0 = _meet_line(keys, key + steps[0], at_0, entries, first_row, end, i, np.uint64(15))
+        at_1 = _meet_line(keys, key + steps[1], at_1, entries, first_row, end, i, np.uint64(18))
+        at_2 = _meet_line(keys, key + steps[2], at_2, entries, first_row, end, i, np.uint64(21))
+        at_3 = _meet_line(keys, key + steps[3], at_3, entries, first_row, end, i, np.uint64(24))
+
+
+@compiled
+def _first_not_below(keys: np.ndarray, wanted: np.int64) -> np.uint64:
+    return np.uint64(np.searchsorted(keys, wanted))
+
+
+@compiled
+def _meet_line(
+    keys: np.ndarray, wanted: np.int64, at: np.uint64,
+    entries: np.ndarray, first_row: np.uint64, end: np.uint64, i: int, column: np.uint64,
+) -> np.uint64:  # fmt: skip
+    """Voxel i meets those with keys wanted .. wanted + 2; returns the first that is not below, from `at` on."""
+    count, one = np.uint64(len(keys)), np.uint64(1)
+    while at < count and keys[at] < wanted:
+        at += one
+    j = at
+    while j < count and keys[j] <= wanted + 2:
+        _meet(entries, first_row, end, i, j, column + np.uint64(keys[j] - wanted))
+        j += one
+    return at
+
+
+@compiled
+def _meet(entries: np.ndarray, first_row: np.uint64, end: np.uint64, i: int, j: np.uint64, column: np.uint64) -> None:
+    """Enter a voxel and a later one into each other's rows, as far as these are among first_row .. end - 1."""
+    if i >= first_row:
+        entries[np.uint64(27) * (i - first_row) + column] = j
+    if first_row <= j < end:
+        entries[np.uint64(27) * (j - first_row) + np.uint64(26) - column] = i
 
 
 @compiled

@@ -11,7 +11,7 @@ from lidar_vl_core.voxels.grid import read_only
 
 _MAX_LEVELS = 16
 _KEY_BITS = 63  # a positive int64
-_ROWS_PER_TASK = 16_384  # about half a millisecond: long beside handing a task to a thread
+_ROWS_PER_TASK = 8_192  # 0.4 ms: long beside handing a task to a thread; its 0.9 MB stay in the second-level cache
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _neighbour_table(keys: np.ndarray, shifts: tuple[int, int, int], helpers: He
     from lidar_vl_core.voxels.kernel_map_loops import neighbours
 
     y_shift, x_shift, _ = shifts
-    table = np.full((len(keys), 27), len(keys), np.int32)
+    table = np.empty((len(keys), 27), np.int32)
     for first in range(0, len(keys), _ROWS_PER_TASK):
         last = min(first + _ROWS_PER_TASK, len(keys))
         helpers.add(partial(neighbours, keys, y_shift, x_shift, first, last, table))

@@ -23,6 +23,22 @@ def test_every_task_is_done_once_when_the_block_ends(threads):
     assert sorted(done) == list(range(50))
 
 
+def test_the_caller_does_what_stands_in_line_while_a_helper_is_busy():
+    begun, others_done, in_time = threading.Event(), threading.Event(), []
+
+    def long() -> None:
+        begun.set()
+        in_time.append(others_done.wait(10))
+
+    with HelperThreads(2) as helpers:
+        helpers.add(long)
+        for _ in range(3):
+            helpers.add(lambda: None)
+        begun.wait(10)
+        helpers.add(others_done.set)
+    assert in_time == [True]
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_an_error_in_a_task_reaches_the_caller(threads):
     with pytest.raises(ZeroDivisionError), HelperThreads(threads) as helpers:

@@ -1,6 +1,7 @@
 """Neighbour tables: equal to a dictionary look-up, for any set of voxels."""
 
 import itertools
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidar_vl_core.foundation.errors import BadPointCloud
+from lidar_vl_core.voxels import kernel_maps
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
 from tests.recordings import recording
@@ -72,6 +74,15 @@ def test_the_tables_of_several_scans_equal_a_dictionary_look_up(voxels, levels):
     assert_equal_maps(maps, expected)
     assert maps.batch is not None
     assert all(np.array_equal(a, b) for a, b in zip(maps.batch, expected.batch, strict=True))
+
+
+@settings(max_examples=100, deadline=None)
+@given(voxel_sets(), st.integers(1, 40), st.integers(1, 2))
+def test_the_tables_are_the_same_however_their_rows_are_shared_out(voxels, rows_per_task, threads):
+    batch, coords = voxels
+    whole = build_kernel_maps(coords, 3, batch)
+    with mock.patch.object(kernel_maps, "_ROWS_PER_TASK", rows_per_task):
+        assert_equal_maps(build_kernel_maps(coords, 3, batch, threads), whole)
 
 
 @settings(max_examples=200, deadline=None)
