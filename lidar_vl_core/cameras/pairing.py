@@ -95,15 +95,7 @@ def _seen_by(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Point index, pixel and depth of what one camera sees."""
     camera, T_cam_lidar = view
-    point_index = _in_front(xyz_m, T_cam_lidar, min_depth_m)
-    uv_px, depth_m, visible = camera.project(T_cam_lidar.apply(xyz_m[point_index].astype(np.float64)))
-    u, v = uv_px.T
-    with np.errstate(invalid="ignore"):
-        inside = visible & (depth_m > min_depth_m)
-        inside &= (u > border_px) & (u < camera.width - 1 - border_px)
-        inside &= (v > border_px) & (v < camera.height - 1 - border_px)
-    point_index, uv_px, depth_m = point_index[inside], uv_px[inside], depth_m[inside]
-    pixel_uv = np.rint(uv_px).astype(np.int32)
+    point_index, pixel_uv, depth_m = _projected(xyz_m, camera, T_cam_lidar, min_depth_m, border_px)
     if isinstance(occlusion, ZBuffer):
         kept = _not_behind_others(pixel_uv, depth_m, camera, occlusion)
     elif isinstance(occlusion, DepthImages):
@@ -113,30 +105,37 @@ def _seen_by(
     return point_index[kept], pixel_uv[kept], depth_m[kept].astype(np.float32)
 
 
-def _in_front(xyz_m: np.ndarray, T_cam_lidar: RigidTransform, min_depth_m: float) -> np.ndarray:
-    """Indices of the points that may be deep enough: half of the sweep goes before the dear part begins."""
-    axis = T_cam_lidar.rotation[2].astype(xyz_m.dtype)
-    slack_m = 0.01 + 1e-5 * abs(float(T_cam_lidar.translation_m[2]))  # float32 rounding; the exact test follows
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.flatnonzero(xyz_m @ axis > min_depth_m - T_cam_lidar.translation_m[2] - slack_m)
+def _projected(
+    xyz_m: np.ndarray, camera: CameraModel, T_cam_lidar: RigidTransform, min_depth_m: float, border_px: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Point index, rounded pixel and depth of the points on the picture, as CameraModel.project() places them."""
+    from lidar_vl_core.cameras.pairing_loops import EQUIDISTANT, NO_LENS, POLYNOMIAL, seen_points
+
+    count, distortion = len(xyz_m), camera.distortion
+    lens = EQUIDISTANT if distortion.model == "equidistant" else NO_LENS if distortion.is_none else POLYNOMIAL
+    coefficients = np.zeros(8)
+    coefficients[: len(distortion.coefficients)] = distortion.coefficients
+    largest_square = np.inf if lens == NO_LENS else distortion.largest_radius**2
+    border = max(float(border_px), -0.5)
+    bounds = np.array([border, border, camera.width - 1.0 - border, camera.height - 1.0 - border])
+    point_index, pixel_uv, depth_m = np.empty(count, np.int64), np.empty((count, 2), np.int32), np.empty(count)
+    seen = seen_points(
+        np.ascontiguousarray(xyz_m), T_cam_lidar.matrix()[:3], camera.K, lens, coefficients, largest_square,
+        max(float(min_depth_m), 0.0), bounds, point_index, pixel_uv, depth_m,
+    )  # fmt: skip
+    return point_index[:seen], pixel_uv[:seen], depth_m[:seen]
 
 
 def _not_behind_others(
     pixel_uv: np.ndarray, depth_m: np.ndarray, camera: CameraModel, occlusion: ZBuffer
 ) -> np.ndarray:
     """(P,) bool."""
+    from lidar_vl_core.cameras.pairing_loops import not_behind
+
     rows, columns = -(-camera.height // occlusion.cell_px), -(-camera.width // occlusion.cell_px)
-    nearest_m = np.full((rows + 2, columns + 2), np.inf)  # one empty cell around the image spares the edge cases
-    column, row = (pixel_uv // occlusion.cell_px + 1).T
-    cell = row * (columns + 2) + column
-    np.minimum.at(nearest_m.reshape(-1), cell, depth_m)
-    nearest_m[:, 1:-1] = np.minimum(np.minimum(nearest_m[:, :-2], nearest_m[:, 1:-1]), nearest_m[:, 2:])
-    nearest_m[1:-1] = np.minimum(np.minimum(nearest_m[:-2], nearest_m[1:-1]), nearest_m[2:])
-    nearer_m = nearest_m.reshape(-1)[cell]
     reach_px = 1.5 * occlusion.cell_px  # from the middle of a cell to the far side of its neighbour
     grazing = reach_px / (min(camera.K[0, 0], camera.K[1, 1]) * occlusion.surface_distance_m)  # 1/m
-    behind = depth_m > nearer_m * (1.0 + occlusion.relative_margin)
-    return ~(behind & (1.0 / nearer_m - 1.0 / depth_m > grazing))
+    return not_behind(pixel_uv, depth_m, occlusion.cell_px, columns, rows, occlusion.relative_margin, grazing)
 
 
 def _agrees(pixel_uv: np.ndarray, depth_m: np.ndarray, measured_m: np.ndarray, relative_margin: float) -> np.ndarray:

@@ -74,6 +74,31 @@ def test_pairs_equal_the_slow_reference(xyz_m, min_depth_m, border_px, occlusion
     )
 
 
+LENSES = [
+    ("pinhole", ()),
+    ("plumb_bob", (-0.35, 0.15, 0.001, -0.0005, -0.03)),
+    ("plumb_bob", (-0.28, 0.09, 0.0, 0.0)),
+    ("rational_polynomial", (0.9, 0.4, 0.002, -0.001, 0.05, 1.2, 0.6, 0.1)),
+    ("equidistant", (-0.02, 0.005, -0.003, 0.0006)),
+]
+
+
+@pytest.mark.parametrize(("model", "coefficients"), LENSES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pairs_are_those_of_the_camera_model_whatever_its_lens(model, coefficients, dtype):
+    camera = CameraModel(640, 480, np.array([[300.0, 2.0, 320.5], [0, 310.0, 239.5], [0, 0, 1]]), model, coefficients)
+    xyz_m = np.random.default_rng(1).normal(0, 20, (20_000, 3)).astype(dtype)
+    pairs = point_pixel_pairs(xyz_m, [(camera, TO_THE_LEFT)])
+    uv_px, depth_m, visible = camera.project(TO_THE_LEFT.apply(xyz_m.astype(np.float64)))
+    u, v = uv_px.T
+    with np.errstate(invalid="ignore"):
+        inside = visible & (depth_m > 1.0) & (u > 0) & (u < 639) & (v > 0) & (v < 479)
+    assert pairs.point_index.tolist() == np.flatnonzero(inside).tolist()
+    np.testing.assert_array_equal(pairs.pixel_uv, np.rint(uv_px[inside]))
+    np.testing.assert_allclose(pairs.depth_m, depth_m[inside], rtol=1e-6)
+    assert len(pairs) > 500
+
+
 @given(clouds(), st.randoms())
 def test_pairs_permute_with_the_points(xyz_m, random):
     order = list(range(len(xyz_m)))
