@@ -56,7 +56,7 @@ def _rows(
     times_s = np.array([network_run.run(features) for _ in range(QUICK_REPEATS if quick else REPEATS)])
     whole_s = np.array([network_run.run_whole(features) for _ in range(len(times_s))])
     rows = []
-    for number, layer in enumerate(plan_network(graph).layers):
+    for number, layer in enumerate(plan_network(graph, in_int8=False).layers):
         work, seconds = layer_work(layer, maps), times_s[:, number + 1]
         roof = min(roofs[0], roofs[1] * work.flop_per_byte)
         reached = work.gflop / float(np.median(seconds))
@@ -118,7 +118,7 @@ class LayerByLayer:
         progress = np.zeros((len(layers) + 1) * _COUNTERS_PER_LAYER, np.int64)
         arguments = (
             tables, layers, self._program.panels, self._scan.terms, self._values, self._program.weights,
-            self._pairs, self._pair_counts, progress,
+            self._pairs, self._pair_counts, progress, None,
         )  # fmt: skip
         started_s = time.perf_counter()
         with HelperThreads(self._threads) as helpers:

@@ -47,7 +47,7 @@ def test_layers_run_one_by_one_give_the_engines_answer(scan: SizedScan, graph: S
     one_by_one = LayerByLayer(graph, maps, threads=2)
     seconds = one_by_one.run(features)
     np.testing.assert_array_equal(one_by_one.answer, expected)
-    assert len(seconds) == len(plan_network(graph).layers) + 1
+    assert len(seconds) == len(plan_network(graph, in_int8=False).layers) + 1
     assert (seconds > 0).all()
 
 
@@ -63,7 +63,7 @@ def test_the_work_of_all_layers_is_that_of_the_graph(scan: SizedScan, graph: Spa
         elif node.table.startswith("child"):
             rows = maps.counts[node.level - 1]  # every voxel below has one parent
         multiply_adds += rows * node.weight.shape[1] * node.weight.shape[2]
-    work = [layer_work(layer, maps) for layer in plan_network(graph).layers]
+    work = [layer_work(layer, maps) for layer in plan_network(graph, in_int8=False).layers]
     assert sum(each.gflop for each in work) == pytest.approx(2e-9 * multiply_adds)
     assert all(each.gbyte > 0 for each in work)
 
