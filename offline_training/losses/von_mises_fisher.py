@@ -1,10 +1,10 @@
 """Von Mises-Fisher distributions on the unit sphere, one per weak class: their statistics and normaliser (OLIVINE, eq. 4 to 9)."""
 
 import math
-from fractions import Fraction
-from functools import lru_cache
 
+import numpy as np
 import torch
+from scipy import special
 from torch import Tensor, distributed, nn
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
@@ -13,8 +13,7 @@ from offline_training.losses.info_nce import at_least_float32
 
 _ROWS_AT_ONCE = 8192  # of features that are summed in their own precision; the sums of these in float64
 _LARGEST_KAPPA = 1e4  # reached only by features that are all but equal; the estimate has a pole there
-_DEBYE_ORDER = 64.0  # from which six terms of the expansion are exact to the last digits of float64
-_DEBYE_TERMS = 6
+_LEAST_BESSEL = 1e-290  # below, float64 loses digits
 
 
 class VmfStatistics(nn.Module):
@@ -114,55 +113,39 @@ class VmfStatistics(nn.Module):
 def vmf_log_normaliser(kappa: Tensor, dim: int) -> Tensor:
     """log K(kappa) of the density K exp(kappa mu . z) on the unit sphere of R^dim (OLIVINE, eq. 5), same shape and dtype.
 
-    K = kappa^(dim/2-1) / ((2 pi)^(dim/2) I_(dim/2-1)(kappa)). Differentiable, finite from kappa = 0, with relative error
-    below 1e-12 in float64: an expansion of Debye (DLMF 10.41.3) at a high order, then the recurrence of ratios downwards.
+    K = kappa^(dim/2-1) / ((2 pi)^(dim/2) I_(dim/2-1)(kappa)). Differentiable once, finite from kappa = 0, with relative error
+    below 1e-12 in float64.
     """
-    x = kappa.double()
-    order = 0.5 * dim - 1.0
-    steps = max(0, math.ceil(_DEBYE_ORDER - order))
-    log_bessel = _log_scaled_bessel(x, order + steps)
-    ratio = torch.exp(_log_scaled_bessel(x, order + steps + 1.0) - log_bessel)
-    for step in reversed(range(steps)):  # I_n(x) / x^n = (2 (n + 1) + x^2 ratio_(n+1)) I_(n+1)(x) / x^(n+1)
-        inverse = 2.0 * (order + step + 1.0) + x.square() * ratio
-        log_bessel = log_bessel + inverse.log()
-        ratio = inverse.reciprocal()
+    log_bessel = _LogScaledBessel.apply(kappa.double(), 0.5 * dim - 1.0)
     return (-0.5 * dim * math.log(2.0 * math.pi) - log_bessel).to(kappa.dtype)
 
 
-def _log_scaled_bessel(x: Tensor, order: float) -> Tensor:
-    """log(I_order(x) / x^order) by the uniform expansion for large orders (DLMF 10.41.3), in which log x cancels."""
-    root = torch.sqrt(1.0 + (x / order).square())
-    p = root.reciprocal()
-    series = torch.ones_like(x)
-    for k, coefficients in enumerate(_debye_polynomials(), start=1):
-        series = series + _polynomial(coefficients, p) / order**k
-    exponent = order * (root - torch.log1p(root) - math.log(order))
-    return exponent - 0.5 * torch.log(2.0 * math.pi * order * root) + series.log()
+class _LogScaledBessel(torch.autograd.Function):
+    """log(I_order(x) / x^order) of x >= 0; its slope is I_(order + 1)(x) / I_order(x). SciPy knows them, on the CPU."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, order: float) -> Tensor:
+        values = x.detach().cpu().numpy()
+        log_bessel = _log_scaled_bessel(values, order)
+        slope = values * np.exp(_log_scaled_bessel(values, order + 1.0) - log_bessel)
+        ctx.save_for_backward(torch.as_tensor(slope, dtype=x.dtype, device=x.device))
+        return torch.as_tensor(log_bessel, dtype=x.dtype, device=x.device)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
+        (slope,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return grad * slope, None
 
 
-@lru_cache(maxsize=1)
-def _debye_polynomials() -> tuple[tuple[float, ...], ...]:
-    """Coefficients, lowest power first, of U_1, U_2, ...: U_(k+1) = p^2 (1 - p^2) U_k' / 2 + integral of (1 - 5 t^2) U_k / 8."""
-    polynomial = {0: Fraction(1)}
-    found = []
-    for _ in range(_DEBYE_TERMS):
-        following: dict[int, Fraction] = {}
-        for power, c in polynomial.items():
-            for raised, part in (
-                (power + 1, c * power / 2 + c / (8 * (power + 1))),
-                (power + 3, -c * power / 2 - 5 * c / (8 * (power + 3))),
-            ):
-                following[raised] = following.get(raised, Fraction(0)) + part
-        polynomial = following
-        found.append(tuple(float(polynomial.get(power, 0)) for power in range(max(polynomial) + 1)))
-    return tuple(found)
-
-
-def _polynomial(coefficients: tuple[float, ...], p: Tensor) -> Tensor:
-    value = torch.zeros_like(p)
-    for c in reversed(coefficients):  # Horner
-        value = value * p + c
-    return value
+def _log_scaled_bessel(x: np.ndarray, order: float) -> np.ndarray:
+    """log(I_order(x) / x^order); where I is below the smallest number, by its limit in 0F1 (DLMF 10.39.9)."""
+    scaled = np.asarray(special.ive(order, x))  # I exp(-x)
+    is_there = scaled > _LEAST_BESSEL
+    from_bessel = np.log(scaled, where=is_there, out=np.zeros_like(scaled)) + x
+    from_bessel -= order * np.log(x, where=is_there & (x > 0.0), out=np.zeros_like(scaled))
+    from_limit = np.log(special.hyp0f1(order + 1.0, np.where(is_there, 0.0, 0.25 * x * x)))
+    from_limit -= order * math.log(2.0) + special.gammaln(order + 1.0)
+    return np.where(is_there, from_bessel, from_limit)
 
 
 def _ranks() -> int:
