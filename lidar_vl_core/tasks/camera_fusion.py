@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.image_tower import ImageEncoder
 from lidar_vl_core.foundation.errors import BadCalibration, BadImage
-from lidar_vl_core.foundation.threads import available_cores, default_threads
+from lidar_vl_core.foundation.threads import HelperThreads, available_cores, default_threads
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.tasks.ensemble.fused_labels import fused_labels
 from lidar_vl_core.tasks.ensemble.picture_features import PictureFeatures, PlacedPicture
@@ -48,12 +49,7 @@ class CameraFusion:
 
         Raises BadModelPackage for an image tower that does not run.
         """
-        height, width = rgb.shape[:2]
-        features = PictureFeatures(self._encoder.features(rgb), (height, width))
-        table = self._segmenter.table
-        if table is not None:
-            features.answers(table)
-        return features
+        return self._ready(self._encoder.features(rgb), rgb.shape[:2])
 
     def segment(self, cloud: PointCloud, views: Sequence[CameraView], left_out: LeftOut) -> PointLabels:
         """Label every point of a cloud with the segmenter's words and its own pictures, which are encoded first.
@@ -93,6 +89,15 @@ class CameraFusion:
             fused.class_id, fused.probability, timing_ms, classes, fused.picture_class_id, fused.picture_share
         )
 
+    def _ready(self, features: np.ndarray, size_px: tuple[int, ...]) -> PictureFeatures:
+        """(C, h, w) features of a picture of height and width, asked for the words in use already."""
+        height, width = size_px
+        ready = PictureFeatures(features, (height, width))
+        table = self._segmenter.table
+        if table is not None:
+            ready.answers(table)
+        return ready
+
     def _by_network_alone(self, cloud: PointCloud) -> PointLabels:
         labels = self._segmenter.segment(cloud)
         timing_ms = {**labels.timing_ms, "image_encoder": 0.0, "fusion": 0.0}
@@ -107,5 +112,14 @@ class CameraFusion:
             except (BadImage, BadCalibration) as error:
                 left_out(view, error)
                 continue
-            encoded.append(PlacedPicture(self.encoded(rgb), view.camera, view.T_cam_lidar))
-        return encoded
+            encoded.append((view, self._encoder.features(rgb)))
+        placed: dict[int, PlacedPicture] = {}
+
+        def place(number: int, view: CameraView, features: np.ndarray) -> None:
+            ready = self._ready(features, (view.camera.height, view.camera.width))
+            placed[number] = PlacedPicture(ready, view.camera, view.T_cam_lidar)
+
+        with HelperThreads(default_threads()) as helpers:
+            for number, (view, features) in enumerate(encoded):
+                helpers.add(partial(place, number, view, features))
+        return [placed[number] for number in range(len(encoded))]

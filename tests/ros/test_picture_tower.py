@@ -90,6 +90,18 @@ def test_of_each_camera_the_newest_picture_is_encoded_and_the_others_counted(tow
     assert (state.encoded, state.overtaken, state.failed) == (3, 2, 0)
 
 
+def test_a_picture_that_comes_while_the_set_is_in_work_is_taken_where_its_camera_waits(tower, encoder):
+    encoder.gate.clear()
+    _put(tower, "front", 1)
+    _put(tower, "rear", 2)
+    tower.ask()
+    assert encoder.entered.wait(30)
+    _put(tower, "rear", 3)
+    encoder.gate.set()
+    _until(lambda: _stamps(tower) == {"front": 1, "rear": 3})
+    assert encoder.seen == [1, 3]
+
+
 def test_pictures_of_a_set_are_there_one_by_one(tower, encoder):
     _put(tower, "front", 1)
     _put(tower, "rear", 2)

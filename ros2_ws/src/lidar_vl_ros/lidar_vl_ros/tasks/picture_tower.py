@@ -40,7 +40,7 @@ class TowerState:
 
 
 class PictureTower:
-    """One slot for each camera. A set begins when a cloud asks, with the newest pictures there are when the tower is free.
+    """One slot for each camera. A set begins when a cloud asks and the tower is free: of each camera that has a new picture the newest one.
 
     Its thread is as important as others: one that gives way would keep Python's lock from the clouds while it waits for a core.
     """
@@ -86,11 +86,14 @@ class PictureTower:
 
     def _encode_newest(self, _asked: bool) -> None:
         with self._lock:
-            pictures, self._newest = self._newest, {}
+            names = list(self._newest)
             self._since_s = time.monotonic()
         try:
-            for name, (paired, load_rgb) in pictures.items():
-                self._encode_one(name, paired, load_rgb)
+            for name in names:
+                with self._lock:
+                    picture = self._newest.pop(name, None)  # the newest now, not when the set began
+                if picture is not None:  # None: the tower is stopped
+                    self._encode_one(name, *picture)
         finally:
             with self._lock:
                 self._since_s = None
