@@ -116,7 +116,8 @@ def _wire_rows(columns: np.ndarray) -> list[dict[str, Any]]:
     rows = []
     for profile, of_both in (("the package's profile", environment), ("Fast DDS as it comes", without)):
         heard = _heard(len(columns), of_both)
-        for how, latency_ms in heard.items():
+        for how, taken in heard.items():
+            latency_ms, cpu_ms = ([ms[part] for ms in taken] for part in (0, 1))
             where = f"{len(columns) // 1000}k points, to another process by {profile}, read as {how}"
             lost = SENT - len(latency_ms)
             rows.append(
@@ -124,10 +125,11 @@ def _wire_rows(columns: np.ndarray) -> list[dict[str, Any]]:
             )
             if latency_ms:
                 rows.append(measured_row(f"{where}: stamp to callback", latency_ms))
+                rows.append(measured_row(f"{where}: CPU time of taking it", cpu_ms))
     return rows
 
 
-def _heard(points: int, environment: Mapping[str, str]) -> dict[str, list[float]]:
+def _heard(points: int, environment: Mapping[str, str]) -> dict[str, list[tuple[float, float]]]:
     command = [sys.executable, "-m", "tests.bench.node.transport", "--points", str(points)]
     listener = subprocess.Popen([*command, "--role", "listen"], env=environment, stdout=subprocess.PIPE, text=True)
     driver = subprocess.Popen([*command, "--role", "drive"], env=environment)
@@ -135,7 +137,7 @@ def _heard(points: int, environment: Mapping[str, str]) -> dict[str, list[float]
     told, _ = listener.communicate(timeout=_LONGEST_S)
     if driver.returncode or listener.returncode:
         raise RuntimeError(f"driver ended with {driver.returncode}, listener with {listener.returncode}")
-    heard: dict[str, list[float]] = json.loads(told)
+    heard: dict[str, list[tuple[float, float]]] = json.loads(told)
     return heard
 
 
@@ -172,7 +174,7 @@ def _drive(points: int) -> None:
 
 
 def _listen() -> None:
-    """Print the milliseconds of each cloud from its stamp to a numpy view of its points, by how it was read."""
+    """Print, by how it was read, of each cloud the milliseconds from its stamp to a numpy view of its points, and of this thread."""
     import rclpy
     from lidar_vl_ros.messages.qos import NEWEST_ONLY
     from lidar_vl_ros.process.run_node import keep_freed_memory
@@ -183,26 +185,29 @@ def _listen() -> None:
     keep_freed_memory()
     rclpy.init()
     node = rclpy.create_node("listener")
-    heard: dict[str, list[float]] = {"messages": [], "raw bytes": []}
+    latency_ms: dict[str, list[float]] = {"messages": [], "raw bytes": []}
+    cpu_ms: dict[str, list[float]] = {"messages": [], "raw bytes": []}
     last_s = time.monotonic() + _LONGEST_S / 2
 
     def read(message: PointCloud2) -> None:
         np.frombuffer(message.data, np.uint8)
-        heard["messages"].append((time.monotonic_ns() - stamp_ns(message.header.stamp)) / 1e6)
+        latency_ms["messages"].append((time.monotonic_ns() - stamp_ns(message.header.stamp)) / 1e6)
 
     def read_raw(sent: bytes) -> None:
         np.frombuffer(sent, np.uint8)
         sec, nanosec = np.frombuffer(sent, "<u4", 2, 4)
-        heard["raw bytes"].append((time.monotonic_ns() - (int(sec) * NS_PER_S + int(nanosec))) / 1e6)
+        latency_ms["raw bytes"].append((time.monotonic_ns() - (int(sec) * NS_PER_S + int(nanosec))) / 1e6)
 
     node.create_subscription(PointCloud2, MESSAGES, read, NEWEST_ONLY)
     node.create_subscription(PointCloud2, RAW, read_raw, NEWEST_ONLY, raw=True)
-    count = 0
-    while time.monotonic() < last_s and count < 2 * SENT:
+    while time.monotonic() < last_s and sum(map(len, latency_ms.values())) < 2 * SENT:
+        started_s = time.thread_time()
         rclpy.spin_once(node, timeout_sec=0.1)
-        if (now := sum(map(len, heard.values()))) > count:
-            count, last_s = now, time.monotonic() + 2.0
-    print(json.dumps(heard))
+        for how, values in cpu_ms.items():
+            if len(latency_ms[how]) > len(values):
+                values.append(1e3 * (time.thread_time() - started_s))
+                last_s = time.monotonic() + 2.0
+    print(json.dumps({how: list(zip(latency_ms[how], cpu_ms[how], strict=True)) for how in cpu_ms}))
     node.destroy_node()
     rclpy.shutdown()
 
