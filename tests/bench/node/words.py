@@ -13,12 +13,16 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tests.bench.node.cloud_traffic import INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S, drive, street_clouds
 from tests.bench.node.latency import LABELLED
+
+if TYPE_CHECKING:
+    from lidar_vl_core.clouds.point_cloud import PointCloud
+    from lidar_vl_core.tasks.camera_fusion import CameraFusion
 
 POINTS, PROMPTS, CHANNELS = 35_000, 32, 512
 CLOUDS_A_CHANGE = 15
@@ -160,6 +164,26 @@ def _core_rows(package: Path, clouds: np.ndarray) -> list[dict[str, Any]]:
         _row(f"{name}: fusion", round(fastest["fusion"], 1), "ms"),
         _row(f"{name}: all of a cloud", round(fastest["total"], 1), "ms"),
         _row(f"{name}: the same cloud without pictures", round(alone_ms, 1), "ms"),
+        *_cpu_rows(name, fusion, cloud, views),
+    ]
+
+
+def _cpu_rows(name: str, fusion: "CameraFusion", cloud: "PointCloud", views: list[Any]) -> list[dict[str, Any]]:
+    """What two cores have to give for a cloud whose features are finished, and for each picture beside it."""
+    from lidar_vl_core.tasks.ensemble.picture_features import PlacedPicture
+
+    placed = [PlacedPicture(fusion.encoded(view.load_rgb()), view.camera, view.T_cam_lidar) for view in views]
+    cloud_ms, picture_ms = [], []
+    for _ in range(15):
+        started_s = time.process_time()
+        fusion.segment_by(cloud, lambda: placed)
+        named_s = time.process_time()
+        fusion.encoded(views[0].load_rgb())
+        cloud_ms.append(1e3 * (named_s - started_s))
+        picture_ms.append(1e3 * (time.process_time() - named_s))
+    return [
+        _row(f"{name}: CPU time of a cloud with finished features", round(float(np.median(cloud_ms)), 1), "ms"),
+        _row(f"{name}: CPU time of a picture", round(float(np.median(picture_ms)), 1), "ms"),
     ]
 
 
