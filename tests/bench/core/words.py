@@ -42,11 +42,11 @@ def measure() -> list[dict[str, Any]]:
     return rows
 
 
-def prompt_head(width: int, rng: np.random.Generator) -> PromptHead:
+def prompt_head(width: int, rng: np.random.Generator, prompts: int = PROMPTS) -> PromptHead:
     """A random last layer under random prompts."""
     weight = (rng.normal(size=(width, CHANNELS)) / np.sqrt(width)).astype(np.float32)
-    words = vocabulary_of_prompts([f"prompt {number}" for number in range(PROMPTS)])
-    table = text_table(words, rng.normal(size=(PROMPTS, CHANNELS)), 100.0, "random")
+    words = vocabulary_of_prompts([f"prompt {number}" for number in range(prompts)])
+    table = text_table(words, rng.normal(size=(prompts, CHANNELS)), 100.0, "random")
     return PromptHead(LinearHead(weight, np.zeros(CHANNELS, np.float32)), table)
 
 

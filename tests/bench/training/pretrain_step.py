@@ -33,13 +33,13 @@ def measure() -> list[dict]:
 
 def _median_seconds(teacher: str, steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as out:
-        pretrain(pretrain_config_of(_settings(out, teacher, steps), "benchmark"))
+        pretrain(pretrain_config_of(settings(out, teacher, steps), "benchmark"))
         lines = [json.loads(text) for text in (Path(out) / "metrics.jsonl").read_text().splitlines()][1:]
     names = [*(f"seconds/{stage}" for stage in STAGES), "step_seconds"]
     return {name: statistics.median(line[name] for line in lines) for name in names}
 
 
-def _settings(out: str, teacher: str, steps: int) -> dict:
+def settings(out: str, teacher: str, steps: int) -> dict:
     streets = {"kind": "synthetic", "folder": str(_CACHE), "first_seed": 4000, "streets": 1, "frames_per_street": 2}
     return {
         "out": out,
