@@ -7,9 +7,9 @@ import numpy as np
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.thinning import thinned
 from lidar_vl_core.voxels.grid import Voxels
+from lidar_vl_core.voxels.kernel_maps import coarser_cells
 
-_COARSEST = 4  # cells of 2, 4, 8 and 16 voxels along each axis are searched for a neighbour, one after the other
-_AXIS_BITS = 20  # as VoxelGrid allows
+_LEVELS = 4  # cells of 2, 4, 8 and 16 voxels along each axis are searched for a neighbour, one after the other
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,19 +43,10 @@ def partial_look(cloud: PointCloud, voxels: Voxels, share: float) -> PartialLook
 
 def _give_to_neighbours(row_of_voxel: np.ndarray, coords: np.ndarray) -> None:
     """Write for voxels without a row, -1, that of a voxel in the same cell, the smallest cell first."""
-    given = np.flatnonzero(row_of_voxel >= 0)
-    for level in range(1, _COARSEST + 1):
+    given = np.flatnonzero(row_of_voxel >= 0)[::-1]  # of several writes to a cell the last one stays: its first voxel
+    rows = row_of_voxel[given]
+    for cell in coarser_cells(coords, _LEVELS):
+        row_of_cell = np.full(cell.max() + 1, -1, np.int32)
+        row_of_cell[cell[given]] = rows
         open_voxels = np.flatnonzero(row_of_voxel < 0)
-        if not len(open_voxels):
-            return
-        cells, first = np.unique(_cell_keys(coords[given], level), return_index=True)
-        wanted = _cell_keys(coords[open_voxels], level)
-        place = np.minimum(np.searchsorted(cells, wanted), len(cells) - 1)
-        found = cells[place] == wanted
-        row_of_voxel[open_voxels[found]] = row_of_voxel[given[first[place[found]]]]
-
-
-def _cell_keys(coords: np.ndarray, level: int) -> np.ndarray:
-    """(V,) int64, equal for voxels in one cell of 2^level voxels along each axis."""
-    x, y, z = (coords >> level).astype(np.int64).T
-    return (x << 2 * _AXIS_BITS) | (y << _AXIS_BITS) | z
+        row_of_voxel[open_voxels] = row_of_cell[cell[open_voxels]]

@@ -1,9 +1,11 @@
 """The convolutions of VoxelNet's encoder as tables: who feeds whom on each level, from its voxels down to the cells of its map."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from lidar_vl_core.foundation.threads import HelperThreads, default_threads
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from lidar_vl_core.voxels.strided_conv import StridedConv, Triple, strided_conv_table
 
@@ -36,15 +38,23 @@ def encoder_tables(sites: np.ndarray, shape: Triple, threads: int | None = None)
 
     sites: (V, 4) int32 scan, x, y, z, sorted, within shape, the cells of the grid along x, y, z.
     """
-    subm, strided, cells = [], [], [np.ascontiguousarray(sites, np.int32)]
-    for conv in STRIDED:
-        here = cells[-1]
-        subm.append(build_kernel_maps(np.ascontiguousarray(here[:, 1:]), 1, here[:, 0], threads).subm[0])
-        after, index = strided_conv_table(here, shape, conv)
-        strided.append(index)
-        cells.append(after)
-        shape = conv.shape_after(shape)
-    return EncoderTables(tuple(len(level) for level in cells), tuple(subm), tuple(strided), tuple(cells))
+    subm: dict[int, np.ndarray] = {}
+    strided, cells = [], [np.ascontiguousarray(sites, np.int32)]
+
+    def find_neighbours(level: int) -> None:
+        here = cells[level]
+        subm[level] = build_kernel_maps(np.ascontiguousarray(here[:, 1:]), 1, here[:, 0], threads=1).subm[0]
+
+    # Helpers find the neighbours of a level while its cells of the next level, which that one waits for, are found here.
+    with HelperThreads(threads or default_threads()) as helpers:
+        for level, conv in enumerate(STRIDED):
+            helpers.add(partial(find_neighbours, level))
+            after, index = strided_conv_table(cells[level], shape, conv)
+            strided.append(index)
+            cells.append(after)
+            shape = conv.shape_after(shape)
+    tables = tuple(subm[level] for level in range(len(STRIDED)))
+    return EncoderTables(tuple(len(level) for level in cells), tables, tuple(strided), tuple(cells))
 
 
 def map_shape(shape: Triple) -> Triple:

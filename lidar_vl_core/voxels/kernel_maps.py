@@ -1,5 +1,6 @@
 """Neighbour tables of a sparse U-Net, built once per scan and shared by all layers of a level."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -71,6 +72,23 @@ def build_kernel_maps(
         coords=tuple(all_coords),
         batch=None if batch is None else tuple(all_batch),
     )
+
+
+def coarser_cells(coords: np.ndarray, levels: int) -> Iterator[np.ndarray]:
+    """The cell of each voxel on the levels above, of 2, 4, 8, ... voxels along each axis: (M,) int32 numbers from 0 on.
+
+    coords and what is raised: as build_kernel_maps().
+    """
+    from lidar_vl_core.voxels.kernel_map_loops import parents
+
+    coords = _checked_coords(coords, levels)
+    scan = np.zeros(len(coords), np.int32)
+    shifts = _shifts(coords, scan)
+    cell = np.arange(len(coords), dtype=np.int32)
+    for _ in range(levels):
+        coords, scan, _, _, up = parents(read_only(coords, np.int32), read_only(scan, np.int32), *shifts)
+        cell = (up >> 3)[cell]
+        yield cell
 
 
 def _neighbour_table(keys: np.ndarray, shifts: tuple[int, int, int], helpers: HelperThreads) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.voxels import kernel_maps
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
-from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
+from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps, coarser_cells
 from tests.recordings import recording
 
 OFFSETS = list(itertools.product((-1, 0, 1), repeat=3))
@@ -74,6 +74,15 @@ def test_the_tables_of_several_scans_equal_a_dictionary_look_up(voxels, levels):
     assert_equal_maps(maps, expected)
     assert maps.batch is not None
     assert all(np.array_equal(a, b) for a, b in zip(maps.batch, expected.batch, strict=True))
+
+
+@settings(max_examples=100, deadline=None)
+@given(voxel_sets(), st.integers(1, 5))
+def test_voxels_share_a_coarser_cell_where_their_halved_coordinates_are_equal(voxels, levels):
+    coords = np.unique(voxels[1], axis=0)
+    for level, cell in enumerate(coarser_cells(coords, levels), start=1):
+        _, expected = np.unique(coords >> level, axis=0, return_inverse=True)
+        assert np.array_equal(cell, expected.reshape(-1))
 
 
 @settings(max_examples=100, deadline=None)
