@@ -1,10 +1,12 @@
 """Segmentation and detection in one node: one decoding, one pairing, and boxes that carry what segmentation says."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from lidar_vl_ros.both_tasks_node import BothTasksNode
+from lidar_vl_ros.tasks.task_node import TaskNode
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
 
@@ -100,3 +102,18 @@ def test_names_of_parameters_that_are_none_are_refused_by_name(graph, fake_segme
     graph.start(make, **{"detection.model": "made-up", **given})
     until(lambda: "on_configure refused" in graph.logged, "the refusal")
     assert f"{next(iter(given))}: " in graph.logged
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ((None, None), None),
+        (("", None), ""),
+        (("", "/odom"), "/odom"),
+        ((None, "/odom"), "/odom"),
+        (("/a", "/b"), "/a"),
+    ],
+)
+def test_motion_is_told_by_the_first_topic_a_task_names_else_by_tf_where_one_asks(asked, told):
+    tasks = [(SimpleNamespace(motion_told_by=lambda topic=topic: topic), None) for topic in asked]
+    assert TaskNode.motion_told_by(SimpleNamespace(_tasks=tasks)) == told
