@@ -71,7 +71,14 @@ def _rows(latency_ms: np.ndarray, told: dict[str, str], sent: int, max_age_s: fl
         value = float(np.percentile(latency_ms, percent)) if len(latency_ms) else np.inf
         rows.append(_row(f"{name}: latency p{percent}", round(value, 1), "ms"))
     rows += [_row(f"{name}: {stage}, median", round(float(told[stage]), 1), "ms") for stage in STAGES]
-    for key, unit in (("age_ms_p50", "ms"), ("age_ms_p95", "ms"), ("share_p50", "of points"), ("alone", "clouds")):
+    for key, unit in (
+        ("age_ms_p50", "ms"),
+        ("age_ms_p95", "ms"),
+        ("share_p50", "of points"),
+        ("alone", "clouds"),
+        ("replaced", "clouds"),
+        ("lost", "clouds"),
+    ):
         rows.append(_row(f"{name}: {key}", float(told.get(key, np.nan)), unit))
     return rows
 
@@ -119,7 +126,7 @@ def _drive(clouds: np.ndarray, count: int, odometry: bool) -> None:
     lenses = [node.create_publisher(CompressedImage, _topic(number), OUTPUT) for number in range(CAMERAS)]
     infos = [node.create_publisher(CameraInfo, f"/camera{number}/camera_info", OUTPUT) for number in range(CAMERAS)]
     motion = node.create_publisher(Odometry, ODOMETRY, OUTPUT)
-    said: dict[str, str] = {}
+    said: dict[str, str] = {}  # of the ensemble, and counts of clouds
 
     def heard(message: DiagnosticArray) -> None:
         for status in message.status:
@@ -128,6 +135,7 @@ def _drive(clouds: np.ndarray, count: int, odometry: bool) -> None:
                 said.update(values)
             elif status.name.endswith(": clouds"):
                 said["alone"] = values["without_images"]
+                said.update({name: values[name] for name in ("replaced", "lost")})
 
     node.create_subscription(DiagnosticArray, "/diagnostics", heard, 10)
     took_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
