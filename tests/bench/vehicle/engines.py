@@ -6,6 +6,9 @@ built before the clock starts (it does not let others be kept); our pair lists i
 than is free is left out, and named.
 """
 
+import argparse
+import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,11 +37,25 @@ _LEAST_RATIO = {30_000: 4.5, 60_000: 4.5}  # of spconv's time over the fused eng
 
 def measure(quick: bool = False) -> list[dict[str, Any]]:
     """Rows {name, value, unit, target, passed, ...}: times, ratios paired in time, differences of the answers, growth."""
-    graph, rows = GRAPHS[NETWORK](), []
+    rows: list[dict[str, Any]] = []
     for voxels in QUICK_VOXELS if quick else VOXELS:
         print(f"  {NETWORK}, {voxels:,} voxels ...", file=sys.stderr, flush=True)
-        rows += rows_of(graph, sized_scan(voxels), _LEAST_RATIO.get(voxels))
+        rows += _in_child(voxels)
     return rows + _growth(rows)
+
+
+def _in_child(voxels: int) -> list[dict[str, Any]]:
+    """The rows of one size, measured by a process of its own: its memory is free again, and if it is too much, only it ends."""
+    command = [sys.executable, "-m", "tests.bench.vehicle.engines", "--voxels", str(voxels)]
+    child = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if child.returncode < 0:
+        print(f"  {voxels:,} voxels are left out: ended by signal {-child.returncode}", file=sys.stderr, flush=True)
+        return []
+    if child.returncode:
+        raise RuntimeError(
+            f"{NETWORK}, {voxels:,} voxels: expected to be measured, found exit code {child.returncode}."
+        )
+    return json.loads(child.stdout.splitlines()[-1])
 
 
 def rows_of(graph: SparseGraph, scan: SizedScan, least_ratio: float | None = None) -> list[dict[str, Any]]:
@@ -114,3 +131,12 @@ def _growth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             row["low"], row["high"] = round(line.slope_low, 3), round(line.slope_high, 3)
             grown.append({**row, "details": {"kind": "growth", "engine": engine, "low_high": "95 % interval"}})
     return grown
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.vehicle.engines", description=__doc__.splitlines()[0])
+    parser.add_argument("--voxels", type=int, required=True, help="of the one scan; prints rows as JSON")
+    asked = parser.parse_args().voxels
+    if Path("/proc/self/oom_score_adj").exists():
+        Path("/proc/self/oom_score_adj").write_text("1000")  # where memory runs out it is this process that ends
+    print(json.dumps(rows_of(GRAPHS[NETWORK](), sized_scan(asked), _LEAST_RATIO.get(asked))))

@@ -1,6 +1,7 @@
 """`make bench` measures what it says, saves each part, and goes on where it was stopped."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
 from tests.bench.__main__ import main
 from tests.bench.report.slopes import fitted_line, growth_exponent
 from tests.bench.report.timing import judged, measured_row
-from tests.bench.vehicle import layers, stages
+from tests.bench.vehicle import engines, layers, stages
 from tests.bench.vehicle.graphs import build_network, random_features
 from tests.bench.vehicle.layers import LayerByLayer
 from tests.bench.vehicle.scans import SizedScan, sized_scan
@@ -66,6 +67,20 @@ def test_the_work_of_all_layers_is_that_of_the_graph(scan: SizedScan, graph: Spa
     work = [layer_work(layer, maps) for layer in plan_network(graph, in_int8=False).layers]
     assert sum(each.gflop for each in work) == pytest.approx(2e-9 * multiply_adds)
     assert all(each.gbyte > 0 for each in work)
+
+
+def test_engines_are_compared_on_the_same_answer_and_a_size_that_dies_is_left_out(
+    scan: SizedScan, graph: SparseGraph, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(engines, "spconv_network", lambda *_: None)  # as where it is not installed
+    rows = engines.rows_of(graph, scan)
+    ratio = next(row for row in rows if row["name"].startswith("onnxruntime / fused:"))
+    assert ratio["low"] <= ratio["value"] <= ratio["high"]
+    assert rows[-1]["passed"]  # their answers are equal
+    died = subprocess.CompletedProcess([], -9, stdout="")
+    monkeypatch.setattr(engines.subprocess, "run", lambda *arguments, **named: died)
+    assert engines.measure(quick=True) == []
+    assert "ended by signal 9" in capsys.readouterr().err
 
 
 def test_a_line_through_points_that_lie_on_it_is_certain_of_its_slope():
