@@ -3,22 +3,20 @@
 import zlib
 from collections.abc import Iterator, Set
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lidar_vl_core.bags.by_time import StoredMessage, by_time
 from lidar_vl_core.bags.mcap_records import (
     CHUNK,
-    CHUNK_INDEX,
     FOOTER,
     MAGIC,
     MESSAGE,
     MESSAGE_INDEX,
     RECORD_HEAD,
     SCHEMA,
-    STATISTICS,
     Chunk,
+    McapIndex,
+    Place,
     chunk_content,
     cut_chunk_content,
     read_chunk,
@@ -27,14 +25,12 @@ from lidar_vl_core.bags.mcap_records import (
     read_record,
     records_in,
 )
+from lidar_vl_core.bags.mcap_summary import parse_summary
 from lidar_vl_core.bags.messages import BagMessage
-from lidar_vl_core.bags.salvage import McapIndex, Place, data_problem, walk
+from lidar_vl_core.bags.salvage import data_problem, walk
 from lidar_vl_core.bags.unpacking import MAX_INDEX_BYTES, Budget, DamagedRecordError, Deadline
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import full_type_name
-
-if TYPE_CHECKING:
-    from mcap.records import ChunkIndex
 
 _FOOTER_BYTES = 20
 _DATA_END_BYTES = RECORD_HEAD.size + 4
@@ -167,7 +163,7 @@ class McapFile:
         summary = self._handle.read(size - _TAIL - start)
         if crc and zlib.crc32(tail[: RECORD_HEAD.size + 16], zlib.crc32(summary)) != crc:
             raise DamagedRecordError("summary checksum")
-        index = _parse_summary(memoryview(summary), self._budget)
+        index = parse_summary(memoryview(summary), self._budget)
         if index is not None:
             index.data_end = max(start - _DATA_END_BYTES, 0)
             self._add_schemas(index)
@@ -237,41 +233,3 @@ class McapFile:
         warning = f"{self.path.name}: {text}. {what_to_do}"
         if warning not in self.warnings:
             self.warnings.append(warning)
-
-
-def _parse_summary(summary: memoryview, budget: Budget) -> McapIndex | None:
-    """None where the summary does not tell all channels and chunks, which the format allows."""
-    from mcap.records import ChunkIndex, Statistics
-
-    index, statistics, listed = McapIndex(), None, 0
-    places: dict[int, Place] = {}  # by offset: a chunk that is listed twice is one
-    for opcode, _, body in records_in(summary):
-        if opcode == CHUNK_INDEX:
-            place = _place_of(read_record(ChunkIndex, body))
-            if places.setdefault(place.offset, place) != place:
-                raise DamagedRecordError("two chunks at one place")
-            listed += 1
-            budget.index(len(places), len(index.channels))
-        elif opcode == STATISTICS:
-            statistics = read_record(Statistics, body)
-            index.counts.update(statistics.channel_message_counts)
-        else:
-            index.declare(opcode, body)
-    index.places = sorted(places.values(), key=lambda place: place.offset)
-    if any(earlier.offset + earlier.length > later.offset for earlier, later in pairwise(index.places)):
-        raise DamagedRecordError("chunks that overlap in the file")
-    if statistics is None or not index.channels or statistics.chunk_count != listed:
-        return None
-    # Without chunks only the data themselves tell where messages are, or that there are none.
-    return index if index.places and index.counts.keys() <= index.channels.keys() else None
-
-
-def _place_of(chunk: "ChunkIndex") -> Place:
-    head = RECORD_HEAD.size
-    return Place(
-        chunk.message_start_time,
-        chunk.chunk_start_offset + head,
-        chunk.chunk_length - head,
-        channel_ids=frozenset(chunk.message_index_offsets),
-        index_length=chunk.message_index_length,
-    )

@@ -1,4 +1,4 @@
-"""The few MCAP records that reading needs, and a chunk's bytes, each checked. Format: mcap.dev/spec."""
+"""The few MCAP records that reading needs, a chunk's bytes, and the index they make, each checked. Format: mcap.dev/spec."""
 
 # Declarations and the summary are parsed by the package `mcap`. Its `breakup_chunk` is not used: it hands out the first part
 # of a message that runs past its chunk as a whole one, does not tell where a record lies (the message index, which has no
@@ -6,13 +6,25 @@
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from lidar_vl_core.bags.by_time import StoredMessage
-from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, DamagedRecordError, claims_more, unlz4, unzstd, unzstd_cut
+from lidar_vl_core.bags.unpacking import (
+    MAX_NAME_CHARACTERS,
+    MAX_UNPACKED_BYTES,
+    DamagedRecordError,
+    claims_more,
+    unlz4,
+    unzstd,
+    unzstd_cut,
+)
+
+if TYPE_CHECKING:
+    from mcap.records import Channel
 
 MAGIC = b"\x89MCAP0\r\n"
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 2, 3, 4, 5, 6, 7
@@ -137,3 +149,54 @@ def _decompress(chunk: Chunk, whole: bool) -> bytes | memoryview:
     if chunk.compression == "lz4":
         return unlz4(chunk.data, limit)
     raise DamagedRecordError(f"compression: expected zstd, lz4 or none, found {chunk.compression[:20]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where messages lie: a chunk record, or one message record outside of any chunk."""
+
+    start_ns: int
+    offset: int  # of the record's body
+    length: int  # of the body, as far as the file goes
+    is_chunk: bool = True
+    cut: bool = False  # a chunk whose end is missing
+    channel_ids: frozenset[int] = frozenset()  # empty: not known
+    index_length: int = 0  # bytes of message index records that follow the chunk
+
+
+@dataclass
+class McapIndex:
+    """All topics of an MCAP and where its messages lie."""
+
+    schemas: dict[int, str] = field(default_factory=dict)  # id -> name of the message type
+    channels: dict[int, "Channel"] = field(default_factory=dict)
+    counts: Counter[int] = field(default_factory=Counter)  # channel id -> messages
+    places: list[Place] = field(default_factory=list)
+    data_end: int = 0  # offset of the record that ends the data
+
+    def declare(self, opcode: int, body: memoryview) -> None:
+        """Take in a schema or channel record; raises DamagedRecordError where it contradicts an earlier one."""
+        from mcap.records import Channel, Schema
+
+        if opcode == SCHEMA:
+            schema = read_record(Schema, body)
+            _require_same(f"schema {schema.id}", self.schemas.setdefault(schema.id, schema.name), schema.name)
+            _require_short(schema.name)
+        elif opcode == CHANNEL:
+            channel = read_record(Channel, body)
+            _require_short(channel.topic)
+            _require_same(f"channel {channel.id}", self.channels.setdefault(channel.id, channel), channel)
+
+    def unknown_schemas(self) -> set[int]:
+        """Schemas that channels name and no record has told; 0 stands for none."""
+        return {channel.schema_id for channel in self.channels.values()} - self.schemas.keys() - {0}
+
+
+def _require_same(what: str, known: object, found: object) -> None:
+    if known != found:
+        raise DamagedRecordError(f"{what} is declared twice, differently")
+
+
+def _require_short(name: str) -> None:
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise DamagedRecordError(f"a name of {len(name)} characters")

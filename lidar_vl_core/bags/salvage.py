@@ -2,9 +2,7 @@
 
 import os
 import zlib
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from lidar_vl_core.bags.mcap_records import (
     CHANNEL,
@@ -15,73 +13,20 @@ from lidar_vl_core.bags.mcap_records import (
     MESSAGE,
     RECORD_HEAD,
     SCHEMA,
+    McapIndex,
+    Place,
     chunk_content,
     cut_chunk_content,
     read_chunk,
     read_message,
-    read_record,
     records_in,
 )
-from lidar_vl_core.bags.unpacking import MAX_NAME_CHARACTERS, MAX_UNPACKED_BYTES, Budget, DamagedRecordError
-
-if TYPE_CHECKING:
-    from mcap.records import Channel
+from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, Budget, DamagedRecordError
 
 _KNOWN_OPCODES = frozenset(range(1, 16)) | frozenset(range(128, 256))  # 128 and up are an application's own
 
 _CRC_BYTES = 4
 _PIECE_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where messages lie: a chunk record, or one message record outside of any chunk."""
-
-    start_ns: int
-    offset: int  # of the record's body
-    length: int  # of the body, as far as the file goes
-    is_chunk: bool = True
-    cut: bool = False  # a chunk whose end is missing
-    channel_ids: frozenset[int] = frozenset()  # empty: not known
-    index_length: int = 0  # bytes of message index records that follow the chunk
-
-
-@dataclass
-class McapIndex:
-    """All topics of an MCAP and where its messages lie."""
-
-    schemas: dict[int, str] = field(default_factory=dict)  # id -> name of the message type
-    channels: dict[int, "Channel"] = field(default_factory=dict)
-    counts: Counter[int] = field(default_factory=Counter)  # channel id -> messages
-    places: list[Place] = field(default_factory=list)
-    data_end: int = 0  # offset of the record that ends the data
-
-    def declare(self, opcode: int, body: memoryview) -> None:
-        """Take in a schema or channel record; raises DamagedRecordError where it contradicts an earlier one."""
-        from mcap.records import Channel, Schema
-
-        if opcode == SCHEMA:
-            schema = read_record(Schema, body)
-            _require_same(f"schema {schema.id}", self.schemas.setdefault(schema.id, schema.name), schema.name)
-            _require_short(schema.name)
-        elif opcode == CHANNEL:
-            channel = read_record(Channel, body)
-            _require_short(channel.topic)
-            _require_same(f"channel {channel.id}", self.channels.setdefault(channel.id, channel), channel)
-
-    def unknown_schemas(self) -> set[int]:
-        """Schemas that channels name and no record has told; 0 stands for none."""
-        return {channel.schema_id for channel in self.channels.values()} - self.schemas.keys() - {0}
-
-
-def _require_same(what: str, known: object, found: object) -> None:
-    if known != found:
-        raise DamagedRecordError(f"{what} is declared twice, differently")
-
-
-def _require_short(name: str) -> None:
-    if len(name) > MAX_NAME_CHARACTERS:
-        raise DamagedRecordError(f"a name of {len(name)} characters")
 
 
 def walk(handle: BinaryIO, budget: Budget) -> tuple[McapIndex, str | None]:

@@ -15,7 +15,7 @@ from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.clouds.point_cloud2 import decode, encode
 from lidar_vl_core.foundation.message_types import message_types
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.commands.recordings.replay import replay

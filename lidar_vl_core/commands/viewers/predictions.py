@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lidar_vl_core.bags.recording import RecordedFrame, Recording
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.label_info import label_info

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.detection_messages import detections_message
 from lidar_vl_core.cameras.camera_model import CameraModel

@@ -8,7 +8,7 @@ import zstandard
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.commands.recordings.inspection import inspection, inspection_text
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import message_types, to_cdr

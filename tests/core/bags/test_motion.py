@@ -5,7 +5,7 @@ import pytest
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.surroundings import ODOMETRY_TYPE, TF_TYPE, RecordedMotion
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.foundation.message_types import message_types
 

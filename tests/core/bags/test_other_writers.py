@@ -12,7 +12,7 @@ from mcap.writer import CompressionType, IndexType, Writer
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.surroundings import read_surroundings
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
 from lidar_vl_core.foundation.message_types import message_types, to_cdr
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms

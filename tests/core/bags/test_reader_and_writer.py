@@ -9,7 +9,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
 from lidar_vl_core.foundation.message_types import message_types
 from tests.recordings import recording, recordings

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lidar_vl_core.bags.recording import RecordedFrame, open_recording
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.cameras.image import encode_jpeg
 from lidar_vl_core.clouds.point_cloud2 import encode
 from lidar_vl_core.commands.recordings.inspection import inspection

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.labelled_message import labelled_message

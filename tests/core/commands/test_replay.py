@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.boxes.box_cloud import BOX_FIELDS
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.ego_region import EgoRegion

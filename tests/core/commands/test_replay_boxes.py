@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.detection_messages import detections_message
 from lidar_vl_core.boxes.points_in_boxes import count_points_in_boxes

@@ -8,7 +8,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.surroundings import TF_TYPE
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.detection_messages import detections_message
 from lidar_vl_core.classes.box_names import box_names

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.message_types import message_types, to_cdr
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.synthetic.sensors.drive import SyntheticFrame, SyntheticView

@@ -8,7 +8,7 @@ import pytest
 from mcap.writer import CompressionType, Writer
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.errors import BadBag
 
 TRIALS = int(os.environ.get("LIDAR_VL_BAG_TRIALS", "200"))  # 5,000 for the long run

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lidar_vl_core.bags.recording import open_recording
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.detection_messages import detections_message
 from lidar_vl_core.classes.known_tables import class_table

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from PIL import Image
 
-from lidar_vl_core.bags.writer import BagWriter
+from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud2 import encode
