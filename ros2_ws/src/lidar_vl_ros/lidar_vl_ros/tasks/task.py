@@ -1,17 +1,16 @@
 """What a node does with every frame: the shape of a task, and what tasks tell each other."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
+from lidar_vl_ros.node.optional_duties import OptionalDuties
 from lidar_vl_ros.node.output import Outputs
 
 
@@ -38,7 +37,7 @@ def tell_engine(reporter: Reporter, engine_problem: str) -> None:
         reporter.lasting_problem("other_engine", engine_problem)
 
 
-class Task(ABC):
+class Task(OptionalDuties, ABC):
     """Loads a model while the node is configured, and answers frame after frame in the worker's thread."""
 
     def __init__(self) -> None:
@@ -66,29 +65,6 @@ class Task(ABC):
     @abstractmethod
     def warm_up(self) -> None:
         """Prepare the first answer."""
-
-    def images_needed(self) -> bool:
-        """Whether the answer itself needs images, whoever looks at them."""
-        return False
-
-    def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:  # noqa: B027
-        """As PerceptionNode's."""
-
-    def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
-        """As PerceptionNode's."""
-        return ()
-
-    def motion_told_by(self) -> str | None:
-        """As PerceptionNode's."""
-        return None
-
-    def extra_fields(self) -> Sequence[str]:
-        """As PerceptionNode's."""
-        return ()
-
-    def reads_colours(self) -> bool:
-        """As PerceptionNode's."""
-        return False
 
     @abstractmethod
     def prepare(self, settings: Any) -> Any:  # noqa: ANN401
