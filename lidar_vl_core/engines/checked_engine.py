@@ -101,3 +101,21 @@ class CheckedEngine:
         self.problem = f"engine {self.name} gave up, {self._slow_name} runs instead: {cause}"
         self.name = self._slow_name
         return answers
+
+
+class OpenedEngine:
+    """What every session tells of what computes."""
+
+    def __init__(self, name: str, engine: object) -> None:
+        """name: of the engine that was opened; one that is checked tells its own."""
+        self._name, self._checked = name, engine if isinstance(engine, CheckedEngine) else None
+
+    @property
+    def engine_name(self) -> str:
+        """What computes."""
+        return self._name if self._checked is None else self._checked.name
+
+    @property
+    def engine_problem(self) -> str:
+        """Why another engine computes than the one that was opened; empty where none does."""
+        return "" if self._checked is None else self._checked.problem

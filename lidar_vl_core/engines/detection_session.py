@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
+from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine, OpenedEngine
 from lidar_vl_core.engines.gpu_engines import ModelRunner, open_gpu_engine
 from lidar_vl_core.engines.session import chosen_engine
 from lidar_vl_core.foundation.errors import BadRequest
@@ -22,26 +22,16 @@ class _Engine(Protocol):
     def run(self, arrays: "DetectorArrays") -> list[np.ndarray]: ...
 
 
-class DetectionSession:
+class DetectionSession(OpenedEngine):
     """A loaded detector. One scan at a time; made by open_detection_session()."""
 
     def __init__(self, engine_name: str, engine: _Engine, graph: "EncoderGraph") -> None:
-        self._name = engine_name
+        super().__init__(engine_name, engine)
         self._engine = engine
         self._in_channels = graph.encoder.in_channels
         self._names = tuple(graph.outputs)
         width, height, depth = graph.map_shape
         self._map = (1, depth, height, width)
-
-    @property
-    def engine_name(self) -> str:
-        """What computes."""
-        return self._engine.name if isinstance(self._engine, CheckedEngine) else self._name
-
-    @property
-    def engine_problem(self) -> str:
-        """As Session's."""
-        return self._engine.problem if isinstance(self._engine, CheckedEngine) else ""
 
     def run(self, arrays: "DetectorArrays") -> dict[str, np.ndarray]:
         """Compute the maps of the head of one scan, each (C, H, W) float32, by name.

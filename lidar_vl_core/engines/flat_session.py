@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine, Run
+from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine, OpenedEngine, Run
 from lidar_vl_core.engines.gpu_engines import open_gpu_engine
 from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.engines.session import chosen_engine
@@ -22,22 +22,13 @@ if TYPE_CHECKING:
 _ON_CPU = "onnxruntime"
 
 
-class FlatSession:
+class FlatSession(OpenedEngine):
     """A loaded WaffleIron. One scan at a time; made by open_flat_session()."""
 
     def __init__(self, engine: Run | CheckedEngine, grid_shapes: tuple[tuple[int, int], ...]) -> None:
         """engine: of the inputs of a scan; one that is not checked is ONNX Runtime on the CPU."""
+        super().__init__(_ON_CPU, engine)
         self._engine, self._grid_shapes = engine, grid_shapes
-
-    @property
-    def engine_name(self) -> str:
-        """What computes."""
-        return self._engine.name if isinstance(self._engine, CheckedEngine) else _ON_CPU
-
-    @property
-    def engine_problem(self) -> str:
-        """As Session's."""
-        return self._engine.problem if isinstance(self._engine, CheckedEngine) else ""
 
     def inputs(self, rows: "FlatRows") -> dict[str, np.ndarray]:
         """What run() reads."""

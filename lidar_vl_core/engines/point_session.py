@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
+from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine, OpenedEngine
 from lidar_vl_core.engines.gpu_engines import ModelRunner, open_gpu_engine
 from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.engines.session import chosen_engine
@@ -18,21 +18,12 @@ if TYPE_CHECKING:
     from lidar_vl_core.voxels.point_corners import PointArrays
 
 
-class PointSession:
+class PointSession(OpenedEngine):
     """A loaded VoxelNet for points. One scan at a time; made by open_point_session()."""
 
     def __init__(self, engine_name: str, engine: "_FusedPoints | _WholePoints | CheckedEngine") -> None:
-        self._name, self._engine = engine_name, engine
-
-    @property
-    def engine_name(self) -> str:
-        """What computes."""
-        return self._engine.name if isinstance(self._engine, CheckedEngine) else self._name
-
-    @property
-    def engine_problem(self) -> str:
-        """As Session's."""
-        return self._engine.problem if isinstance(self._engine, CheckedEngine) else ""
+        super().__init__(engine_name, engine)
+        self._engine = engine
 
     def run(self, arrays: "PointArrays") -> np.ndarray:
         """Compute the class scores of every point within the range: (R, classes) float32."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine
+from lidar_vl_core.engines.checked_engine import LIMITS, CheckedEngine, OpenedEngine
 from lidar_vl_core.engines.gpu_engines import GPU_ENGINES, GpuEngine, open_gpu_engine
 from lidar_vl_core.engines.tensorrt.package_part import package_part
 from lidar_vl_core.foundation.errors import BadRequest
@@ -26,24 +26,14 @@ class _Engine(Protocol):
     def run(self, features: np.ndarray, maps: "KernelMaps") -> np.ndarray: ...
 
 
-class Session:
+class Session(OpenedEngine):
     """A loaded network. One scan at a time; made by open_session()."""
 
     def __init__(self, engine_name: str, engine: _Engine | CheckedEngine, in_channels: int, levels: int) -> None:
-        self._name = engine_name
+        super().__init__(engine_name, engine)
         self._engine = engine
         self._in_channels = in_channels
         self._levels = levels
-
-    @property
-    def engine_name(self) -> str:
-        """What computes."""
-        return self._engine.name if isinstance(self._engine, CheckedEngine) else self._name
-
-    @property
-    def engine_problem(self) -> str:
-        """Why another engine computes than the one that was opened; empty where none does."""
-        return self._engine.problem if isinstance(self._engine, CheckedEngine) else ""
 
     def run(self, features: np.ndarray, maps: "KernelMaps") -> np.ndarray:
         """Compute the class scores of every voxel; its embedding, where the package's answers are embeddings.

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
 from lidar_vl_core.foundation.config_problems import told_problems
-from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.errors import BadConfig, shortened
 from lidar_vl_core.foundation.near_names import did_you_mean, near_name
 from lidar_vl_core.foundation.overrides import override
 
@@ -141,7 +141,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(raw.decode("utf-8"), _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
     except _YAML_ERRORS as error:
-        raise BadConfig(f"{path}: expected YAML in UTF-8, found: {_told(error)}. Correct the file.") from error
+        raise BadConfig(f"{path}: expected YAML in UTF-8, found: {shortened(error)}. Correct the file.") from error
     if not isinstance(content, dict):
         raise BadConfig(
             f"{path}: expected a mapping of names to values, found {type(content).__name__}. Correct the file."
@@ -196,13 +196,8 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         try:
             overrides[name] = yaml.load(value, _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
         except _YAML_ERRORS as error:
-            raise BadConfig(f"override {pair[:_SHOWN]!r}: expected a YAML value, found: {_told(error)}.") from error
+            raise BadConfig(f"override {pair[:_SHOWN]!r}: expected a YAML value, found: {shortened(error)}.") from error
     return overrides
-
-
-def _told(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _as_json(content: dict[str, Any], origin: str) -> str:

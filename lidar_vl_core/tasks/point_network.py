@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.engines.checked_engine import OpenedEngine
 from lidar_vl_core.engines.flat_session import open_flat_session
 from lidar_vl_core.engines.point_session import open_point_session
 from lidar_vl_core.foundation.threads import default_threads
@@ -40,19 +41,27 @@ def open_point_network(package: ModelPackage, engine: str, threads: int | None) 
     return kind(package, engine, threads)
 
 
-class _VoxelNet:
+class _Opened:
+    """What a network tells is what its session does."""
+
+    def __init__(self, session: OpenedEngine) -> None:
+        self._engine = session
+
+    @property
+    def engine_name(self) -> str:
+        return self._engine.engine_name
+
+    @property
+    def engine_problem(self) -> str:
+        return self._engine.engine_problem
+
+
+class _VoxelNet(_Opened):
     def __init__(self, package: ModelPackage, engine: str, threads: int | None) -> None:
         self._grid, self._threads = package.grid, threads
         self._scale = np.float32(_SCALES[package.manifest.features[-1]])
         self._session = open_point_session(package, engine, threads)
-
-    @property
-    def engine_name(self) -> str:
-        return self._session.engine_name
-
-    @property
-    def engine_problem(self) -> str:
-        return self._session.engine_problem
+        super().__init__(self._session)
 
     def run(self, cloud: PointCloud) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
         arrays = point_arrays(cloud.xyz_m, cloud.intensity[:, None] * self._scale, self._grid, self._threads)
@@ -61,18 +70,11 @@ class _VoxelNet:
         return scores, arrays.row_of_point, (arrays_done, arrays_done, time.perf_counter())
 
 
-class _WaffleIron:
+class _WaffleIron(_Opened):
     def __init__(self, package: ModelPackage, engine: str, threads: int | None) -> None:
         self._grids, self._threads = flat_grids(package.manifest), threads or default_threads()
         self._session = open_flat_session(package, engine, threads)
-
-    @property
-    def engine_name(self) -> str:
-        return self._session.engine_name
-
-    @property
-    def engine_problem(self) -> str:
-        return self._session.engine_problem
+        super().__init__(self._session)
 
     def run(self, cloud: PointCloud) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
         rows = self._grids.rows(cloud.xyz_m, cloud.intensity, self._threads)
