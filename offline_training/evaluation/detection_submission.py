@@ -18,7 +18,7 @@ from lidar_vl_core.evaluation.detection.nuscenes_results import (
     default_attributes,
     write_nuscenes_results,
 )
-from lidar_vl_core.foundation.errors import BadConfig, BadRequest
+from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.base.sample_files import image_size
 from offline_training.datasets.base.source_config import SourceConfig
 from offline_training.datasets.boxes.kitti_object import visible_cloud
@@ -29,6 +29,8 @@ from offline_training.datasets.lidar.kitti_object import KittiObjectSource
 from offline_training.datasets.lidar.nuscenes import NuScenesSource
 from offline_training.evaluation.submission_folder import (
     nuscenes_set,
+    require_benchmark,
+    require_classes,
     require_inputs,
     require_new,
     require_whole,
@@ -68,16 +70,11 @@ def detection_submission(
     each; neither needs boxes that somebody drew. uses: as submission() has it. Raises BadRequest, BadConfig, BadCheckpoint,
     BadDataset, and writes nothing then.
     """
-    if benchmark not in BENCHMARKS:
-        raise BadRequest(f"benchmark: expected {' or '.join(BENCHMARKS)}, found {benchmark!r}.")
+    require_benchmark(benchmark, BENCHMARKS)
     target, chosen, inputs = BENCHMARKS[benchmark], tuple(sources), require_inputs(uses)
     require_new(out)
     network, config = load_detector(checkpoint_path)
-    if config.classes != target.classes:
-        raise BadConfig(
-            f"{checkpoint_path}: expected a detector of the classes {target.classes} for {benchmark}, found {config.classes}. "
-            f"Train with classes: {target.classes}."
-        )
+    require_classes(checkpoint_path, config.classes, target.classes, benchmark)
     require_whole(chosen, target.source, benchmark)
     if len(chosen) != 1:
         raise BadConfig(

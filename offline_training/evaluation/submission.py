@@ -10,7 +10,7 @@ import torch
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.classes.known_tables import class_table, submitted_ids
-from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from lidar_vl_core.foundation.files import write_bytes, write_text
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
@@ -22,6 +22,8 @@ from offline_training.datasets.lidar.semantic_kitti import SemanticKittiSource
 from offline_training.evaluation.submission_folder import (
     INPUTS,
     nuscenes_set,
+    require_benchmark,
+    require_classes,
     require_inputs,
     require_new,
     require_whole,
@@ -44,11 +46,7 @@ def submission(
     target, chosen, meta = _target(benchmark), tuple(sources), _nuscenes_meta(require_inputs(uses))
     require_new(out)
     network, config = load_network(checkpoint_path)
-    if config.class_table != target.classes:
-        raise BadConfig(
-            f"{checkpoint_path}: expected a network of the classes {target.classes.name} for {benchmark}, found "
-            f"{config.class_table.name}. Train with classes: {target.classes.name}."
-        )
+    require_classes(checkpoint_path, config.classes, target.classes.name, benchmark)
     require_whole(chosen, target.source, benchmark)
     device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     network.to(device)
@@ -96,8 +94,7 @@ class _Target:
 
 
 def _target(benchmark: str) -> _Target:
-    if benchmark not in _TARGETS:
-        raise BadRequest(f"benchmark: expected {' or '.join(_TARGETS)}, found {benchmark!r}.")
+    require_benchmark(benchmark, _TARGETS)
     return _TARGETS[benchmark]()
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,21 @@ def require_new(out: Path) -> None:
         raise BadRequest(f"{out}: expected a new or an empty folder, found one with files. Choose another.")
     if zip_of(out).exists():
         raise BadRequest(f"{zip_of(out)}: expected no earlier submission, found one. Choose another --out.")
+
+
+def require_benchmark(benchmark: str, known: Collection[str]) -> None:
+    """Raise BadRequest for a server that is not known."""
+    if benchmark not in known:
+        raise BadRequest(f"benchmark: expected {' or '.join(known)}, found {benchmark!r}.")
+
+
+def require_classes(checkpoint_path: Path, found: str, wanted: str, benchmark: str) -> None:
+    """Raise BadConfig unless the network's classes are those of the server."""
+    if found != wanted:
+        raise BadConfig(
+            f"{checkpoint_path}: expected a network of the classes {wanted} for {benchmark}, found {found}. "
+            f"Train with classes: {wanted}."
+        )
 
 
 def require_whole(sources: tuple[DataSource, ...], wanted: type[SourceConfig], benchmark: str) -> None:

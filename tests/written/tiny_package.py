@@ -1,8 +1,9 @@
-"""A model package with random weights: enough to walk every path in milliseconds."""
+"""Model packages with random weights: enough to walk every path in milliseconds."""
 
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.model_packages.manifest import ClassTableSpec, GridSpec, Manifest, Producer
@@ -50,3 +51,14 @@ def write_tiny_package(folder: Path, seed: int = 7) -> Path:
     )
     card = "# Tiny model with random weights\n\nFor tests only.\n\n- knows *nothing*\n"
     return write_model_package(folder, model, manifest, card).path
+
+
+def write_two_class_package(folder: Path, model: onnx.ModelProto) -> Path:
+    """Two classes and one level of one-metre voxels, whatever the model."""
+    manifest = Manifest.model_validate_json(
+        """{"name": "tiny", "class_table": {"name": "two", "names": ["a", "b"], "colors_rgb": [[0, 0, 0], [1, 1, 1]]},
+        "grid": {"kind": "cartesian", "voxel_size": [1, 1, 1], "point_cloud_range": [-8, -8, -8, 8, 8, 8]},
+        "features": ["one"], "levels": 1, "opset": 18, "producer": {"version": "0", "commit": "0"},
+        "training_data": [], "licence": "Apache-2.0", "limits": []}"""
+    )
+    return write_model_package(folder, model, manifest, "# Card\n\nGood for tests.\n").path

@@ -15,14 +15,13 @@ from lidar_vl_core.commands.cli import main
 from lidar_vl_core.engines.session import open_session
 from lidar_vl_core.foundation.errors import BadModelPackage, BadTextTable, shortened
 from lidar_vl_core.model_packages.language_files import require_encoder
-from lidar_vl_core.model_packages.manifest import Manifest
 from lidar_vl_core.model_packages.manifest_text import steering_character
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.model_packages.package_files import as_bad_package, sealed_manifest
-from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 from lidar_vl_core.words.text_table_file import read_text_table
 from tests.written.tiny_detectors import ANCHORS, write_tiny_detector
+from tests.written.tiny_package import write_two_class_package
 
 MOST_CHARACTERS = 1500
 SECRET = "secret.bin"
@@ -35,15 +34,7 @@ def original(tmp_path_factory):
     weight = rng.normal(size=(27, 1, 3)).astype(np.float32)
     hidden = builder.relu(builder.sparse_conv("features", "subm0", weight, np.zeros(3, np.float32)))
     model = builder.finish(builder.linear(hidden, np.ones((3, 2), np.float32), np.zeros(2, np.float32)))
-    manifest = Manifest.model_validate_json(
-        """{"name": "tiny", "class_table": {"name": "two", "names": ["a", "b"], "colors_rgb": [[0, 0, 0], [1, 1, 1]]},
-        "grid": {"kind": "cartesian", "voxel_size": [1, 1, 1], "point_cloud_range": [-8, -8, -8, 8, 8, 8]},
-        "features": ["one"], "levels": 1, "opset": 18, "producer": {"version": "0", "commit": "0"},
-        "training_data": [], "licence": "Apache-2.0", "limits": []}"""
-    )
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    write_model_package(folder, model, manifest, "# Card\n\nGood for tests.\n")
-    return folder
+    return write_two_class_package(tmp_path_factory.mktemp("models") / "tiny", model)
 
 
 @pytest.fixture(scope="module")

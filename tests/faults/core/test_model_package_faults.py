@@ -10,10 +10,9 @@ import pytest
 import yaml
 
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.model_packages.manifest import Manifest
 from lidar_vl_core.model_packages.package import load_model_package
-from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
+from tests.written.tiny_package import write_two_class_package
 
 MUTATIONS = int(os.environ.get("LIDAR_VL_FAULTS", 1000))  # of each file
 SEAL = "manifest_sha256: "
@@ -24,15 +23,7 @@ def original(tmp_path_factory):
     builder = SparseGraphBuilder(1, 1, "tiny")
     weight, bias = np.ones((27, 1, 2), np.float32), np.zeros(2, np.float32)
     model = builder.finish(builder.sparse_conv("features", "subm0", weight, bias))
-    manifest = Manifest.model_validate_json(
-        """{"name": "tiny", "class_table": {"name": "two", "names": ["a", "b"], "colors_rgb": [[0, 0, 0], [1, 1, 1]]},
-        "grid": {"kind": "cartesian", "voxel_size": [1, 1, 1], "point_cloud_range": [-8, -8, -8, 8, 8, 8]},
-        "features": ["one"], "levels": 1, "opset": 18, "producer": {"version": "0", "commit": "0"},
-        "training_data": [], "licence": "Apache-2.0", "limits": []}"""
-    )
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    write_model_package(folder, model, manifest, "# Card\n\nGood for tests.\n")
-    return folder
+    return write_two_class_package(tmp_path_factory.mktemp("models") / "tiny", model)
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_nuscenes_server_finds_every_key_frame_with_at_most_500_boxes_in_the_map
 
 
 WRONG = {
-    "classes of another benchmark": ("kitti_object", NUSCENES, {}, "detector of the classes kitti3"),
+    "classes of another benchmark": ("kitti_object", NUSCENES, {}, "network of the classes kitti3"),
     "a part of the scans": ("kitti_object", KITTI, {"frames": ["000000"]}, "label_skip 1, 1 frames"),
     "a fraction of the labels": ("kitti_object", KITTI, {"label_skip": 2}, "label_skip 2"),
     "another data set": ("nuscenes_detection", NUSCENES, {}, "whole data sets of kind nuscenes"),
