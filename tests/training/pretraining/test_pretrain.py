@@ -126,9 +126,9 @@ def test_every_choice_of_the_ablations_trains(tmp_path, rooms, changes):
 @pytest.mark.parametrize("method", ["olivine", "depthcontrast"])
 def test_it_goes_on_to_the_same_losses_and_weights(tmp_path, rooms, method):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    reference = pretrain(config(whole, method=method, max_steps=4, optimizer="sgd", learning_rate=0.05))
-    changes = {"method": method, "max_steps": 4, "optimizer": "sgd", "learning_rate": 0.05, "checkpoint_every": 2}
-    pretrain_until(config(halves, **changes), 2)
+    reference = pretrain(config(whole, method=method, max_steps=2, optimizer="sgd", learning_rate=0.05))
+    changes = {"method": method, "max_steps": 2, "optimizer": "sgd", "learning_rate": 0.05, "checkpoint_every": 1}
+    pretrain_until(config(halves, **changes), 1)
     resumed = pretrain(config(halves, **changes, workers=1))
     assert losses(halves) == losses(whole)
     one, other = load_checkpoint(resumed).tensors, load_checkpoint(reference).tensors

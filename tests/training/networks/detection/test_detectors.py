@@ -131,7 +131,7 @@ def trained(detector: Detector, steps: int) -> Detector:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("build", "steps"), [(second, 60), (centerpoint, 80)])
+@pytest.mark.parametrize(("build", "steps"), [(second, 40), (centerpoint, 50)])
 def test_two_scenes_are_learnt_by_heart(build, steps):
     with one_thread():  # the tensors are too small for more
         detector = trained(build(), steps)

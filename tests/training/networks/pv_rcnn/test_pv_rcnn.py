@@ -167,7 +167,7 @@ def test_the_second_stage_learns_to_move_proposals_onto_the_boxes():
     with one_thread():
         with torch.no_grad():
             maps = detector(WITH_KEYPOINTS(SCANS))
-        for _ in range(30):
+        for _ in range(15):
             optimizer.zero_grad()
             parts = detector.losses(maps, targets)
             (parts["confidence"] + parts["refinement"] + parts["corner"]).backward()
