@@ -12,7 +12,7 @@ __version__ = VERSION
 
 
 def load(name_or_path: "str | Path" = "demo", engine: str = "auto", threads: "int | None" = None) -> "Model":
-    """A model ready to label clouds: the name of a packaged one, or the folder of a model package.
+    """A model ready to label clouds or to find boxes in them: the name of a packaged one, or the folder of a model package.
 
     engine: auto, fused, onnxruntime; threads: of the processor, default: all. Raises BadModelPackage, EngineUnavailable.
     """

@@ -1,4 +1,4 @@
-"""The front door for Python programs: a model by name, a cloud in, a class for each point out."""
+"""The front door for Python programs: a model by name, a cloud in, a class for each point or boxes out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.cloud_files import read_cloud, write_labelled_cloud
 from lidar_vl_core.clouds.from_arrays import cloud_from_arrays
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.drawing.figures import labelled_png
-from lidar_vl_core.foundation.errors import BadPointCloud
+from lidar_vl_core.foundation.errors import BadModelPackage, BadPointCloud
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.tasks.point_labels import PointLabels
 from lidar_vl_core.tasks.segmenter import Segmenter
 
@@ -60,21 +62,24 @@ class LabelledCloud:
 
 
 class Model:
-    """A model package ready to label clouds. Not for several threads at a time."""
+    """A model package ready to label clouds, or to find boxes in them. Not for several threads at a time."""
 
     def __init__(self, name_or_path: str | Path, engine: str = "auto", threads: int | None = None) -> None:
         """Open a package by name or folder and compile what it needs. Raises BadModelPackage, EngineUnavailable."""
-        self._segmenter = Segmenter(load_model_package(name_or_path), engine, threads)
-        self._segmenter.warm_up()
+        package = load_model_package(name_or_path)
+        self._path = package.path
+        task = Segmenter if package.manifest.detection is None else Detector
+        self._task: Segmenter | Detector = task(package, engine, threads)
+        self._task.warm_up()
 
     @property
     def classes(self) -> ClassTable:
-        """The classes a point may get."""
-        return self._segmenter.classes
+        """The classes a point or a box may get."""
+        return self._task.classes
 
     def set_words(self, prompts: Sequence[str]) -> None:
         """Label what comes next with these words, a class each. Raises UnknownPrompt; BadModelPackage where it knows no words."""
-        self._segmenter.set_words(prompts)
+        self._segmenter().set_words(prompts)
 
     def segment(
         self,
@@ -84,10 +89,11 @@ class Model:
     ) -> LabelledCloud:
         """Label every point of an array, as cloud_from_arrays() takes it, of a cloud, or of a cloud file.
 
-        Raises BadPointCloud, also where no point lies in the network's range, and BadCloudFile.
+        Raises BadPointCloud, also where no point lies in the network's range, BadCloudFile, and BadModelPackage for a detector.
         """
+        segmenter = self._segmenter()
         cloud = _cloud(points, intensity, rgb)
-        labels = self._segmenter.segment(cloud)
+        labels = segmenter.segment(cloud)
         returns = cloud.has_return()
         if returns.any() and (labels.class_id == IGNORE_ID).all():
             nearest_m = float(np.linalg.norm(cloud.xyz_m[returns].astype(np.float64), axis=1).min())
@@ -97,8 +103,26 @@ class Model:
             )
         return LabelledCloud(cloud, labels.class_id, labels.probability, self.classes)
 
+    def detect(self, points: np.ndarray | PointCloud | Path | str, intensity: np.ndarray | None = None) -> Boxes3d:
+        """Find the boxes in an array, as cloud_from_arrays() takes it, in a cloud, or in a cloud file, best first.
+
+        Raises BadPointCloud, BadCloudFile, and BadModelPackage for a model that labels points.
+        """
+        if not isinstance(self._task, Detector):
+            raise BadModelPackage(
+                f"{self._path}: expected a detector, found a model that labels points. Call segment()."
+            )
+        return self._task.detect(_cloud(points, intensity, None))
+
+    def _segmenter(self) -> Segmenter:
+        if not isinstance(self._task, Segmenter):
+            raise BadModelPackage(
+                f"{self._path}: expected a model that labels points, found a detector. Call detect()."
+            )
+        return self._task
+
     def _range(self) -> str:
-        low_high = self._segmenter.package.manifest.grid.point_cloud_range
+        low_high = self._task.package.manifest.grid.point_cloud_range
         return f"{low_high[:3]} to {low_high[3:]}"
 
 

@@ -124,6 +124,11 @@ def cloud_files(paths: Sequence[Path]) -> list[Path]:
 def _require_near(parity: Sequence[Parity | BoxParity], out: Path) -> None:
     """Raise BadModelPackage where an engine is too far from PyTorch."""
     for one in parity:
+        if isinstance(one, BoxParity) and not one.boxes:
+            raise BadModelPackage(
+                f"{out}: expected boxes to compare, the detector found none in {one.clouds} clouds. Nothing was written; give "
+                "clouds with objects in them, or train the detector longer."
+            )
         if not one.is_near:
             raise BadModelPackage(
                 f"{out}: expected at most {MAX_DIFFERENCE} difference to PyTorch and {100 * MIN_SAME_CLASS} % equal answers, "

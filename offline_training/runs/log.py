@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,12 @@ class RunLog:
         self._path, self._pictures = folder / "metrics.jsonl", folder / "pictures"
         folder.mkdir(parents=True, exist_ok=True)
         _keep_before(self._path, first_step)
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        self._tensorboard, self._first_step = folder / "tensorboard", first_step
+
+    @cached_property
+    def _writer(self) -> SummaryWriter:
+        """Made with the first number: a run whose first scan cannot be read leaves no empty folder."""
+        return SummaryWriter(str(self._tensorboard), purge_step=self._first_step)
 
     def write_start(self, told: Mapping[str, Any]) -> None:
         """Which weights the run began with: `started_from` and what was taken."""
@@ -68,7 +74,8 @@ class RunLog:
 
     def close(self) -> None:
         """End TensorBoard's thread and files; nothing can be written afterwards."""
-        self._writer.close()
+        if "_writer" in self.__dict__:
+            self._writer.close()
 
     def _append(self, line: dict) -> None:
         with self._path.open("a") as file:

@@ -16,6 +16,8 @@ from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, load_che
 
 _HEAD = "head."
 _MOST_TOLD = 4  # names in one line
+_BOXES = ("anchors", "groups", "velocity", "axis_alone")  # of a detector: what the numbers of its head mean
+_OF_ANCHORS = ("name", "size", "bottom")  # the others say which boxes an anchor learns from
 _INPUTS = ("grid_kind", "voxel_size", "features")  # of BackboneConfig: what decides over the numbers a network sees
 
 
@@ -69,7 +71,7 @@ def begin_detector_with(
     """Give a detector the sparse encoder of a pre-trained or fine-tuned VoxelNet, or all of another detector, averaged weights first.
 
     inputs: the new run's, to tell where they differ from those the weights were trained on. The head comes along only from a
-    detector that told the same classes apart; parts that the other one does not have stay fresh. Raises BadCheckpoint when
+    detector that told the same classes apart with the same anchors and groups; parts that the other one does not have stay fresh. Raises BadCheckpoint when
     there is no such encoder, or one of another shape.
     """
     checkpoint = load_checkpoint(checkpoint_path)
@@ -78,6 +80,7 @@ def begin_detector_with(
     offered = weights if is_detector else {f"{ENCODER}{name}": tensor for name, tensor in weights.items()}
     own = detector.state_dict()
     same_head = checkpoint.config.get("classes") == classes and _fits(offered, own, _HEAD)
+    same_head &= inputs is None or _same_boxes(checkpoint.config, inputs)
     parts = {_part(name) for name in offered} - ({_HEAD} if not same_head else set())
     asked = {name for name in own if name.startswith(ENCODER) or (is_detector and _part(name) in parts)}
     return _begin(detector, offered, asked, checkpoint, checkpoint_path, inputs)
@@ -134,6 +137,20 @@ def _begin(
         fresh=tuple(name for name in own if name not in asked),
         other_inputs=() if inputs is None else _other_inputs(checkpoint.config, inputs),
     )
+
+
+def _same_boxes(there: Mapping[str, Any], here: Config) -> bool:
+    """Whether a head's numbers say the same of a box in both configurations; what the other one does not name has its default."""
+    fields = type(here).model_fields
+    own = here.model_dump(mode="json", include=set(_BOXES))
+    return all(_meant(there.get(key, fields[key].get_default())) == _meant(own[key]) for key in own)
+
+
+def _meant(value: Any) -> Any:  # noqa: ANN401  of a configuration
+    """Lists for tuples, and of an anchor what its numbers are measured by."""
+    if isinstance(value, list | tuple):
+        return [_meant(one) for one in value]
+    return {key: _meant(value.get(key)) for key in _OF_ANCHORS} if isinstance(value, dict) else value
 
 
 def _other_inputs(there: Mapping[str, Any], here: Config) -> tuple[str, ...]:

@@ -131,6 +131,18 @@ def test_a_model_without_words_says_so_and_an_unknown_one_too(model):
         lidar_vl_core.load("demmo")
 
 
+def test_a_detector_finds_boxes_and_each_kind_of_model_names_the_other_s_call(model, sweep):
+    detector = lidar_vl_core.load("demo_detector")
+    boxes = detector.detect(sweep[:, :3], sweep[:, 3])
+    assert len(boxes)
+    assert (np.diff(boxes.score) <= 0).all()
+    assert set(boxes.class_id.tolist()) <= set(range(len(detector.classes)))
+    with pytest.raises(BadModelPackage, match=r"found a detector. Call detect\(\)"):
+        detector.segment(sweep)
+    with pytest.raises(BadModelPackage, match=r"Call segment\(\)"):
+        model.detect(sweep)
+
+
 def test_the_example_runs_as_written(tmp_path):
     subprocess.run([sys.executable, str(EXAMPLE)], cwd=tmp_path, check=True, timeout=120)
     assert {path.name for path in tmp_path.iterdir()} == {"labelled.ply", "labelled.png"}

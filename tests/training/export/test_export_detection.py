@@ -102,6 +102,13 @@ def test_a_package_that_answers_otherwise_is_not_written(tmp_path):
     assert not (tmp_path / "wrong").exists()
 
 
+def test_a_detector_that_finds_nothing_has_nothing_to_compare_and_is_not_written(tmp_path):
+    silent = Second(VoxelEncoder(4), GRID, bev=SMALL_BEV, selection=replace(SELECTION, least_score=1.0)).eval()
+    with pytest.raises(BadModelPackage, match="expected boxes to compare, the detector found none in 1 clouds"):
+        export_detector(silent, PREPARER, CLASSES, tmp_path / "package", CLOUDS[:1], CARD)
+    assert not (tmp_path / "package").exists()
+
+
 def test_clouds_without_a_point_in_the_grid_compare_nothing(tmp_path):
     far = PointCloud(np.full((3, 3), 900, np.float32), np.zeros(3, np.float32), 0, "lidar")
     with pytest.raises(BadRequest, match="expected clouds with points in the grid"):

@@ -14,6 +14,7 @@ from offline_training.networks.voxelnet.voxelnet import VoxelNet
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 from offline_training.runs.start_weights import begin_detector_with
+from tests.training.finetuning.detection.parking import config
 from tests.training.networks.detection.made_scans import GRID, SMALL_BEV
 from tests.training.networks.detection.random_weights import randomise
 
@@ -67,6 +68,20 @@ def test_another_detector_gives_all_and_its_head_for_the_same_classes_only(tmp_p
     taken = {name for name in source.state_dict() if takes_head or not name.startswith("head.")}
     assert set(start.taken) == taken
     assert taken <= equal_names(detector, source)
+
+
+@pytest.mark.parametrize(
+    ("changes", "takes_head"), [({}, True), ({"matched": 0.5}, True), ({"size": [10.0, 3.0, 3.0]}, False)]
+)
+def test_a_head_comes_along_only_with_the_anchors_it_was_trained_on(tmp_path, changes, takes_head):
+    anchor = {"size": [4.0, 1.8, 1.6], "bottom": -1.6, "matched": 0.6, "unmatched": 0.45}
+    anchors = [{"name": name, **anchor} for name in ("Car", "Pedestrian", "Cyclist")]
+    path = saved(tmp_path, second(), "network", classes="kitti3", anchors=anchors)
+    here = [{**one, **changes} for one in anchors]
+    start = begin_detector_with(
+        second(), path, "kitti3", config(tmp_path, network="second", shared_channels=64, anchors=here)
+    )
+    assert {name.split(".")[0] for name in start.fresh} == (set() if takes_head else {"head"})
 
 
 def test_a_detector_of_another_kind_gives_encoder_and_map_network(tmp_path):
