@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import ItemsView
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -341,6 +342,16 @@ def test_images_copy_only_what_is_in_the_repository(path):
         *sources, _ = line.split()
         for source in sources:
             assert (_REPOSITORY / source).exists(), source
+
+
+@pytest.mark.parametrize("path", sorted((_REPOSITORY / "docker").glob("*.Dockerfile")), ids=lambda path: path.name)
+def test_what_images_copy_is_not_ignored(path):
+    lines = [line for line in (_REPOSITORY / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    kept, ignored = {line[1:] for line in lines if line.startswith("!")}, [line for line in lines if line[0] != "!"]
+    for line in re.findall(r"^COPY (?!--from)(.+)$", path.read_text(), re.MULTILINE):
+        for source in map(Path, line.split()[:-1]):
+            places = [str(place) for place in (source, *source.parents)]
+            assert str(source) in kept or not any(fnmatch(place, one) for place in places for one in ignored), source
 
 
 def test_compose_builds_images_that_exist_and_gives_room_for_shared_memory():
