@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from offline_training.losses.info_nce import labelled_info_nce, mean_or_zero, similarity_logits
+from offline_training.losses.info_nce import at_least_float32, labelled_info_nce, mean_or_zero
 from offline_training.losses.von_mises_fisher import vmf_log_normaliser
 
 
@@ -39,16 +39,18 @@ def semantic_consistency(
     kappa: Tensor,
     seen: Tensor,
     average_over: Literal["classes", "points"] = "classes",
+    row: Tensor | None = None,
 ) -> Tensor:
     """Negative log density of each point under the von Mises-Fisher distribution of its weak class (OLIVINE, eq. 11).
 
     point_feature: (P, C), unit rows; label: (P,) int64, 255 = no class; mean_direction: (K, C), kappa and seen: (K,), as of
     VmfStatistics. Points without a class, or of a class that was never seen, take no part. average_over: the original
-    averages over the classes present, the paper over the points. Returns a scalar; of no point 0, with a gradient path.
+    averages over the classes present, the paper over the points. row: (P,) int64 into (R, C) features, for points that
+    share them. Returns a scalar; of no point 0, with a gradient path.
     """
     taken = _of_seen_class(label, seen)
     of_point = label[taken]
-    cosine = _product_with_own(point_feature[taken], mean_direction, of_point)
+    cosine = _product_with_own(point_feature, mean_direction, of_point, _rows(taken, row))
     log_normaliser = vmf_log_normaliser(kappa.to(cosine.dtype), point_feature.shape[1])
     log_density = log_normaliser[of_point] + kappa.to(cosine.dtype)[of_point] * cosine
     return _mean_over(-log_density, of_point, len(seen), average_over)
@@ -60,6 +62,7 @@ def dirac_consistency(
     mean_direction: Tensor,
     seen: Tensor,
     average_over: Literal["classes", "points"] = "classes",
+    row: Tensor | None = None,
 ) -> Tensor:
     """Mean of 1 - <mu_y, g> over the points: the class model without a spread (the "deterministic" row of OLIVINE, table 6c).
 
@@ -68,7 +71,7 @@ def dirac_consistency(
     """
     taken = _of_seen_class(label, seen)
     of_point = label[taken]
-    cosine = _product_with_own(point_feature[taken], mean_direction, of_point)
+    cosine = _product_with_own(point_feature, mean_direction, of_point, _rows(taken, row))
     return _mean_over(1.0 - cosine, of_point, len(seen), average_over)
 
 
@@ -78,10 +81,20 @@ def _of_seen_class(label: Tensor, seen: Tensor) -> Tensor:
     return known & seen[torch.where(known, label, 0)]
 
 
-def _product_with_own(feature: Tensor, mean_direction: Tensor, label: Tensor) -> Tensor:
-    """(P,) of <mean_direction of the row's label, feature>, in float32 at least; all classes at once is faster than a gather."""
+def _rows(taken: Tensor, row: Tensor | None) -> Tensor:
+    """(T,) int64 row of the features that each point of a mask (P,) has; nothing = its own."""
+    return torch.nonzero(taken).squeeze(1) if row is None else row[taken]
+
+
+def _product_with_own(feature: Tensor, mean_direction: Tensor, label: Tensor, row: Tensor) -> Tensor:
+    """(T,) of <mean_direction of the label, row of the (R, C) features>, in float32 at least.
+
+    The products of every row with every class are made first: a gather of the features themselves takes longer, backward too.
+    """
     directions = mean_direction.to(torch.promote_types(feature.dtype, torch.float32))
-    return similarity_logits(feature, directions, 1.0).gather(1, label[:, None]).squeeze(1)
+    with torch.autocast(device_type=feature.device.type, enabled=False):
+        products = at_least_float32(feature) @ directions.T
+    return products.flatten().index_select(0, row * len(directions) + label)
 
 
 def _mean_over(loss: Tensor, label: Tensor, classes: int, average_over: Literal["classes", "points"]) -> Tensor:

@@ -45,22 +45,12 @@ class PixelHead(nn.Module):
                 f"teacher_map: expected {self.stride} pixels per cell of pictures of {tuple(image_size)} pixels, found "
                 f"{rows} x {columns} cells. Pass the size of the pictures that the teacher saw."
             )
-        projected = self.conv(teacher_map)  # before the upsampling: both are linear, and the map is the smaller
-        cells = projected.permute(0, 2, 3, 1).reshape(-1, projected.shape[1])  # (I * h * w, out_channels)
-        column, right, to_right = _neighbours(pixel_uv[:, 0], columns, image_size[1], cells.dtype)
-        row, below, to_below = _neighbours(pixel_uv[:, 1], rows, image_size[0], cells.dtype)
-        first = image_index * rows
-
-        def corner(row: Tensor, column: Tensor, weight: Tensor) -> Tensor:
-            return cells.index_select(0, (first + row) * columns + column) * weight[:, None]
-
-        upsampled = (
-            corner(row, column, (1 - to_below) * (1 - to_right))
-            + corner(row, right, (1 - to_below) * to_right)
-            + corner(below, column, to_below * (1 - to_right))
-            + corner(below, right, to_below * to_right)
-        )
-        return F.normalize(upsampled, dim=1)
+        if len(teacher_map) * rows * columns <= 4 * len(image_index):
+            return F.normalize(_upsampled_at(self.conv(teacher_map), image_index, pixel_uv, image_size), dim=1)
+        sampled = _upsampled_at(
+            teacher_map, image_index, pixel_uv, image_size
+        )  # both are linear: the smaller comes first
+        return F.normalize(F.linear(sampled, self.conv.weight.flatten(1), self.conv.bias), dim=1)
 
 
 class ProjectionHeads(nn.Module):
@@ -79,6 +69,18 @@ class ProjectionHeads(nn.Module):
         self.pixel = PixelHead(teacher_channels, out_channels, teacher_stride)
         self.class_point = PointHead(point_channels, out_channels) if decoupled else None
         self.class_pixel = PixelHead(teacher_channels, out_channels, teacher_stride) if decoupled else None
+
+
+def _upsampled_at(feature_map: Tensor, image_index: Tensor, pixel_uv: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """(P, C) of a map (I, C, h, w), upsampled to the pictures' size bilinearly with aligned corners, at single pixels."""
+    _, channels, rows, columns = feature_map.shape
+    cells = feature_map.permute(0, 2, 3, 1).reshape(-1, channels)  # (I * h * w, C)
+    column, right, to_right = _neighbours(pixel_uv[:, 0], columns, image_size[1], cells.dtype)
+    row, below, to_below = _neighbours(pixel_uv[:, 1], rows, image_size[0], cells.dtype)
+    first = image_index * rows
+    corners = torch.stack([(first + r) * columns + c for r in (row, below) for c in (column, right)], dim=1)
+    shares = torch.stack([r * c for r in (1 - to_below, to_below) for c in (1 - to_right, to_right)], dim=1)
+    return F.embedding_bag(corners, cells, per_sample_weights=shares, mode="sum")
 
 
 def _neighbours(pixel: Tensor, cells: int, pixels: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:

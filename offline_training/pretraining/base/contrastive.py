@@ -39,7 +39,7 @@ class PixelContrast(Contrastive):
     ) -> Tensor:
         """InfoNCE between points and their pixels, over a uniform draw of pairs."""
         chosen = draw_pairs(torch.ones(len(batch.pair_row), device=batch.pair_row.device), self.matches, generator)
-        point = features.rows(self.heads.point)[batch.pair_row[chosen]]
+        point = features.rows_at(self.heads.point, batch.pair_row[chosen])
         pixel = pixels_of_pairs(self.heads.pixel, teacher_map, batch, chosen)
         return paired_info_nce(self.of_all_ranks(point), self.of_all_ranks(pixel), self.temperature)
 

@@ -20,15 +20,21 @@ class PointFeatures:
 
     sites: Tensor  # (S, C) of every place where heads are applied
     to_rows: Callable[[Tensor], Tensor]  # (S, D) after a head -> (R, D), one per row of the network's output
+    sites_are_rows: bool = False
 
     @classmethod
     def of(cls, backbone: PointBackbone, inputs: BackboneInputs) -> "PointFeatures":
         """Run the network."""
-        return cls(backbone.active_features(inputs), partial(backbone.to_points, inputs=inputs))
+        plain = type(backbone).to_points is PointBackbone.to_points
+        return cls(backbone.active_features(inputs), partial(backbone.to_points, inputs=inputs), plain)
 
     def rows(self, head: nn.Module) -> Tensor:
         """(R, D) of a head."""
         return self.to_rows(head(self.sites))
+
+    def rows_at(self, head: nn.Module, row: Tensor) -> Tensor:
+        """(M, D) of a head at some rows (M,), computed there alone where that is possible."""
+        return head(self.sites.index_select(0, row)) if self.sites_are_rows else self.rows(head)[row]
 
 
 class Objective(nn.Module, ABC):

@@ -57,12 +57,12 @@ class Olivine(PixelContrast):
             losses["point_pixel"] = self.point_pixel(features, teacher_map, batch, generator)
             total = total + weight_pixel * losses["point_pixel"]
         if weight_class or weight_consistency:
-            class_point = features.rows(self.heads.class_point or self.heads.point)[batch.pair_row]
+            class_rows = features.rows(self.heads.class_point or self.heads.point)
         if weight_class:
-            losses["weakly_supervised"] = self._weakly_supervised(class_point, teacher_map, batch, generator)
+            losses["weakly_supervised"] = self._weakly_supervised(class_rows, teacher_map, batch, generator)
             total = total + weight_class * losses["weakly_supervised"]
         if weight_consistency and self.config.class_model != "none":
-            losses["consistency"] = self._consistency(class_point, batch.pair_class, step)
+            losses["consistency"] = self._consistency(class_rows, batch, step)
             total = total + weight_consistency * losses["consistency"]
         return {**losses, "loss": total}
 
@@ -87,29 +87,31 @@ class Olivine(PixelContrast):
         )
 
     def _weakly_supervised(
-        self, class_point: Tensor, teacher_map: Tensor, batch: PretrainBatch, generator: torch.Generator
+        self, class_rows: Tensor, teacher_map: Tensor, batch: PretrainBatch, generator: torch.Generator
     ) -> Tensor:
         chosen = draw_pairs(self.pair_weights(batch), self.matches, generator)
         pixel = pixels_of_pairs(self.heads.class_pixel or self.heads.pixel, teacher_map, batch, chosen)
         return weakly_supervised_contrastive(
-            self.of_all_ranks(class_point[chosen]),
+            self.of_all_ranks(class_rows.index_select(0, batch.pair_row[chosen])),
             self.of_all_ranks(pixel),
             self.of_all_ranks(batch.pair_class[chosen]),
             self.temperature,
             self.config.average_over_positives,
         )
 
-    def _consistency(self, class_point: Tensor, label: Tensor, step: int) -> Tensor:
+    def _consistency(self, class_rows: Tensor, batch: PretrainBatch, step: int) -> Tensor:
         """Statistics first, the loss once they stand still."""
-        self.statistics.update(class_point, label, step)
         if not self.statistics.is_frozen(step):
-            return class_point.sum() * 0.0
-        feature, label = self.of_all_ranks(class_point), self.of_all_ranks(label)
+            self.statistics.update(class_rows.detach()[batch.pair_row], batch.pair_class, step)
+            return class_rows.sum() * 0.0
+        feature, label, row = class_rows, batch.pair_class, batch.pair_row
+        if self.gather_negatives:
+            feature, label, row = self.of_all_ranks(class_rows[row]), self.of_all_ranks(label), None
         mean_direction, seen = self.statistics.mean_direction(), self.statistics.seen()
         if self.config.class_model == "dirac":
-            return dirac_consistency(feature, label, mean_direction, seen, self.config.kl_average)
+            return dirac_consistency(feature, label, mean_direction, seen, self.config.kl_average, row)
         kappa = self.statistics.kappa()
-        return semantic_consistency(feature, label, mean_direction, kappa, seen, self.config.kl_average)
+        return semantic_consistency(feature, label, mean_direction, kappa, seen, self.config.kl_average, row)
 
 
 def _objective(

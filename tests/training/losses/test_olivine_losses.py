@@ -228,17 +228,33 @@ def test_gradients_are_those_of_finite_differences():
         )
 
 
-def test_a_loss_walked_in_pieces_equals_the_whole_matrix_in_value_and_gradient():
+@pytest.mark.parametrize("temperature", [0.07, 5e-4])  # the exponential of the second's similarities is infinite
+def test_a_loss_walked_in_pieces_equals_the_whole_matrix_in_value_and_gradient(temperature):
     count, label = 1300, torch.randint(0, 5, (1300,), generator=torch.Generator().manual_seed(0))  # pieces of 806 rows
     point, pixel = _unit(count, 8).requires_grad_(), _unit(count, 8, seed=1).requires_grad_()
-    logits = point @ pixel.T / 0.07
+    logits = point @ pixel.T / temperature
     positives = logits.masked_fill(label[:, None] != label[None, :], -torch.inf).logsumexp(1)
     whole = (functional.cross_entropy(logits, torch.arange(count)), (logits.logsumexp(1) - positives).mean())
     pieces = (
-        paired_info_nce(point, pixel),
-        weakly_supervised_contrastive(point, pixel, label, average_over_positives=False),
+        paired_info_nce(point, pixel, temperature),
+        weakly_supervised_contrastive(point, pixel, label, temperature, average_over_positives=False),
     )
     for one, other in zip(pieces, whole, strict=True):
         torch.testing.assert_close(one, other)
         gradients = [torch.autograd.grad(3.0 * loss, (point, pixel), retain_graph=True) for loss in (one, other)]
         torch.testing.assert_close(*gradients)
+
+
+def test_points_may_share_rows_of_the_features():
+    feature, row, label = _unit(6, 4), torch.tensor([5, 0, 0, 2, 5, 1, 3]), torch.tensor([0, 2, 0, 255, 1, 2, 2])
+    model = (MODEL[0].double(), MODEL[1].double(), MODEL[2])
+    for loss in (
+        lambda f, r: semantic_consistency(f, label, *model, row=r),
+        lambda f, r: dirac_consistency(f, label, model[0], model[2], row=r),
+    ):
+        of_rows, of_points = feature.clone().requires_grad_(), feature.clone().requires_grad_()
+        values = loss(of_rows, row), loss(of_points[row], None)
+        torch.testing.assert_close(*values)
+        torch.testing.assert_close(
+            torch.autograd.grad(values[0], of_rows)[0], torch.autograd.grad(values[1], of_points)[0]
+        )
