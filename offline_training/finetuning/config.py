@@ -19,7 +19,8 @@ class FinetuneConfig(RunConfig):
 
     max_steps: int = 10000
     epochs: int | None = None  # passes over all training scans, in place of max_steps and of drawing scans by weight
-    batch_size: int = 4  # scans
+    batch_size: int = 4  # scans that the network sees together
+    accumulate: int = Field(default=1, ge=1)  # so many batches make one step
     optimizer: Literal["adamw", "sgd"] = "adamw"  # sgd: momentum 0.9, dampening 0.1
     learning_rate: float = 0.003  # at its peak
     head_learning_rate: float | None = None  # at its peak, of the last layer; nothing = as the others

@@ -59,7 +59,7 @@ def _scans(config: FinetuneConfig) -> TrainingScans:
         config.augment,
         config.max_points,
         config.seed,
-        None if config.epochs is None else config.batch_size,
+        None if config.epochs is None else config.batch_size * config.accumulate,
     )
 
 
@@ -67,7 +67,9 @@ def _with_steps(config: FinetuneConfig, scan_count: int) -> FinetuneConfig:
     """The configuration with the number of steps that its epochs make; no scan is left out, the last batch is filled up."""
     if config.epochs is None:
         return config
-    return config.model_copy(update={"max_steps": math.ceil(config.epochs * scan_count / config.batch_size)})
+    return config.model_copy(
+        update={"max_steps": math.ceil(config.epochs * scan_count / (config.batch_size * config.accumulate))}
+    )
 
 
 class Finetuning(ValidatedRun):
@@ -104,9 +106,9 @@ class Finetuning(ValidatedRun):
         lovasz = lovasz_softmax(logits, batch.row_class)
         return {"loss": entropy + self.config.lovasz_weight * lovasz, "cross_entropy": entropy, "lovasz": lovasz}
 
-    def gradient_norm(self, loss: Tensor) -> float:
+    def gradient_norm(self) -> float:
         """The gradient is clipped; the norm is that from before."""
-        norm = super().gradient_norm(loss)
+        norm = super().gradient_norm()
         torch.nn.utils.clip_grads_with_norm_(self.parameters(), self.config.gradient_norm, torch.tensor(norm))
         return norm
 

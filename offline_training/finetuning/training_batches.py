@@ -24,7 +24,8 @@ def training_batches(
         num_classes=len(config.class_table),
         first_point=config.row_label == "first_point",
     )
-    steps = StepSampler(first_step, config.max_steps, config.batch_size)
+    steps = StepSampler(first_step, config.max_steps, config.batch_size * config.accumulate)
     if config.probe and config.augment is None:
-        return step_batches(FrozenFeatures(scans, network, collate_scans), steps, joined_rows, workers=0)
-    return step_batches(scans, steps, collate_scans, config.workers)
+        rows = FrozenFeatures(scans, network, collate_scans)
+        return step_batches(rows, steps, joined_rows, config, in_this_process=True, accumulate=config.accumulate)
+    return step_batches(scans, steps, collate_scans, config, accumulate=config.accumulate)

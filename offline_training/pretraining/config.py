@@ -16,7 +16,7 @@ METHOD_NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(keys.
 _UNNAMED = "olivine"  # of a configuration without `method`
 
 # A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.
-FREE_ON_RESUME = frozenset({"out", "checkpoint_every", "pictures_every", "progress", "pair_cache"})
+FREE_ON_RESUME = frozenset({"out", "checkpoint_every", "pictures_every", "progress", "pair_cache", "picture_cache"})
 
 
 def load_pretrain_config(path: Path, overrides: Mapping[str, Any] | None = None) -> PretrainConfig:

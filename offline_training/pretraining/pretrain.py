@@ -61,7 +61,8 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME, ("epochs", "max_steps"))
     if ranks.count > 1:
         distributed.barrier()  # nobody writes before all have read
-    order = ScanOrder(sum(len(source) for source in sources), config.batch_size * ranks.count, config.seed)
+    scans_per_step = config.batch_size * config.accumulate  # of this process
+    order = ScanOrder(sum(len(source) for source in sources), scans_per_step * ranks.count, config.seed)
     schedule = Schedule(config, order.steps_per_epoch)
     method = METHODS[config.method]
     ids = method.reads(config)
@@ -73,8 +74,8 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     run = Pretraining(
         config, ranks, schedule, build_objective, start, partial(_drawn_features, scans=scans, preparer=preparer)
     )
-    steps = places(run.step, schedule.end_step, config.batch_size, ranks)
-    return run, step_batches(scans, steps, method.collate(config, preparer), config.workers)
+    steps = places(run.step, schedule.end_step, scans_per_step, ranks)
+    return run, step_batches(scans, steps, method.collate(config, preparer), config, accumulate=config.accumulate)
 
 
 def _opened(config: PretrainConfig, ranks: Ranks) -> list[SampleSource]:

@@ -81,6 +81,8 @@ class Pretraining(StepRun):
     def losses(self, batch: PretrainBatch | TwoViewBatch) -> Mapping[str, Tensor]:
         """Those of the objective."""
         seed = int(self.seed_of_step().generate_state(1, np.uint64)[0] >> 1)
+        if self.part > 0:
+            self.watch.lap("backward")  # of the part before
         features = self.objective.features(self.network, batch)
         self.watch.lap("backbone")
         (teacher,) = self.teacher
@@ -90,9 +92,9 @@ class Pretraining(StepRun):
         self.watch.lap("sampling_and_loss")
         return losses
 
-    def gradient_norm(self, loss: Tensor) -> float:
-        """The time of it is that of the backward pass."""
-        norm = super().gradient_norm(loss)
+    def gradient_norm(self) -> float:
+        """What came since the loss was the backward pass."""
+        norm = super().gradient_norm()
         self.watch.lap("backward")
         return norm
 

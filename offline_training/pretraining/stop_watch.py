@@ -20,12 +20,13 @@ class StopWatch:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         now = perf_counter()
-        self._seconds[stage] = now - self._last
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + now - self._last
         self._last = now
 
     def seconds(self) -> dict[str, float]:
-        """Seconds by `seconds/<stage>`, and of the whole step."""
+        """Seconds by `seconds/<stage>`, and of the whole step, which ends with it."""
         of_stage = {f"seconds/{stage}": self._seconds[stage] for stage in STAGES if stage in self._seconds}
+        self._seconds = {}
         return {**of_stage, "step_seconds": sum(of_stage.values())}
 
 

@@ -4,13 +4,11 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.runs.backbone_config import DeviceConfig
-from offline_training.runs.run_config import AnyRunConfig
 
 
 def uses_cuda(config: DeviceConfig) -> bool:
@@ -18,11 +16,6 @@ def uses_cuda(config: DeviceConfig) -> bool:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise BadConfig("device: expected a CUDA device for device=cuda, found none. Use device=cpu or auto.")
     return config.device != "cpu" and torch.cuda.is_available()
-
-
-def precision_of(config: AnyRunConfig) -> Any:  # noqa: ANN401  Lightning's literal type
-    """Lightning's name of the precision asked for: auto is half on CUDA, single on a CPU."""
-    return ("bf16-mixed" if uses_cuda(config) else "32-true") if config.precision == "auto" else config.precision
 
 
 def sparse_form_of(config: DeviceConfig) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lidar_vl_core.foundation.processes.compilation import compilation_told
 from offline_training.networks.sparse.warm_up import compile_loops
-from offline_training.runs.device import precision_of, uses_cuda
+from offline_training.runs.device import uses_cuda
+from offline_training.runs.gradients.parts import in_parts
 from offline_training.runs.ranks import Ranks
 from offline_training.runs.run_config import AnyRunConfig
 from offline_training.runs.step_run import StepRun
@@ -60,15 +61,20 @@ def _do_steps(run: StepRun, batches: DataLoader) -> None:
 def step_batches(
     dataset: Dataset[Any],
     sampler: Iterable[list[tuple[int, int]]],
-    collate: Callable[[list[Any]], Any],
-    workers: int,
+    collate: Callable[[Sequence[Any]], Any],
+    config: AnyRunConfig,
+    in_this_process: bool = False,
+    accumulate: int = 1,
 ) -> DataLoader:
-    """One batch for each step of a sampler, whose places are (step, place in the batch); workers: processes, 0 = none."""
+    """The Parts of each step of a sampler, whose places are (step, place in the batch); accumulate: how many parts."""
+    workers = 0 if in_this_process else config.workers
     return _StepLoader(
         dataset,
         batch_sampler=sampler,
-        collate_fn=collate,
+        collate_fn=in_parts(collate, accumulate),
         num_workers=workers,
+        prefetch_factor=config.prefetch if workers else None,
+        pin_memory=uses_cuda(config) and not in_this_process,
         # A forked child of a process that has used OpenMP or CUDA is not safe.
         multiprocessing_context="spawn" if workers else None,
     )
@@ -87,7 +93,7 @@ def _trainer(config: AnyRunConfig, ranks: Ranks) -> Trainer:
         accelerator="gpu" if uses_cuda(config) else "cpu",
         devices=[ranks.local_rank] if uses_cuda(config) else 1,
         plugins=[LightningEnvironment()],  # one device for Lightning; what processes exchange is in ranks.py
-        precision=precision_of(config),
+        precision="32-true",  # StepRun has autocast and the loss scale of its own
         max_epochs=1,
         logger=False,  # RunLog writes what there is to tell
         enable_checkpointing=False,  # its checkpoints are pickles; ours are in checkpoint.py

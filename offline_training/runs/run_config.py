@@ -1,15 +1,16 @@
 """What every training run is told, whatever it trains: where it writes, its classes, and how it computes."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, class_table_names
+from lidar_vl_core.foundation.config import Use
 from lidar_vl_core.foundation.near_names import known_name
 from offline_training.runs.backbone_config import BackboneConfig, DeviceConfig
 
-HOW_MANY_WORK = frozenset({"threads", "workers"})  # decides over no number but the rounding of sums
+HOW_MANY_WORK = frozenset({"threads", "workers", "prefetch"})  # decides over no number but the rounding of sums
 
 
 class AnyRunConfig(DeviceConfig):
@@ -19,15 +20,21 @@ class AnyRunConfig(DeviceConfig):
     classes: str = "nuscenes16"  # class table of the data's own labels
 
     seed: int = 0
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16-mixed on CUDA, 32-true on a CPU
+    # auto: bf16-mixed on CUDA, 32-true on a CPU; 16-mixed is float16 with a loss scale, for GPUs without bfloat16
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
     workers: int = 1  # processes that prepare batches; 0 = in the training process
+    prefetch: Annotated[int, Field(ge=1)] = 2  # batches that each of them prepares ahead
     progress: bool = True  # a bar, where there is a terminal
 
     @field_validator("classes")
     @classmethod
     def _is_a_table(cls, name: str) -> str:
         return known_name(name, class_table_names())
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return (*super().uses(), (self.workers > 0, ("prefetch",), "with workers above 0"))
 
     @property
     def class_table(self) -> ClassTable:

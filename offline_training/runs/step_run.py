@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.runs.averaged_weights import AveragedWeights
 from offline_training.runs.checkpoint import AVERAGED, RAW, Checkpoint, save_checkpoint, weights_of
+from offline_training.runs.gradients.parts import Parts
+from offline_training.runs.gradients.precision import LossScale, autocast
 from offline_training.runs.log import RunLog
 from offline_training.runs.ranks import (
     Ranks,
@@ -59,7 +61,8 @@ class StepRun(LightningModule, ABC):
         self.checkpoints = folder / "checkpoints"
         self.step, self.saved_step, self.bad_steps = 0, -1, BadSteps()
         self.log_book: RunLog | None = None  # of the first process alone
-        self.stop, self.is_between_steps = StopSignals(), True
+        self.stop, self.is_between_steps, self.part = StopSignals(), True, 0
+        self.loss_scale = LossScale.of(config.precision)
         torch.manual_seed(config.seed)
 
     @abstractmethod
@@ -83,7 +86,7 @@ class StepRun(LightningModule, ABC):
 
     def state(self) -> dict[str, Any]:
         """The small numbers that a checkpoint keeps."""
-        return {**self.bad_steps.to_state()}
+        return {**self.bad_steps.to_state(), **self.loss_scale.to_state()}
 
     def restore(self, start: Checkpoint) -> None:
         """Be as the run that wrote a checkpoint was: the opposite of tensors() and state()."""
@@ -93,6 +96,7 @@ class StepRun(LightningModule, ABC):
         restore_optimizer(self.optimizer, start)
         self.step = self.saved_step = start.step
         self.bad_steps = BadSteps.from_state(start.state)
+        self.loss_scale.restore(start.state)
 
     def begin(self, start: Checkpoint | None) -> None:
         """Go on from a checkpoint where there is one, and open the log."""
@@ -112,14 +116,15 @@ class StepRun(LightningModule, ABC):
         return self.step >= self.rhythm.end_step
 
     def seed_of_step(self) -> np.random.SeedSequence:
-        """Where the random numbers of this step of this process come from, so that a resumed run goes on exactly."""
-        return np.random.SeedSequence([self.config.seed, self.step, self.ranks.rank])
+        """Where the random numbers of this part of this step and process come from, so that a resumed run goes on exactly."""
+        later_part = [self.part] if self.part else []
+        return np.random.SeedSequence([self.config.seed, self.step, self.ranks.rank, *later_part])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The one optimiser; its rate is set step by step."""
         return self.optimizer
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ANN401
+    def transfer_batch_to_device(self, batch: Parts, device: torch.device, dataloader_idx: int) -> Parts:
         """Move a batch."""
         return batch.to(device)
 
@@ -128,34 +133,50 @@ class StepRun(LightningModule, ABC):
         self.stop.listen()
         self.catch_up()
 
-    def training_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
+    def training_step(self, batch: Parts, batch_idx: int) -> None:
         """One step of the optimiser, or none when the loss or its gradient is not finite in any process."""
         self.is_between_steps = False
-        rate = self.set_rates()
+        self.part, rate = 0, self.set_rates()
         torch.manual_seed(int(self.seed_of_step().generate_state(1)[0]))  # for dropout
         buffers = [buffer.clone() for buffer in self.buffers()]
-        losses = self.losses(batch)
-        norm = self.gradient_norm(losses["loss"])
-        is_bad = not (math.isfinite(norm) and bool(torch.isfinite(losses["loss"])))
-        if any_rank(is_bad, self.device):
-            self._leave_out(buffers)
+        losses = self._gradients_of(batch.parts)
+        norm = self.gradient_norm()
+        is_loss_bad = any_rank(not bool(torch.isfinite(losses["loss"])), self.device)
+        is_bad = is_loss_bad or any_rank(not math.isfinite(norm), self.device)
+        if is_bad:
+            self._put_back(buffers)
         else:
             self._take_step()
+        if is_bad and (is_loss_bad or not self.loss_scale.can_shrink):  # else the scale was too large, and no data bad
+            self.bad_steps.add(self.step, self.checkpoints)
+        self.loss_scale.update(is_bad)
         told = {"gradient_norm": norm, "learning_rate": rate, "bad_steps": self.bad_steps.count}
         means = mean_over_ranks(losses)
         if self.log_book is not None:
-            self.log_book.write_step(self.step, **means, **told, **self.numbers(batch))
+            self.log_book.write_step(
+                self.step, **means, **told, **self.loss_scale.numbers(), **self.numbers(batch.parts[-1])
+            )
         self.step += 1
         self.is_between_steps = True
 
-    def gradient_norm(self, loss: Tensor) -> float:
-        """Norm of the gradient, which is in the parameters then; NaN for a loss that is not finite."""
+    def _gradients_of(self, parts: Sequence[Any]) -> dict[str, Tensor]:
+        """Mean losses of the parts of a batch; the gradient of their mean times the loss scale is in the parameters then."""
         self.optimizer.zero_grad()
-        if not are_joined() and not bool(torch.isfinite(loss)):  # other processes would wait for the gradient
-            return math.nan
-        self.manual_backward(loss)
+        sums: dict[str, Tensor] = {}
+        for self.part, part in enumerate(parts):
+            with autocast(self.config.precision, self.device):
+                losses = self.losses(part)
+            sums = {name: loss.detach() / len(parts) + sums.get(name, 0.0) for name, loss in losses.items()}
+            if not are_joined() and not bool(torch.isfinite(losses["loss"])):  # others would wait for the gradient
+                break
+            self.manual_backward(losses["loss"] * (self.loss_scale.value / len(parts)))
+        return sums
+
+    def gradient_norm(self) -> float:
+        """Norm of the gradient, averaged over the processes and without the loss scale; not finite where a loss is not."""
         average_gradients(self.parameters())
         gradients = [each.grad for each in self.parameters() if each.grad is not None]
+        self.loss_scale.take_out(gradients)
         return float(torch.nn.utils.get_total_norm(gradients))
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
@@ -187,8 +208,7 @@ class StepRun(LightningModule, ABC):
             self.averaged.update(self.network, self.step)
         self.bad_steps.end_row()
 
-    def _leave_out(self, buffers: list[Tensor]) -> None:
-        """Put norms and other statistics back to what they were before the step."""
+    def _put_back(self, buffers: list[Tensor]) -> None:
+        """Norms and other statistics as they were before the step."""
         for buffer, before in zip(self.buffers(), buffers, strict=True):
             buffer.copy_(before)
-        self.bad_steps.add(self.step, self.checkpoints)

@@ -89,7 +89,8 @@ class DetectFinetuneConfig(AnyRunConfig):
     # How scans come: drawn by the sources' weights; each once in an epoch; or by epochs in which every class comes as
     # often (Zhu et al. 2019).
     order: Literal["weights", "epochs", "classes"] = "weights"
-    batch_size: int = Field(default=4, ge=1)  # scans
+    batch_size: int = Field(default=4, ge=1)  # scans that the network sees together
+    accumulate: int = Field(default=1, ge=1)  # so many batches make one step
     learning_rate: float = Field(default=0.003, gt=0)  # at its peak
     weight_decay: float = Field(default=0.01, ge=0)
     gradient_norm: float = Field(default=10.0, gt=0)  # clipped above

@@ -70,9 +70,9 @@ class DetectFinetuning(ValidatedRun):
         parts = self.network.losses(head_maps, self.network.targets(batch.boxes))
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
-    def gradient_norm(self, loss: Tensor) -> float:
+    def gradient_norm(self) -> float:
         """The gradient is clipped; the norm is that from before."""
-        norm = super().gradient_norm(loss)
+        norm = super().gradient_norm()
         torch.nn.utils.clip_grads_with_norm_(self.parameters(), self.config.gradient_norm, torch.tensor(norm))
         return norm
 

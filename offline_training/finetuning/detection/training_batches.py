@@ -54,7 +54,8 @@ def training_data(config: DetectFinetuneConfig) -> TrainingData:
 def training_batches(config: DetectFinetuneConfig, scans: TrainingBoxes, first_step: int) -> DataLoader:
     """One batch for each step from the first."""
     collate = partial(collate_boxes, preparer=training_preparer(config, sparse_form_of(config)))
-    return step_batches(scans, StepSampler(first_step, config.max_steps, config.batch_size), collate, config.workers)
+    steps = StepSampler(first_step, config.max_steps, config.batch_size * config.accumulate)
+    return step_batches(scans, steps, collate, config, accumulate=config.accumulate)
 
 
 def _order(config: DetectFinetuneConfig, sources: list[BoxSource]) -> tuple[Order, int | None]:
@@ -62,9 +63,9 @@ def _order(config: DetectFinetuneConfig, sources: list[BoxSource]) -> tuple[Orde
     if config.order == "weights":
         return WeightedOrder(counts, [source.weight for source in config.train], config.seed), None
     if config.order == "classes":
-        balanced = balanced_order(sources, config.batch_size, config.seed)
+        balanced = balanced_order(sources, config.batch_size * config.accumulate, config.seed)
         return balanced, balanced.steps_per_epoch
-    even = even_order(sources, config.batch_size, config.seed)
+    even = even_order(sources, config.batch_size * config.accumulate, config.seed)
     return even, even.steps_per_epoch
 
 

@@ -30,10 +30,11 @@ class PretrainConfig(RunConfig):
     schedule: Literal["cosine_per_epoch", "cosine_per_step"] = "cosine_per_epoch"  # to 0
     epochs: int | None = None  # either epochs
     max_steps: int | None = None  # or steps
-    batch_size: Count = 4  # scans per process
+    batch_size: Count = 4  # scans per process that the network and the loss see together
+    accumulate: Count = 1  # so many batches make one step
 
     norm_momentum: float | None = None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     checkpoint_every: int = 200  # steps
 
     @model_validator(mode="after")
@@ -69,6 +70,9 @@ class PictureConfig(PretrainConfig):
 
     occlusion: Literal["none", "zbuffer"] = "none"  # none as SLidR and OLIVINE pair
     max_image_width: int | None = None  # pixels; wider pictures are shrunk when they are read, labels are read before
+    picture_cache: str | None = (
+        None  # folder that keeps decoded pictures at the width at which they are read, up to 20 GB
+    )
     augment: PairAugmentConfig = PairAugmentConfig()
     image_size: tuple[int, int] = (224, 416)  # height, width of what the image teacher sees
 

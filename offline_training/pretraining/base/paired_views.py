@@ -17,6 +17,7 @@ from offline_training.pretraining.base.stored_ids import StoredIds
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs
 from offline_training.pretraining.views.pair_cache import PairCache
 from offline_training.pretraining.views.paired_scan import PairedScan, pair_scan
+from offline_training.pretraining.views.picture_cache import PictureCache, decoded
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
 
 Paired = Callable[[Sample], PairedScan]
@@ -32,6 +33,7 @@ def pairing(
         superpixels_of=superpixels_of,
         occlusion=ZBuffer() if config.occlusion == "zbuffer" else None,
         max_image_width=config.max_image_width,
+        picture_at=decoded if config.picture_cache is None else PictureCache(Path(config.picture_cache)),
     )
 
 

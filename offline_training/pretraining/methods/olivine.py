@@ -104,9 +104,10 @@ class Olivine(PixelContrast):
         if not self.statistics.is_frozen(step):
             self.statistics.update(class_rows.detach()[batch.pair_row], batch.pair_class, step)
             return class_rows.sum() * 0.0
-        feature, label, row = class_rows, batch.pair_class, batch.pair_row
+        feature, label = class_rows, batch.pair_class
+        row: Tensor | None = batch.pair_row
         if self.gather_negatives:
-            feature, label, row = self.of_all_ranks(class_rows[row]), self.of_all_ranks(label), None
+            feature, label, row = self.of_all_ranks(class_rows[batch.pair_row]), self.of_all_ranks(label), None
         mean_direction, seen = self.statistics.mean_direction(), self.statistics.seen()
         if self.config.class_model == "dirac":
             return dirac_consistency(feature, label, mean_direction, seen, self.config.kl_average, row)

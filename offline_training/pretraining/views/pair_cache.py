@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from lidar_vl_core.foundation.files import atomic_writer, write_text
+from offline_training.pretraining.views.bounded_folder import BoundedFolder
 from offline_training.pretraining.views.paired_scan import PairedScan
 
 _VERSION = 1  # raise it when the same identity gives other scans, so that kept ones are made anew
@@ -28,15 +29,14 @@ _PICTURES = ("images", "superpixels")
 class PairCache:
     """Keeps what `make` gives under a key; a file that is damaged is made anew.
 
-    Nothing is thrown out: once the folder holds max_bytes, further scans are made each time. A run reads its scans in turn,
-    so that replacing the oldest would replace each one just before it is read.
+    Once the folder holds max_bytes, further scans are made each time.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], max_bytes: int = 20_000_000_000) -> None:
         """identity: all that decides over the scans besides their key, as JSON: data set, options of pair_scan, label store."""
         self._identity = json.dumps({"version": _VERSION, **identity}, sort_keys=True, indent=1)
         self._folder = Path(folder) / _short_hash(self._identity)
-        self._max_bytes = max_bytes
+        self._room = BoundedFolder(self._folder, "*.npz", max_bytes)
 
     def scan(self, key: str, make: Callable[[], PairedScan]) -> PairedScan:
         """The scan of that key, made now unless it is there. key: unique for an identity, for instance the sample's name."""
@@ -45,12 +45,9 @@ class PairCache:
         if kept is not None:
             return kept
         made = make()
-        if self._bytes_held() + _bytes_of(made) <= self._max_bytes:
+        if self._room.takes(_bytes_of(made)):
             self._write(path, made)
         return made
-
-    def _bytes_held(self) -> int:
-        return sum(path.stat().st_size for path in self._folder.glob("*.npz"))
 
     def _write(self, path: Path, scan: PairedScan) -> None:
         if not self._folder.exists():

@@ -9,11 +9,13 @@ from lidar_vl_core.cameras.pairing import Pairs, ZBuffer, point_pixel_pairs
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadDataset
-from offline_training.datasets.base.picture_resize import moved_pixels, resized_ids, resized_rgb
+from offline_training.datasets.base.picture_resize import moved_pixels, resized_ids
 from offline_training.datasets.base.sample import Sample
+from offline_training.pretraining.views.picture_cache import decoded
 from offline_training.weak_labels.store.label_store import NO_SEGMENT
 
 PictureOf = Callable[[CameraView], np.ndarray]  # (H, W) ids of a view's picture: weak classes or superpixels
+PictureAt = Callable[[CameraView, tuple[int, int]], np.ndarray]  # (h, w, 3) uint8 at a size (height, width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,7 @@ def pair_scan(
     occlusion: ZBuffer | None = None,
     min_depth_m: float = 1.0,
     max_image_width: int | None = None,
+    picture_at: PictureAt = decoded,
 ) -> PairedScan:
     """Load a sample's pictures and find its pairs; without occlusion test as SLidR and OLIVINE have none.
 
@@ -83,7 +86,7 @@ def pair_scan(
     return PairedScan(
         xyz_m=xyz_m,
         intensity=intensity,
-        images=tuple(resized_rgb(view.load_rgb(), size) for view, size in zip(sample.views, sizes, strict=True)),
+        images=tuple(picture_at(view, size) for view, size in zip(sample.views, sizes, strict=True)),
         superpixels=None if superpixels_of is None else _superpixels(sample, superpixels_of, sizes),
         point_index=pairs.point_index,
         image_index=pairs.camera_index,

@@ -28,6 +28,7 @@ PARTS = (
     Part("training.scene_features", 1.0),
     Part("training.pretrain_data", 1.0),
     Part("training.pretrain_step", 2.0),
+    Part("training.throughput", 1.5),
     Part("node.transport", 1.0),
     Part("node.latency", 4.0),
     Part("node.words", 2.0),

@@ -34,14 +34,14 @@ def measure() -> list[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
             return [
                 row
-                for name, source, labels in _sources(Path(folder))
+                for name, source, labels in sources(Path(folder))
                 for row in _stages(name, source, labels, Path(folder))
             ]
     finally:
         torch.set_num_threads(before)
 
 
-def _sources(folder: Path) -> Iterator[tuple[str, Any, Callable]]:
+def sources(folder: Path) -> Iterator[tuple[str, Any, Callable]]:
     """Name, data set and weak classes of a view."""
     try:
         import embreex  # noqa: F401

@@ -255,8 +255,8 @@ def cells_of(scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> CellInputs:
 def use_network(monkeypatch: pytest.MonkeyPatch, build: object, preparer: object) -> None:
     """Whatever network is configured, it is this one."""
     monkeypatch.setattr(evaluate_module, "build_backbone", build)
-    for module in (evaluate_module, batches_module):
-        monkeypatch.setattr(module, "preparer_of", lambda config, form="auto": preparer)
+    monkeypatch.setattr(evaluate_module, "inputs_of_scan", lambda config, scan, device: preparer([scan]))
+    monkeypatch.setattr(batches_module, "preparer_of", lambda config, form="auto": preparer)
 
 
 @pytest.mark.parametrize("probe", [False, True])

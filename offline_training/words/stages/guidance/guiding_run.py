@@ -58,7 +58,7 @@ def _prepared(config: VlgConfig, resume: str) -> "tuple[Guiding, DataLoader]":
         GuidedScans(datasets, store, scenes, config),
         StepSampler(run.step, config.guide.max_steps, config.guide.batch_size),
         partial(collate_guided, preparer=preparer_of(config, sparse_form_of(config))),
-        config.workers,
+        config,
     )
     return run, batches
 

@@ -1,0 +1,27 @@
+"""A folder of a cache that grows up to a size. Touches the disk."""
+
+from pathlib import Path
+
+_WRITES_UNTIL_COUNTED = 256  # again, for what other processes wrote
+
+
+class BoundedFolder:
+    """Says whether there is room for one more file of a kind.
+
+    Nothing is thrown out: a run reads its files in turn, so that replacing the oldest would replace each one just before it
+    is read. Processes may go past the size together by what each of them writes between two counts.
+    """
+
+    def __init__(self, folder: Path, pattern: str, max_bytes: int) -> None:
+        self.folder, self._pattern, self._max_bytes = folder, pattern, max_bytes
+        self._bytes, self._writes = 0, 0
+
+    def takes(self, size: int) -> bool:
+        """Whether a file of that many bytes may be written, which is counted then."""
+        if self._writes % _WRITES_UNTIL_COUNTED == 0:
+            self._bytes = sum(path.stat().st_size for path in self.folder.glob(self._pattern))
+        if self._bytes + size > self._max_bytes:
+            return False
+        self._bytes += size
+        self._writes += 1
+        return True
