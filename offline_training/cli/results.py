@@ -40,6 +40,11 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
     evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth and answers of some scans")
     evaluate.add_argument("--threads", type=int, default=0, help="of the processor; default all")
+    evaluate.add_argument(
+        "--engine",
+        metavar="ENGINE",
+        help="what runs a package: auto (default), fused, onnxruntime, onnxruntime_gpu or tensorrt",
+    )
     add_overwrite(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
@@ -83,7 +88,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     sources = None if data is None else data.validation
     sweeps = 1 if data is None or data.task == "segmentation" else data.sweeps
-    found = evaluate(options.checkpoint, sources, options.out, options.pictures, options.threads, sweeps)
+    found = evaluate(options.checkpoint, sources, options.out, options.pictures, options.threads, sweeps, options.engine)
     print(found.table)
     for path in found.pictures:
         print(f"picture: {path}")

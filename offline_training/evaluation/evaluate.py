@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.foundation.files import write_text
 from lidar_vl_core.model_packages.package import is_model_package, load_model_package
 from offline_training.datasets.data_sources import DataSource
@@ -32,16 +32,18 @@ def evaluate(
     pictures: Path | None = None,
     threads: int = 0,
     sweeps: int = 1,
+    engine: str | None = None,
 ) -> Evaluation:
     """Evaluate a checkpoint or a package on data sets (nothing = the checkpoint's own validation sets).
 
     out: where the metrics are written; pictures: the folder of drawn samples; sweeps: joined for a package that reads
-    joined ones, a checkpoint knows its own. Raises BadCheckpoint, BadModelPackage, BadDataset, BadLabels where a data set
-    has no labelled point, BadConfig without data sets.
+    joined ones, a checkpoint knows its own; engine: what runs a package, nothing = auto. Raises BadCheckpoint,
+    BadModelPackage, EngineUnavailable, BadDataset, BadLabels where a data set has no labelled point, BadConfig without
+    data sets, BadRequest for the engine of a checkpoint.
     """
     if threads:
         torch.set_num_threads(threads)
-    judged = _opened(trained, threads, sweeps)
+    judged = _opened(trained, threads, sweeps, engine)
     chosen = judged.validation if sources is None else tuple(sources)
     kind = "package" if is_model_package(trained) else "checkpoint"
     if not chosen:
@@ -50,21 +52,27 @@ def evaluate(
             f"{trained}: expected data sets to evaluate on, found none: {why}. Give --config with a file that names some, "
             "such as offline_training/configs/evaluate/demo_test.yaml."
         )
-    metrics = {kind: str(trained), **judged.metrics(chosen)}
+    metrics = {kind: str(trained), **judged.metrics(chosen), "engine": judged.computed_by()}
     if out is not None:
         write_text(out, json.dumps(metrics, indent=1))
     drawn = [] if pictures is None else judged.write_pictures(chosen, pictures)
-    return Evaluation(metrics, judged.table(metrics), drawn)
+    return Evaluation(metrics, f"{judged.table(metrics)}\nengine: {metrics['engine']}", drawn)
 
 
-def _opened(trained: Path, threads: int, sweeps: int) -> Judged:
+def _opened(trained: Path, threads: int, sweeps: int, engine: str | None) -> Judged:
     package = load_model_package(str(trained)) if is_model_package(trained) else None
+    if package is None and engine is not None:
+        raise BadRequest(
+            f"{trained}: expected a model package with --engine {engine}, found a checkpoint, which PyTorch runs. Leave "
+            "--engine out, or `lidar-vl-train export` it."
+        )
+    robot_engine = engine or "auto"
     task = checkpoint_task(trained) if package is None else package.manifest.task
     # Here, as whoever judges points needs no detectors.
     if task == DETECTION:
         from offline_training.evaluation.judged_boxes import boxes_of_checkpoint, boxes_of_package
 
-        return boxes_of_checkpoint(trained) if package is None else boxes_of_package(package, threads, sweeps)
+        return boxes_of_checkpoint(trained) if package is None else boxes_of_package(package, robot_engine, threads, sweeps)
     from offline_training.evaluation.judged_points import points_of_checkpoint, points_of_package
 
-    return points_of_checkpoint(trained) if package is None else points_of_package(package, threads)
+    return points_of_checkpoint(trained) if package is None else points_of_package(package, robot_engine, threads)

@@ -10,7 +10,7 @@ from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.tasks.detector import Detector
 from offline_training.datasets.data_sources import DataSource
 from offline_training.evaluation.box_pictures import write_box_pictures
-from offline_training.evaluation.judged import Judged
+from offline_training.evaluation.judged import PYTORCH, Judged, told_engine
 from offline_training.finetuning.detection.detection_table import detection_table
 from offline_training.finetuning.detection.detectors import load_detector
 from offline_training.finetuning.detection.judging import BoxFinder, box_finder, measured
@@ -42,22 +42,20 @@ def boxes_of_checkpoint(path: Path) -> JudgedBoxes:
     network, config = load_detector(path)
     device = "cuda" if uses_cuda(config) else "cpu"
     network.to(device)
-    return JudgedBoxes(config.validation, box_finder(network, config, device))
+    return JudgedBoxes(config.validation, lambda: PYTORCH, box_finder(network, config, device))
 
 
-def boxes_of_package(package: ModelPackage, threads: int = 0, sweeps: int = 1) -> JudgedBoxes:
-    """A package as the robot runs it. threads: 0 = as many as are good; sweeps: joined to a sample, which a package does not tell.
+def boxes_of_package(package: ModelPackage, engine: str, threads: int = 0, sweeps: int = 1) -> JudgedBoxes:
+    """A package as the robot runs it by that engine. threads: 0 = as many as are good; sweeps: joined to a sample.
 
-    Raises BadConfig where the network reads joined sweeps and there are none, or the other way round.
+    Raises EngineUnavailable; BadConfig where the network reads joined sweeps and there are none, or the other way round.
     """
-    detector = Detector(package, threads=threads or None)
+    detector = Detector(package, engine, threads or None)
     if detector.reads_time != (sweeps > 1):
         reads, want = ("joined sweeps", "2 or more") if detector.reads_time else ("single sweeps", "1")
         raise BadConfig(
             f"{package.path}: expected sweeps: {want} in the configuration of the data sets, as this network reads {reads}, "
             f"found {sweeps}. Correct it; the key belongs to `task: detection`."
         )
-
-    return JudgedBoxes(
-        (), BoxFinder(detector.classes, sweeps, package.manifest.grid.point_cloud_range, detector.detect)
-    )
+    finder = BoxFinder(detector.classes, sweeps, package.manifest.grid.point_cloud_range, detector.detect)
+    return JudgedBoxes((), lambda: told_engine(detector), finder)

@@ -15,7 +15,7 @@ from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.batches.training_scans import labelled_scan
 from offline_training.datasets.data_sources import DataSource, open_source
 from offline_training.evaluation.error_maps import write_error_maps
-from offline_training.evaluation.judged import Judged
+from offline_training.evaluation.judged import PYTORCH, Judged, told_engine
 from offline_training.finetuning.evaluate import load_network, predict
 from offline_training.runs.device import uses_cuda
 
@@ -73,19 +73,22 @@ def points_of_checkpoint(path: Path) -> JudgedPoints:
     device = "cuda" if uses_cuda(config) else "cpu"
     network.to(device)
     return JudgedPoints(
-        config.validation, config.class_table, lambda sample: predict(network, config, labelled_scan(sample), device)
+        config.validation,
+        lambda: PYTORCH,
+        config.class_table,
+        lambda sample: predict(network, config, labelled_scan(sample), device),
     )
 
 
-def points_of_package(package: ModelPackage, threads: int = 0) -> JudgedPoints:
-    """A package as the robot runs it. threads: 0 = as many as are good."""
-    segmenter = Segmenter(package, threads=threads or None)
+def points_of_package(package: ModelPackage, engine: str, threads: int = 0) -> JudgedPoints:
+    """A package as the robot runs it by that engine. threads: 0 = as many as are good. Raises EngineUnavailable."""
+    segmenter = Segmenter(package, engine, threads or None)
 
     def label(sample: Sample) -> np.ndarray:
         cloud = replace(sample.cloud, extra={})
         return segmenter.segment(cloud).class_id[cloud.has_return()]
 
-    return JudgedPoints((), segmenter.classes, label)
+    return JudgedPoints((), lambda: told_engine(segmenter), segmenter.classes, label)
 
 
 def _percent(share: float | None) -> str:

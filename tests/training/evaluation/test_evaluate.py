@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from numpy.testing import assert_allclose
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
-from lidar_vl_core.foundation.errors import BadConfig, BadPointCloud
+from lidar_vl_core.foundation.errors import BadConfig, BadPointCloud, BadRequest, EngineUnavailable
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.tasks.segmenter import Segmenter
@@ -19,6 +20,7 @@ from offline_training.datasets.data_sources import data_source
 from offline_training.datasets.lidar.semantic_kitti import SemanticKitti, SemanticKittiSource
 from offline_training.evaluation import box_pictures as box_pictures_module
 from offline_training.evaluation.evaluate import evaluate
+from offline_training.evaluation.judged import told_engine
 from offline_training.finetuning.detection import judging as judging_module
 from offline_training.finetuning.detection.judges import judge_of
 from tests.training.finetuning.detection.parking import Parking
@@ -54,6 +56,35 @@ def test_a_package_is_measured_as_the_robot_runs_it(scans, tmp_path):
     assert metrics["pooled"]["accuracy"] == pytest.approx(expected.accuracy())
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert_allclose(written["sources"][0]["mean_iou"], expected.mean_iou())
+
+
+def test_the_asked_engine_computes_and_is_told(scans, tmp_path):
+    source = SemanticKittiSource(folder=str(scans), frames=("000000",))
+    fused = evaluate(Path("demo"), [source], engine="fused")
+    portable = evaluate(Path("demo"), [source], tmp_path / "metrics.json", engine="onnxruntime")
+    assert (fused.metrics["engine"], portable.metrics["engine"]) == ("fused", "onnxruntime")
+    assert portable.metrics["pooled"]["mean_iou"] == pytest.approx(fused.metrics["pooled"]["mean_iou"], abs=1e-3)
+    assert json.loads((tmp_path / "metrics.json").read_text())["engine"] == "onnxruntime"
+    assert portable.table.endswith("\nengine: onnxruntime")
+
+
+@pytest.mark.parametrize("name", ["demo", "demo_detector"])
+def test_an_engine_that_cannot_run_here_is_refused(name, monkeypatch):
+    monkeypatch.setattr("lidar_vl_core.engines.gpu_engines.may_have_gpu", lambda: False)
+    with pytest.raises(EngineUnavailable, match="GPU"):
+        evaluate(Path(name), [PANDASET], engine="onnxruntime_gpu")
+    with pytest.raises(BadRequest, match="engine: expected one of auto, fused"):
+        evaluate(Path(name), [PANDASET], engine="onnx")
+
+
+def test_a_fallen_back_engine_is_told_with_its_reason():
+    robot = SimpleNamespace(engine_name="fused", engine_problem="tensorrt: out of memory")
+    assert told_engine(robot) == "fused: tensorrt: out of memory"
+
+
+def test_a_checkpoint_is_asked_of_pytorch_alone(tmp_path):
+    with pytest.raises(BadRequest, match="with --engine fused, found a checkpoint, which PyTorch runs"):
+        evaluate(tmp_path, None, engine="fused")
 
 
 @pytest.mark.parametrize("name", ["demo", "demo_detector"])
@@ -101,9 +132,11 @@ def test_a_detection_package_is_judged_on_what_the_robot_would_find(parking, tmp
 def test_the_command_takes_a_detection_package_and_draws_its_boxes(parking, tmp_path, capsys):
     config = tmp_path / "data.yaml"
     config.write_text(f"validation: [{{kind: pandaset, folder: {tmp_path}}}]\n")
-    assert main(["evaluate", "demo_detector", "--config", str(config), "--pictures", str(tmp_path / "p")]) == 0
+    command = ["evaluate", "demo_detector", "--config", str(config), "--pictures", str(tmp_path / "p")]
+    assert main([*command, "--engine", "onnxruntime"]) == 0
     told = capsys.readouterr().out
     assert "AP by centre distance" in told
+    assert "engine: onnxruntime" in told
     assert told.count("picture: ") == len(list((tmp_path / "p").glob("*.png"))) == 4
 
 
