@@ -71,10 +71,8 @@ def compare_precision(
                 same += int((one.class_id == found.class_id)[one.class_id != IGNORE_ID].sum())
                 total += _points(one)
             else:
-                for ours, others in ((one.boxes, found.boxes), (found.boxes, one.boxes)):
-                    certain = _certain(ours, package)
-                    same += int(has_counterpart(certain, others).sum())
-                    total += len(certain)
+                of_both, all_of_both = _counterparts(one.boxes, found.boxes, package)
+                same, total = same + of_both, total + all_of_both
         share = same / total if total else 1.0
         precision = package.manifest.precision
         parity.append(PrecisionParity(engine, precision, len(clouds), total, of, float(np.max(differences)), share))
@@ -90,6 +88,22 @@ def require_near(parity: Sequence[PrecisionParity], out: Path) -> None:
                 f"{out}: expected at most {most:.0f} % difference to float32 and {100 * one.least_same:.1f} % equal "
                 f"answers, found {one}. Nothing was written; keep fp32, or calibrate with clouds as the sensor gives them."
             )
+
+
+def same_boxes(found: Sequence[Boxes3d], expected: Sequence[Boxes3d], package: ModelPackage) -> float:
+    """Share of the boxes of two detectors, scan by scan, that the other one found, too, but for those near the package's least score."""
+    counts = [_counterparts(ours, others, package) for ours, others in zip(found, expected, strict=True)]
+    same, total = (sum(count) for count in zip(*counts, strict=True)) if counts else (0, 0)
+    return same / total if total else 1.0
+
+
+def _counterparts(ours: Boxes3d, others: Boxes3d, package: ModelPackage) -> tuple[int, int]:
+    """How many of both sides' boxes the other side has, and how many there are."""
+    same, total = 0, 0
+    for boxes, other in ((ours, others), (others, ours)):
+        certain = _certain(boxes, package)
+        same, total = same + int(has_counterpart(certain, other).sum()), total + len(certain)
+    return same, total
 
 
 def has_counterpart(boxes: Boxes3d, others: Boxes3d) -> np.ndarray:

@@ -4,6 +4,7 @@ import json
 import sys
 
 import numpy as np
+import onnx
 import pytest
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
@@ -15,6 +16,7 @@ from lidar_vl_core.engines.tensorrt.module import tensorrt_here
 from lidar_vl_core.engines.tensorrt.plan_cache import PlanCache
 from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable
 from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.sparse_model.half_form import in_half
 from tests.written.embedding_packages import write_embedding_package
 from tests.written.tiny_waffleiron import write_tiny_waffleiron
 
@@ -117,6 +119,12 @@ def test_clouds_without_points_in_range_are_refused(tiny, cache):
 def test_the_oldest_cards_are_refused_in_float32_with_tensorrts_words(tiny):
     with pytest.raises(EngineUnavailable, match=r"plan for sm75: expected one, found: .*FP32"):
         build_plan(request(targets=("sm75",)), tiny.onnx_bytes())
+
+
+def test_the_oldest_cards_are_built_for_in_half(tiny):
+    half = in_half(onnx.load_model_from_string(tiny.onnx_bytes()))
+    plan = build_plan(request(targets=("sm75",), precision="fp16"), half.SerializeToString())
+    assert len(plan.content) > 100_000
 
 
 def test_a_profile_of_other_levels_is_refused(tiny):
