@@ -88,7 +88,9 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     sources = None if data is None else data.validation
     sweeps = 1 if data is None or data.task == "segmentation" else data.sweeps
-    found = evaluate(options.checkpoint, sources, options.out, options.pictures, options.threads, sweeps, options.engine)
+    found = evaluate(
+        options.checkpoint, sources, options.out, options.pictures, options.threads, sweeps, options.engine
+    )
     print(found.table)
     for path in found.pictures:
         print(f"picture: {path}")

@@ -72,7 +72,11 @@ def _opened(trained: Path, threads: int, sweeps: int, engine: str | None) -> Jud
     if task == DETECTION:
         from offline_training.evaluation.judged_boxes import boxes_of_checkpoint, boxes_of_package
 
-        return boxes_of_checkpoint(trained) if package is None else boxes_of_package(package, robot_engine, threads, sweeps)
+        return (
+            boxes_of_checkpoint(trained)
+            if package is None
+            else boxes_of_package(package, robot_engine, threads, sweeps)
+        )
     from offline_training.evaluation.judged_points import points_of_checkpoint, points_of_package
 
     return points_of_checkpoint(trained) if package is None else points_of_package(package, robot_engine, threads)

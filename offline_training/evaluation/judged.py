@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from offline_training.datasets.data_sources import DataSource
 
-
 PYTORCH = "PyTorch"
 
 

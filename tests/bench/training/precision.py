@@ -62,7 +62,9 @@ class Row:
 
 def main() -> int:
     """Print the table; exit code 1 where a limit is missed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.training.precision", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.training.precision", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--data", type=Path, default=FOLDERS.get("real", FOLDERS["shipped"]), metavar="DIR")
     parser.add_argument("--only", nargs="+", choices=("demo", "demo_detector"), default=("demo", "demo_detector"))
     parser.add_argument("--streets", type=int, default=8, help="synthetic ones with boxes, two sweeps each; default 8")
@@ -127,7 +129,9 @@ def labelled_scans(data: Path, classes: ClassTable) -> Iterator[tuple[str, _Scan
     (pandaset,) = data.glob("pandaset_*")
     for source in (
         data_source({"kind": "pandaset", "folder": str(pandaset), "frames": ["30", "32", "34", "36"]}, "precision"),
-        data_source({"kind": "semantic_kitti", "folder": str(data / "semantickitti"), "sequences": ["00"]}, "precision"),
+        data_source(
+            {"kind": "semantic_kitti", "folder": str(data / "semantickitti"), "sequences": ["00"]}, "precision"
+        ),
     ):
         samples = open_source(source, classes)
         chosen = [samples[number] for number in range(len(samples))]
