@@ -12,7 +12,7 @@ from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.sparse_model.encoder_form import CORNER_CELL, CORNER_WEIGHT, MAP_INDEX
-from lidar_vl_core.sparse_model.int8_form import STEPS, inputs_to_quantize
+from lidar_vl_core.sparse_model.int8_form import STEPS
 from lidar_vl_core.sparse_model.onnx_form import FEATURES, kind_and_level
 from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_core.voxels.point_corners import point_arrays
@@ -31,15 +31,15 @@ _Inputs = Mapping[str, np.ndarray]
 
 
 def calibrated_scales(
-    package: ModelPackage, model: "onnx.ModelProto", clouds: Iterator[PointCloud]
+    package: ModelPackage, model: "onnx.ModelProto", names: Sequence[str], clouds: Iterator[PointCloud]
 ) -> dict[str, float]:
-    """Scale of every value that in_int8() wants, the one whose rounding and clipping lose least on these clouds.
+    """Scale of the values of these names, the one whose rounding and clipping lose least on the clouds.
 
-    model: that of the package, float32. Raises BadRequest where no cloud has a point in the network's range.
+    model: that of the package, float32; names: of inputs_to_quantize(). Raises BadRequest where no cloud has a point in the network's range.
     """
     from onnx import ModelProto, TensorProto, helper
 
-    names, inputs_of = inputs_to_quantize(model), _inputs_of(package, model)
+    inputs_of = _inputs_of(package, model)
     probed = ModelProto()
     probed.CopyFrom(model)
     probed.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)

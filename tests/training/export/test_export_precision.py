@@ -13,7 +13,7 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.engines.checked_engine import LIMITS, Limits
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
-from lidar_vl_core.sparse_model.int8_form import STEPS
+from lidar_vl_core.sparse_model.int8_form import STEPS, inputs_to_quantize
 from offline_training.cli.main import main
 from offline_training.export.calibration import MOST_CLOUDS, _best_scale, calibrated_scales, calibration_clouds
 from offline_training.export.export_precision import export_precision
@@ -124,11 +124,11 @@ def test_the_scale_is_the_one_that_loses_least():
 def test_every_value_a_quantized_convolution_reads_gets_a_scale(tmp_path):
     single = load_model_package(write_tiny_package(tmp_path / "fp32"))
     model = onnx.load_model_from_string(single.onnx_bytes())
-    scales = calibrated_scales(single, model, iter([cloud(1), cloud(2)]))
+    scales = calibrated_scales(single, model, inputs_to_quantize(model), iter([cloud(1), cloud(2)]))
     assert list(scales) == ["relu_1", "relu_3", "relu_5"]
     assert all(0 < scale < 1 for scale in scales.values())
     with pytest.raises(BadRequest, match="--calibration: expected clouds with points"):
-        calibrated_scales(single, model, iter([]))
+        calibrated_scales(single, model, inputs_to_quantize(model), iter([]))
 
 
 def test_clouds_of_calibration_are_few_and_evenly_chosen_of_files_and_bags(cloud_file):
