@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lidar_vl_core.sparse_model.graph import GraphNode, SparseGraph
     from lidar_vl_core.voxels.kernel_maps import KernelMaps
 
-_CENTRE = 13  # of the 27 offsets: the voxel itself
-
 
 class OnnxEngine:
     """Runs a sparse network as one product per kernel offset, over existing neighbours only.
@@ -28,7 +26,7 @@ class OnnxEngine:
     def __init__(self, graph: "SparseGraph", threads: int) -> None:
         tables = {node.table for node in graph.nodes if node.table}
         self._paired = sorted(table for table in tables if not table.startswith("up"))
-        self._plain = sorted({table for table in tables if not table.startswith("subm")})
+        self._plain = sorted({table for table in tables if not table.startswith(("subm", "wide"))})
         model = _per_offset_model(graph, self._paired, self._plain)
         self._session = open_onnxruntime(model.SerializeToString(), threads)
 
@@ -73,6 +71,11 @@ def open_onnxruntime(
     return onnxruntime.InferenceSession(model, options, providers=providers)
 
 
+def _centre(kernel: int) -> int | None:
+    """The offset of the voxel itself, where a kernel has one."""
+    return kernel // 2 if kernel % 2 else None
+
+
 def _table(name: str, maps: "KernelMaps") -> np.ndarray:
     return maps.table(*kind_and_level(name))
 
@@ -80,11 +83,12 @@ def _table(name: str, maps: "KernelMaps") -> np.ndarray:
 def _pair_lists(name: str, table: np.ndarray, limit: int) -> dict[str, np.ndarray]:
     """Rows of input and output that meet, offset after offset; the centre is left out, it is a dense product."""
     exists = (table < limit).T  # (K, N)
-    if len(exists) == 27:
-        exists = np.delete(exists, _CENTRE, axis=0)
+    centre = _centre(len(exists))
+    if centre is not None:
+        exists = np.delete(exists, centre, axis=0)
     sizes = exists.sum(axis=1)
     k, out = np.nonzero(exists)
-    k = k + (k >= _CENTRE) if len(exists) == 26 else k
+    k = k if centre is None else k + (k >= centre)
     return {f"{name}.in": table[out, k], f"{name}.out": out[:, None], f"{name}.sizes": sizes}
 
 
@@ -97,7 +101,7 @@ def _per_offset_model(graph: "SparseGraph", paired: list[str], plain: list[str])
         shape: list[str | int | None] = ["N_" + name] if name.startswith("up") else ["N_" + name, 8]
         inputs.append(helper.make_tensor_value_info(name, TensorProto.INT32, shape))
     for name in paired:
-        offsets = 8 if name.startswith("child") else 26
+        offsets = {"child": 8, "subm": 26, "wide": 124}[kind_and_level(name)[0]]
         inputs.append(helper.make_tensor_value_info(f"{name}.in", TensorProto.INT32, [f"P_{name}"]))
         inputs.append(helper.make_tensor_value_info(f"{name}.out", TensorProto.INT64, [f"P_{name}", 1]))
         inputs.append(helper.make_tensor_value_info(f"{name}.sizes", TensorProto.INT64, [offsets]))
@@ -136,8 +140,9 @@ class _Writer:
         x, y = node.inputs[0], node.output
         total = f"{y}.start"
         kernel = list(range(len(_weight(node))))
-        if len(kernel) == 27:
-            self._node("Gemm", [x, self._matrix(node, kernel.pop(_CENTRE)), self._bias(node)], total)
+        centre = _centre(len(kernel))
+        if centre is not None:
+            self._node("Gemm", [x, self._matrix(node, kernel.pop(centre)), self._bias(node)], total)
         else:
             rows = self._node("Shape", [node.table], f"{y}.rows", start=0, end=1)
             shape = self._node(

@@ -11,7 +11,7 @@ from lidar_vl_core.engines.tensorrt.package_part import package_part
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.model_packages.package_files import as_bad_package
-from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, table_names
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level
 
 if TYPE_CHECKING:
     from lidar_vl_core.engines.cpu.engine import FusedEngine
@@ -103,7 +103,7 @@ def _session(
 
 def _checked(on_gpu: GpuEngine, package: "ModelPackage", graph: "SparseGraph", threads: int) -> CheckedEngine:
     """The engine of the GPU, judged by the fused one."""
-    fused, names = _fused(graph, threads), table_names(graph.levels)
+    fused, names = _fused(graph, threads), graph.table_names
 
     def fast(features: np.ndarray, maps: "KernelMaps") -> list[np.ndarray]:
         tables = {name: maps.table(*kind_and_level(name)) for name in names}
@@ -137,7 +137,7 @@ def _cpu_engine(
 
     if package.manifest.precision == "fp32":
         return name, OnnxEngine(graph, threads)
-    return name, OnnxFileEngine(content(), table_names(graph.levels), threads)
+    return name, OnnxFileEngine(content(), graph.table_names, threads)
 
 
 def _fused(graph: "SparseGraph", threads: int) -> "FusedEngine":

@@ -1,5 +1,6 @@
 """Bodies of the sparse convolutions in plain operators, for who has no plugin for them."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -7,13 +8,20 @@ if TYPE_CHECKING:
 
 DOMAIN = "lidar_vl"
 SPARSE_CONV, QUANTIZED_CONV = "SparseConv", "QuantizedSparseConv"
+WIDE_CONV = "WideSparseConv"  # with a name of its own, as the plugin for SparseConv takes 27 neighbours
 OPSET = 18  # ScatterND with addition, Split and Pad in their present form; ONNX Runtime >= 1.14, TensorRT >= 10
 
 # onnx-tensorrt looks for a plugin of the node's name in this namespace, and for its ahead-of-time implementation.
 PLUGIN_ATTRIBUTES: dict[str, str | int] = {"plugin_namespace": DOMAIN, "aot": 1}
 
 
-def sparse_conv_body() -> "onnx.FunctionProto":
+def float_bodies(nodes: "Iterable[onnx.NodeProto]") -> "list[onnx.FunctionProto]":
+    """Bodies for a graph of these nodes without int8; that of a 5^3 convolution only where there is one."""
+    wide = [sparse_conv_body(WIDE_CONV)] if any(node.op_type == WIDE_CONV for node in nodes) else []
+    return [sparse_conv_body(), sparse_inverse_conv_body(), *wide]
+
+
+def sparse_conv_body(name: str = SPARSE_CONV) -> "onnx.FunctionProto":
     """Body of SparseConv(x (M, C_in), index (N, K), weight (K, C_in, C_out), bias): implicit GEMM over a zero row.
 
     All of one floating point type, whichever.
@@ -26,7 +34,7 @@ def sparse_conv_body() -> "onnx.FunctionProto":
         helper.make_node("MatMul", ["rows", "matrix"], ["product"]),
         helper.make_node("Add", ["product", "bias"], ["y"]),
     ]
-    return _body(SPARSE_CONV, ["x", "index", "weight", "bias"], nodes)
+    return _body(name, ["x", "index", "weight", "bias"], nodes)
 
 
 def quantized_sparse_conv_body() -> "onnx.FunctionProto":

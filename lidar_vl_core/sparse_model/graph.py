@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.sparse_model.bad_model import bad_model
-from lidar_vl_core.sparse_model.conv_bodies import DOMAIN
+from lidar_vl_core.sparse_model.conv_bodies import DOMAIN, SPARSE_CONV, WIDE_CONV
 from lidar_vl_core.sparse_model.int8_form import Int8Factors, int8_factors
 from lidar_vl_core.sparse_model.model_file import require_sound_model, require_valid_model
-from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, kind_and_level, levels_of, table_names
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, WIDE, kind_and_level, levels_of, table_names
 from lidar_vl_core.sparse_model.precision import as_float32
 
 if TYPE_CHECKING:
     import onnx
 
 # By operation: the kinds of table it may read; "" is no table.
-_KINDS = {"sparse_conv": {"subm", "child", "strided"}, "sparse_inverse_conv": {"up"}, "linear": {""}}
-_KERNELS = {"subm": 27, "child": 8, "up": 8}  # neighbours per row; a strided table has as many columns as it has
+_KINDS = {"sparse_conv": {"subm", "child", "strided", "wide"}, "sparse_inverse_conv": {"up"}, "linear": {""}}
+_KERNELS = {
+    "subm": 27,
+    "child": 8,
+    "up": 8,
+    "wide": 125,
+}  # neighbours per row; a strided table has as many columns as it has
 _ARITY = {"sparse_conv": 4, "sparse_inverse_conv": 4, "linear": 3, "add": 2, "concat": 2, "relu": 1, "identity": 1}
 _PLAIN_OPS = {"Add": "add", "Relu": "relu", "Concat": "concat", "Gemm": "linear", "Identity": "identity"}
 _MOST_CHANNELS = 8192  # of a value; a row of each voxel
 _VALUE_NAME = re.compile(r"\w{1,200}", re.ASCII)
-_SPARSE_OPS = {"SparseConv": "sparse_conv", "SparseInverseConv": "sparse_inverse_conv"}
+_SPARSE_OPS = {SPARSE_CONV: "sparse_conv", WIDE_CONV: "sparse_conv", "SparseInverseConv": "sparse_inverse_conv"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class SparseGraph:
     levels: int
     nodes: tuple[GraphNode, ...]  # the last one's output is "logits"; its level is that of the answer
 
+    @property
+    def table_names(self) -> list[str]:
+        """Kernel maps that the file of a U-Net has as inputs, in its order."""
+        return table_names(self.levels, any(node.table == WIDE for node in self.nodes))
+
 
 def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
     """Read the layers of a model written by SparseGraphBuilder, in whatever precision; the weights read are float32, and int8.
@@ -63,10 +73,13 @@ def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
     graph = single.graph
     inputs = {value.name: value for value in graph.input}
     levels = sum(name.startswith("subm") for name in inputs)
-    if set(inputs) != {FEATURES, *table_names(levels)} or [value.name for value in graph.output] != [OUTPUT]:
-        raise bad_model("inputs features, subm*, child*, up* and output logits", sorted(inputs))
-    tables = {name: _KERNELS[kind_and_level(name)[0]] for name in table_names(levels)}
+    names = table_names(levels, WIDE in inputs)
+    if set(inputs) != {FEATURES, *names} or [value.name for value in graph.output] != [OUTPUT]:
+        raise bad_model("inputs features, subm*, child*, up*, wide0 or not, and output logits", sorted(inputs))
+    tables = {name: _KERNELS[kind_and_level(name)[0]] for name in names}
     sparse = read_sparse_nodes(single, graph.node, tables, OUTPUT)
+    if sparse.table_names != names:
+        raise bad_model(f"a convolution that reads {WIDE}, as it is an input", "none")
     if sparse.nodes[-1].level != 0:
         raise bad_model("the last node to compute logits at level 0", sparse.nodes[-1].output)
     require_valid_model(model, "model.onnx")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.sparse_model.bad_model import bad_model
-from lidar_vl_core.sparse_model.conv_bodies import sparse_conv_body, sparse_inverse_conv_body
+from lidar_vl_core.sparse_model.conv_bodies import float_bodies
 
 if TYPE_CHECKING:
     import onnx
@@ -40,7 +40,7 @@ def in_half(model: "onnx.ModelProto") -> "onnx.ModelProto":
     _replace_nodes(half, nodes)
     # An older file's own body has a zero row of float32.
     del half.functions[:]
-    half.functions.extend([sparse_conv_body(), sparse_inverse_conv_body()])
+    half.functions.extend(float_bodies(half.graph.node))
     onnx.checker.check_model(half)
     return half
 

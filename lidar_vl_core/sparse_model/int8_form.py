@@ -14,9 +14,8 @@ from lidar_vl_core.sparse_model.bad_model import bad_model
 from lidar_vl_core.sparse_model.conv_bodies import (
     QUANTIZED_CONV,
     SPARSE_CONV,
+    float_bodies,
     quantized_sparse_conv_body,
-    sparse_conv_body,
-    sparse_inverse_conv_body,
 )
 from lidar_vl_core.sparse_model.onnx_form import FEATURES
 
@@ -63,7 +62,7 @@ def in_int8(model: "onnx.ModelProto", scales: Mapping[str, float]) -> "onnx.Mode
         node.input[:] = [x, index, weight, of_weight, of_x, bias]
     quantized.graph.initializer.extend(added)
     del quantized.functions[:]
-    quantized.functions.extend([sparse_conv_body(), sparse_inverse_conv_body(), quantized_sparse_conv_body()])
+    quantized.functions.extend([*float_bodies(quantized.graph.node), quantized_sparse_conv_body()])
     onnx.checker.check_model(quantized)
     return quantized
 

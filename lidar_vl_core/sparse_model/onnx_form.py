@@ -13,8 +13,9 @@ from lidar_vl_core.sparse_model.conv_bodies import (
     DOMAIN,
     OPSET,
     PLUGIN_ATTRIBUTES,
-    sparse_conv_body,
-    sparse_inverse_conv_body,
+    SPARSE_CONV,
+    WIDE_CONV,
+    float_bodies,
 )
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 IR_VERSION = 10  # read by every ONNX Runtime since 1.18
 OUTPUT = "logits"
 FEATURES = "features"
+WIDE = "wide0"  # the table of a 5^3 convolution, which the finest level alone has
 
 # Rows and width of the table that is an input, by its name; one without a width has no second dimension.
 TableShapes = Mapping[str, tuple[str, int | None]]
@@ -31,22 +33,23 @@ TableShapes = Mapping[str, tuple[str, int | None]]
 class SparseGraphBuilder:
     """Writes one sparse network node by node; value names are strings, weights are [K, C_in, C_out] float32.
 
-    Known from the start: "features" (N0, C), "subm{l}" (Nl, 27), "child{l}" (N{l+1}, 8), "up{l}" (Nl,).
+    Known from the start: "features" (N0, C), "subm{l}" (Nl, 27), "child{l}" (N{l+1}, 8), "up{l}" (Nl,), where asked "wide0" (N0, 125).
     """
 
-    def __init__(self, in_channels: int, levels: int, name: str) -> None:
+    def __init__(self, in_channels: int, levels: int, name: str, has_wide: bool = False) -> None:
         self.in_channels = in_channels
         self.name = name
-        self._tables: TableShapes = _table_shapes(levels)
+        self._tables: TableShapes = _table_shapes(levels, has_wide)
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
         self._channels = {FEATURES: in_channels}
 
     def sparse_conv(self, x: str, table: str, weight: np.ndarray, bias: np.ndarray) -> str:
-        """y[i] = bias + sum_k x[table[i, k]] @ weight[k]; missing neighbours are zero. table: "subm{l}" or "child{l}"."""
+        """y[i] = bias + sum_k x[table[i, k]] @ weight[k]; missing neighbours are zero. table: "subm{l}", "child{l}" or "wide0"."""
         kernel = self._tables.get(table, (None, None))[1]
         self._require_weight(x, weight, bias, kernel, table)
-        return self._weighted("SparseConv", [x, table], weight, bias, domain=DOMAIN, **PLUGIN_ATTRIBUTES)
+        op = WIDE_CONV if table == WIDE else SPARSE_CONV
+        return self._weighted(op, [x, table], weight, bias, domain=DOMAIN, **PLUGIN_ATTRIBUTES)
 
     def sparse_inverse_conv(self, x: str, level: int, weight: np.ndarray, bias: np.ndarray) -> str:
         """y[i] = bias + x[up[i] // 8] @ weight[up[i] % 8]: from level + 1 back to `level`."""
@@ -95,7 +98,7 @@ class SparseGraphBuilder:
         )
         model = helper.make_model(
             graph,
-            functions=[sparse_conv_body(), sparse_inverse_conv_body()],
+            functions=float_bodies(self._nodes),
             opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
             producer_name="lidar-vl",
             ir_version=IR_VERSION,
@@ -137,9 +140,9 @@ class SparseGraphBuilder:
             )
 
 
-def table_names(levels: int) -> list[str]:
+def table_names(levels: int, has_wide: bool = False) -> list[str]:
     """Names of all kernel map inputs of a network with `levels` levels, in the order of the file."""
-    return list(_table_shapes(levels))
+    return list(_table_shapes(levels, has_wide))
 
 
 def kind_and_level(table: str) -> tuple[str, int]:
@@ -152,13 +155,19 @@ def levels_of(table: str) -> tuple[int, int]:
     """Level that a layer with this kernel map reads, and the level it writes."""
     kind, level = kind_and_level(table)
     to_coarser = (level, level + 1)
-    return {"subm": (level, level), "child": to_coarser, "strided": to_coarser, "up": (level + 1, level)}[kind]
+    return {
+        "subm": (level, level),
+        "wide": (level, level),
+        "child": to_coarser,
+        "strided": to_coarser,
+        "up": (level + 1, level),
+    }[kind]
 
 
-def _table_shapes(levels: int) -> dict[str, tuple[str, int | None]]:
+def _table_shapes(levels: int, has_wide: bool) -> dict[str, tuple[str, int | None]]:
     """Rows and width of every kernel map input; "up" has no second dimension."""
     shapes: dict[str, tuple[str, int | None]] = {f"subm{level}": (f"N{level}", 27) for level in range(levels)}
     for level in range(levels - 1):
         shapes[f"child{level}"] = (f"N{level + 1}", 8)
         shapes[f"up{level}"] = (f"N{level}", None)
-    return shapes
+    return shapes | ({WIDE: ("N0", 125)} if has_wide else {})

@@ -91,6 +91,48 @@ def _meet(entries: np.ndarray, first_row: np.uint64, end: np.uint64, i: int, j: 
 
 
 @compiled
+def wide_neighbours(keys: np.ndarray, y_shift: int, x_shift: int, first: int, last: int, table: np.ndarray) -> None:
+    """As neighbours(), for the (N, 125) table of 5^3 offsets; who finds j at offset k is j's neighbour at offset 124 - k.
+
+    keys: with room for two steps on every side, as wide_table() makes them.
+    """
+    count = len(keys)
+    step_y = np.int64(1) << y_shift
+    step_x = np.int64(1) << x_shift
+    steps = np.empty(12, np.int64)  # to (dx, dy, -2) of the twelve later lines of voxels
+    columns = np.empty(12, np.int64)
+    line = 0
+    for dx in range(3):
+        for dy in range(-2, 3):
+            if dx > 0 or dy > 0:
+                steps[line] = dx * step_x + dy * step_y - 2
+                columns[line] = (dx + 2) * 25 + (dy + 2) * 5
+                line += 1
+    at = np.empty(12, np.int64)
+    for line in range(12):
+        at[line] = np.searchsorted(keys, keys[first] + steps[line])
+    for i in range(first, last):
+        key = keys[i]
+        table[i, 62] = i
+        for later in range(i + 1, min(i + 3, count)):
+            ahead = keys[later] - key
+            if ahead <= 2:
+                table[i, 62 + ahead] = later
+                table[later, 62 - ahead] = i
+        for line in range(12):
+            wanted = key + steps[line]
+            j = at[line]
+            while j < count and keys[j] < wanted:
+                j += 1
+            at[line] = j
+            while j < count and keys[j] <= wanted + 4:
+                column = columns[line] + (keys[j] - wanted)
+                table[i, column] = j
+                table[j, 124 - column] = i
+                j += 1
+
+
+@compiled
 def parents(
     coords: np.ndarray, batch: np.ndarray, y_shift: int, x_shift: int, batch_shift: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.threads import HelperThreads, default_threads
 from lidar_vl_core.voxels.grid import read_only
+from lidar_vl_core.voxels.wide_table import wide_table
 
 _MAX_LEVELS = 16
 _KEY_BITS = 63  # a positive int64
@@ -28,9 +29,14 @@ class KernelMaps:
     coords: tuple[np.ndarray, ...]  # (N_l, 3) int32, coords of level 0 >> l
     batch: tuple[np.ndarray, ...] | None = None  # (N_l,) int32 scan of each voxel, where several were given
 
+    @cached_property
+    def wide(self) -> np.ndarray:
+        """(N_0, 125) int32 neighbour at each 5^3 offset on the finest level; built when a network first asks for it."""
+        return wide_table(self.coords[0], None if self.batch is None else self.batch[0])
+
     def table(self, kind: str, level: int) -> np.ndarray:
-        """The table "subm", "child" or "up" of this number."""
-        return {"subm": self.subm, "child": self.child, "up": self.up}[kind][level]
+        """The table "subm", "child" or "up" of this number, or "wide", which the finest level alone has."""
+        return {"subm": self.subm, "child": self.child, "up": self.up}[kind][level] if kind != "wide" else self.wide
 
 
 def build_kernel_maps(

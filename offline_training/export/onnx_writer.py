@@ -8,18 +8,19 @@ from torch import nn
 
 from lidar_vl_core.sparse_model.onnx_form import SparseGraphBuilder
 from offline_training.export.folding import as_array, folded
-from offline_training.networks.sparse.convolution import DownConv, SubmanifoldConv, UpConv
+from offline_training.networks.sparse.convolution import DownConv, SubmanifoldConv, UpConv, WideConv
 from offline_training.networks.sparse.minkunet import LEVELS, BasicBlock, DownStage, MinkUNet, SubmanifoldUnit, UpStage
 
 if TYPE_CHECKING:
     import onnx
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
+_Conv = SubmanifoldConv | WideConv | DownConv | UpConv
 
 
 def onnx_model(network: MinkUNet, name: str) -> "onnx.ModelProto":
     """The network in evaluation mode, float32."""
-    graph = SparseGraphBuilder(network.in_channels, LEVELS, name)
+    graph = SparseGraphBuilder(network.in_channels, LEVELS, name, has_wide=network.shape.stem_kernel == 5)
     x = "features"
     for unit in _of_type(SubmanifoldUnit, network.stem):
         x = graph.relu(_conv(graph, x, unit.conv, unit.norm, 0))
@@ -50,13 +51,12 @@ def _block(graph: SparseGraphBuilder, x: str, block: BasicBlock, level: int) -> 
     return graph.relu(graph.add(y, x))
 
 
-def _conv(
-    graph: SparseGraphBuilder, x: str, conv: SubmanifoldConv | DownConv | UpConv, norm: nn.BatchNorm1d, level: int
-) -> str:
+def _conv(graph: SparseGraphBuilder, x: str, conv: _Conv, norm: nn.BatchNorm1d, level: int) -> str:
     weight, bias = folded(as_array(conv.weight), norm)
     if isinstance(conv, UpConv):
         return graph.sparse_inverse_conv(x, level, weight, bias)
-    return graph.sparse_conv(x, f"{'child' if isinstance(conv, DownConv) else 'subm'}{level}", weight, bias)
+    kind = "child" if isinstance(conv, DownConv) else "wide" if isinstance(conv, WideConv) else "subm"
+    return graph.sparse_conv(x, f"{kind}{level}", weight, bias)
 
 
 def _of_type(kind: type[ModuleT], modules: nn.ModuleList) -> Iterator[ModuleT]:

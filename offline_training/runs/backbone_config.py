@@ -20,8 +20,8 @@ _SIZES = ("stem", "planes", "blocks")
 _WAFFLE = ("waffle_cell_m", "waffle_max_points")
 _IDLE: Mapping[str, tuple[str, ...]] = {  # keys that a network does not look at
     **dict.fromkeys(SHAPES, _WAFFLE),
-    VOXELNET: (*_SIZES, *_WAFFLE, "initialisation"),
-    **dict.fromkeys(WAFFLEIRON_SHAPES, (*_SIZES, "features", "sparse_form", "initialisation")),
+    VOXELNET: (*_SIZES, *_WAFFLE, "initialisation", "stem_kernel"),
+    **dict.fromkeys(WAFFLEIRON_SHAPES, (*_SIZES, "stem_kernel", "features", "sparse_form", "initialisation")),
 }
 
 
@@ -39,6 +39,8 @@ class BackboneConfig(DeviceConfig):
 
     network: str = "minkunet_small"  # one of NETWORKS
     stem: int | None = None  # MinkUNet: channels; nothing = as the named network has it
+    # MinkUNet: 5 = one 5^3 convolution, as MinkUNet14A, 18A and 34C of the papers begin; 3 = as the named network has it, of 3^3 ones
+    stem_kernel: Literal[3, 5] = 3
     planes: tuple[int, ...] | None = None  # MinkUNet: channels of the eight stages
     blocks: tuple[int, ...] | None = None  # MinkUNet: residual blocks of the eight stages
     # MinkUNet, of fresh weights: he_fan_out as the MinkUNet papers, minkowski as MinkowskiEngine, with which PPKT, SLidR and
@@ -76,6 +78,8 @@ class BackboneConfig(DeviceConfig):
             )
         changed = {name: getattr(self, name) for name in _SIZES}
         shape = replace(SHAPES[self.network], **{name: value for name, value in changed.items() if value is not None})
+        if self.stem_kernel == 5:
+            shape = replace(shape, stem_convs=1, stem_kernel=5)
         if not (len(shape.planes) == len(shape.blocks) == 8 and min(shape.stem, *shape.planes, *shape.blocks) > 0):
             raise BadConfig(
                 f"planes, blocks: expected eight numbers above 0 each, found {shape.planes}, {shape.blocks}. Correct them."

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from lidar_vl_core.engines.tensorrt.module import tensorrt_here
 from lidar_vl_core.engines.tensorrt.parse import Messages, inlined, parse
+from lidar_vl_core.engines.tensorrt_plugin.library import inlined_but_for_plugin
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.sparse_model.trunk import trunk_model
@@ -50,6 +51,17 @@ def test_networks_of_the_published_depths_are_taken(name):
     convolutions = sum(node.domain == "lidar_vl" for node in model.graph.node)
     assert convolutions > 30
     assert layers_of(model) > 10 * convolutions
+
+
+def test_the_5_5_5_stem_of_the_papers_is_taken_and_stays_plain_beside_the_plugin():
+    torch.manual_seed(0)
+    shape = replace(narrow("minkunet_18a").shape, stem_convs=1, stem_kernel=5)
+    model = onnx_model(MinkUNet(shape, 3, 16).eval(), "wide")
+    assert layers_of(model) > 300
+    beside = inlined_but_for_plugin(model.SerializeToString())
+    assert {node.op_type for node in beside.graph.node if node.domain == "lidar_vl"} == {"SparseConv"}
+    reads_wide = [node.op_type for node in beside.graph.node if "wide0" in node.input]
+    assert reads_wide == ["Gather"]
 
 
 def test_an_embedding_network_is_taken_up_to_its_last_layer():

@@ -71,6 +71,24 @@ class SubmanifoldConv(nn.Module):
         return sparse_conv(x, self.weight, maps.subm[level], maps.form)
 
 
+class WideConv(nn.Module):
+    """5x5x5 convolution that keeps the set of voxels; on the finest level alone, whose table of 125 neighbours it reads."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight = _fan_out_weight(125, in_channels, out_channels)
+
+    def forward(self, x: Tensor, maps: SparseMaps, level: int) -> Tensor:
+        """x: (N_0, C_in), level: 0. Returns (N_0, C_out)."""
+        if level != 0:
+            raise ValueError(f"level: expected 0 for a 5x5x5 convolution, found {level}")
+        if maps.form == "torchsparse":
+            from offline_training.networks.sparse.torchsparse_conv import submanifold_conv
+
+            return submanifold_conv(x, self.weight, maps.coords[0])
+        return sparse_conv(x, self.weight, maps.wide, maps.form)
+
+
 class DownConv(nn.Module):
     """2x2x2 convolution with stride 2: children to their parent."""
 

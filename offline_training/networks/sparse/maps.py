@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
+from lidar_vl_core.voxels.wide_table import wide_table
 from offline_training.networks.sparse.on_device.kernel_maps import device_kernel_maps
+from offline_training.networks.sparse.on_device.wide_table import device_wide_table
 
 if TYPE_CHECKING:
     from offline_training.networks.sparse.cpu_conv import BlockPairs
     from offline_training.networks.sparse.gather_rows import FlatPairs, GatherRows
 
 FORMS = ("auto", "gather", "offset", "blocks", "torchsparse", "triton")
-_SUBMANIFOLD_CENTRE = 13  # offset (0, 0, 0) of the 27
+_SUBMANIFOLD_CENTRE, _WIDE_CENTRE = 13, 62  # offset (0, 0, 0) of the 27, and of the 125
 
 
 class Pairs(NamedTuple):
@@ -142,6 +144,14 @@ class SparseMaps:
     def subm(self) -> tuple[NeighbourTable, ...]:
         """Neighbours on each level."""
         return self.tables.subm
+
+    @cached_property
+    def wide(self) -> NeighbourTable:
+        """The 125 neighbours of a 5^3 convolution on the finest level."""
+        scan, coords = self.voxels[:, 0], self.voxels[:, 1:]
+        on_cuda = self.voxels.is_cuda
+        table = device_wide_table(self.voxels) if on_cuda else _int64(wide_table(coords.numpy(), scan.numpy()))
+        return NeighbourTable(table, len(self.voxels), centre=_WIDE_CENTRE)
 
     @property
     def child(self) -> tuple[NeighbourTable, ...]:

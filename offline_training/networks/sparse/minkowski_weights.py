@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from offline_training.networks.sparse.convolution import DownConv, SubmanifoldConv, UpConv
+from offline_training.networks.sparse.convolution import DownConv, SubmanifoldConv, UpConv, WideConv
 
 
 @torch.no_grad()
@@ -14,7 +14,7 @@ def draw_as_minkowski(network: nn.Module) -> None:
     convolutions are linear layers here, which PyTorch draws by the same rule; norms begin alike, too.
     """
     for module in network.modules():
-        if isinstance(module, SubmanifoldConv | DownConv | UpConv):
+        if isinstance(module, SubmanifoldConv | WideConv | DownConv | UpConv):
             offsets, c_in, c_out = module.weight.shape
             bound = (offsets * (c_out if isinstance(module, UpConv) else c_in)) ** -0.5
             module.weight.uniform_(-bound, bound)

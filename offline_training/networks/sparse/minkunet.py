@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from offline_training.networks.base.point_backbone import BackboneInputs, PointBackbone
 from offline_training.networks.base.voxel_norm import VoxelNorm
-from offline_training.networks.sparse.convolution import DownConv, SubmanifoldConv, UpConv
+from offline_training.networks.sparse.convolution import DownConv, SubmanifoldConv, UpConv, WideConv
 from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet_shapes import MinkUNetShape
@@ -28,7 +28,7 @@ class MinkUNet(PointBackbone):
         self.shape = shape
         self.in_channels = in_channels
         widths = [in_channels] + [shape.stem] * shape.stem_convs
-        self.stem = nn.ModuleList(SubmanifoldUnit(*pair) for pair in pairwise(widths))
+        self.stem = nn.ModuleList(SubmanifoldUnit(*pair, shape.stem_kernel) for pair in pairwise(widths))
         skips = [shape.stem, *shape.planes[:3]]  # widths that the way up meets again, finest first
         self.down = nn.ModuleList(
             DownStage(skips[level], shape.planes[level], shape.blocks[level]) for level in range(4)
@@ -58,11 +58,11 @@ class MinkUNet(PointBackbone):
 
 
 class SubmanifoldUnit(nn.Module):
-    """3^3 convolution, norm, ReLU."""
+    """3^3 or 5^3 convolution, norm, ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
-        self.conv = SubmanifoldConv(in_channels, out_channels)
+        self.conv = WideConv(in_channels, out_channels) if kernel == 5 else SubmanifoldConv(in_channels, out_channels)
         self.norm = VoxelNorm(out_channels)
 
     def forward(self, x: Tensor, maps: SparseMaps, level: int) -> Tensor:

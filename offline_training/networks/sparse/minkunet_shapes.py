@@ -12,11 +12,13 @@ class MinkUNetShape:
     stem: int  # channels of the stem
     planes: tuple[int, ...]  # channels of the eight stages
     blocks: tuple[int, ...]  # residual blocks of the eight stages
-    stem_convs: int = 2  # 3^3 convolutions of the stem; two see as far as the 5^3 of the papers with less work
+    stem_convs: int = 2  # convolutions of the stem
+    stem_kernel: int = 3  # voxels along each side of theirs: 3, or 5 for a single one
     head_bias: bool = False
 
 
-# The 5^3 stem of the MinkUNets stands here as two 3^3: one neighbour table then serves every layer of a level.
+# The 5^3 stem of the MinkUNets of the papers stands here as two 3^3, which are faster, as one neighbour table serves every layer
+# of a level, but see less: a neighbour two voxels away only over one between. `stem_kernel: 5` of a configuration is the papers'.
 SHAPES: Mapping[str, MinkUNetShape] = {
     "minkunet_14a": MinkUNetShape(32, (32, 64, 128, 256, 128, 128, 96, 96), (1,) * 8),
     "minkunet_18a": MinkUNetShape(32, (32, 64, 128, 256, 128, 128, 96, 96), (2,) * 8),
@@ -31,9 +33,9 @@ SHAPES: Mapping[str, MinkUNetShape] = {
 
 
 def weight_count(shape: MinkUNetShape, in_channels: int) -> int:
-    """Trained numbers of a MinkUNet without its head: convolutions of 27 or 8 offsets, shortcuts, and two for each normed channel."""
+    """Trained numbers of a MinkUNet without its head: convolutions of 125, 27 or 8 offsets, shortcuts, and two for each normed channel."""
     widths = (in_channels, *(shape.stem,) * shape.stem_convs)
-    count = sum(27 * before * after + 2 * after for before, after in pairwise(widths))
+    count = sum(shape.stem_kernel**3 * before * after + 2 * after for before, after in pairwise(widths))
     skips = (shape.stem, *shape.planes[:3])  # finest first
     for skip, plane, blocks in zip(skips, shape.planes[:4], shape.blocks[:4], strict=True):
         count += 8 * skip * skip + 2 * skip + _of_blocks(skip, plane, blocks)

@@ -20,18 +20,23 @@ def is_available() -> bool:
 
 
 def submanifold_conv(x: Tensor, weight: Tensor, coords: Tensor) -> Tensor:
-    """x: (N, C_in); weight: (27, C_in, C_out), ours; coords: (N, 4) int32 batch, x, y, z. Returns (N, C_out)."""
+    """x: (N, C_in); weight: (27 or 125, C_in, C_out), ours; coords: (N, 4) int32 batch, x, y, z. Returns (N, C_out)."""
     from torchsparse import SparseTensor
     from torchsparse.nn.functional import conv3d
 
     sparse = SparseTensor(coords=coords, feats=x)
     sparse._caches = _caches_of(coords, sparse._caches)
-    return conv3d(sparse, to_torchsparse_order(weight), kernel_size=3, training=torch.is_grad_enabled()).feats
+    ordered = to_torchsparse_order(weight)
+    return conv3d(sparse, ordered, kernel_size=_side(weight), training=torch.is_grad_enabled()).feats
 
 
 def to_torchsparse_order(weight: Tensor) -> Tensor:
-    """Offsets with z fastest (ours) to offsets with x fastest (torchsparse's odd kernels). weight: (27, C_in, C_out)."""
-    return weight.reshape(3, 3, 3, *weight.shape[1:]).permute(2, 1, 0, 3, 4).reshape(weight.shape)
+    """Offsets with z fastest (ours) to offsets with x fastest (torchsparse's odd kernels). weight: (27 or 125, C_in, C_out)."""
+    return weight.reshape(*[_side(weight)] * 3, *weight.shape[1:]).permute(2, 1, 0, 3, 4).reshape(weight.shape)
+
+
+def _side(weight: Tensor) -> int:
+    return {27: 3, 125: 5}[len(weight)]
 
 
 def _caches_of(coords: Tensor, fresh: Any) -> Any:  # noqa: ANN401  torchsparse's TensorCache

@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 
 from lidar_vl_core.engines.cpu.engine import FusedEngine
 from lidar_vl_core.engines.cpu.plan import plan_network
-from lidar_vl_core.engines.onnx_runtime import OnnxEngine, open_onnxruntime
+from lidar_vl_core.engines.onnx_runtime import OnnxEngine, OnnxFileEngine, open_onnxruntime
 from lidar_vl_core.engines.session import Session, open_session
-from lidar_vl_core.foundation.errors import BadRequest, EngineUnavailable
+from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest, EngineUnavailable
 from lidar_vl_core.model_packages.manifest import Manifest
 from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.model_packages.package_writer import write_model_package
 from lidar_vl_core.sparse_model.graph import GraphNode, SparseGraph, read_sparse_graph
-from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, SparseGraphBuilder, kind_and_level, table_names
+from lidar_vl_core.sparse_model.half_form import in_half
+from lidar_vl_core.sparse_model.int8_form import in_int8, inputs_to_quantize
+from lidar_vl_core.sparse_model.onnx_form import FEATURES, OUTPUT, WIDE, SparseGraphBuilder, kind_and_level, table_names
 from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps
 
 TOLERANCE = 1e-4
@@ -54,8 +56,7 @@ def _layer(node: GraphNode, inputs: list[np.ndarray], maps: KernelMaps) -> np.nd
         case "linear":
             return inputs[0] @ node.weight[0] + node.bias
         case "sparse_conv":
-            kind, level = node.table[:-1], int(node.table[-1])
-            table = (maps.subm if kind == "subm" else maps.child)[level]
+            table = maps.table(*kind_and_level(node.table))
             padded = np.concatenate([inputs[0], np.zeros((1, inputs[0].shape[1]))])
             return sum((padded[table[:, k]] @ node.weight[k] for k in range(table.shape[1])), node.bias)
         case "sparse_inverse_conv":
@@ -152,6 +153,43 @@ def test_every_engine_gives_what_the_layers_mean(seed, layers, voxels):
     for name, answer in answers.items():
         assert answer.dtype == np.float32
         np.testing.assert_allclose(answer, truth, atol=TOLERANCE * scale, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("form", ["fp32", "fp16", "int8"])
+def test_every_engine_computes_a_5_5_5_convolution(form):
+    rng, builder = np.random.default_rng(2), SparseGraphBuilder(3, 2, "wide", has_wide=True)
+
+    def weights(kernel: int, c_in: int, c_out: int) -> tuple[np.ndarray, np.ndarray]:
+        return rng.normal(size=(kernel, c_in, c_out)) / np.sqrt(kernel * c_in), rng.normal(size=c_out)
+
+    stem = builder.relu(builder.sparse_conv(FEATURES, WIDE, *weights(125, 3, 20)))
+    model = builder.finish(builder.sparse_conv(stem, "subm0", *weights(27, 20, 5)))
+    if form == "fp16":
+        model = in_half(model)
+    if form == "int8":
+        model = in_int8(model, dict.fromkeys(inputs_to_quantize(model), 0.05))
+    assert {node.op_type for node in model.graph.node} > {"WideSparseConv"}
+    graph = read_sparse_graph(model)
+    features, maps = scan(700, 3, 2, 3)
+    tables = {name: maps.table(*kind_and_level(name)) for name in graph.table_names}
+    truth = computed_slowly(graph, features, maps)
+    answers = {
+        "fused": FusedEngine(graph, threads=2).run(features, maps),
+        "onnxruntime": OnnxEngine(graph, threads=1).run(features, maps),
+        "file": OnnxFileEngine(model.SerializeToString(), graph.table_names, threads=1).run(features, maps),
+    }
+    assert tables[WIDE].shape == (len(features), 125)
+    for name, answer in answers.items():
+        allowed = TOLERANCE if form == "fp32" else 0.05
+        np.testing.assert_allclose(answer, truth, atol=allowed * np.abs(truth).max(), rtol=0, err_msg=name)
+
+
+def test_a_wide_table_that_no_layer_reads_is_refused():
+    builder = SparseGraphBuilder(3, 1, "idle", has_wide=True)
+    weight, bias = np.ones((27, 3, 2), np.float32), np.zeros(2, np.float32)
+    model = builder.finish(builder.sparse_conv(FEATURES, "subm0", weight, bias))
+    with pytest.raises(BadModelPackage, match="a convolution that reads wide0, as it is an input"):
+        read_sparse_graph(model)
 
 
 def u_net() -> SparseGraph:

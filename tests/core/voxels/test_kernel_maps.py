@@ -12,6 +12,7 @@ from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.voxels import kernel_maps
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import KernelMaps, build_kernel_maps, coarser_cells
+from lidar_vl_core.voxels.wide_table import wide_table
 from tests.recordings import recording
 
 OFFSETS = list(itertools.product((-1, 0, 1), repeat=3))
@@ -92,6 +93,29 @@ def test_the_tables_are_the_same_however_their_rows_are_shared_out(voxels, rows_
     whole = build_kernel_maps(coords, 3, batch)
     with mock.patch.object(kernel_maps, "_ROWS_PER_TASK", rows_per_task):
         assert_equal_maps(build_kernel_maps(coords, 3, batch, threads), whole)
+
+
+@settings(max_examples=100, deadline=None)
+@given(voxel_sets())
+def test_the_table_of_a_wide_convolution_equals_a_dictionary_look_up(voxels):
+    batch, coords = voxels
+    maps = build_kernel_maps(coords, 1, batch)
+    rows = [tuple(row) for row in np.column_stack([batch, coords]).tolist()]
+    at = {row: i for i, row in enumerate(rows)}
+    around = list(itertools.product(range(-2, 3), repeat=3))
+    expected = [[at.get((b, x + i, y + j, z + k), len(rows)) for i, j, k in around] for b, x, y, z in rows]
+    assert np.array_equal(maps.table("wide", 0), np.array(expected, np.int32).reshape(-1, 125))
+
+
+def test_threads_share_the_rows_of_a_wide_table():
+    cells = np.sort(np.random.default_rng(0).choice(48**3, 40_000, replace=False))
+    coords = np.stack(np.unravel_index(cells, (48,) * 3), axis=1).astype(np.int32)
+    assert np.array_equal(wide_table(coords, threads=1), wide_table(coords, threads=3))
+
+
+def test_coordinates_too_large_for_a_wide_table_are_refused():
+    with pytest.raises(BadPointCloud, match="fit 63 bits together for a 5\\^3 convolution"):
+        wide_table(np.full((1, 3), 2**21 - 4, np.int32))
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,10 +12,12 @@ from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.voxels.features import COLOUR_FEATURES, FEATURE_NAMES, ground_height_m
 from lidar_vl_core.voxels.grid import VoxelGrid
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
+from lidar_vl_core.voxels.wide_table import wide_table
 from offline_training.networks.sparse.inputs import SparseInputs, SparsePreparer
 from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.on_device.kernel_maps import device_kernel_maps
 from offline_training.networks.sparse.on_device.voxels import device_features, voxelise_scans
+from offline_training.networks.sparse.on_device.wide_table import device_wide_table
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.backbones import inputs_of_scan, preparer_of
 from tests.core.voxels.test_grid import clouds, grids
@@ -48,6 +50,13 @@ def test_tables_of_all_levels_are_those_of_the_core(voxels, levels):
             assert_same(a, b)
     for rows, scan, xyz in zip(found.coords, expected.batch or (), expected.coords, strict=True):
         assert_same(rows, np.column_stack([scan, xyz]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(voxel_sets())
+def test_the_table_of_a_wide_convolution_is_that_of_the_core(voxels):
+    batch, coords = voxels
+    assert_same(device_wide_table(voxels_of(batch, coords)), wide_table(coords, batch))
 
 
 def test_tables_of_a_scan_with_every_kind_of_neighbour_are_those_of_the_core():

@@ -12,11 +12,12 @@ from offline_training.networks.base.voxel_norm import VoxelNorm
 from offline_training.networks.sparse.inputs import SparseInputs
 from offline_training.networks.sparse.maps import SparseMaps
 from offline_training.networks.sparse.minkunet import LEVELS, MinkUNet
-from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
+from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape, weight_count
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.backbones import build_backbone
 
 TINY = MinkUNetShape(stem=16, planes=(16, 16, 32, 32, 32, 16, 16, 16), blocks=(1, 2, 1, 1, 1, 1, 1, 1))
+WIDE = replace(TINY, stem_convs=1, stem_kernel=5)
 
 
 def random_maps(count: int, seed: int = 0, form: str = "auto", side: int = 40) -> SparseMaps:
@@ -76,8 +77,9 @@ def test_any_number_of_voxels_gives_as_many_rows_of_scores_with_gradients(count)
     assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
 
 
-def test_all_forms_give_the_same_scores():
-    network = MinkUNet(TINY, 4, 7).eval()
+@pytest.mark.parametrize("shape", [TINY, WIDE], ids=["3^3 stem", "5^3 stem"])
+def test_all_forms_give_the_same_scores(shape):
+    network = MinkUNet(shape, 4, 7).eval()
     features, maps = torch.randn(800, 4), random_maps(800)
     with torch.no_grad():
         expected = network(SparseInputs.of_voxels(features, replace(maps, form="gather")))
@@ -134,3 +136,23 @@ def test_minkowskis_initialisation_is_uniform_by_the_fan_it_counts_and_the_other
             assert float(he.std()) == pytest.approx(math.sqrt(2 / (offsets * c_out)), rel=0.06)
     linear = [layer for layer in layers.values() if isinstance(layer, torch.nn.Linear)]
     assert all(float(layer.weight.detach().abs().max()) <= layer.in_features**-0.5 for layer in linear)  # 1x1x1 there
+
+
+def test_a_configuration_asks_for_the_stem_of_the_papers():
+    shape = BackboneConfig(network="minkunet_18a", stem_kernel=5).shape
+    network = MinkUNet(shape, 3, 768)
+    assert network.stem[0].conv.weight.shape == (125, 3, 32)
+    assert len(network.stem) == 1
+    assert weight_count(shape, 3) == sum(each.numel() for each in network.parameters()) - 96 * 768
+
+
+def test_a_stem_of_5_sees_two_voxels_away_over_a_gap():
+    coords = np.array([[0, 0, 0], [2, 0, 0]], np.int32)
+    seen = {}
+    for shape in (WIDE, TINY):
+        torch.manual_seed(0)
+        unit = MinkUNet(shape, 1, 7).stem[0].conv
+        maps = SparseMaps.of_coords(coords, levels=1)
+        alone, together = (unit(torch.tensor([[1.0], [other]]), maps, 0)[0] for other in (0.0, 1.0))
+        seen[shape] = not torch.equal(alone, together)
+    assert seen == {WIDE: True, TINY: False}

@@ -10,6 +10,7 @@ from offline_training.networks.sparse.convolution import (
     DownConv,
     SubmanifoldConv,
     UpConv,
+    WideConv,
     sparse_conv,
     sparse_inverse_conv,
 )
@@ -77,6 +78,40 @@ def test_submanifold_convolution_equals_dense_convolution_on_its_voxels(size, fo
         values_and_gradients(found, x, weight, pull), values_and_gradients(expected, x, weight, pull), strict=True
     ):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+@settings(max_examples=15, deadline=None)
+@given(sizes, st.sampled_from(["gather", "offset"]))
+def test_a_wide_convolution_equals_dense_convolution_on_its_voxels(size, form):
+    seed, count, c_in, c_out = size
+    coords = random_coords(seed, count)
+    x, weight = random_problem(seed, count, 125, c_in, c_out, torch.float64)
+    pull = torch.randn(count, c_out, dtype=torch.float64)
+    expected = at(torch.conv3d(dense(x, coords, SIDE), cubic(weight, 5), padding=2), coords)
+    found = sparse_conv(x, weight, maps_of(coords, 1).wide, form)
+    for a, b in zip(
+        values_and_gradients(found, x, weight, pull), values_and_gradients(expected, x, weight, pull), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("form", ["blocks", "triton"])
+def test_a_wide_convolution_of_compiled_kernels_equals_the_reference(form):
+    if form == "triton":
+        pytest.importorskip("triton")
+    maps = maps_of(random_coords(3, 90), 1)
+    x, weight = random_problem(3, 90, 125, LANES, LANES, torch.float32)
+    pull = torch.randn(90, LANES)
+    expected, found = (sparse_conv(x, weight, maps.wide, each) for each in ("gather", form))
+    for a, b in zip(
+        values_and_gradients(found, x, weight, pull), values_and_gradients(expected, x, weight, pull), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+
+
+def test_a_wide_convolution_is_for_the_finest_level():
+    with pytest.raises(ValueError, match="expected 0 for a 5x5x5"):
+        WideConv(2, 3)(torch.ones(1, 2), maps_of(random_coords(0, 1)), 1)
 
 
 @settings(max_examples=25, deadline=None)
