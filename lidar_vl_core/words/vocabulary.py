@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.foundation.config import Config, load_named
@@ -27,7 +27,13 @@ class VocabularyClass(Config):
     name: _Words
     prompts: tuple[_Words, ...] = ()  # synonyms; nothing = the name itself
     sink: bool = False  # what no point may be labelled as, such as sky: it takes its points out of the answer
+    templates: tuple[str, ...] | None = None  # of its prompts; nothing = the vocabulary's
     color_rgb: tuple[_Channel, _Channel, _Channel] | None = None  # nothing = chosen by the place in the list
+
+    @field_validator("templates")
+    @classmethod
+    def _are_sentences(cls, templates: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if templates is None else _checked_templates(templates)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -51,15 +57,18 @@ class Vocabulary(Config):
         sinks = [each.sink for each in self.classes]
         if sinks != sorted(sinks) or all(sinks):
             raise ValueError("classes: at least one that is no sink, and sinks behind all others")
-        sentences = all(template.count("{}") == 1 for template in self.templates)
-        if not self.templates or not (sentences or self.templates == IMAGENET_TEMPLATES):
-            raise ValueError("templates: each needs one {} for the prompt; or imagenet alone, for CLIP's 80")
+        _checked_templates(self.templates)
         return self
 
     @property
     def prompts(self) -> tuple[str, ...]:
         """Every prompt of every class, in the order of the classes."""
         return tuple(word for each in self.classes for word in each.words)
+
+    @property
+    def templates_of_prompt(self) -> tuple[tuple[str, ...], ...]:
+        """Those of each prompt, in the order of `prompts`."""
+        return tuple(each.templates or self.templates for each in self.classes for _ in each.words)
 
     @property
     def class_of_prompt(self) -> np.ndarray:
@@ -77,6 +86,13 @@ class Vocabulary(Config):
         named = [each for each in self.classes if not each.sink]
         colors = [each.color_rgb or _color(place) for place, each in enumerate(named)]
         return ClassTable(self.name, tuple(each.name for each in named), np.array(colors, np.uint8))
+
+
+def _checked_templates(templates: tuple[str, ...]) -> tuple[str, ...]:
+    sentences = all(template.count("{}") == 1 for template in templates)
+    if not templates or not (sentences or templates == IMAGENET_TEMPLATES):
+        raise ValueError("templates: each needs one {} for the prompt; or imagenet alone, for CLIP's 80")
+    return templates
 
 
 def vocabulary_of_prompts(prompts: Sequence[str]) -> Vocabulary:

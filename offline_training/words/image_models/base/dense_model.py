@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -61,14 +62,17 @@ def _no_export(model: DenseImageModel, tower: str) -> BadRequest:
 
 
 def text_matrix(model: DenseImageModel, vocabulary: Vocabulary) -> np.ndarray:
-    """(P, C) float32 unit rows, one for each prompt: the mean over the vocabulary's templates of unit embeddings.
+    """(P, C) float32 unit rows, one for each prompt: the mean of unit embeddings over its templates, its class's or the vocabulary's.
 
     Raises BadLabels for a prompt whose embedding has no direction.
     """
-    templates = template_sentences(vocabulary.templates)
-    sentences = [template.replace("{}", prompt) for prompt in vocabulary.prompts for template in templates]
-    rows = functional.normalize(model.text_features(sentences).float(), dim=1)  # (P * T, C)
-    means = rows.unflatten(0, (len(vocabulary.prompts), len(templates))).mean(dim=1)
+    asked = [
+        [template.replace("{}", prompt) for template in template_sentences(templates)]
+        for prompt, templates in zip(vocabulary.prompts, vocabulary.templates_of_prompt, strict=True)
+    ]
+    sentences = [sentence for each in asked for sentence in each]
+    rows = functional.normalize(model.text_features(sentences).float(), dim=1)  # (sentences of all prompts, C)
+    means = torch.stack([part.mean(dim=0) for part in rows.split([len(each) for each in asked])])
     matrix = functional.normalize(means, dim=1).cpu().numpy().astype(np.float32)
     without = ~np.isclose(np.linalg.norm(matrix, axis=1), 1.0, atol=1e-3)
     if without.any():

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from lidar_vl_core.foundation.errors import BadLabels, BadTextTable
 from lidar_vl_core.words.vocabulary import Vocabulary, VocabularyClass, vocabulary_of_prompts
@@ -132,6 +133,17 @@ def test_templates_are_filled_averaged_and_of_unit_length():
     np.testing.assert_allclose(matrix[1], (rows / rows.norm()).numpy(), atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1.0, atol=1e-6)
     assert matrix.dtype == np.float32
+
+
+def test_a_class_may_have_templates_of_its_own():
+    model = _Drawn(_features())
+    classes = [{"name": "wall"}, {"name": "otherfurniture", "prompts": ["other"], "templates": ["{}"]}]
+    vocabulary = Vocabulary.model_validate({"name": "two", "classes": classes, "templates": ["a {} in a scene", "{}"]})
+    rows = model.text_features(["a wall in a scene", "wall", "other"])
+    expected = functional.normalize(torch.stack([functional.normalize(rows[:2]).mean(dim=0), rows[2]]))
+    np.testing.assert_allclose(text_matrix(model, vocabulary), expected.numpy(), atol=1e-6)
+    with pytest.raises(ValueError, match="each needs one"):
+        Vocabulary.model_validate({"name": "one", "classes": [{"name": "wall", "templates": []}]})
 
 
 def test_a_prompt_without_a_direction_is_named():
