@@ -5,10 +5,12 @@ import pkgutil
 from pathlib import Path
 
 from lidar_vl_core.commands.program_options import add_overwrite
+from lidar_vl_core.foundation.errors import BadRequest
 from offline_training.cli.before_work import (
     require_for_detection,
     require_for_finetuning,
     require_for_pretraining,
+    require_parts,
     require_training,
 )
 from offline_training.cli.options import (
@@ -23,6 +25,7 @@ from offline_training.pretraining import methods
 
 _BACKBONES = ("slidr", "olivine", "seal", "st_slidr", "voxelnet")  # kinds of import-checkpoint
 _DETECTORS = ("second", "pv_rcnn", "centerpoint")
+_OPENSCENE = "openscene"
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,12 +48,18 @@ def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser(
         "import-checkpoint",
-        help="a 3D network of SLidR, OLIVINE, Seal or ST-SLidR, or a detector of OpenPCDet, as a checkpoint",
+        help="a 3D network of SLidR, OLIVINE, Seal, ST-SLidR or OpenScene, or a detector of OpenPCDet, as a checkpoint",
     )
     command.add_argument(
         "file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt or .safetensors; its code is never run"
     )
-    command.add_argument("--kind", required=True, choices=(*_BACKBONES, *_DETECTORS))
+    command.add_argument("--kind", required=True, choices=(*_BACKBONES, *_DETECTORS, _OPENSCENE))
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE.yaml",
+        help="with --kind openscene, which takes its grid and words from there: see configs/words/openscene.yaml",
+    )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the checkpoint")
     add_overwrite(command)
     command.set_defaults(run=_import_checkpoint)
@@ -88,7 +97,15 @@ def _import_checkpoint(options: argparse.Namespace) -> None:
     from offline_training.networks.image.weight_path import require_weight_file
 
     require_weight_file(options.file)
+    if (options.config is None) == (options.kind == _OPENSCENE):
+        raise BadRequest(
+            f"--config: expected with --kind {_OPENSCENE} alone, found {'none' if options.config is None else 'it'} with "
+            f"--kind {options.kind}. {'Give one.' if options.config is None else 'Leave it out.'}"
+        )
     require_training("import-checkpoint")
+    if options.kind == _OPENSCENE:
+        _import_openscene(options)
+        return
     if options.kind in _DETECTORS:
         from offline_training.finetuning.detection.import_detector import import_detector
 
@@ -97,6 +114,17 @@ def _import_checkpoint(options: argparse.Namespace) -> None:
     from offline_training.runs.import_checkpoint import import_checkpoint
 
     print(import_checkpoint(options.file, options.kind, options.out))
+
+
+def _import_openscene(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.config import load_config
+    from offline_training.words.settings.vlg_config import VlgConfig
+
+    config = load_config(VlgConfig, options.config, {})
+    require_parts("model", config.model)
+    from offline_training.words.stages.guidance.import_openscene import import_openscene
+
+    print(import_openscene(options.file, config, options.out))
 
 
 def _finetune(options: argparse.Namespace) -> None:

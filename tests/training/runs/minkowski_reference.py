@@ -85,7 +85,12 @@ def res16unet(cells: Cells, state: State) -> Cells:
 
 
 def random_state(
-    rng: np.random.Generator, stem: int, planes: tuple[int, ...], blocks: tuple[int, ...], in_channels: int
+    rng: np.random.Generator,
+    stem: int,
+    planes: tuple[int, ...],
+    blocks: tuple[int, ...],
+    in_channels: int,
+    stem_volume: int = 27,
 ) -> dict[str, np.ndarray]:
     """Weights of a Res16UNet under the names and in the shapes of its checkpoints, without heads."""
     state: dict[str, np.ndarray] = {}
@@ -113,7 +118,7 @@ def random_state(
                 conv(f"{name}.downsample.0", 1, width, c_out)
                 batch_norm(f"{name}.downsample.1", c_out)
 
-    conv("conv0p1s1", 27, in_channels, stem)
+    conv("conv0p1s1", stem_volume, in_channels, stem)
     batch_norm("bn0", stem)
     skips = [stem, *planes[:3]]
     for level in range(4):
