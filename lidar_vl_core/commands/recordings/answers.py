@@ -119,6 +119,7 @@ class LabelAnswers:
 
     def __init__(self, segmenter: "Segmenter", recording: Recording, ensemble: bool) -> None:
         self._segmenter = segmenter
+        self._has_cameras = bool(recording.cameras)
         self._fusion = _fusion(segmenter, recording) if ensemble else None
         self._said: Counter[str] = Counter()
         with compilation_told():
@@ -140,12 +141,30 @@ class LabelAnswers:
         return [f"{text} ({count} times)" for text, count in self._said.items()]
 
     def of(self, frame: RecordedFrame) -> Answer:
-        """Labels of the points."""
+        """Labels of the points. Raises BadRequest for a model that reads colours where nothing gives any."""
+        cloud = self._coloured(frame) if self._segmenter.reads_colours else frame.cloud
         if self._fusion is None:
-            return Answer(self._segmenter.segment(frame.cloud))
+            return Answer(self._segmenter.segment(cloud))
         if not frame.views:
             self._said["cloud without pictures, labelled by the network alone"] += 1
-        return Answer(self._fusion.segment(frame.cloud, frame.views, self._leave_out))
+        return Answer(self._fusion.segment(cloud, frame.views, self._leave_out))
+
+    def _coloured(self, frame: RecordedFrame) -> PointCloud:
+        """The cloud in its own colours, or in those of its pictures."""
+        from lidar_vl_core.clouds.colours import cloud_rgb
+        from lidar_vl_core.tasks.coloured_by_pictures import coloured_by_pictures
+
+        if cloud_rgb(frame.cloud) is not None:
+            return frame.cloud
+        if not self._has_cameras:
+            name = self._segmenter.package.manifest.name
+            raise BadRequest(
+                f"model {name}, which reads colours: expected coloured clouds, or cameras in the recording that give them "
+                "theirs, found neither. Record images, camera_info and tf, or give a model that reads no colours."
+            )
+        if not frame.views:
+            self._said["cloud without pictures to colour it, labelled as if all of it were grey"] += 1
+        return coloured_by_pictures(frame.cloud, frame.views, self._leave_out)
 
     def _leave_out(self, view: CameraView, error: Exception) -> None:
         self._said[f"picture of {view.name} left out: {error}"] += 1

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from lidar_vl_core.foundation.errors import BadLabels, BadTextTable
+from lidar_vl_core.foundation.config import validated
+from lidar_vl_core.foundation.errors import BadConfig, BadLabels, BadTextTable
 from lidar_vl_core.words.vocabulary import Vocabulary, VocabularyClass, vocabulary_of_prompts
 from lidar_vl_core.words.vocabulary_table import text_table
 from offline_training.words.image_models.base.dense_model import DenseImageModel, text_matrix
@@ -138,12 +139,14 @@ def test_templates_are_filled_averaged_and_of_unit_length():
 def test_a_class_may_have_templates_of_its_own():
     model = _Drawn(_features())
     classes = [{"name": "wall"}, {"name": "otherfurniture", "prompts": ["other"], "templates": ["{}"]}]
-    vocabulary = Vocabulary.model_validate({"name": "two", "classes": classes, "templates": ["a {} in a scene", "{}"]})
+    vocabulary = validated(
+        Vocabulary, {"name": "two", "classes": classes, "templates": ["a {} in a scene", "{}"]}, "test"
+    )
     rows = model.text_features(["a wall in a scene", "wall", "other"])
     expected = functional.normalize(torch.stack([functional.normalize(rows[:2]).mean(dim=0), rows[2]]))
     np.testing.assert_allclose(text_matrix(model, vocabulary), expected.numpy(), atol=1e-6)
-    with pytest.raises(ValueError, match="each needs one"):
-        Vocabulary.model_validate({"name": "one", "classes": [{"name": "wall", "templates": []}]})
+    with pytest.raises(BadConfig, match="each needs one"):
+        validated(Vocabulary, {"name": "one", "classes": [{"name": "wall", "templates": []}]}, "test")
 
 
 def test_a_prompt_without_a_direction_is_named():

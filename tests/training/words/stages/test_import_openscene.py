@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
 from lidar_vl_core.words.vocabulary import vocabulary_of_prompts
 from lidar_vl_core.words.vocabulary_table import text_table
@@ -26,7 +27,7 @@ def run_config(**changes: object) -> VlgConfig:
         "out": "unused", "train": [], "model": {"kind": "toy", "folder": "unused"}, "network": "minkunet_18a", "stem_kernel": 5,
         "voxel_size": [SIDE_M] * 3, "point_cloud_range": [-0.64, -0.64, -0.64, 0.64, 0.64, 0.64], "features": ["one"],
     }  # fmt: skip
-    return VlgConfig.model_validate(asked | changes)
+    return validated(VlgConfig, asked | changes, "test")
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def written(path, prefix: str, **more: np.ndarray):
 )
 def test_a_whole_network_embeds_what_minkowski_computes(tmp_path, prefix, features):
     file = written(tmp_path / "scannet_openseg.pth.tar", prefix)
-    imported = import_openscene(file, run_config(features=features), tmp_path / "out")
+    imported = import_openscene(file, run_config(features=list(features)), tmp_path / "out")
     network, config = load_language_network(imported.path)
     rng = np.random.default_rng(1)
     cells = np.unique(rng.integers(-4, 4, (40, 3)), axis=0)
