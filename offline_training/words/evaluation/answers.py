@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +19,27 @@ from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.settings.question import Answer, Question, class_ids_of_truth
 from offline_training.words.settings.vlg_config import VlgConfig
 
+if TYPE_CHECKING:
+    from offline_training.words.stages.guidance.inference import PointAnswers
 
-def scene_answers(config: VlgConfig, checkpoint: Path | None, question: Question) -> Answer:
-    """What gives every point of a scene its class of the question's vocabulary.
+
+@dataclasses.dataclass
+class PictureShare:
+    """How many answers of points were those of image features."""
+
+    answered: int = 0
+    of_pictures: int = 0
+
+    def add(self, answers: "PointAnswers") -> None:
+        """Count the points of a scene that have an answer."""
+        self.answered += int((answers.class_id != IGNORE_ID).sum())
+        self.of_pictures += int(answers.of_pictures.sum())
+
+
+def scene_answers(
+    config: VlgConfig, checkpoint: Path | None, question: Question, counted: PictureShare | None = None
+) -> Answer:
+    """What gives every point of a scene its class of the question's vocabulary; counted: gathers who gave the answers.
 
     Raises BadRequest where a mode lacks its network, BadCheckpoint, BadDataset where image features are missing.
     """
@@ -42,7 +61,10 @@ def scene_answers(config: VlgConfig, checkpoint: Path | None, question: Question
         asked, class_ids = table, np.arange(256, dtype=np.uint8)
         if question.oracle_lists and sample.class_id is not None:
             asked, class_ids = restricted(table, vocabulary, class_of_truth[sample.class_id])
-        return class_ids[predict_scene(question.mode, sample, asked, network, features_of(sample)).class_id]
+        answers = predict_scene(question.mode, sample, asked, network, features_of(sample))
+        if counted is not None:
+            counted.add(answers)
+        return class_ids[answers.class_id]
 
     return answer
 

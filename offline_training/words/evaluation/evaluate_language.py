@@ -36,11 +36,12 @@ def evaluate_language(
     they are left out as OpenScene's code does. Raises BadRequest, BadCheckpoint, BadDataset, BadConfig.
     """
     from offline_training.runs.device import torch_set_up
-    from offline_training.words.evaluation.answers import scene_answers
+    from offline_training.words.evaluation.answers import PictureShare, scene_answers
 
     vocabulary = question.vocabulary or config.words
     table = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
-    answer = scene_answers(config, checkpoint, question)
+    counted = PictureShare()
+    answer = scene_answers(config, checkpoint, question, counted)
     names = vocabulary.class_table.names
     pooled = ConfusionMatrix(len(names))
     metrics: dict[str, Any] = {
@@ -61,6 +62,7 @@ def evaluate_language(
     if pooled.points == 0:
         raise BadConfig("validation: expected scenes with labels, found none. Name data sets with labels.")
     metrics["pooled"] = quality(pooled, names)
+    metrics["answered_by_pictures"] = counted.of_pictures / counted.answered if counted.answered else None
     if out is not None:
         write_text(out, json.dumps(metrics, indent=1))
     return metrics
@@ -134,6 +136,10 @@ def table(metrics: Mapping[str, Any]) -> str:
     }
     lines += [f"{name}: {_percent(pooled[key])} %" for name, key in means.items()]
     lines.append("Points without an answer count as wrong in all other figures.")
+    if metrics["mode"] == "ensemble":
+        lines.append(
+            f"Pictures gave {_percent(metrics['answered_by_pictures'])} % of the answers, the 3D network the others."
+        )
     if metrics["left_out"]:
         lines.append(f"Points of {', '.join(metrics['left_out'])} are left out: no class of the vocabulary is theirs.")
     if metrics["oracle_lists"]:

@@ -32,6 +32,7 @@ class PointAnswers:
 
     class_id: np.ndarray  # (N,) uint8, 255 = none
     probability: np.ndarray  # (N,) float32, 0 where there is none
+    of_pictures: np.ndarray  # (N,) bool, whether the answer is that of image features
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +112,12 @@ def predict_scene(
         features.require_fits(sample)
         answers.append(_answers(features.feature, table).of_points(features.row_of_point))
     first, second = answers[0], answers[-1]
-    chosen = second.best_cosine > first.best_cosine
-    return PointAnswers(
-        np.where(chosen, second.class_id, first.class_id), np.where(chosen, second.probability, first.probability)
+    chosen = (
+        second.best_cosine > first.best_cosine if mode == "ensemble" else np.full(len(first.class_id), mode == "2d")
     )
+    class_id = np.where(chosen, second.class_id, first.class_id)
+    probability = np.where(chosen, second.probability, first.probability)
+    return PointAnswers(class_id, probability, chosen & (class_id != IGNORE_ID))
 
 
 def _answers(rows: np.ndarray, table: TextTable) -> _Answers:

@@ -53,6 +53,7 @@ def test_the_ensemble_takes_per_point_the_feature_whose_best_prompt_is_closer(ta
         row = features.row_of_point[point]
         of_image, class_2d = slow_best(features.feature[row].astype(np.float64), table) if row >= 0 else (-2.0, 0)
         assert found.class_id[point] == (class_2d if of_image > of_network else class_3d)
+        assert found.of_pictures[point] == (of_image > of_network)
 
 
 def test_on_ties_the_ensemble_takes_the_networks_answer(network, monkeypatch):
@@ -82,6 +83,9 @@ def test_points_that_neither_reaches_have_no_answer(table, network):
     of_both = predict_scene("ensemble", sample, table, network, features)
     assert ((of_both.class_id == IGNORE_ID) == (unseen & (np.arange(600) < 20))).all()
     assert (of_both.probability[of_both.class_id == IGNORE_ID] == 0).all()
+    assert np.array_equal(of_image.of_pictures, ~unseen)
+    assert not of_network.of_pictures.any()
+    assert not of_both.of_pictures[unseen].any()
 
 
 def test_a_point_out_of_range_has_no_embedding(network):
