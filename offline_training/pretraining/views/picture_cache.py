@@ -1,6 +1,6 @@
 """Decoded pictures kept on disk at the size that training reads them. Touches the disk.
 
-Six PandaSet pictures take 200 ms to decode and to shrink, 2 ms from here at 480 pixels' width.
+Six PandaSet pictures take 140 ms to decode and to shrink to 480 pixels' width, 5 ms from here.
 """
 
 import hashlib
