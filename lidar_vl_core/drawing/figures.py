@@ -16,7 +16,7 @@ from lidar_vl_core.drawing.bird_eye_view import (
 )
 from lidar_vl_core.drawing.camera_overlay import Coloring, camera_overlay
 from lidar_vl_core.drawing.palette import INK_RGB, RIGHT_RGB, UNKNOWN_RGB, WRONG_RGB, class_colors, error_colors
-from lidar_vl_core.foundation.errors import BadCalibration, BadImage
+from lidar_vl_core.foundation.errors import BadCalibration, BadImage, shortened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -134,12 +134,14 @@ def legend(classes: ClassTable, shown: np.ndarray, width_px: int, with_errors: b
 
 
 def captioned(picture: "Image", text: str) -> "Image":
-    """Put one line of text above a picture."""
+    """Put one line of text above a picture; a long one is cut."""
     from PIL import Image, ImageDraw, ImageFont
 
     taller = Image.new("RGB", (picture.width, picture.height + 22), "white")
     taller.paste(picture, (0, 22))
-    ImageDraw.Draw(taller).text((2, 11), text, fill=INK_RGB, font=ImageFont.load_default(size=14), anchor="lm")
+    ImageDraw.Draw(taller).text(
+        (2, 11), shortened(text), fill=INK_RGB, font=ImageFont.load_default(size=14), anchor="lm"
+    )
     return taller
 
 

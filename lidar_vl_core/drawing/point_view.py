@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,19 @@ def point_view(
         page.joinpath("point_view.html").read_text().replace("{rule}", _rule(frames, all_frames))
         + f'<script type="application/json" id="view-data">{told}</script>'
         + f'<script type="text/plain" id="view-library">{_packed(_plotly_js())}</script>'
-        + f'<script id="view-code">{page.joinpath("point_view.js").read_text()}</script>'
+        + f'<script id="view-code">{_view_code()}</script>'
+    )
+
+
+def content_security_policy() -> str:
+    """What a browser may do for a page with the view: run its two scripts, known by their hashes, and fetch nothing.
+
+    Plotly compiles its shaders' code, which takes 'unsafe-eval'; no other script runs that could use it.
+    """
+    scripts = " ".join(f"'sha256-{_sha256(content)}'" for content in (_view_code().encode(), _plotly_js()))
+    return (
+        f"default-src 'none'; script-src {scripts} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 
@@ -109,6 +122,14 @@ def _rule(frames: Sequence[ViewFrame], all_frames: int) -> str:
         f"Shown: {chosen}, each thinned to at most {MOST_POINTS:,} points: "
         f"the first point of every cube, whose edge is {cubes_cm} cm at most."
     )
+
+
+def _view_code() -> str:
+    return files("lidar_vl_core.drawing").joinpath("page", "point_view.js").read_text(encoding="utf-8")
+
+
+def _sha256(content: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
 
 
 def _plotly_js() -> bytes:

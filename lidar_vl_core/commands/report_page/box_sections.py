@@ -8,6 +8,7 @@ from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.drawing.charts import ACCENT, bar
 from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.evaluation.distance import ring_reach
+from lidar_vl_core.foundation.errors import shortened
 
 TRUTH_IS_DRAWN = (
     '<p class="note">True boxes are black from above and white in the pictures, below those that were found.</p>'
@@ -33,7 +34,7 @@ def box_quality_section(metrics: Mapping[str, Any], classes: ClassTable) -> str:
     rows = [_class_row(name, quality["classes"][name], color) for name, color in _css_colors(classes).items()]
     note = (
         f'<p class="note">Average precision by the distance of centres from above, the mean over the limits, over '
-        f"{quality['frames']} frames. Counted are the boxes on {escape(metrics['box_topic'])} that hold a point and lie in the "
+        f"{quality['frames']} frames. Counted are the boxes on {escape(shortened(metrics['box_topic']))} that hold a point and lie in the "
         "detector's range.</p>"
     )
     by_class = f'<table class="plain"><tr>{head}<th>true</th><th>found</th></tr>{"".join(rows)}</table>{note}'

@@ -20,6 +20,7 @@ from lidar_vl_core.drawing.figures import (
     top_view_panels,
 )
 from lidar_vl_core.evaluation.evaluation import LabelledFrame
+from lidar_vl_core.foundation.errors import one_line, shortened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +37,7 @@ def frame_section(caption: str, frame: LabelledFrame, classes: ClassTable, box_c
     if cameras:
         figures = _in_cameras(frame, cameras, classes, box_classes)
         pictures += [jpeg_image(figure, f"{caption}, camera overlays") for figure in figures]
-    pictures += [f'<p class="note">{escape(problem)}</p>' for problem in problems]
+    pictures += [f'<p class="note">{escape(one_line(problem))}</p>' for problem in problems]
     pictures.append(
         png_image(legend(classes, occurring, 1280, with_errors=truth is not None), "colours of the classes")
     )
@@ -44,7 +45,7 @@ def frame_section(caption: str, frame: LabelledFrame, classes: ClassTable, box_c
     pictures += [] if true_boxes is None else [TRUTH_IS_DRAWN]
     if box_classes is not None and found is not None and len(found):
         pictures.append(png_image(legend(box_classes, found.class_id, 1280), "colours of the boxes"))
-    points = f'<p class="note">{len(frame.cloud):,} points, stamp {frame.cloud.stamp_ns} ns, frame {escape(frame.cloud.frame_id)}</p>'
+    points = f'<p class="note">{len(frame.cloud):,} points, stamp {frame.cloud.stamp_ns} ns, frame {escape(shortened(frame.cloud.frame_id))}</p>'
     return f"<section><h2>{escape(caption)}</h2>{points}{''.join(pictures)}</section>"
 
 

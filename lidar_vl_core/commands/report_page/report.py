@@ -11,9 +11,10 @@ from lidar_vl_core.commands.report_page.markdown import markdown
 from lidar_vl_core.commands.report_page.report_style import STYLE
 from lidar_vl_core.drawing.charts import ACCENT, bar, confusion_table, histogram, line_per_frame
 from lidar_vl_core.drawing.palette import class_colors
-from lidar_vl_core.drawing.point_view import ViewFrame, point_view, point_view_style
+from lidar_vl_core.drawing.point_view import ViewFrame, content_security_policy, point_view, point_view_style
 from lidar_vl_core.evaluation.distance import ring_reach
 from lidar_vl_core.evaluation.evaluation import LabelledFrame
+from lidar_vl_core.foundation.errors import one_line, shortened
 
 
 def report(
@@ -43,16 +44,22 @@ def report(
         "" if box_classes is None else boxes_section(metrics, box_classes),
         _latency(metrics),
         *[frame_section(caption, frame, classes, box_classes) for caption, frame in shown[1:]],
-        f'<section><h2>Model card: {escape(str(metrics["model"]))}</h2><div class="card">{markdown(card)}</div></section>',
+        f'<section><h2>Model card: {_told(metrics["model"])}</h2><div class="card">{markdown(card)}</div></section>',
         _provenance(metrics),
     ]
     subtitle = f"{metrics['model']} on {metrics['bag']}, engine {metrics['engine']}"
     return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{_told(title)}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(content_security_policy())}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}{point_view_style()}</style></head><body><header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p></header><main>"
+        f"<style>{STYLE}{point_view_style()}</style></head><body><header><h1>{_told(title)}</h1><p>{_told(subtitle)}</p></header><main>"
         f"{''.join(sections)}</main></body></html>\n"
     )
+
+
+def _told(name: object) -> str:
+    """A name from a file as it may stand in the page: one line of 300 characters at most."""
+    return escape(shortened(name))
 
 
 def _headline(metrics: Mapping[str, Any]) -> str:
@@ -72,7 +79,7 @@ def _headline(metrics: Mapping[str, Any]) -> str:
         tiles.append(("skipped", f"{len(metrics['skipped'])}", "clouds that could not be read"))
     if metrics.get("intensity") is not None:
         field, largest = metrics["intensity"]["field"], metrics["intensity"]["largest"]
-        tiles.append(("intensity", escape(field or "none"), f"{largest:g} becomes 1" if field else "0 everywhere"))
+        tiles.append(("intensity", _told(field or "none"), f"{largest:g} becomes 1" if field else "0 everywhere"))
     tiles += [(f"{what} frame", _frame_link(frame["index"]), note) for what, frame, note in _extreme_frames(metrics)]
     cells = "".join(
         f'<div class="tile"><span>{escape(name)}</span><strong>{value}</strong><small>{escape(note)}</small></div>'
@@ -126,7 +133,7 @@ def _warnings(metrics: Mapping[str, Any]) -> str:
         lines.append(f"and {len(metrics['skipped']) - 20} more skipped clouds, listed in metrics.json")
     if not lines:
         return ""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{escape(one_line(line))}</li>" for line in lines)
     return f'<section class="warnings"><h2>Warnings</h2><ul>{items}</ul></section>'
 
 
@@ -204,7 +211,7 @@ def _latency(metrics: Mapping[str, Any]) -> str:
 
 def _provenance(metrics: Mapping[str, Any]) -> str:
     rows = "".join(
-        f"<tr><th>{escape(str(name).replace('_', ' '))}</th><td><code>{escape(str(value))}</code></td></tr>"
+        f"<tr><th>{escape(str(name).replace('_', ' '))}</th><td><code>{escape(one_line(str(value)))}</code></td></tr>"
         for name, value in metrics["provenance"].items()
     )
     return f'<section><h2>How this was made</h2><table class="plain">{rows}</table></section>'

@@ -1,8 +1,11 @@
 """Evaluation of frames, and the page about them."""
 
+import base64
+import hashlib
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -255,6 +258,33 @@ def test_text_from_outside_is_shown_and_not_run() -> None:
         "provenance": {attack: attack},
     }
     check_page(report(attack, evaluation.metrics() | run, evaluation.shown(), evaluation.viewed(), NUSCENES_16, attack))
+
+
+def test_names_of_a_million_characters_are_cut() -> None:
+    long = "name" * 250_000
+    evaluation = Evaluation(NUSCENES_16, 1)
+    labelled = frame(0, None, np.array([3]))
+    evaluation.add(replace(labelled, cloud=replace(labelled.cloud, frame_id=long)))
+    run = RUN | {"model": long, "bag": long, "warnings": [long], "provenance": {"command": long}}
+    run["skipped"] = [{"index": 3, "stamp_ns": 1, "reason": long}]
+    told = evaluation.metrics() | run
+    page = report(long, told, evaluation.shown(), evaluation.viewed(), NUSCENES_16, "")
+    assert max(map(len, re.findall(r"(?:name)+", page))) <= 1_500
+
+
+def test_a_browser_may_run_the_views_two_scripts_and_fetch_nothing() -> None:
+    evaluation = Evaluation(NUSCENES_16, 1)
+    evaluation.add(frame(0, None, np.array([3])))
+    page = report("Replay", evaluation.metrics() | RUN, evaluation.shown(), evaluation.viewed(), NUSCENES_16, "")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert policy is not None
+    told = unescape(policy[1])
+    assert told.startswith("default-src 'none'; script-src 'sha256-")
+    assert page.index(policy[0]) < page.index("<style")
+    code = re.search(r'<script id="view-code">(.*?)</script>', page, re.DOTALL)
+    assert code is not None
+    assert base64.b64encode(hashlib.sha256(code[1].encode()).digest()).decode() in told
+    assert "'unsafe-inline'" not in told.split("script-src")[1].split(";")[0]
 
 
 @given(st.text(alphabet=st.sampled_from('#*`|-[]()<>&" \nab1.http://\\'), max_size=200))

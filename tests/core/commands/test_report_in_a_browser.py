@@ -124,3 +124,12 @@ def test_best_and_worst_frame_are_named_and_lead_to_the_view(browser: Page, page
     ]
     browser.value(f"{links}[1].querySelector('a').click()")
     browser.wait_for(f"{VIEW}.frame === '3'")
+
+
+@pytest.mark.slow
+def test_a_script_that_somebody_else_put_there_does_not_run(browser: Page, page_file: Path) -> None:
+    shown(browser, page_file)
+    put = "const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.head.append(s)"
+    browser.value(f"(() => {{ {put} }})()")
+    assert browser.value("window.ran === undefined")
+    browser.complaints.clear()  # of that script
