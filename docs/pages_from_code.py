@@ -20,7 +20,19 @@ _PACKAGES = {
     "Training": _REPOSITORY / "offline_training",
     "ROS 2": _REPOSITORY / "ros2_ws" / "src" / "lidar_vl_ros" / "lidar_vl_ros",
 }
-_ROOMS, _DATA_SETS = "<!-- printed: rooms -->", "<!-- printed: data sets -->"
+_ROOMS, _DATA_SETS, _LIMITS = "<!-- printed: rooms -->", "<!-- printed: data sets -->", "<!-- printed: limits -->"
+_LIMIT_LINE = r"^_?(M(?:AX|OST)_\w+) = ([\d_.]+)(?: << (\d+))?(?: *# *(.*))?$"
+_LIMITED = {
+    "MCAP and ROS 1 bags": "bags/unpacking.py",
+    "sqlite bags": "bags/sqlite_file.py",
+    "a sqlite database": "bags/sqlite/database.py",
+    "cloud files": "clouds/formats/size_limits.py",
+    "PointCloud2": "clouds/point_cloud2_header.py",
+    "YAML and configurations": "foundation/config.py",
+    "text and JSON": "foundation/files.py",
+    "arrays in .npz": "foundation/plain_arrays.py",
+    "model packages": "model_packages/package_files.py",
+}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -49,7 +61,20 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         from offline_training.datasets.data_set_table import data_set_table
 
         markdown = markdown.replace(_DATA_SETS, data_set_table())
+    if _LIMITS in markdown:
+        markdown = markdown.replace(_LIMITS, _limits_table())
     return markdown
+
+
+def _limits_table() -> str:
+    """The bounds of every reader as its module has them: name, number, and what it says of it."""
+    rows = ["| of | limit | number | |", "|---|---|---|---|"]
+    for what, path in _LIMITED.items():
+        text = (_PACKAGES["Core"] / path).read_text()
+        for name, number, shift, told in re.findall(_LIMIT_LINE, text, re.MULTILINE):
+            value = f"{int(number) << int(shift):,}" if shift else f"{float(number):,.0f}"
+            rows.append(f"| {what} | {name.lower().replace('_', ' ')} | {value} | {told} |")
+    return "\n".join(rows)
 
 
 def _rooms(package: Path) -> list[Path]:
