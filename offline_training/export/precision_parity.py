@@ -73,7 +73,7 @@ def compare_precision(
             else:
                 of_both, all_of_both = _counterparts(one.boxes, found.boxes, package)
                 same, total = same + of_both, total + all_of_both
-        share = same / total if total else 1.0
+        share = same / total if total else 0.0  # nothing compared is no parity
         precision = package.manifest.precision
         parity.append(PrecisionParity(engine, precision, len(clouds), total, of, float(np.max(differences)), share))
     return parity
@@ -82,6 +82,11 @@ def compare_precision(
 def require_near(parity: Sequence[PrecisionParity], out: Path) -> None:
     """Raise BadModelPackage where an engine is too far from float32."""
     for one in parity:
+        if not one.answers:
+            raise BadModelPackage(
+                f"{out}: expected {one.of} to compare, found none in {one.clouds} clouds. Nothing was written; give clouds with objects "
+                "in them."
+            )
         if not one.is_near:
             most = 100 * LIMITS[one.precision].difference
             raise BadModelPackage(
