@@ -67,21 +67,29 @@ class FlatGraphBuilder:
         joined = self._node("Concat", [self._linear(FEATURES, own), around], axis=1)
         return self._linear(joined, merge)
 
-    def spatial_mix(self, x: str, plane: int, norm: Weights, conv1: Weights, conv2: Weights) -> str:
-        """x and, of its norm x * factor + shift, the means of the cells of a plane, convolved twice and read back."""
+    def layer_norm(self, x: str, norm: Weights, epsilon: float) -> str:
+        """Each row with mean 0 and variance 1, times factor, plus shift."""
+        names = [self._constant("factor", norm[0]), self._constant("shift", norm[1])]
+        return self._node("LayerNormalization", [x, *names], axis=-1, epsilon=epsilon)
+
+    def scaled(self, x: str, norm: Weights) -> str:
+        """x * factor + shift."""
+        product = self._node("Mul", [x, self._constant("factor", norm[0])])
+        return self._node("Add", [product, self._constant("shift", norm[1])])
+
+    def spatial_mix(self, x: str, normed: str, plane: int, conv1: Weights, conv2: Weights) -> str:
+        """x and, of its norm, the means of the cells of a plane, convolved twice and read back."""
         if f"cells{plane}" not in self._tables:
             raise BadRequest(f"plane: expected one of the grids of the file, found {plane}. Correct the layer.")
-        scaled = self._node("Mul", [x, self._constant("factor", norm[0])])
-        normed = self._node("Add", [scaled, self._constant("shift", norm[1])])
         grid = self._node("Transpose", [self._means(normed, plane)], perm=[0, 3, 1, 2])
         grid = self._depthwise(self._node("Relu", [self._depthwise(grid, conv1)]), conv2)
         rows = self._node("Transpose", [grid], perm=[0, 2, 3, 1])
-        rows = self._node("Reshape", [rows, self._numbers("shape", [-1, len(norm[0])])])
+        rows = self._node("Reshape", [rows, self._numbers("shape", [-1, len(conv2[1])])])
         return self._node("Add", [x, self._node("Gather", [rows, f"cell_of_row{plane}"], axis=0)])
 
-    def channel_mix(self, x: str, linear1: Weights, linear2: Weights) -> str:
-        """x and two linear layers of it."""
-        hidden = self._node("Relu", [self._linear(x, linear1)])
+    def channel_mix(self, x: str, normed: str, linear1: Weights, linear2: Weights) -> str:
+        """x and two linear layers of its norm, or of x itself where they hold the norm."""
+        hidden = self._node("Relu", [self._linear(normed, linear1)])
         return self._node("Add", [x, self._linear(hidden, linear2)])
 
     def finish(self, x: str, head: Weights) -> "onnx.ModelProto":
@@ -133,7 +141,7 @@ class FlatGraphBuilder:
         self._weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def _node(self, op: str, inputs: list[str], **attributes: int | list[int]) -> str:
+    def _node(self, op: str, inputs: list[str], **attributes: int | float | list[int]) -> str:
         from onnx import helper
 
         output = f"{op.lower()}_{len(self._nodes)}"

@@ -23,7 +23,16 @@ from offline_training.cli.options import (
 )
 from offline_training.pretraining import methods
 
-_BACKBONES = ("slidr", "olivine", "seal", "st_slidr", "voxelnet")  # kinds of import-checkpoint
+_BACKBONES = (
+    "slidr",
+    "olivine",
+    "seal",
+    "st_slidr",
+    "voxelnet",
+    "scalr",
+    "waffleiron_nuscenes",
+    "waffleiron_kitti",
+)  # kinds of import-checkpoint
 _DETECTORS = ("second", "pv_rcnn", "centerpoint")
 _OPENSCENE = "openscene"
 
@@ -48,7 +57,7 @@ def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_import_checkpoint(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser(
         "import-checkpoint",
-        help="a 3D network of SLidR, OLIVINE, Seal, ST-SLidR or OpenScene, or a detector of OpenPCDet, as a checkpoint",
+        help="a 3D network of SLidR, OLIVINE, Seal, ST-SLidR, ScaLR, WaffleIron or OpenScene, or a detector of OpenPCDet, as a checkpoint",
     )
     command.add_argument(
         "file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt or .safetensors; its code is never run"

@@ -1,4 +1,4 @@
-"""A trained WaffleIron as one ONNX file: norms and layer scales stand in the layers beside them, but for those before a mean over cells."""
+"""A trained WaffleIron as one ONNX file: batch norms and layer scales stand in the layers beside them, but for those before a mean over cells."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -44,13 +44,21 @@ def _spatial_mix(graph: FlatGraphBuilder, x: str, mix: SpatialMix, plane: int) -
     scale = as_array(mix.scale)
     conv1 = as_array(mix.conv1.weight), _bias(mix.conv1)
     conv2 = as_array(mix.conv2.weight) * scale[:, None, None, None], _bias(mix.conv2) * scale
-    return graph.spatial_mix(x, plane, _norm(mix.norm), conv1, conv2)
+    norm = mix.norm
+    normed = _layer_norm(graph, x, norm) if isinstance(norm, nn.LayerNorm) else graph.scaled(x, _norm(norm))
+    return graph.spatial_mix(x, normed, plane, conv1, conv2)
 
 
 def _channel_mix(graph: FlatGraphBuilder, x: str, mix: ChannelMix) -> str:
     scale = as_array(mix.scale)
     linear2 = _after(_linear(mix.linear2), (scale, np.zeros_like(scale)))
-    return graph.channel_mix(x, _before(_norm(mix.norm), _linear(mix.linear1)), linear2)
+    if isinstance(mix.norm, nn.LayerNorm):
+        return graph.channel_mix(x, _layer_norm(graph, x, mix.norm), _linear(mix.linear1), linear2)
+    return graph.channel_mix(x, x, _before(_norm(mix.norm), _linear(mix.linear1)), linear2)
+
+
+def _layer_norm(graph: FlatGraphBuilder, x: str, norm: nn.LayerNorm) -> str:
+    return graph.layer_norm(x, (as_array(norm.weight), as_array(norm.bias)), norm.eps)
 
 
 def _norm(norm: nn.BatchNorm1d) -> Weights:

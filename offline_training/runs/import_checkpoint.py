@@ -1,4 +1,4 @@
-"""Checkpoints of SLidR, OLIVINE, Seal, ST-SLidR and OpenPCDet as ours: same numbers, our names. Reads and writes files."""
+"""Checkpoints of SLidR, OLIVINE, Seal, ST-SLidR, ScaLR, WaffleIron and OpenPCDet as ours: same numbers, our names. Reads and writes files."""
 
 import math
 import re
@@ -17,11 +17,26 @@ from offline_training.networks.foreign_weights import SPCONV_ANCHOR, SR_UNET_ANC
 from offline_training.networks.image.weight_file import named_tensors, read_weight_content
 from offline_training.networks.projection_heads import PROJECTION_CHANNELS
 from offline_training.networks.sparse.minkunet import LEVELS
+from offline_training.networks.waffleiron.foreign_weights import ANCHOR as WAFFLEIRON_ANCHOR
+from offline_training.networks.waffleiron.foreign_weights import (
+    KITTI,
+    NUSCENES,
+    SCALR_NUSCENES,
+    Intensity,
+    network_name,
+    translate_waffleiron,
+)
 from offline_training.runs.backbone_config import VOXELNET, BackboneConfig
 from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 
 BACKBONE_PREFIX, HEADS_PREFIX = "network", "heads"  # of names in our checkpoint
+_WAFFLEIRONS: Mapping[str, tuple[tuple[float, ...], float, Intensity]] = {  # range and cells as published, in metres
+    "waffleiron_nuscenes": ((-50.0, -50.0, -5.0, 50.0, 50.0, 5.0), 0.6, NUSCENES),
+    "waffleiron_kitti": ((-50.0, -50.0, -3.0, 50.0, 50.0, 2.0), 0.4, KITTI),
+    "scalr": ((-64.0, -64.0, -8.0, 64.0, 64.0, 8.0), 0.5, SCALR_NUSCENES),
+}
+_ANCHORS = {VOXELNET: SPCONV_ANCHOR, **dict.fromkeys(_WAFFLEIRONS, WAFFLEIRON_ANCHOR)}
 _ALIGNMENT = 2 ** (LEVELS - 1)  # voxels: coarse ones come by halving, there from 0, here from the range's minimum
 _REACH_M, _HEIGHT_M = 204.8, 51.2  # beyond every return: the foreign grids end nowhere
 _PUBLISHED_VOXEL_M = 0.1
@@ -60,21 +75,21 @@ class ImportedCheckpoint:
 def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     """Write the 3D network of a foreign checkpoint, and its heads of pre-training, as a checkpoint of ours in `out`.
 
-    kind: voxelnet is a VoxelNet of spconv, by SLidR, OLIVINE or OpenPCDet; slidr, olivine, seal and st_slidr are SR-UNets
+    kind: waffleiron_nuscenes, waffleiron_kitti and scalr are WaffleIrons by their authors; voxelnet is a VoxelNet of spconv, by SLidR, OLIVINE or OpenPCDet; slidr, olivine, seal and st_slidr are SR-UNets
     of MinkowskiEngine. Code in a file is never run. Raises BadCheckpoint with what is missing, unexpected or misshapen.
     """
     content = read_weight_content(path)
     tensors = named_tensors(content)
-    prefix = _prefix_of(SPCONV_ANCHOR if kind == VOXELNET else SR_UNET_ANCHOR, tensors, content, path)
+    anchor = _ANCHORS.get(kind, SR_UNET_ANCHOR)
+    prefix = _prefix_of(anchor, tensors, content, path)
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     others = {name: tensor for name, tensor in tensors.items() if not name.startswith(prefix)}
-    config, notes = (_voxelnet_config(), []) if kind == VOXELNET else _sr_unet_config(content, own, path)
-    network = build_backbone(config, None)
     try:
-        weights, heads = translate_weights(own, network)
+        config, weights, heads, notes = _translated(kind, own, content, path)
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{path}: {error}") from error
     left_out = Counter(name.split(".")[0] for name in others if not _PICTURE_HEAD.search(name))
+    left_out.update(name.split(".")[0] for name in own if anchor == WAFFLEIRON_ANCHOR and name.startswith("classif."))
     if any(name.endswith("weight") and len(tensor) != PROJECTION_CHANNELS for name, tensor in heads.items()):
         left_out["final"] += 1  # the head of a fine-tuned network, for classes in its own order
         heads = {}
@@ -88,11 +103,36 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     return ImportedCheckpoint(
         path=written,
         config=config,
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        parameters=sum(parameter.numel() for parameter in build_backbone(config, None).parameters()),
         heads=tuple(sorted({name.split(".")[0] for name in heads})),
         left_out=left_out,
         notes=tuple(notes),
     )
+
+
+def _translated(
+    kind: str, own: Mapping[str, Tensor], content: Mapping, path: Path
+) -> tuple[BackboneConfig, dict[str, Tensor], dict[str, Tensor], list[str]]:
+    """Configuration, tensors of the backbone and of its heads by our names, and what was taken for granted."""
+    if kind in _WAFFLEIRONS:
+        return _waffleiron(kind, own)
+    config, notes = (_voxelnet_config(), []) if kind == VOXELNET else _sr_unet_config(content, own, path)
+    weights, heads = translate_weights(own, build_backbone(config, None))
+    return config, weights, heads, notes
+
+
+def _waffleiron(
+    kind: str, own: Mapping[str, Tensor]
+) -> tuple[BackboneConfig, dict[str, Tensor], dict[str, Tensor], list[str]]:
+    range_m, cell_m, intensity = _WAFFLEIRONS[kind]
+    voxels: dict[str, Any] = {"voxel_size": (_PUBLISHED_VOXEL_M,) * 3, "point_cloud_range": range_m}
+    config = BackboneConfig(network=network_name(own), waffle_cell_m=cell_m, **voxels)
+    notes = [f"the file does not say its grids: taken as published, cells of {cell_m} m in {list(range_m)}"]
+    if kind == "scalr":
+        notes.append(
+            "intensities are normalised as ScaLR does those of nuScenes; it does each data set's by its own mean"
+        )
+    return config, translate_waffleiron(own, build_backbone(config, None), intensity), {}, notes
 
 
 def _prefix_of(anchor: str, tensors: Mapping[str, Tensor], content: Mapping, path: Path) -> str:
@@ -100,13 +140,17 @@ def _prefix_of(anchor: str, tensors: Mapping[str, Tensor], content: Mapping, pat
     prefixes = [name.removesuffix(anchor) for name in tensors if f".{name}".endswith(f".{anchor}")]
     if len(prefixes) == 1:
         return prefixes[0]
-    names = {SR_UNET_ANCHOR: "a SR-UNet of MinkowskiEngine", SPCONV_ANCHOR: "a VoxelNet of spconv"}
-    other = next(name for name in names if name != anchor)
+    names = {
+        SR_UNET_ANCHOR: "a SR-UNet of MinkowskiEngine",
+        SPCONV_ANCHOR: "a VoxelNet of spconv",
+        WAFFLEIRON_ANCHOR: "a WaffleIron",
+    }
+    others = [name for name in names if name != anchor and any(each.endswith(name) for each in tensors)]
     if prefixes:
         found = f"{len(prefixes)}, below {', '.join(prefixes)}"
         advice = "Save the network that you mean alone."
-    elif any(name.endswith(other) for name in tensors):
-        found, advice = f"{names[other]}", "Choose another --kind."
+    elif others:
+        found, advice = names[others[0]], "Choose another --kind."
     elif tensors:
         found, advice = f"tensors {', '.join(list(tensors)[:4])}", "Choose the file of a 3D network."
     else:

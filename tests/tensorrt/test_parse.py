@@ -74,9 +74,10 @@ def test_a_network_for_points_is_taken():
     assert layers_of(voxelnet_onnx(VoxelNet(16).eval(), "points")) > 100
 
 
-def test_waffleiron_of_the_published_depth_is_taken():
+@pytest.mark.parametrize("name", ["waffleiron_48_384", "waffleiron_48_768"])  # batch norms, and ScaLR's layer norms
+def test_waffleiron_of_the_published_depth_is_taken(name):
     torch.manual_seed(0)
-    network = WaffleIron(replace(WAFFLEIRON_SHAPES["waffleiron_48_384"], channels=8), 16).eval()
+    network = WaffleIron(replace(WAFFLEIRON_SHAPES[name], channels=8), 16).eval()
     assert layers_of(waffleiron_onnx(network, ((166, 166), (166, 16), (166, 16)), "waffleiron")) > 48 * 20
 
 

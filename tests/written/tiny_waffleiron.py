@@ -29,8 +29,8 @@ def tiny_waffleiron_model(seed: int = 7) -> onnx.ModelProto:
     x = graph.embed(own, near, weights(channels, channels)[0], weights(2 * channels, channels))
     for plane in range(len(PLANES)):
         norm = np.full(channels, 0.5, np.float32), np.full(channels, -0.1, np.float32)
-        x = graph.spatial_mix(x, plane, norm, weights(channels, 1, 3, 3), weights(channels, 1, 3, 3))
-        x = graph.channel_mix(x, weights(channels, channels), weights(channels, channels))
+        x = graph.spatial_mix(x, graph.scaled(x, norm), plane, weights(channels, 1, 3, 3), weights(channels, 1, 3, 3))
+        x = graph.channel_mix(x, x, weights(channels, channels), weights(channels, channels))
     return graph.finish(x, weights(channels, len(CLASSES.names)))
 
 

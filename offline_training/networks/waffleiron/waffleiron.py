@@ -26,7 +26,7 @@ class WaffleIron(PointBackbone):
         super().__init__()
         self.shape = shape
         self.embedding = Embedding(len(FEATURES), shape.channels)
-        self.layers = nn.ModuleList(WaffleLayer(shape.channels) for _ in range(shape.layers))
+        self.layers = nn.ModuleList(WaffleLayer(shape.channels, shape.layer_norm) for _ in range(shape.layers))
         self.feature_channels = shape.channels
         self.head = None if out_channels is None else nn.Linear(shape.channels, out_channels)
 
@@ -83,9 +83,9 @@ class FlatGrid:
 class SpatialMix(nn.Module):
     """Norm, points to a flat grid, two depthwise 3x3 convolutions, grid to points, LayerScale."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, layer_norm: bool = False) -> None:
         super().__init__()
-        self.norm = VoxelNorm(channels)
+        self.norm = _norm(channels, layer_norm)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.scale = nn.Parameter(torch.full((channels,), _FIRST_LAYER_SCALE))
@@ -99,9 +99,9 @@ class SpatialMix(nn.Module):
 class ChannelMix(nn.Module):
     """Norm, two linear layers of the same width, LayerScale."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, layer_norm: bool = False) -> None:
         super().__init__()
-        self.norm = VoxelNorm(channels)
+        self.norm = _norm(channels, layer_norm)
         self.linear1 = nn.Linear(channels, channels)
         self.linear2 = nn.Linear(channels, channels)
         self.scale = nn.Parameter(torch.full((channels,), _FIRST_LAYER_SCALE))
@@ -114,10 +114,10 @@ class ChannelMix(nn.Module):
 class WaffleLayer(nn.Module):
     """Both mixes, each beside a shortcut."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, layer_norm: bool) -> None:
         super().__init__()
-        self.spatial = SpatialMix(channels)
-        self.channel = ChannelMix(channels)
+        self.spatial = SpatialMix(channels, layer_norm)
+        self.channel = ChannelMix(channels, layer_norm)
 
     def forward(self, x: Tensor, grid: FlatGrid, paths: Tensor, scan_of_row: Tensor) -> Tensor:
         """x: (R, C); paths: (2, B) factors of the branches of each scan. Returns (R, C)."""
@@ -148,3 +148,7 @@ class Embedding(nn.Module):
         hidden = torch.relu(self.neighbour_norm1(self.neighbour1(self.neighbour_norm(difference))))
         around = self.neighbour2(hidden).view(rows, count, self.merge.out_features).amax(dim=1)
         return self.merge(torch.cat([self.own(x), around], dim=1))
+
+
+def _norm(channels: int, layer_norm: bool) -> VoxelNorm | nn.LayerNorm:
+    return nn.LayerNorm(channels) if layer_norm else VoxelNorm(channels)

@@ -11,10 +11,12 @@ class WaffleIronShape:
     layers: int  # each of one SpatialMix and one ChannelMix
     channels: int
     drop_path: float  # share of branches left out in training, per scan
+    layer_norm: bool = False  # before each mix, in place of batch norm
 
 
 SHAPES: Mapping[str, WaffleIronShape] = {
     "waffleiron_48_384": WaffleIronShape(48, 384, 0.2),  # nuScenes
     "waffleiron_48_256": WaffleIronShape(48, 256, 0.2),  # SemanticKITTI
+    "waffleiron_48_768": WaffleIronShape(48, 768, 0.2, layer_norm=True),  # ScaLR
     "waffleiron_small": WaffleIronShape(6, 64, 0.0),  # for CPUs
 }

@@ -1,6 +1,5 @@
-"""`make bench` measures what it says, saves each part, and goes on where it was stopped."""
+"""`make bench` measures what it says; a part that fails does not take the others with it."""
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -99,32 +98,6 @@ def test_a_row_is_judged_by_its_median():
     assert (row["value"], row["repeats"]) == (4.0, 3)
     assert judged(row, at_least=4.0)["passed"]
     assert not judged(row, at_most=3.9)["passed"]
-
-
-def test_the_command_saves_each_part_and_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graph: SparseGraph, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.chdir(tmp_path)  # the scans are kept under out/cache
-    monkeypatch.setattr(layers, "QUICK_VOXELS", 300)
-    monkeypatch.setattr(layers, "GRAPHS", {"tiny": lambda: graph})
-    monkeypatch.setattr(layers, "measured_fma_rate", lambda cores: 100.0)
-    monkeypatch.setattr(layers, "measured_bandwidth", lambda cores: 10.0)
-    monkeypatch.setattr(stages, "QUICK_VOXELS", (200, 400, 800))
-    out = tmp_path / "bench"
-    command = ["--quick", "--only", "vehicle.layers", "vehicle.stages", "--out", str(out)]
-    assert main(command) == 0
-    told = json.loads((out / "bench.json").read_text())
-    assert {row["part"] for row in told["rows"]} == {"vehicle.layers", "vehicle.stages"}
-    text = (out / "bench.md").read_text()
-    assert "## The vehicle path without ROS, by stage" in text
-    assert "## tiny by layer" in text
-    assert {path.name for path in out.glob("*.png")} == {"roofline.png", "growth.png"}
-    (out / "parts" / "vehicle.stages.json").unlink()
-    capsys.readouterr()
-    assert main([*command, "--resume"]) == 0
-    progress = capsys.readouterr().err
-    assert "vehicle.layers: saved already" in progress
-    assert "vehicle.stages ..." in progress
 
 
 def test_a_part_that_fails_does_not_take_the_others_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

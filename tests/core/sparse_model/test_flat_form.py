@@ -63,7 +63,9 @@ def test_a_spatial_mix_convolves_the_means_of_cells(plane, count):
     kernel, centre = rng.normal(size=(3, 1, 3, 3)).astype(np.float32), np.zeros((3, 1, 3, 3), np.float32)
     centre[:, :, 1, 1] = 1
     graph = FlatGraphBuilder(3, 2, SHAPES, "mix")
-    mixed = graph.spatial_mix("features", plane, (factor, shift), (kernel, bias), (centre, 2 * bias))
+    mixed = graph.spatial_mix(
+        "features", graph.scaled("features", (factor, shift)), plane, (kernel, bias), (centre, 2 * bias)
+    )
     rows = some_rows(count)
     found = answer(graph.finish(mixed, IDENTITY), rows)
     height, width = SHAPES[plane]
@@ -92,7 +94,18 @@ def test_an_embedding_takes_the_greatest_of_the_differences_to_neighbours():
 
 def test_a_layer_over_a_plane_that_is_not_there_is_refused():
     with pytest.raises(BadRequest, match="expected one of the grids of the file, found 3"):
-        FlatGraphBuilder(3, 2, SHAPES, "mix").spatial_mix("features", 3, IDENTITY, IDENTITY, IDENTITY)
+        FlatGraphBuilder(3, 2, SHAPES, "mix").spatial_mix("features", "features", 3, IDENTITY, IDENTITY)
+
+
+def test_a_layer_norm_gives_each_row_its_own_mean_and_variance():
+    rng = np.random.default_rng(5)
+    factor, shift = rng.normal(size=(2, 3)).astype(np.float32)
+    graph = FlatGraphBuilder(3, 2, SHAPES, "norm")
+    rows = some_rows(20)
+    found = answer(graph.finish(graph.layer_norm("features", (factor, shift), 1e-5), IDENTITY), rows)
+    x = rows.features.astype(np.float64)
+    normed = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(found, normed * factor + shift, atol=1e-5)
 
 
 def _adds_at_indices(model: onnx.ModelProto) -> None:

@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.model_packages.package import load_model_package
+from lidar_vl_core.sparse_model.flat_form import file_inputs
 from lidar_vl_core.tasks.point_network import open_point_network
 from lidar_vl_core.tasks.segmenter import Segmenter
+from lidar_vl_core.voxels.cell_sums import cell_sums
 from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.export.card_text import CardText
 from offline_training.export.export_segmentation import export, export_network
@@ -78,6 +81,22 @@ def test_any_number_of_points_has_the_scores_of_pytorch(exported, count):
     found, row_of_point, _ = open_point_network(load_model_package(path), "auto", 1).run(seen)
     np.testing.assert_array_equal(row_of_point, inputs.row_of_point.numpy())
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_layer_norms_stand_in_the_file_and_give_the_scores_of_pytorch():
+    torch.manual_seed(1)
+    network = WaffleIron(WaffleIronShape(4, 16, 0.0, layer_norm=True), 5).eval()
+    for name, tensor in network.state_dict().items():
+        if name.endswith(("norm.weight", "norm.bias", "scale")):
+            tensor.uniform_(0.2, 1.2)
+    grids, seen = flat_grids_of(RUN), cloud(600)
+    rows = grids.rows(seen.measured_xyz_m(), seen.intensity)
+    sums = [cell_sums(cell, shape) for cell, shape in zip(rows.cells, grids.shapes, strict=True)]
+    session = open_onnxruntime(waffleiron_onnx(network, grids.shapes, "trial").SerializeToString(), 1)
+    with torch.no_grad():
+        inputs = preparer_of(RUN)([(seen.measured_xyz_m(), seen.intensity)])
+        expected = network.head(network.point_features(inputs)).numpy()
+    np.testing.assert_allclose(session.run(None, file_inputs(rows, sums))[0], expected, atol=1e-4)
 
 
 def test_a_segmenter_labels_its_points_as_training_does(exported):
