@@ -50,10 +50,13 @@ demo: $(STAMP)
 	@$(BIN)/python -m offline_training.synthetic.sensors.drive --out out/demo/drive.mcap --seed 13 --frames 50 --overwrite
 	@$(BIN)/python -m lidar_vl_ros.demo --bag out/demo/drive.mcap --out out/demo --overwrite
 
-# One after the other: tests of a running ROS graph watch the clock, and would miss it beside others on two cores.
-## make test       all tests, less than 15 minutes on two cores
+# The core's quick tests side by side, the others one after the other: tests of a running ROS graph watch the clock, and would miss
+# it beside others on two cores.
+## make test       all tests, about 15 minutes on two cores
 test: $(TEST_STAMP)
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" $(CORE_TESTS)
+	@$(BIN)/python -m pytest -q -m slow $(CORE_TESTS)
+	@$(BIN)/python -m pytest -q $(CORE_TESTS:%=--ignore=%)
 
 ## make test-fast  the quick tests, with 20 examples of each property
 test-fast: $(TEST_STAMP)
