@@ -17,11 +17,12 @@ class BoundedFolder:
         self._bytes, self._writes = 0, 0
 
     def takes(self, size: int) -> bool:
-        """Whether a file of that many bytes may be written, which is counted then."""
+        """Whether a file of about that many bytes may be written; wrote() is to follow."""
         if self._writes % _WRITES_UNTIL_COUNTED == 0:
             self._bytes = sum(path.stat().st_size for path in self.folder.glob(self._pattern))
-        if self._bytes + size > self._max_bytes:
-            return False
-        self._bytes += size
+        return self._bytes + size <= self._max_bytes
+
+    def wrote(self, path: Path) -> None:
+        """Count a file as large as it lies on the disk."""
+        self._bytes += path.stat().st_size
         self._writes += 1
-        return True

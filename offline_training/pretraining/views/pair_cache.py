@@ -47,6 +47,7 @@ class PairCache:
         made = make()
         if self._room.takes(_bytes_of(made)):
             self._write(path, made)
+            self._room.wrote(path)
         return made
 
     def _write(self, path: Path, scan: PairedScan) -> None:

@@ -33,6 +33,7 @@ class PictureCache:
         if self._folder.takes(rgb.nbytes):
             with atomic_writer(path) as handle:
                 np.save(handle, rgb, allow_pickle=False)
+            self._folder.wrote(path)
         return rgb
 
 

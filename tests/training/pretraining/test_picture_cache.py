@@ -61,7 +61,7 @@ def test_a_damaged_copy_is_made_anew(tmp_path, damage):
 
 
 def test_a_full_folder_takes_no_more(tmp_path):
-    cache = PictureCache(tmp_path, max_bytes=2 * 12 * 20 * 3)
+    cache = PictureCache(tmp_path, max_bytes=2 * (12 * 20 * 3 + 128))  # a header each
     for content in (b"one", b"two", b"three"):
         cache(_view(_Picture(content)), (12, 20))
     assert len(list(tmp_path.glob("*/*.npy"))) == 2
