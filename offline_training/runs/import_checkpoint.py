@@ -13,12 +13,8 @@ from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.foundation.files import sha256_of
-from offline_training.networks.foreign_weights import SPCONV_ANCHOR, SR_UNET_ANCHOR, translate_weights
-from offline_training.networks.image.weight_file import named_tensors, read_weight_content
-from offline_training.networks.projection_heads import PROJECTION_CHANNELS
-from offline_training.networks.sparse.minkunet import LEVELS
-from offline_training.networks.waffleiron.foreign_weights import ANCHOR as WAFFLEIRON_ANCHOR
-from offline_training.networks.waffleiron.foreign_weights import (
+from offline_training.networks.foreign_waffleiron import ANCHOR as WAFFLEIRON_ANCHOR
+from offline_training.networks.foreign_waffleiron import (
     KITTI,
     NUSCENES,
     SCALR_NUSCENES,
@@ -26,6 +22,10 @@ from offline_training.networks.waffleiron.foreign_weights import (
     network_name,
     translate_waffleiron,
 )
+from offline_training.networks.foreign_weights import SPCONV_ANCHOR, SR_UNET_ANCHOR, translate_weights
+from offline_training.networks.image.weight_file import named_tensors, read_weight_content
+from offline_training.networks.projection_heads import PROJECTION_CHANNELS
+from offline_training.networks.sparse.minkunet import LEVELS
 from offline_training.runs.backbone_config import VOXELNET, BackboneConfig
 from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint

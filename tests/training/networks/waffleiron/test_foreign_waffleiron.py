@@ -9,7 +9,7 @@ import torch
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.voxels.flat_grids import FlatGrids
-from offline_training.networks.waffleiron.foreign_weights import (
+from offline_training.networks.foreign_waffleiron import (
     KITTI,
     NUSCENES,
     SCALR_NUSCENES,
