@@ -13,7 +13,15 @@ from typing import Any
 from lidar_vl_core.commands.cloud_commands import add_cloud_commands
 from lidar_vl_core.commands.compare_command import add_compare
 from lidar_vl_core.commands.completions import completions
-from lidar_vl_core.commands.input_options import add_ego, add_intensity, add_model, add_words, ego_region, words_of
+from lidar_vl_core.commands.input_options import (
+    add_ego,
+    add_intensity,
+    add_model,
+    add_recording,
+    add_words,
+    ego_region,
+    words_of,
+)
 from lidar_vl_core.commands.limit_options import add_limits, limits_of, require_limits
 from lidar_vl_core.commands.machine.machine_commands import add_machine_commands
 from lidar_vl_core.commands.program_options import (
@@ -75,19 +83,10 @@ def command_parser() -> argparse.ArgumentParser:
     replay = commands.add_parser(
         "replay", help="label or find boxes in every cloud of a recording; metrics, predictions and a report"
     )
-    replay.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
+    add_recording(replay)
     add_model(replay)
     add_words(replay)
     replay.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")
-    replay.add_argument(
-        "--cloud-topic", metavar="TOPIC", help="needed only where the recording has several cloud topics"
-    )
-    replay.add_argument(
-        "--label-field", metavar="NAME", help="field of the clouds that holds the true class of each point"
-    )
-    replay.add_argument(
-        "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
-    )
     replay.add_argument(
         "--box-topic", metavar="TOPIC", help="vision_msgs/Detection3DArray with the true boxes, to score a detector"
     )

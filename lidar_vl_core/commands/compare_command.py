@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.commands.input_options import add_intensity
+from lidar_vl_core.commands.input_options import add_intensity, add_recording
 from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
 
 
@@ -15,18 +15,9 @@ def add_compare(commands: "argparse._SubParsersAction[NamingParser]") -> None:
     parser = commands.add_parser("compare", help="two models over one recording: agreement, differences, latency")
     parser.add_argument("a", metavar="A", help="folder of a model package, or a name such as demo")
     parser.add_argument("b", metavar="B", help="the other one; it has the same classes")
-    parser.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
+    add_recording(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")
     parser.add_argument("--engine", default="auto", metavar="ENGINE", help="as for replay; of both")
-    parser.add_argument(
-        "--cloud-topic", metavar="TOPIC", help="needed only where the recording has several cloud topics"
-    )
-    parser.add_argument(
-        "--label-field", metavar="NAME", help="field of the clouds that holds the true class of each point"
-    )
-    parser.add_argument(
-        "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
-    )
     add_overwrite(parser)
     add_intensity(parser)
     parser.set_defaults(run=_compare)

@@ -1,6 +1,7 @@
 """Options that say what goes into a model: which model, which words, and how the points of a sensor are meant."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidar_vl_core.foundation.errors import BadRequest
@@ -8,6 +9,20 @@ from lidar_vl_core.foundation.errors import BadRequest
 if TYPE_CHECKING:
     from lidar_vl_core.clouds.ego_region import EgoRegion
     from lidar_vl_core.words.vocabulary import Vocabulary
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    """Add a recording, which of its topics has the clouds, and where these have the true class of each point."""
+    parser.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
+    parser.add_argument(
+        "--cloud-topic", metavar="TOPIC", help="needed only where the recording has several cloud topics"
+    )
+    parser.add_argument(
+        "--label-field", metavar="NAME", help="field of the clouds that holds the true class of each point"
+    )
+    parser.add_argument(
+        "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
+    )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
