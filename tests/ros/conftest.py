@@ -112,8 +112,7 @@ class FakeDetector:
 class Graph:
     """Nodes under test in one executor, a probe that talks to them in another."""
 
-    def __init__(self, read_output: Callable[[], str]) -> None:
-        self._read_output, self._output = read_output, ""
+    def __init__(self) -> None:
         self.context = Context()
         rclpy.init(context=self.context)
         self._threads: list[threading.Thread] = []
@@ -124,9 +123,17 @@ class Graph:
 
     @property
     def logged(self) -> str:
-        """All that was logged so far. Not from /rosout: a node's entry there goes when an earlier one of its name dies."""
-        self._output += self._read_output()
-        return self._output
+        """All that was logged so far, from the file behind standard error.
+
+        Not from /rosout: a node's entry there goes when an earlier one of its name dies. Not by capfd.readouterr(): it empties
+        the file, and with it what is written meanwhile.
+        """
+        return Path("/proc/self/fd/2").read_text(errors="replace")
+
+    def logs(self, text: str) -> str:
+        """Wait until this text is logged; all that was logged so far. A node may count what it is about to log."""
+        wait_until(lambda: text in self.logged, f"the log line: {text}")
+        return self.logged
 
     def start(self, make: Callable[..., Any], **parameters: Any) -> Any:
         """Make a node with these parameters and spin it as its process would."""
@@ -194,7 +201,7 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def graph(capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
-    graph = Graph(lambda: capfd.readouterr().err)
+    graph = Graph()
     yield graph
     graph.close()
     print(graph.logged)

@@ -284,7 +284,7 @@ def test_words_can_be_set_in_every_state_and_a_wrong_one_set_before_configure_is
     robot.start(without_tower, autostart=False)
     assert robot.set(prompts=["unicorn"]).successful  # nobody knows the model yet
     assert not graph.transition(NODE, "configure")
-    until(lambda: "unicorn" in graph.logged, "the reason")
+    graph.logs("unicorn")
     assert robot.set(prompts=["car"]).successful
     assert graph.transition(NODE, "configure")
     until(lambda: robot.names == [["car"]], "the classes")

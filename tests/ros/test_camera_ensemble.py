@@ -122,9 +122,7 @@ def test_a_cloud_without_a_picture_is_named_by_the_network_alone_after_the_longe
     ("fault", "reason"),
     [("transform", "front_optical"), ("size", "expected pictures of 128 x 96"), ("encoding", "encoding: expected")],
 )
-def test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_it(
-    robot, graph, package, until, fault, reason
-):
+def test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_it(robot, graph, package, fault, reason):
     robot.serving(static_transforms=["lidar other 0 0 0 0 0 0 1"] if fault == "transform" else [FRONT])
     robot.send_picture(1_000_000_000) if fault == "transform" else None
     if fault == "size":
@@ -136,18 +134,19 @@ def test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_i
     robot.send_cloud(1_000_000_000)
     np.testing.assert_array_equal(robot.answered(1), _expected(package, False))
     robot.counted(served=1, without_images=1, faults=1)
-    until(lambda: "camera front left out: " in graph.logged and reason in graph.logged, "the reason")
+    graph.logs("camera front left out: ")
+    graph.logs(reason)
 
 
-def test_trouble_that_stays_is_logged_once_and_counted_every_time(robot, graph, until):
+def test_trouble_that_stays_is_logged_once_and_counted_every_time(robot, graph):
     robot.serving(static_transforms=["lidar other 0 0 0 0 0 0 1"])
     for second in (1, 2, 3):
         robot.send_picture(second * 1_000_000_000)
         robot.send_cloud(second * 1_000_000_000)
         robot.answered(second)
     robot.counted(served=3, faults=3)
-    until(lambda: "camera front left out" in graph.logged, "the reason")
-    assert graph.logged.count("camera front left out") == 1
+    graph.logs("camera front left out")
+    assert graph.logs("camera front left out").count("camera front left out") == 1
 
 
 def test_a_rectified_picture_is_drawn_by_p_and_without_distortion(robot, until):
@@ -248,8 +247,8 @@ def test_what_the_pictures_cost_is_published(robot, graph, until):
     ],
     ids=["no camera", "a video", "a model without words"],
 )
-def test_an_ensemble_that_cannot_be_is_refused_when_configured(graph, package, until, parameters, reason):
+def test_an_ensemble_that_cannot_be_is_refused_when_configured(graph, package, parameters, reason):
     options = {"cameras.front.topic": CAMERA, "ensemble": True, "model": str(package)} | parameters
     graph.start(SegmentationNode, **{name: value for name, value in options.items() if value is not None})
-    until(lambda: reason in graph.logged, "the reason")
+    graph.logs(reason)
     assert graph.state(NODE) == "unconfigured"

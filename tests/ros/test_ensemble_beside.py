@@ -163,24 +163,24 @@ def test_old_features_are_seen_from_where_the_sensor_has_driven_since(robot, pac
     assert (found != _expected(package, xyz_m, ahead_m=0.0)).sum() > 20
 
 
-def test_without_a_word_of_the_motion_pictures_have_no_say_which_is_told(robot, graph, package, until):
+def test_without_a_word_of_the_motion_pictures_have_no_say_which_is_told(robot, graph, package):
     robot.serving(odometry_topic="")
     robot.encode(1.0)
     for second in (1.0, 1.1):
         np.testing.assert_array_equal(robot.ask(second), _expected(package))
     robot.counted(served=2, without_images=2)
-    until(lambda: "motion of lidar: expected a moving transform above it" in graph.logged, "the reason")
-    assert graph.logged.count("cloud named by the network alone") == 1
+    graph.logs("motion of lidar: expected a moving transform above it")
+    assert graph.logs("cloud named by the network alone").count("cloud named by the network alone") == 1
 
 
-def test_features_older_than_allowed_have_no_say_which_is_told(robot, graph, package, until):
+def test_features_older_than_allowed_have_no_say_which_is_told(robot, graph, package):
     robot.serving(image_features_max_age_s=0.5)
     robot.drove(1.0, 1.4, 1.6)
     robot.encode(1.0)
     assert (robot.ask(1.4) != _expected(package)).sum() > 20
     np.testing.assert_array_equal(robot.ask(1.6), _expected(package))
     robot.counted(served=2, without_images=1)
-    until(lambda: "image_features_max_age_s" in graph.logged, "the reason")
+    graph.logs("image_features_max_age_s")
 
 
 def test_a_transform_of_the_cloud_s_time_that_comes_a_little_later_is_waited_for(robot, package, make_cloud, until):
@@ -218,7 +218,7 @@ def test_a_recording_that_loops_gets_no_features_of_its_end(robot, package):
     robot.counted(served=3, without_images=1, faults=0)
 
 
-def test_an_image_encoder_that_fails_leaves_clouds_to_the_network_and_may_recover(robot, graph, package, until):
+def test_an_image_encoder_that_fails_leaves_clouds_to_the_network_and_may_recover(robot, graph, package):
     robot.serving()
     robot.drove(1.0, 1.1, 1.2)
     healthy = robot.tower._encode
@@ -230,7 +230,7 @@ def test_an_image_encoder_that_fails_leaves_clouds_to_the_network_and_may_recove
     robot.picture(1.0)
     np.testing.assert_array_equal(robot.ask(1.0), _expected(package))
     robot.counted(served=1, without_images=1, faults=1)
-    until(lambda: "pictures are not encoded: image_encoder.onnx: out of memory" in graph.logged, "the reason")
+    graph.logs("pictures are not encoded: image_encoder.onnx: out of memory")
     robot.tower._encode = healthy
     robot.encode(1.1)
     assert (robot.ask(1.2) != _expected(package)).sum() > 20
@@ -250,7 +250,7 @@ def test_an_image_encoder_that_hangs_neither_stops_clouds_nor_the_node(robot, gr
     assert graph.transition(NODE, "deactivate")
     assert graph.transition(NODE, "cleanup")
     gate.set()
-    assert "its thread is left behind" in graph.logged
+    graph.logs("its thread is left behind")
 
 
 def test_age_and_share_of_what_was_used_are_told(robot, until):

@@ -90,15 +90,15 @@ def car(graph, fake_segmenter, make_cloud, until):
     return Car()
 
 
-def test_without_cameras_the_node_is_lidar_only_and_says_so(car, graph, until):
+def test_without_cameras_the_node_is_lidar_only_and_says_so(car, graph):
     car.start()
     car.send_cloud(S)
     car.answered(1)
-    until(lambda: "LiDAR only, as no cameras.NAME.topic is given" in graph.logged, "the log")
+    graph.logs("LiDAR only, as no cameras.NAME.topic is given")
     car.diagnosed("cameras", "none: LiDAR only")
 
 
-def test_of_two_cameras_the_required_one_is_waited_for_and_without_its_image_a_cloud_is_dropped(car, graph, until):
+def test_of_two_cameras_the_required_one_is_waited_for_and_without_its_image_a_cloud_is_dropped(car, graph):
     car.start("front", "rear", **{"cameras.front.required": True, "camera_max_wait_s": 0.9})
     car.send_cloud(S)
     car.counted(received=1, waiting=1)
@@ -109,21 +109,21 @@ def test_of_two_cameras_the_required_one_is_waited_for_and_without_its_image_a_c
     car.send_image("rear", 2 * S)
     car.send_cloud(2 * S)  # nothing of the front any more
     car.counted(served=1, unpaired=1)
-    until(lambda: "cloud dropped: no image of front, which is required" in graph.logged, "the reason")
+    graph.logs("cloud dropped: no image of front, which is required")
     car.send_image("front", 3 * S)
     car.send_cloud(3 * S)  # nothing of the rear, which may be missing
     car.counted(served=2, unpaired=1, waiting=0)
     assert (car.state("front").missed, car.state("rear").missed) == (1, 1)
 
 
-def test_a_silent_camera_is_told_and_costs_no_cloud(car, graph, until):
+def test_a_silent_camera_is_told_and_costs_no_cloud(car, graph):
     car.start("front")
     car.send_image("front", S)
     car.send_cloud(S)
     car.answered(1)
     figures = car.diagnosed("camera front", "silent: no image on /front/image")
     assert figures["received"] == figures["silent"] == "1"
-    until(lambda: "camera front: no image for" in graph.logged, "the log")
+    graph.logs("camera front: no image for")
     for second in range(2, 5):
         car.send_cloud(second * S)
         car.answered(second)
@@ -150,7 +150,7 @@ def test_without_a_camera_info_the_cloud_is_served_and_the_topic_named(car, grap
     car.send_image("front", S)
     car.send_cloud(S)
     car.answered(1)
-    until(lambda: "camera front left out: /front/camera_info: expected a camera_info" in graph.logged, "the reason")
+    graph.logs("camera front left out: /front/camera_info: expected a camera_info")
     words, stamps = "no camera_info that can be used on /front/camera_info", iter(range(2 * S, 500 * S, S // 10))
     figures = car.diagnosed("camera front", words, lambda: car.send_image("front", next(stamps)))
     assert figures["unplaced"] == "1"
@@ -179,13 +179,13 @@ def test_what_became_of_the_images_is_logged_when_the_node_stops_listening(car, 
     car.send_cloud(S)
     car.answered(1)
     assert graph.transition(NODE, "deactivate")
-    until(lambda: "camera front: 1 received, 1 paired, 0 missed, 0 late, 0 silent" in graph.logged, "the figures")
+    graph.logs("camera front: 1 received, 1 paired, 0 missed, 0 late, 0 silent")
     assert graph.transition(NODE, "cleanup")
-    assert graph.logged.count("camera front: 1 received") == 1
+    assert graph.logs("camera front: 1 received").count("camera front: 1 received") == 1
     until(lambda: car.cameras["front"].get_subscription_count() == 0, "the end of the interest in the camera")
 
 
-def test_of_a_cloud_larger_than_max_points_so_many_get_a_class_and_all_come_out(car, graph, fake_segmenter, until):
+def test_of_a_cloud_larger_than_max_points_so_many_get_a_class_and_all_come_out(car, graph, fake_segmenter):
     car.start(max_points=100)
     xyz = np.random.default_rng(1).uniform(-20, 20, (250, 3)).astype(np.float32)
     for second in (1, 2):
@@ -195,12 +195,12 @@ def test_of_a_cloud_larger_than_max_points_so_many_get_a_class_and_all_come_out(
         assert (cloud.extra["class_id"] != 255).sum() == 100
         assert ((cloud.extra["probability"] > 0) == (cloud.extra["class_id"] != 255)).all()
     car.counted(served=2, thinned=2)
-    until(lambda: "cloud of 250 points: max_points is 100" in graph.logged, "the reason")
-    assert graph.logged.count("max_points is 100") == 1
+    graph.logs("cloud of 250 points: max_points is 100")
+    assert graph.logs("max_points is 100").count("max_points is 100") == 1
 
 
-def test_a_parameter_of_former_versions_is_refused_with_its_new_name(graph, fake_segmenter, until):
+def test_a_parameter_of_former_versions_is_refused_with_its_new_name(graph, fake_segmenter):
     graph.start(partial(SegmentationNode, lambda settings: fake_segmenter), camera_topics=["/front/image"])
-    until(lambda: "camera_topics: expected no parameter of this name" in graph.logged, "the reason")
-    assert "cameras.NAME.topic" in graph.logged
+    graph.logs("camera_topics: expected no parameter of this name")
+    graph.logs("cameras.NAME.topic")
     assert graph.state(NODE) == "unconfigured"

@@ -139,7 +139,7 @@ def _yaml(value: object) -> str:
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT] * 2, [signal.SIGTERM]])
 def test_a_node_stopped_while_it_serves_exits_with_0_within_three_seconds(
-    start, until, tiny_package, small_bag, tmp_path, signals
+    start, tiny_package, small_bag, tmp_path, signals
 ):
     listener = start("bag_recorder", output=tmp_path / "served.mcap", topics=[LABELLED], count=5)
     node = start("segmentation_node", {"~/input/pointcloud": INPUT}, model=tiny_package)
