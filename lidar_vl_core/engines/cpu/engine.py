@@ -6,7 +6,7 @@ import numpy as np
 
 from lidar_vl_core.engines.cpu.int8_loops import Int8Arrays
 from lidar_vl_core.engines.cpu.kernels import run_network
-from lidar_vl_core.engines.cpu.layout import aligned_empty
+from lidar_vl_core.engines.cpu.kept_array import KeptArray
 from lidar_vl_core.engines.cpu.program import NetworkProgram, ScanProgram
 from lidar_vl_core.foundation.processes.fork_lock import ForkLock
 from lidar_vl_core.foundation.threads import HelperThreads
@@ -20,15 +20,15 @@ _SELF_PAIR = (1 << 32) + 1  # times i: input row i with output row i
 
 
 class FusedEngine:
-    """Runs a SparseGraph; its memory is kept between scans and only grows. One scan at a time, others wait."""
+    """Runs a SparseGraph; its memory is kept between scans. One scan at a time, others wait."""
 
     def __init__(self, graph: "SparseGraph", threads: int) -> None:
         self._out_channels = graph.out_channels
         self._program = NetworkProgram(graph)
         asked = any(node.int8 is not None for node in graph.nodes)
         self._in_int8 = "" if not asked else "int8" if self.multiplies_in_int8 else "int8 weights in float32"
-        self._values = _GrowingArray(np.float32)
-        self._pairs, self._pair_counts = _GrowingArray(np.int64), _GrowingArray(np.int64)
+        self._values = KeptArray(np.float32)
+        self._pairs, self._pair_counts = KeptArray(np.int64), KeptArray(np.int64)
         self._threads = threads
         self._one_scan = ForkLock()
 
@@ -70,16 +70,3 @@ class FusedEngine:
         words, weights = values.view(np.int32), self._program.weights.view(np.int32)
         scratch = scan.values, self._program.scratch_words
         return Int8Arrays(scan.int8_terms, scan.rounded, words, values.view(np.uint8), weights, *scratch)
-
-
-class _GrowingArray:
-    """An array that is replaced only by a larger one: page faults of fresh memory cost more than some layers."""
-
-    def __init__(self, dtype: type) -> None:
-        self._dtype = dtype
-        self._array = aligned_empty(0, dtype)
-
-    def at_least(self, length: int) -> np.ndarray:
-        if len(self._array) < length:
-            self._array = aligned_empty(length + length // 4, self._dtype)
-        return self._array

@@ -1,0 +1,22 @@
+"""When a rare large sweep is over, so that what it needed can be given back."""
+
+_CALM_SWEEPS = 50  # 5 s of a 10 Hz LiDAR
+
+
+class Outliers:
+    """Watches what sweep after sweep needs of something that is kept between them."""
+
+    def __init__(self) -> None:
+        self._small_sweeps = self._largest_small = 0  # since the last one that needed more than half
+
+    def over(self, need: int, held: int) -> int | None:
+        """The largest need of the last 50 sweeps, once all of them needed less than half of what is held; else None."""
+        if 2 * need >= held:
+            self._small_sweeps = self._largest_small = 0
+            return None
+        self._small_sweeps += 1
+        self._largest_small = max(self._largest_small, need)
+        if self._small_sweeps < _CALM_SWEEPS:
+            return None
+        largest, self._small_sweeps, self._largest_small = self._largest_small, 0, 0
+        return largest
