@@ -16,6 +16,7 @@ from lidar_vl_core.engines.image_tower import ImageEncoder
 from lidar_vl_core.foundation.errors import BadCalibration, BadImage
 from lidar_vl_core.foundation.threads import HelperThreads, available_cores, default_threads
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.tasks.ensemble.encoder_process import EncoderProcess
 from lidar_vl_core.tasks.ensemble.fused_labels import fused_labels
 from lidar_vl_core.tasks.ensemble.picture_features import PictureFeatures, PlacedPicture
 from lidar_vl_core.tasks.point_labels import PointLabels
@@ -31,10 +32,19 @@ Pictures = Callable[[], Sequence[PlacedPicture]]
 class CameraFusion:
     """A segmenter that looks at pictures, too: at those of each cloud, or at whatever was encoded last."""
 
-    def __init__(self, segmenter: Segmenter, threads: int | None = None) -> None:
-        """threads: of the image tower. Raises BadModelPackage for a package without an image encoder."""
+    def __init__(self, segmenter: Segmenter, threads: int | None = None, beside: bool = False) -> None:
+        """threads: of the image tower. beside: it runs in a process that gives way to clouds, until close().
+
+        Raises BadModelPackage for a package without an image encoder.
+        """
         self._segmenter = segmenter
-        self._encoder = ImageEncoder(segmenter.package, threads or available_cores())
+        encoder = EncoderProcess if beside else ImageEncoder
+        self._encoder = encoder(segmenter.package, threads or available_cores())
+
+    def close(self) -> None:
+        """Ends the process of the image tower, where it has one."""
+        if isinstance(self._encoder, EncoderProcess):
+            self._encoder.close()
 
     def warm_up(self) -> None:
         """Label a made-up cloud with grey pictures, so that nothing is loaded or compiled while the first message waits."""

@@ -35,7 +35,7 @@ class CameraEnsemble:
         self._reporter, self._settings = reporter, settings
         threads = settings.threads or available_cores()
         beside = settings.image_features_max_age_s > 0.0
-        self._fusion = CameraFusion(segmenter, max(1, threads // 2) if beside else threads)
+        self._fusion = CameraFusion(segmenter, threads, beside)
         self._tower = PictureTower(self._fusion.encoded, self._tower_failed) if beside else None
         self._health = EnsembleHealth()
         self._patience = Patience()  # with transforms of the cloud's time
@@ -70,9 +70,10 @@ class CameraEnsemble:
         return self._health.report(told, state.working_s if state.working_s > _STUCK_S else None)
 
     def close(self) -> None:
-        """End the tower's thread, or leave it behind."""
+        """End the tower's thread, or leave it behind, and its process."""
         if self._tower is not None and not self._tower.stop():
             self._reporter.warn("tower", "a picture is still being encoded, its thread is left behind")
+        self._fusion.close()
 
     def _by_own_pictures(self, frame: SensorFrame) -> PointLabels:
         views, left_out = frame.views(), []

@@ -40,10 +40,7 @@ class TowerState:
 
 
 class PictureTower:
-    """One slot for each camera. A set begins when a cloud asks and the tower is free: of each camera that has a new picture the newest one.
-
-    Its thread is as important as others: one that gives way would keep Python's lock from the clouds while it waits for a core.
-    """
+    """One slot for each camera. A set begins when a cloud asks and the tower is free: of each camera that has a new picture the newest one."""
 
     def __init__(self, encode: Encode, failed: Callable[[Exception], None]) -> None:
         """encode: from (H, W, 3) uint8. failed: told of an exception that ended a set; the next one is tried all the same."""
