@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 
-SHARES = (1.0, 0.5, 0.25)  # of the points
+SHARES = (1.0, 0.5, 0.25, 0.125)  # of the points
 _WINDOW, _SLOW_ONES = 10, 3  # so many slow ones among the last clouds: look at less
 _CALM = 50  # so many clouds in a row that leave room: look at more again
 _ROOM = 0.5  # of the time there is: looking at twice as many points takes less than twice as long

@@ -52,7 +52,7 @@ def drive(
 
 
 def listen(count: int, topics: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[str]":
-    """A process that prints, as a JSON list, the milliseconds from each stamp until the last of these topics told of it."""
+    """A process that prints, as a JSON list, of each cloud: stamp in seconds, milliseconds until the last of these topics told of it."""
     return _child("listen", count, topics, environment)
 
 
@@ -123,24 +123,24 @@ def _listen(count: int, topics: Sequence[str]) -> None:
     rclpy.init()
     node = rclpy.create_node("listener")
     topics_left: dict[int, int] = {}  # of each cloud, by its stamp
-    latency_ms: list[float] = []
+    answered: list[tuple[float, float]] = []
 
     def received(message: PointCloud2) -> None:
         now_ns, stamp = time.monotonic_ns(), stamp_ns(message.header.stamp)
         topics_left[stamp] = topics_left.get(stamp, len(topics)) - 1
         if topics_left[stamp] == 0:
-            latency_ms.append((now_ns - stamp) / 1e6)
+            answered.append((stamp / 1e9, (now_ns - stamp) / 1e6))
 
     for topic in topics:
         node.create_subscription(PointCloud2, topic, received, OUTPUT)
     last_s, heard = time.monotonic(), 0
-    while len(latency_ms) < count:
+    while len(answered) < count:
         rclpy.spin_once(node, timeout_sec=0.1)
-        if len(latency_ms) > heard:
-            last_s, heard = time.monotonic(), len(latency_ms)
+        if len(answered) > heard:
+            last_s, heard = time.monotonic(), len(answered)
         if time.monotonic() - last_s > (LAST_CLOUD_TIMEOUT_S if heard else READY_TIMEOUT_S):
             break
-    print(json.dumps(latency_ms))
+    print(json.dumps(answered))
     node.destroy_node()
     rclpy.shutdown()
 

@@ -58,7 +58,8 @@ def run(folder: Path, package: Path, clouds: Path, seconds: float, max_age_s: fl
     if driver.returncode or listener.returncode:
         log = (folder / "segmentation_node.log").read_text()
         raise RuntimeError(f"driver ended with {driver.returncode}, listener with {listener.returncode}: {log}")
-    return _rows(np.array(json.loads(heard)), json.loads(told), count, max_age_s)
+    latency_ms = np.array([milliseconds for _, milliseconds in json.loads(heard)])
+    return _rows(latency_ms, json.loads(told), count, max_age_s)
 
 
 def _rows(latency_ms: np.ndarray, told: dict[str, str], sent: int, max_age_s: float) -> list[dict[str, Any]]:

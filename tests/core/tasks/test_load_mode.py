@@ -41,7 +41,7 @@ def test_a_load_that_lasts_does_not_make_it_change_to_and_fro():
 
 def test_after_the_load_it_returns_step_by_step():
     mode = LoadMode(100.0)
-    shares(mode, [390.0] * 20)
-    assert mode.share == 0.25
+    shares(mode, [790.0] * 20)
+    assert mode.share == 0.125
     found = shares(mode, [60.0] * 200)
-    assert found == [0.25] * 50 + [0.5] * 50 + [1.0] * 100
+    assert found == [0.125] * 50 + [0.25] * 50 + [0.5] * 50 + [1.0] * 50

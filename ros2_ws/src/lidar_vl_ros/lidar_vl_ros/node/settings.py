@@ -104,8 +104,8 @@ class SegmentationTaskParameters(TaskParameters):
     )
     thin_under_load: bool = Field(
         False,
-        description="While clouds take longer than max_processing_ms or are replaced: look at a half, then a quarter of their "
-        "points, the others are named as their neighbours",
+        description="While clouds take longer than max_processing_ms or are replaced: look at a half, a quarter or "
+        "an eighth of their points, the others are named as their neighbours",
     )
     thin_to_plan: bool = Field(
         False,
