@@ -1,44 +1,27 @@
 """Label clouds and find objects in them: ros2 launch lidar_vl_ros perception.launch.py input:=/lidar/points [detection_model:=FOLDER].
 
-One process and one node: each cloud is read, decoded and paired with its pictures once, for both tasks. Parameters of each
-task stand below its name in params_file:=FILE.yaml: see the example in config/perception.yaml.
+One process and one node: each cloud is read, decoded and paired with its pictures once, for both tasks; use_segmentation:=false
+or use_detection:=false leaves one of them out. Parameters of each task stand below its name in params_file:=FILE.yaml: see the
+example in config/perception.yaml. What is given here wins over that file.
 """
 
-from launch.actions import DeclareLaunchArgument
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
-from lidar_vl_ros.process import launching
+from dataclasses import replace
+
+from lidar_vl_ros.launching.actions import WORDS, TaskLaunch
+from lidar_vl_ros.launching.arguments import NodeArgument, flag
 
 from launch import LaunchDescription
 
+ARGUMENTS = (
+    NodeArgument("use_segmentation", "Label points", flag),
+    NodeArgument("use_detection", "Find objects", flag),
+    NodeArgument("model", "Model package that labels points", parameter="segmentation.model", otherwise="demo"),
+    NodeArgument(
+        "detection_model", "Model package that finds boxes", parameter="detection.model", otherwise="demo_detector"
+    ),
+    *(replace(word, parameter=f"segmentation.{word.name}") for word in WORDS),
+)
+
 
 def generate_launch_description() -> LaunchDescription:
-    models = {"segmentation.model": launching.text_of("model"), "detection.model": launching.text_of("detection_model")}
-    words = launching.words_on_command_line("segmentation.")
-    perception = Node(
-        package="lidar_vl_ros",
-        executable="perception_node",
-        name="perception_node",
-        output="screen",
-        respawn=True,
-        respawn_delay=2.0,
-        condition=launching.not_only_building(),
-        parameters=[LaunchConfiguration("params_file"), {**models, **launching.sim_time()}],
-        remappings=[("~/input/pointcloud", LaunchConfiguration("input"))],
-        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level"), *words],
-    )
-    return LaunchDescription(
-        [
-            *launching.common_arguments("perception"),
-            DeclareLaunchArgument("model", default_value="demo", description="Model package that labels points"),
-            DeclareLaunchArgument(
-                "detection_model", default_value="demo_detector", description="Model package that finds boxes"
-            ),
-            *launching.word_arguments(),
-            *launching.environment(),
-            perception,
-            launching.engine_build("model"),
-            launching.engine_build("detection_model"),
-            launching.rviz("perception"),
-        ]
-    )
+    return LaunchDescription(TaskLaunch("perception", ARGUMENTS, ("model", "detection_model")).description())

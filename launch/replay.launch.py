@@ -1,53 +1,56 @@
-"""Play a bag and label its clouds: ros2 launch lidar_vl_ros replay.launch.py bag:=run.mcap input:=/lidar/points [loop:=true]."""
+"""Play a bag and label its clouds: ros2 launch lidar_vl_ros replay.launch.py bag:=run.mcap input:=/lidar/points [loop:=true] [rviz:=true].
 
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+Takes the arguments of segmentation.launch.py, too. It ends when the bag has ended.
+"""
+
+from typing import Any
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown, TimerAction
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from lidar_vl_ros.process import launching
+from lidar_vl_ros.launching.actions import PACKAGE, WORDS, TaskLaunch, environment
+from lidar_vl_ros.launching.arguments import NodeArgument, flag
+from lidar_vl_ros.launching.parameter_files import LaunchRefused
+from lidar_vl_ros.launching.topics import absolute
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
+
+MODEL = NodeArgument("model", "Model package that labels points, by name or folder", otherwise="demo")
+SEGMENTATION = TaskLaunch("segmentation", (MODEL, *WORDS), ("model",))
+LAST_ANSWERS_S = 2.0  # for the clouds that were sent last
 
 
 def generate_launch_description() -> LaunchDescription:
     arguments = [
-        DeclareLaunchArgument("bag", description="Recording: .mcap, .db3 or a rosbag2 folder"),
-        DeclareLaunchArgument("input", default_value="/lidar/points", description="Topic of the clouds in the bag"),
-        DeclareLaunchArgument("model", default_value="demo", description="Model package, by name or folder"),
-        DeclareLaunchArgument(
-            "params_file",
-            default_value=str(launching.share() / "config" / "segmentation.yaml"),
-            description="Node parameters, cameras among them",
-        ),
+        DeclareLaunchArgument("bag", description="Recording: .mcap, .db3, ROS 1 .bag or a rosbag2 folder"),
         DeclareLaunchArgument("rate", default_value="1.0", description="Speed"),
-        DeclareLaunchArgument("loop", default_value="false", description="Start again at the end"),
-        DeclareLaunchArgument("rviz", default_value="true", description="Show the labelled cloud"),
-        DeclareLaunchArgument("fixed_frame", default_value="lidar", description="Frame of the LiDAR, for RViz"),
+        DeclareLaunchArgument("loop", default_value="false", description="Start again at the end, until stopped"),
     ]
-    segmentation = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(launching.share() / "launch" / "segmentation.launch.py")),
-        launch_arguments={
-            "input": LaunchConfiguration("input"),
-            "model": LaunchConfiguration("model"),
-            "params_file": LaunchConfiguration("params_file"),
-            "rviz": LaunchConfiguration("rviz"),
-            "fixed_frame": LaunchConfiguration("fixed_frame"),
-            "use_sim_time": "true",
-        }.items(),
-    )
+    return LaunchDescription([*arguments, *SEGMENTATION.declared(), *environment(), OpaqueFunction(function=played)])
+
+
+def played(context: LaunchContext) -> list[Any]:
+    told = context.launch_configurations
+    try:
+        rate = float(told["rate"])
+    except ValueError as error:
+        raise LaunchRefused(f"rate:={told['rate']}: expected a number. Correct it.") from error
+    started = SEGMENTATION.actions(context, sim_time=True)
+    if flag("build_only", told["build_only"]):
+        return started
     player = Node(
-        package="lidar_vl_ros",
+        package=PACKAGE,
         executable="bag_player",
         name="bag_player",
         output="screen",
         parameters=[
             {
-                "bag": launching.text_of("bag"),
-                "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
-                "loop": ParameterValue(LaunchConfiguration("loop"), value_type=bool),
-                "wait_for": [[LaunchConfiguration("input")]],  # a list of one text: launch_ros joins a flat list
+                "bag": ParameterValue(told["bag"], value_type=str),
+                "rate": rate,
+                "loop": flag("loop", told["loop"]),
+                "wait_for": [absolute(told["input"], told["namespace"])],
             }
         ],
+        on_exit=[TimerAction(period=LAST_ANSWERS_S, actions=[Shutdown(reason="the bag has ended")])],
     )
-    return LaunchDescription([*arguments, *launching.environment(), segmentation, player])
+    return [*started, player]

@@ -1,38 +1,17 @@
 """Label a LiDAR's clouds: ros2 launch lidar_vl_ros segmentation.launch.py input:=/lidar/points [model:=FOLDER] [rviz:=true].
 
-Cameras by name, for overlay and ensemble, stand in params_file:=FILE.yaml: see the example in config/segmentation.yaml.
+Cameras, for overlay and ensemble: cameras:="{front: /camera/front/image_raw}", or in params_file:=FILE.yaml with all
+that may be said of them: see the example in config/segmentation.yaml. What is given here wins over that file.
 With a model that understands words: [prompts:="['excavator', 'fallen tree']"] or [vocabulary:=FILE.yaml], [ensemble:=true].
 """
 
-from launch.actions import DeclareLaunchArgument
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
-from lidar_vl_ros.process import launching
+from lidar_vl_ros.launching.actions import WORDS, TaskLaunch
+from lidar_vl_ros.launching.arguments import NodeArgument
 
 from launch import LaunchDescription
 
+MODEL = NodeArgument("model", "Model package that labels points, by name or folder", otherwise="demo")
+
 
 def generate_launch_description() -> LaunchDescription:
-    segmentation = Node(
-        package="lidar_vl_ros",
-        executable="segmentation_node",
-        name="segmentation_node",
-        output="screen",
-        respawn=True,
-        respawn_delay=2.0,
-        condition=launching.not_only_building(),
-        parameters=[LaunchConfiguration("params_file"), {"model": launching.text_of("model"), **launching.sim_time()}],
-        remappings=[("~/input/pointcloud", LaunchConfiguration("input"))],
-        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level"), *launching.words_on_command_line()],
-    )
-    return LaunchDescription(
-        [
-            *launching.common_arguments("segmentation"),
-            DeclareLaunchArgument("model", default_value="demo", description="Model package, by name or folder"),
-            *launching.word_arguments(),
-            *launching.environment(),
-            segmentation,
-            launching.engine_build("model"),
-            launching.rviz("segmentation"),
-        ]
-    )
+    return LaunchDescription(TaskLaunch("segmentation", (MODEL, *WORDS), ("model",)).description())

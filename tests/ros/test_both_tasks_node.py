@@ -95,13 +95,20 @@ def test_each_task_s_parameters_stand_below_its_name_and_may_change_while_the_no
 
 
 @pytest.mark.parametrize(
-    "given", [{"segmentation.modle": "x"}, {"detection.classes.Car": 0.5}, {"segmentation": "demo"}]
+    ("unused", "topics"), [("use_segmentation", [BOXES]), ("use_detection", [LABELLED])], ids=["boxes", "labels"]
 )
-def test_names_of_parameters_that_are_none_are_refused_by_name(graph, fake_segmenter, fake_detector, given):
+def test_a_task_that_is_not_used_is_not_loaded_and_offers_no_topics(robot, graph, until, unused, topics):
+    robot.start(*topics, **{unused: False, f"{unused.removeprefix('use_')}.model": "/nowhere"})
+    robot.ask()
+    (silent,) = {LABELLED, BOXES} - set(topics)
+    assert graph.probe.count_publishers(silent) == 0
+    until(lambda: robot.node.health.counts()["served"] == 1, "one served cloud")
+
+
+def test_a_node_with_no_task_at_all_is_refused(graph, fake_segmenter, fake_detector):
     make = partial(BothTasksNode, lambda settings: fake_segmenter, lambda settings: fake_detector)
-    graph.start(make, **{"detection.model": "made-up", **given})
-    graph.logs("on_configure refused")
-    graph.logs(f"{next(iter(given))}: ")
+    graph.start(make, use_segmentation=False, use_detection=False)
+    assert graph.logs("use_segmentation, use_detection: expected one of them true")
 
 
 @pytest.mark.parametrize(
@@ -116,4 +123,4 @@ def test_names_of_parameters_that_are_none_are_refused_by_name(graph, fake_segme
 )
 def test_motion_is_told_by_the_first_topic_a_task_names_else_by_tf_where_one_asks(asked, told):
     tasks = [(SimpleNamespace(motion_told_by=lambda topic=topic: topic), None) for topic in asked]
-    assert TaskNode.motion_told_by(SimpleNamespace(_tasks=tasks)) == told
+    assert TaskNode.motion_told_by(SimpleNamespace(_used=tasks)) == told

@@ -197,10 +197,3 @@ def test_of_a_cloud_larger_than_max_points_so_many_get_a_class_and_all_come_out(
     car.counted(served=2, thinned=2)
     graph.logs("cloud of 250 points: max_points is 100")
     assert graph.logs("max_points is 100").count("max_points is 100") == 1
-
-
-def test_a_parameter_of_former_versions_is_refused_with_its_new_name(graph, fake_segmenter):
-    graph.start(partial(SegmentationNode, lambda settings: fake_segmenter), camera_topics=["/front/image"])
-    graph.logs("camera_topics: expected no parameter of this name")
-    graph.logs("cameras.NAME.topic")
-    assert graph.state(NODE) == "unconfigured"

@@ -90,9 +90,6 @@ def test_every_wrong_value_is_refused_by_name_with_what_was_found(context, setti
         ("cameras.front.offset_s", "late", "valid number"),
         ("cameras.front.required", 1, "valid boolean"),
         ("cameras.front.rectified", "no", "valid boolean"),
-        ("cameras.front.tolerence_s", 0.1, "did you mean tolerance_s?"),
-        ("cameras.front", "/front/image", "expected cameras.NAME.KEY"),
-        ("cameras", ["/front/image"], "expected cameras.NAME.KEY"),
         ("autostart", "yes", "valid boolean"),
     ],
 )
@@ -114,10 +111,8 @@ def test_a_wrong_override_is_kept_until_configure_refuses_it_by_name(context, na
     ],
 )
 def test_a_parameter_that_is_no_more_is_refused_with_the_one_that_took_its_place(context, name, value, now):
-    node = _node(context, SegmentationParameters, {name: value})
     with pytest.raises(BadConfig, match=f"{name}: expected no parameter of this name, .*{now}"):
-        parameters.read(node, SegmentationParameters)
-    node.destroy_node()
+        _node(context, SegmentationParameters, {name: value})
 
 
 def test_each_camera_has_parameters_of_its_own(context):
@@ -214,8 +209,14 @@ def test_what_stands_below_the_name_of_a_task_is_that_task_s_and_the_rest_is_bot
 @pytest.mark.parametrize(
     ("settings", "given", "expected"),
     [
-        (DetectionParameters, {"classes.car": 0.5}, "classes.car: expected classes.NAME.KEY, found 0.5"),
-        (DetectionParameters, {"classes.car.score": 0.5}, "classes.car.score"),
+        (SegmentationParameters, {"modle": "demo"}, "modle: expected a parameter of this node, found none of this name"),
+        (SegmentationParameters, {"modle": "demo"}, "(did you mean model?)"),
+        (SegmentationParameters, {"cameras.front.tolerence_s": 0.1}, "(did you mean cameras.front.tolerance_s?)"),
+        (SegmentationParameters, {"cameras.front": "/front/image"}, "cameras.front: expected cameras.NAME.KEY"),
+        (SegmentationParameters, {"cameras": ["/front/image"]}, "cameras: expected cameras.NAME.KEY"),
+        (DetectionParameters, {"classes.car": 0.5}, "classes.car: expected classes.NAME.KEY"),
+        (DetectionParameters, {"classes.car.score": 0.5}, "(did you mean classes.car.min_score?)"),
+        (PlayerParameters, {"bga": "drive.mcap"}, "(did you mean bag?)"),
         (
             PerceptionParameters,
             {"detection.classes.car": 0.5},
@@ -225,12 +226,15 @@ def test_what_stands_below_the_name_of_a_task_is_that_task_s_and_the_rest_is_bot
         (PerceptionParameters, {"model": "demo"}, "model: expected no parameter of this name"),
     ],
 )
-def test_a_name_that_is_none_is_refused(context, settings, given, expected):
-    node = _node(context, settings, _GIVEN[settings] | given)
+def test_a_name_that_is_none_is_refused_when_the_node_starts(context, settings, given, expected):
     with pytest.raises(BadConfig) as caught:
-        parameters.read(node, settings)
+        _node(context, settings, _GIVEN.get(settings, {}) | given)
     assert expected in str(caught.value)
-    node.destroy_node()
+
+
+def test_parameters_that_ros_gives_every_node_are_no_wrong_names(context):
+    given = {"use_sim_time": False, "qos_overrides./tf.subscription.depth": 5, "start_type_description_service": False}
+    _node(context, SegmentationParameters, given).destroy_node()
 
 
 def test_what_may_change_while_the_node_serves_may_do_so_below_a_name_too():

@@ -32,7 +32,6 @@ from lidar_vl_core.commands.viewers.viewer_files import foxglove_layout
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _PACKAGE = _REPOSITORY / "ros2_ws" / "src" / "lidar_vl_ros"
-_LAUNCH_FILES = sorted((_REPOSITORY / "launch").glob("*.launch.py"))
 _PARAMETERS = {
     "segmentation_node": SegmentationParameters,
     "detection_node": DetectionParameters,
@@ -41,59 +40,6 @@ _PARAMETERS = {
 }
 _OF_FILE = {name.removesuffix("_node"): settings for name, settings in _PARAMETERS.items()}  # launch, config, rviz
 _DRIVER = "/lidar/points"  # the launch files' own default of `input`
-
-
-class _Made:
-    """What a launch file asks `launch` for: a kind of thing with its arguments."""
-
-    def __init__(self, kind, *placed, **named):
-        self.kind, self.placed, self.named = kind, placed, named
-
-
-def _everything_in(part):
-    """All that was made, from the outside in, and what else stands in it."""
-    yield part
-    inside = ()
-    if isinstance(part, _Made):
-        inside = (*part.placed, *part.named.values())
-    elif isinstance(part, dict):
-        inside = part.items()
-    elif isinstance(part, list | tuple | ItemsView):
-        inside = part
-    for each in inside:
-        yield from _everything_in(each)
-
-
-@pytest.fixture
-def launched(monkeypatch):
-    """Runs a launch file with a `launch` that writes down what it is asked for; `launching` keeps the one it saw first."""
-    for name in (
-        "launch",
-        "launch.actions",
-        "launch.conditions",
-        "launch.launch_description_sources",
-        "launch.substitutions",
-        "launch_ros",
-        "launch_ros.actions",
-        "launch_ros.parameter_descriptions",
-    ):
-        module = ModuleType(name)
-        module.__getattr__ = lambda kind: partial(_Made, kind)
-        monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr("ament_index_python.packages.get_package_share_directory", lambda name: str(_PACKAGE))
-
-    def run(path):
-        return list(_everything_in(runpy.run_path(str(path))["generate_launch_description"]()))
-
-    return run
-
-
-def _of_kind(made, kind):
-    return [part for part in made if isinstance(part, _Made) and part.kind == kind]
-
-
-def _our_nodes(made):
-    return [node.named for node in _of_kind(made, "Node") if node.named["package"] == "lidar_vl_ros"]
 
 
 def _executables() -> dict[str, str]:
@@ -112,95 +58,12 @@ def test_a_node_started_without_a_build_is_the_one_that_is_installed():
     assert _executables() == MODULES
 
 
-def _output_topics() -> set[str]:
+def output_topics() -> set[str]:
     """Every topic that a module of `outputs` names."""
     sources = (_PACKAGE / "lidar_vl_ros" / "outputs").glob("*.py")
     topics = {topic for source in sources for topic in re.findall(r'[=:] "(~/output/[\w/]+)"', source.read_text())}
     assert topics
     return topics
-
-
-@pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
-def test_launch_files_start_our_executables_with_parameters_they_have(path, launched):
-    nodes = _our_nodes(launched(path))
-    assert nodes
-    for node in nodes:
-        assert node["executable"] in _executables()
-        fields = parameter_fields.every_field(_PARAMETERS[node["executable"]]).keys() | {"use_sim_time"}
-        assert {name for given in node["parameters"] if isinstance(given, dict) for name in given} <= fields
-
-
-@pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
-def test_launch_arguments_are_declared_and_used(path, launched):
-    made = launched(path)
-    declared = _of_kind(made, "DeclareLaunchArgument")
-    used = {configuration.placed[0] for configuration in _of_kind(made, "LaunchConfiguration")}
-    assert used == {argument.placed[0] for argument in declared}
-    assert len(used) == len(declared)
-    assert all(argument.named["description"] for argument in declared)
-
-
-def test_a_replayed_bag_gives_the_segmentation_s_launch_file_arguments_it_has(launched):
-    (included,) = _of_kind(launched(_REPOSITORY / "launch" / "replay.launch.py"), "IncludeLaunchDescription")
-    its_own = _of_kind(launched(_REPOSITORY / "launch" / "segmentation.launch.py"), "DeclareLaunchArgument")
-    assert {name for name, _ in included.named["launch_arguments"]} <= {argument.placed[0] for argument in its_own}
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({}, {}),
-        (
-            {"prompts": "['excavator', 'person in a wheelchair']", "ensemble": "true"},
-            {"prompts": ("excavator", "person in a wheelchair"), "ensemble": True},
-        ),
-        ({"vocabulary": "/maps/my words.yaml"}, {"vocabulary": "/maps/my words.yaml"}),
-    ],
-    ids=["nothing", "prompts", "vocabulary"],
-)
-@pytest.mark.parametrize("name", ["segmentation", "perception"])
-def test_words_given_to_the_launch_file_reach_the_node(name, given, expected, launched):
-    made = launched(_REPOSITORY / "launch" / f"{name}.launch.py")
-    defaults = {
-        argument.placed[0]: argument.named["default_value"] for argument in _of_kind(made, "DeclareLaunchArgument")
-    }
-
-    def text(part):
-        if isinstance(part, list):
-            return "".join(map(text, part))
-        return part if isinstance(part, str) else (defaults | given)[part.placed[0]]
-
-    (node,) = _our_nodes(made)
-    context = Context()
-    rclpy.init(context=context, args=[text(part) for part in node["arguments"]])
-    told = {"detection.model": "made-up"} if name == "perception" else {}
-    settings = _read(f"{name}_node", _OF_FILE[name], context, told)
-    rclpy.shutdown(context=context)
-    of_segmentation = settings.of_segmentation() if name == "perception" else settings
-    assert of_segmentation == SegmentationParameters(**expected)
-
-
-@pytest.mark.parametrize("name", ["segmentation", "detection", "perception"])
-def test_a_launch_file_that_only_builds_starts_no_node_and_gives_a_command_that_there_is(name, launched):
-    made = launched(_REPOSITORY / "launch" / f"{name}.launch.py")
-    (node,) = _our_nodes(made)
-    assert node["condition"].kind == "UnlessCondition"
-    builds = _of_kind(made, "ExecuteProcess")
-    assert len(builds) == len(
-        [part for part in _of_kind(made, "DeclareLaunchArgument") if part.placed[0].endswith("model")]
-    )
-    for build in builds:
-        assert build.named["condition"].kind == "IfCondition"
-        program, *words = [part if isinstance(part, str) else "given" for part in build.named["cmd"]]
-        options = command_parser().parse_args(words)
-        assert (program, options.model, options.target, str(options.clouds)) == ("lidar-vl", "given", "this", "given")
-
-
-@pytest.mark.parametrize("path", _LAUNCH_FILES, ids=lambda path: path.name)
-def test_launch_files_name_files_that_are_installed(path, launched):
-    named = {part for part in launched(path) if isinstance(part, str) and part.startswith(str(_PACKAGE))}
-    assert named
-    assert {Path(name) for name in named if not Path(name).is_file()} == set()
 
 
 def _read(name, settings, context, told):
@@ -316,7 +179,7 @@ def test_package_and_setup_agree():
 def test_the_rviz_view_shows_topics_of_the_node(path):
     topics = {line.split()[-1] for line in path.read_text().splitlines() if "Value: /" in line} - {_DRIVER}
     assert topics
-    assert {topic.replace(f"/{path.stem}_node", "~") for topic in topics} <= _output_topics()
+    assert {topic.replace(f"/{path.stem}_node", "~") for topic in topics} <= output_topics()
     assert yaml.safe_load(path.read_text())["Visualization Manager"]["Global Options"]["Fixed Frame"] == "lidar"
 
 
@@ -327,7 +190,7 @@ def test_the_foxglove_layout_is_the_one_of_a_replay_with_the_topics_of_the_node(
         f"/{name}_node/output/{topic}"
         for topic in ("pointcloud/visualization", "label_info", "objects/markers", "objects/label_info")
     )
-    assert {each.replace(f"/{name}_node", "~") for each in (coloured, info, markers, info_of_boxes)} <= _output_topics()
+    assert {each.replace(f"/{name}_node", "~") for each in (coloured, info, markers, info_of_boxes)} <= output_topics()
     expected = {
         "segmentation": foxglove_layout(coloured, info, ""),
         "detection": foxglove_layout(_DRIVER, info_of_boxes, "", marker_topic=markers, labelled=False),
@@ -371,7 +234,7 @@ def test_the_page_of_the_nodes_lists_every_parameter_and_names_only_topics_that_
         assert {name for name in names if f"`{name}`" not in page} == set()
     named = set(re.findall(r"`(~/output/[\w/]+)`", page))
     assert named
-    assert named <= _output_topics()
+    assert named <= output_topics()
 
 
 _BESIDE_ANOTHER = {  # in one module with the topic that they stand beside
@@ -381,7 +244,7 @@ _BESIDE_ANOTHER = {  # in one module with the topic that they stand beside
 }
 
 
-@pytest.mark.parametrize("topic", sorted(_output_topics() - _BESIDE_ANOTHER))
+@pytest.mark.parametrize("topic", sorted(output_topics() - _BESIDE_ANOTHER))
 def test_the_module_of_an_output_says_first_which_topic_it_is(topic):
     sources = (_PACKAGE / "lidar_vl_ros" / "outputs").glob("*.py")
     assert [source for source in sources if source.read_text().startswith(f'"""{topic}: ')]
@@ -390,10 +253,3 @@ def test_the_module_of_an_output_says_first_which_topic_it_is(topic):
 @pytest.mark.parametrize("page", ["README.md", "docs/ros.md", "ros2_ws/src/lidar_vl_ros/README.md"])
 def test_a_page_remaps_the_topic_that_the_node_listens_to(page):
     assert set(re.findall(r"'(~/[\w/]+):=", (_REPOSITORY / page).read_text())) == {INPUT_TOPIC}
-
-
-def test_launch_files_import_nothing_of_the_core_which_the_system_s_python_lacks():
-    code = (
-        "import sys, lidar_vl_ros.process.transport; sys.exit('lidar_vl_core' in sys.modules or 'numpy' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -22,8 +22,8 @@ class BothTasksNode(TaskNode):
         super().__init__("perception_node", PerceptionParameters, **node_options)
         self.segmentation = SegmentationTask(self, open_segmenter)
         self.detection = DetectionTask(self, open_detector)
-        self.does(self.segmentation, PerceptionParameters.of_segmentation)
-        self.does(self.detection, PerceptionParameters.of_detection)
+        self.does(self.segmentation, lambda told: told.of_segmentation() if told.use_segmentation else None)
+        self.does(self.detection, lambda told: told.of_detection() if told.use_detection else None)
 
 
 def main(args: list[str] | None = None) -> int:

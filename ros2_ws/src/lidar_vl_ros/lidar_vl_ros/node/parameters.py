@@ -2,7 +2,7 @@
 
 import math
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -13,14 +13,23 @@ from rclpy.parameter import Parameter
 
 from lidar_vl_core.foundation.config import Config, validated
 from lidar_vl_core.foundation.errors import BadConfig
-from lidar_vl_ros.node.parameter_fields import belongs_to, every_field, maps_of_names, put
+from lidar_vl_core.foundation.near_names import near_name
+from lidar_vl_ros.node.parameter_fields import every_field, maps_of_names, put
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 def declare(node: Node, settings: type[Config]) -> None:
-    """Declare every field of `settings` as a parameter; wrong overrides are kept for `read` to refuse by name."""
-    for name, field in every_field(settings, _overrides(node)).items():
+    """Declare every field of `settings` as a parameter; wrong values are kept for `read` to refuse by name.
+
+    Raises BadConfig for a name that was given and is none: ROS would pass over it, and it can only be corrected where the
+    node is started.
+    """
+    given = _overrides(node)
+    fields = every_field(settings, given)
+    unknown = [name for name in given if name not in fields and not _is_of_ros(node, name)]
+    _refuse_names(settings, unknown, fields, f"parameters of {node.get_fully_qualified_name()}")
+    for name, field in fields.items():
         node.declare_parameter(name, _ros_value(field.default), ParameterDescriptor(dynamic_typing=True))
         try:
             node.set_descriptor(name, _descriptor(field))
@@ -29,24 +38,19 @@ def declare(node: Node, settings: type[Config]) -> None:
 
 
 def read(node: Node, settings: type[ConfigT]) -> ConfigT:
-    """The node's parameters as a checked configuration. Raises BadConfig naming every wrong one, and one that is no more."""
+    """The node's parameters as a checked configuration. Raises BadConfig naming every wrong one."""
     return read_changed(node, settings, ())
 
 
 def read_changed(node: Node, settings: type[ConfigT], changes: Sequence[Parameter]) -> ConfigT:
     """As `read`, as it will be after these changes."""
-    origin, given = f"parameters of {node.get_fully_qualified_name()}", _overrides(node)
-    _refuse_names(settings, given, origin)
-    fields = every_field(settings, given)
+    fields = every_field(settings, _overrides(node))
     value = {name: node.get_parameter(name).value for name in fields}
     value |= {change.name: change.value for change in changes if change.name in value}
     content: dict[str, Any] = {}
     for name, field in fields.items():
         put(content, name, _plain(value[name], field))
-    for name in sorted(given.keys() - fields.keys()):  # below a key, and none that is there: refused by name
-        if belongs_to(name, settings):
-            put(content, name, _json(given[name]))
-    return validated(settings, content, origin)
+    return validated(settings, content, f"parameters of {node.get_fully_qualified_name()}")
 
 
 def usage(description: str, settings: type[Config]) -> str:
@@ -81,16 +85,27 @@ def _overrides(node: Node) -> dict[str, Any]:
     return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
 
 
-def _refuse_names(settings: type[Config], given: dict[str, Any], origin: str) -> None:
-    """Raise BadConfig for names that are no more, and for those that lack the name of a camera or the like, or its key."""
+def _is_of_ros(node: Node, name: str) -> bool:
+    """Whether a parameter is one that every node has, as use_sim_time; asked before ours are declared."""
+    return node.has_parameter(name) or name.startswith("qos_overrides.")
+
+
+def _refuse_names(settings: type[Config], unknown: Iterable[str], known: Iterable[str], origin: str) -> None:
+    """Raise BadConfig for names of which none is a parameter, saying which one may have been meant."""
     retired: dict[str, str] = getattr(settings, "retired", {})
-    told = [f"{name}: expected no parameter of this name, {retired[name]}" for name in sorted(given) if name in retired]
-    for of_names in maps_of_names(settings):
-        for name in sorted(given):
-            if name == of_names or (name.startswith(f"{of_names}.") and name.count(".") < of_names.count(".") + 2):
-                told.append(f"{name}: expected {of_names}.NAME.KEY, found {given[name]!r:.80}")
+    maps, told = tuple(maps_of_names(settings)), []
+    for name in sorted(unknown):
+        of_names = next((each for each in maps if name == each or name.startswith(f"{each}.")), None)
+        if name in retired:
+            told.append(f"{name}: expected no parameter of this name, {retired[name]}")
+        elif of_names is not None and name.count(".") < of_names.count(".") + 2:
+            told.append(f"{name}: expected {of_names}.NAME.KEY")
+        else:
+            near = near_name(name, known)
+            meant = "" if near is None else f" (did you mean {near}?)"
+            told.append(f"{name}: expected a parameter of this node, found none of this name{meant}")
     if told:
-        raise BadConfig(f"{origin}: {'; '.join(told)}. Start the node with the right names.")
+        raise BadConfig(f"{origin}: {'; '.join(told)}. Correct the names and start the node again.")
 
 
 def _plain(value: Any, field: FieldInfo) -> Any:  # noqa: ANN401

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lidar_vl_core.boxes.limits import BoxLimits, BoxRules
 from lidar_vl_core.clouds.ego_region import EgoBox
@@ -142,7 +142,9 @@ class ClassParameters(Config):
 class DetectionTaskParameters(TaskParameters):
     """What the task of finding objects is told."""
 
-    model: str = Field("", min_length=1, description="Model package of task detection: a packaged one, or a folder")
+    model: str = Field(
+        "demo_detector", min_length=1, description="Model package of task detection: a packaged one, or a folder"
+    )
     min_score: Annotated[float, WHILE_CONFIGURED] = Field(
         0.0, ge=0.0, le=1.0, description="Boxes below this score are not told; 0: as the model says"
     )
@@ -188,8 +190,16 @@ class PerceptionParameters(NodeParameters):
         "model": "as there are two: segmentation.model and detection.model"
     }
 
-    segmentation: SegmentationTaskParameters = SegmentationTaskParameters.model_validate({})
-    detection: DetectionTaskParameters = DetectionTaskParameters.model_validate({})
+    use_segmentation: bool = Field(True, description="Label points; false: that task's model is not loaded")
+    use_detection: bool = Field(True, description="Find objects; false: that task's model is not loaded")
+    segmentation: SegmentationTaskParameters = SegmentationTaskParameters()
+    detection: DetectionTaskParameters = DetectionTaskParameters()
+
+    @model_validator(mode="after")
+    def _has_a_task(self) -> "PerceptionParameters":
+        if not (self.use_segmentation or self.use_detection):
+            raise ValueError("use_segmentation, use_detection: expected one of them true, found both false")
+        return self
 
     def of_segmentation(self) -> SegmentationParameters:
         """As the node of this task alone would be told."""

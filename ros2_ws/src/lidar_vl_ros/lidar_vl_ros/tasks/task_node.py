@@ -25,61 +25,64 @@ class TaskNode(PerceptionNode):
     def __init__(self, name: str, settings_type: type[NodeParameters], **node_options: Any) -> None:  # noqa: ANN401
         super().__init__(name, settings_type, **node_options)
         self._tasks: list[tuple[Task, SettingsOf]] = []
+        self._used: list[tuple[Task, SettingsOf]] = []  # those that are loaded
         self._times: StageTimes | None = None
 
     def does(self, task: Task, settings_of: SettingsOf = lambda settings: settings) -> None:
-        """Take on a task. settings_of: its settings out of the node's."""
+        """Take on a task. settings_of: its settings out of the node's, None where it is not asked for."""
         self._tasks.append((task, settings_of))
 
     def load(self, settings: Any) -> None:  # noqa: ANN401
-        """Load every task."""
-        for task, settings_of in self._tasks:
+        """Load every task that is asked for."""
+        self._used = [(task, settings_of) for task, settings_of in self._tasks if settings_of(settings) is not None]
+        for task, settings_of in self._used:
             self.outputs.open([task.outputs])
             task.load(settings_of(settings))
-        self._times = StageTimes(self, [*(stage for task, _ in self._tasks for stage in task.stages()), _TOTAL])
+        self._times = StageTimes(self, [*(stage for task, _ in self._used for stage in task.stages()), _TOTAL])
 
     def unload(self) -> None:
         """Give back every task's model, and what is told beside the outputs."""
         times, self._times = self._times, None
         if times is not None:
             times.close()
-        for task, _ in self._tasks:
+        for task, _ in self._used:
             task.unload()
+        self._used = []
 
     def warm_up(self) -> None:
         """Every task."""
-        for task, _ in self._tasks:
+        for task, _ in self._used:
             task.warm_up()
 
     def images_needed(self) -> bool:
         """Where pictures have a say in an answer of any task."""
-        return any(task.images_needed() for task, _ in self._tasks)
+        return any(task.images_needed() for task, _ in self._used)
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
         """For whichever task has a use for it."""
-        for task, _ in self._tasks:
+        for task, _ in self._used:
             task.picture_came(name, paired, load_rgb)
 
     def reports(self, now_ns: int) -> list[tuple[str, Report]]:
         """Those of all tasks."""
-        return [report for task, _ in self._tasks for report in task.reports(now_ns)]
+        return [report for task, _ in self._used for report in task.reports(now_ns)]
 
     def motion_told_by(self) -> str | None:
         """By the first topic that a task names, else by /tf where one asks for motion at all."""
-        asked = [topic for task, _ in self._tasks if (topic := task.motion_told_by()) is not None]
+        asked = [topic for task, _ in self._used if (topic := task.motion_told_by()) is not None]
         return next((topic for topic in asked if topic), "") if asked else None
 
     def extra_fields(self) -> Sequence[str]:
         """Those of all tasks, each once."""
-        return tuple(dict.fromkeys(name for task, _ in self._tasks for name in task.extra_fields()))
+        return tuple(dict.fromkeys(name for task, _ in self._used for name in task.extra_fields()))
 
     def reads_colours(self) -> bool:
         """Where any task does."""
-        return any(task.reads_colours() for task, _ in self._tasks)
+        return any(task.reads_colours() for task, _ in self._used)
 
     def prepare(self, settings: Any) -> list[tuple[Task, Any, Any]]:  # noqa: ANN401
         """What the tasks need whose settings are other ones."""
-        changed = [(task, of(settings)) for task, of in self._tasks if of(settings) != of(self.settings)]
+        changed = [(task, of(settings)) for task, of in self._used if of(settings) != of(self.settings)]
         return [(task, task_settings, task.prepare(task_settings)) for task, task_settings in changed]
 
     def apply(self, prepared: list[tuple[Task, Any, Any]]) -> None:
@@ -91,8 +94,8 @@ class TaskNode(PerceptionNode):
         """One task after the other, as far as anybody wants what it or a later one tells."""
         timing_ms: Counter[str] = Counter()
         opinions: list[PointOpinion] = []
-        for number, (task, _) in enumerate(self._tasks):
-            if not any(later.outputs.wanted() for later, _ in self._tasks[number:]):
+        for number, (task, _) in enumerate(self._used):
+            if not any(later.outputs.wanted() for later, _ in self._used[number:]):
                 continue
             served = task.serve(frame, opinions)
             if served is None or self._times is None:

@@ -1,0 +1,43 @@
+"""Topics of the nodes under other names: those of an output prefix and of a namespace, for the node and for its views."""
+
+from collections.abc import Sequence
+
+_OF_SEGMENTATION = ("pointcloud/segmentation", "pointcloud/visualization", "image/overlay", "label_info", "vision_label_info")
+_OF_DETECTION = (
+    "objects/markers", "objects/boxes", "objects/detections", "image/objects", "objects/label_info", "objects/vision_label_info",
+)  # fmt: skip
+OUTPUTS = {
+    "segmentation": _OF_SEGMENTATION,
+    "detection": _OF_DETECTION,
+    "perception": _OF_SEGMENTATION + _OF_DETECTION,
+}
+_DRIVER = "/lidar/points"  # which the views are made for
+
+Remappings = list[tuple[str, str]]
+
+
+def full_name(namespace: str, node: str) -> str:
+    """Of a node in a namespace, which may be empty."""
+    return "/" + "/".join(part for part in (*namespace.split("/"), node) if part)
+
+
+def of_node(task: str, cloud_topic: str, prefix: str) -> Remappings:
+    """Of the node of a task. prefix: of the topics of its answers; empty: its own."""
+    outputs = [(f"~/output/{name}", f"{prefix.rstrip('/')}/{name}") for name in OUTPUTS[task] if prefix]
+    return [("~/input/pointcloud", cloud_topic), *outputs]
+
+
+def of_view(task: str, cloud_topic: str, prefix: str, namespace: str) -> Remappings:
+    """Of a view made for the driver's usual topic and for a node without namespace and prefix."""
+    shown, node = f"/{task}_node/output", full_name(namespace, f"{task}_node")
+    told = absolute(prefix, namespace).rstrip("/") if prefix else f"{node}/output"
+    pairs: Sequence[tuple[str, str]] = [
+        (_DRIVER, absolute(cloud_topic, namespace)),
+        *((f"{shown}/{name}", f"{told}/{name}") for name in OUTPUTS[task]),
+    ]
+    return [(made_for, real) for made_for, real in pairs if made_for != real]
+
+
+def absolute(topic: str, namespace: str) -> str:
+    """As a node in a namespace, which may be empty, names it."""
+    return topic if topic.startswith("/") else full_name(namespace, topic)
