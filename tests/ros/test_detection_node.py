@@ -147,10 +147,9 @@ def test_the_stages_are_told_on_topics_of_their_own(robot, graph, until):
     ("parameters", "reason"),
     [
         ({"model": "demo"}, "expected a package of task detection, found segmentation"),
-        ({}, "model: "),
         ({"model": "made-up"}, "model 'made-up': expected a folder"),
     ],
-    ids=["a segmenter's package", "no package", "unknown package"],
+    ids=["a segmenter's package", "unknown package"],
 )
 def test_a_model_that_finds_no_objects_is_refused_in_one_line(graph, until, parameters, reason):
     node = graph.start(DetectionNode, **parameters)

@@ -72,7 +72,11 @@ class _Launched:
         self.actions = decided.named["function"](SimpleNamespace(launch_configurations=self.told))
 
     def nodes(self, package="lidar_vl_ros"):
-        return {each.named["executable"]: each.named for each in _of_kind(self.actions, "Node") if each.named["package"] == package}
+        return {
+            each.named["executable"]: each.named
+            for each in _of_kind(self.actions, "Node")
+            if each.named["package"] == package
+        }
 
     def builds(self):
         return [each.named["cmd"] for each in _of_kind(self.actions, "ExecuteProcess")]
@@ -85,7 +89,7 @@ class _Launched:
         """What ROS makes of the parameters of the task's node."""
         ((executable, node),) = ((name, node) for name, node in self.nodes().items() if name != "bag_player")
         files = [word for path in node["parameters"] for word in ("--params-file", path)]
-        arguments = ["--ros-args", *files, "-r", f"__node:={node['name']}", "-r", f"__ns:={node['namespace'] or '/'}"]
+        arguments = ["--ros-args", *files, "-r", f"__node:={node['name']}", "-r", f"__ns:=/{node['namespace']}"]
         context = Context()
         rclpy.init(context=context, args=arguments)
         started = Node("any", context=context, start_parameter_services=False)
@@ -135,7 +139,9 @@ def params_file(tmp_path):
 def test_every_argument_is_described_and_only_the_bag_must_be_given(name, launch):
     declared = launch(name).declared
     assert all(argument["description"] for argument in declared.values())
-    assert [argument for argument, said in declared.items() if "default_value" not in said] == [*_OF_REPLAY][: name == "replay"]
+    assert [argument for argument, said in declared.items() if "default_value" not in said] == [*_OF_REPLAY][
+        : name == "replay"
+    ]
     wanted = {"namespace", "input", "output", "cameras", "params_file", "autostart", "respawn", "rviz", "build_only"}
     assert wanted | ({"use_segmentation", "use_detection"} if name == "perception" else set()) <= declared.keys()
 
@@ -157,7 +163,14 @@ def test_without_arguments_the_node_is_told_its_defaults(name, launch):
 
 @pytest.mark.parametrize(
     "sections",
-    ["/**", "segmentation_node", "/robot/segmentation_node", "robot: {segmentation_node", "/*/segmentation_node", "both"],
+    [
+        "/**",
+        "segmentation_node",
+        "/robot/segmentation_node",
+        "robot: {segmentation_node",
+        "/*/segmentation_node",
+        "both",
+    ],
 )
 def test_what_params_file_says_is_kept_and_what_is_given_wins_wherever_it_stands(launch, params_file, sections):
     said = "ros__parameters: {model: of_the_file, engine: fused, use_sim_time: true, autostart: false, prompts: [tree]}"
@@ -168,7 +181,12 @@ def test_what_params_file_says_is_kept_and_what_is_given_wins_wherever_it_stands
     file = params_file(text)
     namespace = "" if sections == "segmentation_node" else "robot"
     settings, sim_time = launch("segmentation", params_file=file, namespace=namespace).settings()
-    assert (settings.model, settings.engine, settings.autostart, settings.prompts) == ("of_the_file", "fused", False, ("tree",))
+    assert (settings.model, settings.engine, settings.autostart, settings.prompts) == (
+        "of_the_file",
+        "fused",
+        False,
+        ("tree",),
+    )
     assert sim_time
     given = {"model": "8", "prompts": "['yes', 'fallen tree']", "use_sim_time": "false", "autostart": "True"}
     settings, sim_time = launch("segmentation", params_file=file, namespace=namespace, **given).settings()
@@ -183,17 +201,17 @@ def test_a_played_bag_gives_the_time_unless_params_file_says_otherwise(launch, p
     assert launch("replay", params_file=file, use_sim_time="true").settings()[1] is True
 
 
-def test_an_empty_list_of_prompts_is_a_value_that_is_given(launch, params_file):
-    file = params_file("/**: {ros__parameters: {prompts: [tree]}}")
-    assert launch("segmentation", params_file=file, prompts="[]").settings()[0].prompts == ()
-
-
 @pytest.mark.parametrize("name", ["segmentation", "perception"])
 def test_arguments_reach_the_parameters_of_their_task(name, launch):
     given = {"prompts": "['a b', \"it's\"]", "vocabulary": "/maps/my words.yaml", "ensemble": "true", "model": "1e5"}
     settings, _ = launch(name, **given).settings()
     told = settings.segmentation if name == "perception" else settings
-    assert (told.prompts, told.vocabulary, told.ensemble, told.model) == (("a b", "it's"), "/maps/my words.yaml", True, "1e5")
+    assert (told.prompts, told.vocabulary, told.ensemble, told.model) == (
+        ("a b", "it's"),
+        "/maps/my words.yaml",
+        True,
+        "1e5",
+    )
 
 
 def test_tasks_can_be_left_out_and_have_models_of_their_own(launch):
@@ -205,7 +223,11 @@ def test_cameras_are_topics_by_name_or_all_their_parameters_and_come_besides_tho
     file = params_file("/**: {ros__parameters: {cameras: {front: {topic: /old, offset_s: 0.5}, left: {topic: /left}}}}")
     given = "{front: /front/image, rear: {topic: /rear/image, required: true}}"
     cameras = launch("detection", params_file=file, cameras=given).settings()[0].cameras
-    assert {name: camera.topic for name, camera in cameras.items()} == {"front": "/front/image", "left": "/left", "rear": "/rear/image"}
+    assert {name: camera.topic for name, camera in cameras.items()} == {
+        "front": "/front/image",
+        "left": "/left",
+        "rear": "/rear/image",
+    }
     assert (cameras["front"].offset_s, cameras["rear"].required) == (0.5, True)
 
 
@@ -217,6 +239,7 @@ def test_cameras_are_topics_by_name_or_all_their_parameters_and_come_besides_tho
         ({"prompts": "tree"}, "expected a list of texts"),
         ({"prompts": "[1]"}, "expected a list of texts"),
         ({"prompts": "['tree"}, "expected YAML"),
+        ({"prompts": "[]"}, "an empty list is none to ROS"),
         ({"cameras": "/front/image"}, "expected names with topics"),
         ({"cameras": "{front: 3}"}, "expected names with topics"),
         ({"params_file": "/nowhere.yaml"}, "expected a file of parameters, found /nowhere.yaml"),
@@ -287,9 +310,13 @@ def test_rviz_shows_the_topics_of_a_node_in_a_namespace_and_with_other_outputs(l
     view = launch("detection", rviz="true").nodes("rviz2")["rviz2"]
     assert Path(view["arguments"][1]).is_file()
     assert view["remappings"] == []
-    view = launch("detection", rviz="true", namespace="robot", input="points", fixed_frame="velodyne").nodes("rviz2")["rviz2"]
+    view = launch("detection", rviz="true", namespace="robot", input="points", fixed_frame="velodyne").nodes("rviz2")[
+        "rviz2"
+    ]
     assert ("/lidar/points", "/robot/points") in view["remappings"]
-    assert ("/detection_node/output/objects/markers", "/robot/detection_node/output/objects/markers") in view["remappings"]
+    assert ("/detection_node/output/objects/markers", "/robot/detection_node/output/objects/markers") in view[
+        "remappings"
+    ]
     assert view["arguments"][-1] == "velodyne"
     view = launch("detection", rviz="true", output="/objects/").nodes("rviz2")["rviz2"]
     assert ("/detection_node/output/objects/markers", "/objects/objects/markers") in view["remappings"]
@@ -301,12 +328,6 @@ def test_the_output_is_a_prefix_of_all_topics_of_answers(name, launch):
     expected = [(f"~/output/{topic}", f"/perceived/{topic}") for topic in OUTPUTS[name]]
     assert node["remappings"] == [("~/input/pointcloud", "/velodyne"), *expected]
     assert launch(name).nodes()[f"{name}_node"]["remappings"] == [("~/input/pointcloud", "/lidar/points")]
-
-
-def test_the_topics_that_an_output_prefix_moves_are_those_of_the_outputs():
-    from test_shipped_files import output_topics
-
-    assert {f"~/output/{topic}" for topic in OUTPUTS["perception"]} == output_topics()
 
 
 @pytest.mark.parametrize("name", _LAUNCH_FILES)
@@ -333,7 +354,10 @@ def test_a_replay_plays_to_whoever_listens_to_the_input_and_ends_with_the_bag(la
     assert said.keys() <= parameter_fields.every_field(PlayerParameters).keys()
     assert (said["bag"].placed, said["rate"], said["loop"]) == (("drive.mcap",), 2.0, True)
     assert said["wait_for"] == ["/robot/points"]
-    assert [made.kind for made in _everything_in(player["on_exit"]) if isinstance(made, _Made)] == ["TimerAction", "Shutdown"]
+    assert [made.kind for made in _everything_in(player["on_exit"]) if isinstance(made, _Made)] == [
+        "TimerAction",
+        "Shutdown",
+    ]
     with pytest.raises(LaunchRefused, match="rate:=fast: expected a number"):
         launch("replay", rate="fast")
 

@@ -209,7 +209,11 @@ def test_what_stands_below_the_name_of_a_task_is_that_task_s_and_the_rest_is_bot
 @pytest.mark.parametrize(
     ("settings", "given", "expected"),
     [
-        (SegmentationParameters, {"modle": "demo"}, "modle: expected a parameter of this node, found none of this name"),
+        (
+            SegmentationParameters,
+            {"modle": "demo"},
+            "modle: expected a parameter of this node, found none of this name",
+        ),
         (SegmentationParameters, {"modle": "demo"}, "(did you mean model?)"),
         (SegmentationParameters, {"cameras.front.tolerence_s": 0.1}, "(did you mean cameras.front.tolerance_s?)"),
         (SegmentationParameters, {"cameras.front": "/front/image"}, "cameras.front: expected cameras.NAME.KEY"),

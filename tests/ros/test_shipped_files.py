@@ -3,15 +3,10 @@
 import importlib
 import json
 import re
-import runpy
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import ItemsView
 from fnmatch import fnmatch
-from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import rclpy
@@ -19,15 +14,14 @@ import yaml
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.inputs.cloud_input import INPUT_TOPIC
+from lidar_vl_ros.launching.topics import OUTPUTS
 from lidar_vl_ros.node import parameter_fields, parameters
 from lidar_vl_ros.node.settings import DetectionParameters, PerceptionParameters, SegmentationParameters
 from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment, profile_path
 from rclpy.context import Context
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 
-from lidar_vl_core.commands.cli import command_parser
 from lidar_vl_core.commands.viewers.viewer_files import foxglove_layout
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -58,7 +52,7 @@ def test_a_node_started_without_a_build_is_the_one_that_is_installed():
     assert _executables() == MODULES
 
 
-def output_topics() -> set[str]:
+def _output_topics() -> set[str]:
     """Every topic that a module of `outputs` names."""
     sources = (_PACKAGE / "lidar_vl_ros" / "outputs").glob("*.py")
     topics = {topic for source in sources for topic in re.findall(r'[=:] "(~/output/[\w/]+)"', source.read_text())}
@@ -66,41 +60,30 @@ def output_topics() -> set[str]:
     return topics
 
 
-def _read(name, settings, context, told):
-    """What a node of this name is told by the context's arguments, and by these parameters where they say nothing."""
-    overrides = [Parameter(key, value=value) for key, value in told.items()]
-    node = Node(name, context=context, start_parameter_services=False, parameter_overrides=overrides)
+def _read(name, settings, context):
+    """What a node of this name is told by the context's arguments."""
+    node = Node(name, context=context, start_parameter_services=False)
     parameters.declare(node, settings)
     return parameters.read(node, settings)
 
 
 @pytest.mark.parametrize("path", sorted((_PACKAGE / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_parameter_files_are_read_by_ros_and_hold_the_defaults(path):
-    kind, model = (
-        _OF_FILE[path.stem],
-        {"segmentation": "", "detection": "model", "perception": "detection.model"}[path.stem],
-    )
-    told = {model: "made-up"} if model else {}
+    kind = _OF_FILE[path.stem]
     context = Context()
     rclpy.init(context=context, args=["--ros-args", "--params-file", str(path)])
-    settings = _read(f"{path.stem}_node", kind, context, told)
+    assert _read(f"{path.stem}_node", kind, context) == kind()
     rclpy.shutdown(context=context)
-    given = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
-    assert given.keys() <= kind.model_fields.keys()
-    plain = Context()
-    rclpy.init(context=plain, args=[])
-    assert settings == _read(f"{path.stem}_node", kind, plain, told)
-    rclpy.shutdown(context=plain)
 
 
 @pytest.mark.parametrize(("name", "below"), [("detection", ""), ("perception", "  ")])
 def test_limits_of_classes_are_read_by_ros_as_the_parameter_files_show_them(tmp_path, name, below):
     shipped = (_PACKAGE / "config" / f"{name}.yaml").read_text()
-    example = re.sub(r"^(\s+)# (classes:|  car:|  pedestrian:|model:)", r"\1\2", shipped, flags=re.MULTILINE)
+    example = re.sub(r"^(\s+)# (classes:|  car:|  pedestrian:)", r"\1\2", shipped, flags=re.MULTILINE)
     (tmp_path / "shipped.yaml").write_text(example)
     context = Context()
     rclpy.init(context=context, args=["--ros-args", "--params-file", str(tmp_path / "shipped.yaml")])
-    settings = _read(f"{name}_node", _OF_FILE[name], context, {})
+    settings = _read(f"{name}_node", _OF_FILE[name], context)
     rclpy.shutdown(context=context)
     rules = (settings.of_detection() if below else settings).rules
     assert (rules.of_class["car"].min_score, rules.of_class["car"].max_range_m) == (0.4, 80.0)
@@ -179,7 +162,7 @@ def test_package_and_setup_agree():
 def test_the_rviz_view_shows_topics_of_the_node(path):
     topics = {line.split()[-1] for line in path.read_text().splitlines() if "Value: /" in line} - {_DRIVER}
     assert topics
-    assert {topic.replace(f"/{path.stem}_node", "~") for topic in topics} <= output_topics()
+    assert {topic.replace(f"/{path.stem}_node", "~") for topic in topics} <= _output_topics()
     assert yaml.safe_load(path.read_text())["Visualization Manager"]["Global Options"]["Fixed Frame"] == "lidar"
 
 
@@ -190,7 +173,7 @@ def test_the_foxglove_layout_is_the_one_of_a_replay_with_the_topics_of_the_node(
         f"/{name}_node/output/{topic}"
         for topic in ("pointcloud/visualization", "label_info", "objects/markers", "objects/label_info")
     )
-    assert {each.replace(f"/{name}_node", "~") for each in (coloured, info, markers, info_of_boxes)} <= output_topics()
+    assert {each.replace(f"/{name}_node", "~") for each in (coloured, info, markers, info_of_boxes)} <= _output_topics()
     expected = {
         "segmentation": foxglove_layout(coloured, info, ""),
         "detection": foxglove_layout(_DRIVER, info_of_boxes, "", marker_topic=markers, labelled=False),
@@ -234,7 +217,7 @@ def test_the_page_of_the_nodes_lists_every_parameter_and_names_only_topics_that_
         assert {name for name in names if f"`{name}`" not in page} == set()
     named = set(re.findall(r"`(~/output/[\w/]+)`", page))
     assert named
-    assert named <= output_topics()
+    assert named <= _output_topics()
 
 
 _BESIDE_ANOTHER = {  # in one module with the topic that they stand beside
@@ -244,7 +227,7 @@ _BESIDE_ANOTHER = {  # in one module with the topic that they stand beside
 }
 
 
-@pytest.mark.parametrize("topic", sorted(output_topics() - _BESIDE_ANOTHER))
+@pytest.mark.parametrize("topic", sorted(_output_topics() - _BESIDE_ANOTHER))
 def test_the_module_of_an_output_says_first_which_topic_it_is(topic):
     sources = (_PACKAGE / "lidar_vl_ros" / "outputs").glob("*.py")
     assert [source for source in sources if source.read_text().startswith(f'"""{topic}: ')]
@@ -253,3 +236,7 @@ def test_the_module_of_an_output_says_first_which_topic_it_is(topic):
 @pytest.mark.parametrize("page", ["README.md", "docs/ros.md", "ros2_ws/src/lidar_vl_ros/README.md"])
 def test_a_page_remaps_the_topic_that_the_node_listens_to(page):
     assert set(re.findall(r"'(~/[\w/]+):=", (_REPOSITORY / page).read_text())) == {INPUT_TOPIC}
+
+
+def test_the_topics_that_launch_files_give_other_names_are_those_of_the_outputs():
+    assert {f"~/output/{topic}" for topic in OUTPUTS["perception"]} == _output_topics()

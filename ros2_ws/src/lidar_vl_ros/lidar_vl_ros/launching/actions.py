@@ -26,14 +26,14 @@ PACKAGE = "lidar_vl_ros"
 REFUSED = 2  # exit code of a node that is told something wrong: a second start would not help
 _RESPAWN_DELAY_S = 2.0
 _SHARED = (
-    NodeArgument(
-        "cameras", "Cameras besides those of params_file: \"{front: /camera/front/image_raw}\"", cameras
-    ),
+    NodeArgument("cameras", 'Cameras besides those of params_file: "{front: /camera/front/image_raw}"', cameras),
     NodeArgument("use_sim_time", "Follow /clock, for played bags", flag),
     NodeArgument("autostart", "false: a lifecycle manager configures and activates", flag),
 )
 WORDS = (
-    NodeArgument("prompts", "What to look for, where the model understands words: \"['excavator', 'fallen tree']\"", words),
+    NodeArgument(
+        "prompts", "What to look for, where the model understands words: \"['excavator', 'fallen tree']\"", words
+    ),
     NodeArgument("vocabulary", "Or classes with synonyms: a name or a YAML file"),
     NodeArgument("ensemble", "Name points by camera pictures, too", flag),
 )
@@ -63,7 +63,9 @@ class TaskLaunch:
             _declare("namespace", "", "Namespace of the node"),
             _declare("input", "/lidar/points", "Topic of the LiDAR driver"),
             _declare("output", "", f"Prefix of the topics of the answers; empty: ~/output, as /{self._node}/output"),
-            _declare("params_file", str(share() / "config" / f"{self.task}.yaml"), "Node parameters, cameras among them"),
+            _declare(
+                "params_file", str(share() / "config" / f"{self.task}.yaml"), "Node parameters, cameras among them"
+            ),
             *(_declare(each.name, "", each.description) for each in (*self.arguments, *_SHARED)),
             _declare("respawn", "true", "Start the node again when it has crashed"),
             _declare("rviz", "false", "Show clouds, labels and boxes"),
@@ -97,6 +99,7 @@ class TaskLaunch:
         return f"{self.task}_node"
 
     def _serving(self, told: Any, file: ParameterFile, given: dict[str, Any]) -> list[Any]:  # noqa: ANN401
+        is_respawned = flag("respawn", told["respawn"])
         overriding = write_parameters(file.overridden(given))
         node = Node(
             package=PACKAGE,
@@ -104,7 +107,7 @@ class TaskLaunch:
             name=self._node,
             namespace=told["namespace"],
             output="screen",
-            respawn=flag("respawn", told["respawn"]),
+            respawn=is_respawned,
             respawn_delay=_RESPAWN_DELAY_S,
             on_exit=_end_where_refused,
             parameters=[file.path, overriding],
@@ -140,7 +143,15 @@ class TaskLaunch:
         used = [each for each in models if parameters.get(f"use_{each.sets.partition('.')[0]}", True)]
         return [
             ExecuteProcess(
-                cmd=["lidar-vl", "build-engine", parameters.get(each.sets, each.otherwise), "--target", "this", "--clouds", clouds],
+                cmd=[
+                    "lidar-vl",
+                    "build-engine",
+                    parameters.get(each.sets, each.otherwise),
+                    "--target",
+                    "this",
+                    "--clouds",
+                    clouds,
+                ],
                 output="screen",
             )
             for each in used

@@ -29,6 +29,10 @@ def words(name: str, given: str) -> list[str]:
     found = _yaml(name, given)
     if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
         raise LaunchRefused(f"{name}:={given}: expected a list of texts, as \"['excavator', 'fallen tree']\".")
+    if not found:
+        raise LaunchRefused(
+            f"{name}:=[]: expected at least one, as an empty list is none to ROS. Leave it out, here and in params_file."
+        )
     return found
 
 
@@ -61,7 +65,11 @@ class NodeArgument:
 
 def given_parameters(arguments: tuple[NodeArgument, ...], told: Mapping[str, str]) -> dict[str, Any]:
     """By dotted name, of the arguments that are told and not empty. Raises LaunchRefused for one that cannot be read."""
-    read = {argument.sets: argument.read(argument.name, told[argument.name]) for argument in arguments if told[argument.name]}
+    read = {
+        argument.sets: argument.read(argument.name, told[argument.name])
+        for argument in arguments
+        if told[argument.name]
+    }
     return flat(read)
 
 

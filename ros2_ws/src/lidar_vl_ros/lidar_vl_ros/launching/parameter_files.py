@@ -95,10 +95,7 @@ def _sections_in(content: Mapping[Any, Any], path: str, above: str = "") -> Iter
 
 def _with_parameters(content: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The same sections with other parameters."""
-    return {
-        key: given if key == _PARAMETERS else _with_parameters(inner, given)
-        for key, inner in content.items()
-    }
+    return {key: given if key == _PARAMETERS else _with_parameters(inner, given) for key, inner in content.items()}
 
 
 def _is_about(pattern: str, node: str) -> bool:

@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-_OF_SEGMENTATION = ("pointcloud/segmentation", "pointcloud/visualization", "image/overlay", "label_info", "vision_label_info")
+_OF_SEGMENTATION = (
+    "pointcloud/segmentation",
+    "pointcloud/visualization",
+    "image/overlay",
+    "label_info",
+    "vision_label_info",
+)
 _OF_DETECTION = (
     "objects/markers", "objects/boxes", "objects/detections", "image/objects", "objects/label_info", "objects/vision_label_info",
 )  # fmt: skip
