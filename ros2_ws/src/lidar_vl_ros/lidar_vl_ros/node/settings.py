@@ -192,8 +192,8 @@ class PerceptionParameters(NodeParameters):
 
     use_segmentation: bool = Field(True, description="Label points; false: that task's model is not loaded")
     use_detection: bool = Field(True, description="Find objects; false: that task's model is not loaded")
-    segmentation: SegmentationTaskParameters = SegmentationTaskParameters()
-    detection: DetectionTaskParameters = DetectionTaskParameters()
+    segmentation: SegmentationTaskParameters = SegmentationTaskParameters.model_validate({})
+    detection: DetectionTaskParameters = DetectionTaskParameters.model_validate({})
 
     @model_validator(mode="after")
     def _has_a_task(self) -> "PerceptionParameters":
