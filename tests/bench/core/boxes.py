@@ -11,7 +11,7 @@ import numpy as np
 from lidar_vl_core.boxes.iou import bev_iou, iou_3d, paired_bev_iou
 from lidar_vl_core.boxes.nms import rotated_nms
 from lidar_vl_core.boxes.points_in_boxes import count_points_in_boxes
-from tests.bench.report.table import print_table
+from tests.bench.report.table import print_table, row
 from tests.written.made_boxes import iou_of_rectangles, made_boxes, rectangles
 
 REPEATS = 11
@@ -43,11 +43,11 @@ def measure() -> list[dict[str, Any]]:
     off = np.abs(paired_bev_iou(near_a, near_b) - iou_of_rectangles(*polygons)).max()
     about = f"boxes: IoU of {NEAR_PAIRS // 1000}k near pairs"
     return [
-        _row(f"{about}, 1 thread", NEAR_PAIRS / median_s["ours"] / 1e6, "Mpairs/s"),
-        _row(f"{about}, shapely", NEAR_PAIRS / median_s["shapely"] / 1e6, "Mpairs/s"),
-        _row(f"{about}, times as fast as shapely", median_s["shapely"] / median_s["ours"], "x", at_least=10.0),
-        _row(f"{about}, largest difference from shapely", off, "", below=1e-5),
-        *(_row(f"boxes: {name}", median_s[name] * 1e3, "ms") for name in scene),
+        row(f"{about}, 1 thread", NEAR_PAIRS / median_s["ours"] / 1e6, "Mpairs/s"),
+        row(f"{about}, shapely", NEAR_PAIRS / median_s["shapely"] / 1e6, "Mpairs/s"),
+        row(f"{about}, times as fast as shapely", median_s["shapely"] / median_s["ours"], "x", at_least=10.0),
+        row(f"{about}, largest difference from shapely", off, "", below=1e-5),
+        *(row(f"boxes: {name}", median_s[name] * 1e3, "ms") for name in scene),
     ]
 
 
@@ -62,17 +62,6 @@ def _interleaved(variants: dict[str, Callable[[], Any]]) -> dict[str, list[float
             run()
             times_s[name].append(time.perf_counter() - started)
     return times_s
-
-
-def _row(
-    name: str, value: float, unit: str, at_least: float | None = None, below: float | None = None
-) -> dict[str, Any]:
-    target, passed = "", None
-    if at_least is not None:
-        target, passed = f">= {at_least:g}", value >= at_least
-    if below is not None:
-        target, passed = f"< {below:g}", bool(value < below)
-    return {"name": name, "value": float(f"{value:.4g}"), "unit": unit, "target": target, "passed": passed}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from lidar_vl_core.voxels.features import voxel_features
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 from lidar_vl_core.voxels.kernel_maps import build_kernel_maps
 from tests.bench.core.scan import synthetic_scan
-from tests.bench.report.table import print_table
+from tests.bench.report.table import print_table, row
 
 LEVELS = 5
 REPEATS = 31
@@ -57,10 +57,15 @@ def _rows_of(xyz_m: np.ndarray, grid: VoxelGrid, judged: bool) -> list[dict[str,
     times_ms = _interleaved(variants)
     where = f"{len(xyz_m) // 1000}k points, {len(voxels.coords) / 1000:.1f}k voxels"
     medians = {name: statistics.median(times) for name, times in times_ms.items()}
-    rows = [_row(f"{name}: {where}", value) for name, value in medians.items()]
+    rows = [row(f"{name}: {where}", value, "ms") for name, value in medians.items()]
     both = [a + b for a, b in zip(times_ms["voxels"], times_ms["kernel maps, 2 threads"], strict=True)]
     rows.append(
-        _row(f"voxels and kernel maps of {LEVELS} levels: {where}", statistics.median(both), 10.0 if judged else None)
+        row(
+            f"voxels and kernel maps of {LEVELS} levels: {where}",
+            statistics.median(both),
+            "ms",
+            below=10.0 if judged else None,
+        )
     )
     return rows
 
@@ -129,11 +134,6 @@ def _interleaved(variants: dict[str, Callable[[], Any]]) -> dict[str, list[float
             run()
             times_ms[name].append((time.perf_counter() - started) * 1e3)
     return times_ms
-
-
-def _row(name: str, value: float, below: float | None = None) -> dict[str, Any]:
-    target, passed = ("", None) if below is None else (f"< {below:g}", value < below)
-    return {"name": name, "value": round(value, 2), "unit": "ms", "target": target, "passed": passed}
 
 
 if __name__ == "__main__":

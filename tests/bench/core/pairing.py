@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
 from lidar_vl_core.cameras.synchronisation.frame_pairer import FramePairer
-from tests.bench.report.table import print_table
+from tests.bench.report.table import print_table, row
 
 MS = 1_000_000
 CAMERAS = tuple(f"camera{number}" for number in range(6))
@@ -95,17 +95,17 @@ def measure(message_filters: Path | None = None) -> list[dict[str, Any]]:
             if other is not None:
                 theirs.append(_run_theirs(other, messages, scenario))
         about = f"pairing, {scenario.name}:"
-        rows.append(_row(f"{about} clouds paired", 100.0 * ours[0][1] / clouds, "%", at_least=99.0))
-        rows.append(_row(f"{about} cost per message", _seconds(ours) / len(messages) * 1e6, "us", below=5.0))
+        rows.append(row(f"{about} clouds paired", 100.0 * ours[0][1] / clouds, "%", at_least=99.0))
+        rows.append(row(f"{about} cost per message", _seconds(ours) / len(messages) * 1e6, "us", below=5.0))
         if theirs:
-            rows.append(_row(f"{about} clouds paired by message_filters", 100.0 * theirs[0][1] / clouds, "%"))
-            rows.append(_row(f"{about} cost in message_filters", _seconds(theirs) / len(messages) * 1e6, "us"))
-            rows.append(_row(f"{about} times less cost", _seconds(theirs) / _seconds(ours), "x"))
+            rows.append(row(f"{about} clouds paired by message_filters", 100.0 * theirs[0][1] / clouds, "%"))
+            rows.append(row(f"{about} cost in message_filters", _seconds(theirs) / len(messages) * 1e6, "us"))
+            rows.append(row(f"{about} times less cost", _seconds(theirs) / _seconds(ours), "x"))
             our_total_s += _seconds(ours)
             their_total_s += _seconds(theirs)
     if our_total_s:
         name = "pairing, all scenarios: times less processor time than message_filters"
-        rows.append(_row(name, their_total_s / our_total_s, "x", at_least=20.0))
+        rows.append(row(name, their_total_s / our_total_s, "x", at_least=20.0))
     return rows
 
 
@@ -166,17 +166,6 @@ def _load(checkout: Path) -> Any:
 
 def _seconds(runs: Sequence[tuple[float, int]]) -> float:
     return statistics.median(seconds for seconds, _ in runs)
-
-
-def _row(
-    name: str, value: float, unit: str, at_least: float | None = None, below: float | None = None
-) -> dict[str, Any]:
-    target, passed = "", None
-    if at_least is not None:
-        target, passed = f">= {at_least:g}", value >= at_least
-    if below is not None:
-        target, passed = f"< {below:g}", value < below
-    return {"name": name, "value": round(value, 2), "unit": unit, "target": target, "passed": passed}
 
 
 if __name__ == "__main__":

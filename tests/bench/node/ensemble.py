@@ -19,7 +19,7 @@ import numpy as np
 from tests.bench.node.cloud_traffic import INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S, listen, street_clouds
 from tests.bench.node.latency import LABELLED
 from tests.bench.node.words import IMAGE_SIZE, POINTS, write_package
-from tests.bench.report.table import print_table
+from tests.bench.report.table import print_table, row
 
 CAMERAS, ODOMETRY, ODOMETRY_PER_CLOUD, SPEED_MPS = 6, "/odom", 5, 10.0
 MAX_AGE_S = 1.0
@@ -67,11 +67,11 @@ def _rows(latency_ms: np.ndarray, told: dict[str, str], sent: int, max_age_s: fl
     how = f"features up to {max_age_s} s old" if max_age_s else "each waits for its own"
     name = f"ensemble node, {POINTS // 1000}k points and {CAMERAS} pictures of {width} x {height} at {RATE_HZ:.0f} Hz, {how}"
     drops = sent - len(latency_ms)
-    rows = [_row(f"{name}: drops of {sent}", drops, "clouds", *(("0", drops == 0) if max_age_s else (None, None)))]
+    rows = [row(f"{name}: drops of {sent}", drops, "clouds", at_most=0 if max_age_s else None)]
     for percent in (50, 95, 99):
         value = float(np.percentile(latency_ms, percent)) if len(latency_ms) else np.inf
-        rows.append(_row(f"{name}: latency p{percent}", round(value, 1), "ms"))
-    rows += [_row(f"{name}: {stage}, median", round(float(told[stage]), 1), "ms") for stage in STAGES]
+        rows.append(row(f"{name}: latency p{percent}", round(value, 1), "ms"))
+    rows += [row(f"{name}: {stage}, median", round(float(told[stage]), 1), "ms") for stage in STAGES]
     for key, unit in (
         ("age_ms_p50", "ms"),
         ("age_ms_p95", "ms"),
@@ -80,7 +80,7 @@ def _rows(latency_ms: np.ndarray, told: dict[str, str], sent: int, max_age_s: fl
         ("replaced", "clouds"),
         ("lost", "clouds"),
     ):
-        rows.append(_row(f"{name}: {key}", float(told.get(key, np.nan)), unit))
+        rows.append(row(f"{name}: {key}", float(told.get(key, np.nan)), unit))
     return rows
 
 
@@ -187,10 +187,6 @@ def _drive(clouds: np.ndarray, count: int, odometry: bool) -> None:
     print(json.dumps(said | {stage: str(np.median(heard_ms or [np.nan])) for stage, heard_ms in took_ms.items()}))
     node.destroy_node()
     rclpy.shutdown()
-
-
-def _row(name: str, value: float, unit: str, target: str | None = None, passed: bool | None = None) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "target": target, "passed": passed}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tests.bench.node.cloud_traffic import INPUT, RATE_HZ, READY_TIMEOUT_S, drive, image_topics, listen, street_clouds
+from tests.bench.report.table import print_table, row
 
 CHOOSING_S = 2.0  # from the first cloud until the share of the points is chosen
 LABELLED = "/segmentation_node/output/pointcloud/segmentation"
@@ -111,16 +112,12 @@ def _rows(
     p50, p95, p99 = np.percentile(latency_ms, (50, 95, 99)) if len(latency_ms) else (np.inf,) * 3
     asked = sensor.no_drops or thin
     return [
-        *([_row(f"{name}: drops of the first {choosing}", choosing - early, "clouds")] if thin else []),
-        _row(f"{name}: drops of {sent - choosing}", drops, "clouds", "0" if asked else None, drops == 0 if asked else None),
-        _row(f"{name}: latency p50", round(p50, 1), "ms"),
-        _row(f"{name}: latency p95", round(p95, 1), "ms", most_ms and f"< {most_ms:.0f}", most_ms and bool(p95 < most_ms)),
-        _row(f"{name}: latency p99", round(p99, 1), "ms"),
+        *([row(f"{name}: drops of the first {choosing}", choosing - early, "clouds")] if thin else []),
+        row(f"{name}: drops of {sent - choosing}", drops, "clouds", at_most=0 if asked else None),
+        row(f"{name}: latency p50", round(p50, 1), "ms"),
+        row(f"{name}: latency p95", round(p95, 1), "ms", below=most_ms),
+        row(f"{name}: latency p99", round(p99, 1), "ms"),
     ]  # fmt: skip
-
-
-def _row(name: str, value: float, unit: str, target: str | None = None, passed: bool | None = None) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "target": target, "passed": passed}
 
 
 def main() -> int:
@@ -135,13 +132,11 @@ def main() -> int:
     parser.add_argument("--cameras", type=int, default=0, help="so many, 960 x 720 JPEG at 30 Hz")
     parser.add_argument("--thin", action="store_true", help="let segmentation look at fewer points under load")
     arguments = parser.parse_args()
-    from tests.bench.report.table import print_table
-
     tasks = tuple(TASKS) if arguments.task == "all" else (arguments.task,)
     packages = {"labels": arguments.model, "boxes": arguments.detector}
     rows = measure(tasks, arguments.seconds, arguments.cameras, packages, arguments.thin)
     print_table(rows)
-    return 0 if all(row["passed"] is not False for row in rows) else 1
+    return 0 if all(each["passed"] is not False for each in rows) else 1
 
 
 if __name__ == "__main__":

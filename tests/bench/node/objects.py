@@ -19,7 +19,7 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.sweeps.joining import EarlierSweep, joined_sweeps
-from tests.bench.report.table import print_table
+from tests.bench.report.table import print_table, row
 from tests.written.made_boxes import made_boxes
 
 REPEATS = 15
@@ -45,7 +45,7 @@ def measure() -> list[dict[str, Any]]:
         f"markers of {BOXES} boxes, made and serialised": lambda: serialize_message(object_markers(found, 1.0)),
         f"cloud of {BOXES} boxes, made and serialised": lambda: serialize_message(box_cloud(found)),
     }
-    return [_row(f"objects: {name}", _median_ms(run)) for name, run in steps.items()]
+    return [row(f"objects: {name}", _median_ms(run), "ms CPU") for name, run in steps.items()]
 
 
 def _sweep(rng: np.random.Generator, number: int) -> PointCloud:
@@ -60,10 +60,6 @@ def _median_ms(run: Callable[[], Any]) -> float:
         run()
         times_s.append(time.thread_time() - started_s)
     return 1e3 * statistics.median(times_s)
-
-
-def _row(name: str, value: float) -> dict[str, Any]:
-    return {"name": name, "value": float(f"{value:.4g}"), "unit": "ms CPU", "target": "", "passed": None}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 
 from tests.bench.node.cloud_traffic import INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S, drive, street_clouds
 from tests.bench.node.latency import LABELLED
+from tests.bench.report.table import row
 
 if TYPE_CHECKING:
     from lidar_vl_core.clouds.point_cloud import PointCloud
@@ -109,16 +110,16 @@ def _rows(heard: dict[str, Any], sent: int) -> list[dict[str, Any]]:
     worst = max(stale, default=sent)
     beside = _drops_beside(clouds, changes)
     return [
-        _row(f"{name}: changes", len(changes), "changes"),
-        _row(f"{name}: drops of {sent} beside a change", beside, "clouds", "0", beside == 0),
-        _row(f"{name}: drops of {sent} elsewhere (a busy machine)", sent - len(clouds) - beside, "clouds"),
-        _row(f"{name}: most clouds of the old words after the answer", worst, "clouds", "<= 1", worst <= 1),
-        _row(f"{name}: changes with none", stale.count(0), "changes"),
-        _row(f"{name}: latency p50", round(float(np.percentile(latency_ms, 50)), 1), "ms"),
-        _row(f"{name}: latency p95", round(float(np.percentile(latency_ms, 95)), 1), "ms"),
-        _row(f"{name}: latency p50 of clouds beside a change", round(float(np.median(near or [np.inf])), 1), "ms"),
-        _row(f"{name}: parameter call, median", round(float(np.median(call_ms)), 1), "ms"),
-        _row(f"{name}: parameter call, longest", round(float(call_ms.max()), 1), "ms"),
+        row(f"{name}: changes", len(changes), "changes"),
+        row(f"{name}: drops of {sent} beside a change", beside, "clouds", at_most=0),
+        row(f"{name}: drops of {sent} elsewhere (a busy machine)", sent - len(clouds) - beside, "clouds"),
+        row(f"{name}: most clouds of the old words after the answer", worst, "clouds", at_most=1),
+        row(f"{name}: changes with none", stale.count(0), "changes"),
+        row(f"{name}: latency p50", round(float(np.percentile(latency_ms, 50)), 1), "ms"),
+        row(f"{name}: latency p95", round(float(np.percentile(latency_ms, 95)), 1), "ms"),
+        row(f"{name}: latency p50 of clouds beside a change", round(float(np.median(near or [np.inf])), 1), "ms"),
+        row(f"{name}: parameter call, median", round(float(np.median(call_ms)), 1), "ms"),
+        row(f"{name}: parameter call, longest", round(float(call_ms.max()), 1), "ms"),
     ]
 
 
@@ -159,11 +160,11 @@ def _core_rows(package: Path, clouds: np.ndarray) -> list[dict[str, Any]]:
     height, width = IMAGE_SIZE
     name = f"ensemble, {POINTS // 1000}k points, {len(views)} pictures of {width} x {height} by the toy's tower"
     return [
-        _row("set_words() of 32 prompts of 512 channels, median", round(float(np.median(change_ms)), 2), "ms"),
-        _row(f"{name}: image encoder", round(fastest["image_encoder"], 1), "ms"),
-        _row(f"{name}: fusion", round(fastest["fusion"], 1), "ms"),
-        _row(f"{name}: all of a cloud", round(fastest["total"], 1), "ms"),
-        _row(f"{name}: the same cloud without pictures", round(alone_ms, 1), "ms"),
+        row("set_words() of 32 prompts of 512 channels, median", round(float(np.median(change_ms)), 2), "ms"),
+        row(f"{name}: image encoder", round(fastest["image_encoder"], 1), "ms"),
+        row(f"{name}: fusion", round(fastest["fusion"], 1), "ms"),
+        row(f"{name}: all of a cloud", round(fastest["total"], 1), "ms"),
+        row(f"{name}: the same cloud without pictures", round(alone_ms, 1), "ms"),
         *_cpu_rows(name, fusion, cloud, views),
     ]
 
@@ -182,8 +183,8 @@ def _cpu_rows(name: str, fusion: "CameraFusion", cloud: "PointCloud", views: lis
         cloud_ms.append(1e3 * (named_s - started_s))
         picture_ms.append(1e3 * (time.process_time() - named_s))
     return [
-        _row(f"{name}: CPU time of a cloud with finished features", round(float(np.median(cloud_ms)), 1), "ms"),
-        _row(f"{name}: CPU time of a picture", round(float(np.median(picture_ms)), 1), "ms"),
+        row(f"{name}: CPU time of a cloud with finished features", round(float(np.median(cloud_ms)), 1), "ms"),
+        row(f"{name}: CPU time of a picture", round(float(np.median(picture_ms)), 1), "ms"),
     ]
 
 
@@ -254,10 +255,6 @@ def _listen(count: int) -> None:
     print(json.dumps({"clouds": clouds, "changes": changes}))
     node.destroy_node()
     rclpy.shutdown()
-
-
-def _row(name: str, value: float, unit: str, target: str | None = None, passed: bool | None = None) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "target": target, "passed": passed}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from offline_training.losses.info_nce import paired_info_nce
 from offline_training.losses.olivine import semantic_consistency, weakly_supervised_contrastive
 from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
 from offline_training.losses.von_mises_fisher import VmfStatistics, vmf_log_normaliser
-from tests.bench.report.table import print_table
+from tests.bench.report.table import print_table, row
 
 PAIRS, DRAWN, DIM, CLASSES, SUPERPIXELS = 150_000, 4096, 64, 17, 900
 SAMPLING_TARGET_MS, DIFFERENCE_TARGET = 20.0, 1e-9
@@ -37,10 +37,10 @@ def _sampling_rows() -> list[dict[str, Any]]:
     plain, plain_ms = _timed(lambda: _plain_weights(distance, label))
     difference = float(((weights - plain) / plain).abs().max())
     return [
-        _row(f"DCAS weights of {PAIRS:,} pairs", took_ms, "ms", SAMPLING_TARGET_MS),
-        _row(f"DCAS draw of {DRAWN:,} of them", draw_ms, "ms"),
-        _row("the same weights by the plain formula, U x n", plain_ms, "ms"),
-        _row("largest relative difference to the plain formula", difference, "", DIFFERENCE_TARGET),
+        row(f"DCAS weights of {PAIRS:,} pairs", took_ms, "ms", at_most=SAMPLING_TARGET_MS),
+        row(f"DCAS draw of {DRAWN:,} of them", draw_ms, "ms"),
+        row("the same weights by the plain formula, U x n", plain_ms, "ms"),
+        row("largest relative difference to the plain formula", difference, "", at_most=DIFFERENCE_TARGET),
     ]
 
 
@@ -84,9 +84,7 @@ def _loss_rows() -> list[dict[str, Any]]:
         "ScaLR": (point, lambda f: scalr.direction_distance(f, pixel)),
     }
     found = [
-        _row(
-            f"{name}, forward and backward, {DRAWN:,} x {DIM}", _median_ms(lambda f=feature, g=loss: _step(f, g)), "ms"
-        )
+        row(f"{name}, forward and backward, {DRAWN:,} x {DIM}", _median_ms(lambda f=feature, g=loss: _step(f, g)), "ms")
         for name, (feature, loss) in losses.items()
     ]
     many, of_many = point.repeat(PAIRS // DRAWN + 1, 1)[:PAIRS], label.repeat(PAIRS // DRAWN + 1)[:PAIRS]
@@ -95,9 +93,9 @@ def _loss_rows() -> list[dict[str, Any]]:
     normaliser_ms = _median_ms(lambda: vmf_log_normaliser(of_model[1], DIM))
     return [
         *found,
-        _row(f"vMF statistics, an update with {PAIRS:,} pairs", update_ms, "ms"),
-        _row(f"vMF consistency, forward and backward, {PAIRS:,} pairs", consistency_ms, "ms"),
-        _row(f"vMF normaliser of {CLASSES} classes", normaliser_ms, "ms"),
+        row(f"vMF statistics, an update with {PAIRS:,} pairs", update_ms, "ms"),
+        row(f"vMF consistency, forward and backward, {PAIRS:,} pairs", consistency_ms, "ms"),
+        row(f"vMF normaliser of {CLASSES} classes", normaliser_ms, "ms"),
     ]
 
 
@@ -114,17 +112,6 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     began = time.perf_counter()
     result = work()
     return result, 1e3 * (time.perf_counter() - began)
-
-
-def _row(name: str, value: float, unit: str, at_most: float | None = None) -> dict[str, Any]:
-    target = None if at_most is None else f"<= {at_most:g}"
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "target": target,
-        "passed": None if at_most is None else value <= at_most,
-    }
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.report.table import print_table
+from tests.bench.report.table import print_table, row
 
 REPEATS = 7
 _DATA = Path(os.environ.get("LIDAR_VL_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
@@ -104,7 +104,7 @@ def _stages(name: str, source: Any, labels: Callable, folder: Path) -> list[dict
             here.xyz_m, here.intensity, other.xyz_m, other.intensity, there.T_here_there, rng
         ),
     }
-    return [_row(f"{name}: {stage}", _median_ms(run)) for stage, run in stages.items()]
+    return [row(f"{name}: {stage}", _median_ms(run), "ms") for stage, run in stages.items()]
 
 
 def _median_ms(run: Callable[[], Any]) -> float:
@@ -116,10 +116,6 @@ def _median_ms(run: Callable[[], Any]) -> float:
         run()
         times_ms.append((time.process_time() - started) * 1e3)
     return statistics.median(times_ms)
-
-
-def _row(name: str, value: float) -> dict[str, Any]:
-    return {"name": name, "value": round(value, 2), "unit": "ms", "target": "", "passed": None}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from lidar_vl_core.foundation.threads import available_cores
 from offline_training.pretraining.config import pretrain_config_of
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.pretraining.stop_watch import STAGES
+from tests.bench.report.table import print_table, row
 
 _CACHE = Path("out/cache/bench_pretrain")
 _STEPS = {"resnet50_dilated": 3, "espnet": 6}  # by teacher; the first of them warms up
@@ -24,10 +25,12 @@ def measure() -> list[dict]:
     for teacher, steps in _STEPS.items():
         seconds = _median_seconds(teacher, steps)
         where = f"pre-training step, {teacher}, {available_cores()} cores"
-        rows += [_row(f"{where}: {stage}", seconds[f"seconds/{stage}"], "s") for stage in STAGES]
+        rows += [row(f"{where}: {stage}", seconds[f"seconds/{stage}"], "s") for stage in STAGES]
         share = 100.0 * seconds["seconds/sampling_and_loss"] / seconds["step_seconds"]
         has_target = teacher == "resnet50_dilated"  # what the recipes train with
-        rows.append(_row(f"{where}: sampling, heads and losses", share, "%", _LARGEST_SHARE if has_target else None))
+        rows.append(
+            row(f"{where}: sampling, heads and losses", share, "%", at_most=_LARGEST_SHARE if has_target else None)
+        )
     return rows
 
 
@@ -57,18 +60,5 @@ def settings(out: str, teacher: str, steps: int) -> dict:
     }
 
 
-def _row(name: str, value: float, unit: str, at_most: float | None = None) -> dict:
-    target = None if at_most is None else f"<= {at_most:g}"
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "target": target,
-        "passed": None if at_most is None else value <= at_most,
-    }
-
-
 if __name__ == "__main__":
-    from tests.bench.report.table import print_table
-
     print_table(measure())

@@ -26,6 +26,7 @@ from offline_training.datasets.rgbd.rgbd_folder import RgbdFolder
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.scenes.back_project import back_project, seen_pixels
 from offline_training.words.scenes.extract_config import ExtractConfig
+from tests.bench.report.table import print_table, row
 from tests.training.words.features.feature_scenes import box_scene
 
 CHANNELS = 768  # OpenSeg
@@ -82,9 +83,9 @@ def _sizes(scene: Scene) -> list[dict[str, Any]]:
         if voxel_m is None:
             visible = int(features.visible.sum())
             per_point_mb = 2e-6 * CHANNELS * visible
-            rows.append(_row(f"{scene.name}: points", len(sample.cloud), ""))
-            rows.append(_row(f"{scene.name}: points a view sees", 100 * visible / len(sample.cloud), "%"))
-            rows.append(_row(f"{scene.name}: half precision x {CHANNELS} per visible point", per_point_mb, "MB"))
+            rows.append(row(f"{scene.name}: points", len(sample.cloud), ""))
+            rows.append(row(f"{scene.name}: points a view sees", 100 * visible / len(sample.cloud), "%"))
+            rows.append(row(f"{scene.name}: half precision x {CHANNELS} per visible point", per_point_mb, "MB"))
         kept = "per point" if voxel_m is None else f"per voxel of {voxel_m:g} m"
         with tempfile.TemporaryDirectory() as name:
             store = FeatureStore(Path(name), {"model": "stand-in"})
@@ -95,9 +96,9 @@ def _sizes(scene: Scene) -> list[dict[str, Any]]:
                     store.compress(["scene"])
                 size_mb = store.path("scene").stat().st_size / 1e6
                 what = f"{scene.name}: stored {kept}, {components} numbers"
-                rows.append(_row(what, size_mb, "MB"))
-                rows.append(_row(f"{what}: times smaller", per_point_mb / size_mb, "x"))
-        rows.append(_row(f"{scene.name}: back-projected {kept}", 1e3 * seconds / len(sample.views), "ms/view"))
+                rows.append(row(what, size_mb, "MB"))
+                rows.append(row(f"{what}: times smaller", per_point_mb / size_mb, "x"))
+        rows.append(row(f"{scene.name}: back-projected {kept}", 1e3 * seconds / len(sample.views), "ms/view"))
     return rows
 
 
@@ -117,11 +118,11 @@ def _occlusion(scene: Scene) -> list[dict[str, Any]]:
             pairs += len(difference_m)
             wrong += int((difference_m > allowed_m).sum())
         without, right_without = without or wrong, right_without or pairs - wrong
-        rows.append(_row(f"{scene.name}: wrong pairs, {name}", 100 * wrong / max(pairs, 1), "%"))
+        rows.append(row(f"{scene.name}: wrong pairs, {name}", 100 * wrong / max(pairs, 1), "%"))
         if occlusion["occlusion"] != "none":
             target = {"at_least": 90.0} if name == "depth, margin 0.05" else {}
-            rows.append(_row(f"{scene.name}: wrong pairs removed, {name}", 100 * (1 - wrong / without), "%", **target))
-            rows.append(_row(f"{scene.name}: right pairs kept, {name}", 100 * (pairs - wrong) / right_without, "%"))
+            rows.append(row(f"{scene.name}: wrong pairs removed, {name}", 100 * (1 - wrong / without), "%", **target))
+            rows.append(row(f"{scene.name}: right pairs kept, {name}", 100 * (pairs - wrong) / right_without, "%"))
     return rows
 
 
@@ -145,7 +146,7 @@ def _reprojection(scene: Scene) -> dict[str, Any]:
         pairs = point_pixel_pairs(xyz_m, [(there.camera, there.T_cam_lidar)], min_depth_m=0.1)
         measured_m = there.load_depth_m()[pairs.pixel_uv[:, 1], pairs.pixel_uv[:, 0]]
         medians_mm.append(1e3 * float(np.median(np.abs(measured_m - pairs.depth_m)[measured_m > 0])))
-    return _row(f"{scene.name}: depth of a frame against the next", float(np.median(medians_mm)), "mm", below=28.0)
+    return row(f"{scene.name}: depth of a frame against the next", float(np.median(medians_mm)), "mm", below=28.0)
 
 
 def _stand_in(view: CameraView) -> torch.Tensor:
@@ -158,18 +159,5 @@ def _stand_in(view: CameraView) -> torch.Tensor:
     return torch.einsum("ck,khw->chw", mixing, known)
 
 
-def _row(
-    name: str, value: float, unit: str, at_least: float | None = None, below: float | None = None
-) -> dict[str, Any]:
-    target, passed = "", None
-    if at_least is not None:
-        target, passed = f">= {at_least:g}", value >= at_least
-    if below is not None:
-        target, passed = f"< {below:g}", value < below
-    return {"name": name, "value": round(value, 3), "unit": unit, "target": target, "passed": passed}
-
-
 if __name__ == "__main__":
-    from tests.bench.report.table import print_table
-
     print_table(measure())

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.bench.report.table import print_table
+from tests.bench.report.table import print_table, row
 from tests.bench.training.pretrain_data import sources
 
 _REPEATS = 5
@@ -31,17 +31,17 @@ def measure(step_ms: float = 150.0, batch: int = 4, network: str = "minkunet_sma
         for name, source, _ in sources(Path(folder)):
             ms_of = {stage: statistics.median(times) for stage, times in _times_ms(source, batch, network).items()}
             for stage, ms in ms_of.items():
-                rows.append(_row(f"{name}: {stage}", ms, "ms a cloud"))
-                rows.append(_row(f"{name}: {stage}", 1e3 / ms, "clouds/s"))
+                rows.append(row(f"{name}: {stage}", ms, "ms a cloud"))
+                rows.append(row(f"{name}: {stage}", 1e3 / ms, "clouds/s"))
             loader_ms = sum(ms_of[stage] for stage in _LOADER)
             cuda_ms = loader_ms - ms_of["maps"]  # which are made on the GPU there
             step_ms_of_cloud = sum(ms_of.values()) - loader_ms - ms_of["sampling alone"]
             share = 100.0 * ms_of["sampling, heads and losses"] / step_ms_of_cloud
             rows += [
-                _row(f"{name}: a loader process", 1e3 / loader_ms, "clouds/s"),
-                _row(f"{name}: sampling, heads and losses, of a step without its data", share, "%"),
-                _row(f"{name}: wanted by a GPU of {step_ms:g} ms a step of {batch}", batch * 1e3 / step_ms, "clouds/s"),
-                _row(f"{name}: loader processes that feed it", math.ceil(cuda_ms * batch / step_ms), "processes"),
+                row(f"{name}: a loader process", 1e3 / loader_ms, "clouds/s"),
+                row(f"{name}: sampling, heads and losses, of a step without its data", share, "%"),
+                row(f"{name}: wanted by a GPU of {step_ms:g} ms a step of {batch}", batch * 1e3 / step_ms, "clouds/s"),
+                row(f"{name}: loader processes that feed it", math.ceil(cuda_ms * batch / step_ms), "processes"),
             ]
     return rows
 
@@ -158,10 +158,6 @@ def _wait_for_device() -> None:
 
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def _row(name: str, value: float, unit: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "target": None, "passed": None}
 
 
 if __name__ == "__main__":
