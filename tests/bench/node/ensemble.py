@@ -153,16 +153,15 @@ def _drive(clouds: np.ndarray, count: int, odometry: bool) -> None:
     jpeg = encode_jpeg(noise.repeat(8, axis=0).repeat(8, axis=1))
     focal = width / 2 / np.tan(np.radians(35))
     K = [focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0]
-    pictures = []
-    for number, info in enumerate(infos):
+    pictures, calibrations = [], []
+    for number in range(CAMERAS):
         header = Header(frame_id=f"camera{number}")
         pictures.append(serialize_message(CompressedImage(header=header, format="jpeg", data=jpeg)))
-        while info.get_subscription_count() == 0:
-            time.sleep(0.05)
         lens = {"width": width, "height": height, "distortion_model": "plumb_bob", "d": [0.0] * 5}
-        info.publish(CameraInfo(header=header, k=K, **lens))
+        calibrations.append(serialize_message(CameraInfo(header=header, k=K, **lens)))
     given_up_s = time.monotonic() + READY_TIMEOUT_S
-    while lidar.get_subscription_count() == 0 or not node.count_subscribers(LABELLED):
+    ends = [lidar, *infos, *lenses]
+    while not all(end.get_subscription_count() for end in ends) or not node.count_subscribers(LABELLED):
         if time.monotonic() > given_up_s:
             sys.exit("the node does not listen")
         time.sleep(0.05)
@@ -177,7 +176,8 @@ def _drive(clouds: np.ndarray, count: int, odometry: bool) -> None:
             motion.publish(restamped(serialize_message(pose), now_ns))
         cloud, part = divmod(tick, ODOMETRY_PER_CLOUD)
         if part == 0 and cloud < count:
-            for lens_publisher, picture in zip(lenses, pictures, strict=True):
+            for info, lens_publisher, calibration, picture in zip(infos, lenses, calibrations, pictures, strict=True):
+                info.publish(restamped(calibration, now_ns))
                 lens_publisher.publish(restamped(picture, now_ns))
             lidar.publish(restamped(messages[cloud % len(messages)], now_ns))
         rclpy.spin_once(node, timeout_sec=0.0)
