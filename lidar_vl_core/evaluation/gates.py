@@ -6,6 +6,7 @@ from typing import Any
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.errors import BadRequest
+from lidar_vl_core.foundation.near_names import did_you_mean
 
 _OF_LABELS = {"mean_iou": ("mean_iou",), "accuracy": ("accuracy",)}  # figure -> where it stands in metrics.json
 _OF_BOXES = {"mean_ap": ("box_quality", "mean_ap")}
@@ -49,7 +50,10 @@ def gate_of(text: str, is_floor: bool) -> Gate:
     figure, _, value = (part.strip() for part in text.partition("="))
     kind, dot, class_name = figure.partition(".")
     if not (figure in _PLAIN or (kind in ("iou", "ap") and dot and class_name)):
-        raise BadRequest(f"limit {text!r}: expected FIGURE=VALUE with one of {', '.join(FIGURES)}, found {figure!r}.")
+        raise BadRequest(
+            f"limit {text!r}: expected FIGURE=VALUE with one of {', '.join(FIGURES)}, found {figure!r}."
+            f"{did_you_mean(figure, _PLAIN)}"
+        )
     try:
         limit = float(value)
     except ValueError:
@@ -74,6 +78,7 @@ def require_measurable(gates: Sequence[Gate], classes: ClassTable, has_labels: b
         if gate.class_name and gate.class_name not in classes.names:
             raise BadRequest(
                 f"limit on {gate.figure}: expected one of {', '.join(classes.names)}, found {gate.class_name!r}."
+                f"{did_you_mean(gate.class_name, classes.names)}"
             )
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.engines.cpu.int8_loops import Int8Arrays
-from lidar_vl_core.engines.cpu.kernels import run_network
 from lidar_vl_core.engines.cpu.kept_array import KeptArray
+from lidar_vl_core.engines.cpu.kernels import run_network
 from lidar_vl_core.engines.cpu.program import NetworkProgram, ScanProgram
 from lidar_vl_core.foundation.processes.fork_lock import ForkLock
 from lidar_vl_core.foundation.threads import HelperThreads

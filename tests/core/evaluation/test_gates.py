@@ -59,13 +59,18 @@ def test_a_limit_that_means_nothing_is_refused(text: str) -> None:
         gate_of(text, is_floor=True)
 
 
+def test_a_figure_with_another_name_is_told_its_own() -> None:
+    with pytest.raises(BadRequest, match="found 'miou'. Did you mean mean_iou?"):
+        gate_of("miou=0.6", is_floor=True)
+
+
 @pytest.mark.parametrize(
     ("text", "has_labels", "has_boxes", "to_do"),
     [
         ("mean_iou=0.5", False, True, "--label-field"),
         ("iou.car=0.5", False, False, "--label-field"),
         ("mean_ap=0.5", True, False, "--box-topic"),
-        ("iou.cart=0.5", True, False, "found 'cart'"),
+        ("iou.cart=0.5", True, False, "found 'cart'. Did you mean car?"),
     ],
 )
 def test_what_a_replay_will_not_measure_is_refused_before_the_work(
