@@ -199,6 +199,12 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _module.write_tiny_package(tmp_path_factory.mktemp("packages") / "tiny")
 
 
+@pytest.fixture(autouse=True)
+def own_ros_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What nodes keep over a crash is kept for no other test."""
+    monkeypatch.setenv("ROS_HOME", str(tmp_path / "ros_home"))
+
+
 @pytest.fixture
 def graph(capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
     graph = Graph()

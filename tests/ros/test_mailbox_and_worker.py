@@ -1,6 +1,7 @@
 """The newest cloud wins, and nothing that serving raises ends the serving."""
 
 import threading
+import time
 
 import pytest
 from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
@@ -115,3 +116,14 @@ def test_gaps_in_a_publishers_numbers_are_losses_and_a_restart_is_none():
 def test_a_middleware_without_numbers_loses_nothing():
     gaps = SequenceGaps()
     assert [gaps.add(number) for number in ((1 << 64) - 1,) * 3] == [0, 0, 0]
+
+
+def test_who_stops_a_worker_does_not_wait_for_its_preparation():
+    go = threading.Event()
+    worker: Worker[int] = Worker("test", lambda item: None, print, prepare=lambda: go.wait(30))
+    began = time.monotonic()
+    assert not worker.stop(20.0)
+    assert time.monotonic() - began < 2.0
+    go.set()
+    worker._thread.join(30)
+    assert not worker._thread.is_alive()

@@ -21,6 +21,7 @@ from lidar_vl_core.foundation.message_types import message_types
 
 TIMEOUT_S = 60.0
 INPUT = "/lidar/points"
+INPUT_OF_NODE = "/segmentation_node/input/pointcloud"
 LABELLED = "/segmentation_node/output/pointcloud/segmentation"
 _domains = itertools.count()
 
@@ -48,6 +49,10 @@ class Process:
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
+
+    def crash(self) -> None:
+        self._process.kill()
+        self._process.wait(TIMEOUT_S)
 
     def ended(self) -> bool:
         return self._process.poll() is not None
@@ -77,8 +82,10 @@ def start() -> Iterator[Callable[..., Process]]:
     environment |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(domain), "OMP_NUM_THREADS": "1"}
     processes: list[Process] = []
 
-    def start(node: str, remaps: dict[str, str] | None = None, **parameters: object) -> Process:
-        processes.append(Process(node, parameters, remaps or {}, environment))
+    def start(
+        node: str, remaps: dict[str, str] | None = None, variables: dict[str, str] | None = None, **parameters: object
+    ) -> Process:
+        processes.append(Process(node, parameters, remaps or {}, environment | (variables or {})))
         return processes[-1]
 
     yield start
@@ -173,6 +180,33 @@ def test_a_wrong_start_ends_with_2_and_one_line(start, tmp_path):
     assert "none.mcap: expected a recording" in missing.lines[0]
     assert "idle_s" in wrong.lines[0]
     assert not (tmp_path / "x.mcap").exists()
+
+
+@pytest.mark.slow
+def test_a_node_stopped_while_its_model_is_compiled_ends_within_two_seconds(start, until, tmp_path):
+    node = start("segmentation_node", {}, {"NUMBA_CACHE_DIR": str(tmp_path)}, model="demo")
+    until(lambda: node.heard("model demo:"), "the configured node", TIMEOUT_S)
+    asked = time.monotonic()
+    node.signal(signal.SIGINT)
+    assert node.wait() == 0, node.lines
+    assert time.monotonic() - asked < 2.0 * max(1.0, os.getloadavg()[0])  # 2 s where nobody else works
+    assert any("a model being prepared is left behind" in line for line in node.lines)
+
+
+@pytest.mark.slow
+def test_a_killed_node_that_is_started_again_goes_to_the_state_it_was_commanded_to(start, until, tiny_package):
+    def started():
+        node = start("segmentation_node", model=tiny_package)
+        until(lambda: node.heard(f"serves {INPUT_OF_NODE}"), "the node at work", TIMEOUT_S)
+        return node
+
+    started().crash()
+    second = start("segmentation_node", model=tiny_package, autostart=False)
+    until(lambda: second.heard("goes to the last commanded state, active"), "the node after a crash", TIMEOUT_S)
+    until(lambda: second.heard(f"serves {INPUT_OF_NODE}"), "the node at work", TIMEOUT_S)
+    second.signal(signal.SIGINT)
+    assert second.wait() == 0
+    assert not any("after a crash" in line for line in started().lines)
 
 
 def test_a_node_whose_model_is_missing_stays_and_says_why(start, until, tmp_path):

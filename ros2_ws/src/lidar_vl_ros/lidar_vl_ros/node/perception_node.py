@@ -27,6 +27,7 @@ from lidar_vl_ros.node.node_duties import NodeDuties
 from lidar_vl_ros.node.output import Outputs
 from lidar_vl_ros.node.parameter_changes import ParameterChanges
 from lidar_vl_ros.node.settings import NodeParameters
+from lidar_vl_ros.node.start import Start
 from lidar_vl_ros.node.transitions import answer_wrong_transitions, guarded
 from lidar_vl_ros.node.worker import Worker
 
@@ -52,6 +53,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         self.transforms: LiveTransforms | None = None  # while configured
         self._reading: CloudReading | None = None
         self.outputs = Outputs()
+        self.left_behind = False  # whether a thread still works at what nobody waits for
         parameters.declare(self, settings_type)
         ParameterChanges(self, settings_type, self.prepare, self._take_over, self.callback_failed)
         answer_wrong_transitions(self)
@@ -60,7 +62,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self, self.health, lambda: self._input.topic, lambda now_ns: self._camera_reports(now_ns), self.steady
         )
         self._input = CloudInput(self, self.health, self.reporter, self._received, self._clock_jumped_back)
-        self._autostart_timer = self.create_timer(0.0, self._autostart, clock=self.steady)
+        self._start = Start(self, self.steady)
         self._ready_timer = self.create_timer(_READY_POLL_S, self._listen_when_ready, clock=self.steady)
         self._ready_timer.cancel()
 
@@ -107,11 +109,16 @@ class PerceptionNode(NodeDuties, LifecycleNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Return to unconfigured, from where configure can be tried again; rclpy's default would finalise the node."""
+        self._start.failed()
         try:
             self.release()
         except Exception as error:
             self.refused(f"release failed:\n{traceback.format_exc()}", error)
         return TransitionCallbackReturn.SUCCESS
+
+    def reached(self, label: str) -> None:
+        """A transition went well."""
+        self._start.reached(label)
 
     def refused(self, text: str, cause: Exception) -> None:
         """Report a transition that did not happen."""
@@ -122,7 +129,11 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         """Stop listening and serving, and unload."""
         self._stop_listening()
         if self._worker is not None and not self._worker.stop(_STOP_TIMEOUT_S):
-            self.get_logger().warning(f"a cloud is still in work after {_STOP_TIMEOUT_S} s, its thread is left behind")
+            self.left_behind = True
+            work = (
+                f"a cloud in work for {_STOP_TIMEOUT_S} s" if self._worker.ready.is_set() else "a model being prepared"
+            )
+            self.get_logger().warning(f"{work} is left behind")
         self._worker = None
         self._unload()
 
@@ -130,6 +141,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         """Stop for good, before the node is destroyed."""
         self.release()
         self._input.close()
+        self._start.close()
 
     def _open_front_end(self, settings: NodeParameters, transforms: LiveTransforms) -> FrontEnd:
         cameras = Cameras(self, settings.cameras, transforms, self.reporter)
@@ -236,10 +248,3 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self.reporter.problem("bad", f"cloud dropped: {error}")
         elif self.context.ok():
             self.reporter.fault("failed", error)
-
-    def _autostart(self) -> None:
-        self._autostart_timer.cancel()
-        if state_label(self) != "unconfigured" or self.get_parameter("autostart").value is False:
-            return  # any other wrong value goes on, to be refused by name
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()

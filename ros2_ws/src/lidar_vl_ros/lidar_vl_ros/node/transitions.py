@@ -12,9 +12,17 @@ from lidar_vl_ros.health.lifecycle_state import state_label
 
 _Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
+_REACHES = {
+    "on_configure": "inactive",
+    "on_activate": "active",
+    "on_deactivate": "inactive",
+    "on_cleanup": "unconfigured",
+    "on_shutdown": "finalized",
+}
+
 
 def guarded(transition: _Transition) -> _Transition:
-    """Report what a transition of a node with `refused(text, cause)` raises; rclpy swallows it.
+    """Report what a transition of a node with `refused(text, cause)` raises, which rclpy swallows, and by `reached(label)` that it went well.
 
     LidarVlError is the user's mistake: one line, FAILURE, the state stays. Anything else: traceback, ERROR, `on_error`.
     """
@@ -22,7 +30,10 @@ def guarded(transition: _Transition) -> _Transition:
     @functools.wraps(transition)
     def wrapped(node: Any, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ANN401
         try:
-            return transition(node, state)
+            result = transition(node, state)
+            if result == TransitionCallbackReturn.SUCCESS:
+                node.reached(_REACHES[transition.__name__])
+            return result
         except LidarVlError as error:
             node.refused(f"{transition.__name__} refused: {error}", error)
             return TransitionCallbackReturn.FAILURE

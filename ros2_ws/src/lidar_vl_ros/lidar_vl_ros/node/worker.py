@@ -9,6 +9,8 @@ from lidar_vl_ros.node.mailbox import Mailbox
 
 T = TypeVar("T")
 
+_PREPARING_TIMEOUT_S = 0.2  # who leaves while the model is compiled does not wait for it
+
 
 class Worker(Generic[T]):
     """Serve items one at a time beside the executor's thread; an exception is reported and the next item served."""
@@ -37,9 +39,9 @@ class Worker(Generic[T]):
         return self._mailbox.empty() is not None
 
     def stop(self, timeout_s: float) -> bool:
-        """End after the item being served; true when the thread ended in time."""
+        """End after the item being served, which is waited for, or after `prepare`, which is not; true when the thread has ended."""
         self._mailbox.close()
-        self._thread.join(timeout_s)
+        self._thread.join(timeout_s if self.ready.is_set() else _PREPARING_TIMEOUT_S)
         return not self._thread.is_alive()
 
     def _run(self) -> None:

@@ -1,0 +1,51 @@
+"""The bond by which nav2's lifecycle manager notices that a node is gone; only where bondpy is installed."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+
+_TOPIC, _HEARTBEAT_S = "bond", 0.25  # nav2's own
+
+
+def bond_class() -> Any | None:  # noqa: ANN401
+    """bondpy's Bond, or None where the package is not installed."""
+    try:
+        return importlib.import_module("bondpy.bondpy").Bond
+    except ImportError:
+        return None
+
+
+class ManagerBond:
+    """Offered while the node is active; a manager that has `bond_timeout` above 0 takes it, and nobody else does."""
+
+    def __init__(self, node: LifecycleNode, formed: Callable[[], None]) -> None:
+        """formed: called in the executor's thread once a manager holds the bond."""
+        self._node, self._tell_formed = node, formed
+        self._bond: Any = None
+        self.is_formed = False
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether there is a heartbeat; never without bondpy."""
+        return self._bond is not None
+
+    def offer(self) -> None:
+        """Begin with the heartbeat."""
+        kind = bond_class()
+        if kind is None:
+            return
+        self._bond = kind(topic=_TOPIC, id=self._node.get_name(), node=self._node, on_formed=self._formed)
+        self._bond.heartbeat_period = _HEARTBEAT_S
+        self._bond.start()
+
+    def withdraw(self) -> None:
+        """End it, which the manager hears."""
+        bond, self._bond, self.is_formed = self._bond, None, False
+        if bond is not None:
+            bond.shutdown()
+
+    def _formed(self) -> None:
+        self.is_formed = True
+        self._tell_formed()
