@@ -96,7 +96,13 @@ class CameraFusion:
         }
         classes = of_network.table.class_table
         return PointLabels(
-            fused.class_id, fused.probability, timing_ms, classes, fused.picture_class_id, fused.picture_share
+            fused.class_id,
+            fused.probability,
+            timing_ms,
+            classes,
+            fused.picture_class_id,
+            fused.picture_share,
+            fused.disagreement,
         )
 
     def _ready(self, features: np.ndarray, size_px: tuple[int, ...]) -> PictureFeatures:

@@ -25,6 +25,7 @@ class FusedLabels:
     probability: np.ndarray  # (N,) float32
     picture_class_id: np.ndarray  # (N,) uint8 what the pictures say alone
     picture_share: float  # of the points that are named by the pictures
+    disagreement: float | None  # share of the points that network and pictures both name, differently; None: there are none
 
 
 def fused_labels(
@@ -39,9 +40,16 @@ def fused_labels(
     class_id, probability = deep.class_id[point_to_row], deep.probability[point_to_row]
     flat = _of_pictures(of_network.xyz_m, pictures, table, occlusion, threads)
     nearer = flat.best > deep.best[point_to_row]
+    disagreement = _disagreement(class_id, flat.class_id)
     class_id[nearer], probability[nearer] = flat.class_id[nearer], flat.probability[nearer]
     share = np.count_nonzero(nearer & (class_id != IGNORE_ID)) / max(len(class_id), 1)
-    return FusedLabels(class_id, probability, flat.class_id, share)
+    return FusedLabels(class_id, probability, flat.class_id, share, disagreement)
+
+
+def _disagreement(of_network: np.ndarray, of_pictures: np.ndarray) -> float | None:
+    both = (of_network != IGNORE_ID) & (of_pictures != IGNORE_ID)
+    named = np.count_nonzero(both)
+    return np.count_nonzero(both & (of_network != of_pictures)) / named if named else None
 
 
 def _with_no_row(answers: CosineAnswers) -> CosineAnswers:
