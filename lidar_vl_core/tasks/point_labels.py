@@ -19,7 +19,9 @@ class PointLabels:
     classes: ClassTable | None = None  # what the ids mean: words may have changed since this cloud was labelled
     picture_class_id: np.ndarray | None = None  # (N,) uint8 what pictures alone say; None = not asked
     picture_share: float = 0.0  # of the points that are named by pictures
-    disagreement: float | None = None  # share of the points that network and pictures both name, differently; None = not known
+    disagreement: float | None = (
+        None  # share of the points that network and pictures both name, differently; None = not known
+    )
 
 
 def label_points(logits: np.ndarray, point_to_voxel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

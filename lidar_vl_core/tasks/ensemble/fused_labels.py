@@ -25,7 +25,9 @@ class FusedLabels:
     probability: np.ndarray  # (N,) float32
     picture_class_id: np.ndarray  # (N,) uint8 what the pictures say alone
     picture_share: float  # of the points that are named by the pictures
-    disagreement: float | None  # share of the points that network and pictures both name, differently; None: there are none
+    disagreement: (
+        float | None
+    )  # share of the points that network and pictures both name, differently; None: there are none
 
 
 def fused_labels(

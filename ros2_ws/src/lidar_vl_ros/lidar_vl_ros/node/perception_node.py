@@ -13,11 +13,13 @@ from std_msgs.msg import Header
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.stamps import stamp_ns
+from lidar_vl_ros.black_box.black_box import BlackBox
+from lidar_vl_ros.black_box.raw_topics import topics_to_remember
 from lidar_vl_ros.health.health import Health, Report
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.cameras import Cameras
-from lidar_vl_ros.inputs.cloud_input import CloudInput
+from lidar_vl_ros.inputs.cloud_input import INPUT_TOPIC, CloudInput
 from lidar_vl_ros.inputs.cloud_reading import CloudReading
 from lidar_vl_ros.inputs.front_end import FrontEnd
 from lidar_vl_ros.inputs.live_transforms import LiveTransforms
@@ -51,6 +53,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         self._worker: Worker[_Arrived] | None = None
         self._front_end: FrontEnd | None = None
         self.transforms: LiveTransforms | None = None  # while configured
+        self.black_box: BlackBox | None = None  # while configured, where it is asked for
         self._reading: CloudReading | None = None
         self.outputs = Outputs()
         self.left_behind = False  # whether a thread still works at what nobody waits for
@@ -77,6 +80,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self._front_end = self._open_front_end(self.settings, self.transforms)
             self.load(self.settings)
             self._reading = self._open_reading(self.settings)
+            self.black_box = self._open_black_box(self.settings)
         except BaseException:
             self._unload()
             raise
@@ -158,10 +162,16 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         full_scale, fields, colours = settings.intensity_max or None, self.extra_fields(), self.reads_colours()
         return CloudReading(self, self.reporter, full_scale, settings.max_points, fields, colours)
 
+    def _open_black_box(self, settings: NodeParameters) -> BlackBox | None:
+        if not settings.black_box.folder:
+            return None
+        return BlackBox(self, self.reporter, settings.black_box, settings.static_transforms)
+
     def _unload(self) -> None:
-        if self._front_end is not None:
-            self._front_end.close()
-        self._front_end = self._reading = self.transforms = None
+        for opened in (self._front_end, self.black_box):
+            if opened is not None:
+                opened.close()
+        self._front_end = self._reading = self.transforms = self.black_box = None
         self.outputs.close()
         self.unload()
 
@@ -196,6 +206,8 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         odometry_topic = self.motion_told_by()
         if self.settings.cameras or odometry_topic is not None:
             self.transforms.listen(odometry_topic or "")
+        if self.black_box is not None:
+            self.black_box.listen(topics_to_remember(INPUT_TOPIC, self.settings.cameras, odometry_topic or ""))
         self.get_logger().info(f"serves {self._input.topic}, {self._front_end.told}")
 
     def _stop_listening(self) -> None:
@@ -205,6 +217,8 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self.health.count("discarded", forgotten)
         if self.transforms is not None:
             self.transforms.stop()
+        if self.black_box is not None:
+            self.black_box.stop()
         if self._worker is not None and self._worker.drop_waiting():
             self.health.count("discarded")
 
@@ -226,8 +240,9 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self._front_end.restart()
 
     def _camera_reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
-        front_end = self._front_end
-        return () if front_end is None else (*front_end.reports(now_ns), *self.reports(now_ns))
+        front_end, black_box = self._front_end, self.black_box
+        of_box = () if black_box is None else (("black box", black_box.report()),)
+        return () if front_end is None else (*front_end.reports(now_ns), *self.reports(now_ns), *of_box)
 
     def _serve(self, arrived: _Arrived) -> None:
         age_ms, front_end, reading = self.age_ms(arrived.message.header), self._front_end, self._reading

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from lidar_vl_core.boxes.limits import BoxLimits, BoxRules
 from lidar_vl_core.clouds.ego_region import EgoBox
 from lidar_vl_core.foundation.config import Config
+from lidar_vl_ros.black_box.parameters import BlackBoxParameters
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
 from lidar_vl_ros.node.parameter_fields import WHILE_CONFIGURED
 
@@ -60,6 +61,7 @@ class NodeParameters(Config):
     static_transforms: Topics = Field(
         (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"
     )
+    black_box: BlackBoxParameters = BlackBoxParameters.model_validate({})
 
 
 class TaskParameters(Config):

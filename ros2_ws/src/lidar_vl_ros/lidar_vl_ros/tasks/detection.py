@@ -158,7 +158,7 @@ class DetectionTask(Task):
             "boxes": told_s - detected_s,
             "total": told_s - started_s,
         }
-        return Served({stage: 1e3 * duration_s for stage, duration_s in stages_s.items()})
+        return Served({stage: 1e3 * duration_s for stage, duration_s in stages_s.items()}, boxes=boxes)
 
     def unload(self) -> None:
         """Drop the model and withdraw what is told beside the outputs."""

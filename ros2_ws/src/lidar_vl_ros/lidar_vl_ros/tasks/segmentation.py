@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from std_srvs.srv import Trigger
 
+from lidar_vl_core.black_box.triggers import PointAnswer
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.ego_region import EgoRegion
@@ -155,7 +156,8 @@ class SegmentationTask(Task):
             self.outputs.publish(answer)
         said = {"segmentation": labels.class_id, "images": labels.picture_class_id}
         told = [PointOpinion(who, of_points, classes) for who, of_points in said.items() if of_points is not None]
-        return Served(labels.timing_ms, tuple(told))
+        points = PointAnswer(labels.class_id, labels.probability, len(classes), labels.disagreement)
+        return Served(labels.timing_ms, tuple(told), points)
 
     def unload(self) -> None:
         """Drop the model and withdraw what is told beside the outputs."""

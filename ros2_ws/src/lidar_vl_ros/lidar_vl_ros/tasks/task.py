@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.black_box.triggers import PointAnswer
+from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
@@ -29,6 +31,8 @@ class Served:
 
     timing_ms: dict[str, float]  # by stage, and "total"
     opinions: tuple[PointOpinion, ...] = ()  # for tasks that come after
+    points: PointAnswer | None = None  # what a black box looks at, of segmentation
+    boxes: Boxes3d | None = None  # and of detection
 
 
 def tell_engine(reporter: Reporter, engine_problem: str) -> None:

@@ -12,7 +12,7 @@ from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.perception_node import PerceptionNode
 from lidar_vl_ros.node.settings import NodeParameters
 from lidar_vl_ros.outputs.stage_times import StageTimes
-from lidar_vl_ros.tasks.task import PointOpinion, Task
+from lidar_vl_ros.tasks.task import PointOpinion, Served, Task
 
 _TOTAL = "total"
 
@@ -94,6 +94,7 @@ class TaskNode(PerceptionNode):
         """One task after the other, as far as anybody wants what it or a later one tells."""
         timing_ms: Counter[str] = Counter()
         opinions: list[PointOpinion] = []
+        answers: list[Served] = []
         for number, (task, _) in enumerate(self._used):
             if not any(later.outputs.wanted() for later, _ in self._used[number:]):
                 continue
@@ -103,6 +104,7 @@ class TaskNode(PerceptionNode):
                 return
             timing_ms.update(served.timing_ms)  # adds up the totals
             opinions += served.opinions
+            answers.append(served)
         if not timing_ms:
             self.health.count("unwatched")  # who listened when it came has left meanwhile
             return
@@ -110,3 +112,7 @@ class TaskNode(PerceptionNode):
         self.health.served(timing_ms, latency_ms)
         if (times := self._times) is not None:
             times.publish(timing_ms, latency_ms)
+        if (black_box := self.black_box) is not None:
+            points = next((each.points for each in answers if each.points is not None), None)
+            boxes = next((each.boxes for each in answers if each.boxes is not None), None)
+            black_box.answered(frame.cloud, points, boxes)

@@ -1,0 +1,65 @@
+"""Topics as bytes: what a black box remembers, without decoding any of it."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from lidar_vl_core.black_box.static_transforms import TF_STATIC, TF_TYPE
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
+from lidar_vl_ros.inputs.camera_parameters import CameraParameters
+from lidar_vl_ros.messages.message_class import message_class
+
+_SENSORS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+_TRANSFORMS = QoSProfile(depth=100)
+_STATIC = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+Heard = Callable[[str, str, bytes], None]  # topic, type, bytes
+
+
+class RawTopic(NamedTuple):
+    """A topic to listen to."""
+
+    type_name: str
+    qos: QoSProfile
+
+
+def topics_to_remember(
+    cloud_topic: str, cameras: Mapping[str, CameraParameters], odometry_topic: str
+) -> dict[str, RawTopic]:
+    """What offline training needs: clouds, images with their calibration, and how the sensor moved. odometry_topic: or empty."""
+    topics = {cloud_topic: RawTopic(CLOUD_TYPE, _SENSORS)}
+    for camera in cameras.values():
+        kind = "CompressedImage" if camera.is_compressed else "Image"
+        topics[camera.topic] = RawTopic(f"sensor_msgs/msg/{kind}", _SENSORS)
+        topics[camera.calibration_topic] = RawTopic("sensor_msgs/msg/CameraInfo", _SENSORS)
+    if odometry_topic:
+        topics[odometry_topic] = RawTopic("nav_msgs/msg/Odometry", _SENSORS)
+    return topics | {"/tf": RawTopic(TF_TYPE, _TRANSFORMS), TF_STATIC: RawTopic(TF_TYPE, _STATIC)}
+
+
+class RawTopics:
+    """Subscriptions to topics, from the beginning to `stop`."""
+
+    def __init__(self, node: LifecycleNode, topics: Mapping[str, RawTopic], heard: Heard) -> None:
+        """heard: called in the executor's thread, with the topic's name as it is after remapping.
+
+        Topics whose type is not installed are left out; the node has told that already.
+        """
+        self._node = node
+        known = ((name, topic, message_class(topic.type_name)) for name, topic in topics.items())
+        self._subscriptions = [
+            self._listen(kind, name, topic, heard) for name, topic, kind in known if kind is not None
+        ]
+
+    def stop(self) -> None:
+        """Listen no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _listen(self, kind: type, name: str, topic: RawTopic, heard: Heard) -> Any:  # noqa: ANN401
+        callback = partial(heard, self._node.resolve_topic_name(name), topic.type_name)
+        return self._node.create_subscription(kind, name, callback, topic.qos, raw=True)
