@@ -7,7 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 from PIL import Image
 
+from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.writing.bag_writer import BagWriter
+from lidar_vl_core.black_box.message_ring import MessageRing, RawMessage
+from lidar_vl_core.black_box.recordings import BlackBoxFolder
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.point_cloud2 import encode
@@ -146,3 +149,20 @@ def test_a_bag_of_a_street_gives_clouds_and_images_that_fit(test_data):
     _, _, visible = view.camera.project(view.T_cam_lidar.apply(samples[0].cloud.xyz_m))
     assert view.load_rgb().shape == (view.camera.height, view.camera.width, 3)
     assert 0.09 < visible.mean() < 0.27  # a quarter of the circle, less what is above and below
+
+
+def test_what_a_black_box_recorded_is_a_data_set_like_the_drive_it_was_heard_from(tmp_path):
+    _write(tmp_path / "drive.mcap")
+    ring = MessageRing(0.15, 1 << 20)  # two clouds of a 10 Hz LiDAR
+    with open_bag(tmp_path / "drive.mcap") as bag:
+        for each in bag.messages():
+            ring.add(RawMessage(each.topic, each.type, each.stamp_ns, bytes(each.cdr)))
+    path, _ = BlackBoxFolder(tmp_path / "box", 1 << 24, 0).write(ring.last_seconds(), "flicker", 0.0)
+    labels = {"label_field": "label", "label_table": "nuscenes_lidarseg"}
+    drive, heard = (RosBag(each, classes=NUSCENES_16, **labels) for each in (tmp_path / "drive.mcap", path))
+    assert 0 < len(heard) < len(drive) == 3
+    for ours, theirs in zip(reversed([*heard]), reversed([*drive]), strict=False):
+        assert_allclose(ours.cloud.xyz_m, theirs.cloud.xyz_m)
+        assert ours.class_id.tolist() == theirs.class_id.tolist()
+        ours_paired, theirs_paired = (pair_scan(each, min_depth_m=0.1) for each in (ours, theirs))
+        assert len(ours_paired.pixel_uv) == len(theirs_paired.pixel_uv) > 0
