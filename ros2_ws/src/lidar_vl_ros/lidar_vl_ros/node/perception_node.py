@@ -16,7 +16,6 @@ from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.black_box.black_box import BlackBox
 from lidar_vl_ros.black_box.raw_topics import topics_to_remember
 from lidar_vl_ros.health.health import Health, Report
-from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.cameras import Cameras
 from lidar_vl_ros.inputs.cloud_input import INPUT_TOPIC, CloudInput
