@@ -23,9 +23,7 @@ class BoxSelection:
     def __post_init__(self) -> None:
         numbers = (self.least_score, self.iou_threshold, *(score for _, score in self.class_scores))
         if not all(0.0 <= number <= 1.0 for number in numbers) or min(self.most_candidates, self.most_boxes) < 1:
-            raise BadConfig(
-                f"selection: expected score and IoU in 0..1 and counts of 1 at least, found {self}. Correct it."
-            )
+            raise BadConfig(f"selection: expected score and IoU in 0..1 and counts of 1 at least, found {self}.")
 
     def least_scores(self, class_ids: Sequence[int]) -> np.ndarray:
         """(K,) float32 least score of each class; a score that is NaN is never as high."""

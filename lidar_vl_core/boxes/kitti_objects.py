@@ -162,11 +162,9 @@ def _numbers(path: Path, line: int, words: list[str]) -> list[float]:
     try:
         numbers = [float(word) for word in words]
     except ValueError as error:
-        raise BadLabels(
-            f"{path}, line {line}: expected numbers after the type, found: {str(error)[:80]}. Correct them."
-        ) from error
+        raise BadLabels(f"{path}, line {line}: expected numbers after the type, found: {str(error)[:80]}.") from error
     if not (numbers[1].is_integer() and abs(numbers[1]) < 256):  # NaN and infinity, too
-        raise BadLabels(f"{path}, line {line}: expected a whole number for occluded, found {numbers[1]}. Correct it.")
+        raise BadLabels(f"{path}, line {line}: expected a whole number for occluded, found {numbers[1]}.")
     return numbers
 
 

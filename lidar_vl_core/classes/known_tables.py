@@ -92,9 +92,7 @@ def submitted_ids(source: str, target: ClassTable) -> np.ndarray:
     raw = np.array([raw_of_class[name] for name in target.names], np.uint32)
     wrong = raw[label_map(source, target).apply(raw) != np.arange(len(target))]
     if len(wrong):
-        raise BadLabels(
-            f"{place}: expected ids that the map reads as their class, found {wrong.tolist()}. Correct them."
-        )
+        raise BadLabels(f"{place}: expected ids that the map reads as their class, found {wrong.tolist()}.")
     return raw
 
 
@@ -125,8 +123,7 @@ def _class_ids(place: str, class_name_of_raw: Mapping[RawT, str | None], target:
     unknown = {name for name in class_name_of_raw.values() if name is not None and name not in target.names}
     if unknown:
         raise BadLabels(
-            f"{place}: expected classes of {target.name} ({', '.join(target.names)}), found {', '.join(sorted(unknown))}. "
-            "Correct these names."
+            f"{place}: expected classes of {target.name} ({', '.join(target.names)}), found {', '.join(sorted(unknown))}."
         )
     return {raw: IGNORE_ID if name is None else target.id_of(name) for raw, name in class_name_of_raw.items()}
 

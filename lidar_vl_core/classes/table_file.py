@@ -131,6 +131,5 @@ def require_every_class(place: str, table: ClassTable, names: Mapping[str, objec
     missing, unknown = [name for name in table.names if name not in names], [n for n in names if n not in table.names]
     if missing or unknown:
         raise BadLabels(
-            f"{place}: expected every class of {table.name} once, found none of {missing} and besides {unknown}. "
-            "Correct these names."
+            f"{place}: expected every class of {table.name} once, found none of {missing} and besides {unknown}."
         )

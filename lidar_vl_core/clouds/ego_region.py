@@ -22,7 +22,7 @@ class EgoRegion:
     def __post_init__(self) -> None:
         """Raise BadConfig on an invalid region."""
         if not (math.isfinite(self.radius_m) and self.radius_m >= 0):
-            raise BadConfig(f"ego radius: expected 0 (off) or a number of metres, found {self.radius_m}. Correct it.")
+            raise BadConfig(f"ego radius: expected 0 (off) or a number of metres, found {self.radius_m}.")
         box_is_whole = len(self.box_m) == 6 and all(math.isfinite(value) for value in self.box_m)
         if self.box_m and not (
             box_is_whole and all(low < high for low, high in zip(self.box_m, self.box_m[3:], strict=False))

@@ -75,7 +75,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    inspect = commands.add_parser("inspect", help="say what is in a recording and what of it can be used")
+    inspect = commands.add_parser("inspect", help="show what is in a recording and which parts of it can be used")
     inspect.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
     inspect.add_argument("--json", action="store_true", help="print JSON for programs")
     inspect.set_defaults(run=_inspect)
@@ -91,26 +91,26 @@ def command_parser() -> argparse.ArgumentParser:
         "--box-topic", metavar="TOPIC", help="vision_msgs/Detection3DArray with the true boxes, to score a detector"
     )
     replay.add_argument(
-        "--box-table", metavar="TABLE", help="whose class names they have, such as nuscenes16; else the model's own"
+        "--box-table", metavar="TABLE", help="class table of the true boxes, such as nuscenes16 (default: the model's)"
     )
     list_in_help(replay, _names_for_replay)
     replay.add_argument(
         "--ensemble",
         action="store_true",
-        help="name points by the pictures, too; takes a package with an image encoder",
+        help="also label points from the camera images; needs a package with an image encoder",
     )
     replay.add_argument(
-        "--images", action="store_true", help="copy the camera pictures into predictions.mcap, for viewers"
+        "--images", action="store_true", help="copy the camera images into predictions.mcap, for viewers"
     )
     replay.add_argument(
-        "--rerun", action="store_true", help="show the clouds in Rerun meanwhile; takes the extra `rerun`"
+        "--rerun", action="store_true", help="show the clouds in Rerun while it runs; needs the extra `rerun`"
     )
     replay.add_argument(
         "--sweeps",
         type=_sweeps,
         default=1,
         metavar="N",
-        help="join so many sweeps for a detector, by the recording's transforms or odometry",
+        help="number of sweeps to join for a detector, by the recording's transforms or odometry",
     )
     add_limits(replay)
     add_overwrite(replay)

@@ -24,7 +24,7 @@ def add_cloud_commands(commands: "argparse._SubParsersAction[NamingParser]") -> 
     _add_picture_and_columns(segment)
     segment.set_defaults(run=_segment)
 
-    detect = commands.add_parser("detect", help="find boxes of things in one cloud file")
+    detect = commands.add_parser("detect", help="find objects in one cloud file, as boxes")
     _add_cloud(detect)
     detect.add_argument("--out", type=Path, required=True, metavar="FILE", help="list of the boxes: .json or .csv")
     detect.add_argument(
@@ -32,12 +32,12 @@ def add_cloud_commands(commands: "argparse._SubParsersAction[NamingParser]") -> 
         action="append",
         default=[],
         metavar="CLASS=VALUE",
-        help="least score of a class, 0 to 1; once for each class, else as the package has it",
+        help="minimum score of a class, 0 to 1; repeat for other classes (default: the package's)",
     )
     _add_picture_and_columns(detect)
     detect.set_defaults(run=_detect)
 
-    query = commands.add_parser("query", help="where in a cloud a text fits: heat map from above")
+    query = commands.add_parser("query", help="heat map of how well each point matches a text, seen from above")
     query.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
     query.add_argument("text", metavar="TEXT", help='what to look for, such as "fallen tree"')
     add_model(query)
@@ -54,7 +54,7 @@ def _add_cloud(parser: argparse.ArgumentParser) -> None:
 def _add_picture_and_columns(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw the result from above")
     parser.add_argument(
-        "--columns", metavar="A,B,C", help="of a .bin, such as x,y,z,intensity,ring; `_` for one to leave out"
+        "--columns", metavar="A,B,C", help="columns of a .bin file, such as x,y,z,intensity,ring; `_` skips a column"
     )
     add_overwrite(parser)
     add_intensity(parser)
@@ -130,5 +130,5 @@ def _score(text: str) -> tuple[str, float]:
     except ValueError:
         score = -1.0
     if not (name and equals and 0.0 <= score <= 1.0):
-        raise BadRequest(f"--score {text}: expected a class and a number from 0 to 1, such as car=0.4. Correct it.")
+        raise BadRequest(f"--score {text}: expected a class and a number from 0 to 1, such as car=0.4.")
     return name, score

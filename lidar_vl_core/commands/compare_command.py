@@ -14,10 +14,10 @@ def add_compare(commands: "argparse._SubParsersAction[NamingParser]") -> None:
     """Add it to the commands of the program."""
     parser = commands.add_parser("compare", help="two models over one recording: agreement, differences, latency")
     parser.add_argument("a", metavar="A", help="folder of a model package, or a name such as demo")
-    parser.add_argument("b", metavar="B", help="the other one; it has the same classes")
+    parser.add_argument("b", metavar="B", help="a second package, with the same classes")
     add_recording(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for the results")
-    parser.add_argument("--engine", default="auto", metavar="ENGINE", help="as for replay; of both")
+    parser.add_argument("--engine", default="auto", metavar="ENGINE", help="engine of both packages, as for replay")
     add_overwrite(parser)
     add_intensity(parser)
     parser.set_defaults(run=_compare)

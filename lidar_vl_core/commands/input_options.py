@@ -21,7 +21,7 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
         "--label-field", metavar="NAME", help="field of the clouds that holds the true class of each point"
     )
     parser.add_argument(
-        "--label-table", metavar="TABLE", help="table of those ids, such as nuscenes16 or semantic_kitti"
+        "--label-table", metavar="TABLE", help="class table of those ids, such as nuscenes16 or semantic_kitti"
     )
 
 
@@ -42,12 +42,12 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     """Add what a package that understands words looks for."""
     words = parser.add_mutually_exclusive_group()
     words.add_argument(
-        "--prompts", metavar="A,B,C", help="what an embedding package looks for: words between commas, a class each"
+        "--prompts", metavar="A,B,C", help="comma-separated words to look for, one class each (embedding packages)"
     )
     words.add_argument(
         "--vocabulary",
         metavar="FILE.yaml",
-        help="or classes with synonyms and sinks: a file, or a name such as nuscenes16",
+        help="classes with synonyms and sinks: a file, or a name such as nuscenes16",
     )
 
 
@@ -73,14 +73,18 @@ def add_intensity(parser: argparse.ArgumentParser) -> None:
         "--intensity-max",
         type=float,
         metavar="VALUE",
-        help="the driver's intensity that becomes 1, such as 255; else judged once, by the first clouds",
+        help="intensity that maps to 1, such as 255 (default: estimated once from the first clouds)",
     )
 
 
 def add_ego(parser: argparse.ArgumentParser) -> None:
     """Add where the own vehicle is."""
     parser.add_argument(
-        "--ego-radius", type=float, default=0.0, metavar="M", help="points so near the sensor get no class: own vehicle"
+        "--ego-radius",
+        type=float,
+        default=0.0,
+        metavar="M",
+        help="give points this close to the sensor no class (own vehicle)",
     )
     parser.add_argument(
         "--ego-box",
@@ -88,7 +92,7 @@ def add_ego(parser: argparse.ArgumentParser) -> None:
         nargs=6,
         default=(),
         metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
-        help="points in this box of the sensor's frame get no class, in metres: lower, then upper corner of the own vehicle",
+        help="give points inside this box no class (own vehicle): lower, then upper corner, metres in the sensor's frame",
     )
 
 

@@ -18,14 +18,14 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIGURE=VALUE",
-        help="exit with 1 where a figure is lower, such as mean_iou=0.6",
+        help="exit with code 1 if a figure is lower, such as mean_iou=0.6",
     )
     parser.add_argument(
         "--fail-above",
         action="append",
         default=[],
         metavar="FIGURE=VALUE",
-        help="exit with 1 where a figure is higher, such as p95_ms=80",
+        help="exit with code 1 if a figure is higher, such as p95_ms=80",
     )
 
 

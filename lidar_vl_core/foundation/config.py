@@ -141,11 +141,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(raw.decode("utf-8"), _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
     except _YAML_ERRORS as error:
-        raise BadConfig(f"{path}: expected YAML in UTF-8, found: {shortened(error)}. Correct the file.") from error
+        raise BadConfig(f"{path}: expected YAML in UTF-8, found: {shortened(error)}.") from error
     if not isinstance(content, dict):
-        raise BadConfig(
-            f"{path}: expected a mapping of names to values, found {type(content).__name__}. Correct the file."
-        )
+        raise BadConfig(f"{path}: expected a mapping of names to values, found {type(content).__name__}.")
     return content
 
 
@@ -183,7 +181,7 @@ def validated(model: type[ConfigT], content: dict[str, Any], origin: str, stored
         # Lax on list -> tuple only: JSON mode is strict about numbers and text, and knows no tuples.
         return model.model_validate_json(_as_json(content, origin), strict=True, context={"stored": stored})
     except ValidationError as error:
-        raise BadConfig(f"{origin}: {told_problems(model, error)}. Correct these keys.") from error
+        raise BadConfig(f"{origin}: {told_problems(model, error)}.") from error
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
@@ -206,6 +204,4 @@ def _as_json(content: dict[str, Any], origin: str) -> str:
     try:
         return json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise BadConfig(
-            f"{origin}: expected text, numbers, lists and mappings, found: {error}. Correct the file."
-        ) from error
+        raise BadConfig(f"{origin}: expected text, numbers, lists and mappings, found: {error}.") from error

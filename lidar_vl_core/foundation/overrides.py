@@ -46,12 +46,11 @@ def _set(place: Any, last: str, value: Any, name: str, path: Path) -> None:  # n
 def _index(place: list[Any], part: str, name: str, path: Path) -> int:
     if not part.isdecimal() or int(part) > len(place):
         raise BadConfig(
-            f"{path}: override {name}: expected a number from 0 to {len(place)} for a list of {len(place)}, found {part!r}. "
-            "Correct the override."
+            f"{path}: override {name}: expected a number from 0 to {len(place)} for a list of {len(place)}, found {part!r}."
         )
     return int(part)
 
 
 def _leads_nowhere(part: str, name: str, path: Path) -> BadConfig:
     above = name.partition(f".{part}")[0]
-    return BadConfig(f"{path}: override {name}: expected {above} to hold names, found a value. Correct the override.")
+    return BadConfig(f"{path}: override {name}: expected {above} to hold names, found a value.")

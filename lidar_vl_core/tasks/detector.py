@@ -94,7 +94,7 @@ class Detector:
         range_m = np.full(len(self._classes), np.inf)
         for name, farthest_m in (max_range_m or {}).items():
             if not farthest_m > 0:
-                raise BadRequest(f"max_range_m: expected metres above 0, found {farthest_m} for {name}. Correct it.")
+                raise BadRequest(f"max_range_m: expected metres above 0, found {farthest_m} for {name}.")
             range_m[self._classes.id_of(name)] = farthest_m
         selection = replace(self._own_selection, class_scores=tuple(sorted(scores.items())))
         self._limits = (selection, range_m)  # replaced as a whole: a cloud sees one or the other

@@ -39,7 +39,7 @@ class DetectorVoxels:
         if min(self.most_points, self.most_voxels) < 1:
             raise BadConfig(
                 f"detector: expected at least one point of a voxel and one voxel, found {self.most_points} and "
-                f"{self.most_voxels}. Correct the numbers."
+                f"{self.most_voxels}."
             )
 
     @property

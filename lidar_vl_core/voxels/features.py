@@ -51,7 +51,7 @@ def voxel_features(
 
     unknown = [name for name in names if name not in FEATURE_NAMES]
     if unknown or not names:
-        raise BadConfig(f"features: expected names of {', '.join(FEATURE_NAMES)}, found {unknown}. Correct the list.")
+        raise BadConfig(f"features: expected names of {', '.join(FEATURE_NAMES)}, found {unknown}.")
     _require_same_count(len(cloud_xyz_m), intensity, voxels)
     threads = threads or default_threads()
     xyz_m, brightness = read_only(cloud_xyz_m, np.float32), read_only(intensity, np.float32)

@@ -29,7 +29,7 @@ class VoxelGrid:
         _require_numbers("voxel_size", self.voxel_size, 3)
         _require_numbers("point_cloud_range", self.point_cloud_range, 6)
         if min(self.voxel_size) <= 0:
-            raise BadConfig(f"voxel_size: expected numbers above 0, found {tuple(self.voxel_size)}. Correct the size.")
+            raise BadConfig(f"voxel_size: expected numbers above 0, found {tuple(self.voxel_size)}.")
         if any(low >= high for low, high in zip(self.range_min, self.range_max, strict=True)):
             raise BadConfig(
                 f"point_cloud_range: expected minimum below maximum on each axis, found {tuple(self.point_cloud_range)}."
@@ -126,4 +126,4 @@ def _cells(count: float) -> int:
 
 def _require_numbers(name: str, values: tuple[float, ...], count: int) -> None:
     if len(values) != count or not all(math.isfinite(value) for value in values):
-        raise BadConfig(f"{name}: expected {count} finite numbers, found {tuple(values)}. Correct the list.")
+        raise BadConfig(f"{name}: expected {count} finite numbers, found {tuple(values)}.")

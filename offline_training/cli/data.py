@@ -15,7 +15,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    check = commands.add_parser("check-data", help="is a data set there and whole: layout, counts, three samples")
+    check = commands.add_parser("check-data", help="check that a data set is complete: layout, counts, three samples")
     check.add_argument(
         "--list",
         action=_ListDataSets,
@@ -23,9 +23,13 @@ def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         help="print every data set: layout, splits, keys, class tables; and exit",
     )
     check.add_argument("kind", metavar="KIND", help="nuscenes, semantic_kitti, ros_bag, ...: see --list")
-    check.add_argument("folder", metavar="FOLDER", help="where it lies; for ros_bag the bag")
+    check.add_argument("folder", metavar="FOLDER", help="its folder; for ros_bag, the recording")
     check.add_argument(
-        "overrides", nargs="*", default=[], metavar="name=value", help="of its keys, e.g. version=v1.0-mini, split=val"
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="name=value",
+        help="a key of the data set, e.g. version=v1.0-mini, split=val",
     )
     list_data_sets(check)
     check.set_defaults(run=_check_data)
@@ -33,7 +37,7 @@ def _add_check_data(commands: "argparse._SubParsersAction[argparse.ArgumentParse
 
 def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     weak_label = commands.add_parser(
-        "weak-label", help="label the pictures of logs by vision models or ready maps; resumes a stopped run"
+        "weak-label", help="label the images of logs with vision models or existing maps; resumes a stopped run"
     )
     add_config(weak_label, "see offline_training/configs/weak_labels/*.yaml")
     add_engine(weak_label)
@@ -43,7 +47,9 @@ def _add_weak_label(commands: "argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _add_download(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    download = commands.add_parser("download", help="fetch a vision model for weak labels; nothing else ever does")
+    download = commands.add_parser(
+        "download", help="download a vision model for weak labels; no other command downloads anything"
+    )
     download.add_argument("model", metavar="MODEL", help="sam-vit-huge, grounding-dino-tiny, ..., or owner/name")
     download.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     download.add_argument("--revision", default="main", help="commit or tag; default main, recorded as its commit")

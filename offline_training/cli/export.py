@@ -26,7 +26,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="a checkpoint's .json, or their folder; or a float32 package, by folder or name, for another --precision",
+        help="the .json of a checkpoint, or the folder of checkpoints; or a float32 package, by folder or name, for another --precision",
     )
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the package")
     export.add_argument(
@@ -44,7 +44,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--precision",
         choices=PRECISIONS,
         default="fp32",
-        help="in which the network computes on a vehicle: fp32 (default), fp16, or int8 in its sparse convolutions",
+        help="arithmetic of the network on the vehicle: fp32 (default), fp16, or int8 in its sparse convolutions",
     )
     export.add_argument(
         "--calibration",
@@ -52,17 +52,21 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         nargs="+",
         metavar="CLOUDS",
         default=[],
-        help="for int8: cloud files, folders of them or bags of the vehicle's own sensor, others than --clouds",
+        help="for int8: cloud files, folders of them, or bags from the vehicle's own sensor, different from --clouds",
     )
     words = export.add_argument_group("of a network that understands words, from `guide`")
     words.add_argument(
         "--vocabulary", metavar="NAME", help="the words it begins with: a name or a .yaml file; default the run's"
     )
     words.add_argument(
-        "--text-encoder", action="store_true", help="with the text tower: the robot can be asked for any other words"
+        "--text-encoder",
+        action="store_true",
+        help="include the text encoder, so that the robot can be asked for any other words",
     )
     words.add_argument(
-        "--image-encoder", metavar="WIDTHxHEIGHT", help="with the image tower for pictures of this size: --ensemble"
+        "--image-encoder",
+        metavar="WIDTHxHEIGHT",
+        help="include the image encoder for images of this size, for --ensemble",
     )
     add_overwrite(export)
     export.set_defaults(run=_export)
@@ -91,7 +95,9 @@ def _export(options: argparse.Namespace) -> None:
     for line in parity:
         print(line)
     if package.manifest.training_sweeps is None and package.manifest.task != "detection":
-        print("note: without the training data at hand, the package cannot tell when a recording is unlike it")
+        print(
+            "note: without the training data at hand, the package cannot tell when a recording is unlike its training data"
+        )
     print(f"package: {package.path}")
 
 

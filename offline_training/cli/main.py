@@ -46,13 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"lidar-vl-train: {stopped.told}", file=sys.stderr)
         return 128 + stopped.signum
     except Terminated:
-        print("lidar-vl-train: terminated; the same command goes on from what is saved", file=sys.stderr)
+        print("lidar-vl-train: terminated; run the same command again to resume", file=sys.stderr)
         return TERMINATED
     except (KeyboardInterrupt, SystemExit) as error:
         # Lightning answers Ctrl-C with a silent sys.exit(1).
         if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
-        print("lidar-vl-train: interrupted; the same command goes on from what is saved", file=sys.stderr)
+        print("lidar-vl-train: interrupted; run the same command again to resume", file=sys.stderr)
         return _INTERRUPTED
     return 0
 

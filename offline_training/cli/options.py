@@ -76,7 +76,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Add the trained network that a command reads."""
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a checkpoint's .json, or their folder")
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="the .json of a checkpoint, or the folder of checkpoints"
+    )
 
 
 def add_random_weights(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +86,7 @@ def add_random_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-random-weights",
         action="store_true",
-        help="for trials of the machinery: an image model without weights",
+        help="use an image model without weights, to try out the pipeline",
     )
 
 

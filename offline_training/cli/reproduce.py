@@ -24,17 +24,19 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     instead = reproduce.add_mutually_exclusive_group()
     instead.add_argument("--list", action="store_true", help="only print every table, its runs, and the data it needs")
     instead.add_argument(
-        "--dry-run", action="store_true", help="only print its runs, what is done and left, data, disk, hours, memory"
+        "--dry-run",
+        action="store_true",
+        help="only print its runs, done and to do, with data, disk space, hours and memory",
     )
     instead.add_argument(
         "--smoke",
         action="store_true",
-        help="every stage in small, minutes on a CPU without any download, in DIR/smoke: a trial, no result",
+        help="run every stage at toy size in DIR/smoke: minutes on a CPU, no download; the numbers mean nothing",
     )
     reproduce.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows")
     reproduce.add_argument("--data", type=Path, metavar="ROOT", help="folder of the data sets that the table names")
     reproduce.add_argument("--out", type=Path, metavar="DIR", help="default out/reproduce/TABLE")
-    reproduce.add_argument("--jobs", type=int, help="runs at a time, which share the processor; default 1")
+    reproduce.add_argument("--jobs", type=int, help="number of runs at a time, which share the CPU (default: 1)")
     reproduce.set_defaults(run=_reproduce)
 
 

@@ -31,15 +31,18 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="a checkpoint's .json, or their folder; or a model package, by folder or by a name such as demo",
+        help="the .json of a checkpoint, or the folder of checkpoints; or a model package, by folder or by a name such as demo",
     )
     evaluate.add_argument(
-        "--config", type=Path, metavar="FILE.yaml", help="use its validation sets instead of the checkpoint's own"
+        "--config",
+        type=Path,
+        metavar="FILE.yaml",
+        help="configuration whose validation sets are used instead of the checkpoint's own",
     )
     add_data(evaluate)
     evaluate.add_argument("--out", type=Path, metavar="FILE.json", help="also write the metrics")
-    evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth and answers of some scans")
-    evaluate.add_argument("--threads", type=int, default=0, help="of the processor; default all")
+    evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="also draw truth and predictions of some scans")
+    evaluate.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     evaluate.add_argument(
         "--engine",
         metavar="ENGINE",
@@ -60,7 +63,7 @@ def _add_robustness(commands: "argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    submit = commands.add_parser("submit", help="predictions in the form that a benchmark's server takes")
+    submit = commands.add_parser("submit", help="write predictions in the format of a benchmark's server")
     add_checkpoint(submit)
     add_config(submit, "its validation sets are predicted")
     add_data(submit)
@@ -71,7 +74,7 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         nargs="+",
         choices=("camera", "lidar", "radar", "map", "external"),
         default=["lidar"],
-        help="what nuScenes is told that the method takes as input; default lidar",
+        help="input modality to declare to nuScenes (default: lidar)",
     )
     submit.set_defaults(run=_submit)
 

@@ -45,7 +45,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    pretrain = commands.add_parser("pretrain", help="train a backbone from pictures; resumes a stopped run")
+    pretrain = commands.add_parser("pretrain", help="pre-train a backbone from camera images; resumes a stopped run")
     add_config(pretrain, "see offline_training/configs/pretrain/*.yaml")
     pretrain.add_argument("--method", help=f"replaces the configuration's, one of {', '.join(_method_names())}")
     add_data(pretrain)

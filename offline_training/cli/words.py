@@ -88,13 +88,15 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
     add_config(command, "of the run; its validation sets are asked")
     add_data(command)
     command.add_argument("--mode", choices=("2d", "3d", "ensemble"), default="3d", help="whose answers; default 3d")
-    command.add_argument("--vocabulary", metavar="NAME", help="other words: a name or a .yaml; nothing = the run's")
+    command.add_argument(
+        "--vocabulary", metavar="NAME", help="other words: a name or a .yaml file (default: the run's)"
+    )
     command.add_argument(
         "--truth-as",
         nargs="+",
         default=[],
         metavar="CLASS=CLASS",
-        help="what a class of the truth counts as, if not by name",
+        help="count a true class as another class of the words",
     )
     command.add_argument("--specialised", action="store_true", help="image features pass the run's adapter first")
     command.add_argument("--pictures", type=Path, metavar="DIR", help="also draw input, truth, baseline and answers")

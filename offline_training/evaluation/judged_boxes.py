@@ -55,7 +55,7 @@ def boxes_of_package(package: ModelPackage, engine: str, threads: int = 0, sweep
         reads, want = ("joined sweeps", "2 or more") if detector.reads_time else ("single sweeps", "1")
         raise BadConfig(
             f"{package.path}: expected sweeps: {want} in the configuration of the data sets, as this network reads {reads}, "
-            f"found {sweeps}. Correct it; the key belongs to `task: detection`."
+            f"found {sweeps}: the key belongs to `task: detection`."
         )
     finder = BoxFinder(detector.classes, sweeps, package.manifest.grid.point_cloud_range, detector.detect)
     return JudgedBoxes((), lambda: told_engine(detector), finder)

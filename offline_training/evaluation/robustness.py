@@ -37,7 +37,7 @@ def robustness(checkpoint_path: Path, config: RobustnessConfig, out: Path | None
     if not datasets or (config.nuscenes_c is not None and not _is_one_nuscenes(datasets)):
         raise BadConfig(
             "sources: expected at least one data set, and with `nuscenes_c` nuscenes alone, found "
-            f"{', '.join(source.kind for source in config.sources) or 'none'}. Correct the sources."
+            f"{', '.join(source.kind for source in config.sources) or 'none'}."
         )
 
     def mean_iou(scans: Iterator[LabelledScan]) -> float:

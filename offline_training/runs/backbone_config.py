@@ -82,7 +82,7 @@ class BackboneConfig(DeviceConfig):
             shape = replace(shape, stem_convs=1, stem_kernel=5)
         if not (len(shape.planes) == len(shape.blocks) == 8 and min(shape.stem, *shape.planes, *shape.blocks) > 0):
             raise BadConfig(
-                f"planes, blocks: expected eight numbers above 0 each, found {shape.planes}, {shape.blocks}. Correct them."
+                f"planes, blocks: expected eight numbers above 0 each, found {shape.planes}, {shape.blocks}."
             )
         return shape
 

@@ -32,20 +32,20 @@ def add_machine_commands(commands: "argparse._SubParsersAction[ParserT]") -> Non
         type=Path,
         required=True,
         metavar="PATH",
-        help="folder of cloud files, or a recording: what the plan's sizes are measured by",
+        help="folder of cloud files, or a recording, on which the plan's sizes are measured",
     )
     build.add_argument(
         "--precision",
         choices=("fp32", "fp16", "int8"),
         default="fp32",
-        help="as the package was exported (default fp32)",
+        help="precision the package was exported in (default: fp32)",
     )
     build.add_argument(
         "--plugin", action="store_true", help="with the fused sparse convolution that `make plugin` compiled"
     )
     _add_cache(build)
     build.add_argument(
-        "--time-limit", type=float, default=3600.0, metavar="S", help="give up after so many seconds (default 3600)"
+        "--time-limit", type=float, default=3600.0, metavar="S", help="stop after this many seconds (default: 3600)"
     )
     build.set_defaults(run=_build_engine)
 
@@ -53,10 +53,10 @@ def add_machine_commands(commands: "argparse._SubParsersAction[ParserT]") -> Non
     doctor.add_argument(
         "--tensorrt",
         metavar="PKG",
-        help="build this package's plan and, on a GPU, compare and measure it; takes --clouds",
+        help="build this package's plan and, on a GPU, compare and measure it; needs --clouds",
     )
     doctor.add_argument("--clouds", type=Path, metavar="PATH", help="folder of cloud files, or a recording")
-    doctor.add_argument("--out", type=Path, metavar="FILE", help="write the report as a page .md, or as .json")
+    doctor.add_argument("--out", type=Path, metavar="FILE", help="write the report to this .md or .json file")
     doctor.add_argument("--overwrite", action="store_true", help="replace an earlier report at the same place")
     _add_cache(doctor)
     doctor.set_defaults(run=_doctor)
@@ -67,7 +67,7 @@ def _add_cache(parser: argparse.ArgumentParser) -> None:
         "--cache",
         type=Path,
         metavar="DIR",
-        help="where plans are kept, else LIDAR_VL_ENGINES, else ~/.cache/lidar_vl/engines",
+        help="folder of the plan cache (default: $LIDAR_VL_ENGINES, else ~/.cache/lidar_vl/engines)",
     )
 
 

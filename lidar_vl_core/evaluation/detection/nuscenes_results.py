@@ -138,7 +138,7 @@ def _rows(token: str, result: SampleResult, classes: ClassTable) -> list[dict[st
         if attribute and attribute not in ATTRIBUTES[name]:
             raise BadBoxes(
                 f"sample {token}: expected for a {name} one of {', '.join(ATTRIBUTES[name]) or 'no attributes'}, found "
-                f"{attribute!r}. Correct it."
+                f"{attribute!r}."
             )
         x, y, z, length, width, height, yaw = box.tolist()
         rows.append(

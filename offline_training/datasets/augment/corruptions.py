@@ -59,7 +59,7 @@ def corrupt(
     if corruption not in changes or severity not in SEVERITIES:
         raise BadRequest(
             f"expected a corruption of {', '.join(CORRUPTIONS)} and a severity of {', '.join(SEVERITIES)}, "
-            f"found {corruption!r}, {severity!r}. Correct the names."
+            f"found {corruption!r}, {severity!r}."
         )
     return changes[corruption]()
 

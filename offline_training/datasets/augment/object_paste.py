@@ -29,7 +29,7 @@ def require_classes_of(config: PasteConfig, database: "ObjectDatabase") -> None:
         if name not in database.classes or count < 0:
             raise BadConfig(
                 f"objects: expected classes of {database.folder} ({', '.join(database.classes)}) with numbers from 0, found "
-                f"{name}: {count}. Correct it.{did_you_mean(name, database.classes)}"
+                f"{name}: {count}.{did_you_mean(name, database.classes)}"
             )
 
 

@@ -24,7 +24,7 @@ def write_words_without(config: VlgConfig, unnamed: tuple[str, ...], folder: Pat
     words = config.words
     if unknown := sorted(set(unnamed) - set(words.class_table.names)):
         raise BadConfig(
-            f"unnamed: expected classes of {', '.join(words.class_table.names)}, found {', '.join(unknown)}. Correct them."
+            f"unnamed: expected classes of {', '.join(words.class_table.names)}, found {', '.join(unknown)}."
         )
     kept = tuple(each for each in words.classes if each.name not in unnamed)
     fewer = Vocabulary(name=f"{words.name}_without", classes=kept, templates=words.templates)

@@ -56,6 +56,6 @@ def _mapped(source: Ontology, target: Ontology) -> list[int]:
     if unknown := sorted(set(mapping.values()) - set(target.names)):
         raise BadConfig(
             f"ontology {source.name}: maps_to {target.name}: expected classes of {target.name}, found "
-            f"{', '.join(unknown)}. Correct the map."
+            f"{', '.join(unknown)}."
         )
     return [target.names.index(mapping[name]) if name in mapping else IGNORE_ID for name in source.names]

@@ -52,7 +52,7 @@ class ClosedSetLabeler:
         self._ontology = ontology
         self.spec = load_config(OnnxSegmenterSpec, spec_file)
         if not all(value > 0.0 for value in self.spec.std):
-            raise BadConfig(f"{spec_file}: std: expected numbers above 0, found {self.spec.std}. Correct them.")
+            raise BadConfig(f"{spec_file}: std: expected numbers above 0, found {self.spec.std}.")
         self._model = spec_file.parent / self.spec.model
         self._values = class_values(load_ontology(self.spec.classes), ontology, self.spec.ignored_values)
         self._session = _open(self._model, threads)

@@ -21,14 +21,14 @@ class PicturePath:
         try:
             fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
         except ValueError as error:
-            raise BadConfig(f"template {template!r}: {error}. Correct it.") from error
+            raise BadConfig(f"template {template!r}: {error}.") from error
         if not fields or any(name not in _FIELDS for name in fields):
             raise BadConfig(
                 f"template {template!r}: expected fields out of {{{'}, {'.join(_FIELDS)}}}, found {fields or 'none'}. "
                 "Without a field all pictures would share one file."
             )
         if not self.folder.is_dir():
-            raise BadDataset(f"{self.folder}: expected a folder, found none. Correct the path.")
+            raise BadDataset(f"{self.folder}: expected a folder, found none. Check the path.")
 
     def of(self, view: CameraView) -> Path:
         """The path for a view. Raises BadDataset where the template asks for the file of a picture that is none."""

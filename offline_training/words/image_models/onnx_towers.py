@@ -190,4 +190,4 @@ def _content(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise BadModelPackage(f"{path}: expected a file, found: {error}. Correct the path.") from error
+        raise BadModelPackage(f"{path}: expected a file, found: {error}. Check the path.") from error

@@ -39,7 +39,7 @@ def class_ids_of_truth(truth: ClassTable, classes: ClassTable, truth_as: Mapping
         if name not in truth.names or counts_as not in classes.names:
             raise BadConfig(
                 f"truth {name}={counts_as}: expected one of {', '.join(truth.names)} = one of "
-                f"{', '.join(classes.names)}. Correct the names."
+                f"{', '.join(classes.names)}."
             )
     table = np.full(256, IGNORE_ID, np.uint8)
     for class_id, name in enumerate(truth.names):

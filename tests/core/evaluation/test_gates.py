@@ -60,7 +60,7 @@ def test_a_limit_that_means_nothing_is_refused(text: str) -> None:
 
 
 def test_a_figure_with_another_name_is_told_its_own() -> None:
-    with pytest.raises(BadRequest, match="found 'miou'. Did you mean mean_iou?"):
+    with pytest.raises(BadRequest, match=r"found 'miou'\. Did you mean mean_iou\?"):
         gate_of("miou=0.6", is_floor=True)
 
 

@@ -132,10 +132,10 @@ class Needy(Config):
 
 
 def test_a_key_that_is_missing_is_told_without_the_rest_of_the_file():
-    with pytest.raises(BadConfig, match=r"^f\.yaml: out: expected a value, found no key of this name\. Correct"):
+    with pytest.raises(BadConfig, match=r"^f\.yaml: out: expected a value, found no key of this name\.$"):
         validated(Needy, {}, "f.yaml")
 
 
 def test_of_many_wrong_keys_the_first_are_told_and_the_others_counted():
-    with pytest.raises(BadConfig, match=r"k0: expected .*; k4: expected [^;]*; and 3 more\. Correct these keys\.$"):
+    with pytest.raises(BadConfig, match=r"k0: expected .*; k4: expected [^;]*; and 3 more\.$"):
         validated(Inner, {f"k{number}": number for number in range(8)}, "f.yaml")

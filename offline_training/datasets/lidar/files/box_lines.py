@@ -38,9 +38,7 @@ def read_box_lines(path: Path, classes: ClassTable, frame_id: str) -> Boxes3d:
             velocity.append([float(word) for word in words[8:]] or [np.nan, np.nan])
             require_boxes(np.array(boxes[-1:]))
         except (ValueError, BadLabels, BadBoxes) as error:
-            raise BadDataset(
-                f"{path}, line {number}: expected {_COLUMNS}, found: {str(error)[:600]} Correct it."
-            ) from error
+            raise BadDataset(f"{path}, line {number}: expected {_COLUMNS}, found: {str(error)[:600]}") from error
     return Boxes3d.of(
         np.array(boxes, np.float64),
         np.array(class_id, np.uint8),

@@ -78,9 +78,7 @@ def device_features(
     """(M, len(names)) float32, each as voxel_features() has it. Raises BadConfig for an unknown name, BadPointCloud for missing colours."""
     unknown = [name for name in names if name not in core.FEATURE_NAMES]
     if unknown or not names:
-        raise BadConfig(
-            f"features: expected names of {', '.join(core.FEATURE_NAMES)}, found {unknown}. Correct the list."
-        )
+        raise BadConfig(f"features: expected names of {', '.join(core.FEATURE_NAMES)}, found {unknown}.")
     if rgb is None and any(name in core.COLOUR_FEATURES for name in names):
         raise BadPointCloud("features: expected the colours of the points, found none. Give a coloured cloud.")
     brightness = torch.where(intensity.isfinite(), intensity, 0.0)

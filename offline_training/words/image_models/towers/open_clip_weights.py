@@ -45,9 +45,7 @@ class ClipArchitecture:
                     quick_gelu=self.quick_gelu,
                 )
             except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-                raise BadConfig(
-                    f"{self.name}: expected vision_cfg and text_cfg of a CLIP, found: {error}. Correct them."
-                ) from error
+                raise BadConfig(f"{self.name}: expected vision_cfg and text_cfg of a CLIP, found: {error}.") from error
 
 
 @dataclass(frozen=True)
@@ -208,7 +206,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise BadConfig(f"{path}: expected JSON as open_clip writes it, found: {error}. Correct the path.") from error
+        raise BadConfig(f"{path}: expected JSON as open_clip writes it, found: {error}. Check the path.") from error
     if not isinstance(content, dict):
         raise BadConfig(
             f"{path}: expected an object, found {type(content).__name__}. Write it as open_clip's files are."

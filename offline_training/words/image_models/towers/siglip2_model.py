@@ -73,7 +73,7 @@ class SiglipArchitecture(ClipArchitecture):
                 )
             except (TypeError, ValueError, RuntimeError, AssertionError) as error:
                 raise BadConfig(
-                    f"{self.name}: expected vision_cfg and text_cfg of a SigLIP, found: {error}. Correct them."
+                    f"{self.name}: expected vision_cfg and text_cfg of a SigLIP, found: {error}."
                 ) from error
 
 

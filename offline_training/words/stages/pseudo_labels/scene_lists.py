@@ -28,11 +28,11 @@ def read_class_lists(path: Path) -> dict[str, SceneList]:
     except OSError as error:
         raise BadLabels(f"{path}: expected class lists, found: {error.strerror}. Check pseudo.lists_file.") from error
     except (ValueError, RecursionError) as error:
-        raise BadLabels(f"{path}: expected JSON, {_FORM}, found: {error}. Correct the file.") from error
+        raise BadLabels(f"{path}: expected JSON, {_FORM}, found: {error}.") from error
     if isinstance(content, dict) and "derived_from" in content:
         content = content.get("scenes")
     if not isinstance(content, dict) or not all(_is_list(value) for value in content.values()):
-        raise BadLabels(f"{path}: expected {_FORM}, found something else. Correct the file.")
+        raise BadLabels(f"{path}: expected {_FORM}, found something else.")
     return content
 
 
@@ -86,9 +86,7 @@ def allowed_classes(scene: str, listed: SceneList | None, names: Sequence[str], 
 def _as_mask(listed: Sequence[str], names: Sequence[str], place: str) -> np.ndarray:
     unknown = sorted(set(listed) - set(names))
     if unknown:
-        raise BadLabels(
-            f"class list of {place}: expected names of {', '.join(names)}, found {', '.join(unknown)}. Correct the list."
-        )
+        raise BadLabels(f"class list of {place}: expected names of {', '.join(names)}, found {', '.join(unknown)}.")
     return np.isin(np.array(names), np.array(listed))
 
 
