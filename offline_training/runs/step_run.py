@@ -182,8 +182,9 @@ class StepRun(LightningModule, ABC):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
         """Save and look when it is time; stop when any process was told to."""
         self.after_step()
-        self.stop.signum = largest_over_ranks(self.stop.signum, self.device)
-        if self.stop.is_asked:
+        asked = largest_over_ranks(self.stop.signum, self.device)
+        if asked:  # a signal that came while the others were asked counts after the next step, for all of them
+            self.stop.signum = asked
             raise SIGTERMException
 
     def catch_up(self) -> None:

@@ -32,10 +32,19 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
+def ended(children: list[subprocess.Popen]) -> list[str]:
+    """What each child told until its end; those that do not come to one are killed."""
+    try:
+        return [child.communicate(timeout=300)[1].decode() for child in children]
+    finally:
+        for child in children:
+            child.kill()
+
+
 def run_two(out: Path, changes: dict) -> None:
     port = free_port()
     children = [start(out, rank, port, changes) for rank in (0, 1)]
-    told = [child.communicate(timeout=300)[1].decode() for child in children]
+    told = ended(children)
     assert [child.returncode for child in children] == [0, 0], told
 
 
@@ -80,7 +89,7 @@ def test_a_sigterm_to_one_of_two_processes_ends_both_with_one_checkpoint(tmp_pat
         assert time.monotonic() < deadline
         time.sleep(0.05)
     children[1].send_signal(signal.SIGTERM)
-    told = [child.communicate(timeout=300)[1].decode() for child in children]
+    told = ended(children)
     assert [child.returncode for child in children] == [143, 143], told
     written = len(log.read_text().splitlines())
     assert load_checkpoint(tmp_path / "checkpoints").step == written

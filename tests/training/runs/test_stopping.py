@@ -19,6 +19,7 @@ from offline_training.finetuning.config import FinetuneConfig
 from offline_training.finetuning.finetune import finetune
 from offline_training.pretraining import pretrain as pretrain_module
 from offline_training.pretraining.pretrain import pretrain
+from offline_training.runs import step_run
 from offline_training.runs.checkpoint import Checkpoint, load_checkpoint
 from offline_training.runs.stopping import RunStopped, StopSignals
 from tests.training.finetuning.rooms import Rooms, config, losses, settings
@@ -122,6 +123,23 @@ def stopping_at(step: int, method: str, monkeypatch: pytest.MonkeyPatch) -> None
         return right(run, *arguments)
 
     monkeypatch.setattr(finetune_module.Finetuning, method, hit)
+
+
+def test_a_signal_that_comes_while_the_processes_ask_each_other_is_not_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(finetune_module, "open_source", lambda *_: Rooms())
+    right, asked = step_run.largest_over_ranks, []
+
+    def ask(number, device):
+        asked.append(number)
+        if len(asked) == 2:
+            signal.raise_signal(signal.SIGTERM)  # after this process told what it knew
+        return right(number, device)
+
+    monkeypatch.setattr(step_run, "largest_over_ranks", ask)
+    with pytest.raises(RunStopped) as stop:
+        finetune(config(tmp_path, max_steps=6))
+    assert stop.value.signum == signal.SIGTERM
+    assert load_checkpoint(tmp_path / "checkpoints").step == 3
 
 
 def description(folder: Path, name: str) -> dict:
