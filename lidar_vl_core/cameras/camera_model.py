@@ -3,7 +3,7 @@
 Pixel (0, 0) is the centre of the first pixel, so an image covers -0.5 <= u < width - 0.5.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,9 @@ class CameraModel:
     K: np.ndarray  # (3, 3) float64: focal lengths and principal point in pixels
     model: str = "pinhole"
     D: tuple[float, ...] = ()  # in the order of CameraInfo, see distortion.py
+    mask: np.ndarray | None = (
+        None  # (height, width) bool: pixels that look at the world, not at the own vehicle; None: all
+    )
 
     def __post_init__(self) -> None:
         """Raise BadCalibration when a projection with these numbers would mean nothing."""
@@ -31,6 +34,11 @@ class CameraModel:
         _require_size(self.width, self.height)
         _require_intrinsics(self.K)
         self.distortion  # noqa: B018 - checks model and D now instead of at the first point
+        if self.mask is not None and (self.mask.shape != (self.height, self.width) or self.mask.dtype != bool):
+            raise BadCalibration(
+                f"mask: expected {self.width} x {self.height} pixels as the calibration says, found "
+                f"{' x '.join(map(str, self.mask.shape[::-1]))}. Make it from a picture of this camera, as it is sent."
+            )
 
     @cached_property
     def distortion(self) -> Distortion:
@@ -40,8 +48,8 @@ class CameraModel:
     def project(self, xyz_cam_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points (N, 3) in the optical frame -> uv_px (N, 2) float64, depth_m (N,) = z, visible (N,) bool.
 
-        Visible: finite, in front (z > 0), on the image, and inside the field where the distortion is one-to-one: beyond
-        it the polynomial folds back and would lay far-off points over the image.
+        Visible: finite, in front (z > 0), on the image, not on the own vehicle, and inside the field where the distortion
+        is one-to-one: beyond it the polynomial folds back and would lay far-off points over the image.
         """
         x_m, y_m, depth_m = np.asarray(xyz_cam_m, np.float64).T
         uv_px = np.empty((len(depth_m), 2))
@@ -56,6 +64,9 @@ class CameraModel:
             u[:] = self.K[0, 0] * x + self.K[0, 1] * y + self.K[0, 2]
             v[:] = self.K[1, 1] * y + self.K[1, 2]
             visible &= (u >= -0.5) & (u < self.width - 0.5) & (v >= -0.5) & (v < self.height - 0.5)
+        if self.mask is not None:
+            column, row = np.rint(uv_px[visible]).astype(int).T
+            visible[visible] = self.mask[row, column]
         return uv_px, depth_m, visible
 
     def unproject(self, uv_px: np.ndarray, depth_m: np.ndarray) -> np.ndarray:
@@ -79,7 +90,12 @@ class CameraModel:
         scale_x, scale_y = width / self.width, height / self.height
         # (u + 0.5) is what scales: the image's left edge lies at -0.5.
         to_scaled = np.array([[scale_x, 0, 0.5 * scale_x - 0.5], [0, scale_y, 0.5 * scale_y - 0.5], [0, 0, 1]])
-        return CameraModel(width, height, to_scaled @ self.K, self.model, self.D)
+        mask = self.mask
+        if mask is not None:
+            rows = np.minimum((np.arange(height) + 0.5) / scale_y, self.height - 1).astype(int)
+            columns = np.minimum((np.arange(width) + 0.5) / scale_x, self.width - 1).astype(int)
+            mask = mask[rows[:, None], columns]
+        return replace(self, width=width, height=height, K=to_scaled @ self.K, mask=mask)
 
     def cropped(self, left: int, top: int, width: int, height: int) -> "CameraModel":
         """The same camera with only a window of its image kept; raises BadCalibration when it is not inside."""
@@ -90,7 +106,8 @@ class CameraModel:
             )
         K = self.K.copy()
         K[:2, 2] -= (left, top)
-        return CameraModel(width, height, K, self.model, self.D)
+        mask = None if self.mask is None else self.mask[top : top + height, left : left + width]
+        return replace(self, width=width, height=height, K=K, mask=mask)
 
 
 def _require_size(width: int, height: int) -> None:

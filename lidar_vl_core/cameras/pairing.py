@@ -123,7 +123,8 @@ def _projected(
         np.ascontiguousarray(xyz_m), T_cam_lidar.matrix()[:3], camera.K, lens, coefficients, largest_square,
         max(float(min_depth_m), 0.0), bounds, point_index, pixel_uv, depth_m,
     )  # fmt: skip
-    return point_index[:seen], pixel_uv[:seen], depth_m[:seen]
+    on_world = slice(None) if camera.mask is None else camera.mask[pixel_uv[:seen, 1], pixel_uv[:seen, 0]]
+    return point_index[:seen][on_world], pixel_uv[:seen][on_world], depth_m[:seen][on_world]
 
 
 def _not_behind_others(

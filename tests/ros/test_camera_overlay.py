@@ -10,6 +10,7 @@ from lidar_vl_ros.inputs.live_transforms import LiveTransforms, static_transform
 from lidar_vl_ros.messages.sensor_data import rgb_image
 from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
+from PIL import Image as PictureFile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -108,6 +109,37 @@ def test_points_are_drawn_where_the_camera_sees_them(street, fake_segmenter):
     assert np.abs(rgb[60, 80].astype(int) - first).max() < 60
     assert np.abs(rgb[60, 30].astype(int) - second).max() < 60
     assert rgb[20, 80].max() == 0
+
+
+def _mask(path, width=WIDTH):
+    """Black where the left half of a picture shows the own car."""
+    world = np.zeros((HEIGHT, width), np.uint8)
+    world[:, 50:] = 255
+    PictureFile.fromarray(world).save(path)
+    return str(path)
+
+
+def test_points_on_the_own_car_in_a_picture_are_not_drawn(street, fake_segmenter, tmp_path):
+    street.start(**{"cameras.front.mask": _mask(tmp_path / "mask.png")})
+    street.look()
+    picture = street.until_a_picture()
+    rgb = np.frombuffer(picture.data, np.uint8).reshape(picture.height, picture.width, 3)[-HEIGHT:]
+    assert np.abs(rgb[60, 80].astype(int) - fake_segmenter.classes.colors_rgb[0].astype(int)).max() < 60
+    assert rgb[:, :50].max() == 0
+
+
+def test_a_mask_of_another_size_than_the_calibration_leaves_its_camera_out(street, graph, until, tmp_path):
+    street.start(**{"cameras.front.mask": _mask(tmp_path / "mask.png", width=80)})
+    street.look()
+    stamps = iter(range(1_000_000_000, 1_000_000_000_000, 100_000_000))
+    until(lambda: street.send(next(stamps)) or "camera front left out: mask: expected" in graph.logged, "the reason")
+    until(lambda: street.node.health.counts()["served"] > 0, "a served cloud")
+
+
+def test_a_mask_that_cannot_be_read_is_refused_when_the_node_is_configured(graph, fake_segmenter):
+    parameters = {"cameras.front.topic": CAMERA, "cameras.front.mask": "/nowhere/mask.png"}
+    graph.start(partial(SegmentationNode, lambda settings: fake_segmenter), **parameters)
+    assert "on_configure refused: " in graph.logs("mask /nowhere/mask.png: expected a PNG or JPEG")
 
 
 def test_compressed_pictures_are_understood(street):

@@ -106,7 +106,7 @@ def test_services_answer_while_the_model_warms_up_and_clouds_are_taken_only_afte
         "_input._received",
         "outputs.wanted",
         "_input._count_lost",
-        "_input._watch_stamp",
+        "_input._sender",
         "age_ms",
         "serve",
         "segmentation.outputs.publish",

@@ -131,3 +131,11 @@ def test_a_history_of_one_sweep_still_tells_time_lags():
     for second in (1, 2):
         found = history.joined(_cloud([[5, 5, 0]], second * S), _one_metre_a_second)
         assert (found.sweeps, found.cloud.extra[TIME_LAG].tolist()) == (1, [0])
+
+
+def test_two_sensors_that_take_turns_are_each_joined_with_their_own():
+    history = SweepHistory(3, 1.0, 100)
+    for count, stamp_ns in ((1, S), (2, S + S // 10), (3, S + S // 5)):
+        for frame in ("front", "rear"):
+            joined = history.joined(_cloud([[5, 5, 0]], stamp_ns, frame), _one_metre_a_second)
+            assert (joined.sweeps, joined.cloud.frame_id) == (count, frame)

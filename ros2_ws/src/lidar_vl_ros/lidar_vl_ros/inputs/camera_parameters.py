@@ -24,6 +24,9 @@ class CameraParameters(Config):
     rectified: bool | None = Field(
         None, description="Whether its images are rectified: P of camera_info, else K and D; unset: as the topic says"
     )
+    mask: str = Field(
+        "", description="PNG or JPEG of its images' size, black where they show the own vehicle; empty: they do not"
+    )
 
     @model_validator(mode="after")
     def _images_can_be_read(self) -> "CameraParameters":

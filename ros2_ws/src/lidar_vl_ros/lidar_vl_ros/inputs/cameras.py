@@ -1,7 +1,9 @@
 """The cameras of the running system: pictures, calibrations, and where each picture was taken from, seen from a cloud."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from std_msgs.msg import Header
 from lidar_vl_core.cameras.calibrations import Calibrations
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.image import decode_image
+from lidar_vl_core.cameras.own_vehicle_mask import read_mask
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.cameras.view import CameraView, DecodedOnce
 from lidar_vl_core.clouds.point_cloud import PointCloud
@@ -41,8 +44,11 @@ class Cameras:
         transforms: LiveTransforms,
         reporter: Reporter,
     ) -> None:
+        """Raises BadConfig for a mask that cannot be read."""
         self._node, self.parameters, self._transforms, self._reporter = node, parameters, transforms, reporter
         self._calibrations = {name: Calibrations(camera.is_rectified) for name, camera in parameters.items()}
+        self._masks = {name: read_mask(Path(camera.mask)) for name, camera in parameters.items() if camera.mask}
+        self._masked: dict[str, tuple[CameraModel, CameraModel]] = {}  # the last calibration of each, without and with
         self._subscriptions: list[Any] = []
 
     def start(self, received: Received) -> None:
@@ -98,7 +104,14 @@ class Cameras:
             calibrations.require_own_frame(self._calibrations.values())
         except BadCalibration as error:
             raise BadCalibration(f"{self.parameters[name].calibration_topic}: {error}") from error
-        return camera
+        return self._with_mask(name, camera) if name in self._masks else camera
+
+    def _with_mask(self, name: str, camera: CameraModel) -> CameraModel:
+        plain, masked = self._masked.get(name, (None, None))
+        if masked is None or plain is not camera:
+            masked = replace(camera, mask=self._masks[name])
+            self._masked[name] = camera, masked
+        return masked
 
     def _frame_of(self, name: str, paired: Paired) -> str:
         frame_id: str = paired.image.header.frame_id or self._calibrations[name].frame_id

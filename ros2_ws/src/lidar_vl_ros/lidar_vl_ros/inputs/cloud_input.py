@@ -1,4 +1,4 @@
-"""The clouds that come to a node: subscribed to while it serves, and watched for losses and for time that jumps back."""
+"""The clouds that come to a node: subscribed to while it serves, told apart by sender, watched for losses and for time that jumps back."""
 
 import time
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from sensor_msgs.msg import PointCloud2
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.health.health import Health
 from lidar_vl_ros.health.reporter import Reporter
+from lidar_vl_ros.inputs.senders import JUMP_NS, Senders
 from lidar_vl_ros.messages.qos import NEWEST_ONLY, subscription_events
 from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
 
@@ -26,15 +27,16 @@ class CloudInput:
         node: LifecycleNode,
         health: Health,
         reporter: Reporter,
-        received: Callable[[PointCloud2], None],
+        received: Callable[[PointCloud2, int], None],
         clock_jumped_back: Callable[[], None],
     ) -> None:
+        """received: called with each cloud and a key for its sender."""
         self._node, self._health, self._reporter = node, health, reporter
         self._hand_on, self._clock_jumped_back = received, clock_jumped_back
         self._subscription: Any = None
         self._gaps = SequenceGaps()
-        self._newest_stamp_ns = 0
-        backwards = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
+        self._senders = Senders(self._publishers)
+        backwards = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-JUMP_NS), on_clock_change=False)
         self._jump_handle = node.get_clock().create_jump_callback(backwards, post_callback=self._clock_jumped)
 
     @property
@@ -44,7 +46,7 @@ class CloudInput:
 
     def listen(self) -> None:
         """Subscribe."""
-        self._gaps = SequenceGaps()
+        self._gaps, self._senders = SequenceGaps(), Senders(self._publishers)
         self._subscription = self._node.create_subscription(
             PointCloud2,
             INPUT_TOPIC,
@@ -66,28 +68,40 @@ class CloudInput:
         self._jump_handle.unregister()
 
     def _received(self, message: PointCloud2, info: dict[str, int]) -> None:
-        self._health.received(time.monotonic_ns())
-        self._count_lost(info["publication_sequence_number"])
-        self._watch_stamp(stamp_ns(message.header.stamp))
-        self._hand_on(message)
+        now_ns, number = time.monotonic_ns(), info["publication_sequence_number"]
+        self._health.received(now_ns)
+        self._count_lost(number)
+        self._hand_on(message, self._sender(message, number, now_ns))
+
+    def _sender(self, message: PointCloud2, number: int, now_ns: int) -> int:
+        before = self._senders.count
+        key, jumped = self._senders.heard(message.header.frame_id, number, stamp_ns(message.header.stamp), now_ns)
+        if jumped:
+            self._count_jump("stamps")
+        if self._senders.count > max(before, 1) and (count := self._publishers()) > 1:
+            self._reporter.warn(
+                "senders", f"{count} senders of clouds on {self.topic}: those of each are paired for themselves"
+            )
+        return key
+
+    def _publishers(self) -> int:
+        return 0 if self.topic is None else self._node.count_publishers(self.topic)
 
     def _count_lost(self, sequence_number: int) -> None:
-        lost, topic = self._gaps.add(sequence_number), self.topic
+        lost = self._gaps.add(sequence_number)
         # Publishers number for themselves: with two of them the numbers tell nothing.
-        if lost and topic is not None and self._node.count_publishers(topic) == 1:
+        if lost and self._publishers() == 1:
             advice = "Start the sender with the package's Fast DDS profile, see its config folder, or the machine is too busy."
-            self._reporter.problem("lost", f"{lost} clouds lost on {topic} before this node had them. {advice}", lost)
-
-    def _watch_stamp(self, stamp: int) -> None:
-        if stamp < self._newest_stamp_ns:
-            self._count_jump("stamps")
-        self._newest_stamp_ns = stamp
+            self._reporter.problem(
+                "lost", f"{lost} clouds lost on {self.topic} before this node had them. {advice}", lost
+            )
 
     def _clock_jumped(self, _jump: TimeJump) -> None:
         self._count_jump("the clock")
-        self._newest_stamp_ns = 0
+        self._senders.clock_jumped()
         self._clock_jumped_back()
 
     def _count_jump(self, what: str) -> None:
         self._health.count("jumps")
-        self._node.get_logger().info(f"{what} jumped back (a bag that loops?): what came before is forgotten")
+        if self._health.may_log("jumps", time.monotonic_ns()):
+            self._node.get_logger().info(f"{what} jumped back (a bag that loops?): what came before is forgotten")

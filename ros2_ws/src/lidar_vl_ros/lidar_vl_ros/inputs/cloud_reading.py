@@ -1,6 +1,7 @@
 """Messages as clouds, and what is odd about them in the log, each once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointCloud2
@@ -11,9 +12,18 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.thinning import ThinnedCloud, thinned
 from lidar_vl_ros.health.reporter import Reporter
 
+_MOST_LIDARS = 8  # whose intensity scales are kept
+
+
+@dataclass
+class _Lidar:
+    decoder: CloudDecoder
+    told_scale: IntensityScale | None = None
+    told_notes: int = 0
+
 
 class CloudReading:
-    """One intensity scale for the node's topic, kept while the node is configured."""
+    """One intensity scale for each LiDAR, by its frame, kept while the node is configured."""
 
     def __init__(
         self,
@@ -26,19 +36,19 @@ class CloudReading:
     ) -> None:
         """intensity_max, extra_fields, colours: as of CloudDecoder. max_points: more are not looked at."""
         self._node, self._reporter, self._max_points = node, reporter, max_points
-        self._decoder = CloudDecoder(extra_fields, intensity_max, colours=colours)
-        self._told_scale: IntensityScale | None = None
-        self._told_notes = 0
+        self._open_decoder = lambda: CloudDecoder(extra_fields, intensity_max, colours=colours)
+        self._lidars: dict[str, _Lidar] = {}  # the one that sent last comes last
 
     def cloud_of(self, message: PointCloud2) -> PointCloud:
         """The cloud of a message. Raises BadPointCloud."""
-        cloud = self._decoder.decode(message)
-        if self._decoder.scale != self._told_scale:
-            self._told_scale = self._decoder.scale
-            self._node.get_logger().info(f"intensity of all clouds: {self._told_scale}")
-        for note in self._decoder.notes[self._told_notes :]:
+        lidar = self._lidar(message.header.frame_id)
+        cloud = lidar.decoder.decode(message)
+        if lidar.decoder.scale != lidar.told_scale:
+            lidar.told_scale = lidar.decoder.scale
+            self._node.get_logger().info(f"intensity of clouds of {cloud.frame_id}: {lidar.told_scale}")
+        for note in lidar.decoder.notes[lidar.told_notes :]:
             self._node.get_logger().warning(note)
-            self._told_notes += 1
+            lidar.told_notes += 1
         return cloud
 
     def looked_at(self, cloud: PointCloud) -> ThinnedCloud:
@@ -51,3 +61,10 @@ class CloudReading:
                 "looked at and the others get no answer. Raise it if this computer is fast enough.",
             )
         return found
+
+    def _lidar(self, frame_id: str) -> _Lidar:
+        lidar = self._lidars.pop(frame_id, None) or _Lidar(self._open_decoder())
+        self._lidars[frame_id] = lidar
+        if len(self._lidars) > _MOST_LIDARS:
+            del self._lidars[next(iter(self._lidars))]
+        return lidar

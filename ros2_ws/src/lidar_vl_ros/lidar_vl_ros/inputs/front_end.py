@@ -12,6 +12,7 @@ from sensor_msgs.msg import PointCloud2
 
 from lidar_vl_core.cameras.image import decode_image
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
+from lidar_vl_core.cameras.synchronisation.clouds_of_senders import CloudsOfSenders
 from lidar_vl_core.cameras.synchronisation.clouds_with_images import CloudsWithImages
 from lidar_vl_core.cameras.synchronisation.frame import Frame
 from lidar_vl_core.cameras.view import CameraView, DecodedOnce
@@ -54,11 +55,8 @@ class FrontEnd:
         parameters = self._parameters = cameras.parameters
         self._required = frozenset(name for name, camera in parameters.items() if camera.required)
         self._images_needed, self._hand_over, self._picture_came = images_needed, hand_over, picture_came
-        self._clouds = CloudsWithImages(
-            [camera.timing(name) for name, camera in parameters.items()],
-            max_wait_s,
-            lambda frame: cameras.is_place_to_come(frame.cloud.header, frame.images),
-        )
+        timings = [camera.timing(name) for name, camera in parameters.items()]
+        self._clouds = CloudsOfSenders(lambda: CloudsWithImages(timings, max_wait_s, self._is_place_to_come))
         self._health = {name: CameraHealth(camera.required) for name, camera in parameters.items()}
         self._listens = False
         self._timer = node.create_timer(_POLL_S, self._poll, clock=steady)
@@ -98,10 +96,11 @@ class FrontEnd:
         """Begin anew after a jump of the clock; what waits goes with the images there are."""
         self._give_out(self._clouds.restart())
 
-    def add_cloud(self, message: PointCloud2) -> None:
-        """Take a cloud, and hand it over now or when its images have come."""
+    def add_cloud(self, message: PointCloud2, sender: int) -> None:
+        """Take a cloud, and hand it over now or when its images have come. sender: a key for who sent it."""
         needed = bool(self._parameters) and (bool(self._required) or self._images_needed())
-        self._give_out(self._clouds.add_cloud(stamp_ns(message.header.stamp), message, time.monotonic_ns(), needed))
+        stamp, now_ns = stamp_ns(message.header.stamp), time.monotonic_ns()
+        self._give_out(self._clouds.add_cloud(sender, stamp, message, now_ns, needed))
         if self._clouds.waits:
             self._timer.reset()
 
@@ -125,6 +124,9 @@ class FrontEnd:
                 )
             uncalibrated = "" if self._cameras.is_calibrated(name) else camera.calibration_topic
             yield f"camera {name}", self._health[name].report(state, camera.topic, uncalibrated)
+
+    def _is_place_to_come(self, frame: Frame) -> bool:
+        return self._cameras.is_place_to_come(frame.cloud.header, frame.images)
 
     def _add_image(self, name: str, stamp: int, message: Any) -> None:  # noqa: ANN401
         load_rgb = DecodedOnce(partial(decode_image, message), partial(self._undecodable, name))

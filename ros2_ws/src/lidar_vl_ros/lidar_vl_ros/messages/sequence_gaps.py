@@ -1,6 +1,6 @@
 """Messages lost on the way, seen through gaps in the publisher's numbering."""
 
-_UNKNOWN = (1 << 64) - 1  # rmw's "this middleware does not number publications"
+UNNUMBERED = (1 << 64) - 1  # rmw's "this middleware does not number publications"
 
 
 class SequenceGaps:
@@ -12,7 +12,7 @@ class SequenceGaps:
 
     def add(self, number: int) -> int:
         """Take the number of a received message; returns how many were lost just before it."""
-        if number == _UNKNOWN:
+        if number == UNNUMBERED:
             return 0
         gap = 0 if self._last is None or number <= self._last else number - self._last - 1
         self._last = number

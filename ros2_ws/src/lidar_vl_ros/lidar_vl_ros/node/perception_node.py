@@ -221,11 +221,11 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         if self._worker is not None and self._worker.drop_waiting():
             self.health.count("discarded")
 
-    def _received(self, message: PointCloud2) -> None:
+    def _received(self, message: PointCloud2, sender: int) -> None:
         if not self.outputs.wanted() or self._front_end is None:
             self.health.count("unwatched")
         else:
-            self._front_end.add_cloud(message)
+            self._front_end.add_cloud(message, sender)
 
     def _hand_over(self, message: PointCloud2, images: Mapping[str, Paired]) -> None:
         """Give a cloud to the worker, in place of one that waits there."""
