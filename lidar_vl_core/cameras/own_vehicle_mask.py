@@ -26,7 +26,7 @@ def read_mask(path: Path) -> np.ndarray:
         rgb = decode_compressed(SimpleNamespace(format="", data=data))
     except BadImage as error:
         raise BadConfig(f"mask {path}: {error}") from error
-    mask: np.ndarray = (rgb > 127).any(axis=2)  # JPEG's black is not quite black
+    mask: np.ndarray = rgb.max(axis=2) > 127  # JPEG's black is not quite black
     if not mask.any():
         raise BadConfig(f"mask {path}: expected black on the own vehicle alone, found it everywhere. Invert it.")
     return mask
