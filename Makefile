@@ -9,7 +9,15 @@ CORE := .venv-core
 MINIMAL := .venv-minimal
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
-.PHONY: help setup demo test test-fast test-core test-minimal check docs bench plugin train-demo train-demo-detector clean
+.PHONY: help setup demo test test-fast test-core test-minimal check audit lock docs bench plugin train-demo train-demo-detector clean
+
+# Nothing is installed that has another hash than the one written down: uv by pip and installer.txt, then all else by uv and
+# constraints.txt, what builds our own packages too. torch alone comes by pip and its version, as the build that fits the machine
+# is chosen there; uv leaves it out (--excludes -).
+INSTALL_UV = pip install --disable-pip-version-check -q --no-deps --require-hashes -r installer.txt
+HASHED := -c constraints.txt -b constraints.txt
+UV_INSTALL = echo torch | $(BIN)/uv pip install -q --python $(BIN)/python --excludes - $(HASHED)
+TORCH = $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -17,18 +25,13 @@ help:
 ## make setup      .venv with everything but what only tests, docs and vision models need
 setup: $(STAMP)
 
-# torch comes by pip, whose pin takes the build that fits the machine; uv then sees it satisfied and installs the rest in
-# seconds. Without uv, pip does the same, slower.
-$(STAMP): pyproject.toml constraints.txt ros2_ws/src/lidar_vl_ros/setup.py
+$(STAMP): pyproject.toml constraints.txt installer.txt ros2_ws/src/lidar_vl_ros/setup.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "[1/3] torch ($$(grep '^torch==' constraints.txt)), about half a minute"
-	@$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt torch
-	@echo "[2/3] the other packages"
-	@if $(BIN)/pip install --disable-pip-version-check -q uv; then \
-	  $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[train,synthetic,ros,bench,dev]' -e ros2_ws/src/lidar_vl_ros; \
-	else \
-	  $(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[train,synthetic,ros,bench,dev]' -e ros2_ws/src/lidar_vl_ros; \
-	fi
+	@echo "[1/3] the packages of constraints.txt"
+	@$(BIN)/$(INSTALL_UV)
+	@$(UV_INSTALL) --compile-bytecode -e '.[train,synthetic,ros,bench,dev]' -e ros2_ws/src/lidar_vl_ros
+	@echo "[2/3] $(TORCH), about half a minute"
+	@$(BIN)/pip install --disable-pip-version-check -q $(TORCH)
 	@echo "[3/3] compile the engine's kernels once"
 	@$(BIN)/python -m lidar_vl_core.commands.warm_up
 	@touch $(STAMP)
@@ -38,11 +41,10 @@ $(STAMP): pyproject.toml constraints.txt ros2_ws/src/lidar_vl_ros/setup.py
 # adds the folder where it is asked for.
 $(TEST_STAMP): $(STAMP)
 	@echo "packages for the tests"
-	@PIP="$(BIN)/pip install --disable-pip-version-check -q"; test ! -x $(BIN)/uv || PIP="$(BIN)/uv pip install -q --python $(BIN)/python"; \
-	  $$PIP -c constraints.txt transformers huggingface-hub 'ray[data]' ftfy && \
-	  $$PIP -c constraints.txt -e '.[triton,tensorrt,plugin]' && \
-	  $$PIP -c constraints.txt --no-deps timm open_clip_torch && \
-	  $$PIP -c constraints.txt --no-deps --target $(VENV)/torchvision torchvision
+	@$(UV_INSTALL) transformers huggingface-hub 'ray[data]' ftfy
+	@$(UV_INSTALL) -e '.[triton,tensorrt,plugin]'
+	@$(UV_INSTALL) --no-deps timm open_clip_torch
+	@$(UV_INSTALL) --no-deps --target $(VENV)/torchvision torchvision
 	@touch $(TEST_STAMP)
 
 ## make demo       synthetic drive -> labels and boxes by a real ROS 2 graph -> out/demo/report.html
@@ -79,34 +81,47 @@ OTHER_NUMBA := NUMBA_CACHE_DIR=$(abspath $(MINIMAL))/numba  # what one numba com
 CORE_COMMANDS := segment replay inspect query models build-engine doctor
 
 # Made anew when a dependency changes, so that nothing is there but what pyproject.toml says.
-$(CORE)/.installed: pyproject.toml constraints.txt
+$(CORE)/.installed: pyproject.toml constraints.txt installer.txt
 	@echo "the core alone, in $(CORE)"
 	@rm -rf $(CORE) && $(PYTHON) -m venv $(CORE)
-	@if $(CORE)/bin/pip install --disable-pip-version-check -q uv; then \
-	  $(CORE)/bin/uv pip install -q --python $(CORE)/bin/python -c constraints.txt -e '.[test]'; \
-	else \
-	  $(CORE)/bin/pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'; \
-	fi
+	@$(CORE)/bin/$(INSTALL_UV)
+	@$(CORE)/bin/uv pip install -q --python $(CORE)/bin/python $(HASHED) -e '.[test]'
 	@$(CORE)/bin/python -m lidar_vl_core.commands.warm_up
 	@touch $@
 
-$(MINIMAL)/.installed: pyproject.toml
+$(MINIMAL)/.installed: pyproject.toml installer.txt
 	@echo "the core alone with the oldest versions it allows, in $(MINIMAL)"
 	@rm -rf $(MINIMAL) && $(PYTHON) -m venv $(MINIMAL)
-	@$(MINIMAL)/bin/pip install --disable-pip-version-check -q uv
+	@$(MINIMAL)/bin/$(INSTALL_UV)
 	@$(MINIMAL)/bin/uv pip install -q --python $(MINIMAL)/bin/python --resolution lowest-direct -e '.[test]'
 	@$(OTHER_NUMBA) $(MINIMAL)/bin/python -m lidar_vl_core.commands.warm_up
 	@touch $@
 
-## make check      ruff, mypy, import rules
+## make check      ruff, mypy, import rules, and the list of releases with known holes
 check: $(TEST_STAMP)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo && $(BIN)/python -m pytest -q tests/test_import_rules.py
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo && $(BIN)/python -m pytest -q tests/test_import_rules.py tests/supply_chain
+
+# Asks PyPI's own service, which mirrors of its packages mostly lack; a package it does not know fails (--strict).
+## make audit      the pinned versions against today's advisories, by pip-audit
+audit: $(STAMP)
+	@$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip -r constraints.txt
+	@$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip -r docker/robot_packages.txt
+
+# What is pinned stays pinned where it can: `make lock UPGRADE=--upgrade` takes what is newest. The robot's packages are the same, but
+# for numpy 1, which Jazzy's messages are compiled against.
+## make lock       versions and hashes anew, after a change of pyproject.toml: constraints.txt, docker/robot_packages.txt, installer.txt
+UPGRADE ?=
+COMPILE = $(BIN)/uv pip compile -q --generate-hashes --no-annotate --custom-compile-command "make lock" $(UPGRADE)
+lock: $(STAMP)
+	@$(COMPILE) --universal --python-version 3.10 --all-extras pyproject.toml -o constraints.txt
+	@{ sed '/^numpy==/,/[^\\]$$/d' constraints.txt; echo 'numpy<2'; } | \
+	  $(COMPILE) --python-version 3.12 --python-platform linux pyproject.toml -c - -o docker/robot_packages.txt
+	@echo uv | $(COMPILE) --universal - -o installer.txt
 
 # Built without network; the theme's fonts stay out. The variable silences an advertisement for the theme's successor.
 ## make docs       all pages and the API reference as a site in out/docs
 docs: $(STAMP)
-	@PIP="$(BIN)/pip install --disable-pip-version-check -q"; test ! -x $(BIN)/uv || PIP="$(BIN)/uv pip install -q --python $(BIN)/python"; \
-	  test -x $(BIN)/mkdocs || $$PIP -c constraints.txt -e '.[docs]'
+	@test -x $(BIN)/mkdocs || { $(UV_INSTALL) -e '.[docs]'; }
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -q
 
 ## make bench      all figures into out/bench, about half an hour; BENCH="--quick": the vehicle path alone, two minutes
@@ -139,8 +154,7 @@ train-demo-detector: $(STAMP)
 
 ## make plugin     the fused sparse convolution for TensorRT, compiled for six GPU generations (TENSORRT_INCLUDE=folder: with the plugin in C++)
 plugin: $(STAMP)
-	@PIP="$(BIN)/pip install --disable-pip-version-check -q"; test ! -x $(BIN)/uv || PIP="$(BIN)/uv pip install -q --python $(BIN)/python"; \
-	  command -v nvcc > /dev/null || $$PIP -c constraints.txt -e '.[plugin]'
+	@command -v nvcc > /dev/null || { $(UV_INSTALL) -e '.[plugin]'; }
 	@$(BIN)/python -m lidar_vl_core.engines.tensorrt_plugin.build
 
 clean:
