@@ -114,8 +114,8 @@ UPGRADE ?=
 COMPILE = $(BIN)/uv pip compile -q --generate-hashes --no-annotate --custom-compile-command "make lock" $(UPGRADE)
 lock: $(STAMP)
 	@$(COMPILE) --universal --python-version 3.10 --all-extras pyproject.toml -o constraints.txt
-	@{ sed '/^numpy==/,/[^\\]$$/d' constraints.txt; echo 'numpy<2'; } | \
-	  $(COMPILE) --python-version 3.12 --python-platform linux pyproject.toml -c - -o docker/robot_packages.txt
+	@cp constraints.txt docker/robot_packages.txt
+	@echo 'numpy<2' | $(COMPILE) --python-version 3.12 --python-platform linux pyproject.toml -c - -o docker/robot_packages.txt
 	@echo uv | $(COMPILE) --universal - -o installer.txt
 
 # Built without network; the theme's fonts stay out. The variable silences an advertisement for the theme's successor.
