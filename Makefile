@@ -115,7 +115,7 @@ COMPILE = $(BIN)/uv pip compile -q --generate-hashes --no-annotate --custom-comp
 lock: $(STAMP)
 	@$(COMPILE) --universal --python-version 3.10 --all-extras pyproject.toml -o constraints.txt
 	@cp constraints.txt docker/robot_packages.txt
-	@echo 'numpy<2' | $(COMPILE) --python-version 3.12 --python-platform linux pyproject.toml -c - -o docker/robot_packages.txt
+	@echo 'numpy<2' | $(COMPILE) --python-version 3.12 --python-platform linux --extra test pyproject.toml -c - -o docker/robot_packages.txt
 	@echo uv | $(COMPILE) --universal - -o installer.txt
 
 # Built without network; the theme's fonts stay out. The variable silences an advertisement for the theme's successor.

@@ -1,8 +1,11 @@
-# The robot: ROS 2 Jazzy, the core and the nodes; no PyTorch.
+# The robot: ROS 2 Jazzy, the core and the nodes; no PyTorch. Runs as any user, on a root file system that nothing writes to.
+#   docker/pin_images.sh                                     # once: the digests of the images it stands on
 #   docker build -f docker/robot.Dockerfile -t lidar-vl-robot .
-#   docker run --rm --network host --ipc host --shm-size 512m lidar-vl-robot \
+#   docker run --rm --network host --ipc host --user $(id -u):$(id -g) --read-only --tmpfs /tmp lidar-vl-robot \
 #     ros2 launch lidar_vl_ros segmentation.launch.py input:=/lidar/points
-FROM ros:jazzy-ros-base
+# The package's tests in it:
+#   docker build -f docker/robot.Dockerfile --target tests -t lidar-vl-robot-tests . && docker run --rm lidar-vl-robot-tests
+FROM ros:jazzy-ros-base AS built
 
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3-venv python3-colcon-common-extensions \
@@ -14,11 +17,16 @@ RUN python3 -m venv --system-site-packages /opt/lidar-vl
 ENV PATH=/opt/lidar-vl/bin:$PATH
 
 WORKDIR /opt/lidar-vl/source
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE constraints.txt installer.txt ./
+COPY docker/robot_packages.txt docker/robot_packages.txt
 COPY lidar_vl_core lidar_vl_core
 COPY offline_training/__init__.py offline_training/__init__.py
-# Jazzy's message packages are compiled against numpy 1; constraints.txt belongs to the wheels of PyPI.
-RUN pip install --no-cache-dir . 'numpy<2' && python -m lidar_vl_core.commands.warm_up
+# By the hashes of robot_packages.txt: those of constraints.txt with numpy 1, which Jazzy's messages are compiled against. What
+# numba compiles goes where the entry point copies it from, since numba loads only from a folder that it can write to.
+ENV NUMBA_CACHE_DIR=/opt/lidar-vl/compiled
+RUN pip install --no-cache-dir --no-deps --require-hashes -r installer.txt \
+ && uv pip install --no-cache --python /opt/lidar-vl/bin/python -c docker/robot_packages.txt -b constraints.txt . \
+ && python -m lidar_vl_core.commands.warm_up
 
 COPY launch launch
 COPY tests/ros tests/ros
@@ -29,5 +37,25 @@ RUN . /opt/ros/jazzy/setup.sh \
  && rm -rf build log
 
 COPY docker/robot_entrypoint.sh /usr/local/bin/robot_entrypoint.sh
+ENV HOME=/tmp NUMBA_CACHE_DIR=/tmp/compiled
 ENTRYPOINT ["/usr/local/bin/robot_entrypoint.sh"]
+
+FROM built AS tests
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ros-jazzy-sensor-msgs-py \
+ && rm -rf /var/lib/apt/lists/*
+RUN uv pip install --no-cache --python /opt/lidar-vl/bin/python -c docker/robot_packages.txt -b constraints.txt '.[test]'
+COPY tests tests
+COPY docs docs
+COPY docker docker
+RUN chown -R 1000:1000 .
+USER 1000:1000
+WORKDIR /opt/lidar-vl/source/ros2_ws
+CMD ["bash", "-c", "python -m colcon build --merge-install --packages-select lidar_vl_ros && python -m colcon test --merge-install --packages-select lidar_vl_ros --event-handlers console_direct+ && python -m colcon test-result --verbose"]
+
+FROM built AS robot
+USER 1000:1000
+# Whether a node of ours tells of itself, and of no error.
+HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 \
+  CMD ["/usr/local/bin/robot_entrypoint.sh", "python", "-m", "lidar_vl_ros.process.health_check"]
 CMD ["ros2", "launch", "lidar_vl_ros", "segmentation.launch.py"]

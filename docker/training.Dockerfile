@@ -1,21 +1,30 @@
-# The workstation: PyTorch on CUDA, torchsparse compiled for it, the training package.
+# The workstation: PyTorch on CUDA, torchsparse compiled for it, the training package. Runs as any user, on a root file system
+# that nothing writes to.
+#   docker/pin_images.sh                                     # once: the digests of the images it stands on
 #   docker build -f docker/training.Dockerfile -t lidar-vl-training .
-#   docker run --rm --gpus all --shm-size 16g -v $PWD/data:/data lidar-vl-training lidar-vl-train --help
-FROM nvidia/cuda:12.6.3-devel-ubuntu24.04 AS torchsparse
+#   docker run --rm --gpus all --shm-size 16g --user $(id -u):$(id -g) --read-only --tmpfs /tmp -v $PWD/data:/data \
+#     lidar-vl-training lidar-vl-train --help
+FROM nvidia/cuda:13.0.1-devel-ubuntu24.04 AS torchsparse
 
 RUN apt-get update \
- && apt-get install -y --no-install-recommends python3-venv python3-dev g++ git libsparsehash-dev ninja-build \
+ && apt-get install -y --no-install-recommends python3-venv python3-dev g++ git libsparsehash-dev \
  && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/lidar-vl
 ENV PATH=/opt/lidar-vl/bin:$PATH
-RUN pip install --no-cache-dir "setuptools<80" wheel ninja torch torchvision --index-url https://download.pytorch.org/whl/cu126 --extra-index-url https://pypi.org/simple
-# Volta to Hopper; the build has no GPU to ask.
-ENV TORCH_CUDA_ARCH_LIST="7.0;7.5;8.0;8.6;8.9;9.0" FORCE_CUDA=1
-# Optional speed: the networks give the same numbers without it, so a failed build is told and survived.
-RUN pip install --no-cache-dir --no-build-isolation git+https://github.com/mit-han-lab/torchsparse.git@v2.1.0 \
+WORKDIR /opt/lidar-vl/source
+COPY constraints.txt installer.txt ./
+# PyPI's torch is the one for CUDA 13; it and its libraries come by the hashes of constraints.txt.
+RUN pip install --no-cache-dir --no-deps --require-hashes -r installer.txt \
+ && uv pip install --no-cache --python /opt/lidar-vl/bin/python -c constraints.txt torch torchvision setuptools ninja
+# Turing to Blackwell; the build has no GPU to ask.
+ENV TORCH_CUDA_ARCH_LIST="7.5;8.0;8.6;8.9;9.0;10.0;12.0" FORCE_CUDA=1
+# Optional speed: the networks give the same numbers without it, so a failed build is told and survived. By its commit: torchsparse
+# has no release of 2.1 that current PyTorch compiles.
+RUN uv pip install --no-cache --python /opt/lidar-vl/bin/python --no-deps --no-build-isolation \
+      git+https://github.com/mit-han-lab/torchsparse.git@385f5ce8718fcae93540511b7f5832f4e71fd835 \
  || echo "torchsparse did not build: training will use the PyTorch implementation"
 
-FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04
+FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04
 
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3-venv g++ python3-dev \
@@ -27,8 +36,15 @@ WORKDIR /opt/lidar-vl/source
 COPY pyproject.toml README.md LICENSE ./
 COPY lidar_vl_core lidar_vl_core
 COPY offline_training offline_training
-# torch is there already, for CUDA; the constraints file pins the CPU's version of it.
-RUN pip install --no-cache-dir '.[train,synthetic,vfm,language]' && python -m lidar_vl_core.commands.warm_up
+# What numba compiles goes where the entry point copies it from, since numba loads only from a folder that it can write to.
+ENV NUMBA_CACHE_DIR=/opt/lidar-vl/compiled
+RUN uv pip install --no-cache --python /opt/lidar-vl/bin/python -c constraints.txt -b constraints.txt '.[train,synthetic,vfm,language]' \
+ && python -m lidar_vl_core.commands.warm_up
 
+COPY docker/training_entrypoint.sh /usr/local/bin/training_entrypoint.sh
+ENV HOME=/tmp NUMBA_CACHE_DIR=/tmp/compiled
+USER 1000:1000
 WORKDIR /data
+HEALTHCHECK NONE
+ENTRYPOINT ["/usr/local/bin/training_entrypoint.sh"]
 CMD ["lidar-vl-train", "--help"]

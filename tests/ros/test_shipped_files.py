@@ -1,10 +1,9 @@
-"""Launch files, parameter files, profiles and images name only what exists. `launch` itself is not on PyPI."""
+"""Launch files, parameter files, profiles and views name only what exists. `launch` itself is not on PyPI."""
 
 import importlib
 import json
 import re
 import xml.etree.ElementTree as ElementTree
-from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -180,31 +179,6 @@ def test_the_foxglove_layout_is_the_one_of_a_replay_with_the_topics_of_the_node(
         "perception": foxglove_layout(coloured, info, "", marker_topic=markers),
     }
     assert layout == expected[name]
-
-
-@pytest.mark.parametrize("path", sorted((_REPOSITORY / "docker").glob("*.Dockerfile")), ids=lambda path: path.name)
-def test_images_copy_only_what_is_in_the_repository(path):
-    for line in re.findall(r"^COPY (?!--from)(.+)$", path.read_text(), re.MULTILINE):
-        *sources, _ = line.split()
-        for source in sources:
-            assert (_REPOSITORY / source).exists(), source
-
-
-@pytest.mark.parametrize("path", sorted((_REPOSITORY / "docker").glob("*.Dockerfile")), ids=lambda path: path.name)
-def test_what_images_copy_is_not_ignored(path):
-    lines = [line for line in (_REPOSITORY / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
-    kept, ignored = {line[1:] for line in lines if line.startswith("!")}, [line for line in lines if line[0] != "!"]
-    for line in re.findall(r"^COPY (?!--from)(.+)$", path.read_text(), re.MULTILINE):
-        for source in map(Path, line.split()[:-1]):
-            places = [str(place) for place in (source, *source.parents)]
-            assert str(source) in kept or not any(fnmatch(place, one) for place in places for one in ignored), source
-
-
-def test_compose_builds_images_that_exist_and_gives_room_for_shared_memory():
-    compose = yaml.safe_load((_REPOSITORY / "docker" / "compose.yaml").read_text())
-    for name, service in compose["services"].items():
-        assert (_REPOSITORY / "docker" / Path(service["build"]["dockerfile"]).name).is_file(), name
-        assert "shm_size" in service or service.get("ipc") == "host", name
 
 
 def test_the_page_of_the_nodes_lists_every_parameter_and_names_only_topics_that_exist():

@@ -1,0 +1,52 @@
+"""Whether a running node tells of itself, for containers: python -m lidar_vl_ros.process.health_check [seconds to listen]."""
+
+import sys
+import time
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+OURS = ("segmentation_node", "detection_node", "perception_node")
+_LISTEN_S = 8.0  # nodes tell of themselves every second; the rest is discovery
+
+
+def health_problem(context: Context, listen_s: float) -> str:
+    """What is wrong with the node of ours that is heard first on /diagnostics; empty where nothing is.
+
+    listen_s: how long one is waited for, in seconds.
+    """
+    heard: list[DiagnosticStatus] = []
+    node = Node("lidar_vl_health_check", context=context, start_parameter_services=False)
+    node.create_subscription(DiagnosticArray, "/diagnostics", lambda message: heard.extend(_of_ours(message)), 10)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    end_s = time.monotonic() + listen_s
+    while not heard and (left_s := end_s - time.monotonic()) > 0:
+        executor.spin_once(timeout_sec=left_s)
+    executor.shutdown()
+    node.destroy_node()
+    if not heard:
+        return f"/diagnostics: expected one of {', '.join(OURS)} within {listen_s:g} s, found none. Is the node running?"
+    wrong = [f"{each.name}: {each.message}" for each in heard if each.level == DiagnosticStatus.ERROR]
+    return "; ".join(wrong)
+
+
+def _of_ours(message: DiagnosticArray) -> list[DiagnosticStatus]:
+    return [status for status in message.status if status.name.partition(":")[0] in OURS]
+
+
+def main() -> int:
+    """0 where a node of ours is well, else 1 with a line that says why not."""
+    context = Context()
+    rclpy.init(context=context)
+    problem = health_problem(context, float(sys.argv[1]) if len(sys.argv) > 1 else _LISTEN_S)
+    rclpy.shutdown(context=context)
+    print(problem or "well")
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
