@@ -29,7 +29,9 @@ def health_problem(context: Context, listen_s: float) -> str:
     executor.shutdown()
     node.destroy_node()
     if not heard:
-        return f"/diagnostics: expected one of {', '.join(OURS)} within {listen_s:g} s, found none. Is the node running?"
+        return (
+            f"/diagnostics: expected one of {', '.join(OURS)} within {listen_s:g} s, found none. Is the node running?"
+        )
     wrong = [f"{each.name}: {each.message}" for each in heard if each.level == DiagnosticStatus.ERROR]
     return "; ".join(wrong)
 
