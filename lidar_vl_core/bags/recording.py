@@ -23,10 +23,19 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
 from lidar_vl_core.clouds.intensity import IntensityScale
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadImage, BadPointCloud, BadTransform, one_line
+from lidar_vl_core.foundation.errors import (
+    BadBag,
+    BadCalibration,
+    BadImage,
+    BadPointCloud,
+    BadTransform,
+    one_line,
+    without_numbers,
+)
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.sweeps.compensation import SweepCompensation
 
 _MAX_TIME_DIFFERENCE_S = 0.1  # one sweep of a 10 Hz LiDAR: a triggered camera looks somewhere within it
 _MAX_WAIT_S = 0.3  # of recording: a picture may be written later than the cloud it belongs to
@@ -56,9 +65,13 @@ class SkippedCloud:
 class Recording:
     """One cloud topic of an open bag, its cameras and its transforms. Made by `open_recording`."""
 
-    def __init__(self, bag: BagReader, cloud_topic: str, intensity_max: float | None = None) -> None:
+    def __init__(
+        self, bag: BagReader, cloud_topic: str, intensity_max: float | None = None, compensate: bool = False
+    ) -> None:
         self.cloud_topic = cloud_topic
         self._intensity_max = intensity_max
+        self._motion = RecordedMotion(bag) if compensate else None
+        self._compensation = SweepCompensation()
         self._decoder = CloudDecoder()  # of the frames that were asked for last
         self.skipped: list[SkippedCloud] = []
         self.bag = bag
@@ -100,7 +113,8 @@ class Recording:
 
         extra_fields: fields of the cloud message to keep in `cloud.extra`. One intensity scale holds for all of them.
         """
-        self._decoder = CloudDecoder(extra_fields, self._intensity_max, colours=True)
+        times = self._motion is not None
+        self._decoder = CloudDecoder(extra_fields, self._intensity_max, colours=True, times=times)
         self._decoder.look_at(self._first_clouds())
         cameras = {camera.image_topic: camera for camera in self.cameras} if with_views else {}
         timing = [
@@ -154,10 +168,18 @@ class Recording:
 
     def _read_cloud(self, index: int, message: BagMessage) -> PointCloud | None:
         try:
-            return self._decoder.decode(message.message)
+            return self._at_its_stamp(self._decoder.decode(message.message))
         except (BadPointCloud, BadBag) as error:
             self.skipped.append(SkippedCloud(index, message.stamp_ns, str(error)))
             return None
+
+    def _at_its_stamp(self, cloud: PointCloud) -> PointCloud:
+        if self._motion is None:
+            return cloud
+        found = self._compensation.compensated(cloud, self._motion.T_now_then)
+        if found.problem is not None:
+            self._say(f"clouds not compensated for motion: {without_numbers(found.problem)}")
+        return found.cloud
 
     def _add_image(self, pairer: FramePairer, name: str, message: BagMessage, now_ns: int) -> list[Frame]:
         try:
@@ -205,14 +227,15 @@ class Recording:
 
 @contextmanager
 def open_recording(
-    path: Path, cloud_topic: str | None = None, intensity_max: float | None = None
+    path: Path, cloud_topic: str | None = None, intensity_max: float | None = None, compensate: bool = False
 ) -> Iterator[Recording]:
     """Open a bag for reading frame by frame; the cloud topic is found by type and needs a name only where there are two.
 
-    intensity_max: the driver's full scale; None judges it once, by the first clouds. Raises BadBag where the bag cannot be read, BadRequest where it has no cloud topic or several.
+    intensity_max: the driver's full scale; None judges it once, by the first clouds. compensate: bring the points of each cloud to
+    its stamp, by their times and the recorded motion; a cloud for which these do not tell stays as it is, with a warning. Raises BadBag where the bag cannot be read, BadRequest where it has no cloud topic or several.
     """
     with open_bag(path) as bag:
-        yield Recording(bag, bag.topic_of_type(CLOUD_TYPE, cloud_topic), intensity_max)
+        yield Recording(bag, bag.topic_of_type(CLOUD_TYPE, cloud_topic), intensity_max, compensate)
 
 
 def _load_rgb(message: BagMessage, model: CameraModel) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from lidar_vl_core.clouds.colours import rgb_of_columns
-from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names
+from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names, time_name
 from lidar_vl_core.clouds.intensity import IntensityScale, full_scale, scaled_intensity, usual_largest
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2_header import (
@@ -19,6 +19,7 @@ from lidar_vl_core.clouds.point_cloud2_header import (
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.stamps import NS_PER_S
 
+POINT_TIME = "point_time"  # in `extra`: (N,), as the driver writes it
 _MOST_NOTES = 20
 _FAR_M = 2.0**14  # float32 holds places up to here to 1 mm
 _LARGEST_M = 1e9  # no place on Earth, in any projection
@@ -35,17 +36,19 @@ class CloudDecoder:
         intensity_max: float | None = None,
         max_points: int = MAX_POINTS,
         colours: bool = False,
+        times: bool = False,
     ) -> None:
         """extra_fields: names of further fields, kept in their own type. intensity_max: the driver's full scale, None = judged.
 
-        colours: keep those of the points as (N, 3) uint8 `rgb`. Raises BadPointCloud for an invalid intensity_max.
+        colours: keep those of the points as (N, 3) uint8 `rgb`. times: keep when each was measured, as the driver writes it, as
+        POINT_TIME where there is a field of such a name. Raises BadPointCloud for an invalid intensity_max.
         """
         if intensity_max is not None and not (np.isfinite(intensity_max) and intensity_max > 0):
             raise BadPointCloud(
                 f"intensity_max: expected a positive number, found {intensity_max}. Give the driver's full scale, or none."
             )
         self.scale: IntensityScale | None = None
-        self._extra_fields, self._colours = tuple(extra_fields), colours
+        self._extra_fields, self._colours, self._times = tuple(extra_fields), colours, times
         self._intensity_max, self._max_points = intensity_max, max_points
         self._notes: dict[str, str] = {}  # by kind
 
@@ -83,6 +86,8 @@ class CloudDecoder:
         columns = {name: _column(header, field) for name, field in extra.items()}
         if self._colours and "rgb" not in columns:
             columns |= _colours(header)
+        if self._times and (name := time_name(_single(header))) is not None:
+            columns[POINT_TIME] = _column(header, header.fields[name])
         xyz_m, origin_m = _positions(header, position)
         if any(origin_m):
             self._note("origin", _far_told(origin_m))

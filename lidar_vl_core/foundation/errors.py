@@ -1,5 +1,7 @@
 """One error per seam; every message says what was expected, what was found and what to do."""
 
+import re
+
 MOST_CHARACTERS = 1_500
 _MOST_FOUND = 300  # characters
 _CUT = " [...] "
@@ -103,6 +105,11 @@ def one_line(text: str, most: int = MOST_CHARACTERS) -> str:
 def shortened(found: object) -> str:
     """Something foreign as it may stand inside an error beside what else it says: one line of 300 characters at most."""
     return one_line(str(found), _MOST_FOUND)
+
+
+def without_numbers(error: Exception) -> str:
+    """The text of an error that comes with every cloud, without the numbers that differ from one to the next."""
+    return re.sub(r"-?\d[\d.]*(?:e[+-]?\d+)?(?= (?:s|ns)\b)|(?<=values from )\S+ to \S+", "#", str(error))
 
 
 def _shortened(text: str, most: int) -> str:

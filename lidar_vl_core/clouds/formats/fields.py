@@ -8,6 +8,8 @@ _INTENSITY = (
 )  # fmt: skip
 _COLOUR_TRIPLES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 _PACKED_COLOURS = ("rgb", "rgba")
+# When each point was measured. Velodyne: time; Ouster: t; Hesai, Robosense, Livox: timestamp or offset_time; Autoware: time_stamp.
+TIME_NAMES = ("time", "t", "timestamp", "time_stamp", "offset_time")
 
 
 def position_names(names: Iterable[str]) -> tuple[str, str, str] | None:
@@ -19,6 +21,12 @@ def intensity_name(names: Iterable[str]) -> str | None:
     """The name, as written among `names`, of the field to take as intensity; None where there is none."""
     plain = _by_plain_name(names)
     return next((plain[name] for name in _INTENSITY if name in plain), None)
+
+
+def time_name(names: Iterable[str]) -> str | None:
+    """The name, as written among `names`, of the field with the time of each point; None where there is none."""
+    plain = _by_plain_name(names)
+    return next((plain[name] for name in TIME_NAMES if name in plain), None)
 
 
 def colour_names(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """What a network says of the frames of a recording: classes of points, by themselves or with pictures, or boxes."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest, BadTransform
+from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest, BadTransform, without_numbers
 from lidar_vl_core.foundation.processes.compilation import compilation_told
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.sweeps.history import SweepHistory
@@ -202,7 +201,7 @@ class BoxAnswers:
     def of(self, frame: RecordedFrame) -> Answer:
         """Boxes, and labels of the cloud's points in them."""
         joined = self._history.joined(frame.cloud, self._moved)
-        self._said.update(_told(error) for error in joined.left_out)
+        self._said.update(without_numbers(error) for error in joined.left_out)
         boxes, timing_ms = self._detector.detect_timed(joined.cloud)
         return Answer(_labels(frame.cloud, boxes, timing_ms, self.classes), boxes)
 
@@ -210,11 +209,6 @@ class BoxAnswers:
         if self._motion is None:  # asked of earlier sweeps alone, of which there are none without it
             raise BadTransform(f"motion of {frame}: expected to join several sweeps, found {self._sweeps}.")
         return self._motion.T_now_then(frame, now_ns, then_ns)
-
-
-def _told(error: BadTransform) -> str:
-    """Without the numbers that differ from cloud to cloud."""
-    return re.sub(r"[\d.]+ s\b", "# s", str(error))
 
 
 def _labels(cloud: PointCloud, boxes: Boxes3d, timing_ms: dict[str, float], classes: ClassTable) -> "PointLabels":

@@ -43,6 +43,7 @@ def replay(
     intensity_max: float | None = None,
     ego: EgoRegion | None = None,
     sweeps: int = 1,
+    compensate: bool = False,
     overwrite: bool = False,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
@@ -56,6 +57,7 @@ def replay(
     rerun: show the labelled clouds in Rerun while they are made.
     intensity_max: the driver's full scale; None judges it once. ego: points on the own vehicle get no class.
     sweeps: joined for each cloud where a detection package finds boxes and the bag tells how the sensor moved.
+    compensate: bring the points of each cloud to its stamp, by their times and the recorded motion.
     A detection package finds boxes: points in them have their classes; words, pictures and true labels are refused.
     overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
@@ -63,7 +65,7 @@ def replay(
     """
     with (
         result_folder(out, RESULT_FILES, overwrite) as staged,
-        open_recording(bag, cloud_topic, intensity_max) as recording,
+        open_recording(bag, cloud_topic, intensity_max, compensate) as recording,
     ):
         answers = answers_of(package, engine, ego, recording, words, ensemble, label_field or label_table, sweeps)
         classes = answers.classes
