@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `lidar-vl`: inspect, replay, compare, segment, detect, query, build-engine, doctor, models. Prints, and turns errors into one line and an exit code."""
+"""The command `lidar-vl`: inspect, replay, compare, calibration-check, segment, detect, query, build-engine, doctor, models. Prints, and turns errors into one line and an exit code."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lidar_vl_core.commands.calibration_command import add_calibration_check
 from lidar_vl_core.commands.cloud_commands import add_cloud_commands
 from lidar_vl_core.commands.compare_command import add_compare
 from lidar_vl_core.commands.completions import completions
@@ -124,6 +125,7 @@ def command_parser() -> argparse.ArgumentParser:
     replay.set_defaults(run=_replay)
 
     add_compare(commands)
+    add_calibration_check(commands)
     add_cloud_commands(commands)
     add_machine_commands(commands)
 
