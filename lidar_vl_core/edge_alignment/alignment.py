@@ -1,7 +1,8 @@
 """What scores say of a camera's calibration: it fits, it is off by so much, or nobody can tell from what was seen."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,10 @@ class Alignment:
     is_turned: bool  # whether a turn explains it better than a shift
     why_unclear: str = ""
 
+    def as_json(self) -> dict[str, Any]:
+        """All of it, numbers to four places, with what it says in words as `text`."""
+        return _rounded(asdict(self)) | {"verdict": self.verdict.value, "text": str(self)}
+
     def __str__(self) -> str:
         if self.verdict is Verdict.UNCLEAR:
             return f"cannot tell: {self.why_unclear}"
@@ -64,6 +69,13 @@ class Alignment:
         shifted = f"moved {100 * self.right_m.best:+.0f} cm to the right and {100 * self.down_m.best:+.0f} cm down"
         first, second = (turned, shifted) if self.is_turned else (shifted, turned)
         return f"{self.verdict.value}: the points fit the image best {first}; or else {second}"
+
+
+def _rounded(content: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _rounded(value) if isinstance(value, dict) else round(value, 4) if isinstance(value, float) else value
+        for name, value in content.items()
+    }
 
 
 def alignment_of(maps: ScoreMaps) -> Alignment:

@@ -10,6 +10,7 @@ from lidar_vl_core.foundation.stamps import NS_PER_S
 _UNITS_NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
 # A sweep lasts from 5 ms (200 Hz) to 1 s. The window is narrower than the factor between units, so at most one unit fits.
 _SHORTEST_NS, _LONGEST_NS = 5e6, 1e9
+_GRAIN_NS = 1000  # float32 seconds hold no more: -0.1 would lie before a pose that is told for that very time
 _FURTHEST_NS = 1.5e9  # of a point's time from the stamp of its sweep
 
 
@@ -56,7 +57,7 @@ def _no_sweep(found: str) -> BadPointCloud:
 
 
 def offsets_ns(times: np.ndarray, scale: TimeScale, stamp_ns: int) -> np.ndarray:
-    """(N,) int64 nanoseconds from the stamp to each point.
+    """(N,) int64 nanoseconds from the stamp to each point, to the microsecond.
 
     times: (N,) of the driver's type. Raises BadPointCloud where one is no number, or farther from the stamp than a sweep lasts.
     """
@@ -73,4 +74,4 @@ def offsets_ns(times: np.ndarray, scale: TimeScale, stamp_ns: int) -> np.ndarray
             f"time of each point: expected at most {_FURTHEST_NS / 1e9} s from the stamp as {scale}, found "
             f"{furthest_ns / 1e9:.3f} s. Do the clocks of LiDAR and driver differ?"
         )
-    return np.rint(offset_ns).astype(np.int64)
+    return np.rint(offset_ns / _GRAIN_NS).astype(np.int64) * _GRAIN_NS

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.commands.recordings.progress import Progress
 from lidar_vl_core.drawing.alignment_picture import alignment_picture
 from lidar_vl_core.drawing.figures import in_rows, png_bytes
-from lidar_vl_core.edge_alignment.alignment import Alignment
 from lidar_vl_core.edge_alignment.camera_watch import CameraWatch
 from lidar_vl_core.edge_alignment.depth_edges import depth_edges
 from lidar_vl_core.edge_alignment.score_map import reduced
@@ -92,24 +90,13 @@ def _spread(
 
 def _told(watch: CameraWatch, name: str) -> dict[str, Any]:
     return {
-        **_as_json(watch.alignment(name)),
+        **watch.alignment(name).as_json(),
         "frames": watch.frames(name),
         "over_time": [
-            {"first_stamp_ns": first_ns, "last_stamp_ns": last_ns, **_as_json(alignment)}
+            {"first_stamp_ns": first_ns, "last_stamp_ns": last_ns, **alignment.as_json()}
             for first_ns, last_ns, alignment in watch.over_time(name, _PARTS)
         ],
     }
-
-
-def _as_json(alignment: Alignment) -> dict[str, Any]:
-    content = asdict(alignment) | {"verdict": alignment.verdict.value, "text": str(alignment)}
-    return {name: _rounded(value) for name, value in content.items()}
-
-
-def _rounded(value: Any) -> Any:  # noqa: ANN401  JSON
-    if isinstance(value, dict):
-        return {name: _rounded(part) for name, part in value.items()}
-    return round(value, 4) if isinstance(value, float) else value
 
 
 def _picture(watch: CameraWatch, name: str, frame: RecordedFrame, view: CameraView) -> "Image":

@@ -17,6 +17,8 @@ _BESIDES = (
     "without_images",
     "thinned",
     "unjoined",
+    "uncompensated",
+    "unmerged",
     "other_engine",
     "partial",
 )  # counted as well, without being an outcome
@@ -31,6 +33,8 @@ _TROUBLES = (
     "without_images",
     "thinned",
     "unjoined",
+    "uncompensated",
+    "unmerged",
     "other_engine",
     "partial",
 )
@@ -75,7 +79,7 @@ class Health:
             self._last_input_ns = now_ns
 
     def count(self, what: str, number: int = 1, problem: str = "") -> None:
-        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`, `thinned`, `unjoined` (with earlier sweeps), `other_engine` (than was asked for), `partial` (of which a part was looked at)."""
+        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `refused` (transitions), `faults`, `without_images`, `thinned`, `unjoined` (with earlier sweeps), `uncompensated` (for motion), `unmerged` (served without a further LiDAR), `other_engine` (than was asked for), `partial` (of which a part was looked at)."""
         with self._lock:
             self._counts[what] += number
             if problem:

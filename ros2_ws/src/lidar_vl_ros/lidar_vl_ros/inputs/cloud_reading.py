@@ -33,10 +33,11 @@ class CloudReading:
         max_points: int,
         extra_fields: Sequence[str] = (),
         colours: bool = False,
+        times: bool = False,
     ) -> None:
-        """intensity_max, extra_fields, colours: as of CloudDecoder. max_points: more are not looked at."""
+        """intensity_max, extra_fields, colours, times: as of CloudDecoder. max_points: more are not looked at."""
         self._node, self._reporter, self._max_points = node, reporter, max_points
-        self._open_decoder = lambda: CloudDecoder(extra_fields, intensity_max, colours=colours)
+        self._open_decoder = lambda: CloudDecoder(extra_fields, intensity_max, colours=colours, times=times)
         self._lidars: dict[str, _Lidar] = {}  # the one that sent last comes last
 
     def cloud_of(self, message: PointCloud2) -> PointCloud:

@@ -82,6 +82,18 @@ class LiveTransforms:
         stamped = camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns
         return self._waited_for(lambda known: known.T_moved_cam_lidar(*stamped), wait_until_s)
 
+    def T_main_other(
+        self, main_frame: str, main_stamp_ns: int, other_frame: str, other_stamp_ns: int, wait_until_s: float
+    ) -> RigidTransform:
+        """Where points of one LiDAR at its stamp lie for another at its own; the motion between is to be told where the stamps differ.
+
+        Waits and raises as T_now_then.
+        """
+        stamped = main_frame, main_stamp_ns, other_frame, other_stamp_ns
+        if main_stamp_ns == other_stamp_ns:
+            return self._waited_for(lambda known: known.T_cam_lidar(*stamped), wait_until_s)
+        return self.T_moved_cam_lidar(*stamped, wait_until_s)
+
     def _waited_for(self, ask: Callable[[FrameTransforms], RigidTransform], wait_until_s: float) -> RigidTransform:
         with self._changed:
             while True:

@@ -39,6 +39,11 @@ class CloudViews:
         self._lock = threading.Lock()
         self._views: tuple[CameraView, ...] | None = None
 
+    @property
+    def has_images(self) -> bool:
+        """Whether any belongs to the cloud."""
+        return bool(self._images)
+
     def __call__(self) -> tuple[CameraView, ...]:
         """Those that can be used, by order of the cameras; the worker and threads of outputs may ask."""
         with self._lock:

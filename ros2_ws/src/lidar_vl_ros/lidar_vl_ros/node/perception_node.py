@@ -18,12 +18,14 @@ from lidar_vl_ros.black_box.raw_topics import topics_to_remember
 from lidar_vl_ros.health.health import Health, Report
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.cameras import Cameras
+from lidar_vl_ros.inputs.cloud_assembly import CloudAssembly, MissingLidar
 from lidar_vl_ros.inputs.cloud_input import INPUT_TOPIC, CloudInput
 from lidar_vl_ros.inputs.cloud_reading import CloudReading
 from lidar_vl_ros.inputs.front_end import FrontEnd
 from lidar_vl_ros.inputs.live_transforms import LiveTransforms
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node import parameters
+from lidar_vl_ros.node.calibration_watch import CalibrationWatch
 from lidar_vl_ros.node.node_duties import NodeDuties
 from lidar_vl_ros.node.output import Outputs
 from lidar_vl_ros.node.parameter_changes import ParameterChanges
@@ -53,7 +55,8 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         self._front_end: FrontEnd | None = None
         self.transforms: LiveTransforms | None = None  # while configured
         self.black_box: BlackBox | None = None  # while configured, where it is asked for
-        self._reading: CloudReading | None = None
+        self._assembly: CloudAssembly | None = None
+        self._calibration: CalibrationWatch | None = None
         self.outputs = Outputs()
         self.left_behind = False  # whether a thread still works at what nobody waits for
         parameters.declare(self, settings_type)
@@ -78,7 +81,10 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self.transforms = LiveTransforms(self, self.settings.static_transforms)
             self._front_end = self._open_front_end(self.settings, self.transforms)
             self.load(self.settings)
-            self._reading = self._open_reading(self.settings)
+            self._assembly = self._open_assembly(self.settings, self.transforms)
+            if self.settings.cameras and self.settings.calibration_check_s:
+                self._calibration = CalibrationWatch(self, self.reporter, self.settings.calibration_check_s)
+                self.outputs.open([self._calibration])
             self.black_box = self._open_black_box(self.settings)
         except BaseException:
             self._unload()
@@ -157,9 +163,14 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         """Whether the next cloud is to wait for its images; without need they are paired, and neither placed nor decoded."""
         return self.images_needed() or self.outputs.needs_images()
 
-    def _open_reading(self, settings: NodeParameters) -> CloudReading:
-        full_scale, fields, colours = settings.intensity_max or None, self.extra_fields(), self.reads_colours()
-        return CloudReading(self, self.reporter, full_scale, settings.max_points, fields, colours)
+    def _open_assembly(self, settings: NodeParameters, transforms: LiveTransforms) -> CloudAssembly:
+        fields, colours, times = self.extra_fields(), self.reads_colours(), settings.compensate_motion
+
+        def open_reading(full_scale: float | None) -> CloudReading:
+            return CloudReading(self, self.reporter, full_scale, settings.max_points, fields, colours, times)
+
+        full_scale = settings.intensity_max or None
+        return CloudAssembly(self, self.reporter, transforms, settings, open_reading, full_scale)
 
     def _open_black_box(self, settings: NodeParameters) -> BlackBox | None:
         if not settings.black_box.folder:
@@ -170,7 +181,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         for opened in (self._front_end, self.black_box):
             if opened is not None:
                 opened.close()
-        self._front_end = self._reading = self.transforms = self.black_box = None
+        self._front_end = self._assembly = self._calibration = self.transforms = self.black_box = None
         self.outputs.close()
         self.unload()
 
@@ -194,6 +205,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self._worker is None
             or self._front_end is None
             or self.transforms is None
+            or self._assembly is None
             or not self._worker.ready.is_set()
         ):
             return
@@ -202,6 +214,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         self.health.started(time.monotonic_ns(), timeout_ns, self.settings.max_processing_ms)
         self._input.listen()
         self._front_end.start()
+        self._assembly.start()
         odometry_topic = self.motion_told_by()
         if self.settings.cameras or odometry_topic is not None:
             self.transforms.listen(odometry_topic or "")
@@ -214,6 +227,8 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         self._input.stop()
         if self._front_end is not None and (forgotten := self._front_end.stop()):
             self.health.count("discarded", forgotten)
+        if self._assembly is not None:
+            self._assembly.stop()
         if self.transforms is not None:
             self.transforms.stop()
         if self.black_box is not None:
@@ -239,26 +254,32 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self._front_end.restart()
 
     def _camera_reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
-        front_end, black_box = self._front_end, self.black_box
-        of_box = () if black_box is None else (("black box", black_box.report()),)
-        return () if front_end is None else (*front_end.reports(now_ns), *self.reports(now_ns), *of_box)
+        front_end, assembly = self._front_end, self._assembly
+        if front_end is None or assembly is None:
+            return ()
+        of_calibration = () if self._calibration is None else self._calibration.reports()
+        of_box = () if self.black_box is None else (("black box", self.black_box.report()),)
+        return (*front_end.reports(now_ns), *assembly.reports(), *of_calibration, *self.reports(now_ns), *of_box)
 
     def _serve(self, arrived: _Arrived) -> None:
-        age_ms, front_end, reading = self.age_ms(arrived.message.header), self._front_end, self._reading
+        age_ms, front_end, assembly = self.age_ms(arrived.message.header), self._front_end, self._assembly
         if age_ms is not None and 0 < self.settings.max_input_age_ms < age_ms:
             self.reporter.problem(
                 "stale",
                 f"cloud dropped, {age_ms:.0f} ms old on this node's clock. Is use_sim_time set as it should be?",
             )
-        elif front_end is None or reading is None:
+        elif front_end is None or assembly is None:
             self.health.count("discarded")
         else:
-            cloud = reading.cloud_of(arrived.message)
+            cloud = assembly.cloud_of(arrived.message)
             views = front_end.views(arrived.images, cloud)
-            self.serve(SensorFrame(arrived.message.header, cloud, reading.looked_at(cloud), views))
+            frame = SensorFrame(arrived.message.header, cloud, assembly.looked_at(cloud), views)
+            if (calibration := self._calibration) is not None:
+                calibration.look_at(frame)
+            self.serve(frame)
 
     def _serving_failed(self, error: Exception) -> None:
         if isinstance(error, BadPointCloud):
-            self.reporter.problem("bad", f"cloud dropped: {error}")
+            self.reporter.problem("unpaired" if isinstance(error, MissingLidar) else "bad", f"cloud dropped: {error}")
         elif self.context.ok():
             self.reporter.fault("failed", error)

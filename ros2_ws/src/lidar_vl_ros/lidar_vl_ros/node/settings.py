@@ -9,6 +9,7 @@ from lidar_vl_core.clouds.ego_region import EgoBox
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_ros.black_box.parameters import BlackBoxParameters
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
+from lidar_vl_ros.inputs.lidar_parameters import LidarParameters
 from lidar_vl_ros.node.parameter_fields import WHILE_CONFIGURED
 
 Topics = tuple[str, ...]
@@ -58,10 +59,33 @@ class NodeParameters(Config):
         le=10.0,
         description="How long a cloud waits for images that somebody needs and that can still come",
     )
+    lidars: dict[str, LidarParameters] = Field(
+        {}, description="Further LiDARs by name, whose points are added to each cloud: lidars.NAME.topic and so on"
+    )
+    lidar_max_wait_s: float = Field(
+        0.1,
+        ge=0.0,
+        le=2.0,
+        description="How long a cloud waits for those of further LiDARs, and for the transforms of its points' times",
+    )
+    compensate_motion: bool = Field(
+        False, description="Bring the points of each cloud to its stamp, by their own times and the sensor's motion"
+    )
+    calibration_check_s: float = Field(
+        0.0,
+        ge=0.0,
+        le=3600.0,
+        description="Compare the edges of a cloud and its images so often, and warn where they do not meet; 0: never",
+    )
     static_transforms: Topics = Field(
         (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"
     )
     black_box: BlackBoxParameters = BlackBoxParameters.model_validate({})
+
+    @property
+    def motion_needed(self) -> bool:
+        """Whether the sensor's motion is asked for, whatever the tasks do."""
+        return self.compensate_motion or bool(self.lidars)
 
 
 class TaskParameters(Config):

@@ -16,9 +16,9 @@ from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_ros.health.ensemble_health import EnsembleHealth
 from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.health.reporter import Reporter
+from lidar_vl_ros.inputs.patience import Patience
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.settings import SegmentationParameters
-from lidar_vl_ros.tasks.patience import Patience
 from lidar_vl_ros.tasks.picture_tower import EncodedPicture, PictureTower
 
 IMAGE_AGE = "image_age"

@@ -21,6 +21,7 @@ from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.sweeps.history import SweepHistory
 from lidar_vl_core.tasks.detector import Detector
 from lidar_vl_ros.health.lifecycle_state import state_label
+from lidar_vl_ros.inputs.patience import Patience
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.messages.detections import DetectionTypes
 from lidar_vl_ros.messages.objects import FoundObjects, SecondOpinion
@@ -33,7 +34,6 @@ from lidar_vl_ros.outputs.object_boxes import ObjectBoxes
 from lidar_vl_ros.outputs.object_detections import ObjectDetections
 from lidar_vl_ros.outputs.object_markers import ObjectMarkers
 from lidar_vl_ros.outputs.object_overlay import ObjectOverlay
-from lidar_vl_ros.tasks.patience import Patience
 from lidar_vl_ros.tasks.task import PointOpinion, Served, Task, tell_engine
 
 

@@ -68,8 +68,10 @@ class TaskNode(PerceptionNode):
         return [report for task, _ in self._used for report in task.reports(now_ns)]
 
     def motion_told_by(self) -> str | None:
-        """By the first topic that a task names, else by /tf where one asks for motion at all."""
+        """By the first topic that a task names, else by /tf where one, or the node itself, asks for motion at all."""
         asked = [topic for task, _ in self._used if (topic := task.motion_told_by()) is not None]
+        if self.settings.motion_needed:
+            asked += [settings_of(self.settings).odometry_topic for _, settings_of in self._used]
         return next((topic for topic in asked if topic), "") if asked else None
 
     def extra_fields(self) -> Sequence[str]:

@@ -1,0 +1,51 @@
+"""The last clouds of a LiDAR by stamp, and whether one that fits better is still to come. No ROS here."""
+
+from collections import deque
+from typing import Any, NamedTuple
+
+_KEPT = 20  # clouds: a second at 20 Hz, and no more memory than that
+_FEWEST_INTERVALS = 3  # fewer tell no period
+
+
+class Stamped(NamedTuple):
+    """A cloud that was kept."""
+
+    stamp_ns: int
+    cloud: Any
+
+
+class LidarQueue:
+    """Clouds of one LiDAR. One before the newest means that its clock was set back: it begins anew."""
+
+    def __init__(self, tolerance_ns: int) -> None:
+        self._tolerance_ns = tolerance_ns
+        self._clouds: deque[Stamped] = deque(maxlen=_KEPT)
+
+    def add(self, stamp_ns: int, cloud: Any) -> None:  # noqa: ANN401  payloads are opaque
+        """Keep a cloud; the oldest goes where there are too many."""
+        if self._clouds and stamp_ns <= self._clouds[-1].stamp_ns:
+            self._clouds.clear()
+        self._clouds.append(Stamped(stamp_ns, cloud))
+
+    def nearest(self, stamp_ns: int) -> Stamped | None:
+        """The cloud nearest in time within the tolerance, of two the earlier one; None where there is none."""
+        found = min(self._clouds, key=lambda kept: abs(kept.stamp_ns - stamp_ns), default=None)
+        return None if found is None or abs(found.stamp_ns - stamp_ns) > self._tolerance_ns else found
+
+    def nearer_is_to_come(self, stamp_ns: int) -> bool:
+        """Whether the next cloud, by the LiDAR's rhythm, will lie nearer to a time than those that came."""
+        if not self._clouds:
+            return False  # silent: nobody knows whether it ever speaks
+        since_newest_ns = stamp_ns - self._clouds[-1].stamp_ns
+        if since_newest_ns <= 0:
+            return False
+        intervals_ns = [
+            after.stamp_ns - before.stamp_ns
+            for before, after in zip(list(self._clouds)[:-1], list(self._clouds)[1:], strict=True)
+        ]
+        if len(intervals_ns) < _FEWEST_INTERVALS:
+            return since_newest_ns <= self._tolerance_ns
+        period_ns = min(intervals_ns[-8:])  # a lost cloud makes the others longer
+        misses_ns = abs(since_newest_ns - period_ns)
+        # Half as late as it may be: a LiDAR that is silent for longer than that is not waited for.
+        return since_newest_ns < 1.5 * period_ns and misses_ns < min(since_newest_ns, self._tolerance_ns)
