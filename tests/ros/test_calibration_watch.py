@@ -67,7 +67,7 @@ def watched(graph, fake_detector, make_cloud, until):
             self.images = graph.probe.create_publisher(Image, CAMERA, 10)
             self.infos = graph.probe.create_publisher(CameraInfo, "/camera/front/camera_info", 10)
             graph.subscribe(
-                String, f"/{NODE}/output/calibration", lambda message: self.told.append(json.loads(message.data)), 10
+                String, f"/{NODE}/debug/calibration", lambda message: self.told.append(json.loads(message.data)), 10
             )
             self.stamps = iter(range(S, 10_000 * S, S // 10))
             self.cloud, self.rgb = make_cloud(_cloud()), _picture()

@@ -1,4 +1,4 @@
-"""~/output/calibration: whether the edges of clouds and images still meet, for each camera, in a thread of its own and now and then."""
+"""~/debug/calibration: whether the edges of clouds and images still meet, for each camera, in a thread of its own and now and then."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.publishing import offer, publish
 from lidar_vl_ros.node.worker import Worker
 
-TOPIC = "~/output/calibration"
+TOPIC = "~/debug/calibration"
 _FRAMES = 30  # that a camera is judged by: an hour ago says nothing of a bracket that bent since
 _STOP_TIMEOUT_S = 1.0
 
