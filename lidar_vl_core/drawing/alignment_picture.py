@@ -38,18 +38,29 @@ def alignment_picture(
     _dots(canvas, small, depth.xyz_cam_m, CALIBRATED_RGB)
     reach_cm = 100 * SHIFTS_M[-1]
     cells = [
-        captioned(Image.fromarray(canvas), f"{name}: {alignment}"),
+        captioned(captioned(Image.fromarray(canvas), _offsets_told(alignment)), f"{name}: {_verdict_told(alignment)}"),
         captioned(_map_picture(maps.turned[:, ::-1]), f"turned, +-{TURNS_DEG[-1]:.1f} deg"),
         captioned(_map_picture(maps.shifted), f"moved, +-{reach_cm:.0f} cm"),
     ]
     return in_rows(cells, len(cells))
 
 
+def _verdict_told(alignment: Alignment) -> str:
+    return f"cannot tell: {alignment.why_unclear}" if alignment.why_unclear else alignment.verdict.value
+
+
+def _offsets_told(alignment: Alignment) -> str:
+    turned = f"turned {alignment.yaw_deg.best:+.1f} deg right, {alignment.pitch_deg.best:+.1f} deg up"
+    moved = f"moved {100 * alignment.right_m.best:+.0f} cm right, {100 * alignment.down_m.best:+.0f} cm down"
+    return f"best {turned}, or {moved}; orange: as calibrated, blue: best"
+
+
 def _dots(canvas: np.ndarray, camera: CameraModel, xyz_cam_m: np.ndarray, rgb: tuple[int, int, int]) -> None:
     uv_px, _, visible = camera.project(xyz_cam_m)
     columns, rows = uv_px[visible].round().astype(int).T
-    for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        canvas[np.minimum(rows + down, len(canvas) - 1), np.minimum(columns + right, canvas.shape[1] - 1)] = rgb
+    for right in (-1, 0, 1):
+        for down in (-1, 0, 1):
+            canvas[np.clip(rows + down, 0, len(canvas) - 1), np.clip(columns + right, 0, canvas.shape[1] - 1)] = rgb
 
 
 def _map_picture(scores: np.ndarray) -> "Image":
