@@ -1,9 +1,11 @@
 """Pages that are printed from the code: the rooms, the data sets, and the API reference. A hook of mkdocs."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -21,6 +23,8 @@ _PACKAGES = {
     "ROS 2": _REPOSITORY / "ros2_ws" / "src" / "lidar_vl_ros" / "lidar_vl_ros",
 }
 _ROOMS, _DATA_SETS, _LIMITS = "<!-- printed: rooms -->", "<!-- printed: data sets -->", "<!-- printed: limits -->"
+_PARAMETERS = "<!-- printed: parameters -->"
+_BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 _LIMIT_LINE = r"^_?(M(?:AX|OST)_\w+) = ([\d_.]+)(?: << (\d+))?(?: *# *(.*))?$"
 _LIMITED = {
     "MCAP and ROS 1 bags": "bags/unpacking.py",
@@ -63,7 +67,36 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown = markdown.replace(_DATA_SETS, data_set_table())
     if _LIMITS in markdown:
         markdown = markdown.replace(_LIMITS, _limits_table())
+    if _PARAMETERS in markdown:
+        markdown = markdown.replace(_PARAMETERS, _parameter_tables())
     return markdown
+
+
+def _parameter_tables() -> str:
+    """Name, type, default, range and meaning of each node's parameters, from the JSON schemas of the package."""
+    text = []
+    for path in sorted((_PACKAGES["ROS 2"].parent / "schema").glob("*.schema.json")):
+        schema = json.loads(path.read_text())
+        rows = _parameter_rows(schema["$defs"]["parameters"], schema["$defs"], "")
+        text += [f"### Parameters of {path.name.partition('.')[0]}", ""]
+        text += ["| parameter | type | default | range | |", "|---|---|---|---|---|", *rows, ""]
+    return "\n".join(text)
+
+
+def _parameter_rows(schema: dict[str, Any], definitions: dict[str, Any], above: str) -> Iterator[str]:
+    """One row for each parameter; those of a group, or of each NAME in it, stand below its name."""
+    for name, field in schema["properties"].items():
+        inner, below = field, f"{above}{name}."
+        if "additionalProperties" in field and "$ref" in field["additionalProperties"]:
+            inner, below = field["additionalProperties"], f"{below}NAME."
+        if "$ref" in inner:
+            yield from _parameter_rows(definitions[inner["$ref"].rpartition("/")[2]], definitions, below)
+            continue
+        kinds = field.get("anyOf", [field])
+        kind = " or ".join(each.get("type", "any").replace("null", "unset") for each in kinds)
+        bounds = {key: each[key] for each in kinds for key in _BOUNDS if key in each}
+        told = ", ".join(f"{_BOUNDS[key]} {value:,}" for key, value in bounds.items())
+        yield f"| `{above}{name}` | {kind} | `{json.dumps(field.get('default'))}` | {told} | {field.get('description', '')} |"
 
 
 def _limits_table() -> str:

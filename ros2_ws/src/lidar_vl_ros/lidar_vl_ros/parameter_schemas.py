@@ -1,0 +1,60 @@
+"""JSON schemas of the nodes' parameter files, printed from their settings: python -m lidar_vl_ros.parameter_schemas FOLDER."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.foundation.files import write_text
+from lidar_vl_ros.bags.player import PlayerParameters
+from lidar_vl_ros.bags.recorder import RecorderParameters
+from lidar_vl_ros.node.settings import DetectionParameters, PerceptionParameters, SegmentationParameters
+
+SETTINGS: dict[str, type[Config]] = {
+    "segmentation_node": SegmentationParameters,
+    "detection_node": DetectionParameters,
+    "perception_node": PerceptionParameters,
+    "bag_player": PlayerParameters,
+    "bag_recorder": RecorderParameters,
+}
+
+
+def parameter_schema(node: str) -> dict[str, Any]:
+    """The schema (JSON Schema 2020-12) of a file for --params-file that tells this node its parameters."""
+    schema = SETTINGS[node].model_json_schema()
+    definitions = schema.pop("$defs", {})
+    # What a node needs may be told by the command line instead, and each node has ROS's own parameters besides.
+    schema.pop("required", None)
+    schema["properties"]["use_sim_time"] = {"type": "boolean", "default": False, "description": "Follow /clock"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Parameters of {node}",
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "properties": {"ros__parameters": {"$ref": "#/$defs/parameters"}},
+            "required": ["ros__parameters"],
+            "additionalProperties": False,
+        },
+        "$defs": {"parameters": schema, **definitions},
+    }
+
+
+def as_text(node: str) -> str:
+    """The schema as it lies in the package's folder `schema`."""
+    return json.dumps(parameter_schema(node), indent=2) + "\n"
+
+
+def main() -> int:
+    """Write every schema into the folder that the command line names."""
+    if len(sys.argv) != 2:
+        print("expected the folder to write to, e.g. ros2_ws/src/lidar_vl_ros/schema", file=sys.stderr)
+        return 2
+    for node in SETTINGS:
+        write_text(Path(sys.argv[1]) / f"{node}.schema.json", as_text(node))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
