@@ -13,6 +13,7 @@ PAGES = sorted(
         "README.md",
         "CONTRIBUTING.md",
         "ros2_ws/src/lidar_vl_ros/README.md",
+        "ros2_ws/src/lidar_vl_ros/QUALITY_DECLARATION.md",
         *(path.relative_to(REPOSITORY) for path in (REPOSITORY / "docs").rglob("*.md")),
     )
 )

@@ -55,5 +55,9 @@ def test_a_file_that_the_node_would_refuse_does_not_pass(node, told, place):
 
 
 def test_cameras_of_any_name_and_limits_of_any_class_pass():
-    told = {"model": "demo_detector", "cameras": {"front": {"topic": "/camera/front"}}, "classes": {"car": {"min_score": 0.4}}}
+    told = {
+        "model": "demo_detector",
+        "cameras": {"front": {"topic": "/camera/front"}},
+        "classes": {"car": {"min_score": 0.4}},
+    }
     jsonschema.validate(_parameters(use_sim_time=True, **told), _schema("detection_node"))
