@@ -49,6 +49,7 @@ HEAVY_IN_CORE = {
     "onnx",
     "scipy",
     "tqdm",
+    "markdown_it",
 }
 MOST_MODULES = 16
 LONGEST_CHAIN = {"lidar_vl_core": 8, "offline_training": 9, "lidar_vl_ros": 5}  # arrows
@@ -57,6 +58,7 @@ PACKAGES = {"lidar_vl_core": CORE, "offline_training": TRAINING, "lidar_vl_ros":
 BROUGHT_BY = {
     "yaml": "pyyaml",
     "PIL": "pillow",
+    "markdown_it": "markdown-it-py",
     "skimage": "scikit-image",
     "open_clip": "open-clip-torch",
     "google": "protobuf",
