@@ -149,6 +149,15 @@ def test_the_example_runs_as_written(tmp_path):
     assert len(EXAMPLE.read_text().splitlines()) < 80
 
 
+def test_the_example_of_boxes_runs_as_written(tmp_path):
+    example = EXAMPLE.with_name("detect_boxes.py")
+    done = subprocess.run(
+        [sys.executable, str(example)], cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"boxes.json", "boxes.png"}
+    assert "car " in done.stdout
+
+
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, lidar_vl_core; print(sorted({'numpy', 'numba', 'onnx', 'pydantic'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 
@@ -13,3 +15,20 @@ def test_a_data_set_of_ones_own_gives_its_scans(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"00{k}: 1000 points, 100 of a car" for k in range(3)]
+
+
+@pytest.mark.slow
+def test_olivine_pretrains_on_synthetic_streets_and_goes_on(tmp_path: Path) -> None:
+    for steps in ("2", "3"):
+        done = subprocess.run(
+            [sys.executable, str(EXAMPLES / "pretrain_olivine.py"), steps],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert f"step {steps}" in done.stdout
+    assert list((tmp_path / "pretrain_olivine" / "checkpoints").iterdir())
+
+
+def test_every_example_is_short() -> None:
+    lengths = {path.name: len(path.read_text().splitlines()) for path in EXAMPLES.glob("*.py")}
+    assert {name: length for name, length in lengths.items() if length >= 80} == {}
