@@ -9,7 +9,7 @@ CORE := .venv-core
 MINIMAL := .venv-minimal
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
-.PHONY: help setup demo test test-fast test-core test-minimal check audit lock docs bench plugin train-demo train-demo-detector clean
+.PHONY: help setup demo test test-fast test-core test-minimal test-release check audit lock docs bench plugin train-demo train-demo-detector clean
 
 # Nothing is installed that has another hash than the one written down: uv by pip and installer.txt, then all else by uv and
 # constraints.txt, what builds our own packages too. torch alone comes by pip and its version, as the build that fits the machine
@@ -58,7 +58,7 @@ demo: $(STAMP)
 test: $(TEST_STAMP)
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" $(CORE_TESTS)
 	@$(BIN)/python -m pytest -q -m slow $(CORE_TESTS)
-	@$(BIN)/python -m pytest -q $(CORE_TESTS:%=--ignore=%)
+	@$(BIN)/python -m pytest -q $(CORE_TESTS:%=--ignore=%) --ignore=tests/release
 
 ## make test-fast  the quick tests, with 20 examples of each property
 test-fast: $(TEST_STAMP)
@@ -73,6 +73,10 @@ test-core: $(CORE)/.installed
 ## make test-minimal  the same with the oldest versions of the core's dependencies that pyproject.toml allows
 test-minimal: $(MINIMAL)/.installed
 	@$(OTHER_NUMBA) $(MINIMAL)/bin/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK) $(CORE_TESTS)
+
+## make test-release  sdist and wheel, installed into clean environments of every Python here; needs a package index
+test-release: $(TEST_STAMP)
+	@$(BIN)/python -m pytest -q tests/release
 
 SIDE_BY_SIDE := -n auto --dist loadgroup
 QUICK := -m "not slow" --hypothesis-profile fast

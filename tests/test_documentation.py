@@ -5,6 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
+
+from lidar_vl_core.foundation.version import VERSION
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -87,3 +90,26 @@ def test_tests_that_the_reliability_page_names_exist():
     there = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
     assert named
     assert named <= there
+
+
+def test_all_that_name_the_version_name_the_same():
+    ros = "ros2_ws/src/lidar_vl_ros"
+    places = {
+        "lidar_vl_core/foundation/version.py": r'^VERSION = "(.+)"',
+        "pyproject.toml": r'^version = "(.+)"',
+        "CITATION.cff": r"^version: (.+)",
+        "CHANGELOG.md": r"^## (\d\S+)",
+        f"{ros}/setup.py": r'^ +version="(.+)"',
+        f"{ros}/package.xml": r"<version>(.+)</version>",
+        f"{ros}/lidar_vl_ros/__init__.py": r'^__version__ = "(.+)"',
+    }
+    found = {
+        place: re.search(pattern, (REPOSITORY / place).read_text(), re.MULTILINE) for place, pattern in places.items()
+    }
+    assert {place: match and match[1] for place, match in found.items()} == dict.fromkeys(places, VERSION)
+
+
+def test_the_citation_names_the_paper_of_every_method_of_pre_training():
+    cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())["references"]
+    names = {paper["abbreviation"].lower().replace("-", "_") for paper in cited}
+    assert {path.stem for path in (REPOSITORY / "offline_training/pretraining/keys").glob("[a-z]*.py")} <= names

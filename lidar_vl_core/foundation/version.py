@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 _ROOT = Path(__file__).resolve().parents[2]
 _SHOWN = 12  # digits of a commit
 
 
 def version_line(program: str) -> str:
-    """Program, version and, where it is known, commit: `lidar-vl 0.1.0 (commit 044f7da1b2c3)`."""
+    """Program, version and, where it is known, commit: `lidar-vl 0.2.0 (commit 044f7da1b2c3)`."""
     commit = software_commit()
     return f"{program} {VERSION}" + ("" if commit is None else f" (commit {commit[:_SHOWN]})")
 
