@@ -13,6 +13,7 @@ from offline_training.pretraining.config import pretrain_config_of
 from offline_training.pretraining.pretrain import pretrain
 
 OUT = Path("pretrain_olivine")
+LOSSES = ("point_pixel", "weakly_supervised", "consistency", "loss")
 
 
 def settings(steps: int) -> dict:
@@ -52,7 +53,7 @@ def main() -> None:
     checkpoint = pretrain(pretrain_config_of(settings(steps), "pretrain_olivine.py"))
     told = [json.loads(line) for line in (OUT / "metrics.jsonl").read_text().splitlines()]
     for row in (told[0], told[-1]):
-        print(", ".join(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, int | float)))
+        print(f"step {row['step']}: " + ", ".join(f"{name} {row[name]:.3f}" for name in LOSSES))
     print(f"checkpoint: {checkpoint}")
 
 
