@@ -16,7 +16,7 @@ def markdown(text: str) -> str:
     if len(text) > _MOST_CHARACTERS:
         return f"<pre>{escape(text)}</pre>"
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    parser.validateLink = _is_web_address  # type: ignore[method-assign]
+    parser.validateLink = _is_web_address  # type: ignore[assignment,method-assign]
     tokens = parser.parse(text)
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
