@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `lidar-vl`: inspect, replay, compare, calibration-check, segment, detect, query, build-engine, doctor, models. Prints, and turns errors into one line and an exit code."""
+"""The command `lidar-vl`: inspect, replay, compare, calibration-check, segment, detect, query, build-engine, doctor, top, models. Prints, and turns errors into one line and an exit code."""
 
 import argparse
 import json
@@ -33,6 +33,7 @@ from lidar_vl_core.commands.program_options import (
     list_in_help,
 )
 from lidar_vl_core.commands.termination import TERMINATED, Terminated, heard_sigterm
+from lidar_vl_core.commands.top_command import add_top
 from lidar_vl_core.foundation.errors import LidarVlError, MissedLimit
 
 _MOST_SWEEPS = 20  # a second at 20 Hz
@@ -128,6 +129,7 @@ def command_parser() -> argparse.ArgumentParser:
     add_calibration_check(commands)
     add_cloud_commands(commands)
     add_machine_commands(commands)
+    add_top(commands)
 
     models = commands.add_parser("models", help="list the models that come with this software")
     models.set_defaults(run=_models)

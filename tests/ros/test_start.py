@@ -83,6 +83,7 @@ class FakeBond:
     """As bondpy's, without a heartbeat."""
 
     made: "list[FakeBond]"
+    sub = pub = None
 
     def __init__(self, topic, id, node, on_broken=None, on_formed=None):
         self.at, self.on_formed, self.events = (topic, id), on_formed, []

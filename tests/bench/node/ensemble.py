@@ -134,9 +134,10 @@ def _drive(clouds: np.ndarray, count: int, odometry: bool) -> None:
             values = {each.key: each.value for each in status.values}
             if status.name.endswith(": ensemble"):
                 said.update(values)
-            elif status.name.endswith(": clouds"):
-                said["alone"] = values["without_images"]
-                said.update({name: values[name] for name in ("replaced", "lost")})
+            elif status.name.endswith(": processing"):
+                said.update(alone=values["without_images"], replaced=values["replaced"])
+            elif status.name.endswith(": transport"):
+                said["lost"] = values["lost"]
 
     node.create_subscription(DiagnosticArray, "/diagnostics", heard, 10)
     took_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}

@@ -72,3 +72,14 @@ class CameraHealth:
 def told_in_a_line(values: Mapping[str, int]) -> str:
     """Counters as one line of a log."""
     return ", ".join(f"{number} {name}" for name, number in values.items())
+
+
+def cameras_report(reports: Mapping[str, Report], unpaired: int) -> Report:
+    """All cameras in one line. reports: of each, by name; unpaired: clouds that lacked a required image, so far."""
+    ill = {name: report for name, report in reports.items() if report.level != OK}
+    values = {name: report.message for name, report in reports.items()} | {"unpaired": str(unpaired)}
+    if not ill:
+        return Report(OK, f"{len(reports)} keep step" if reports else "not listening", values)
+    first = next(iter(ill))
+    level = max(report.level for report in ill.values())
+    return Report(level, f"{len(ill)} of {len(reports)} with trouble: {first}: {ill[first].message}", values)

@@ -160,4 +160,6 @@ class FrontEnd:
 
     def _left_out(self, name: str, what: str, error: LidarVlError) -> None:
         self._health[name].count(what)
-        self._reporter.lasting_problem("faults", f"camera {name} left out: {error}")
+        self._reporter.lasting_problem(
+            "unplaced" if what == "unplaced" else "faults", f"camera {name} left out: {error}"
+        )

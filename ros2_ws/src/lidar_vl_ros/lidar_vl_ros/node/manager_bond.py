@@ -43,8 +43,12 @@ class ManagerBond:
     def withdraw(self) -> None:
         """End it, which the manager hears."""
         bond, self._bond, self.is_formed = self._bond, None, False
-        if bond is not None:
-            bond.shutdown()
+        if bond is None:
+            return
+        bond.shutdown()
+        # bondpy destroys both, but leaves them in the node's lists, one more after each activation.
+        self._node.destroy_subscription(bond.sub)
+        self._node.destroy_publisher(bond.pub)
 
     def _formed(self) -> None:
         self.is_formed = True

@@ -12,12 +12,12 @@ from std_msgs.msg import Header
 
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.foundation.errors import BadPointCloud
-from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_ros.black_box.black_box import BlackBox
 from lidar_vl_ros.black_box.raw_topics import topics_to_remember
-from lidar_vl_ros.health.health import Health, Report
+from lidar_vl_ros.health.health import Health, Limits, Report
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.cameras import Cameras
+from lidar_vl_ros.inputs.cloud_age import CloudAge
 from lidar_vl_ros.inputs.cloud_assembly import CloudAssembly, MissingLidar
 from lidar_vl_ros.inputs.cloud_input import INPUT_TOPIC, CloudInput
 from lidar_vl_ros.inputs.cloud_reading import CloudReading
@@ -64,8 +64,9 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         answer_wrong_transitions(self)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)  # sim time may stand still
         self.reporter = Reporter(
-            self, self.health, lambda: self._input.topic, lambda now_ns: self._camera_reports(now_ns), self.steady
+            self, self.health, lambda: self._input.topic, lambda now_ns: self._other_reports(now_ns), self.steady
         )
+        self._age = CloudAge(self, self.reporter)
         self._input = CloudInput(self, self.health, self.reporter, self._received, self._clock_jumped_back)
         self._start = Start(self, self.steady)
         self._ready_timer = self.create_timer(_READY_POLL_S, self._listen_when_ready, clock=self.steady)
@@ -188,9 +189,8 @@ class PerceptionNode(NodeDuties, LifecycleNode):
     # Input.
 
     def age_ms(self, header: Header) -> float | None:
-        """From a cloud's stamp to now on the node's clock; None while that clock or the stamp is unset."""
-        now_ns, then_ns = self.get_clock().now().nanoseconds, stamp_ns(header.stamp)
-        return (now_ns - then_ns) / 1e6 if now_ns and then_ns else None
+        """From a cloud's stamp to now on the node's clock; None where the clocks do not tell."""
+        return self._age.known_ms(header)
 
     def callback_failed(self, error: Exception) -> None:
         """Report an exception that left a callback."""
@@ -210,8 +210,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         ):
             return
         self._ready_timer.cancel()
-        timeout_ns = int(self.settings.input_timeout_s * 1e9)
-        self.health.started(time.monotonic_ns(), timeout_ns, self.settings.max_processing_ms)
+        self.health.started(time.monotonic_ns(), _limits(self.settings))
         self._input.listen()
         self._front_end.start()
         self._assembly.start()
@@ -253,7 +252,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         if self._front_end is not None:
             self._front_end.restart()
 
-    def _camera_reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
+    def _other_reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
         front_end, assembly = self._front_end, self._assembly
         if front_end is None or assembly is None:
             return ()
@@ -262,15 +261,10 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         return (*front_end.reports(now_ns), *assembly.reports(), *of_calibration, *self.reports(now_ns), *of_box)
 
     def _serve(self, arrived: _Arrived) -> None:
-        age_ms, front_end, assembly = self.age_ms(arrived.message.header), self._front_end, self._assembly
-        if age_ms is not None and 0 < self.settings.max_input_age_ms < age_ms:
-            self.reporter.problem(
-                "stale",
-                f"cloud dropped, {age_ms:.0f} ms old on this node's clock. Is use_sim_time set as it should be?",
-            )
-        elif front_end is None or assembly is None:
+        front_end, assembly = self._front_end, self._assembly
+        if front_end is None or assembly is None:
             self.health.count("discarded")
-        else:
+        elif not self._age.refuses(arrived.message.header, self.settings.max_input_age_ms):
             cloud = assembly.cloud_of(arrived.message)
             views = front_end.views(arrived.images, cloud)
             frame = SensorFrame(arrived.message.header, cloud, assembly.looked_at(cloud), views)
@@ -283,3 +277,8 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self.reporter.problem("unpaired" if isinstance(error, MissingLidar) else "bad", f"cloud dropped: {error}")
         elif self.context.ok():
             self.reporter.fault("failed", error)
+
+
+def _limits(settings: NodeParameters) -> Limits:
+    timeout_ns = int(settings.input_timeout_s * 1e9)
+    return Limits(timeout_ns, settings.max_processing_ms, settings.max_consecutive_delays)

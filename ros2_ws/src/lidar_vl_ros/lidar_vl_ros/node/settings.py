@@ -47,6 +47,12 @@ class NodeParameters(Config):
         le=60_000.0,
         description="Diagnostics warn when a cloud takes longer than this; 100: a 10 Hz LiDAR",
     )
+    max_consecutive_delays: int = Field(
+        10,
+        ge=1,
+        le=10_000,
+        description="After so many clouds in a row that took longer than max_processing_ms diagnostics say ERROR",
+    )
     intensity_max: float = Field(
         0.0, ge=0.0, le=1e9, description="Full scale of the driver's intensity; 0: judged once, by the first cloud"
     )

@@ -1,7 +1,7 @@
 """Detection as a task of a node: boxes of the objects in a cloud, or in the last few, with second opinions on their classes."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -20,6 +20,8 @@ from lidar_vl_core.geometry.transform_tree import TransformToCome
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.sweeps.history import SweepHistory
 from lidar_vl_core.tasks.detector import Detector
+from lidar_vl_ros.health.answer_statistics import AnswerStatistics
+from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.inputs.patience import Patience
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
@@ -84,6 +86,7 @@ class DetectionTask(Task):
         self._history: SweepHistory | None = None
         self._patience = Patience()  # with transforms of the newest sweep's time
         self._label_info: LabelInfo | None = None
+        self._statistics = AnswerStatistics()
 
     def load(self, settings: DetectionParameters) -> None:
         """Open the model, then offer the outputs."""
@@ -107,6 +110,11 @@ class DetectionTask(Task):
     def stages(self) -> Sequence[str]:
         """Joining sweeps, the detector, and what is made of its boxes."""
         return ("sweeps", "detection", "boxes")
+
+    def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
+        """What is found."""
+        if self._detector is not None:
+            yield "detection", self._statistics.report()
 
     def motion_told_by(self) -> str | None:
         """Where sweeps are joined."""
@@ -151,6 +159,7 @@ class DetectionTask(Task):
         if state_label(self._node) != "active":
             return None
         self.outputs.publish(ObjectAnswer(found, frame.views))
+        self._statistics.add(boxes.class_id, boxes.score, detector.classes.names)
         told_s = time.perf_counter()
         stages_s = {
             "sweeps": joined_s - started_s,

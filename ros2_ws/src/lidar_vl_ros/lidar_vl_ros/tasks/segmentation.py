@@ -18,6 +18,7 @@ from lidar_vl_core.tasks.point_labels import PointLabels
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.tasks.what_fits import segment_what_fits
 from lidar_vl_core.words.text_table import TextTable
+from lidar_vl_ros.health.answer_statistics import AnswerStatistics
 from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
@@ -69,6 +70,7 @@ class SegmentationTask(Task):
         self._load_mode: LoadMode | None = None  # where less may be looked at under load
         self._replaced = 0  # clouds of the node's, so far
         self._label_info: LabelInfo | None = None
+        self._statistics = AnswerStatistics()
         node.create_service(Trigger, RELOAD_VOCABULARY, self._reload_vocabulary)
 
     def load(self, settings: SegmentationParameters) -> None:
@@ -108,8 +110,11 @@ class SegmentationTask(Task):
             self._ensemble.picture_came(name, paired, load_rgb)
 
     def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
-        """How old the pictures are that have a say, and how much they say."""
-        return () if self._ensemble is None else (("ensemble", self._ensemble.report()),)
+        """What is answered, and how old the pictures are that have a say, and how much they say."""
+        if self._segmenter is not None:
+            yield "segmentation", self._statistics.report()
+        if (ensemble := self._ensemble) is not None:
+            yield "ensemble", ensemble.report()
 
     def motion_told_by(self) -> str | None:
         """Where pictures of another time than the cloud's have a say."""
@@ -154,6 +159,7 @@ class SegmentationTask(Task):
             answer = Answer(frame.header, frame.cloud, labels.class_id, labels.probability, classes, frame.views)
             tell_classes(answer.classes, frame.cloud.stamp_ns)
             self.outputs.publish(answer)
+        self._statistics.add(labels.class_id, labels.probability, classes.names)
         said = {"segmentation": labels.class_id, "images": labels.picture_class_id}
         told = [PointOpinion(who, of_points, classes) for who, of_points in said.items() if of_points is not None]
         points = PointAnswer(labels.class_id, labels.probability, len(classes), labels.disagreement)
