@@ -14,7 +14,7 @@ from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_ros.black_box.black_box import BlackBox
 from lidar_vl_ros.black_box.raw_topics import topics_to_remember
-from lidar_vl_ros.health.health import Health, Limits, Report
+from lidar_vl_ros.health.health import Health, Report
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.cameras import Cameras
 from lidar_vl_ros.inputs.cloud_age import CloudAge
@@ -210,7 +210,7 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         ):
             return
         self._ready_timer.cancel()
-        self.health.started(time.monotonic_ns(), _limits(self.settings))
+        self.health.started(time.monotonic_ns(), self.settings.limits)
         self._input.listen()
         self._front_end.start()
         self._assembly.start()
@@ -277,8 +277,3 @@ class PerceptionNode(NodeDuties, LifecycleNode):
             self.reporter.problem("unpaired" if isinstance(error, MissingLidar) else "bad", f"cloud dropped: {error}")
         elif self.context.ok():
             self.reporter.fault("failed", error)
-
-
-def _limits(settings: NodeParameters) -> Limits:
-    timeout_ns = int(settings.input_timeout_s * 1e9)
-    return Limits(timeout_ns, settings.max_processing_ms, settings.max_consecutive_delays)

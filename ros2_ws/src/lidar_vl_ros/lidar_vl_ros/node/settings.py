@@ -8,6 +8,7 @@ from lidar_vl_core.boxes.limits import BoxLimits, BoxRules
 from lidar_vl_core.clouds.ego_region import EgoBox
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_ros.black_box.parameters import BlackBoxParameters
+from lidar_vl_ros.health.health import Limits
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
 from lidar_vl_ros.inputs.lidar_parameters import LidarParameters
 from lidar_vl_ros.node.parameter_fields import WHILE_CONFIGURED
@@ -92,6 +93,11 @@ class NodeParameters(Config):
     def motion_needed(self) -> bool:
         """Whether the sensor's motion is asked for, whatever the tasks do."""
         return self.compensate_motion or bool(self.lidars)
+
+    @property
+    def limits(self) -> Limits:
+        """What the diagnostics judge by."""
+        return Limits(round(self.input_timeout_s * 1e9), self.max_processing_ms, self.max_consecutive_delays)
 
 
 class TaskParameters(Config):
