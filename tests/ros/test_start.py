@@ -80,13 +80,13 @@ def test_a_folder_that_cannot_be_written_is_told_and_keeps_no_node_from_serving(
 
 
 class FakeBond:
-    """As bondpy's, without a heartbeat."""
+    """As that of bondpy 4.1, without a heartbeat."""
 
     made: "list[FakeBond]"
     sub = pub = None
 
-    def __init__(self, topic, id, node, on_broken=None, on_formed=None):
-        self.at, self.on_formed, self.events = (topic, id), on_formed, []
+    def __init__(self, node, topic, bond_id, on_broken=None, on_formed=None):
+        self.at, self.on_formed, self.events = (topic, bond_id), on_formed, []
         FakeBond.made.append(self)
 
     def start(self):

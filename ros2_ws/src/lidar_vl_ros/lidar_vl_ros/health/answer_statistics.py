@@ -19,6 +19,7 @@ class AnswerStatistics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._clouds = 0  # that the usual is the mean of, 3000 at most
         self._start_anew(())
 
     def add(self, class_id: np.ndarray, probability: np.ndarray, names: Sequence[str]) -> None:
@@ -67,4 +68,4 @@ class AnswerStatistics:
         self._recent: deque[tuple[np.ndarray, float]] = deque(maxlen=_RECENT)
         self._usual_share = np.zeros(len(names))
         self._usual_confidence = 0.0
-        self._clouds: int = 0  # that the usual is the mean of, 3000 at most
+        self._clouds = 0

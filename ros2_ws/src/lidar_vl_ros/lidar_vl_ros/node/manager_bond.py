@@ -36,7 +36,7 @@ class ManagerBond:
         kind = bond_class()
         if kind is None:
             return
-        self._bond = kind(topic=_TOPIC, id=self._node.get_name(), node=self._node, on_formed=self._formed)
+        self._bond = kind(self._node, _TOPIC, self._node.get_name(), on_formed=self._formed)
         self._bond.heartbeat_period = _HEARTBEAT_S
         self._bond.start()
 
