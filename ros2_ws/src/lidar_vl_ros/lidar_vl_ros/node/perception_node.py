@@ -14,6 +14,7 @@ from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_ros.black_box.black_box import BlackBox
 from lidar_vl_ros.black_box.raw_topics import topics_to_remember
+from lidar_vl_ros.health.diagnostics import Diagnostics
 from lidar_vl_ros.health.health import Health, Report
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.cameras import Cameras
@@ -63,8 +64,9 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         ParameterChanges(self, settings_type, self.prepare, self._take_over, self.callback_failed)
         answer_wrong_transitions(self)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)  # sim time may stand still
-        self.reporter = Reporter(
-            self, self.health, lambda: self._input.topic, lambda now_ns: self._other_reports(now_ns), self.steady
+        self.reporter = Reporter(self, self.health)
+        self.diagnostics = Diagnostics(
+            self, self.health, self.reporter, lambda: self._input.topic, self._other_reports, self.steady
         )
         self._age = CloudAge(self, self.reporter)
         self._input = CloudInput(self, self.health, self.reporter, self._received, self._clock_jumped_back)

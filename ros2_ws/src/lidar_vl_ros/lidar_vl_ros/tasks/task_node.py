@@ -114,7 +114,7 @@ class TaskNode(PerceptionNode):
         self.health.served(timing_ms, latency_ms)
         if (times := self._times) is not None:
             times.publish(frame.header, timing_ms, latency_ms)
-        self.reporter.memory.answered(len(frame.cloud))
+        self.diagnostics.memory.answered(len(frame.cloud))
         if (black_box := self.black_box) is not None:
             points = next((each.points for each in answers if each.points is not None), None)
             boxes = next((each.boxes for each in answers if each.boxes is not None), None)
