@@ -3,16 +3,18 @@
 import re
 import time
 import traceback
+from typing import TYPE_CHECKING
 
 from rclpy.lifecycle import LifecycleNode
 
-from lidar_vl_ros.health.health import Health
+if TYPE_CHECKING:
+    from lidar_vl_ros.health.health import Health
 
 
 class Reporter:
     """Counts into `health`, and logs."""
 
-    def __init__(self, node: LifecycleNode, health: Health) -> None:
+    def __init__(self, node: LifecycleNode, health: "Health") -> None:
         self._node, self._health = node, health
         self._told: set[str] = set()
 
