@@ -9,7 +9,7 @@ CORE := .venv-core
 MINIMAL := .venv-minimal
 unexport OPENBLAS_CORETYPE  # some machines force an old instruction set; the engine wants what the CPU has
 
-.PHONY: help setup demo test test-fast test-core test-minimal test-release check audit lock docs bench plugin train-demo train-demo-detector clean
+.PHONY: help setup demo test test-fast test-core test-minimal test-release check audit lock faults soak docs bench plugin train-demo train-demo-detector clean
 
 # Nothing is installed that has another hash than the one written down: uv by pip and installer.txt, then all else by uv and
 # constraints.txt, what builds our own packages too. torch alone comes by pip and its version, as the build that fits the machine
@@ -127,6 +127,18 @@ lock: $(STAMP)
 docs: $(STAMP)
 	@test -x $(BIN)/mkdocs || { $(UV_INSTALL) -e '.[docs]'; }
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -q
+
+# What it runs in its short form is among the tests of `make test`; here each of the 38 faults tells its figure.
+## make faults     the 38 faults and their figures into out/faults, minutes; LONG=1: a million messages, 500 kills..., two hours (LONG=0.1: a tenth)
+LONG ?=
+FAULTS ?= --resume
+faults: $(TEST_STAMP)
+	@$(BIN)/python -m tests.faults --out out/faults $(if $(LONG),--long $(LONG)) $(FAULTS)
+
+## make soak       ten minutes of clouds with faults among them against a running node; HOURS=8
+HOURS ?=
+soak: $(STAMP)
+	@$(BIN)/python -m tests.faults.trials.soak --out out/faults $(if $(HOURS),--hours $(HOURS))
 
 ## make bench      all figures into out/bench, about half an hour; BENCH="--quick": the vehicle path alone, two minutes
 BENCH ?=

@@ -4,6 +4,7 @@ Nothing here imports PyTorch: `make test-core` runs without it.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores already
@@ -14,6 +15,7 @@ if not Path("/dev/nvidiactl").exists():
 import pytest
 from hypothesis import settings
 
+from tests.faults.harness.figures import Figures
 from tests.recordings import FOLDERS, REAL
 
 FAST_EXAMPLES = 20
@@ -40,6 +42,12 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.written.tiny_package import write_tiny_package
 
     return write_tiny_package(tmp_path_factory.mktemp("packages") / "tiny")
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Figures:
+    """Where a test of a fault tells what it has counted and measured; `make faults` prints it."""
+    return Figures(record_property)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:  # pytest names its type only since 9

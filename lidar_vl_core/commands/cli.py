@@ -194,9 +194,12 @@ def _replay(options: argparse.Namespace) -> None:
 
 
 def _models(_options: argparse.Namespace) -> None:
+    from datetime import datetime, timezone
+
+    from lidar_vl_core.model_packages.origin import origin
     from lidar_vl_core.model_packages.package import load_model_package, packaged_models
 
-    names = packaged_models()
+    today, names = datetime.now(timezone.utc).date(), packaged_models()
     if not names:
         print("no packaged models; give `--model` the folder of a model package")
     for name in names:
@@ -204,7 +207,7 @@ def _models(_options: argparse.Namespace) -> None:
         size_mb = sum(path.stat().st_size for path in package.path.iterdir()) / 1e6
         headline = next((line.lstrip("#").strip() for line in package.card.splitlines() if line.strip()), "")
         print(f"{name}: {headline}")
-        print(f"  {package.manifest.task}, {size_mb:.1f} MB, {package.manifest.licence}, {package.path}")
+        print(f"  {package.manifest.task}, {size_mb:.1f} MB, {origin(package.manifest, today)}, {package.path}")
         print(f"  {len(package.classes)} classes of {package.classes.name}: {', '.join(package.classes.names)}")
 
 

@@ -1,8 +1,9 @@
 """What the manifest of a model package says: all a robot must know about a network besides its weights."""
 
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.config import Config
@@ -14,6 +15,16 @@ from lidar_vl_core.sparse_model.known_precisions import Precision
 from lidar_vl_core.voxels.flat_grids import FEATURES
 
 MODEL, CARD = "model.onnx", "card.md"
+
+
+def _a_day(text: str) -> str:
+    try:
+        is_day = date.fromisoformat(text).isoformat() == text  # newer Pythons read other spellings, too
+    except ValueError:
+        is_day = False
+    if not is_day:
+        raise ValueError("expected a day such as 2026-11-29")
+    return text
 
 
 _Channel = Annotated[int, Field(ge=0, le=255)]
@@ -48,10 +59,11 @@ class GridSpec(Config):
 
 
 class Producer(Config):
-    """Software that wrote the package."""
+    """Software that wrote the package, and when."""
 
     version: Name
     commit: Name
+    made_on: Annotated[str, AfterValidator(_a_day)] | None = None  # 2026-11-29; nothing where the package does not know
 
 
 class WaffleSpec(Config):
@@ -80,7 +92,7 @@ class Manifest(Config):
     producer: Producer
     training_data: tuple[Prose, ...]
     training_sweeps: TrainingSweeps | None = None  # nothing where the package does not know
-    licence: Prose
+    licence: Annotated[Prose, Field(min_length=1)]
     limits: tuple[Prose, ...]
     files: dict[Name, _Sha256] = Field(
         default_factory=dict

@@ -1,6 +1,7 @@
 """What a package says of its network: the manifest for the robot and the card for people."""
 
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from lidar_vl_core.classes.class_table import ClassTable
@@ -31,13 +32,19 @@ def package_manifest(
         class_table=class_table_spec(classes),
         grid=GridSpec(kind=grid.kind, voxel_size=grid.voxel_size, point_cloud_range=(*low, *high)),
         opset=OPSET,
-        producer=Producer(version=VERSION, commit=software_commit() or "unknown"),
+        producer=producer(),
         training_data=card.training_data,
         licence=card.licence,
         limits=card.limits,
         language=language,
         **_network_keys(config),
     )
+
+
+def producer() -> Producer:
+    """This software, today."""
+    today = datetime.now(timezone.utc).date()
+    return Producer(version=VERSION, commit=software_commit() or "unknown", made_on=today.isoformat())
 
 
 def _network_keys(config: BackboneConfig) -> dict[str, Any]:

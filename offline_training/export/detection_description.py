@@ -6,7 +6,6 @@ from lidar_vl_core.box_heads.anchors import AnchorKind
 from lidar_vl_core.box_heads.selection import BoxSelection
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.foundation.version import VERSION, software_commit
 from lidar_vl_core.model_packages.detection_spec import (
     AnchorHeadSpec,
     AnchorKindSpec,
@@ -14,11 +13,11 @@ from lidar_vl_core.model_packages.detection_spec import (
     DetectionSpec,
     SelectionSpec,
 )
-from lidar_vl_core.model_packages.manifest import GridSpec, Manifest, Producer
+from lidar_vl_core.model_packages.manifest import GridSpec, Manifest
 from lidar_vl_core.sparse_model.conv_bodies import OPSET
 from lidar_vl_core.voxels.encoder_tables import STRIDED
 from offline_training.export.card_text import CardText
-from offline_training.export.description import card_lines, class_table_spec
+from offline_training.export.description import card_lines, class_table_spec, producer
 from offline_training.networks.centerpoint.centerpoint import CenterPoint
 from offline_training.networks.detection.detector import Detector
 from offline_training.networks.detection.inputs import DetectorPreparer
@@ -49,7 +48,7 @@ def detection_manifest(
         features=("x", "y", "z", _INTENSITIES[preparer.intensity_scale], *(("time",) if preparer.with_time else ())),
         levels=len(STRIDED),
         opset=OPSET,
-        producer=Producer(version=VERSION, commit=software_commit() or "unknown"),
+        producer=producer(),
         training_data=card.training_data,
         licence=card.licence,
         limits=card.limits,

@@ -18,6 +18,7 @@ from offline_training.runs.device import uses_cuda
 from offline_training.runs.gradients.parts import in_parts
 from offline_training.runs.ranks import Ranks
 from offline_training.runs.run_config import AnyRunConfig
+from offline_training.runs.sharing.lost_processes import end_where_no_batch_can_be_sent, lost_processes_told
 from offline_training.runs.step_run import StepRun
 from offline_training.runs.stopping import deaf_to_ctrl_c, stopped
 
@@ -28,7 +29,7 @@ def fit(run: StepRun, batches: DataLoader) -> Path:
     """Do the steps that are left, one batch each, and return the last checkpoint.
 
     Raises RunStopped when Ctrl-C or a SIGTERM ended the run, after a checkpoint; BadConfig for a device that is not there,
-    or when no loss is finite any more.
+    or when no loss is finite any more; LostProcess when a worker or another rank is gone, or their shared memory is full.
     """
     length_key, end_step = run.rhythm.length_key, run.rhythm.end_step
     with nullcontext() if run.log_book is None else closing(run.log_book), run.stop:
@@ -37,7 +38,8 @@ def fit(run: StepRun, batches: DataLoader) -> Path:
             run.catch_up()
             _log.warning("finished at step %d; raise %s to go on", end_step, length_key)
         else:
-            _do_steps(run, batches)
+            with lost_processes_told():
+                _do_steps(run, batches)
         last = run.save()
         if run.stop.is_asked:
             told = f"stopped at step {run.step} of {end_step}" if run.ranks.rank == 0 else ""
@@ -77,6 +79,7 @@ def step_batches(
         pin_memory=uses_cuda(config) and not in_this_process,
         # A forked child of a process that has used OpenMP or CUDA is not safe.
         multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=end_where_no_batch_can_be_sent,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.foundation.version import VERSION
+from lidar_vl_core.model_packages.origin import origin
 from lidar_vl_core.model_packages.package import ModelPackage
 
 _PARTS = ("numpy", "numba", "onnxruntime", "rosbags")
@@ -21,6 +22,7 @@ def provenance(package: ModelPackage, command: str) -> dict[str, str]:
         "lidar_vl": VERSION,
         "model": f"{package.manifest.name}, model.onnx sha256 {package.manifest.files['model.onnx'][:16]}...",
         "model_exported_by": f"lidar-vl {producer.version}, commit {producer.commit}",
+        "model_origin": origin(package.manifest, datetime.now(timezone.utc).date()),
         "python": platform.python_version(),
         "packages": ", ".join(f"{name} {_version(name)}" for name in _PARTS),
         "machine": f"{_processor()}, {available_cores()} cores, {platform.system()} {platform.machine()}",

@@ -16,10 +16,11 @@ from rosbags.highlevel import AnyReader
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.writing.growing_bag import GrowingBag, Limits
 from lidar_vl_core.foundation.errors import BadRequest
+from tests.faults.harness.amount import amount
 
 STRING = "std_msgs/msg/String"
 NO_LIMITS = Limits()
-TRIALS = int(os.environ.get("LIDAR_VL_RECORDER_TRIALS", "1"))  # 50 for the long run
+TRIALS = amount(quick=1, long=50)
 _RECORDS_FOR_EVER = """
 import sys
 from itertools import count
@@ -66,7 +67,7 @@ def no_file_beyond(size):
 
 @pytest.mark.parametrize("name", ["run.mcap", "run"])
 @pytest.mark.parametrize("trial", range(TRIALS))
-def test_of_a_killed_recorder_all_but_the_last_second_is_read_with_a_warning(tmp_path, name, trial):
+def test_of_a_killed_recorder_all_but_the_last_second_is_read_with_a_warning(tmp_path, name, trial, figures):
     command = [sys.executable, "-c", _RECORDS_FOR_EVER, str(tmp_path / name)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as recorder:
         for line in recorder.stdout:
@@ -77,6 +78,8 @@ def test_of_a_killed_recorder_all_but_the_last_second_is_read_with_a_warning(tmp
     with open_bag(tmp_path / name) as bag:
         found = [(message.stamp_ns, message.data[4:12]) for message in bag.messages()]
         cut = [warning for warning in bag.warnings if "expected a complete MCAP" in warning]
+    figures.count("kills", 1)
+    figures.count("recorders killed", 1)
     assert len(found) >= told
     assert found == [(i, i.to_bytes(8, "little")) for i in range(len(found))]
     assert len(cut) == 1
@@ -117,13 +120,14 @@ def test_a_finished_recording_has_checksums_and_is_read_by_other_libraries(tmp_p
 
 
 @pytest.mark.parametrize("trial", range(TRIALS))
-def test_on_a_full_disk_everything_before_is_read_and_the_loss_told(tmp_path, trial):
+def test_on_a_full_disk_everything_before_is_read_and_the_loss_told(tmp_path, trial, figures):
     bag, size = GrowingBag(tmp_path / "a.mcap", NO_LIMITS), 2_500_000 + 123_457 * trial
     with no_file_beyond(size), pytest.raises(BadRequest, match=r"a\.mcap: could not be written.*too large") as told:
         write(bag, range(1000))
     bag.close()
     found, warnings = stamps(tmp_path / "a.mcap")
     kept = len(found)
+    figures.count("disks filled", 1)
     assert found == list(range(kept))
     assert size - (tmp_path / "a.mcap").stat().st_size < 1_070_000  # no room for another chunk of 1 MiB
     assert warnings == []

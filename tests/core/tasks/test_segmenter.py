@@ -90,7 +90,7 @@ def test_a_cloud_with_nothing_to_label_gets_no_answer_per_point_and_no_error(seg
     assert labels.probability.tolist() == [0.0] * len(xyz_m)
 
 
-def test_ten_thousand_broken_clouds_get_one_answer_per_point(segmenter):
+def test_ten_thousand_broken_clouds_get_one_answer_per_point(segmenter, figures):
     rng = np.random.default_rng(9)
     wild = np.array(WILD, np.float32)
     for _ in range(10_000):
@@ -100,6 +100,7 @@ def test_ten_thousand_broken_clouds_get_one_answer_per_point(segmenter):
         labels = segmenter.segment(PointCloud(xyz_m, intensity, 1, "lidar"))
         assert labels.class_id.shape == labels.probability.shape == (len(xyz_m),)
         assert np.isfinite(labels.probability).all()
+    figures.count("broken clouds", 10_000)
 
 
 def test_labels_move_with_the_points(segmenter):

@@ -85,7 +85,7 @@ def test_the_order_of_the_points_does_not_change_the_voxels(xyz_m, grid, random)
 
 
 @pytest.mark.parametrize("kind", ["cartesian", "cylindrical"])
-def test_a_hundred_thousand_wild_coordinates_stay_out_or_in_their_cell(kind):
+def test_a_hundred_thousand_wild_coordinates_stay_out_or_in_their_cell(kind, figures):
     rng = np.random.default_rng(7)
     wild = np.array(
         [np.nan, np.inf, -np.inf, 1e9, -1e9, 3e9, 1e38, -3.4e38, -0.0, 1e-45, 2.0**31, -(2.0**63)], np.float32
@@ -97,6 +97,7 @@ def test_a_hundred_thousand_wild_coordinates_stay_out_or_in_their_cell(kind):
         sizes, limits = ((0.3, 0.01, 0.3), (0.0, -math.pi, -20.0, 25.6, math.pi, 20.0))
     grid = VoxelGrid(kind, sizes, limits)
     voxels = voxelise(xyz_m, grid)
+    figures.count("wild coordinates", xyz_m.size)
     assert voxels.coords.min() >= 0
     assert (voxels.coords < grid.shape).all()
     expected = reference_cells(xyz_m, grid)

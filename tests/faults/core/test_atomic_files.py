@@ -9,6 +9,8 @@ import pytest
 
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import atomic_writer, remove_stray_temporaries, sha256_of, write_bytes, write_text
+from tests.faults.harness.amount import amount
+from tests.faults.harness.figures import Figures
 
 _ENDLESS_WRITER = """
 import sys
@@ -22,18 +24,19 @@ while True:
 """
 
 
-def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
-    target = tmp_path / "weights.bin"
-    for attempt in range(8):
+def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path, figures: Figures) -> None:
+    target, kills = tmp_path / "weights.bin", amount(quick=8, long=60)
+    for attempt in range(kills):
         writer = subprocess.Popen([sys.executable, "-c", _ENDLESS_WRITER, str(target)], stdout=subprocess.PIPE)
         assert writer.stdout is not None
         writer.stdout.readline()
-        time.sleep(0.003 * attempt)
+        time.sleep(0.003 * (attempt % 20))
         writer.kill()
         writer.wait()
         content = target.read_bytes()
         assert len(content) == 4_000_000
         assert content == content[:1] * len(content)
+    figures.count("kills", kills)
     remove_stray_temporaries(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["weights.bin"]
 

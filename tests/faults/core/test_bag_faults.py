@@ -1,6 +1,5 @@
 """Recordings cut at any byte or with flipped bits: what is whole is read, the rest is told in one line."""
 
-import os
 import random
 
 import numpy as np
@@ -10,8 +9,9 @@ from mcap.writer import CompressionType, Writer
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.errors import BadBag
+from tests.faults.harness.amount import amount
 
-TRIALS = int(os.environ.get("LIDAR_VL_BAG_TRIALS", "200"))  # 5,000 for the long run
+TRIALS = amount(quick=200, long=2500)
 FEWER = TRIALS // 4  # for what other writers make; ours takes all trials
 MESSAGES = 1000
 STRING = "std_msgs/msg/String"
@@ -60,11 +60,12 @@ RECORDED = set(TRUTH)
 
 
 @pytest.mark.parametrize("kind", MCAP_KINDS)
-def test_an_mcap_cut_at_any_byte_yields_what_is_whole_and_one_warning(tmp_path, kind):
+def test_an_mcap_cut_at_any_byte_yields_what_is_whole_and_one_warning(tmp_path, kind, figures):
     whole = write(tmp_path / "whole.mcap", MCAP_KINDS[kind])
     generator = random.Random(1)
     found_share, written_share = 0.0, 0.0
-    for _ in range(TRIALS if kind == "ours" else FEWER):
+    trials = TRIALS if kind == "ours" else FEWER
+    for _ in range(trials):
         cut = generator.randrange(8, len(whole))
         (tmp_path / "cut.mcap").write_bytes(whole[:cut])
         found, warnings, announced = read(tmp_path / "cut.mcap")
@@ -75,13 +76,15 @@ def test_an_mcap_cut_at_any_byte_yields_what_is_whole_and_one_warning(tmp_path, 
         assert f"its {len(found)} whole messages are read" in warnings[0]
         found_share += len(found) / MESSAGES
         written_share += cut / len(whole)
+    figures.count("cut bags", trials)
+    figures.least("% of what was written is read", 100 * found_share / written_share)
     assert found_share / written_share >= 0.85
 
 
 @pytest.mark.parametrize(
     "kind", [kind for kind in MCAP_KINDS if kind != "no chunks"]
 )  # without chunks nothing has a CRC
-def test_a_flipped_bit_in_an_mcap_is_noticed_and_never_becomes_a_message(tmp_path, kind):
+def test_a_flipped_bit_in_an_mcap_is_noticed_and_never_becomes_a_message(tmp_path, kind, figures):
     whole = write(tmp_path / "whole.mcap", MCAP_KINDS[kind])
     generator = random.Random(2)
     noticed, trials = 0, TRIALS if kind == "ours" else FEWER
@@ -98,6 +101,8 @@ def test_a_flipped_bit_in_an_mcap_is_noticed_and_never_becomes_a_message(tmp_pat
         assert len(warnings) <= 1
         assert warnings or found == TRUTH
         noticed += len(warnings)
+    figures.count("flipped bits", trials)
+    figures.least("% noticed", 100 * noticed / trials)
     assert noticed / trials >= 0.97
 
 
@@ -137,7 +142,7 @@ def test_a_compressed_file_that_was_cut_yields_what_is_whole(tmp_path):
     assert len(warnings) == 1
 
 
-def test_a_cut_sqlite_file_yields_what_is_whole_and_one_warning(tmp_path):
+def test_a_cut_sqlite_file_yields_what_is_whole_and_one_warning(tmp_path, figures):
     whole = write(tmp_path / "whole.db3", None)
     generator = random.Random(3)
     found_share, written_share = 0.0, 0.0
@@ -154,6 +159,8 @@ def test_a_cut_sqlite_file_yields_what_is_whole_and_one_warning(tmp_path):
         assert announced == len(found)
         assert len(warnings) == 1
         found_share += len(found) / MESSAGES
+    figures.count("cut bags", FEWER)
+    figures.least("% of what was written is read, sqlite", 100 * found_share / written_share)
     assert found_share / written_share >= 0.8
 
 

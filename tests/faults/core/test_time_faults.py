@@ -186,14 +186,17 @@ def feed(pairer: FramePairer, event: Event, payload: Payload | None = None) -> l
 
 
 @pytest.mark.parametrize("block", range(10))
-def test_a_thousand_random_schedules_pair_as_the_slow_reference_does(block):
+def test_a_thousand_random_schedules_pair_as_the_slow_reference_does(block, figures):
     frames = sum(_pair_as_the_slow_one(seed, live=False).frames for seed in range(100 * block, 100 * block + 100))
+    figures.count("random schedules", 100)
+    figures.count("pairs compared", frames)
     assert frames > 1000
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_random_schedules_in_a_running_system_pair_as_the_slow_reference_does(block):
+def test_random_schedules_in_a_running_system_pair_as_the_slow_reference_does(block, figures):
     seen = [_pair_as_the_slow_one(seed, live=True) for seed in range(100 * block, 100 * block + 100)]
+    figures.count("random schedules", 100)
     assert sum(schedule.frames for schedule in seen) > 1000
     assert sum(schedule.distrusted for schedule in seen) > 10
     assert sum(schedule.forgiven for schedule in seen) > 0
@@ -261,7 +264,7 @@ def complete_of(frames: list[Frame], cameras: int = 6) -> int:
 
 
 @pytest.mark.slow
-def test_after_each_of_a_hundred_loops_of_the_recording_a_thousand_clouds_are_paired():
+def test_after_each_of_a_hundred_loops_of_the_recording_a_thousand_clouds_are_paired(figures):
     pairer = FramePairer(SIX)
     events = drive(1000, START, 0)
     for loop in range(100):
@@ -272,7 +275,10 @@ def test_after_each_of_a_hundred_loops_of_the_recording_a_thousand_clouds_are_pa
                 frames += pairer.add_cloud(event.stamp_ns, None, event.arrival_ns + started_ns)
             else:
                 frames += pairer.add_image(event.stream, event.stamp_ns, None, event.arrival_ns + started_ns)
-        assert complete_of(frames) >= 990
+        complete = complete_of(frames)
+        figures.count("loops of a recording", 1)
+        figures.least("of 1,000 clouds paired at least", complete)
+        assert complete >= 990
         assert pairer.counters.jumps == loop
 
 

@@ -21,6 +21,7 @@ from offline_training.finetuning import finetune as finetune_module
 from offline_training.finetuning import training_batches as batches_module
 from offline_training.finetuning.config import FinetuneConfig
 from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
+from tests.faults.harness.amount import amount
 
 
 def checkpoint(step: int) -> Checkpoint:
@@ -29,10 +30,11 @@ def checkpoint(step: int) -> Checkpoint:
 
 
 @pytest.mark.slow
-def test_a_kill_at_any_moment_of_a_write_leaves_a_whole_checkpoint(tmp_path):
+def test_a_kill_at_any_moment_of_a_write_leaves_a_whole_checkpoint(tmp_path, figures):
     chance = random.Random(0)
     written, last = 0, tmp_path / "last.json"
-    for _ in range(60):
+    kills = amount(quick=60, long=300)
+    for _ in range(kills):
         before = last.stat().st_mtime_ns if last.exists() else 0
         child = os.fork()
         if child == 0:
@@ -49,19 +51,21 @@ def test_a_kill_at_any_moment_of_a_write_leaves_a_whole_checkpoint(tmp_path):
         assert loaded.step > written
         assert all(float(tensor.mean()) == loaded.step for tensor in loaded.tensors.values())
         written = loaded.step
+    figures.count("kills", kills)
     clean_checkpoint_folder(tmp_path)
     assert not list(tmp_path.glob(".*.tmp"))
     assert len(list(tmp_path.glob("*.safetensors"))) <= 2
 
 
 @pytest.mark.slow
-def test_a_checkpoint_that_was_altered_anywhere_is_refused_and_the_one_before_offered(tmp_path):
+def test_a_checkpoint_that_was_altered_anywhere_is_refused_and_the_one_before_offered(tmp_path, figures):
     chance = random.Random(1)
     for step in (1, 2):
         save_checkpoint(tmp_path, checkpoint(step))
     last = tmp_path / "last.json"
     tensors = tmp_path / json.loads(last.read_text())["tensors"]
-    for number in range(500):
+    alterations = amount(quick=500, long=2000)
+    for number in range(alterations):
         path = (last, tensors)[number % 2]
         whole = path.read_bytes()
         if number % 3 == 0:
@@ -76,6 +80,7 @@ def test_a_checkpoint_that_was_altered_anywhere_is_refused_and_the_one_before_of
         with pytest.raises(BadCheckpoint, match=r"previous\.json is whole \(step 1\)"):
             load_checkpoint(tmp_path)
         path.write_bytes(whole)
+    figures.count("altered checkpoints", alterations)
     assert load_checkpoint(tmp_path).step == 2
 
 
