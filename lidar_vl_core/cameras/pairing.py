@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.foundation.errors import BadCalibration
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+
+
+PixelOfPoint = Literal["rounded", "floor"]
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,18 @@ def point_pixel_pairs(
     min_depth_m: float = 1.0,
     border_px: int = 0,
     occlusion: ZBuffer | DepthImages | None = None,
+    pixel: PixelOfPoint = "rounded",
 ) -> Pairs:
     """Pair points (N, 3) with the pixels they project to.
 
     views: camera and T_cam_lidar of each image, with the camera's own pose at its own time. A pair is kept when
     depth > min_depth_m and border < u < width - 1 - border, v alike (nuScenes devkit, SLidR, OLIVINE: 1 m, border 0).
-    Pixels are rounded. Non-finite points pair with nothing. Raises BadCalibration when depth images do not fit the views.
+    Pixels are rounded, as there, or the next lower ones (ScaLR). Non-finite points pair with nothing. Raises BadCalibration when depth images do not fit the views.
     """
     if isinstance(occlusion, DepthImages):
         _require_depth_of_each_view(occlusion, views)
     seen = [
-        _seen_by(camera_index, view, xyz_m, min_depth_m, border_px, occlusion)
+        _seen_by(camera_index, view, xyz_m, min_depth_m, border_px, occlusion, pixel == "floor")
         for camera_index, view in enumerate(views)
     ]
     counts = [len(point_index) for point_index, _, _ in seen]
@@ -92,10 +97,11 @@ def _seen_by(
     min_depth_m: float,
     border_px: int,
     occlusion: ZBuffer | DepthImages | None,
+    floor: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Point index, pixel and depth of what one camera sees."""
     camera, T_cam_lidar = view
-    point_index, pixel_uv, depth_m = _projected(xyz_m, camera, T_cam_lidar, min_depth_m, border_px)
+    point_index, pixel_uv, depth_m = _projected(xyz_m, camera, T_cam_lidar, min_depth_m, border_px, floor)
     if isinstance(occlusion, ZBuffer):
         kept = _not_behind_others(pixel_uv, depth_m, camera, occlusion)
     elif isinstance(occlusion, DepthImages):
@@ -106,9 +112,14 @@ def _seen_by(
 
 
 def _projected(
-    xyz_m: np.ndarray, camera: CameraModel, T_cam_lidar: RigidTransform, min_depth_m: float, border_px: int
+    xyz_m: np.ndarray,
+    camera: CameraModel,
+    T_cam_lidar: RigidTransform,
+    min_depth_m: float,
+    border_px: int,
+    floor: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Point index, rounded pixel and depth of the points on the picture, as CameraModel.project() places them."""
+    """Point index, pixel and depth of the points on the picture, as CameraModel.project() places them."""
     from lidar_vl_core.cameras.pairing_loops import EQUIDISTANT, NO_LENS, POLYNOMIAL, seen_points
 
     count, distortion = len(xyz_m), camera.distortion
@@ -121,7 +132,7 @@ def _projected(
     point_index, pixel_uv, depth_m = np.empty(count, np.int64), np.empty((count, 2), np.int32), np.empty(count)
     seen = seen_points(
         np.ascontiguousarray(xyz_m), T_cam_lidar.matrix()[:3], camera.K, lens, coefficients, largest_square,
-        max(float(min_depth_m), 0.0), bounds, point_index, pixel_uv, depth_m,
+        max(float(min_depth_m), 0.0), bounds, floor, point_index, pixel_uv, depth_m,
     )  # fmt: skip
     on_world = slice(None) if camera.mask is None else camera.mask[pixel_uv[:seen, 1], pixel_uv[:seen, 0]]
     return point_index[:seen][on_world], pixel_uv[:seen][on_world], depth_m[:seen][on_world]

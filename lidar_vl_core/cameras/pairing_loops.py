@@ -12,9 +12,9 @@ NO_LENS, POLYNOMIAL, EQUIDISTANT = 0, 1, 2  # POLYNOMIAL: plumb_bob and rational
 @compiled
 def seen_points(
     xyz_m: np.ndarray, pose: np.ndarray, K: np.ndarray, lens: int, coefficients: np.ndarray, largest_square: float,
-    least_depth_m: float, bounds: np.ndarray, point: np.ndarray, pixel_uv: np.ndarray, depth_m: np.ndarray,
+    least_depth_m: float, bounds: np.ndarray, floor: bool, point: np.ndarray, pixel_uv: np.ndarray, depth_m: np.ndarray,
 ) -> int:  # fmt: skip
-    """Write number (N,) int64, rounded pixel (N, 2) int32 and depth (N,) float64 of the points that are seen; returns how many.
+    """Write number (N,) int64, pixel (N, 2) int32, rounded or floored, and depth (N,) float64 of the points that are seen; returns how many.
 
     pose: (3, 4) float64, of the points in the optical frame. coefficients: (8,) in CameraInfo's order. largest_square: of the
     undistorted radius. bounds: u, v above the first two and below the last two.
@@ -35,6 +35,8 @@ def seen_points(
         v = K[1, 1] * down + K[1, 2]
         if bounds[0] < u < bounds[2] and bounds[1] < v < bounds[3]:
             point[count], depth_m[count] = i, depth
+            if floor:
+                u, v = math.floor(u), math.floor(v)
             pixel_uv[count, 0], pixel_uv[count, 1] = np.int32(np.rint(u)), np.int32(np.rint(v))
             count += 1
     return count

@@ -13,9 +13,12 @@ class Schedule:
         self.end_step = config.max_steps or (config.epochs or 0) * steps_per_epoch
 
     def learning_rate(self, step: int) -> float:
-        """Half a cosine from the configured rate to 0, in steps or held for each epoch."""
+        """A linear rise from 0, then half a cosine from the configured rate to its final share, in steps or held for each epoch."""
+        rise, final = self._config.warm_up_steps, self._config.final_rate
+        if step < rise:
+            return self._config.learning_rate * step / rise
         if self._config.schedule == "cosine_per_step":
-            done = step / self.end_step
+            done = (step - rise) / max(self.end_step - rise, 1)
         else:
             done = (step // self.steps_per_epoch) / math.ceil(self.end_step / self.steps_per_epoch)
-        return self._config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+        return self._config.learning_rate * (final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * done)))

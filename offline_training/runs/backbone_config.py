@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from lidar_vl_core.foundation.config import Config, Use
 from lidar_vl_core.foundation.errors import BadConfig
@@ -12,12 +12,13 @@ from lidar_vl_core.foundation.near_names import did_you_mean, known_name
 from lidar_vl_core.voxels.grid import KINDS, VoxelGrid
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, MinkUNetShape
 from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES as WAFFLEIRON_SHAPES
+from offline_training.networks.waffleiron.waffleiron_shapes import WaffleIronShape
 
 VOXELNET = "voxelnet"
 NETWORKS = (*SHAPES, VOXELNET, *WAFFLEIRON_SHAPES)
 
 _SIZES = ("stem", "planes", "blocks")
-_WAFFLE = ("waffle_cell_m", "waffle_max_points")
+_WAFFLE = ("waffle_cell_m", "waffle_max_points", "drop_path")
 _IDLE: Mapping[str, tuple[str, ...]] = {  # keys that a network does not look at
     **dict.fromkeys(SHAPES, _WAFFLE),
     VOXELNET: (*_SIZES, *_WAFFLE, "initialisation", "stem_kernel"),
@@ -58,6 +59,8 @@ class BackboneConfig(DeviceConfig):
     # WaffleIron keeps one point per voxel_size and flattens point_cloud_range into grids.
     waffle_cell_m: float = 0.6  # side of the cells of its grids
     waffle_max_points: int | None = None  # most points of a scan that it computes on; default: all
+    # share of branches that training leaves out, per scan; nothing = as the named network has it
+    drop_path: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
 
     @field_validator("network", "grid_kind")
     @classmethod
@@ -67,6 +70,12 @@ class BackboneConfig(DeviceConfig):
     def uses(self) -> tuple[Use, ...]:
         """Keys that are read only under others."""
         return ((False, _IDLE.get(self.network, ()), f"for another network than {self.network}"),)
+
+    @property
+    def waffle_shape(self) -> WaffleIronShape:
+        """Sizes of a WaffleIron, which the network must be."""
+        shape = WAFFLEIRON_SHAPES[self.network]
+        return shape if self.drop_path is None else replace(shape, drop_path=self.drop_path)
 
     @property
     def shape(self) -> MinkUNetShape:

@@ -78,7 +78,7 @@ def _voxelnet_preparer(config: BackboneConfig, form: str) -> Preparer:
 
 
 def _waffleiron(config: BackboneConfig, out_channels: int | None) -> PointBackbone:
-    return WaffleIron(WAFFLEIRON_SHAPES[config.network], out_channels)
+    return WaffleIron(config.waffle_shape, out_channels)
 
 
 def _waffleiron_preparer(config: BackboneConfig, form: str) -> Preparer:

@@ -57,14 +57,16 @@ class ImageTeacher(nn.Module):
         return self.network(images)
 
 
-def build_image_teacher(kind: str, weights: Path | None, allow_random_weights: bool = False) -> ImageTeacher:
+def build_image_teacher(
+    kind: str, weights: Path | None, allow_random_weights: bool = False, before_norm: bool = False
+) -> ImageTeacher:
     """The teacher of a kind with the weights of a local file; nothing is downloaded.
 
-    kind: a key of TEACHERS, or timm:<name>. Random weights serve tests and must be allowed. Raises BadConfig for an
+    kind: a key of TEACHERS, or timm:<name>; before_norm: of the latter, what its last norm reads (ScaLR's x_pre_norm). Random weights serve tests and must be allowed. Raises BadConfig for an
     unknown kind or missing weights, BadCheckpoint for weights that do not fit.
     """
     name_in_timm = kind.removeprefix("timm:")
-    build = TEACHERS.get(kind) if name_in_timm == kind else partial(_timm_teacher, name_in_timm)
+    build = TEACHERS.get(kind) if name_in_timm == kind else partial(_timm_teacher, name_in_timm, before_norm)
     if build is None:
         known = ", ".join((*TEACHERS, "timm:<name>"))
         raise BadConfig(f"teacher: expected one of {known}, found {kind!r}.{did_you_mean(kind, TEACHERS)}")
@@ -83,10 +85,10 @@ def _resnet_teacher(dilated: bool, weights: Path | None) -> ImageTeacher:
     return ImageTeacher(nn.Sequential(normalise, resnet), FEATURE_CHANNELS, resnet.stride)
 
 
-def _timm_teacher(name: str, weights: Path | None) -> ImageTeacher:
+def _timm_teacher(name: str, before_norm: bool, weights: Path | None) -> ImageTeacher:
     from offline_training.networks.image.timm_backbone import TimmBackbone
 
-    backbone = TimmBackbone(name, weights)
+    backbone = TimmBackbone(name, weights, before_norm)
     normalise = _Normalise(backbone.mean_rgb, backbone.std_rgb)
     return ImageTeacher(nn.Sequential(normalise, backbone), backbone.out_channels, backbone.stride)
 

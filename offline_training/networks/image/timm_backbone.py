@@ -15,8 +15,8 @@ from offline_training.networks.image.weight_file import load_weights, read_weigh
 class TimmBackbone(nn.Module):
     """Normalised pictures of any size that the stride divides to a map (I, out_channels, H / stride, W / stride)."""
 
-    def __init__(self, name: str, weights: Path | None) -> None:
-        """weights: a local file, else random. Raises BadConfig for a name that timm does not know, BadCheckpoint for weights."""
+    def __init__(self, name: str, weights: Path | None, before_norm: bool = False) -> None:
+        """weights: a local file, else random; before_norm: the tokens that a ViT's last norm reads. Raises BadConfig for a name that timm does not know, BadCheckpoint for weights."""
         super().__init__()
         network = _create(name)
         self.out_channels = int(network.num_features)
@@ -25,6 +25,8 @@ class TimmBackbone(nn.Module):
         self.std_rgb: tuple[float, ...] = network.pretrained_cfg["std"]
         if weights is not None:
             load_weights(network, _timm_names(network, read_weight_file(weights)), weights)
+        if before_norm:
+            _leave_out_last_norm(network, name)
         self.prefix_tokens = int(getattr(network, "num_prefix_tokens", 0))
         self.network = network
         self._require_any_size(name)
@@ -66,6 +68,16 @@ def _create(name: str) -> Any:  # noqa: ANN401  timm's models share no type
     if not getattr(network, "feature_info", None) or not hasattr(network, "forward_features"):
         raise BadConfig(f"teacher: expected a timm model that gives feature maps, found {name!r}. Choose another one.")
     return network
+
+
+def _leave_out_last_norm(network: Any, name: str) -> None:  # noqa: ANN401
+    """Raises BadConfig for a network whose tokens no last norm reads."""
+    if not hasattr(network, "blocks") or not isinstance(getattr(network, "norm", None), nn.LayerNorm):
+        raise BadConfig(
+            f"teacher_features: before_norm: expected a ViT of timm whose tokens a last norm reads, found {name}. "
+            "Write teacher_features: last."
+        )
+    network.norm = nn.Identity()
 
 
 def _timm_names(network: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:  # noqa: ANN401

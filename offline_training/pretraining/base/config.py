@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lidar_vl_core.foundation.config import Config
+from lidar_vl_core.cameras.pairing import PixelOfPoint
+from lidar_vl_core.foundation.config import Config, Use
 from offline_training.datasets.data_sources import EvenSource
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig
@@ -27,7 +28,9 @@ class PretrainConfig(RunConfig):
     optimizer: Literal["sgd", "adamw"] = "sgd"  # sgd: momentum 0.9, dampening 0.1
     learning_rate: float = 0.5
     weight_decay: float = 1e-4
-    schedule: Literal["cosine_per_epoch", "cosine_per_step"] = "cosine_per_epoch"  # to 0
+    schedule: Literal["cosine_per_epoch", "cosine_per_step"] = "cosine_per_epoch"
+    warm_up_steps: Annotated[int, Field(ge=0)] = 0  # in which the rate rises from 0
+    final_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # share of the rate that the cosine ends at
     epochs: int | None = None  # either epochs
     max_steps: int | None = None  # or steps
     batch_size: Count = 4  # scans per process that the network and the loss see together
@@ -42,9 +45,15 @@ class PretrainConfig(RunConfig):
         length = [value for value in (self.epochs, self.max_steps) if value is not None]
         if len(length) != 1 or length[0] < 1:
             raise ValueError("epochs, max_steps: give one of the two, at least 1")
+        if self.warm_up_steps and self.max_steps is not None and self.warm_up_steps >= self.max_steps:
+            raise ValueError(f"warm_up_steps: expected fewer than max_steps, found {self.warm_up_steps}")
         if self.norm_momentum is not None and self.network not in SHAPES:
             raise ValueError(f"norm_momentum: expected a MinkUNet, found network {self.network}")
         return self
+
+    def uses(self) -> tuple[Use, ...]:
+        """Keys that are read only under others."""
+        return (*super().uses(), (self.schedule == "cosine_per_step", ("warm_up_steps",), "with schedule: cosine_per_step"))
 
     @property
     def teacher_file(self) -> Path | None:
@@ -66,9 +75,11 @@ class PictureConfig(PretrainConfig):
 
     teacher: str = "resnet50_dilated"  # a key of image_teacher.TEACHERS, or timm:<name>
     teacher_weights: str | None = None  # local file
+    teacher_features: Literal["last", "before_norm"] = "last"  # of a ViT of timm: before_norm, those that its last norm reads
     allow_random_weights: bool = False  # of the teacher, for tests
 
     occlusion: Literal["none", "zbuffer"] = "none"  # none as SLidR and OLIVINE pair
+    pixel: PixelOfPoint = "rounded"  # of a point in its picture: rounded as SLidR and OLIVINE, floor as ScaLR
     max_image_width: int | None = None  # pixels; wider pictures are shrunk when they are read, labels are read before
     picture_cache: str | None = (
         None  # folder that keeps decoded pictures at the width at which they are read, up to 20 GB
@@ -87,6 +98,10 @@ class PictureConfig(PretrainConfig):
         """The augmentation, with pictures of image_size."""
         return self.augment.model_copy(update={"image_size": self.image_size})
 
+    def uses(self) -> tuple[Use, ...]:
+        """Only what timm builds has a last norm that can be left out."""
+        return (*super().uses(), (self.teacher.startswith("timm:"), ("teacher_features",), "with a teacher timm:<name>"))
+
     @property
     def teacher_file(self) -> Path | None:
         """Weights of the image teacher, where a file is named."""
@@ -96,7 +111,9 @@ class PictureConfig(PretrainConfig):
         """The frozen image network. Raises BadConfig without weights, BadCheckpoint for weights that do not fit."""
         from offline_training.networks.image.image_teacher import build_image_teacher
 
-        return build_image_teacher(self.teacher, self.teacher_file, self.allow_random_weights)
+        return build_image_teacher(
+            self.teacher, self.teacher_file, self.allow_random_weights, self.teacher_features == "before_norm"
+        )
 
 
 class ContrastKeys(Config):

@@ -33,6 +33,7 @@ def pairing(
         superpixels_of=superpixels_of,
         occlusion=ZBuffer() if config.occlusion == "zbuffer" else None,
         max_image_width=config.max_image_width,
+        pixel=config.pixel,
         picture_at=decoded if config.picture_cache is None else PictureCache(Path(config.picture_cache)),
     )
 
@@ -70,5 +71,5 @@ def _kept(sample: Sample, paired: Paired, cache: PairCache) -> PairedScan:
 
 def _pairing_identity(config: OneScanConfig, ids: StoredIds | None) -> dict[str, Any]:
     """All that decides over a paired scan besides its sample."""
-    content = config.model_dump(mode="json", include={"train", "classes", "occlusion", "max_image_width"})
+    content = config.model_dump(mode="json", include={"train", "classes", "occlusion", "max_image_width", "pixel"})
     return {**content, "ids": None if ids is None else ids.identity()}

@@ -1,5 +1,9 @@
-"""ScaLR (Puy et al., CVPR 2024): each point takes over the direction of the frozen feature of its pixel; no negatives."""
+"""ScaLR (Puy et al., CVPR 2024): each point takes over the direction of the frozen feature of its pixel; no negatives.
 
+Of a scan it sees what one camera sees. One point of each voxel is kept, any: ScaLR draws it before the cloud is turned and scaled.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -8,19 +12,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
+from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.losses.scalr import direction_distance
-from offline_training.networks.base.point_backbone import PointBackbone
+from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.projection_heads import PointHead
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import Objective, PointFeatures, required
-from offline_training.pretraining.base.paired_views import Paired, collate_scans, pairing
+from offline_training.pretraining.base.paired_views import Paired, pairing
 from offline_training.pretraining.base.stored_ids import StoredIds
 from offline_training.pretraining.keys.scalr import ScalrConfig
-from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs
+from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs, shuffle_points
 from offline_training.pretraining.views.paired_scan import PairedScan
-from offline_training.pretraining.views.pretrain_batch import PretrainBatch
+from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
 
 
 class Scalr(Objective):
@@ -70,16 +76,38 @@ def _objective(
 
 
 def _views(config: ScalrConfig, ids: StoredIds | None) -> Views:
-    return partial(_one_camera, paired=pairing(config), augmentation=config.pair_augment)
+    return partial(_one_camera, paired=pairing(config), augmentation=config.pair_augment, grid=config.grid)
 
 
 def _one_camera(
-    source: SampleSource, index: int, rng: np.random.Generator, paired: Paired, augmentation: PairAugmentConfig
+    source: SampleSource,
+    index: int,
+    rng: np.random.Generator,
+    paired: Paired,
+    augmentation: PairAugmentConfig,
+    grid: VoxelGrid,
 ) -> PairedScan:
-    sample = source[index]
-    if sample.views:
-        sample = replace(sample, views=(sample.views[int(rng.integers(len(sample.views)))],))
-    return augment_pairs(paired(sample), augmentation, rng)
+    """The points that one camera sees, in any order, and of them those within the grid after the augmentation."""
+    scan = shuffle_points(_seen_by_one(source[index], paired, rng), rng)
+    scan = augment_pairs(scan, augmentation, rng)
+    return scan.take_points(voxelise(scan.xyz_m, grid).point_to_voxel >= 0)
 
 
-METHOD = Method(config=ScalrConfig, views=_views, collate=collate_scans, objective=_objective)
+def _seen_by_one(sample: Sample, paired: Paired, rng: np.random.Generator) -> PairedScan:
+    """What any one of the cameras that see points sees; where none does the cloud stays whole, and nothing is learned from it."""
+    scan = None
+    for number in rng.permutation(len(sample.views)):
+        scan = paired(replace(sample, views=(sample.views[int(number)],)))
+        if len(scan.point_index):
+            seen = np.zeros(len(scan), bool)
+            seen[scan.point_index] = True
+            return scan.take_points(seen)
+    return paired(sample) if scan is None else scan
+
+
+def _collate(config: ScalrConfig, preparer: Preparer) -> Callable[[Sequence[PairedScan]], PretrainBatch]:
+    """A row of the network is one point of its voxel, any, and learns from the pixel of this one."""
+    return partial(collate_pairs, preparer=preparer, first_of_row=True)
+
+
+METHOD = Method(config=ScalrConfig, views=_views, collate=_collate, objective=_objective)

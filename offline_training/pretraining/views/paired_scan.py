@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lidar_vl_core.cameras.pairing import Pairs, ZBuffer, point_pixel_pairs
+from lidar_vl_core.cameras.pairing import Pairs, PixelOfPoint, ZBuffer, point_pixel_pairs
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadDataset
@@ -72,16 +72,17 @@ def pair_scan(
     min_depth_m: float = 1.0,
     max_image_width: int | None = None,
     picture_at: PictureAt = decoded,
+    pixel: PixelOfPoint = "rounded",
 ) -> PairedScan:
     """Load a sample's pictures and find its pairs; without occlusion test as SLidR and OLIVINE have none.
 
     weak_class_of, superpixels_of: ids of a view at its picture's own size, as LabelStore reads them; weak classes are taken
-    there, before wider pictures are shrunk to max_image_width. Raises BadDataset when ids and picture are not of one size.
+    there, before wider pictures are shrunk to max_image_width; pixel: as point_pixel_pairs has it. Raises BadDataset when ids and picture are not of one size.
     """
     met = sample.cloud.has_return()
     xyz_m, intensity = sample.cloud.xyz_m[met], sample.cloud.intensity[met]
     views = [(view.camera, view.T_cam_lidar) for view in sample.views]
-    pairs = point_pixel_pairs(xyz_m, views, min_depth_m, occlusion=occlusion)
+    pairs = point_pixel_pairs(xyz_m, views, min_depth_m, occlusion=occlusion, pixel=pixel)
     sizes = [_size_within(view, max_image_width) for view in sample.views]
     return PairedScan(
         xyz_m=xyz_m,

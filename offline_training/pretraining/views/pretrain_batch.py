@@ -62,10 +62,12 @@ class PretrainBatch:
         return replace(self, **{name: value.to(device) for name, value in values.items() if hasattr(value, "to")})
 
 
-def collate_pairs(scans: Sequence[PairedScan], preparer: Preparer, scans_per_sample: int = 1) -> PretrainBatch:
+def collate_pairs(
+    scans: Sequence[PairedScan], preparer: Preparer, scans_per_sample: int = 1, first_of_row: bool = False
+) -> PretrainBatch:
     """Join scans whose pictures have one size; pairs whose point has no row of the network go.
 
-    scans_per_sample: so many scans in a row share the ids of their segments, as the two moments of common_segments do.
+    first_of_row: only the first point of each row keeps its pairs; scans_per_sample: so many scans in a row share the ids of their segments, as the two moments of common_segments do.
     Raises BadDataset when sizes differ or only some scans have superpixels or segments.
     """
     _require_one_size(scans)
@@ -75,6 +77,8 @@ def collate_pairs(scans: Sequence[PairedScan], preparer: Preparer, scans_per_sam
     point_index = np.concatenate([scan.point_index + first for scan, first in zip(scans, first_point, strict=False)])
     row = inputs.row_of_point.numpy()[point_index]
     kept = row >= 0
+    if first_of_row:
+        kept &= _first_point_of_row(inputs)[row] == point_index
 
     def pairwise(arrays: list[np.ndarray], dtype: type = np.int64) -> Tensor:
         return torch.from_numpy(np.concatenate(arrays).astype(dtype, copy=False)[kept])
@@ -95,6 +99,14 @@ def collate_pairs(scans: Sequence[PairedScan], preparer: Preparer, scans_per_sam
         point_segment=segments,
         segment_count=segment_count,
     )
+
+
+def _first_point_of_row(inputs: BackboneInputs) -> np.ndarray:
+    """(R + 1,) int64; the last stands for the points without a row."""
+    row = inputs.row_of_point.numpy()[::-1]
+    first = np.full(inputs.row_count + 1, -1)
+    first[row] = np.arange(len(row))[::-1]  # of equal rows the last written stays
+    return first
 
 
 def _true_class(scan: PairedScan) -> np.ndarray:

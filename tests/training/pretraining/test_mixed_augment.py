@@ -14,10 +14,11 @@ from offline_training.pretraining.views.pair_augment import (
     augment_pairs,
     drop_cuboid,
     flip_images,
+    move_cloud,
     plain_resize,
     resized_crop,
     shuffle_images,
-    turn_and_flip_cloud,
+    shuffle_points,
 )
 from offline_training.pretraining.views.paired_scan import PairedScan
 
@@ -117,7 +118,7 @@ def test_every_pair_stays_true_through_all_changes(scan, seed, image_size, min_p
 @settings(max_examples=50)
 @given(scans(), st.tuples(st.integers(8, 70), st.integers(8, 130)))
 def test_a_plain_resize_keeps_every_pair(scan, image_size):
-    after = plain_resize(scan, image_size)
+    after = plain_resize(scan, PairAugmentConfig(image_size=image_size))
     assert_array_equal(after.point_index, scan.point_index)
     require_true_pairs(scan, after, float((np.array([image.shape[:2] for image in scan.images]) / image_size).max()))
 
@@ -134,7 +135,7 @@ def test_shuffling_and_flipping_lose_nothing_and_move_pixels_exactly(scan, seed)
 @settings(max_examples=50)
 @given(scans(), st.integers(0, 10**6))
 def test_turning_the_cloud_keeps_heights_and_distances(scan, seed):
-    after = turn_and_flip_cloud(scan, PairAugmentConfig(), np.random.default_rng(seed))
+    after = move_cloud(scan, PairAugmentConfig(), np.random.default_rng(seed))
     apart = np.linalg.norm(scan.xyz_m[:, None][:20] - scan.xyz_m[None, :20], axis=-1)
     assert_allclose(np.linalg.norm(after.xyz_m[:, None][:20] - after.xyz_m[None, :20], axis=-1), apart, atol=1e-3)
     require_true_pairs(scan, after, 0.0)
@@ -144,11 +145,11 @@ def test_flips_mirror_half_of_the_clouds():
     scan = replace(coded_scan(0, [(9, 16)], 3, 3), xyz_m=np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32))
     config = PairAugmentConfig()
     signs = [
-        np.sign(np.linalg.det(turn_and_flip_cloud(scan, config, np.random.default_rng(seed)).xyz_m))
+        np.sign(np.linalg.det(move_cloud(scan, config, np.random.default_rng(seed)).xyz_m))
         for seed in range(200)
     ]
     assert 60 < signs.count(1.0) < 140
-    still = turn_and_flip_cloud(scan, PairAugmentConfig(turn=False, flip_probability=0.0), np.random.default_rng(0))
+    still = move_cloud(scan, PairAugmentConfig(turn=False, flip_probability=0.0), np.random.default_rng(0))
     assert_array_equal(still.xyz_m, scan.xyz_m)
 
 
@@ -177,6 +178,45 @@ def test_a_picture_without_pairs_does_not_hold_back_the_cuboid():
     scan = replace(scan, images=(*scan.images, coded_picture(1, 30, 40)), superpixels=None)
     after = drop_cuboid(scan, PairAugmentConfig(min_pairs=10, cuboid_extent=1.0), np.random.default_rng(0))
     assert len(after) < 400
+
+
+def test_one_share_of_all_extents_gives_the_cuboid_the_proportions_of_the_cloud():
+    lattice = np.stack(np.meshgrid(*[np.linspace(0, 1, 21)] * 3), axis=-1).reshape(-1, 3) * (40, 20, 4)
+    nothing = np.zeros(0, np.int64)
+    scan = replace(coded_scan(0, [], len(lattice), 0), xyz_m=lattice.astype(np.float32), point_index=nothing)
+    config = PairAugmentConfig(min_pairs=0, cuboid_extent=1.0, cuboid_sides="one_share")
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        centre = lattice[rng.integers(len(lattice))]
+        share = rng.uniform(0.0, 1.0)  # half a side is share / 2 of the extent: DropCuboids of SLidR and OLIVINE
+        inside = (np.abs(scan.xyz_m - centre) < np.array([40, 20, 4]) * share / 2).all(axis=1)
+        assert len(drop_cuboid(scan, config, np.random.default_rng(seed))) == (~inside).sum()
+
+
+def test_by_the_original_rule_any_picture_with_few_pairs_holds_back_the_cuboid():
+    scan = coded_scan(3, [(30, 40)], 400, 400)
+    scan = replace(scan, images=(*scan.images, coded_picture(1, 30, 40)), superpixels=None)
+    config = PairAugmentConfig(min_pairs=10, cuboid_extent=1.0, cuboid_undone="any_image")
+    assert len(drop_cuboid(scan, config, np.random.default_rng(0))) == 400
+
+
+def test_scale_and_one_mirrored_axis_are_drawn_as_scalr_draws_them():
+    scan = replace(coded_scan(0, [], 3, 0), xyz_m=np.eye(3, dtype=np.float32))
+    config = PairAugmentConfig(turn=False, flip_probability=2 / 3, flip_axes="one", scale=(0.9, 1.1))
+    moved = [move_cloud(scan, config, np.random.default_rng(seed)).xyz_m.diagonal() for seed in range(900)]
+    signs = [tuple(np.sign(one)) for one in moved]
+    shares = [signs.count(kind) / 900 for kind in ((1, 1, 1), (-1, 1, 1), (1, -1, 1))]
+    assert_allclose(shares, 1 / 3, atol=0.05)
+    factors = np.abs(moved)
+    assert_allclose(factors, factors[:, :1] * np.ones(3))
+    assert_allclose([factors.min(), factors.max()], [0.9, 1.1], atol=0.002)
+
+
+def test_shuffled_points_keep_their_pairs():
+    scan = coded_scan(2, [(30, 40), (20, 30)], 90, 150)
+    after = shuffle_points(scan, np.random.default_rng(1))
+    assert not np.array_equal(after.intensity, scan.intensity)
+    require_true_pairs(scan, after, 0.0)
 
 
 def test_a_scan_may_lose_all_its_points():
@@ -233,6 +273,26 @@ def test_a_pixel_goes_to_the_one_that_holds_its_centre(height, width, new_height
     center = (np.stack([u, v], axis=1) + 0.5) * (new_width, new_height) / (width, height)
     assert (moved <= center + 1e-9).all()
     assert (center <= moved + 1 + 1e-9).all()
+
+
+def test_pixels_move_by_the_rules_of_the_public_codes():
+    pixel_uv = np.array([[0, 0], [3, 1], [7, 8], [9, 9], [-1, 2]])
+    # SLidR and OLIVINE: round((p - corner) * new / old), numpy's halves to even; inside is what lies in the new picture
+    moved, inside = moved_pixels(pixel_uv, (0, 0, 10, 10), (5, 4), "rounded")
+    assert_array_equal(inside, [True, True, True, False, True])
+    assert_array_equal(moved, [[0, 0], [1, 0], [3, 4], [0, 0], [0, 1]])
+    # ScaLR: floor(p * new / old)
+    moved, inside = moved_pixels(pixel_uv, (0, 0, 10, 10), (5, 4), "floor")
+    assert_array_equal(inside, [True, True, True, True, False])
+    assert_array_equal(moved[:4], [[0, 0], [1, 0], [2, 4], [3, 4]])
+
+
+def test_without_antialias_a_pixel_comes_from_four_neighbours():
+    picture = np.random.default_rng(0).integers(0, 256, (12, 12, 3)).astype(np.uint8)
+    by_hand = picture[1::4].astype(float) + picture[2::4]  # a quarter as large: new centres lie between pixels 1 and 2
+    by_hand = (by_hand[:, 1::4] + by_hand[:, 2::4]) / 4
+    assert_allclose(resized_rgb(picture, (3, 3), antialias=False), by_hand, atol=0.51)
+    assert np.abs(resized_rgb(picture, (3, 3)) - by_hand).max() > 5
 
 
 def test_pixels_outside_the_window_are_told():
