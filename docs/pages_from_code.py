@@ -25,6 +25,7 @@ _PACKAGES = {
 _ROOMS, _DATA_SETS, _LIMITS = "<!-- printed: rooms -->", "<!-- printed: data sets -->", "<!-- printed: limits -->"
 _PARAMETERS = "<!-- printed: parameters -->"
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+_DIFFERENCES = "<!-- printed: differences -->"
 _LIMIT_LINE = r"^_?(M(?:AX|OST)_\w+) = ([\d_.]+)(?: << (\d+))?(?: *# *(.*))?$"
 _LIMITED = {
     "MCAP and ROS 1 bags": "bags/unpacking.py",
@@ -65,6 +66,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         from offline_training.datasets.data_set_table import data_set_table
 
         markdown = markdown.replace(_DATA_SETS, data_set_table())
+    if _DIFFERENCES in markdown:
+        from offline_training.reproduction.differences import difference_tables
+
+        markdown = markdown.replace(_DIFFERENCES, difference_tables())
     if _LIMITS in markdown:
         markdown = markdown.replace(_LIMITS, _limits_table())
     if _PARAMETERS in markdown:

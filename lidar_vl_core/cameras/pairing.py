@@ -10,7 +10,6 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.foundation.errors import BadCalibration
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
-
 PixelOfPoint = Literal["rounded", "floor"]
 
 

@@ -19,6 +19,8 @@ class FinetuneConfig(RunConfig):
 
     max_steps: int = 10000
     epochs: int | None = None  # passes over all training scans, in place of max_steps and of drawing scans by weight
+    # of epochs, what does not fill a step: with scans of the next epoch, or left out as in the code of SLidR and OLIVINE
+    last_batch: Literal["filled", "left_out"] = "filled"
     batch_size: int = 4  # scans that the network sees together
     accumulate: int = Field(default=1, ge=1)  # so many batches make one step
     optimizer: Literal["adamw", "sgd"] = "adamw"  # sgd: momentum 0.9, dampening 0.1
@@ -32,6 +34,9 @@ class FinetuneConfig(RunConfig):
     ema_decay: float = 0.999  # of the averaged weights that are validated and exported; 0 = none
     lovasz_weight: float = 1.0  # against cross-entropy 1
     label_smoothing: float = 0.0
+    # a score more, in the denominator of the softmax alone: no point has its class and no answer takes it, as class 0 in the code
+    # of SLidR and OLIVINE (17 scores for the 16 classes of nuScenes)
+    score_of_no_class: bool = False
     class_weight_power: float = (
         0.0  # cross-entropy weights frequency^-power, mean 1 over the classes present; 0 = equal
     )
@@ -67,6 +72,7 @@ class FinetuneConfig(RunConfig):
         return (
             *super().uses(),
             (self.epochs is None, ("max_steps",), "without epochs, which say how long the run is"),
+            (self.epochs is not None, ("last_batch",), "with epochs"),
             (not self.probe, ("norm_momentum",), "without probe, in which norms stand still"),
             (not self.probe, ("head_learning_rate",), "without probe, in which learning_rate is the head's"),
             (self.class_weight_power != 0.0, ("class_weight_scans",), "with class_weight_power above 0"),

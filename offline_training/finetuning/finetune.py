@@ -20,7 +20,7 @@ from offline_training.finetuning.training_batches import training_batches
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.runs.averaged_weights import AveragedWeights
-from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder
+from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder, weights_of
 from offline_training.runs.device import torch_set_up, uses_cuda
 from offline_training.runs.fit import fit
 from offline_training.runs.resume import checkpoint_to_resume
@@ -30,6 +30,7 @@ from offline_training.runs.step_run import Rhythm
 from offline_training.runs.validated_run import ValidatedRun
 
 _log = logging.getLogger(__name__)
+_NO_CLASS = "no_class"  # of names in a checkpoint
 
 
 def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
@@ -60,16 +61,19 @@ def _scans(config: FinetuneConfig) -> TrainingScans:
         config.max_points,
         config.seed,
         None if config.epochs is None else config.batch_size * config.accumulate,
+        config.last_batch == "left_out",
     )
 
 
 def _with_steps(config: FinetuneConfig, scan_count: int) -> FinetuneConfig:
-    """The configuration with the number of steps that its epochs make; no scan is left out, the last batch is filled up."""
+    """The configuration with the number of steps that its epochs make."""
     if config.epochs is None:
         return config
-    return config.model_copy(
-        update={"max_steps": math.ceil(config.epochs * scan_count / (config.batch_size * config.accumulate))}
-    )
+    scans_per_step = config.batch_size * config.accumulate
+    steps = math.ceil(config.epochs * scan_count / scans_per_step)
+    if config.last_batch == "left_out":
+        steps = config.epochs * max(1, scan_count // scans_per_step)
+    return config.model_copy(update={"max_steps": steps})
 
 
 class Finetuning(ValidatedRun):
@@ -89,7 +93,9 @@ class Finetuning(ValidatedRun):
             freeze_backbone(self.network)
         if config.ema_decay > 0:
             self.averaged = AveragedWeights(self.network, config.ema_decay)
-        self.optimizer = build_optimizer(config, self.network)
+        self.no_class = torch.nn.Linear(self.network.feature_channels, 1) if config.score_of_no_class else None
+        beside_head = () if self.no_class is None else tuple(self.no_class.parameters())
+        self.optimizer = build_optimizer(config, self.network, beside_head)
         self.register_buffer("class_weight", _class_weight(config, scans) if start is None else None)
         self.begin(start)
         if begun is not None and self.log_book is not None:
@@ -101,8 +107,10 @@ class Finetuning(ValidatedRun):
 
     def losses(self, batch: Batch | FeatureRows) -> dict[str, Tensor]:
         """`cross_entropy`, `lovasz` and their weighted sum `loss`."""
-        logits = self._scores(batch)
-        entropy = cross_entropy(logits.float(), batch.row_class, self.class_weight, self.config.label_smoothing)
+        logits, weight = self._scores(batch), self.class_weight
+        if self.no_class is not None:
+            weight = torch.cat([weight, weight.new_ones(1)])  # of no row: its number is read by label smoothing alone
+        entropy = cross_entropy(logits.float(), batch.row_class, weight, self.config.label_smoothing)
         lovasz = lovasz_softmax(logits, batch.row_class)
         return {"loss": entropy + self.config.lovasz_weight * lovasz, "cross_entropy": entropy, "lovasz": lovasz}
 
@@ -128,12 +136,15 @@ class Finetuning(ValidatedRun):
 
     def tensors(self) -> dict[str, Tensor]:
         """With the weights of the classes, for which a resumed run need not count scans again."""
-        return {**super().tensors(), "class_weight": self.class_weight}
+        beside_head = {} if self.no_class is None else self.no_class.state_dict(prefix=f"{_NO_CLASS}.")
+        return {**super().tensors(), "class_weight": self.class_weight, **beside_head}
 
     def restore(self, start: Checkpoint) -> None:
         """With the weights of the classes."""
         super().restore(start)
         self.class_weight = start.tensors["class_weight"]
+        if self.no_class is not None:
+            self.no_class.load_state_dict(weights_of(start, _NO_CLASS))
 
     def _begun(self) -> StartWeights | None:
         """The weights of another run, where the configuration names one."""
@@ -144,12 +155,15 @@ class Finetuning(ValidatedRun):
         return begun
 
     def _scores(self, batch: Batch | FeatureRows) -> Tensor:
-        """(R, K) scores of the rows; when probing, the gradient reaches the head alone."""
+        """(R, K) scores of the rows, or one more; when probing, the gradient reaches the head alone."""
         if isinstance(batch, FeatureRows):
-            return head_of(self.network)(batch.features)
-        if self.config.probe:
-            return head_of(self.network)(frozen_features(self.network, batch))
-        return self.network(batch.inputs)
+            features = batch.features
+        elif self.config.probe:
+            features = frozen_features(self.network, batch)
+        else:
+            features = self.network.point_features(batch.inputs)
+        scores = head_of(self.network)(features)
+        return scores if self.no_class is None else torch.cat([scores, self.no_class(features)], dim=1)
 
 
 def _class_weight(config: FinetuneConfig, scans: TrainingScans) -> Tensor:

@@ -1,6 +1,7 @@
 """The optimiser of a fine-tuning and its learning rates, step by step."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -11,16 +12,21 @@ from offline_training.networks.base.point_backbone import PointBackbone
 _SGD_MOMENTUM, _SGD_DAMPENING = 0.9, 0.1  # of PPKT, SLidR and OLIVINE
 
 
-def build_optimizer(config: FinetuneConfig, network: PointBackbone) -> torch.optim.Optimizer:
-    """Of all parameters, or of the head alone when probing; the head is a group of its own where it has its own rate."""
-    head = list(head_of(network).parameters())
-    own = {id(parameter) for parameter in head}
+def build_optimizer(
+    config: FinetuneConfig, network: PointBackbone, beside_head: Sequence[torch.nn.Parameter] = ()
+) -> torch.optim.Optimizer:
+    """Of all parameters, or of the head alone when probing; the head is a group of its own where it has its own rate.
+
+    beside_head: parameters that are treated as the head's.
+    """
+    own = {id(parameter) for parameter in head_of(network).parameters()}
+    head = [*head_of(network).parameters(), *beside_head]
     backbone = [parameter for parameter in network.parameters() if id(parameter) not in own]
     head_peak = config.head_learning_rate or config.learning_rate
     if config.probe:
         groups = [{"params": head, "peak": head_peak}]
     elif config.head_learning_rate is None:
-        groups = [{"params": list(network.parameters()), "peak": config.learning_rate}]
+        groups = [{"params": [*network.parameters(), *beside_head], "peak": config.learning_rate}]
     else:
         groups = [{"params": backbone, "peak": config.learning_rate}, {"params": head, "peak": head_peak}]
     if config.optimizer == "adamw":

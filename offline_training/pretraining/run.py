@@ -1,5 +1,6 @@
 """The run of a pre-training, whatever the method: a frozen teacher, an objective with its heads, and where the time of a step goes."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,14 @@ from offline_training.pretraining.stop_watch import StopWatch, memory_gb
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 from offline_training.pretraining.views.two_views import TwoViewBatch
 from offline_training.runs.backbones import build_backbone
-from offline_training.runs.checkpoint import Checkpoint, weights_of
+from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, weights_of
 from offline_training.runs.device import uses_cuda
 from offline_training.runs.ranks import Ranks
+from offline_training.runs.start_weights import StartWeights, begin_with
 from offline_training.runs.state import give_rate
 from offline_training.runs.step_run import Rhythm, StepRun
+
+_log = logging.getLogger(__name__)
 
 
 class Pretraining(StepRun):
@@ -60,6 +64,8 @@ class Pretraining(StepRun):
             self.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         self.optimizer = _optimizer(config, [*self.network.parameters(), *self.objective.heads.parameters()])
         self.teacher_sha256 = None if config.teacher_file is None else sha256_of(config.teacher_file)
+        if start is None and config.start_from is not None:
+            self._begin_with(Path(config.start_from))
         self.begin(start)
 
     def on_train_start(self) -> None:
@@ -124,6 +130,18 @@ class Pretraining(StepRun):
         """With the hash of the teacher, whose weights are not kept."""
         return {**super().state(), "teacher_sha256": self.teacher_sha256}
 
+    def _begin_with(self, path: Path) -> None:
+        """The network of another run, and what fits of its heads and its objective's state; the optimiser begins anew."""
+        weights = begin_with(self.network, path, self.config.classes, self.config)
+        checkpoint = load_checkpoint(path)
+        heads = {f"heads.{name}": tensor for name, tensor in weights_of(checkpoint, "heads").items()}
+        offered = {**heads, **weights_of(checkpoint, "objective")}
+        own = self.objective.state_dict()
+        taken = {name: offered[name] for name in own if name in offered and offered[name].shape == own[name].shape}
+        self.objective.load_state_dict({**own, **taken})
+        self.step = self.config.start_epoch * self.schedule.steps_per_epoch
+        _log.warning(_told(weights, len(taken), [name for name in own if name not in taken]))
+
     def restore(self, start: Checkpoint) -> None:
         """Raises BadCheckpoint for a run with another teacher."""
         if start.state["teacher_sha256"] != self.teacher_sha256:
@@ -134,6 +152,12 @@ class Pretraining(StepRun):
         super().restore(start)
         heads = {f"heads.{name}": tensor for name, tensor in weights_of(start, "heads").items()}
         self.objective.load_state_dict({**weights_of(start, "objective"), **heads})
+
+
+def _told(weights: StartWeights, taken: int, fresh: list[str]) -> str:
+    """One line for the log."""
+    of_objective = f"{taken} of heads and distributions, fresh: {', '.join(fresh[:4]) or 'none'}"
+    return f"{weights.told()}; {of_objective}"
 
 
 def _optimizer(config: PretrainConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:

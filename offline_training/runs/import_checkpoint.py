@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
@@ -30,7 +31,8 @@ from offline_training.runs.backbone_config import VOXELNET, BackboneConfig
 from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 
-BACKBONE_PREFIX, HEADS_PREFIX = "network", "heads"  # of names in our checkpoint
+BACKBONE_PREFIX, HEADS_PREFIX, _OBJECTIVE_PREFIX = "network", "heads", "objective"  # of names in our checkpoint
+_MEAN_FEATURE, _GATHERED_WEIGHT = "statistics.mean_feature", "statistics.gathered_weight"  # of OLIVINE's objective
 _WAFFLEIRONS: Mapping[str, tuple[tuple[float, ...], float, Intensity]] = {  # range and cells as published, in metres
     "waffleiron_nuscenes": ((-50.0, -50.0, -5.0, 50.0, 50.0, 5.0), 0.6, NUSCENES),
     "waffleiron_kitti": ((-50.0, -50.0, -3.0, 50.0, 50.0, 2.0), 0.4, KITTI),
@@ -42,6 +44,7 @@ _REACH_M, _HEIGHT_M = 204.8, 51.2  # beyond every return: the foreign grids end 
 _PUBLISHED_VOXEL_M = 0.1
 _KITTI_SCORES = 20  # of a fine-tuned head: SemanticKITTI's classes, whose loaders add 1 to the intensity
 _PICTURE_HEAD = re.compile(r"\bmodel_images\.(decoder|decoder_class_level)\.0\.(weight|bias)$")
+_CLASS_STATISTIC = re.compile(r"\bvmf_distributions\.(\d+)\.(mu|z_mean|kappa)$")
 _PICTURE_HEAD_NAMES = {"decoder": "pixel", "decoder_class_level": "class_pixel"}  # theirs: ours (ProjectionHeads)
 
 
@@ -53,6 +56,7 @@ class ImportedCheckpoint:
     config: BackboneConfig
     parameters: int  # of the backbone
     heads: tuple[str, ...]  # of ProjectionHeads, kept so that pre-training can go on
+    statistics: int  # classes of OLIVINE whose distributions are kept for the same reason
     left_out: Mapping[str, int]  # tensors, by the first part of their names
     notes: tuple[str, ...]  # what was taken for granted
 
@@ -64,7 +68,7 @@ class ImportedCheckpoint:
             f"grid: {config.grid_kind}, voxel_size {list(config.voxel_size)}, "
             f"point_cloud_range {list(config.point_cloud_range)}",
             f"features: {', '.join(config.features)}",
-            f"heads for pre-training: {', '.join(self.heads) or 'none'}",
+            f"heads for pre-training: {', '.join(self.heads) or 'none'}; distributions of classes: {self.statistics or 'none'}",
             f"tensors left out: {left_out or 'none'}",
             *[f"note: {note}" for note in self.notes],
             f"checkpoint: {self.path}",
@@ -88,7 +92,11 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
         config, weights, heads, notes = _translated(kind, own, content, path)
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{path}: {error}") from error
-    left_out = Counter(name.split(".")[0] for name in others if not _PICTURE_HEAD.search(name))
+    statistics = _class_statistics(others)
+    kept = (_PICTURE_HEAD, _CLASS_STATISTIC) if statistics else (_PICTURE_HEAD,)
+    left_out = Counter(name.split(".")[0] for name in others if not any(one.search(name) for one in kept))
+    if statistics and "epoch" in content:
+        notes.append(f"it has done {content['epoch']} epochs: `pretrain` goes on with start_from and start_epoch")
     left_out.update(name.split(".")[0] for name in own if anchor == WAFFLEIRON_ANCHOR and name.startswith("classif."))
     if any(name.endswith("weight") and len(tensor) != PROJECTION_CHANNELS for name, tensor in heads.items()):
         left_out["final"] += 1  # the head of a fine-tuned network, for classes in its own order
@@ -97,6 +105,7 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     tensors_by_our_names = {
         **{f"{BACKBONE_PREFIX}.{name}": tensor for name, tensor in weights.items()},
         **{f"{HEADS_PREFIX}.{name}": tensor for name, tensor in heads.items()},
+        **{f"{_OBJECTIVE_PREFIX}.{name}": tensor for name, tensor in statistics.items()},
     }
     state = {"imported": {"kind": kind, "file": path.name, "sha256": sha256_of(path)}}
     written = save_checkpoint(out, Checkpoint(0, tensors_by_our_names, config.model_dump(mode="json"), state))
@@ -105,6 +114,7 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
         config=config,
         parameters=sum(parameter.numel() for parameter in build_backbone(config, None).parameters()),
         heads=tuple(sorted({name.split(".")[0] for name in heads})),
+        statistics=len(statistics.get(_MEAN_FEATURE, ())),
         left_out=left_out,
         notes=tuple(notes),
     )
@@ -202,6 +212,22 @@ def _aligned(reach: float, voxel_size: float) -> float:
     """The next multiple of _ALIGNMENT voxels."""
     step = _ALIGNMENT * voxel_size
     return math.ceil(reach / step - 1e-6) * step
+
+
+def _class_statistics(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """OLIVINE's distributions of classes 0, 1, ... under the names of its objective; nothing where they are not whole.
+
+    mu and kappa follow from the mean z_mean by eq. 9, without a correction of its beginning, as that code has none.
+    """
+    means: dict[int, Tensor] = {}
+    for name, tensor in tensors.items():
+        found = _CLASS_STATISTIC.search(name)
+        if found and found[2] == "z_mean" and tensor.shape == (PROJECTION_CHANNELS,):
+            means[int(found[1])] = tensor.float()
+    if not means or set(means) != set(range(len(means))):
+        return {}
+    mean_feature = torch.stack([means[number] for number in range(len(means))])
+    return {_MEAN_FEATURE: mean_feature, _GATHERED_WEIGHT: torch.ones(len(means))}
 
 
 def _picture_heads(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

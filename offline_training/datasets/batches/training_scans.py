@@ -31,7 +31,8 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
 class TrainingScans(Dataset[LabelledScan]):
     """Scans of several data sets, augmented; asked for by (step, place in the batch).
 
-    They are drawn by weight; or, with `epoch_batch` scans in a batch, each comes once in an epoch, in a random order.
+    They are drawn by weight; or, with `epoch_batch` scans in a batch, each comes once in an epoch, in a random order. What does not
+    fill a last batch is joined by scans of the next epoch, or left out where `leaves_out`.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class TrainingScans(Dataset[LabelledScan]):
         max_points: int,
         seed: int,
         epoch_batch: int | None = None,
+        leaves_out: bool = False,
     ) -> None:
         self._sources, self._augmentation, self._max_points, self._seed = sources, augmentation, max_points, seed
         self._share = np.asarray(weights, np.float64) / np.sum(weights)
-        self._epoch_batch = epoch_batch
+        self._epoch_batch, self._leaves_out = epoch_batch, leaves_out
         self._order: tuple[int, np.ndarray] = -1, np.empty(0, np.int64)  # an epoch and its order
         self._kept: dict[tuple[int, int], LabelledScan] = {}
         self._kept_points = 0
@@ -86,7 +88,7 @@ class TrainingScans(Dataset[LabelledScan]):
     def _pick(self, step: int, place: int, rng: np.random.Generator) -> tuple[int, int]:
         if self._epoch_batch is None:
             return self._draw(rng)
-        epoch, position = divmod(step * self._epoch_batch + place, self.scan_count())
+        epoch, position = self._place(step, place, self._epoch_batch)
         if self._order[0] != epoch:
             self._order = epoch, np.random.default_rng([self._seed, epoch]).permutation(self.scan_count())
         index = int(self._order[1][position])
@@ -95,6 +97,13 @@ class TrainingScans(Dataset[LabelledScan]):
                 return number, index
             index -= len(source)
         raise IndexError(f"step {step}, place {place}: no data set has this scan")
+
+    def _place(self, step: int, place: int, batch: int) -> tuple[int, int]:
+        """The epoch, and the place in its order; an epoch of fewer scans than a batch holds takes them several times."""
+        if not self._leaves_out:
+            return divmod(step * batch + place, self.scan_count())
+        epoch, step_of_epoch = divmod(step, max(1, self.scan_count() // batch))
+        return epoch, (step_of_epoch * batch + place) % self.scan_count()
 
     def _draw(self, rng: np.random.Generator) -> tuple[int, int]:
         source = int(rng.choice(len(self._sources), p=self._share))

@@ -36,6 +36,12 @@ class PretrainConfig(RunConfig):
     batch_size: Count = 4  # scans per process that the network and the loss see together
     accumulate: Count = 1  # so many batches make one step
 
+    # checkpoint, of another pre-training or of import-checkpoint, with whose network, heads and class distributions this run begins
+    start_from: str | None = None
+    start_epoch: Annotated[int, Field(ge=0)] = (
+        0  # epochs that those weights have seen: rate, order and distributions go on from there
+    )
+
     norm_momentum: float | None = None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     checkpoint_every: int = 200  # steps
@@ -45,6 +51,8 @@ class PretrainConfig(RunConfig):
         length = [value for value in (self.epochs, self.max_steps) if value is not None]
         if len(length) != 1 or length[0] < 1:
             raise ValueError("epochs, max_steps: give one of the two, at least 1")
+        if self.epochs is not None and self.start_epoch >= self.epochs:
+            raise ValueError(f"start_epoch: expected fewer than the {self.epochs} epochs, found {self.start_epoch}")
         if self.warm_up_steps and self.max_steps is not None and self.warm_up_steps >= self.max_steps:
             raise ValueError(f"warm_up_steps: expected fewer than max_steps, found {self.warm_up_steps}")
         if self.norm_momentum is not None and self.network not in SHAPES:
@@ -53,7 +61,11 @@ class PretrainConfig(RunConfig):
 
     def uses(self) -> tuple[Use, ...]:
         """Keys that are read only under others."""
-        return (*super().uses(), (self.schedule == "cosine_per_step", ("warm_up_steps",), "with schedule: cosine_per_step"))
+        return (
+            *super().uses(),
+            (self.schedule == "cosine_per_step", ("warm_up_steps",), "with schedule: cosine_per_step"),
+            (self.start_from is not None, ("start_epoch",), "with start_from"),
+        )
 
     @property
     def teacher_file(self) -> Path | None:
@@ -75,7 +87,9 @@ class PictureConfig(PretrainConfig):
 
     teacher: str = "resnet50_dilated"  # a key of image_teacher.TEACHERS, or timm:<name>
     teacher_weights: str | None = None  # local file
-    teacher_features: Literal["last", "before_norm"] = "last"  # of a ViT of timm: before_norm, those that its last norm reads
+    teacher_features: Literal["last", "before_norm"] = (
+        "last"  # of a ViT of timm: before_norm, those that its last norm reads
+    )
     allow_random_weights: bool = False  # of the teacher, for tests
 
     occlusion: Literal["none", "zbuffer"] = "none"  # none as SLidR and OLIVINE pair
@@ -100,7 +114,10 @@ class PictureConfig(PretrainConfig):
 
     def uses(self) -> tuple[Use, ...]:
         """Only what timm builds has a last norm that can be left out."""
-        return (*super().uses(), (self.teacher.startswith("timm:"), ("teacher_features",), "with a teacher timm:<name>"))
+        return (
+            *super().uses(),
+            (self.teacher.startswith("timm:"), ("teacher_features",), "with a teacher timm:<name>"),
+        )
 
     @property
     def teacher_file(self) -> Path | None:

@@ -165,8 +165,7 @@ def _resized(scan: PairedScan, windows: list[Window], config: PairAugmentConfig)
         mine = scan.image_index == number
         pixel_uv[mine], inside[mine] = moved_pixels(scan.pixel_uv[mine], window, size, config.pixel_rule)
     images = tuple(
-        resized_rgb(image, size, window, config.antialias)
-        for image, window in zip(scan.images, windows, strict=True)
+        resized_rgb(image, size, window, config.antialias) for image, window in zip(scan.images, windows, strict=True)
     )
     superpixels = scan.superpixels
     if superpixels is not None:

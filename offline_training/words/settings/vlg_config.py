@@ -49,7 +49,9 @@ class SpecialiseConfig(Config):
     points_per_scene: int = 40000
     learning_rate: float = 0.003
     weight_decay: float = 4e-4
-    decay_every: int = 20  # epochs
+    decay_every: Annotated[int, Field(ge=1)] = 20  # epochs
+    first_decay: Annotated[int, Field(ge=1)] | None = None  # epoch, counted from 0; nothing = decay_every; code: 19
+    last_batch: Literal["smaller", "left_out"] = "smaller"  # of an epoch; code: left_out
     decay: float = 0.7
 
 
@@ -63,10 +65,16 @@ class GuideConfig(Config):
     weight_decay: float = 0.0
     loss: Literal["cosine", "l1"] = "cosine"
     max_points: int = 400000  # per scene, a random choice where there are more
+    target: Literal["mean", "first_point"] = (
+        "mean"  # of a voxel's points that some view sees; code: of the first, if seen
+    )
+    shift_voxels: Annotated[int, Field(ge=0)] = 0  # each batch by 0 to this many, less one, along each axis; code: 100
     augment: Literal["indoor", "outdoor", "none"] = "indoor"
     hue: Annotated[float, Field(ge=0.0, le=0.5)] = (
         0.5  # of the circle, at most, indoor; 0 where hues tell classes apart
     )
+    # of a scene when the network is asked: its embeddings summed over so many random turns and scales; 1 = once as it stands; code: 5
+    test_passes: Annotated[int, Field(ge=1)] = 1
     checkpoint_every: int = 500  # steps
     validate_every: int = 0  # steps; 0 = only the last weights
     select: Literal["last", "pseudo_labels", "validation_truth"] = (

@@ -144,10 +144,7 @@ def test_turning_the_cloud_keeps_heights_and_distances(scan, seed):
 def test_flips_mirror_half_of_the_clouds():
     scan = replace(coded_scan(0, [(9, 16)], 3, 3), xyz_m=np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32))
     config = PairAugmentConfig()
-    signs = [
-        np.sign(np.linalg.det(move_cloud(scan, config, np.random.default_rng(seed)).xyz_m))
-        for seed in range(200)
-    ]
+    signs = [np.sign(np.linalg.det(move_cloud(scan, config, np.random.default_rng(seed)).xyz_m)) for seed in range(200)]
     assert 60 < signs.count(1.0) < 140
     still = move_cloud(scan, PairAugmentConfig(turn=False, flip_probability=0.0), np.random.default_rng(0))
     assert_array_equal(still.xyz_m, scan.xyz_m)

@@ -350,3 +350,19 @@ def test_the_command_takes_a_method_in_place_of_the_configurations_and_refuses_w
     assert told.count("\n") == 1
     assert "method pointcontrast" in told
     assert "image_size: a key of" in told
+
+
+def test_a_run_begins_with_network_heads_and_distributions_of_another_where_its_epochs_ended(tmp_path, rooms):
+    first = load_checkpoint(pretrain(config(tmp_path / "first", epochs=2, max_steps=None)))  # 4 rooms in batches of 2
+    start = {"start_from": str(tmp_path / "first" / "checkpoints"), "start_epoch": 2}
+    second = load_checkpoint(pretrain(config(tmp_path / "second", epochs=3, max_steps=None, **start)))
+    assert sorted(losses(tmp_path / "second")) == [4, 5]
+    assert second.step == 6
+    name = "objective.statistics.mean_feature"
+    assert first.tensors[name].any()
+    assert torch.equal(second.tensors[name], first.tensors[name])  # frozen after step 0
+    long = load_checkpoint(pretrain(config(tmp_path / "first", epochs=3, max_steps=None)))
+    assert losses(tmp_path / "first")[4] == pytest.approx(losses(tmp_path / "second")[4], rel=1e-5)
+    assert set(long.tensors) == set(second.tensors)
+    with pytest.raises(BadConfig, match="start_epoch"):
+        config(tmp_path, epochs=2, max_steps=None, **start)

@@ -12,11 +12,15 @@ from safetensors.torch import save_file
 
 from lidar_vl_core.foundation.config import load_config, validated
 from lidar_vl_core.foundation.errors import BadCheckpoint
+from lidar_vl_core.voxels.grid import voxelise
 from offline_training.cli.main import main
+from offline_training.finetuning.tasks import load_finetune_config
+from offline_training.losses.von_mises_fisher import VmfStatistics
 from offline_training.networks.image.weight_file import load_weights, read_weight_file
 from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.networks.voxelnet.voxelnet import VoxelNet
+from offline_training.pretraining.config import load_pretrain_config
 from offline_training.runs.backbone_config import BackboneConfig
 from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint, weights_of
@@ -46,7 +50,12 @@ def olivine_file(sr_unet_state: dict[str, np.ndarray], tmp_path_factory: pytest.
         state |= {f"model_images.{head}.0.weight": torch.randn(64, 2048, 1, 1)}
         state |= {f"model_images.{head}.0.bias": torch.randn(64)}
     state |= {"model_images.encoder.conv1.weight": torch.zeros(64, 3, 7, 7)}
-    state |= {f"vmf_distributions.{c}.mu": torch.zeros(64) for c in range(17)}
+    for number in range(17):
+        mean = torch.nn.functional.normalize(torch.randn(64), dim=0) * 0.03 * (number + 1)
+        length = mean.norm()
+        kappa = length * (64 - length**2) / (1 - length**2)
+        of_class = {"mu": mean / length, "z_mean": mean, "kappa": kappa}
+        state |= {f"vmf_distributions.{number}.{name}": value for name, value in of_class.items()}
     torch.save({"state_dict": state, "epoch": 50, "config": {"voxel_size": 0.1, "cylindrical_coordinates": True}}, path)
     return path
 
@@ -118,11 +127,40 @@ def test_voxels_are_those_of_minkowski_on_absolute_coordinates(cylindrical):
 
 def test_the_heads_of_olivine_are_kept_and_the_rest_is_reported(imported_olivine):
     assert imported_olivine.heads == ("class_pixel", "class_point", "pixel", "point")
-    assert imported_olivine.left_out == {"model_images": 1, "vmf_distributions": 17}
-    assert imported_olivine.notes == ()
+    assert imported_olivine.left_out == {"model_images": 1}
+    assert "50 epochs" in imported_olivine.notes[0]
     assert imported_olivine.parameters + 6208 == 37_849_184
     heads = weights_of(load_checkpoint(imported_olivine.path), HEADS_PREFIX)
     ProjectionHeads(96, 2048, 4).load_state_dict(heads)
+
+
+def test_the_51_tensors_of_olivines_class_distributions_give_the_same_mean_directions_and_kappas(
+    imported_olivine, olivine_file
+):
+    theirs = read_weight_file(olivine_file)
+    statistics = VmfStatistics(17, 64)
+    statistics.load_state_dict(weights_of(load_checkpoint(imported_olivine.path), "objective.statistics"))
+    assert imported_olivine.statistics == 17
+    for number in range(17):
+        mu, kappa = (theirs[f"vmf_distributions.{number}.{name}"] for name in ("mu", "kappa"))
+        torch.testing.assert_close(statistics.mean_direction()[number], mu)
+        torch.testing.assert_close(statistics.kappa()[number], kappa)
+
+
+def test_the_cylinders_of_recipes_for_nuscenes_lie_as_in_the_original_a_quarter_of_a_turn_further():
+    config = load_config(BackboneConfig, CONFIGS / "backbones/sr_unet_cylindrical.yaml")
+    shifted = load_pretrain_config(CONFIGS / "pretrain/olivine_code.yaml")
+    assert load_finetune_config(CONFIGS / "finetune/olivine_nuscenes.yaml").grid == shifted.grid
+    xyz_m, intensity = (np.concatenate(parts) for parts in zip(*map(small_cloud, range(20)), strict=True))
+    voxels, _ = as_minkowski(xyz_m, intensity, cylindrical=True)  # of nuScenes' own axes: x right, y forward
+    ahead = np.stack([xyz_m[:, 1], -xyz_m[:, 0], xyz_m[:, 2]], axis=1)  # as our reader turns them
+    for grid, as_the_original in ((shifted.grid, True), (config.grid, False)):
+        first = np.round(np.array(grid.range_min) / grid.voxel_size).astype(int) + np.array([0, 90, 0])
+        ours = voxelise(ahead, grid)
+        found = ours.coords[ours.point_to_voxel] + first
+        whole = (found == voxels).all()
+        coarse = ((found - first) // 16 * 16 + first == np.floor_divide(voxels, 16) * 16).all()
+        assert (bool(whole), bool(coarse)) == (as_the_original, as_the_original)
 
 
 @pytest.mark.parametrize(

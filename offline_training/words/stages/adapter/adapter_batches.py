@@ -25,10 +25,12 @@ class AdapterBatches:
         self._numbers, self._seed = numbers, seed
 
     def of_epoch(self, epoch: int) -> Iterator[list[tuple[Tensor, Tensor]]]:
-        """Batches of (feature (points, C) float32, class_id (points,) int64), every scene once; the last may be smaller."""
+        """Batches of (feature (points, C) float32, class_id (points,) int64), every scene once; the last may be smaller, or is left out then."""
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._scenes))
-        for first in range(0, len(order), self._numbers.batch_size):
-            batch = [self._points(int(scene), epoch) for scene in order[first : first + self._numbers.batch_size]]
+        size = self._numbers.batch_size
+        end = len(order) // size * size if self._numbers.last_batch == "left_out" else len(order)
+        for first in range(0, end, size):
+            batch = [self._points(int(scene), epoch) for scene in order[first : first + size]]
             yield [points for points in batch if len(points[1])]
 
     def _points(self, scene: int, epoch: int) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ from offline_training.words.features.feature_basis import FeatureBasis
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import SPECIALISE, SPECIALISED, open_features
 from offline_training.words.features.run_text import read_run_text
-from offline_training.words.settings.vlg_config import VlgConfig
+from offline_training.words.settings.vlg_config import SpecialiseConfig, VlgConfig
 from offline_training.words.stages.adapter.adapter_batches import AdapterBatches
 from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as LABELS
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
@@ -103,6 +103,13 @@ def adapter_sha256(adapter: TextAdapter) -> str:
     return digest.hexdigest()
 
 
+def learning_rate(numbers: SpecialiseConfig, epoch: int) -> float:
+    """Of an epoch, counted from 0."""
+    first = numbers.decay_every if numbers.first_decay is None else numbers.first_decay
+    drops = max(0, 1 + (epoch - first) // numbers.decay_every)
+    return numbers.learning_rate * numbers.decay**drops
+
+
 class _Specialising:
     """The state of the run and one epoch of it."""
 
@@ -131,7 +138,7 @@ class _Specialising:
     def train_epoch(self, stop: StopSignals) -> None:
         """Every scene once; saves when it is time. A signal gives the epoch up: what was there before it is saved."""
         numbers, before = self.numbers, self._checkpoint()
-        rate = give_rate(self.optimizer, numbers.learning_rate * numbers.decay ** (self.epoch // numbers.decay_every))
+        rate = give_rate(self.optimizer, learning_rate(numbers, self.epoch))
         loss_sum, right, labelled = 0.0, 0, 0
         for scenes in self.batches.of_epoch(self.epoch):
             count = sum(int((class_id != IGNORE_ID).sum()) for _, class_id in scenes)

@@ -37,6 +37,14 @@ def augment_scan(scan: Scan, kind: str, hue: float, rng: np.random.Generator) ->
     return xyz_m, intensity, with_colour_change(rgb[0], hue, rng) if kind == "indoor" else rgb[0]
 
 
+def turned(scan: Scan, outdoor: bool, rng: np.random.Generator) -> Scan:
+    """A scan turned and scaled, and neither flipped nor recoloured: what the authors' voxeliser does in tests, too."""
+    xyz_m, *others = scan
+    place = (_OUTDOOR if outdoor else _INDOOR).model_copy(update={"flip_probability": 0.0})
+    labelled = LabelledScan(xyz_m, scan[1], np.full(len(xyz_m), IGNORE_ID, np.uint8))
+    return (moved(labelled, place, rng).xyz_m, *others)
+
+
 def with_colour_change(rgb: np.ndarray, hue: float, rng: np.random.Generator) -> np.ndarray:
     """Auto-contrast, translation, jitter, then hue and saturation. rgb: (N, 3) uint8; returns the same shape and type."""
     colour = rgb.astype(np.float32) / 255.0

@@ -52,6 +52,7 @@ class GuidedScans(Dataset[GuidedScan]):
     ) -> None:
         """scenes: numbers of those that are trained on, counted over all data sets."""
         self._scenes, self._guide, self._seed = tuple(scenes), config.guide, config.seed
+        self._voxel_size = np.array(config.voxel_size)
         self._order = ScanOrder(len(self._scenes), config.guide.batch_size, config.seed)
         self._read = KeptScenes(partial(_guided_scan, tuple(datasets), store, config), _bytes_of)
 
@@ -61,15 +62,22 @@ class GuidedScans(Dataset[GuidedScan]):
         guided = self._read(self._scenes[self._order.scan(step, place)])
         rng = np.random.default_rng([self._seed, 3, step, place])
         guided = _cut(guided, self._guide.max_points, rng)
-        return replace(guided, scan=augment_scan(guided.scan, self._guide.augment, self._guide.hue, rng))
+        xyz_m, *others = augment_scan(guided.scan, self._guide.augment, self._guide.hue, rng)
+        return replace(guided, scan=((xyz_m + self._shift_m(step)).astype(np.float32), *others))
+
+    def _shift_m(self, step: int) -> np.ndarray:
+        """(3,) whole voxels, the same for all scans of a step: where coarse voxels begin differs from step to step then."""
+        if self._guide.shift_voxels == 0:
+            return np.zeros(3)
+        return np.random.default_rng([self._seed, 4, step]).integers(0, self._guide.shift_voxels, 3) * self._voxel_size
 
 
-def collate_guided(scans: Sequence[GuidedScan], preparer: Preparer) -> GuidedBatch:
-    """Join scans; a row's target is the mean of the features of its points that some view sees."""
+def collate_guided(scans: Sequence[GuidedScan], preparer: Preparer, first_point: bool = False) -> GuidedBatch:
+    """Join scans; a row's target is the mean of the features of its points that some view sees, or the feature of its first point."""
     inputs = preparer([one.scan for one in scans])
     ends = np.cumsum(inputs.points_per_scan)[:-1]
     parts = [
-        row_targets(one.feature, one.row_of_point, row)
+        (first_targets if first_point else row_targets)(one.feature, one.row_of_point, row)
         for one, row in zip(scans, np.split(inputs.row_of_point.numpy(), ends), strict=True)
     ]
     return GuidedBatch(
@@ -96,6 +104,15 @@ def row_targets(
         columns = slice(first, first + _CHANNELS_AT_ONCE)
         target[:, columns] = mean @ feature[:, columns].astype(np.float32)
     return rows.astype(np.int64), target
+
+
+def first_targets(
+    feature: np.ndarray, row_of_point: np.ndarray, network_row: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As row_targets, of the rows whose first point is visible, and the features of these points."""
+    rows, first = np.unique(network_row, return_index=True)
+    taken = (rows >= 0) & (row_of_point[first] >= 0)
+    return rows[taken].astype(np.int64), feature[row_of_point[first[taken]]]
 
 
 def _guided_scan(datasets: tuple[SampleSource, ...], store: FeatureStore, config: VlgConfig, number: int) -> GuidedScan:

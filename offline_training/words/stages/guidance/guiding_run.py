@@ -57,7 +57,11 @@ def _prepared(config: VlgConfig, resume: str) -> "tuple[Guiding, DataLoader]":
     batches = step_batches(
         GuidedScans(datasets, store, scenes, config),
         StepSampler(run.step, config.guide.max_steps, config.guide.batch_size),
-        partial(collate_guided, preparer=preparer_of(config, sparse_form_of(config))),
+        partial(
+            collate_guided,
+            preparer=preparer_of(config, sparse_form_of(config)),
+            first_point=config.guide.target == "first_point",
+        ),
         config,
     )
     return run, batches

@@ -20,6 +20,7 @@ from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.settings.question import Mode
 from offline_training.words.settings.training_samples import scan_of
 from offline_training.words.settings.vlg_config import VlgConfig
+from offline_training.words.stages.guidance.guide_augment import turned
 
 LanguageNetwork = tuple[PointBackbone, VlgConfig]
 TEXT_TABLE_TENSOR = "text_table"  # of a checkpoint: the bytes of the run's text_table.npz
@@ -85,6 +86,22 @@ def row_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> tup
     return rows, inputs.row_of_point.cpu().numpy()
 
 
+def point_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> np.ndarray:
+    """(N, C) float32 sum of each point's embeddings over config.guide.test_passes random turns; zeros where no row had it.
+
+    A sum of embeddings has the logits that the authors sum up, so the same class.
+    """
+    total: np.ndarray | None = None
+    for number in range(config.guide.test_passes):
+        rng = np.random.default_rng([config.seed, 5, number])
+        rows, row_of_point = row_embeddings(network, config, turned(scan, config.guide.augment == "outdoor", rng))
+        passed = np.concatenate([rows, np.zeros((1, rows.shape[1]), rows.dtype)])[row_of_point]
+        total = passed if total is None else total + passed
+    if total is None:
+        raise ValueError("test_passes: expected at least 1, found 0")
+    return total
+
+
 def predict_scene(
     mode: Mode,
     sample: Sample,
@@ -97,15 +114,14 @@ def predict_scene(
     2d: of its image features (raw, or specialised where the caller passed them through the adapter); 3d: of the network's
     embedding; ensemble: per point of the one that resembles its best prompt more, the network's on ties (OpenScene). A
     class's logit is that of its best prompt, so the length of the kept feature does not change the class. Points that
-    neither reaches get 255. The scene is seen once, as it stands; the original's evaluation sums five random turns.
+    neither reaches get 255. The scene is seen once, as it stands, or in config.guide.test_passes random turns.
     Raises BadRequest where a mode lacks its network or features.
     """
     answers = []
     if mode != "2d":
         if network is None:
             raise BadRequest(f"mode {mode}: expected a 3D network, found none. Load one with load_language_network().")
-        rows, row_of_point = row_embeddings(*network, scan_of(sample, network[1]))
-        answers.append(_answers(rows, table).of_points(row_of_point))
+        answers.append(_answers_of_network(network, scan_of(sample, network[1]), table))
     if mode != "3d":
         if features is None:
             raise BadRequest(f"mode {mode}: expected image features of {sample.name}, found none. Read them first.")
@@ -118,6 +134,17 @@ def predict_scene(
     class_id = np.where(chosen, second.class_id, first.class_id)
     probability = np.where(chosen, second.probability, first.probability)
     return PointAnswers(class_id, probability, chosen & (class_id != IGNORE_ID))
+
+
+def _answers_of_network(network: LanguageNetwork, scan: Scan, table: TextTable) -> _Answers:
+    if network[1].guide.test_passes == 1:
+        rows, row_of_point = row_embeddings(*network, scan)
+        return _answers(rows, table).of_points(row_of_point)
+    summed = point_embeddings(*network, scan)
+    reached = np.flatnonzero(summed.any(axis=1))
+    row_of_point = np.full(len(summed), -1)
+    row_of_point[reached] = np.arange(len(reached))
+    return _answers(summed[reached], table).of_points(row_of_point)
 
 
 def _answers(rows: np.ndarray, table: TextTable) -> _Answers:

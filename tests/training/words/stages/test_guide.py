@@ -13,18 +13,25 @@ from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset, BadTextTable
 from lidar_vl_core.words.vocabulary import Vocabulary
-from offline_training.runs.backbones import preparer_of
+from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.words.evaluation.answers import scene_answers
 from offline_training.words.features import run_text
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_text import read_run_text
 from offline_training.words.settings.question import Question
+from offline_training.words.settings.training_samples import scan_of
 from offline_training.words.stages.adapter.specialise import specialise
 from offline_training.words.stages.guidance.guide import guide
-from offline_training.words.stages.guidance.guide_augment import augment_scan, with_colour_change
-from offline_training.words.stages.guidance.guided_scans import GuidedScans, collate_guided, row_targets
-from offline_training.words.stages.guidance.inference import load_language_network, load_text_table
+from offline_training.words.stages.guidance.guide_augment import augment_scan, turned, with_colour_change
+from offline_training.words.stages.guidance.guided_scans import GuidedScans, collate_guided, first_targets, row_targets
+from offline_training.words.stages.guidance.inference import (
+    load_language_network,
+    load_text_table,
+    point_embeddings,
+    predict_scene,
+    row_embeddings,
+)
 from offline_training.words.stages.guidance.selection import trained_scenes
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
@@ -73,6 +80,52 @@ def test_a_rows_target_is_the_mean_over_its_visible_points(seed, points):
     assert rows.tolist() == sorted(expected)
     for row, mean in zip(rows, target, strict=True):
         np.testing.assert_allclose(mean, np.mean(expected[int(row)], axis=0), atol=4e-3)
+
+
+def test_by_the_original_rule_a_row_learns_the_feature_of_its_first_point_if_that_is_seen():
+    feature = np.arange(8, dtype=np.float16).reshape(4, 2)
+    row_of_point = np.array([-1, 0, 2, 3, 1], np.int32)
+    rows, target = first_targets(
+        feature, row_of_point, np.array([0, 0, 3, 3, -1])
+    )  # the first point of row 0 is not seen
+    assert rows.tolist() == [3]
+    np.testing.assert_array_equal(target, feature[[2]])
+
+
+def test_a_step_shifts_all_its_scans_by_the_same_whole_voxels_below_the_limit(tmp_path):
+    store = write_tiny_features(tiny_config(tmp_path))
+    still, moved = (
+        GuidedScans([TinyScenes(3)], store, range(3), tiny_config(tmp_path, guide={"augment": "none", **shift}))
+        for shift in ({}, {"shift_voxels": 100})
+    )
+    shifts = []
+    for step in range(40):
+        voxels = [(moved[step, place].scan[0] - still[step, place].scan[0]) / 0.2 for place in (0, 1)]
+        shifts.append(np.round(voxels[0][0]))
+        for each in voxels:
+            np.testing.assert_allclose(each, np.tile(shifts[-1], (len(each), 1)), atol=1e-4)
+    assert 0 <= np.min(shifts) < 10
+    assert 90 < np.max(shifts) <= 99
+
+
+def test_several_turned_passes_are_summed_and_answer_by_the_sum_of_their_logits(tmp_path):
+    config = tiny_config(tmp_path, guide={"test_passes": 3})
+    torch.manual_seed(0)
+    network, scan = build_backbone(config, CHANNELS).eval(), scan_of(tiny_sample(0), config)
+    summed, logits = point_embeddings(network, config, scan), 0.0
+    table = read_run_text(config)
+    for number in range(3):
+        rows, row = row_embeddings(
+            network, config, turned(scan, False, np.random.default_rng([config.seed, 5, number]))
+        )
+        assert (row >= 0).all()
+        logits = logits + rows[row] @ table.embeddings.T
+    np.testing.assert_allclose(summed @ table.embeddings.T, logits, atol=1e-4)
+    answers = predict_scene("3d", tiny_sample(0), table, (network, config))
+    best_of_class = table.class_of_prompt[logits.argmax(axis=1)]
+    assert (answers.class_id == best_of_class).mean() > 0.999  # rounding
+    once = predict_scene("3d", tiny_sample(0), table, (network, tiny_config(tmp_path)))
+    assert (once.class_id != answers.class_id).any()
 
 
 def test_rows_of_a_batch_point_behind_those_of_the_scans_before(tmp_path):

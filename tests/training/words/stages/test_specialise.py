@@ -4,23 +4,28 @@ import json
 import shutil
 import signal
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import offline_training
 from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.foundation.config import load_config
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset, BadLabels, BadTextTable
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.stopping import RunStopped
 from offline_training.words.features.feature_file import has_coefficients
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_features import open_features
+from offline_training.words.settings.vlg_config import SpecialiseConfig, VlgConfig
 from offline_training.words.stages.adapter.adapter_batches import AdapterBatches
 from offline_training.words.stages.adapter.kept_scenes import KeptScenes
 from offline_training.words.stages.adapter.specialise import (
     _Specialising,
     adapter_sha256,
+    learning_rate,
     load_adapter,
     specialise,
     specialised_features,
@@ -34,6 +39,8 @@ from tests.training.words.stages.tiny_language import (
     use_tiny_world,
     write_tiny_features,
 )
+
+CONFIGS = Path(offline_training.__file__).parent / "configs"
 
 
 @pytest.fixture(autouse=True)
@@ -231,3 +238,30 @@ def test_more_epochs_go_on_from_the_last_one_as_if_they_had_been_asked_for_at_on
     assert all(torch.equal(tensor, whole.tensors[name]) for name, tensor in extended.tensors.items())
     with pytest.raises(BadConfig, match=r"specialise\.epochs: expected at least the 8 epochs"):
         specialise(config)
+
+
+def test_the_rate_falls_after_20_epochs_or_as_the_original_scheduler_stepped_before_each():
+    recipe = load_config(VlgConfig, CONFIGS / "words" / "scannet_code.yaml").specialise
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], recipe.learning_rate)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=20, gamma=0.7)
+    theirs = []
+    for _ in range(recipe.epochs):
+        optimizer.step()
+        scheduler.step()  # train_openseg_pre_train.py: at the beginning of an epoch
+        theirs.append(optimizer.param_groups[0]["lr"])
+    np.testing.assert_allclose([learning_rate(recipe, epoch) for epoch in range(recipe.epochs)], theirs)
+    ours = [learning_rate(SpecialiseConfig(), epoch) for epoch in range(80)]
+    drops = [[epoch for epoch in range(1, 80) if one[epoch] < one[epoch - 1]] for one in (theirs, ours)]
+    assert drops == [[19, 39, 59, 79], [20, 40, 60]]
+
+
+def test_a_last_batch_that_is_not_full_is_left_out_where_that_is_asked(tmp_path):
+    config = tiny_config(tmp_path)
+    write_tiny_features(config)
+    pseudo_label(config)
+    labels, features = PseudoLabelStore(tmp_path / "pseudo_labels"), open_features(config)
+    sizes = {}
+    for rule in ("smaller", "left_out"):
+        numbers = config.specialise.model_copy(update={"last_batch": rule})
+        sizes[rule] = [len(batch) for batch in AdapterBatches(labels, features, numbers, 0).of_epoch(0)]
+    assert sizes == {"smaller": [2, 1], "left_out": [2]}
