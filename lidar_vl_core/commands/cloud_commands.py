@@ -40,6 +40,13 @@ def add_cloud_commands(commands: "argparse._SubParsersAction[NamingParser]") -> 
     query = commands.add_parser("query", help="heat map of how well each point matches a text, seen from above")
     query.add_argument("cloud", type=Path, metavar="CLOUD", help=".bin .pcd.bin .pcd .ply or .npz")
     query.add_argument("text", metavar="TEXT", help='what to look for, such as "fallen tree"')
+    query.add_argument(
+        "--negative",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="what it is not, may be given again; default: the package's other words",
+    )
     add_model(query)
     query.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="picture of the similarity")
     add_overwrite(query)
@@ -102,7 +109,7 @@ def _query(options: argparse.Namespace) -> None:
     package = load_model_package(options.model)
     _ = package.language  # refuses a package that knows no words before anything is computed
     cloud = read_with_warnings(options.cloud)
-    answer = query(cloud, options.text, Segmenter(package, options.engine))
+    answer = query(cloud, options.text, Segmenter(package, options.engine), options.negative)
     write_bytes(options.out, png_bytes(query_figure(cloud, answer)))
     print("\n".join(answer.summary()))
     print(f"picture: {options.out}")

@@ -55,6 +55,18 @@ def l1_guidance(feature: Tensor, target: Tensor, visible: Tensor | None = None) 
     return (feature - target).abs().mean()
 
 
+def constant_cosine_loss(target: Tensor) -> Tensor:
+    """What cosine_guidance() is for the best feature that is the same for all rows, the mean of their directions; target: (R, C)."""
+    directions = functional.normalize(target.to(torch.promote_types(target.dtype, torch.float32)), dim=1)
+    return 1.0 - directions.mean(dim=0).norm()
+
+
+def constant_l1_loss(target: Tensor) -> Tensor:
+    """What l1_guidance() is for the best feature that is the same for all rows, the median of each channel; target: (R, C)."""
+    target = target.to(torch.promote_types(target.dtype, torch.float32))
+    return (target - target.median(dim=0).values).abs().mean()
+
+
 def _visible(feature: Tensor, target: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
     """The visible rows of both, in single precision at least: half precision cannot sum that many."""
     if visible is not None:

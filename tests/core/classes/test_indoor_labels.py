@@ -46,7 +46,10 @@ def test_tables_have_the_order_of_their_benchmarks_and_a_colour_of_its_own_for_e
 
 
 _CALLED_AFTER = [
-    (path.stem, name) for path in sorted(FOLDER.glob("*.yaml")) for name in TABLES if path.stem.startswith(name)
+    (path.stem, name)
+    for path in sorted(FOLDER.glob("*.yaml"))
+    for name in TABLES
+    if f"{path.stem}_".startswith(f"{name}_")
 ]
 
 
@@ -55,6 +58,23 @@ def test_a_vocabulary_has_the_classes_of_the_table_it_is_called_after(vocabulary
     vocabulary, table = load_vocabulary(vocabulary_name), class_table(table_name)
     assert vocabulary.class_table.names == table.names
     assert np.array_equal(vocabulary.class_table.colors_rgb, table.colors_rgb)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "last"),
+    [
+        ("scannet200", 200, "mattress"),
+        ("matterport40", 40, "faucet"),
+        ("matterport80", 80, "bucket"),
+        ("matterport160", 160, "alarm"),
+    ],
+)
+def test_long_vocabularies_are_in_the_order_of_their_benchmarks(name, count, last):
+    vocabulary = load_vocabulary(name)
+    assert (len(vocabulary.prompts), vocabulary.prompts[0], vocabulary.prompts[-1]) == (count, "wall", last)
+    assert vocabulary.templates == ("a {} in a scene",)
+    shorter = load_vocabulary("matterport40").prompts
+    assert name == "scannet200" or vocabulary.prompts[:40] == shorter
 
 
 def test_the_43_prompts_of_nuscenes_are_openscenes_and_cover_each_class():

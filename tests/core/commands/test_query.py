@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.commands.query import query, query_figure
+from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.tasks.point_labels import PointLabels
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import unit_rows
@@ -46,9 +48,29 @@ def test_similarity_is_the_cosine_and_the_best_points_are_counted(package, cloud
     np.testing.assert_allclose(answer.similarity, cosine[:, row], atol=1e-5)
     known = np.isfinite(cosine[:, 0])
     assert np.isnan(answer.similarity[7])
-    assert np.mean(answer.fits_best[known] == (cosine[known].argmax(axis=1) == row)) > 0.999
-    assert not answer.fits_best[~known].any()
-    assert answer.other_words == len(table.prompts) - 1
+    assert np.mean(answer.fits[known] == (cosine[known].argmax(axis=1) == row)) > 0.999
+    assert not answer.fits[~known].any()
+    assert answer.others == f"the package's {len(table.prompts) - 1} other words"
+
+
+def test_relevance_is_the_probability_against_the_best_of_the_negative_words(package, cloud):
+    segmenter = Segmenter(package, threads=1)
+    answer = query(cloud, "car", segmenter, ["tree", "red dog"])
+    asked = segmenter.table_of(["car", "tree", "red dog"])
+    logits = asked.logit_scale * unit_rows(segmenter.embeddings(cloud)) @ asked.embeddings.T
+    pairwise = [np.exp(logits[:, 0]) / (np.exp(logits[:, 0]) + np.exp(logits[:, other])) for other in (1, 2)]
+    np.testing.assert_allclose(answer.relevance, np.minimum(*pairwise), atol=1e-4)
+    assert answer.others == "'tree', 'red dog'"
+    with pytest.raises(BadConfig, match="negative words"):
+        query(cloud, "car", segmenter, ["Car"])
+
+
+def test_where_nothing_fits_the_picture_stays_cold(package, cloud):
+    answer = query(cloud, "car", Segmenter(package, threads=1))
+    nothing = replace(answer, relevance=np.full(len(cloud), 0.3, np.float32))
+    body = np.asarray(query_figure(cloud, nothing)).astype(int)[34:-44]
+    assert np.abs(body[..., 0] - body[..., 1]).max() < 30  # grey all over, whatever the cosines' range
+    assert nothing.share == 0.0
 
 
 def test_a_cloud_out_of_range_is_answered_without_numbers(package):
@@ -65,7 +87,7 @@ def test_the_point_that_fits_best_is_the_reddest(package):
     picture = np.asarray(query_figure(cloud, answer)).astype(int)
     body = picture[34:-44]
     redness = body[..., 0] - body[..., 1]
-    best = cloud.xyz_m[int(np.argmax(answer.similarity))]
+    best = cloud.xyz_m[int(np.argmax(answer.relevance))]
     row, _ = np.unravel_index(redness.argmax(), redness.shape)
     assert np.sign(len(body) / 2 - row) == np.sign(best[0])
     assert redness.max() > 100

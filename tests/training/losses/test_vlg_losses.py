@@ -6,7 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offline_training.losses.vlg import adapter_cross_entropy, class_logits, cosine_guidance, l1_guidance
+from offline_training.losses.vlg import (
+    adapter_cross_entropy,
+    class_logits,
+    constant_cosine_loss,
+    constant_l1_loss,
+    cosine_guidance,
+    l1_guidance,
+)
 
 GUIDANCE = [cosine_guidance, l1_guidance]
 SEEDS = st.integers(0, 10_000)
@@ -134,3 +141,17 @@ def test_targets_in_half_precision_are_compared_in_single():
     feature, target = random(0, 50, 64).float(), random(0, 50, 64).half()
     assert cosine_guidance(feature, target).dtype == torch.float32
     assert float(cosine_guidance(feature, target)) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("loss", "constant"), [(cosine_guidance, constant_cosine_loss), (l1_guidance, constant_l1_loss)]
+)
+def test_no_vector_that_is_the_same_for_all_rows_does_better_than_the_best_one(loss, constant):
+    target = random(0, 41, 6) + 0.5
+    best = float(constant(target.float()))
+    direction = torch.nn.functional.normalize(target, dim=1).mean(dim=0)
+    found = direction if loss is cosine_guidance else target.median(dim=0).values
+    assert float(loss(found.expand(41, 6), target)) == pytest.approx(best, abs=1e-5)
+    for seed in range(20):
+        other = found + 0.2 * random(seed, 1, 6)[0]
+        assert float(loss(other.expand(41, 6), target)) >= best - 1e-6

@@ -14,7 +14,7 @@ from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.text_table_file import text_table_bytes
 from offline_training.datasets.batches.training_scans import StepSampler
 from offline_training.finetuning.segmentation_measurement import SegmentationMeasurement
-from offline_training.losses.vlg import cosine_guidance, l1_guidance
+from offline_training.losses.vlg import constant_cosine_loss, constant_l1_loss, cosine_guidance, l1_guidance
 from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder
@@ -36,7 +36,7 @@ from offline_training.words.stages.guidance.selection import Measure, measure, t
 
 FOLDER = "guide"
 _FREE_ON_RESUME = frozenset({"out", "progress", "validation", "extract", "pseudo", "specialise", "self_training"})
-_LOSSES = {"cosine": cosine_guidance, "l1": l1_guidance}
+_LOSSES = {"cosine": (cosine_guidance, constant_cosine_loss), "l1": (l1_guidance, constant_l1_loss)}
 
 
 def train_guided(config: VlgConfig, resume: str) -> Path:
@@ -97,8 +97,14 @@ class Guiding(ValidatedRun):
         return give_rate(self.optimizer, rate)
 
     def losses(self, batch: GuidedBatch) -> dict[str, Tensor]:
-        """`loss`."""
-        return {"loss": _LOSSES[self.config.guide.loss](self._embeddings(batch), batch.target)}
+        """`loss`, and `better_than_constant`: 1 - loss / that of the best vector for all rows of the batch; 0 = nothing is told apart."""
+        of_rows, of_constant = _LOSSES[self.config.guide.loss]
+        loss = of_rows(self._embeddings(batch), batch.target)
+        if len(batch.target) == 0:
+            return {"loss": loss}
+        with torch.no_grad():
+            better = 1.0 - loss / of_constant(batch.target).clamp_min(1e-6)
+        return {"loss": loss, "better_than_constant": better}
 
     def numbers(self, batch: GuidedBatch) -> dict[str, float]:
         """How much a batch holds."""
