@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from offline_training.export.card_text import CardText
 
 PRECISIONS = get_args(Precision)
-_OF_WORDS = ("vocabulary", "text_encoder", "image_encoder")
+_OF_WORDS = ("vocabulary", "text_encoder", "image_encoder", "adapter")
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -68,6 +68,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="WIDTHxHEIGHT",
         help="include the image encoder for images of this size, for --ensemble",
     )
+    words.add_argument(
+        "--adapter",
+        action="store_true",
+        help="with --image-encoder: its features pass the run's adapter, as those that the network learned",
+    )
     add_overwrite(export)
     export.set_defaults(run=_export)
 
@@ -108,6 +113,8 @@ def _require_fitting(options: argparse.Namespace, packaged: bool) -> None:
             f"--calibration: expected clouds of the sensor for --precision int8, and none for another, found "
             f"{len(options.calibration)} for {options.precision}. Give both, or neither."
         )
+    if options.adapter and options.image_encoder is None:
+        raise BadRequest("--adapter: expected --image-encoder with it, found none. Give both, or neither.")
     if not packaged:
         return
     if options.precision == "fp32":
@@ -168,7 +175,7 @@ def _exported(
     from offline_training.finetuning.tasks import DETECTION, checkpoint_task
 
     if is_language_checkpoint(options.checkpoint):
-        towers = Towers(options.text_encoder, size)
+        towers = Towers(options.text_encoder, size, options.adapter)
         return export_embedding(options.checkpoint, out, options.clouds, card, options.vocabulary, towers)
     _refuse_words(options)
     if checkpoint_task(options.checkpoint) == DETECTION:

@@ -1,6 +1,7 @@
 """Commands of lidar-vl-train on networks that understand words: their options, and what each runs. Prints."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,9 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
         metavar="CLASS=CLASS",
         help="count a true class as another class of the words",
     )
-    command.add_argument("--specialised", action="store_true", help="image features pass the run's adapter first")
+    command.add_argument(
+        "--specialised", action="store_true", help="also with image features that pass the run's adapter first"
+    )
     command.add_argument("--pictures", type=Path, metavar="DIR", help="also draw input, truth, baseline and answers")
     command.add_argument(
         "--out", type=Path, metavar="FILE.json", help="also write the metrics, and the confusion beside"
@@ -188,6 +191,9 @@ def _evaluate_language(options: argparse.Namespace) -> None:
     from offline_training.words.evaluation.evaluate_language import evaluate_language, table
     from offline_training.words.evaluation.pictures import confusion_picture, write_language_pictures
 
+    if options.specialised and options.mode != "3d":  # both are told
+        raw = evaluate_language(config, options.checkpoint, replace(question, specialised=False))
+        print(f"image features as they are:\n{table(raw)}\nimage features that passed the adapter:")
     metrics = evaluate_language(config, options.checkpoint, question, None, options.out)
     print(table(metrics))
     if options.out is not None:

@@ -27,6 +27,8 @@ from offline_training.words.image_models.base.dense_model import DenseImageModel
 from offline_training.words.image_models.base.templates import template_sentences
 from offline_training.words.image_models.open_model import open_image_model
 from offline_training.words.settings.vlg_config import VlgConfig
+from offline_training.words.stages.adapter.adapted_tower import with_adapter
+from offline_training.words.stages.adapter.specialise import load_adapter
 from offline_training.words.stages.guidance.inference import (
     LanguageNetwork,
     load_language_network,
@@ -41,6 +43,7 @@ class Towers:
 
     text: bool = False  # the robot can then be asked for words that the table lacks
     image_size: tuple[int, int] | None = None  # height, width of the image tower's input; nothing = no image tower
+    adapter: bool = False  # the image tower's features pass the run's adapter, which the 3D network learned
 
 
 def export_embedding(
@@ -134,7 +137,9 @@ def _language(
         if towers.text:
             text, tokenizer, words, context_length = _text_tower(model)
         if towers.image_size is not None:
-            image = model.image_encoder_onnx(*towers.image_size).SerializeToString(deterministic=True)
+            graph = model.image_encoder_onnx(*towers.image_size)
+            graph = with_adapter(graph, load_adapter(config)) if towers.adapter else graph
+            image = graph.SerializeToString(deterministic=True)
     spec = {
         "text_space": table.text_space,
         "channels": table.channels,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lidar_vl_core.clouds.ply import ply_bytes
+from lidar_vl_core.engines.image_tower import ImageEncoder
 from lidar_vl_core.engines.text_tower import TextEncoder
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadModelPackage, UnknownPrompt
 from lidar_vl_core.model_packages.package import load_model_package
@@ -21,8 +22,9 @@ from offline_training.export.parity import MAX_DIFFERENCE
 from offline_training.words.features import run_text
 from offline_training.words.image_models.base.dense_model import text_matrix
 from offline_training.words.image_models.toy_model import CONTEXT_LENGTH, ToyModel, ToyTowers
-from offline_training.words.stages.adapter.specialise import specialise
+from offline_training.words.stages.adapter.specialise import load_adapter, specialise
 from offline_training.words.stages.guidance.guide import guide
+from offline_training.words.stages.guidance.inference import load_language_network
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 from tests.training.words.stages.tiny_language import (
     CHANNELS,
@@ -131,6 +133,30 @@ def test_the_image_tower_goes_along_where_asked(world, tmp_path):
     assert package.language.image_size == (32, 48)
     assert package.image_encoder_bytes()
     assert load_model_package(package.path).manifest == package.manifest
+
+
+@pytest.mark.slow
+def test_the_image_tower_gives_specialised_features_where_the_adapter_goes_along(world, tmp_path):
+    checkpoint, clouds, _ = world
+    package, _ = export_embedding(
+        checkpoint, tmp_path / "package", clouds, CARD, towers=Towers(image_size=(32, 48), adapter=True)
+    )
+    picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3)).astype(np.uint8)
+    found = ImageEncoder(package, 1).features(picture)
+    bare, _ = export_embedding(checkpoint, tmp_path / "bare", clouds, CARD, towers=Towers(image_size=(32, 48)))
+    raw = ImageEncoder(bare, 1).features(picture)
+    adapter = load_adapter(load_language_network(checkpoint)[1])
+    with torch.no_grad():
+        expected = adapter(torch.from_numpy(raw).permute(1, 2, 0)).permute(2, 0, 1).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - raw).max() > 0.01
+
+
+def test_an_adapter_without_an_image_tower_is_one_line(world, tmp_path, capsys):
+    checkpoint, clouds, _ = world
+    arguments = ["export", str(checkpoint), "--out", str(tmp_path / "p"), "--clouds", str(clouds[0]), "--adapter"]
+    assert main(arguments) == 2
+    assert "--adapter: expected --image-encoder" in capsys.readouterr().err
 
 
 def test_a_package_that_answers_otherwise_is_not_written(world, tmp_path, monkeypatch):
