@@ -28,7 +28,8 @@ class AdapterBatches:
         """Batches of (feature (points, C) float32, class_id (points,) int64), every scene once; the last may be smaller, or is left out then."""
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._scenes))
         size = self._numbers.batch_size
-        end = len(order) // size * size if self._numbers.last_batch == "left_out" else len(order)
+        whole = max(1, len(order) // size) * size  # fewer scenes than a batch holds are one
+        end = whole if self._numbers.last_batch == "left_out" else len(order)
         for first in range(0, end, size):
             batch = [self._points(int(scene), epoch) for scene in order[first : first + size]]
             yield [points for points in batch if len(points[1])]
