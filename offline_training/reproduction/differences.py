@@ -54,7 +54,6 @@ COMPARISONS = (
             Difference("momentum of batch norms outside residual blocks", "norm_momentum", NOT_TOLD),
             Difference("1/\\|A(i)\\| in L_sup, which changes no gradient", "average_over_positives"),
             Difference("consistency is a mean over", "kl_average"),
-            Difference("moving average corrected for its beginning at 0", "vmf_bias_correction", NOT_TOLD),
             Difference("last step that moves the class distributions", "vmf_freeze_step", NOT_TOLD),
             Difference("several processes average their class distributions", "vmf_average_over_ranks", NOT_TOLD),
             Difference("sides of a dropped cuboid, as shares of the cloud's", "augment.cuboid_sides", NOT_TOLD),

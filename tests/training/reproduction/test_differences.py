@@ -15,7 +15,7 @@ def rows() -> dict[str, list[str]]:
     cells, title = {}, ""
     for line in difference_tables().splitlines():
         title = line.removeprefix("## ") if line.startswith("## ") else title
-        if line.startswith("|") and "`" in line and not line.startswith("| what"):
+        if line.startswith("|") and "`" in line and not line.startswith("| what | "):
             found = [cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")]
             cells[f"{title}: {found[1].strip('`')}"] = found[2:]
     return cells
