@@ -83,7 +83,8 @@ def test_a_cloud_out_of_range_is_answered_without_numbers(package):
 def test_the_point_that_fits_best_is_the_reddest(package):
     xyz_m = np.array([[5, 5, 0], [5, -5, 0], [-5, 5, 0], [-5, -5, 0], [20, 0, 0], [-20, 0, 0]], np.float32)
     cloud = PointCloud(xyz_m, np.linspace(0, 1, 6, dtype=np.float32), 1, "lidar")
-    answer = query(cloud, "car", Segmenter(package, threads=1))
+    relevance = np.array([0.6, 0.55, 0.3, 0.7, 0.5, 0.95], np.float32)
+    answer = replace(query(cloud, "car", Segmenter(package, threads=1)), relevance=relevance)
     picture = np.asarray(query_figure(cloud, answer)).astype(int)
     body = picture[34:-44]
     redness = body[..., 0] - body[..., 1]

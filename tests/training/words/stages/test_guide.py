@@ -18,7 +18,7 @@ from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.words.evaluation.answers import scene_answers
 from offline_training.words.features import run_text
 from offline_training.words.features.feature_store import FeatureStore
-from offline_training.words.features.run_text import read_run_text
+from offline_training.words.features.run_text import embedded_words, read_run_text
 from offline_training.words.settings.question import Question
 from offline_training.words.settings.training_samples import scan_of
 from offline_training.words.stages.adapter.specialise import specialise
@@ -113,7 +113,7 @@ def test_several_turned_passes_are_summed_and_answer_by_the_sum_of_their_logits(
     torch.manual_seed(0)
     network, scan = build_backbone(config, CHANNELS).eval(), scan_of(tiny_sample(0), config)
     summed, logits = point_embeddings(network, config, scan), 0.0
-    table = read_run_text(config)
+    table = embedded_words(config, config.words)
     for number in range(3):
         rows, row = row_embeddings(
             network, config, turned(scan, False, np.random.default_rng([config.seed, 5, number]))
