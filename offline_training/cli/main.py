@@ -10,7 +10,7 @@ from lidar_vl_core.commands.program_options import NamingParser, ShowVersion, co
 from lidar_vl_core.commands.termination import TERMINATED, Terminated, heard_sigterm
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.optional_imports import missing_extra
-from offline_training.cli import data, export, reproduce, results, training, words
+from offline_training.cli import data, export, from_bags, reproduce, results, training, words
 from offline_training.cli.completions import completions
 from offline_training.runs.stopping import RunStopped
 
@@ -63,7 +63,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    for family in (data, training, reproduce, words, results, export):
+    for family in (data, from_bags, training, reproduce, words, results, export):
         family.add_commands(commands)
     return parser
 

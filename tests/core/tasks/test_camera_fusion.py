@@ -116,6 +116,11 @@ def test_what_the_pictures_say_alone_is_told_too(fusion, package):
     labels = fusion.segment(cloud, views, _nobody)
     assert_array_equal(labels.picture_class_id, expected)
     assert (labels.picture_class_id != labels.class_id).any()
+    alone = Segmenter(package, threads=1).segment(cloud).class_id
+    both = (alone != 255) & (expected != 255)
+    assert both.any()
+    assert labels.disagreement == (alone != expected)[both].mean()
+    assert fusion.segment(cloud, [], _nobody).disagreement is None
     assert (fusion.segment(cloud, [], _nobody).picture_class_id == 255).all()
     assert Segmenter(package, threads=1).segment(cloud).picture_class_id is None
 

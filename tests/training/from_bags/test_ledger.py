@@ -1,0 +1,70 @@
+"""Stages are done once, again where something before them changed, and a failure says which one and what to do."""
+
+import pytest
+
+from lidar_vl_core.foundation.errors import BadDataset, BadRequest
+from offline_training.from_bags.ledger import Ledger
+
+
+def run(folder, settings=("a", "b"), fails=None, said=None):
+    """Two stages; returns which of them were worked at."""
+    worked = []
+
+    def work(name):
+        if name == fails:
+            raise BadDataset("drive.mcap: expected clouds, found none. Record some.")
+        worked.append(name)
+        return {"by": name}
+
+    ledger = Ledger(folder, 2, [].append if said is None else said.append)
+    found = [
+        ledger.stage(name, each, lambda name=name: work(name))
+        for name, each in zip(("one", "two"), settings, strict=True)
+    ]
+    assert found == [{"by": "one"}, {"by": "two"}]
+    assert set(ledger.seconds) == {"one", "two"}
+    return worked
+
+
+def test_what_is_done_is_not_done_again(tmp_path):
+    said = []
+    assert run(tmp_path) == ["one", "two"]
+    assert run(tmp_path, said=said) == []
+    assert said == ["[1/2] one: done before", "[2/2] two: done before"]
+
+
+def test_a_changed_setting_does_its_stage_and_those_after_it_again(tmp_path):
+    run(tmp_path)
+    assert run(tmp_path, ("a", "other")) == ["two"]
+    assert run(tmp_path, ("other", "other")) == ["one", "two"]
+
+
+def test_a_failure_names_its_stage_and_the_next_run_goes_on_from_there(tmp_path):
+    with pytest.raises(BadRequest) as raised:
+        run(tmp_path, fails="two")
+    assert str(raised.value) == (
+        "stage 2 of 2, two: drive.mcap: expected clouds, found none. Record some. Then run the same command: it goes on from "
+        "this stage."
+    )
+    assert run(tmp_path) == ["two"]
+
+
+def test_a_damaged_entry_is_done_again(tmp_path):
+    run(tmp_path)
+    (tmp_path / "1_one.json").write_text('{"settings_sha256": ')
+    assert run(tmp_path) == ["one"]
+
+
+def test_results_of_other_recordings_are_not_mixed_with_these(tmp_path):
+    folder = tmp_path / "run" / "stages"
+    Ledger(folder, 2, print).require_same_recordings({"a.mcap": [["a.mcap", 10, 5]]})
+    Ledger(folder, 2, print).require_same_recordings({"a.mcap": [["a.mcap", 10, 5]]})
+    with pytest.raises(BadRequest, match=r"results of a\.mcap as they were then\. Choose another --out"):
+        Ledger(folder, 2, print).require_same_recordings({"a.mcap": [["a.mcap", 11, 6]]})
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(BadRequest, match=r"found thesis\.tex there\. Choose another --out"):
+        Ledger(tmp_path / "stages", 2, print).require_same_recordings({"a.mcap": []})
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
