@@ -106,6 +106,18 @@ def test_low_confidence_records_the_last_seconds_as_a_recording_with_images_in_p
     assert graph.logs("recorded to")
 
 
+def test_clouds_of_further_lidars_are_recorded_too(vehicle, graph, make_cloud, until):
+    rear = graph.probe.create_publisher(PointCloud2, "/rear/points", 20)
+    vehicle.start(**vehicle.switched_on(**{"lidars.rear.topic": "/rear/points"}))
+    until(lambda: rear.get_subscription_count() == 2, "the node's and the black box's subscription")
+    rear.publish(make_cloud([[1.0, 2.0, 3.0]], SWEEP_NS, "rear"))
+    vehicle.drive()
+    assert vehicle.ask().success
+    with open_bag(vehicle.recordings()[0]) as bag:
+        topics = {topic.name: topic.count for topic in bag.topics}
+    assert (topics["/rear/points"], topics[f"/{NODE}/input/pointcloud"]) == (1, 1)
+
+
 def test_an_operator_records_when_asked_and_the_pause_is_for_alarms_alone(vehicle, until):
     vehicle.start(**vehicle.switched_on(**{"black_box.min_probability": 0.9})).drive(2)
     assert vehicle.ask().success

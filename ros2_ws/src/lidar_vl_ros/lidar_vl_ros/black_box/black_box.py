@@ -26,6 +26,7 @@ from lidar_vl_ros.inputs.live_transforms import static_transform
 
 SERVICE = "~/record_black_box"
 WHY_TOPIC = "~/black_box/trigger"  # in the recording alone: why it was made
+_MOST_LIDARS = 8
 _LAST_WORDS_S = 5.0  # for a recording that is being written when the node is cleaned up
 
 
@@ -45,7 +46,7 @@ class BlackBox:
         self._folder = BlackBoxFolder(
             Path(settings.folder), round(settings.disk_mb * 1e6), round(settings.min_free_mb * 1e6)
         )
-        self._triggers = Triggers(settings.limits)
+        self._triggers: dict[str, Triggers] = {}  # by frame: several LiDARs may send on one topic, and see other things
         self._given = [static_transform(text) for text in static_transforms]
         self._topics: RawTopics | None = None
         self._lock = threading.Lock()  # around what follows
@@ -71,7 +72,10 @@ class BlackBox:
 
     def answered(self, cloud: PointCloud, points: PointAnswer | None, boxes: Boxes3d | None) -> None:
         """Look at an answered cloud, and record where that leads to an alarm."""
-        alarm = self._triggers.look(cloud, points, boxes)
+        if cloud.frame_id not in self._triggers and len(self._triggers) >= _MOST_LIDARS:
+            self._triggers.clear()
+        triggers = self._triggers.setdefault(cloud.frame_id, Triggers(self._settings.limits))
+        alarm = triggers.look(cloud, points, boxes)
         if alarm is None:
             return
         with self._lock:

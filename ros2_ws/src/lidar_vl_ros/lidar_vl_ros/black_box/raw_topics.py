@@ -1,6 +1,6 @@
 """Topics as bytes: what a black box remembers, without decoding any of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,10 +27,10 @@ class RawTopic(NamedTuple):
 
 
 def topics_to_remember(
-    cloud_topic: str, cameras: Mapping[str, CameraParameters], odometry_topic: str
+    cloud_topics: Iterable[str], cameras: Mapping[str, CameraParameters], odometry_topic: str
 ) -> dict[str, RawTopic]:
     """What offline training needs: clouds, images with their calibration, and how the sensor moved. odometry_topic: or empty."""
-    topics = {cloud_topic: RawTopic(CLOUD_TYPE, _SENSORS)}
+    topics = {topic: RawTopic(CLOUD_TYPE, _SENSORS) for topic in cloud_topics}
     for camera in cameras.values():
         kind = "CompressedImage" if camera.is_compressed else "Image"
         topics[camera.topic] = RawTopic(f"sensor_msgs/msg/{kind}", _SENSORS)

@@ -220,7 +220,8 @@ class PerceptionNode(NodeDuties, LifecycleNode):
         if self.settings.cameras or odometry_topic is not None:
             self.transforms.listen(odometry_topic or "")
         if self.black_box is not None:
-            self.black_box.listen(topics_to_remember(INPUT_TOPIC, self.settings.cameras, odometry_topic or ""))
+            clouds = [INPUT_TOPIC, *(lidar.topic for lidar in self.settings.lidars.values())]
+            self.black_box.listen(topics_to_remember(clouds, self.settings.cameras, odometry_topic or ""))
         self.get_logger().info(f"serves {self._input.topic}, {self._front_end.told}")
 
     def _stop_listening(self) -> None:
