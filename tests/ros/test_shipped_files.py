@@ -103,7 +103,7 @@ def _cameras_of(path: Path) -> dict:
 
 def test_cameras_are_read_by_ros_as_the_page_and_the_parameter_file_show_them(tmp_path):
     page = (_REPOSITORY / "docs" / "ros.md").read_text()
-    (tmp_path / "page.yaml").write_text(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    (tmp_path / "page.yaml").write_text(re.search(r"```yaml\n(/[^`]*    cameras:.*?)```", page, re.DOTALL)[1])
     cameras = _cameras_of(tmp_path / "page.yaml")
     assert sorted(cameras) == ["front", "rear"]
     assert (cameras["rear"].tolerance_s, cameras["rear"].required) == (0.03, True)
