@@ -18,15 +18,14 @@ def test_a_data_set_of_ones_own_gives_its_scans(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_olivine_pretrains_on_synthetic_streets_and_goes_on(tmp_path: Path) -> None:
-    for steps in (2, 3):
-        done = subprocess.run(
-            [sys.executable, str(EXAMPLES / "pretrain_olivine.py"), str(steps)],
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert f"step {steps - 1}: point_pixel " in done.stdout
-    assert list((tmp_path / "pretrain_olivine" / "checkpoints").iterdir())
+def test_olivine_pretrains_on_synthetic_streets(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "pretrain_olivine.py"), "2"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "step 1: point_pixel " in done.stdout
+    assert (tmp_path / "pretrain_olivine" / "checkpoints" / "last.json").is_file()
 
 
 def test_every_example_is_short() -> None:
