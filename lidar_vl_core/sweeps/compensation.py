@@ -90,8 +90,9 @@ def points_at_stamp(
     bounds = np.searchsorted(knot[order], np.arange(len(knots_ns)))
     moved_m = np.empty_like(xyz_m)
     for number, (start, stop) in enumerate(pairwise(bounds)):
-        rows = order[start:stop]
+        rows, (before, after) = order[start:stop], poses[number : number + 2]
         share = (offset_ns[rows] - knots_ns[number]) / (knots_ns[number + 1] - knots_ns[number])
-        before_m, after_m = (pose.apply(xyz_m[rows].astype(np.float64)) for pose in poses[number : number + 2])
-        moved_m[rows] = before_m + share[:, None] * (after_m - before_m)
+        seen_m = xyz_m[rows].astype(np.float64)
+        change_m = seen_m @ (after.rotation - before.rotation).T + (after.translation_m - before.translation_m)
+        moved_m[rows] = before.apply(seen_m) + share[:, None] * change_m
     return moved_m

@@ -6,8 +6,6 @@ Run: python -m tests.bench.core.calibration BAG... [--pandaset FOLDER]; each cam
 import argparse
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +13,10 @@ import numpy as np
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.edge_alignment.alignment import Alignment, Verdict
-from lidar_vl_core.edge_alignment.camera_watch import CameraWatch
-from lidar_vl_core.edge_alignment.score_map import turn
+from lidar_vl_core.edge_alignment.alignment import Alignment, Verdict, alignment_of
+from lidar_vl_core.edge_alignment.depth_edges import depth_edges
+from lidar_vl_core.edge_alignment.image_edges import image_edges
+from lidar_vl_core.edge_alignment.score_map import ScoreMaps, no_scores, reduced, score_maps, turn
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 Frame = tuple[PointCloud, tuple[CameraView, ...]]
@@ -39,13 +38,16 @@ ALTERED = {
 
 def alignments(frames: Iterator[Frame]) -> dict[str, dict[str, Alignment]]:
     """By what was altered, then by camera."""
-    watches = {name: CameraWatch(frames=1000) for name in ALTERED}
+    sums: dict[str, dict[str, ScoreMaps]] = {name: {} for name in ALTERED}
     for cloud, views in frames:
+        xyz_m = cloud.xyz_m[cloud.has_return()]
         for view in views:
-            kept = replace(view, load_rgb=partial(np.asarray, view.load_rgb()))
+            camera = reduced(view.camera)
+            image = image_edges(view.load_rgb(), camera.width, camera.height)
             for name, T_wrong_cam in ALTERED.items():
-                watches[name].add(cloud, replace(kept, T_cam_lidar=T_wrong_cam @ view.T_cam_lidar))
-    return {name: {camera: watch.alignment(camera) for camera in watch.cameras} for name, watch in watches.items()}
+                maps = score_maps(depth_edges(xyz_m, camera, T_wrong_cam @ view.T_cam_lidar), image, camera)
+                sums[name][view.name] = sums[name].get(view.name, no_scores()) + maps
+    return {name: {camera: alignment_of(maps) for camera, maps in found.items()} for name, found in sums.items()}
 
 
 def _of_bag(path: Path) -> Iterator[Frame]:
@@ -58,7 +60,7 @@ def _of_pandaset(folder: Path) -> Iterator[Frame]:
     from offline_training.datasets.lidar.pandaset import PANDAR64, PandaSet
 
     data = PandaSet(folder, sensor=PANDAR64)
-    for index in range(0, len(data), 2):
+    for index in range(0, len(data), 4):
         yield data[index].cloud, data[index].views
 
 

@@ -11,8 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lidar_vl_core.cameras.pairing import DepthImages, point_pixel_pairs
 from lidar_vl_core.classes.known_tables import class_table
+from lidar_vl_core.clouds.cloud_decoder import POINT_TIME
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformTree
+from lidar_vl_core.sweeps.compensation import SweepCompensation
 
 pytest.importorskip("embreex", reason="the ray caster of lidar-vl[synthetic] is not installed")
 
@@ -228,6 +230,25 @@ def test_a_wall_bent_by_motion_is_straightened_by_the_transforms_at_each_points_
         T_map_lidar = tree.lookup("map", "lidar_top", min(round((1.0 + float(moment)) * 1e9), 1_000_000_000))
         straight[rows] = (T_world_wall.inverse() @ T_map_lidar).apply(cloud.xyz_m[rows])[:, 0]
     assert np.abs(straight).max() < 0.02
+
+
+def test_a_raw_sweep_that_is_compensated_is_what_a_compensating_sensor_sends():
+    walled, _ = wall_scene()
+    stamp_ns, spec = 1_700_000_000_000_000_000, replace(PERFECT, rate_hz=10.0, motion_compensated=False)
+    raw, sent = (
+        sweep(walled, replace(spec, motion_compensated=sends), 1.0, stamp_ns, np.random.default_rng(0))
+        for sends in (False, True)
+    )
+
+    def moved(frame, now_ns, then_ns):
+        poses = [walled.world.ego_pose(1.0 + (ns - stamp_ns) / 1e9) @ spec.T_base_lidar() for ns in (now_ns, then_ns)]
+        return poses[0].inverse() @ poses[1]
+
+    timed = replace(raw, extra={POINT_TIME: raw.extra["time"]})
+    found = SweepCompensation().compensated(timed, moved)
+    assert found.problem is None
+    assert np.abs(raw.xyz_m - sent.xyz_m).max() > 0.5
+    assert_allclose(found.cloud.xyz_m, sent.xyz_m, atol=0.01)
 
 
 @cache
