@@ -82,7 +82,7 @@ SIDE_BY_SIDE := -n auto --dist loadgroup
 QUICK := -m "not slow" --hypothesis-profile fast
 CORE_TESTS := tests/core tests/faults/core
 OTHER_NUMBA := NUMBA_CACHE_DIR=$(abspath $(MINIMAL))/numba  # what one numba compiled, another throws away
-CORE_COMMANDS := segment replay inspect query models build-engine doctor top
+CORE_COMMANDS := segment replay inspect calibration-check query models build-engine doctor top
 
 # Made anew when a dependency changes, so that nothing is there but what pyproject.toml says.
 $(CORE)/.installed: pyproject.toml constraints.txt installer.txt

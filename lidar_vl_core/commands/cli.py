@@ -114,11 +114,6 @@ def command_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="number of sweeps to join for a detector, by the recording's transforms or odometry",
     )
-    replay.add_argument(
-        "--compensate",
-        action="store_true",
-        help="bring the points of each cloud to its stamp, by their own times and the recorded motion",
-    )
     add_limits(replay)
     add_overwrite(replay)
     add_intensity(replay)

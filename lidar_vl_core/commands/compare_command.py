@@ -37,6 +37,7 @@ def _compare(options: argparse.Namespace) -> None:
         label_field=options.label_field,
         label_table=options.label_table,
         intensity_max=options.intensity_max,
+        compensate=options.compensate,
         overwrite=options.overwrite,
         progress=progress_bar,
         command=shlex.join(["lidar-vl", *sys.argv[1:]]),

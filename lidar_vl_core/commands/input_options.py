@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
-    """Add a recording, which of its topics has the clouds, and where these have the true class of each point."""
+    """Add a recording, which of its topics has the clouds, how they are read, and where they have the true class of each point."""
     parser.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
     parser.add_argument(
         "--cloud-topic", metavar="TOPIC", help="needed only where the recording has several cloud topics"
+    )
+    parser.add_argument(
+        "--compensate",
+        action="store_true",
+        help="bring the points of each cloud to its stamp, by their own times and the recorded motion",
     )
     parser.add_argument(
         "--label-field", metavar="NAME", help="field of the clouds that holds the true class of each point"

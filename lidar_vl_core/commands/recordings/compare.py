@@ -108,6 +108,7 @@ def compare(
     label_field: str | None = None,
     label_table: str | None = None,
     intensity_max: float | None = None,
+    compensate: bool = False,
     overwrite: bool = False,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
@@ -121,7 +122,7 @@ def compare(
     _require_same_answers(*packages)
     with (
         result_folder(out, RESULT_FILES, overwrite) as staged,
-        open_recording(bag, cloud_topic, intensity_max) as recording,
+        open_recording(bag, cloud_topic, intensity_max, compensate) as recording,
     ):
         truth_asked = label_field or label_table
         a, b = (
