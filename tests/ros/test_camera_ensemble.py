@@ -133,7 +133,7 @@ def test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_i
         robot.camera.publish(picture)
     robot.send_cloud(1_000_000_000)
     np.testing.assert_array_equal(robot.answered(1), _expected(package, False))
-    robot.counted(served=1, without_images=1, faults=1)
+    robot.counted(served=1, without_images=1, **{"unplaced" if fault == "transform" else "faults": 1})
     graph.logs("camera front left out: ")
     graph.logs(reason)
 
@@ -144,7 +144,7 @@ def test_trouble_that_stays_is_logged_once_and_counted_every_time(robot, graph):
         robot.send_picture(second * 1_000_000_000)
         robot.send_cloud(second * 1_000_000_000)
         robot.answered(second)
-    robot.counted(served=3, faults=3)
+    robot.counted(served=3, unplaced=3, faults=0)
     graph.logs("camera front left out")
     assert graph.logs("camera front left out").count("camera front left out") == 1
 
