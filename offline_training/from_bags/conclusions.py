@@ -21,7 +21,7 @@ def conclusions(checked: dict[str, Any], probed: dict[str, Any], config: Pretrai
 
 def _by_labels(probed: dict[str, Any]) -> list[str]:
     labels, pretrained, fresh = probed["labels"], probed["pretrained"], probed["fresh"]
-    clouds = f"{probed['held_out_sweeps']} held-out clouds"
+    clouds = f"{probed['held_out_sweeps']} held-out cloud{'s' if probed['held_out_sweeps'] > 1 else ''}"
     if labels == "none":
         return [
             "No labels: nothing can be said about how well classes will be told apart. Label a few clouds (--label-field, "

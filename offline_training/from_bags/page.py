@@ -2,9 +2,11 @@
 
 import base64
 import io
+import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from lidar_vl_core.commands.report_page.report_style import STYLE
@@ -13,6 +15,9 @@ from offline_training.from_bags.asked import Asked
 from offline_training.pretraining.base.config import PretrainConfig
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_OF_NETWORK = (
+    "network", "stem", "stem_kernel", "planes", "blocks", "grid_kind", "voxel_size", "point_cloud_range", "features"
+)  # fmt: skip
 _SMOOTH = 20  # points that the loss curve has at least
 
 
@@ -96,13 +101,20 @@ def _recordings(checked: Mapping[str, Any]) -> str:
 
 
 def _next(config: PretrainConfig, checkpoint: str) -> str:
-    folder = str(Path(checkpoint).parent)
-    command = (
-        "lidar-vl-train finetune --config offline_training/configs/finetune/ros_bag.yaml "
-        f"train.0.folder=MY_LABELLED.mcap start_from={folder} network={config.network}"
+    """How to fine-tune it, with the same network on the same grid: every key that decides over its weights and inputs."""
+    keys = {name: getattr(config, name) for name in _OF_NETWORK if getattr(config, name) is not None}
+    told = [
+        f"{name}={json.dumps(value)}" for name, value in {"start_from": str(Path(checkpoint).parent), **keys}.items()
+    ]
+    command = " \\\n    ".join(
+        (
+            "lidar-vl-train finetune --config offline_training/configs/finetune/ros_bag.yaml",
+            "train.0.folder=MY_LABELLED.mcap",
+            *(quote(each) for each in told),
+        )
     )
     return (
-        f"<p>The backbone: <code>{escape(checkpoint)}</code>. Fine-tune it on a few labelled clouds, with the grid it was trained on, then "
+        f"<p>The backbone: <code>{escape(checkpoint)}</code>. Fine-tune it on a few labelled clouds, then "
         f"<code>lidar-vl-train export</code>:</p><pre>{escape(command)}</pre>"
     )
 

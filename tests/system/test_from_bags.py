@@ -84,7 +84,7 @@ def test_without_images_geometry_is_learned_from_and_truth_is_probed(bag, recipe
     command = ["from-bags", str(lidar_only), "--out", str(out), "--pretrain", geometry]
     assert main([*command, "--label-field", "label", "--label-table", "nuscenes16"]) == 0
     told = capsys.readouterr().out
-    assert "Linear probe on 1 held-out clouds: mean IoU" in told
+    assert "Linear probe on 1 held-out cloud: mean IoU" in told
     assert "Only 2 clouds were trained on" in told
     assert (out / "report.html").read_text().count("data:image/png;base64,") == 2
 

@@ -11,10 +11,13 @@ from offline_training.from_bags.conclusions import conclusions
 from offline_training.from_bags.page import page
 from offline_training.from_bags.probe.feature_image import feature_image
 from offline_training.from_bags.probe.measures import effective_rank, joined, linear_probe, repeatability
+from offline_training.runs.backbone_config import BackboneConfig
 
 CHECKED = {"bags": [{"bag": "drive<b>.mcap", "topic": "/points", "clouds": 500, "cameras": ["front"], "findings": ["whole"],
                      "train": list(range(400)), "held_out": list(range(420, 500))}]}  # fmt: skip
-CONFIG = SimpleNamespace(method="slidr", network="minkunet_18a")
+CONFIG = SimpleNamespace(
+    **{**BackboneConfig(network="minkunet_18a", voxel_size=(0.1, 0.1, 0.1)).model_dump(), "method": "slidr"}
+)
 
 
 def probed(labels="none", mean_iou=(None, None), rank=20.0):
@@ -97,5 +100,13 @@ def test_the_page_shows_images_and_figures_and_runs_no_markup_of_a_name(tmp_path
     assert "<b>" not in html
     assert "drive&lt;b&gt;.mcap" in html
     assert html.count("data:image/png;base64,") == 2
-    for told in ("A sentence.", "400", "80 held out", "40.0", "last loss 1.000", "finetune --config"):
+    for told in (
+        "A sentence.",
+        "400",
+        "80 held out",
+        "40.0",
+        "last loss 1.000",
+        "finetune --config",
+        "&#x27;voxel_size=[0.1, 0.1, 0.1]&#x27;",
+    ):
         assert told in html
