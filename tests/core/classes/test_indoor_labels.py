@@ -77,6 +77,13 @@ def test_long_vocabularies_are_in_the_order_of_their_benchmarks(name, count, las
     assert name == "scannet200" or vocabulary.prompts[:40] == shorter
 
 
+@pytest.mark.parametrize(("name", "place"), [("scannet20", -1), ("matterport21", -2)])
+def test_the_rest_is_asked_for_as_a_bare_other_as_openscene_asks(name, place):
+    vocabulary = load_vocabulary(name)
+    assert (vocabulary.prompts[place], vocabulary.templates_of_prompt[place]) == ("other", ("{}",))
+    assert vocabulary.templates_of_prompt[0] == ("a {} in a scene",)
+
+
 def test_the_43_prompts_of_nuscenes_are_openscenes_and_cover_each_class():
     vocabulary = load_vocabulary("nuscenes16")
     asked = vocabulary.class_of_prompt < len(NUSCENES_16)
