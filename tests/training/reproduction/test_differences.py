@@ -1,5 +1,6 @@
 """The table of differences: every key is one of its configuration, and its values are those of recipes and defaults."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from offline_training.reproduction.differences import COMPARISONS, difference_ta
 CONFIGS = Path(offline_training.__file__).parent / "configs"
 
 
+@cache
 def rows() -> dict[str, list[str]]:
     """Cells of the rows with a key, by comparison and key."""
     cells, title = {}, ""
