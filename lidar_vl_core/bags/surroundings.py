@@ -19,6 +19,7 @@ from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadImage
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.geometry.transform_tree import TransformTree
 
 if TYPE_CHECKING:
     from lidar_vl_core.bags.reader import BagReader
@@ -34,7 +35,7 @@ class Surroundings:
     cameras: list[CameraTopics] = field(default_factory=list)
     calibrations: dict[str, Calibrations] = field(default_factory=dict)  # by camera_info topic
     # kept from the first second to the last: a recording is read whole
-    transforms: FrameTransforms = field(default_factory=lambda: FrameTransforms(history_s=None))
+    transforms: FrameTransforms = field(default_factory=lambda: FrameTransforms(TransformTree(history_s=None)))
     frame_ids: dict[str, str] = field(default_factory=dict)  # of the pictures, by image topic
     problems: list[str] = field(default_factory=list)  # what could not be used, one entry per message
 
@@ -63,7 +64,10 @@ class RecordedMotion:
     def __init__(self, bag: "BagReader") -> None:
         """Of several topics of odometry the one with most messages is read. Messages that cannot be read tell nothing."""
         # Kept from the first second to the last, as a recording is read whole.
-        self._by_tf, self._by_odometry = FrameTransforms(history_s=None), FrameTransforms(history_s=None)
+        self._by_tf, self._by_odometry = (
+            FrameTransforms(TransformTree(history_s=None)),
+            FrameTransforms(TransformTree(history_s=None)),
+        )
         odometry = sorted(
             (topic for topic in bag.topics if topic.type == ODOMETRY_TYPE), key=lambda topic: (-topic.count, topic.name)
         )[:1]

@@ -14,6 +14,7 @@ from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.geometry.transform_tree import TransformTree
 
 _SAME_MOMENT_NS = 5_000_000  # stamps are rounded on their way; a car moves 15 cm in 5 ms at most
 
@@ -33,7 +34,7 @@ class RecordedBoxes:
         """
         self.topic = bag.topic_of_type(DETECTIONS_TYPE, topic)
         self._names = names
-        self._transforms = FrameTransforms(history_s=None)  # kept from the first second to the last
+        self._transforms = FrameTransforms(TransformTree(history_s=None))  # kept from the first second to the last
         told: dict[int, ToldBoxes] = {}
         transforms = {topic.name for topic in bag.topics if topic.type == TF_TYPE}
         for message in bag.messages({*transforms, self.topic}):

@@ -27,9 +27,9 @@ class RefusedTransform:
 class FrameTransforms:
     """Transforms seen on /tf and /tf_static."""
 
-    def __init__(self, history_s: float | None) -> None:
-        """history_s: how long moving transforms are kept, None for all, as of TransformTree."""
-        self.tree = TransformTree(history_s)
+    def __init__(self, tree: TransformTree) -> None:
+        """tree: an empty one, which takes what is seen."""
+        self.tree = tree
         self.moving: dict[str, bool] = {}  # child frame -> whether it came on /tf
         self._parent: dict[str, str] = {}
 
@@ -63,6 +63,22 @@ class FrameTransforms:
         if fixed_frame is None:
             return self.tree.lookup(camera_frame, lidar_frame, camera_stamp_ns)
         return self.tree.lookup_between(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns, fixed_frame)
+
+    def T_unmoved_cam_lidar(self, camera_frame: str, lidar_frame: str) -> RigidTransform:
+        """Where the LiDAR's points lie for a camera, as if nothing had moved between their stamps: by transforms that never change.
+
+        Raises BadTransform where a moving one lies between the two.
+        """
+        camera_frame, lidar_frame = _frame(camera_frame), _frame(lidar_frame)
+        above_camera, above_lidar = self._chain(camera_frame), self._chain(lidar_frame)
+        joint = next((frame for frame in above_camera if frame in above_lidar), None)
+        if joint is not None:
+            between = above_camera[: above_camera.index(joint)] + above_lidar[: above_lidar.index(joint)]
+            if moving := [f"{self._parent[frame]} -> {frame}" for frame in between if not self.tree.is_static(frame)]:
+                raise BadTransform(
+                    f"expected transforms between {camera_frame} and {lidar_frame} that never change, found {', '.join(moving)} on /tf."
+                )
+        return self.tree.lookup(camera_frame, lidar_frame, 0)
 
     def T_moved_cam_lidar(
         self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int
@@ -116,9 +132,14 @@ class FrameTransforms:
         return fixed_frame
 
     def _root(self, frame: str) -> str:
-        while frame in self._parent:
-            frame = self._parent[frame]
-        return frame
+        return self._chain(frame)[-1]
+
+    def _chain(self, frame: str) -> list[str]:
+        """The frame and all above it; the tree refused what would close a loop."""
+        chain = [frame]
+        while chain[-1] in self._parent:
+            chain.append(self._parent[chain[-1]])
+        return chain
 
     def _add_one(self, parent: str, child: str, stamped: Any, static: bool) -> None:  # noqa: ANN401
         rotation, translation = stamped.transform.rotation, stamped.transform.translation

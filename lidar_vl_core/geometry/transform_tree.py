@@ -96,6 +96,17 @@ class TransformTree:
         T_target_fixed = self.lookup(target, fixed_frame, target_stamp_ns)
         return T_target_fixed @ self.lookup(fixed_frame, source, source_stamp_ns)
 
+    def is_static(self, child: str) -> bool:
+        """Whether the known frame never moves in its parent."""
+        return self._edge_above[_name(child)].stamps_ns is None
+
+    def begins_anew(self, child: str, stamp_ns: int) -> bool:
+        """Whether a sample of this time is older than the kept history of its edge: the clock was set back."""
+        edge = self._edge_above.get(_name(child))
+        if edge is None or not edge.stamps_ns or self._history_ns is None:
+            return False
+        return stamp_ns < edge.stamps_ns[-1] - self._history_ns
+
     def _insert(self, edge: _Edge, stamps_ns: list[int], stamp_ns: int, T_parent_child: RigidTransform) -> None:
         if self._history_ns is not None and stamp_ns < stamps_ns[-1] - self._history_ns:
             stamps_ns[:], edge.transforms[:] = [stamp_ns], [T_parent_child]

@@ -170,6 +170,42 @@ def test_the_calibration_is_looked_for_beside_the_picture():
     assert camera_info_topic("/image") == "/camera_info"
 
 
+def _moved(street, *stamps_ns):
+    """What /tf would tell; its messages are on no wheel."""
+    for stamp_ns in stamps_ns:
+        moves = static_transform(f"odom lidar {stamp_ns / 1e9} 0 0 0 0 0 1")
+        moves.header.stamp = time_message(stamp_ns)
+        street.node.transforms._moving(SimpleNamespace(transforms=[moves]))
+
+
+def test_of_clouds_whose_tf_is_late_each_gets_its_picture_by_the_static_chain_and_is_counted(street, graph, until):
+    street.start(tf_max_wait_s=0.0)
+    street.look()
+    _moved(street, 500_000_000)
+    for count in range(1, 14):
+        stamp_ns = 1_000_000_000 + 100_000_000 * count
+        _moved(street, stamp_ns - 150_000_000)
+        street.send(stamp_ns)
+        until(lambda count=count: len(street.pictures) == count, f"picture {count}")
+    front_end = street.node._front_end
+    values = front_end._health["front"].values(front_end._clouds.camera_states(0)["front"])
+    assert (values["paired"], values["static_chain"], values["unplaced"]) == (13, 13, 0)
+    graph.logs("camera front is placed as if nothing moved between its image and the cloud: transform odom -> lidar")
+
+
+def test_a_cloud_waits_for_tf_that_comes_in_time(street, until):
+    street.start(tf_max_wait_s=10.0)
+    street.look()
+    _moved(street, 500_000_000)
+    street.send(1_000_000_000)
+    until(lambda: street.node._front_end._clouds.waits, "the waiting cloud")
+    assert street.node.health.counts()["waiting"] == 1
+    _moved(street, 1_100_000_000)
+    until(lambda: street.pictures, "the picture")
+    front_end = street.node._front_end
+    assert front_end._health["front"].values(front_end._clouds.camera_states(0)["front"])["static_chain"] == 0
+
+
 @pytest.mark.parametrize("text", ["", "a b", "a b 1 2 3", "a b 1 2 3 0 0 0 one", "a b 1 2 3 0 0 0 1 9"])
 def test_a_transform_that_is_none_is_refused_with_the_form_expected(text):
     with pytest.raises(BadConfig, match="parent child x y z qx qy qz qw"):

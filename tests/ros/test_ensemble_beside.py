@@ -132,7 +132,7 @@ def _expected(package, xyz_m=XYZ_M, ahead_m=None):
 def test_a_cloud_does_not_wait_for_pictures_and_the_next_one_is_named_by_what_was_encoded_meanwhile(
     robot, package, until
 ):
-    robot.serving(camera_max_wait_s=10.0)
+    robot.serving(tf_max_wait_s=10.0)
     robot.drove(1.0, 1.5)
     encode, gate = robot.tower._encode, threading.Event()
     robot.tower._encode = lambda rgb: gate.wait(30) and encode(rgb)
@@ -184,7 +184,7 @@ def test_features_older_than_allowed_have_no_say_which_is_told(robot, graph, pac
 
 
 def test_a_transform_of_the_cloud_s_time_that_comes_a_little_later_is_waited_for(robot, package, make_cloud, until):
-    robot.serving(camera_max_wait_s=10.0)
+    robot.serving(tf_max_wait_s=10.0)
     robot.drove(1.0)
     robot.encode(1.0)
     robot.clouds.publish(make_cloud(XYZ_M, 1_500_000_000))
@@ -195,7 +195,7 @@ def test_a_transform_of_the_cloud_s_time_that_comes_a_little_later_is_waited_for
 
 
 def test_transforms_that_always_come_too_late_make_three_clouds_wait_and_no_more(robot):
-    robot.serving(camera_max_wait_s=0.05)
+    robot.serving(tf_max_wait_s=0.05)
     robot.drove(1.0)
     robot.encode(1.0)
     for number in range(1, 5):

@@ -26,15 +26,16 @@ class CloudsWithImages:
         cameras: Sequence[CameraTiming],
         max_wait_s: float,
         place_is_to_come: Callable[[Frame], bool] = lambda frame: False,
+        place_max_wait_s: float = 0.0,
     ) -> None:
         """max_wait_s: longest a cloud waits, by the rules of a live FramePairer. Raises BadConfig.
 
         place_is_to_come: whether transforms that a cloud and its images need are still on their way; they are waited for
-        until the same moment, and no longer after several clouds in a row waited for them in vain.
+        until place_max_wait_s after the cloud came, and no longer after several clouds in a row waited for them in vain.
         """
         self._names = tuple(camera.name for camera in cameras)
         self._pairer = FramePairer(cameras, max_wait_s, _QUEUE_LENGTH, live=True)
-        self._max_wait_ns = nanoseconds(max_wait_s)
+        self._place_max_wait_ns = nanoseconds(place_max_wait_s)
         self._place_is_to_come = place_is_to_come
         self._waiting: dict[int, _Waiting] = {}  # for images, by number of arrival
         self._unplaced: deque[tuple[Frame, int]] = deque()  # for transforms, in order, each until a moment
@@ -59,7 +60,7 @@ class CloudsWithImages:
             self._waiting.clear()
             self._pairer.add_cloud(stamp_ns, number, now_ns)
             return [*overtaken, self._alone(_Waiting(stamp_ns, cloud, now_ns))]
-        self._waiting[number] = _Waiting(stamp_ns, cloud, now_ns + self._max_wait_ns)
+        self._waiting[number] = _Waiting(stamp_ns, cloud, now_ns + self._place_max_wait_ns)
         ready = self._handed_on(self._pairer.add_cloud(stamp_ns, number, now_ns), now_ns)
         if self._pairer.counters.refused != refused_before:
             ready.append(self._alone(self._waiting.pop(number)))
@@ -124,4 +125,4 @@ class CloudsWithImages:
 class _Waiting(NamedTuple):
     stamp_ns: int
     cloud: Any
-    deadline_ns: int  # on the steady clock
+    deadline_ns: int  # for its transforms, on the steady clock

@@ -16,6 +16,7 @@ from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
 from lidar_vl_core.foundation.message_types import message_types, to_cdr
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
+from lidar_vl_core.geometry.transform_tree import TransformTree
 
 STRING = "std_msgs/msg/String"
 TF = "tf2_msgs/msg/TFMessage"
@@ -257,7 +258,7 @@ BROKEN = {
 @pytest.mark.parametrize("static", [True, False])
 def test_one_broken_transform_costs_no_other_of_its_message(kind, static):
     good = [transform("base", "lidar"), transform("base", "camera", x_m=2.0)]
-    transforms = FrameTransforms(history_s=None)
+    transforms = FrameTransforms(TransformTree(history_s=None))
     (refused,) = transforms.add(TYPES[TF]([good[0], BROKEN[kind], good[1]]), static)
     assert f"-> {BROKEN[kind].child_frame_id} is left out: " in str(refused)
     assert transforms.edges() == [("base", "camera", not static), ("base", "lidar", not static)]
@@ -267,7 +268,7 @@ def test_one_broken_transform_costs_no_other_of_its_message(kind, static):
 
 @pytest.mark.parametrize("norm", [0.991, 1.0, 1.009])
 def test_a_quaternion_that_a_sender_rounded_is_normalised(norm):
-    transforms = FrameTransforms(history_s=None)
+    transforms = FrameTransforms(TransformTree(history_s=None))
     half = norm * np.sqrt(0.5)
     assert transforms.add(TYPES[TF]([transform("base", "lidar", (0, 0, half, half))]), static=True) == []
     rotation = transforms.T_cam_lidar("base", 0, "lidar", 0).rotation

@@ -14,6 +14,7 @@ from lidar_vl_core.commands.recordings.inspection import inspection
 from lidar_vl_core.foundation.errors import BadImage, BadRequest
 from lidar_vl_core.foundation.message_types import message_types
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
+from lidar_vl_core.geometry.transform_tree import TransformTree
 from tests.recordings import recordings
 
 TYPES = message_types().types
@@ -393,7 +394,7 @@ def test_the_second_of_a_stereo_pair_needs_a_frame_of_its_own(tmp_path, frame_id
     ],
 )
 def test_the_fixed_frame_is_the_one_that_never_jumps(moving: list[tuple[str, str]], expected: str | None) -> None:
-    transforms = FrameTransforms(history_s=None)
+    transforms = FrameTransforms(TransformTree(history_s=None))
     transforms.add(transform("base_link", "lidar"), static=True)
     for parent, child in moving:
         transforms.add(transform(parent, child), static=False)

@@ -18,7 +18,9 @@ class System:
 
     def __init__(self, *cameras: CameraTiming | str, max_wait_s: float = 0.1, images_needed: bool = True) -> None:
         timings = [CameraTiming(camera) if isinstance(camera, str) else camera for camera in cameras]
-        self.clouds = CloudsWithImages(timings, max_wait_s, lambda frame: self.transforms_until_ms < frame.cloud[0])
+        self.clouds = CloudsWithImages(
+            timings, max_wait_s, lambda frame: self.transforms_until_ms < frame.cloud[0], max_wait_s
+        )
         self.transforms_until_ms = float("inf")
         self.images_needed = images_needed
         self.now_ms = 0.0

@@ -8,6 +8,7 @@ import pytest
 from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.foundation.stamps import sec_and_nanosec
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
+from lidar_vl_core.geometry.transform_tree import TransformTree
 
 S = 1_000_000_000
 
@@ -23,7 +24,7 @@ def _message(parent, child, stamp_ns, x_m):
 
 def _driving(seconds=(1, 2, 3)):
     """Two metres a second."""
-    transforms = FrameTransforms(10.0)
+    transforms = FrameTransforms(TransformTree(10.0))
     transforms.add(_message("base_link", "lidar", 0, 1.5), static=True)
     for second in seconds:
         transforms.add(_message("odom", "base_link", second * S, 2.0 * second), static=False)
@@ -43,7 +44,7 @@ def test_where_nobody_tells_of_motion_it_is_not_taken_for_none():
     ):
         _driving(seconds=()).T_now_then("lidar", 2 * S, S)
     with pytest.raises(BadTransform, match="found none"):
-        FrameTransforms(10.0).T_now_then("lidar", 2 * S, S)
+        FrameTransforms(TransformTree(10.0)).T_now_then("lidar", 2 * S, S)
 
 
 @pytest.mark.parametrize(("now_s", "then_s"), [(4, 3), (2, 0.5)])
@@ -62,3 +63,20 @@ def test_a_picture_of_another_time_is_placed_by_the_motion_between_and_not_at_al
     np.testing.assert_allclose(standing.T_cam_lidar("camera", S, "lidar", 3 * S).translation_m, [1.0, 0.0, 0.0])
     with pytest.raises(BadTransform, match="motion of lidar: expected a moving transform"):
         standing.T_moved_cam_lidar("camera", 1 * S, "lidar", 3 * S)
+
+
+def test_transforms_that_never_change_place_a_camera_where_the_moving_ones_are_not_told():
+    transforms = _driving(seconds=())
+    transforms.add(_message("base_link", "front", 0, 2.5), static=True)
+    transforms.add(_message("odom", "base_link", S, 2.0), static=False)
+    np.testing.assert_allclose(transforms.T_unmoved_cam_lidar("/front", "lidar").translation_m, [-1.0, 0.0, 0.0])
+
+
+def test_a_camera_on_a_joint_that_moves_has_no_static_chain():
+    transforms = _driving()
+    transforms.add(_message("base_link", "pan_tilt", S, 2.5), static=False)
+    transforms.add(_message("pan_tilt", "front", 0, 0.1), static=True)
+    with pytest.raises(BadTransform, match=r"never change, found base_link -> pan_tilt on /tf"):
+        transforms.T_unmoved_cam_lidar("front", "lidar")
+    with pytest.raises(BadTransform, match="no transform to or from frame"):
+        transforms.T_unmoved_cam_lidar("rear", "lidar")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lidar_vl_core.cameras.synchronisation.camera_rhythm import CameraState
 from lidar_vl_ros.health.health import ERROR, OK, WARN, Report
 
-_TROUBLES = ("undecodable", "unplaced")
+_TROUBLES = ("undecodable", "unplaced", "static_chain")
 
 
 class CameraHealth:
@@ -20,7 +20,7 @@ class CameraHealth:
         self._at_last_report: Counter[str] = Counter()
 
     def count(self, what: str) -> None:
-        """Count an image as `undecodable` (or of another size than the camera_info), or `unplaced` (no camera_info, no transform)."""
+        """Count an image as `undecodable` (or of another size than the camera_info), `unplaced` (no camera_info, no transform), or of a `static_chain` (placed as if nothing moved meanwhile)."""
         with self._lock:
             self._counts[what] += 1
 

@@ -19,7 +19,7 @@ from lidar_vl_core.cameras.own_vehicle_mask import read_mask
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.cameras.view import CameraView, DecodedOnce
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadCalibration, LidarVlError
+from lidar_vl_core.foundation.errors import BadCalibration, BadTransform, LidarVlError
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_ros.health.reporter import Reporter
@@ -68,13 +68,17 @@ class Cameras:
         """Whether a camera_info came that can be used."""
         return self._calibrations[name].at(0) is not None
 
-    def view(self, name: str, paired: Paired, cloud: PointCloud, unusable: LeftOut) -> CameraView:
+    def view(self, name: str, paired: Paired, cloud: PointCloud, unusable: LeftOut, unmoved: LeftOut) -> CameraView:
         """A picture as it belongs to a cloud, not decoded yet. Raises BadCalibration or BadTransform where that is not known.
 
-        unusable: told once when it is decoded and cannot be, or is of another size than its calibration.
+        unmoved: told why it is placed by transforms that never change, motion between the stamps left out. unusable: told once when it is decoded and cannot be, or is of another size than its calibration.
         """
         camera, frame_id = self._camera(name, paired), self._frame_of(name, paired)
-        T_cam_lidar = self._transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
+        try:
+            T_cam_lidar = self._transforms.T_cam_lidar(frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns)
+        except BadTransform as error:
+            T_cam_lidar = self._unmoved(frame_id, cloud.frame_id, error)
+            unmoved(name, error)
         load_rgb = DecodedOnce(partial(_load_rgb, paired.image, camera), partial(unusable, name))
         return CameraView(name, camera, _from_points(T_cam_lidar, cloud), paired.stamp_ns, load_rgb)
 
@@ -105,6 +109,13 @@ class Cameras:
         except BadCalibration as error:
             raise BadCalibration(f"{self.parameters[name].calibration_topic}: {error}") from error
         return self._with_mask(name, camera) if name in self._masks else camera
+
+    def _unmoved(self, camera_frame: str, lidar_frame: str, moved: BadTransform) -> RigidTransform:
+        """Raises the error of the moving transforms where there is no chain without any."""
+        try:
+            return self._transforms.T_unmoved_cam_lidar(camera_frame, lidar_frame)
+        except BadTransform:
+            raise moved from None
 
     def _with_mask(self, name: str, camera: CameraModel) -> CameraModel:
         plain, masked = self._masked.get(name, (None, None))

@@ -41,13 +41,14 @@ class FrontEnd:
         node: LifecycleNode,
         cameras: "Cameras",
         max_wait_s: float,
+        place_max_wait_s: float,
         reporter: Reporter,
         steady: Clock,
         images_needed: Callable[[], bool],
         hand_over: HandOver,
         picture_came: PictureCame,
     ) -> None:
-        """images_needed: asked for every cloud, whether it is worth waiting for its images.
+        """max_wait_s, place_max_wait_s: as CloudsWithImages. images_needed: asked for every cloud, whether it is worth waiting for its images.
 
         picture_came: told of every picture, whatever cloud it belongs to, and how to decode it, which raises LidarVlError.
         """
@@ -56,7 +57,9 @@ class FrontEnd:
         self._required = frozenset(name for name, camera in parameters.items() if camera.required)
         self._images_needed, self._hand_over, self._picture_came = images_needed, hand_over, picture_came
         timings = [camera.timing(name) for name, camera in parameters.items()]
-        self._clouds = CloudsOfSenders(lambda: CloudsWithImages(timings, max_wait_s, self._is_place_to_come))
+        self._clouds = CloudsOfSenders(
+            lambda: CloudsWithImages(timings, max_wait_s, self._is_place_to_come, place_max_wait_s)
+        )
         self._health = {name: CameraHealth(camera.required) for name, camera in parameters.items()}
         self._listens = False
         self._timer = node.create_timer(_POLL_S, self._poll, clock=steady)
@@ -150,10 +153,16 @@ class FrontEnd:
 
     def _view(self, name: str, paired: Paired, cloud: PointCloud) -> CameraView | None:
         try:
-            return self._cameras.view(name, paired, cloud, self._undecodable)
+            return self._cameras.view(name, paired, cloud, self._undecodable, self._unmoved)
         except LidarVlError as error:
             self._left_out(name, "unplaced", error)
             return None
+
+    def _unmoved(self, name: str, error: LidarVlError) -> None:
+        self._health[name].count("static_chain")
+        self._reporter.lasting_problem(
+            "faults", f"camera {name} is placed as if nothing moved between its image and the cloud: {error}"
+        )
 
     def _undecodable(self, name: str, error: LidarVlError) -> None:
         self._left_out(name, "undecodable", error)

@@ -14,6 +14,7 @@ from lidar_vl_core.foundation.errors import BadConfig, BadTransform
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms, RefusedTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformToCome
+from lidar_vl_ros.inputs.tf2_tree import open_tree
 from lidar_vl_ros.messages.message_class import message_class
 
 _DEPTH = 100
@@ -57,6 +58,11 @@ class LiveTransforms:
         """Where the LiDAR's points of its own stamp lie for a camera at the camera's own stamp. Raises BadTransform."""
         with self._changed:
             return self._transforms.T_cam_lidar(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns)
+
+    def T_unmoved_cam_lidar(self, camera_frame: str, lidar_frame: str) -> RigidTransform:
+        """As T_cam_lidar where nothing moved between the stamps. Raises BadTransform unless transforms that never change tell it."""
+        with self._changed:
+            return self._transforms.T_unmoved_cam_lidar(camera_frame, lidar_frame)
 
     def is_to_come(self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int) -> bool:
         """Whether T_cam_lidar is not known because moving transforms are not yet as new as these stamps."""
@@ -114,7 +120,7 @@ class LiveTransforms:
         self._subscriptions.append(self._node.create_subscription(message_type, topic, self._odometry, best_effort))
 
     def _start_anew(self) -> None:
-        self._transforms = FrameTransforms(_HISTORY_S)
+        self._transforms = FrameTransforms(open_tree(_HISTORY_S))
         if refused := self._transforms.add(SimpleNamespace(transforms=self._given), static=True):
             raise BadTransform(f"parameter static_transforms: {refused[0]}")
 

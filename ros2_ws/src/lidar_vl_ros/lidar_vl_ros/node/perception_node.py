@@ -157,10 +157,8 @@ class PerceptionNode(NodeDuties, LifecycleNode):
 
     def _open_front_end(self, settings: NodeParameters, transforms: LiveTransforms) -> FrontEnd:
         cameras = Cameras(self, settings.cameras, transforms, self.reporter)
-        longest_s, needed = settings.camera_max_wait_s, self._images_needed
-        return FrontEnd(
-            self, cameras, longest_s, self.reporter, self.steady, needed, self._hand_over, self.picture_came
-        )
+        waits_s, needed = (settings.camera_max_wait_s, settings.tf_max_wait_s), self._images_needed
+        return FrontEnd(self, cameras, *waits_s, self.reporter, self.steady, needed, self._hand_over, self.picture_came)
 
     def _images_needed(self) -> bool:
         """Whether the next cloud is to wait for its images; without need they are paired, and neither placed nor decoded."""

@@ -84,6 +84,12 @@ class NodeParameters(Config):
         le=3600.0,
         description="Compare the edges of a cloud and its images so often, and warn where they do not meet; 0: never",
     )
+    tf_max_wait_s: float = Field(
+        0.1,
+        ge=0.0,
+        le=10.0,
+        description="How long a cloud waits for moving transforms that place its images; then those that never change do, counted",
+    )
     static_transforms: Topics = Field(
         (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"
     )

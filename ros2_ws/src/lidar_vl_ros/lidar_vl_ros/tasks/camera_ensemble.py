@@ -89,7 +89,7 @@ class CameraEnsemble:
 
         def pictures() -> list[PlacedPicture]:
             placed = []
-            wait_until_s, came_not = self._patience.until_s(self._settings.camera_max_wait_s), False
+            wait_until_s, came_not = self._patience.until_s(self._settings.tf_max_wait_s), False
             for name, picture in tower.finished().items():
                 try:
                     placed.append(self._placed(name, picture, frame, wait_until_s))

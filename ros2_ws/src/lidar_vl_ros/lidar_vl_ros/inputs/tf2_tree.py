@@ -1,0 +1,54 @@
+"""tf2's buffer, where it is installed, in the place of ours: it comes with ROS and not with its wheels."""
+
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.time import Time
+
+from lidar_vl_core.geometry.rigid_transform import RigidTransform
+from lidar_vl_core.geometry.transform_tree import TransformTree
+from lidar_vl_ros.messages.transform_messages import rigid_transform, transform_message
+
+_SENDER = "lidar_vl_ros"
+
+
+def open_tree(history_s: float) -> TransformTree:
+    """An empty tree: tf2 answers its lookups where tf2_py is installed, ours elsewhere."""
+    try:
+        import tf2_py
+    except ImportError:
+        return TransformTree(history_s)
+    return Tf2Tree(history_s, tf2_py)
+
+
+class Tf2Tree(TransformTree):
+    """What it takes is checked as by TransformTree, and kept by both: where tf2 has no answer, that one gives it or says why not."""
+
+    def __init__(self, history_s: float, tf2: Any) -> None:  # noqa: ANN401  the module tf2_py
+        super().__init__(history_s)
+        self._tf2 = tf2
+        self._buffer = tf2.BufferCore(Duration(seconds=history_s))
+
+    def add(self, parent: str, child: str, stamp_ns: int | None, T_parent_child: RigidTransform) -> None:
+        """As TransformTree; tf2 forgets all moving transforms where the clock was set back, as it takes none that are older than its history."""
+        clock_was_set = stamp_ns is not None and self.begins_anew(child, stamp_ns)
+        super().add(parent, child, stamp_ns, T_parent_child)
+        if clock_was_set:
+            self._buffer.clear()
+        message = transform_message(parent, child, stamp_ns or 0, T_parent_child)
+        if self.is_static(child):
+            self._buffer.set_transform_static(message, _SENDER)
+        else:
+            self._buffer.set_transform(message, _SENDER)
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> RigidTransform:
+        """As TransformTree."""
+        if stamp_ns <= 0:  # to tf2 that means: the newest
+            return super().lookup(target, source, stamp_ns)
+        try:
+            found = self._buffer.lookup_transform_core(
+                target.removeprefix("/"), source.removeprefix("/"), Time(nanoseconds=stamp_ns)
+            )
+        except self._tf2.TransformException:
+            return super().lookup(target, source, stamp_ns)
+        return rigid_transform(found.transform)
