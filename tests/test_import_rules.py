@@ -66,7 +66,11 @@ BROUGHT_BY = {
     "tensorrt_rtx": "tensorrt-rtx-cu13",
 }
 TAKEN_WHERE_IT_IS = {"torchsparse"}  # never needed: asked for by name where somebody has built it
-COMES_WITH_ROS = {"launch", "launch_ros"}  # on no wheel: what launch files share is imported by them alone
+COMES_WITH_ROS = {
+    "launch",
+    "launch_ros",
+    "tf2_py",
+}  # on no wheel: imported by launch files alone, or where they are installed
 TRAINING_EXTRAS = ("train", "vfm", "language", "ray", "triton", "synthetic")
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 

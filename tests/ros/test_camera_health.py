@@ -78,6 +78,7 @@ def test_every_counter_is_told():
         "unstamped": 0,
         "undecodable": 1,
         "unplaced": 0,
+        "static_chain": 0,
     }
     assert values == {"topic": "/front", "period_ms": "33.3", **{name: str(number) for name, number in told.items()}}
     assert told_in_a_line(health.values(state)).startswith("30 received, 10 paired, 2 missed, 3 late, 4 silent")

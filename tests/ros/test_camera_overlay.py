@@ -57,19 +57,19 @@ def street(graph, fake_segmenter, make_cloud, until):
             rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
             picture = rgb_image(header, rgb) if picture is None else picture
             picture.header = header
-            self.info.publish(
-                CameraInfo(
-                    header=header,
-                    width=WIDTH,
-                    height=HEIGHT,
-                    distortion_model="plumb_bob",
-                    d=[0.0] * 5,
-                    k=[100.0, 0.0, 79.5, 0.0, 100.0, 59.5, 0.0, 0.0, 1.0],
-                )
-            )
+            self.info.publish(self.calibration(header))
             self.camera.publish(picture)
             # Ten metres ahead: the centre of the picture. To the left: its left half.
             self.clouds.publish(make_cloud(np.array([[10, 0, 0], [10, 5, 0]]), stamp_ns))
+
+        def calibration(self, header):
+            k = [100.0, 0.0, 79.5, 0.0, 100.0, 59.5, 0.0, 0.0, 1.0]
+            size = {"width": WIDTH, "height": HEIGHT, "distortion_model": "plumb_bob", "d": [0.0] * 5}
+            return CameraInfo(header=header, k=k, **size)
+
+        def calibrate(self):
+            message, cameras = self.calibration(Header(frame_id="front_optical")), self.node._front_end._cameras
+            until(lambda: self.info.publish(message) or cameras.is_calibrated("front"), "the calibration")
 
         def until_a_picture(self, **message):
             stamps = iter(range(1_000_000_000, 1_000_000_000_000, 100_000_000))
@@ -181,6 +181,7 @@ def _moved(street, *stamps_ns):
 def test_of_clouds_whose_tf_is_late_each_gets_its_picture_by_the_static_chain_and_is_counted(street, graph, until):
     street.start(tf_max_wait_s=0.0)
     street.look()
+    street.calibrate()
     _moved(street, 500_000_000)
     for count in range(1, 14):
         stamp_ns = 1_000_000_000 + 100_000_000 * count
@@ -196,6 +197,7 @@ def test_of_clouds_whose_tf_is_late_each_gets_its_picture_by_the_static_chain_an
 def test_a_cloud_waits_for_tf_that_comes_in_time(street, until):
     street.start(tf_max_wait_s=10.0)
     street.look()
+    street.calibrate()
     _moved(street, 500_000_000)
     street.send(1_000_000_000)
     until(lambda: street.node._front_end._clouds.waits, "the waiting cloud")

@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from lidar_vl_ros.inputs.tf2_tree import Tf2Tree, open_tree
-from lidar_vl_ros.messages.transform_messages import rigid_transform, transform_message
+from lidar_vl_ros.inputs.tf2_tree import Tf2Tree, open_tree, rigid_transform, transform_message
 
 from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from builtin_interfaces.msg import Time as Stamp
+from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.duration import Duration
 from rclpy.time import Time
+from std_msgs.msg import Header
 
+from lidar_vl_core.foundation.stamps import sec_and_nanosec
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformTree
-from lidar_vl_ros.messages.transform_messages import rigid_transform, transform_message
 
 _SENDER = "lidar_vl_ros"
 
@@ -43,7 +46,8 @@ class Tf2Tree(TransformTree):
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> RigidTransform:
         """As TransformTree."""
-        if stamp_ns <= 0:  # to tf2 that means: the newest
+        # To tf2 no time means the newest, and from a frame to itself all is known, even of a frame that nobody named.
+        if stamp_ns <= 0 or target == source:
             return super().lookup(target, source, stamp_ns)
         try:
             found = self._buffer.lookup_transform_core(
@@ -52,3 +56,20 @@ class Tf2Tree(TransformTree):
         except self._tf2.TransformException:
             return super().lookup(target, source, stamp_ns)
         return rigid_transform(found.transform)
+
+
+def transform_message(parent: str, child: str, stamp_ns: int, T_parent_child: RigidTransform) -> TransformStamped:
+    """With the name of its frames, without a leading slash."""
+    (x, y, z), (qx, qy, qz, qw) = T_parent_child.translation_m.tolist(), T_parent_child.quaternion().tolist()
+    transform = Transform(translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+    sec, nanosec = sec_and_nanosec(stamp_ns)
+    header = Header(stamp=Stamp(sec=sec, nanosec=nanosec), frame_id=parent.removeprefix("/"))
+    return TransformStamped(header=header, child_frame_id=child.removeprefix("/"), transform=transform)
+
+
+def rigid_transform(message: Transform) -> RigidTransform:
+    """Raises BadTransform for numbers that are none."""
+    rotation, translation = message.rotation, message.translation
+    return RigidTransform.from_quaternion(
+        (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)
+    )
