@@ -179,7 +179,7 @@ def _moved(street, *stamps_ns):
 
 
 def test_of_clouds_whose_tf_is_late_each_gets_its_picture_by_the_static_chain_and_is_counted(street, graph, until):
-    street.start(tf_max_wait_s=0.0)
+    street.start(tf_max_wait_s=0.0, camera_max_wait_s=10.0)
     street.look()
     street.calibrate()
     _moved(street, 500_000_000)
@@ -195,7 +195,7 @@ def test_of_clouds_whose_tf_is_late_each_gets_its_picture_by_the_static_chain_an
 
 
 def test_a_cloud_waits_for_tf_that_comes_in_time(street, until):
-    street.start(tf_max_wait_s=10.0)
+    street.start(tf_max_wait_s=10.0, camera_max_wait_s=10.0)
     street.look()
     street.calibrate()
     _moved(street, 500_000_000)
