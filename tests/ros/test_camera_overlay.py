@@ -53,12 +53,18 @@ def street(graph, fake_segmenter, make_cloud, until):
             until(self.node.outputs.needs_images, "the node's knowledge of who looks")
 
         def send(self, stamp_ns, picture=None):
+            self.send_picture(stamp_ns, picture)
+            self.send_cloud(stamp_ns)
+
+        def send_picture(self, stamp_ns, picture=None):
             header = Header(stamp=time_message(stamp_ns), frame_id="front_optical")
             rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
             picture = rgb_image(header, rgb) if picture is None else picture
             picture.header = header
             self.info.publish(self.calibration(header))
             self.camera.publish(picture)
+
+        def send_cloud(self, stamp_ns):
             # Ten metres ahead: the centre of the picture. To the left: its left half.
             self.clouds.publish(make_cloud(np.array([[10, 0, 0], [10, 5, 0]]), stamp_ns))
 
@@ -182,14 +188,16 @@ def test_of_clouds_whose_tf_is_late_each_gets_its_picture_by_the_static_chain_an
     street.start(tf_max_wait_s=0.0, camera_max_wait_s=10.0)
     street.look()
     street.calibrate()
+    clouds = street.node._front_end._clouds
     _moved(street, 500_000_000)
     for count in range(1, 14):
         stamp_ns = 1_000_000_000 + 100_000_000 * count
         _moved(street, stamp_ns - 150_000_000)
-        street.send(stamp_ns)
+        street.send_picture(stamp_ns)
+        until(lambda count=count: clouds.camera_states(0)["front"].received == count, f"image {count} at the node")
+        street.send_cloud(stamp_ns)
         until(lambda count=count: len(street.pictures) == count, f"picture {count}")
-    front_end = street.node._front_end
-    values = front_end._health["front"].values(front_end._clouds.camera_states(0)["front"])
+    values = street.node._front_end._health["front"].values(clouds.camera_states(0)["front"])
     assert (values["paired"], values["static_chain"], values["unplaced"]) == (13, 13, 0)
     graph.logs("camera front is placed as if nothing moved between its image and the cloud: transform odom -> lidar")
 
