@@ -29,8 +29,9 @@ def lost_processes_told() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError) as error:
-        if told := _told(str(error)):
-            raise LostProcess(f"{told} It said: {one_line(str(error))[:600]}") from error
+        said = f"{error} {error.__cause__ or ''}"  # torch tells the signal that ended a worker only as the cause
+        if told := _told(said):
+            raise LostProcess(f"{told} It said: {one_line(said)[:600]}") from error
         raise
 
 
