@@ -125,7 +125,7 @@ def _messages() -> tuple[list[bytes], list[bytes], bytes]:
         sound.append(serialize_message(point_cloud2(Header(frame_id="lidar"), columns)))
         for change in (
             {"width": POINTS + 7},
-            {"row_step": 3},
+            {"height": 2},
             {"point_step": 0},
             {"data": b"\0" * 100},
             {"fields": []},
