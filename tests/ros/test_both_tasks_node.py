@@ -123,4 +123,5 @@ def test_a_node_with_no_task_at_all_is_refused(graph, fake_segmenter, fake_detec
 )
 def test_motion_is_told_by_the_first_topic_a_task_names_else_by_tf_where_one_asks(asked, told):
     tasks = [(SimpleNamespace(motion_told_by=lambda topic=topic: topic), None) for topic in asked]
-    assert TaskNode.motion_told_by(SimpleNamespace(_used=tasks)) == told
+    settings = SimpleNamespace(motion_needed=False)  # by the node itself
+    assert TaskNode.motion_told_by(SimpleNamespace(_used=tasks, settings=settings)) == told
