@@ -48,7 +48,7 @@ def yaml_scalars() -> None:
         "ruamel.yaml 1.2": lambda text: ruamel.yaml.YAML(typ="safe", pure=True).load(text),
     }
     for text in YAML:
-        print(f"  {text:<18}" + "".join(f"{name}: {_told(read, f'a: {text}'):<42}" for name, read in readers.items()))
+        print(f"  {text:<18}" + "; ".join(f"{name}: {_told(read, f'a: {text}')}" for name, read in readers.items()))
     texts = [
         path.read_text()
         for room in ("lidar_vl_core", "offline_training")
