@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -68,11 +69,10 @@ def cards() -> None:
 
 def tokens() -> None:
     """Time to open CLIP's merges and to number prompts and one long word."""
-    import open_clip
-
     from lidar_vl_core.words.clip_tokenizer import ClipTokenizer
 
-    merges = (Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz").read_bytes()
+    folder = find_spec("open_clip").submodule_search_locations[0]  # not imported, as that needs torchvision
+    merges = Path(folder, "bpe_simple_vocab_16e6.txt.gz").read_bytes()
     print(f"  open the merges: {_seconds(lambda: ClipTokenizer(merges, 77)):.2f} s")
     tokenizer = ClipTokenizer(merges, 77)
     prompts = [f"a photo of a {word}" for word in ("car", "truck", "bus", "person", "bicycle")] * 16
