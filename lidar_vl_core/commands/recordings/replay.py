@@ -1,5 +1,6 @@
 """A recording through the network: labelled clouds, metrics and a report. Reads and writes files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,26 +103,29 @@ def replay(
             raise BadBag(
                 f"{bag}: expected readable clouds on {recording.cloud_topic}, found none{first} `lidar-vl inspect` tells more."
             )
+        warnings = (*answers.warnings, *seen.warnings(package.manifest.training_sweeps))
         metrics = {
             **evaluation.metrics(),
             "model": package.manifest.name,
             "engine": answers.engine_name,
-            "bag": bag.name,
             "latency_is": answers.latency_is,
-            "cloud_topic": recording.cloud_topic,
-            **({} if boxes is None else {"box_topic": boxes.topic}),
-            "intensity": None if recording.intensity is None else vars(recording.intensity),
-            "skipped": [vars(skipped) for skipped in recording.skipped],
-            "warnings": [
-                *recording.warnings,
-                *answers.warnings,
-                *seen.warnings(package.manifest.training_sweeps),
-                *(() if boxes is None else boxes.warnings),
-            ],
+            "bag": bag.name,
+            **_of_the_recording(recording, boxes, warnings),
             "provenance": provenance(package, command),
         }
         write_results(staged, f"Replay of {bag.name}", metrics, evaluation, package.card)
     return metrics
+
+
+def _of_the_recording(recording: Recording, boxes: TrueBoxes | None, warnings: Sequence[str]) -> dict[str, Any]:
+    """What metrics.json tells of the bag, with the warnings of the model behind those of the reader."""
+    return {
+        "cloud_topic": recording.cloud_topic,
+        **({} if boxes is None else {"box_topic": boxes.topic}),
+        "intensity": None if recording.intensity is None else vars(recording.intensity),
+        "skipped": [vars(skipped) for skipped in recording.skipped],
+        "warnings": [*recording.warnings, *warnings, *(() if boxes is None else boxes.warnings)],
+    }
 
 
 def _true_boxes(package: ModelPackage, recording: Recording, topic: str | None, names: str | None) -> TrueBoxes | None:
