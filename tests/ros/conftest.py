@@ -200,9 +200,9 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_ros_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def own_ros_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What nodes keep over a crash is kept for no other test."""
-    monkeypatch.setenv("ROS_HOME", str(tmp_path / "ros_home"))
+    monkeypatch.setenv("ROS_HOME", str(tmp_path_factory.mktemp("ros_home")))
 
 
 @pytest.fixture
