@@ -73,14 +73,14 @@ def test_after_kill_9_it_goes_on_to_the_same_losses_and_weights(tmp_path):
 
 def test_a_sigterm_ends_the_run_with_a_checkpoint_it_goes_on_from(tmp_path, monkeypatch):
     config = ready(tmp_path, guide={"max_steps": 6, "batch_size": 1, "checkpoint_every": 100})
-    right, calls = guiding_run._LOSSES["cosine"], iter(range(100))
+    (right, of_constant), calls = guiding_run._LOSSES["cosine"], iter(range(100))
 
     def stopped(*rows):
         if next(calls) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
         return right(*rows)
 
-    monkeypatch.setattr(guiding_run, "_LOSSES", {"cosine": stopped})
+    monkeypatch.setattr(guiding_run, "_LOSSES", {"cosine": (stopped, of_constant)})
     with pytest.raises(RunStopped, match="stopped at step 3 of 6; saved; the same command resumes") as stopped:
         guide(config)
     assert stopped.value.code == 143
@@ -91,9 +91,12 @@ def test_a_sigterm_ends_the_run_with_a_checkpoint_it_goes_on_from(tmp_path, monk
 
 def _bad_loss(monkeypatch, steps: range) -> None:
     """Make the loss of some steps a number that is none."""
-    right, calls = guiding_run._LOSSES["cosine"], iter(range(1000))
-    wrong = {"cosine": lambda *rows: right(*rows) * (np.nan if next(calls) in steps else 1.0)}
-    monkeypatch.setattr(guiding_run, "_LOSSES", wrong)
+    (right, of_constant), calls = guiding_run._LOSSES["cosine"], iter(range(1000))
+
+    def wrong(*rows):
+        return right(*rows) * (np.nan if next(calls) in steps else 1.0)
+
+    monkeypatch.setattr(guiding_run, "_LOSSES", {"cosine": (wrong, of_constant)})
 
 
 def test_a_step_whose_loss_is_no_number_is_left_out_and_counted(tmp_path, monkeypatch):

@@ -100,11 +100,11 @@ class Guiding(ValidatedRun):
         """`loss`, and `better_than_constant`: 1 - loss / that of the best vector for all rows of the batch; 0 = nothing is told apart."""
         of_rows, of_constant = _LOSSES[self.config.guide.loss]
         loss = of_rows(self._embeddings(batch), batch.target)
-        if len(batch.target) == 0:
-            return {"loss": loss}
         with torch.no_grad():
-            better = 1.0 - loss / of_constant(batch.target).clamp_min(1e-6)
-        return {"loss": loss, "better_than_constant": better}
+            better = (
+                1.0 - loss / of_constant(batch.target).clamp_min(1e-6) if len(batch.target) else torch.zeros_like(loss)
+            )
+        return {"loss": loss, "better_than_constant": better}  # the same names for every batch: ranks exchange them
 
     def numbers(self, batch: GuidedBatch) -> dict[str, float]:
         """How much a batch holds."""
