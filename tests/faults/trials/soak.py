@@ -21,6 +21,7 @@ from lidar_vl_ros.process.child_nodes import MODULES, private_graph_environment
 from tqdm import tqdm
 
 from lidar_vl_core.foundation.files import write_text
+from tests.bench.node.cloud_traffic import street_clouds
 from tests.bench.report.machine import machine
 
 RATE_HZ, FAULTS, POINTS = 10.0, 0.01, 35_000
@@ -107,7 +108,7 @@ class Soak:
 
 
 def _messages() -> tuple[list[bytes], list[bytes], bytes]:
-    """Serialised clouds, damaged ones, and a picture."""
+    """Serialised clouds of a street, damaged ones, and a picture."""
     from lidar_vl_ros.messages.sensor_data import point_cloud2
     from rclpy.serialization import serialize_message
     from sensor_msgs.msg import CompressedImage
@@ -115,13 +116,9 @@ def _messages() -> tuple[list[bytes], list[bytes], bytes]:
 
     from lidar_vl_core.cameras.image import encode_jpeg
 
-    rng = np.random.default_rng(0)
     sound, damaged = [], []
-    for _ in range(5):
-        range_m, turn = rng.gamma(2.0, 8.0, POINTS), rng.uniform(-np.pi, np.pi, POINTS)
-        x, y, z = range_m * np.cos(turn), range_m * np.sin(turn), rng.normal(-1.5, 0.6, POINTS)
-        columns = {"x": x, "y": y, "z": z, "intensity": rng.random(POINTS)}
-        columns = {name: column.astype(np.float32) for name, column in columns.items()}
+    for cloud in street_clouds(POINTS, "hdl32", 1600, frames=5):
+        columns = dict(zip(("x", "y", "z", "intensity"), np.ascontiguousarray(cloud.T), strict=True))
         sound.append(serialize_message(point_cloud2(Header(frame_id="lidar"), columns)))
         for change in (
             {"width": POINTS + 7},
@@ -134,7 +131,7 @@ def _messages() -> tuple[list[bytes], list[bytes], bytes]:
             for name, value in change.items():
                 setattr(message, name, value)
             damaged.append(serialize_message(message))
-    noise = rng.integers(0, 256, (60, 80, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
     picture = CompressedImage(header=Header(frame_id="camera"), format="jpeg", data=encode_jpeg(noise))
     return sound, damaged, serialize_message(picture)
 
