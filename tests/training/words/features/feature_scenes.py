@@ -76,13 +76,16 @@ class Boxes:
 
 
 class MeanColors(DenseImageModel):
-    """Features of 8 channels by a fixed random map of the mean colour of cells of 4 pixels."""
+    """Features of 8 channels by a fixed random map of the mean colour of cells of 4 pixels.
+
+    All numbers are sums of few powers of two, so that no processor and no number of threads rounds them otherwise.
+    """
 
     channels, logit_scale = 8, 1.0
 
     def __init__(self) -> None:
         self.pictures = 0
-        self._map = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+        self._map = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)).mul(8).round() / 8
 
     def identity(self) -> dict:
         return {"model": "mean colours"}
@@ -90,7 +93,7 @@ class MeanColors(DenseImageModel):
     def image_features(self, images):
         self.pictures += len(images)
         cells = [torch.tensor(each).float().view(HEIGHT // 4, 4, WIDTH // 4, 4, 3).mean(dim=(1, 3)) for each in images]
-        return [torch.einsum("ck,hwk->chw", self._map, each / 255) for each in cells]
+        return [torch.einsum("ck,hwk->chw", self._map, each / 256) for each in cells]
 
     def text_features(self, prompts):
         return torch.nn.functional.normalize(torch.ones(len(prompts), 8), dim=1)
