@@ -51,7 +51,8 @@ def test_rounds_of_the_lifecycle_leave_no_thread_no_open_file_and_no_memory(
         if lap == _WARM:
             warm_mb, open_files = _rss_mb(), len(os.listdir("/proc/self/fd"))
     until(lambda: gc.collect() >= 0 and _threads() == threads, "the end of all threads of all rounds")
-    assert len(os.listdir("/proc/self/fd")) <= open_files
+    # A file that stays open in each round would be one of each; the process itself may open one of its own meanwhile.
+    until(lambda: len(os.listdir("/proc/self/fd")) <= open_files + 3, "the end of all open files of all rounds")
     drift_mb = _rss_mb() - warm_mb
     figures.count("lifecycle rounds", _ROUNDS)
     figures.most("MB of RSS more", drift_mb)
