@@ -218,8 +218,10 @@ class Recording:
             return None
         if any(cloud.origin_m):
             T_cam_lidar = T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))
-        load_rgb, read_bytes = partial(_load_rgb, message, model), partial(_read_bytes, message)
-        return CameraView(camera.name, model, T_cam_lidar, paired.stamp_ns, load_rgb, read_bytes)
+        load_rgb = partial(_load_rgb, message, model)
+        return CameraView(
+            camera.name, model, T_cam_lidar, paired.stamp_ns, load_rgb, lambda: stored_bytes(message.message)
+        )
 
     def _say(self, text: str) -> None:
         self._said[text] += 1
@@ -245,7 +247,3 @@ def _load_rgb(message: BagMessage, model: CameraModel) -> np.ndarray:
     except BadCalibration as error:
         raise BadImage(f"{message.topic}: {error}") from error
     return rgb
-
-
-def _read_bytes(message: BagMessage) -> bytes:
-    return stored_bytes(message.message)
