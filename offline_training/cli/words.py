@@ -142,10 +142,12 @@ def _pseudo_label(options: argparse.Namespace) -> None:
     config = _config(options)
     require_for_language("pseudo-label", config)
     require_made_by("extract-features", config.features_folder)
+    from offline_training.words.evaluation.label_pictures import write_label_picture
     from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 
     folder = pseudo_label(config)
     print(f"pseudo labels: {folder}; how good they are: {folder / 'statistics.json'}")
+    print(f"what was removed, filled and changed: {write_label_picture(config)}")
 
 
 def _specialise(options: argparse.Namespace) -> None:

@@ -80,13 +80,13 @@ def _baseline(config: VlgConfig, question: Question) -> tuple[FeatureStore, Answ
 def scene_picture(sample: Sample, truth: np.ndarray, answers: dict[str, Answer], classes: ClassTable) -> "Image":
     """Input, truth and every answer of one scene in a row, with a legend below. truth: (N,) uint8 in `classes`."""
     colors = class_colors(classes)
-    panels = [_panel(sample, _input_colors(sample), sample.name), _panel(sample, colors[truth], "truth")]
+    panels = [panel(sample, _input_colors(sample), sample.name), panel(sample, colors[truth], "truth")]
     shown: Sequence[np.ndarray] = [truth]
     for title, answer in answers.items():
         class_id = answer(sample)
         confusion = ConfusionMatrix(len(classes))
         confusion.add(truth, class_id)
-        panels.append(_panel(sample, colors[class_id], f"{title}: mean IoU {100 * confusion.mean_iou():.1f} %"))
+        panels.append(panel(sample, colors[class_id], f"{title}: mean IoU {100 * confusion.mean_iou():.1f} %"))
         shown = [*shown, class_id]
     row = in_rows(panels, len(panels))
     return in_rows([row, legend(classes, np.unique(np.concatenate(shown)), row.width)], 1)
@@ -117,7 +117,7 @@ def confusion_picture(metrics: Mapping[str, Any], names: Sequence[str], title: s
     return content.getvalue()
 
 
-def _panel(sample: Sample, colors_rgb: np.ndarray, caption: str) -> "Image":
+def panel(sample: Sample, colors_rgb: np.ndarray, caption: str) -> "Image":
     """A room at an angle, a sweep of a LiDAR from above."""
     xyz_m = sample.cloud.measured_xyz_m()
     if "rgb" in sample.cloud.extra:

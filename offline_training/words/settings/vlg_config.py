@@ -13,6 +13,7 @@ from offline_training.words.image_models.base.config import ImageModelConfig
 from offline_training.words.scenes.extract_config import ExtractConfig
 
 _Share = Annotated[float, Field(gt=0.0, le=1.0)]
+_Quantile = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class PseudoLabelConfig(Config):
@@ -20,8 +21,17 @@ class PseudoLabelConfig(Config):
 
     lists: Literal["scene", "frame", "none"] = "scene"  # whose class lists restrict the answers; none = no restriction
     lists_file: str | None = None  # JSON: scene name -> class names; nothing = derived from the labels of the data set
-    keep_fraction: _Share = 1.0  # of each class's points, the surest; DBGroup: 0.3
+    keep_fraction: _Share = 1.0  # of each class's points in a scene, the surest; DBGroup: 0.3
+    class_quantile: _Quantile | None = (
+        None  # of its probabilities in all scenes: the least that a class's points must have
+    )
     spread: Literal["none", "superpoint", "superpixel"] = "none"  # one class per segment, by majority
+    segment_purity: Annotated[float, Field(ge=0.0, le=1.0)] = (
+        0.0  # least share of a segment's labelled points that its majority must be, or all lose their labels
+    )
+    segment_fill: bool = (
+        True  # all points of a segment get its class; false: labels that differ from it go, none is added
+    )
     superpoint_cell_m: Annotated[float, Field(gt=0.0)] = 0.05  # superpoints are grown between cells of this size
     superpoint_angle_deg: Annotated[float, Field(gt=0.0)] = 15.0  # most between normals of neighbours
     superpoint_colour: Annotated[float, Field(gt=0.0)] = 0.1  # most between colours of neighbours, channels 0..1
@@ -32,6 +42,7 @@ class PseudoLabelConfig(Config):
         superpoint = ("superpoint_cell_m", "superpoint_angle_deg", "superpoint_colour")
         return (
             (self.lists != "none", ("lists_file",), "with lists: scene or frame"),
+            (self.spread != "none", ("segment_purity", "segment_fill"), "with spread: superpoint or superpixel"),
             (self.spread == "superpoint", superpoint, "with spread: superpoint"),
             (self.spread == "superpixel", ("superpixels",), "with spread: superpixel"),
         )
@@ -98,11 +109,14 @@ class SelfTrainingConfig(Config):
 
     rounds: Annotated[int, Field(ge=0)] = 0
     mode: Literal["ensemble", "3d"] = "ensemble"  # whose answers
-    keep_fraction: _Share = 0.3  # of each class's points, the surest
+    keep_fraction: _Share = 0.3  # of each class's points in a scene, the surest
+    class_quantile: _Quantile | None = None  # of its answers' probabilities in all scenes: a class's threshold
+    update: Literal["anew", "fill"] = "anew"  # fill: labels of the round before stay, answers go where there are none
 
     def uses(self) -> tuple[Use, ...]:
         """Keys that are read only under others."""
-        return ((self.rounds > 0, ("mode", "keep_fraction"), "with rounds above 0"),)
+        own = ("mode", "keep_fraction", "class_quantile", "update")
+        return ((self.rounds > 0, own, "with rounds above 0"),)
 
 
 class VlgConfig(RunConfig):

@@ -2,10 +2,12 @@
 
 3DSS-VLG has one round; DBGroup (AAAI 2026) reports gains from three, with a network trained on the labels themselves. Our
 reading for embeddings: a round labels the scenes anew, under the same class lists and with the surest share of each class
-kept; then stages 2 and 3 run as they are, so that what learns the labels is the adapter and words stay open. Each round
+kept, or what reaches the class's threshold; with `update: fill` labels of the round before stay and answers go where there are
+none, as arXiv 2510.17875 spreads labels to unlabelled areas (of which its abstract alone could be read); then stages 2 and 3 run as they are, so that what learns the labels is the adapter and words stay open. Each round
 lies in <out>/round_<n> like a run of its own; the image features are those of the run.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +19,21 @@ from lidar_vl_core.model_packages.language_spec import TEXT_TABLE
 from lidar_vl_core.words.text_table import TextTable, unit_rows
 from lidar_vl_core.words.text_table_file import write_text_table
 from offline_training.datasets.base.sample import Sample
+from offline_training.networks.adapter import TextAdapter
 from offline_training.words.features.run_features import open_features
 from offline_training.words.features.run_text import read_run_text
 from offline_training.words.scenes.scene_features import SceneFeatures
-from offline_training.words.settings.training_samples import all_samples, opened, scan_of, speaks_of_truth
+from offline_training.words.settings.training_samples import opened, scan_of, speaks_of_truth
 from offline_training.words.settings.vlg_config import SelfTrainingConfig, VlgConfig
 from offline_training.words.stages.adapter.specialise import load_adapter, specialise, specialised_features
 from offline_training.words.stages.guidance.inference import LanguageNetwork, load_language_network, row_embeddings
 from offline_training.words.stages.pseudo_labels.class_choice import choose_classes, class_scores
+from offline_training.words.stages.pseudo_labels.class_lists import ClassLists
 from offline_training.words.stages.pseudo_labels.label_quality import LabelQuality
-from offline_training.words.stages.pseudo_labels.pseudo_label import ClassLists, refined
+from offline_training.words.stages.pseudo_labels.labelling import featured_scenes
 from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as LABELS
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels, PseudoLabelStore
+from offline_training.words.stages.pseudo_labels.refinement import SureLabels, filled, refined
 
 
 def prepared_round(config: VlgConfig, number: int, checkpoint: Path) -> VlgConfig:
@@ -75,42 +80,49 @@ def _label(config: VlgConfig, before: VlgConfig, after: VlgConfig, checkpoint: P
             "logit_scale": PseudoLabelStore(Path(before.out) / LABELS).settings()["logit_scale"],
         }
     )
-    names = []
-    for sample in all_samples(opened(config, config.train)):
-        seen = features.read(sample.name)
-        seen.require_fits(sample)
+    own, names = config.self_training, []
+    answers = partial(_answers, config, table, network, lists, adapter)
+    scenes = partial(featured_scenes, opened(config, config.train), features)
+    sure = SureLabels(
+        own.keep_fraction,
+        own.class_quantile,
+        len(table.names),
+        lambda: (answers(sample, seen) for sample, seen in scenes()),
+    )
+    earlier = PseudoLabelStore(Path(before.out) / LABELS)
+    for sample, seen in scenes():
         if not labels.has(sample.name):
-            adapted = specialised_features(adapter, seen.feature)
-            labels.write(sample.name, _answers(config, sample, seen, adapted, table, network, lists))
+            new = refined(sample, seen.visible, sure.of(answers(sample, seen)), config)
+            labels.write(sample.name, filled(earlier.read(sample.name), new) if own.update == "fill" else new)
         names.append(sample.name)
-        quality.add(
-            labels.read(sample.name).class_id, seen.visible, sample.class_id if speaks_of_truth(config) else None
-        )
+        truth = sample.class_id if speaks_of_truth(config) else None
+        quality.add(sample.name, labels.read(sample.name).class_id, seen.visible, truth)
     quality.write(labels.folder / "statistics.json")
     labels.finish(names)
 
 
 def _answers(
     config: VlgConfig,
-    sample: Sample,
-    seen: SceneFeatures,
-    adapted: np.ndarray,
     table: TextTable,
     network: LanguageNetwork,
     lists: ClassLists,
+    adapter: TextAdapter,
+    sample: Sample,
+    seen: SceneFeatures,
 ) -> PseudoLabels:
-    """The answers of a scene's visible points under its class lists: adapted (V, C) are its specialised image features."""
+    """The answers of a scene's visible points under its class lists."""
     rows, row_of_point = row_embeddings(*network, scan_of(sample, config))
     scores = _of_points(class_scores(unit_rows(rows), table), row_of_point)
     if config.self_training.mode == "ensemble":
-        of_image = _of_points(class_scores(unit_rows(adapted), table), seen.row_of_point)
+        specialised = unit_rows(specialised_features(adapter, seen.feature))
+        of_image = _of_points(class_scores(specialised, table), seen.row_of_point)
         surer = ~(_best(scores) >= _best(of_image))[:, None]
         scores = np.where(surer, of_image, scores)
     allowed = lists.allowed(sample, seen)
     of_point = allowed if len(allowed) == 1 else _of_points(allowed, seen.row_of_point, False)
     class_id, probability = choose_classes(scores, table.is_sink, of_point, table.logit_scale)
     class_id = np.where(seen.visible, class_id, np.uint8(IGNORE_ID))  # the adapter learns from no others
-    return refined(sample, seen, PseudoLabels(class_id, probability), config, config.self_training.keep_fraction)
+    return PseudoLabels(class_id, probability)
 
 
 def _of_points(values: np.ndarray, row_of_point: np.ndarray, nothing: float | bool = np.nan) -> np.ndarray:

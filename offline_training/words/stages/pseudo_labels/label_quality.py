@@ -19,15 +19,22 @@ class LabelQuality:
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
         self._confusion = ConfusionMatrix(len(names))
+        self._scenes: dict[str, dict[str, int]] = {}
         self._labelled, self._visible, self._points = np.zeros(len(names), np.int64), 0, 0
 
-    def add(self, class_id: np.ndarray, visible: np.ndarray, truth: np.ndarray | None) -> None:
+    def add(self, name: str, class_id: np.ndarray, visible: np.ndarray, truth: np.ndarray | None) -> None:
         """One scene: class_id (N,) uint8, visible (N,) bool, truth (N,) uint8 in the same classes, None = unknown."""
         self._labelled += np.bincount(class_id[class_id != IGNORE_ID], minlength=len(self._names))
         self._visible += int(visible.sum())
         self._points += len(class_id)
         if truth is not None:
             self._confusion.add(truth, class_id)
+            labelled = (truth != IGNORE_ID) & (class_id != IGNORE_ID)
+            self._scenes[name] = {
+                "known": int((truth != IGNORE_ID).sum()),
+                "labelled": int(labelled.sum()),
+                "right": int((labelled & (truth == class_id)).sum()),
+            }
 
     def to_dict(self) -> dict[str, Any]:
         """JSON: coverage, and precision, recall and IoU per class where there was truth."""
@@ -58,6 +65,7 @@ class LabelQuality:
                 self._names, answered.sum(axis=1) / np.maximum(confusion.counts.sum(axis=1), 1)
             ),
             **confusion.to_dict(self._names),
+            "scenes": self._scenes,
         }
 
 

@@ -1,4 +1,9 @@
-"""One class per segment, by majority: superpoints of the cloud, or superpixels of the pictures that see it."""
+"""One class per segment, by majority: superpoints of the cloud, or superpixels of the pictures that see it.
+
+Filling all of a superpoint is DBGroup's (AAAI 2026). The geometry-aware refinement of arXiv 2510.17875, of which the abstract
+says that labels which fail geometric plausibility are filtered out, is in our reading: a segment without a clear majority has
+no label, and with `segment_fill: false` what differs from the majority goes and nothing is added.
+"""
 
 import numpy as np
 
@@ -12,11 +17,15 @@ from offline_training.words.stages.pseudo_labels.superpoints import superpoints
 
 
 def segment_majority(sample: Sample, class_id: np.ndarray, config: VlgConfig, classes: int) -> np.ndarray:
-    """(N,) uint8: each point the class that most labelled points of its segments have; without any its own, 255 or not.
+    """(N,) uint8: each point the class that most of its segments say; where they say none its own, 255 or not.
 
-    class_id: (N,) uint8, 255 = none. Points without a label take the majority's too.
+    A segment says the class that most of its labelled points have, of equal ones the lower id; "no label" where that is a
+    smaller share of them than pseudo.segment_purity. Points whose segments all say "no label" lose theirs. With pseudo.segment_fill
+    points without a label get the class, too, and others change theirs; without it, labels that differ from it go.
+    class_id: (N,) uint8, 255 = none.
     """
-    votes = np.zeros((len(class_id), classes), np.int32)
+    votes, told = np.zeros((len(class_id), classes), np.int32), np.zeros(len(class_id), bool)
+    purity = config.pseudo.segment_purity
     if config.pseudo.spread == "superpoint":
         pseudo, cloud = config.pseudo, sample.cloud
         segment = superpoints(
@@ -27,22 +36,34 @@ def segment_majority(sample: Sample, class_id: np.ndarray, config: VlgConfig, cl
             pseudo.superpoint_colour,
         )
         inside = np.flatnonzero(segment >= 0)
-        _vote(votes, inside, segment[inside], class_id)
+        _vote(votes, told, inside, segment[inside], class_id, purity)
     else:
         for view in sample.views:
             point_index, pixel_uv = seen_pixels(sample.cloud.measured_xyz_m(), view, config.extract)
             if len(point_index):
                 segment = slic(view.load_rgb(), config.pseudo.superpixels)[pixel_uv[:, 1], pixel_uv[:, 0]]
-                _vote(votes, point_index, segment.astype(np.int64), class_id)
-    return np.where(votes.any(axis=1), votes.argmax(axis=1), class_id).astype(np.uint8)
+                _vote(votes, told, point_index, segment.astype(np.int64), class_id, purity)
+    kept = np.where(told, np.uint8(IGNORE_ID), class_id)
+    found = np.where(votes.any(axis=1), votes.argmax(axis=1), kept).astype(np.uint8)
+    return found if config.pseudo.segment_fill else np.where(found == class_id, class_id, np.uint8(IGNORE_ID))
 
 
-def _vote(votes: np.ndarray, point_index: np.ndarray, segment: np.ndarray, class_id: np.ndarray) -> None:
-    """Give each point one vote for its segment's majority class, of equal ones the lower id, where the segment has a label."""
+def _vote(
+    votes: np.ndarray,
+    told: np.ndarray,
+    point_index: np.ndarray,
+    segment: np.ndarray,
+    class_id: np.ndarray,
+    purity: float,
+) -> None:
+    """Mark the points of segments that have a label as told, and give them a vote for the majority where it is clear enough."""
     classes = votes.shape[1]
     of_point = class_id[point_index]
     labelled = np.asarray(of_point != IGNORE_ID)
     cell = segment[labelled] * classes + of_point[labelled]
     counts = np.bincount(cell, minlength=(int(segment.max(initial=-1)) + 1) * classes).reshape(-1, classes)
-    has_label = np.asarray(counts.any(axis=1))[segment]
-    votes[point_index[has_label], counts.argmax(axis=1)[segment[has_label]]] += 1
+    total = counts.sum(axis=1)
+    is_clear = counts.max(axis=1, initial=0) / np.maximum(total, 1) >= purity
+    told[point_index[(total > 0)[segment]]] = True
+    heard = ((total > 0) & is_clear)[segment]
+    votes[point_index[heard], counts.argmax(axis=1)[segment[heard]]] += 1
