@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader
 
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
-from offline_training.datasets.batches.scan_order import ScanOrder
 from offline_training.datasets.data_sources import open_source
 from offline_training.networks.base.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
@@ -24,6 +23,7 @@ from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.run import Pretraining
 from offline_training.pretraining.scans import PretrainScans, places
 from offline_training.pretraining.schedule import Schedule
+from offline_training.pretraining.several_sources import SourceCounts, intensity_factors, order_of
 from offline_training.pretraining.similarity_picture import similarity_picture
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.runs.backbones import preparer_of
@@ -62,18 +62,18 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     if ranks.count > 1:
         distributed.barrier()  # nobody writes before all have read
     scans_per_step = config.batch_size * config.accumulate  # of this process
-    order = ScanOrder(sum(len(source) for source in sources), scans_per_step * ranks.count, config.seed)
+    order = order_of(config, sources, scans_per_step * ranks.count)
     schedule = Schedule(config, order.steps_per_epoch)
     method = METHODS[config.method]
     ids = method.reads(config)
     if ids is not None:
         ids.require_first_pictures(sources)
-    scans = PretrainScans(sources, order, method.views(config, ids))
+    scans = PretrainScans(sources, order, method.views(config, ids), intensity_factors(config, sources))
     preparer = preparer_of(config, sparse_form_of(config))
     build_objective = partial(method.objective, config, ids)
-    run = Pretraining(
-        config, ranks, schedule, build_objective, start, partial(_drawn_features, scans=scans, preparer=preparer)
-    )
+    draw = partial(_drawn_features, scans=scans, preparer=preparer)
+    counts = SourceCounts(config, sources, order, scans_per_step * ranks.count)
+    run = Pretraining(config, ranks, schedule, build_objective, start, draw, counts.of_step)
     steps = places(run.step, schedule.end_step, scans_per_step, ranks)
     return run, step_batches(scans, steps, method.collate(config, preparer), config, accumulate=config.accumulate)
 

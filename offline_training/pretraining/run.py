@@ -47,14 +47,18 @@ class Pretraining(StepRun):
         build_objective: Callable[[PointBackbone, ImageTeacher | None], Objective],
         start: Checkpoint | None,
         draw: Callable[["Pretraining"], Figure | None],
+        told_of_step: Callable[[int], Mapping[str, float]] = lambda step: {},
     ) -> None:
-        """build_objective: with fresh heads; draw: the picture that tells how far the features are, if any."""
+        """build_objective: with fresh heads; draw: the picture that tells how far the features are, if any.
+
+        told_of_step: more numbers for the log.
+        """
         torch.manual_seed(config.seed)  # of the teacher's random weights, which are not stored
         teacher = config.build_teacher()
         length_key = "epochs" if config.max_steps is None else "max_steps"
         rhythm = Rhythm(schedule.end_step, config.checkpoint_every, length_key=length_key)
         super().__init__(config, Path(config.out), rhythm, ranks)
-        self.schedule, self.draw, self.watch = schedule, draw, StopWatch()
+        self.schedule, self.draw, self.watch, self.told_of_step = schedule, draw, StopWatch(), told_of_step
         self.teacher = (teacher,)  # not a child: it must never be asked to train
         self.network = build_backbone(config, None)
         if config.norm_momentum is not None and isinstance(self.network, MinkUNet):
@@ -107,7 +111,8 @@ class Pretraining(StepRun):
     def numbers(self, batch: PretrainBatch | TwoViewBatch) -> dict[str, float]:
         """Of the batch, the memory, the objective, and the seconds of each stage."""
         self.watch.lap("optimizer")
-        return {**batch.numbers(), "memory_gb": memory_gb(), **self.objective.numbers(), **self.watch.seconds()}
+        of_batch = {**batch.numbers(), **self.told_of_step(self.step)}
+        return {**of_batch, "memory_gb": memory_gb(), **self.objective.numbers(), **self.watch.seconds()}
 
     def after_step(self) -> None:
         """Draw when it is time."""

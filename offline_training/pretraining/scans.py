@@ -7,7 +7,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from offline_training.datasets.base.sample_source import SampleSource
-from offline_training.datasets.batches.scan_order import ScanOrder
+from offline_training.pretraining.several_sources import Order, scaled
 from offline_training.runs.ranks import Ranks
 
 _Views = Callable[[SampleSource, int, np.random.Generator], Any]  # of a sample of a source, by the method
@@ -16,8 +16,11 @@ _Views = Callable[[SampleSource, int, np.random.Generator], Any]  # of a sample 
 class PretrainScans(Dataset[Any]):
     """Scans of several data sets, changed at random; asked for by (step, place among all processes)."""
 
-    def __init__(self, sources: Sequence[SampleSource], order: ScanOrder, views: _Views) -> None:
-        self._sources, self._order, self._views = sources, order, views
+    def __init__(
+        self, sources: Sequence[SampleSource], order: Order, views: _Views, intensity_factors: Sequence[float]
+    ) -> None:
+        """intensity_factors: what the intensities of each data set are multiplied by."""
+        self._sources, self._order, self._views, self._factors = sources, order, views, intensity_factors
         self._end = np.cumsum([len(source) for source in sources])
 
     def __getitem__(self, step_and_place: tuple[int, int]) -> Any:  # noqa: ANN401  what the method draws of a sample
@@ -26,7 +29,8 @@ class PretrainScans(Dataset[Any]):
         number = self._order.scan(step, place)
         source = int(np.searchsorted(self._end, number, side="right"))
         index = number - (int(self._end[source - 1]) if source else 0)
-        return self._views(self._sources[source], index, np.random.default_rng([self._order.seed, 2, step, place]))
+        drawn = self._views(self._sources[source], index, np.random.default_rng([self._order.seed, 2, step, place]))
+        return scaled(drawn, self._factors[source])
 
 
 def places(first_step: int, end_step: int, batch_size: int, ranks: Ranks) -> list[list[tuple[int, int]]]:

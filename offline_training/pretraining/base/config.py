@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from lidar_vl_core.cameras.pairing import PixelOfPoint
-from lidar_vl_core.foundation.config import Config, Use
-from offline_training.datasets.data_sources import EvenSource
+from lidar_vl_core.foundation.config import Config, Use, is_stored
+from offline_training.datasets.data_sources import DataSource
 from offline_training.networks.sparse.minkunet_shapes import SHAPES
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig
 from offline_training.runs.run_config import RunConfig
@@ -23,7 +23,13 @@ class PretrainConfig(RunConfig):
     """Pre-training of a 3D network without labels by hand. A YAML file holds what differs from these defaults."""
 
     method: str  # each method's own configuration says which
-    train: tuple[EvenSource, ...]  # every scan once in an epoch
+    train: tuple[DataSource, ...]
+    order: Literal["scans", "weights"] = (
+        "scans"  # every scan once in an epoch; weights: each data set has the share of an epoch that its weight says
+    )
+    # of several data sets: alike = refused where their brightest differ by more than 3 times; even = each divided by its own
+    # 99 % quantile; as_measured = mixed as they are
+    intensity_scales: Literal["alike", "even", "as_measured"] = "alike"
 
     optimizer: Literal["sgd", "adamw"] = "sgd"  # sgd: momentum 0.9, dampening 0.1
     learning_rate: float = 0.5
@@ -59,10 +65,17 @@ class PretrainConfig(RunConfig):
             raise ValueError(f"norm_momentum: expected a MinkUNet, found network {self.network}")
         return self
 
+    @model_validator(mode="after")
+    def _weights_say_something(self, info: ValidationInfo) -> "PretrainConfig":
+        if self.order == "scans" and any(source.weight != 1.0 for source in self.train) and not is_stored(info):
+            raise ValueError("weight: every scan comes once in an epoch; set order: weights, or remove the weights")
+        return self
+
     def uses(self) -> tuple[Use, ...]:
         """Keys that are read only under others."""
         return (
             *super().uses(),
+            (len(self.train) > 1, ("order", "intensity_scales"), "with several data sets in train"),
             (self.schedule == "cosine_per_step", ("warm_up_steps",), "with schedule: cosine_per_step"),
             (self.start_from is not None, ("start_epoch",), "with start_from"),
         )

@@ -66,7 +66,8 @@ def _one_scan(
 
 
 def _kept(sample: Sample, paired: Paired, cache: PairCache) -> PairedScan:
-    return cache.scan(sample.name, partial(paired, sample))
+    key = f"{sample.name} {sample.cloud.stamp_ns} {len(sample.cloud)}"  # two data sets may have samples of one name
+    return cache.scan(key, partial(paired, sample))
 
 
 def _pairing_identity(config: OneScanConfig, ids: StoredIds | None) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""Pre-training on several data sets at once: whose scans a step sees, and whether their intensities may be mixed."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset
+from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.batches.scan_order import ScanOrder
+from offline_training.datasets.batches.share_order import ShareOrder
+from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES as WAFFLEIRON_SHAPES
+from offline_training.pretraining.base.config import PictureConfig, PretrainConfig
+
+Order = ScanOrder | ShareOrder
+_log = logging.getLogger(__name__)
+_LOOKED_AT = 4  # scans of each data set, evenly over it
+_FULL_PERCENT = 99.0  # of intensities: what counts as a data set's brightest
+_ALIKE = 3.0  # times: two sensors of one scale differ by less, 0..1 and 0..255 by 255
+
+
+def order_of(config: PretrainConfig, sources: Sequence[SampleSource], scans_per_step: int) -> Order:
+    """The order that a configuration names. Raises BadConfig for a weight that is worth no scan."""
+    counts = tuple(len(source) for source in sources)
+    if config.order == "weights":
+        return ShareOrder(counts, tuple(source.weight for source in config.train), scans_per_step, config.seed)
+    return ScanOrder(sum(counts), scans_per_step, config.seed)
+
+
+class SourceCounts:
+    """How many scans of a step come from each data set; nothing is told of a single one."""
+
+    def __init__(self, config: PretrainConfig, sources: Sequence[SampleSource], order: Order, places: int) -> None:
+        """places: of a step, of all processes together."""
+        self._names = [f"scans_{number}_{source.kind}" for number, source in enumerate(config.train)]
+        self._end, self._order, self._places = np.cumsum([len(source) for source in sources]), order, places
+
+    def of_step(self, step: int) -> dict[str, float]:
+        """By name, for the log."""
+        if len(self._names) < 2:
+            return {}
+        numbers = [self._order.scan(step, place) for place in range(self._places)]
+        counts = np.bincount(np.searchsorted(self._end, numbers, side="right"), minlength=len(self._names))
+        return dict(zip(self._names, map(float, counts), strict=True))
+
+
+def intensity_factors(config: PretrainConfig, sources: Sequence[SampleSource]) -> tuple[float, ...]:
+    """What the intensities of each data set are multiplied by, judged by a few of its scans; 1 for a single data set.
+
+    Logs what the data sets are like. Raises BadConfig where intensities of unlike scales would be mixed unasked, BadDataset
+    where a method of pictures would get a data set without.
+    """
+    looked = [[source[k] for k in _evenly(len(source))] for source in sources]
+    if isinstance(config, PictureConfig):
+        for source, samples in zip(config.train, looked, strict=True):
+            if not samples[0].views:
+                raise BadDataset(
+                    f"{source.folder}: expected pictures with the scans, as method {config.method} learns from them, found "
+                    "none. Give its pictures, leave the data set out, or use pointcontrast or depthcontrast."
+                )
+    if len(sources) == 1:
+        return (1.0,)
+    bright = [_bright([sample.cloud.intensity for sample in samples]) for samples in looked]
+    for source, samples, brightest in zip(config.train, looked, bright, strict=True):
+        points = float(np.median([len(sample.cloud) for sample in samples]))
+        views = len(samples[0].views)
+        _log.warning(
+            "%s: %.0f points and %d pictures a scan, %.0f %% of intensities up to %.3g",
+            source.title, points, views, _FULL_PERCENT, brightest,
+        )  # fmt: skip
+    if config.intensity_scales == "even":
+        return tuple(1.0 / brightest if brightest > 0 else 1.0 for brightest in bright)
+    if config.intensity_scales == "alike" and _reads_intensity(config):
+        _require_alike(config, bright)
+    return (1.0,) * len(sources)
+
+
+def scaled(drawn: Any, factor: float) -> Any:  # noqa: ANN401  what a method draws of a sample: a scan, or two in a tuple
+    """With intensities times the factor, at most 1."""
+    if factor == 1.0:
+        return drawn
+    if isinstance(drawn, tuple):
+        return tuple(scaled(one, factor) for one in drawn)
+    return replace(drawn, intensity=np.minimum(drawn.intensity * np.float32(factor), np.float32(1.0)))
+
+
+def _evenly(count: int) -> list[int]:
+    return sorted({k * count // _LOOKED_AT for k in range(_LOOKED_AT)})
+
+
+def _bright(intensities: Sequence[np.ndarray]) -> float:
+    values = np.concatenate(intensities)
+    values = values[np.isfinite(values)]
+    return float(np.percentile(values, _FULL_PERCENT)) if len(values) else 0.0
+
+
+def _reads_intensity(config: PretrainConfig) -> bool:
+    return config.network in WAFFLEIRON_SHAPES or any("intensity" in name for name in config.features)
+
+
+def _require_alike(config: PretrainConfig, bright: Sequence[float]) -> None:
+    if max(bright) > _ALIKE * min(bright):
+        told = ", ".join(f"{source.title} {one:.3g}" for source, one in zip(config.train, bright, strict=True))
+        raise BadConfig(
+            f"intensity_scales: expected data sets whose brightest intensities differ by less than {_ALIKE:g} times, found "
+            f"{told}. Set intensity_scales: even (each by its own), features without intensity, or as_measured to mix them."
+        )

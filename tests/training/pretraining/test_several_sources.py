@@ -1,0 +1,191 @@
+"""Pre-training on several data sets: shares by weight, the same order on every process and on resume, no scales mixed in silence."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset
+from offline_training.datasets.batches.share_order import ShareOrder
+from offline_training.pretraining import pretrain as pretrain_module
+from offline_training.pretraining.pretrain import pretrain
+from offline_training.pretraining.scans import places
+from offline_training.pretraining.several_sources import intensity_factors, scaled
+from offline_training.runs.checkpoint import load_checkpoint
+from offline_training.runs.ranks import Ranks
+from tests.training.pretraining.pretrain_scenes import Rooms, config
+
+TWO = [{"kind": "pandaset", "folder": "one", "weight": 3.0}, {"kind": "pandaset", "folder": "two", "weight": 1.0}]
+
+
+class OtherRooms(Rooms):
+    """Rooms of another sensor: one camera of another size, fewer points, darker intensities."""
+
+    def __init__(self, brightness: float = 0.5, pictures: bool = True) -> None:
+        super().__init__(6, points=300)
+        self.brightness, self.pictures = brightness, pictures
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        cloud = replace(sample.cloud, intensity=sample.cloud.intensity * np.float32(self.brightness))
+        view = sample.views[0]
+        rgb = np.repeat(np.repeat(view.load_rgb(), 2, axis=0), 2, axis=1)
+        K = np.array([[80.0, 0.0, 64.0], [0.0, 80.0, 48.0], [0.0, 0.0, 1.0]])
+        large = CameraView("only", CameraModel(128, 96, K), view.T_cam_lidar, 0, lambda: rgb)
+        return replace(sample, cloud=cloud, views=(large,) if self.pictures else ())
+
+
+def use(monkeypatch, *sources):
+    by_folder = dict(zip(("one", "two"), sources, strict=True))
+    monkeypatch.setattr(pretrain_module, "open_source", lambda source, *_: by_folder[source.folder])
+
+
+def source_of(order, number):
+    return int(np.searchsorted(np.cumsum(order.scans), number, side="right"))
+
+
+def slow_shares(places, weights):
+    """Whole numbers that sum to the places: the exact shares cut, then one more for the largest remainders."""
+    exact = [places * weight / sum(weights) for weight in weights]
+    counts = [int(share) for share in exact]
+    while sum(counts) < places:
+        counts[max(range(len(counts)), key=lambda k: exact[k] - counts[k])] += 1
+    return counts
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.sampled_from([0.5, 1.0, 2.0, 3.7])), min_size=1, max_size=4),
+    st.integers(1, 6),
+    st.integers(0, 1000),
+)
+def test_every_epoch_holds_exactly_the_shares_of_the_weights(sources, scans_per_step, seed):
+    scans, weights = zip(*sources, strict=True)
+    try:
+        order = ShareOrder(scans, weights, scans_per_step, seed)
+    except BadConfig:
+        assert min(slow_shares(max(1, sum(scans) // scans_per_step) * scans_per_step, weights)) == 0
+        return
+    steps, shown = order.steps_per_epoch, [[] for _ in scans]
+    expected = slow_shares(steps * scans_per_step, weights)
+    for epoch in range(3):
+        counts = Counter()
+        for step in range(epoch * steps, (epoch + 1) * steps):
+            for place in range(scans_per_step):
+                number = order.scan(step, place)
+                counts[source_of(order, number)] += 1
+                shown[source_of(order, number)].append(number)
+        assert [counts[k] for k in range(len(scans))] == expected
+    for numbers, count in zip(shown, scans, strict=True):  # no scan comes again before all have come
+        times = Counter(numbers)
+        assert max(times.values()) - (min(times.values()) if len(times) == count else 0) <= 1
+
+
+def test_shares_are_spread_over_the_steps_of_an_epoch():
+    order = ShareOrder((900, 100), (1.0, 1.0), 10, seed=3)
+    of_second = [sum(source_of(order, order.scan(step, place)) for place in range(10)) for step in range(100)]
+    assert set(of_second) == {5}
+    in_first_half = [sum(source_of(order, order.scan(step, place)) for place in range(5)) for step in range(100)]
+    assert len(set(in_first_half)) > 3  # no process has a data set to itself
+
+
+def test_two_processes_see_disjoint_parts_that_together_are_those_of_one():
+    order = ShareOrder((40, 12), (2.0, 1.0), 4, seed=5)
+    steps = order.steps_per_epoch
+    one = [order.scan(*place) for step in places(0, steps, 4, Ranks()) for place in step]
+    halves = [[order.scan(*place) for step in places(0, steps, 2, Ranks(rank, 2)) for place in step] for rank in (0, 1)]
+    assert sorted(one) == sorted(halves[0] + halves[1])
+    large = [{number for number in half if number < 40} for half in halves]
+    assert not large[0] & large[1]  # of the small one scans come again
+
+
+def test_a_weight_that_is_worth_no_scan_is_refused():
+    with pytest.raises(BadConfig, match=r"weight 0\.001: expected a share of at least one of the 100 scans"):
+        ShareOrder((50, 50), (1.0, 0.001), 10, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"train": TWO}, "set order: weights"),
+        ({"train": TWO[:1], "order": "weights"}, "with several data sets in train"),
+        ({"train": [{**TWO[0], "weight": 0.0}, TWO[1]], "order": "weights"}, "weight"),
+        ({"train": [{**TWO[0], "weight": "many"}, TWO[1]], "order": "weights"}, "weight"),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused(tmp_path, changes, told):
+    with pytest.raises(BadConfig, match=told):
+        config(tmp_path, **changes)
+
+
+def lines(out):
+    return [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("method", ["ppkt", "pointcontrast"])
+def test_a_run_on_two_sensors_counts_their_scans_and_goes_on_to_the_same_losses(tmp_path, monkeypatch, method):
+    use(monkeypatch, Rooms(), OtherRooms())
+    changes = {"method": method, "train": TWO, "order": "weights", "batch_size": 4, "final_rate": 1.0}
+    whole = pretrain(config(tmp_path / "whole", max_steps=4, **changes))
+    for line in lines(tmp_path / "whole"):
+        assert (line["scans_0_pandaset"], line["scans_1_pandaset"]) == (3.0, 1.0)
+    pretrain(config(tmp_path / "parts", max_steps=2, **changes))
+    parts = pretrain(config(tmp_path / "parts", max_steps=4, **changes))
+    losses = [{line["step"]: line["loss"] for line in lines(tmp_path / name)} for name in ("whole", "parts")]
+    assert losses[0] == losses[1]
+    assert load_checkpoint(parts).step == load_checkpoint(whole).step == 4
+    other = [TWO[0], {**TWO[1], "weight": 2.0}]
+    with pytest.raises(BadCheckpoint, match="train"):
+        pretrain(config(tmp_path / "parts", max_steps=6, **{**changes, "train": other}))
+
+
+@pytest.mark.skipif(find_spec("embreex") is None, reason="synthetic streets are made with the extra `synthetic`")
+def test_two_synthetic_sensors_of_other_beams_are_learned_from_together(tmp_path):
+    street = {"kind": "synthetic", "folder": str(tmp_path / "streets"), "streets": 1, "frames_per_street": 2}
+    train = [{**street, "lidar": "hdl32"}, {**street, "variety": "wide", "first_seed": 7, "weight": 2.0}]
+    range_m = [-32.0, -32.0, -8.0, 32.0, 32.0, 8.0]
+    asked = {"train": train, "order": "weights", "intensity_scales": "even", "method": "pointcontrast"}
+    pretrain(config(tmp_path / "run", **asked, batch_size=3, max_steps=2, point_cloud_range=range_m))
+    for line in lines(tmp_path / "run"):
+        assert (line["scans_0_synthetic"], line["scans_1_synthetic"]) == (1.0, 2.0)
+        assert line["matches"] > 0
+
+
+def test_intensities_of_unlike_scales_are_refused_or_made_even_as_asked(tmp_path, monkeypatch):
+    sources = [Rooms(), OtherRooms(1 / 255)]
+    named = {"train": TWO, "order": "weights", "method": "ppkt", "features": ["intensity", "height"]}
+    with pytest.raises(
+        BadConfig, match=r"found pandaset one 0\.9\d*, pandaset two 0\.0038\d*\. Set intensity_scales: even"
+    ):
+        intensity_factors(config(tmp_path, **named), sources)
+    even = intensity_factors(config(tmp_path, **named, intensity_scales="even"), sources)
+    bright = [
+        np.percentile(source[0].cloud.intensity * factor, 99) for source, factor in zip(sources, even, strict=True)
+    ]
+    assert bright == pytest.approx([1.0, 1.0], abs=0.02)
+    assert intensity_factors(config(tmp_path, **named, intensity_scales="as_measured"), sources) == (1.0, 1.0)
+    without = {**named, "features": ["height"]}
+    assert intensity_factors(config(tmp_path, **without), sources) == (1.0, 1.0)
+    assert intensity_factors(config(tmp_path, **named), [Rooms(), OtherRooms(0.5)]) == (1.0, 1.0)
+
+
+def test_made_even_intensities_stay_within_one(tmp_path):
+    sample = Rooms()[0]
+    one, other = scaled((sample.cloud, sample.cloud), 3.0)
+    assert one.intensity.max() == other.intensity.max() == 1.0
+    assert one.intensity[1] == pytest.approx(3 * sample.cloud.intensity[1])
+    assert scaled(sample.cloud, 1.0) is sample.cloud
+
+
+def test_a_data_set_without_pictures_is_named_where_a_method_needs_them(tmp_path):
+    sources = [Rooms(), OtherRooms(pictures=False)]
+    with pytest.raises(BadDataset, match="two: expected pictures with the scans, as method ppkt"):
+        intensity_factors(config(tmp_path, method="ppkt", train=TWO, order="weights"), sources)
+    intensity_factors(config(tmp_path, method="pointcontrast", train=TWO, order="weights"), sources)
