@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.commands.input_options import add_intensity, add_recording
+from lidar_vl_core.commands.input_options import add_intensity, add_recording, reading_of
 from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
 
 
@@ -32,12 +32,8 @@ def _compare(options: argparse.Namespace) -> None:
         options.bag,
         (load_model_package(options.a), load_model_package(options.b)),
         options.out,
-        engine=options.engine,
-        cloud_topic=options.cloud_topic,
-        label_field=options.label_field,
-        label_table=options.label_table,
-        intensity_max=options.intensity_max,
-        compensate=options.compensate,
+        reading_of(options),
+        options.engine,
         overwrite=options.overwrite,
         progress=progress_bar,
         command=shlex.join(["lidar-vl", *sys.argv[1:]]),

@@ -8,6 +8,7 @@ from lidar_vl_core.foundation.errors import BadRequest
 
 if TYPE_CHECKING:
     from lidar_vl_core.clouds.ego_region import EgoRegion
+    from lidar_vl_core.commands.recordings.reading import Reading
     from lidar_vl_core.words.vocabulary import Vocabulary
 
 
@@ -27,6 +28,15 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--label-table", metavar="TABLE", help="class table of those ids, such as nuscenes16 or semantic_kitti"
+    )
+
+
+def reading_of(options: argparse.Namespace) -> "Reading":
+    """What add_recording() and add_intensity() were given."""
+    from lidar_vl_core.commands.recordings.reading import Reading
+
+    return Reading(
+        options.cloud_topic, options.intensity_max, options.compensate, options.label_field, options.label_table
     )
 
 

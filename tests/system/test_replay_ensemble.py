@@ -11,6 +11,7 @@ from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.commands.cli import main
+from lidar_vl_core.commands.recordings.answers import Answering
 from lidar_vl_core.commands.recordings.replay import replay
 from lidar_vl_core.foundation.errors import BadModelPackage, BadRequest
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
@@ -78,7 +79,7 @@ def test_times_of_the_pictures_are_told_and_pictures_that_cannot_be_used_are_nam
             if message.topic == "/camera/front/image/compressed":
                 message.message.data = message.message.data[:40]
             writer.write(message.topic, message.type, message.stamp_ns, message.message)
-    metrics = replay(damaged, package, tmp_path / "out", ensemble=True)
+    metrics = replay(damaged, package, tmp_path / "out", answering=Answering(ensemble=True))
     assert {"image_encoder", "fusion"} <= set(metrics["latency_ms"]["by_stage"])
     assert any(
         text.startswith("camera front") and "data: expected a whole JPEG" in text for text in metrics["warnings"]
@@ -93,7 +94,7 @@ def test_a_recording_without_cameras_and_a_package_without_image_encoder_are_ref
         for message in bag.messages(["/lidar/points"]):
             writer.write(message.topic, message.type, message.stamp_ns, message.message)
     with pytest.raises(BadRequest, match="expected cameras in the recording"):
-        replay(plain, package, tmp_path / "out", ensemble=True)
+        replay(plain, package, tmp_path / "out", answering=Answering(ensemble=True))
     with pytest.raises(BadModelPackage, match="task embedding"):
-        replay(drive, load_model_package(tiny_package), tmp_path / "out", ensemble=True)
+        replay(drive, load_model_package(tiny_package), tmp_path / "out", answering=Answering(ensemble=True))
     assert not (tmp_path / "out").exists()

@@ -33,6 +33,20 @@ _SWEEPS_MAX_AGE_S = 2.0  # twenty sweeps of a 10 Hz LiDAR; beyond a gap the scen
 
 
 @dataclass(frozen=True)
+class Answering:
+    """How a package is to answer."""
+
+    engine: str = "auto"
+    words: "Vocabulary | None" = None  # what an embedding package looks for instead of its own classes
+    ensemble: bool = False  # name points by the recorded pictures, too, which takes a package with an image encoder
+    ego: "EgoRegion | None" = None  # points on the own vehicle get no class
+    sweeps: int = 1  # joined for each cloud by a detector, where the recording tells how the sensor moved
+
+
+BY_ITSELF = Answering()  # nothing was asked
+
+
+@dataclass(frozen=True)
 class Answer:
     """What was said of one cloud."""
 
@@ -78,19 +92,11 @@ def answered(
         yield frame, answer
 
 
-def answers_of(
-    package: "ModelPackage",
-    engine: str,
-    ego: "EgoRegion | None",
-    recording: Recording,
-    words: "Vocabulary | None",
-    ensemble: bool,
-    truth: str | None,
-    sweeps: int,
-) -> Answers:
+def answers_of(package: "ModelPackage", recording: Recording, answering: Answering, with_true_labels: bool) -> Answers:
     """What a package says of frames. Raises BadRequest for what its task cannot have."""
+    words, ensemble, sweeps = answering.words, answering.ensemble, answering.sweeps
     if package.manifest.task == "detection":
-        asked = {"words": words is not None, "--ensemble": ensemble, "true labels of points": truth is not None}
+        asked = {"words": words is not None, "--ensemble": ensemble, "true labels of points": with_true_labels}
         if refused := [name for name, is_asked in asked.items() if is_asked]:
             raise BadRequest(
                 f"{', '.join(refused)}: expected a package that labels points, found {package.manifest.name}, which finds "
@@ -98,14 +104,14 @@ def answers_of(
             )
         from lidar_vl_core.tasks.detector import Detector
 
-        return BoxAnswers(Detector(package, engine, ego=ego), recording, sweeps)
+        return BoxAnswers(Detector(package, answering.engine, ego=answering.ego), recording, sweeps)
     if sweeps > 1:
         raise BadRequest(
             f"--sweeps {sweeps}: expected a package that finds boxes, found {package.manifest.name}. Leave that out."
         )
     from lidar_vl_core.tasks.segmenter import Segmenter
 
-    segmenter = Segmenter(package, engine, ego=ego)
+    segmenter = Segmenter(package, answering.engine, ego=answering.ego)
     if words is not None:
         segmenter.set_words(words)
     return LabelAnswers(segmenter, recording, ensemble)

@@ -11,10 +11,11 @@ import numpy as np
 from lidar_vl_core.bags.recording import RecordedFrame, Recording, SkippedCloud, open_recording
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.recordings.answers import Answer, Answers, answers_of
+from lidar_vl_core.commands.recordings.answers import Answer, Answering, Answers, answers_of
 from lidar_vl_core.commands.recordings.difference_picture import boxes_png, labels_png
 from lidar_vl_core.commands.recordings.progress import Progress
 from lidar_vl_core.commands.recordings.provenance import provenance
+from lidar_vl_core.commands.recordings.reading import AS_IT_IS, Reading
 from lidar_vl_core.drawing.box_lines import shown_boxes
 from lidar_vl_core.evaluation.agreement import Agreement
 from lidar_vl_core.evaluation.evaluation import latency_summary
@@ -103,12 +104,8 @@ def compare(
     bag: Path,
     packages: tuple[ModelPackage, ModelPackage],
     out: Path,
+    reading: Reading = AS_IT_IS,
     engine: str = "auto",
-    cloud_topic: str | None = None,
-    label_field: str | None = None,
-    label_table: str | None = None,
-    intensity_max: float | None = None,
-    compensate: bool = False,
     overwrite: bool = False,
     progress: Progress = lambda frames, _count: frames,
     command: str = "",
@@ -116,19 +113,17 @@ def compare(
     """Ask both packages about every cloud of a bag; write comparison.json and most_different.png into `out`.
 
     Of labels the share of points with the same class is counted; of boxes, those above the score that pictures show, how many both
-    found within 2 m. With label_field and label_table the quality of both is told, too. Returns the content of comparison.json.
+    found within 2 m. Where the truth is told, the quality of both is told, too. Returns the content of comparison.json.
     Raises BadRequest for packages that answer in different classes, and what replay() raises.
     """
     _require_same_answers(*packages)
     with (
         result_folder(out, RESULT_FILES, overwrite) as staged,
-        open_recording(bag, cloud_topic, intensity_max, compensate) as recording,
+        open_recording(bag, reading.cloud_topic, reading.intensity_max, reading.compensate) as recording,
     ):
-        truth_asked = label_field or label_table
-        a, b = (
-            answers_of(package, engine, None, recording, None, False, truth_asked, sweeps=1) for package in packages
-        )
-        truth = truth_of(recording, a.classes, label_field, label_table)
+        with_truth = bool(reading.label_field or reading.label_table)
+        a, b = (answers_of(package, recording, Answering(engine), with_truth) for package in packages)
+        truth = truth_of(recording, a.classes, reading.label_field, reading.label_table)
         comparison = _Comparison((a, b), truth)
         frames = recording.frames(() if truth is None else (truth.field,))
         for frame in progress(frames, recording.cloud_count):

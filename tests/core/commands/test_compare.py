@@ -12,6 +12,7 @@ from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.commands.recordings.compare import RESULT_FILES, compare
+from lidar_vl_core.commands.recordings.reading import Reading
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
 from lidar_vl_core.tasks.point_labels import PointLabels
@@ -51,7 +52,7 @@ def pair(tiny_package: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def test_agreement_is_that_of_both_segmenters(
     street: Path, pair: tuple[ModelPackage, ModelPackage], tmp_path: Path
 ) -> None:
-    found = compare(street, pair, tmp_path / "out", label_field="class_id", label_table="nuscenes16")
+    found = compare(street, pair, tmp_path / "out", Reading(label_field="class_id", label_table="nuscenes16"))
     segmenters = [Segmenter(package) for package in pair]
     same = [
         np.mean(np.equal(*(segmenter.segment(cloud).class_id for segmenter in segmenters))[cloud.has_return()])

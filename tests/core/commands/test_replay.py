@@ -15,6 +15,8 @@ from lidar_vl_core.clouds.ego_region import EgoRegion
 from lidar_vl_core.clouds.labelled_message import cloud_message, labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode, encode
+from lidar_vl_core.commands.recordings.answers import Answering
+from lidar_vl_core.commands.recordings.reading import Reading
 from lidar_vl_core.commands.recordings.replay import RESULT_FILES, replay
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
@@ -72,7 +74,7 @@ def street(tmp_path_factory) -> Path:
 
 
 def test_metrics_are_those_of_the_labels_of_all_clouds(street: Path, package: ModelPackage, tmp_path: Path) -> None:
-    metrics = replay(street, package, tmp_path / "out", label_field="class_id", label_table="nuscenes16")
+    metrics = replay(street, package, tmp_path / "out", Reading(label_field="class_id", label_table="nuscenes16"))
     segmenter = Segmenter(package)
     expected = ConfusionMatrix(16)
     for cloud, truth in zip(clouds(6), truths(clouds(6)), strict=True):
@@ -144,7 +146,7 @@ def test_a_reflector_changes_no_other_point_and_the_scale_is_told(package: Model
     first, second, third = _labelled(tmp_path / "out")
     assert_array_equal(first.extra["class_id"], third.extra["class_id"])
     assert_array_equal(np.delete(first.intensity, 9), np.delete(second.intensity, 9))
-    told = replay(bag, package, tmp_path / "told", intensity_max=480.0)
+    told = replay(bag, package, tmp_path / "told", Reading(intensity_max=480.0))
     assert told["intensity"] == {"field": "intensity", "largest": 480.0}
     assert _labelled(tmp_path / "told")[0].intensity.max() < 0.51
 
@@ -156,10 +158,10 @@ def test_points_without_a_return_and_on_the_own_vehicle_are_written_unlabelled_a
     cloud.xyz_m[50:150] = 0.0
     near = np.linalg.norm(cloud.xyz_m, axis=1) <= 5.0
     bag = write_bag(tmp_path / "lost.mcap", [cloud], [np.full(len(cloud), 3, np.uint8)])
-    asked = {"label_field": "class_id", "label_table": "nuscenes16"}
-    plain = replay(bag, package, tmp_path / "out", **asked)
+    asked = Reading(label_field="class_id", label_table="nuscenes16")
+    plain = replay(bag, package, tmp_path / "out", asked)
     assert (plain["points"], plain["labelled_points"], plain["points_without_return"]) == (400, 299, 101)
-    ego = replay(bag, package, tmp_path / "ego", ego=EgoRegion(radius_m=5.0), **asked)
+    ego = replay(bag, package, tmp_path / "ego", asked, Answering(ego=EgoRegion(radius_m=5.0)))
     assert ego["labelled_points"] == 299 - (near[:50].sum() + near[150:].sum()) < 299
     (written,) = _labelled(tmp_path / "ego")
     assert_array_equal(written.xyz_m, cloud.xyz_m)
@@ -169,7 +171,7 @@ def test_points_without_a_return_and_on_the_own_vehicle_are_written_unlabelled_a
 def test_bad_clouds_are_skipped_counted_and_named(package: ModelPackage, tmp_path: Path) -> None:
     made = clouds(5)
     bag = write_bag(tmp_path / "hurt.mcap", made, truths(made), bad=(0, 3))
-    metrics = replay(bag, package, tmp_path / "out", label_field="class_id", label_table="nuscenes16")
+    metrics = replay(bag, package, tmp_path / "out", Reading(label_field="class_id", label_table="nuscenes16"))
     assert metrics["frames"] == 3
     assert [skipped["index"] for skipped in metrics["skipped"]] == [0, 3]
     assert all("row_step" in skipped["reason"] for skipped in metrics["skipped"])
@@ -180,7 +182,7 @@ def test_a_bag_of_empty_clouds_gives_empty_answers(package: ModelPackage, tmp_pa
     made = clouds(2, points=2)
     empty = [PointCloud(c.xyz_m[:0], c.intensity[:0], c.stamp_ns, c.frame_id) for c in made]
     bag = write_bag(tmp_path / "empty.mcap", empty, [np.zeros(0, np.uint8)] * 2)
-    metrics = replay(bag, package, tmp_path / "out", label_field="class_id", label_table="nuscenes16")
+    metrics = replay(bag, package, tmp_path / "out", Reading(label_field="class_id", label_table="nuscenes16"))
     assert (metrics["frames"], metrics["points"], metrics["mean_iou"]) == (2, 0, None)
 
 
@@ -214,13 +216,13 @@ def test_what_goes_wrong_leaves_nothing_behind(street: Path, package: ModelPacka
     with pytest.raises(BadBag, match="readable clouds"):
         replay(unreadable, package, out)
     with pytest.raises(BadLabels, match=r"cloud 0, field class_id.*77"):
-        replay(wrong, package, out, label_field="class_id", label_table="nuscenes16")
+        replay(wrong, package, out, Reading(label_field="class_id", label_table="nuscenes16"))
     with pytest.raises(BadRequest, match="intensity"):
-        replay(street, package, out, label_field="nothing", label_table="nuscenes16")
+        replay(street, package, out, Reading(label_field="nothing", label_table="nuscenes16"))
     with pytest.raises(BadLabels, match="semantic_kitti"):
-        replay(street, package, out, label_field="class_id", label_table="cityscapes")
+        replay(street, package, out, Reading(label_field="class_id", label_table="cityscapes"))
     with pytest.raises(BadRequest, match="--label-table"):
-        replay(street, package, out, label_field="class_id")
+        replay(street, package, out, Reading(label_field="class_id"))
     with pytest.raises(KeyboardInterrupt):
         replay(street, package, out, progress=interrupted)
     assert sorted(tmp_path.iterdir()) == before
@@ -233,14 +235,14 @@ def test_a_failed_replay_leaves_an_earlier_result_as_it_was(
     replay(street, package, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(BadRequest, match="label field"):
-        replay(street, package, out, label_field="nothing", label_table="nuscenes16", overwrite=True)
+        replay(street, package, out, Reading(label_field="nothing", label_table="nuscenes16"), overwrite=True)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_answers_of_a_node_give_the_same_quality_as_the_replay(
     street: Path, package: ModelPackage, tmp_path: Path
 ) -> None:
-    metrics = replay(street, package, tmp_path / "out", label_field="class_id", label_table="nuscenes16")
+    metrics = replay(street, package, tmp_path / "out", Reading(label_field="class_id", label_table="nuscenes16"))
     answers = read_answers(tmp_path / "out" / "predictions.mcap", "/points/segmentation")
     _, judged = evaluate_answers(street, answers, package.classes, "class_id", "nuscenes16")
     assert judged["confusion"] == metrics["confusion"]

@@ -16,7 +16,9 @@ from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.commands.cli import main
+from lidar_vl_core.commands.recordings.answers import Answering
 from lidar_vl_core.commands.recordings.box_quality_text import box_quality_lines
+from lidar_vl_core.commands.recordings.reading import Reading
 from lidar_vl_core.commands.recordings.replay import RESULT_FILES, replay
 from lidar_vl_core.foundation.errors import BadLabels, BadRequest, BadTransform
 from lidar_vl_core.foundation.message_types import message_types
@@ -60,7 +62,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_boxes_and_the_points_in_them_are_counted_written_and_drawn(street, package, tmp_path):
-    metrics = replay(street, package, tmp_path / "out", intensity_max=1.0)
+    metrics = replay(street, package, tmp_path / "out", Reading(intensity_max=1.0))
     found = [Detector(package).detect(cloud) for cloud in clouds()]
     ids = np.concatenate([boxes.class_id for boxes in found])
     assert metrics["boxes_per_class"] == {name: int((ids == k).sum()) for k, name in enumerate(package.classes.names)}
@@ -94,7 +96,13 @@ def test_boxes_and_the_points_in_them_are_counted_written_and_drawn(street, pack
 
 def test_what_a_detector_cannot_have_is_refused_before_anything_is_written(street, package, tmp_path, capsys):
     with pytest.raises(BadRequest, match="--ensemble, true labels of points: expected a package that labels points"):
-        replay(street, package, tmp_path / "out", ensemble=True, label_field="class_id", label_table="nuscenes16")
+        replay(
+            street,
+            package,
+            tmp_path / "out",
+            Reading(label_field="class_id", label_table="nuscenes16"),
+            Answering(ensemble=True),
+        )
     command = ["replay", str(street), "--model", str(package.path), "--out", str(tmp_path / "out")]
     assert main([*command, "--prompts", "car,tree"]) == 2
     assert "words: expected a package that labels points" in capsys.readouterr().err
@@ -150,7 +158,9 @@ def test_true_boxes_that_nothing_could_show_are_not_expected(package, tmp_path):
         made = boxes.taken(np.zeros(2, int))
         return replace(made, boxes=made.boxes + np.array([[0, 0, 50, 0, 0, 0, 0], [-40, 0, 0, 99, 99, 99, 0]]))
 
-    metrics = replay(_with_truth(tmp_path / "run.mcap", package, hidden), package, tmp_path / "out", box_topic="/truth")
+    metrics = replay(
+        _with_truth(tmp_path / "run.mcap", package, hidden), package, tmp_path / "out", Reading(box_topic="/truth")
+    )
     quality = metrics["box_quality"]
     assert quality["mean_ap"] is None
     assert not any(each["truth"] for each in quality["classes"].values())
@@ -163,20 +173,23 @@ def test_true_boxes_of_a_frame_that_nobody_tells_of_end_the_replay_and_leave_not
     with pytest.raises(
         BadTransform, match=r"topic /truth, stamp \d+ ns, from 'map' to 'lidar': no transform to or from frame 'lidar'"
     ):
-        replay(bag, package, tmp_path / "out", box_topic="/truth")
+        replay(bag, package, tmp_path / "out", Reading(box_topic="/truth"))
     assert [path.name for path in tmp_path.iterdir()] == ["run.mcap"]
 
 
 def test_true_boxes_are_for_packages_that_find_boxes_and_names_for_a_topic(street, package, tiny_package, tmp_path):
     with pytest.raises(BadRequest, match="true boxes: expected a package that finds boxes"):
-        replay(street, load_model_package(tiny_package), tmp_path / "out", box_topic="/truth")
+        replay(street, load_model_package(tiny_package), tmp_path / "out", Reading(box_topic="/truth"))
     with pytest.raises(BadRequest, match="found their names alone"):
-        replay(street, package, tmp_path / "out", box_table="nuscenes16")
+        replay(street, package, tmp_path / "out", Reading(box_table="nuscenes16"))
     with pytest.raises(BadRequest, match="topic /points: expected vision_msgs/msg/Detection3DArray"):
-        replay(street, package, tmp_path / "out", box_topic="/points")
+        replay(street, package, tmp_path / "out", Reading(box_topic="/points"))
     with pytest.raises(BadLabels, match="no map from the boxes of 'cats'"):
         replay(
-            _with_truth(tmp_path / "run.mcap", package), package, tmp_path / "out", box_topic="/truth", box_table="cats"
+            _with_truth(tmp_path / "run.mcap", package),
+            package,
+            tmp_path / "out",
+            Reading(box_topic="/truth", box_table="cats"),
         )
     assert not (tmp_path / "out").exists()
 
@@ -218,7 +231,7 @@ def _driving(path: Path, moving: bool) -> Path:
 
 def test_sweeps_are_joined_by_the_motion_that_the_recording_tells(timed_package, tmp_path):
     bag, detector = _driving(tmp_path / "drive.mcap", moving=True), Detector(timed_package)
-    metrics = replay(bag, timed_package, tmp_path / "out", intensity_max=1.0, sweeps=2)
+    metrics = replay(bag, timed_package, tmp_path / "out", Reading(intensity_max=1.0), Answering(sweeps=2))
     found, seen = [], clouds()
     for number, cloud in enumerate(seen):
         moved = RigidTransform(np.eye(3), np.array([-0.5, 0.0, 0.0]))
@@ -228,17 +241,17 @@ def test_sweeps_are_joined_by_the_motion_that_the_recording_tells(timed_package,
     counted = {name: int((ids == k).sum()) for k, name in enumerate(timed_package.classes.names)}
     assert metrics["boxes_per_class"] == counted
     assert not any("sweeps" in text for text in metrics["warnings"])
-    alone = replay(bag, timed_package, tmp_path / "alone", intensity_max=1.0)
+    alone = replay(bag, timed_package, tmp_path / "alone", Reading(intensity_max=1.0))
     assert alone["boxes_per_class"] != counted
 
 
 def test_a_recording_that_tells_of_no_motion_is_replayed_sweep_by_sweep_and_says_so(timed_package, tmp_path):
     bag = _driving(tmp_path / "still.mcap", moving=False)
-    metrics = replay(bag, timed_package, tmp_path / "out", intensity_max=1.0, sweeps=3)
+    metrics = replay(bag, timed_package, tmp_path / "out", Reading(intensity_max=1.0), Answering(sweeps=3))
     assert metrics["frames"] == 3
     (told,) = [text for text in metrics["warnings"] if "sweeps" in text]
     assert told.startswith("3 earlier sweeps left out: motion of lidar: expected a moving transform above it")
-    alone = replay(bag, timed_package, tmp_path / "alone", intensity_max=1.0)
+    alone = replay(bag, timed_package, tmp_path / "alone", Reading(intensity_max=1.0))
     assert metrics["boxes_per_class"] == alone["boxes_per_class"]
 
 
@@ -252,4 +265,4 @@ def test_a_number_of_sweeps_that_is_none_is_refused(street, package, tmp_path, c
 
 def test_sweeps_are_joined_for_detectors_alone(street, tiny_package, tmp_path):
     with pytest.raises(BadRequest, match="--sweeps 2: expected a package that finds boxes"):
-        replay(street, load_model_package(tiny_package), tmp_path / "out", sweeps=2)
+        replay(street, load_model_package(tiny_package), tmp_path / "out", answering=Answering(sweeps=2))
