@@ -162,10 +162,7 @@ def parents(
                 row += 1
             slab_end[parity] = row
         while slab_at[0] < slab_end[0] or slab_at[1] < slab_end[1]:
-            y = 1 << 30
-            for parity in range(2):
-                if slab_at[parity] < slab_end[parity]:
-                    y = min(y, coords[slab_at[parity], 1] >> 1)
+            y = _lowest_parent(coords, 1, slab_at, slab_end)
             left = 0
             for run in range(4):
                 i = slab_at[run >> 1]
@@ -176,10 +173,7 @@ def parents(
                 slab_at[run >> 1] = i
                 left += i - at[run]
             while left > 0:
-                z = 1 << 30
-                for run in range(4):
-                    if at[run] < end[run]:
-                        z = min(z, coords[at[run], 2] >> 1)
+                z = _lowest_parent(coords, 2, at, end)
                 child[found, :] = count
                 for run in range(4):
                     while at[run] < end[run] and coords[at[run], 2] >> 1 == z:
@@ -198,3 +192,13 @@ def parents(
                 keys[found] = (np.int64(scan) << batch_shift) + key_x + key_y + z + 1
                 found += 1
     return parent_coords[:found], parent_batch[:found], keys[:found], child[:found], up
+
+
+@compiled
+def _lowest_parent(coords: np.ndarray, axis: int, at: np.ndarray, end: np.ndarray) -> int:
+    """The least coordinate that a parent of the first voxels has; of each run at[i] .. end[i] - 1 the first."""
+    lowest = 1 << 30
+    for run in range(len(at)):
+        if at[run] < end[run]:
+            lowest = min(lowest, coords[at[run], axis] >> 1)
+    return lowest

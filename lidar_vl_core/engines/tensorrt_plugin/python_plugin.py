@@ -24,6 +24,25 @@ def launcher(library: ctypes.CDLL) -> Launch:
 def creator_of(trt: Any, launch: Launch) -> Any:  # noqa: ANN401  `trt` is the module tensorrt or tensorrt_rtx
     """What TensorRT makes the plugin with, where a node SparseConv of our namespace is met."""
 
+    plugin = _plugin(trt, launch)
+
+    class SparseConvCreator(trt.IPluginCreatorV3One):
+        """Makes the plugin; there is nothing to set."""
+
+        def __init__(self) -> None:
+            trt.IPluginCreatorV3One.__init__(self)
+            self.name, self.plugin_version, self.plugin_namespace = NAME, VERSION, DOMAIN
+            self.field_names = trt.PluginFieldCollection([])
+
+        def create_plugin(self, _name: str, _fields: Any, _phase: Any) -> Any:  # noqa: ANN401
+            return plugin()
+
+    return SparseConvCreator()
+
+
+def _plugin(trt: Any, launch: Launch) -> type:  # noqa: ANN401
+    """The class of the plugin itself."""
+
     class SparseConv(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
         """y[i] = bias + sum_k x[table[i, k]] @ weight[k]; inputs x, table, weight, bias."""
 
@@ -83,18 +102,7 @@ def creator_of(trt: Any, launch: Launch) -> Any:  # noqa: ANN401  `trt` is the m
             if status:
                 raise RuntimeError(f"SparseConv: expected cudaSuccess from its kernel, found error {status}.")
 
-    class SparseConvCreator(trt.IPluginCreatorV3One):
-        """Makes the plugin; there is nothing to set."""
-
-        def __init__(self) -> None:
-            trt.IPluginCreatorV3One.__init__(self)
-            self.name, self.plugin_version, self.plugin_namespace = NAME, VERSION, DOMAIN
-            self.field_names = trt.PluginFieldCollection([])
-
-        def create_plugin(self, _name: str, _fields: Any, _phase: Any) -> Any:  # noqa: ANN401
-            return SparseConv()
-
-    return SparseConvCreator()
+    return SparseConv
 
 
 def _require_kernel(neighbours: int) -> None:

@@ -4,31 +4,26 @@ As node.latency: a publisher in the driver's place, the node, and a listener, wh
 network of real size with random weights: its answers mean nothing, but with one prompt all are 0, and with many they are not.
 """
 
-import argparse
 import itertools
 import json
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tests.bench.node.cloud_traffic import INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S, drive, street_clouds
+from tests.bench.node.cloud_traffic import INPUT, RATE_HZ, READY_TIMEOUT_S, drive, street_clouds
 from tests.bench.node.latency import LABELLED
+from tests.bench.node.words_listener import WORDS, listen
 from tests.bench.report.table import row
 
 if TYPE_CHECKING:
     from lidar_vl_core.clouds.point_cloud import PointCloud
     from lidar_vl_core.tasks.camera_fusion import CameraFusion
 
-POINTS, PROMPTS, CHANNELS = 35_000, 32, 512
-CLOUDS_A_CHANGE = 15
+POINTS, CHANNELS = 35_000, 512
 IMAGE_SIZE = (224, 400)  # of the image tower; six cameras
-WORDS = [f"word {number}" for number in range(PROMPTS)]
 
 
 def measure(seconds: float = 20.0) -> list[dict[str, Any]]:
@@ -60,7 +55,7 @@ def write_package(folder: Path) -> None:
     torch.manual_seed(0)
     config = BackboneConfig()
     network = build_backbone(config, CHANNELS).eval()
-    rows = np.random.default_rng(0).normal(size=(PROMPTS, CHANNELS))
+    rows = np.random.default_rng(0).normal(size=(len(WORDS), CHANNELS))
     table = text_table(vocabulary_of_prompts(WORDS), rows, 100.0, "random")
     toy = ToyModel(ToyTowers(1, CHANNELS), json.dumps({"words": ["word"], "context_length": 16}).encode())
     image = toy.image_encoder_onnx(*IMAGE_SIZE).SerializeToString()
@@ -80,7 +75,7 @@ def _run(folder: Path, clouds: Path, package: Path, count: int) -> dict[str, Any
     environment = private_graph_environment()
     with ChildNodes(folder, environment) as graph:
         graph.start("segmentation_node", {"~/input/pointcloud": INPUT}, model=str(package))
-        listener = _listener(count, environment)
+        listener = listen(count, environment)
         publisher = drive(clouds, count, (LABELLED,), environment)
         publisher.communicate(timeout=READY_TIMEOUT_S + count / RATE_HZ + 30)
         heard, _ = listener.communicate(timeout=60)
@@ -88,11 +83,6 @@ def _run(folder: Path, clouds: Path, package: Path, count: int) -> dict[str, Any
         log = (folder / "segmentation_node.log").read_text()
         raise RuntimeError(f"publisher ended with {publisher.returncode}, listener with {listener.returncode}: {log}")
     return json.loads(heard)
-
-
-def _listener(count: int, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.bench.node.words", "--listen", str(count)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def _rows(heard: dict[str, Any], sent: int) -> list[dict[str, Any]]:
@@ -106,7 +96,9 @@ def _rows(heard: dict[str, Any], sent: int) -> list[dict[str, Any]]:
         after = [found for at, _, found in clouds if answered < at < until]
         stale.append(after.index(one_word) if one_word in after else len(after))
     call_ms = np.array([1e3 * (answered - asked) for asked, answered, _ in changes] or [np.inf])
-    name = f"words of the node, {POINTS // 1000}k points at {RATE_HZ:.0f} Hz, {PROMPTS} prompts of {CHANNELS} channels"
+    name = (
+        f"words of the node, {POINTS // 1000}k points at {RATE_HZ:.0f} Hz, {len(WORDS)} prompts of {CHANNELS} channels"
+    )
     worst = max(stale, default=sent)
     beside = _drops_beside(clouds, changes)
     return [
@@ -205,59 +197,3 @@ def _views() -> list[Any]:
         T_cam_lidar = RigidTransform(to_optical @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]]), np.zeros(3))
         views.append(CameraView(f"camera {len(views)}", camera, T_cam_lidar, 0, lambda: rgb))
     return views
-
-
-def _listen(count: int) -> None:
-    """Print every cloud's arrival and every change of words as JSON; ends when all came, or some time after the last one."""
-    import rclpy
-    from lidar_vl_ros.messages.qos import OUTPUT
-    from lidar_vl_ros.process.run_node import keep_freed_memory
-    from rcl_interfaces.srv import SetParameters
-    from rclpy.parameter import Parameter
-    from sensor_msgs.msg import PointCloud2
-
-    from lidar_vl_core.clouds.point_cloud2 import decode
-    from lidar_vl_core.foundation.stamps import stamp_ns
-
-    keep_freed_memory()
-    rclpy.init()
-    node = rclpy.create_node("listener")
-    clouds: list[tuple[float, float, bool]] = []
-    changes: list[tuple[float, float, bool]] = []
-
-    def received(message: PointCloud2) -> None:
-        now_ns = time.monotonic_ns()
-        class_id = decode(message, ("class_id",)).extra["class_id"]
-        one_word = not (class_id[class_id != 255] > 0).any()
-        clouds.append((now_ns / 1e9, (now_ns - stamp_ns(message.header.stamp)) / 1e6, bool(one_word)))
-
-    node.create_subscription(PointCloud2, LABELLED, received, OUTPUT)
-    client = node.create_client(SetParameters, "/segmentation_node/set_parameters")
-    asked: tuple[float, bool, Any] | None = None
-    last_s, heard = time.monotonic(), 0
-    while len(clouds) < count:
-        rclpy.spin_once(node, timeout_sec=0.02)
-        if asked is not None and asked[2].done():
-            if not (result := asked[2].result().results[0]).successful:
-                sys.exit(f"refused: {result.reason}")
-            changes.append((asked[0], time.monotonic(), asked[1]))
-            asked = None
-        if asked is None and len(clouds) >= CLOUDS_A_CHANGE * (len(changes) + 1) and len(clouds) < count - 2:
-            one_word = len(changes) % 2 == 0
-            parameter = Parameter("prompts", value=WORDS[:1] if one_word else WORDS).to_parameter_msg()
-            # Just after a cloud came the node is idle; half a period later another one may be in work.
-            time.sleep(0.05 * (len(changes) % 3))
-            asked = time.monotonic(), one_word, client.call_async(SetParameters.Request(parameters=[parameter]))
-        if len(clouds) > heard:
-            last_s, heard = time.monotonic(), len(clouds)
-        if time.monotonic() - last_s > (LAST_CLOUD_TIMEOUT_S if heard else READY_TIMEOUT_S):
-            break
-    print(json.dumps({"clouds": clouds, "changes": changes}))
-    node.destroy_node()
-    rclpy.shutdown()
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--listen", type=int, required=True, help="so many clouds; started by measure()")
-    _listen(parser.parse_args().listen)

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,22 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.message_types import message_types, to_cdr
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.synthetic.sensors.drive import SyntheticFrame, SyntheticView
-from tests.data.makers.street import places, street
+from tests.data.makers.ros_messages import (
+    TYPES,
+    camera_info,
+    cloud_message,
+    header_of,
+    image_message,
+    jpeg_message,
+    pose_of,
+    quaternion,
+    transforms,
+    vector,
+)
+from tests.data.makers.street import street
 
 _LIDAR, _CAMERA = "velo_link", "camera_front"
 _START_NS, _STEP_NS = 1_767_225_600_000_000_000, 100_000_000
-_TYPES = message_types().types
 _Message = tuple[str, str, int, Any]  # topic, type, stamp_ns, message
 
 
@@ -35,7 +44,7 @@ def write_odometry(path: Path) -> None:
             "/tf_static",
             "tf2_msgs/msg/TFMessage",
             _START_NS,
-            _transforms(_START_NS, "base_link", "base_scan", RigidTransform.identity()),
+            transforms(_START_NS, "base_link", "base_scan", RigidTransform.identity()),
         )
         for number in range(40):
             for topic, type_name, stamp_ns, message in _odometry(number, _START_NS + number * _STEP_NS):
@@ -58,18 +67,18 @@ def write_raw_packets(folder: Path) -> None:
 def write_old_recording(path: Path) -> None:
     """A file of rosbag2's first year: no metadata.yaml, type names without /msg/."""
     rgb = street("hdl32", 90, 96).frame(0).views[0].rgb
-    header = _header(_START_NS, _CAMERA)
+    header = header_of(_START_NS, _CAMERA)
     unknown = np.zeros(9)
     messages = [
-        ("/image", "sensor_msgs/Image", _image(header, rgb)),
-        ("/image/compressed", "sensor_msgs/CompressedImage", _jpeg_message(header, rgb)),
-        ("/imu", "sensor_msgs/Imu", _TYPES["sensor_msgs/msg/Imu"](
-            header=header, orientation=_quaternion((0.0, 0.0, 0.0, 1.0)), orientation_covariance=unknown, angular_velocity=_vector((0.0, 0.0, 0.1)),
-            angular_velocity_covariance=unknown, linear_acceleration=_vector((0.0, 0.0, 9.81)), linear_acceleration_covariance=unknown)),
-        ("/fix", "sensor_msgs/NavSatFix", _TYPES["sensor_msgs/msg/NavSatFix"](
-            header=header, status=_TYPES["sensor_msgs/msg/NavSatStatus"](status=0, service=1), latitude=49.0, longitude=8.4, altitude=115.0,
+        ("/image", "sensor_msgs/Image", image_message(header, rgb)),
+        ("/image/compressed", "sensor_msgs/CompressedImage", jpeg_message(header, rgb)),
+        ("/imu", "sensor_msgs/Imu", TYPES["sensor_msgs/msg/Imu"](
+            header=header, orientation=quaternion((0.0, 0.0, 0.0, 1.0)), orientation_covariance=unknown, angular_velocity=vector((0.0, 0.0, 0.1)),
+            angular_velocity_covariance=unknown, linear_acceleration=vector((0.0, 0.0, 9.81)), linear_acceleration_covariance=unknown)),
+        ("/fix", "sensor_msgs/NavSatFix", TYPES["sensor_msgs/msg/NavSatFix"](
+            header=header, status=TYPES["sensor_msgs/msg/NavSatStatus"](status=0, service=1), latitude=49.0, longitude=8.4, altitude=115.0,
             position_covariance=unknown, position_covariance_type=0)),
-        ("/text", "std_msgs/String", _TYPES["std_msgs/msg/String"](data="a street")),
+        ("/text", "std_msgs/String", TYPES["std_msgs/msg/String"](data="a street")),
     ]  # fmt: skip
     path.parent.mkdir(parents=True)
     _sqlite(path, [
@@ -87,20 +96,20 @@ def _street(count: int, compressed: bool) -> Iterator[_Message]:
                 "/tf_static",
                 "tf2_msgs/msg/TFMessage",
                 stamp_ns,
-                _transforms(stamp_ns, _LIDAR, _CAMERA, view.T_cam_lidar.inverse()),
+                transforms(stamp_ns, _LIDAR, _CAMERA, view.T_cam_lidar.inverse()),
             )
-        header = _header(stamp_ns, _CAMERA)
-        yield "/velo/points", "sensor_msgs/msg/PointCloud2", stamp_ns, _cloud(frame, stamp_ns)
+        header = header_of(stamp_ns, _CAMERA)
+        yield "/velo/points", "sensor_msgs/msg/PointCloud2", stamp_ns, cloud_message(frame, stamp_ns, _LIDAR)
         if compressed:
             yield (
                 "/camera/image_rect_color/compressed",
                 "sensor_msgs/msg/CompressedImage",
                 stamp_ns,
-                _jpeg_message(header, view.rgb),
+                jpeg_message(header, view.rgb),
             )
         else:
-            yield "/camera/image_rect_color", "sensor_msgs/msg/Image", stamp_ns, _image(header, view.rgb)
-        yield "/camera/camera_info", "sensor_msgs/msg/CameraInfo", stamp_ns, _camera_info(header, view)
+            yield "/camera/image_rect_color", "sensor_msgs/msg/Image", stamp_ns, image_message(header, view.rgb)
+        yield "/camera/camera_info", "sensor_msgs/msg/CameraInfo", stamp_ns, camera_info(header, view)
 
 
 def _odometry(number: int, stamp_ns: int) -> Iterator[_Message]:
@@ -109,17 +118,17 @@ def _odometry(number: int, stamp_ns: int) -> Iterator[_Message]:
         np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]]),
         np.array([2 * np.sin(angle), 2 - 2 * np.cos(angle), 0.0]),
     )
-    pose = _TYPES["geometry_msgs/msg/PoseWithCovariance"](pose=_pose(T_odom_base), covariance=np.zeros(36))
-    still = _TYPES["geometry_msgs/msg/Twist"](linear=_vector((1.0, 0.0, 0.0)), angular=_vector((0.0, 0.0, 0.5)))
-    twist = _TYPES["geometry_msgs/msg/TwistWithCovariance"](twist=still, covariance=np.zeros(36))
-    odom = _TYPES["nav_msgs/msg/Odometry"](
-        header=_header(stamp_ns, "odom"), child_frame_id="base_link", pose=pose, twist=twist
+    pose = TYPES["geometry_msgs/msg/PoseWithCovariance"](pose=pose_of(T_odom_base), covariance=np.zeros(36))
+    still = TYPES["geometry_msgs/msg/Twist"](linear=vector((1.0, 0.0, 0.0)), angular=vector((0.0, 0.0, 0.5)))
+    twist = TYPES["geometry_msgs/msg/TwistWithCovariance"](twist=still, covariance=np.zeros(36))
+    odom = TYPES["nav_msgs/msg/Odometry"](
+        header=header_of(stamp_ns, "odom"), child_frame_id="base_link", pose=pose, twist=twist
     )
     yield "/odom", "nav_msgs/msg/Odometry", stamp_ns, odom
-    yield "/tf", "tf2_msgs/msg/TFMessage", stamp_ns, _transforms(stamp_ns, "odom", "base_link", T_odom_base)
-    yield "/tf", "tf2_msgs/msg/TFMessage", stamp_ns + 1, _transforms(stamp_ns, "map", "odom", RigidTransform.identity())
+    yield "/tf", "tf2_msgs/msg/TFMessage", stamp_ns, transforms(stamp_ns, "odom", "base_link", T_odom_base)
+    yield "/tf", "tf2_msgs/msg/TFMessage", stamp_ns + 1, transforms(stamp_ns, "map", "odom", RigidTransform.identity())
     if number % 10 == 0:
-        located = _TYPES["geometry_msgs/msg/PoseWithCovarianceStamped"](header=_header(stamp_ns, "map"), pose=pose)
+        located = TYPES["geometry_msgs/msg/PoseWithCovarianceStamped"](header=header_of(stamp_ns, "map"), pose=pose)
         yield "/amcl_pose", "geometry_msgs/msg/PoseWithCovarianceStamped", stamp_ns + 2, located
 
 
@@ -164,78 +173,6 @@ def _sqlite(path: Path, rows: list[tuple[str, str, int, bytes]]) -> None:
             [(topics[row[0]][0], *row[2:]) for row in rows],
         )
     database.close()
-
-
-def _header(stamp_ns: int, frame_id: str) -> Any:
-    time = _TYPES["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-    return _TYPES["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
-
-
-def _vector(xyz: Any) -> Any:
-    return _TYPES["geometry_msgs/msg/Vector3"](*map(float, xyz))
-
-
-def _quaternion(xyzw: Any) -> Any:
-    return _TYPES["geometry_msgs/msg/Quaternion"](*map(float, xyzw))
-
-
-def _pose(T: RigidTransform) -> Any:
-    return _TYPES["geometry_msgs/msg/Pose"](
-        position=_TYPES["geometry_msgs/msg/Point"](*map(float, T.translation_m)),
-        orientation=_quaternion(T.quaternion()),
-    )
-
-
-def _transforms(stamp_ns: int, parent: str, child: str, T_parent_child: RigidTransform) -> Any:
-    transform = _TYPES["geometry_msgs/msg/Transform"](
-        translation=_vector(T_parent_child.translation_m), rotation=_quaternion(T_parent_child.quaternion())
-    )
-    stamped = _TYPES["geometry_msgs/msg/TransformStamped"](
-        header=_header(stamp_ns, parent), child_frame_id=child, transform=transform
-    )
-    return _TYPES["tf2_msgs/msg/TFMessage"](transforms=[stamped])
-
-
-def _cloud(frame: SyntheticFrame, stamp_ns: int) -> Any:
-    rows = np.column_stack([places(frame.cloud.xyz_m), np.round(100 * frame.cloud.intensity) / 100]).astype("<f4")
-    field = _TYPES["sensor_msgs/msg/PointField"]
-    return _TYPES["sensor_msgs/msg/PointCloud2"](
-        header=_header(stamp_ns, _LIDAR), height=1, width=len(rows),
-        fields=[field(name=name, offset=4 * k, datatype=7, count=1) for k, name in enumerate(("x", "y", "z", "intensity"))],
-        is_bigendian=False, point_step=16, row_step=16 * len(rows), data=np.frombuffer(rows.tobytes(), np.uint8), is_dense=True,
-    )  # fmt: skip
-
-
-def _image(header: Any, rgb: np.ndarray) -> Any:
-    height, width = rgb.shape[:2]
-    return _TYPES["sensor_msgs/msg/Image"](
-        header=header,
-        height=height,
-        width=width,
-        encoding="bgr8",
-        is_bigendian=0,
-        step=3 * width,
-        data=rgb[..., ::-1].ravel(),
-    )
-
-
-def _jpeg_message(header: Any, rgb: np.ndarray) -> Any:
-    from PIL import Image
-
-    stream = BytesIO()
-    Image.fromarray(rgb).save(stream, "JPEG", quality=85)
-    return _TYPES["sensor_msgs/msg/CompressedImage"](
-        header=header, format="jpeg", data=np.frombuffer(stream.getvalue(), np.uint8)
-    )
-
-
-def _camera_info(header: Any, view: SyntheticView) -> Any:
-    K = view.camera.K
-    roi = _TYPES["sensor_msgs/msg/RegionOfInterest"](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
-    return _TYPES["sensor_msgs/msg/CameraInfo"](
-        header=header, height=view.camera.height, width=view.camera.width, distortion_model="plumb_bob", d=np.zeros(5), k=K.ravel(),
-        r=np.eye(3).ravel(), p=np.hstack([K, np.zeros((3, 1))]).ravel(), binning_x=0, binning_y=0, roi=roi,
-    )  # fmt: skip
 
 
 _METADATA = """rosbag2_bagfile_information:
