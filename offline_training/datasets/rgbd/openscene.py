@@ -1,6 +1,7 @@
 """Scenes in OpenScene's processed form: `<name>_3d` with a .pth for each scene, `<name>_2d` with its posed images.
 
 name: scannet, matterport, replica or nuscenes, each with its own depth scale and its own way to find the images of a scene.
+Matterport3D is also there with other labels of the same scenes, in folders matterport_3d_40, _80 and _160 after their number.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ _LAYOUT = Layout(
     (
         (
             "scannet_3d/train/scene0000_00_vh_clean_2.pth",
-            "points, colours, labels; or matterport_3d, replica_3d, nuscenes_3d",
+            "points, colours, labels; or matterport_3d, matterport_3d_160, replica_3d, nuscenes_3d",
         ),
         ("scannet_2d/scene0000_00/color/0.jpg", "optional; <building> for Matterport3D, <split>/<scene> for nuScenes"),
         ("scannet_2d/scene0000_00/depth/0.png", "16 bits; not for nuScenes"),
@@ -48,17 +49,25 @@ class OpenSceneSource(SplitSource, ViewStepSource):
 class _Kind:
     """What differs between the data sets."""
 
+    name: str  # of its images' folder, <name>_2d
     depth_units_per_m: float
     classes: str
     image_folder: Callable[[Path, str], str]  # scene file and scene name -> folder below <name>_2d
     suffix: str = ""  # what file names have beside the scene's name
 
 
+def _matterport(classes: str) -> _Kind:
+    return _Kind("matterport", 4000.0, classes, lambda _, name: name.partition("_")[0])  # building_region
+
+
 _KINDS = {
-    "scannet": _Kind(1000.0, "scannet20", lambda _, name: name, "_vh_clean_2"),
-    "matterport": _Kind(4000.0, "matterport21", lambda _, name: name.partition("_")[0]),  # building_region
-    "replica": _Kind(6553.5, "scannet20", lambda _, name: name),
-    "nuscenes": _Kind(1000.0, "nuscenes16", lambda path, name: f"{path.parent.name}/{name}"),  # split/scene; no depth
+    "scannet_3d": _Kind("scannet", 1000.0, "scannet20", lambda _, name: name, "_vh_clean_2"),
+    "matterport_3d": _matterport("matterport21"),
+    **{f"matterport_3d_{count}": _matterport(f"matterport{count}") for count in (40, 80, 160)},
+    "replica_3d": _Kind("replica", 6553.5, "scannet20", lambda _, name: name),
+    "nuscenes_3d": _Kind(
+        "nuscenes", 1000.0, "nuscenes16", lambda path, name: f"{path.parent.name}/{name}"
+    ),  # split/scene; no depth
 }
 
 
@@ -73,14 +82,14 @@ class OpenSceneScenes(RgbdScenes[tuple[str, Path]]):
         classes: ClassTable | None = None,
         view_step: int | None = None,
     ) -> None:
-        """folder: holds <name>_3d and <name>_2d, or is a <name>_3d. sequences: its folders (train, val) or scenes.
+        """folder: holds <name>_3d and <name>_2d, or is the former. sequences: its folders (train, val) or scenes.
 
         Raises BadDataset.
         """
         classes = classes or class_table("scannet20")
         super().__init__(folder, frames, classes, view_step, classes.name)
-        self.name, self._points = scenes_folder(self.folder)
-        self._kind = _KINDS[self.name]
+        self._points = scenes_folder(self.folder)
+        self._kind = _KINDS[self._points.name]
         files = sorted((*self._points.glob("*.pth"), *self._points.glob("*/*.pth")))
         self.scenes = [(self._scene_name(path), path) for path in files if self._is_asked(path, sequences)]
         named = {path.parent.name for path in files} | {self._scene_name(path) for path in files}
@@ -99,14 +108,14 @@ class OpenSceneScenes(RgbdScenes[tuple[str, Path]]):
         extra = {} if rgb is None else {"rgb": rgb}
         cloud = PointCloud(xyz_m, np.zeros(len(xyz_m), np.float32), 0, name, extra, in_sensor_frame=False)
         views = self.views(index)
-        if self.name == "matterport":
+        if self._kind.name == "matterport":
             views = _inside(views, xyz_m)
         return Sample(name, cloud, self._class_id(raw), self.classes, views)
 
     def _read_views(self, scene: tuple[str, Path]) -> Views:
         """All views of a scene (of Matterport3D: of its building), none where its images are not there."""
         name, path = scene
-        root = self._points.with_name(f"{self.name}_2d")
+        root = self._points.with_name(f"{self._kind.name}_2d")
         images = root / self._kind.image_folder(path, name)
         if not (images / "pose").is_dir():
             return (), 0
@@ -120,23 +129,22 @@ class OpenSceneScenes(RgbdScenes[tuple[str, Path]]):
         return sequences is None or path.parent.name in sequences or self._scene_name(path) in sequences
 
 
-def scenes_folder(folder: Path) -> tuple[str, Path]:
-    """Name of the data set and its folder of .pth files; raises BadDataset when there is none or more than one."""
-    named = {f"{name}_3d": name for name in _KINDS}
-    if folder.name in named:
-        return named[folder.name], folder
-    there = [path for path in sorted(folder.glob("*_3d")) if path.name in named]
+def scenes_folder(folder: Path) -> Path:
+    """The folder of .pth files; raises BadDataset when there is none or more than one."""
+    if folder.name in _KINDS:
+        return folder
+    there = [path for path in sorted(folder.glob("*_3d*")) if path.name in _KINDS]
     if len(there) != 1:
         raise BadDataset(
-            f"{folder}: expected one folder of {', '.join(named)} ({_LAYOUT.line()}), found "
+            f"{folder}: expected one folder of {', '.join(_KINDS)} ({_LAYOUT.line()}), found "
             f"{', '.join(path.name for path in there) or 'none'}. Point to one of them."
         )
-    return named[there[0].name], there[0]
+    return there[0]
 
 
 def _classes_of(source: OpenSceneSource) -> str:
     folder = Path(source.folder)
-    return _KINDS[scenes_folder(folder)[0]].classes if folder.is_dir() else _KINDS["scannet"].classes
+    return _KINDS[scenes_folder(folder).name].classes if folder.is_dir() else "scannet20"
 
 
 def _inside(views: tuple[CameraView, ...], xyz_m: np.ndarray) -> tuple[CameraView, ...]:
@@ -156,7 +164,7 @@ SPEC = DataSetSpec(
     source=OpenSceneSource,
     what="scenes in OpenScene's processed form: ScanNet, Matterport3D, Replica or nuScenes",
     layout=_LAYOUT,
-    classes=("scannet20", "matterport21", "nuscenes16"),
+    classes=("scannet20", "matterport21", "matterport40", "matterport80", "matterport160", "nuscenes16"),
     open=by_scenes(OpenSceneScenes),
     splits={"train": ("train",), "val": ("val",), "test": ("test",)},
     classes_of=_classes_of,

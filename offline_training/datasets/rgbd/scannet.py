@@ -22,10 +22,11 @@ from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.source_config import SplitSource
 from offline_training.datasets.rgbd.files.rgbd_scenes import RgbdScenes, Views, ViewStepSource, by_scenes
 from offline_training.datasets.rgbd.files.rgbd_view import posed_views
-from offline_training.datasets.rgbd.files.scannet_labels import TABLE_NAME, read_labels, read_segments
+from offline_training.datasets.rgbd.files.scannet_labels import TABLE_NAME, LabelIds, read_labels, read_segments
 from offline_training.datasets.rgbd.files.scene_mesh import read_scene_mesh
 from offline_training.datasets.rgbd.files.sens_views import FRAME_STEP, sens_views
 
+_FINE = "scannet200"
 _EXPORTED = ("scannet_2d", "scannet_frames_25k")
 _LAYOUT = Layout(
     (
@@ -35,7 +36,7 @@ _LAYOUT = Layout(
         ("scans/scene0000_00/scene0000_00.sens", "or folders color, depth, pose, intrinsic"),
         ("scannet_frames_25k/scene0000_00/color/000000.jpg", "optional, in place of .sens; depth, pose alike"),
         ("scannetv2_train.txt", "the official split; scannetv2_val.txt and scannetv2_test.txt alike"),
-        ("scannetv2-labels.combined.tsv", "only for labels by .aggregation.json"),
+        ("scannetv2-labels.combined.tsv", "only for labels by .aggregation.json, as scannet200 has them"),
     )
 )
 
@@ -64,7 +65,9 @@ class ScanNet(RgbdScenes[tuple[str, Path]]):
 
         view_step: every n-th frame; nothing = every 20th of a .sens file, all that were exported. Raises BadDataset.
         """
-        super().__init__(folder, frames, classes or class_table("scannet20"), view_step, "scannet")
+        classes = classes or class_table("scannet20")
+        self._ids: LabelIds = "id" if classes.name == _FINE else "nyu40id"
+        super().__init__(folder, frames, classes, view_step, f"{_FINE}_ids" if self._ids == "id" else "scannet")
         there = {path.parent.name: path.parent for path in self._meshes()}
         names = sorted(there) if sequences is None else [scene for name in sequences for scene in self._named(name)]
         self.scenes = [(name, there[name]) for name in names if name in there]
@@ -77,12 +80,15 @@ class ScanNet(RgbdScenes[tuple[str, Path]]):
         )
         tables = (path for above in (self.folder, *self.folder.parents[:1]) for path in above.glob(TABLE_NAME))
         self._table = next(tables, None)
+        self._known_ids = () if self._label_map is None else np.flatnonzero(self._label_map.class_of_raw >= 0)
 
     def __getitem__(self, index: int) -> Sample:
         """The scene's vertices, classes and views; raises BadDataset naming the file when one is damaged."""
         name, scene = self.scenes[index]
         mesh = read_scene_mesh(scene / f"{name}_vh_clean_2.ply", name)
-        raw = read_labels(scene, name, self._table, len(mesh))
+        raw = read_labels(scene, name, self._table, len(mesh), self._ids)
+        if raw is not None and self._ids == "id":
+            raw = np.where(np.isin(raw, self._known_ids), raw, 0)  # names of no class of the benchmark
         return Sample(name, _with_segments(mesh, scene, name), self._class_id(raw), self.classes, self.views(index))
 
     def _read_views(self, scene: tuple[str, Path]) -> Views:
@@ -134,7 +140,7 @@ SPEC = DataSetSpec(
     source=ScanNetSource,
     what="ScanNet v2: rooms as coloured meshes, with the RGB-D recordings they were made from",
     layout=_LAYOUT,
-    classes=("scannet20",),
+    classes=("scannet20", "scannet200"),
     open=by_scenes(ScanNet),
     # Its lists name scenes; they are read from the user's copy.
     splits={"train": ("scannetv2_train.txt",), "val": ("scannetv2_val.txt",), "test": ("scannetv2_test.txt",)},

@@ -11,7 +11,10 @@ from tests.recordings import recording
 NUSCENES_16 = class_table("nuscenes16")
 SCANNET_20 = class_table("scannet20")
 
-TABLES = ("scannet20", "s3dis13", "matterport21", "nuscenes16", "synthetic_rooms")
+TABLES = (
+    "scannet20", "scannet200", "s3dis13", "matterport21", "matterport40", "matterport80", "matterport160",
+    "nuscenes16", "synthetic_rooms",
+)  # fmt: skip
 # ScanNet's benchmark: these NYU40 ids become 0..19 in this order, all others 255.
 _NYU40_OF_SCANNET = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
 
@@ -36,13 +39,35 @@ def test_the_label_table_of_scannets_authors_names_the_same_classes(real_data):
     ("name", "count", "first", "last"),
     [
         ("scannet20", 20, "wall", "otherfurniture"), ("matterport21", 21, "wall", "ceiling"),
-        ("s3dis13", 13, "ceiling", "clutter"), ("nyu13", 13, "bed", "window"),
+        ("s3dis13", 13, "ceiling", "clutter"), ("nyu13", 13, "bed", "window"), ("scannet200", 200, "wall", "mattress"),
+        ("matterport40", 40, "wall", "faucet"), ("matterport80", 80, "wall", "bucket"),
+        ("matterport160", 160, "wall", "alarm"),
     ],
 )  # fmt: skip
 def test_tables_have_the_order_of_their_benchmarks_and_a_colour_of_its_own_for_each_class(name, count, first, last):
     table = class_table(name)
     assert (len(table), table.names[0], table.names[-1]) == (count, first, last)
     assert len(np.unique(table.colors_rgb, axis=0)) == count
+
+
+def test_the_200_ids_of_scannet200_are_each_a_class_of_its_own_in_rising_order():
+    table = class_table("scannet200")
+    class_of_raw = label_map("scannet200_ids", table).class_of_raw
+    ids = np.flatnonzero((class_of_raw >= 0) & (class_of_raw != IGNORE_ID))
+    assert len(ids) == 200
+    assert class_of_raw[ids].tolist() == list(range(200))
+    assert (ids[0], ids[-1], int(ids.sum())) == (1, 1191, 59240)
+    known = {5: "door", 13: "pillow", 22: "book", 1163: "object"}
+    assert all(table.names[class_of_raw[raw]] == name for raw, name in known.items())
+
+
+def test_shorter_label_sets_of_matterport_are_the_first_names_of_the_longer_ones():
+    names = [class_table(f"matterport{count}").names for count in (40, 80, 160)]
+    assert names[1][:40] == names[0]
+    assert names[2][:80] == names[1]
+    for table in map(class_table, ("matterport40", "matterport80", "matterport160")):
+        class_id = label_map(table.name, table).apply(np.array([0, len(table) - 1, IGNORE_ID]))
+        assert class_id.tolist() == [0, len(table) - 1, IGNORE_ID]
 
 
 _CALLED_AFTER = [

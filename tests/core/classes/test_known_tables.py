@@ -112,7 +112,7 @@ def test_every_listed_raw_id_becomes_a_class_or_255(source, target):
 
 @pytest.mark.parametrize(("source", "target"), EVERY_MAP)
 def test_ids_the_source_does_not_have_are_refused_by_number(source, target):
-    for unknown in (2 if source == "semantic_kitti" else 100, 60_000, -1):
+    for unknown in ({"semantic_kitti": 2, "scannet200_ids": 12}.get(source, 100), 60_000, -1):
         with pytest.raises(BadLabels, match=source):
             label_map(source, class_table(target)).apply(np.array([unknown], np.int64))
 

@@ -130,6 +130,23 @@ def _write_matterport(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("count", [40, 80, 160])
+def test_scenes_with_the_longer_label_sets_of_matterport_are_read_with_the_same_images(count, tmp_path):
+    _write_matterport(tmp_path)
+    labels = np.resize(np.array([0, count - 1, 255]), POINTS)
+    name = f"matterport_3d_{count}"
+    path = write_pth(tmp_path / name / "test" / "17DRP5sb8fy_region0.pth", points_m(), 0, labels)
+    table = class_table(f"matterport{count}")
+    dataset = open_source(OpenSceneSource(folder=str(tmp_path / name), split="test"), table)
+    assert dataset[0].class_id[:3].tolist() == [0, count - 1, 255]
+    assert len(dataset[0].views) == 3
+    with pytest.raises(BadDataset, match=rf"matterport_3d, {name}\. Point to one"):
+        OpenSceneScenes(tmp_path, classes=table)
+    write_pth(path, points_m(), 0, np.full(POINTS, count))
+    with pytest.raises(BadLabels, match="expected label ids"):
+        dataset[0]
+
+
 def test_a_region_of_matterport_has_the_views_taken_in_it_else_the_nearest(tmp_path):
     dataset = OpenSceneScenes(_write_matterport(tmp_path), classes=MATTERPORT_21)
     names = [[view.name for view in dataset[index].views] for index in range(3)]

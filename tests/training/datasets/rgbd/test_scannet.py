@@ -203,6 +203,25 @@ def test_labels_come_from_groups_of_segments_where_no_labelled_mesh_is(tmp_path)
     assert ScanNet(tmp_path)[0].class_id.tolist() == [chair] * 10 + [255] * 10 + [chair] * 10 + [255] * 10
 
 
+def test_the_200_classes_are_those_of_the_names_of_groups_which_labels_of_nyu40_do_not_have(tmp_path):
+    scene, fine = write_scene(tmp_path / "scans" / "scene0000_00"), class_table("scannet200")
+    with pytest.raises(BadDataset, match=r"aggregation\.json, its .* finer than the NYU40 ids"):
+        ScanNet(tmp_path, classes=fine)[0]
+    segments = np.arange(POINTS) // 10
+    (scene / "scene0000_00_vh_clean_2.0.010000.segs.json").write_text(json.dumps({"segIndices": segments.tolist()}))
+    names = ("office chair", "soap dish", "broken thing")
+    groups = [{"segments": [k], "label": name} for k, name in enumerate(names)]
+    (scene / "scene0000_00.aggregation.json").write_text(json.dumps({"segGroups": groups}))
+    table = "id\traw_category\tnyu40id\n10\toffice chair\t5\n157\tsoap dish\t40\n1300\tbroken thing\t40\n"
+    (tmp_path / "scannetv2-labels.combined.tsv").write_text(table)
+    office_chair, soap_dish = fine.id_of("office chair"), fine.id_of("soap dish")
+    dataset = open_source(ScanNetSource(folder=str(tmp_path)), fine)
+    assert dataset[0].class_id.tolist() == [office_chair] * 10 + [soap_dish] * 10 + [255] * 20
+    assert ScanNet(tmp_path)[0].class_id.tolist() == CLASSES.tolist()  # the 20 as before
+    test = write_scene(tmp_path / "scans_test" / "scene0707_00", labels=False)
+    assert ScanNet(tmp_path, [test.name], classes=fine)[0].class_id is None
+
+
 def test_scenes_of_the_test_split_have_no_labels_and_lists_choose_scenes(tmp_path):
     for name in ("scene0000_00", "scene0001_00"):
         write_scene(tmp_path / "scans" / name)
