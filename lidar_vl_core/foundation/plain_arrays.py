@@ -1,32 +1,46 @@
-"""numpy's .npz and .npy files from anywhere: every size is held against the file and a budget before memory is taken."""
+"""numpy's .npz and .npy files from anywhere: every size is held against the file and a budget before memory is taken.
+
+Any number of threads may read at once: headers are read here, since numpy takes Python's `ast` for them, which before 3.11.8 is
+not made for several threads (python/cpython#106905).
+"""
 
 import math
 import os
+import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Literal
 
 import numpy as np
 
 _MOST_MEMBERS = 1024
 _MOST_DIMENSIONS = 8
-_HEAD_BYTES = 1 << 16
+_MAGIC = b"\x93NUMPY"
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}  # by version: of the header's length
+_MOST_HEADER = 1 << 14
+_HEADER = re.compile(
+    r"\{'descr': '([<>|=]?\w\d*)', *'fortran_order': (True|False), *'shape': \(([\d, ]{0,200})\),? *\}\s*", re.ASCII
+)
+_PIECE_BYTES = 1 << 20
 _END_BYTES = 22  # a zip file's last record, behind which a comment may stand
 _MOST_COMMENT = 1 << 16
 _MOST_DIRECTORY_BYTES = 1 << 20
 _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes
 
 
-def load_plain_arrays(source: Path | BytesIO, most_bytes: int) -> dict[str, np.ndarray]:
+def load_plain_arrays(
+    source: Path | BytesIO, most_bytes: int, names: Container[str] | None = None
+) -> dict[str, np.ndarray]:
     """The arrays of an .npz by name, at most `most_bytes` together; members that are no .npy are left out.
 
+    names: read these alone, as far as they are there; None: all.
     Raises ValueError that says in one line what was found, whatever is wrong with the content; OSError where it cannot be read.
     """
     with _opened(source) as file:
-        return _arrays(file, most_bytes)
+        return _arrays(file, most_bytes, names)
 
 
 def load_plain_array(source: Path, most_bytes: int) -> np.ndarray:
@@ -52,7 +66,7 @@ def _opened(source: Path | BytesIO) -> Iterator[BinaryIO]:
         raise ValueError(f"{type(error).__name__}: {' '.join(str(error).split())[:120]}") from error
 
 
-def _arrays(file: BinaryIO, most_bytes: int) -> dict[str, np.ndarray]:
+def _arrays(file: BinaryIO, most_bytes: int, wanted: Container[str] | None) -> dict[str, np.ndarray]:
     _require_small_directory(file)
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -62,11 +76,8 @@ def _arrays(file: BinaryIO, most_bytes: int) -> dict[str, np.ndarray]:
         size = sum(member.file_size for member in members)
         if size > most_bytes:
             raise ValueError(f"{size} bytes unpacked, where up to {most_bytes} are read")
-        return {
-            member.filename.removesuffix(".npy"): _member(archive, member)
-            for member in members
-            if member.filename.endswith(".npy")
-        }
+        found = {member.filename.removesuffix(".npy"): member for member in members if member.filename.endswith(".npy")}
+        return {name: _member(archive, found[name]) for name in found if wanted is None or name in wanted}
 
 
 def _require_small_directory(file: BinaryIO) -> None:
@@ -97,23 +108,41 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
 def _array(stream: IO[bytes], size: int, name: str) -> np.ndarray:
     """The array of a stream of so many bytes."""
     stream.seek(0)
-    _require_size_of_header(BytesIO(stream.read(_HEAD_BYTES)), size, name)
-    stream.seek(0)
-    return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
-
-
-def _require_size_of_header(start: BytesIO, size: int, name: str) -> None:
-    version = np.lib.format.read_magic(start)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(start)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(start)
-    else:
-        raise ValueError(f"{name} of .npy version {version}, where 1.0 and 2.0 are read")
+    dtype, order, shape, start = _header(stream, name)
     if dtype.hasobject or dtype.itemsize == 0:
         raise ValueError(f"{name} of {str(dtype)[:40]}, where plain numbers and words are read")
-    if len(shape) > _MOST_DIMENSIONS or any(side < 0 or side > size for side in shape):
+    if len(shape) > _MOST_DIMENSIONS or any(side > size for side in shape):
         raise ValueError(f"{name} of {len(shape)} dimensions and sides that its {size} bytes cannot have")
     needed = math.prod(shape) * dtype.itemsize
-    if needed != size - start.tell():
-        raise ValueError(f"{name} with {size - start.tell()} bytes, where its header tells of {needed}")
+    if needed != size - start:
+        raise ValueError(f"{name} with {size - start} bytes, where its header tells of {needed}")
+    array = np.empty(math.prod(shape), dtype)
+    _fill(array.view(np.uint8), stream, name)
+    return array.reshape(shape, order=order)
+
+
+def _header(stream: IO[bytes], name: str) -> tuple[np.dtype, Literal["C", "F"], tuple[int, ...], int]:
+    """Type, order and shape of an .npy, and at which byte its numbers begin."""
+    magic = stream.read(len(_MAGIC) + 2)
+    version = tuple(magic[len(_MAGIC) :])
+    if magic[: len(_MAGIC)] != _MAGIC or version not in _LENGTH_BYTES:
+        raise ValueError(f"{name} that begins with {magic!r}, where .npy of version 1.0 and 2.0 are read")
+    length = int.from_bytes(stream.read(_LENGTH_BYTES[version]), "little")
+    if length > _MOST_HEADER:
+        raise ValueError(f"{name} with a header of {length} bytes, where up to {_MOST_HEADER} are read")
+    text = stream.read(length).decode("latin1")
+    told = _HEADER.fullmatch(text)
+    if told is None:
+        raise ValueError(f"{name} with the header {text[:80]!r}, where plain numbers and words are read")
+    sides = tuple(int(side) for side in told[3].split(",") if side.strip())
+    return np.dtype(told[1]), "F" if told[2] == "True" else "C", sides, stream.tell()
+
+
+def _fill(octets: np.ndarray, stream: IO[bytes], name: str) -> None:
+    at = 0
+    while at < len(octets):
+        piece = stream.read(min(_PIECE_BYTES, len(octets) - at))
+        if not piece:
+            raise ValueError(f"{name} that ends after {at} of {len(octets)} bytes")
+        octets[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
+        at += len(piece)

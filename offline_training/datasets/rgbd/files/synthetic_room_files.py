@@ -8,11 +8,9 @@
   views.npz    intrinsics and poses; written last, so that a folder that has it is whole
 """
 
-import zlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -22,6 +20,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes
+from lidar_vl_core.foundation.plain_arrays import load_plain_arrays
 from lidar_vl_core.foundation.stamps import NS_PER_S
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
@@ -29,6 +28,7 @@ from offline_training.synthetic.rooms.shot import RoomCloud, RoomShot, room_came
 
 _JPEG_QUALITY = 92
 _FRAME_NS = NS_PER_S  # between two views: a slow walk
+_MOST_BYTES = 1 << 30
 _DAMAGED = "Delete the folder; it is made anew."
 
 
@@ -117,7 +117,7 @@ def _read_image(path: Path, name: str, camera: CameraModel) -> np.ndarray:
 
 def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        stored = load_plain_arrays(path, _MOST_BYTES, names)
+        return {name: stored[name] for name in names}
+    except (OSError, ValueError, KeyError) as error:
         raise BadDataset(f"{path}: expected a file of a synthetic room, found: {error}. {_DAMAGED}") from error
