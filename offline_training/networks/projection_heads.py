@@ -1,5 +1,7 @@
 """Heads that bring point and pixel features into one space of unit vectors (OLIVINE, section 3: decoupled heads)."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,6 +19,20 @@ class PointHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """features: (R, in_channels). Returns unit rows (R, out_channels)."""
         return F.normalize(self.linear(features), dim=1)
+
+
+class PointMlpHead(nn.Module):
+    """Linear layers with ReLU between them, all but the first as wide as the output, and L2 norm."""
+
+    def __init__(self, in_channels: int, out_channels: int, layers: int) -> None:
+        super().__init__()
+        widths = [in_channels, *[out_channels] * layers]
+        linear = [nn.Linear(before, after) for before, after in pairwise(widths)]
+        self.layers = nn.Sequential(linear[0], *(each for later in linear[1:] for each in (nn.ReLU(), later)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """features: (R, in_channels). Returns unit rows (R, out_channels)."""
+        return F.normalize(self.layers(features), dim=1)
 
 
 class PixelHead(nn.Module):

@@ -18,6 +18,7 @@ from offline_training.datasets.data_sources import open_source
 from offline_training.networks.base.point_backbone import Preparer
 from offline_training.networks.projection_heads import ProjectionHeads
 from offline_training.pretraining.base.config import PretrainConfig
+from offline_training.pretraining.base.occupancy import QueryPreparer
 from offline_training.pretraining.config import FREE_ON_RESUME
 from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.run import Pretraining
@@ -75,6 +76,8 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     counts = SourceCounts(config, sources, order, scans_per_step * ranks.count)
     run = Pretraining(config, ranks, schedule, build_objective, start, draw, counts.of_step)
     steps = places(run.step, schedule.end_step, scans_per_step, ranks)
+    if config.occupancy is not None:
+        preparer = QueryPreparer(preparer, config.occupancy)
     return run, step_batches(scans, steps, method.collate(config, preparer), config, accumulate=config.accumulate)
 
 

@@ -18,6 +18,7 @@ from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.norm_momentum import set_norm_momentum
 from offline_training.pretraining.base.config import PretrainConfig
 from offline_training.pretraining.base.objective import Objective
+from offline_training.pretraining.base.occupancy import OccupancyTask
 from offline_training.pretraining.schedule import Schedule
 from offline_training.pretraining.stop_watch import StopWatch, memory_gb
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch
@@ -64,9 +65,14 @@ class Pretraining(StepRun):
         if config.norm_momentum is not None and isinstance(self.network, MinkUNet):
             set_norm_momentum(self.network, config.norm_momentum)
         self.objective = build_objective(self.network, teacher)
+        # after them, so that network and heads are the same with the task and without
+        self.occupancy = None
+        if config.occupancy is not None:
+            self.occupancy = OccupancyTask(self.network.feature_channels, config.occupancy.weight)
         if uses_cuda(config) and ranks.count > 1:  # on CPUs each process norms by its own batch: torch has no other
             self.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
-        self.optimizer = _optimizer(config, [*self.network.parameters(), *self.objective.heads.parameters()])
+        trained = [self.network, self.objective.heads, *([] if self.occupancy is None else [self.occupancy])]
+        self.optimizer = _optimizer(config, [each for module in trained for each in module.parameters()])
         self.teacher_sha256 = None if config.teacher_file is None else sha256_of(config.teacher_file)
         if start is None and config.start_from is not None:
             self._begin_with(Path(config.start_from))
@@ -99,6 +105,8 @@ class Pretraining(StepRun):
         teacher_map = teacher(batch.rgb()) if teacher is not None and isinstance(batch, PretrainBatch) else None
         self.watch.lap("teacher")
         losses = self.objective(features, teacher_map, batch, self.step, torch.Generator().manual_seed(seed))
+        if self.occupancy is not None and batch.inputs.queries is not None:
+            losses = self.occupancy.added(losses, self.objective.of_inputs(features), batch.inputs.queries)
         self.watch.lap("sampling_and_loss")
         return losses
 
@@ -129,7 +137,8 @@ class Pretraining(StepRun):
             name if name.startswith("heads.") else f"objective.{name}": tensor
             for name, tensor in self.objective.state_dict().items()
         }
-        return {**super().tensors(), **of_objective}
+        of_occupancy = {} if self.occupancy is None else self.occupancy.state_dict(prefix="occupancy.")
+        return {**super().tensors(), **of_objective, **of_occupancy}
 
     def state(self) -> dict[str, Any]:
         """With the hash of the teacher, whose weights are not kept."""
@@ -141,11 +150,12 @@ class Pretraining(StepRun):
         checkpoint = load_checkpoint(path)
         heads = {f"heads.{name}": tensor for name, tensor in weights_of(checkpoint, "heads").items()}
         offered = {**heads, **weights_of(checkpoint, "objective")}
-        own = self.objective.state_dict()
-        taken = {name: offered[name] for name in own if name in offered and offered[name].shape == own[name].shape}
-        self.objective.load_state_dict({**own, **taken})
+        taken, fresh = _take(self.objective, offered)
+        if self.occupancy is not None:
+            more, fresh_there = _take(self.occupancy, weights_of(checkpoint, "occupancy"))
+            taken, fresh = taken + more, [*fresh, *(f"occupancy.{name}" for name in fresh_there)]
         self.step = self.config.start_epoch * self.schedule.steps_per_epoch
-        _log.warning(_told(weights, len(taken), [name for name in own if name not in taken]))
+        _log.warning(_told(weights, taken, fresh))
 
     def restore(self, start: Checkpoint) -> None:
         """Raises BadCheckpoint for a run with another teacher."""
@@ -157,6 +167,16 @@ class Pretraining(StepRun):
         super().restore(start)
         heads = {f"heads.{name}": tensor for name, tensor in weights_of(start, "heads").items()}
         self.objective.load_state_dict({**weights_of(start, "objective"), **heads})
+        if self.occupancy is not None:
+            self.occupancy.load_state_dict(weights_of(start, "occupancy"))
+
+
+def _take(module: torch.nn.Module, offered: Mapping[str, Tensor]) -> tuple[int, list[str]]:
+    """Load what fits; returns how many tensors did, and the names of those that stay as they are."""
+    own = module.state_dict()
+    taken = {name: offered[name] for name in own if name in offered and offered[name].shape == own[name].shape}
+    module.load_state_dict({**own, **taken})
+    return len(taken), [name for name in own if name not in taken]
 
 
 def _told(weights: StartWeights, taken: int, fresh: list[str]) -> str:

@@ -123,6 +123,18 @@ COMPARISONS = (
 
 # Of what there is no key for: what, the authors' code, ours.
 ALWAYS = (
+    (
+        "distance, width of the head and layer of the teacher (CleverDistiller)",
+        "not public",
+        "our reading: ScaLR's distance, the teacher's width, its last norm",
+    ),
+    (
+        "weight of occupancy, optimiser, length, augmentation (CleverDistiller)",
+        "not public",
+        "our reading: 1, and ScaLR's but 50 epochs with MinkUNet34",
+    ),
+    ("points that answer for a place (ALSO, `occupancy`)", "all within 1 m", "one in the same cubic metre, any"),
+    ("intensity at a place (ALSO, `occupancy`)", "learned beside occupancy", "not learned"),
     ("labels of SEEM (OLIVINE)", "a script, whose results are not the files that were offered", "read from PNG files"),
     (
         "pixels that no mask covers (OLIVINE)",

@@ -6,12 +6,14 @@ inputs and says which row each point reads.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from offline_training.networks.base.occupancy_queries import OccupancyQueries
 
 # xyz_m (N, 3) float32, intensity (N,) float32 in 0..1 and, where a network reads colours, rgb (N, 3) uint8 of one scan.
 Scan = tuple[np.ndarray, ...]
@@ -25,6 +27,7 @@ class BackboneInputs:
     row_of_point: Tensor  # (P,) int64 row of the network's output for every point of the batch, -1 = none
     row_count: int  # R
     points_per_scan: tuple[int, ...]
+    queries: OccupancyQueries | None = field(default=None, kw_only=True)  # no network reads them
 
     def scan_of_point(self) -> Tensor:
         """(P,) int64 scan of each point of the batch."""
@@ -33,7 +36,7 @@ class BackboneInputs:
 
     def to(self: InputsT, device: torch.device | str) -> InputsT:
         """The same inputs on another device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
         return replace(self, **{name: value.to(device) for name, value in values.items() if hasattr(value, "to")})
 
 

@@ -19,6 +19,16 @@ Count = Annotated[int, Field(ge=1)]
 Temperature = Annotated[float, Field(gt=0.0)]
 
 
+class OccupancyConfig(Config):
+    """Occupancy as a second task: is something at a place near a point? The beams of the sweep tell, no label is read."""
+
+    weight: Annotated[float, Field(gt=0.0)] = 1.0  # of its cross-entropy beside the method's loss
+    queries: Count = 2048  # places of each scan, as ALSO; those with no point near them are not judged
+    sensor_height_m: float = (
+        0.0  # of where the beams begin, above the origin of the clouds: most data sets have it there
+    )
+
+
 class PretrainConfig(RunConfig):
     """Pre-training of a 3D network without labels by hand. A YAML file holds what differs from these defaults."""
 
@@ -48,6 +58,7 @@ class PretrainConfig(RunConfig):
         0  # epochs that those weights have seen: rate, order and distributions go on from there
     )
 
+    occupancy: OccupancyConfig | None = None  # a second task beside the method's; nothing = none
     norm_momentum: float | None = None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     checkpoint_every: int = 200  # steps

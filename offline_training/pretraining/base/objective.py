@@ -46,6 +46,11 @@ class Objective(nn.Module, ABC):
         """Run the 3D network; most methods need its answer for one cloud per scan."""
         return PointFeatures.of(backbone, batch.inputs)
 
+    def of_inputs(self, features: Any) -> PointFeatures:  # noqa: ANN401  what `features` gave
+        """Those of the cloud that is the batch's `inputs`, for a second task beside the method's."""
+        of_inputs: PointFeatures = features
+        return of_inputs
+
     @abstractmethod
     def forward(
         self,

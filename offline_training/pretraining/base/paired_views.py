@@ -49,6 +49,11 @@ def one_scan(
     return partial(_one_scan, paired=paired, augmentation=config.pair_augment)
 
 
+def every_camera(config: PictureConfig) -> Views:
+    """Views of a scan with all its cameras, of a method without labels and without a cache of pairs; picklable."""
+    return partial(_one_scan, paired=pairing(config), augmentation=config.pair_augment)
+
+
 def scan_with_superpixels(config: OneScanConfig, ids: StoredIds | None) -> Views:
     """Views of a scan with all its cameras and their superpixels; picklable."""
     return one_scan(config, superpixels_of=ids)

@@ -15,7 +15,7 @@ from offline_training.networks.base.point_backbone import BackboneInputs, PointB
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.pretraining.base.cloud_views import collate_views, two_crops
 from offline_training.pretraining.base.method import Method, Views
-from offline_training.pretraining.base.objective import Objective
+from offline_training.pretraining.base.objective import Objective, PointFeatures
 from offline_training.pretraining.base.stored_ids import StoredIds
 from offline_training.pretraining.keys.depthcontrast import DepthContrastConfig
 from offline_training.pretraining.views.two_views import TwoViewBatch
@@ -30,6 +30,7 @@ class _QueryAndKey:
 
     query: Tensor
     key: Tensor
+    of_query: PointFeatures  # all of which the query has the largest
 
 
 class DepthContrast(Objective):
@@ -50,10 +51,15 @@ class DepthContrast(Objective):
     def features(self, backbone: PointBackbone, batch: TwoViewBatch) -> _QueryAndKey:
         """Of the first view by the network, of the second by its follower."""
         follow(self.key_backbone, backbone)
-        query = _largest_of_scans(backbone.point_features(batch.inputs), batch.inputs)
+        of_query = PointFeatures.of(backbone, batch.inputs)
+        query = _largest_of_scans(of_query.to_rows(of_query.sites), batch.inputs)
         with torch.no_grad():
             key = _largest_of_scans(self.key_backbone.point_features(batch.other), batch.other)
-        return _QueryAndKey(query, key)
+        return _QueryAndKey(query, key, of_query)
+
+    def of_inputs(self, features: _QueryAndKey) -> PointFeatures:
+        """Of the first view."""
+        return features.of_query
 
     def forward(
         self,

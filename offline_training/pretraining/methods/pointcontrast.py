@@ -34,6 +34,10 @@ class PointContrast(Contrastive):
         """Of both views."""
         return PointFeatures.of(backbone, batch.inputs), PointFeatures.of(backbone, batch.other)
 
+    def of_inputs(self, features: tuple[PointFeatures, PointFeatures]) -> PointFeatures:
+        """Of the first view."""
+        return features[0]
+
     def forward(
         self,
         features: tuple[PointFeatures, PointFeatures],

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
@@ -19,6 +19,7 @@ from offline_training.losses.scalr import direction_distance
 from offline_training.networks.base.point_backbone import PointBackbone, Preparer
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.projection_heads import PointHead
+from offline_training.pretraining.base.config import PictureConfig
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import Objective, PointFeatures, required
 from offline_training.pretraining.base.paired_views import Paired, pairing
@@ -32,10 +33,8 @@ from offline_training.pretraining.views.pretrain_batch import PretrainBatch, col
 class Scalr(Objective):
     """The distance of the two directions; there is no head on the pictures."""
 
-    heads: PointHead
-
-    def __init__(self, heads: PointHead) -> None:
-        """heads: to as many channels as the teacher has."""
+    def __init__(self, heads: nn.Module) -> None:
+        """heads: of points, to unit rows of as many channels as the teacher has."""
         super().__init__()
         self.heads = heads
 
@@ -48,7 +47,8 @@ class Scalr(Objective):
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """`loss`, over all pairs."""
-        point = features.rows(self.heads)[batch.pair_row]
+        seen, place = batch.pair_row.unique(return_inverse=True)
+        point = features.rows_at(self.heads, seen)[place]
         pixel = bilinear_at(required(teacher_map), batch.pair_image, batch.pair_uv, batch.image_size)
         return {"loss": direction_distance(point, pixel)}
 
@@ -75,7 +75,8 @@ def _objective(
     return Scalr(PointHead(backbone.feature_channels, required(teacher).out_channels))
 
 
-def _views(config: ScalrConfig, ids: StoredIds | None) -> Views:
+def one_camera_views(config: PictureConfig, ids: StoredIds | None = None) -> Views:
+    """Views of what one camera of a scan sees; picklable."""
     return partial(_one_camera, paired=pairing(config), augmentation=config.pair_augment, grid=config.grid)
 
 
@@ -105,9 +106,9 @@ def _seen_by_one(sample: Sample, paired: Paired, rng: np.random.Generator) -> Pa
     return paired(sample) if scan is None else scan
 
 
-def _collate(config: ScalrConfig, preparer: Preparer) -> Callable[[Sequence[PairedScan]], PretrainBatch]:
+def collate_first_points(config: PictureConfig, preparer: Preparer) -> Callable[[Sequence[PairedScan]], PretrainBatch]:
     """A row of the network is one point of its voxel, any, and learns from the pixel of this one."""
     return partial(collate_pairs, preparer=preparer, first_of_row=True)
 
 
-METHOD = Method(config=ScalrConfig, views=_views, collate=_collate, objective=_objective)
+METHOD = Method(config=ScalrConfig, views=one_camera_views, collate=collate_first_points, objective=_objective)

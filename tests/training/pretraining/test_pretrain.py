@@ -244,7 +244,7 @@ def test_the_log_tells_times_by_stage_and_draws_similarities(tmp_path, rooms):
         ({"loss_weights": [1.0, 0.5, 0.0], "vmf_average_over_ranks": True}, "weight of consistency other than 0"),
         ({"augment": {"image_size": [8, 8]}}, "augment.image_size"),
         ({"train": [{"kind": "pandaset", "folder": "x", "weight": 2.0}]}, "set order: weights, or remove the weights"),
-        ({"method": "moco"}, "method: expected one of depthcontrast, olivine, .* found 'moco'"),
+        ({"method": "moco"}, "method: expected one of cleverdistiller, depthcontrast, olivine, .* found 'moco'"),
         ({"labels": "truth", "weak_labels": "folder"}, "with labels: truth no label store is read"),
         ({"network": "voxelnet", "stem": None, "planes": None, "norm_momentum": 0.05}, "norm_momentum"),
     ],
