@@ -7,6 +7,7 @@ import numpy as np
 from lidar_vl_core.engines.onnx_runtime import open_onnxruntime
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.language_spec import LanguageSpec
+from lidar_vl_core.words.prompts import in_templates
 from lidar_vl_core.words.text_table import unit_rows
 from lidar_vl_core.words.tokenizer import TextTokenizer, open_tokenizer
 
@@ -27,8 +28,7 @@ class TextEncoder:
 
     def embed(self, prompts: Sequence[str]) -> np.ndarray:
         """(P, C) float32 unit rows. Raises UnknownPrompt for words the tokenizer does not have, BadModelPackage."""
-        sentences = [template.replace("{}", prompt) for prompt in prompts for template in self._spec.templates]
-        tokens = self._tokenizer.tokens(sentences)
+        tokens = self._tokenizer.tokens(in_templates(prompts, self._spec.templates))
         rows = [
             self._run(tokens[first : first + _BATCH_SENTENCES]) for first in range(0, len(tokens), _BATCH_SENTENCES)
         ]

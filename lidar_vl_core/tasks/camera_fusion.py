@@ -16,7 +16,7 @@ from lidar_vl_core.engines.image_tower import ImageEncoder
 from lidar_vl_core.foundation.errors import BadCalibration, BadImage
 from lidar_vl_core.foundation.threads import HelperThreads, available_cores, default_threads
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from lidar_vl_core.tasks.ensemble.encoder_process import EncoderProcess
+from lidar_vl_core.tasks.beside.encoder_process import EncoderProcess
 from lidar_vl_core.tasks.ensemble.fused_labels import fused_labels
 from lidar_vl_core.tasks.ensemble.picture_features import PictureFeatures, PlacedPicture
 from lidar_vl_core.tasks.point_labels import PointLabels

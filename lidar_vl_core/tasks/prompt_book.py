@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lidar_vl_core.foundation.processes.fork_lock import ForkLock
-from lidar_vl_core.words.prompts import same_words, unknown_prompt
+from lidar_vl_core.model_packages.language_spec import TEXT_ENCODER
+from lidar_vl_core.words.prompts import in_templates, same_words, unknown_prompt
 from lidar_vl_core.words.text_table import TextTable
+from lidar_vl_core.words.tokenizer import TextTokenizer, open_tokenizer
 from lidar_vl_core.words.vocabulary import Vocabulary, vocabulary_of_prompts
 from lidar_vl_core.words.vocabulary_table import text_table
 
@@ -28,13 +30,20 @@ class PromptBook:
         self._package = package
         self._threads = threads
         self._encoder: TextEncoder | None = None
+        self._tokenizer: TextTokenizer | None = None
         self._rows = self._own_rows()
-        self._lock = ForkLock()
+        self._lock = ForkLock()  # of the rows
+        self._encoding = ForkLock()
 
     @property
     def known_prompts(self) -> tuple[str, ...]:
         """Prompts that need no text encoder."""
         return self.table.prompts
+
+    @property
+    def can_learn(self) -> bool:
+        """Whether the package has a text encoder."""
+        return TEXT_ENCODER in self._package.language.file_names
 
     def table_of(self, words: Vocabulary | Sequence[str]) -> TextTable:
         """The table of a vocabulary, or of prompts that are a class each; its templates are the package's.
@@ -43,29 +52,51 @@ class PromptBook:
         no vocabulary.
         """
         vocabulary = words if isinstance(words, Vocabulary) else vocabulary_of_prompts(words)
+        with self._encoding:
+            if missing := self.to_embed(vocabulary):
+                self._encoder = self._encoder or self._open_encoder()
+                self.learn(missing, self._encoder.embed(missing))
         with self._lock:
-            if len(self._rows) > len(self.known_prompts) + _MOST_LEARNED:
-                self._rows = self._own_rows()  # what is asked for again is learned again
-            missing = [prompt for prompt in vocabulary.prompts if same_words(prompt) not in self._rows]
-            if missing:
-                self._learn(missing)
             rows = np.stack([self._rows[same_words(prompt)] for prompt in vocabulary.prompts])
         own = self.table
         return text_table(vocabulary, rows, own.logit_scale, own.text_space, own.unknown_threshold)
 
+    def to_embed(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+        """Prompts whose directions only the text encoder can tell, which is not asked yet: quick.
+
+        Raises UnknownPrompt for words that it cannot read, and where there is none.
+        """
+        with self._lock:
+            if len(self._rows) > len(self.known_prompts) + _MOST_LEARNED:
+                self._rows = self._own_rows()  # what is asked for again is learned again
+            missing = tuple(prompt for prompt in vocabulary.prompts if same_words(prompt) not in self._rows)
+        if missing:
+            if not self.can_learn:
+                raise unknown_prompt(missing, self.known_prompts, _NO_ENCODER)
+            self._opened_tokenizer().require_known(in_templates(missing, self._package.language.templates))
+        return missing
+
+    def make_ready(self) -> None:
+        """Open the tokenizer, so that to_embed() is quick the first time, too."""
+        if self.can_learn:
+            self._opened_tokenizer()
+
+    def learn(self, prompts: Sequence[str], rows: np.ndarray) -> None:
+        """Keep what the text encoder said of prompts: (P, C) float32 unit rows."""
+        with self._lock:
+            self._rows |= {same_words(prompt): row for prompt, row in zip(prompts, rows, strict=True)}
+
     def _own_rows(self) -> dict[str, np.ndarray]:
         return {same_words(word): row for word, row in zip(self.table.prompts, self.table.embeddings, strict=True)}
 
-    def _learn(self, prompts: Sequence[str]) -> None:
-        if self._encoder is None:
-            self._encoder = self._open_encoder(prompts)
-        rows = self._encoder.embed(prompts)
-        self._rows |= {same_words(prompt): row for prompt, row in zip(prompts, rows, strict=True)}
+    def _opened_tokenizer(self) -> TextTokenizer:
+        if self._tokenizer is None:
+            spec = self._package.language
+            self._tokenizer = open_tokenizer(spec.tokenizer, self._package.tokenizer_bytes(), spec.context_length)
+        return self._tokenizer
 
-    def _open_encoder(self, prompts: Sequence[str]) -> "TextEncoder":
-        content = self._package.text_encoder_bytes()
-        if content is None:
-            raise unknown_prompt(prompts, self.known_prompts, _NO_ENCODER)
+    def _open_encoder(self) -> "TextEncoder":
         from lidar_vl_core.engines.text_tower import TextEncoder
 
+        content = self._package.text_encoder_bytes() or b""  # with none, to_embed() has refused
         return TextEncoder(content, self._package.tokenizer_bytes(), self._package.language, self._threads)

@@ -92,9 +92,16 @@ class Segmenter:
         return None if prompts is None else prompts.table
 
     @property
+    def book(self) -> PromptBook:
+        """The prompts that an embedding package knows or can learn. Raises BadModelPackage for another package."""
+        if self._book is None:
+            raise no_words(self._package)
+        return self._book
+
+    @property
     def known_prompts(self) -> tuple[str, ...]:
         """Prompts an embedding package knows without its text encoder. Raises BadModelPackage for another package."""
-        return self._words().known_prompts
+        return self.book.known_prompts
 
     @property
     def engine_name(self) -> str:
@@ -197,17 +204,12 @@ class Segmenter:
 
     def table_of(self, words: Vocabulary | Sequence[str]) -> TextTable:
         """The text table of other words, without labelling by them; raises as set_words()."""
-        return self._words().table_of(words)
+        return self.book.table_of(words)
 
     def _opened(self) -> Session:
         if self._session is None:
             raise no_words(self._package)  # only words are asked of a network for points beside its labels
         return self._session
-
-    def _words(self) -> PromptBook:
-        if self._book is None:
-            raise no_words(self._package)
-        return self._book
 
     def _head(self, table: TextTable) -> PromptHead:
         if self._prompts is None:

@@ -64,6 +64,9 @@ class ClipTokenizer:
                 row[-1] = end
         return tokens
 
+    def require_known(self, sentences: Sequence[str]) -> None:
+        """Nothing: every text has a spelling in bytes, and a long one is cut."""
+
     def _encode(self, word: str) -> tuple[int, ...]:
         if word not in self._pieces_of_word:
             letters = [_character_of_byte()[byte] for byte in word.encode()]

@@ -12,6 +12,11 @@ def same_words(prompt: str) -> str:
     return " ".join(prompt.lower().split())
 
 
+def in_templates(prompts: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """The sentences of prompts, each in every template in turn."""
+    return [template.replace("{}", prompt) for prompt in prompts for template in templates]
+
+
 def unknown_prompt(missing: Sequence[str], known: Sequence[str], remedy: str) -> UnknownPrompt:
     """The error for words that are missing among those known."""
     more = f" and {len(known) - _SHOWN_WORDS} more" if len(known) > _SHOWN_WORDS else ""

@@ -23,6 +23,10 @@ class TextTokenizer(Protocol):
         """(B, L) int64 of B sentences, 0 behind the end of each."""
         ...
 
+    def require_known(self, sentences: Sequence[str]) -> None:
+        """Raise UnknownPrompt for sentences that tokens() would refuse."""
+        ...
+
 
 class WordTokenizer:
     """One number for each known word of small letters and digits: 1 for the first of the list; 0 is no word."""
@@ -49,6 +53,10 @@ class WordTokenizer:
                 )
             row[: len(words)] = [self._id_of_word[word] for word in words]
         return tokens
+
+    def require_known(self, sentences: Sequence[str]) -> None:
+        """Raise what tokens() does."""
+        self.tokens(sentences)
 
 
 def _words(sentence: str) -> list[str]:

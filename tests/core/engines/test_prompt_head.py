@@ -16,7 +16,7 @@ from lidar_vl_core.tasks import prompt_book
 from lidar_vl_core.tasks.prompt_book import PromptBook
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import label_embeddings
-from lidar_vl_core.words.vocabulary import Vocabulary, VocabularyClass, load_vocabulary
+from lidar_vl_core.words.vocabulary import Vocabulary, VocabularyClass, load_vocabulary, vocabulary_of_prompts
 from lidar_vl_core.words.vocabulary_table import text_table
 from tests.written.embedding_packages import CHANNELS, WORDS, write_embedding_package
 
@@ -197,3 +197,19 @@ def test_a_network_that_reads_colours_gets_them_or_says_so(tmp_path):
     for extra in ({}, {"rgb": np.zeros(500, np.uint16)}):
         with pytest.raises(BadPointCloud, match="expected the colours of 500 points, found none"):
             segmenter.segment(a_cloud(500, **extra))
+
+
+def test_what_is_to_be_embedded_is_told_without_embedding_and_is_known_once_learned(package):
+    book = PromptBook(package)
+    words = vocabulary_of_prompts(["car", "red dog", "tree", "dog"])
+    assert book.to_embed(words) == ("red dog", "dog")
+    assert book._encoder is None
+    rows = PromptBook(package).table_of(words).embeddings
+    book.learn(["red dog"], rows[1:2])
+    assert book.to_embed(words) == ("dog",)
+    book.learn(["dog"], rows[3:])
+    assert book.to_embed(words) == ()
+    np.testing.assert_allclose(book.table_of(words).embeddings, rows, atol=1e-6)
+    assert book._encoder is None
+    with pytest.raises(UnknownPrompt, match="found 'purple'"):
+        book.to_embed(vocabulary_of_prompts(["purple dog"]))

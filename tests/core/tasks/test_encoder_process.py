@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 
 from lidar_vl_core.engines.image_tower import ImageEncoder
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.tasks.ensemble.encoder_process import EncoderProcess
+from lidar_vl_core.tasks.beside.encoder_process import EncoderProcess
 from tests.written.embedding_packages import write_embedding_package
 
 SIZE = (48, 64)
@@ -38,33 +38,33 @@ def test_features_are_those_of_the_tower_in_this_process(package, encoder):
 
 
 def test_it_gives_way_to_the_process_that_asks(encoder):
-    pid = encoder._process.pid
+    pid = encoder._process._process.pid
     assert os.getpriority(os.PRIO_PROCESS, pid) == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
 
 
 def test_a_process_that_is_killed_is_told_and_the_next_image_starts_another(encoder):
     before = encoder.features(RGB)
-    encoder._process.kill()
+    encoder._process._process.kill()
     with pytest.raises(BadModelPackage, match="image encoder: its process ended with -9"):
         encoder.features(RGB)
     assert_array_equal(encoder.features(RGB), before)
 
 
 def test_ctrl_c_is_left_to_the_process_that_asks(encoder):
-    encoder._process.send_signal(signal.SIGINT)
+    encoder._process._process.send_signal(signal.SIGINT)
     assert encoder.features(RGB).size
 
 
 def test_closed_it_is_gone(encoder):
-    process = encoder._process
+    process = encoder._process._process
     encoder.close()
-    assert process.poll() == 0
+    assert process.poll() is not None
 
 
 def test_it_ends_with_the_process_that_asked_even_when_that_is_killed(package):
     asking = (
         "import os, sys; from lidar_vl_core.model_packages.package import load_model_package;"
-        "from lidar_vl_core.tasks.ensemble.encoder_process import EncoderProcess;"
+        "from lidar_vl_core.tasks.beside.encoder_process import EncoderProcess;"
         "encoder = EncoderProcess(load_model_package(sys.argv[1]), 1); os.kill(os.getpid(), 9)"
     )
     # Both hold the pipe of their standard output: it ends, and with it the wait, when both are gone.

@@ -10,14 +10,10 @@ from lidar_vl_core.black_box.triggers import PointAnswer
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.clouds.ego_region import EgoRegion
-from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadConfig, BadRequest, LidarVlError
+from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
 from lidar_vl_core.model_packages.package import load_model_package
-from lidar_vl_core.tasks.load_mode import LoadMode
 from lidar_vl_core.tasks.point_labels import PointLabels
 from lidar_vl_core.tasks.segmenter import Segmenter
-from lidar_vl_core.tasks.what_fits import segment_what_fits
-from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_ros.health.answer_statistics import AnswerStatistics
 from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.health.lifecycle_state import state_label
@@ -30,9 +26,11 @@ from lidar_vl_ros.outputs.camera_overlay import CameraOverlay
 from lidar_vl_ros.outputs.coloured_cloud import ColouredCloud
 from lidar_vl_ros.outputs.label_info import LabelInfo
 from lidar_vl_ros.outputs.labelled_cloud import LabelledCloud
-from lidar_vl_ros.tasks.asked_words import asked_table
+from lidar_vl_ros.tasks.asked_words import AskedWords, asked_words
 from lidar_vl_ros.tasks.camera_ensemble import IMAGE_AGE, CameraEnsemble
+from lidar_vl_ros.tasks.labels_under_load import LabelsUnderLoad
 from lidar_vl_ros.tasks.task import PointOpinion, Served, Task, tell_engine
+from lidar_vl_ros.tasks.word_changes import WordChanges
 
 RELOAD_VOCABULARY = "~/reload_vocabulary"
 _STAGES = ("voxels", "maps", "network", "labels")
@@ -48,16 +46,6 @@ def open_segmenter(settings: SegmentationParameters) -> Segmenter:
     return Segmenter(package, settings.engine, settings.threads or None, settings.max_points, ego)
 
 
-def _open_load_mode(settings: SegmentationParameters, segmenter: Segmenter) -> LoadMode:
-    """Raises BadConfig where the network or the ensemble looks at whole clouds alone."""
-    if settings.ensemble or not segmenter.can_look_at_parts:
-        found = "ensemble" if settings.ensemble else f"the network {segmenter.package.manifest.network}"
-        raise BadConfig(
-            f"thin_under_load: expected a model that answers for voxels, alone, found {found}. Leave it off, or use another model."
-        )
-    return LoadMode(settings.max_processing_ms)
-
-
 class SegmentationTask(Task):
     """A cloud with a class for each point, in the order and under the header it came."""
 
@@ -67,8 +55,8 @@ class SegmentationTask(Task):
         self._settings: SegmentationParameters | None = None
         self._segmenter: Segmenter | None = None
         self._ensemble: CameraEnsemble | None = None
-        self._load_mode: LoadMode | None = None  # where less may be looked at under load
-        self._replaced = 0  # clouds of the node's, so far
+        self._words: WordChanges | None = None  # of a model that knows words
+        self._load: LabelsUnderLoad | None = None
         self._label_info: LabelInfo | None = None
         self._statistics = AnswerStatistics()
         node.create_service(Trigger, RELOAD_VOCABULARY, self._reload_vocabulary)
@@ -76,14 +64,13 @@ class SegmentationTask(Task):
     def load(self, settings: SegmentationParameters) -> None:
         """Open the model, then offer the outputs."""
         segmenter = self._segmenter = self._open_segmenter(settings)
-        self._use(segmenter, asked_table(segmenter, settings))
+        asked = asked_words(segmenter, settings)
+        if segmenter.own_table is not None:
+            self._words = WordChanges(segmenter, self._node.reporter, self._words_changed)
+            self._words.begin_with(asked)
         if settings.ensemble:
             self._ensemble = CameraEnsemble(self._node.reporter, settings, segmenter)
-        if settings.thin_under_load:
-            self._load_mode, self._replaced = (
-                _open_load_mode(settings, segmenter),
-                self._node.health.counts()["replaced"],
-            )
+        self._load = LabelsUnderLoad(self._node, self._node.health, self._node.reporter, settings, segmenter)
         self._settings = settings
         self.outputs.open(self._make_outputs(settings))
         self._label_info = LabelInfo(self._node, lambda: segmenter.classes)
@@ -113,6 +100,8 @@ class SegmentationTask(Task):
         """What is answered, and how old the pictures are that have a say, and how much they say."""
         if self._segmenter is not None:
             yield "segmentation", self._statistics.report()
+        if (words := self._words) is not None:
+            yield "words", words.report()
         if (ensemble := self._ensemble) is not None:
             yield "ensemble", ensemble.report()
 
@@ -129,14 +118,19 @@ class SegmentationTask(Task):
         """As the network does."""
         return self._loaded().reads_colours
 
-    def prepare(self, settings: SegmentationParameters) -> TextTable | None:
-        """The text table of words that are asked for while the node is configured."""
-        return asked_table(self._loaded(), settings)
+    def prepare(self, settings: SegmentationParameters) -> AskedWords:
+        """The words that are asked for while the node is configured; nothing is embedded yet."""
+        return asked_words(self._loaded(), settings)
 
-    def apply(self, settings: SegmentationParameters, prepared: TextTable | None) -> None:
-        """Label the next cloud with these words."""
+    def apply(self, settings: SegmentationParameters, prepared: AskedWords) -> None:
+        """Label by these words: the next cloud by known ones, a later one by those that are to be embedded."""
         self._settings = settings
-        self._look_for(prepared)
+        if self._words is not None and not self._words.ask(prepared):
+            self._node.get_logger().info(self._words.told)
+
+    def must_retry(self) -> bool:
+        """Where the last words could not be embedded."""
+        return self._words is not None and self._words.failed
 
     def warm_up(self) -> None:
         """Compile and touch what the first cloud would otherwise wait for."""
@@ -171,74 +165,40 @@ class SegmentationTask(Task):
             self._label_info.close()
         if self._ensemble is not None:
             self._ensemble.close()
-        self._segmenter = self._ensemble = self._settings = self._label_info = self._load_mode = None
+        if self._words is not None:
+            self._words.close()
+        self._segmenter = self._ensemble = self._settings = self._label_info = self._load = self._words = None
 
     def _labels(self, frame: SensorFrame) -> PointLabels | None:
         """Of all points of the cloud; None where the model was given back meanwhile."""
-        ensemble, segmenter, few = self._ensemble, self._segmenter, frame.looked_at
+        ensemble, load, few = self._ensemble, self._load, frame.looked_at
         if ensemble is not None:
             labels = ensemble.labels(frame)
-        elif segmenter is not None:
-            labels = self._labels_in_time(segmenter, few.cloud)
+        elif load is not None:
+            labels = load.labels(few.cloud)
         else:
             return None
         class_id, probability = few.spread(labels.class_id, IGNORE_ID), few.spread(labels.probability, 0.0)
         of_pictures = None if labels.picture_class_id is None else few.spread(labels.picture_class_id, IGNORE_ID)
         return replace(labels, class_id=class_id, probability=probability, picture_class_id=of_pictures)
 
-    def _labels_in_time(self, segmenter: Segmenter, cloud: PointCloud) -> PointLabels:
-        """By looking at a part of the points while the load asks for it, which is counted and told."""
-        mode = self._load_mode
-        if mode is None:
-            return self._labels_that_fit(segmenter, cloud, 1.0)
-        labels = self._labels_that_fit(segmenter, cloud, mode.share)
-        if mode.share < 1.0:
-            self._node.reporter.lasting_problem("partial", f"under load {mode.share:.0%} of the points are looked at")
-        replaced = self._node.health.counts()["replaced"]
-        took_ms = labels.timing_ms["total"]
-        if mode.answered(took_ms, others_lost=replaced > self._replaced):
-            self._node.get_logger().warning(
-                f"load: the cloud of stamp {cloud.stamp_ns} took {took_ms:.0f} ms, {replaced} were replaced so far; "
-                f"{mode.share:.0%} of the points of the next ones are looked at"
-            )
-        self._replaced = replaced
-        return labels
-
-    def _labels_that_fit(self, segmenter: Segmenter, cloud: PointCloud, share: float) -> PointLabels:
-        """By fewer points where the engine's plan is too small for all of them and that is allowed; counted and told."""
-        if self._settings is None or not self._settings.thin_to_plan:
-            return segmenter.segment(cloud, share)
-        labels, looked_at = segment_what_fits(segmenter, cloud, share)
-        if looked_at < share:
-            self._node.reporter.lasting_problem(
-                "partial", f"the engine's plan is too small: {looked_at:.0%} of the points are looked at"
-            )
-        return labels
-
     def _loaded(self) -> Segmenter:
         if self._segmenter is None:
             raise BadRequest("node: expected a loaded model, found none. Configure the node first.")
         return self._segmenter
 
-    def _look_for(self, table: TextTable | None) -> None:
-        segmenter = self._loaded()
-        self._use(segmenter, table)
-        if self._label_info is not None:
+    def _words_changed(self) -> None:
+        if self._segmenter is not None and self._label_info is not None:
             self._label_info.changed()
-        self._node.get_logger().info(f"looks for {', '.join(segmenter.classes.names)}")
-
-    @staticmethod
-    def _use(segmenter: Segmenter, table: TextTable | None) -> None:
-        if table is not None:
-            segmenter.set_table(table)
+            self._node.get_logger().info(f"looks for {', '.join(self._segmenter.classes.names)}")
 
     def _reload_vocabulary(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
-            segmenter, settings = self._loaded(), self._settings
-            if settings is None or not settings.vocabulary:
+            segmenter, settings, words = self._loaded(), self._settings, self._words
+            if settings is None or not settings.vocabulary or words is None:
                 raise BadRequest("vocabulary: expected a name or a file in this parameter, found none. Set it.")
-            self._look_for(asked_table(segmenter, settings))
-            response.success, response.message = True, f"looks for {', '.join(segmenter.classes.names)}"
+            words.ask(asked_words(segmenter, settings))
+            response.success, response.message = True, words.told
         except Exception as error:  # one that leaves this callback would leave the caller unanswered
             if not isinstance(error, LidarVlError):
                 self._node.reporter.fault("faults", error)

@@ -74,6 +74,10 @@ class Task(OptionalDuties, ABC):
     def prepare(self, settings: Any) -> Any:  # noqa: ANN401
         """Make ready what other settings of the task need, changing nothing. Raises LidarVlError to refuse them."""
 
+    def must_retry(self) -> bool:
+        """Whether what it last took over failed since, so that the same settings are to be prepared again."""
+        return False
+
     @abstractmethod
     def apply(self, settings: Any, prepared: Any) -> None:  # noqa: ANN401
         """Take over settings, and what `prepare` made ready for them; a cloud may be in work."""

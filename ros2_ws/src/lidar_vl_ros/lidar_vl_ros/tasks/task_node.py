@@ -83,8 +83,10 @@ class TaskNode(PerceptionNode):
         return any(task.reads_colours() for task, _ in self._used)
 
     def prepare(self, settings: Any) -> list[tuple[Task, Any, Any]]:  # noqa: ANN401
-        """What the tasks need whose settings are other ones."""
-        changed = [(task, of(settings)) for task, of in self._used if of(settings) != of(self.settings)]
+        """What the tasks need whose settings are other ones, or failed."""
+        changed = [
+            (task, of(settings)) for task, of in self._used if of(settings) != of(self.settings) or task.must_retry()
+        ]
         return [(task, task_settings, task.prepare(task_settings)) for task, task_settings in changed]
 
     def apply(self, prepared: list[tuple[Task, Any, Any]]) -> None:
