@@ -214,6 +214,7 @@ _MEASURES: dict[Measure, Callable[[_Asked], Measured]] = {
     "mean_iou": _answers,
     "mean_accuracy": _answers,
     "mean_iou_openscene": _answers,
+    "pseudo_label_accuracy": _pseudo_labels,
     "pseudo_label_mean_iou": _pseudo_labels,
     "pseudo_label_coverage": _pseudo_labels,
     "minutes": _minutes,

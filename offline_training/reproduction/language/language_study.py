@@ -13,6 +13,7 @@ Measure = Literal[
     "mean_accuracy",
     # as the code of OpenScene and 3DSS-VLG: points without an answer left out, a class that is not in the truth counts 0
     "mean_iou_openscene",
+    "pseudo_label_accuracy",  # of the training scenes' points that have a label
     "pseudo_label_mean_iou",  # of the training scenes' points that have a label
     "pseudo_label_coverage",  # their share of the points with a truth
     "minutes",  # of training: stages 1 to 3, without the features
