@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+_OFFSET_UNIT_M = 0.1  # what decides lies within 0.1 m of a surface; ALSO's decoder reads metres, with which the loss falls far slower
+
 
 class OccupancyHead(nn.Module):
     """Three layers as wide as the network's features, as ALSO's decoder has them (Boulch et al., CVPR 2023, section 3)."""
@@ -16,4 +18,4 @@ class OccupancyHead(nn.Module):
 
     def forward(self, feature: Tensor, offset_m: Tensor) -> Tensor:
         """feature: (Q, in_channels) of the asked points; offset_m: (Q, 3) from them. Returns logits (Q,)."""
-        return self.layers(torch.cat([feature, offset_m.to(feature.dtype)], dim=1)).squeeze(1)
+        return self.layers(torch.cat([feature, (offset_m / _OFFSET_UNIT_M).to(feature.dtype)], dim=1)).squeeze(1)

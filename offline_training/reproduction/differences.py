@@ -134,6 +134,7 @@ ALWAYS = (
         "our reading: 1, and ScaLR's but 50 epochs with MinkUNet34",
     ),
     ("points that answer for a place (ALSO, `occupancy`)", "all within 1 m", "one in the same cubic metre, any"),
+    ("way from a point to a place (ALSO, `occupancy`)", "in metres", "in tenths of a metre; the loss falls faster"),
     ("intensity at a place (ALSO, `occupancy`)", "learned beside occupancy", "not learned"),
     ("labels of SEEM (OLIVINE)", "a script, whose results are not the files that were offered", "read from PNG files"),
     (

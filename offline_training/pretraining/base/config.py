@@ -157,6 +157,12 @@ class PictureConfig(PretrainConfig):
         )
 
 
+class PairCacheConfig(PictureConfig):
+    """Methods that see one scan at a time with all its cameras, so that its pairs are the same in every epoch."""
+
+    pair_cache: str | None = None  # folder that keeps paired scans, for many epochs over few
+
+
 class ContrastKeys(Config):
     """Methods that contrast each row with those of other pairs."""
 
@@ -181,7 +187,5 @@ class ProjectionConfig(PictureConfig, ContrastKeys):
         return self.pictures_every
 
 
-class OneScanConfig(ProjectionConfig):
-    """Methods that see one scan at a time with all its cameras, so that its pairs are the same in every epoch."""
-
-    pair_cache: str | None = None  # folder that keeps paired scans, for many epochs over few
+class OneScanConfig(ProjectionConfig, PairCacheConfig):
+    """Methods that contrast and see one scan at a time with all its cameras."""

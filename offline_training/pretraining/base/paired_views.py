@@ -11,7 +11,7 @@ from lidar_vl_core.cameras.pairing import ZBuffer
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.networks.base.point_backbone import Preparer
-from offline_training.pretraining.base.config import OneScanConfig, PictureConfig
+from offline_training.pretraining.base.config import PairCacheConfig, PictureConfig
 from offline_training.pretraining.base.method import Views
 from offline_training.pretraining.base.stored_ids import StoredIds
 from offline_training.pretraining.views.pair_augment import PairAugmentConfig, augment_pairs
@@ -39,7 +39,7 @@ def pairing(
 
 
 def one_scan(
-    config: OneScanConfig, weak_class_of: StoredIds | None = None, superpixels_of: StoredIds | None = None
+    config: PairCacheConfig, weak_class_of: StoredIds | None = None, superpixels_of: StoredIds | None = None
 ) -> Views:
     """Views of a scan with all its cameras, from the cache where there is one; picklable."""
     paired = pairing(config, weak_class_of, superpixels_of)
@@ -49,12 +49,7 @@ def one_scan(
     return partial(_one_scan, paired=paired, augmentation=config.pair_augment)
 
 
-def every_camera(config: PictureConfig) -> Views:
-    """Views of a scan with all its cameras, of a method without labels and without a cache of pairs; picklable."""
-    return partial(_one_scan, paired=pairing(config), augmentation=config.pair_augment)
-
-
-def scan_with_superpixels(config: OneScanConfig, ids: StoredIds | None) -> Views:
+def scan_with_superpixels(config: PairCacheConfig, ids: StoredIds | None) -> Views:
     """Views of a scan with all its cameras and their superpixels; picklable."""
     return one_scan(config, superpixels_of=ids)
 
@@ -75,7 +70,7 @@ def _kept(sample: Sample, paired: Paired, cache: PairCache) -> PairedScan:
     return cache.scan(key, partial(paired, sample))
 
 
-def _pairing_identity(config: OneScanConfig, ids: StoredIds | None) -> dict[str, Any]:
+def _pairing_identity(config: PairCacheConfig, ids: StoredIds | None) -> dict[str, Any]:
     """All that decides over a paired scan besides its sample."""
     content = config.model_dump(mode="json", include={"train", "classes", "occlusion", "max_image_width", "pixel"})
     return {**content, "ids": None if ids is None else ids.identity()}

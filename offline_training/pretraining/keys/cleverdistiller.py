@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from offline_training.pretraining.base.config import Count, PictureConfig
+from lidar_vl_core.foundation.config import Use
+from offline_training.pretraining.base.config import Count, PairCacheConfig
 
 
-class CleverDistillerConfig(PictureConfig):
+class CleverDistillerConfig(PairCacheConfig):
     """CleverDistiller. Its second task is the key `occupancy`, as of every method.
 
     No code of it is public, and what is told of it in public (abstract, project page, its authors' later HilDA) names a direct feature similarity,
@@ -17,6 +18,10 @@ class CleverDistillerConfig(PictureConfig):
     method: Literal["cleverdistiller"] = "cleverdistiller"
     head_layers: Count = 3  # 1 = a linear head, what the paper compares with
     cameras: Literal["all", "one"] = "all"  # of a scan; one: any, and the points that it sees alone, as ScaLR
+
+    def uses(self) -> tuple[Use, ...]:
+        """Pairs of all cameras are the same in every epoch."""
+        return (*super().uses(), (self.cameras == "all", ("pair_cache",), "with cameras: all"))
 
 
 CONFIG = CleverDistillerConfig

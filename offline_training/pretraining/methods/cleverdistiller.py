@@ -10,7 +10,7 @@ from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.projection_heads import PointMlpHead
 from offline_training.pretraining.base.method import Method, Views
 from offline_training.pretraining.base.objective import required
-from offline_training.pretraining.base.paired_views import collate_scans, every_camera
+from offline_training.pretraining.base.paired_views import collate_scans, one_scan
 from offline_training.pretraining.base.stored_ids import StoredIds
 from offline_training.pretraining.keys.cleverdistiller import CleverDistillerConfig
 from offline_training.pretraining.methods.scalr import Scalr, collate_first_points, one_camera_views
@@ -26,7 +26,7 @@ def _objective(
 
 
 def _views(config: CleverDistillerConfig, ids: StoredIds | None) -> Views:
-    return one_camera_views(config) if config.cameras == "one" else every_camera(config)
+    return one_camera_views(config) if config.cameras == "one" else one_scan(config)
 
 
 def _collate(config: CleverDistillerConfig, preparer: Preparer) -> Callable[[Sequence[PairedScan]], PretrainBatch]:

@@ -128,7 +128,9 @@ def test_every_method_takes_it_and_its_own_loss_begins_as_without(tmp_path, room
 
 @pytest.mark.parametrize("network", OTHER_NETWORKS)
 def test_every_kind_of_network_takes_it(tmp_path, rooms, network):
-    pretrain(config(tmp_path, method="ppkt", occupancy=SMALL, max_steps=2, point_cloud_range=NEAR_M, **of_network(network)))
+    pretrain(
+        config(tmp_path, method="ppkt", occupancy=SMALL, max_steps=2, point_cloud_range=NEAR_M, **of_network(network))
+    )
     assert all(math.isfinite(line["occupancy"]) for line in lines(tmp_path))
 
 
@@ -156,6 +158,13 @@ def test_another_pretraining_begins_with_the_head(tmp_path, rooms, caplog):
     assert len(of_head) == 6
     assert all(torch.equal(other.tensors[name], tensor) for name, tensor in of_head.items())
     assert "fresh: heads.linear" in caplog.text
+
+
+def test_its_loss_falls_below_what_knowing_the_share_of_occupied_places_costs(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrain_module, "open_source", lambda *_: Rooms(1))
+    pretrain(config(tmp_path, method="ppkt", batch_size=1, max_steps=60, learning_rate=0.02, occupancy={}))
+    told = [line["occupancy"] for line in lines(tmp_path)]
+    assert np.mean(told[-15:]) < 0.67 < math.log(2.0)  # about half of the places of a room are occupied
 
 
 @pytest.mark.parametrize(
