@@ -52,17 +52,19 @@ demo: $(STAMP)
 	@$(BIN)/python -m offline_training.synthetic.sensors.drive --out out/demo/drive.mcap --seed 13 --frames 50 --overwrite
 	@$(BIN)/python -m lidar_vl_ros.demo --bag out/demo/drive.mcap --out out/demo --overwrite
 
-# The core's quick tests side by side, the others one after the other: tests of a running ROS graph watch the clock, and would miss
-# it beside others on two cores.
+# Side by side, a file in one process; but one after the other the core's slow tests and those of a running ROS graph: they watch
+# the clock, and would miss it beside others on two cores.
 ## make test       all tests, about 15 minutes on two cores
 test: $(TEST_STAMP)
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" $(CORE_TESTS)
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(CORE_TESTS:%=--ignore=%) $(GRAPH_TESTS:%=--ignore=%) --ignore=tests/release
 	@$(BIN)/python -m pytest -q -m slow $(CORE_TESTS)
-	@$(BIN)/python -m pytest -q $(CORE_TESTS:%=--ignore=%) --ignore=tests/release
+	@$(BIN)/python -m pytest -q $(GRAPH_TESTS)
 
 ## make test-fast  the quick tests, with 20 examples of each property
 test-fast: $(TEST_STAMP)
-	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK)
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK) $(GRAPH_TESTS:%=--ignore=%)
+	@$(BIN)/python -m pytest -q $(QUICK) $(GRAPH_TESTS)
 
 ## make test-core  the quick tests of the core, in a .venv-core without PyTorch
 test-core: $(CORE)/.installed
@@ -78,9 +80,10 @@ test-minimal: $(MINIMAL)/.installed
 test-release: $(TEST_STAMP)
 	@$(BIN)/python -m pytest -q tests/release
 
-SIDE_BY_SIDE := -n auto --dist loadgroup
+SIDE_BY_SIDE := -n auto --dist loadfile
 QUICK := -m "not slow" --hypothesis-profile fast
 CORE_TESTS := tests/core tests/faults/core
+GRAPH_TESTS := tests/ros tests/faults/ros tests/system/test_demo.py
 OTHER_NUMBA := NUMBA_CACHE_DIR=$(abspath $(MINIMAL))/numba  # what one numba compiled, another throws away
 CORE_COMMANDS := segment replay inspect calibration-check query models build-engine doctor top
 

@@ -58,26 +58,13 @@ def pytest_terminal_summary(terminalreporter) -> None:  # pytest names its type 
         )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Without pytest-xdist the tests run in one process, where its marker means nothing."""
-    config.addinivalue_line("markers", "xdist_group(name): tests that run in one process of pytest-xdist")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs absent recordings, keep a file's tests in one process, and cap examples in the fast profile."""
+    """Leave out what needs absent recordings, and cap examples in the fast profile."""
     if "real" not in FOLDERS:
         needed = [item for item in items if "real_data" in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=needed)
         items[:] = [item for item in items if item not in needed]
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
     if settings.default.max_examples == FAST_EXAMPLES:
         for test in {item.obj for item in items if hasattr(item, "obj") and hasattr(item.obj, "hypothesis")}:
             own = test._hypothesis_internal_use_settings  # what @settings left there
             test._hypothesis_internal_use_settings = settings(own, max_examples=min(own.max_examples, FAST_EXAMPLES))
-
-
-def _group(file: Path) -> str:
-    """Tests that one process runs one after the other: those of a file, whose fixtures are dear, and all with a ROS graph."""
-    return "ros" if file.parent.name == "ros" or file.name == "test_demo.py" else file.stem
