@@ -15,6 +15,10 @@ import torch
 from offline_training.runs.checkpoint import load_checkpoint
 from tests.training.runs.two_rank_pretrain import main
 
+TWO_SOURCES = {
+    "train": [{"kind": "pandaset", "folder": name, "weight": weight} for name, weight in (("one", 3.0), ("two", 1.0))],
+    "order": "weights",
+}
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -51,8 +55,12 @@ def run_two(out: Path, changes: dict) -> None:
 # Holds with norms that do not look at the batch (on CPUs each process norms by its own), with negatives gathered, and with
 # draws that take every pair: then each loss is one formula over the joined pairs.
 @pytest.mark.slow
-def test_two_processes_with_gathered_negatives_and_fixed_norms_equal_one_with_the_joined_batch(tmp_path, monkeypatch):
+@pytest.mark.parametrize("data", [{}, TWO_SOURCES], ids=["one data set", "two by weight"])
+def test_two_processes_with_gathered_negatives_and_fixed_norms_equal_one_with_the_joined_batch(
+    tmp_path, monkeypatch, data
+):
     changes = {
+        **data,
         "gather_negatives": True,
         "fixed_norm": True,
         "matches": 100000,

@@ -201,6 +201,14 @@ def test_the_network_learns_the_specialised_features_and_its_checkpoint_holds_al
     assert (table.embeddings == own.embeddings).all()
 
 
+def test_the_log_says_how_far_the_loss_is_from_that_of_the_best_constant_vector(tmp_path):
+    guide(ready(tiny_config(tmp_path, guide={"max_steps": 12, "learning_rate": 0.01})))
+    better = [line["better_than_constant"] for line in steps(tmp_path)[0]]
+    assert len(better) == 12
+    assert better[0] < 0.2  # fresh weights tell nothing apart
+    assert better[0] < max(better[6:]) <= 1.0
+
+
 def test_its_own_words_are_asked_without_the_image_model_and_others_only_of_the_same_one(tmp_path, monkeypatch):
     config = ready(tiny_config(tmp_path, guide={"max_steps": 1}))
     checkpoint = guide(config)
