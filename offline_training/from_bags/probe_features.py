@@ -16,8 +16,8 @@ from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.batches.collate import row_class
 from offline_training.datasets.data_sources import open_source
+from offline_training.finetuning.frozen_encoder import Encoder
 from offline_training.from_bags.asked import Asked
-from offline_training.from_bags.probe.encoder import Encoder
 from offline_training.from_bags.probe.feature_image import feature_image
 from offline_training.from_bags.probe.measures import effective_rank, joined, linear_probe, repeatability
 from offline_training.from_bags.probe.sweeps import probed_sweeps

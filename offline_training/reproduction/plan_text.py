@@ -10,6 +10,8 @@ from offline_training.reproduction.base.data_needed import Needed
 from offline_training.reproduction.base.planned import Plan, PlannedStage
 from offline_training.reproduction.base.runner import share_of_processor
 from offline_training.reproduction.base.study import study_names
+from offline_training.reproduction.evidence.evidence_plan import evidence_plan
+from offline_training.reproduction.evidence.evidence_study import EvidenceStudy
 from offline_training.reproduction.language.language_plan import language_plan
 from offline_training.reproduction.language.language_study import LanguageStudy
 from offline_training.reproduction.pretraining.pretraining_plan import pretraining_plan
@@ -18,6 +20,7 @@ from offline_training.reproduction.studies import RUNS, Study, load_study
 
 _PLANS: dict[type[Study], Callable[[Any, Any], Plan]] = {
     PretrainingStudy: pretraining_plan,
+    EvidenceStudy: evidence_plan,
     LanguageStudy: language_plan,
 }
 

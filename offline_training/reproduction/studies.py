@@ -1,4 +1,4 @@
-"""All studies there are, of pre-training and of language, under one command."""
+"""All studies there are, of pre-training, of evidence and of language, under one command."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,9 @@ from offline_training.reproduction.base.cells import Cell, Place
 from offline_training.reproduction.base.runner import Runs, fill_table, place_of
 from offline_training.reproduction.base.smoke import Smoke
 from offline_training.reproduction.base.study import FOLDER, require_study
+from offline_training.reproduction.evidence.evidence_runs import EvidenceRuns
+from offline_training.reproduction.evidence.evidence_smoke import smoke_evidence
+from offline_training.reproduction.evidence.evidence_study import EvidenceStudy
 from offline_training.reproduction.language.language_runs import LanguageRuns
 from offline_training.reproduction.language.language_smoke import smoke_language
 from offline_training.reproduction.language.language_study import LanguageStudy
@@ -18,13 +21,15 @@ from offline_training.reproduction.pretraining.pretraining_runs import Pretraini
 from offline_training.reproduction.pretraining.pretraining_smoke import smoke_pretraining
 from offline_training.reproduction.pretraining.pretraining_study import PretrainingStudy
 
-Study = PretrainingStudy | LanguageStudy
+Study = PretrainingStudy | EvidenceStudy | LanguageStudy
 RUNS: dict[type[Study], Callable[[Any, Place], Runs[Any, Any]]] = {
     PretrainingStudy: PretrainingRuns,
+    EvidenceStudy: EvidenceRuns,
     LanguageStudy: LanguageRuns,
 }
 _SMOKES: dict[type[Study], Callable[[Any], Smoke[Any]]] = {
     PretrainingStudy: smoke_pretraining,
+    EvidenceStudy: smoke_evidence,
     LanguageStudy: smoke_language,
 }
 

@@ -1,5 +1,6 @@
 """A toy image teacher: ESPNet trained on pictures of other synthetic streets, so that studies need no weights from elsewhere.
 
+It learns their classes or, without any class, what unlabelled_teacher.py says.
 It stands for the vision models of the papers where those cannot be had, and knows nothing but our synthetic world.
 """
 
@@ -22,7 +23,9 @@ from offline_training.datasets.lidar.files.synthetic_pictures import class_image
 from offline_training.datasets.lidar.synthetic_streets import SyntheticSource
 from offline_training.losses.segmentation import cross_entropy, lovasz_softmax
 from offline_training.networks.image.espnet import SIDE_STEP, ESPNet, normalise_for_espnet
+from offline_training.toys.pixel_probe import probed_quality
 from offline_training.toys.toy_teacher_config import QUALITY, WEIGHTS, ToyTeacherConfig, is_teacher_made
+from offline_training.toys.unlabelled_teacher import taught_by_views
 
 _CLASSES = class_table("nuscenes16")
 SKY_ID = len(_CLASSES)  # what has no class: sky, mostly
@@ -40,12 +43,17 @@ def train_toy_teacher(config: ToyTeacherConfig) -> Path:
         return weights
     if config.threads:
         torch.set_num_threads(config.threads)
-    network = _trained(config, *_pictures(config.train))
-    confusion = _quality(network, *_pictures(config.test))
+    train, test = _pictures(config.train), _pictures(config.test)
+    if config.learns == "classes":
+        network = _trained(config, *train)
+        found = _quality(network, *test).to_dict(_CLASSES.names)
+    else:
+        network = taught_by_views(config, train[0])
+        found = probed_quality(network, train, test, len(_CLASSES), SKY_ID)
     from safetensors.torch import save
 
     write_bytes(weights, save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
-    measured = {"config": config.asked(), **confusion.to_dict(_CLASSES.names)}
+    measured = {"config": config.asked(), **found}
     write_text(quality, json.dumps(measured, indent=1))
     return weights
 

@@ -1,7 +1,7 @@
 """The keys of the toy teacher's training, and whether it was done; read without PyTorch."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lidar_vl_core.foundation.config import Config
 from offline_training.datasets.data_sources import EvenSource
@@ -16,6 +16,7 @@ class ToyTeacherConfig(Config):
     out: str  # folder: weights.safetensors, quality.json
     train: EvenSource  # synthetic, with pictures
     test: EvenSource  # other streets: says how good it is
+    learns: Literal["classes", "views"] = "classes"  # views: no class is seen, places are known again in other views
     steps: int = 1200
     batch_size: int = 8  # pictures
     learning_rate: float = 0.004  # at its peak; one cycle
@@ -25,7 +26,8 @@ class ToyTeacherConfig(Config):
 
     def asked(self) -> dict[str, Any]:
         """All that decides over the weights."""
-        return self.model_dump(mode="json", exclude={"out", "threads"})
+        excluded = {"out", "threads"} | ({"learns"} if self.learns == "classes" else set())  # which older reports lack
+        return self.model_dump(mode="json", exclude=excluded)
 
 
 def is_teacher_made(config: ToyTeacherConfig) -> bool:

@@ -148,7 +148,7 @@ class PictureConfig(PretrainConfig):
         """Weights of the image teacher, where a file is named."""
         return None if self.teacher_weights is None else Path(self.teacher_weights)
 
-    def build_teacher(self) -> "ImageTeacher":
+    def build_teacher(self) -> "ImageTeacher | None":
         """The frozen image network. Raises BadConfig without weights, BadCheckpoint for weights that do not fit."""
         from offline_training.networks.image.image_teacher import build_image_teacher
 
@@ -189,3 +189,23 @@ class ProjectionConfig(PictureConfig, ContrastKeys):
 
 class OneScanConfig(ProjectionConfig, PairCacheConfig):
     """Methods that contrast and see one scan at a time with all its cameras."""
+
+
+class PointClassConfig(PairCacheConfig, StoreKeys):
+    """Methods that see one scan at a time and learn from a class of each point that a picture sees."""
+
+    # truth: the true class of each point, to see what better labels would give; no label store is read then
+    labels: Literal["weak", "truth"] = "weak"
+    correct_share: Annotated[float, Field(gt=0.0, le=1.0)] = (
+        1.0  # of the truth; all else gets a wrong class, patch by patch
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_labels(self) -> "PointClassConfig":
+        if self.labels == "truth" and self.weak_labels is not None:
+            raise ValueError("weak_labels: with labels: truth no label store is read; write weak_labels: null")
+        return self
+
+    def uses(self) -> tuple[Use, ...]:
+        """What a store holds is not corrupted."""
+        return (*super().uses(), (self.labels == "truth", ("correct_share",), "with labels: truth"))

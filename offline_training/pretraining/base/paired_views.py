@@ -21,6 +21,7 @@ from offline_training.pretraining.views.picture_cache import PictureCache, decod
 from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
 
 Paired = Callable[[Sample], PairedScan]
+WithClasses = Callable[[PairedScan, str], PairedScan]  # a scan and its sample's name
 
 
 def pairing(
@@ -39,14 +40,20 @@ def pairing(
 
 
 def one_scan(
-    config: PairCacheConfig, weak_class_of: StoredIds | None = None, superpixels_of: StoredIds | None = None
+    config: PairCacheConfig,
+    weak_class_of: StoredIds | None = None,
+    superpixels_of: StoredIds | None = None,
+    with_classes: WithClasses | None = None,
 ) -> Views:
-    """Views of a scan with all its cameras, from the cache where there is one; picklable."""
+    """Views of a scan with all its cameras, from the cache where there is one; picklable.
+
+    with_classes: gives the scan other classes of its pairs, before it is changed at random.
+    """
     paired = pairing(config, weak_class_of, superpixels_of)
     if config.pair_cache is not None:
         cache = PairCache(Path(config.pair_cache), _pairing_identity(config, weak_class_of or superpixels_of))
         paired = partial(_kept, paired=paired, cache=cache)
-    return partial(_one_scan, paired=paired, augmentation=config.pair_augment)
+    return partial(_one_scan, paired=paired, with_classes=with_classes, augmentation=config.pair_augment)
 
 
 def scan_with_superpixels(config: PairCacheConfig, ids: StoredIds | None) -> Views:
@@ -60,9 +67,16 @@ def collate_scans(config: PictureConfig, preparer: Preparer) -> Callable[[Sequen
 
 
 def _one_scan(
-    source: SampleSource, index: int, rng: np.random.Generator, paired: Paired, augmentation: PairAugmentConfig
+    source: SampleSource,
+    index: int,
+    rng: np.random.Generator,
+    paired: Paired,
+    with_classes: WithClasses | None,
+    augmentation: PairAugmentConfig,
 ) -> PairedScan:
-    return augment_pairs(paired(source[index]), augmentation, rng)
+    sample = source[index]
+    scan = paired(sample)
+    return augment_pairs(scan if with_classes is None else with_classes(scan, sample.name), augmentation, rng)
 
 
 def _kept(sample: Sample, paired: Paired, cache: PairCache) -> PairedScan:

@@ -2,19 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from lidar_vl_core.foundation.config import Use
-from offline_training.pretraining.base.config import Count, OneScanConfig, StoreKeys
+from offline_training.pretraining.base.config import Count, OneScanConfig, PointClassConfig
 from offline_training.runs.backbone_config import VOXELNET
 
 
-class OlivineConfig(OneScanConfig, StoreKeys):
+class OlivineConfig(OneScanConfig, PointClassConfig):
     """OLIVINE."""
 
     method: Literal["olivine"] = "olivine"
-    # truth: the true class of each point, to see what better labels would give; no label store is read then
-    labels: Literal["weak", "truth"] = "weak"
     heads: Literal["decoupled", "coupled"] = "decoupled"  # one head for both losses when coupled
     class_model: Literal["vmf", "dirac", "none"] = "vmf"  # what semantic consistency pulls to
     loss_weights: tuple[float, float, float] = (0.5, 0.5, 1.0)  # point-pixel, weakly supervised, consistency
@@ -29,12 +27,6 @@ class OlivineConfig(OneScanConfig, StoreKeys):
     sampling: Literal["density_and_category", "density", "category", "random"] = "density_and_category"
     average_over_positives: bool = True  # the paper's 1 / |A(i)|; the gradient is the same without it
     matches: Count = 4096  # pairs of a process that a contrastive loss sees
-
-    @model_validator(mode="after")
-    def _one_kind_of_labels(self) -> "OlivineConfig":
-        if self.labels == "truth" and self.weak_labels is not None:
-            raise ValueError("weak_labels: with labels: truth no label store is read; write weak_labels: null")
-        return self
 
     def uses(self) -> tuple[Use, ...]:
         """Statistics are gathered only where consistency is learned."""

@@ -1,8 +1,6 @@
 """OLIVINE (NeurIPS 2024): point-pixel contrast, contrast within weak classes, and consistency with each class's distribution."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -11,17 +9,17 @@ from lidar_vl_core.classes.class_table import IGNORE_ID
 from offline_training.losses.olivine import dirac_consistency, semantic_consistency, weakly_supervised_contrastive
 from offline_training.losses.pair_sampling import density_and_category_weights, draw_pairs
 from offline_training.losses.von_mises_fisher import VmfStatistics
-from offline_training.networks.base.point_backbone import PointBackbone, Preparer
+from offline_training.networks.base.point_backbone import PointBackbone
 from offline_training.networks.image.image_teacher import ImageTeacher
 from offline_training.networks.projection_heads import PROJECTION_CHANNELS, ProjectionHeads
 from offline_training.pretraining.base.contrastive import PixelContrast, pixels_of_pairs, projection_heads
-from offline_training.pretraining.base.method import Method, Views
+from offline_training.pretraining.base.method import Method
 from offline_training.pretraining.base.objective import PointFeatures, required
-from offline_training.pretraining.base.paired_views import collate_scans, one_scan
-from offline_training.pretraining.base.stored_ids import StoredIds, weak_classes
+from offline_training.pretraining.base.paired_views import collate_scans
+from offline_training.pretraining.base.point_classes import classes_read, scans_with_classes
+from offline_training.pretraining.base.stored_ids import StoredIds
 from offline_training.pretraining.keys.olivine import OlivineConfig
-from offline_training.pretraining.views.paired_scan import PairedScan
-from offline_training.pretraining.views.pretrain_batch import PretrainBatch, collate_pairs
+from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 
 
 class Olivine(PixelContrast):
@@ -122,22 +120,6 @@ def _objective(
     return Olivine(projection_heads(backbone, teacher, config.heads == "decoupled"), class_names, config)
 
 
-def _reads(config: OlivineConfig) -> StoredIds | None:
-    return weak_classes(config) if config.labels == "weak" else None
-
-
-def _views(config: OlivineConfig, ids: StoredIds | None) -> Views:
-    return one_scan(config, weak_class_of=ids)
-
-
-def _collate(config: OlivineConfig, preparer: Preparer) -> Callable[[Sequence[PairedScan]], PretrainBatch]:
-    return partial(_collate_truth, preparer=preparer) if config.labels == "truth" else collate_scans(config, preparer)
-
-
-def _collate_truth(scans: Sequence[PairedScan], preparer: Preparer) -> PretrainBatch:
-    """The true class of a point stands in for the weak one."""
-    batch = collate_pairs(scans, preparer)
-    return replace(batch, pair_class=batch.pair_true_class)
-
-
-METHOD = Method(config=OlivineConfig, reads=_reads, views=_views, collate=_collate, objective=_objective)
+METHOD = Method(
+    config=OlivineConfig, reads=classes_read, views=scans_with_classes, collate=collate_scans, objective=_objective
+)

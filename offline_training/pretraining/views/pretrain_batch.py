@@ -10,6 +10,7 @@ from torch import Tensor
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.networks.base.point_backbone import BackboneInputs, Preparer
+from offline_training.pretraining.views.corrupted_truth import true_classes
 from offline_training.pretraining.views.paired_scan import PairedScan
 
 
@@ -92,7 +93,7 @@ def collate_pairs(
         pair_image=pairwise([scan.image_index + first for scan, first in zip(scans, first_image, strict=False)]),
         pair_uv=pairwise([scan.pixel_uv for scan in scans]),
         pair_class=pairwise([scan.weak_class for scan in scans]),
-        pair_true_class=pairwise([_true_class(scan) for scan in scans]),
+        pair_true_class=pairwise([true_classes(scan) for scan in scans]),
         pair_distance_m=pairwise([_horizontal_range_m(scan) for scan in scans], np.float32),
         superpixels=superpixels,
         superpixel_count=superpixel_count,
@@ -107,12 +108,6 @@ def _first_point_of_row(inputs: BackboneInputs) -> np.ndarray:
     first = np.full(inputs.row_count + 1, -1)
     first[row] = np.arange(len(row))[::-1]  # of equal rows the last written stays
     return first
-
-
-def _true_class(scan: PairedScan) -> np.ndarray:
-    if scan.class_id is None:
-        return np.full(len(scan.point_index), IGNORE_ID, np.uint8)
-    return scan.class_id[scan.point_index]
 
 
 def _horizontal_range_m(scan: PairedScan) -> np.ndarray:

@@ -10,7 +10,6 @@ from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.reproduction.base.cells import Cell, Measured, Place, read_cell, write_cell
 from offline_training.reproduction.base.jobs import run_in_jobs
 from offline_training.reproduction.base.study import ColumnT, RowT, StudyConfig
-from offline_training.reproduction.base.table import write_table
 
 
 class Runs(Protocol[RowT, ColumnT]):
@@ -46,6 +45,10 @@ class Runs(Protocol[RowT, ColumnT]):
         """Train what a cell needs, unless it is trained, and measure it."""
         ...
 
+    def report(self, rows: tuple[RowT, ...], cells: list[Cell]) -> None:
+        """Write table.md and plot.png of what is measured so far."""
+        ...
+
 
 def place_of(study: StudyConfig[Any, Any], out: Path, data: Path | None, jobs: int) -> Place:
     """Where a study lies, with its share of the processor for each of `jobs` runs at a time. Raises BadRequest."""
@@ -71,7 +74,7 @@ def share_of_processor(jobs: int) -> int:
 
 def fill_table(runs: Runs[RowT, ColumnT], row_names: tuple[str, ...], jobs: int) -> list[Cell]:
     """Run what is not done; the study's folder gets table.md, plot.png and the configuration of every run."""
-    study, place = runs.study, runs.place
+    study = runs.study
     rows = study.chosen_rows(row_names)
     tasks = [(runs, names, seed) for seed in study.seeds for names in _sharing_runs(study, rows)]
     for _, names, seed in tasks:
@@ -79,9 +82,9 @@ def fill_table(runs: Runs[RowT, ColumnT], row_names: tuple[str, ...], jobs: int)
             _write_yaml(path, settings)
     runs.prepare(rows)
     for _ in run_in_jobs(study.title, run_rows, tasks, jobs):
-        write_table(study, rows, measured_cells(runs, rows), place.out)
+        runs.report(rows, measured_cells(runs, rows))
     cells = measured_cells(runs, rows)
-    write_table(study, rows, cells, place.out)
+    runs.report(rows, cells)
     return cells
 
 

@@ -19,16 +19,24 @@ if TYPE_CHECKING:
 def write_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell], out: Path) -> None:
     """Write table.md, plot.png and cells.json; cells that are not measured yet stay empty."""
     write_text(out / "table.md", markdown_table(study, rows, cells))
-    write_text(out / "cells.json", json.dumps([asdict(cell) for cell in cells], indent=1))
+    write_text(out / "cells.json", cells_text(cells))
     with atomic_writer(out / "plot.png") as handle:
         _figure(study, rows, cells).savefig(handle, format="png", dpi=110)
 
 
-def markdown_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> str:
-    """Rows and columns of the study; ours as mean and spread over the seeds, then the published number and the difference.
+def cells_text(cells: Sequence[Cell]) -> str:
+    """The numbers as JSON."""
+    return json.dumps([asdict(cell) for cell in cells], indent=1)
 
-    Below, how far each row is from the first one, paired over the seeds, where two seeds are measured.
-    """
+
+def markdown_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> str:
+    """The values, and below how far each row is from the first one, paired over the seeds, where two seeds are measured."""
+    paired = paired_lines(study, rows, cells)
+    return "\n".join([*value_lines(study, rows, cells), *([""] if paired else []), *paired]) + "\n"
+
+
+def value_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> list[str]:
+    """Rows and columns of the study; ours as mean and spread over the seeds, then the published number and the difference."""
     head = ["row", *(column.name for column in study.columns)]
     lines = [
         f"# {study.title}",
@@ -47,8 +55,7 @@ def markdown_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells
             for column in study.columns
         ]
         lines.append("| " + " | ".join([row.name, *texts]) + " |")
-    paired = paired_lines(study, rows, cells)
-    return "\n".join([*lines, *([""] if paired else []), *paired]) + "\n"
+    return lines
 
 
 def values_of(cells: Sequence[Cell], row: StudyRow, column: StudyColumn) -> list[float]:

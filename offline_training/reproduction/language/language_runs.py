@@ -11,8 +11,9 @@ from lidar_vl_core.foundation.files import sha256_of
 from lidar_vl_core.foundation.threads import machine_cores
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.datasets.data_sources import DataSource, data_source
-from offline_training.reproduction.base.cells import Measured, Place, kept, sha256_of_values, slug
+from offline_training.reproduction.base.cells import Cell, Measured, Place, kept, sha256_of_values, slug
 from offline_training.reproduction.base.study import filled, recipe_with
+from offline_training.reproduction.base.table import write_table
 from offline_training.reproduction.language.language_stages import stage_files, trained
 from offline_training.reproduction.language.language_study import (
     OF_ONE_CLASS,
@@ -73,6 +74,10 @@ class LanguageRuns:
         config = self.config(row, seed)
         checkpoint = trained(config, row, self.run_key(row, seed))
         return _MEASURES[column.measure](_Asked(self, row, column, seed, config, checkpoint))
+
+    def report(self, rows: tuple[LanguageRow, ...], cells: list[Cell]) -> None:
+        """Rows, columns and differences from the first row."""
+        write_table(self.study, rows, cells, self.place.out)
 
     def config(self, row: LanguageRow, seed: int) -> VlgConfig:
         """The configuration of a row's run. Raises BadConfig."""

@@ -9,8 +9,9 @@ from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.files import write_text
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.data_sources import DataSource, data_source
-from offline_training.reproduction.base.cells import Measured, Place, kept, sha256_of_values, slug
+from offline_training.reproduction.base.cells import Cell, Measured, Place, kept, sha256_of_values, slug
 from offline_training.reproduction.base.study import recipe_with
+from offline_training.reproduction.base.table import write_table
 from offline_training.reproduction.pretraining.cost import Cost, pretraining_cost
 from offline_training.reproduction.pretraining.pretraining_study import (
     Measure,
@@ -69,10 +70,18 @@ class PretrainingRuns:
 
     def measured(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
         """Run or finish the row's pre-training and the column's fine-tuning, and measure."""
+        self.pretrain(row, seed)
+        return _MEASURES[column.measure](self, row, column, seed)
+
+    def report(self, rows: tuple[PretrainingRow, ...], cells: list[Cell]) -> None:
+        """Rows, columns and differences from the first row."""
+        write_table(self.study, rows, cells, self.place.out)
+
+    def pretrain(self, row: PretrainingRow, seed: int) -> None:
+        """Run or finish the row's pre-training, if it has one."""
         settings = self.pretraining(row, seed)
         if settings is not None:
             _pretrain(settings, self.made_before(row))
-        return _MEASURES[column.measure](self, row, column, seed)
 
     def pretraining(self, row: PretrainingRow, seed: int) -> dict[str, Any] | None:
         """The row's PretrainConfig, None for random weights."""

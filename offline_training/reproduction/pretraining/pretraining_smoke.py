@@ -77,7 +77,7 @@ def _small_row(study: PretrainingStudy, row: PretrainingRow, told: Substitutions
 
 
 def _small_pretraining(config: "PretrainConfig", settings: dict[str, Any], told: Substitutions) -> dict[str, Any]:
-    from offline_training.pretraining.base.config import OneScanConfig, PictureConfig, StoreKeys
+    from offline_training.pretraining.base.config import PairCacheConfig, PictureConfig, StoreKeys
     from offline_training.pretraining.keys.olivine import OlivineConfig
 
     changes = {
@@ -92,7 +92,7 @@ def _small_pretraining(config: "PretrainConfig", settings: dict[str, Any], told:
         changes |= _small_pictures(config, told)
     if isinstance(config, StoreKeys) and config.weak_labels is not None:
         changes["weak_labels"] = _made_here(config.weak_labels)
-    if isinstance(config, OneScanConfig) and config.pair_cache is not None:
+    if isinstance(config, PairCacheConfig) and config.pair_cache is not None:
         changes["pair_cache"] = "{out}/made/pairs"
     if isinstance(config, OlivineConfig):
         # The consistency loss begins once the class statistics stand still: after the first step, else it is never met.

@@ -110,7 +110,9 @@ def settings(out: Path, method: str = "olivine", **changes: object) -> dict:
         "device": "cpu",
         "progress": False,
     }
-    known = METHODS[method].config.model_fields if method in METHODS else small
+    known = set(METHODS[method].config.model_fields if method in METHODS else small)
+    if method == "weak_cross_entropy":
+        known -= {"teacher", "allow_random_weights"}  # it has no teacher, and refuses them
     return {**{name: value for name, value in small.items() if name in known}, **changes}
 
 

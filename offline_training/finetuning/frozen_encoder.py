@@ -1,4 +1,4 @@
-"""A 3D network as the probe asks it: features of sweeps, pre-trained or with the fresh weights it began with."""
+"""A frozen 3D network as a probe asks it: features of sweeps, pre-trained or with the fresh weights it began with."""
 
 from dataclasses import dataclass
 from pathlib import Path
