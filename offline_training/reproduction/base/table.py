@@ -44,7 +44,8 @@ def value_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: S
         study.source,
         "",
         f"Ours: mean +- standard deviation over the seeds {', '.join(map(str, study.seeds))}"
-        " (n where fewer are measured). [paper's number, ours minus it]",
+        " (n where fewer are measured)."
+        + (" [paper's number, ours minus it]" if any(row.published for row in rows) else ""),
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),

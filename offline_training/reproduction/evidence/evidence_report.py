@@ -110,7 +110,7 @@ def sentence(answer: Answer) -> str:
     if open_columns:
         told.append(f"with {_listed(open_columns)} no order of {row} and {to} is shown: the interval holds 0")
     text = "; ".join(told)
-    return f"- {text[0].upper()}{text[1:]}."
+    return f"- {text[0].upper()}{text[1:]}.{' One seed alone.' if len(answer.seeds) == 1 else ''}"
 
 
 def chance_lines(answers: Sequence[Answer]) -> list[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from offline_training.datasets.base.sample_source import SampleSource
     from offline_training.pretraining.base.config import PretrainConfig
 
+_FREE = ("out", "threads", "progress")  # where things lie and how many work decides over no number
 _VERSION = 1  # of the probes: another number when the same networks get other counts
 
 
@@ -137,18 +138,21 @@ class EvidenceRuns:
         return pool, test
 
     def _config(self, row: PretrainingRow, seed: int) -> "PretrainConfig":
-        """Of a row's network; one without a recipe has the network of the first row that has one."""
         from offline_training.pretraining.config import pretrain_config_of
 
+        return pretrain_config_of(self._settings(row, seed), f"reproduce, {row.name}")
+
+    def _settings(self, row: PretrainingRow, seed: int) -> dict[str, Any]:
+        """Of a row's network; one without a recipe has the network of the first row that has one."""
         owner = self.study.owner(row)
         named = owner if owner.recipe is not None else next(each for each in self.study.rows if each.recipe is not None)
-        return pretrain_config_of(self.trainings.pretraining(named, seed) or {}, f"reproduce, {row.name}")
+        return self.trainings.pretraining(named, seed) or {}
 
     def _network_key(self, row: PretrainingRow, seed: int) -> str:
         """Hash of all that leads to a row's network, wherever it lies."""
         owner = self.study.owner(row)
-        config = self._config(owner, seed).model_dump(mode="json", exclude={"out", "threads", "progress", "device"})
-        return sha256_of_values([owner.recipe is not None, config, self.trainings.made_before(owner)])
+        settings = {name: value for name, value in self._settings(owner, seed).items() if name not in _FREE}
+        return sha256_of_values([owner.recipe is not None, settings, self.trainings.made_before(owner)])
 
     def _folder(self, row: PretrainingRow, seed: int) -> Path:
         return self.place.folder(self.study.owner(row).name, seed)

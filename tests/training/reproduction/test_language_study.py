@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-import offline_training.reproduction.base.runner as runner
 import offline_training.reproduction.language.language_runs as language_runs
 import offline_training.reproduction.language.language_stages as language_stages
 import offline_training.words.evaluation.evaluate_language as evaluation
@@ -76,7 +75,7 @@ def fake_stages(monkeypatch):
 @pytest.fixture
 def no_table(monkeypatch):
     """Tables and plots are not drawn after each row."""
-    monkeypatch.setattr(runner, "write_table", lambda *_: None)
+    monkeypatch.setattr(language_runs, "write_table", lambda *_: None)
 
 
 @pytest.mark.parametrize("name", STUDIES)

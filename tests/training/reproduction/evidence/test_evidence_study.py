@@ -151,7 +151,8 @@ def test_a_draw_larger_than_the_pool_is_refused(tmp_path, trained):
 )
 def test_an_order_is_claimed_only_where_the_interval_leaves_out_0(intervals, told):
     found = {name: Interval((low + high) / 2, low, high) for name, (low, high) in intervals.items()}
-    assert sentence(Answer("ours - theirs", (0,), found)) == told
+    assert sentence(Answer("ours - theirs", (0, 1), found)) == told
+    assert sentence(Answer("ours - theirs", (3,), found)) == f"{told} One seed alone."
 
 
 def test_how_many_intervals_would_leave_out_0_by_chance_is_told():
