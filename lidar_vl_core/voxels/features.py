@@ -122,8 +122,8 @@ def _mean_colour(rgb: np.ndarray | None, channel: int, point_to_voxel: np.ndarra
     if rgb is None or rgb.shape != (len(point_to_voxel), 3):
         raise BadPointCloud(
             f"features: expected the colours of {len(point_to_voxel)} points, found "
-            f"{'none' if rgb is None else rgb.shape}, though the model reads red, green and blue. Give a coloured cloud, or a "
-            "model that reads no colours."
+            f"{'none' if rgb is None else rgb.shape}, though the model reads red, green and blue. Give a coloured cloud, "
+            "or cameras that see it, or a model that reads no colours."
         )
     inside = point_to_voxel >= 0
     voxel = point_to_voxel[inside]

@@ -1,5 +1,6 @@
 """Segmentation as a task of a node: one class for each point, by words where the model understands them."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ from lidar_vl_ros.outputs.label_info import LabelInfo
 from lidar_vl_ros.outputs.labelled_cloud import LabelledCloud
 from lidar_vl_ros.tasks.asked_words import AskedWords, asked_words
 from lidar_vl_ros.tasks.camera_ensemble import IMAGE_AGE, CameraEnsemble
+from lidar_vl_ros.tasks.cloud_colours import COLOURS, CloudColours
 from lidar_vl_ros.tasks.labels_under_load import LabelsUnderLoad
 from lidar_vl_ros.tasks.task import PointOpinion, Served, Task, tell_engine
 from lidar_vl_ros.tasks.word_changes import WordChanges
@@ -55,6 +57,7 @@ class SegmentationTask(Task):
         self._settings: SegmentationParameters | None = None
         self._segmenter: Segmenter | None = None
         self._ensemble: CameraEnsemble | None = None
+        self._colours: CloudColours | None = None
         self._words: WordChanges | None = None  # of a model that knows words
         self._load: LabelsUnderLoad | None = None
         self._label_info: LabelInfo | None = None
@@ -70,6 +73,7 @@ class SegmentationTask(Task):
             self._words.begin_with(asked)
         if settings.ensemble:
             self._ensemble = CameraEnsemble(self._node.reporter, settings, segmenter)
+        self._colours = CloudColours(self._node.reporter, settings, segmenter)
         self._load = LabelsUnderLoad(self._node, self._node.health, self._node.reporter, settings, segmenter)
         self._settings = settings
         self.outputs.open(self._make_outputs(settings))
@@ -85,11 +89,12 @@ class SegmentationTask(Task):
 
     def stages(self) -> Sequence[str]:
         """With those of the pictures where they have a say."""
-        return _STAGES if self._ensemble is None else (*_STAGES, *_CAMERA_STAGES)
+        colours = (COLOURS,) if self._colours is not None and self._colours.is_used else ()
+        return (*_STAGES, *colours, *(() if self._ensemble is None else _CAMERA_STAGES))
 
     def images_needed(self) -> bool:
-        """Where a cloud is named by its own pictures, too."""
-        return self._ensemble is not None and self._ensemble.waits_for_images
+        """Where a cloud is named by its own pictures, too, or gets its colours from them."""
+        return any(each is not None and each.waits_for_images for each in (self._ensemble, self._colours))
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
         """Where pictures have a say in the answer."""
@@ -168,10 +173,14 @@ class SegmentationTask(Task):
         if self._words is not None:
             self._words.close()
         self._segmenter = self._ensemble = self._settings = self._label_info = self._load = self._words = None
+        self._colours = None
 
     def _labels(self, frame: SensorFrame) -> PointLabels | None:
         """Of all points of the cloud; None where the model was given back meanwhile."""
-        ensemble, load, few = self._ensemble, self._load, frame.looked_at
+        ensemble, load, colours, began_s = self._ensemble, self._load, self._colours, time.perf_counter()
+        if colours is not None and colours.is_used:
+            frame = colours.given_to(frame)
+        few, coloured_ms = frame.looked_at, 1e3 * (time.perf_counter() - began_s)
         if ensemble is not None:
             labels = ensemble.labels(frame)
         elif load is not None:
@@ -180,7 +189,12 @@ class SegmentationTask(Task):
             return None
         class_id, probability = few.spread(labels.class_id, IGNORE_ID), few.spread(labels.probability, 0.0)
         of_pictures = None if labels.picture_class_id is None else few.spread(labels.picture_class_id, IGNORE_ID)
-        return replace(labels, class_id=class_id, probability=probability, picture_class_id=of_pictures)
+        timing_ms = labels.timing_ms
+        if colours is not None and colours.is_used:
+            timing_ms = {**timing_ms, COLOURS: coloured_ms, "total": timing_ms["total"] + coloured_ms}
+        return replace(
+            labels, class_id=class_id, probability=probability, picture_class_id=of_pictures, timing_ms=timing_ms
+        )
 
     def _loaded(self) -> Segmenter:
         if self._segmenter is None:

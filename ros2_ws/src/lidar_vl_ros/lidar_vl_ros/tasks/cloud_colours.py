@@ -1,0 +1,48 @@
+"""Colours for clouds that bring none, where the network reads colours: those of their own pictures."""
+
+from dataclasses import replace
+
+from lidar_vl_core.clouds.colours import cloud_rgb
+from lidar_vl_core.tasks.coloured_by_pictures import coloured_by_pictures
+from lidar_vl_core.tasks.segmenter import Segmenter
+from lidar_vl_ros.health.reporter import Reporter
+from lidar_vl_ros.inputs.sensor_frame import SensorFrame
+from lidar_vl_ros.node.settings import SegmentationParameters
+
+COLOURS = "colours"  # the stage
+
+
+class CloudColours:
+    """While a node is configured. Nothing is done for networks without colours, nor without cameras."""
+
+    def __init__(self, reporter: Reporter, settings: SegmentationParameters, segmenter: Segmenter) -> None:
+        self._reporter, self._ensemble_tells = reporter, settings.ensemble
+        self.is_used = segmenter.reads_colours and bool(settings.cameras)
+        self._bring_their_own = False  # as the last cloud did
+
+    @property
+    def waits_for_images(self) -> bool:
+        """Whether a cloud needs its own pictures."""
+        return self.is_used and not self._bring_their_own
+
+    def given_to(self, frame: SensorFrame) -> SensorFrame:
+        """The frame with colours at the points that are looked at, grey where no picture sees one.
+
+        A cloud that no picture can be used for is counted and told.
+        """
+        cloud = frame.looked_at.cloud
+        self._bring_their_own = cloud_rgb(cloud) is not None
+        if not self.waits_for_images:
+            return frame
+        views, left_out = frame.views(), []
+        coloured = coloured_by_pictures(
+            cloud, views, lambda view, error: left_out.append(f"camera {view.name} left out: {error}")
+        )
+        for problem in left_out[:1]:
+            self._reporter.lasting_problem("faults", problem)
+        if len(left_out) == len(views) and not self._ensemble_tells:  # which counts such clouds itself
+            self._reporter.lasting_problem(
+                "without_images",
+                "cloud without colours, which the model reads, and without pictures that give it any: looked at as if it were grey",
+            )
+        return replace(frame, looked_at=replace(frame.looked_at, cloud=coloured))
