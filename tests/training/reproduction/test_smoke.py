@@ -1,6 +1,7 @@
 """`reproduce --smoke`: every study in small holds all of the study, needs no data, and runs from end to end."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,14 @@ def cells_of(folder: Path) -> list[dict[str, Any]]:
     return json.loads((folder / "smoke" / "cells.json").read_text())
 
 
+@pytest.fixture
+def _one_core(monkeypatch):
+    """Runs take as many threads as there are cores, which wait for each other where other tests run, too."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_one_core")
 def test_a_study_of_pre_training_runs_in_small_and_goes_on(tmp_path, monkeypatch, capsys):
     command = ["reproduce", "synthetic", "--smoke", "--rows", "Random", "OLIVINE", "--out", str(tmp_path)]
     assert main(command) == 0
@@ -172,6 +180,7 @@ def test_a_study_of_pre_training_runs_in_small_and_goes_on(tmp_path, monkeypatch
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_one_core")
 def test_a_study_of_words_runs_in_small(tmp_path):
     rows = ["2D average", "scene lists + ESS + ESGS"]  # without training, and by every stage
     assert main(["reproduce", "synthetic-rooms", "--smoke", "--rows", *rows, "--out", str(tmp_path)]) == 0
