@@ -20,12 +20,18 @@ from offline_training.reproduction.evidence.evidence_study import EvidenceColumn
 from offline_training.reproduction.evidence.findings import Findings
 from offline_training.reproduction.pretraining.pretraining_runs import PretrainingRuns
 from offline_training.reproduction.pretraining.pretraining_study import PretrainingRow
+from offline_training.runs.backbone_config import BackboneConfig
 
 if TYPE_CHECKING:
     from offline_training.datasets.base.sample_source import SampleSource
     from offline_training.pretraining.base.config import PretrainConfig
 
 _FREE = ("out", "threads", "progress")  # where things lie and how many work decides over no number
+_OF_A_NETWORK = {
+    *BackboneConfig.model_fields,
+    "seed",
+    "classes",
+}  # all that decides over random weights and what they see
 _VERSION = 1  # of the probes: another number when the same networks get other counts
 
 
@@ -152,7 +158,9 @@ class EvidenceRuns:
         """Hash of all that leads to a row's network, wherever it lies."""
         owner = self.study.owner(row)
         settings = {name: value for name, value in self._settings(owner, seed).items() if name not in _FREE}
-        return sha256_of_values([owner.recipe is not None, settings, self.trainings.made_before(owner)])
+        if owner.recipe is None:
+            return sha256_of_values({name: value for name, value in settings.items() if name in _OF_A_NETWORK})
+        return sha256_of_values([settings, self.trainings.made_before(owner)])
 
     def _folder(self, row: PretrainingRow, seed: int) -> Path:
         return self.place.folder(self.study.owner(row).name, seed)

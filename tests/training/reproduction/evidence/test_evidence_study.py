@@ -131,6 +131,14 @@ def test_probes_are_made_again_when_what_they_are_made_of_changes(tmp_path, trai
         assert EvidenceRuns(small_study(**changes), place).counts(row, column, 0) is None
 
 
+def test_random_weights_are_not_probed_again_when_only_a_pre_training_changes(tmp_path, trained):
+    study, place = small_study(), Place(tmp_path, "", 1)
+    reproduce(study, tmp_path, None, ("random",))
+    row, column = study.row("random"), study.columns[0]
+    assert EvidenceRuns(small_study(pretrain={"learning_rate": 0.5}), place).counts(row, column, 0) is not None
+    assert EvidenceRuns(small_study(pretrain={"stem": 8}), place).counts(row, column, 0) is None
+
+
 def test_a_draw_larger_than_the_pool_is_refused(tmp_path, trained):
     with pytest.raises(BadRequest, match="a pool of at least the 9 scans of a draw, found 4"):
         reproduce(small_study(columns=[{"name": "9 scans", "scans": 9}]), tmp_path, None)
