@@ -15,12 +15,13 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset
 from offline_training.datasets.batches.share_order import ShareOrder
 from offline_training.pretraining import pretrain as pretrain_module
+from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.pretraining.scans import places
 from offline_training.pretraining.several_sources import intensity_factors, scaled
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.ranks import Ranks
-from tests.training.pretraining.pretrain_scenes import Rooms, config
+from tests.training.pretraining.pretrain_scenes import Rooms, config, write_labels
 
 TWO = [{"kind": "pandaset", "folder": "one", "weight": 3.0}, {"kind": "pandaset", "folder": "two", "weight": 1.0}]
 
@@ -40,6 +41,20 @@ class OtherRooms(Rooms):
         K = np.array([[80.0, 0.0, 64.0], [0.0, 80.0, 48.0], [0.0, 0.0, 1.0]])
         large = CameraView("only", CameraModel(128, 96, K), view.T_cam_lidar, 0, lambda: rgb)
         return replace(sample, cloud=cloud, views=(large,) if self.pictures else ())
+
+
+class Darker(Rooms):
+    """Rooms of a sensor that counts to 255 where others count to 1."""
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        intensity = sample.cloud.intensity * np.float32(1 / 255)
+        return replace(sample, cloud=replace(sample.cloud, intensity=intensity))
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory):
+    return str(write_labels(tmp_path_factory.mktemp("labels"), Rooms()))
 
 
 def use(monkeypatch, *sources):
@@ -144,6 +159,18 @@ def test_a_run_on_two_sensors_counts_their_scans_and_goes_on_to_the_same_losses(
     other = [TWO[0], {**TWO[1], "weight": 2.0}]
     with pytest.raises(BadCheckpoint, match="train"):
         pretrain(config(tmp_path / "parts", max_steps=6, **{**changes, "train": other}))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_learns_from_two_data_sets_with_intensities_made_even(tmp_path, monkeypatch, labels, method):
+    use(monkeypatch, Rooms(), Darker(points=300))  # the same pictures, of which the store has labels
+    known = METHODS[method].config.model_fields
+    store = {name: value for name, value in (("labels", "weak"), ("weak_labels", labels)) if name in known}
+    changes = {"train": TWO, "order": "weights", "intensity_scales": "even", "batch_size": 4, "max_steps": 1}
+    pretrain(config(tmp_path, method=method, **changes, **store))
+    (line,) = lines(tmp_path)
+    assert np.isfinite(line["loss"])
+    assert (line["scans_0_pandaset"], line["scans_1_pandaset"]) == (3.0, 1.0)
 
 
 @pytest.mark.skipif(find_spec("embreex") is None, reason="synthetic streets are made with the extra `synthetic`")
