@@ -72,6 +72,19 @@ def test_a_processed_scene_with_wrong_bytes_is_refused_or_read(changes, cut):
             assert xyz_m.shape[1] == 3
 
 
+@pytest.mark.parametrize(("told", "instead"), [(b"latin1", b"latinX"), (b"dtype", b"dtypo")])
+def test_a_processed_scene_that_names_what_there_is_not_is_refused(tmp_path, told, instead):
+    import torch
+
+    path = tmp_path / "a.pth"
+    torch.save((np.zeros((5, 3)), 0, np.zeros(5, np.int64)), path)
+    content = path.read_bytes()
+    assert told in content
+    path.write_bytes(content.replace(told, instead))
+    with pytest.raises(BadDataset, match=r"a\.pth: expected .* saved by torch, found: "):
+        read_scene_file(path)
+
+
 @pytest.mark.parametrize(
     "content", ["[]", "{}", '{"segIndices": {}}', '{"segIndices": [1e400, 2]}', '{"segIndices": [[1], 2]}', "\x00"]
 )
