@@ -39,12 +39,14 @@ ROW = {"title": "t", "source": "s", "columns": []}
 
 IDLE = [  # configuration, its keys, those of them that do nothing, what would read them
     (PseudoLabelConfig, {"lists": "none", "lists_file": "x"}, "lists_file", "with lists: scene or frame"),
+    (PseudoLabelConfig, {"segment_purity": 0.8, "segment_fill": False}, "segment_purity, segment_fill", "with spread: superpoint or superpixel"),
     (PseudoLabelConfig, {"spread": "superpixel", "superpoint_cell_m": 1.0}, "superpoint_cell_m", "with spread: superpoint"),
     (PseudoLabelConfig, {"spread": "superpoint", "superpixels": 9}, "superpixels", "with spread: superpixel"),
     (GuideConfig, {"augment": "outdoor", "hue": 0.1}, "hue", "with augment: indoor"),
     (GuideConfig, {"validate_every": 10}, "validate_every", "with select: pseudo_labels"),
     (GuideConfig, {"select": "validation_truth", "held_out_every": 3}, "held_out_every", "with select: pseudo_labels"),
     (SelfTrainingConfig, {"mode": "3d", "keep_fraction": 0.5}, "mode, keep_fraction", "with rounds above 0"),
+    (SelfTrainingConfig, {"class_quantile": 0.5, "update": "fill"}, "class_quantile, update", "with rounds above 0"),
     (ExtractConfig, {"occlusion": "none", "relative_margin": 0.1}, "relative_margin", "with occlusion: depth or z_buffer"),
     (ExtractConfig, {"occlusion": "depth", "z_buffer_cell_px": 2}, "z_buffer_cell_px", "with occlusion: z_buffer"),
     (OpenClipConfig, {"kind": "open_clip", "dino": "x", "dino_weights": "y"}, "dino, dino_weights", "with reading: proxyclip"),
@@ -125,7 +127,7 @@ def test_a_weight_is_refused_where_nothing_is_drawn_by_weight(model, keys, place
 
 
 def test_a_weight_is_refused_in_a_pretraining():
-    with pytest.raises(BadConfig, match=r"train\.0: weight"):
+    with pytest.raises(BadConfig, match=r"weight: every scan comes once in an epoch; set order: weights"):
         pretrain_config_of({"method": "ppkt", "out": "x", "train": [HEAVY], "max_steps": 1}, "here")
 
 
