@@ -16,8 +16,8 @@ from ament_index_python.packages import PackageNotFoundError
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.launching.parameter_files import LaunchRefused
 from lidar_vl_ros.launching.topics import OUTPUTS
-from lidar_vl_ros.node import parameter_fields, parameters
-from lidar_vl_ros.node.settings import DetectionParameters, PerceptionParameters, SegmentationParameters
+from lidar_vl_ros.parameters import fields, ros_parameters
+from lidar_vl_ros.parameters.each_node import DetectionParameters, PerceptionParameters, SegmentationParameters
 from lidar_vl_ros.process.child_nodes import MODULES
 from rclpy.context import Context
 from rclpy.node import Node
@@ -94,8 +94,8 @@ class _Launched:
         rclpy.init(context=context, args=arguments)
         started = Node("any", context=context, start_parameter_services=False)
         kind = _TASKS[executable.removesuffix("_node")]
-        parameters.declare(started, kind)
-        found = parameters.read(started, kind), started.get_parameter("use_sim_time").value
+        ros_parameters.declare(started, kind)
+        found = ros_parameters.read(started, kind), started.get_parameter("use_sim_time").value
         started.destroy_node()
         rclpy.shutdown(context=context)
         return found
@@ -351,7 +351,7 @@ def test_what_is_built_is_the_model_that_would_be_used(launch, params_file):
 def test_a_replay_plays_to_whoever_listens_to_the_input_and_ends_with_the_bag(launch):
     player = launch("replay", input="points", namespace="robot", rate="2", loop="true").nodes()["bag_player"]
     (said,) = player["parameters"]
-    assert said.keys() <= parameter_fields.every_field(PlayerParameters).keys()
+    assert said.keys() <= fields.every_field(PlayerParameters).keys()
     assert (said["bag"].placed, said["rate"], said["loop"]) == (("drive.mcap",), 2.0, True)
     assert said["wait_for"] == ["/robot/points"]
     assert [made.kind for made in _everything_in(player["on_exit"]) if isinstance(made, _Made)] == [

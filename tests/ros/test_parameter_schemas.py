@@ -6,8 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from lidar_vl_ros.node import parameter_fields
 from lidar_vl_ros.parameter_schemas import SETTINGS, as_text
+from lidar_vl_ros.parameters.fields import every_field, maps_of_names
 
 _PACKAGE = Path(__file__).resolve().parents[2] / "ros2_ws" / "src" / "lidar_vl_ros"
 
@@ -34,9 +34,7 @@ def test_the_shipped_parameter_files_pass_their_schema(path):
 
 @pytest.mark.parametrize("node", SETTINGS)
 def test_every_parameter_of_a_node_has_a_meaning(node):
-    fields = parameter_fields.every_field(
-        SETTINGS[node], [f"{name}.NAME." for name in parameter_fields.maps_of_names(SETTINGS[node])]
-    )
+    fields = every_field(SETTINGS[node], [f"{name}.NAME." for name in maps_of_names(SETTINGS[node])])
     assert {name for name, field in fields.items() if not field.description} == set()
 
 

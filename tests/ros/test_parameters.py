@@ -10,8 +10,8 @@ from lidar_vl_ros.bags import player, recorder
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.inputs.camera_parameters import CameraParameters
-from lidar_vl_ros.node import parameter_fields, parameters
-from lidar_vl_ros.node.settings import DetectionParameters, PerceptionParameters, SegmentationParameters
+from lidar_vl_ros.parameters import fields, ros_parameters
+from lidar_vl_ros.parameters.each_node import DetectionParameters, PerceptionParameters, SegmentationParameters
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -30,7 +30,7 @@ _GIVEN = {
 
 
 def _fields(settings: type) -> dict:
-    return parameter_fields.every_field(settings, _GIVEN.get(settings, {}))
+    return fields.every_field(settings, _GIVEN.get(settings, {}))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def _node(context: Context, settings: type, overrides: Mapping[str, object] = Ma
         start_parameter_services=False,
         parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()],
     )
-    parameters.declare(node, settings)
+    ros_parameters.declare(node, settings)
     return node
 
 
@@ -69,7 +69,7 @@ def _wrong_values(settings: type, name: str) -> list[object]:
 def test_every_wrong_value_is_refused_by_name_with_what_was_found(context, settings, name):
     node = _node(context, settings)
     for wrong in _wrong_values(settings, name):
-        result = parameters.check_change(settings, [Parameter(name, value=wrong)], "node")
+        result = ros_parameters.check_change(settings, [Parameter(name, value=wrong)], "node")
         assert not result.successful, wrong
         assert name in result.reason
     node.destroy_node()
@@ -96,7 +96,7 @@ def test_every_wrong_value_is_refused_by_name_with_what_was_found(context, setti
 def test_a_wrong_override_is_kept_until_configure_refuses_it_by_name(context, name, wrong, expected):
     node = _node(context, SegmentationParameters, {name: wrong})
     with pytest.raises(BadConfig) as caught:
-        parameters.read(node, SegmentationParameters)
+        ros_parameters.read(node, SegmentationParameters)
     assert f"{name}: " in str(caught.value)
     assert expected in str(caught.value)
     assert f"found {wrong!r}" in str(caught.value)
@@ -118,7 +118,7 @@ def test_a_parameter_that_is_no_more_is_refused_with_the_one_that_took_its_place
 def test_each_camera_has_parameters_of_its_own(context):
     given = {"cameras.front.topic": "/a", "cameras.rear.topic": "/b/image_rect", "cameras.rear.offset_s": 1}
     node = _node(context, SegmentationParameters, given | {"cameras.rear.required": True})
-    cameras = parameters.read(node, SegmentationParameters).cameras
+    cameras = ros_parameters.read(node, SegmentationParameters).cameras
     assert cameras == {
         "front": CameraParameters(topic="/a"),
         "rear": CameraParameters(topic="/b/image_rect", offset_s=1.0, required=True),
@@ -131,20 +131,20 @@ def test_each_camera_has_parameters_of_its_own(context):
 def test_whether_images_are_rectified_and_where_the_calibration_comes_can_be_said(context):
     given = {"cameras.front.topic": "/a/image_rect", "cameras.front.rectified": False, "cameras.front.info_topic": "/c"}
     node = _node(context, SegmentationParameters, given)
-    camera = parameters.read(node, SegmentationParameters).cameras["front"]
+    camera = ros_parameters.read(node, SegmentationParameters).cameras["front"]
     assert (camera.is_rectified, camera.calibration_topic) == (False, "/c")
     node.destroy_node()
 
 
 def test_an_integer_given_for_a_double_is_that_number(context):
     node = _node(context, SegmentationParameters, {"max_input_age_ms": 150})
-    assert parameters.read(node, SegmentationParameters).max_input_age_ms == 150.0
+    assert ros_parameters.read(node, SegmentationParameters).max_input_age_ms == 150.0
     node.destroy_node()
 
 
 def test_lists_arrive_as_tuples_and_an_empty_list_as_nothing(context):
     node = _node(context, SegmentationParameters, {"extra_fields": ["ring", "time"]})
-    settings = parameters.read(node, SegmentationParameters)
+    settings = ros_parameters.read(node, SegmentationParameters)
     assert settings.extra_fields == ("ring", "time")
     assert settings.static_transforms == ()
     assert settings.cameras == {}
@@ -166,10 +166,10 @@ def test_every_parameter_is_described_and_every_number_has_a_range(context, sett
 
 @pytest.mark.parametrize("settings", _KINDS)
 def test_help_tells_every_parameter_with_its_default(settings):
-    told = parameters.usage("What it does.", settings)
+    told = ros_parameters.usage("What it does.", settings)
     assert told.startswith("What it does.")
-    named = [f"{name}.NAME." for name in parameter_fields.maps_of_names(settings)]
-    for name, field in parameter_fields.every_field(settings, named).items():
+    named = [f"{name}.NAME." for name in fields.maps_of_names(settings)]
+    for name, field in fields.every_field(settings, named).items():
         assert any(line.split()[:1] == [name] and repr(field.default) in line for line in told.splitlines()), name
 
 
@@ -184,7 +184,7 @@ def test_asked_for_help_a_node_tells_and_does_not_start(main, capsys):
 def test_limits_of_classes_are_told_apart_from_those_for_all(context):
     given = {"model": "made-up", "min_score": 0.4, "classes.car.min_score": 0.0, "classes.person.max_range_m": 30}
     node = _node(context, DetectionParameters, given)
-    rules = parameters.read(node, DetectionParameters).rules
+    rules = ros_parameters.read(node, DetectionParameters).rules
     assert rules.of_all == BoxLimits(min_score=0.4)
     assert rules.of_class == {"car": BoxLimits(min_score=0.0), "person": BoxLimits(max_range_m=30.0)}
     node.destroy_node()
@@ -197,7 +197,7 @@ def test_what_stands_below_the_name_of_a_task_is_that_task_s_and_the_rest_is_bot
         "segmentation.model": "points",
     }
     node = _node(context, PerceptionParameters, given | {"max_points": 1000})
-    settings = parameters.read(node, PerceptionParameters)
+    settings = ros_parameters.read(node, PerceptionParameters)
     of_points, of_boxes = settings.of_segmentation(), settings.of_detection()
     assert (of_points.model, of_boxes.model) == ("points", "boxes")
     assert of_points.cameras == of_boxes.cameras == {"front": CameraParameters(topic="/front/image")}
@@ -249,4 +249,4 @@ def test_what_may_change_while_the_node_serves_may_do_so_below_a_name_too():
         "segmentation.prompts",
         "other",
     ]
-    assert parameter_fields.fixed_names(PerceptionParameters, names) == {"detection.sweeps"}
+    assert fields.fixed_names(PerceptionParameters, names) == {"detection.sweeps"}

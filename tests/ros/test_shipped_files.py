@@ -14,8 +14,8 @@ from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
 from lidar_vl_ros.inputs.cloud_input import INPUT_TOPIC
 from lidar_vl_ros.launching.topics import OUTPUTS
-from lidar_vl_ros.node import parameter_fields, parameters
-from lidar_vl_ros.node.settings import DetectionParameters, PerceptionParameters, SegmentationParameters
+from lidar_vl_ros.parameters import fields, ros_parameters
+from lidar_vl_ros.parameters.each_node import DetectionParameters, PerceptionParameters, SegmentationParameters
 from lidar_vl_ros.process.child_nodes import MODULES
 from lidar_vl_ros.process.transport import large_message_environment, profile_path
 from rclpy.context import Context
@@ -62,8 +62,8 @@ def _output_topics() -> set[str]:
 def _read(name, settings, context):
     """What a node of this name is told by the context's arguments."""
     node = Node(name, context=context, start_parameter_services=False)
-    parameters.declare(node, settings)
-    return parameters.read(node, settings)
+    ros_parameters.declare(node, settings)
+    return ros_parameters.read(node, settings)
 
 
 @pytest.mark.parametrize("path", sorted((_PACKAGE / "config").glob("*.yaml")), ids=lambda path: path.name)
@@ -95,8 +95,8 @@ def _cameras_of(path: Path) -> dict:
     context = Context()
     rclpy.init(context=context, args=["--ros-args", "--params-file", str(path)])
     node = Node("segmentation_node", context=context, start_parameter_services=False)
-    parameters.declare(node, SegmentationParameters)
-    cameras = parameters.read(node, SegmentationParameters).cameras
+    ros_parameters.declare(node, SegmentationParameters)
+    cameras = ros_parameters.read(node, SegmentationParameters).cameras
     rclpy.shutdown(context=context)
     return cameras
 
@@ -184,10 +184,8 @@ def test_the_foxglove_layout_is_the_one_of_a_replay_with_the_topics_of_the_node(
 def test_the_page_of_the_nodes_lists_every_parameter_and_names_only_topics_that_exist():
     page = (_REPOSITORY / "docs" / "ros.md").read_text()
     for settings in (*_PARAMETERS.values(), RecorderParameters):
-        named = [f"{name}.NAME." for name in parameter_fields.maps_of_names(settings)]
-        names = {
-            re.sub(r"^(segmentation|detection)\.", "", name) for name in parameter_fields.every_field(settings, named)
-        }
+        named = [f"{name}.NAME." for name in fields.maps_of_names(settings)]
+        names = {re.sub(r"^(segmentation|detection)\.", "", name) for name in fields.every_field(settings, named)}
         assert {name for name in names if f"`{name}`" not in page} == set()
     named = set(re.findall(r"`(~/output/[\w/]+)`", page))
     assert named

@@ -130,7 +130,7 @@ def test_a_node_that_fails_ends_its_bond(graph, make, until, bonds):
     node = graph.start(make, autostart=False)
     assert graph.transition(NODE, "configure")
     assert graph.transition(NODE, "activate")
-    node._stop_listening = None
+    node.stop_listening = None
     assert not graph.transition(NODE, "deactivate")
-    del node._stop_listening
+    del node.stop_listening
     assert bonds[0].events[1:] == ["shutdown"]

@@ -45,7 +45,9 @@ def test_under_a_flood_the_newest_cloud_is_served_and_every_other_counted(graph,
     assert counts["received"] + counts["lost"] == sent
     assert counts["received"] == counts["served"] + counts["replaced"]
     assert counts["replaced"] > 0
-    assert most_waiting <= 3  # one in work, one in the mailbox, and one that is just being handed over to take its place
+    assert (
+        most_waiting <= 3
+    )  # one in work, one in the mailbox, and one that is just being handed over to take its place
     waits = _ages_in_inferences(answers)
     figures.most("times an inference is the latency, p99", np.quantile(waits, 0.99))
     assert np.quantile(waits, 0.99) < 2.5  # one that runs, its own, and the way there

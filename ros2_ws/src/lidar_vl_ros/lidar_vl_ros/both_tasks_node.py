@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from lidar_vl_ros.node.settings import PerceptionParameters
+from lidar_vl_ros.parameters.each_node import PerceptionParameters
 from lidar_vl_ros.process.run_node import run_node
 from lidar_vl_ros.tasks.detection import DetectionTask, OpenDetector, open_detector
 from lidar_vl_ros.tasks.segmentation import OpenSegmenter, SegmentationTask, open_segmenter

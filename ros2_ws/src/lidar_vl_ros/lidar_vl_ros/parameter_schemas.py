@@ -9,7 +9,7 @@ from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.files import write_text
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.bags.recorder import RecorderParameters
-from lidar_vl_ros.node.settings import DetectionParameters, PerceptionParameters, SegmentationParameters
+from lidar_vl_ros.parameters.each_node import DetectionParameters, PerceptionParameters, SegmentationParameters
 
 SETTINGS: dict[str, type[Config]] = {
     "segmentation_node": SegmentationParameters,

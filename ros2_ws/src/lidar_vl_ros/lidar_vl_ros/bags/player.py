@@ -23,8 +23,7 @@ from lidar_vl_ros.bags.rhythm import beats, restamped
 from lidar_vl_ros.messages.message_class import message_class
 from lidar_vl_ros.messages.qos import LATCHED, OUTPUT
 from lidar_vl_ros.messages.time_message import time_message
-from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.settings import Topics
+from lidar_vl_ros.parameters import ros_parameters
 from lidar_vl_ros.process.run_node import run_node
 
 _POLL_S = 0.05
@@ -35,12 +34,12 @@ class PlayerParameters(Config):
     """What the player is told."""
 
     bag: str = Field("", min_length=1, description="Recording: .mcap, .db3, ROS 1 .bag or a rosbag2 folder")
-    topics: Topics = Field((), description="Topics to play; empty: all whose message type is installed")
+    topics: tuple[str, ...] = Field((), description="Topics to play; empty: all whose message type is installed")
     rate: float = Field(1.0, gt=0.0, le=1000.0, description="Speed; 1: as recorded")
     loop: bool = Field(False, description="Start again at the end; /clock jumps back, as with rosbag2")
     clock_hz: float = Field(100.0, ge=0.0, le=1000.0, description="Ticks of /clock per second of recording; 0: none")
     restamp: bool = Field(False, description="Write the time of sending into every header, for latency measurements")
-    wait_for: Topics = Field(
+    wait_for: tuple[str, ...] = Field(
         (),
         description="Start when these topics have subscribers, '/topic' or '/topic=2' for two; any topic of the graph",
     )
@@ -59,8 +58,8 @@ class BagPlayer(Node):
     def __init__(self, **node_options: Any) -> None:  # noqa: ANN401
         super().__init__("bag_player", **node_options)
         self.finished: Future = Future()
-        parameters.declare(self, PlayerParameters)
-        self.settings = parameters.read(self, PlayerParameters)
+        ros_parameters.declare(self, PlayerParameters)
+        self.settings = ros_parameters.read(self, PlayerParameters)
         self._awaited = [_topic_and_count(text) for text in self.settings.wait_for]
         self._stop = threading.Event()
         self._channels = self._offer_topics()

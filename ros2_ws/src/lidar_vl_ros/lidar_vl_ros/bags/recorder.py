@@ -19,8 +19,7 @@ from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_ros.messages.message_class import message_class
 from lidar_vl_ros.messages.qos import like_publishers, subscription_events
 from lidar_vl_ros.messages.sequence_gaps import SequenceGaps
-from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.settings import Topics
+from lidar_vl_ros.parameters import ros_parameters
 from lidar_vl_ros.process.run_node import run_node
 
 _POLL_S = 0.05
@@ -31,7 +30,7 @@ class RecorderParameters(Config):
     """What the recorder is told."""
 
     output: str = Field("", min_length=1, description="Recording to write, new: .mcap, or a folder of them for rosbag2")
-    topics: Topics = Field((), min_length=1, description="Topics to record")
+    topics: tuple[str, ...] = Field((), min_length=1, description="Topics to record")
     idle_s: float = Field(
         0.0, ge=0.0, le=3600.0, description="End after so long without a message, once one came; 0: never"
     )
@@ -56,8 +55,8 @@ class BagRecorder(Node):
     def __init__(self, **node_options: Any) -> None:  # noqa: ANN401
         super().__init__("bag_recorder", **node_options)
         self.finished: Future = Future()
-        parameters.declare(self, RecorderParameters)
-        self.settings = parameters.read(self, RecorderParameters)
+        ros_parameters.declare(self, RecorderParameters)
+        self.settings = ros_parameters.read(self, RecorderParameters)
         self.counts: Counter[str] = Counter()
         self._gaps = {self.resolve_topic_name(topic): SequenceGaps() for topic in self.settings.topics}
         self._types: dict[str, str] = {}

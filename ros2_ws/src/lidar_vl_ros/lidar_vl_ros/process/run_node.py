@@ -15,7 +15,7 @@ from rclpy.node import Node
 
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import LidarVlError
-from lidar_vl_ros.node.parameters import usage
+from lidar_vl_ros.parameters.ros_parameters import usage
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _SWITCH_INTERVAL_S = 0.001  # Python's 5 ms would be added to a callback while the worker runs Python code

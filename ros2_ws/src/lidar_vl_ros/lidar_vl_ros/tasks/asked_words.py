@@ -6,7 +6,7 @@ from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.text_table import TextTable
 from lidar_vl_core.words.vocabulary import Vocabulary, load_vocabulary, vocabulary_of_prompts
-from lidar_vl_ros.node.settings import SegmentationParameters
+from lidar_vl_ros.parameters.task_parameters import SegmentationTaskParameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class AskedWords:
     table: TextTable | None  # None where prompts are to be embedded, and for a model that knows no words
 
 
-def asked_words(segmenter: Segmenter, settings: SegmentationParameters) -> AskedWords:
+def asked_words(segmenter: Segmenter, settings: SegmentationTaskParameters) -> AskedWords:
     """The prompts or the vocabulary, else the model's own words. Nothing is embedded: quick.
 
     Reads the vocabulary's file. Raises BadConfig for prompts beside a vocabulary and for invalid lists, UnknownPrompt

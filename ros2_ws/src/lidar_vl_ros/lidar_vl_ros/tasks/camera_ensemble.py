@@ -18,7 +18,7 @@ from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.patience import Patience
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
-from lidar_vl_ros.node.settings import SegmentationParameters
+from lidar_vl_ros.parameters.each_node import SegmentationParameters
 from lidar_vl_ros.tasks.picture_tower import EncodedPicture, PictureTower
 
 IMAGE_AGE = "image_age"

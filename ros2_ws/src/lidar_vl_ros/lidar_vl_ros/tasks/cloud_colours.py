@@ -7,7 +7,7 @@ from lidar_vl_core.tasks.coloured_by_pictures import coloured_by_pictures
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_ros.health.reporter import Reporter
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
-from lidar_vl_ros.node.settings import SegmentationParameters
+from lidar_vl_ros.parameters.each_node import SegmentationParameters
 
 COLOURS = "colours"  # the stage
 

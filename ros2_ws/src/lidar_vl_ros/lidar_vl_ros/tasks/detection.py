@@ -29,13 +29,13 @@ from lidar_vl_ros.messages.detections import DetectionTypes
 from lidar_vl_ros.messages.objects import FoundObjects, SecondOpinion
 from lidar_vl_ros.node.output import Output
 from lidar_vl_ros.node.perception_node import PerceptionNode
-from lidar_vl_ros.node.settings import DetectionParameters
 from lidar_vl_ros.outputs.answer import ObjectAnswer
 from lidar_vl_ros.outputs.label_info import OBJECTS_TOPIC, LabelInfo
 from lidar_vl_ros.outputs.object_boxes import ObjectBoxes
 from lidar_vl_ros.outputs.object_detections import ObjectDetections
 from lidar_vl_ros.outputs.object_markers import ObjectMarkers
 from lidar_vl_ros.outputs.object_overlay import ObjectOverlay
+from lidar_vl_ros.parameters.each_node import DetectionParameters
 from lidar_vl_ros.tasks.task import PointOpinion, Served, Task, tell_engine
 
 

@@ -10,7 +10,7 @@ from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.tasks.what_fits import segment_what_fits
 from lidar_vl_ros.health.health import Health
 from lidar_vl_ros.health.reporter import Reporter
-from lidar_vl_ros.node.settings import SegmentationParameters
+from lidar_vl_ros.parameters.each_node import SegmentationParameters
 
 
 class LabelsUnderLoad:

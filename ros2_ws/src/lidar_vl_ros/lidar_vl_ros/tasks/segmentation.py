@@ -21,12 +21,12 @@ from lidar_vl_ros.health.lifecycle_state import state_label
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.output import Output
 from lidar_vl_ros.node.perception_node import PerceptionNode
-from lidar_vl_ros.node.settings import SegmentationParameters
 from lidar_vl_ros.outputs.answer import Answer
 from lidar_vl_ros.outputs.camera_overlay import CameraOverlay
 from lidar_vl_ros.outputs.coloured_cloud import ColouredCloud
 from lidar_vl_ros.outputs.label_info import LabelInfo
 from lidar_vl_ros.outputs.labelled_cloud import LabelledCloud
+from lidar_vl_ros.parameters.each_node import SegmentationParameters
 from lidar_vl_ros.tasks.asked_words import AskedWords, asked_words
 from lidar_vl_ros.tasks.camera_ensemble import IMAGE_AGE, CameraEnsemble
 from lidar_vl_ros.tasks.cloud_colours import COLOURS, CloudColours

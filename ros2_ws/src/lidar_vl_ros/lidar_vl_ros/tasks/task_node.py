@@ -10,8 +10,8 @@ from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
 from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.perception_node import PerceptionNode
-from lidar_vl_ros.node.settings import NodeParameters
 from lidar_vl_ros.outputs.stage_times import StageTimes
+from lidar_vl_ros.parameters.node_parameters import NodeParameters
 from lidar_vl_ros.tasks.task import PointOpinion, Served, Task
 
 _TOTAL = "total"

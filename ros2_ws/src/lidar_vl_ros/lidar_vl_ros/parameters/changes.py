@@ -9,9 +9,9 @@ from rclpy.parameter import Parameter
 
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_ros.health.lifecycle_state import state_label
-from lidar_vl_ros.node import parameters
-from lidar_vl_ros.node.parameter_fields import belongs_to, fixed_names
-from lidar_vl_ros.node.settings import NodeParameters
+from lidar_vl_ros.parameters import ros_parameters
+from lidar_vl_ros.parameters.fields import belongs_to, fixed_names
+from lidar_vl_ros.parameters.node_parameters import NodeParameters
 
 
 class ParameterChanges:
@@ -41,11 +41,11 @@ class ParameterChanges:
         fixed = sorted(fixed_names(self._settings_type, ours))
         if fixed and state != "unconfigured":
             return _refused(f"{', '.join(fixed)}: fixed while {state}. Deactivate, clean up, set, configure again.")
-        result = parameters.check_change(self._settings_type, changes, self._node.get_fully_qualified_name())
+        result = ros_parameters.check_change(self._settings_type, changes, self._node.get_fully_qualified_name())
         if not result.successful or not ours or state not in ("inactive", "active"):
             return result
         try:
-            settings = parameters.read_changed(self._node, self._settings_type, changes)
+            settings = ros_parameters.read_changed(self._node, self._settings_type, changes)
             self._prepared = settings, self._prepare(settings)
         except LidarVlError as error:
             return _refused(str(error))

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from lidar_vl_core.foundation.config import Config, validated
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.near_names import near_name
-from lidar_vl_ros.node.parameter_fields import every_field, maps_of_names, put
+from lidar_vl_ros.parameters.fields import every_field, maps_of_names, put
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
