@@ -153,6 +153,7 @@ ALWAYS = (
         "the nearest to a random one",
         "thinned evenly; a picture of nuScenes sees fewer",
     ),
+    ("1 and 10 % of the labels (ScaLR)", "lists of frames in its release", "SLidR's lists; ScaLR's are not read"),
     ("positions of a ViT at another size (ScaLR)", "DINOv2's interpolation", "timm's, with antialias"),
     ("colours of a voxel (3DSS-VLG)", "those of its first point", "their mean"),
     ("first step of the 3D network (3DSS-VLG)", "at a tenth of the rate", "at the rate"),
