@@ -1,4 +1,4 @@
-"""Messages of a file whose chunks overlap in time, in the order of their log times."""
+"""Orders the messages of a file whose chunks overlap in time by their log times."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

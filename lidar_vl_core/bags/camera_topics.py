@@ -68,7 +68,7 @@ def info_topics(topics: Iterable[Topic]) -> list[str]:
 
 
 def photographs(topics: Iterable[Topic]) -> list[Topic]:
-    """Image topics that hold messages that can be read and are, by their names, no depth, masks or the like."""
+    """Readable image topics with messages that, judging by their names, are not depth images, masks or the like."""
     return [
         topic
         for topic in topics
@@ -80,7 +80,7 @@ def photographs(topics: Iterable[Topic]) -> list[Topic]:
 
 
 def unread_videos(topics: Iterable[Topic]) -> list[Topic]:
-    """Topics with pictures that cannot be read, and of which there is no other that can."""
+    """Topics with unreadable images for which no readable alternative exists."""
     topics = list(topics)
     read = {image_base(topic.name) for topic in photographs(topics)}
     sent = [
@@ -92,7 +92,7 @@ def unread_videos(topics: Iterable[Topic]) -> list[Topic]:
 
 
 def has_info_beside(image: str, infos: Iterable[str]) -> bool:
-    """Whether a camera_info lies in the namespace of an image topic itself, so that its frame need not be asked."""
+    """Whether a camera_info lies in the namespace of an image topic itself, so that its frame need not be checked."""
     return any(_folder(info) == _folder(image_base(image)) for info in infos)
 
 

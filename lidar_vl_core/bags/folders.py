@@ -19,7 +19,7 @@ def recording_folder(path: Path) -> Path:
     found = _recordings_below(path)
     if not found:
         raise BadBag(
-            f"{path}: expected .mcap, .db3 or .bag files, found none in it or its folders. "
+            f"{path}: expected .mcap, .db3 or .bag files, found none in it or its subfolders. "
             "Give the folder of one recording, or its file."
         )
     if len(found) > 1:

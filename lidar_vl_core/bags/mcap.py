@@ -35,7 +35,7 @@ from lidar_vl_core.foundation.message_types import full_type_name
 _FOOTER_BYTES = 20
 _DATA_END_BYTES = RECORD_HEAD.size + 4
 _TAIL = RECORD_HEAD.size + _FOOTER_BYTES + len(MAGIC)
-_ASK_WRITER = "Have its writer store schemas."
+_ASK_WRITER = "Make its writer store schemas."
 
 
 class McapFile:
@@ -92,7 +92,7 @@ class McapFile:
             return  # what is missing was not read
         self._check_data()
         if damaged:
-            self._warn(f"expected intact chunks, found {damaged} damaged: {found} messages were read, {lost} are lost")
+            self._warn(f"expected intact chunks, found {damaged} damaged: read {found} messages, {lost} are lost")
         elif lost:
             self._warn(f"expected {found + lost} messages as its summary says, found {found}")
 
@@ -102,7 +102,7 @@ class McapFile:
             problem = data_problem(self._handle, self._index.data_end)
             self._index.data_end = 0  # once is enough
             if problem:
-                self._warn(f"expected a whole MCAP, found it {problem}")
+                self._warn(f"expected a complete MCAP, found it {problem}")
 
     def close(self) -> None:
         """Close the file."""
@@ -111,17 +111,17 @@ class McapFile:
     def _open_index(self) -> McapIndex:
         self._handle.seek(0)
         if self._handle.read(len(MAGIC)) != MAGIC:
-            raise BadBag(f"{self.path}: expected an MCAP, found another file. Check the path.")
+            raise BadBag(f"{self.path}: expected an MCAP file, found something else. Check the path.")
         index = self._told_or_walked()
         self._budget.index(len(index.places), len(index.channels))
         if undeclared := sum(count for number, count in index.counts.items() if number not in index.channels):
             self._warn(
-                f"expected every message's channel declared, found {undeclared} messages of none: they are left out"
+                f"expected every message to belong to a declared channel, found {undeclared} that do not: they are left out"
             )
         unknown = index.unknown_schemas()
         for channel in index.channels.values():
             if channel.schema_id in unknown:
-                self._warn(f"expected the schema of {channel.topic}, found none: its type is not known", _ASK_WRITER)
+                self._warn(f"expected the schema of {channel.topic}, found none: its type is unknown", _ASK_WRITER)
         return index
 
     def _told_or_walked(self) -> McapIndex:
@@ -137,7 +137,7 @@ class McapFile:
         if problem:
             count = sum(index.counts.values())
             self._warn(
-                f"expected a complete MCAP, found it {problem}: its {count} whole messages are read, anything else is lost"
+                f"expected a complete MCAP, found it {problem}: its {count} complete messages are read, the rest is lost"
             )
         return index
 
@@ -229,7 +229,7 @@ class McapFile:
     def _type_of(self, channel_id: int) -> str:
         return full_type_name(self._index.schemas.get(self._index.channels[channel_id].schema_id, ""))
 
-    def _warn(self, text: str, what_to_do: str = "Copy it again if the original is whole.") -> None:
+    def _warn(self, text: str, what_to_do: str = "Copy it again if the original is intact.") -> None:
         warning = f"{self.path.name}: {text}. {what_to_do}"
         if warning not in self.warnings:
             self.warnings.append(warning)

@@ -83,7 +83,7 @@ def chunk_content(chunk: Chunk) -> memoryview:
 
 
 def cut_chunk_content(chunk: Chunk) -> memoryview:
-    """What can be decompressed of a chunk whose end is missing; nothing of it can be checked by CRC."""
+    """The part of a truncated chunk that can be decompressed; it cannot be checked by CRC."""
     try:
         return memoryview(_decompress(chunk, whole=False))
     except DamagedRecordError:
@@ -91,7 +91,7 @@ def cut_chunk_content(chunk: Chunk) -> memoryview:
 
 
 def records_in(content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """(opcode, offset of the record, body) of each whole record; stops where the next one is not whole."""
+    """(opcode, offset of the record, body) of each whole record; stops at the first incomplete one."""
     at = 0
     while at + RECORD_HEAD.size <= len(content):
         opcode, length = RECORD_HEAD.unpack_from(content, at)
@@ -153,7 +153,7 @@ def _decompress(chunk: Chunk, whole: bool) -> bytes | memoryview:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where messages lie: a chunk record, or one message record outside of any chunk."""
+    """Where messages are: a chunk record, or one message record outside any chunk."""
 
     start_ns: int
     offset: int  # of the record's body
@@ -166,7 +166,7 @@ class Place:
 
 @dataclass
 class McapIndex:
-    """All topics of an MCAP and where its messages lie."""
+    """All topics of an MCAP and where its messages are."""
 
     schemas: dict[int, str] = field(default_factory=dict)  # id -> name of the message type
     channels: dict[int, "Channel"] = field(default_factory=dict)
@@ -175,7 +175,7 @@ class McapIndex:
     data_end: int = 0  # offset of the record that ends the data
 
     def declare(self, opcode: int, body: memoryview) -> None:
-        """Take in a schema or channel record; raises DamagedRecordError where it contradicts an earlier one."""
+        """Register a schema or channel record; raises DamagedRecordError where it contradicts an earlier one."""
         from mcap.records import Channel, Schema
 
         if opcode == SCHEMA:
@@ -188,7 +188,7 @@ class McapIndex:
             _require_same(f"channel {channel.id}", self.channels.setdefault(channel.id, channel), channel)
 
     def unknown_schemas(self) -> set[int]:
-        """Schemas that channels name and no record has told; 0 stands for none."""
+        """Schemas that channels refer to but no record defines; 0 stands for none."""
         return {channel.schema_id for channel in self.channels.values()} - self.schemas.keys() - {0}
 
 

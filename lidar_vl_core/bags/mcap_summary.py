@@ -1,4 +1,4 @@
-"""The index at the end of an MCAP: all its topics, and where the messages lie."""
+"""The index at the end of an MCAP: all its topics, and where its messages are."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def parse_summary(summary: memoryview, budget: Budget) -> McapIndex | None:
-    """The index that a summary's records make, or None where they do not tell all channels and chunks, which the format allows."""
+    """The index that a summary's records make, or None where they do not list all channels and chunks, which the format allows."""
     from mcap.records import ChunkIndex, Statistics
 
     index, statistics, listed = McapIndex(), None, 0

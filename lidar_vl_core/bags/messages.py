@@ -1,4 +1,4 @@
-"""What a recording is made of: topics, and messages that are decoded when they are asked for."""
+"""The contents of a recording: topics, and messages that are decoded on demand."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,13 +20,13 @@ class Topic:
 
     @property
     def has_cdr(self) -> bool:
-        """Whether its messages are, or can be turned into, ROS 2's bytes."""
+        """Whether its messages are ROS 2's bytes (CDR), or can be converted to them."""
         return self.encoding == "cdr" or (self.encoding == "ros1" and is_read_from_ros1(self.type))
 
 
 @dataclass(frozen=True)
 class BagMessage:
-    """One recorded message; its bytes are unpacked and decoded when they are asked for."""
+    """One recorded message; its bytes are unpacked and decoded on demand."""
 
     topic: str
     type: str
@@ -50,7 +50,7 @@ class BagMessage:
             return unzstd(self.data, MAX_UNPACKED_BYTES)
         except DamagedRecordError as error:
             raise BadBag(
-                f"topic {self.topic}: expected a message packed by zstd, found {error}. The message is damaged."
+                f"topic {self.topic}: expected a zstd-compressed message, found: {error}. The message is damaged."
             ) from error
 
     @cached_property

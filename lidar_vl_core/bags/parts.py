@@ -65,7 +65,7 @@ def open_part(given: Path, stack: ExitStack, deadline: Deadline) -> BagFile:
         head = _first_bytes(path)
         if head.startswith(ZSTD_MAGIC):
             raise BadBag(
-                f"{given}: expected a recording packed by zstd once, found it packed again. Unpack it by `zstd -d`."
+                f"{given}: expected a recording compressed by zstd once, found it compressed twice. Unpack it with `zstd -d`."
             )
     part: BagFile
     if head.startswith(mcap_records.MAGIC):
@@ -85,15 +85,19 @@ def _first_bytes(path: Path) -> bytes:
         with path.open("rb") as handle:
             return handle.read(16)
     except OSError as error:
-        raise BadBag(f"{path}: expected a readable file, found: {error}. Check the path and its rights.") from error
+        raise BadBag(
+            f"{path}: expected a readable file, found: {error}. Check the path and its permissions."
+        ) from error
 
 
 def _kind(head: bytes, path: Path) -> str:
     if head.startswith(b"#ROSBAG"):
         version = str(head[8:].split(b"\n")[0], "ascii", "replace")
-        return f"a ROS 1 bag of version {version!r}. `rosbag fix` makes it one of version 'V2.0'."
+        return f"a ROS 1 bag of version {version!r}. Convert it to version 'V2.0' with `rosbag fix`."
     size = path.stat().st_size
-    return f"{size} bytes that start with {head[:8].hex(' ') or 'nothing'}. The file is empty, damaged or no recording."
+    return (
+        f"{size} bytes that start with {head[:8].hex(' ') or 'nothing'}. The file is empty, damaged or not a recording."
+    )
 
 
 def _from_metadata(folder: Path) -> BagParts:
@@ -104,24 +108,30 @@ def _from_metadata(folder: Path) -> BagParts:
         note = f"{folder.name}: expected metadata.yaml, found none: its files are read in the order of their names."
         files = storage_files(folder)
         ros1 = all(".bag" in file.name for file in files)  # which never had one
-        return BagParts(files, [] if ros1 else [f"{note} `ros2 bag reindex` makes it again."])
+        return BagParts(files, [] if ros1 else [f"{note} Recreate it with `ros2 bag reindex`."])
     try:
         information = load_yaml(path)["rosbag2_bagfile_information"]
         names = information["relative_file_paths"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise TypeError(names)
     except BadConfig as error:
-        return BagParts(storage_files(folder), [f"{error} Files are read by name. `ros2 bag reindex` makes it again."])
+        return BagParts(
+            storage_files(folder), [f"{error} The files are read in name order. Recreate it with `ros2 bag reindex`."]
+        )
     except (KeyError, TypeError) as error:
         note = f"{folder.name}/metadata.yaml: expected rosbag2's metadata, found {type(error).__name__}"
-        return BagParts(storage_files(folder), [f"{note}: files are read by name. `ros2 bag reindex` makes it again."])
+        return BagParts(
+            storage_files(folder), [f"{note}: the files are read in name order. Recreate it with `ros2 bag reindex`."]
+        )
     # Old versions wrote the folder into the path; only files of this folder are ever opened.
     listed = [folder / re.split(r"[/\\]", name)[-1] for name in names]
     present = {name: found for name in listed if (found := _packed_or_not(name)) is not None}
     if not present:
         named = ", ".join(name.name for name in listed[:3]) or "no file"
         note = f"{folder.name}/metadata.yaml: expected the names of the files beside it, found {named}"
-        return BagParts(storage_files(folder), [f"{note}: files are read by name. `ros2 bag reindex` makes it again."])
+        return BagParts(
+            storage_files(folder), [f"{note}: the files are read in name order. Recreate it with `ros2 bag reindex`."]
+        )
     warnings = [
         f"{folder.name}: expected {name.name} as metadata.yaml says, found no such file: its messages are missing. Copy it too."
         for name in listed
@@ -164,12 +174,12 @@ def _unpacked(path: Path, stack: ExitStack, deadline: Deadline) -> Path:
                     break
     except (zstandard.ZstdError, OSError) as error:
         raise BadBag(
-            f"{path}: expected a zstd-compressed recording, found: {error}. Copy it again if the original is whole."
+            f"{path}: expected a zstd-compressed recording, found: {error}. Copy it again if the original is intact."
         ) from error
     return target
 
 
 def _too_large(path: Path, where: str) -> BadBag:
     return BadBag(
-        f"{path}: expected to unpack it into {where}, found it larger. Set TMPDIR elsewhere, or unpack it by `zstd -d`."
+        f"{path}: expected it to fit into {where} when unpacked, found it larger. Point TMPDIR to a larger disk, or unpack it with `zstd -d`."
     )

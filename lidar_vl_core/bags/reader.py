@@ -1,4 +1,4 @@
-"""Recordings: rosbag2 folders, single MCAP or sqlite3 files, split and compressed ones, damaged ones as far as they go."""
+"""Recordings: rosbag2 folders, single MCAP or sqlite3 files, split and compressed ones, and the readable part of damaged ones."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ _BROUGHT_BY_FILES = (AttributeError, EOFError, MemoryError, OSError, RecursionEr
 
 
 class BagReader:
-    """A recording opened for reading; a context manager. `warnings` tells, one line per file, what is lost."""
+    """A recording opened for reading; a context manager. `warnings` says, one line per file, what is lost."""
 
     def __init__(self, path: Path | str, most_s: float | None = None) -> None:
         """most_s: how long it may take, from now; None reads to the end."""
@@ -53,18 +53,18 @@ class BagReader:
 
     @property
     def is_partly_read(self) -> bool:
-        """Whether the time that was given was not enough."""
+        """Whether reading stopped because its time was up."""
         return self._deadline.was_late
 
     def give_time(self, most_s: float | None) -> None:
-        """How long what is read next may take, from now."""
+        """Set how long the next reading may take, from now."""
         self._deadline.restart(most_s)
 
     @property
     def warnings(self) -> list[str]:
-        """What was found damaged so far; reading on may find more."""
+        """The damage found so far; reading on may find more."""
         late = (
-            [f"{self.path.name}: expected to read all in time, found it long: a part is left out"]
+            [f"{self.path.name}: expected to read it all in time, found it too long: part of it is left out"]
             if self.is_partly_read
             else []
         )
@@ -85,11 +85,11 @@ class BagReader:
         known = {topic.name for topic in self.topics}
         wanted = known if topics is None else set(topics)
         if missing := sorted(wanted - known):
-            raise BadRequest(f"topic {missing[0]}: expected one of {_listed(known)}, found none of that name.")
+            raise BadRequest(f"topic {missing[0]}: expected one of {_listed(known)}, found no such topic.")
         return self._merged(wanted)
 
     def topic_of_type(self, type_name: str, asked: str | None = None) -> str:
-        """The one topic of this type, or the asked one; raises BadRequest that lists the choices otherwise."""
+        """The only topic of this type, or the requested one; raises BadRequest with the choices otherwise."""
         type_name = full_type_name(type_name)
         fitting = sorted({topic.name for topic in self.topics if topic.type == type_name})
         if asked is not None:
@@ -104,7 +104,7 @@ class BagReader:
             return fitting[0]
         if fitting:
             raise BadRequest(
-                f"{self.path}: expected one topic of {type_name}, found {_listed(fitting)}. Name the one to use."
+                f"{self.path}: expected one topic of {type_name}, found {_listed(fitting)}. Say which one to use."
             )
         raw = sorted({topic.type for topic in self.topics if topic.type in RAW_LIDAR_TYPES})
         present = _listed(f"{topic.name} ({topic.type or 'no type'})" for topic in self.topics)
@@ -120,7 +120,7 @@ class BagReader:
 
 
 def open_bag(path: Path | str, most_s: float | None = None) -> BagReader:
-    """Open a rosbag2 folder, an .mcap, .db3 or .bag file, or a folder around one; raises BadBag where there is no recording to be had."""
+    """Open a rosbag2 folder, an .mcap, .db3 or .bag file, or a folder around one; raises BadBag where there is no readable recording."""
     return BagReader(path, most_s)
 
 
@@ -132,11 +132,11 @@ def _as_bad_bag(path: Path) -> Iterator[None]:
     except LidarVlError:
         raise
     except OverBudgetError as error:
-        raise BadBag(f"{path}: expected {error}. Split or sort the recording if it is one of yours.") from error
+        raise BadBag(f"{path}: expected {error}. Split or sort the recording if it is your own.") from error
     except (DamagedRecordError, ArithmeticError, LookupError, TypeError, ValueError, *_BROUGHT_BY_FILES) as error:
         found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise BadBag(
-            f"{path}: expected a readable recording, found {found}. Copy it again if the original is whole."
+            f"{path}: expected a readable recording, found {found}. Copy it again if the original is intact."
         ) from error
 
 

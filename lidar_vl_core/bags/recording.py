@@ -1,4 +1,4 @@
-"""A recording as frames: each cloud with the camera pictures nearest in time and where its points lie in them. Reads files."""
+"""A recording as frames: each cloud with the camera images nearest in time and where its points lie in them. Reads files."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -38,9 +38,9 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.sweeps.compensation import SweepCompensation
 
 _MAX_TIME_DIFFERENCE_S = 0.1  # one sweep of a 10 Hz LiDAR: a triggered camera looks somewhere within it
-_MAX_WAIT_S = 0.3  # of recording: a picture may be written later than the cloud it belongs to
+_MAX_WAIT_S = 0.3  # of recording: an image may be written later than the cloud it belongs to
 _LOOKED_AT = 5  # clouds that the intensity scale of a recording is judged by
-_QUEUE_LENGTH = 12  # pictures kept per camera: 0.4 s at 30 Hz, and no more memory than that
+_QUEUE_LENGTH = 12  # images kept per camera: 0.4 s at 30 Hz, and no more memory than that
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Recording:
 
     @property
     def cameras(self) -> list[CameraTopics]:
-        """The cameras whose pictures can be drawn into, by name."""
+        """The cameras whose images can be drawn into, by name."""
         return self._surroundings.cameras
 
     @property
     def cloud_count(self) -> int:
-        """Number of clouds the bag announces; a damaged bag may hold fewer."""
+        """Number of clouds the bag declares; a damaged bag may hold fewer."""
         return sum(topic.count for topic in self.bag.topics if topic.name == self.cloud_topic)
 
     @property
@@ -97,7 +97,7 @@ class Recording:
 
     @property
     def intensity(self) -> IntensityScale | None:
-        """What is taken as intensity in the frames; None as long as no cloud has any."""
+        """The field used as intensity; None as long as no cloud has one."""
         return self._decoder.scale
 
     def cloud_fields(self) -> list[str]:
@@ -105,7 +105,7 @@ class Recording:
         for message in self.bag.messages([self.cloud_topic]):
             return [field.name for field in message.message.fields]
         raise BadBag(
-            f"topic {self.cloud_topic}: expected at least one cloud, found none that is whole. Choose another topic or bag."
+            f"topic {self.cloud_topic}: expected at least one cloud, found no readable one. Choose another topic or bag."
         )
 
     def frames(self, extra_fields: Sequence[str] = (), with_views: bool = True) -> Iterator[RecordedFrame]:
@@ -121,7 +121,7 @@ class Recording:
             CameraTiming(camera.name, max_time_difference_s=_MAX_TIME_DIFFERENCE_S) for camera in cameras.values()
         ]
         pairer = FramePairer(timing, max_wait_s=_MAX_WAIT_S, queue_length=_QUEUE_LENGTH)
-        waiting: dict[int, RecordedFrame] = {}  # without their pictures
+        waiting: dict[int, RecordedFrame] = {}  # without their images
         index, now_ns = -1, 0
         for message in self.bag.messages([self.cloud_topic, *cameras]):
             now_ns = max(now_ns, message.stamp_ns)
@@ -149,11 +149,11 @@ class Recording:
             yield waiting[late]
 
     def motion(self) -> RecordedMotion:
-        """How the sensor moved, from all that the recording tells."""
+        """How the sensor moved, from all the transforms and odometry in the recording."""
         return RecordedMotion(self.bag)
 
     def around_the_clouds(self, with_images: bool) -> Iterator[BagMessage]:
-        """Transforms and, where asked for, the cameras' pictures and calibrations, as they were recorded."""
+        """Transforms and, where asked for, the cameras' images and calibrations, as they were recorded."""
         topics = {topic.name for topic in self.bag.topics if topic.type == TF_TYPE}
         if with_images:
             topics |= {name for camera in self.cameras for name in (camera.image_topic, camera.info_topic)}
@@ -178,7 +178,7 @@ class Recording:
             return cloud
         found = self._compensation.compensated(cloud, self._motion.T_now_then)
         if found.problem is not None:
-            self._say(f"clouds not compensated for motion: {without_numbers(found.problem)}")
+            self._say(f"clouds without motion compensation: {without_numbers(found.problem)}")
         return found.cloud
 
     def _add_image(self, pairer: FramePairer, name: str, message: BagMessage, now_ns: int) -> list[Frame]:
@@ -196,7 +196,7 @@ class Recording:
         if alone is None:
             return
         for name in frame.missing:
-            self._say(f"camera {name}: no picture within {_MAX_TIME_DIFFERENCE_S} s of the cloud")
+            self._say(f"camera {name}: no image within {_MAX_TIME_DIFFERENCE_S} s of the cloud")
         views = [self._view(camera, frame, alone.cloud) for camera in self.cameras if camera.name in frame.images]
         yield replace(alone, views=tuple(view for view in views if view is not None))
 
@@ -212,7 +212,7 @@ class Recording:
             )
         except BadTransform:
             self._say(
-                f"camera {camera.name}: the recording does not say where {frame_id} is seen from {cloud.frame_id} "
+                f"camera {camera.name}: the recording does not say where {frame_id} is in {cloud.frame_id} "
                 "at its time, so it is left out. Record /tf and /tf_static"
             )
             return None

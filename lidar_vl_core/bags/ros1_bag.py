@@ -116,24 +116,24 @@ class Ros1File:
             if at > self._size:
                 problem = f"cut at byte {self._size}"
             elif self._budget.is_late():
-                problem = f"too long to look through in time, left at byte {at} of {self._size}"
+                problem = f"too long to scan in time, stopped at byte {at} of {self._size}"
         if problem is None and self._end_part_at >= self._size:
             problem = f"cut at byte {self._size}"
         if self._chunks and (problem or not self._connections):  # its index or all connections may be missing
             self._scan(self._chunks[-1])
         for chunk in self._chunks:
             if self._budget.is_late():
-                problem = problem or "too long to look through in time"
+                problem = problem or "too long to scan in time"
                 break
             if not chunk.counts or chunk.counts.keys() - self._connections.keys():
                 self._scan(chunk)
         if problem:
             count = sum(count for chunk in self._chunks for count in chunk.counts.values())
             self._warn(
-                f"expected a complete bag, found it {problem}: its {count} whole messages are read, anything else is lost"
+                f"expected a complete bag, found it {problem}: its {count} complete messages are read, the rest is lost"
             )
         elif not self._end_part_at:
-            self._warn("expected a closed bag, found one whose recorder was stopped early", "What it wrote is read.")
+            self._warn("expected a closed bag, found one whose recorder was killed", "Everything it wrote is read.")
 
     def _take_record(self, at: int) -> int:
         """Where the next record begins, beyond the end of the file if this one is cut."""
@@ -149,7 +149,7 @@ class Ros1File:
         if opcode == BAG_HEADER:
             if fields.values.get(b"encryptor"):
                 raise BadBag(
-                    f"{self.path}: expected a plain bag, found an encrypted one. `rosbag decrypt` makes it plain."
+                    f"{self.path}: expected a plain bag, found an encrypted one. Decrypt it with `rosbag decrypt`."
                 )
             self._end_part_at = fields.number("index_pos")
         if opcode == CHUNK:
@@ -220,7 +220,7 @@ class Ros1File:
         self._handle.seek(offset)
         return self._handle.read(length)
 
-    def _warn(self, text: str, what_to_do: str = "Copy it again if the original is whole.") -> None:
+    def _warn(self, text: str, what_to_do: str = "Copy it again if the original is intact.") -> None:
         warning = f"{self.path.name}: {text}. {what_to_do}"
         if warning not in self.warnings:
             self.warnings.append(warning)

@@ -39,7 +39,7 @@ class Fields:
 
     @property
     def opcode(self) -> int:
-        """What kind of record this is."""
+        """The kind of this record."""
         return self.number("op")
 
     def _value(self, name: str) -> bytes:
@@ -50,7 +50,7 @@ class Fields:
 
 
 def fields_of(header: bytes | memoryview) -> Fields:
-    """Parse a record's header, or the data of a connection record, which is built in the same way."""
+    """Parse a record's header, or the data of a connection record, which has the same layout."""
     header = bytes(header)
     values, at = {}, 0
     while at < len(header):
@@ -66,7 +66,7 @@ def fields_of(header: bytes | memoryview) -> Fields:
 
 
 def records_in(content: memoryview) -> Iterator[tuple[Fields, memoryview]]:
-    """(header, data) of each whole record of a chunk; stops where the next one is not whole or is none."""
+    """(header, data) of each whole record of a chunk; stops at the first incomplete or invalid one."""
     at = 0
     while (data_at := _end_of_part(content, at)) is not None and (end := _end_of_part(content, data_at)) is not None:
         try:
@@ -90,7 +90,7 @@ def index_entries(fields: Fields, data: bytes) -> tuple[int, list[int]]:
 
 
 def chunk_content(compression: str, size: int, data: memoryview, cut: bool) -> memoryview:
-    """A chunk's records; of a cut one as far as it goes."""
+    """A chunk's records; of a truncated one, those that are complete."""
     if size > MAX_UNPACKED_BYTES:
         raise DamagedRecordError(f"chunk of {size} bytes")
     if compression == "none":

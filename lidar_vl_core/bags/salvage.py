@@ -1,4 +1,4 @@
-"""What can be had from an MCAP without a usable summary: cut off, never closed, or damaged at its end."""
+"""What can be read of an MCAP without a usable summary: truncated, never closed, or damaged at its end."""
 
 import os
 import zlib
@@ -30,7 +30,7 @@ _PIECE_BYTES = 1 << 20
 
 
 def walk(handle: BinaryIO, budget: Budget) -> tuple[McapIndex, str | None]:
-    """Read an MCAP record by record from its start; returns its index and what is wrong with it, None if nothing."""
+    """Read an MCAP record by record from its start; returns its index and what is wrong with it (None: nothing)."""
     walker = _Walker(handle, budget)
     problem = walker.run()
     if walker.damaged_chunks:
@@ -58,7 +58,7 @@ class _Walker:
             if opcode not in _KNOWN_OPCODES:
                 return f"damaged at byte {at}"
             if self._budget.is_late():
-                return f"too long to look through in time, left at byte {at} of {self._size}"
+                return f"too long to scan in time, stopped at byte {at} of {self._size}"
             if opcode in (DATA_END, FOOTER):
                 return self._data_problem(at) if opcode == DATA_END else None
             body_at = at + RECORD_HEAD.size

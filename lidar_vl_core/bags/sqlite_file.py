@@ -25,7 +25,7 @@ _DATA = "SELECT data FROM messages NOT INDEXED WHERE id = ? AND typeof(data) = '
 
 
 class SqliteFile:
-    """Reads the tables `topics` and `messages`; `warnings` tells what is lost in a damaged file."""
+    """Reads the tables `topics` and `messages`; `warnings` says what is lost in a damaged file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,7 +81,7 @@ class SqliteFile:
         except DatabaseError as error:
             raise BadBag(
                 f"{self.path}: expected a rosbag2 sqlite3 file with a table of topics, found: {error}. "
-                "It is damaged at its start or no bag: copy it again, or check the path."
+                "It is damaged at its start or not a bag: copy it again, or check the path."
             ) from error
         if len(rows) > _MAX_TOPICS:
             raise BadBag(f"{self.path}: expected at most {_MAX_TOPICS} topics, found more. The file is damaged.")
@@ -89,7 +89,9 @@ class SqliteFile:
         for number, *texts in rows:
             are_names = all(isinstance(text, str) and len(text) <= _MAX_NAME_LENGTH for text in texts)
             if not are_names or not isinstance(number, int) or number in topics:
-                raise BadBag(f"{self.path}: expected topics with names and types, found others. The file is damaged.")
+                raise BadBag(
+                    f"{self.path}: expected topics with names and types, found some without. The file is damaged."
+                )
             name, type_name, encoding = texts
             topics[number] = (name, full_type_name(type_name), encoding)
         return topics
@@ -114,7 +116,7 @@ class SqliteFile:
             if place >= most:
                 raise BadBag(
                     f"{self.path}: expected at most {most} messages in {self._size} bytes, found more. "
-                    "The file is damaged, or has to be split."
+                    "The file is damaged, or must be split."
                 )
             if last is not None and (number <= last if direction == "ASC" else number >= last):
                 raise DatabaseError("its rows out of order")
@@ -139,7 +141,7 @@ class SqliteFile:
             if data is not None:
                 left_bytes = self._taken(left_bytes, data)
                 whole[place] = True
-        self._warn(f"expected a whole sqlite3 file, found {problem}: its {whole.sum()} whole messages are read")
+        self._warn(f"expected an intact sqlite3 file, found {problem}: its {whole.sum()} complete messages are read")
         return found[whole]
 
     def _data(self, number: int) -> bytes | None:
@@ -150,8 +152,8 @@ class SqliteFile:
             self._failing_s += time.monotonic() - start_s
             if self._failing_s > _MAX_FAILING_S:
                 raise BadBag(
-                    f"{self.path}: expected messages that can be read, found so much damage that looking for them was "
-                    f"stopped after {_MAX_FAILING_S:g} s. Copy it again if the original is whole."
+                    f"{self.path}: expected readable messages, found so much damage that looking for them was "
+                    f"stopped after {_MAX_FAILING_S:g} s. Copy it again if the original is intact."
                 ) from None
             return None
         return versions[0][0][0] if versions[0] and all(rows == versions[0] for rows in versions) else None
@@ -166,6 +168,6 @@ class SqliteFile:
         return left_bytes - len(data)
 
     def _warn(self, text: str) -> None:
-        warning = f"{self.path.name}: {text}. Copy it again if the original is whole."
+        warning = f"{self.path.name}: {text}. Copy it again if the original is intact."
         if warning not in self.warnings:
             self.warnings.append(warning)

@@ -30,18 +30,18 @@ _PICTURES_LOOKED_AT = 3  # one may be damaged where the others are not
 
 @dataclass
 class Surroundings:
-    """Cameras whose pictures can be used, their calibrations and all transforms of a recording."""
+    """Cameras whose images can be used, their calibrations and all transforms of a recording."""
 
     cameras: list[CameraTopics] = field(default_factory=list)
     calibrations: dict[str, Calibrations] = field(default_factory=dict)  # by camera_info topic
     # kept from the first second to the last: a recording is read whole
     transforms: FrameTransforms = field(default_factory=lambda: FrameTransforms(TransformTree(history_s=None)))
-    frame_ids: dict[str, str] = field(default_factory=dict)  # of the pictures, by image topic
+    frame_ids: dict[str, str] = field(default_factory=dict)  # of the images, by image topic
     problems: list[str] = field(default_factory=list)  # what could not be used, one entry per message
 
 
 def read_surroundings(bag: "BagReader") -> Surroundings:
-    """Read the small topics and a first picture of each camera; one that cannot be used is left out, `problems` says why.
+    """Read the small topics and a first image of each camera; one that cannot be used is left out, `problems` says why.
 
     A first pass, since a calibration or transform may be recorded after the cloud that needs it.
     """
@@ -59,10 +59,10 @@ def read_surroundings(bag: "BagReader") -> Surroundings:
 
 
 class RecordedMotion:
-    """All that a recording tells of motion, read at once: a pose may be written later than the cloud it belongs to."""
+    """All that a recording tells of motion, read at once: a pose may be recorded later than the cloud it belongs to."""
 
     def __init__(self, bag: "BagReader") -> None:
-        """Of several topics of odometry the one with most messages is read. Messages that cannot be read tell nothing."""
+        """Of several odometry topics the one with the most messages is read. Unreadable messages are ignored."""
         # Kept from the first second to the last, as a recording is read whole.
         self._by_tf, self._by_odometry = (
             FrameTransforms(TransformTree(history_s=None)),
@@ -98,7 +98,7 @@ def _cameras(bag: "BagReader", problems: list[str]) -> list[CameraTopics]:
     cameras, alone = camera_topics(bag.topics, frame_ids)
     problems += [f"{topic}: no camera_info in its namespace or frame, so it is left out" for topic in alone]
     problems += [
-        f"{topic.name}: expected raw or compressed pictures, found {topic.type} of another transport, so it is left out"
+        f"{topic.name}: expected raw or compressed images, found {topic.type} of another transport, so it is left out"
         for topic in unread_videos(bag.topics)
     ]
     return cameras
@@ -135,13 +135,13 @@ def _first_frame_ids(bag: "BagReader", topics: Iterable[str]) -> dict[str, str]:
 
 
 def _usable_frame_id(bag: "BagReader", camera: CameraTopics, calibrations: Mapping[str, Calibrations]) -> str:
-    """The frame of a camera of which one of the first pictures can be read and fits the calibration.
+    """The frame of a camera of which one of the first images can be read and fits the calibration.
 
     Raises BadBag, BadImage or BadCalibration where none does.
     """
     own = calibrations[camera.info_topic]
     own.require_own_frame(calibrations.values())
-    first_error: Exception = BadBag("expected pictures, found none that is whole. Record them again.")
+    first_error: Exception = BadBag("expected images, found no readable one. Record them again.")
     for number, message in enumerate(islice(bag.messages([camera.image_topic]), _PICTURES_LOOKED_AT)):
         try:
             picture = message.message

@@ -1,4 +1,4 @@
-"""What one file of a recording may take of memory and time, and its compressed bytes unpacked to no more than that."""
+"""How much memory and time one file of a recording may take, and decompression within these limits."""
 
 import time
 
@@ -13,21 +13,21 @@ _MAX_HELD_BYTES = 256 << 20  # of chunks that overlap in time; beside it one mor
 _MAX_HELD_MESSAGES = 1_000_000
 _MAX_PLACES = 1_000_000  # chunks, or messages outside of any
 _MAX_TOPICS = 5_000
-_MAX_RATIO = 200  # all that is unpacked, to the file; clouds and pictures are packed to a half or a tenth
+_MAX_RATIO = 200  # all that is unpacked, to the file; clouds and images are packed to a half or a tenth
 _FREE_BYTES = 1 << 28  # unpacked of any file, however small
 _MIB = 1 << 20
 
 
 class DamagedRecordError(Exception):
-    """Bytes of a recording break their format, size or checksum; callers say what that costs."""
+    """Bytes of a recording break their format, size or checksum; callers say what is lost by that."""
 
 
 class OverBudgetError(Exception):
-    """A file takes more than an honest recording does; it is refused as a whole."""
+    """A file asks for more than a genuine recording does; all of it is refused."""
 
 
 class Deadline:
-    """How long reading may take; readers stop where they are when it is over."""
+    """How long reading may take; readers stop where they are when time is up."""
 
     def __init__(self, most_s: float | None = None) -> None:
         """most_s: None reads to the end."""
@@ -35,18 +35,18 @@ class Deadline:
         self.restart(most_s)
 
     def restart(self, most_s: float | None) -> None:
-        """Give time anew, from now."""
+        """Start the time again, from now."""
         self._stop_at_s = None if most_s is None else time.monotonic() + most_s
 
     def is_late(self) -> bool:
-        """Whether the time is over."""
+        """Whether time is up."""
         late = self._stop_at_s is not None and time.monotonic() > self._stop_at_s
         self.was_late |= late
         return late
 
 
 class Budget:
-    """Counts what a file takes; every method raises OverBudgetError where that is too much."""
+    """Counts what reading a file takes; every method raises OverBudgetError when it is too much."""
 
     def __init__(self, file_bytes: int, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -55,15 +55,13 @@ class Budget:
         self._total_unpacked = 0
 
     def is_late(self) -> bool:
-        """Whether the time is over."""
+        """Whether time is up."""
         return self._deadline.is_late()
 
     def unpack(self, offset: int, size: int) -> None:
-        """Before a chunk is unpacked; each counts once, however often it is read."""
+        """Call before a chunk is unpacked; each counts once, however often it is read."""
         if size > MAX_UNPACKED_BYTES:
-            raise OverBudgetError(
-                f"a chunk of at most {MAX_UNPACKED_BYTES // _MIB} MiB, found one of {size // _MIB} MiB"
-            )
+            raise OverBudgetError(f"a chunk of at most {MAX_UNPACKED_BYTES // _MIB} MiB, found {size // _MIB} MiB")
         if offset not in self._unpacked:
             self._unpacked[offset] = size
             self._total_unpacked += size
@@ -73,7 +71,7 @@ class Budget:
             )
 
     def hold(self, held_bytes: int, messages: int) -> None:
-        """Before more is read beside what waits for its turn."""
+        """Call before more is kept in memory until its turn comes."""
         if held_bytes > _MAX_HELD_BYTES or messages > _MAX_HELD_MESSAGES:
             raise OverBudgetError(
                 f"at most {_MAX_HELD_BYTES // _MIB} MiB and {_MAX_HELD_MESSAGES:,} messages in chunks that overlap in time, "
@@ -81,7 +79,7 @@ class Budget:
             )
 
     def index(self, places: int, topics: int) -> None:
-        """Before more is listed."""
+        """Call before more is indexed."""
         if places > _MAX_PLACES:
             raise OverBudgetError(f"at most {_MAX_PLACES:,} chunks and messages outside of chunks, found more")
         if topics > _MAX_TOPICS:
@@ -89,12 +87,12 @@ class Budget:
 
 
 def unpacked_limit(packed_bytes: int) -> int:
-    """How much a file of so many bytes may be unpacked to."""
+    """The largest unpacked size allowed for a file of so many bytes."""
     return _FREE_BYTES + _MAX_RATIO * packed_bytes
 
 
 def claims_more(packing: str, size: int, packed_size: int, data: bytes | memoryview) -> bool:
-    """Whether packed bytes, of which `data` is what is present, cannot hold as many as a record says."""
+    """Whether a record claims more bytes than its compressed ones, of which `data` is present, can hold."""
     if packing in ("", "none"):
         return size != packed_size
     if packing == "lz4":
@@ -111,7 +109,7 @@ def claims_more(packing: str, size: int, packed_size: int, data: bytes | memoryv
 
 
 def unzstd(data: bytes | memoryview, limit: int) -> bytes:
-    """One whole zstd frame, whether or not it tells its size; nothing larger than `limit` bytes is made of it."""
+    """Decompress one complete zstd frame, whether or not it states its size, to at most `limit` bytes."""
     import zstandard
 
     try:
@@ -126,7 +124,7 @@ def unzstd(data: bytes | memoryview, limit: int) -> bytes:
 
 
 def unzstd_cut(data: bytes | memoryview, limit: int) -> bytes:
-    """What can be had, up to `limit` bytes, of a zstd frame whose end may be missing."""
+    """Decompress a zstd frame whose end may be missing, as far as possible and to at most `limit` bytes."""
     import zstandard
 
     content = bytearray()
@@ -140,7 +138,7 @@ def unzstd_cut(data: bytes | memoryview, limit: int) -> bytes:
 
 
 def unlz4(data: bytes | memoryview, limit: int) -> bytes:
-    """An LZ4 frame as far as it goes; nothing larger than `limit` bytes is made of it."""
+    """Decompress an LZ4 frame as far as possible and to at most `limit` bytes."""
     import lz4.frame
 
     room = min(limit, _lz4_room(len(data))) + 1  # is taken at once
@@ -152,7 +150,7 @@ def unlz4(data: bytes | memoryview, limit: int) -> bytes:
 
 
 def unbz2(data: bytes | memoryview, limit: int) -> bytes:
-    """A bzip2 stream as far as it goes; nothing larger than `limit` bytes is made of it."""
+    """Decompress a bzip2 stream as far as possible and to at most `limit` bytes."""
     import bz2
 
     try:

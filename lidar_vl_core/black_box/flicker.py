@@ -1,4 +1,4 @@
-"""How much boxes flicker: things that vanish for one cloud and are there again, or that are there for one cloud only."""
+"""How much boxes flicker: objects that vanish for one cloud and come back, or that appear in one cloud only."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class FlickerMeter:
         self._last: list[_Told] = []
 
     def share(self, boxes: Boxes3d, stamp_ns: int) -> float | None:
-        """Of the boxes in the cloud before the newest: those that flicker, of all that were there or should have been.
+        """The share of flickering boxes in the second newest cloud, of all that were or should have been there.
 
         boxes: told of the newest cloud. None where three clouds in a row, or enough boxes, are not known yet.
         """

@@ -1,4 +1,4 @@
-"""The last seconds of some topics in memory, as bytes, never more of them than is allowed."""
+"""Keeps the last seconds of some topics in memory, as bytes, within a limit."""
 
 import threading
 from collections import deque
@@ -15,7 +15,7 @@ _CALIBRATIONS = (
 
 @dataclass(frozen=True)
 class RawMessage:
-    """One message as it came."""
+    """One message as received."""
 
     topic: str
     type_name: str
@@ -44,7 +44,7 @@ class MessageRing:
         self._forgotten_early = 0
 
     def add(self, message: RawMessage) -> None:
-        """Take a message. One that came before the newest, by a clock that was set back, empties the ring first."""
+        """Add a message. One older than the newest (the clock was set back) empties the ring first."""
         with self._lock:
             if self._messages and message.stamp_ns < self._messages[-1].stamp_ns:
                 self._empty()
@@ -56,7 +56,7 @@ class MessageRing:
             self._forget(message.stamp_ns)
 
     def last_seconds(self) -> list[RawMessage]:
-        """What is remembered, oldest first; what was told once for all begins it, stamped with the time of the first of the others."""
+        """The messages in memory, oldest first; latched messages come first, stamped with the time of the first of the others."""
         with self._lock:
             messages = list(self._messages)
             standing = list(self._standing.values())
@@ -64,7 +64,7 @@ class MessageRing:
         return [*(replace(each, stamp_ns=start_ns) for each in standing), *messages]
 
     def clear(self) -> None:
-        """Forget everything, also what was told once."""
+        """Forget everything, latched messages too."""
         with self._lock:
             self._empty()
             for key in list(self._standing):
@@ -83,7 +83,7 @@ class MessageRing:
 
     @property
     def forgotten_early(self) -> int:
-        """Messages that went before their time, for the limit of bytes."""
+        """Messages dropped early because of the byte limit."""
         return self._forgotten_early
 
     def _forget(self, now_ns: int) -> None:

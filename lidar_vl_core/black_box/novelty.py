@@ -1,4 +1,4 @@
-"""How far the statistics of a cloud and its labels lie from what was usual lately."""
+"""How far the statistics of a cloud and its labels are from what was usual recently."""
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def statistics_of(cloud: PointCloud, class_id: np.ndarray, classes: int) -> np.n
 
 
 class Novelty:
-    """Remembers mean and deviation of the statistics, the last minute most of all."""
+    """Tracks mean and deviation of the statistics, with most weight on the last minute."""
 
     def __init__(self) -> None:
         self._mean = np.empty(0)

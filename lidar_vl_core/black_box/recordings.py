@@ -16,7 +16,7 @@ _LOOK_EVERY = 200  # messages
 
 
 class BlackBoxFolder:
-    """Writes recordings; before each the oldest ones go, so that all together never exceed the budget. Others' files stay."""
+    """Writes recordings, deleting the oldest ones first so that all together stay within the budget. Other files are left alone."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class BlackBoxFolder:
         min_free_bytes: int,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
-        """Raises BadRequest for a folder that cannot be made."""
+        """Raises BadRequest for a folder that cannot be created."""
         self._folder, self._budget = folder, budget_bytes
         self._limits, self._free_bytes = Limits(free_bytes=min_free_bytes), free_bytes
         try:
@@ -34,11 +34,11 @@ class BlackBoxFolder:
             raise BadRequest(f"{folder}: expected a folder for recordings, found: {error}. Name another.") from error
 
     def recordings(self) -> list[Path]:
-        """Those there are, oldest first."""
+        """The recordings in the folder, oldest first."""
         return sorted(path for path in self._folder.glob("*.mcap") if _NAME.fullmatch(path.name))
 
     def size(self) -> int:
-        """Bytes of all of them."""
+        """Bytes of all recordings."""
         return sum(path.stat().st_size for path in self.recordings())
 
     def write(self, messages: Sequence[RawMessage], reason: str, time_s: float) -> tuple[Path, int]:
@@ -48,7 +48,7 @@ class BlackBoxFolder:
         disk takes no more; what was written until then stays, readable.
         """
         if not messages:
-            raise BadRequest("black box: expected messages to record, found none yet. Wait until the sensors speak.")
+            raise BadRequest("black box: expected messages to record, found none yet. Wait until the sensors publish.")
         dropped = self._make_room(sum(message.size for message in messages) + _OF_A_RECORDING)
         path = self._new_path(reason, time_s)
         bag = GrowingBag(path, self._limits, free_bytes=self._free_bytes)

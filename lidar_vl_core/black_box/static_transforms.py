@@ -1,4 +1,4 @@
-"""Transforms that were told by parameters, as the message that would have told them."""
+"""Transforms given by parameters, as the message that would have carried them."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""When a black box records by itself: signs that the networks are at a loss, each against its limit."""
+"""When a black box records on its own: signs that the networks are unsure, each with its limit."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 
 @dataclass(frozen=True)
 class TriggerLimits:
-    """Limits of the signs; 0: that sign is not looked at."""
+    """Limits of the signs; 0 turns a sign off."""
 
     min_probability: float = 0.0  # mean of the points with an answer
-    max_disagreement: float = 0.0  # share of the points that network and pictures both name, differently
+    max_disagreement: float = 0.0  # share of the points that network and images both name, differently
     max_novelty: float = 0.0  # standard deviations from what was usual
     max_flicker: float = 0.0  # share of the boxes
     clouds_in_a_row: int = 3  # that a sign must last
@@ -24,12 +24,12 @@ class TriggerLimits:
 
 @dataclass(frozen=True, eq=False)
 class PointAnswer:
-    """What segmentation said of a cloud's points."""
+    """What segmentation said about a cloud's points."""
 
     class_id: np.ndarray  # (N,) uint8, 255 = no answer
     probability: np.ndarray  # (N,) float32
     classes: int  # in the table
-    disagreement: float | None  # with the pictures; None: not asked
+    disagreement: float | None  # with the images; None: not asked
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Alarm:
 
 
 class Triggers:
-    """Looks at one answered cloud after the other. A sign that has led to an alarm leads to the next after it was gone."""
+    """Checks each answered cloud in turn. A sign raises its next alarm only after it has gone away."""
 
     def __init__(self, limits: TriggerLimits) -> None:
         self._limits = limits
@@ -49,7 +49,7 @@ class Triggers:
         self._lasted: dict[str, int] = {}  # clouds in a row that show a sign; below 0: that do not, after an alarm
 
     def look(self, cloud: PointCloud, points: PointAnswer | None, boxes: Boxes3d | None) -> Alarm | None:
-        """What to record for, if anything; of several signs the first in the order of the limits."""
+        """The reason to record, if there is one; of several signs the first in the order of the limits."""
         signs = [*(self._signs_of_points(cloud, points) if points is not None else ())]
         if boxes is not None and self._limits.max_flicker:
             share = self._flicker.share(boxes, cloud.stamp_ns)
@@ -60,7 +60,7 @@ class Triggers:
     def _signs_of_points(self, cloud: PointCloud, points: PointAnswer) -> list[tuple[str, bool, str]]:
         limits, signs = self._limits, []
         if limits.max_disagreement:
-            told = "share of points that network and pictures name differently"
+            told = "share of points that network and images name differently"
             signs.append(_above("disagreement", told, points.disagreement, limits.max_disagreement))
         if limits.min_probability:
             answered = points.probability[points.class_id != IGNORE_ID]

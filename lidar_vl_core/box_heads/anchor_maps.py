@@ -16,7 +16,7 @@ _HALF_TURN = np.pi
 
 @dataclass(frozen=True)
 class AnchorMaps:
-    """What an anchor head says of one scan: each array has H x W anchors of A kinds and yaws a cell."""
+    """The output of an anchor head for one scan: each array has H x W cells with A anchors (kinds x yaws) each."""
 
     class_logit: np.ndarray  # (A * K, H, W)
     code: np.ndarray  # (A * 7, H, W)

@@ -37,7 +37,7 @@ def anchor_boxes(
     Raises BadConfig for no kind, kinds of unlike numbers of yaws, and sizes that are not above 0.
     """
     if not kinds or len({len(kind.yaws_rad) for kind in kinds}) != 1 or min(min(kind.size_m) for kind in kinds) <= 0:
-        raise BadConfig(f"anchors: expected kinds of sizes above 0, all with as many yaws, found {kinds}.")
+        raise BadConfig(f"anchors: expected sizes above 0 and the same number of yaws for all kinds, found {kinds}.")
     width, height = map_shape
     x_min, y_min, _, x_max, y_max, _ = point_cloud_range_m
     boxes = np.empty((height, width, len(kinds), len(kinds[0].yaws_rad), CODE_NUMBERS), np.float32)

@@ -18,7 +18,7 @@ _AROUND = 1  # cells: a centre scores highest among its neighbours
 
 @dataclass(frozen=True)
 class CenterGrid:
-    """Where the cells of a map lie."""
+    """Position and size of the cells of a map."""
 
     x_min_m: float
     y_min_m: float

@@ -1,4 +1,4 @@
-"""Logits of a head's map to scores."""
+"""Converts the logits of a head's map to scores."""
 
 import numpy as np
 

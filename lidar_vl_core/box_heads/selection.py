@@ -1,4 +1,4 @@
-"""Which of the boxes of a head are told: the certain ones, and of those that overlap the best."""
+"""Which boxes of a head are kept: the confident ones, and of those that overlap, the best."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class BoxSelection:
             raise BadConfig(f"selection: expected score and IoU in 0..1 and counts of 1 at least, found {self}.")
 
     def least_scores(self, class_ids: Sequence[int]) -> np.ndarray:
-        """(K,) float32 least score of each class; a score that is NaN is never as high."""
+        """(K,) float32 minimum score of each class; a NaN score never reaches it."""
         own = dict(self.class_scores)
         return np.array([own.get(class_id, self.least_score) for class_id in class_ids], np.float32)
 

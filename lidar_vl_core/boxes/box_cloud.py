@@ -1,4 +1,4 @@
-"""Boxes that travelled as a cloud: a point at the middle of each, its other numbers in fields."""
+"""Boxes encoded as a point cloud: a point at the centre of each, its other numbers in fields."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Boxes that were found in one cloud as a list for people and programs: .json or .csv. Writes files."""
+"""Boxes found in one cloud as a list, .json or .csv. Writes files."""
 
 import csv
 import io
@@ -22,9 +22,9 @@ _DIGITS = 4  # tenths of a millimetre
 
 
 def require_box_list(path: Path) -> None:
-    """Raise BadRequest for a name that write_box_list() could not write."""
+    """Raise BadRequest for a file name that write_box_list() does not support."""
     if path.suffix.lower() not in SUFFIXES:
-        raise BadRequest(f"{path}: expected a name ending in {' or '.join(SUFFIXES)}, found another. Rename it.")
+        raise BadRequest(f"{path}: expected a name ending in {' or '.join(SUFFIXES)}. Rename it.")
 
 
 def write_box_list(path: Path, boxes: Boxes3d, classes: ClassTable, stamp_ns: int) -> None:

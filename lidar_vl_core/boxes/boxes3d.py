@@ -1,4 +1,4 @@
-"""Boxes3d: the one form in which boxes walk through this code."""
+"""Boxes3d: the one form that boxes have in this code."""
 
 from dataclasses import dataclass, replace
 
@@ -40,7 +40,7 @@ class Boxes3d:
         velocity_mps: np.ndarray | None = None,
         frame_id: str = "",
     ) -> "Boxes3d":
-        """Boxes from arrays of any number type; without scores they are 1, without velocities these are not known."""
+        """Boxes from arrays of any number type; scores default to 1, velocities to unknown."""
         boxes = np.asarray(boxes, np.float64).reshape(-1, 7)
         count = len(boxes)
         return Boxes3d(

@@ -1,4 +1,4 @@
-"""Boxes as vision_msgs/Detection3DArray, without ROS: what such a message tells, checked, and the message of boxes."""
+"""Boxes as vision_msgs/Detection3DArray, without ROS: a checked message as boxes, and boxes as a message."""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class ToldBoxes:
         return len(self.center_m)
 
     def in_frame(self, T_target_message: RigidTransform, frame_id: str) -> Boxes3d:
-        """The boxes in another frame, upright; their velocities are not told. Raises BadTransform where one leans more than 30 degrees."""
+        """The boxes in another frame, upright; without their velocities. Raises BadTransform where one leans more than 30 degrees."""
         axes = T_target_message.rotation @ self.rotation
         if len(self):
             require_upright(axes[axes[:, 2, 2].argmin(), :, 2])
@@ -48,14 +48,16 @@ class ToldBoxes:
 
 
 def boxes_in_message(message: Any, names: NameMap) -> ToldBoxes:  # noqa: ANN401  a Detection3DArray of any library
-    """What a message tells. A detection without a result is of no class (255); of several the surest counts.
+    """The boxes of a message. A detection without a result has no class (255); of several results the most confident counts.
 
     Raises BadBoxes, naming the detection, for numbers that cannot be, and for more than MOST_BOXES; BadLabels for a class
     that nobody knows.
     """
     detections = message.detections
     if len(detections) > MOST_BOXES:
-        raise BadBoxes(f"expected at most {MOST_BOXES} boxes, found {len(detections)}. Is it a message of boxes?")
+        raise BadBoxes(
+            f"expected at most {MOST_BOXES} boxes, found {len(detections)}. Check the topic: is it a message of boxes?"
+        )
     rows = [_Row.of(number, detection, names) for number, detection in enumerate(detections)]
     return ToldBoxes(
         _frame_of(message.header.frame_id, detections),
@@ -69,7 +71,7 @@ def boxes_in_message(message: Any, names: NameMap) -> ToldBoxes:  # noqa: ANN401
 
 
 def detections_message(boxes: Boxes3d, classes: ClassTable, at_ns: int) -> Any:  # noqa: ANN401  a generated class
-    """One detection a box, with its class and score; a box of no class (255) has no result. Velocities have no place in it."""
+    """One detection per box, with its class and score; a box without a class (255) has no result. The message has no field for velocities."""
     types = message_types().types
     sec, nanosec = sec_and_nanosec(at_ns)
     header = types["std_msgs/msg/Header"](
@@ -137,10 +139,10 @@ def _frame_of(frame_id: str, detections: Sequence[Any]) -> str:
     """The one frame of all; a detection may leave its own empty, as may the array."""
     frames = sorted({frame_id, *(each.header.frame_id for each in detections)} - {""})
     if len(frames) > 1:
-        raise BadBoxes(f"expected boxes in one frame, found {', '.join(frames[:3])}. Publish an array for each frame.")
+        raise BadBoxes(f"expected boxes in one frame, found {', '.join(frames[:3])}. Publish one array per frame.")
     return frames[0] if frames else ""
 
 
 def _require(number: int, expected: str, found: tuple[float, ...], holds: bool) -> None:
     if not holds:  # also where one of them is NaN
-        raise BadBoxes(f"box {number}: expected {expected}, found {list(found)}. Correct its sender.")
+        raise BadBoxes(f"box {number}: expected {expected}, found {list(found)}. Fix the node that publishes it.")

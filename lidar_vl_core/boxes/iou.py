@@ -33,7 +33,7 @@ def iou_3d(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
 
 
 def paired_bev_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
-    """(N,) float64 IoU in bird's-eye view of row i of both (N, 7); raises as bev_iou(), and for unlike numbers of rows."""
+    """(N,) float64 IoU in bird's-eye view of row i of both (N, 7); raises as bev_iou(), and for different numbers of rows."""
     return _of_rows(_seen_from_above(boxes_a), _seen_from_above(boxes_b))
 
 
@@ -91,6 +91,6 @@ def _of_all(a: _Shapes, b: _Shapes) -> np.ndarray:
 def _of_rows(a: _Shapes, b: _Shapes) -> np.ndarray:
     if len(a.flat) != len(b.flat):
         raise BadBoxes(
-            f"boxes: expected as many rows in both, found {len(a.flat)} and {len(b.flat)}. Pair them before."
+            f"boxes: expected the same number of rows in both, found {len(a.flat)} and {len(b.flat)}. Give one box of each per pair."
         )
     return iou_of_rows(*a, *b)

@@ -57,7 +57,7 @@ def _rows_of_labels(labels: np.ndarray) -> np.ndarray:
     if (rows[:, :3] < 0).any():
         row = int(np.argmax((rows[:, :3] < 0).any(axis=1)))
         raise BadBoxes(
-            f"labels: expected h, w, l >= 0, found {rows[row].tolist()} in row {row}. Leave the lines of DontCare out."
+            f"labels: expected h, w, l >= 0, found {rows[row].tolist()} in row {row}. Leave out the DontCare lines."
         )
     return rows
 

@@ -1,4 +1,4 @@
-"""Objects as KITTI's label files tell them, and those files: 15 columns a line, 16 with a score. Touches the disk."""
+"""Objects as in KITTI's label files, and reading and writing these files: 15 columns a line, 16 with a score. Touches the disk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from lidar_vl_core.foundation.files import read_small_text, write_text
 from lidar_vl_core.foundation.near_names import did_you_mean
 
 _LONGEST_KIND = 40
-DONT_CARE = "DontCare"  # an area of the picture where nobody looked: it has a 2D box alone
+DONT_CARE = "DontCare"  # an area of the image where nobody looked: it has a 2D box alone
 KINDS = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", DONT_CARE)
 NO_ALPHA = -10.0  # of predictions without an orientation
 _LABEL_COLUMNS = 15
@@ -20,14 +20,14 @@ _KIND_BY_LETTERS = {kind.lower(): kind for kind in KINDS}
 
 @dataclass(frozen=True, eq=False)
 class KittiObjects:
-    """The objects of one picture, in the rectified frame of camera 0: x right, y down, z forward.
+    """The objects of one image, in the rectified frame of camera 0: x right, y down, z forward.
 
     Raises BadBoxes for arrays that do not belong together, numbers that are not finite, sizes below zero, or a 2D box
     whose edges are swapped; BadLabels for a kind that KITTI does not have.
     """
 
     kind: np.ndarray  # (N,) str, of KINDS
-    truncated: np.ndarray  # (N,) float64, 0..1 = share outside the picture; -1 = not known
+    truncated: np.ndarray  # (N,) float64, 0..1 = share outside the image; -1 = not known
     occluded: np.ndarray  # (N,) int64, 0 visible, 1 partly, 2 largely hidden, 3 not known; -1 = not told
     alpha_rad: np.ndarray  # (N,) float64, heading against the ray from the camera; -10 = not known
     bbox_px: np.ndarray  # (N, 4) float64: left, top, right, bottom
@@ -37,13 +37,13 @@ class KittiObjects:
     score: np.ndarray | None = None  # (N,) float64; None where a person drew the boxes
 
     def __post_init__(self) -> None:
-        """Check once what the class says."""
+        """Raise BadLabels when arrays do not fit each other or values are out of range."""
         count = len(self.kind)
         for name, shape in _NUMBERS.items():
             values = getattr(self, name)
             if values.shape != (count, *shape):
                 raise BadBoxes(
-                    f"{name}: expected shape {(count, *shape)}, found {values.shape}. Give a row per object."
+                    f"{name}: expected shape {(count, *shape)}, found {values.shape}. Give one row per object."
                 )
             _require_rows(
                 f"{name}: expected finite numbers",
@@ -119,7 +119,7 @@ def read_kitti_folder(folder: Path) -> dict[str, KittiObjects]:
 
 
 def write_kitti_objects(path: Path, objects: KittiObjects) -> None:
-    """Write a label file, of 16 columns where there are scores; no object makes an empty file, as a submission wants it."""
+    """Write a label file, of 16 columns where there are scores; no objects give an empty file, as a submission needs it."""
     scores = [()] * len(objects) if objects.score is None else objects.score[:, None].tolist()
     lines = []
     for row, score in enumerate(scores):

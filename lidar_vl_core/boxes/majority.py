@@ -1,4 +1,4 @@
-"""What the labels of the points in a box say of it: the class of most of them, as a second opinion on the box's own."""
+"""The class of most labelled points in a box, as a second opinion on the box's own class."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _IDS = 256  # a class id is a byte
 
 @dataclass(frozen=True, eq=False)
 class BoxMajority:
-    """For each box the class that most of the labelled points in it have."""
+    """The most frequent class among the labelled points in each box."""
 
     class_id: np.ndarray  # (M,) uint8, of the points' class table; 255 where no labelled point lies in the box
     share: np.ndarray  # (M,) float32, 0..1 of the labelled points in the box; 0 where there are none

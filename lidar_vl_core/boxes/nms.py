@@ -1,4 +1,4 @@
-"""Non-maximum suppression (NMS): of boxes that say the same thing, the one with the best score stays.
+"""Non-maximum suppression (NMS): of boxes around the same object, the one with the best score is kept.
 
 Boxes are taken by falling score, those of one score by their row; a box goes where one that stays before it is too
 near. The pre_max best are looked at and post_max stay at most, over all classes together, so that the work is bounded.
@@ -26,7 +26,9 @@ def rotated_nms(
     Raises BadBoxes for boxes, scores or numbers that cannot be.
     """
     if not 0.0 <= iou_threshold <= 1.0:
-        raise BadBoxes(f"iou_threshold: expected 0..1, found {iou_threshold}. Give the IoU above which a box goes.")
+        raise BadBoxes(
+            f"iou_threshold: expected 0..1, found {iou_threshold}. Give the IoU above which a box is dropped."
+        )
     rows, group = _best(require_boxes(boxes), score, class_id, pre_max, post_max)
     flat = flat_boxes(boxes[rows])
     kept = without_overlaps(flat, 4.0 * flat[:, 2] * flat[:, 3], group, float(iou_threshold), int(post_max))
@@ -47,7 +49,9 @@ def circle_nms(
     radius is their root. The rest is as in rotated_nms().
     """
     if not (radius_m >= 0.0 and np.isfinite(radius_m)):
-        raise BadBoxes(f"radius_m: expected metres >= 0, found {radius_m}. Give the distance up to which a box goes.")
+        raise BadBoxes(
+            f"radius_m: expected metres >= 0, found {radius_m}. Give the distance up to which a box is dropped."
+        )
     rows, group = _best(require_boxes(boxes), score, class_id, pre_max, post_max)
     xy_m = np.ascontiguousarray(boxes[rows, :2], np.float64)
     return rows[without_neighbours(xy_m, group, float(radius_m), int(post_max))]

@@ -39,7 +39,7 @@ def boxes_of_nuscenes(boxes: NuscenesBoxes, T_target_global: RigidTransform) -> 
         row = int(np.argmax(wrong))
         raise BadBoxes(
             f"rotation_wxyz: expected quaternions of length 1, found {quaternion[row].tolist()} in row {row}. "
-            "Fix its writer; it is not taken for a rotation."
+            "Fix the program that wrote it; it is not read as a rotation."
         )
     w, x, y, z = (quaternion / norm[:, None]).T
     heading = np.column_stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)])

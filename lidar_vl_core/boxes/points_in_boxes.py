@@ -11,7 +11,7 @@ _ROUNDING = 1e-6, 1e-15  # of a box's extent and of its place: the cells searche
 
 
 def points_in_boxes(xyz_m: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (P,) of points (N, 3) and (P,) of boxes (M, 7), int64: point i of the first lies in box i of the second.
+    """Rows (P,) of points (N, 3) and rows (P,) of boxes (M, 7), int64: entry i says that this point is in this box.
 
     Sorted by box, then by point; points and boxes in one frame, metres. Raises BadPointCloud and BadBoxes for other
     shapes, BadBoxes for boxes that cannot be.

@@ -45,7 +45,7 @@ def require_upright(up_in_source: np.ndarray) -> None:
     tilt_deg = float(np.degrees(np.arccos(np.clip(up_in_source[2], -1.0, 1.0))))
     if tilt_deg > _MOST_TILT_DEG:
         raise BadTransform(
-            f"boxes: expected them upright in both frames, found one tilted by {tilt_deg:.1f} degrees against the other. "
+            f"boxes: expected boxes upright in both frames, found one tilted by {tilt_deg:.1f} degrees against the other. "
             "Check the transform and its order: T_target_source."
         )
 

@@ -1,4 +1,4 @@
-"""Boxes that can be told to others: all numbers finite, of a class and of a size, best first."""
+"""Boxes that can be published: all numbers finite, with a class and a size, best first."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class UsableBoxes(NamedTuple):
 
 
 def usable_boxes(boxes: Boxes3d, classes: ClassTable) -> UsableBoxes:
-    """The boxes by falling score, of equal ones the earlier first, without those that cannot be.
+    """The boxes by descending score (of equal ones the earlier first), without those that cannot be published.
 
     Left out are boxes with a score outside 0..1 or NaN, a class that the table lacks, or a size of 0. A velocity that is
     not finite becomes NaN: not known.

@@ -1,4 +1,4 @@
-"""What a camera_info topic says over time, of a recording or of a running system."""
+"""The calibrations on a camera_info topic over time, in a recording or a running system."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from lidar_vl_core.foundation.stamps import stamp_ns
 
 @dataclass
 class Calibrations:
-    """What one camera_info topic said over time; a repeated calibration is kept once."""
+    """The calibrations from one camera_info topic over time; a repeated one is kept once."""
 
     rectified: bool = False  # whether the images it is asked for are rectified
     frame_id: str = ""
@@ -23,7 +23,7 @@ class Calibrations:
     _last: tuple | None = None
 
     def add(self, message: Any) -> None:  # noqa: ANN401  a CameraInfo of any library
-        """Take over one CameraInfo. Raises BadCalibration where it cannot be used."""
+        """Add one CameraInfo. Raises BadCalibration where it cannot be used."""
         content = calibration_content(message)
         if content != self._last:
             model = camera_of(message, self.rectified)
@@ -42,7 +42,7 @@ class Calibrations:
         model = self.at(stamp_ns)
         if model is None:
             raise BadCalibration(
-                "expected a camera_info that can be used, found none. Calibrate the camera and publish it."
+                "expected a usable camera_info, found none. Calibrate the camera and publish the result."
             )
         return model
 
@@ -54,5 +54,5 @@ class Calibrations:
         if self.is_second and any(not other.is_second and other.frame_id == self.frame_id for other in others):
             raise BadCalibration(
                 f"expected a frame of its own, found {self.frame_id}, in which another camera stands, while P shifts this one. "
-                "It is the second of a stereo pair; use the first one, or give it its own frame in tf."
+                "It is the second of a stereo pair; use the first camera, or give this one its own frame in tf."
             )

@@ -8,7 +8,7 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.lens_names import lens_of
 from lidar_vl_core.foundation.errors import BadCalibration
 
-_LARGEST_SHIFT_PX = 0.5  # what rectification may turn or shift a picture by without being told apart from none
+_LARGEST_SHIFT_PX = 0.5  # what rectification may turn or shift an image by without being told apart from none
 
 
 def camera_of(message: Any, rectified: bool = False) -> CameraModel:  # noqa: ANN401 - duck-typed CameraInfo
@@ -87,7 +87,7 @@ def _intrinsics_where_nothing_was_to_rectify(message: Any) -> np.ndarray:  # noq
     model, D = _lens(message)
     if model == "equidistant" or any(D):
         raise BadCalibration(
-            f"rectified image: expected its camera in P, found zeros beside D {list(D)}, which is of the raw image. "
+            f"rectified image: expected its camera in P, found zeros beside D {list(D)}, which belongs to the raw image. "
             "Fill in P, or use the raw image."
         )
     return _numbers(message, "k", 9).reshape(3, 3)

@@ -28,7 +28,7 @@ class CameraModel:
     )
 
     def __post_init__(self) -> None:
-        """Raise BadCalibration when a projection with these numbers would mean nothing."""
+        """Raise BadCalibration for numbers that do not describe a camera."""
         object.__setattr__(self, "K", np.asarray(self.K, np.float64))
         object.__setattr__(self, "D", tuple(float(value) for value in self.D))
         _require_size(self.width, self.height)
@@ -37,7 +37,7 @@ class CameraModel:
         if self.mask is not None and (self.mask.shape != (self.height, self.width) or self.mask.dtype != bool):
             raise BadCalibration(
                 f"mask: expected {self.width} x {self.height} pixels as the calibration says, found "
-                f"{' x '.join(map(str, self.mask.shape[::-1]))}. Make it from a picture of this camera, as it is sent."
+                f"{' x '.join(map(str, self.mask.shape[::-1]))}. Make it from an image of this camera, as it is sent."
             )
 
     @cached_property
@@ -78,11 +78,11 @@ class CameraModel:
         return np.stack((x, y, np.ones_like(x)), axis=1) * np.asarray(depth_m, np.float64)[:, None]
 
     def require_size(self, rgb: np.ndarray) -> None:
-        """Raise BadCalibration unless a picture (H, W, 3) has the size that this camera is calibrated for."""
+        """Raise BadCalibration unless an image (H, W, 3) has the size that this camera is calibrated for."""
         if rgb.shape[:2] != (self.height, self.width):
             raise BadCalibration(
-                f"expected pictures of {self.width} x {self.height} pixels as the calibration says, found "
-                f"{rgb.shape[1]} x {rgb.shape[0]}. Give the calibration of these pictures, with binning and region of interest."
+                f"expected images of {self.width} x {self.height} pixels as the calibration says, found "
+                f"{rgb.shape[1]} x {rgb.shape[0]}. Give the calibration of these images, with binning and region of interest."
             )
 
     def scaled(self, width: int, height: int) -> "CameraModel":

@@ -10,7 +10,7 @@ from lidar_vl_core.cameras.encodings.raw_image import decode_raw
 
 
 def decode_image(message: object) -> np.ndarray:
-    """The picture of any object with Image's or CompressedImage's attributes, as sent: (H, W, 3) uint8 RGB.
+    """The image of any object with Image's or CompressedImage's attributes, as sent: (H, W, 3) uint8 RGB.
 
     Grey becomes three equal channels, alpha is dropped, a bayer mosaic is interpolated. Raises BadImage.
     """
@@ -22,7 +22,7 @@ def decode_image(message: object) -> np.ndarray:
 
 
 def stored_bytes(message: object) -> bytes:
-    """What a picture is known again by, without decoding it: equal for equal pictures, whenever they were sent.
+    """Identifies an image without decoding it: equal for equal images, whenever they were sent.
 
     Of a CompressedImage its JPEG or PNG, of an Image a line with its layout and then its bytes. Raises BadImage.
     """
@@ -34,11 +34,11 @@ def stored_bytes(message: object) -> bytes:
 
 
 def encode_jpeg(rgb: np.ndarray, quality: int = 90) -> bytes:
-    """A JPEG of an (H, W, 3) uint8 RGB picture, for CompressedImage.data. Raises BadImage."""
+    """A JPEG of an (H, W, 3) uint8 RGB image, for CompressedImage.data. Raises BadImage."""
     from PIL import Image
 
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
-        refuse("picture", "(H, W, 3) of uint8", f"{rgb.shape} of {rgb.dtype}", "Convert it first")
+        refuse("image", "(H, W, 3) of uint8", f"{rgb.shape} of {rgb.dtype}", "Convert it first")
     stream = BytesIO()
     Image.fromarray(rgb).save(stream, "JPEG", quality=quality)
     return stream.getvalue()

@@ -20,7 +20,7 @@ def lens_of(name: str, coefficients: Sequence[float]) -> tuple[str, tuple[float,
     """A model of `Distortion` with as many coefficients as it takes, for CameraInfo's distortion_model and D.
 
     Zeros behind the last coefficient say nothing and are cut off or added. An empty D is no distortion, but of a fisheye,
-    whose picture is bent without any. plumb_bob and rational_polynomial are one model of different lengths, as in OpenCV.
+    whose image is bent without any. plumb_bob and rational_polynomial are one model of different lengths, as in OpenCV.
     Raises BadCalibration for another name, and for coefficients that the model does not have.
     """
     D = tuple(float(value) for value in coefficients)
@@ -35,7 +35,7 @@ def lens_of(name: str, coefficients: Sequence[float]) -> tuple[str, tuple[float,
     model = _MODEL_OF.get(spelt)
     if model is None:
         raise BadCalibration(
-            f"distortion model: expected one of pinhole, {', '.join(_LONGEST)}, or another name of these, found {name!r}. "
+            f"distortion model: expected one of pinhole, {', '.join(_LONGEST)}, or a synonym of these, found {name!r}. "
             "Rectify the images, or calibrate with a known model."
         )
     if not D and model != "equidistant":  # what drivers of rectified images send

@@ -1,10 +1,10 @@
-"""Straight lines in a camera's picture: what lies behind the camera is cut off, what leaves the picture, too."""
+"""Straight lines in a camera's image: clipped behind the camera and at the edges of the image."""
 
 import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 
-_NEAREST_M = 0.1  # nearer to the plane of the camera a line has no place in the picture
+_NEAREST_M = 0.1  # nearer to the plane of the camera a line has no place in the image
 _PIECES = 16  # of a line that a lens bends
 
 
@@ -21,7 +21,7 @@ def segments_in_front(segments_cam_m: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def project_segments(camera: CameraModel, segments_cam_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a camera sees of segments (M, 2, 3) in its optical frame: pieces (K, 2, 2) in pixels, all inside the picture, and their rows (K,).
+    """What a camera sees of segments (M, 2, 3) in its optical frame: pieces (K, 2, 2) in pixels, all inside the image, and their rows (K,).
 
     A line that the lens bends comes in short pieces; parts beyond the lens' field are left out.
     """
@@ -38,7 +38,7 @@ def project_segments(camera: CameraModel, segments_cam_m: np.ndarray) -> tuple[n
 
 
 def _inside(segments_px: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """The parts of segments (M, 2, 2) inside the picture, and which of them there are; source: Liang and Barsky 1984."""
+    """The parts of segments (M, 2, 2) inside the image, and which of them there are; source: Liang and Barsky 1984."""
     start, step = segments_px[:, 0], segments_px[:, 1] - segments_px[:, 0]
     enter, leave = np.zeros(len(start)), np.ones(len(start))
     kept = np.ones(len(start), bool)

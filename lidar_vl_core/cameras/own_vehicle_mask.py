@@ -1,4 +1,4 @@
-"""Which pixels of a camera look at the world, and which at the own vehicle, told by a picture of the camera's size. Reads files."""
+"""Which pixels of a camera look at the world, and which at the own vehicle, given by an image of the camera's size. Reads files."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ def read_mask(path: Path) -> np.ndarray:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise BadConfig(
-            f"mask {path}: expected a PNG or JPEG, found: {error.strerror or error}. Correct it."
+            f"mask {path}: expected a PNG or JPEG, found: {error.strerror or error}. Check the path."
         ) from error
     if len(data) > _MOST_BYTES:
         raise BadConfig(f"mask {path}: expected a PNG or JPEG of at most {_MOST_BYTES >> 20} MB, found a larger file.")
@@ -28,5 +28,7 @@ def read_mask(path: Path) -> np.ndarray:
         raise BadConfig(f"mask {path}: {error}") from error
     mask: np.ndarray = rgb.max(axis=2) > 127  # JPEG's black is not quite black
     if not mask.any():
-        raise BadConfig(f"mask {path}: expected black on the own vehicle alone, found it everywhere. Invert it.")
+        raise BadConfig(
+            f"mask {path}: expected black only on the own vehicle, found black everywhere. Invert the mask."
+        )
     return mask

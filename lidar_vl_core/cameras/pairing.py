@@ -1,4 +1,4 @@
-"""Which point of a sweep is seen at which pixel of which camera; one function for training and for pictures."""
+"""Which point of a sweep is seen at which pixel of which camera; one function for training and for drawing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class ZBuffer:
     surface_distance_m: float = 1.0  # h: no large surface passes the camera closer; below its height over the road
 
     def __post_init__(self) -> None:
-        """Raise BadCalibration on values that hide nothing or everything."""
+        """Raise BadCalibration for values that would hide nothing or everything."""
         if self.cell_px < 1 or not self.relative_margin >= 0.0 or not self.surface_distance_m > 0.0:
             raise BadCalibration(
                 "ZBuffer: expected cell_px >= 1, relative_margin >= 0 and surface_distance_m > 0, found "
@@ -49,7 +49,7 @@ class DepthImages:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """P point-pixel pairs, sorted by camera, then by point. A point seen by two cameras stands in two pairs."""
+    """P point-pixel pairs, sorted by camera, then by point. A point seen by two cameras is in two pairs."""
 
     point_index: np.ndarray  # (P,) int64 into the cloud
     camera_index: np.ndarray  # (P,) int64 into the views
@@ -118,7 +118,7 @@ def _projected(
     border_px: int,
     floor: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Point index, pixel and depth of the points on the picture, as CameraModel.project() places them."""
+    """Point index, pixel and depth of the points on the image, as CameraModel.project() places them."""
     from lidar_vl_core.cameras.pairing_loops import EQUIDISTANT, NO_LENS, POLYNOMIAL, seen_points
 
     count, distortion = len(xyz_m), camera.distortion

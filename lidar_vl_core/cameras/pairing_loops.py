@@ -67,8 +67,8 @@ def not_behind(
     pixel_uv: np.ndarray, depth_m: np.ndarray, cell_px: int, columns: int, rows: int, relative_margin: float,
     grazing: float,
 ) -> np.ndarray:  # fmt: skip
-    """(P,) bool as ZBuffer says; columns, rows: cells of the picture. grazing: 1/m that inverse depths of a surface may differ."""
-    nearest_m = np.full((rows + 2, columns + 2), np.inf)  # one empty cell around the picture spares the edge cases
+    """(P,) bool as ZBuffer says; columns, rows: cells of the image. grazing: 1/m that inverse depths of a surface may differ."""
+    nearest_m = np.full((rows + 2, columns + 2), np.inf)  # one empty cell around the image spares the edge cases
     for i in range(len(depth_m)):
         row, column = pixel_uv[i, 1] // cell_px + 1, pixel_uv[i, 0] // cell_px + 1
         nearest_m[row, column] = min(nearest_m[row, column], depth_m[i])

@@ -1,4 +1,4 @@
-"""CameraView: one picture that belongs to a cloud, and how to draw the cloud into it."""
+"""CameraView: one image that belongs to a cloud, and how to draw the cloud into it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 @dataclass(frozen=True, eq=False)
 class CameraView:
-    """One picture that belongs to a cloud."""
+    """One image that belongs to a cloud."""
 
     name: str
     camera: CameraModel
-    T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the picture's stamp
+    T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the image's stamp
     stamp_ns: int
     load_rgb: Callable[[], np.ndarray]  # (H, W, 3) uint8, decoded when asked; raises BadImage
-    read_bytes: Callable[[], bytes] | None = None  # the picture as it is stored, by which label caches know it again
-    file: str | None = None  # its path inside the data set, where it is a file; other pictures of it lie at like paths
+    read_bytes: Callable[[], bytes] | None = None  # the image as it is stored, by which label caches know it again
+    file: str | None = None  # its path inside the data set, where it is a file; other images of it lie at like paths
     load_depth_m: Callable[[], np.ndarray] | None = (
         None  # (H, W) float32 metres along the optical axis, 0 = none; RGB-D
     )
 
     def require_size(self, rgb: np.ndarray) -> None:
-        """Raise BadCalibration unless a picture has the size that the camera's calibration is of."""
+        """Raise BadCalibration unless an image has the size the camera is calibrated for."""
         try:
             self.camera.require_size(rgb)
         except BadCalibration as error:
@@ -35,7 +35,7 @@ class CameraView:
 
 
 class DecodedOnce:
-    """Loads a picture when it is first asked for, from whichever thread, and keeps it, or why it cannot be used, for all who ask."""
+    """Loads an image when it is first asked for, from whichever thread, and keeps it, or why it cannot be used, for all who ask."""
 
     def __init__(self, load_rgb: Callable[[], np.ndarray], failed: Callable[[LidarVlError], None]) -> None:
         """load_rgb: raises LidarVlError. failed: told of it, once."""

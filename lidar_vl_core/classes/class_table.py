@@ -1,4 +1,4 @@
-"""Class tables: which classes there are, in which order and colour."""
+"""Class tables: the classes, their order and their colours."""
 
 from dataclasses import dataclass
 

@@ -64,7 +64,7 @@ def name_map(source: str, target: ClassTable) -> NameMap:
 
 
 def class_table_names() -> tuple[str, ...]:
-    """Everything that class_table() knows."""
+    """All names that class_table() accepts."""
     return tuple(table for file in _every_file() for table in file.tables)
 
 

@@ -1,4 +1,4 @@
-"""What class ids mean, as one text that travels beside labelled clouds."""
+"""The meaning of class ids, as one text that accompanies labelled clouds."""
 
 import json
 

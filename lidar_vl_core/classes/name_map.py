@@ -1,4 +1,4 @@
-"""Name maps: the names that a data set's files of boxes give to things, as ids of a class table."""
+"""Name maps: the class names in a data set's box files as ids of a class table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +26,6 @@ class NameMap:
         if name not in self.class_of_name:
             raise BadLabels(
                 f"expected a name of {self.source} ({', '.join(self.class_of_name)}), found {name!r}. "
-                f"Correct it, or read the file as what it is.{did_you_mean(name, self.class_of_name)}"
+                f"Correct the name, or choose the data set that the file belongs to.{did_you_mean(name, self.class_of_name)}"
             )
         return self.class_of_name[name]

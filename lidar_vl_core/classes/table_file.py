@@ -86,12 +86,12 @@ def read_table_file(path: Path) -> TableFile:
     """Read and check a file once. Raises BadConfig for a wrong key or value, BadLabels for names and ids that do not fit."""
     content = load_config(_Content, path)
     if not content.tables and not content.labels and not content.box_names:
-        raise BadLabels(f"{path}: expected tables, labels or box_names, found none. Write them, or remove the file.")
+        raise BadLabels(f"{path}: expected tables, labels or box_names, found none. Add them, or remove the file.")
     for name in (*content.tables, *content.labels, *content.box_names):
         if path_for(name, path.parent) != path:
             raise BadLabels(
-                f"{path}: expected names that begin with {path.stem}, by which they are found, and with the name of no "
-                f"other file, found {name}. Rename it, or the file."
+                f"{path}: expected names that begin with {path.stem}, by which they are found, and not with the name of another "
+                f"file, found {name}. Rename it, or the file."
             )
     tables = {
         name: ClassTable(name, tuple(colors), np.array(list(colors.values()), np.uint8))
@@ -103,7 +103,9 @@ def read_table_file(path: Path) -> TableFile:
 
 def _label_source(path: Path, source: str, said: _Labels, tables: Mapping[str, ClassTable]) -> LabelSource:
     if source in tables and said.class_bits is not None:
-        raise BadLabels(f"{path}: labels.{source}.class_bits: expected none, as {source} is a class table. Remove it.")
+        raise BadLabels(
+            f"{path}: labels.{source}.class_bits: expected none, because {source} is a class table. Remove it."
+        )
     by_table = {}
     for target, meanings in said.to.items():
         place = f"{path}: labels.{source}.to.{target}"
@@ -131,5 +133,5 @@ def require_every_class(place: str, table: ClassTable, names: Mapping[str, objec
     missing, unknown = [name for name in table.names if name not in names], [n for n in names if n not in table.names]
     if missing or unknown:
         raise BadLabels(
-            f"{place}: expected every class of {table.name} once, found none of {missing} and besides {unknown}."
+            f"{place}: expected every class of {table.name} once, found {missing} missing and {unknown} unknown."
         )

@@ -1,4 +1,4 @@
-"""The PointCloud2 messages of one topic as clouds: one intensity scale for all of them, and what is odd about them said once."""
+"""The PointCloud2 messages of one topic as clouds: one intensity scale for all of them, and each oddity reported once."""
 
 from collections.abc import Iterable, Sequence
 
@@ -54,11 +54,11 @@ class CloudDecoder:
 
     @property
     def notes(self) -> list[str]:
-        """What is odd about the clouds so far, each once: fields left out, no intensity, far coordinates."""
+        """Oddities of the clouds so far, each once: fields left out, no intensity, far coordinates."""
         return list(self._notes.values())
 
     def look_at(self, messages: Iterable[object]) -> None:
-        """Decide the intensity scale by several clouds of the topic, before the first is decoded; bad ones are passed over."""
+        """Decide the intensity scale from several clouds of the topic, before the first is decoded; bad ones are skipped."""
         headers = []
         for message in messages:
             try:
@@ -80,7 +80,7 @@ class CloudDecoder:
         if self.scale is None:
             self._decide([header])
         intensity = self._intensity_field(header)
-        extra = {name: header.field(name, "because it was asked for") for name in self._extra_fields}
+        extra = {name: header.field(name, "because it was requested") for name in self._extra_fields}
         read = [*position, *([intensity] if intensity else []), *extra.values()]
         refuse_overlap(list({field.name: field for field in read}.values()))
         columns = {name: _column(header, field) for name, field in extra.items()}
@@ -121,7 +121,7 @@ class CloudDecoder:
             if usual < _DARK * scale.largest:
                 self._note(
                     "dark",
-                    f"intensity: {scale}, but 95 % of the first values are below {usual:g}: dark for a network. "
+                    f"intensity: {scale}, but 95 % of the first values are below {usual:g}, dark for a network. "
                     "Give intensity_max if the sensor's full scale is lower.",
                 )
 
@@ -132,7 +132,7 @@ class CloudDecoder:
             self._note(
                 "intensity",
                 f"intensity: expected {name or 'a field of a name such as intensity or reflectivity'}, found "
-                f"{', '.join(header.fields)[:200]}: it is 0 for these points. Rename the field where there is one.",
+                f"{', '.join(header.fields)[:200]}: intensity is 0 for these points. Rename the field if there is one.",
             )
         return found
 
@@ -223,5 +223,7 @@ def _stamp_and_frame(message: object) -> tuple[int, str]:
     seconds = integer(stamp, "sec", 0, (1 << 31) - 1, "header.stamp.")
     nanoseconds = integer(stamp, "nanosec", 0, NS_PER_S - 1, "header.stamp.")
     if not isinstance(frame_id, str):
-        raise BadPointCloud(f"header.frame_id: expected text, found {type(frame_id).__name__}. Correct the driver.")
+        raise BadPointCloud(
+            f"header.frame_id: expected text, found {type(frame_id).__name__}. Fix the driver that publishes it."
+        )
     return seconds * NS_PER_S + nanoseconds, frame_id

@@ -29,7 +29,7 @@ _ORIGIN_LINE = re.compile(rb"^comment +origin_m +(\S+) +(\S+) +(\S+)\s*$", re.MU
 
 @dataclass(frozen=True)
 class CloudFile:
-    """A cloud read from a file, and what a person should know of how it was read, in lines without the file's name."""
+    """A cloud read from a file, and remarks on how it was read, without the file's name."""
 
     cloud: PointCloud
     remarks: tuple[str, ...]
@@ -84,13 +84,13 @@ def read_cloud_file(
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         raise BadCloudFile(f"{path}: expected a point cloud, found: {found}. The file is damaged.") from error
     if suffix == ".bin" and columns is None and not _goes_without_saying(path, tuple(fields)):
-        told = f"read as {len(cloud)} points of {', '.join(fields)}, as its numbers look; --columns says otherwise."
+        told = f"read as {len(cloud)} points of {', '.join(fields)}, judging by its numbers; set --columns if that is wrong."
         remarks.insert(0, told)
     return CloudFile(cloud, tuple(remarks))
 
 
 def write_labelled_cloud(path: Path | str, cloud: PointCloud, labels: PointLabelled) -> None:
-    """Write every point with its label, atomically, in the form the name asks for.
+    """Write every point with its label, atomically, in the format given by the file's suffix.
 
     `.npz`: xyz_m, intensity, class_id, probability, `rgb` where the cloud has colours, and `origin_m` where xyz_m is told
     from one. `.ply`: the same, the origin as a comment. `.pcd`: x y z intensity class_id probability, binary, x y z in

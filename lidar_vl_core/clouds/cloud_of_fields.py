@@ -1,4 +1,4 @@
-"""Fields under whatever names a file gives them, made a PointCloud; what was not found or not clear is told."""
+"""Fields under whatever names a file gives them, as a PointCloud; remarks say what was missing or unclear."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +30,7 @@ def cloud_of_fields(
     names = position_names(fields)
     if names is None:
         raise BadCloudFile(
-            f"{path}: expected fields x, y and z, found {', '.join(fields)[:200]}. It is no point cloud."
+            f"{path}: expected fields x, y and z, found {', '.join(fields)[:200]}. It is not a point cloud."
         )
     points = len(fields[names[0]])
     if points > MAX_POINTS:
@@ -74,8 +74,8 @@ def _far_told(origin_m: Origin, dtype: np.dtype) -> str:
     lost = ""
     if dtype == np.float32:
         grain_m = float(np.spacing(np.float32(max(map(abs, origin_m)))))
-        lost = f" The file's float32 holds such places to {grain_m:.3g} m only: save it with float64."
-    return f"the coordinates are far from zero; they are told from the origin x {x:.0f}, y {y:.0f}, z {z:.0f} m.{lost}"
+        lost = f" The file's float32 resolves such coordinates only to {grain_m:.3g} m: save them as float64."
+    return f"the coordinates are far from zero; they are stored relative to the origin x {x:.0f}, y {y:.0f}, z {z:.0f} m.{lost}"
 
 
 def _take_rgb(rest: dict[str, np.ndarray], remarks: list[str]) -> dict[str, np.ndarray]:
@@ -99,9 +99,9 @@ def _take_intensity(
     filled = [name for name, largest in scales.items() if largest is not None]  # drivers leave some fields at 0
     name, *further = [*filled, *(name for name in scales if name not in filled)]
     if further:
-        remarks.append(f"took {name} as the intensity (also there: {', '.join(further)}).")
+        remarks.append(f"took {name} as the intensity (also found: {', '.join(further)}).")
     if not filled and points:
-        remarks.append(f"the intensity field {name} holds nothing above 0.")
+        remarks.append(f"the intensity field {name} has no value above 0.")
     return scaled_intensity(rest.pop(name), intensity_max or scales[name] or 1.0)
 
 

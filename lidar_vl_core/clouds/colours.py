@@ -1,4 +1,4 @@
-"""Colours of a point cloud, in whichever of the usual forms it carries them, and as viewers read them."""
+"""Colours of a point cloud, in any of the usual formats, and as viewers read them."""
 
 from collections.abc import Sequence
 

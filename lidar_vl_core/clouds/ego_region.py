@@ -1,4 +1,4 @@
-"""The own vehicle in its LiDAR's view: points on it are not the scene's."""
+"""The own vehicle in its LiDAR's view: points on it are not part of the scene."""
 
 import math
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ def cloud_from_arrays(
     array = np.asarray(points)
     xyz, own_intensity = _structured(array) if array.dtype.names else _plain(array)
     if intensity is not None and own_intensity is not None:
-        raise BadPointCloud("intensity: expected it once, found it in the points and beside them. Leave one out.")
+        raise BadPointCloud("intensity: expected it once, found it both in the points and as an argument. Remove one.")
     values = own_intensity if intensity is None else _column("intensity", np.asarray(intensity), len(xyz))
     extra = {} if rgb is None else {"rgb": _colours(np.asarray(rgb), len(xyz))}
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""What a driver's intensity is divided by: decided once for a topic or a data set, so that one bright point changes nothing."""
+"""The full scale of a driver's intensity: decided once for a topic or a data set, so that one bright point changes nothing."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ def _counts_beyond_one(raw: np.ndarray) -> bool:
 
 
 def usual_largest(raw: np.ndarray) -> float:
-    """What 95 % of the values above 0 are within; 0.0 where there is none. raw: any number type and shape."""
+    """The 95th percentile of the values above 0; 0.0 where there is none. raw: any number type and shape."""
     values = raw[np.isfinite(raw) & (raw > 0)]
     if len(values) == 0:
         return 0.0
@@ -62,5 +62,5 @@ def scaled_intensity(raw: np.ndarray, largest: float) -> np.ndarray:
 
 
 def normalise_intensity(raw: np.ndarray) -> np.ndarray:
-    """Intensity in 0..1 of one cloud that stands alone, by its own `full_scale`. raw: any number type and shape."""
+    """Intensity in 0..1 of a single cloud, by its own `full_scale`. raw: any number type and shape."""
     return scaled_intensity(raw, full_scale(raw) or 1.0)

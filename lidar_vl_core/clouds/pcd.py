@@ -84,7 +84,7 @@ def _read_header(path: Path, content: bytes) -> tuple[_Header, int]:
         if end < 0:
             raise BadCloudFile(
                 f"{path}: expected a PCD header that ends in a DATA line, found none in its first {len(content[:_MAX_HEADER_BYTES])} "
-                "bytes. The file is empty, cut or no PCD."
+                "bytes. The file is empty, truncated or not a PCD."
             )
         words = content[at:end].decode("ascii", "replace").split()
         at = end + 1
@@ -162,7 +162,7 @@ def _ascii(path: Path, header: _Header, body: memoryview) -> dict[str, np.ndarra
         found = "more" if len(numbers) > needed else str(len(numbers))
         raise BadCloudFile(
             f"{path}: expected {header.points} points of {header.point_values} numbers, found {found} numbers. "
-            "The file was cut or its header is wrong."
+            "The file is truncated or its header is wrong."
         )
     rows = numbers.reshape(header.points, header.point_values)
     columns, at = {}, 0
@@ -177,7 +177,7 @@ def _binary(path: Path, header: _Header, body: memoryview) -> dict[str, np.ndarr
     header = _with_counts_that_fit(path, header, len(body), lambda header: header.point_bytes)
     needed = header.points * header.point_bytes
     if len(body) < needed:
-        raise BadCloudFile(f"{path}: expected {needed} bytes of points, found {len(body)}. The file was cut.")
+        raise BadCloudFile(f"{path}: expected {needed} bytes of points, found {len(body)}. The file is truncated.")
     columns, offset = {}, 0
     for field in header.fields:
         if field.count == 1 and header.points:
@@ -199,13 +199,13 @@ def _compressed(path: Path, header: _Header, body: memoryview) -> dict[str, np.n
     needed = header.points * header.point_bytes
     if len(body) < 8 + packed_size or size != needed:
         raise BadCloudFile(
-            f"{path}: expected {needed} bytes of points in {packed_size} compressed ones, found {size} in "
-            f"{max(len(body) - 8, 0)}. The file was cut or its header is wrong."
+            f"{path}: expected {needed} bytes of points in {packed_size} compressed bytes, found {size} in "
+            f"{max(len(body) - 8, 0)}. The file is truncated or its header is wrong."
         )
     if size > min(MAX_UNPACKED_BYTES, packed_size * _MOST_LZF_GAIN):
         raise BadCloudFile(
             f"{path}: expected at most {_MOST_LZF_GAIN} bytes of points for each compressed one and {MAX_UNPACKED_BYTES} "
-            f"altogether, found {size} in {packed_size}. Its header is damaged, or split the file."
+            f"altogether, found {size} in {packed_size}. Its header is damaged; if not, split the file."
         )
     data = lzf_decompress(np.frombuffer(body, np.uint8, packed_size, 8), size) if size else np.empty(0, np.uint8)
     if len(data) != size:

@@ -101,7 +101,7 @@ def _header_lines(path: Path, content: bytes) -> tuple[list[list[str]], int]:
     if last is None:
         raise BadCloudFile(
             f"{path}: expected a PLY header from `ply` to `end_header`, found none in its first {len(head)} bytes. "
-            "The file is empty, cut or no PLY."
+            "The file is empty, truncated or not a PLY."
         )
     return [line.split() for line in head[3 : last.start()].decode("ascii", "replace").splitlines()], last.end()
 
@@ -140,7 +140,7 @@ def _binary(path: Path, vertices: _Element, row: np.dtype, body: memoryview) -> 
     needed = vertices.count * row.itemsize
     if len(body) < needed:
         raise BadCloudFile(
-            f"{path}: expected {needed} bytes of {vertices.count} vertices, found {len(body)}. The file was cut."
+            f"{path}: expected {needed} bytes of {vertices.count} vertices, found {len(body)}. The file is truncated."
         )
     rows = np.frombuffer(body, row, vertices.count)
     return {
@@ -157,7 +157,7 @@ def _ascii(path: Path, vertices: _Element, body: memoryview, skipped: int) -> di
     if len(numbers) != needed:
         raise BadCloudFile(
             f"{path}: expected {vertices.count} vertices of {len(vertices.names)} numbers, found {len(numbers)} numbers. "
-            "The file was cut or its header is wrong."
+            "The file is truncated or its header is wrong."
         )
     numbers = numbers.reshape(vertices.count, len(vertices.names))
     kinds = zip(vertices.names, vertices.kinds, strict=True)

@@ -1,4 +1,4 @@
-"""PointCloud: the one form in which a LiDAR sweep walks through this code."""
+"""PointCloud: the one form that a LiDAR sweep has in this code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class PointCloud:
         return len(self.xyz_m)
 
     def has_return(self) -> np.ndarray:
-        """(N,) bool, true where the beam met something: a finite point, and not the sensor itself.
+        """(N,) bool, true where the beam hit something: a finite point that is not the sensor itself.
 
         Drivers that keep the sensor's grid of beams write NaN or exactly 0, 0, 0 (-0.0 as well) for one that met nothing.
         """
@@ -49,11 +49,11 @@ class PointCloud:
         return (total > 0.0 if self.in_sensor_frame else total >= 0.0) & (total < np.inf)
 
     def measured_xyz_m(self) -> np.ndarray:
-        """(N, 3) float32, xyz_m with NaN where there was no return: what is voxelised and paired with pictures."""
+        """(N, 3) float32, xyz_m with NaN where there was no return: what is voxelised and paired with images."""
         return with_nan_where(~self.has_return(), self.xyz_m)
 
     def coordinates(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """x, y and z in the frame, (N,) each: float32, or float64 where the points are told from an origin of their own."""
+        """x, y and z in the frame, (N,) each: float32, or float64 where the points have an origin of their own."""
         x, y, z = self.xyz_m.T
         if not any(self.origin_m):
             return x, y, z
@@ -71,7 +71,7 @@ def with_nan_where(left_out: np.ndarray, xyz_m: np.ndarray) -> np.ndarray:
 
 
 class PointLabelled(Protocol):
-    """What a segmenter gives: one class and one probability per point."""
+    """The answer of a segmenter: one class and one probability per point."""
 
     @property
     def class_id(self) -> np.ndarray:

@@ -39,7 +39,7 @@ class CloudField:
 
 @dataclass(frozen=True)
 class CloudHeader:
-    """A PointCloud2 header that holds together, and the bytes it describes."""
+    """A consistent PointCloud2 header, and the bytes it describes."""
 
     height: int
     width: int
@@ -57,7 +57,7 @@ class CloudHeader:
             names = ", ".join(self.fields) or "no field at all"
             bad = "".join(f" Left out: {reason}" for reason in list(self.left_out.values())[:3])
             raise BadPointCloud(
-                f"field {name}: expected {why}, found only {names}. Publish it, or choose the right topic.{bad}"
+                f"field {name}: expected {why}, found only {names}. Publish it, or choose another topic.{bad}"
             )
         if found.count != 1:
             raise BadPointCloud(
@@ -88,15 +88,24 @@ def checked_header(message: object, max_points: int = MAX_POINTS) -> CloudHeader
     data = _bytes_of(message)
     row_step, notes = _row_step(integer(message, "row_step", 0, _UINT32), height, width * point_step, data.nbytes)
     if row_step < width * point_step:
-        _refuse("row_step", f"at least width * point_step = {width * point_step}", row_step, "Correct the driver")
+        _refuse(
+            "row_step",
+            f"at least width * point_step = {width * point_step}",
+            row_step,
+            "Fix the driver that publishes it",
+        )
     if row_step * height > MAX_BYTES:
-        _refuse("row_step * height", f"at most {MAX_BYTES} bytes", row_step * height, "Correct the driver")
+        _refuse(
+            "row_step * height", f"at most {MAX_BYTES} bytes", row_step * height, "Fix the driver that publishes it"
+        )
     fields, left_out = _checked_fields(message, point_step, _endian(message))
     full = row_step * height
     # The padding after the last row holds nothing, and some drivers leave it away.
     least = full - (row_step - width * point_step) if height else 0
     if not least <= data.nbytes <= full:
-        _refuse("data", f"row_step * height = {full} bytes", data.nbytes, "The message was cut or its header is wrong")
+        _refuse(
+            "data", f"row_step * height = {full} bytes", data.nbytes, "The message is truncated or its header is wrong"
+        )
     notes += [f"{reason} The cloud is read without this field." for reason in left_out.values()]
     return CloudHeader(height, width, point_step, row_step, fields, left_out, tuple(notes), data)
 
@@ -106,7 +115,7 @@ def _row_step(told: int, height: int, row_bytes: int, data_bytes: int) -> tuple[
     wrong = told < row_bytes or (height == 1 and told > MAX_BYTES)
     if not wrong or height * row_bytes != data_bytes or not data_bytes:
         return told, []
-    note = f"row_step: expected width * point_step = {row_bytes}, found {told}. The data is of that size, so it is read so."
+    note = f"row_step: expected width * point_step = {row_bytes}, found {told}. The data has that size, so it is read that way."
     return row_bytes, [note]
 
 
@@ -118,16 +127,16 @@ def integer(holder: object, name: str, low: int, high: int, label: str = "") -> 
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        _refuse(label + name, "an integer", _shown(value), "Correct the driver")
+        _refuse(label + name, "an integer", _shown(value), "Fix the driver that publishes it")
     if not low <= number <= high:
-        _refuse(label + name, f"{low} to {high}", number, "Correct the driver")
+        _refuse(label + name, f"{low} to {high}", number, "Fix the driver that publishes it")
     return number
 
 
 def _endian(message: object) -> str:
     value = getattr(message, "is_bigendian", None)
     if not isinstance(value, bool | np.bool_ | int | np.integer) or int(value) not in (0, 1):
-        _refuse("is_bigendian", "true or false", _shown(value), "Correct the driver")
+        _refuse("is_bigendian", "true or false", _shown(value), "Fix the driver that publishes it")
     return ">" if value else "<"
 
 
@@ -135,9 +144,9 @@ def _checked_fields(message: object, point_step: int, endian: str) -> tuple[dict
     """Fields by name, and those that cannot be read with the reason: nobody may need them."""
     listed = getattr(message, "fields", None)
     if not isinstance(listed, list | tuple):
-        _refuse("fields", "a list of PointField", _shown(listed), "Correct the driver")
+        _refuse("fields", "a list of PointField", _shown(listed), "Fix the driver that publishes it")
     if len(listed) > MAX_FIELDS:
-        _refuse("fields", f"at most {MAX_FIELDS}", len(listed), "Correct the driver")
+        _refuse("fields", f"at most {MAX_FIELDS}", len(listed), "Fix the driver that publishes it")
     fields: dict[str, CloudField] = {}
     left_out: dict[str, str] = {}
     for index, item in enumerate(listed):
@@ -157,7 +166,7 @@ def _checked_fields(message: object, point_step: int, endian: str) -> tuple[dict
 def _checked_field(item: object, index: int, point_step: int, endian: str) -> CloudField:
     name = getattr(item, "name", None)
     if not isinstance(name, str):
-        _refuse(f"fields[{index}].name", "text", _shown(name), "Correct the driver")
+        _refuse(f"fields[{index}].name", "text", _shown(name), "Fix the driver that publishes it")
     label = f"field {_named(name)}: "
     datatype = integer(item, "datatype", 1, 8, label)
     offset = integer(item, "offset", 0, _UINT32, label)
@@ -169,7 +178,7 @@ def _checked_field(item: object, index: int, point_step: int, endian: str) -> Cl
             f"{label}offset",
             f"offset + size within point_step = {point_step}",
             f"{offset} + {field.end - offset}",
-            "Correct the driver",
+            "Fix the driver that publishes it",
         )
     return field
 
@@ -183,7 +192,7 @@ def refuse_overlap(fields: list[CloudField]) -> None:
                 f"field {second.name}: offset",
                 f"{first.end} or more, after field {first.name}",
                 second.offset,
-                "Correct the driver: two fields share bytes",
+                "Fix the driver that publishes it: two fields share bytes",
             )
 
 

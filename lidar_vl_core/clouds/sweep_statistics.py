@@ -1,4 +1,4 @@
-"""What a sweep looks like, in a few numbers: enough to tell that a sensor is unlike those a network was trained with."""
+"""A sweep in a few numbers: enough to tell that a sensor differs from those a network was trained with."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Clouds of more points than a network is to look at: which of them it looks at, and the answer for all of them."""
+"""Clouds with more points than a network should process: which points it sees, and the answer for all of them."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ _GOLDEN = np.uint32(2654435761)
 
 @dataclass(frozen=True, eq=False)
 class ThinnedCloud:
-    """The points of a cloud that are looked at."""
+    """The points of a cloud that the network sees."""
 
     cloud: PointCloud  # M points, in the order they came
     rows: np.ndarray | None  # (M,) int64 of the whole cloud; None: all of it

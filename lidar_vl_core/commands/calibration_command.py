@@ -13,7 +13,7 @@ _MARKS = {"fits": "=", "off": "!", "unclear": "?"}
 def add_calibration_check(commands: "argparse._SubParsersAction[NamingParser]") -> None:
     """Add it to the commands of the program."""
     parser = commands.add_parser(
-        "calibration-check", help="do depth edges of the clouds lie on the edges of the images? exits with 1 where not"
+        "calibration-check", help="check that depth edges of the clouds match edges of the images; exits with 1 if not"
     )
     parser.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
     parser.add_argument(
@@ -38,7 +38,7 @@ def _calibration_check(options: argparse.Namespace) -> None:
     print(f"results: {options.out / 'calibration.json'}, {options.out / 'calibration.png'}")
     if off := [name for name, camera in found["cameras"].items() if camera["verdict"] == "off"]:
         raise MissedLimit(
-            f"calibration of {', '.join(off)}: expected depth edges on the edges of the images, found them beside. "
+            f"calibration of {', '.join(off)}: expected depth edges on the edges of the images, found them next to these. "
             "Look at calibration.png; calibrate the camera again, or correct the transform or the clock of its images."
         )
 

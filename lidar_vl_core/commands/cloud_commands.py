@@ -122,7 +122,7 @@ def _cloud_to_work_on(options: argparse.Namespace) -> "PointCloud":
     if options.picture is not None and options.picture.suffix.lower() != ".png":
         raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
     if options.out.resolve() == options.cloud.resolve():
-        raise BadRequest(f"--out {options.out}: expected a new file, found the cloud itself. Choose another name.")
+        raise BadRequest(f"--out {options.out}: expected a new file, found the input cloud. Choose another name.")
     require_no_results(options.out, options.overwrite)
     if options.picture is not None:
         require_no_results(options.picture, options.overwrite, "--picture")

@@ -77,7 +77,7 @@ def words_of(options: argparse.Namespace) -> "Vocabulary | None":
     prompts = [prompt.strip() for prompt in options.prompts.split(",")]
     if not all(prompts):
         raise BadRequest(
-            f"--prompts {options.prompts!r}: expected words between commas, found none. Name what to look for."
+            f"--prompts {options.prompts!r}: expected words between commas, found none. Say what to look for."
         )
     return vocabulary_of_prompts(prompts)
 

@@ -37,13 +37,13 @@ class QueryAnswer:
 
     @property
     def fits(self) -> np.ndarray:
-        """(N,) bool: better than any other word."""
+        """(N,) bool: whether the text fits better than any other word."""
         with np.errstate(invalid="ignore"):
             return self.relevance > _UNDECIDED
 
     @property
     def share(self) -> float:
-        """Of the points with an answer, those that the text fits; 0 where there are none."""
+        """The share of answered points that the text fits; 0 where there are none."""
         return float(self.fits.sum() / max(np.isfinite(self.relevance).sum(), 1))
 
     def summary(self) -> list[str]:
@@ -71,7 +71,7 @@ def query(cloud: PointCloud, text: str, segmenter: Segmenter, negatives: Sequenc
     others = tuple(word for word in wanted if same_words(word) != same_words(text))
     if not others or not all(others):
         raise BadConfig(
-            f"negative words: expected something to compare {text!r} with, found {[*wanted]}. Name other words, such as "
+            f"negative words: expected something to compare {text!r} with, found {[*wanted]}. Give other words, such as "
             "object or stuff."
         )
     rest = VocabularyClass(name=f"not {text}", prompts=others)
@@ -90,7 +90,7 @@ def query(cloud: PointCloud, text: str, segmenter: Segmenter, negatives: Sequenc
 
 
 def query_figure(cloud: PointCloud, answer: QueryAnswer) -> "Image":
-    """The cloud from above: grey where another word fits better, else the redder the surer. The scale is the same for all clouds."""
+    """The cloud from above: grey where another word fits better, otherwise the redder the more confident. The scale is the same for all clouds."""
     heat = np.clip((answer.relevance - _UNDECIDED) / (1.0 - _UNDECIDED), 0.0, 1.0)
     colors = np.where(np.isfinite(heat)[:, None], _heat_rgb(np.nan_to_num(heat)), _UNKNOWN_RGB).astype(np.uint8)
     xyz_m = cloud.measured_xyz_m()

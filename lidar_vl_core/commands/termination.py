@@ -1,4 +1,4 @@
-"""SIGTERM as an end that cleans up, as Ctrl-C is one. Sets a handler of signals."""
+"""SIGTERM as an end that cleans up, like Ctrl-C. Sets a handler of signals."""
 
 import signal
 import threading
@@ -10,12 +10,12 @@ TERMINATED = 128 + signal.SIGTERM  # as shells count it
 
 
 class Terminated(SystemExit):
-    """A SIGTERM has come; whatever has something to clean up does it on the way out."""
+    """A SIGTERM was received; cleanup runs on the way out."""
 
 
 @contextmanager
 def heard_sigterm() -> Iterator[None]:
-    """Raise Terminated in the block when a SIGTERM comes; further ones are not heard, so that they cannot end the cleaning up."""
+    """Raise Terminated in the block when a SIGTERM comes; further ones are ignored, so that they cannot interrupt the cleanup."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The command `lidar-vl top`: hands over to the ROS package, which this one does not know. Replaces the process."""
+"""The command `lidar-vl top`: hands over to the ROS package, which this package does not import. Replaces the process."""
 
 import argparse
 import os

@@ -51,7 +51,7 @@ def bird_eye_view(
 
 
 def fitting_half_width_m(xyz_m: np.ndarray) -> float:
-    """Half width that shows nine points of ten: a multiple of 10 m between 30 m and 60 m."""
+    """Half width that shows nine of ten points: a multiple of 10 m between 30 m and 60 m."""
     horizontal_m = np.linalg.norm(xyz_m[np.isfinite(xyz_m).all(axis=1), :2].astype(np.float64), axis=1)
     if len(horizontal_m) == 0:
         return 40.0
@@ -59,7 +59,7 @@ def fitting_half_width_m(xyz_m: np.ndarray) -> float:
 
 
 def middle_and_half_width_m(xyz_m: np.ndarray) -> tuple[np.ndarray, float]:
-    """Middle (3,) and half width of a square that shows nine points of ten: around the sensor of a sweep, else the scene's."""
+    """Middle (3,) and half width of a square that shows nine of ten points: around the sensor of a sweep, else the scene's."""
     horizontal_m = xyz_m[np.isfinite(xyz_m).all(axis=1), :2].astype(np.float64)
     if len(horizontal_m) == 0:
         return np.zeros(3, np.float32), _LARGEST_M

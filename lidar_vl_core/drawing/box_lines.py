@@ -1,4 +1,4 @@
-"""Boxes as lines over a picture: outlines from above, edges in a camera's picture; the front tells the heading."""
+"""Boxes as lines over a picture: outlines from above, edges in a camera's image; the front tells the heading."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ _OVERSAMPLING = 3  # lines are drawn larger and averaged down: smooth at any ang
 
 
 def shown_boxes(boxes: Boxes3d) -> Boxes3d:
-    """Those that pictures show, the best last, so that it lies on top."""
+    """The boxes confident enough to be drawn, the best last, so that it is on top."""
     return boxes.taken(np.flatnonzero(boxes.score >= LEAST_SHOWN_SCORE)[::-1])
 
 
@@ -50,7 +50,7 @@ def with_boxes_in_camera(
     rgb: np.ndarray,
     width_px: float = 1.5,
 ) -> "Image":
-    """A camera's picture with the edges of boxes (N, 7) of the LiDAR's frame in it, a cross on each front face.
+    """A camera's image with the edges of boxes (N, 7) of the LiDAR's frame in it, a cross on each front face.
 
     picture: of the camera's view, any size. rgb: (N, 3) uint8. Near boxes lie on top; what is behind the camera is cut off.
     """

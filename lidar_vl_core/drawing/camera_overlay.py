@@ -1,4 +1,4 @@
-"""The points of one sweep drawn into one camera picture, near ones over far ones, hidden ones left out."""
+"""The points of one sweep drawn into one camera image, near ones over far ones, hidden ones left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def camera_overlay(
     colorings: Sequence[Coloring],
     width_px: int = 640,
 ) -> list["Image"]:
-    """Draw points over a paled camera picture, once for each colouring.
+    """Draw points over a paled camera image, once for each colouring.
 
     rgb: (H, W, 3) uint8 of the size `camera` states. xyz_m: (N, 3) in the LiDAR's frame.
     Returns one RGB picture per colouring, `width_px` wide.

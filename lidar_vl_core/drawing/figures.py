@@ -57,7 +57,7 @@ def top_view_panels(
 
 
 def load_pictures(views: Sequence[CameraView]) -> tuple[list[Picture], list[str]]:
-    """Decode the camera pictures of a frame; returns those that can be drawn into, and what is wrong with the others."""
+    """Decode the camera images of a frame; returns those that can be drawn into, and what is wrong with the others."""
     pictures, problems = [], []
     for view in views:
         try:
@@ -146,7 +146,7 @@ def captioned(picture: "Image", text: str) -> "Image":
 
 
 def in_rows(pictures: Sequence["Image"], columns: int) -> "Image":
-    """Lay pictures out row by row with a white gap between them."""
+    """Arrange pictures row by row with a white gap between them."""
     from PIL import Image
 
     rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]

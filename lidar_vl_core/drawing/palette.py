@@ -1,4 +1,4 @@
-"""Colours of pictures on white paper and on a dark screen: ink, and points by class and by right or wrong."""
+"""Colours of figures on white paper and on a dark screen: ink, points by class, and points by right or wrong."""
 
 import numpy as np
 

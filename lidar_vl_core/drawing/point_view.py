@@ -1,4 +1,4 @@
-"""Clouds to turn and filter inside one page: the points, the controls and plotly's code, which fetch nothing."""
+"""Clouds to rotate and filter inside one page: the points, the controls and plotly's code; nothing is fetched."""
 
 import base64
 import gzip
@@ -115,12 +115,12 @@ def _extent(frames: Sequence[ViewFrame]) -> dict[str, Any]:
 
 def _rule(frames: Sequence[ViewFrame], all_frames: int) -> str:
     cubes_cm = max(frame.cloud.cube_cm for frame in frames)
-    chosen = "all frames" if len(frames) == all_frames else f"{len(frames)} of {all_frames} frames, evenly chosen"
+    chosen = "all frames" if len(frames) == all_frames else f"{len(frames)} of {all_frames} frames , evenly chosen"
     if not cubes_cm:
         return f"Shown: {chosen}, every point."
     return (
         f"Shown: {chosen}, each thinned to at most {MOST_POINTS:,} points: "
-        f"the first point of every cube, whose edge is {cubes_cm} cm at most."
+        f"the first point of each cube of at most {cubes_cm} cm."
     )
 
 

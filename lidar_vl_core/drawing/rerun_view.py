@@ -24,7 +24,7 @@ class RerunView:
         self._rerun.log("/", context, static=True)
 
     def add(self, index: int, recorded_ns: int, cloud: PointCloud, labels: PointLabelled) -> None:
-        """Show one cloud; beams that met nothing are left out."""
+        """Show one cloud; beams without a return are left out."""
         kept = cloud.has_return()
         self._rerun.set_time("frame", sequence=index)
         self._rerun.set_time("recorded", timestamp=recorded_ns / 1e9)

@@ -1,4 +1,4 @@
-"""A labelled cloud thinned and rounded so far that a page can carry fifty of them."""
+"""A labelled cloud thinned and rounded enough for a page to hold fifty of them."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ _CUBES_CM = (5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 65_536)  # the 
 
 @dataclass(frozen=True, eq=False)
 class ThinCloud:
-    """At most MOST_POINTS points, at a grain of a centimetre around the middle of their cloud."""
+    """At most MOST_POINTS points, to a centimetre, around the middle of their cloud."""
 
     points: int  # of the whole cloud
     cube_cm: int  # of all points in a cube of this edge the first was kept; 0: every point is here

@@ -1,4 +1,4 @@
-"""What scores say of a camera's calibration: it fits, it is off by so much, or nobody can tell from what was seen."""
+"""Judges a camera's calibration by scores: it fits, it is off by so much, or the data does not tell."""
 
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -19,7 +19,7 @@ _NOISE, _GAIN = 4.0, 3.0  # standard errors of a mean score: that chance reaches
 
 
 class Verdict(str, Enum):
-    """What can be said of a camera."""
+    """The verdict on a camera."""
 
     FITS = "fits"
     OFF = "off"
@@ -28,18 +28,18 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Offset:
-    """By how much points would have to be changed to fit best, and the range that fits almost as well."""
+    """The change of the points that fits best, and the range that fits almost as well."""
 
     best: float
     low: float
     high: float
 
     def is_off(self, tolerance: float) -> bool:
-        """Whether it is beyond the tolerance, and no change at all does not fit almost as well."""
+        """Whether the offset is beyond the tolerance and leaving the points as they are fits clearly worse."""
         return abs(self.best) > tolerance and not self.low <= 0.0 <= self.high
 
     def is_wide(self, widest: float) -> bool:
-        """Whether it is not known."""
+        """Whether the offset is not determined."""
         return max(self.high - self.best, self.best - self.low) > widest
 
 
@@ -59,7 +59,7 @@ class Alignment:
     why_unclear: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, numbers to four places, with what it says in words as `text`."""
+        """JSON-ready: numbers to four places, and the verdict in words as `text`."""
         return _rounded(asdict(self)) | {"verdict": self.verdict.value, "text": str(self)}
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class Alignment:
         turned = f"turned {self.yaw_deg.best:+.1f} deg to the right and {self.pitch_deg.best:+.1f} deg up"
         shifted = f"moved {100 * self.right_m.best:+.0f} cm to the right and {100 * self.down_m.best:+.0f} cm down"
         first, second = (turned, shifted) if self.is_turned else (shifted, turned)
-        return f"{self.verdict.value}: the points fit the image best {first}; or else {second}"
+        return f"{self.verdict.value}: the points fit the image best {first}; alternatively {second}"
 
 
 def _rounded(content: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _rounded(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def alignment_of(maps: ScoreMaps) -> Alignment:
-    """Judge the sum of the scores of some frames; where chance could say the same it is unclear."""
+    """Judge the sum of the scores of some frames; unclear where chance could explain them."""
     edges = max(maps.edges, 1)
     turned, shifted = maps.turned / edges, maps.shifted / edges
     turns, shifts = _offsets(turned, TURNS_DEG), _offsets(shifted, SHIFTS_M)
@@ -108,9 +108,9 @@ def alignment_of(maps: ScoreMaps) -> Alignment:
 def _too_little(edges: int, contrast: float) -> str:
     """Why the edges tell nothing; empty where they tell something. contrast: of the best score to the usual one."""
     if edges < _FEWEST_EDGES:
-        return f"{edges} depth edges in view, {_FEWEST_EDGES} are needed"
+        return f"{edges} depth edges in view, at least {_FEWEST_EDGES} are needed"
     if contrast < max(_LEAST_CONTRAST, _NOISE / edges**0.5):
-        return f"the {edges} depth edges fit the images nowhere clearly better than elsewhere (dark, blurred, empty?)"
+        return f"the {edges} depth edges fit the images equally well everywhere (dark, blurred, empty?)"
     return ""
 
 
@@ -118,9 +118,9 @@ def _not_sharp(offsets: tuple[Offset, Offset], tolerance: float, widest: float) 
     """Why a camera that is not off cannot be said to fit; empty where it can."""
     sides = list(zip(offsets, ("to the sides", "up and down"), strict=True))
     if wide := [where for offset, where in sides if offset.is_wide(widest)]:
-        return f"many places fit alike {' and '.join(wide)}"
+        return f"many offsets fit equally well {' and '.join(wide)}"
     if any(abs(offset.best) > tolerance for offset in offsets):
-        return "the edges fit a little beside better, which may be chance"
+        return "the edges fit slightly better with a small offset, which may be chance"
     return ""
 
 

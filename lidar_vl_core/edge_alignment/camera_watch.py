@@ -14,15 +14,15 @@ from lidar_vl_core.edge_alignment.score_map import ScoreMaps, no_scores, reduced
 
 
 class CameraWatch:
-    """Sums the last frames of each camera; as many as are kept tell of it."""
+    """Sums the scores of the last frames of each camera."""
 
     def __init__(self, frames: int) -> None:
-        """frames: that are kept of each camera; older ones are forgotten."""
+        """frames: number kept for each camera; older ones are dropped."""
         self._frames = frames
         self._seen: dict[str, deque[tuple[int, ScoreMaps]]] = {}
 
     def add(self, cloud: PointCloud, view: CameraView) -> None:
-        """Look at one image of a cloud. Raises BadImage or BadCalibration where it cannot be used."""
+        """Add one image of a cloud. Raises BadImage or BadCalibration where it cannot be used."""
         rgb = view.load_rgb()
         view.require_size(rgb)
         kept = self._seen.setdefault(view.name, deque(maxlen=self._frames))
@@ -30,19 +30,19 @@ class CameraWatch:
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Those that were looked at, by name."""
+        """The cameras that were added, by name."""
         return tuple(sorted(self._seen))
 
     def frames(self, camera: str) -> int:
-        """How many of its images tell of a camera."""
+        """How many images of a camera are kept."""
         return len(self._seen[camera])
 
     def scores(self, camera: str) -> ScoreMaps:
-        """Of all frames that are kept."""
+        """The sum over all frames that are kept."""
         return sum((maps for _, maps in self._seen[camera]), no_scores())
 
     def alignment(self, camera: str) -> Alignment:
-        """By all frames that are kept."""
+        """The alignment over all frames that are kept."""
         return alignment_of(self.scores(camera))
 
     def over_time(self, camera: str, parts: int) -> list[tuple[int, int, Alignment]]:

@@ -1,4 +1,4 @@
-"""Depth edges of a cloud as a camera sees them: where something near ends before something far."""
+"""Depth edges of a cloud as a camera sees them: where something near ends in front of something far."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Edges of an image, in how much each stands out from what is around it."""
+"""Edges of an image, by how much each stands out from its surroundings."""
 
 from dataclasses import dataclass
 

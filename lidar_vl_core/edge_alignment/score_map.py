@@ -1,4 +1,4 @@
-"""How well depth edges and image edges fit, were the camera turned or moved: one score for each of many such changes."""
+"""How well depth edges and image edges would fit if the camera were turned or moved: one score per change."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""An engine that is believed only after its first answers were those of the fused engine, which else takes its place."""
+"""An engine that is trusted only after its first answers matched those of the fused engine, which otherwise takes over."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _CHECKED = 2  # answers: to the cloud that warms up, and to the first real one
 
 @dataclass(frozen=True)
 class Likeness:
-    """How near two engines' answers are: by value, and by the best class of each row."""
+    """How close two engines' answers are: by value, and by the best class of each row."""
 
     difference: float  # largest, as a share of the largest value
     same_class: float  # share of rows; 1 where the answers are no scores
@@ -28,13 +28,13 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Limits:
-    """What another engine's answers may differ by."""
+    """How far another engine's answers may differ."""
 
     difference: float
     same_class: float
 
     def allow(self, found: Likeness) -> bool:
-        """False for NaN, too."""
+        """Whether the answers are close enough; NaN never is."""
         return found.difference <= self.difference and found.same_class >= self.same_class
 
 
@@ -48,7 +48,7 @@ LIMITS: dict[Precision, Limits] = {
 
 
 def likeness(answers: list[np.ndarray], expected: list[np.ndarray], are_scores: bool) -> Likeness:
-    """Of two engines' answers to one cloud, array by array. are_scores: a column is a class."""
+    """Compare two engines' answers to one cloud, array by array. are_scores: a column is a class."""
     worst, same = 0.0, 1.0
     for answer, truth in zip(answers, expected, strict=True):
         if answer.shape != truth.shape:
@@ -63,7 +63,7 @@ def likeness(answers: list[np.ndarray], expected: list[np.ndarray], are_scores: 
 
 
 class CheckedEngine:
-    """Runs `fast`, and `slow` beside it for the first clouds and instead of it once it failed."""
+    """Runs `fast`, with `slow` beside it for the first clouds and instead of it after a failure."""
 
     def __init__(
         self,
@@ -98,24 +98,24 @@ class CheckedEngine:
         return answers
 
     def _fall_back(self, cause: str, answers: list[np.ndarray]) -> list[np.ndarray]:
-        self.problem = f"engine {self.name} gave up, {self._slow_name} runs instead: {cause}"
+        self.problem = f"engine {self.name} failed, {self._slow_name} runs instead: {cause}"
         self.name = self._slow_name
         return answers
 
 
 class OpenedEngine:
-    """What every session tells of what computes."""
+    """The part all sessions share: which engine computes, and why."""
 
     def __init__(self, name: str, engine: object) -> None:
-        """name: of the engine that was opened; one that is checked tells its own."""
+        """name: of the engine that was opened; a checked one gives its own."""
         self._name, self._checked = name, engine if isinstance(engine, CheckedEngine) else None
 
     @property
     def engine_name(self) -> str:
-        """What computes."""
+        """Name of the engine that computes."""
         return self._name if self._checked is None else self._checked.name
 
     @property
     def engine_problem(self) -> str:
-        """Why another engine computes than the one that was opened; empty where none does."""
+        """Why a different engine computes than the one opened; empty where none does."""
         return "" if self._checked is None else self._checked.problem

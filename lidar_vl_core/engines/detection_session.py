@@ -1,4 +1,4 @@
-"""One way to run a detection package, whatever computes it. Reads the model file."""
+"""Runs a detection package on any engine. Reads the model file."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,7 +42,7 @@ class DetectionSession(OpenedEngine):
         if (voxels, channels, arrays.map_index.shape) != (arrays.tables.counts[0], self._in_channels, self._map):
             raise BadRequest(
                 f"detector arrays: expected ({arrays.tables.counts[0]}, {self._in_channels}) features and a map {self._map}, "
-                f"found {arrays.features.shape} and {arrays.map_index.shape}. Make them by the package's own grid, one scan."
+                f"found {arrays.features.shape} and {arrays.map_index.shape}. Make them with the package's own grid, one scan."
             )
         return {name: values[0] for name, values in zip(self._names, self._engine.run(arrays), strict=True)}
 

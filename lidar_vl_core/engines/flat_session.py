@@ -1,4 +1,4 @@
-"""One way to run a package of WaffleIron. Reads the model file."""
+"""Runs a WaffleIron package on any engine. Reads the model file."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ def open_flat_session(package: "ModelPackage", engine: str = "auto", threads: in
         _, threads = chosen_engine(engine, threads)
         if engine == "fused":
             raise EngineUnavailable(
-                f"engine fused: expected another one for {package.manifest.name}, whose network, WaffleIron, has no sparse "
+                f"engine fused: expected a different engine for {package.manifest.name}, whose network, WaffleIron, has no sparse "
                 f"convolutions to be fused. Use engine auto or {_ON_CPU}."
             )
         content = package.onnx_bytes()

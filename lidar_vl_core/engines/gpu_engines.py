@@ -63,7 +63,7 @@ def _open(engine: str, package: "ModelPackage", threads: int) -> ModelRunner:
 
 
 def onnxruntime_gpu_provider() -> str:
-    """Of ONNX Runtime, for a GPU of NVIDIA. Raises EngineUnavailable where the installed one has none."""
+    """ONNX Runtime's provider for an NVIDIA GPU. Raises EngineUnavailable where the installed one has none."""
     import onnxruntime
 
     from lidar_vl_core.engines.onnxruntime_gpu import PROVIDERS
@@ -71,7 +71,7 @@ def onnxruntime_gpu_provider() -> str:
     found = onnxruntime.get_available_providers()
     provider = next((name for name in PROVIDERS if name in found), None)
     if provider is None or not may_have_gpu():
-        cause = f"those of {', '.join(found)}" if provider is None else "no GPU of NVIDIA"
+        cause = f"those of {', '.join(found)}" if provider is None else "no NVIDIA GPU"
         raise EngineUnavailable(
             f"engine onnxruntime_gpu: expected one of {', '.join(PROVIDERS)} and a GPU, found {cause}. Install "
             "onnxruntime-gpu in place of onnxruntime, or use engine fused."

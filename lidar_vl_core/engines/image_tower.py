@@ -1,4 +1,4 @@
-"""The image tower of a package, run by ONNX Runtime: a picture in, features of the text space for its cells out."""
+"""The image tower of a package, run by ONNX Runtime: an image in, text-space features of its cells out."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ImageEncoder:
-    """Dense features of pictures of any size, which are resized to the one size the tower was exported for."""
+    """Dense features of images of any size, which are resized to the one size the tower was exported for."""
 
     def __init__(self, package: "ModelPackage", threads: int) -> None:
         """Raises BadModelPackage for a package without an image tower, or with one that cannot be run."""
@@ -29,7 +29,7 @@ class ImageEncoder:
             raise _unusable(error) from error
 
     def features(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 of any size -> (C, h, w) float32, cells evenly over the picture. Raises BadModelPackage."""
+        """(H, W, 3) uint8 of any size -> (C, h, w) float32, cells evenly over the image. Raises BadModelPackage."""
         try:
             (features,) = self._session.run(["features"], {"image": self._input(rgb)})
         except Exception as error:

@@ -40,7 +40,7 @@ class OnnxEngine:
 
 
 class OnnxFileEngine:
-    """Runs a model file as it is, in the precision it is written in: what a vehicle's engine will say, slowly."""
+    """Runs a model file as it is, in the precision it is written in: the answers of a vehicle's engine, slowly."""
 
     def __init__(self, model: bytes, tables: Sequence[str], threads: int) -> None:
         """tables: names of the kernel maps that it reads."""

@@ -17,17 +17,17 @@ PROVIDERS = (CUDA, RTX)  # in the order they are taken
 
 
 class OnnxRuntimeOnGpu:
-    """A session whose failures are those of an engine: another one can take its place."""
+    """A session whose failures are EngineUnavailable, so that another engine can take over."""
 
     def __init__(self, package: "ModelPackage", threads: int, provider: str) -> None:
-        """Raises EngineUnavailable where the provider does not load, which ONNX Runtime passes over in silence."""
+        """Raises EngineUnavailable where the provider does not load, which ONNX Runtime ignores silently."""
         options = _profile(package) if provider == RTX else {}
         try:
             self._session = open_onnxruntime(package_part(package)[1], threads, (provider, options))
         except Exception as error:  # onnxruntime raises a class of its own for every cause
             raise _failed(provider, error) from error
         if provider not in self._session.get_providers():
-            raise _failed(provider, "that it was left out: its CUDA libraries are not there, or of another version")
+            raise _failed(provider, "that it was left out: its CUDA libraries are missing, or of another version")
         self._provider = provider
 
     def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:

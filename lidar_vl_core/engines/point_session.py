@@ -1,4 +1,4 @@
-"""One way to run a package whose network answers for points between the cells of a map, whatever computes it. Reads the model file."""
+"""Runs a package whose network answers for points between the cells of a map, on any engine. Reads the model file."""
 
 from typing import TYPE_CHECKING
 

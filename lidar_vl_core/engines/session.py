@@ -1,4 +1,4 @@
-"""One way to run a model package, whatever computes it. Reads the model file."""
+"""Runs a model package on any engine. Reads the model file."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -122,7 +122,7 @@ def chosen_engine(engine: str, threads: int | None) -> tuple[str, int]:
         raise BadRequest(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}.")
     threads = threads if threads is not None else available_cores()
     if threads < 1:
-        raise BadRequest(f"threads: expected 1 or more, found {threads}. Leave it out to use all cores.")
+        raise BadRequest(f"threads: expected 1 or more, found {threads}. Leave the option out to use all cores.")
     return "fused" if engine == "auto" else engine, threads
 
 

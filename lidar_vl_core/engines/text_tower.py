@@ -1,4 +1,4 @@
-"""The text tower of a package, run by ONNX Runtime: words in, directions of the text space out."""
+"""The text tower of a package, run by ONNX Runtime: words in, unit vectors of the text space out."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How far two networks agree over the same clouds: points by class and by distance, and boxes."""
+"""How far two networks agree on the same clouds: points by class and by distance, and boxes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _MOST_PAIRS = 10
 
 @dataclass(frozen=True)
 class AgreedBoxes:
-    """Boxes of one class: found by both within 2 m of each other, or by one alone."""
+    """Boxes of one class: found by both networks within 2 m of each other, or by only one."""
 
     both: int
     only_a: int
@@ -42,7 +42,7 @@ class Agreement:
         """
         if not len(xyz_m) == len(a) == len(b):
             raise BadLabels(
-                f"agreement: expected a class of each of {len(xyz_m)} points from both, found {len(a)} and {len(b)}. "
+                f"agreement: expected a class for each of {len(xyz_m)} points from both, found {len(a)} and {len(b)}. "
                 "Give both for the same cloud."
             )
         last = len(self._names) - 1

@@ -21,7 +21,7 @@ class BoxQuality:
         self._there, self._seen = np.zeros(len(EDGES_M), np.int64), np.zeros(len(EDGES_M), np.int64)
 
     def add(self, truth: Boxes3d, found: Boxes3d, origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
-        """Count one frame; true boxes of no class (255) are not judged. Raises as AveragePrecision.add().
+        """Count one frame; true boxes without a class (255) are not counted. Raises as AveragePrecision.add().
 
         origin_m: of the sensor in the frame of the boxes, from which distances are told.
         """

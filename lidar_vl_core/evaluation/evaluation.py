@@ -1,4 +1,4 @@
-"""Labelled frames in, figures out: pooled quality, also by distance, latency percentiles, and the frames worth showing."""
+"""Labelled frames in, metrics out: pooled quality, also by distance, latency percentiles, and the frames worth showing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ class LabelledFrame:
     true_boxes: Boxes3d | None = None  # that the detector could have found, where they are known
 
     def drawn_boxes(self) -> tuple[Boxes3d | None, Boxes3d | None]:
-        """The found ones that are sure enough to be shown, and the true ones, told from where the cloud's points are."""
+        """The found ones that are confident enough to be shown, and the true ones, relative to the origin of the cloud's points."""
         origin = np.array([*self.cloud.origin_m, 0, 0, 0, 0])
         found = None if self.boxes is None else shown_boxes(self.boxes)
         found, truth = (
@@ -47,10 +47,10 @@ class LabelledFrame:
 
 
 class Evaluation:
-    """Sums over the frames of one recording; keeps at most five frames in memory whole, and up to fifty thinned, evenly chosen."""
+    """Sums over the frames of one recording; keeps at most five frames in memory whole, and up to fifty thinned , evenly chosen."""
 
     def __init__(self, classes: ClassTable, expected_frames: int, box_classes: ClassTable | None = None) -> None:
-        """box_classes: of boxes that are found beside labels, by another network; None: what labels there are is of boxes."""
+        """box_classes: of boxes found by another network beside the labels; None: the labels themselves come from boxes."""
         self.classes, self.box_classes = classes, box_classes
         self._middle = expected_frames // 2
         self._confusion = ConfusionMatrix(len(classes))
@@ -68,7 +68,7 @@ class Evaluation:
         self._viewed: dict[int, ViewFrame] = {}
 
     def add(self, frame: LabelledFrame) -> None:
-        """Count one frame; beams that met nothing are not judged. Raises BadLabels when labels and points do not fit."""
+        """Count one frame; beams without a return are not counted. Raises BadLabels when labels and points do not fit."""
         _require_an_id_per_point(frame)
         mean_iou = None
         met = frame.cloud.has_return()
@@ -181,7 +181,7 @@ def _require_an_id_per_point(frame: LabelledFrame) -> None:
         if ids is not None and len(ids) != len(frame.cloud):
             raise BadLabels(
                 f"frame {frame.index}, {what}: expected {len(frame.cloud)} class ids, one per point, found {len(ids)}. "
-                "Give those of this cloud."
+                "Give the ids of this cloud."
             )
 
 

@@ -1,4 +1,4 @@
-"""Limits on the figures of a replay, for a fleet's CI: which may be asked, and which were missed."""
+"""Limits on the figures of a replay, for a fleet's CI: which can be set, and which were missed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def gate_of(text: str, is_floor: bool) -> Gate:
 
 
 def require_measurable(gates: Sequence[Gate], classes: ClassTable, has_labels: bool, has_boxes: bool) -> None:
-    """Raise BadRequest before the work where a figure will not be there: its class is unknown or the truth is not given."""
+    """Raise BadRequest in advance where a figure cannot be measured: its class is unknown or the truth is not given."""
     for gate in gates:
         if gate.takes_labels and not has_labels:
             raise BadRequest(
@@ -92,7 +92,7 @@ def missed(gates: Sequence[Gate], metrics: Mapping[str, Any]) -> list[str]:
         value = _value(gate, metrics)
         side = "at least" if gate.is_floor else "at most"
         if value is None:
-            lines.append(f"{gate.figure}: expected {side} {gate.limit:g}, found nothing to measure it on")
+            lines.append(f"{gate.figure}: expected {side} {gate.limit:g}, found no data to measure it on")
         elif value < gate.limit if gate.is_floor else value > gate.limit:
             lines.append(f"{gate.figure}: expected {side} {gate.limit:g}, found {value:.4g}")
     return lines

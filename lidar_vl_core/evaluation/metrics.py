@@ -53,7 +53,7 @@ class ConfusionMatrix:
         return int(self.counts.sum())
 
     def require_points(self, what: str) -> None:
-        """Raise BadLabels where nothing was counted: no figure would mean anything. what: was judged, for the message."""
+        """Raise BadLabels where nothing was counted: no metric would mean anything. what: was evaluated, for the message."""
         if self.points == 0:
             raise BadLabels(
                 f"{what}: expected labelled points to evaluate on, found none: no labels there, or every one is ignored (255). "
@@ -82,7 +82,7 @@ class ConfusionMatrix:
         return float(self.iou()[present].mean()) if present.any() else float("nan")
 
     def mean_iou_all_classes(self) -> float:
-        """Mean over all classes, with 0 for those that never occur, as SemanticKITTI's evaluator has it; NaN without points."""
+        """Mean over all classes, with 0 for those that never occur, as in SemanticKITTI's evaluator; NaN without points."""
         return float(np.nan_to_num(self.iou(), nan=0.0).mean()) if self.points else float("nan")
 
     def mean_iou_nuscenes(self) -> float:
@@ -94,7 +94,7 @@ class ConfusionMatrix:
         return float(iou.mean()) if len(iou) else float("nan")
 
     def mean_iou_benchmark(self) -> float:
-        """Mean over all classes, with 1 for those neither true nor predicted, as SLidR's and OLIVINE's code has it.
+        """Mean over all classes, with 1 for those neither true nor predicted, as in SLidR's and OLIVINE's code.
 
         NaN without points.
         """
@@ -106,7 +106,7 @@ class ConfusionMatrix:
         return self._ratio(self._true_positives(), answered + self._predicted() - self._true_positives())
 
     def mean_iou_openscene(self) -> float:
-        """Mean over all classes of iou_of_answered(), with 0 for those it does not know, as OpenScene's and 3DSS-VLG's code has it.
+        """Mean over all classes of iou_of_answered(), with 0 for those it does not know, as in OpenScene's and 3DSS-VLG's code.
 
         Points without an answer do not lower it, which they do every other mean. NaN without points.
         """

@@ -1,4 +1,4 @@
-"""Labels and boxes that a running node gave, held against the recording it was given. Reads files."""
+"""Labels and boxes from a running node, compared with the recording it was fed. Reads files."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _LONGEST_ANSWER_MS = 60_000.0  # an older stamp was not written when the cloud w
 
 @dataclass(frozen=True)
 class Answer:
-    """What was recorded for one cloud."""
+    """The recorded answer for one cloud."""
 
     class_id: np.ndarray  # (N,) uint8
     probability: np.ndarray  # (N,) float32
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass
 class Answers:
-    """All that a recorder caught of a node."""
+    """All recorded answers of a node."""
 
     by_points: dict[bytes, Answer] = field(default_factory=dict)  # fingerprint of the positions -> answer
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def read_answers(path: Path, labelled_topic: str, boxes_topic: str | None = None
     if not whole:
         and_boxes = "" if boxes_topic is None else f" with boxes of their stamps on {boxes_topic}"
         raise BadBag(
-            f"{path}: expected labelled clouds on {labelled_topic}{and_boxes}, found none. Read the node's log."
+            f"{path}: expected labelled clouds on {labelled_topic}{and_boxes}, found none. Check the node's log."
         )
     arrival_ms = [(arrival_ns[one.stamp_ns] - one.stamp_ns) / 1e6 for one in whole]
     latency_ms = _latencies(arrival_ms, stages_ms.pop("pipeline_latency", []))
@@ -112,7 +112,7 @@ def evaluate_answers(
     box_classes: ClassTable | None = None,
     box_truth: BoxTruth | None = None,
 ) -> tuple[Evaluation, dict[str, Any]]:
-    """Judge the answers by the truth in the recording that was played; without a label field labels have no scores.
+    """Evaluate the answers with the truth in the recording that was played; without a label field labels have no scores.
 
     box_classes: of the answers' boxes, which have scores where box_truth says what is true.
 

@@ -1,4 +1,4 @@
-"""A topic of boxes in a recording: each cloud's, moved into its frame by what the recording says of frames. Reads files."""
+"""A topic of boxes in a recording: those of each cloud, in its frame by the recorded transforms. Reads files."""
 
 from bisect import bisect_left
 
@@ -49,7 +49,7 @@ class RecordedBoxes:
                     )
                 told[boxes.stamp_ns] = boxes
         if not told:
-            raise BadBag(f"topic {self.topic}: expected boxes, found no message that is whole. Choose another topic.")
+            raise BadBag(f"topic {self.topic}: expected boxes, found no readable message. Choose another topic.")
         self._stamps_ns = sorted(told)
         self._told = [told[stamp] for stamp in self._stamps_ns]
 

@@ -1,4 +1,4 @@
-"""The sweeps of a recording held against those of the network's training: a report says where they differ."""
+"""Compares the sweeps of a recording with those of the network's training; a report says where they differ."""
 
 from collections.abc import Mapping
 
@@ -24,9 +24,7 @@ class SeenSweeps:
         told = [] if training is None else unlike_training(self._seen, training)
         if not told:
             return []
-        return [
-            f"this looks unlike what the model was trained on, so its answers deserve less trust: {'; '.join(told)}"
-        ]
+        return [f"this recording differs from the model's training data, so trust its answers less: {'; '.join(told)}"]
 
 
 def statistics_with_confidence(cloud: PointCloud, labels: PointLabelled) -> dict[str, float]:

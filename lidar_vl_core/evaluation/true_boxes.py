@@ -1,4 +1,4 @@
-"""The boxes of a recording as the truth of a detector: those that it could have found."""
+"""The boxes of a recording as the truth of a detector: those that it could find."""
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class TrueBoxes:
 def true_boxes_of(
     recording: Recording, classes: ClassTable, range_m: tuple[float, ...], topic: str | None, names: str | None
 ) -> TrueBoxes | None:
-    """The true boxes, as asked; None when nothing was asked.
+    """The true boxes that were requested; None when none were.
 
     names: whose names the classes on the topic have, those of the table where nothing is said. Raises BadRequest for names
     without a topic or a topic without boxes, BadLabels for unknown names, and what RecordedBoxes raises.
@@ -54,5 +54,5 @@ def true_boxes_of(
     if topic is None:
         if names is None:
             return None
-        raise BadRequest("truth: expected a topic of boxes, found their names alone. Give the topic (--box-topic).")
+        raise BadRequest("truth: expected a topic of boxes, found only class names. Give the topic (--box-topic).")
     return TrueBoxes(RecordedBoxes(recording.bag, topic, box_names(names, classes)), range_m)

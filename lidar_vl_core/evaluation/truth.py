@@ -1,4 +1,4 @@
-"""Where a recording keeps the true class of every point, and that class in a network's own table."""
+"""Where a recording stores the true class of every point, and that class in a network's own table."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from lidar_vl_core.foundation.errors import BadLabels, BadRequest
 
 @dataclass(frozen=True)
 class Truth:
-    """Where a recording keeps the true class of every point."""
+    """Where a recording stores the true class of every point."""
 
     field: str  # of the PointCloud2
     labels: LabelMap
@@ -27,7 +27,7 @@ class Truth:
 
 
 def truth_of(recording: Recording, classes: ClassTable, field: str | None, table: str | None) -> Truth | None:
-    """Where the truth of a recording is, as asked; None when nothing was asked.
+    """Where the requested truth of a recording is; None when none was requested.
 
     Raises BadRequest where half is missing or the clouds lack the field, BadLabels for an unknown table.
     """
@@ -35,9 +35,9 @@ def truth_of(recording: Recording, classes: ClassTable, field: str | None, table
         return None
     if field is None or table is None:
         found, missing = (
-            ("a table alone", "the field with the true classes (--label-field)")
+            ("only a table", "the field with the true classes (--label-field)")
             if field is None
-            else ("a field alone", "the table of its ids (--label-table)")
+            else ("only a field", "the table of its ids (--label-table)")
         )
         raise BadRequest(f"truth: expected a field and its table, found {found}. Give {missing}.")
     labels = label_map(table, classes)

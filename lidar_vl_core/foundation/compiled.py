@@ -1,4 +1,4 @@
-"""How loops are compiled here: without the GIL, and kept on disk where there is a place for it."""
+"""How loops are compiled: without the GIL, and cached on disk where possible."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast

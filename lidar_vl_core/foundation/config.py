@@ -1,4 +1,4 @@
-"""Typed configurations: pydantic models from YAML and overrides; unknown, double and mistyped keys are refused. Reads files."""
+"""Typed configurations: pydantic models from YAML and overrides; unknown, repeated and mistyped keys are refused. Reads files."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from lidar_vl_core.foundation.overrides import override
 
 _MAX_BYTES = 1_000_000  # a configuration is small; more is a wrong file
 _MAX_VALUES = 50_000
-_MAX_DEPTH = 50  # lists and mappings in each other
+_MAX_DEPTH = 50  # nested lists and mappings
 _MAX_NUMBER_LENGTH = 400  # of a number's text: 1e308 written out takes 309
 _SHOWN = 300  # characters of what is wrong, which may repeat what the file says
 _YAML_ERRORS = (
@@ -42,13 +42,13 @@ class Config(BaseModel):
         return tuple(key for key in keys if getattr(self, key) != fields[key].get_default(call_default_factory=True))
 
     def uses(self) -> tuple[Use, ...]:
-        """Which keys are read only under others. Where they are not, they are refused unless they have their defaults."""
+        """Which keys have an effect only with certain values of others; otherwise only their defaults are accepted."""
         return ()
 
     @model_validator(mode="after")
     def _every_key_is_read(self, info: ValidationInfo) -> "Config":
         told = [
-            f"{', '.join(idle)}: expected only {condition}, as nothing reads it otherwise"
+            f"{', '.join(idle)}: expected only {condition}, because it has no effect otherwise"
             for is_read, keys, condition in self.uses()
             if not is_read and (idle := self._changed(keys))
         ]
@@ -58,7 +58,7 @@ class Config(BaseModel):
 
 
 def is_stored(info: ValidationInfo) -> bool:
-    """Whether a configuration is read that a run has stored: keys that never did anything are no reason to refuse its results."""
+    """Whether a run stored this configuration: keys without effect are no reason to refuse its results."""
     return bool(info.context and info.context.get("stored"))
 
 
@@ -94,7 +94,7 @@ class _CheckedLoader(yaml.SafeLoader):
         if tag is not None and (tag != "!" or text is None):  # "!" before text says that it is text
             raise _refused(f"tag {tag!r} is not accepted", event)
         if self._depth > _MAX_DEPTH:
-            raise _refused(f"more than {_MAX_DEPTH} lists and mappings in each other", event)
+            raise _refused(f"more than {_MAX_DEPTH} nested lists and mappings", event)
         if self._values > _MAX_VALUES:
             raise _refused(f"more than {_MAX_VALUES} values", event)
         node = super().compose_node(parent, index)
@@ -110,7 +110,7 @@ class _CheckedLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, list | dict) or str(key) in seen:  # 1 and "1" are one key in JSON
-                raise _refused(f"key {key!r} is given twice or is no name", key_node)
+                raise _refused(f"key {key!r} is given twice or is not a name", key_node)
             seen.add(str(key))
         return super().construct_mapping(node, deep)
 
@@ -161,7 +161,7 @@ def load_overridden(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_named(model: type[ConfigT], folder: Path, name: str, kind: str) -> ConfigT:
-    """The configuration of that name in a folder, or of that YAML file. Raises BadConfig listing the names there are."""
+    """The configuration of that name in a folder, or of that YAML file. Raises BadConfig listing the known names."""
     if name.endswith((".yaml", ".yml")):
         return load_config(model, Path(name))
     known = sorted(path.stem for path in folder.glob("*.yaml"))

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words: each wrong key, what was expected, what was found, what was perhaps meant."""
+"""What is wrong with a configuration, in words: each wrong key, what was expected, what was found, what was probably meant."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -23,10 +23,10 @@ def told_problems(model: type[BaseModel], error: ValidationError) -> str:
 
 def _problem(model: type[BaseModel], key: str, item: "ErrorDetails") -> str:
     if item["type"] == "missing":
-        return f"{key}: expected a value, found no key of this name"
+        return f"{key}: expected a value, found no such key"
     if item["type"] == "extra_forbidden":
         meant = _meant(item["loc"][-1], _keys_beside(model, item["loc"]))
-        return f"{key}: expected no key of this name, found {item.get('input')!r:.80}{meant}"
+        return f"{key}: expected no such key, found {item.get('input')!r:.80}{meant}"
     if item["type"] == "literal_error":
         choices = item["ctx"]["expected"]
         return (

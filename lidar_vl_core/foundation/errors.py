@@ -1,4 +1,4 @@
-"""One error per seam; every message says what was expected, what was found and what to do."""
+"""One error class per kind of input; every message says what was expected, what was found and what to do."""
 
 import re
 
@@ -66,7 +66,7 @@ class BadCheckpoint(LidarVlError):
 
 
 class EngineUnavailable(LidarVlError):
-    """The asked inference engine cannot run here."""
+    """The requested inference engine cannot run here."""
 
 
 class BadRequest(LidarVlError):
@@ -78,7 +78,7 @@ class BadTextTable(LidarVlError):
 
 
 class UnknownPrompt(LidarVlError):
-    """A word was asked for that a text table does not know and nothing here can embed."""
+    """A word was requested that the text table does not know and nothing here can embed."""
 
 
 class MissedLimit(LidarVlError):
@@ -86,7 +86,7 @@ class MissedLimit(LidarVlError):
 
 
 class MissingExtra(LidarVlError):
-    """A package is needed that only an extra of the installation brings."""
+    """A Python package is needed that only an extra of the installation provides."""
 
 
 class TooManyVoxels(BadPointCloud):
@@ -103,7 +103,7 @@ def one_line(text: str, most: int = MOST_CHARACTERS) -> str:
 
 
 def shortened(found: object) -> str:
-    """Something foreign as it may stand inside an error beside what else it says: one line of 300 characters at most."""
+    """Foreign text as it may be quoted in an error: one line of at most 300 characters."""
     return one_line(str(found), _MOST_FOUND)
 
 

@@ -1,4 +1,4 @@
-"""Files that are never half-written, their hashes, and small ones that are read whole. Touches the disk."""
+"""Files that are never half-written, their hashes, and small files read at once. Touches the disk."""
 
 import hashlib
 import json
@@ -24,9 +24,7 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
         parent.mkdir(parents=True, exist_ok=True)
         handle = _own_temporary(path)
     except OSError as error:
-        raise BadRequest(
-            f"{path}: expected a place that can be written, found: {error}. Choose another path."
-        ) from error
+        raise BadRequest(f"{path}: expected a writable place, found: {error}. Choose another path.") from error
     try:
         with handle:
             yield handle
@@ -76,7 +74,7 @@ def _read_within(path: Path, most_bytes: int) -> bytes:
 
 
 def remove_stray_temporaries(folder: Path) -> int:
-    """Remove what killed writers of this module left in a folder, not what others still write; returns how many files went."""
+    """Remove what killed writers of this module left in a folder, not files still being written; returns how many were removed."""
     removed = 0
     for path in folder.glob(".*.tmp"):
         with abandoned(path) as is_abandoned:

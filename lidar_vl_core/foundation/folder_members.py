@@ -1,4 +1,4 @@
-"""A folder as a list: the one object of a given name that each of its modules has. Imports those modules."""
+"""A folder as a list: the object of a given name in each of its modules. Imports those modules."""
 
 import importlib
 import pkgutil

@@ -44,7 +44,7 @@ def message_types() -> "Typestore":
 
 
 def contiguous_bytes(data: object) -> memoryview:
-    """A message's `data` as bytes without a copy; raises TypeError or ValueError for what is no run of bytes."""
+    """A message's `data` as bytes without a copy; raises TypeError or ValueError for anything but contiguous bytes."""
     view = memoryview(data)  # type: ignore[arg-type]
     if view.itemsize != 1 or not view.c_contiguous:
         raise TypeError("not contiguous bytes")
@@ -112,7 +112,7 @@ def to_cdr(message: object, type_name: str) -> bytes:
 
 
 def advice(type_name: str) -> str:
-    """What a user can do about a topic of a type that is not read here."""
+    """What a user can do about a topic whose type is not supported."""
     if type_name in RAW_LIDAR_TYPES:
         return (
             "These are the sensor's raw data: play the bag through its driver and record the PointCloud2 it publishes."

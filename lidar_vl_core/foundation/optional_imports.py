@@ -1,4 +1,4 @@
-"""Packages that only an extra of the installation brings: looked for before they are needed, and named with that extra."""
+"""Packages that only an extra of the installation provides: checked before they are needed, and reported with that extra."""
 
 from importlib.util import find_spec
 
@@ -18,7 +18,7 @@ TRAINING = tuple(name for name, extra in _EXTRA_OF.items() if extra == "train")
 
 
 def require_packages(what: str, *modules: str, extra: str | None = None) -> None:
-    """Raise MissingExtra where one of the modules cannot be imported; none is imported for that.
+    """Raise MissingExtra where one of the modules cannot be imported; they are not imported by this check.
 
     what: needs them, for the message; extra: that brings them here, where several do.
     """
@@ -28,7 +28,7 @@ def require_packages(what: str, *modules: str, extra: str | None = None) -> None
 
 
 def missing_extra(what: str, error: ImportError) -> MissingExtra | None:
-    """What to say of a failed import, where an extra brings the package; None for any other."""
+    """The message for a failed import where an extra provides the package; None for any other."""
     package = (error.name or "").partition(".")[0]
     return _missing(what, [package], _EXTRA_OF[package]) if package in _EXTRA_OF else None
 

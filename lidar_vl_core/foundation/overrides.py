@@ -53,4 +53,4 @@ def _index(place: list[Any], part: str, name: str, path: Path) -> int:
 
 def _leads_nowhere(part: str, name: str, path: Path) -> BadConfig:
     above = name.partition(f".{part}")[0]
-    return BadConfig(f"{path}: override {name}: expected {above} to hold names, found a value.")
+    return BadConfig(f"{path}: override {name}: expected {above} to be a mapping or a list, found a single value.")

@@ -1,4 +1,4 @@
-"""numpy's .npz and .npy files from anywhere: every size is held against the file and a budget before memory is taken.
+"""numpy's .npz and .npy files from anywhere: every size is checked against the file and a limit before memory is allocated.
 
 Any number of threads may read at once: headers are read here, since numpy takes Python's `ast` for them, which before 3.11.8 is
 not made for several threads (python/cpython#106905).
@@ -34,7 +34,7 @@ _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes
 def load_plain_arrays(
     source: Path | BytesIO, most_bytes: int, names: Container[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """The arrays of an .npz by name, at most `most_bytes` together; members that are no .npy are left out.
+    """The arrays of an .npz by name, at most `most_bytes` together; members that are not .npy are left out.
 
     names: read these alone, as far as they are there; None: all.
     Raises ValueError that says in one line what was found, whatever is wrong with the content; OSError where it cannot be read.
@@ -89,7 +89,7 @@ def _require_small_directory(file: BinaryIO) -> None:
     if tail[-_END_BYTES:][:4] != b"PK\5\6":
         at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) < at + _END_BYTES:
-        raise ValueError("no zip file, or a cut one")
+        raise ValueError("not a zip file, or a truncated one")
     directory = int.from_bytes(tail[at + 12 : at + 16], "little")
     if directory > _MOST_DIRECTORY_BYTES or tail[max(0, at - 20) : at].startswith(b"PK\6\7"):
         raise ValueError(f"a directory longer than {_MOST_DIRECTORY_BYTES} bytes")
@@ -98,7 +98,7 @@ def _require_small_directory(file: BinaryIO) -> None:
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     name = repr(member.filename[:40])
     if member.compress_type not in _KINDS:
-        raise ValueError(f"{name} packed in another way than numpy's")
+        raise ValueError(f"{name} compressed in a way numpy does not use")
     with archive.open(member) as stream:
         array = _array(stream, member.file_size, name)
         stream.read(1)  # the end, where zipfile compares the checksum

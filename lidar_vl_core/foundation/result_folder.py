@@ -1,4 +1,4 @@
-"""Results that appear whole or not at all, and replace earlier ones only where that was asked for. Touches the disk."""
+"""Results that appear completely or not at all, and replace earlier ones only on request. Touches the disk."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def result_folder(out: Path, names: Collection[str], overwrite: bool = False) ->
 
 
 def require_no_results(out: Path, overwrite: bool, option: str = "--out") -> None:
-    """Raise BadRequest where a command's results lie already, a file or a folder with something in it.
+    """Raise BadRequest where a command's results already exist: a file, or a folder that is not empty.
 
     overwrite: they may be replaced; option: where they were asked for.
     """

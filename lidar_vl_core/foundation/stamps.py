@@ -1,4 +1,4 @@
-"""Stamps as one whole number of nanoseconds, and as messages and people write them."""
+"""Stamps as integer nanoseconds, and as messages and people write them."""
 
 from typing import Protocol
 
@@ -23,5 +23,5 @@ def sec_and_nanosec(stamp_ns: int) -> tuple[int, int]:
 
 
 def nanoseconds(seconds: float) -> int:
-    """The nearest whole number of nanoseconds."""
+    """Seconds rounded to integer nanoseconds."""
     return round(seconds * 1e9)

@@ -14,7 +14,7 @@ _MOST_BY_DEFAULT = 4  # the loops here are bound by memory; more threads bring l
 
 
 class HelperThreads:
-    """Tasks added inside the `with` run on threads - 1 helpers and, at its end, on the caller; then all are done."""
+    """Tasks added inside the `with` run on threads - 1 helpers and, at its end, on the caller, until all are done."""
 
     def __init__(self, threads: int) -> None:
         self._pool = _pool(threads - 1) if threads > 1 else None

@@ -1,4 +1,4 @@
-"""Which version of this software runs, down to the commit where that is known. Reads files, asks git."""
+"""Which version of this software runs, including the commit where it is known. Reads files, asks git."""
 
 from pathlib import Path
 

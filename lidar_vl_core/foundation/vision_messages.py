@@ -1,4 +1,4 @@
-"""vision_msgs, which tells of boxes: its definitions, as the library that reads bags does not bring them."""
+"""Definitions of vision_msgs (boxes), which the library that reads bags does not include."""
 
 import functools
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ _ROS1_DEFINITIONS = _DEFINITIONS | {  # Kinetic to Noetic
 
 
 def register_vision_messages(store: "Typestore") -> None:
-    """Let a store of ROS 2's types know the boxes of vision_msgs."""
+    """Add the box messages of vision_msgs to a store of ROS 2's types."""
     _register(store, _DEFINITIONS)
 
 

@@ -1,4 +1,4 @@
-"""What the tf topics say, of a recording or of a running system: one tree, and the frame that stands still in it."""
+"""The transforms on the tf topics of a recording or a running system: one tree, and the frame in it that does not move."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -34,7 +34,7 @@ class FrameTransforms:
         self._parent: dict[str, str] = {}
 
     def add(self, message: Any, static: bool) -> list[RefusedTransform]:  # noqa: ANN401  a tf2_msgs/TFMessage of any library
-        """Take over one TFMessage; what is no transform is left out, as tf2 does, and returned with the reason."""
+        """Add one TFMessage; invalid transforms are left out, as in tf2, and returned with the reason."""
         refused = []
         for stamped in message.transforms:
             parent, child = _frame(stamped.header.frame_id), _frame(stamped.child_frame_id)
@@ -45,7 +45,7 @@ class FrameTransforms:
         return refused
 
     def add_odometry(self, message: Any) -> list[RefusedTransform]:  # noqa: ANN401  a nav_msgs/Odometry of any library
-        """Take over one pose as a moving transform from its frame to its child frame; returned, with the reason, if it is none."""
+        """Take over one pose as a moving transform from its frame to its child frame; returned, with the reason, if it is invalid."""
         pose = message.pose.pose
         transform = SimpleNamespace(translation=pose.position, rotation=pose.orientation)
         stamped = SimpleNamespace(header=message.header, child_frame_id=message.child_frame_id, transform=transform)
@@ -89,7 +89,7 @@ class FrameTransforms:
         return self.tree.lookup_between(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns, fixed_frame)
 
     def T_now_then(self, frame: str, now_ns: int, then_ns: int) -> RigidTransform:
-        """How points that were seen in a frame at one time lie in that frame at another, through a frame that stands still.
+        """How points that were seen in a frame at one time lie in that frame at another, through a frame that does not move.
 
         Raises BadTransform where nothing above the frame is told to move, as a vehicle of which nobody says so may have
         moved all the same, and where the motion is not known at both times.
@@ -98,7 +98,7 @@ class FrameTransforms:
         return self.tree.lookup_between(frame, now_ns, frame, then_ns, self._told_fixed_frame(frame))
 
     def moves(self, frame: str) -> bool:
-        """Whether it is told how the frame moves."""
+        """Whether the motion of the frame is known."""
         return self.fixed_frame(_frame(frame)) is not None
 
     def fixed_frame(self, frame: str) -> str | None:
@@ -127,7 +127,7 @@ class FrameTransforms:
             known = ", ".join(f"{parent} -> {child}" for parent, child, _ in self.edges()) or "none"
             raise BadTransform(
                 f"motion of {frame}: expected a moving transform above it, as from odom to base_link, found {known}. "
-                "Publish it on /tf, or name a topic of odometry."
+                "Publish it on /tf, or give an odometry topic."
             )
         return fixed_frame
 

@@ -72,7 +72,7 @@ class RigidTransform:
         if not abs(norm - 1.0) <= _QUATERNION_NORM_TOLERANCE:  # also true for NaN
             raise BadTransform(
                 f"expected a quaternion of length 1, found {quaternion.tolist()} with length {norm:.6g}. "
-                "Fix its sender; it is not taken for a rotation."
+                "Fix the node that sends it; it is not read as a rotation."
             )
         return RigidTransform(_rotation_of(quaternion / norm), np.asarray(translation_m, np.float64))
 
@@ -109,7 +109,7 @@ def interpolate(a: RigidTransform, b: RigidTransform, fraction: float) -> RigidT
     Raises BadTransform outside 0..1: a pose is never guessed beyond what was measured.
     """
     if not 0.0 <= fraction <= 1.0:
-        raise BadTransform(f"expected a fraction in 0..1, found {fraction}. Extrapolation is not done.")
+        raise BadTransform(f"expected a fraction in 0..1, found {fraction}. Extrapolation is not supported.")
     start, end = a.quaternion(), b.quaternion()
     cosine = float(start @ end)
     if cosine < 0.0:  # q and -q are one rotation: take the shorter way

@@ -18,7 +18,7 @@ _SAME_TRANSFORM = 1e-6  # a static transform repeated on /tf comes back with the
 
 
 class TransformToCome(BadTransform):
-    """A moving transform is known, and not yet for so late a time: it may come."""
+    """A moving transform is known, but not yet for this late a time: it may still come."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class _Edge:
 
 
 class TransformTree:
-    """Transforms as /tf and /tf_static bring them. Samples may come late, twice or out of order. Not thread-safe."""
+    """Transforms as received on /tf and /tf_static. Samples may come late, twice or out of order. Not thread-safe."""
 
     def __init__(self, history_s: float | None = 10.0) -> None:
         """history_s: how far back from an edge's newest sample its samples are kept; None keeps all (recordings)."""
@@ -60,7 +60,7 @@ class TransformTree:
         if edge.parent != parent:
             raise BadTransform(
                 f"frame {child}: expected the parent {edge.parent}, found a transform from {parent}. "
-                "Two senders publish this frame: stop one of them."
+                "Two nodes publish this frame: stop one of them."
             )
         if (stamp_ns is None) != (edge.stamps_ns is None):
             self._require_unmoved(edge, child, T_parent_child)
@@ -89,7 +89,7 @@ class TransformTree:
     def lookup_between(
         self, target: str, target_stamp_ns: int, source: str, source_stamp_ns: int, fixed_frame: str
     ) -> RigidTransform:
-        """T_target_source from the source at its time to the target at its own, through a frame that stands still.
+        """T_target_source from the source at its time to the target at its own, through a frame that does not move.
 
         This is how a LiDAR sweep gets into an image taken some milliseconds before, on a moving vehicle.
         """
@@ -151,14 +151,14 @@ class TransformTree:
         if child in above:
             raise BadTransform(
                 f"expected a tree of frames, found the loop {' -> '.join([child, *above[: above.index(child) + 1]])}. "
-                "Stop the sender of one of these transforms."
+                "Stop the node that publishes one of these transforms."
             )
 
     def _require_unmoved(self, edge: _Edge, child: str, T_parent_child: RigidTransform) -> None:
         if not all(_same(kept, T_parent_child) for kept in edge.transforms):
             raise BadTransform(
                 f"transform {edge.parent} -> {child}: expected it either static or moving, found different values on "
-                "/tf and /tf_static. Stop one of the two senders."
+                "/tf and /tf_static. Stop one of the two nodes that publish it."
             )
 
 
@@ -189,7 +189,9 @@ def _same(a: RigidTransform, b: RigidTransform) -> bool:
 def _name(frame: str) -> str:
     name = frame.removeprefix("/")  # ROS 1 wrote a leading slash; converted recordings still do
     if not name:
-        raise BadTransform("expected the name of a frame, found an empty one. Set frame_id in the message's sender.")
+        raise BadTransform(
+            "expected the name of a frame, found an empty one. Set frame_id in the node that publishes the message."
+        )
     return name
 
 

@@ -1,4 +1,4 @@
-"""Whether the model file of a detector, or of a network for points, is the one that its manifest tells of."""
+"""Whether the model file of a detector, or of a network for points, is the one its manifest describes."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What the manifest of a detection package says of its detector: how it reads points, and what its maps mean."""
+"""What the manifest of a detection package says about its detector: how it reads points, and what its maps mean."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -38,7 +38,7 @@ class AnchorHeadSpec(Config):
     @model_validator(mode="after")
     def _as_many_yaws(self) -> "AnchorHeadSpec":
         if len({len(kind.yaws_rad) for kind in self.kinds}) != 1:
-            raise ValueError("kinds: expected all with as many yaws_rad")
+            raise ValueError("kinds: expected the same number of yaws_rad for all")
         return self
 
     @property
@@ -70,7 +70,7 @@ class CenterHeadSpec(Config):
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """What the maps of a group say."""
+        """The quantities in the maps of a group."""
         from lidar_vl_core.box_heads.center_maps import HEAT, REGRESSION, VELOCITY
 
         return (*REGRESSION, *((VELOCITY,) if self.velocity else ()), HEAT)
@@ -89,7 +89,7 @@ class CenterHeadSpec(Config):
 
 
 class SelectionSpec(Config):
-    """Which boxes are told; fields as in BoxSelection."""
+    """Which boxes are kept; fields as in BoxSelection."""
 
     least_score: _Share
     most_candidates: _Count

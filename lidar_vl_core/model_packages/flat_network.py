@@ -1,4 +1,4 @@
-"""Whether the model file of a WaffleIron is the one that its manifest tells of, and how it reads points."""
+"""Whether the model file of a WaffleIron is the one its manifest describes, and how it reads points."""
 
 from typing import TYPE_CHECKING
 

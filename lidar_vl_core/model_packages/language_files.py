@@ -16,7 +16,7 @@ from lidar_vl_core.words.text_table_file import text_table_bytes, text_table_of_
 
 @dataclass(frozen=True)
 class LanguageFiles:
-    """Content of a package's language, to be written."""
+    """Content of a package's language files, to be written."""
 
     table: TextTable
     text_encoder: bytes | None = None  # ONNX: "tokens" (B, L) int64 -> "embeddings" (B, C) float32
@@ -26,7 +26,7 @@ class LanguageFiles:
     )
 
     def content(self, spec: LanguageSpec) -> dict[str, bytes]:
-        """File name -> content. Raises BadModelPackage unless there is exactly what the manifest speaks of."""
+        """File name -> content. Raises BadModelPackage unless it is exactly what the manifest lists."""
         given = {
             TEXT_TABLE: text_table_bytes(self.table),
             TEXT_ENCODER: self.text_encoder,
@@ -43,7 +43,7 @@ class LanguageFiles:
 
 
 def fitting_text_table(content: bytes, spec: LanguageSpec, origin: str) -> TextTable:
-    """The text table of a package. Raises BadTextTable, or BadModelPackage where it is of another text space."""
+    """The text table of a package. Raises BadTextTable, or BadModelPackage where it belongs to another text space."""
     table = text_table_of_bytes(content, origin)
     expected = (spec.text_space, spec.channels, spec.logit_scale)
     found = (table.text_space, table.channels, table.logit_scale)

@@ -1,4 +1,4 @@
-"""What the manifest of an embedding package says of its text space, and the names of the files that belong to it."""
+"""The text space in the manifest of an embedding package, and the names of the files that belong to it."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ _Side = Annotated[int, Field(ge=1, le=8192)]
 
 
 class LanguageSpec(Config):
-    """The text space of a network that answers with embeddings, and how words come into it."""
+    """The text space of a network that answers with embeddings, and how words are embedded in it."""
 
     text_space: Name  # name of the text encoder; tables of another one do not fit
     channels: Annotated[int, Field(ge=1, le=8192)]  # C, width of the space

@@ -1,4 +1,4 @@
-"""What the manifest of a model package says: all a robot must know about a network besides its weights."""
+"""The manifest of a model package: all a robot must know about a network besides its weights."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -23,7 +23,7 @@ def _a_day(text: str) -> str:
     except ValueError:
         is_day = False
     if not is_day:
-        raise ValueError("expected a day such as 2026-11-29")
+        raise ValueError("expected a date such as 2026-11-29")
     return text
 
 
@@ -44,9 +44,7 @@ class ClassTableSpec(Config):
         if len(set(self.names)) != len(self.names):
             raise ValueError("names: expected every class once")
         if len(self.colors_rgb) != len(self.names):
-            raise ValueError(
-                f"colors_rgb: expected one of each of {len(self.names)} classes, found {len(self.colors_rgb)}"
-            )
+            raise ValueError(f"colors_rgb: expected {len(self.names)}, one per class, found {len(self.colors_rgb)}")
         return self
 
 
@@ -103,11 +101,11 @@ class Manifest(Config):
     @model_validator(mode="after")
     def _consistent(self) -> "Manifest":
         if (self.task == "embedding") != (self.language is not None):
-            raise ValueError("language: said of an embedding package and of no other")
+            raise ValueError("language: required for an embedding package and not allowed for any other")
         if (self.task == "detection") != (self.detection is not None):
-            raise ValueError("detection: said of a detection package and of no other")
+            raise ValueError("detection: required for a detection package and not allowed for any other")
         if (self.network == "waffleiron") != (self.waffleiron is not None):
-            raise ValueError("waffleiron: said of a package whose network it is and of no other")
+            raise ValueError("waffleiron: required for a WaffleIron package and not allowed for any other")
         if self.network is not None:
             self._require_point_network(self.network)
         if self.detection is not None:
@@ -119,15 +117,15 @@ class Manifest(Config):
         if network == "waffleiron":
             known = [FEATURES]
         if self.task != "segmentation" or self.features not in known:
-            raise ValueError(f"network {network}: expected task segmentation and features out of {known}")
+            raise ValueError(f"network {network}: expected task segmentation and features from {known}")
 
     def _require_detector(self, detection: DetectionSpec) -> None:
         known = [("x", "y", "z", *values) for values in VALUES]
         if self.features not in known:
-            raise ValueError(f"features: of a detector expected one of {known}, found {self.features}")
+            raise ValueError(f"features: expected one of {known} for a detector, found {self.features}")
         beyond = [class_id for class_id in detection.head.class_ids if class_id >= len(self.class_table.names)]
         if beyond:
-            raise ValueError(f"detection: expected classes of class_table alone, found {beyond}")
+            raise ValueError(f"detection: expected only classes of class_table, found {beyond}")
 
     @property
     def file_names(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Text in manifests and cards: names and sentences that may be printed as they are."""
+"""Text in manifests and cards: names and sentences that can be printed as they are."""
 
 import re
 from typing import Annotated
@@ -11,7 +11,7 @@ _IN_PROSE = "\t\n\r"
 
 
 def steering_character(text: str, prose: bool = False) -> str | None:
-    """The first character that steers a terminal instead of being seen, as its code; prose may have lines and tabs."""
+    """The first control character, as its code; prose may contain line breaks and tabs."""
     found = next((each for each in _STEERING.findall(text) if not (prose and each in _IN_PROSE)), None)
     return None if found is None else f"U+{ord(found):04X}"
 
@@ -29,7 +29,7 @@ def _plain(text: str, prose: bool) -> str:
     if steering is not None:
         raise ValueError(f"expected text without control characters, found {steering}")
     if text and not text.strip():
-        raise ValueError("expected text, found spaces alone")
+        raise ValueError("expected text, found only spaces")
     return text
 
 

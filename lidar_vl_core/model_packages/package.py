@@ -1,4 +1,4 @@
-"""Model packages: a folder with exactly the files its manifest names, each proven by its hash. Touches the disk."""
+"""Model packages: a folder with exactly the files its manifest lists, each verified by its hash. Touches the disk."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +95,7 @@ class ModelPackage:
 
 
 def no_words(package: ModelPackage) -> BadModelPackage:
-    """The error for a package that is asked for words and has none."""
+    """The error for words requested of a package without words."""
     return BadModelPackage(
         f"{package.path}: expected a package of task embedding, found {package.manifest.task}: it knows its "
         f"{len(package.classes)} classes and no words. Use a package exported from a 3DSS-VLG run."
@@ -103,12 +103,12 @@ def no_words(package: ModelPackage) -> BadModelPackage:
 
 
 def packaged_models() -> list[str]:
-    """Names of the models that come with this software."""
+    """Names of the models included in this software."""
     return sorted(path.parent.name for path in _PACKAGED.glob(f"*/{MANIFEST}"))
 
 
 def is_model_package(name_or_path: str | Path) -> bool:
-    """Whether this names a package, whole or not, by folder or by name."""
+    """Whether this is the folder or name of a package, complete or not."""
     return (Path(name_or_path) / MANIFEST).is_file() or str(name_or_path) in packaged_models()
 
 
@@ -152,7 +152,7 @@ def _find(name_or_path: str | Path) -> Path:
         raise BadModelPackage(f"{name_or_path}: expected the folder of a model package, found a file. Give its folder.")
     raise BadModelPackage(
         f"model {str(name_or_path)!r}: expected a folder or one of the packaged models "
-        f"{packaged_models() or '(none)'}, found neither. Check the name with `lidar-vl models`."
+        f"{packaged_models() or '(none)'}, found neither. List the names with `lidar-vl models`."
         f"{did_you_mean(name_or_path, packaged_models())}"
     )
 

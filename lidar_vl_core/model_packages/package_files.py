@@ -1,4 +1,4 @@
-"""Folders whose files are proven by hashes in a manifest that proves itself. Touches the disk."""
+"""Folders whose files are verified by hashes in a manifest that contains its own hash. Touches the disk."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -22,14 +22,14 @@ _MAX_FILE_BYTES = 2_000_000_000  # a protobuf cannot be larger
 
 @contextmanager
 def as_bad_package(origin: object) -> Iterator[None]:
-    """Whatever a hostile package leads to inside, and nothing before has refused, becomes BadModelPackage naming `origin`."""
+    """Any error inside that a damaged or hostile package causes becomes BadModelPackage naming `origin`."""
     try:
         yield
     except (LidarVlError, ImportError):
         raise
     except Exception as error:
         raise BadModelPackage(
-            f"{origin}: expected a package that can be read and run, found: {type(error).__name__}: {shortened(error)}. "
+            f"{origin}: expected a readable, runnable package, found: {type(error).__name__}: {shortened(error)}. "
             f"{REPAIR}"
         ) from error
 
@@ -41,7 +41,7 @@ def sealed_manifest(fields: dict[str, Any]) -> bytes:
 
 
 def read_sealed_manifest(path: Path) -> dict[str, Any]:
-    """Fields of a manifest file. Raises BadModelPackage where it changed after export, BadConfig where it is no mapping."""
+    """Fields of a manifest file. Raises BadModelPackage where it changed after export, BadConfig where it is not a mapping."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_MANIFEST_BYTES + 1)
@@ -101,7 +101,7 @@ def verified(path: Path, sha256: str) -> bytes:
 
 
 def text_of(content: bytes, path: Path) -> str:
-    """The text of a file for people. Raises BadModelPackage where it is long, not UTF-8, or steers a terminal."""
+    """The text of a file. Raises BadModelPackage where it is too long, not UTF-8, or contains control characters."""
     if len(content) > _MAX_TEXT_BYTES:
         raise BadModelPackage(f"{path}: expected at most {_MAX_TEXT_BYTES} bytes, found {len(content)}. {REPAIR}")
     try:
@@ -115,7 +115,7 @@ def text_of(content: bytes, path: Path) -> str:
 
 
 def require_equal(pairs: Mapping[str, tuple[object, object]], origin: str) -> None:
-    """Raise BadModelPackage where what the manifest says, by its name, is not what the model file has."""
+    """Raise BadModelPackage where an entry of the manifest differs from the model file."""
     for name, (expected, found) in pairs.items():
         if expected != found:
             raise BadModelPackage(

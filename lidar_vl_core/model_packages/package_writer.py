@@ -1,4 +1,4 @@
-"""Model packages as they are written: whole or not at all, and read back before they stand at their place. Writes files."""
+"""Writes model packages: completely or not at all, and verified before they are moved into place. Writes files."""
 
 import hashlib
 from pathlib import Path
@@ -26,7 +26,7 @@ def write_model_package(
     card_markdown: str,
     language: LanguageFiles | None = None,
 ) -> ModelPackage:
-    """Write a package, or replace the one at `folder`; there is never half a package at that place.
+    """Write a package, or replace the one at `folder`; a partial package never appears there.
 
     language: of an embedding package, whose model ends in a linear layer and answers with embeddings. Returns the package
     as read back. Raises BadModelPackage when `folder` holds something else or the parts do not fit.

@@ -1,4 +1,4 @@
-"""What the sweeps of a network's training looked like, and in what a recording is unlike them."""
+"""Statistics of the sweeps a network was trained on, and where a recording differs from them."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -17,7 +17,7 @@ _SMALLEST = {"_m": 0.2, "_deg": 1.0}  # margin by unit, at least; 0.05 of what h
 
 
 class TrainingSweeps(Config):
-    """Lowest and highest value of each statistic over sweeps of the training, as they were read, before augmentation."""
+    """Lowest and highest value of each statistic over training sweeps, as read, before augmentation."""
 
     sweeps: int
     ranges: dict[str, tuple[float, float]]  # name out of STATISTICS, or confidence
@@ -26,7 +26,7 @@ class TrainingSweeps(Config):
     def _known(self) -> "TrainingSweeps":
         unknown = sorted(set(self.ranges) - set(_NAMES))
         if unknown:
-            raise ValueError(f"ranges: expected names out of {', '.join(_NAMES)}, found {', '.join(unknown)[:200]}")
+            raise ValueError(f"ranges: expected names from {', '.join(_NAMES)}, found {', '.join(unknown)[:200]}")
         crossed = sorted(name for name, (low, high) in self.ranges.items() if low > high)
         if crossed:
             raise ValueError(f"ranges: expected the lower value first, found another order for {', '.join(crossed)}")

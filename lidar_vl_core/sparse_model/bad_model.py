@@ -1,4 +1,4 @@
-"""The error for a model file that is not as it should be."""
+"""The error for an invalid model file."""
 
 from lidar_vl_core.foundation.errors import BadModelPackage, shortened
 

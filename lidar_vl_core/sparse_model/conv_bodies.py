@@ -1,4 +1,4 @@
-"""Bodies of the sparse convolutions in plain operators, for who has no plugin for them."""
+"""Bodies of the sparse convolutions in plain operators, for runtimes without a plugin for them."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

@@ -78,7 +78,7 @@ class EncoderGraphBuilder(SparseGraphBuilder):
         if self._sizes.get(a) != self._sizes.get(b):
             raise BadRequest(
                 f"concat: expected maps of one size, found {self._sizes.get(a)} and {self._sizes.get(b)}. "
-                "Correct the strides of the network."
+                "Fix the strides of the network."
             )
         return self._sized(super().concat(a, b), a)
 
@@ -128,5 +128,5 @@ class EncoderGraphBuilder(SparseGraphBuilder):
         if x not in self._sizes or weight.ndim != 4 or channels_in != self._channels[x] or not bias_fits:
             raise BadRequest(
                 f"2D convolution of {x}: expected a map of {channels_in} channels and one bias for each of its outputs, "
-                f"found {self._channels[x]} channels and weight {weight.shape}. Correct the layer before export."
+                f"found {self._channels[x]} channels and weight {weight.shape}. Fix the layer before export."
             )

@@ -21,7 +21,7 @@ _POINT_OPS = {"MatMul", "Concat", "Gather", "Unsqueeze", "Mul", "ReduceSum", "Ad
 
 @dataclass(frozen=True, eq=False)
 class EncoderGraph:
-    """Both parts of a detector."""
+    """The sparse encoder and the dense tail of a detector."""
 
     encoder: SparseGraph  # its answer are the rows of the map
     kernels: tuple[int, ...]  # neighbours of the strided convolution that leaves each level
@@ -46,7 +46,7 @@ def read_encoder_graph(model: "onnx.ModelProto") -> EncoderGraph:
 
 @dataclass(frozen=True, eq=False)
 class PointGraph:
-    """Both parts of a VoxelNet for points."""
+    """The sparse encoder and the tail of a VoxelNet for points."""
 
     encoder: SparseGraph  # its answer are the rows of the map
     kernels: tuple[int, ...]
@@ -92,7 +92,7 @@ def _parts(
     try:
         checker.check_model(tail, full_check=True)
     except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise bad_model(f"a tail that reads {MAP_ROWS}, {', '.join(sorted(own_inputs))} alone", error) from error
+        raise bad_model(f"a tail that reads {MAP_ROWS}, {', '.join(sorted(own_inputs))} only", error) from error
     require_bounded_values(tail, "model.onnx")
     require_valid_model(model, "model.onnx")
     return with_int8(encoder, model), kernels, tail

@@ -1,4 +1,4 @@
-"""WaffleIron as one ONNX file in standard operators: who is near whom, and how the rows of a cell add up, are inputs.
+"""WaffleIron as one ONNX file in standard operators: the neighbours of points, and how rows are summed into cells, are inputs.
 
 TensorRT refuses to add at indices, so a mean over the points of each cell is a few gathers and sums, by the tables of
 voxels/cell_sums.py.
@@ -80,7 +80,7 @@ class FlatGraphBuilder:
     def spatial_mix(self, x: str, normed: str, plane: int, conv1: Weights, conv2: Weights) -> str:
         """x and, of its norm, the means of the cells of a plane, convolved twice and read back."""
         if f"cells{plane}" not in self._tables:
-            raise BadRequest(f"plane: expected one of the grids of the file, found {plane}. Correct the layer.")
+            raise BadRequest(f"plane: expected one of the grids of the file, found {plane}. Fix the layer.")
         grid = self._node("Transpose", [self._means(normed, plane)], perm=[0, 3, 1, 2])
         grid = self._depthwise(self._node("Relu", [self._depthwise(grid, conv1)]), conv2)
         rows = self._node("Transpose", [grid], perm=[0, 2, 3, 1])

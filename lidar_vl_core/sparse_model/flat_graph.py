@@ -1,4 +1,4 @@
-"""What a robot must know of WaffleIron's model file before it runs it, checked once."""
+"""The properties of WaffleIron's model file that a robot needs to run it, checked once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

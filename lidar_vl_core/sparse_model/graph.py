@@ -1,4 +1,4 @@
-"""SparseGraph: what the engines read from a model file, checked once, so that no engine meets a surprise."""
+"""SparseGraph: what the engines read from a model file, checked once for all of them."""
 
 import re
 from collections import Counter
@@ -35,7 +35,7 @@ _SPARSE_OPS = {SPARSE_CONV: "sparse_conv", WIDE_CONV: "sparse_conv", "SparseInve
 
 @dataclass(frozen=True)
 class GraphNode:
-    """One layer. `inputs` are value names; tables and weights stand apart."""
+    """One layer. `inputs` are value names; tables and weights are separate fields."""
 
     op: str  # "sparse_conv", "sparse_inverse_conv", "linear", "add", "relu", "concat" or "identity"
     inputs: tuple[str, ...]
@@ -64,7 +64,7 @@ class SparseGraph:
 
 
 def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
-    """Read the layers of a model written by SparseGraphBuilder, in whatever precision; the weights read are float32, and int8.
+    """Read the layers of a model written by SparseGraphBuilder, in any precision; the weights are float32, or int8.
 
     Raises BadModelPackage for external data, an unknown operator, and for shapes or levels that do not fit.
     """
@@ -75,11 +75,11 @@ def read_sparse_graph(model: "onnx.ModelProto") -> SparseGraph:
     levels = sum(name.startswith("subm") for name in inputs)
     names = table_names(levels, WIDE in inputs)
     if set(inputs) != {FEATURES, *names} or [value.name for value in graph.output] != [OUTPUT]:
-        raise bad_model("inputs features, subm*, child*, up*, wide0 or not, and output logits", sorted(inputs))
+        raise bad_model("inputs features, subm*, child*, up*, optionally wide0, and output logits", sorted(inputs))
     tables = {name: _KERNELS[kind_and_level(name)[0]] for name in names}
     sparse = read_sparse_nodes(single, graph.node, tables, OUTPUT)
     if sparse.table_names != names:
-        raise bad_model(f"a convolution that reads {WIDE}, as it is an input", "none")
+        raise bad_model(f"a convolution that reads {WIDE}, which is an input", "none")
     if sparse.nodes[-1].level != 0:
         raise bad_model("the last node to compute logits at level 0", sparse.nodes[-1].output)
     require_valid_model(model, "model.onnx")
@@ -136,7 +136,7 @@ def split_head(graph: SparseGraph) -> tuple[SparseGraph, LinearHead]:
         or head.bias is None
         or (output.inputs, readers) != ((head.output,), 1)
     ):
-        raise bad_model("an embedding network whose last layer is linear and read by nothing else", head.op)
+        raise bad_model("an embedding network whose last layer is linear and feeds nothing else", head.op)
     features = len(head.weight[0])
     last = GraphNode("identity", head.inputs, OUTPUT, 0, features)
     return SparseGraph(graph.in_channels, features, graph.levels, (*body, last)), LinearHead(head.weight[0], head.bias)
@@ -167,7 +167,9 @@ class _Reader:
         if not 1 <= layer.channels <= _MOST_CHANNELS:
             raise bad_model(f"values of 1 to {_MOST_CHANNELS} channels", f"{layer.channels} of {layer.output}")
         if not _VALUE_NAME.fullmatch(layer.output):
-            raise bad_model("value names of letters, digits and _, as engines add dots and more", repr(layer.output))
+            raise bad_model(
+                "value names of letters, digits and _, because engines add dots and more", repr(layer.output)
+            )
         if layer.output in self.known or (op == "identity") != (layer.output == self.output):
             raise bad_model(
                 f"every value computed once, and Identity for {self.output} only", f"{node.op_type} to {layer.output}"

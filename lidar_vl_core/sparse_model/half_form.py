@@ -1,4 +1,4 @@
-"""Model files in half precision: weights and all between them in half, numbers cast where they come in and where they go out."""
+"""Model files in half precision: weights and activations in half, inputs and outputs cast from and to float32."""
 
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,9 @@ def in_half(model: "onnx.ModelProto") -> "onnx.ModelProto":
         if tensor.data_type == TensorProto.FLOAT:
             weight = numpy_helper.to_array(tensor)
             if not np.abs(weight).max(initial=0.0) <= _LARGEST:
-                raise bad_model(f"weights within +-{_LARGEST:.0f}, as half has them", f"others in {tensor.name}")
+                raise bad_model(
+                    f"weights within +-{_LARGEST:.0f}, the range of half precision", f"larger ones in {tensor.name}"
+                )
             tensor.CopyFrom(numpy_helper.from_array(weight.astype(np.float16), tensor.name))
     inside = {name: f"{name}.half" for name in _floats(half)}
     nodes = [
@@ -54,7 +56,7 @@ def is_in_half(model: "onnx.ModelProto") -> bool:
 
 
 def from_half(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """The float32 model with exactly the weights of one in half. Raises BadModelPackage unless in_half() can have made it."""
+    """The float32 model with exactly the weights of one in half. Raises BadModelPackage unless in_half() could have made it."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

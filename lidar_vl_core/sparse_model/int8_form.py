@@ -1,4 +1,4 @@
-"""Model files whose sparse convolutions multiply in int8: weights by a scale per output channel, inputs by one of calibration.
+"""Model files whose sparse convolutions multiply in int8: weights with one scale per output channel, inputs with one scale from calibration.
 
 The first layer stays float32, since metres and intensities share no scale, and so do the layers that are a small part of the
 work: up-convolutions, heads, and what follows the sparse part.
@@ -27,7 +27,7 @@ STEPS = 127  # of a sign: -128 has no counterpart
 
 @dataclass(frozen=True, eq=False)
 class Int8Factors:
-    """Both factors of a product in int8: round(x / x_scale), within -128..127, and the weight."""
+    """The two factors of an int8 product: round(x / x_scale), within -128..127, and the weight."""
 
     x_scale: float
     weight: np.ndarray  # (K, C_in, C_out) int8
@@ -41,7 +41,7 @@ def inputs_to_quantize(model: "onnx.ModelProto") -> list[str]:
 
 
 def in_int8(model: "onnx.ModelProto", scales: Mapping[str, float]) -> "onnx.ModelProto":
-    """A float32 model with the convolutions that read these values in int8; scales: what one step of a value is worth."""
+    """A float32 model with the convolutions that read these values in int8; scales: value of one int8 step."""
     import onnx
     from onnx import numpy_helper
 

@@ -1,4 +1,4 @@
-"""What every ONNX file must be before anything reads it: all of its numbers inside, none that grow without a bound."""
+"""What every ONNX file is checked for before use: all numbers inside the file, no unbounded sizes."""
 
 import math
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _Key = tuple[str, str, str]  # domain, name and overload of a function
 
 
 def read_model(content: bytes, origin: str) -> "onnx.ModelProto":
-    """The model in a file's content. Raises BadModelPackage naming `origin` for what no engine should be given."""
+    """The model in a file's content. Raises BadModelPackage naming `origin` for what no engine should run."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -60,7 +60,7 @@ def require_valid_model(model: "onnx.ModelProto", origin: str, shapes: bool = Fa
     for tensor in model.graph.initializer:
         is_real = tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
         if is_real and np.isnan(numpy_helper.to_array(tensor)).any():
-            raise _bad(origin, "weights that are numbers", f"NaN in {tensor.name}")
+            raise _bad(origin, "weights without NaN", f"NaN in {tensor.name}")
     try:
         checker.check_model(model, full_check=shapes)
     except (checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
@@ -68,7 +68,7 @@ def require_valid_model(model: "onnx.ModelProto", origin: str, shapes: bool = Fa
 
 
 def require_bounded_values(model: "onnx.ModelProto", origin: str) -> None:
-    """Raise BadModelPackage for a value whose fixed sizes alone are more than a memory should hold."""
+    """Raise BadModelPackage for a value whose fixed sizes alone exceed any reasonable memory."""
     from onnx import shape_inference
 
     graph = shape_inference.infer_shapes(model).graph
@@ -154,7 +154,7 @@ def _require_bounded_functions(model: "onnx.ModelProto", origin: str) -> None:
         sizes |= {key: sum(sizes.get(one, 1) for one in calls[key]) for key in ready}
     total = sum(sizes.get(_key(node), 1) for node in _messages(model.graph, onnx.NodeProto))
     if total > _MOST_NODES:
-        raise _bad(origin, f"at most {_MOST_NODES} operators once functions are written out", total)
+        raise _bad(origin, f"at most {_MOST_NODES} operators after functions are inlined", total)
 
 
 def _key(node: "onnx.NodeProto") -> _Key:

@@ -136,7 +136,7 @@ class SparseGraphBuilder:
         if kernel is None or weight.ndim != 3 or weight.shape[:2] != expected or bias.shape != weight.shape[2:]:
             raise BadRequest(
                 f"{where} of {x}: expected a known table, weight {(*expected, 'C_out')} and bias (C_out,), "
-                f"found {weight.shape} and {bias.shape}. Correct the layer before export."
+                f"found {weight.shape} and {bias.shape}. Fix the layer before export."
             )
 
 

@@ -1,4 +1,4 @@
-"""In which precision a model file computes, and every file read as one of float32."""
+"""The precision a model file computes in, and any file read as float32."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def precision_of(model: "onnx.ModelProto") -> "Precision":
-    """What the operators say; int8: that of the sparse convolutions, all else being float32."""
+    """The precision of the operators; int8: of the sparse convolutions, everything else being float32."""
     from lidar_vl_core.sparse_model.half_form import is_in_half
     from lidar_vl_core.sparse_model.int8_form import is_in_int8
 

@@ -1,4 +1,4 @@
-"""A model file of an embedding network without its last layer, which follows the words and is applied elsewhere."""
+"""A model file of an embedding network without its last layer, which depends on the words and is applied elsewhere."""
 
 from typing import TYPE_CHECKING
 

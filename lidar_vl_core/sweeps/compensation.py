@@ -1,4 +1,4 @@
-"""Compensation of the sensor's own motion during a sweep: every point where it would lie had it been measured at the stamp."""
+"""Compensation of the sensor's own motion during a sweep: every point is moved to where it would be if measured at the stamp."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class CompensatedSweep:
 
 
 class SweepCompensation:
-    """Brings the points of one topic's sweeps to their stamps; unit and origin of the times are judged once."""
+    """Brings the points of one topic's sweeps to their stamps; unit and origin of the times are determined once."""
 
     def __init__(self) -> None:
         self.scale: TimeScale | None = None  # by the first sweep that told
@@ -52,7 +52,7 @@ class SweepCompensation:
         if POINT_TIME not in cloud.extra:
             raise BadPointCloud(
                 f"time of each point: expected a field of one of the names {', '.join(TIME_NAMES)}, found none. "
-                "Let the driver write it, or leave the compensation of motion off."
+                "Make the driver write it, or turn motion compensation off."
             )
         rows = np.flatnonzero(cloud.has_return())
         if not len(rows):

@@ -25,7 +25,7 @@ class JoinedSweeps:
 
 
 class SweepHistory:
-    """Takes sweeps in the order of their stamps, those of each frame for themselves. One older than the last of its frame begins anew."""
+    """Takes sweeps in the order of their stamps, separately for each frame. One older than the last of its frame restarts it."""
 
     def __init__(self, sweeps: int, max_age_s: float, max_points: int) -> None:
         """sweeps: in a joined cloud, the newest among them. max_age_s: older ones are forgotten. max_points: of a joined cloud."""
@@ -34,7 +34,7 @@ class SweepHistory:
         self._max_age_ns, self._max_points = nanoseconds(max_age_s), max_points
 
     def joined(self, cloud: PointCloud, moved: Moved) -> JoinedSweeps:
-        """The sweep with those before it, which it belongs to afterwards.
+        """The sweep joined with those before it; it is then added to the history.
 
         moved: asked for each of them. A sweep whose motion is not known is left out, never taken for one that stood still.
         """

@@ -1,4 +1,4 @@
-"""Sweeps joined to one cloud in the frame of the newest, each point with the time that has passed since it was measured."""
+"""Sweeps joined to one cloud in the frame of the newest, each point with the time passed since it was measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class EarlierSweep:
 
 
 def joined_sweeps(newest: PointCloud, earlier: Sequence[EarlierSweep], max_points: int) -> PointCloud:
-    """The newest sweep, all its points first and as they came, and after it what earlier ones saw, latest first.
+    """The newest sweep, all its points first and as they came, and after it the points of earlier ones, latest first.
 
     Points of earlier sweeps without a return and those on the own car are left out. At most max_points come out, or the
     newest sweep where that has more: an earlier sweep that does not fit is thinned evenly, those after it are left out.

@@ -1,4 +1,4 @@
-"""Clouds of several LiDARs merged to one: in the frame and at the stamp of the first, each of the others from its own."""
+"""Clouds of several LiDARs merged to one: in the frame and at the stamp of the first, the others transformed from theirs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,14 +11,14 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
 @dataclass(frozen=True, eq=False)
 class PlacedCloud:
-    """A cloud of another LiDAR and where it was seen from."""
+    """A cloud of another LiDAR and its transform."""
 
     cloud: PointCloud
     T_main_other: RigidTransform  # from its frame at its own stamp to the main cloud's frame at that one's stamp
 
 
 def merged_clouds(main: PointCloud, others: Sequence[PlacedCloud]) -> PointCloud:
-    """The main cloud, all its points first and as they came, and after it what the others saw, in the order given.
+    """The main cloud, all its points first and as they came, and after it the points of the others, in the given order.
 
     Points of others without a return are left out: moved, they would be places. Fields of `extra` stay where all have them.
     """

@@ -1,10 +1,10 @@
-"""When a rare large sweep is over, so that what it needed can be given back."""
+"""Notices when a rare large sweep is past, so that its memory can be freed."""
 
 _CALM_SWEEPS = 50  # 5 s of a 10 Hz LiDAR
 
 
 class Outliers:
-    """Watches what sweep after sweep needs of something that is kept between them."""
+    """Tracks how much of something kept between sweeps each sweep needs."""
 
     def __init__(self) -> None:
         self._small_sweeps = self._largest_small = 0  # since the last one that needed more than half

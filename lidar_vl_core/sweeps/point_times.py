@@ -1,4 +1,4 @@
-"""When each point of a sweep was measured: the unit of the driver's times, and what they are counted from."""
+"""When each point of a sweep was measured: the unit of the driver's times, and their origin."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ _FURTHEST_NS = 1.5e9  # of a point's time from the stamp of its sweep
 
 @dataclass(frozen=True)
 class TimeScale:
-    """How one driver writes the times of points."""
+    """Unit and origin of one driver's point times."""
 
     unit: str  # "s", "ms", "us" or "ns"
     is_absolute: bool  # since the epoch; else since the stamp of the sweep, negative before it
@@ -26,7 +26,7 @@ class TimeScale:
 
 
 def time_scale(times: np.ndarray, stamp_ns: int) -> TimeScale:
-    """Judge unit and origin of the times (N,) of points that have a return, by how long a sweep lasts.
+    """Determine unit and origin of the times (N,) of points with a return, from the duration of a sweep.
 
     Raises BadPointCloud where no unit, or more than one origin, makes a sweep of them.
     """
@@ -52,7 +52,7 @@ def time_scale(times: np.ndarray, stamp_ns: int) -> TimeScale:
 def _no_sweep(found: str) -> BadPointCloud:
     return BadPointCloud(
         "time of each point: expected values that span 5 ms to 1 s in s, ms, us or ns, near the stamp or counted from it, "
-        f"found {found}. Correct the driver, or leave the compensation of motion off."
+        f"found {found}. Fix the driver, or turn motion compensation off."
     )
 
 
@@ -72,6 +72,6 @@ def offsets_ns(times: np.ndarray, scale: TimeScale, stamp_ns: int) -> np.ndarray
     if not furthest_ns <= _FURTHEST_NS:  # also true for NaN
         raise BadPointCloud(
             f"time of each point: expected at most {_FURTHEST_NS / 1e9} s from the stamp as {scale}, found "
-            f"{furthest_ns / 1e9:.3f} s. Do the clocks of LiDAR and driver differ?"
+            f"{furthest_ns / 1e9:.3f} s. Check whether the clocks of LiDAR and driver differ."
         )
     return np.rint(offset_ns / _GRAIN_NS).astype(np.int64) * _GRAIN_NS

@@ -1,4 +1,4 @@
-"""Maps of a detection package's head to boxes, by what its manifest says of them."""
+"""Decodes the maps of a detection package's head to boxes, as its manifest describes them."""
 
 from collections.abc import Mapping
 
@@ -45,5 +45,5 @@ class CenterDecoder:
 
 
 def box_decoder(head: AnchorHeadSpec | CenterHeadSpec, voxels: DetectorVoxels) -> AnchorDecoder | CenterDecoder:
-    """What decodes the maps of this head."""
+    """The decoder for the maps of this head."""
     return AnchorDecoder(head, voxels) if isinstance(head, AnchorHeadSpec) else CenterDecoder(head, voxels)

@@ -1,4 +1,4 @@
-"""Points named by the 3D network or by the pictures that see them, whichever resembles a prompt more (OpenScene's ensemble)."""
+"""Points named by the 3D network or by the images that see them, whichever is more similar to a prompt (OpenScene's ensemble)."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -30,10 +30,10 @@ Pictures = Callable[[], Sequence[PlacedPicture]]
 
 
 class CameraFusion:
-    """A segmenter that looks at pictures, too: at those of each cloud, or at whatever was encoded last."""
+    """A segmenter that also uses images: those of each cloud, or the last encoded ones."""
 
     def __init__(self, segmenter: Segmenter, threads: int | None = None, beside: bool = False) -> None:
-        """threads: of the image tower. beside: it runs in a process that gives way to clouds, until close().
+        """threads: of the image tower. beside: it runs in a low-priority process, until close().
 
         Raises BadModelPackage for a package without an image encoder.
         """
@@ -42,12 +42,12 @@ class CameraFusion:
         self._encoder = encoder(segmenter.package, threads or available_cores())
 
     def close(self) -> None:
-        """Ends the process of the image tower, where it has one."""
+        """End the process of the image tower, if there is one."""
         if isinstance(self._encoder, EncoderProcess):
             self._encoder.close()
 
     def warm_up(self) -> None:
-        """Label a made-up cloud with grey pictures, so that nothing is loaded or compiled while the first message waits."""
+        """Label a made-up cloud with grey images, so that nothing is loaded or compiled while the first message waits."""
         height, width = self._encoder.size
         grey = self.encoded(np.full((height, width, 3), 127, np.uint8))
         camera = CameraModel(width, height, np.array([[1.0, 0, width / 2], [0, 1.0, height / 2], [0, 0, 1]]))
@@ -55,16 +55,16 @@ class CameraFusion:
         self.segment_by(warm_up_cloud(self._segmenter.package.grid), lambda: seen_twice)
 
     def encoded(self, rgb: np.ndarray) -> PictureFeatures:
-        """The tower's answer to a picture (H, W, 3) uint8, by the words in use, from any thread.
+        """The tower's answer to an image (H, W, 3) uint8, by the words in use, from any thread.
 
         Raises BadModelPackage for an image tower that does not run.
         """
         return self._ready(self._encoder.features(rgb), rgb.shape[:2])
 
     def segment(self, cloud: PointCloud, views: Sequence[CameraView], left_out: LeftOut) -> PointLabels:
-        """Label every point of a cloud with the segmenter's words and its own pictures, which are encoded first.
+        """Label every point of a cloud with the segmenter's words and its own images, which are encoded first.
 
-        left_out: told of each picture that cannot be used, and why. timing_ms has "image_encoder" (with decoding) besides
+        left_out: told of each image that cannot be used, and why. timing_ms has "image_encoder" (with decoding) besides
         what segment_by() has. Raises what that does, and BadModelPackage for an image tower that does not run.
         """
         started = time.perf_counter()
@@ -77,10 +77,10 @@ class CameraFusion:
         return labels
 
     def segment_by(self, cloud: PointCloud, pictures: Pictures) -> PointLabels:
-        """Label every point of a cloud with the segmenter's words; points that no picture sees by the network alone.
+        """Label every point of a cloud with the segmenter's words; points that no image sees get the network's answer.
 
         pictures: asked once, when the network has answered. timing_ms has "image_encoder" (0: it is not waited for) and
-        "fusion" besides. What the pictures say alone is told, too. Raises what the segmenter does.
+        "fusion" besides. What the images say alone is told, too. Raises what the segmenter does.
         """
         started = time.perf_counter()
         of_network = self._segmenter.prompt_cosines(cloud)
@@ -106,7 +106,7 @@ class CameraFusion:
         )
 
     def _ready(self, features: np.ndarray, size_px: tuple[int, ...]) -> PictureFeatures:
-        """(C, h, w) features of a picture of height and width, asked for the words in use already."""
+        """(C, h, w) features of an image of height and width, asked for the words in use already."""
         height, width = size_px
         ready = PictureFeatures(features, (height, width))
         table = self._segmenter.table

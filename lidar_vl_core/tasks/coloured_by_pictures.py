@@ -1,4 +1,4 @@
-"""A LiDAR sweep in the colours of the pictures that see it, for networks that learned from coloured scans."""
+"""A LiDAR sweep in the colours of the images that see it, for networks that learned from coloured scans."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadImage
 
-_UNSEEN_RGB = 128  # of points that no picture sees
+_UNSEEN_RGB = 128  # of points that no image sees
 _OCCLUSION = ZBuffer(
     cell_px=8, relative_margin=0.25
 )  # what hides behind nearer points is told by the sweep's own depth
@@ -23,7 +23,7 @@ def coloured_by_pictures(
 ) -> PointCloud:
     """The cloud with the field "rgb" (N, 3) uint8: the mean of the pixels that see a point, mid grey where none does.
 
-    left_out: told of each picture that cannot be used, and why; without it, what reading one raises is raised.
+    left_out: told of each image that cannot be used, and why; without it, what reading one raises is raised.
     """
     total, count = np.zeros((len(cloud), 3)), np.zeros(len(cloud))
     for view in views:

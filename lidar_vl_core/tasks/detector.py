@@ -34,7 +34,7 @@ class Detector:
         score_thresholds: Mapping[str, float] | None = None,
         max_range_m: Mapping[str, float] | None = None,
     ) -> None:
-        """Load the network; points in `ego` are not looked at; the rest as in set_limits().
+        """Load the network; points in `ego` are ignored; the limits as in set_limits().
 
         Raises EngineUnavailable, BadModelPackage for a package of another task, and what set_limits() does.
         """
@@ -71,12 +71,12 @@ class Detector:
 
     @property
     def engine_problem(self) -> str:
-        """Why another engine runs it than was asked for; empty where none does."""
+        """Why a different engine runs it than requested; empty where none does."""
         return self._session.engine_problem
 
     @property
     def reads_time(self) -> bool:
-        """Whether the network takes clouds with the age of every point alone."""
+        """Whether the network requires the age of every point."""
         return "time" in self._package.manifest.features
 
     def set_limits(
@@ -84,7 +84,7 @@ class Detector:
         score_thresholds: Mapping[str, float] | None = None,
         max_range_m: Mapping[str, float] | None = None,
     ) -> None:
-        """Which boxes are told from now on, by class name; a class that is not named is told as the package has it.
+        """Set which boxes are reported from now on, by class name; the package's limits hold for other classes.
 
         score_thresholds: 0..1, least score, also below the package's own. max_range_m: > 0, from the sensor to the box's
         centre, seen from above. Raises BadLabels for an unknown class, BadConfig or BadRequest for an impossible number; the
@@ -125,20 +125,20 @@ class Detector:
         return boxes, _timing_ms(moments)
 
     def head_maps(self, cloud: PointCloud) -> dict[str, np.ndarray]:
-        """What the network says before boxes are made of it: (C, H, W) float32 by name. Raises as detect()."""
+        """The network's output before it is decoded to boxes: (C, H, W) float32 by name. Raises as detect()."""
         return self._session.run(self.arrays(cloud))
 
     def boxes_of_maps(self, maps: Mapping[str, np.ndarray], cloud: PointCloud) -> Boxes3d:
-        """What detect() makes of head_maps() of a cloud."""
+        """Decode head_maps() of a cloud to boxes, as detect() does."""
         selection, range_m = self._limits
         return _in_frame(self._decoder.boxes(maps, selection), range_m, cloud)
 
     def arrays(self, cloud: PointCloud) -> DetectorArrays:
-        """What the network reads of a cloud. Raises as detect()."""
+        """The network's inputs for a cloud. Raises as detect()."""
         if len(cloud) > self._max_points:
             raise BadPointCloud(
                 f"cloud of {len(cloud)} points: expected at most {self._max_points}. "
-                "Split it, or raise max_points if your sensor really gives so many."
+                "Split it, or raise max_points if your sensor really gives that many."
             )
         scale = 255.0 if "intensity_255" in self._package.manifest.features else 1.0
         columns = [cloud.intensity * np.float32(scale)]

@@ -1,4 +1,4 @@
-"""How much of a cloud is looked at while clouds come faster than they can be answered."""
+"""How much of a cloud is processed while clouds come faster than they can be answered."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _ROOM = 0.5  # of the time there is: looking at twice as many points takes less 
 
 
 class LoadMode:
-    """Goes to the next smaller share soon and to the next larger one late, so that it does not change with every cloud."""
+    """Switches to a smaller share quickly and to a larger one slowly, so that it does not change with every cloud."""
 
     def __init__(self, most_ms: float, shares: Sequence[float] = SHARES) -> None:
         """most_ms: what a cloud may take, the time between two. shares: falling."""
@@ -21,7 +21,7 @@ class LoadMode:
 
     @property
     def share(self) -> float:
-        """Of the next cloud's points."""
+        """Share of the next cloud's points to process."""
         return self._shares[self._step]
 
     def answered(self, took_ms: float, others_lost: bool) -> bool:

@@ -1,4 +1,4 @@
-"""A part of a cloud's points for the network to look at, and whose answer the others get: their neighbours'."""
+"""Selects a part of a cloud's points for the network; the others get the answer of a neighbour."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _LEVELS = 4  # cells of 2, 4, 8 and 16 voxels along each axis are searched for a
 
 @dataclass(frozen=True, eq=False)
 class PartialLook:
-    """What the network looks at."""
+    """The points given to the network."""
 
     cloud: PointCloud  # P of the points
     voxels: Voxels  # theirs alone, M
@@ -22,7 +22,7 @@ class PartialLook:
 
 
 def partial_look(cloud: PointCloud, voxels: Voxels, share: float) -> PartialLook:
-    """A share of the points, spread evenly over their order; all of them where none of the share has a voxel.
+    """A share of the points, spread evenly over their order; all points where none of the share has a voxel.
 
     voxels: of the whole cloud. A point whose voxel is not looked at gets the answer of one that is in the same cell of 2
     voxels along each axis, else of 4, 8 or 16.

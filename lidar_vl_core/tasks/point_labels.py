@@ -1,4 +1,4 @@
-"""The answer of segmentation for one cloud, and how what a network says of voxels becomes one answer per point."""
+"""The answer of segmentation for one cloud, and how a network's answers for voxels become one answer per point."""
 
 import time
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class PointLabels:
     probability: np.ndarray  # (N,) float32, 0..1, softmax of the given class; 0 where there is no answer
     timing_ms: dict[str, float]  # "voxels" (with features), "maps", "network", "labels", "total"
     classes: ClassTable | None = None  # what the ids mean: words may have changed since this cloud was labelled
-    picture_class_id: np.ndarray | None = None  # (N,) uint8 what pictures alone say; None = not asked
-    picture_share: float = 0.0  # of the points that are named by pictures
+    picture_class_id: np.ndarray | None = None  # (N,) uint8 what images alone say; None = not asked
+    picture_share: float = 0.0  # of the points that are named by images
     disagreement: float | None = (
-        None  # share of the points that network and pictures both name, differently; None = not known
+        None  # share of the points that network and images both name, differently; None = not known
     )
 
 
@@ -38,13 +38,13 @@ def label_points(logits: np.ndarray, point_to_voxel: np.ndarray) -> tuple[np.nda
 
 
 def no_answers(points: int, started: float, classes: ClassTable) -> PointLabels:
-    """For a cloud that has no point in the network's range. started: as time.perf_counter() told."""
+    """The answer for a cloud without a point in the network's range. started: as time.perf_counter() told."""
     timing_ms = stage_times_ms((started, *(time.perf_counter(),) * 4))
     return PointLabels(np.full(points, IGNORE_ID, np.uint8), np.zeros(points, np.float32), timing_ms, classes)
 
 
 def stage_times_ms(moments: tuple[float, ...]) -> dict[str, float]:
-    """Milliseconds of each stage and of all, from the moments at the beginning and after each stage."""
+    """Milliseconds of each stage and in total, from the times at the start and after each stage."""
     stages = ("voxels", "maps", "network", "labels")
     timing_ms = {name: 1e3 * (moments[i + 1] - moments[i]) for i, name in enumerate(stages)}
     return {**timing_ms, "total": 1e3 * (moments[-1] - moments[0])}

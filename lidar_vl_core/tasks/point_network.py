@@ -27,7 +27,7 @@ class PointNetwork(Protocol):
 
     @property
     def engine_problem(self) -> str:
-        """Why another engine runs it than was asked for; empty where none does."""
+        """Why a different engine runs it than requested; empty where none does."""
         ...
 
     def run(self, cloud: PointCloud) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:

@@ -1,4 +1,4 @@
-"""Every prompt an embedding package knows, and those its text encoder can still learn."""
+"""Every prompt an embedding package knows, and those its text encoder can add."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from lidar_vl_core.model_packages.package import ModelPackage
 
 _MOST_LEARNED = 20_000  # prompts that are kept: 40 MB at 512 channels
-_NO_ENCODER = "This package has no text encoder: ask for words it has, or export it with one or with these words."
+_NO_ENCODER = (
+    "This package has no text encoder: use words it knows, or export it with a text encoder or with these words."
+)
 
 
 class PromptBook:
-    """Directions by prompt; keeps what was embedded, up to a number. May be asked from several threads."""
+    """Embeddings by prompt, cached up to a limit. Thread-safe."""
 
     def __init__(self, package: "ModelPackage", threads: int = 1) -> None:
         """Raises BadModelPackage for a package that knows no words."""

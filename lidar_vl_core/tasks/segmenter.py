@@ -77,7 +77,7 @@ class Segmenter:
 
     @property
     def reads_colours(self) -> bool:
-        """Whether the network takes coloured clouds only."""
+        """Whether the network requires coloured clouds."""
         return not set(COLOUR_FEATURES).isdisjoint(self._package.manifest.features)
 
     @property
@@ -87,7 +87,7 @@ class Segmenter:
 
     @property
     def table(self) -> TextTable | None:
-        """The words in use; None for another package than an embedding one."""
+        """The words in use; None unless it is an embedding package."""
         prompts = self._prompts  # read once: another thread may replace it
         return None if prompts is None else prompts.table
 
@@ -110,11 +110,11 @@ class Segmenter:
 
     @property
     def engine_problem(self) -> str:
-        """Why another engine runs it than was asked for; empty where none does."""
+        """Why a different engine runs it than requested; empty where none does."""
         return (self._points or self._opened()).engine_problem
 
     def set_words(self, words: Vocabulary | Sequence[str]) -> None:
-        """Label what comes next with these classes; a cloud in work keeps the words it began with. From any thread.
+        """Label the following clouds with these classes; a cloud in progress keeps its words. Thread-safe.
 
         words: a vocabulary, or prompts that are a class each. Raises UnknownPrompt, BadConfig, or BadModelPackage for a
         package that knows no words; the words are then as before.
@@ -135,7 +135,7 @@ class Segmenter:
         return self._points is None
 
     def segment(self, cloud: PointCloud, share: float = 1.0) -> PointLabels:
-        """Label every point of a cloud, never one more or less.
+        """Label every point of a cloud, in its order.
 
         share: of the points that the network looks at; the others get the answer of their neighbours, which costs less
         time, and hits. Raises BadPointCloud for more than max_points, and for one without colours where the network reads them.
@@ -164,7 +164,7 @@ class Segmenter:
         return PointLabels(class_id, probability, stage_times_ms(moments), classes)
 
     def prompt_cosines(self, cloud: PointCloud) -> PromptCosines:
-        """What segment() would judge by, for those who judge by more. Raises as embeddings()."""
+        """The cosines that segment() decides by, for code that combines them. Raises as embeddings()."""
         prompts = self._prompts
         if prompts is None:
             raise no_words(self._package)
@@ -221,7 +221,7 @@ class Segmenter:
         if len(cloud) > self._max_points:
             raise BadPointCloud(
                 f"cloud of {len(cloud)} points: expected at most {self._max_points}. "
-                "Split it, or raise max_points if your sensor really gives so many."
+                "Split it, or raise max_points if your sensor really gives that many."
             )
         return replace(cloud, xyz_m=self._ego.cut_out_of(cloud.measured_xyz_m()))
 

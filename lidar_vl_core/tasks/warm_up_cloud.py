@@ -1,4 +1,4 @@
-"""A made-up cloud, so that nothing is compiled or loaded while the first message waits."""
+"""A synthetic cloud for warming up, so that nothing is compiled or loaded while the first message waits."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A cloud with more voxels than the engine was built for, answered by a part of its points."""
+"""Answers a cloud with more voxels than the engine was built for, from a part of its points."""
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import TooManyVoxels
@@ -9,7 +9,7 @@ _LEAST = 0.1  # of the points; a plan that is so much too small is for another s
 
 
 def segment_what_fits(segmenter: Segmenter, cloud: PointCloud, share: float = 1.0) -> tuple[PointLabels, float]:
-    """The labels, as of Segmenter.segment(), and the share of the points that was looked at: half of it while it does not fit.
+    """The labels, as of Segmenter.segment(), and the share of the points processed, halved until it fits.
 
     Raises TooManyVoxels where a tenth does not fit either, and for a network that cannot look at parts.
     """

@@ -1,4 +1,4 @@
-"""A cloud as a detector reads it: mean points of voxels, tables of the convolutions, and which row stands where in the map."""
+"""A cloud as a detector reads it: mean points of voxels, tables of the convolutions, and which row is where in the map."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,12 +33,12 @@ class DetectorVoxels:
         x, y, z = self.grid.shape
         if self.grid.kind != "cartesian" or x % MAP_STRIDE or y % MAP_STRIDE or min(self.map_shape) < 1:
             raise BadConfig(
-                f"detector: expected a cartesian grid with cells along x and y in eights and 24 at least along z, found "
+                f"detector: expected a cartesian grid with a multiple of 8 cells along x and y and at least 24 along z, found "
                 f"{self.grid.kind}, {(x, y, z)}. Write e.g. voxel_size 0.05, 0.05, 0.1 over 70.4 x 80 x 4 m."
             )
         if min(self.most_points, self.most_voxels) < 1:
             raise BadConfig(
-                f"detector: expected at least one point of a voxel and one voxel, found {self.most_points} and "
+                f"detector: expected at least one point per voxel and one voxel, found {self.most_points} and "
                 f"{self.most_voxels}."
             )
 

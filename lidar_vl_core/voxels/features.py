@@ -1,4 +1,4 @@
-"""Input features of a voxel, of all its points or of its first, computed once here for training and robot."""
+"""Input features of a voxel, from all its points or its first; the same code for training and robot."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -51,7 +51,7 @@ def voxel_features(
 
     unknown = [name for name in names if name not in FEATURE_NAMES]
     if unknown or not names:
-        raise BadConfig(f"features: expected names of {', '.join(FEATURE_NAMES)}, found {unknown}.")
+        raise BadConfig(f"features: expected names from {', '.join(FEATURE_NAMES)}, found {unknown}.")
     _require_same_count(len(cloud_xyz_m), intensity, voxels)
     threads = threads or default_threads()
     xyz_m, brightness = read_only(cloud_xyz_m, np.float32), read_only(intensity, np.float32)

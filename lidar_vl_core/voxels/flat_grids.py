@@ -63,7 +63,7 @@ class FlatGrids:
         return tuple((count[first], count[second]) for first, second in PLANES)
 
     def rows(self, xyz_m: np.ndarray, intensity: np.ndarray, threads: int = 1) -> FlatRows:
-        """Inputs of a scan: points (N, 3) float32 in metres and intensities (N,); what of these is not finite counts as 0."""
+        """Inputs of a scan: points (N, 3) float32 in metres and intensities (N,); values that are not finite count as 0."""
         from scipy.spatial import cKDTree
 
         voxel = voxelise(xyz_m, VoxelGrid("cartesian", self.voxel_size_m, _WORLD_M)).point_to_voxel.astype(np.int64)

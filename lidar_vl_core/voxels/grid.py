@@ -1,4 +1,4 @@
-"""Points to voxels and back, for cartesian and cylindrical grids; one formula for training and robot."""
+"""Points to voxels and back, for cartesian and cylindrical grids; the same code for training and robot."""
 
 import math
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ _ROWS_PER_TASK = 8_192  # 0.4 ms: long beside handing a task to a thread; its 0.
 
 @dataclass(frozen=True)
 class KernelMaps:
-    """Which voxel is whose neighbour, child and parent, on each level of a U-Net. Missing = number of voxels of the level read."""
+    """Neighbours, children and parents of voxels on each level of a U-Net. Missing = number of voxels of the level read."""
 
     counts: tuple[int, ...]  # voxels per level, finest first
     subm: tuple[
@@ -31,11 +31,11 @@ class KernelMaps:
 
     @cached_property
     def wide(self) -> np.ndarray:
-        """(N_0, 125) int32 neighbour at each 5^3 offset on the finest level; built when a network first asks for it."""
+        """(N_0, 125) int32 neighbour at each 5^3 offset on the finest level; built when first used."""
         return wide_table(self.coords[0], None if self.batch is None else self.batch[0])
 
     def table(self, kind: str, level: int) -> np.ndarray:
-        """The table "subm", "child" or "up" of this number, or "wide", which the finest level alone has."""
+        """The table "subm", "child" or "up" of this number, or "wide", which only the finest level has."""
         return {"subm": self.subm, "child": self.child, "up": self.up}[kind][level] if kind != "wide" else self.wide
 
 
@@ -135,7 +135,7 @@ def _checked_coords(coords: np.ndarray, levels: int) -> np.ndarray:
             f"coords: expected (M, 3) int32, found {coords.shape} {coords.dtype}. Take them from voxelise()."
         )
     if not 1 <= levels <= _MAX_LEVELS:
-        raise BadPointCloud(f"levels: expected 1 to {_MAX_LEVELS}, found {levels}. Choose the depth of the network.")
+        raise BadPointCloud(f"levels: expected 1 to {_MAX_LEVELS}, found {levels}. Choose a shallower network.")
     return np.ascontiguousarray(coords)
 
 

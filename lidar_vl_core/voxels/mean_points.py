@@ -19,7 +19,7 @@ def mean_points(
 
     if values.ndim != 2 or len(values) != len(xyz_m):
         raise BadPointCloud(
-            f"values: expected ({len(xyz_m)}, C), one row for each point, found {values.shape}. Give as many."
+            f"values: expected ({len(xyz_m)}, C), one row for each point, found {values.shape}. Give one row per point."
         )
     voxels = voxelise(xyz_m, grid)
     count = len(voxels.coords)

@@ -43,13 +43,13 @@ def require_point_map(grid: VoxelGrid) -> None:
         )
     if grid.shape[0] % MAP_STRIDE or map_shape(grid.shape)[2] != 1:
         raise BadConfig(
-            f"voxelnet: expected cells along x and y in eights and 25 to 40 along z, found {grid.shape}. "
+            f"voxelnet: expected a multiple of 8 cells along x and y and 25 to 40 along z, found {grid.shape}. "
             "Write e.g. voxel_size 0.1, 0.1, 0.2 over 102.4 x 102.4 x 8 m."
         )
 
 
 def only_near(xyz_m: np.ndarray, grid: VoxelGrid) -> np.ndarray:
-    """The points (N, 3) with NaN for those beyond the circle that the range holds, as OLIVINE's are left out."""
+    """The points (N, 3) with NaN for those beyond the circle that the range holds, which OLIVINE also leaves out."""
     near = np.hypot(*xyz_m[:, :2].T.astype(np.float64)) <= grid.range_max[0]
     return np.where(near[:, None], xyz_m, np.float32(np.nan))
 

@@ -1,4 +1,4 @@
-"""Index tables of sparse convolutions with any kernel, stride and padding: who feeds whom."""
+"""Index tables of sparse convolutions with any kernel, stride and padding: which input rows each output row reads."""
 
 import math
 from dataclasses import dataclass

@@ -99,11 +99,11 @@ def _read_merges(merges_gz: bytes) -> list[tuple[str, str]]:
         lines = unpacked.decode("utf-8").split("\n")[1 : _MERGES + 1]
     except (zlib.error, gzip.BadGzipFile, ValueError) as error:
         raise BadModelPackage(
-            f"bpe_merges.txt.gz: expected merges of a byte-pair encoding, gzip, found: {error}. Export it again."
+            f"bpe_merges.txt.gz: expected gzip-compressed merges of a byte-pair encoding, found: {error}. Export it again."
         ) from error
     pairs = [tuple(line.split()) for line in lines if line.strip()]
     if not pairs or any(len(pair) != 2 for pair in pairs):
-        raise BadModelPackage("bpe_merges.txt.gz: expected two pieces a line, found others. Export it again.")
+        raise BadModelPackage("bpe_merges.txt.gz: expected two pieces per line, found something else. Export it again.")
     return [(pair[0], pair[1]) for pair in pairs]
 
 

@@ -1,4 +1,4 @@
-"""Classes from cosines with the prompts of a text table, fast, and how near the nearest prompt is."""
+"""Classes from cosines with the prompts of a text table, fast, with the similarity of the best prompt."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from lidar_vl_core.words.text_table import TextTable
 
 @dataclass(frozen=True, eq=False)
 class CosineAnswers:
-    """What each of M rows is."""
+    """The answer for each of M rows."""
 
     class_id: np.ndarray  # (M,) uint8, 255 = no answer
     probability: np.ndarray  # (M,) float32, 0 without an answer

@@ -1,4 +1,4 @@
-"""Prompts, the words that points are asked for: when two are the same, and what is said when one is not known."""
+"""Prompts, the words to look for: when two are equal, and the error for unknown ones."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ _SHOWN_WORDS = 100
 
 
 def same_words(prompt: str) -> str:
-    """A prompt as tokenizers read it: case and the width of blanks do not matter."""
+    """A prompt as tokenizers read it: case and the amount of whitespace do not matter."""
     return " ".join(prompt.lower().split())
 
 
@@ -18,7 +18,7 @@ def in_templates(prompts: Sequence[str], templates: Sequence[str]) -> list[str]:
 
 
 def unknown_prompt(missing: Sequence[str], known: Sequence[str], remedy: str) -> UnknownPrompt:
-    """The error for words that are missing among those known."""
+    """The error for unknown words."""
     more = f" and {len(known) - _SHOWN_WORDS} more" if len(known) > _SHOWN_WORDS else ""
     return UnknownPrompt(
         f"prompts: expected words of the text table: {', '.join(known[:_SHOWN_WORDS])}{more}; found "

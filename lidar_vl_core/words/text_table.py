@@ -14,7 +14,7 @@ _BLOCK_ROWS = 4096  # of embeddings at a time: 16 MB in float64 at 512 channels
 
 @dataclass(frozen=True, eq=False)
 class TextTable:
-    """Prompts as directions in a text space, the classes they speak for, and how a similarity becomes an answer."""
+    """Prompts as directions in a text space, the classes they stand for, and how similarity becomes an answer."""
 
     names: tuple[str, ...]  # (K,) classes, sinks behind the others as in Vocabulary
     prompts: tuple[str, ...]  # (P,) in the order of the classes
@@ -38,7 +38,7 @@ class TextTable:
 
     @property
     def class_table(self) -> ClassTable:
-        """Names and colours of the classes that an answer may be, by id."""
+        """Names and colours of the possible answers, by id."""
         kept = int(np.count_nonzero(~self.is_sink))
         return ClassTable(self.name, self.names[:kept], self.colors_rgb[:kept])
 
@@ -105,7 +105,7 @@ def _require_table(table: TextTable) -> None:
     words = [same_words(prompt) for prompt in table.prompts]
     checks = {
         f"1 to {IGNORE_ID} different class names": 1 <= classes <= IGNORE_ID and len(set(table.names)) == classes,
-        "different prompts that are not empty": prompts > 0 and all(words) and len(set(words)) == prompts,
+        "different, non-empty prompts": prompts > 0 and all(words) and len(set(words)) == prompts,
         f"embeddings ({prompts}, C) float32": rows.ndim == 2
         and len(rows) == prompts
         and rows.shape[1] > 0
@@ -123,10 +123,10 @@ def _require_table(table: TextTable) -> None:
     if not np.array_equal(np.unique(of_prompt), np.arange(classes)) or (np.diff(of_prompt) < 0).any():
         raise _bad(table, "prompts in the order of their classes, one or more each", of_prompt.tolist())
     if (np.diff(table.is_sink.astype(np.int8)) < 0).any() or table.is_sink.all():
-        raise _bad(table, "a class that is no sink, and sinks behind all others", table.is_sink.tolist())
+        raise _bad(table, "at least one class that is not a sink, and sinks after all others", table.is_sink.tolist())
     wrong = np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1.0)
     if not (wrong <= _UNIT_TOLERANCE).all():
-        raise _bad(table, "embeddings of unit length", f"lengths wrong by {wrong.max():.3g}")
+        raise _bad(table, "embeddings of unit length", f"lengths off by {wrong.max():.3g}")
 
 
 def _bad(table: TextTable, expected: str, found: object) -> BadTextTable:

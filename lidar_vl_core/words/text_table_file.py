@@ -1,4 +1,4 @@
-"""Text tables as files: text_table.npz, plain arrays and nothing that could run. Reads and writes files."""
+"""Text tables as files: text_table.npz, plain arrays without code. Reads and writes files."""
 
 import io
 from pathlib import Path
@@ -19,7 +19,7 @@ def write_text_table(path: Path, table: TextTable) -> None:
 
 
 def read_text_table(path: Path) -> TextTable:
-    """Read a table. Raises BadTextTable for what is no text table."""
+    """Read a table. Raises BadTextTable for anything that is not a text table."""
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -27,7 +27,7 @@ def read_text_table(path: Path) -> TextTable:
     except OSError as error:
         raise BadTextTable(f"{path}: expected a text table, found: {error.strerror}. Check the path.") from error
     if size > _MAX_BYTES:
-        raise BadTextTable(f"{path}: expected at most {_MAX_BYTES} bytes, found {size}. It is no text table.")
+        raise BadTextTable(f"{path}: expected at most {_MAX_BYTES} bytes, found {size}. It is not a text table.")
     return text_table_of_bytes(content, str(path))
 
 

@@ -1,4 +1,4 @@
-"""Tokenizers of text encoders: sentences become rows of numbers, as the encoder was trained to read them."""
+"""Tokenizers of text encoders: sentences to rows of token numbers, as the encoder was trained to read them."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _MARKS = re.compile(r"[.,;:!?'\"()/_-]+")  # at or between words they say nothin
 
 
 class TextTokenizer(Protocol):
-    """Anything that numbers sentences."""
+    """Anything that turns sentences into token numbers."""
 
     def tokens(self, sentences: Sequence[str]) -> np.ndarray:
         """(B, L) int64 of B sentences, 0 behind the end of each."""
@@ -29,7 +29,7 @@ class TextTokenizer(Protocol):
 
 
 class WordTokenizer:
-    """One number for each known word of small letters and digits: 1 for the first of the list; 0 is no word."""
+    """One number for each known word of small letters and digits: 1 for the first of the list; 0 is padding."""
 
     def __init__(self, words: Sequence[str], context_length: int) -> None:
         self._id_of_word = {word: number for number, word in enumerate(words, 1)}
@@ -43,13 +43,13 @@ class WordTokenizer:
             unknown = sorted({word for word in words if word not in self._id_of_word})
             if unknown:
                 raise UnknownPrompt(
-                    f"prompt {sentence!r}: expected words this text encoder has learned: "
-                    f"{', '.join(self._id_of_word)[:2000]}; found {', '.join(map(repr, unknown))}. Ask with words it knows."
+                    f"prompt {sentence!r}: expected words this text encoder was trained on: "
+                    f"{', '.join(self._id_of_word)[:2000]}; found {', '.join(map(repr, unknown))}. Use words it knows."
                     f"{did_you_mean(unknown[0], self._id_of_word)}"
                 )
             if not 1 <= len(words) <= self._context_length:
                 raise UnknownPrompt(
-                    f"prompt {sentence!r}: expected 1 to {self._context_length} words, found {len(words)}. Change it."
+                    f"prompt {sentence!r}: expected 1 to {self._context_length} words, found {len(words)}. Shorten or fill in the prompt."
                 )
             row[: len(words)] = [self._id_of_word[word] for word in words]
         return tokens

@@ -1,4 +1,4 @@
-"""Vocabularies: the classes a network that understands words is asked for, and the words that ask for them.
+"""Vocabularies: the classes that a network with words looks for, and the words for them.
 
 One YAML file each in lidar_vl_core/words/vocabularies, or anywhere else; training and robot read the same ones.
 """
@@ -22,7 +22,7 @@ _Words = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]  # no blank
 
 
 class VocabularyClass(Config):
-    """One class; a point is of the class whose best prompt fits best."""
+    """One class; a point gets the class whose best prompt fits best."""
 
     name: _Words
     prompts: tuple[_Words, ...] = ()  # synonyms; nothing = the name itself
@@ -37,12 +37,12 @@ class VocabularyClass(Config):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What is asked for: the prompts, or the name where there are none."""
+        """The prompts, or the class name where there are none."""
         return self.prompts or (self.name,)
 
 
 class Vocabulary(Config):
-    """Classes by id, sinks behind the others, so that an id of an answer is an id of `class_table`."""
+    """Classes by id, sinks last, so that answer ids are ids of `class_table`."""
 
     name: _Words
     classes: Annotated[tuple[VocabularyClass, ...], Field(min_length=1, max_length=IGNORE_ID)]
@@ -56,7 +56,7 @@ class Vocabulary(Config):
                 raise ValueError(f"{kind} given twice: {', '.join(repeated)}")
         sinks = [each.sink for each in self.classes]
         if sinks != sorted(sinks) or all(sinks):
-            raise ValueError("classes: at least one that is no sink, and sinks behind all others")
+            raise ValueError("classes: at least one that is not a sink, and sinks after all others")
         _checked_templates(self.templates)
         return self
 
@@ -82,7 +82,7 @@ class Vocabulary(Config):
 
     @property
     def class_table(self) -> ClassTable:
-        """Names and colours of the classes that are no sinks."""
+        """Names and colours of the classes that are not sinks."""
         named = [each for each in self.classes if not each.sink]
         colors = [each.color_rgb or _color(place) for place, each in enumerate(named)]
         return ClassTable(self.name, tuple(each.name for each in named), np.array(colors, np.uint8))
@@ -91,7 +91,7 @@ class Vocabulary(Config):
 def _checked_templates(templates: tuple[str, ...]) -> tuple[str, ...]:
     sentences = all(template.count("{}") == 1 for template in templates)
     if not templates or not (sentences or templates == IMAGENET_TEMPLATES):
-        raise ValueError("templates: each needs one {} for the prompt; or imagenet alone, for CLIP's 80")
+        raise ValueError("templates: each needs one {} for the prompt; or just imagenet, for CLIP's 80")
     return templates
 
 
@@ -104,7 +104,9 @@ def vocabulary_of_prompts(prompts: Sequence[str]) -> Vocabulary:
 
     words = [prompt.strip() for prompt in prompts]
     if not words or not all(words):
-        raise BadConfig(f"prompts: expected words to look for, found {[*prompts]}. Name something, or leave it out.")
+        raise BadConfig(
+            f"prompts: expected words to look for, found {[*prompts]}. Name something, or leave the option out."
+        )
     alike = [same_words(word) for word in words]
     if repeated := sorted({word for word in alike if alike.count(word) > 1}):
         raise BadConfig(f"prompts: expected different words, found {', '.join(repeated)} twice. Name each once.")
@@ -117,7 +119,7 @@ def load_vocabulary(name: str) -> Vocabulary:
 
 
 def vocabulary_names() -> tuple[str, ...]:
-    """Of the vocabularies that come with this software."""
+    """Names of the vocabularies included in this software."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
 

@@ -1,4 +1,4 @@
-"""The text table of a vocabulary: from the embeddings of its prompts, or from a table that has them."""
+"""The text table of a vocabulary: from the embeddings of its prompts, or from a table that contains them."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def text_table(
     broken = ~np.isfinite(length[:, 0]) | (length[:, 0] == 0)
     if broken.any():
         raise BadTextTable(
-            f"vocabulary {vocabulary.name}: expected finite embeddings other than zero, found none for "
+            f"vocabulary {vocabulary.name}: expected finite, non-zero embeddings, found none for "
             f"{vocabulary.prompts[int(np.argmax(broken))]!r}. Embed it again."
         )
     sinks = int(vocabulary.is_sink.sum())
@@ -55,6 +55,6 @@ def select(table: TextTable, vocabulary: Vocabulary) -> TextTable:
     """
     row_of_word = {same_words(prompt): row for row, prompt in enumerate(table.prompts)}
     if missing := [prompt for prompt in vocabulary.prompts if same_words(prompt) not in row_of_word]:
-        raise unknown_prompt(missing, table.prompts, "Ask for words it has, or make a table with these.")
+        raise unknown_prompt(missing, table.prompts, "Use words it has, or make a table with these.")
     rows = [row_of_word[same_words(prompt)] for prompt in vocabulary.prompts]
     return text_table(vocabulary, table.embeddings[rows], table.logit_scale, table.text_space, table.unknown_threshold)

@@ -120,7 +120,7 @@ def test_columns_of_another_length_or_given_twice_are_refused(sweep):
     for beside in ({"intensity": np.zeros(3)}, {"rgb": np.zeros((3, 3), np.uint8)}, {"rgb": np.zeros((len(sweep), 3))}):
         with pytest.raises(BadPointCloud, match="expected"):
             cloud_from_arrays(sweep[:, :3], **beside)
-    with pytest.raises(BadPointCloud, match="Leave one out"):
+    with pytest.raises(BadPointCloud, match="Remove one"):
         cloud_from_arrays(sweep, intensity=sweep[:, 3])
 
 

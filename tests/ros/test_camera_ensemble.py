@@ -120,7 +120,7 @@ def test_a_cloud_without_a_picture_is_named_by_the_network_alone_after_the_longe
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("transform", "front_optical"), ("size", "expected pictures of 128 x 96"), ("encoding", "encoding: expected")],
+    [("transform", "front_optical"), ("size", "expected images of 128 x 96"), ("encoding", "encoding: expected")],
 )
 def test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_it(robot, graph, package, fault, reason):
     robot.serving(static_transforms=["lidar other 0 0 0 0 0 0 1"] if fault == "transform" else [FRONT])

@@ -164,7 +164,7 @@ def test_a_model_that_finds_no_objects_is_refused_in_one_line(graph, until, para
 def test_limits_of_a_class_that_the_model_lacks_are_refused_with_those_it_has(graph, fake_detector):
     make = partial(DetectionNode, lambda settings: fake_detector)
     graph.start(make, **{"model": "made-up", "classes.lorry.min_score": 0.5})
-    graph.logs("classes: expected names out of")
+    graph.logs("classes: expected one of")
     graph.logs("Car")
     assert graph.state(NODE) == "unconfigured"
 

@@ -150,7 +150,7 @@ def test_without_a_camera_info_the_cloud_is_served_and_the_topic_named(car, grap
     car.send_image("front", S)
     car.send_cloud(S)
     car.answered(1)
-    graph.logs("camera front left out: /front/camera_info: expected a camera_info")
+    graph.logs("camera front left out: /front/camera_info: expected a usable camera_info")
     words, stamps = "no camera_info that can be used on /front/camera_info", iter(range(2 * S, 500 * S, S // 10))
     figures = car.diagnosed("camera front", words, lambda: car.send_image("front", next(stamps)))
     assert figures["unplaced"] == "1"

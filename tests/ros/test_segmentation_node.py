@@ -127,7 +127,7 @@ def test_a_bad_cloud_is_counted_and_the_next_one_served(talk, graph, fake_segmen
 
 
 def test_an_engine_that_gave_up_is_told_in_log_and_diagnostics(talk, graph, fake_segmenter, make_cloud, until):
-    fake_segmenter.engine_problem = "engine tensorrt gave up, fused runs instead: largest difference 0.3"
+    fake_segmenter.engine_problem = "engine tensorrt failed, fused runs instead: largest difference 0.3"
     talk.start(fake_segmenter)
     for number in range(2):
         talk.ask(make_cloud(_xyz(20), stamp_ns=1_000_000_000 + number))
@@ -141,7 +141,7 @@ def test_an_engine_that_gave_up_is_told_in_log_and_diagnostics(talk, graph, fake
         ),
         "the engine in the diagnostics",
     )
-    assert graph.logs("engine tensorrt gave up").count("engine tensorrt gave up") == 1
+    assert graph.logs("engine tensorrt failed").count("engine tensorrt failed") == 1
 
 
 def test_under_load_parts_of_the_clouds_are_looked_at_where_that_is_allowed(

@@ -126,7 +126,7 @@ def test_a_plan_is_built_with_the_plugin_by_command_and_belongs_to_this_library(
 
 def test_tensorrt_for_rtx_that_would_end_the_process_is_refused(plugin, monkeypatch):
     monkeypatch.setenv(LIBRARY_VARIABLE, str(plugin))
-    with pytest.raises(EngineUnavailable, match=r"libtensorrt_rtx\.so: expected it where libraries are looked for"):
+    with pytest.raises(EngineUnavailable, match=r"libtensorrt_rtx\.so: expected it on the library path"):
         register_plugin(SimpleNamespace(__name__="tensorrt_rtx"))
 
 

@@ -1,4 +1,4 @@
-"""A cut sqlite3 file, filled up to the length that its header tells."""
+"""A truncated sqlite3 file, padded to the length its header gives."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def filled_up(path: Path, stack: ExitStack) -> list[Path]:
             os.truncate(copy, size + missing)  # zeros that take no room on the disk
     except OSError as error:
         raise BadBag(
-            f"{path}: expected room for copies of a cut file, found: {error}. Set TMPDIR elsewhere."
+            f"{path}: expected room for copies of the truncated file, found: {error}. Point TMPDIR to a larger disk."
         ) from error
     return copies
 

@@ -1,4 +1,4 @@
-"""A sqlite3 file opened so that nothing in it can run, wait or fill the memory; only plain tables are read."""
+"""A sqlite3 file opened so that nothing in it can run code, block or exhaust memory; only plain tables are read."""
 
 import sqlite3
 import sys
@@ -15,11 +15,11 @@ _STEPS_PER_LOOK = 10_000  # of sqlite's machine, between two looks at the clock
 _MAX_STATEMENT_BYTES = 100_000  # rosbag2 declares its tables in some hundred
 _MAX_COLUMNS = 100
 _SHOWN = 200  # characters of what sqlite says, which may repeat what the file says
-_ERRORS = (sqlite3.Error, ValueError, OverflowError, MemoryError)  # ValueError: also of text that is no UTF-8
+_ERRORS = (sqlite3.Error, ValueError, OverflowError, MemoryError)  # ValueError: also of text that is not UTF-8
 
 
 class DatabaseError(Exception):
-    """A query cannot be answered; callers say what that costs."""
+    """A query cannot be answered; callers say what is lost by that."""
 
 
 class Database:
@@ -34,7 +34,7 @@ class Database:
         self._connection.set_progress_handler(self._is_late, _STEPS_PER_LOOK)
 
     def rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        """One row after the other."""
+        """The rows of a query, one by one."""
         self._wait_anew()
         try:
             for number, row in enumerate(self._connection.execute(query, parameters)):
@@ -93,7 +93,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _told(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return "text that is no UTF-8"
+        return "text that is not UTF-8"
     if isinstance(error, MemoryError):
         return "a value that does not fit into memory"
     if str(error) == "interrupted":

@@ -1,4 +1,4 @@
-"""Recordings written whole or not at all: one MCAP file, one sqlite3 file, or a rosbag2 folder with a sqlite3 file."""
+"""Writes a recording completely or not at all: one MCAP file, one sqlite3 file, or a rosbag2 folder with a sqlite3 file."""
 
 import os
 import sqlite3
@@ -99,7 +99,7 @@ class _Rosbag2Storage:
             if not definition:
                 raise BadRequest(
                     f"topic {topic}: expected a message of ROS 2's common types, found {type_name}. "
-                    "rosbag2's sqlite3 files hold definitions; write an .mcap file, which can do without."
+                    "rosbag2's sqlite3 files hold definitions; write an .mcap file, which does not need them."
                 )
             self._connections[topic, type_name] = self._writer.add_connection(
                 topic, type_name, msgdef=definition, rihs01=hash_, offered_qos_profiles=_qos(topic)
@@ -120,7 +120,7 @@ def _reported(path: Path) -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as error:
         raise BadRequest(
-            f"{path}: expected a place that can be written, found: {error}. Free space or choose another path."
+            f"{path}: expected a writable place, found: {error}. Free space or choose another path."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A live recording that loses a second at most: it grows under its final name, and starts a new file when told to."""
+"""A live recording that loses at most a second: it grows under its final name, and starts a new file on request."""
 
 import shutil
 import time
@@ -19,7 +19,7 @@ _CHUNK_S = 1.0  # what a killed process may lose
 
 @dataclass(frozen=True)
 class Limits:
-    """When a file is full, and what stays free on the disk; 0: no limit."""
+    """How large or long a file may get, and how much disk space must stay free; 0: no limit."""
 
     file_bytes: int = 0
     file_s: float = 0.0
@@ -60,7 +60,7 @@ class GrowingBag:
 
     @property
     def counts(self) -> Counter[str]:
-        """Topic -> messages that are in the files."""
+        """Topic -> number of messages in the files."""
         counts: Counter[str] = Counter()
         for file in self._files:
             for (topic, _), count in file.counts.items():
@@ -68,13 +68,13 @@ class GrowingBag:
         return counts
 
     def has_room(self) -> bool:
-        """Whether more is free on the disk than has to stay free."""
+        """Whether the disk has more free space than must stay free."""
         return self._limits.free_bytes == 0 or self._free_bytes(self._path.parent) > self._limits.free_bytes
 
     def write(self, topic: str, type_name: str, stamp_ns: int, data: bytes) -> None:
         """Append one message's CDR, recorded at `stamp_ns`."""
         if self._file.closed:
-            raise BadRequest(f"{self._path}: expected an open recording, found a closed one. Start another.")
+            raise BadRequest(f"{self._path}: expected an open recording, found a closed one. Start a new one.")
         if not 0 <= stamp_ns < 1 << 63:
             raise BadRequest(f"stamp_ns: expected 0 to 2^63 - 1, found {stamp_ns}.")
         try:
@@ -86,7 +86,7 @@ class GrowingBag:
             raise self._broken(error) from error
 
     def close_chunk_in_time(self) -> None:
-        """To be called several times a second: puts what is older than a second into the file."""
+        """Call this several times a second: it writes everything older than a second to the file."""
         if self._file.closed or self._now_s() - self._chunk_s < _CHUNK_S:
             return
         self._chunk_s = self._now_s()
@@ -155,19 +155,19 @@ class GrowingBag:
 
     def _broken(self, error: OSError) -> BadRequest:
         return BadRequest(
-            f"{self._folder / self._files[-1].name}: could not be written any more: {error}. It is whole up to there: "
+            f"{self._folder / self._files[-1].name}: can no longer be written: {error}. It is intact up to there: "
             f"{self.counts.total()} messages are recorded, the last {self._file.pending} are lost. "
             "Free space or choose another path."
         )
 
     def _taken(self, path: Path) -> BadRequest:
         return BadRequest(
-            f"{path}: expected a new path, found an older file or folder. Remove it or choose another name."
+            f"{path}: expected a new path, found an older file or folder. Remove it or choose a new name."
         )
 
     def _no_place(self, error: OSError) -> BadRequest:
         return BadRequest(
-            f"{self._path}: expected a place that can be written, found: {error}. Free space or choose another path."
+            f"{self._path}: expected a writable place, found: {error}. Free space or choose another path."
         )
 
 

@@ -22,7 +22,7 @@ class Written:
     end_ns: int = 0
 
     def add(self, messages: list[tuple[str, str, int]]) -> None:
-        """Take in (topic, type, stamp) of messages that now lie in the file."""
+        """Count (topic, type, stamp) of messages that are now in the file."""
         stamps = [stamp_ns for _, _, stamp_ns in messages]
         stamps += [self.start_ns, self.end_ns] if self.counts else []
         self.start_ns, self.end_ns = min(stamps, default=0), max(stamps, default=0)
@@ -30,7 +30,7 @@ class Written:
 
 
 class GrowingFile:
-    """Raises OSError where the file exists, cannot be made or cannot grow.
+    """An MCAP file being written. Raises OSError where it exists, cannot be created or cannot grow.
 
     A file that cannot grow is cut back to its last whole chunk, ended there as MCAP allows, and closed.
     """
@@ -47,7 +47,7 @@ class GrowingFile:
 
     @property
     def closed(self) -> bool:
-        """Whether the file has ended, well or not."""
+        """Whether the file is finished, successfully or not."""
         return self._file.closed
 
     @property
@@ -64,7 +64,7 @@ class GrowingFile:
             self.close_chunk()
 
     def close_chunk(self) -> None:
-        """Put all messages so far into the file; a process that is killed afterwards does not lose them."""
+        """Write all messages so far to the file; they survive a process that is killed afterwards."""
         if not self._pending:
             return
         self._stream.close_chunk()
@@ -73,7 +73,7 @@ class GrowingFile:
         self._pending, self._pending_bytes = [], 0
 
     def finish(self, sync: bool) -> None:
-        """Write the summary and close the file. sync: wait until a loss of power cannot cost it any more."""
+        """Write the summary and close the file. sync: wait until it would survive a loss of power."""
         self.close_chunk()
         self._stream.finish()
         self._put()

@@ -31,7 +31,7 @@ class McapStream:
         self._writer.add_message(self._channels[topic, type_name], stamp_ns, data, stamp_ns)
 
     def close_chunk(self) -> None:
-        """Hand over what was written so far as a whole chunk."""
+        """Close the current chunk."""
         self._writer.flush()
 
     def finish(self) -> None:

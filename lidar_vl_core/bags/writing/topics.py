@@ -6,7 +6,7 @@ _LATCHED = ("tf_static", "robot_description", "label_info")  # topics of these n
 
 
 def is_latched(topic: str) -> bool:
-    """Whether a late reader expects what was told once; rosbag2 offers it again when it plays the bag."""
+    """Whether late subscribers get the last message; rosbag2 publishes it that way again when it plays the bag."""
     return topic.rpartition("/")[2] in _LATCHED
 
 
@@ -18,7 +18,7 @@ def definition_and_hash(type_name: str) -> tuple[str, str]:
 
 
 def qos_yaml(topic: str) -> str:
-    """How the topic is to be offered again; empty where rosbag2's own choice will do."""
+    """The QoS to play the topic with; empty where rosbag2's default will do."""
     never = "{sec: 9223372036, nsec: 854775807}"  # RMW_DURATION_INFINITE
     return (
         "- history: keep_last\n  depth: 1\n  reliability: reliable\n  durability: transient_local\n"

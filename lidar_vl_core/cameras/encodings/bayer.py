@@ -1,4 +1,4 @@
-"""Colour from a mosaic of red, green and blue cells, by bilinear interpolation."""
+"""Colour from a Bayer mosaic of red, green and blue cells, by bilinear interpolation."""
 
 import numpy as np
 

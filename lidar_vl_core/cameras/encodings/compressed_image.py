@@ -1,4 +1,4 @@
-"""sensor_msgs/msg/CompressedImage to RGB: what the bytes are is said by their first ones, whatever `format` says."""
+"""sensor_msgs/msg/CompressedImage to RGB: the image type is read from the first bytes, whatever `format` says."""
 
 import re
 from io import BytesIO
@@ -36,21 +36,24 @@ def decode_compressed(message: object) -> np.ndarray:
         raise
     except Exception as error:  # Pillow's decoders raise what the bytes lead them to
         raise BadImage(
-            f"data: expected a whole {kind}, found {len(data)} bytes that cannot be decoded ({error}). "
+            f"data: expected a complete {kind}, found {len(data)} bytes that cannot be decoded ({error}). "
             "The message was cut or damaged."
         ) from error
 
 
 def _kind_of(said: str, data: memoryview) -> str:
     if "compresseddepth" in said.lower():
-        refuse("format", "a picture", repr(said), "This is depth, no photograph; choose the colour image")
+        refuse("format", "an image", repr(said), "This is a depth image, not a photograph; choose the colour image")
     start = bytes(data[:12])
     for kind, magic in _MAGIC:
         if magic.match(start):
             return kind
     found = f"{len(data)} bytes of format {said[:40]!r} that start with {start[:8].hex(' ') or 'nothing'}"
     refuse(
-        "data", "a JPEG, PNG, WebP or TIFF", found, "Video transports are not read; record the raw or compressed topic"
+        "data",
+        "a JPEG, PNG, WebP or TIFF",
+        found,
+        "Video transports are not supported; record the raw or compressed topic",
     )
 
 

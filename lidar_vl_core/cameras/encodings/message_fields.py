@@ -1,4 +1,4 @@
-"""What every image message must have, raw or compressed: a size that can be, and bytes."""
+"""What every image message must have, raw or compressed: a plausible size, and bytes."""
 
 from typing import NoReturn
 
@@ -11,16 +11,16 @@ MAX_PIXELS = 64_000_000  # more than twice the largest automotive camera; a head
 
 
 def require_size(width: int, height: int) -> None:
-    """Raise BadImage for a picture without pixels, or with more than any camera has."""
+    """Raise BadImage for an image without pixels, or with more than any camera gives."""
     if width < 1 or height < 1 or width * height > MAX_PIXELS:
-        refuse("size", f"1 to {MAX_PIXELS} pixels", f"{width} x {height}", "Correct the driver")
+        refuse("size", f"1 to {MAX_PIXELS} pixels", f"{width} x {height}", "Fix the driver that publishes it")
 
 
 def count_of(message: object, name: str) -> int:
-    """An unsigned field of 32 bits. Raises BadImage."""
+    """A 32-bit unsigned field. Raises BadImage."""
     value = getattr(message, name, None)
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 1 << 32:
-        refuse(name, "an integer of 0 to 2^32 - 1", repr(value)[:40], "Correct the driver")
+        refuse(name, "an integer of 0 to 2^32 - 1", repr(value)[:40], "Fix the driver that publishes it")
     return int(value)
 
 
@@ -34,5 +34,5 @@ def bytes_of(message: object) -> memoryview:
 
 
 def refuse(name: str, expected: str, found: object, what_to_do: str) -> NoReturn:
-    """Raise BadImage in its three parts."""
+    """Raise BadImage saying what was expected, what was found and what to do."""
     raise BadImage(f"{name}: expected {expected}, found {found}. {what_to_do}.")

@@ -32,7 +32,12 @@ def _mosaic(order: str) -> Callable[[np.ndarray], np.ndarray]:
     def to_rgb(pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[:2]
         if min(height, width) < 2:
-            refuse("size", "at least 2 x 2 cells of a bayer mosaic", f"{width} x {height}", "Correct the driver")
+            refuse(
+                "size",
+                "at least 2 x 2 cells of a bayer mosaic",
+                f"{width} x {height}",
+                "Fix the driver that publishes it",
+            )
         return debayered(pixels[..., 0], order)
 
     return to_rgb
@@ -44,7 +49,10 @@ def _yuv422(luma: int) -> Callable[[np.ndarray], np.ndarray]:
     def to_rgb(pixels: np.ndarray) -> np.ndarray:
         if pixels.shape[1] % 2:
             refuse(
-                "width", "an even number of pixels, two of which share U and V", pixels.shape[1], "Correct the driver"
+                "width",
+                "an even number of pixels, two of which share U and V",
+                pixels.shape[1],
+                "Fix the driver that publishes it",
             )
         return yuv_to_rgb(pixels[..., luma], pixels[:, 0::2, 1 - luma], pixels[:, 1::2, 1 - luma])
 
@@ -65,7 +73,7 @@ _PACKED = {
     **{name: _Packed(2, 1, _yuv422(luma=1)) for name in ("yuv422", "uyvy")},
     **{name: _Packed(2, 1, _yuv422(luma=0)) for name in ("yuv422_yuy2", "yuyv", "yuy2")},
 }
-_PLANAR = {"nv12": 0, "nv21": 1}  # Y as a picture, then U and V in turns at half the size; where U stands
+_PLANAR = {"nv12": 0, "nv21": 1}  # Y as an image, then U and V in turns at half the size; where U stands
 _DEPTH_LIKE = ("32FC1", "64FC1", "32SC1", "16SC1")
 _BY_NAME = {name.lower(): name for name in (*_PACKED, *_PLANAR)}  # some drivers write RGB8 or 8uc3
 
@@ -76,7 +84,7 @@ def decode_raw(message: object) -> np.ndarray:
     encoding = _BY_NAME.get(given.strip().lower()) if isinstance(given, str) else None
     if encoding is None:
         what_to_do = (
-            "These are measurements, no photograph; choose the colour image"
+            "These are measurements, not a photograph; choose the colour image"
             if given in _DEPTH_LIKE
             else "Let the driver send one of these, or convert it with image_proc"
         )
@@ -97,11 +105,16 @@ def _pixels(message: object, width: int, height: int, encoding: str, packed: _Pa
     depth = packed.bytes_per_value
     step, row_bytes = count_of(message, "step"), width * packed.values * depth
     if step < row_bytes:
-        refuse("step", f"at least {row_bytes} bytes for {width} pixels of {encoding}", step, "Correct the driver")
+        refuse(
+            "step",
+            f"at least {row_bytes} bytes for {width} pixels of {encoding}",
+            step,
+            "Fix the driver that publishes it",
+        )
     data = bytes_of(message)
     least, full = step * (height - 1) + row_bytes, step * height
     if not least <= len(data) <= full:
-        refuse("data", f"step * height = {full} bytes", len(data), "The message was cut or its header is wrong")
+        refuse("data", f"step * height = {full} bytes", len(data), "The message is truncated or its header is wrong")
     order = ">" if getattr(message, "is_bigendian", 0) else "<"
     strides = (step, packed.values * depth, depth)
     return np.ndarray((height, width, packed.values), f"{order}u{depth}", data, 0, strides)
@@ -116,7 +129,12 @@ def _stretched(values: np.ndarray) -> np.ndarray:
 
 def _planar(message: object, width: int, height: int, u_at: int) -> np.ndarray:
     if width % 2 or height % 2:
-        refuse("size", "even numbers of pixels for nv12 and nv21", f"{width} x {height}", "Correct the driver")
+        refuse(
+            "size",
+            "even numbers of pixels for nv12 and nv21",
+            f"{width} x {height}",
+            "Fix the driver that publishes it",
+        )
     step, data = count_of(message, "step"), bytes_of(message)
     if 2 * step == 3 * width and len(data) == step * height:  # the step of a driver that counts all planes
         step = width
@@ -124,7 +142,7 @@ def _planar(message: object, width: int, height: int, u_at: int) -> np.ndarray:
         expected = (
             f"{max(step, width) * height * 3 // 2} bytes for {width} x {height} pixels in rows of {max(step, width)}"
         )
-        refuse("data", expected, len(data), "The message was cut or its header is wrong")
+        refuse("data", expected, len(data), "The message is truncated or its header is wrong")
     rows = np.frombuffer(data, np.uint8).reshape(-1, step)[:, :width]
     chroma = rows[height:].reshape(height // 2, width // 2, 2)
     return yuv_to_rgb(rows[:height], chroma[..., u_at], chroma[..., 1 - u_at])

@@ -77,7 +77,7 @@ class CameraQueue:
         self.received = self.unstamped = self.paired = self.missed = self.late = self.jumps = 0
 
     def came(self, stamp_ns: int, now_ns: int) -> None:
-        """Count an image that arrived, as late where a cloud it belongs to has left without one."""
+        """Count an image that arrived, as late if its cloud has already left without one."""
         self.received += 1
         self.rhythm.heard(now_ns)
         gone = self._gone_without
@@ -134,7 +134,7 @@ class CameraQueue:
         self.newest_ns = self.stamps[-1] if self.stamps else NEVER_NS
 
     def jumped_back(self) -> None:
-        """Its clock was set back: the images so far are of another time."""
+        """Its clock was set back: the images so far belong to another time."""
         self.jumps += 1
         self.restarted = True
         self.rhythm.stamps_jumped()

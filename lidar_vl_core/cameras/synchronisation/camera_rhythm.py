@@ -1,4 +1,4 @@
-"""What a camera's stamps and arrivals tell of its next image: when it comes, whether it comes at all, and whether in time."""
+"""Predicts a camera's next image from its stamps and arrivals: when it comes, whether at all, and whether in time."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class CameraRhythm:
         return min(self._intervals_ns) if len(self._intervals_ns) >= _FEWEST_INTERVALS else None
 
     def expect_from(self, now_ns: int) -> None:
-        """A camera that never speaks is on its way to silence from here on."""
+        """From now on, a camera that never sends counts as becoming silent."""
         if self._heard_ns is None:
             self._heard_ns = now_ns
 
@@ -72,7 +72,7 @@ class CameraRhythm:
         self._newest_arrival_ns = now_ns
 
     def stamps_jumped(self) -> None:
-        """The camera's clock was set: what its stamps told is over."""
+        """The camera's clock was set: forget what was learned from its stamps."""
         self._intervals_ns.clear()
         self._arrival_intervals_ns.clear()
         self._newest_arrival_ns = None
@@ -122,7 +122,7 @@ class CameraRhythm:
 
     @property
     def is_waited_for(self) -> bool:
-        """False once several clouds in a row waited for it in vain."""
+        """False after several clouds in a row waited for it in vain."""
         return self._vain_waits < VAIN_WAITS
 
     def waited_in_vain(self) -> None:

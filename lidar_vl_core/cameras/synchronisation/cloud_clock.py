@@ -1,4 +1,4 @@
-"""What the stamps of clouds say: in order, late, double, or of a clock that was set."""
+"""Judges the stamps of clouds: in order, late, repeated, or from a clock that was set."""
 
 from collections.abc import Callable
 from enum import Enum, auto
@@ -9,7 +9,7 @@ _LATE_IN_A_ROW = 3  # so many clouds that go back a little are a short recording
 
 
 class Verdict(Enum):
-    """On the stamp of a cloud that came."""
+    """The judgement on the stamp of a cloud."""
 
     IN_ORDER = auto()
     AHEAD = auto()  # of the steady clock: the clouds' clock was set, nothing was silent
@@ -63,7 +63,7 @@ class CloudClock:
         self._given_out_ns = stamp_ns
 
     def forget(self) -> None:
-        """Begin anew: the clock was set."""
+        """Start again: the clock was set."""
         self._newest_ns = self._given_out_ns = NEVER_NS
         self._late_in_a_row = 0
 

@@ -12,7 +12,7 @@ MOST_SENDERS = 8
 
 
 class CloudsOfSenders:
-    """A CloudsWithImages for each sender, so that the clock of one neither makes another one's clouds late nor forgets their images."""
+    """A CloudsWithImages for each sender, so that the clock of one sender cannot make another's clouds late or drop their images."""
 
     def __init__(self, open_pairing: Callable[[], CloudsWithImages]) -> None:
         """open_pairing: a new one with the node's cameras. Raises what that raises."""
@@ -41,7 +41,7 @@ class CloudsOfSenders:
         }
 
     def add_cloud(self, sender: int, stamp_ns: int, cloud: Any, now_ns: int, images_needed: bool) -> list[Frame]:  # noqa: ANN401  payloads are opaque
-        """As CloudsWithImages; of more than MOST_SENDERS the one that was silent for longest begins anew when it sends again."""
+        """As CloudsWithImages; with more than MOST_SENDERS, the one silent for longest starts again when it next sends."""
         given_up: list[Frame] = []
         pairing = self._of_sender.pop(sender, None)
         if pairing is None:
@@ -54,11 +54,11 @@ class CloudsOfSenders:
         return [frame for pairing in self._pairings() for frame in pairing.add_image(name, stamp_ns, image, now_ns)]
 
     def poll(self, now_ns: int) -> list[Frame]:
-        """What need not or may not wait longer at now_ns."""
+        """The clouds that need not or may not wait longer at now_ns."""
         return [frame for pairing in self._pairings() for frame in pairing.poll(now_ns)]
 
     def restart(self) -> list[Frame]:
-        """Begin anew after the clock was set: what waits is handed on with the images there are."""
+        """Start again after the clock was set: what waits is handed on with the images there are."""
         return [frame for pairing in self._pairings() for frame in pairing.restart()]
 
     def stop(self) -> int:

@@ -71,11 +71,11 @@ class CloudsWithImages:
         return self._handed_on(self._pairer.add_image(name, stamp_ns, image, now_ns), now_ns)
 
     def poll(self, now_ns: int) -> list[Frame]:
-        """What need not or may not wait longer at now_ns."""
+        """The clouds that need not or may not wait longer at now_ns."""
         return self._handed_on(self._pairer.poll(now_ns), now_ns)
 
     def restart(self) -> list[Frame]:
-        """Begin anew after the clock was set: what waits is handed on with the images there are."""
+        """Start again after the clock was set: what waits is handed on with the images there are."""
         self._paired(self._pairer.restart())
         return self._placed_or_not()
 

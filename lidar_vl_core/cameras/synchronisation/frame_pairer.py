@@ -1,4 +1,4 @@
-"""FramePairer: one cloud with the nearest image of each camera, as early as can be, whatever the clocks do."""
+"""FramePairer: one cloud with the nearest image of each camera, as early as possible, whatever the clocks do."""
 
 from bisect import insort
 from collections.abc import Sequence
@@ -227,7 +227,7 @@ def _require_valid(
 ) -> None:
     names = [timing.name for timing in cameras]
     if len(set(names)) != len(names):
-        raise BadConfig(f"cameras: expected each name once, found {names}. Remove the double one.")
+        raise BadConfig(f"cameras: expected each name once, found {names}. Remove the repeated one.")
     for name, value in (("max_wait_s", max_wait_s), ("loop_jump_s", loop_jump_s), ("silent_after_s", silent_after_s)):
         require_seconds(name, value)
     if queue_length < 1:

@@ -23,7 +23,7 @@ class LiveWaits:
         self._in_time: deque[Waiting] = deque(maxlen=remembered)
 
     def forget(self) -> None:
-        """Begin anew: the clock was set."""
+        """Start again: the clock was set."""
         self._in_time.clear()
 
     def cloud_leaves(self, waiting: Waiting, cameras: Sequence[CameraQueue], now_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""Which columns a headless .bin of float32 numbers has: told by its numbers, never by its size alone.
+"""Which columns a headless .bin of float32 numbers has: judged by its numbers, never by its size alone.
 
 Each column of a sweep has its own spread: heights are no ranges, intensities are not negative, rings are few. So the place
 of a number within its point tells something about its value. How much, in nats, is the mutual information of value and
@@ -12,7 +12,7 @@ import numpy as np
 from lidar_vl_core.clouds.formats.fields import position_names
 from lidar_vl_core.foundation.errors import BadCloudFile
 
-OPTION = "Say what it holds with --columns, such as x,y,z,intensity,ring (`_` for what is to be left out)."
+OPTION = "Name the columns with --columns, such as x,y,z,intensity,ring (`_` skips a column)."
 _NUSCENES = ("x", "y", "z", "intensity", "ring")
 _MOST_COLUMNS = 16  # looked for; 3 to 6 are read
 _BINS = 16
@@ -37,20 +37,20 @@ def guessed_columns(path: Path, numbers: np.ndarray) -> tuple[str, ...]:
             _refuse(path, "5 columns, as nuScenes has" if named else "one number of columns", found)
         count = likely[0]
     if not likely and not named:
-        found = f"{len(numbers)} that are too few or too even to tell"
+        found = f"{len(numbers)} that are too few or too uniform to tell"
         _refuse(path, "numbers that show how many columns a point has", found)
     if not 3 <= count <= 6:
         _refuse(path, "points of 3 to 6 float32 columns", f"what looks like {count}")
     if len(numbers) % count:
         raise BadCloudFile(
             f"{path}: expected points of {4 * count} bytes ({count} float32 columns), found {4 * len(numbers)} bytes. "
-            f"The file was cut, or it has other columns. {OPTION}"
+            f"The file is truncated, or it has other columns. {OPTION}"
         )
     return _NUSCENES if named else _names(path, numbers.reshape(-1, count))
 
 
 def checked_columns(path: Path, columns: tuple[str, ...], numbers: int) -> None:
-    """Refuse columns that someone named where they hold no x, y and z, or do not fit the file. Raises BadCloudFile."""
+    """Refuse given columns that lack x, y or z or do not fit the file. Raises BadCloudFile."""
     names = [name for name in columns if name != "_"]
     if position_names(names) is None or len(set(names)) != len(names) or not all(names):
         raise BadCloudFile(
@@ -59,7 +59,7 @@ def checked_columns(path: Path, columns: tuple[str, ...], numbers: int) -> None:
     if numbers % len(columns):
         raise BadCloudFile(
             f"{path}: expected points of {4 * len(columns)} bytes ({','.join(columns)[:80]}), found {4 * numbers} bytes. "
-            "The file was cut, or it has other columns."
+            "The file is truncated, or it has other columns."
         )
 
 

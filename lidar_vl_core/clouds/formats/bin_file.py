@@ -17,14 +17,14 @@ _MOST_GUESSED = 6  # columns
 
 
 def read_bin(path: Path, columns: Sequence[str] | None) -> dict[str, np.ndarray]:
-    """The columns of a .bin, name -> (N,) float32. columns: their names, `_` for one to leave out; None tells them.
+    """The columns of a .bin, name -> (N,) float32. columns: their names, `_` to skip one; None guesses them.
 
     Raises BadCloudFile.
     """
     size = path.stat().st_size
     if size % 4:
         raise BadCloudFile(
-            f"{path}: expected float32 numbers of 4 bytes, found {size} bytes. The file was cut, or it holds something else."
+            f"{path}: expected float32 numbers of 4 bytes, found {size} bytes. The file is truncated, or it holds another type."
         )
     most = MAX_POINTS * (_MOST_GUESSED if columns is None else len(columns))
     if size // 4 > most:
@@ -50,5 +50,5 @@ def _require_metres(path: Path, numbers: np.ndarray) -> None:
     if far * 2 > numbers.size or tiny > _MOST_TINY * numbers.size:
         raise BadCloudFile(
             f"{path}: expected float32 coordinates in metres, found {far} of {numbers.size} numbers beyond 100 km or not "
-            f"finite, and {tiny} smaller than an atom. It holds something else, such as float64."
+            f"finite, and {tiny} smaller than an atom. It holds another type, such as float64."
         )

@@ -71,7 +71,7 @@ def _numbers_of_words(path: Path, words: Sequence[bytes]) -> np.ndarray:
 
 
 def as_declared(numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Numbers of a text in the type that its header names, (...) float64 -> (...).
+    """Numbers of a text in the type that its header gives, (...) float64 -> (...).
 
     A text may hold more digits than the float32 it is declared as, such as map coordinates: those stay float64.
     """

@@ -1,4 +1,4 @@
-"""What this machine can run: processor, GPU, runtimes of models, ROS. Reads the machine's description, imports what is there."""
+"""What this machine can run: processor, GPU, model runtimes, ROS. Reads the machine's description, imports what is there."""
 
 import os
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def _processor() -> dict[str, str]:
     return {
         "model": told.get("model name") or "unknown",
         "cores": f"{available_cores()} of {machine_cores()} may be used",
-        "vector instructions": ", ".join(name for name in _FLAGS if name in flags) or "none that the engines know",
+        "vector instructions": ", ".join(name for name in _FLAGS if name in flags) or "none that the engines use",
     }
 
 
@@ -84,19 +84,19 @@ def _onnxruntime() -> dict[str, str]:
 
 def _ros() -> dict[str, str]:
     try:
-        receive = f"{int(_RECEIVE_BUFFER.read_text()) / 1e6:.1f} MB, the most a socket may ask for"
+        receive = f"{int(_RECEIVE_BUFFER.read_text()) / 1e6:.1f} MB, the most a socket can request"
     except (OSError, ValueError):
         receive = "unknown"
     profiles = [f"{name}={os.environ[name]}" for name in _PROFILES if os.environ.get(name)]
     missing = [each for each in profiles if each.partition("=")[2].startswith("/") and not _is_file(each)]
     return {
-        "distribution": os.environ.get("ROS_DISTRO") or "not said (ROS_DISTRO)",
+        "distribution": os.environ.get("ROS_DISTRO") or "not set (ROS_DISTRO)",
         "rclpy": "there" if find_spec("rclpy") is not None else "not installed",
         "vision_msgs": "there" if find_spec("vision_msgs") is not None else "not installed, so no Detection3DArray",
         "middleware": os.environ.get("RMW_IMPLEMENTATION") or "the default (RMW_IMPLEMENTATION is not set)",
-        "middleware profile": ", ".join(profiles) + (", WHICH IS NO FILE" if missing else "")
+        "middleware profile": ", ".join(profiles) + (", WHICH IS NOT A FILE" if missing else "")
         if profiles
-        else "none here; the launch files set their own for large clouds",
+        else "none set; the launch files set their own for large clouds",
         "receive buffer": receive,
     }
 

@@ -25,7 +25,7 @@ from lidar_vl_core.tasks.network_rows import network_rows
 
 @dataclass(frozen=True)
 class EngineBuilt:
-    """What became of a request for a plan."""
+    """The outcome of a request for a plan."""
 
     plan: CachedPlan
     is_new: bool  # built now, not found in the cache

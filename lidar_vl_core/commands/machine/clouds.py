@@ -1,4 +1,4 @@
-"""Clouds of a place: those of a recording, or the cloud files of a folder. Reads files."""
+"""Clouds to measure with: those of a recording, or the cloud files of a folder. Reads files."""
 
 import sys
 from collections.abc import Iterator

@@ -56,15 +56,15 @@ def examine(
     precision = package.manifest.precision
     built = build_engine(package, target, clouds, precision, progress=progress)
     if missing:
-        verdict = f"the plan builds; its answers and its speed are not known, as there is {missing.partition(':')[0]}"
+        verdict = f"the plan builds; its answers and its speed are unknown because there is {missing.partition(':')[0]}"
         return Examined(package.manifest.name, built, None, verdict)
     trial = try_engine(package, clouds)
     if trial.problem:
         verdict = f"NOT USABLE: {trial.problem}"
     elif LIMITS[precision].allow(trial.worst):
-        verdict = "the answers are those of the fused engine"
+        verdict = "the answers match those of the fused engine"
     else:
-        verdict = "NOT USABLE: the answers are not those of the fused engine"
+        verdict = "NOT USABLE: the answers differ from those of the fused engine"
     return Examined(package.manifest.name, built, trial, verdict)
 
 

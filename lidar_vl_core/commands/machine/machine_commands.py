@@ -49,7 +49,7 @@ def add_machine_commands(commands: "argparse._SubParsersAction[ParserT]") -> Non
     )
     build.set_defaults(run=_build_engine)
 
-    doctor = commands.add_parser("doctor", help="say what this machine can run, and try TensorRT on it")
+    doctor = commands.add_parser("doctor", help="report what this machine can run, and try TensorRT on it")
     doctor.add_argument(
         "--tensorrt",
         metavar="PKG",
@@ -101,7 +101,7 @@ def _doctor(options: argparse.Namespace) -> None:
     from lidar_vl_core.model_packages.package import load_model_package
 
     if (options.tensorrt is None) != (options.clouds is None):
-        raise BadRequest("doctor: expected --tensorrt and --clouds together, or neither, found one. Give both.")
+        raise BadRequest("doctor: expected --tensorrt and --clouds together, found only one. Give both.")
     if options.out is not None:
         if options.out.suffix not in (".md", ".json"):
             raise BadRequest(f"--out {options.out}: expected a name ending in .md or .json. Rename it.")

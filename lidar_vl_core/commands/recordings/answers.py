@@ -1,4 +1,4 @@
-"""What a network says of the frames of a recording: classes of points, by themselves or with pictures, or boxes."""
+"""The answers of a network for the frames of a recording: classes of points, alone or with camera images, or boxes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ class Answers(Protocol):
 def answered(
     answers: Answers, recording: Recording, frames: Iterator[RecordedFrame]
 ) -> Iterator[tuple[RecordedFrame, Answer]]:
-    """Every frame with its answer; one with more points than any sensor gives is told as skipped."""
+    """Every frame with its answer; one with more points than any sensor gives is reported as skipped."""
     for frame in frames:
         try:
             answer = answers.of(frame)
@@ -100,14 +100,14 @@ def answers_of(package: "ModelPackage", recording: Recording, answering: Answeri
         if refused := [name for name, is_asked in asked.items() if is_asked]:
             raise BadRequest(
                 f"{', '.join(refused)}: expected a package that labels points, found {package.manifest.name}, which finds "
-                "boxes. Leave that out."
+                "boxes. Leave these options out."
             )
         from lidar_vl_core.tasks.detector import Detector
 
         return BoxAnswers(Detector(package, answering.engine, ego=answering.ego), recording, sweeps)
     if sweeps > 1:
         raise BadRequest(
-            f"--sweeps {sweeps}: expected a package that finds boxes, found {package.manifest.name}. Leave that out."
+            f"--sweeps {sweeps}: expected a package that finds boxes, found {package.manifest.name}. Leave the option out."
         )
     from lidar_vl_core.tasks.segmenter import Segmenter
 
@@ -118,7 +118,7 @@ def answers_of(package: "ModelPackage", recording: Recording, answering: Answeri
 
 
 class LabelAnswers:
-    """The segmenter alone, or with the pictures of the recording."""
+    """The segmenter alone, or with the images of the recording."""
 
     latency_is = "from a decoded cloud to one label per point, inside the segmenter"
 
@@ -142,7 +142,7 @@ class LabelAnswers:
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be used of the pictures, each once."""
+        """What image could not be used, each reason once."""
         return [f"{text} ({count} times)" for text, count in self._said.items()]
 
     def of(self, frame: RecordedFrame) -> Answer:
@@ -151,11 +151,11 @@ class LabelAnswers:
         if self._fusion is None:
             return Answer(self._segmenter.segment(cloud))
         if not frame.views:
-            self._said["cloud without pictures, labelled by the network alone"] += 1
+            self._said["cloud without images, labelled by the network alone"] += 1
         return Answer(self._fusion.segment(cloud, frame.views, self._leave_out))
 
     def _coloured(self, frame: RecordedFrame) -> PointCloud:
-        """The cloud in its own colours, or in those of its pictures."""
+        """The cloud in its own colours, or in those of its images."""
         from lidar_vl_core.clouds.colours import cloud_rgb
         from lidar_vl_core.tasks.coloured_by_pictures import coloured_by_pictures
 
@@ -165,14 +165,14 @@ class LabelAnswers:
             name = self._segmenter.package.manifest.name
             raise BadRequest(
                 f"model {name}, which reads colours: expected coloured clouds, or cameras in the recording that give them "
-                "theirs, found neither. Record images, camera_info and tf, or give a model that reads no colours."
+                "theirs, found neither. Record images, camera_info and tf, or use a model that does not read colours."
             )
         if not frame.views:
-            self._said["cloud without pictures to colour it, labelled as if all of it were grey"] += 1
+            self._said["cloud without images to colour it, labelled as if it were all grey"] += 1
         return coloured_by_pictures(frame.cloud, frame.views, self._leave_out)
 
     def _leave_out(self, view: CameraView, error: Exception) -> None:
-        self._said[f"picture of {view.name} left out: {error}"] += 1
+        self._said[f"image of {view.name} left out: {error}"] += 1
 
 
 class BoxAnswers:
@@ -232,7 +232,7 @@ def _fusion(segmenter: "Segmenter", recording: Recording) -> "CameraFusion":
 
     if not recording.cameras:
         raise BadRequest(
-            "ensemble: expected cameras in the recording, found none that can be used. Record them, or leave --ensemble out. "
+            "ensemble: expected cameras in the recording, found no usable ones. Record them, or leave --ensemble out. "
             + " ".join(recording.warnings[:1])
         )
     return CameraFusion(segmenter)

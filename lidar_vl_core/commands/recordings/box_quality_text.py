@@ -10,7 +10,7 @@ def box_quality_lines(quality: Mapping[str, Any]) -> list[str]:
     """AP of the classes that the truth has, in percent, and the share of true boxes that were found, ring by ring."""
     there = {name: each for name, each in quality["classes"].items() if each["truth"]}
     if not there:
-        return ["boxes against the truth: no true box in range has a point"]
+        return ["boxes compared with the truth: no true box in range contains a point"]
     classes = ", ".join(f"{name} {100 * each['ap']:.1f} % of {each['truth']}" for name, each in there.items())
     rings = ", ".join(
         f"{ring_reach(ring)} {100 * ring['recall']:.0f} % of {ring['truth']}"

@@ -52,7 +52,7 @@ def calibration_check(
         if not watch.cameras:
             told = " ".join(recording.warnings[:2])
             raise BadBag(
-                f"{bag}: expected clouds with images and transforms between them, found none. Record camera_info and tf, too. {told}"
+                f"{bag}: expected clouds with images and transforms between them, found none. Record camera_info and tf as well. {told}"
             )
         found = {
             "bag": bag.name,

@@ -56,7 +56,7 @@ class _Comparison:
         return len(self._per_frame)
 
     def add(self, frame: RecordedFrame) -> None:
-        """Ask both and count; they take turns in going first. Raises BadPointCloud, BadLabels."""
+        """Ask both and count; they take turns going first. Raises BadPointCloud, BadLabels."""
         order = (0, 1) if self.frames % 2 == 0 else (1, 0)
         said = {side: self._sides[side].of(frame) for side in order}
         a, b = said[0], said[1]
@@ -130,7 +130,7 @@ def compare(
             _add(comparison, recording, frame)
         if not comparison.frames:
             raise BadBag(
-                f"{bag}: expected readable clouds on {recording.cloud_topic}, found none. `lidar-vl inspect` tells more."
+                f"{bag}: expected readable clouds on {recording.cloud_topic}, found none. `lidar-vl inspect` shows more."
             )
         found = {
             "bag": bag.name,

@@ -1,4 +1,4 @@
-"""What is in a bag and which of it a replay can use. Reads files."""
+"""What is in a bag and what a replay can use of it. Reads files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +169,7 @@ def _type_of(datatype: int) -> str:
 
 
 def _unplaced_cameras(around: Surroundings, clouds: dict[str, dict[str, Any]]) -> list[str]:
-    """A line for each camera of which no transforms tell where any of the clouds is seen from it."""
+    """A line for each camera of which no transforms tell where any of the clouds is in it."""
     lidar_frames = {layout["frame_id"] for layout in clouds.values() if "frame_id" in layout}
     lines = []
     for camera in around.cameras:
@@ -177,7 +177,7 @@ def _unplaced_cameras(around: Surroundings, clouds: dict[str, dict[str, Any]]) -
         if not lidar_frames or any(around.transforms.are_connected(frame, f) for f in lidar_frames):
             continue
         lines.append(
-            f"camera {camera.name}: the recording does not say where {frame} is seen from "
+            f"camera {camera.name}: the recording does not say where {frame} is in "
             f"{' or '.join(sorted(lidar_frames))}, so a replay leaves it out. Record /tf and /tf_static."
         )
     return lines
@@ -187,9 +187,9 @@ def _replay_advice(bag: BagReader, clouds: dict[str, dict[str, Any]], cameras: i
     try:
         topic = bag.topic_of_type(CLOUD_TYPE, None)
     except BadRequest as error:
-        return f"not as it is: {error}"
+        return f"not as recorded: {error}"
     if "error" in clouds[topic]:
-        return f"not as it is: no cloud of {topic} can be read: {clouds[topic]['error']}"
+        return f"not as recorded: no cloud of {topic} can be read: {clouds[topic]['error']}"
     if not cameras:
-        return f"clouds of {topic}, without camera pictures"
+        return f"clouds of {topic}, without camera images"
     return f"clouds of {topic} with {cameras} camera{'s' if cameras > 1 else ''}"

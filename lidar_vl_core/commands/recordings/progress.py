@@ -1,4 +1,4 @@
-"""How far a command is through the clouds of a recording. Prints."""
+"""Progress of a command through the clouds of a recording. Prints."""
 
 import sys
 from collections.abc import Callable, Iterator

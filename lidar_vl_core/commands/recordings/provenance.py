@@ -1,4 +1,4 @@
-"""What a result was made with: command, versions, machine, model. Reads the machine's description."""
+"""How a result was made: command, versions, machine, model. Reads the machine's description."""
 
 import platform
 from datetime import datetime, timezone

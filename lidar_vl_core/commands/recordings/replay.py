@@ -41,7 +41,7 @@ def replay(
 ) -> dict[str, Any]:
     """Label the points, or find the boxes, of every cloud of a bag; write predictions.mcap with its layouts, metrics.json and report.html into `out`.
 
-    images: copy the cameras' pictures into predictions.mcap. rerun: show the labelled clouds in Rerun while they are made.
+    images: copy the cameras' images into predictions.mcap. rerun: show the labelled clouds in Rerun while they are made.
     overwrite: results of an earlier replay in `out` may go. progress: wraps the iteration. command: kept with the results.
     A detection package finds boxes: points in them have their classes; words, pictures and true labels are refused.
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
@@ -68,7 +68,7 @@ def replay(
         if not evaluation.frames:
             first = f", the first because: {recording.skipped[0].reason}" if recording.skipped else "."
             raise BadBag(
-                f"{bag}: expected readable clouds on {recording.cloud_topic}, found none{first} `lidar-vl inspect` tells more."
+                f"{bag}: expected readable clouds on {recording.cloud_topic}, found none{first} `lidar-vl inspect` shows more."
             )
         warnings = (*answers.warnings, *seen.warnings(package.manifest.training_sweeps))
         metrics = {

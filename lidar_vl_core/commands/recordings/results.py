@@ -1,4 +1,4 @@
-"""The files that say how well a run went: metrics and report. Writes files."""
+"""The results of a run: metrics and report. Writes files."""
 
 import json
 from pathlib import Path

@@ -11,7 +11,7 @@ from lidar_vl_core.evaluation.distance import ring_reach
 from lidar_vl_core.foundation.errors import shortened
 
 TRUTH_IS_DRAWN = (
-    '<p class="note">True boxes are black from above and white in the pictures, below those that were found.</p>'
+    '<p class="note">True boxes are black from above and white in the camera images, below the predicted ones.</p>'
 )
 
 

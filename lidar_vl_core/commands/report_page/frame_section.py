@@ -1,4 +1,4 @@
-"""The section of a report about one frame: labels and boxes from above and in the cameras' pictures, with what the colours mean."""
+"""The section of a report about one frame: labels and boxes from above and in the cameras' images, with what the colours mean."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -64,7 +64,7 @@ def _from_above(frame: LabelledFrame, classes: ClassTable, box_classes: ClassTab
 def _in_cameras(
     frame: LabelledFrame, cameras: Sequence[Picture], classes: ClassTable, box_classes: ClassTable | None
 ) -> "Iterator[Image]":
-    """The same, in the pictures of the cameras."""
+    """The same, in the images of the cameras."""
     xyz_m, (found, true_boxes) = frame.cloud.measured_xyz_m(), frame.drawn_boxes()
     columns = min(len(frame.views), 3)
     width_px = _OVERLAY_PX[columns]

@@ -1,4 +1,4 @@
-"""Pictures inside a page that needs no other file."""
+"""Images embedded in a page that needs no other file."""
 
 import base64
 import io

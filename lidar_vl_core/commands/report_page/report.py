@@ -76,7 +76,7 @@ def _headline(metrics: Mapping[str, Any]) -> str:
     if "drops" in metrics:
         tiles.append(("drops", f"{metrics['drops']}", f"of {metrics['sent']} clouds sent"))
     if metrics["skipped"]:
-        tiles.append(("skipped", f"{len(metrics['skipped'])}", "clouds that could not be read"))
+        tiles.append(("skipped", f"{len(metrics['skipped'])}", "unreadable clouds"))
     if metrics.get("intensity") is not None:
         field, largest = metrics["intensity"]["field"], metrics["intensity"]["largest"]
         tiles.append(("intensity", _told(field or "none"), f"{largest:g} becomes 1" if field else "0 everywhere"))
@@ -122,7 +122,7 @@ def _by_distance(metrics: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     head = "<tr><th>distance</th><th>mean IoU %</th><th></th><th>right %</th><th>points</th></tr>"
-    note = '<p class="note">Each ring judged alone, over the classes that occur in it.</p>'
+    note = '<p class="note">Each ring is evaluated separately, over the classes that occur in it.</p>'
     return f'<section><h2>Quality by distance</h2><table class="plain">{head}{"".join(rows)}</table>{note}</section>'
 
 

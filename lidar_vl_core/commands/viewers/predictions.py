@@ -30,8 +30,8 @@ def predictions(
     """Give what writes one labelled cloud into predictions.mcap; add the rest when the `with` block ends without an error.
 
     Each message stands at the time its original was recorded, so that all topics share one clock. Around the clouds:
-    class names, boxes where there are any, transforms and, with_images, the cameras' pictures. The layouts for Foxglove and RViz name the
-    recording's own topics and frame. Raises BadRequest where pictures are asked for and there is no camera.
+    class names, boxes where there are any, transforms and, with_images, the cameras' images. The layouts for Foxglove and RViz name the
+    recording's own topics and frame. Raises BadRequest where images are asked for and there is no camera.
     """
     if with_images and not recording.cameras:
         raise BadRequest("images: expected cameras in the recording, found none. Record them, or leave --images out.")

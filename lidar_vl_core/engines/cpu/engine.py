@@ -34,7 +34,7 @@ class FusedEngine:
 
     @property
     def name(self) -> str:
-        """ "fused", and of a network with layers in int8 what this processor makes of them."""
+        """ "fused", and for a network with int8 layers how this processor computes them."""
         return f"fused, {self._in_int8}" if self._in_int8 else "fused"
 
     @property

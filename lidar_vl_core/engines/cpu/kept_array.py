@@ -1,4 +1,4 @@
-"""Memory that is kept from scan to scan, as page faults of fresh memory cost more than some layers."""
+"""Memory kept from scan to scan, because page faults of fresh memory cost more than some layers."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class KeptArray:
         self._outliers = Outliers()
 
     def at_least(self, length: int) -> np.ndarray:
-        """The array, of at least so many numbers; what stood in it may be gone."""
+        """The array with at least this many numbers; earlier content may be lost."""
         held = len(self._array)
         needed = self._outliers.over(length, held)
         if held < length:

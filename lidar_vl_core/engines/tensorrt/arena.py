@@ -1,4 +1,4 @@
-"""Where tensors lie in one block of memory, so that one copy moves them all."""
+"""Where tensors are in one block of memory, so that one copy moves them all."""
 
 import ctypes
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Slot:
 
     @property
     def size(self) -> int:
-        """Bytes of it."""
+        """Its size in bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
 

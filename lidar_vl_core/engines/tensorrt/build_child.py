@@ -1,4 +1,4 @@
-"""Builds one plan in a process of its own, as TensorRT may end the process it runs in. Prints a line of JSON for each step.
+"""Builds one plan in a process of its own, because TensorRT may abort the process it runs in. Prints a line of JSON for each step.
 
 python -m lidar_vl_core.engines.tensorrt.build_child MODEL.onnx REQUEST.json PLAN [TIMING_CACHE]
 """
@@ -97,7 +97,7 @@ def _tell(**said: object) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Build, write the plan, and tell of it."""
+    """Build and write the plan, and report on it."""
     model, request, out, *more = map(Path, arguments)
     try:
         asked = BuildRequest.model_validate_json(request.read_bytes())

@@ -1,4 +1,4 @@
-"""A plan built by a child process: its progress, and in words what became of it where it failed. Starts a process."""
+"""A plan built by a child process: its progress, and why it failed if it did. Starts a process."""
 
 import json
 import os
@@ -26,7 +26,7 @@ Progress = Callable[[str], None]  # told the name of each phase as it begins
 
 @dataclass(frozen=True)
 class BuiltPlan:
-    """A plan and what the child said of it."""
+    """A plan and what the child process reported about it."""
 
     content: bytes
     layers: int
@@ -103,13 +103,16 @@ def _failure(returned: int, said: dict[str, object], last_words: str, limit: _Ti
         kind = getattr(errors, str(said.get("kind")), EngineUnavailable)
         return kind(str(said["error"])) if issubclass(kind, LidarVlError) else EngineUnavailable(str(said["error"]))
     during = f"while {str(said['phase']).lower()!r}" if "phase" in said else "at its start"
-    words = f", its last words: {last_words}" if last_words else ""
+    words = f", its last output: {last_words}" if last_words else ""
     if limit.passed:
         found, advice = f"it took more than {limit.seconds:.0f} s", "Allow more time, or build on a faster machine."
     elif returned == -signal.SIGKILL:
-        found, advice = "the system killed it", "That is mostly memory: measure on fewer points, or free some."
+        found, advice = (
+            "the system killed it",
+            "Usually that is for lack of memory: measure on fewer points, or free some memory.",
+        )
     elif "bad_alloc" in last_words or "out of memory" in last_words.lower() or "MemoryError" in last_words:
-        found, advice = "it had not enough memory", "Measure on fewer points, or free some memory."
+        found, advice = "it ran out of memory", "Measure on fewer points, or free some memory."
     elif returned < 0:
         found = f"it crashed ({signal.Signals(-returned).name})"
         advice = "Try another version of TensorRT, or use engine fused."

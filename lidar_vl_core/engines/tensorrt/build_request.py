@@ -1,4 +1,4 @@
-"""What a plan is built of and for: everything its key in the cache depends on."""
+"""What a plan is built from and for: everything its cache key depends on."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ class RowRange(Config):
 
 
 class BuildRequest(Config):
-    """One plan. Two requests that differ in anything have plans of their own."""
+    """One plan. Requests that differ in any field have separate plans."""
 
     module: str
     version: str

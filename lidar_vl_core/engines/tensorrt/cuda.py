@@ -47,7 +47,7 @@ class Cuda:
         return int(self._call("cudaMalloc", size))
 
     def free(self, address: int) -> None:
-        """Give it back."""
+        """Free it."""
         self._call("cudaFree", address)
 
     def allocate_host(self, size: int) -> int:
@@ -55,7 +55,7 @@ class Cuda:
         return int(self._call("cudaMallocHost", size))
 
     def free_host(self, address: int) -> None:
-        """Give it back."""
+        """Free it."""
         self._call("cudaFreeHost", address)
 
     def stream(self) -> Any:  # noqa: ANN401
@@ -63,7 +63,7 @@ class Cuda:
         return self._call("cudaStreamCreate")
 
     def destroy_stream(self, stream: Any) -> None:  # noqa: ANN401
-        """Give it back."""
+        """Free it."""
         self._call("cudaStreamDestroy", stream)
 
     def upload(self, to: int, of: int, size: int, stream: Any) -> None:  # noqa: ANN401
@@ -77,16 +77,16 @@ class Cuda:
         self._call("cudaMemcpyAsync", to, of, size, kind, stream)
 
     def wait(self, stream: Any) -> None:  # noqa: ANN401
-        """Until all that the stream was given is done."""
+        """Wait until the stream has finished all its work."""
         self._call("cudaStreamSynchronize", stream)
 
     def begin_capture(self, stream: Any) -> None:  # noqa: ANN401
-        """What the stream is given from now on is written down instead of done."""
+        """From now on, record what the stream is given instead of running it."""
         mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", stream, mode)
 
     def end_capture(self, stream: Any) -> Any:  # noqa: ANN401
-        """What was written down, ready to be done as often as wanted."""
+        """The recorded work, ready to be launched any number of times."""
         graph = self._call("cudaStreamEndCapture", stream)
         try:
             return self._call("cudaGraphInstantiate", graph, 0)
@@ -94,9 +94,9 @@ class Cuda:
             self._call("cudaGraphDestroy", graph)
 
     def launch(self, graph: Any, stream: Any) -> None:  # noqa: ANN401
-        """Do what was written down."""
+        """Launch the recorded work."""
         self._call("cudaGraphLaunch", graph, stream)
 
     def destroy_graph(self, graph: Any) -> None:  # noqa: ANN401
-        """Give it back."""
+        """Free it."""
         self._call("cudaGraphExecDestroy", graph)

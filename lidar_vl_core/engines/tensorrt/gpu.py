@@ -35,7 +35,7 @@ def require_gpu(cuda: Cuda | None = None) -> Gpu:
         count, cause = 0, str(error)
     if cuda is None or count < 1:
         raise EngineUnavailable(
-            f"no GPU: expected one of NVIDIA with its driver, found: {cause.rstrip('.')}. Use engine fused; or, to build a plan "
+            f"no GPU: expected an NVIDIA GPU with its driver, found: {cause.rstrip('.')}. Use engine fused; or, to build a plan "
             "for another machine's RTX card, name its target, such as sm89."
         )
     return Gpu(*cuda.device())

@@ -1,4 +1,4 @@
-"""How many rows a plan is made for: what clouds of the place where it will run have, and some more."""
+"""How many rows a plan is made for: those of clouds from where it will run, plus a margin."""
 
 from collections.abc import Mapping, Sequence
 

@@ -12,7 +12,7 @@ _OLDEST = {"tensorrt_rtx": 1, "tensorrt": 10}  # major versions; before 10 netwo
 
 @dataclass(frozen=True)
 class TensorRt:
-    """One of the two modules, which name the same things alike."""
+    """One of the two modules, which share one API."""
 
     name: str
     version: str

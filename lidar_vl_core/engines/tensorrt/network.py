@@ -89,7 +89,7 @@ class TensorRtNetwork:
             context = engine.create_execution_context()
         if context is None:
             raise EngineUnavailable(
-                f"engine tensorrt: expected memory for the plan, found: {self._messages}. Build it of clouds with fewer voxels."
+                f"engine tensorrt: expected memory for the plan, found: {self._messages}. Build it from clouds with fewer voxels."
             )
         return context
 
@@ -129,7 +129,7 @@ class TensorRtNetwork:
         return [view(self._host_out, self._download[name]).copy() for name in names]
 
     def close(self) -> None:
-        """Give back the GPU's memory; the network cannot be run any more."""
+        """Free the GPU's memory; the network can no longer be run."""
         self._taken.close()
 
     def _prepare(self, upload: Mapping[str, Slot]) -> None:
@@ -205,7 +205,7 @@ class TensorRtNetwork:
             if not allowed.least <= rows <= allowed.most:
                 raise TooManyVoxels(
                     f"cloud: expected {allowed.least} to {allowed.most} rows on {name}, as the plan was built for, found {rows}. "
-                    "Build it of larger clouds: `lidar-vl build-engine --clouds`."
+                    "Build it from larger clouds: `lidar-vl build-engine --clouds`."
                 )
 
     def _refused(self, expected: str) -> EngineUnavailable:

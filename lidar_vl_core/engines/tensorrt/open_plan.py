@@ -1,4 +1,4 @@
-"""The plan that this machine can run of a package, out of those that were built. Reads the cache."""
+"""The plan that this machine can run of a package, of those that were built. Reads the cache."""
 
 from lidar_vl_core.engines.tensorrt.build_request import THIS, BuildRequest, Part
 from lidar_vl_core.engines.tensorrt.cuda import Cuda

@@ -1,4 +1,4 @@
-"""What TensorRT, or another runtime that takes whole model files, runs of a package."""
+"""The part of a package that TensorRT, or another runtime for complete model files, runs."""
 
 from typing import TYPE_CHECKING
 

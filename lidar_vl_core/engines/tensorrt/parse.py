@@ -1,4 +1,4 @@
-"""A model file becomes a network of TensorRT; whatever the parser refuses is told with its node."""
+"""A model file becomes a network of TensorRT; whatever the parser refuses is reported with its node."""
 
 from typing import TYPE_CHECKING
 

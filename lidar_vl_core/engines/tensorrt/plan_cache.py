@@ -18,7 +18,7 @@ FOLDER_VARIABLE = "LIDAR_VL_ENGINES"
 
 
 class PlanNote(Config):
-    """What is known of a plan without reading it."""
+    """What is known about a plan without reading it."""
 
     request: BuildRequest
     inputs: dict[str, tuple[int | str, ...]]  # dimensions of each; names are those of request.rows
@@ -67,7 +67,7 @@ class PlanCache:
     """Built plans by what they were built for."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """folder: else that of LIDAR_VL_ENGINES, else one in the user's cache."""
+        """folder: default: that of LIDAR_VL_ENGINES, or one in the user's cache."""
         self.folder = folder or _default_folder()
 
     def find(self, request: BuildRequest) -> CachedPlan | None:

@@ -79,7 +79,7 @@ def build(out: Path = BUILT, targets: Sequence[int] = TARGETS, headers: Path | N
 
 
 def main() -> None:
-    """Compile it, and say what is in it."""
+    """Compile it, and print what is in it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=BUILT)
     parser.add_argument("--targets", default=",".join(map(str, TARGETS)), help="compute capabilities, 86 is 8.6")
@@ -93,7 +93,7 @@ def main() -> None:
     print(
         f"with the plugin in C++, by the headers in {headers}"
         if headers
-        else "without the plugin in C++: name the folder of TensorRT's headers in TENSORRT_INCLUDE. Python registers one of its own"
+        else "without the plugin in C++: set TENSORRT_INCLUDE to the folder of TensorRT's headers. Python registers one of its own"
     )
 
 

@@ -53,7 +53,7 @@ def register_plugin(trt: Any, sha256: str | None = None) -> str:  # noqa: ANN401
         launch = launcher(code)
     except (OSError, AttributeError) as error:
         raise EngineUnavailable(
-            f"{library}: expected the TensorRT plugin compiled for this machine, found: {error}. Build it anew with `make plugin`."
+            f"{library}: expected the TensorRT plugin compiled for this machine, found: {error}. Build it again with `make plugin`."
         ) from error
     in_cpp = hasattr(code, "getCreators")
     if (trt.__name__, found) not in _registered:
@@ -64,7 +64,7 @@ def register_plugin(trt: Any, sha256: str | None = None) -> str:  # noqa: ANN401
             known = registry.register_creator(creator_of(trt, launch), DOMAIN)
         if not known:
             raise EngineUnavailable(
-                f"{library}: expected TensorRT to take the plugin, found that it refused. See its log."
+                f"{library}: expected TensorRT to accept the plugin, found that it refused. See its log."
             )
         _registered.add((trt.__name__, found))
     return "C++" if in_cpp else "Python"
@@ -78,7 +78,7 @@ def _require_rtx_library(trt: Any) -> None:  # noqa: ANN401
         ctypes.CDLL(_RTX_LIBRARY)
     except OSError as error:
         raise EngineUnavailable(
-            f"{_RTX_LIBRARY}: expected it where libraries are looked for, as plugins need it, found {_RTX_LIBRARY}.1 alone, as its "
+            f"{_RTX_LIBRARY}: expected it on the library path, as plugins need it, found {_RTX_LIBRARY}.1 alone, as its "
             f"wheel brings it. Link it to {_RTX_LIBRARY} in a folder, and start with LD_LIBRARY_PATH=FOLDER."
         ) from error
 

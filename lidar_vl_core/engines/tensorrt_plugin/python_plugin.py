@@ -1,4 +1,4 @@
-"""The plugin as Python objects of TensorRT, whose work the compiled library does: for building, and where Python runs the plan."""
+"""The plugin as Python objects for TensorRT that call the compiled library: for building, and where Python runs the plan."""
 
 import ctypes
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ def creator_of(trt: Any, launch: Launch) -> Any:  # noqa: ANN401  `trt` is the m
     plugin = _plugin(trt, launch)
 
     class SparseConvCreator(trt.IPluginCreatorV3One):
-        """Makes the plugin; there is nothing to set."""
+        """Creates the plugin; it has no options."""
 
         def __init__(self) -> None:
             trt.IPluginCreatorV3One.__init__(self)

@@ -21,7 +21,7 @@ from lidar_vl_core.evaluation.detection.matching import centre_distance_m, greed
 
 @dataclass(frozen=True)
 class MatchRule:
-    """When a prediction stands for a true box."""
+    """When a prediction matches a true box."""
 
     name: str
     limits: tuple[float, ...]  # every one gives an average precision
@@ -52,7 +52,7 @@ class ClassPrecision:
 
 
 class AveragePrecision:
-    """Sums over frames; boxes of no class (255) are neither expected nor wrong."""
+    """Sums over frames; boxes without a class (255) count neither as missed nor as wrong."""
 
     def __init__(self, classes: ClassTable, rule: MatchRule = BY_CENTRE) -> None:
         self._classes = classes

@@ -7,7 +7,7 @@ from lidar_vl_core.evaluation.detection.precision_curve import PrecisionCurve, p
 
 
 class ClassMatches:
-    """Gathers frames; predictions of equal scores rank as nuScenes' evaluator has it, those of later frames first."""
+    """Gathers frames; predictions of equal scores rank as in nuScenes' evaluator, those of later frames first."""
 
     def __init__(self, limits: int, errors: int = 0) -> None:
         """limits: how many limits a match is tried with. errors: how many errors a match has."""

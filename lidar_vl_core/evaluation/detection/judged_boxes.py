@@ -1,4 +1,4 @@
-"""What every measure of boxes asks of them first: the same frames on both sides, classes that are known, scores in 0..1."""
+"""What every box metric requires: the same frames on both sides, classes that are known, scores in 0..1."""
 
 from collections.abc import Collection
 
@@ -15,7 +15,7 @@ def require_same_frames(truth: Collection[str], found: Collection[str]) -> None:
     """Raise BadBoxes where frames have a truth and no predictions (an empty list would be one), or the reverse."""
     for wanted, given, what, advice in (
         (truth, found, "predictions", "Give an empty list where nothing was found."),
-        (found, truth, "a truth", "Judge the frames of one split."),
+        (found, truth, "a truth", "Evaluate the frames of one split."),
     ):
         missing = sorted(set(wanted) - set(given))
         if missing:
@@ -38,7 +38,7 @@ def require_judgeable(boxes: Boxes3d, classes: ClassTable) -> None:
         row = int(np.argmax(unknown))
         raise BadBoxes(
             f"class_id: expected 0 to {len(classes) - 1} (the classes of {classes.name}), found {boxes.class_id[row]} in "
-            f"row {row}. Use the table that the boxes were made with."
+            f"row {row}. Use the class table that the boxes were made with."
         )
     require_scores(boxes.score)
 

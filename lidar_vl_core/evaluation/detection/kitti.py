@@ -32,7 +32,7 @@ _STEPS = 40  # recalls 0, 1/40, ... 1
 
 @dataclass(frozen=True, eq=False)
 class KittiScore:
-    """One class by one measure at one difficulty; 0 everywhere where the truth has none of it, as the official tool has it."""
+    """One class by one measure at one difficulty; 0 everywhere where the truth has none of it, as in the official tool."""
 
     truth_count: int  # objects that must be found
     precision: np.ndarray  # (41,) over the recalls 0, 1/40, ... 1: the best one at that recall or a higher one
@@ -44,7 +44,7 @@ class KittiScore:
 
     @property
     def ap_r11(self) -> float:
-        """Mean precision over the recalls 0, 0.1 ... 1, 0..1: what papers before 2019 gave."""
+        """Mean precision over the recalls 0, 0.1 ... 1, 0..1: as reported in papers before 2019."""
         return float(self.precision[::4].mean())
 
 
@@ -75,9 +75,9 @@ class KittiScores:
 
 
 def kitti_scores(truth: Mapping[str, KittiObjects], found: Mapping[str, KittiObjects]) -> KittiScores:
-    """The official scores of Car, Pedestrian and Cyclist. truth, found: the objects of every picture, by its name.
+    """The official scores of Car, Pedestrian and Cyclist. truth, found: the objects of every image, by its name.
 
-    Raises BadBoxes where pictures are missing on one side, predictions have no scores or such outside 0..1, or are DontCare.
+    Raises BadBoxes where images are missing on one side, predictions have no scores or such outside 0..1, or are DontCare.
     """
     require_same_frames(truth, found)
     frames = [_Frame(truth[name], _checked(name, found[name])) for name in truth]
@@ -98,7 +98,7 @@ def kitti_scores(truth: Mapping[str, KittiObjects], found: Mapping[str, KittiObj
 
 
 class _Frame:
-    """One picture with what all classes and difficulties ask of it."""
+    """One image with what all classes and difficulties ask of it."""
 
     def __init__(self, truth: KittiObjects, found: KittiObjects) -> None:
         self.truth, self.found = truth, found
@@ -108,7 +108,7 @@ class _Frame:
         self.similarity = (1.0 + np.cos(truth.alpha_rad[None] - found.alpha_rad[:, None])) / 2.0
 
     def picture(self, class_name: str, difficulty: Difficulty, overlap: str) -> Picture:
-        # Areas nobody looked at are drawn in pictures alone.
+        # Areas nobody looked at are drawn in images alone.
         excused = self.share_in_dont_care > (MIN_OVERLAP[class_name] if overlap == "2d" else np.inf)
         return Picture.of(
             self.overlaps[overlap],
@@ -124,7 +124,7 @@ def _checked(name: str, found: KittiObjects) -> KittiObjects:
     if found.score is None and len(found):
         raise BadBoxes(f"{name}: expected predictions with scores, found none. Give 16 columns.")
     if (found.kind == DONT_CARE).any():
-        raise BadBoxes(f"{name}: expected predictions of objects, found {DONT_CARE}. Leave such areas out.")
+        raise BadBoxes(f"{name}: expected predictions of objects, found {DONT_CARE}. Leave such entries out.")
     if found.score is not None:
         try:
             require_scores(found.score)

@@ -1,4 +1,4 @@
-"""Which prediction stands for which true object of a picture, by the order and the ties of KITTI's official evaluator.
+"""Which prediction matches which true object of an image, by the order and the ties of KITTI's official evaluator.
 
 True objects choose, in the order of their file. For the thresholds each takes the prediction of the highest score, for the
 counts the one of the highest overlap; an ignored prediction is taken where no counted one is.
@@ -13,7 +13,7 @@ from lidar_vl_core.evaluation.detection.kitti_rules import COUNTED, OTHER
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture while one class is judged at one difficulty: what is left of truth and predictions."""
+    """One image while one class is judged at one difficulty: what is left of truth and predictions."""
 
     overlap: np.ndarray  # (P, T)
     score: np.ndarray  # (P,)
@@ -31,7 +31,7 @@ class Picture:
         excused: np.ndarray,
         similarity: np.ndarray,
     ) -> "Picture":
-        """The picture without objects of other classes."""
+        """The image without objects of other classes."""
         ours, theirs = found_role != OTHER, truth_role != OTHER
         pair = np.ix_(ours, theirs)
         return Picture(

@@ -22,7 +22,7 @@ _PAIRS = np.stack(np.triu_indices(8, 1), axis=1)  # lines between all corners: t
 
 @dataclass(frozen=True, eq=False)
 class KittiCamera:
-    """The left colour camera of a picture, from its calibration file."""
+    """The left colour camera of an image, from its calibration file."""
 
     T_cam_lidar: RigidTransform  # into the rectified frame of camera 0: R0_rect @ Tr_velo_to_cam
     P2: np.ndarray  # (3, 4) float64, from that frame to pixels
@@ -36,10 +36,10 @@ class KittiCamera:
 
 
 def kitti_predictions(boxes: Boxes3d, classes: ClassTable, camera: KittiCamera) -> KittiObjects:
-    """The boxes of the LiDAR's frame that are in the picture, as objects of KITTI: those beside it nobody can label there.
+    """The boxes of the LiDAR's frame that are in the image, as KITTI objects; boxes outside the image have no label there.
 
     Classes are told by their names in any case (car is Car); boxes of no class (255) are left out. The 2D box is that of
-    the corners, cut at the picture's edges. Raises BadLabels for a class that KITTI does not have, BadBoxes for scores
+    the corners, cut at the image's edges. Raises BadLabels for a class that KITTI does not have, BadBoxes for scores
     outside 0..1.
     """
     unknown = [name for name in classes.names if name.lower() not in _KIND_BY_LETTERS]
@@ -67,13 +67,13 @@ def kitti_predictions(boxes: Boxes3d, classes: ClassTable, camera: KittiCamera) 
 
 
 def write_kitti_predictions(folder: Path, predictions: Mapping[str, KittiObjects]) -> None:
-    """Write NAME.txt for every picture, an empty one where nothing was found: a submission needs all of them."""
+    """Write NAME.txt for every image, an empty one where nothing was found: a submission needs a file for each."""
     for name, objects in predictions.items():
         write_kitti_objects(folder / f"{name}.txt", objects)
 
 
 def _boxes_in_picture(boxes: np.ndarray, camera: KittiCamera) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 4) left, top, right, bottom in pixels, and the rows (K,) of those that the picture shows."""
+    """(N, 4) left, top, right, bottom in pixels, and the rows (K,) of those that the image shows."""
     corners_cam_m = camera.T_cam_lidar.apply(box_corners(boxes).reshape(-1, 3)).reshape(-1, 8, 3)
     in_front, row = segments_in_front(corners_cam_m[:, _PAIRS].reshape(-1, 2, 3))
     projected = in_front.reshape(-1, 3) @ camera.P2[:, :3].T + camera.P2[:, 3]

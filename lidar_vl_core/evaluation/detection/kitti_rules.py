@@ -1,4 +1,4 @@
-"""Who counts in KITTI's object benchmark: classes, difficulties, neighbours, areas nobody looked at.
+"""Which objects count in KITTI's object benchmark: classes, difficulties, neighbours, DontCare areas.
 
 Source: Geiger et al. 2012, Are we ready for autonomous driving, section 2.4, and the rules of its object benchmark.
 """
@@ -45,13 +45,13 @@ def truth_roles(truth: KittiObjects, class_name: str, difficulty: Difficulty) ->
 
 
 def found_roles(found: KittiObjects, class_name: str, difficulty: Difficulty) -> np.ndarray:
-    """(P,) the same of every prediction; a low one is ignored whatever its class, as the official tool has it."""
+    """(P,) the same of every prediction; a low one is ignored whatever its class, as in the official tool."""
     low = found.bbox_px[:, 3] - found.bbox_px[:, 1] < difficulty.min_height_px
     return np.where(low, IGNORED, np.where(found.kind == class_name, COUNTED, OTHER))
 
 
 def overlaps(found: KittiObjects, truth: KittiObjects) -> dict[str, np.ndarray]:
-    """IoU (P, T) of predictions and true objects: "2d" in the picture, "bev" from above, "3d" in space; 0 with DontCare areas."""
+    """IoU (P, T) of predictions and true objects: "2d" in the image, "bev" from above, "3d" in space; 0 with DontCare areas."""
     shape = (len(found), len(truth))
     real = truth.kind != DONT_CARE
     flat, bev, space = np.zeros(shape), np.zeros(shape), np.zeros(shape)

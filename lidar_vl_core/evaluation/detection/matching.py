@@ -1,4 +1,4 @@
-"""Which predicted box stands for which true one: the surest prediction chooses first."""
+"""Which predicted box matches which true one: the most confident prediction chooses first."""
 
 import numpy as np
 

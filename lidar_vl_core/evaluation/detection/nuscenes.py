@@ -29,7 +29,7 @@ _NOT_JUDGED = {
 
 @dataclass(frozen=True)
 class NuscenesScores:
-    """The scores over all ten classes; a class without truth has AP 0 and errors 1, as the benchmark has it."""
+    """The scores over all ten classes; a class without true boxes has AP 0 and errors 1, as in the benchmark."""
 
     truth_count: Mapping[str, int]  # true boxes that count, by class
     average_precision: Mapping[str, Mapping[float, float]]  # class -> centre distance in metres -> AP

@@ -1,4 +1,4 @@
-"""One frame as nuScenes' detection benchmark judges it: which boxes count, and how far a match is off.
+"""One frame as nuScenes' detection benchmark judges it: which boxes count, and the errors of a match.
 
 Source: Caesar et al. 2020, nuScenes, section 3.1, and the rules of its detection task (range by class, boxes without points,
 bicycles in racks).

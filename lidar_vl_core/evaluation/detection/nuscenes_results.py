@@ -178,7 +178,7 @@ def _read_row(token: str, row: object, classes: ClassTable) -> tuple[list[float]
         raise BadLabels(f"expected boxes as objects, found {type(row).__name__}. Write the file again.")
     if row.get("sample_token") != token:
         raise BadLabels(
-            f"expected boxes of this sample, found sample_token {repr(row.get('sample_token'))[:80]}. Sort them."
+            f"expected boxes of this sample, found sample_token {repr(row.get('sample_token'))[:80]}. Sort the boxes by sample."
         )
     name, attribute = row.get("detection_name"), row.get("attribute_name")
     if name not in classes.names:

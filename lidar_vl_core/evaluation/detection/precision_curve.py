@@ -14,7 +14,7 @@ _FIRST = 11  # of RECALLS: the first one above a recall of 10 %
 
 @dataclass(frozen=True)
 class PrecisionCurve:
-    """What a detector reaches at the recalls RECALLS; beyond its highest recall both are 0."""
+    """Precision and errors at the recalls RECALLS; beyond its highest recall both are 0."""
 
     precision: np.ndarray  # (101,)
     score: np.ndarray  # (101,), at which the recall is reached

@@ -1,4 +1,4 @@
-"""What a user is told while the CPU engine's loops are compiled. Prints."""
+"""What users are told while the CPU engine's loops are compiled. Prints."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ _LINE = "first run: compiling the engine's loops, about 15 s on two cores; later
 
 @contextmanager
 def compilation_told() -> Iterator[None]:
-    """Say on stderr, where the code inside meets loops that nobody has compiled yet, that this takes a while, and how long it took."""
+    """Say on stderr, if the code inside needs loops not compiled yet, that this takes a while, and how long it took."""
     from numba.core import event
 
     class Told(event.Listener):

@@ -1,4 +1,4 @@
-"""A lock of threads that a forked child has anew: the thread that held it at the fork is not in the child and never lets go."""
+"""A thread lock that is free again in a forked child: the thread that held it at the fork does not exist there."""
 
 import os
 from threading import Lock
@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 
 class ForkLock:
-    """As threading.Lock, in a `with`; free in every forked child."""
+    """Like threading.Lock, used in a `with`; free in every forked child."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -22,7 +22,7 @@ class ForkLock:
         self._lock.release()
 
     def renew(self) -> None:
-        """Be free, whoever held it."""
+        """Release the lock, whoever held it."""
         self._lock = Lock()
 
 

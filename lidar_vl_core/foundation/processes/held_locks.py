@@ -1,4 +1,4 @@
-"""Locks on files and folders that end with the process that holds them, so that what a killed one left is known. Touches the disk."""
+"""Locks on files and folders that end with the process that holds them, so that leftovers of killed processes can be recognised. Touches the disk."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ def take(descriptor: int) -> bool:
 
 
 def take_new(path: Path, descriptor: int) -> bool:
-    """Take the lock of what was just made at `path`; False where somebody has swept it away before that."""
+    """Take the lock of what was just made at `path`; False where another process has removed it before that."""
     take(descriptor)
     try:
         return os.path.samestat(path.lstat(), os.fstat(descriptor))

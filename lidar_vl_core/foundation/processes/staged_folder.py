@@ -1,4 +1,4 @@
-"""A folder that is made beside its place and takes it in one step, in exchange for what is there. Touches the disk."""
+"""A folder built next to its final place and swapped in at once for what is there. Touches the disk."""
 
 import errno
 import os
@@ -43,7 +43,7 @@ def staged_folder(place: Path) -> Iterator[Path]:
 
 
 def clear_staged(place: Path) -> None:
-    """Remove what killed processes left beside the place, and nothing of those still at work. Raises OSError."""
+    """Remove what killed processes left beside the place, but nothing that is still in use. Raises OSError."""
     for temporary in place.parent.glob(f".{escape(place.name)}.{_RANDOM}{_SUFFIX}"):
         with abandoned(temporary) as is_abandoned:
             if is_abandoned:
@@ -51,7 +51,7 @@ def clear_staged(place: Path) -> None:
 
 
 def exchanged(one: Path, other: Path) -> bool:
-    """Let two folders of one file system change places, at once; False where the system cannot. Raises OSError."""
+    """Swap two folders of one file system atomically; False where the system cannot. Raises OSError."""
     import ctypes
 
     try:

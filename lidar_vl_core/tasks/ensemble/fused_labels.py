@@ -1,4 +1,4 @@
-"""Each point named by the network or by the mean feature of the pictures that see it, whichever is nearer to a prompt."""
+"""Each point named by the network or by the mean feature of the images that see it, whichever is closer to a prompt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from lidar_vl_core.tasks.ensemble.prompt_cosines import PromptCosines
 from lidar_vl_core.words.cosine_answers import CosineAnswers, cosine_answers
 from lidar_vl_core.words.text_table import TextTable
 
-_BLOCK_POINTS = 256  # that several pictures see, at a time: half a MB of sums at 512 channels, which a cache holds
+_BLOCK_POINTS = 256  # that several images see, at a time: half a MB of sums at 512 channels, which a cache holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,19 +23,19 @@ class FusedLabels:
 
     class_id: np.ndarray  # (N,) uint8
     probability: np.ndarray  # (N,) float32
-    picture_class_id: np.ndarray  # (N,) uint8 what the pictures say alone
-    picture_share: float  # of the points that are named by the pictures
+    picture_class_id: np.ndarray  # (N,) uint8 what the images say alone
+    picture_share: float  # of the points that are named by the images
     disagreement: (
         float | None
-    )  # share of the points that network and pictures both name, differently; None: there are none
+    )  # share of the points that network and images both name, differently; None: there are none
 
 
 def fused_labels(
     of_network: PromptCosines, pictures: Sequence[PlacedPicture], occlusion: ZBuffer | None, threads: int = 1
 ) -> FusedLabels:
-    """Class and probability of each point from the side whose best prompt is nearer; the network's on ties.
+    """Class and probability of each point from the source whose best prompt is closer; the network's on ties.
 
-    A point that several pictures see has the mean of the features of its cells.
+    A point that several images see has the mean of the features of its cells.
     """
     table, point_to_row = of_network.table, of_network.point_to_row
     deep = _with_no_row(cosine_answers(of_network.cosine, table, threads))
@@ -66,7 +66,7 @@ def _with_no_row(answers: CosineAnswers) -> CosineAnswers:
 def _of_pictures(
     xyz_m: np.ndarray, pictures: Sequence[PlacedPicture], table: TextTable, occlusion: ZBuffer | None, threads: int
 ) -> CosineAnswers:
-    """(N,) what the pictures say of each point; nothing of those that none sees."""
+    """(N,) what the images say of each point; nothing of those that none sees."""
     count = len(xyz_m)
     found = CosineAnswers(
         np.full(count, IGNORE_ID, np.uint8), np.zeros(count, np.float32), np.full(count, -np.inf, np.float32)
@@ -93,7 +93,7 @@ def _mean_cosines(
     several: np.ndarray, count: int, pictures: Sequence[PlacedPicture], seen: Sequence[tuple[np.ndarray, np.ndarray]],
     table: TextTable, threads: int,
 ) -> np.ndarray:  # fmt: skip
-    """(S, P) of every prompt with the mean feature of points that several pictures see; its length does not matter: a sum will do.
+    """(S, P) of every prompt with the mean feature of points that several images see; its length does not matter: a sum will do.
 
     several: (S,) these points, of `count`, rising.
     """
@@ -120,7 +120,7 @@ def _square_sums(
     pictures: Sequence[PlacedPicture], places: Sequence[np.ndarray], cells: Sequence[np.ndarray],
     bounds: tuple[int, int], square: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write the squared length of the sum of features of the points first .. last; places of a picture's cells, which rise."""
+    """Write the squared length of the sum of features of the points first .. last; places of an image's cells, which rise."""
     from lidar_vl_core.tasks.ensemble.fusion_loops import add_rows
 
     first, last = bounds
@@ -139,7 +139,7 @@ def _square_sums(
 def _seen_cells(
     xyz_m: np.ndarray, pictures: Sequence[PlacedPicture], table: TextTable, occlusion: ZBuffer | None, threads: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Points that each picture sees, (S,) int64, and the cell each of them falls into, (S,) int64."""
+    """Points that each image sees, (S,) int64, and the cell each of them falls into, (S,) int64."""
     seen: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.int64),) * 2] * len(pictures)
 
     def look(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Compiled loop of camera fusion: sums of features of points that several pictures see."""
+"""Compiled loop of camera fusion: sums of features of points that several images see."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What an image tower says of one picture, ready to be asked for points that fall into its cells."""
+"""The image tower's answer for one image, ready to be looked up for points in its cells."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ from lidar_vl_core.words.text_table import TextTable
 
 @dataclass(frozen=True, eq=False)
 class CellAnswers:
-    """What the cells of a picture are by some words."""
+    """The classes of an image's cells for given words."""
 
     dot: np.ndarray  # (cells, P) float32 product of each cell's feature with each prompt
     alone: CosineAnswers  # of each cell by itself
 
 
 class PictureFeatures:
-    """Features of the cells of one picture. Where the picture was taken from is not known here: it may be used later, too."""
+    """Features of the cells of one image. Where the image was taken from is not known here: it may be used later, too."""
 
     def __init__(self, features: np.ndarray, size_px: tuple[int, int]) -> None:
-        """features: (C, h, w) float32, cells evenly over the picture. size_px: height and width of the picture."""
+        """features: (C, h, w) float32, cells evenly over the image. size_px: height and width of the image."""
         channels, rows, columns = features.shape
         self.size_px = size_px
         self._shape = rows, columns
@@ -37,7 +37,7 @@ class PictureFeatures:
         return (2 * v + 1) * rows // (2 * height) * columns + (2 * u + 1) * columns // (2 * width)
 
     def answers(self, table: TextTable) -> CellAnswers:
-        """Of all cells by these words; kept for the next cloud, until other words are asked for. From any thread."""
+        """Of all cells by these words; kept for the next cloud, until the words change. From any thread."""
         kept = self._answers  # read once: another thread may replace it
         if kept is not None and kept[0] is table:
             return kept[1]
@@ -49,11 +49,11 @@ class PictureFeatures:
 
 @dataclass(frozen=True, eq=False)
 class PlacedPicture:
-    """A picture's features, and where its camera was, seen from a cloud."""
+    """An image's features, and where its camera was, seen from a cloud."""
 
     features: PictureFeatures
     camera: CameraModel
-    T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the picture's stamp
+    T_cam_lidar: RigidTransform  # from the LiDAR at the cloud's stamp to the camera at the image's stamp
 
 
 def cosines(dot: np.ndarray, square: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a network says of a cloud, as its nearness to words, for those who judge by more than the network."""
+"""A network's similarity to words for each point of a cloud, for code that combines it with other sources."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from lidar_vl_core.words.text_table import TextTable
 
 @dataclass(frozen=True, eq=False)
 class PromptCosines:
-    """How near the network's rows are to each prompt of the words in use."""
+    """Cosines of the network's rows with each prompt in use."""
 
     cosine: np.ndarray  # (M, P) float32; NaN where a row has no direction
     point_to_row: np.ndarray  # (N,) int32; -1 = none

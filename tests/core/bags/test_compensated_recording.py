@@ -79,5 +79,5 @@ def test_without_motion_or_times_the_clouds_stay_as_they_came_which_is_told_once
     clouds, warnings = _clouds(_drive(tmp_path / "run.mcap", **drive), compensate=True)
     assert np.ptp(clouds[0].xyz_m[:, 0]) == pytest.approx(2.0, abs=1e-4)
     (warning,) = warnings
-    assert warning.startswith(f"clouds not compensated for motion: {told}")
+    assert warning.startswith(f"clouds without motion compensation: {told}")
     assert warning.endswith("(3 times)")

@@ -97,10 +97,12 @@ def test_a_file_that_unpacks_to_more_than_there_is_room_for_is_refused(tmp_path,
     usage = shutil.disk_usage(tmp_path)._replace(free=1 << 22)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     (tmp_path / "bomb.mcap.zstd").write_bytes(zstandard.compress(bytes(1 << 28)))
-    with pytest.raises(BadBag, match=r"expected to unpack it into half of what is free in .*, found it larger"):
+    with pytest.raises(
+        BadBag, match=r"expected it to fit into half of what is free in .* when unpacked, found it larger"
+    ):
         open_bag(tmp_path / "bomb.mcap.zstd")
     (tmp_path / "twice.mcap.zstd").write_bytes(zstandard.compress(zstandard.compress(b"\x89MCAP0\r\n")))
-    with pytest.raises(BadBag, match="packed by zstd once, found it packed again"):
+    with pytest.raises(BadBag, match="compressed by zstd once, found it compressed twice"):
         open_bag(tmp_path / "twice.mcap.zstd")
 
 
@@ -184,14 +186,14 @@ def test_clouds_that_cannot_be_read_are_told_before_a_replay(tmp_path):
     found = inspection(path)
     assert found["clouds"]["/lidar/points"]["points"] == 5
     assert "/lidar/points: the first 2 clouds cannot be read and are skipped: " in found["warnings"][0]
-    assert found["replay"] == "clouds of /lidar/points, without camera pictures"
+    assert found["replay"] == "clouds of /lidar/points, without camera images"
     found = inspection(write_drive(tmp_path / "b.mcap", [("/lidar/points", CLOUD, at(0), bad)]))
-    assert found["replay"].startswith("not as it is: no cloud of /lidar/points can be read: ")
+    assert found["replay"].startswith("not as recorded: no cloud of /lidar/points can be read: ")
     assert "cannot be read: " in inspection_text(found)
 
 
 def test_a_camera_that_no_transform_places_is_not_promised(tmp_path):
     found = inspection(write_drive(tmp_path / "a.mcap", drive(with_tf=False)))
-    assert found["replay"] == "clouds of /lidar/points, without camera pictures"
-    assert "camera front: the recording does not say where front_optical is seen from lidar" in found["warnings"][0]
+    assert found["replay"] == "clouds of /lidar/points, without camera images"
+    assert "camera front: the recording does not say where front_optical is in lidar" in found["warnings"][0]
     assert inspection(write_drive(tmp_path / "b.mcap", drive()))["replay"] == "clouds of /lidar/points with 1 camera"

@@ -83,7 +83,7 @@ def test_of_a_killed_recorder_all_but_the_last_second_is_read_with_a_warning(tmp
     assert len(found) >= told
     assert found == [(i, i.to_bytes(8, "little")) for i in range(len(found))]
     assert len(cut) == 1
-    assert f"its {len(found)} whole messages are read" in cut[0]
+    assert f"its {len(found)} complete messages are read" in cut[0]
 
 
 @pytest.mark.parametrize("cut", range(0, 400, 40))
@@ -122,7 +122,7 @@ def test_a_finished_recording_has_checksums_and_is_read_by_other_libraries(tmp_p
 @pytest.mark.parametrize("trial", range(TRIALS))
 def test_on_a_full_disk_everything_before_is_read_and_the_loss_told(tmp_path, trial, figures):
     bag, size = GrowingBag(tmp_path / "a.mcap", NO_LIMITS), 2_500_000 + 123_457 * trial
-    with no_file_beyond(size), pytest.raises(BadRequest, match=r"a\.mcap: could not be written.*too large") as told:
+    with no_file_beyond(size), pytest.raises(BadRequest, match=r"a\.mcap: can no longer be written.*too large") as told:
         write(bag, range(1000))
     bag.close()
     found, warnings = stamps(tmp_path / "a.mcap")
@@ -146,7 +146,7 @@ def test_a_disk_that_is_full_when_the_recording_ends_costs_no_closed_chunk(tmp_p
     bag.close_chunk_in_time()
     write(bag, range(10, 12), 500)
     path = tmp_path / "run" / "run_0.mcap"
-    with no_file_beyond(path.stat().st_size + room), pytest.raises(BadRequest, match="could not be written"):
+    with no_file_beyond(path.stat().st_size + room), pytest.raises(BadRequest, match="can no longer be written"):
         bag.close()
     found, _ = stamps(path)
     assert found in (list(range(10)), list(range(12)))
@@ -205,7 +205,7 @@ def test_what_cannot_be_recorded_safely_is_refused(tmp_path):
         GrowingBag(tmp_path / "a.db3", NO_LIMITS)
     (tmp_path / "file").write_text("")
     for name in ("file/a.mcap", "file/a"):
-        with pytest.raises(BadRequest, match=f"{name}: expected a place that can be written"):
+        with pytest.raises(BadRequest, match=f"{name}: expected a writable place"):
             GrowingBag(tmp_path / name, NO_LIMITS)
     with (
         closing(GrowingBag(tmp_path / "a.mcap", NO_LIMITS)) as bag,

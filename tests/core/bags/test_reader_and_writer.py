@@ -151,9 +151,9 @@ def test_wrong_requests_to_a_writer_are_refused(tmp_path):
     with BagWriter(tmp_path / "b") as bag, pytest.raises(BadRequest, match=r"write an .mcap file"):
         bag.write("/t", "my_msgs/msg/Own", 1, b"\0\1\0\0")
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadRequest, match="expected a place that can be written"):
+    with pytest.raises(BadRequest, match="expected a writable place"):
         write(tmp_path / "file/a.mcap", recorded(1))
-    with pytest.raises(BadRequest, match="expected a place that can be written"):
+    with pytest.raises(BadRequest, match="expected a writable place"):
         write(tmp_path / "file/a", recorded(1))
 
 
@@ -260,7 +260,7 @@ NO_BAGS = {
     "empty_folder": "expected .mcap, .db3 or .bag files, found none",
     "empty.mcap": "expected an MCAP, rosbag2 sqlite3 or ROS 1 bag file, found 0 bytes",
     "text.mcap": "found 15 bytes that start with 6a 75 73 74",
-    "old.bag": "found a ROS 1 bag of version 'V1.2'. `rosbag fix`",
+    "old.bag": "found a ROS 1 bag of version 'V1.2'. Convert it",
     "other.db3": "expected a rosbag2 sqlite3 file with a table of topics, found: no such table",
 }
 
@@ -311,7 +311,7 @@ def test_topics_are_found_by_type_and_asked_for_only_where_there_are_two(tmp_pat
         with pytest.raises(BadRequest, match="topic /c: expected one of /a"):
             bag.messages(["/c"])
     with open_bag(write(tmp_path / "two.mcap", [("/a", 1, "x"), ("/b", 1, "x")])) as bag:
-        with pytest.raises(BadRequest, match=r"expected one topic of std_msgs/msg/String, found /a, /b. Name the one"):
+        with pytest.raises(BadRequest, match=r"expected one topic of std_msgs/msg/String, found /a, /b. Say which one"):
             bag.topic_of_type(STRING)
         assert bag.topic_of_type(STRING, "/b") == "/b"
 

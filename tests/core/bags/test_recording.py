@@ -157,7 +157,7 @@ def test_a_camera_without_a_transform_is_left_out_and_named_never_put_at_the_ori
     frames, warnings = read(write(tmp_path / "drive.mcap", drive(with_tf=False)))
     assert [frame.views for frame in frames] == [()] * 4
     assert len(warnings) == 1
-    assert warnings[0].startswith("camera front: the recording does not say where front_optical is seen from lidar")
+    assert warnings[0].startswith("camera front: the recording does not say where front_optical is in lidar")
     assert warnings[0].endswith("(4 times)")
 
 
@@ -191,7 +191,7 @@ def test_a_camera_that_falls_silent_costs_its_pictures_and_no_cloud(tmp_path) ->
     assert [frame.index for frame in frames] == list(range(30))
     assert [len(frame.views) for frame in frames[:5]] == [1] * 5
     assert not any(frame.views for frame in frames[7:])
-    assert any(warning.startswith("camera front: no picture within 0.1 s of the cloud") for warning in warnings)
+    assert any(warning.startswith("camera front: no image within 0.1 s of the cloud") for warning in warnings)
 
 
 @pytest.mark.parametrize(
@@ -326,9 +326,9 @@ def test_pictures_as_drivers_send_them_are_decoded(tmp_path, encoding: str, chan
 @pytest.mark.parametrize(
     ("encoding", "channels", "changes", "reason"),
     [
-        ("32FC1", 4, {}, "measurements, no photograph"),
+        ("32FC1", 4, {}, "measurements, not a photograph"),
         ("h264", 1, {}, "encoding: expected one of"),
-        ("rgb8", 3, {"height": 47, "data": np.zeros(47 * 64 * 3, np.uint8)}, "expected pictures of 64 x 48 pixels"),
+        ("rgb8", 3, {"height": 47, "data": np.zeros(47 * 64 * 3, np.uint8)}, "expected images of 64 x 48 pixels"),
         ("rgb8", 3, {"data": np.zeros(100, np.uint8)}, "data: expected step"),
     ],
 )
@@ -343,7 +343,7 @@ def test_a_camera_whose_pictures_cannot_be_used_is_left_out_with_the_reason(
     assert reason in warning
     found = inspection(path)
     assert (found["cameras"], found["warnings"]) == ([], [warning])
-    assert found["replay"].endswith("without camera pictures")
+    assert found["replay"].endswith("without camera images")
 
 
 def test_one_damaged_picture_costs_no_camera_and_one_of_another_size_is_refused_when_it_is_loaded(tmp_path) -> None:
@@ -355,7 +355,7 @@ def test_one_damaged_picture_costs_no_camera_and_one_of_another_size_is_refused_
     assert [len(frame.views) for frame in frames] == [1, 1, 1]
     assert warnings == []
     assert frames[1].views[0].load_rgb().shape == (48, 64, 3)
-    for number, reason in ((0, "whole JPEG"), (2, "expected pictures of 64 x 48 pixels")):
+    for number, reason in ((0, "complete JPEG"), (2, "expected images of 64 x 48 pixels")):
         with pytest.raises(BadImage, match=reason):
             frames[number].views[0].load_rgb()
 

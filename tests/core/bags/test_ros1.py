@@ -172,7 +172,7 @@ def test_a_bag_whose_recorder_was_killed_is_read(tmp_path, mode):
     with open_bag(tmp_path / "a.bag.active") as bag:
         assert len(list(bag.messages())) == 300
         assert bag.warnings == [
-            "a.bag.active: expected a closed bag, found one whose recorder was stopped early. What it wrote is read."
+            "a.bag.active: expected a closed bag, found one whose recorder was killed. Everything it wrote is read."
         ]
 
 
@@ -182,7 +182,7 @@ def test_a_bag_that_ends_between_two_records_is_told_as_cut(tmp_path):
     (tmp_path / "a.bag").write_bytes(whole[:index])
     with open_bag(tmp_path / "a.bag") as bag:
         assert len(list(bag.messages())) == 300
-        assert f"found it cut at byte {index}: its 300 whole messages are read" in bag.warnings[0]
+        assert f"found it cut at byte {index}: its 300 complete messages are read" in bag.warnings[0]
 
 
 def test_one_damaged_chunk_costs_only_its_own_messages(tmp_path):

@@ -56,7 +56,7 @@ def test_labels_that_disagree_with_the_pictures_are_told_with_the_share():
     assert alarm is not None
     assert (alarm.reason, alarm.text) == (
         "disagreement",
-        "share of points that network and pictures name differently: 0.70, above 0.5",
+        "share of points that network and images name differently: 0.70, above 0.5",
     )
     assert alarms(limits, [answer(disagreement=0.4), answer(disagreement=None)]) == []
 

@@ -103,7 +103,7 @@ def test_a_direction_turns_a_box_into_its_half_turn():
     "kinds", [(), (AnchorKind(0, (1, 1, 0), 0),), (AnchorKind(0, (1, 1, 1), 0), AnchorKind(1, (1, 1, 1), 0, (0.0,)))]
 )
 def test_anchors_that_fit_no_map_are_refused(kinds):
-    with pytest.raises(BadConfig, match="anchors: expected kinds"):
+    with pytest.raises(BadConfig, match="anchors: expected sizes above 0"):
         anchor_boxes(kinds, RANGE, (2, 2))
 
 

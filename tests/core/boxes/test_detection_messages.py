@@ -78,7 +78,7 @@ def test_boxes_told_in_a_camera_frame_stand_upright_in_the_lidars():
     told = boxes_in_message(message, NAMES)
     back = told.in_frame(OPTICAL.inverse(), "lidar_top")
     assert_allclose(box_corners(back.boxes), box_corners(sent.boxes), atol=1e-6)
-    with pytest.raises(BadTransform, match="expected them upright in both frames, found one tilted by 90"):
+    with pytest.raises(BadTransform, match="expected boxes upright in both frames, found one tilted by 90"):
         told.in_frame(STILL, "lidar_top")
 
 

@@ -28,7 +28,7 @@ def test_a_class_may_have_limits_alone_and_a_range_of_0_is_any():
 
 def test_a_class_that_the_model_lacks_is_refused_with_those_it_has():
     rules = BoxRules(of_class={"lorry": BoxLimits()})
-    with pytest.raises(BadConfig, match=f"classes: expected names out of {', '.join(CLASSES.names)}, found 'lorry'"):
+    with pytest.raises(BadConfig, match=f"classes: expected one of {', '.join(CLASSES.names)}, found 'lorry'"):
         rules.min_scores(CLASSES)
     with pytest.raises(BadConfig, match="Did you mean Cyclist"):
         BoxRules(of_class={"cyclist": BoxLimits()}).require_classes(CLASSES)

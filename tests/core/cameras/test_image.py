@@ -197,7 +197,7 @@ JPEG = encode_jpeg(SMOOTH)
 
 BAD = {
     "unknown encoding": (raw("h264", RGB), "encoding: expected one of mono8"),
-    "depth image": (raw("32FC1", RGB), "measurements, no photograph"),
+    "depth image": (raw("32FC1", RGB), "measurements, not a photograph"),
     "yuv of an odd width": (raw("yuv422", np.zeros((3, 5, 2), np.uint8)), "width: expected an even number"),
     "yuv that was cut": (yuv("yuyv", data=b"\0" * 15), "data: expected step . height = 16 bytes, found 15"),
     "yuv with the step of grey": (yuv("uyvy", step=4), "step: expected at least 8 bytes for 4 pixels of uyvy"),
@@ -218,16 +218,19 @@ BAD = {
     "empty": (raw("rgb8", RGB, data=b""), "data"),
     "list instead of bytes": (raw("rgb8", RGB, data=[0] * 45), "data: expected contiguous bytes, found list"),
     "empty jpeg": (compressed(b""), "data: expected a JPEG, PNG, WebP or TIFF, found 0 bytes"),
-    "only the first bytes of a jpeg": (compressed(JPEG[:3]), "expected a whole JPEG"),
-    "truncated jpeg": (compressed(JPEG[: len(JPEG) // 2]), "expected a whole JPEG"),
-    "truncated png": (compressed(png(RGB)[:60]), "expected a whole PNG"),
+    "only the first bytes of a jpeg": (compressed(JPEG[:3]), "expected a complete JPEG"),
+    "truncated jpeg": (compressed(JPEG[: len(JPEG) // 2]), "expected a complete JPEG"),
+    "truncated png": (compressed(png(RGB)[:60]), "expected a complete PNG"),
     "noise called jpeg": (
         compressed(b"\x01\x02" * 100),
         "expected a JPEG, PNG, WebP or TIFF, found 200 bytes of format 'jpeg' that start with 01 02",
     ),
-    "compressed depth": (compressed(bytes(12) + png(GREY_16), "16UC1; compressedDepth png"), "depth, no photograph"),
-    "video": (compressed(b"\0\0\0\1\x67" + bytes(40), "h264"), "format 'h264'.*Video transports are not read"),
-    "truncated webp": (compressed(stored(RGB, "WEBP")[:30]), "expected a whole WEBP"),
+    "compressed depth": (
+        compressed(bytes(12) + png(GREY_16), "16UC1; compressedDepth png"),
+        "a depth image, not a photograph",
+    ),
+    "video": (compressed(b"\0\0\0\1\x67" + bytes(40), "h264"), "format 'h264'.*Video transports are not supported"),
+    "truncated webp": (compressed(stored(RGB, "WEBP")[:30]), "expected a complete WEBP"),
     "gif": (compressed(b"GIF89a" + bytes(40)), "expected a JPEG, PNG"),
     "no image at all": (SimpleNamespace(data=b""), "message: expected an Image or a CompressedImage"),
 }
@@ -241,7 +244,7 @@ def test_a_damaged_image_is_refused_by_name(message, expected):
 
 @pytest.mark.parametrize("picture", [GREY, RGB.astype(np.float32), np.zeros((0, 4, 3), np.uint8)])
 def test_only_rgb_pictures_become_jpegs(picture):
-    with pytest.raises(BadImage, match="picture: expected"):
+    with pytest.raises(BadImage, match="image: expected"):
         encode_jpeg(picture)
 
 

@@ -38,7 +38,7 @@ def test_a_picture_that_cannot_be_decoded_is_tried_and_told_once_and_refused_eve
 
     def load():
         calls.append(1)
-        raise BadImage("data: expected a JPEG, found nothing. Correct the driver.")
+        raise BadImage("data: expected a JPEG, found nothing. Fix the driver that publishes it.")
 
     picture = DecodedOnce(load, told.append)
     for _ in range(3):

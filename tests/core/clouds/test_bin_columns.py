@@ -68,14 +68,14 @@ def test_neither_the_order_nor_the_scale_of_intensity_changes_the_columns(tmp_pa
 @pytest.mark.parametrize("lost", [1, 2, 3])
 def test_a_cut_file_is_not_read_with_the_columns_that_its_size_divides_by(tmp_path, lost):
     write(tmp_path / "a.bin", sweep(), KITTI).ravel()[:-lost].tofile(tmp_path / "a.bin")
-    with pytest.raises(BadCloudFile, match=r"\(4 float32 columns\), found .* The file was cut, or .* --columns"):
+    with pytest.raises(BadCloudFile, match=r"\(4 float32 columns\), found .* The file is truncated, or .* --columns"):
         read_cloud(tmp_path / "a.bin")
 
 
 STREET = sweep()
 REFUSED = {
-    "random numbers": (np.random.default_rng(0).uniform(0, 1, 1600), "too few or too even to tell"),
-    "three points": (np.stack([STREET[name] for name in KITTI], 1)[:3], "too few or too even to tell"),
+    "random numbers": (np.random.default_rng(0).uniform(0, 1, 1600), "too few or too uniform to tell"),
+    "three points": (np.stack([STREET[name] for name in KITTI], 1)[:3], "too few or too uniform to tell"),
     "seven columns": (np.stack(list(STREET.values()), 1), "what looks like 7"),
     "float64": (np.stack([STREET[name] for name in KITTI], 1).astype("<f8").view("<f4"), "such as float64"),
     "velocity before intensity": (

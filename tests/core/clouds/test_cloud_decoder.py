@@ -121,7 +121,7 @@ def test_no_intensity_is_said_once_with_the_fields_there_are():
     for _ in range(3):
         decoder.decode(message_of(XYZ | {"brightness": _dark.astype(np.float32)}))
     assert len(decoder.notes) == 1
-    assert "found x, y, z, brightness: it is 0" in decoder.notes[0]
+    assert "found x, y, z, brightness: intensity is 0" in decoder.notes[0]
 
 
 def test_a_dark_raw_signal_is_told_with_what_to_do():

@@ -44,13 +44,13 @@ def test_an_intensity_is_found_under_every_name(tmp_path, name):
 
 def test_no_intensity_an_empty_one_and_a_choice_are_told(tmp_path):
     assert ply(tmp_path, ring=RAW).remarks == ("found no intensity field; used 0 (fields: x, y, z, ring).",)
-    assert ply(tmp_path, intensity=RAW * 0).remarks == ("the intensity field intensity holds nothing above 0.",)
+    assert ply(tmp_path, intensity=RAW * 0).remarks == ("the intensity field intensity has no value above 0.",)
     both = ply(tmp_path, intensity=RAW / 9, reflectivity=RAW)
     assert_allclose(both.cloud.intensity, RAW / 255)
-    assert both.remarks == ("took reflectivity as the intensity (also there: intensity).",)
+    assert both.remarks == ("took reflectivity as the intensity (also found: intensity).",)
     unfilled = ply(tmp_path, intensity=RAW, reflectivity=RAW * 0)
     assert_allclose(unfilled.cloud.intensity, RAW / 255)
-    assert unfilled.remarks == ("took intensity as the intensity (also there: reflectivity).",)
+    assert unfilled.remarks == ("took intensity as the intensity (also found: reflectivity).",)
     ply(tmp_path, ring=RAW)
     with pytest.warns(UserWarning, match="found no intensity field"):
         read_cloud(tmp_path / "a.ply")
@@ -142,7 +142,7 @@ def test_places_on_a_map_keep_their_millimetres(tmp_path, kind):
     assert read.cloud.origin_m == (450_120.0, 5_400_990.0, 340.0)
     assert_allclose(read.cloud.xyz_m + np.array(read.cloud.origin_m), FAR, atol=1e-3)
     assert read.remarks == (
-        "the coordinates are far from zero; they are told from the origin x 450120, y 5400990, z 340 m.",
+        "the coordinates are far from zero; they are stored relative to the origin x 450120, y 5400990, z 340 m.",
     )
     for out in ("out.npz", "out.ply", "out.pcd"):
         write_labelled_cloud(tmp_path / out, read.cloud, Labels())
@@ -156,7 +156,7 @@ def test_zeros_among_places_on_a_map_are_no_points_and_float32_is_told(tmp_path)
     far[0] = 0
     read = ply(tmp_path, intensity=RAW, **dict(zip("xyz", far.T, strict=True)))
     assert_array_equal(read.cloud.has_return(), [False, True, True])
-    assert "holds such places to 0.5 m only" in read.remarks[0]
+    assert "resolves such coordinates only to 0.5 m" in read.remarks[0]
 
 
 NANS = ["nan", "-nan", "NaN", "1.#QNAN", "-1.#IND", "1.#QNAN0", "-1.#IND00", "1.#R", "nan(ind)", "-nan(snan)"]

@@ -241,7 +241,7 @@ def test_a_wrong_field_is_refused_by_name(changes, message):
 
 
 def test_an_asked_field_that_is_missing_is_named():
-    with pytest.raises(BadPointCloud, match="field ring: expected because it was asked for, found only x, y, z, tag"):
+    with pytest.raises(BadPointCloud, match="field ring: expected because it was requested, found only x, y, z, tag"):
         decode(message_of(sample_columns()), extra_fields=["ring"])
 
 

@@ -147,7 +147,7 @@ def test_inspect_tells_people_and_programs_the_same(street: Path) -> None:
     layout = found["clouds"]["/points"]
     assert [field["name"] for field in layout["fields"]] == ["x", "y", "z", "intensity", "class_id", "probability"]
     assert layout["points"] == 300
-    assert found["replay"] == "clouds of /points, without camera pictures"
+    assert found["replay"] == "clouds of /points, without camera images"
     for word in ("/points", "10.0 Hz", "300 points", "class_id uint8", found["replay"]):
         assert word in text.stdout
 

@@ -38,7 +38,7 @@ def test_every_part_of_the_machine_is_told_with_what_is_missing(monkeypatch):
     monkeypatch.setenv("ROS_DISTRO", "jazzy")
     about = about_machine()
     assert about["ROS"]["distribution"] == "jazzy"
-    assert about["ROS"]["middleware profile"].endswith("/nowhere/profile.xml, WHICH IS NO FILE")
+    assert about["ROS"]["middleware profile"].endswith("/nowhere/profile.xml, WHICH IS NOT A FILE")
     assert any(line.startswith("  distribution") for line in about_lines(about))
 
 
@@ -79,7 +79,7 @@ def test_a_trial_compares_every_cloud_and_measures_both_engines(plans, tiny_pack
         name: ["p50", "p95", "p99"] for name in ("tensorrt", "fused")
     }
     module.times = 1.5
-    assert "gave up" in try_engine(package, clouds(), threads=1).problem
+    assert "failed" in try_engine(package, clouds(), threads=1).problem
 
 
 def test_doctor_says_of_a_plan_whether_it_can_be_used(plans, tiny_package, monkeypatch):
@@ -97,15 +97,15 @@ def test_doctor_says_of_a_plan_whether_it_can_be_used(plans, tiny_package, monke
 
     monkeypatch.setattr(doctor, "build_engine", build)
     usable = doctor.examine(package, clouds())
-    assert usable.verdict == "the answers are those of the fused engine"
+    assert usable.verdict == "the answers match those of the fused engine"
     assert any(line.startswith("  network by tensorrt: p50") for line in usable.lines())
     assert "tensorrt" in doctor.report_json({}, usable)["tensorrt"]["trial"]["network_ms"]
     module.times = 0.5
-    assert doctor.examine(package, clouds()).verdict.startswith("NOT USABLE: engine tensorrt gave up")
+    assert doctor.examine(package, clouds()).verdict.startswith("NOT USABLE: engine tensorrt failed")
     runtime.fails = {"cudaGetDeviceCount"}
     unknown = doctor.examine(package, clouds())
     assert unknown.trial is None
-    assert unknown.verdict == "the plan builds; its answers and its speed are not known, as there is no GPU"
+    assert unknown.verdict == "the plan builds; its answers and its speed are unknown because there is no GPU"
     assert built == ["this", "this", "sm86,sm89,sm120"]
 
 

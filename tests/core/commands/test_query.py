@@ -115,7 +115,7 @@ def test_the_command_draws_and_prints(package, cloud_file, tmp_path, capsys):
     ("text", "model", "name", "message"),
     [
         ("car", "demo", "x.png", "expected a package of task embedding, found segmentation"),
-        ("purple", None, "x.png", "found 'purple'. Ask with words it knows"),
+        ("purple", None, "x.png", "found 'purple'. Use words it knows"),
         ("car", None, "x.jpg", "expected a name ending in .png"),
         ("", None, "x.png", "expected words to look for"),
     ],

@@ -164,7 +164,7 @@ def test_true_boxes_that_nothing_could_show_are_not_expected(package, tmp_path):
     quality = metrics["box_quality"]
     assert quality["mean_ap"] is None
     assert not any(each["truth"] for each in quality["classes"].values())
-    assert box_quality_lines(quality) == ["boxes against the truth: no true box in range has a point"]
+    assert box_quality_lines(quality) == ["boxes compared with the truth: no true box in range contains a point"]
     check_page((tmp_path / "out" / "report.html").read_text())
 
 
@@ -180,7 +180,7 @@ def test_true_boxes_of_a_frame_that_nobody_tells_of_end_the_replay_and_leave_not
 def test_true_boxes_are_for_packages_that_find_boxes_and_names_for_a_topic(street, package, tiny_package, tmp_path):
     with pytest.raises(BadRequest, match="true boxes: expected a package that finds boxes"):
         replay(street, load_model_package(tiny_package), tmp_path / "out", Reading(box_topic="/truth"))
-    with pytest.raises(BadRequest, match="found their names alone"):
+    with pytest.raises(BadRequest, match="found only class names"):
         replay(street, package, tmp_path / "out", Reading(box_table="nuscenes16"))
     with pytest.raises(BadRequest, match="topic /points: expected vision_msgs/msg/Detection3DArray"):
         replay(street, package, tmp_path / "out", Reading(box_topic="/points"))

@@ -69,8 +69,8 @@ def test_without_any_colours_the_error_names_what_the_model_needs():
 def test_clouds_without_pictures_and_pictures_of_another_size_are_told():
     segmenter, answers = asked(CLOUD, (), 1)
     assert segmenter.clouds[0].extra["rgb"].tolist() == [[128] * 3] * 2
-    assert answers.warnings == ["cloud without pictures to colour it, labelled as if all of it were grey (1 times)"]
+    assert answers.warnings == ["cloud without images to colour it, labelled as if it were all grey (1 times)"]
     _, answers = asked(CLOUD, (view(red(20)), view(red(), "side")), 1)
-    assert answers.warnings[0].startswith("picture of front left out: ")
+    assert answers.warnings[0].startswith("image of front left out: ")
     with pytest.raises(BadCalibration):
         coloured_by_pictures(CLOUD, (view(red(20)),))

@@ -133,8 +133,8 @@ def test_a_camera_whose_picture_cannot_be_used_is_left_out_and_named() -> None:
     pictures, problems = load_pictures(views)
     assert [view.name for view, _ in pictures] == ["front"]
     assert problems == [
-        "camera small: expected pictures of 640 x 480 pixels as the calibration says, found 320 x 240. "
-        "Give the calibration of these pictures, with binning and region of interest.",
+        "camera small: expected images of 640 x 480 pixels as the calibration says, found 320 x 240. "
+        "Give the calibration of these images, with binning and region of interest.",
         "camera cut: data: expected a JPEG, found 3 bytes. Record it again.",
     ]
 

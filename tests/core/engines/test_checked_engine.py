@@ -56,7 +56,7 @@ def test_other_answers_make_the_slow_engine_run_from_then_on(answer):
     for _ in range(3):
         assert engine.run(0)[0] is SCORES
     assert (fast.runs, engine.name) == (1, "fused")
-    assert engine.problem.startswith("engine gpu gave up, fused runs instead: expected the answers of fused")
+    assert engine.problem.startswith("engine gpu failed, fused runs instead: expected the answers of fused")
 
 
 def test_a_failure_of_the_gpu_does_too_also_later():
@@ -66,7 +66,7 @@ def test_a_failure_of_the_gpu_does_too_also_later():
         engine.run(0)
     fast.answer = EngineUnavailable("CUDA cudaMalloc: out of memory")
     assert engine.run(0)[0] is SCORES
-    assert engine.problem == "engine gpu gave up, fused runs instead: CUDA cudaMalloc: out of memory"
+    assert engine.problem == "engine gpu failed, fused runs instead: CUDA cudaMalloc: out of memory"
 
 
 def test_a_cloud_that_does_not_fit_is_no_failure_of_the_engine():
@@ -111,7 +111,7 @@ def test_every_task_runs_its_plan_and_answers_as_the_engine_of_the_cpu(kind, eng
     robot = made(package, engine, threads=1)
     robot.warm_up()
     assert robot.engine_name == on_cpu
-    assert f"engine tensorrt gave up, {on_cpu} runs instead: expected the answers of {on_cpu}" in robot.engine_problem
+    assert f"engine tensorrt failed, {on_cpu} runs instead: expected the answers of {on_cpu}" in robot.engine_problem
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_without_a_gpu_each_engine_of_one_says_so(plans, tiny_package, monkeypat
     package = load_model_package(tiny_package)
     runtime.fails = {"cudaGetDeviceCount"}
     with pytest.raises(
-        EngineUnavailable, match="engine tensorrt: no GPU: expected one of NVIDIA with its driver, found: CUDA"
+        EngineUnavailable, match="engine tensorrt: no GPU: expected an NVIDIA GPU with its driver, found: CUDA"
     ):
         Segmenter(package, "tensorrt")
     monkeypatch.setattr(gpu_engines, "may_have_gpu", lambda: False)

@@ -188,7 +188,7 @@ def test_a_wide_table_that_no_layer_reads_is_refused():
     builder = SparseGraphBuilder(3, 1, "idle", has_wide=True)
     weight, bias = np.ones((27, 3, 2), np.float32), np.zeros(2, np.float32)
     model = builder.finish(builder.sparse_conv(FEATURES, "subm0", weight, bias))
-    with pytest.raises(BadModelPackage, match="a convolution that reads wide0, as it is an input"):
+    with pytest.raises(BadModelPackage, match="a convolution that reads wide0, which is an input"):
         read_sparse_graph(model)
 
 

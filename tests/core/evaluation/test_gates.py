@@ -34,7 +34,7 @@ def test_a_missed_limit_is_told_with_both_numbers() -> None:
 @pytest.mark.parametrize("is_floor", [True, False])
 def test_a_figure_without_anything_to_measure_it_on_never_holds(figure: str, is_floor: bool) -> None:
     (line,) = missed([gate_of(figure, is_floor)], METRICS)
-    assert "found nothing to measure it on" in line
+    assert "found no data to measure it on" in line
 
 
 @pytest.mark.parametrize(

@@ -63,16 +63,16 @@ def test_values_come_from_the_file_then_the_overrides(tmp_path: Path) -> None:
         ("", "mapping"),
         ("a: [1", "YAML"),
         (b"\xff\xfe\x00", "YAML"),
-        ("? [1, 2]\n: 3", "no name"),
+        ("? [1, 2]\n: 3", "not a name"),
         ("x" * 1_000_001, "bytes"),
         ("a: !!bool x", "tag"),
         ("a: !!timestamp x", "tag"),
         ("a: !!set {b}", "tag"),
         ("!!float ''", "tag"),
         ("a: !" + "t" * 100_000 + " b", "tag"),
-        ("a: " + "[" * 500_000, "in each other"),
-        ("? " * 5_000 + "a", "in each other"),
-        ("- " * 5_000 + "a", "in each other"),
+        ("a: " + "[" * 500_000, "nested lists"),
+        ("? " * 5_000 + "a", "nested lists"),
+        ("- " * 5_000 + "a", "nested lists"),
         ("a: [" + "1," * 60_000 + "]", "more than 50000 values"),
         ("a: " + "9" * 5_000, "number of more than"),
         ("a: 0." + "9" * 5_000, "number of more than"),
@@ -132,7 +132,7 @@ class Needy(Config):
 
 
 def test_a_key_that_is_missing_is_told_without_the_rest_of_the_file():
-    with pytest.raises(BadConfig, match=r"^f\.yaml: out: expected a value, found no key of this name\.$"):
+    with pytest.raises(BadConfig, match=r"^f\.yaml: out: expected a value, found no such key\.$"):
         validated(Needy, {}, "f.yaml")
 
 

@@ -44,9 +44,9 @@ def test_an_override_reaches_its_place_and_leaves_the_rest(word, at, expected):
         ("train.5.folder", "expected a number from 0 to 2 for a list of 2, found '5'"),
         ("train.folder", "found 'folder'"),
         ("train.-1.folder", "found '-1'"),
-        ("steps.0", "expected steps to hold names"),
-        ("augment.flip.x", "expected augment.flip to hold names"),
-        ("augment.flip.x.y", "expected augment.flip to hold names"),
+        ("steps.0", "expected steps to be a mapping or a list"),
+        ("augment.flip.x", "expected augment.flip to be a mapping or a list"),
+        ("augment.flip.x.y", "expected augment.flip to be a mapping or a list"),
     ],
 )
 def test_an_override_that_leads_nowhere_says_where_it_ends(name, told):

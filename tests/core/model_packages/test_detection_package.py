@@ -56,7 +56,7 @@ def _stored(**changes: object) -> dict:
         ({"head": {"kind": "queries"}}, "detection.head"),
         ({"head": {"kind": "anchors", "kinds": []}}, "detection.head.anchors.kinds"),
         ({"head": {"kind": "centers", "groups": [[0], [0, 1]], "velocity": True}}, "every class once"),
-        ({"head": {"kind": "centers", "groups": [[0], [7]], "velocity": True}}, "classes of class_table alone"),
+        ({"head": {"kind": "centers", "groups": [[0], [7]], "velocity": True}}, "only classes of class_table"),
         ({"head": {"kind": "centers", "groups": [[]], "velocity": True}}, "detection.head.centers.groups"),
         ({"selection": {**SELECTION.model_dump(), "least_score": 1.5}}, "detection.selection.least_score"),
     ],
@@ -68,7 +68,7 @@ def test_a_manifest_with_something_unknown_or_impossible_is_refused(changes, tol
 
 def test_anchors_of_unlike_yaws_or_no_size_are_refused():
     kinds = _stored()["detection"]["head"]["kinds"]
-    for changed, told in (({"yaws_rad": [0.0]}, "as many yaws_rad"), ({"size_m": [1.0, 0.0, 1.0]}, "size_m")):
+    for changed, told in (({"yaws_rad": [0.0]}, "same number of yaws_rad"), ({"size_m": [1.0, 0.0, 1.0]}, "size_m")):
         with pytest.raises(BadConfig, match=told):
             validated(Manifest, _stored(head={"kind": "anchors", "kinds": [kinds[0], {**kinds[1], **changed}]}), "m")
 
@@ -76,10 +76,10 @@ def test_anchors_of_unlike_yaws_or_no_size_are_refused():
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"features": ("x", "y", "z")}, "features: of a detector expected one of"),
-        ({"features": ("x", "y", "z", "height")}, "features: of a detector expected one of"),
-        ({"detection": None}, "said of a detection package"),
-        ({"task": "segmentation"}, "said of a detection package"),
+        ({"features": ("x", "y", "z")}, "features: expected one of"),
+        ({"features": ("x", "y", "z", "height")}, "features: expected one of"),
+        ({"detection": None}, "required for a detection package"),
+        ({"task": "segmentation"}, "required for a detection package"),
     ],
 )
 def test_a_detector_has_its_own_features_and_its_own_task(changes, told):

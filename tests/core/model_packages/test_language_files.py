@@ -189,7 +189,7 @@ def test_a_language_that_contradicts_itself_is_refused(change):
 def test_task_and_language_belong_together():
     manifest = embedding_manifest(TABLE, a_spec(), FEATURES)
     for change in ({"language": None}, {"task": "segmentation"}):
-        with pytest.raises(ValueError, match="said of an embedding package and of no other"):
+        with pytest.raises(ValueError, match="required for an embedding package and not allowed for any other"):
             type(manifest)(**(dict(manifest) | change))
 
 

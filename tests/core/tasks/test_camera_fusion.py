@@ -217,7 +217,7 @@ def test_a_picture_that_cannot_be_used_is_left_out_and_named(fusion, package):
     labels = fusion.segment(cloud, [bad, good, small], lambda view, error: left_out.append((view.name, str(error))))
     assert_array_equal(labels.class_id, fusion.segment(cloud, [good], _nobody).class_id)
     assert left_out[0] == ("bad", "cut")
-    assert "expected pictures of 128 x 96 pixels" in left_out[1][1]
+    assert "expected images of 128 x 96 pixels" in left_out[1][1]
     nothing = fusion.segment(cloud, [bad], lambda view, error: None)
     assert_array_equal(nothing.class_id, fusion.segment(cloud, [], _nobody).class_id)
 

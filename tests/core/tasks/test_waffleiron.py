@@ -56,7 +56,9 @@ def test_clouds_of_few_points_are_labelled(package, count):
 
 
 def test_the_engine_for_sparse_convolutions_is_refused(package):
-    with pytest.raises(EngineUnavailable, match=r"engine fused: expected another .* Use engine auto or onnxruntime"):
+    with pytest.raises(
+        EngineUnavailable, match=r"engine fused: expected a different .* Use engine auto or onnxruntime"
+    ):
         Segmenter(package, "fused")
 
 
@@ -83,8 +85,8 @@ def test_a_manifest_that_does_not_fit_is_refused(changes, told, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"waffleiron": None}, "waffleiron: said of a package whose network it is"),
-        ({"network": "voxelnet"}, "waffleiron: said of a package whose network it is"),
+        ({"waffleiron": None}, "waffleiron: required for a WaffleIron package"),
+        ({"network": "voxelnet"}, "waffleiron: required for a WaffleIron package"),
         ({"features": ("x", "y", "z", "intensity")}, "network waffleiron: expected task segmentation and features"),
     ],
 )

@@ -141,5 +141,5 @@ def test_no_points_make_empty_arrays():
 
 
 def test_a_detector_of_no_points_or_no_voxels_is_refused():
-    with pytest.raises(BadConfig, match="at least one point of a voxel and one voxel"):
+    with pytest.raises(BadConfig, match="at least one point per voxel and one voxel"):
         DetectorVoxels(GRID, 0, 100)

@@ -23,8 +23,8 @@ def tiny_copy(tiny_package, tmp_path):
     [
         ("2026-11-29", "Apache-2.0, made on 2026-11-29 (12 days ago)"),
         ("2026-12-10", "Apache-2.0, made on 2026-12-10 (1 day ago)"),
-        ("2026-12-12", "Apache-2.0, made on 2026-12-12, which is still to come by this machine's clock"),
-        (None, "Apache-2.0, made on an unknown day"),
+        ("2026-12-12", "Apache-2.0, made on 2026-12-12, which is in the future by this machine's clock"),
+        (None, "Apache-2.0, made on an unknown date"),
     ],
 )
 def test_the_age_and_the_licence_of_a_model_are_told(tiny_copy, made_on, told):

@@ -73,7 +73,7 @@ def test_an_mcap_cut_at_any_byte_yields_what_is_whole_and_one_warning(tmp_path, 
         assert [row[1] for row in found] == sorted(row[1] for row in found)
         assert announced == len(found)
         assert len(warnings) == 1
-        assert f"its {len(found)} whole messages are read" in warnings[0]
+        assert f"its {len(found)} complete messages are read" in warnings[0]
         found_share += len(found) / MESSAGES
         written_share += cut / len(whole)
     figures.count("cut bags", trials)
@@ -112,7 +112,7 @@ def test_one_damaged_chunk_costs_only_its_own_messages(tmp_path):
     (tmp_path / "flip.mcap").write_bytes(whole)
     found, (warning,), _ = read(tmp_path / "flip.mcap")
     assert 850 < len(found) < MESSAGES
-    assert f"found 1 damaged: {len(found)} messages were read, {MESSAGES - len(found)} are lost" in warning
+    assert f"found 1 damaged: read {len(found)} messages, {MESSAGES - len(found)} are lost" in warning
 
 
 def test_a_second_pass_over_a_damaged_recording_does_not_warn_twice(tmp_path):

@@ -125,14 +125,14 @@ CASES = {
         "segment cloud.bin --model tiny --out out.npz --picture out.jpg",
         "out.jpg: expected a name ending in .png",
     ),
-    "segment: output over its input": ("segment cloud.bin --model tiny --out ./cloud.bin", "found the cloud itself"),
+    "segment: output over its input": ("segment cloud.bin --model tiny --out ./cloud.bin", "found the input cloud"),
     "segment: picture where none can be": (
         "segment cloud.bin --model tiny --out out.npz --picture cloud.bin/view.png",
-        "cloud.bin/view.png: expected a place that can be written",
+        "cloud.bin/view.png: expected a writable place",
     ),
     "segment: labels where none can be": (
         "segment cloud.bin --model tiny --out cloud.bin/out.npz --picture view.png",
-        "cloud.bin/out.npz: expected a place that can be written",
+        "cloud.bin/out.npz: expected a writable place",
     ),
     "segment: no such model": ("segment cloud.bin --model nothing --out out.npz", "model 'nothing'"),
 }

@@ -49,7 +49,7 @@ def test_a_case_is_refused_in_one_line_or_read_right_in_little_time_and_memory(o
         assert _TOLD.get(case.stem, "") in outcome["out"]
         assert outcome["out"].replace("\n", "").isprintable()
         is_cut = (
-            case.stem == "many400000" and "a part is left out" in outcome["out"]
+            case.stem == "many400000" and "part of it is left out" in outcome["out"]
         )  # by a machine too slow for all of it
         assert ("warning" in outcome["out"]) == (case.stem in _TOLD or is_cut)
     else:
