@@ -1,4 +1,4 @@
-"""What a command looks at before PyTorch is imported: the files, folders and packages that its configuration names."""
+"""Checks a command makes before PyTorch is imported: the files, folders and packages that its configuration names."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from offline_training.weak_labels.config import WeakLabelConfig
     from offline_training.words.settings.vlg_config import VlgConfig
 
-_DOWNLOAD = "fetch it with `lidar-vl-train download MODEL --out FOLDER`, or correct the path"
-_TOY = "train it by `lidar-vl-train toy-language`, or correct the path"
+_DOWNLOAD = "fetch it with `lidar-vl-train download MODEL --out FOLDER`, or fix the path"
+_TOY = "train it by `lidar-vl-train toy-language`, or fix the path"
 _ADVICE = {  # keys of labelers and image models that name what must lie on this machine
     **dict.fromkeys(("detector", "segmenter", "model", "adaptor", "dino_weights", "tokenizer", "weights"), _DOWNLOAD),
     **dict.fromkeys(("labels", "text_embeddings", "text_names", "text_encoder", "image_encoder", "tokenizer_file"), ""),
@@ -38,7 +38,7 @@ def require_training(command: str) -> None:
 def require_checkpoint(path: Path | None, what: str = "") -> None:
     """Raise BadCheckpoint where there is no checkpoint of ours, by its .json or as a folder; BadRequest for None, as `what`."""
     if path is None:
-        raise BadRequest(f"{what}: expected the checkpoint of a 3D network, found none. Name one.")
+        raise BadRequest(f"{what}: expected the checkpoint of a 3D network, found none. Give one.")
     described = path / "last.json" if path.is_dir() else path
     if not described.is_file():
         raise BadCheckpoint(
@@ -82,7 +82,7 @@ def require_for_detection(config: "DetectFinetuneConfig") -> None:
 
 
 def require_for_weak_labels(config: "WeakLabelConfig") -> None:
-    """Raise the first reason why pictures cannot be labelled."""
+    """Raise the first reason why images cannot be labelled."""
     from lidar_vl_core.classes.known_tables import class_table
     from offline_training.datasets.data_sources import data_set_spec, require_data
 
@@ -108,9 +108,9 @@ def require_for_language(command: str, config: "VlgConfig", opens_model: bool = 
 
 
 def require_made_by(command: str, folder: Path) -> None:
-    """Raise BadDataset where an earlier stage of a run has made nothing."""
+    """Raise BadDataset where the results of an earlier stage of a run are missing."""
     if not folder.is_dir():
-        raise BadDataset(f"{folder}: expected what `lidar-vl-train {command}` makes, found none. Run it first.")
+        raise BadDataset(f"{folder}: expected the results of `lidar-vl-train {command}`, found none. Run it first.")
 
 
 def require_parts(key: str, part: Any) -> None:  # noqa: ANN401  a configuration by its kind

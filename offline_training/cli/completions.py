@@ -1,4 +1,4 @@
-"""What the shell offers at a Tab key for the options of lidar-vl-train. Reads folders."""
+"""Shell completion for the options of lidar-vl-train. Reads folders."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command `lidar-vl-train export`: its options, and the package of whatever it is given. Prints."""
+"""The command `lidar-vl-train export`: its options, and exporting what it is given. Prints."""
 
 import argparse
 import tempfile
@@ -61,7 +61,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     words.add_argument(
         "--text-encoder",
         action="store_true",
-        help="include the text encoder, so that the robot can be asked for any other words",
+        help="include the text encoder, so that the robot can look for any other words",
     )
     words.add_argument(
         "--image-encoder",
@@ -71,7 +71,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     words.add_argument(
         "--adapter",
         action="store_true",
-        help="with --image-encoder: its features pass the run's adapter, as those that the network learned",
+        help="with --image-encoder: apply the run's adapter to its features, as for those the network learned",
     )
     add_overwrite(export)
     export.set_defaults(run=_export)
@@ -101,7 +101,7 @@ def _export(options: argparse.Namespace) -> None:
         print(line)
     if package.manifest.training_sweeps is None and package.manifest.task != "detection":
         print(
-            "note: without the training data at hand, the package cannot tell when a recording is unlike its training data"
+            "note: the training data is not available here, so the package cannot tell when a recording differs from it"
         )
     print(f"package: {package.path}")
 
@@ -110,7 +110,7 @@ def _require_fitting(options: argparse.Namespace, packaged: bool) -> None:
     """Raise BadRequest for options that do not belong to what is exported."""
     if (options.precision == "int8") != bool(options.calibration):
         raise BadRequest(
-            f"--calibration: expected clouds of the sensor for --precision int8, and none for another, found "
+            f"--calibration: expected clouds of the sensor for --precision int8 and none for other precisions, found "
             f"{len(options.calibration)} for {options.precision}. Give both, or neither."
         )
     if options.adapter and options.image_encoder is None:
@@ -119,7 +119,7 @@ def _require_fitting(options: argparse.Namespace, packaged: bool) -> None:
         return
     if options.precision == "fp32":
         raise BadRequest(
-            f"--precision: expected fp16 or int8 for the package {options.checkpoint}, found fp32. Export a checkpoint for that."
+            f"--precision: expected fp16 or int8 for the package {options.checkpoint}, found fp32. Export a checkpoint to get fp32."
         )
     given = [name for name in ("card", *_OF_WORDS) if getattr(options, name)]
     if given:
@@ -202,7 +202,7 @@ def _refuse_words(options: argparse.Namespace) -> None:
     if given:
         raise BadRequest(
             f"{_as_options(given)}: expected a checkpoint of `lidar-vl-train guide`, "
-            f"found one that knows no words: {options.checkpoint}. Leave these options out."
+            f"found one without words: {options.checkpoint}. Leave these options out."
         )
 
 

@@ -8,13 +8,14 @@ from offline_training.cli.before_work import require_for_pretraining, require_fo
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add it to the parser."""
     command = commands.add_parser(
-        "from-bags", help="from own recordings to a pre-trained backbone: check, weak labels, pre-train, probe, report"
+        "from-bags",
+        help="from your own recordings to a pre-trained backbone: check, weak labels, pre-train, probe, report",
     )
     command.add_argument(
         "bags", nargs="+", metavar="BAG", help="recordings: rosbag2 folders, .mcap, .db3 or ROS 1 bags"
     )
     command.add_argument(
-        "--out", required=True, metavar="DIR", help="folder of all results; the same command goes on where it stopped"
+        "--out", required=True, metavar="DIR", help="folder of all results; the same command resumes a stopped run"
     )
     command.add_argument(
         "--weak-labels",
@@ -24,21 +25,24 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.add_argument(
         "--pretrain",
         metavar="FILE.yaml",
-        help="recipe; default: the best of configs/pretrain/ros_bag*.yaml that can be run",
+        help="recipe (default: the best of configs/pretrain/ros_bag*.yaml that can run)",
     )
     command.add_argument(
         "--teacher-weights",
         metavar="FILE",
-        help="weights of the image teacher; without them geometry alone is learned from",
+        help="weights of the image teacher; without them the network learns from geometry alone",
     )
     command.add_argument("--steps", type=int, help="length of the pre-training, in place of the recipe's")
-    command.add_argument("--cloud-topic", metavar="TOPIC", help="of the clouds, where a recording has several")
+    command.add_argument("--cloud-topic", metavar="TOPIC", help="topic of the clouds, where a recording has several")
     command.add_argument(
-        "--label-field", metavar="NAME", help="field of the clouds with true classes, for the probe alone"
+        "--label-field", metavar="NAME", help="field of the clouds with true classes, used only by the probe"
     )
-    command.add_argument("--label-table", metavar="NAME", help="what its ids mean, such as nuscenes16")
+    command.add_argument("--label-table", metavar="NAME", help="class table of its ids, such as nuscenes16")
     command.add_argument(
-        "--max-clouds", type=int, default=2000, help="of all recordings, evenly; they stay in memory (default 2000)"
+        "--max-clouds",
+        type=int,
+        default=2000,
+        help="most clouds to use, spread evenly over all recordings and kept in memory (default 2000)",
     )
     command.set_defaults(run=_from_bags)
 

@@ -9,7 +9,7 @@ from lidar_vl_core.commands.program_options import list_in_help
 
 
 def add_config(parser: argparse.ArgumentParser, told: str) -> None:
-    """Add the configuration that a command cannot do without."""
+    """Add the required configuration."""
     parser.add_argument("--config", type=Path, required=True, metavar="FILE.yaml", help=told)
 
 
@@ -37,7 +37,7 @@ def _data_sets_and_tables() -> dict[str, Sequence[str]]:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add where the data set of the configuration lies, for configurations that name one."""
+    """Add the folder of the configuration's data set."""
     parser.add_argument(
         "--data",
         metavar="FOLDER",
@@ -60,7 +60,7 @@ def overrides_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_resume(parser: argparse.ArgumentParser, *more: str) -> None:
-    """Add from where a run goes on; more: choices beside auto, never and previous."""
+    """Add where a run resumes; more: choices besides auto, never and previous."""
     parser.add_argument(
         "--resume",
         choices=("auto", "never", "previous", *more),
@@ -70,7 +70,7 @@ def add_resume(parser: argparse.ArgumentParser, *more: str) -> None:
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """Add where the work is done."""
+    """Add the engine that does the work."""
     parser.add_argument("--engine", choices=("local", "ray"), help="replaces the configuration's; ray: on a cluster")
 
 
@@ -82,7 +82,7 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 
 def add_random_weights(parser: argparse.ArgumentParser) -> None:
-    """Add the switch without which no image model runs untrained."""
+    """Add the switch that allows an image model with random weights."""
     parser.add_argument(
         "--allow-random-weights",
         action="store_true",

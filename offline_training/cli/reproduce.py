@@ -26,7 +26,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     instead.add_argument(
         "--dry-run",
         action="store_true",
-        help="only print its runs, done and to do, with data, disk space, hours and memory",
+        help="only print its runs (done and left), with data, disk space, hours and memory",
     )
     instead.add_argument(
         "--smoke",
@@ -35,7 +35,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     reproduce.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows")
     reproduce.add_argument("--data", type=Path, metavar="ROOT", help="folder of the data sets that the table names")
-    reproduce.add_argument("--out", type=Path, metavar="DIR", help="default out/reproduce/TABLE")
+    reproduce.add_argument("--out", type=Path, metavar="DIR", help="(default: out/reproduce/TABLE)")
     reproduce.add_argument("--jobs", type=int, help="number of runs at a time, which share the CPU (default: 1)")
     reproduce.set_defaults(run=_reproduce)
 
@@ -68,7 +68,9 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 def _smoke(options: argparse.Namespace, out: Path, rows: tuple[str, ...], jobs: int) -> None:
     if options.data is not None:
-        raise BadRequest("reproduce --smoke: expected no --data: it makes the few scenes it reads. Leave it out.")
+        raise BadRequest(
+            "reproduce --smoke: expected no --data, because it makes the few scenes it reads, found one. Leave --data out."
+        )
     from offline_training.reproduction.studies import load_study, reproduce, smoke_of
 
     study = load_study(options.table)
@@ -93,7 +95,7 @@ def _print_table(out: Path) -> None:
 def _list(options: argparse.Namespace) -> None:
     if given := [name for name in _OF_A_TABLE if getattr(options, name) is not None]:
         told = ", ".join("TABLE" if name == "table" else f"--{name}" for name in given)
-        raise BadRequest(f"reproduce --list: expected no {told}: all tables are listed. Leave it out.")
+        raise BadRequest(f"reproduce --list: expected no {told}: all tables are listed. Leave the option out.")
     from offline_training.reproduction.plan_text import list_lines
 
     for line in list_lines(options.data):

@@ -25,7 +25,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     evaluate = commands.add_parser(
-        "evaluate", help="quality of a checkpoint or a package: IoU per class, or a detector's AP"
+        "evaluate", help="evaluate a checkpoint or a package: IoU per class, or a detector's AP"
     )
     evaluate.add_argument(
         "checkpoint",
@@ -68,7 +68,9 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add_config(submit, "its validation sets are predicted")
     add_data(submit)
     submit.add_argument("--benchmark", choices=(*_POINT_BENCHMARKS, *_BOX_BENCHMARKS), required=True)
-    submit.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder; DIR.zip comes beside it")
+    submit.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a new folder; DIR.zip is written next to it"
+    )
     submit.add_argument(
         "--uses",
         nargs="+",

@@ -84,11 +84,11 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
         "evaluate-language", help="IoU per class of answers to words, of a 3D network, of image features, or of both"
     )
     command.add_argument(
-        "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="of `guide`; --mode 2d needs none"
+        "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="checkpoint of `guide`; --mode 2d needs none"
     )
-    add_config(command, "of the run; its validation sets are asked")
+    add_config(command, "configuration of the run, whose validation sets are used")
     add_data(command)
-    command.add_argument("--mode", choices=("2d", "3d", "ensemble"), default="3d", help="whose answers; default 3d")
+    command.add_argument("--mode", choices=("2d", "3d", "ensemble"), default="3d", help="who answers (default: 3d)")
     command.add_argument(
         "--vocabulary", metavar="NAME", help="other words: a name or a .yaml file (default: the run's)"
     )
@@ -100,11 +100,11 @@ def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.Argume
         help="count a true class as another class of the words",
     )
     command.add_argument(
-        "--specialised", action="store_true", help="also with image features that pass the run's adapter first"
+        "--specialised", action="store_true", help="also evaluate image features after the run's adapter"
     )
     command.add_argument("--pictures", type=Path, metavar="DIR", help="also draw input, truth, baseline and answers")
     command.add_argument(
-        "--out", type=Path, metavar="FILE.json", help="also write the metrics, and the confusion beside"
+        "--out", type=Path, metavar="FILE.json", help="also write the metrics, with the confusion matrix next to them"
     )
     add_random_weights(command)
     add_overwrite(command)
@@ -122,7 +122,7 @@ def _toy_language(options: argparse.Namespace) -> None:
     from offline_training.toys.toy_language import QUALITY, train_toy_language
 
     folder = train_toy_language(config)
-    print(f"toy model: {folder}; how good it is: {folder / QUALITY}")
+    print(f"toy model: {folder}; its quality: {folder / QUALITY}")
 
 
 def _extract_features(options: argparse.Namespace) -> None:
@@ -146,7 +146,7 @@ def _pseudo_label(options: argparse.Namespace) -> None:
     from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 
     folder = pseudo_label(config)
-    print(f"pseudo labels: {folder}; how good they are: {folder / 'statistics.json'}")
+    print(f"pseudo labels: {folder}; their quality: {folder / 'statistics.json'}")
     print(f"what was removed, filled and changed: {write_label_picture(config)}")
 
 
@@ -183,7 +183,7 @@ def _evaluate_language(options: argparse.Namespace) -> None:
     words = config.words if options.vocabulary is None else load_vocabulary(options.vocabulary)
     question = Question(options.mode, words, _pairs(options.truth_as), specialised=options.specialised)
     if not config.validation:
-        raise BadConfig(f"{options.config}: validation: expected data sets to evaluate on, found none. Name some.")
+        raise BadConfig(f"{options.config}: validation: expected data sets to evaluate on, found none. Add some.")
     require_for_language("evaluate-language", config)
     if options.mode != "2d":
         require_checkpoint(options.checkpoint, f"--mode {options.mode}")
@@ -195,7 +195,7 @@ def _evaluate_language(options: argparse.Namespace) -> None:
 
     if options.specialised and options.mode != "3d":  # both are told
         raw = evaluate_language(config, options.checkpoint, replace(question, specialised=False))
-        print(f"image features as they are:\n{table(raw)}\nimage features that passed the adapter:")
+        print(f"image features without the adapter:\n{table(raw)}\nimage features after the adapter:")
     metrics = evaluate_language(config, options.checkpoint, question, None, options.out)
     print(table(metrics))
     if options.out is not None:

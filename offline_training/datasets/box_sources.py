@@ -28,7 +28,7 @@ def require_boxes(sources: Iterable[DataSource], classes: ClassTable, sweeps: in
         labels = data_set_spec(source.kind)
         if labels.made_files is None and not spec.are_there(source, labels.chosen_sequences(source)):
             raise BadDataset(
-                f"{source.folder}: expected boxes of {source.kind}, found none there. Unpack its annotations, too."
+                f"{source.folder}: expected boxes of {source.kind}, found none. Unpack its annotations as well."
             )
 
 
@@ -62,12 +62,12 @@ def _checked_spec(source: DataSource, classes: ClassTable, sweeps: int) -> BoxSp
     if classes.name not in spec.classes:
         raise BadConfig(
             f"data set {spec.kind} in {source.folder}: expected classes of {' or '.join(spec.classes)}, found {classes.name}. "
-            "Read its boxes in one of these tables."
+            "Use one of these class tables."
         )
     if not 1 <= sweeps <= spec.most_sweeps:
         raise BadConfig(
             f"data set {spec.kind} in {source.folder}: expected 1 to {spec.most_sweeps} sweeps a sample, found {sweeps}. "
-            "Ask for as many as it has."
+            "Set sweeps to a number in that range."
         )
     require_folders([source])
     return spec

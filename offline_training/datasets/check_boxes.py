@@ -20,7 +20,7 @@ def box_findings(source: DataSource) -> Iterator[str]:
     if spec is None:
         return
     if not spec.are_there(source, data_set_spec(source.kind).chosen_sequences(source)):
-        yield "note: no boxes there"
+        yield "note: no boxes found"
         return
     try:
         dataset = open_boxes(source, class_table(spec.classes[0]))
@@ -65,4 +65,4 @@ def _samples(dataset: BoxSource) -> Iterator[str]:
         points = points_of_boxes(sample.cloud, sample.boxes)
         told = f"{sample.name}: {len(points)} boxes, {int((points > 0).sum())} of them with points, {points.sum():,} in all"
         fits = len(points) == 0 or points.any()
-        yield told if fits else f"{WRONG}{told}: boxes and points do not belong together; is it the same frame?"
+        yield told if fits else f"{WRONG}{told}: boxes and points do not fit; check that both are in the same frame"

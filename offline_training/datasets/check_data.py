@@ -31,8 +31,8 @@ def check_data(source: DataSource) -> Iterator[str]:
         yield finding
     if wrong:
         raise BadDataset(
-            f"{source.folder}: expected a whole data set {source.kind}, found {wrong} wrong "
-            f"{'things' if wrong > 1 else 'thing'}, told above. Unpack what is damaged again."
+            f"{source.folder}: expected a complete data set {source.kind}, found {wrong} wrong "
+            f"{'things' if wrong > 1 else 'thing'}, listed above. Unpack the damaged files again."
         )
 
 
@@ -65,7 +65,7 @@ def _open(spec: DataSetSpec[Any], source: DataSource, classes: ClassTable) -> Sa
     layout = spec.layout.line()
     if spec.made_files is not None and not any(Path(source.folder).glob(spec.made_files)):
         raise BadDataset(
-            f"{source.folder}: expected kept scans ({layout}), found none. Train once, or check the folder."
+            f"{source.folder}: expected cached scans ({layout}), found none. Train once, or check the folder."
         )
     try:
         return open_source(source, classes)
@@ -95,7 +95,7 @@ def _sample_findings(dataset: SampleSource, index: int) -> Iterator[str]:
     if isinstance(dataset, NotedSource):
         yield from (f"note: {note}" for note in dataset.notes(index))
     if isinstance(dataset, RgbdSource):
-        yield f"{sample.name}: {len(sample.views)} views, {dataset.skipped_views(index)} left out as their pose means nothing"
+        yield f"{sample.name}: {len(sample.views)} views, {dataset.skipped_views(index)} left out because their pose is invalid"
     for view in some_views(sample.views):
         yield _view_finding(sample, view)
 
@@ -119,9 +119,7 @@ def _view_finding(sample: Sample, view: CameraView) -> str:
     except LidarVlError as error:
         return f"{WRONG}{error}"
     _, _, visible = view.camera.project(view.T_cam_lidar.apply(sample.cloud.measured_xyz_m()))
-    told = f"{sample.name}: {view.name} {width}x{height}, {int(visible.sum()):,} points in the picture{depth}"
+    told = f"{sample.name}: {view.name} {width}x{height}, {int(visible.sum()):,} points in the image{depth}"
     if not fits:
-        return (
-            f"{WRONG}{told}: depth and points do not belong together; is the pose camera to world, depth in its unit?"
-        )
-    return told if visible.any() else f"{WRONG}{told}: calibration and picture do not belong together"
+        return f"{WRONG}{told}: depth and points do not fit; check that the pose is camera to world and the unit of the depth"
+    return told if visible.any() else f"{WRONG}{told}: calibration and image do not fit"

@@ -41,7 +41,7 @@ def depth_told(view: CameraView, cloud: PointCloud) -> tuple[str, bool]:
     told = (
         f", depth {known.min():.2f} to {known.max():.2f} m on {100 * len(known) / depth_m.size:.0f} % of it, "
         f"{100 * share:.0f} % of that on points of the scene, {100 * _seen_share(view, depth_m, cloud.xyz_m):.0f} % of the "
-        "points in the picture seen"
+        "points in the image seen"
     )
     return told, share >= _LEAST_ON_POINTS
 
@@ -61,7 +61,7 @@ def _share_on_points(view: CameraView, depth_m: np.ndarray, xyz_m: np.ndarray) -
 
 
 def _seen_share(view: CameraView, depth_m: np.ndarray, xyz_m: np.ndarray) -> float:
-    """Share of the points in the picture that pass the depth test, of those where depth was measured."""
+    """Share of the points in the image that pass the depth test, of those where depth was measured."""
     uv_px, z_m, visible = view.camera.project(view.T_cam_lidar.apply(xyz_m))
     u, v = np.rint(uv_px[visible]).astype(np.int64).T
     measured_m = depth_m[v, u]

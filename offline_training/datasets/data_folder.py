@@ -19,7 +19,7 @@ def folder_overrides(content: Mapping[str, Any], folder: str, path: Path) -> dic
     told = "; ".join(f"{place}.folder, {source['kind']} in {source.get('folder')}" for place, source in sources.items())
     if sources:
         raise BadConfig(
-            f"{path}: --data: expected one data set, found several: {told}. Give each one's as NAME=FOLDER."
+            f"{path}: --data: expected one data set, found several: {told}. Give the folder of each as NAME=FOLDER."
         )
     raise BadConfig(
         f"{path}: --data: expected a data set with a kind, found none. Write e.g. train.0.kind=semantic_kitti."

@@ -30,7 +30,7 @@ _SPEC_OF = by_name(SPECS, lambda spec: spec.kind)
 def _require_equal_weight(source: SourceConfig, info: ValidationInfo) -> SourceConfig:
     if source.weight != 1.0 and not is_stored(info):
         raise ValueError(
-            "weight: every scan comes as often as the others here, so weights other than 1 have no meaning; remove it"
+            "weight: all scans are drawn equally often here, so a weight other than 1 has no effect; remove it"
         )
     return source
 
@@ -56,7 +56,7 @@ def data_set_spec(kind: str) -> DataSetSpec[Any]:
     """The data set of that kind; raises BadConfig with the kinds there are."""
     if kind not in _SPEC_OF:
         raise BadConfig(
-            f"data set: expected a kind out of {', '.join(sorted(_SPEC_OF))}, found {kind!r}. Choose one."
+            f"data set: expected a kind from {', '.join(sorted(_SPEC_OF))}, found {kind!r}."
             f"{did_you_mean(kind, _SPEC_OF)}"
         )
     return _SPEC_OF[kind]
@@ -69,10 +69,10 @@ def require_folders(sources: Iterable[DataSource]) -> None:
         if spec.made_files is None and not Path(source.folder).exists():
             raise BadDataset(
                 f"{source.folder}: expected the data set {spec.kind} ({spec.layout.line()}), found no such folder. "
-                "Unpack the data set there, or correct the folder."
+                "Unpack the data set there, or fix the folder."
             )
         if spec.made_files is not None and not any(Path(source.folder).glob(spec.made_files)):
-            require_packages(f"data set {spec.kind}, which is not made yet", "embreex")
+            require_packages(f"data set {spec.kind}, which has not been made yet", "embreex")
 
 
 def require_data(sources: Iterable[DataSource], classes: ClassTable) -> None:

@@ -1,4 +1,4 @@
-"""The boxes of a detector and the truth on some scans, from above, as pictures. Writes files."""
+"""The boxes of a detector and the truth on some scans, from above, as images. Writes files."""
 
 from collections.abc import Iterable
 from pathlib import Path

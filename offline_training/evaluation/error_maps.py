@@ -1,4 +1,4 @@
-"""Where a network errs, as pictures: truth, prediction and errors of a scan from above, side by side. Writes files."""
+"""Where a network errs, as images: truth, prediction and errors of a scan from above, side by side. Writes files."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -46,9 +46,7 @@ def write_error_maps(
             write_bytes(path, png_bytes(picture))
             written.append(path)
     if not written:
-        raise BadDataset(
-            f"{folder}: expected labelled scans to draw errors of, found none. Choose data sets with labels."
-        )
+        raise BadDataset(f"{folder}: expected labelled scans to draw errors of, found none. Use data sets with labels.")
     return written
 
 

@@ -34,7 +34,9 @@ def nuscenes_c_scans(clean: NuScenes, folder: Path, corruption: str, severity: s
     for index in range(len(clean)):
         files = clean.files(index)
         if files.labels is None:
-            raise BadDataset(f"{files.name}: expected labels of nuScenes-lidarseg, found none. Unpack lidarseg too.")
+            raise BadDataset(
+                f"{files.name}: expected labels of nuScenes-lidarseg, found none. Unpack nuScenes-lidarseg as well."
+            )
         points = read_rows(root / files.sweep.relative_to(clean.folder), _COLUMNS, files.name)
         raw_id = read_values(root / files.labels.relative_to(clean.folder), np.uint8, files.name)
         if len(raw_id) != len(points):

@@ -90,7 +90,7 @@ def resilience_rates(mean_iou: Mapping[str, Sequence[float]], clean_mean_iou: fl
     """
     if not clean_mean_iou > 0.0:
         raise BadRequest(
-            f"expected a clean mean IoU above 0, found {clean_mean_iou}. Measure a network that has learnt something."
+            f"expected a clean mean IoU above 0, found {clean_mean_iou}. Use a network that has been trained."
         )
     return {name: 100.0 * float(np.mean(values)) / clean_mean_iou for name, values in mean_iou.items()}
 
@@ -112,7 +112,7 @@ def _baseline_error(baseline: Mapping[str, float | Sequence[float]]) -> dict[str
     if set(error) != set(CORRUPTIONS) or not all(0.0 < value <= 100.0 for value in error.values()):
         raise BadRequest(
             f"baseline: expected a mean IoU in percent, below 100, for each of {', '.join(CORRUPTIONS)}, found "
-            f"{dict(baseline)}. Take the figures that Robo3D publishes for its baseline network on the same data."
+            f"{dict(baseline)}. Use the figures that Robo3D publishes for its baseline network on the same data."
         )
     return error
 

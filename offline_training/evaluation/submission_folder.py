@@ -21,7 +21,7 @@ _SET_OF_VERSION = {"v1.0-test": "test", "v1.0-mini": "mini_val"}
 def require_new(out: Path) -> None:
     """Raise BadRequest unless the folder is new or empty and there is no zip beside it."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadRequest(f"{out}: expected a new or an empty folder, found one with files. Choose another.")
+        raise BadRequest(f"{out}: expected a new or an empty folder, found one with files. Choose another folder.")
     if zip_of(out).exists():
         raise BadRequest(f"{zip_of(out)}: expected no earlier submission, found one. Choose another --out.")
 

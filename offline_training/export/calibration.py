@@ -56,7 +56,9 @@ def calibrated_scales(
             largest[name] = max(largest[name], float(np.abs(value).max(initial=0.0)))
             drawn[name].append(rng.choice(value.ravel(), min(value.size, _VALUES_PER_CLOUD), replace=False))
     if not seen:
-        raise BadRequest("--calibration: expected clouds with points in the network's range, found none. Give others.")
+        raise BadRequest(
+            "--calibration: expected clouds with points in the network's range, found none. Give other clouds."
+        )
     return {name: _best_scale(np.concatenate(drawn[name]), largest[name]) for name in names}
 
 

@@ -157,7 +157,7 @@ def _require_space(found: str, trained_in: str) -> None:
     if found != trained_in:
         raise BadCheckpoint(
             f"export: expected the image model that the network was trained with, of text space {trained_in}, found one "
-            f"of {found}: it was changed since. Export with the words of the checkpoint alone, or train with this model."
+            f"of {found}: it has changed since. Export only with the words of the checkpoint, or train with this model."
         )
 
 

@@ -55,7 +55,7 @@ class BoxParity:
     clouds: int
     boxes: int  # of PyTorch
     max_difference: float  # of a value in the maps of the head
-    judged_boxes: float  # share of the boxes of both that do not hang on rounding
+    judged_boxes: float  # share of the boxes of both that do not depend on rounding
     same_boxes: float  # share of those that the other side has, too
 
     @property
@@ -67,7 +67,7 @@ class BoxParity:
         return (
             f"{self.engine}: {self.clouds} clouds, {self.boxes} boxes, largest difference of the head's maps "
             f"{self.max_difference:.2g}, same boxes {100 * self.same_boxes:.3f} % of the {100 * self.judged_boxes:.1f} % "
-            "that do not hang on rounding"
+            "that do not depend on rounding"
         )
 
 
@@ -115,7 +115,7 @@ def cloud_files(paths: Sequence[Path]) -> list[Path]:
         inside = sorted(file for file in path.glob("*") if file.suffix in _CLOUD_SUFFIXES) if path.is_dir() else [path]
         if not inside:
             raise BadRequest(
-                f"{path}: expected cloud files ({' '.join(_CLOUD_SUFFIXES)}), found none. Give another folder."
+                f"{path}: expected cloud files ({' '.join(_CLOUD_SUFFIXES)}), found none. Choose another folder."
             )
         files += inside
     return files
@@ -132,10 +132,10 @@ def _require_near(parity: Sequence[Parity | BoxParity], out: Path) -> None:
         if not one.is_near:
             raise BadModelPackage(
                 f"{out}: expected at most {MAX_DIFFERENCE} difference to PyTorch and {100 * MIN_SAME_CLASS} % equal answers, "
-                f"found {one}. Nothing was written; this is a fault of the export."
+                f"found {one}. Nothing was written; this is a bug in the export: please report it."
             )
         if isinstance(one, BoxParity) and one.judged_boxes < MIN_JUDGED_BOXES:
             raise BadModelPackage(
-                f"{out}: expected boxes that stay under rounding, at least {100 * MIN_JUDGED_BOXES:.0f} % of them, found {one}. "
+                f"{out}: expected boxes that are robust to rounding, at least {100 * MIN_JUDGED_BOXES:.0f} % of them, found {one}. "
                 "Nothing was written; train the detector longer, or give other clouds."
             )

@@ -91,7 +91,7 @@ def require_near(parity: Sequence[PrecisionParity], out: Path) -> None:
             most = 100 * LIMITS[one.precision].difference
             raise BadModelPackage(
                 f"{out}: expected at most {most:.0f} % difference to float32 and {100 * one.least_same:.1f} % equal "
-                f"answers, found {one}. Nothing was written; keep fp32, or calibrate with clouds as the sensor gives them."
+                f"answers, found {one}. Nothing was written; keep fp32, or calibrate with typical clouds of the sensor."
             )
 
 

@@ -63,7 +63,7 @@ class FinetuneConfig(RunConfig):
             raise ValueError("schedule: cosine_per_epoch needs epochs")
         if self.epochs is not None and (self.epochs < 1 or any(source.weight != 1.0 for source in self.train)):
             raise ValueError(
-                "epochs: at least 1; every scan comes once in each, so weights other than 1 have no meaning"
+                "epochs: at least 1; every scan is drawn once per epoch, so weights other than 1 have no effect"
             )
         return self
 
@@ -71,9 +71,9 @@ class FinetuneConfig(RunConfig):
         """Keys that are read only under others."""
         return (
             *super().uses(),
-            (self.epochs is None, ("max_steps",), "without epochs, which say how long the run is"),
+            (self.epochs is None, ("max_steps",), "without epochs, which set the length of the run"),
             (self.epochs is not None, ("last_batch",), "with epochs"),
-            (not self.probe, ("norm_momentum",), "without probe, in which norms stand still"),
+            (not self.probe, ("norm_momentum",), "without probe, in which norms are frozen"),
             (not self.probe, ("head_learning_rate",), "without probe, in which learning_rate is the head's"),
             (self.class_weight_power != 0.0, ("class_weight_scans",), "with class_weight_power above 0"),
             (bool(self.validation), ("validate_every",), "with validation"),

@@ -40,7 +40,7 @@ class SegmentationMeasurement(Measurement):
 
 
 def confusion_figure(confusion: ConfusionMatrix, classes: ClassTable) -> Figure:
-    """Picture of the confusion matrix, each true class as shares of its points."""
+    """Image of the confusion matrix, each true class as shares of its points."""
     share = confusion.counts / confusion.counts.sum(axis=1, keepdims=True).clip(min=1)
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()

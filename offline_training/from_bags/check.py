@@ -49,9 +49,7 @@ def identity_of(bags: tuple[str, ...]) -> dict[str, list[list[Any]]]:
     for bag in bags:
         path = Path(bag)
         if not path.exists():
-            raise BadDataset(
-                f"{bag}: expected a recording (.mcap, .db3, .bag or a folder), found none. Correct the path."
-            )
+            raise BadDataset(f"{bag}: expected a recording (.mcap, .db3, .bag or a folder), found none. Fix the path.")
         files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
         found[bag] = [[each.name, each.stat().st_size, each.stat().st_mtime_ns] for each in files]
     return found
@@ -76,7 +74,7 @@ def _checked(
         why = "no camera with images and camera_info" if not cameras else f"no image of {', '.join(cameras)} in place"
         raise BadDataset(
             f"{bag}: expected images that belong to the clouds, found {why}. Record the images with their camera_info, /tf and "
-            "/tf_static, or learn from geometry alone: leave --teacher-weights, --weak-labels and --pretrain out."
+            "/tf_static, or learn from geometry only: leave --teacher-weights, --weak-labels and --pretrain out."
         )
     say(f"  {len(split.train)} clouds to train on, {len(split.held_out)} held out, of {clouds}")
     return {

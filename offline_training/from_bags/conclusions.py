@@ -14,7 +14,7 @@ def conclusions(checked: dict[str, Any], probed: dict[str, Any], config: Pretrai
     told = [*_by_labels(probed), *_without_labels(probed)]
     if trained < _FEW_CLOUDS:
         told.append(
-            f"Only {trained} clouds were trained on: take these figures as a trial of the machinery, not of {config.method}."
+            f"Only {trained} clouds were trained on: these figures show that the pipeline runs, not how good {config.method} is."
         )
     return told
 
@@ -24,16 +24,16 @@ def _by_labels(probed: dict[str, Any]) -> list[str]:
     clouds = f"{probed['held_out_sweeps']} held-out cloud{'s' if probed['held_out_sweeps'] > 1 else ''}"
     if labels == "none":
         return [
-            "No labels: nothing can be said about how well classes will be told apart. Label a few clouds (--label-field, "
+            "No labels: nothing can be said about how well classes will be separated. Label a few clouds (--label-field, "
             "--label-table), or give a labeler (--weak-labels)."
         ]
     if "mean_iou" not in pretrained:
         return [
-            f"Labels were asked for ({labels}), but none are on the clouds of the probe: nothing is said about classes."
+            f"Labels were requested ({labels}), but the clouds of the probe have none: nothing can be said about classes."
         ]
     figures = f"{100 * pretrained['mean_iou']:.1f} % against {100 * fresh['mean_iou']:.1f} % with fresh weights"
     better = pretrained["mean_iou"] > fresh["mean_iou"]
-    verdict = "" if better else " Pre-training has not helped here: train longer, or on more clouds."
+    verdict = "" if better else " Pre-training did not help here: train longer, or on more clouds."
     if labels == "truth":
         return [f"Linear probe on {clouds}: mean IoU {figures}.{verdict}"]
     return [
@@ -51,6 +51,6 @@ def _without_labels(probed: dict[str, Any]) -> list[str]:
     same, same_before = pretrained["repeatability"], fresh["repeatability"]
     told.append(
         f"A point is found again in a turned copy of its cloud in {100 * same:.0f} % of the cases ({100 * same_before:.0f} % with "
-        "fresh weights). High is needed, not enough: it says nothing about classes."
+        "fresh weights). A high value is necessary but not sufficient: it says nothing about classes."
     )
     return told

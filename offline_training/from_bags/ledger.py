@@ -35,7 +35,7 @@ class Ledger:
         if before is not None and before != _as_json(identity):
             raise BadRequest(
                 f"{self._folder.parent}: expected a new folder, or results of the same recordings, found results of "
-                f"{', '.join(before)} as they were then. Choose another --out, or remove this one."
+                f"{', '.join(before)} as they were then. Choose another --out, or remove this folder."
             )
         write_text(path, json.dumps(identity))
 
@@ -61,7 +61,7 @@ class Ledger:
             found = work()
         except LidarVlError as error:
             raise BadRequest(
-                f"stage {self._number} of {self._stages}, {name}: {error} Then run the same command: it goes on from this stage."
+                f"stage {self._number} of {self._stages}, {name}: {error} Then run the same command again: it resumes at this stage."
             ) from error
         self.seconds[name] = round(time.monotonic() - started, 1)
         write_text(

@@ -29,7 +29,7 @@ def page(
     checked, probed, trained = found["check"], found["probe"], found["pretrain"]
     sections = [
         _tiles(checked, trained, probed),
-        _section("What this says", _list([*told, f"Method: {choice}"])),
+        _section("What the figures say", _list([*told, f"Method: {choice}"])),
         _section(
             "Features of a held-out cloud, from above",
             _image(asked.folder / "features.png", "features as colours")
@@ -41,7 +41,7 @@ def page(
         _labels(asked, found["labels"]),
         _recordings(checked),
         _section("Stages", _table(("stage", "seconds"), [(name, f"{each:,.1f}") for name, each in seconds.items()])),
-        _section("What to do with it", _next(config, trained["checkpoint"])),
+        _section("What to do next", _next(config, trained["checkpoint"])),
     ]
     title = f"Pre-trained from {len(asked.bags)} recording{'s' if len(asked.bags) > 1 else ''}"
     subtitle = ", ".join(Path(bag).name for bag in asked.bags)

@@ -57,11 +57,13 @@ def told_choice(asked: Asked, config: PretrainConfig) -> str:
     if asked.pretrain is not None:
         return f"{config.method}, as {asked.pretrain} says."
     if isinstance(config, OlivineConfig):
-        return "olivine, as there are an image teacher and a labeler."
+        return "olivine, because there are an image teacher and a labeler."
     if isinstance(config, StoreKeys):
-        return "slidr, as there is an image teacher and no labeler: --weak-labels FILE.yaml with one allows olivine."
+        return (
+            "slidr, because there is an image teacher but no labeler: --weak-labels FILE.yaml with one allows olivine."
+        )
     return (
-        "pointcontrast, from geometry alone, as there is no image teacher: --teacher-weights FILE allows the methods that learn "
+        "pointcontrast, from geometry only, because there is no image teacher: --teacher-weights FILE allows the methods that learn "
         "from images, which give better backbones."
     )
 

@@ -1,4 +1,4 @@
-"""Contrast of picture regions with captions, where a caption may be true of more regions than its own (after CLIP's loss)."""
+"""Contrast of image regions with captions, where a caption may be true of more regions than its own (after CLIP's loss)."""
 
 import torch
 from torch import Tensor

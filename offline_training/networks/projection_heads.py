@@ -36,10 +36,10 @@ class PointMlpHead(nn.Module):
 
 
 class PixelHead(nn.Module):
-    """1x1 convolution, bilinear upsampling to the picture's size (corners aligned) and L2 norm."""
+    """1x1 convolution, bilinear upsampling to the image's size (corners aligned) and L2 norm."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
-        """stride: pixels of the picture per cell of the teacher's map."""
+        """stride: pixels of the image per cell of the teacher's map."""
         super().__init__()
         self.stride = stride
         self.conv = nn.Conv2d(in_channels, out_channels, 1)
@@ -53,13 +53,13 @@ class PixelHead(nn.Module):
         """What `forward` has at single pixels, without the rest: values and gradients are equal.
 
         teacher_map: (I, C, h, w); image_index: (P,) int64; pixel_uv: (P, 2) column and row; image_size: height and width
-        of the pictures. Returns (P, out_channels). Raises ValueError where the map does not belong to such pictures.
+        of the images. Returns (P, out_channels). Raises ValueError where the map does not belong to such images.
         """
         _, _, rows, columns = teacher_map.shape
         if (rows * self.stride, columns * self.stride) != tuple(image_size):
             raise ValueError(
-                f"teacher_map: expected {self.stride} pixels per cell of pictures of {tuple(image_size)} pixels, found "
-                f"{rows} x {columns} cells. Pass the size of the pictures that the teacher saw."
+                f"teacher_map: expected {self.stride} pixels per cell of images of {tuple(image_size)} pixels, found "
+                f"{rows} x {columns} cells. Pass the size of the images that the teacher saw."
             )
         if len(teacher_map) * rows * columns <= 4 * len(image_index):
             return F.normalize(_upsampled_at(self.conv(teacher_map), image_index, pixel_uv, image_size), dim=1)
@@ -88,7 +88,7 @@ class ProjectionHeads(nn.Module):
 
 
 def _upsampled_at(feature_map: Tensor, image_index: Tensor, pixel_uv: Tensor, image_size: tuple[int, int]) -> Tensor:
-    """(P, C) of a map (I, C, h, w), upsampled to the pictures' size bilinearly with aligned corners, at single pixels."""
+    """(P, C) of a map (I, C, h, w), upsampled to the images' size bilinearly with aligned corners, at single pixels."""
     _, channels, rows, columns = feature_map.shape
     cells = feature_map.permute(0, 2, 3, 1).reshape(-1, channels)  # (I * h * w, C)
     column, right, to_right = _neighbours(pixel_uv[:, 0], columns, image_size[1], cells.dtype)

@@ -72,7 +72,7 @@ def _voxelnet_preparer(config: BackboneConfig, form: str) -> Preparer:
     if config.features not in _VOXELNET_INTENSITY:
         known = " or ".join(str(list(names)) for names in _VOXELNET_INTENSITY)
         raise BadConfig(
-            f"features: expected {known} for voxelnet, found {list(config.features)}. Choose the first for weights from nuScenes."
+            f"features: expected {known} for voxelnet, found {list(config.features)}. Use the first for weights trained on nuScenes."
         )
     return VoxelNetPreparer(config.grid, _VOXELNET_INTENSITY[config.features], form)
 

@@ -141,7 +141,7 @@ def _read(path: Path) -> Checkpoint:
     if found != described["tensors_sha256"]:
         raise BadCheckpoint(
             f"{tensors_path}: expected sha256 {described['tensors_sha256'][:12]}..., found {found[:12]}... in "
-            f"{len(content)} bytes: the file was cut or altered."
+            f"{len(content)} bytes: the file is truncated or altered."
         )
     try:
         tensors = tensors_from_bytes(content)
@@ -180,8 +180,8 @@ def _offer(path: Path) -> str:
             step = _read(other).step
         except BadCheckpoint:
             continue
-        return f"{other} is whole (step {step}): use it instead."
-    return "No whole checkpoint lies beside it: start again, or copy the folder anew."
+        return f"{other} is intact (step {step}): use it instead."
+    return "There is no intact checkpoint next to it: start again, or copy the folder again."
 
 
 def require_same_config(

@@ -28,7 +28,9 @@ def sparse_form_of(config: DeviceConfig) -> str:
     can_run = {"torchsparse": torchsparse_conv.is_available, "triton": triton_conv.is_available}
     form = config.sparse_form
     if form in can_run and not (uses_cuda(config) and can_run[form]()):
-        raise BadConfig(f"sparse_form: expected {form} and a CUDA device, found not both. Use sparse_form=auto.")
+        raise BadConfig(
+            f"sparse_form: expected {form} and a CUDA device, found at least one missing. Use sparse_form=auto."
+        )
     if form != "auto":
         return form
     # Triton's form has not been timed on a GPU yet, so it is nobody's default.

@@ -96,7 +96,9 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     kept = (_PICTURE_HEAD, _CLASS_STATISTIC) if statistics else (_PICTURE_HEAD,)
     left_out = Counter(name.split(".")[0] for name in others if not any(one.search(name) for one in kept))
     if statistics and "epoch" in content:
-        notes.append(f"it has done {content['epoch']} epochs: `pretrain` goes on with start_from and start_epoch")
+        notes.append(
+            f"it was trained for {content['epoch']} epochs: continue with `pretrain`, start_from and start_epoch"
+        )
     left_out.update(name.split(".")[0] for name in own if anchor == WAFFLEIRON_ANCHOR and name.startswith("classif."))
     if any(name.endswith("weight") and len(tensor) != PROJECTION_CHANNELS for name, tensor in heads.items()):
         left_out["final"] += 1  # the head of a fine-tuned network, for classes in its own order
@@ -137,7 +139,7 @@ def _waffleiron(
     range_m, cell_m, intensity = _WAFFLEIRONS[kind]
     voxels: dict[str, Any] = {"voxel_size": (_PUBLISHED_VOXEL_M,) * 3, "point_cloud_range": range_m}
     config = BackboneConfig(network=network_name(own), waffle_cell_m=cell_m, **voxels)
-    notes = [f"the file does not say its grids: taken as published, cells of {cell_m} m in {list(range_m)}"]
+    notes = [f"the file does not state its grids: using the published ones, cells of {cell_m} m in {list(range_m)}"]
     if kind == "scalr":
         notes.append(
             "intensities are normalised as ScaLR does those of nuScenes; it does each data set's by its own mean"
@@ -151,14 +153,14 @@ def _prefix_of(anchor: str, tensors: Mapping[str, Tensor], content: Mapping, pat
     if len(prefixes) == 1:
         return prefixes[0]
     names = {
-        SR_UNET_ANCHOR: "a SR-UNet of MinkowskiEngine",
+        SR_UNET_ANCHOR: "an SR-UNet of MinkowskiEngine",
         SPCONV_ANCHOR: "a VoxelNet of spconv",
         WAFFLEIRON_ANCHOR: "a WaffleIron",
     }
     others = [name for name in names if name != anchor and any(each.endswith(name) for each in tensors)]
     if prefixes:
         found = f"{len(prefixes)}, below {', '.join(prefixes)}"
-        advice = "Save the network that you mean alone."
+        advice = "Save only the network you need."
     elif others:
         found, advice = names[others[0]], "Choose another --kind."
     elif tensors:
@@ -175,7 +177,7 @@ def _sr_unet_config(content: Mapping, tensors: Mapping[str, Tensor], path: Path)
     notes = []
     for name, published in (("voxel_size", f"{_PUBLISHED_VOXEL_M} m"), ("cylindrical_coordinates", "true")):
         if name not in theirs:
-            notes.append(f"the file does not say {name}: taken as published, {published}")
+            notes.append(f"the file does not state {name}: using the published value, {published}")
     voxel_m: Any = theirs.get("voxel_size", _PUBLISHED_VOXEL_M)
     voxel_m = voxel_m.item() if isinstance(voxel_m, np.generic) else voxel_m
     if isinstance(voxel_m, bool) or not isinstance(voxel_m, int | float) or not 0 < voxel_m < math.inf:
@@ -185,7 +187,9 @@ def _sr_unet_config(content: Mapping, tensors: Mapping[str, Tensor], path: Path)
     head = tensors.get("final.kernel")
     if head is not None and head.shape[-1] == _KITTI_SCORES:
         features = ("first_intensity_plus_1",)
-        notes.append(f"a head of {_KITTI_SCORES} scores: taken as fine-tuned on intensity + 1, as SemanticKITTI is")
+        notes.append(
+            f"a head of {_KITTI_SCORES} scores: assumed to be fine-tuned on intensity + 1, as for SemanticKITTI"
+        )
     if theirs.get("cylindrical_coordinates", True):
         degree, half_turn = math.radians(1.0), _aligned(math.pi, math.radians(1.0))
         size, low, high = (voxel_m, degree, voxel_m), (0.0, -half_turn, -height_m), (reach_m, half_turn, height_m)

@@ -37,7 +37,7 @@ def checkpoint_to_resume(
     changed = [key for key, there, here in values if there != here and None not in (there, here)]
     for key in changed:
         _log.warning(
-            "goes on from step %d with %s %s in place of %s; from here on the learning rate is that of a run so long",
+            "resumes at step %d with %s %s in place of %s; from here on the learning rate follows a run of that length",
             start.step, key, _value(asked, key), _value(stored, key),
         )  # fmt: skip
     require_same_config(path, _without(stored, changed), _without(asked, changed), HOW_MANY_WORK | {*may_differ})

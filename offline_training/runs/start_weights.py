@@ -34,7 +34,7 @@ class StartWeights:
     def told(self) -> str:
         """One line for the log."""
         return (
-            f"begins with {len(self.taken)} tensors of {self.path}; not taken: {_first(self.left_there)}; "
+            f"starts with {len(self.taken)} tensors of {self.path}; not used: {_first(self.left_there)}; "
             f"fresh: {_first(self.fresh)}; other inputs: {'; '.join(self.other_inputs) or 'none'}"
         )
 

@@ -55,7 +55,7 @@ class BadSteps:
         if self.in_a_row == _MAX_BAD_STEPS:
             raise BadConfig(
                 f"step {step}: expected a finite loss and gradient, found none in {_MAX_BAD_STEPS} steps in a row. "
-                f"{folder / 'last.json'} is from before: lower learning_rate, or look at the data of these steps."
+                f"{folder / 'last.json'} is older: lower learning_rate, or check the data of these steps."
             )
 
     def end_row(self) -> None:

@@ -103,7 +103,7 @@ class StepRun(LightningModule, ABC):
         if start is not None:
             if start.step > self.rhythm.end_step:
                 raise BadConfig(
-                    f"{self.rhythm.length_key}: expected at least the {start.step} steps that are done in {self.folder}, "
+                    f"{self.rhythm.length_key}: expected at least the {start.step} steps already done in {self.folder}, "
                     f"found {self.rhythm.end_step}. Give more, or another `out`."
                 )
             self.restore(start)

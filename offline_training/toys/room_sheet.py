@@ -20,7 +20,7 @@ _HEAD_SHARE = 0.8  # of a room's height that is drawn from above, so that the ce
 
 
 def room_sheet(rooms: SyntheticRooms, views: int = 6) -> np.ndarray:
-    """(H, W, 3) uint8: for each room a row of pictures and one of classes, its cloud in colour and class at the left."""
+    """(H, W, 3) uint8: for each room a row of images and one of classes, its cloud in colour and class at the left."""
     return np.concatenate([*(_rows(rooms, index, views) for index in range(len(rooms))), _legend(rooms, views)])
 
 
@@ -80,11 +80,11 @@ def _rgb(table: ClassTable, class_id: int) -> tuple[int, int, int]:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Draw synthetic rooms: views, classes, and the cloud from above.")
-    parser.add_argument("--out", type=Path, required=True, help="picture to write, .png")
+    parser.add_argument("--out", type=Path, required=True, help="image to write, .png")
     parser.add_argument("--seed", type=int, default=0, help="the first room; equal seeds give equal rooms")
     parser.add_argument("--rooms", type=int, default=4)
     parser.add_argument("--views", type=int, default=6, help="that are shown of each room's 16")
-    parser.add_argument("--image-width", type=int, default=160, help="pixels; pictures are 4:3")
+    parser.add_argument("--image-width", type=int, default=160, help="pixels; images are 4:3")
     options = parser.parse_args(arguments)
     from PIL import Image
 

@@ -17,7 +17,7 @@ class ToyLanguageConfig(Config):
     """Training of the toy vision-language model. A YAML file holds what differs from these defaults."""
 
     out: str  # folder: weights.safetensors, words.json, quality.json, similarity_*.png
-    train: tuple[EvenSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with pictures
+    train: tuple[EvenSource, ...] = Field(min_length=1)  # synthetic streets and rooms, with images
     test: tuple[EvenSource, ...] = Field(min_length=1)  # other ones: say how good it is
     channels: int = Field(default=64, ge=8)  # width of the text space
     steps: int = Field(default=1600, ge=1)

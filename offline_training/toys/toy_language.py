@@ -1,4 +1,4 @@
-"""The toy vision-language model's training: regions of synthetic pictures against captions of true words.
+"""The toy vision-language model's training: regions of synthetic images against captions of true words.
 
 It stands for CLIP and its like where those cannot be had, and knows nothing but our two synthetic worlds.
 """
@@ -32,7 +32,7 @@ _MAX_LOG_SCALE = float(np.log(100.0))  # CLIP's bound
 def train_toy_language(config: ToyLanguageConfig) -> Path:
     """Train, measure and write the toy unless that was done; returns its folder, which models of kind `toy` read.
 
-    Raises BadConfig for a source without pictures.
+    Raises BadConfig for a source without images.
     """
     out = Path(config.out)
     worlds = [world_of(source) for source in (*config.train, *config.test)][len(config.train) :]
@@ -100,7 +100,7 @@ def _loss(
     kind = np.concatenate([each.picture.kind[each.regions] for each in drawn])
     colour = np.concatenate([each.picture.colour[each.regions] for each in drawn])
     captions = draw_captions(kind, colour, rng, config.hypernym_share, config.colour_share)
-    # Nobody's captions: wrong colours, and every kind of region, most of which are in none of a step's few pictures.
+    # Nobody's captions: wrong colours, and every kind of region, most of which are in none of a step's few images.
     every_kind, no_colour = np.arange(len(KINDS)), np.full(len(KINDS), NO_COLOUR)
     others = [wrongly_coloured(captions, rng), draw_captions(every_kind, no_colour, rng, 0.0, 0.0)]
     also_fits = torch.from_numpy(np.hstack([each.also_fit(kind, colour) for each in (captions, *others)]))

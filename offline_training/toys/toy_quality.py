@@ -1,4 +1,4 @@
-"""How good the toy vision-language model is on pictures of scenes it never saw: classes, synonyms, colours."""
+"""How good the toy vision-language model is on images of scenes it never saw: classes, synonyms, colours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -55,7 +55,7 @@ def _answers(
     words: Sequence[Sequence[str]],
     sink: Sequence[str],
 ) -> list[np.ndarray]:
-    """(H, W) uint8 of each picture: the class whose best word is nearest to the pixel, 255 where the sink's is."""
+    """(H, W) uint8 of each image: the class whose best word is nearest to the pixel, 255 where the sink's is."""
     text = [model.text_features(each) for each in (*words, sink)]
     answers = []
     for feature, picture in zip(features, pictures, strict=True):

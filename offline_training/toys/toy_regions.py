@@ -1,4 +1,4 @@
-"""Pictures of the synthetic worlds cut into regions: connected pixels of one class, each with the name of its colour."""
+"""Images of the synthetic worlds cut into regions: connected pixels of one class, each with the name of its colour."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from offline_training.datasets.rgbd.synthetic_rooms import SyntheticRoomsSource
 from offline_training.toys.toy_captions import KINDS, NO_COLOUR
 from offline_training.toys.toy_words import COLOURS, colour_word
 
-# Of each data set whose pictures have true classes: its world.
+# Of each data set whose images have true classes: its world.
 _WORLDS: dict[type[SourceConfig], str] = {SyntheticSource: "street", SyntheticRoomsSource: "room"}
 _MIN_AREA_PX = 12  # smaller ones are leaves and chinks
 
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """One picture and what is to be seen in it."""
+    """One image and what is to be seen in it."""
 
     rgb: np.ndarray  # (H, W, 3) uint8
     class_id: np.ndarray  # (H, W) uint8, 255 = none
@@ -41,7 +41,7 @@ class _Pictured(Protocol):
 
 
 def labelled_pictures(source: DataSource) -> list[LabelledPicture]:
-    """All pictures of a synthetic source, with their regions. Raises BadConfig for a source without true class pictures."""
+    """All images of a synthetic source, with their regions. Raises BadConfig for a source without true class images."""
     world, classes = world_of(source)
     dataset: _Pictured = open_source(source, classes, machine_cores())  # type: ignore[assignment]  # by its kind
     return [
@@ -52,19 +52,19 @@ def labelled_pictures(source: DataSource) -> list[LabelledPicture]:
 
 
 def world_of(source: DataSource) -> tuple[str, ClassTable]:
-    """World and class table of a source. Raises BadConfig for one without true class pictures."""
+    """World and class table of a source. Raises BadConfig for one without true class images."""
     world = _WORLDS.get(type(source))
     if world is None or (isinstance(source, SyntheticSource) and source.image_width is None):
         kinds = " or ".join(each.kind_name() for each in _WORLDS)
         raise BadConfig(
             f"toy language model: expected a source of {kinds}, with image_width, found {source.kind} with image_width "
-            f"{getattr(source, 'image_width', None)}. It learns from the true classes of rendered pictures."
+            f"{getattr(source, 'image_width', None)}. It learns from the true classes of rendered images."
         )
     return world, class_table(data_set_spec(source.kind).classes[0])
 
 
 def in_regions(rgb: np.ndarray, class_id: np.ndarray, world: str, classes: ClassTable) -> LabelledPicture:
-    """Cut one picture; pixels without a class are regions too, called sky or nothing."""
+    """Cut one image; pixels without a class are regions too, called sky or nothing."""
     from scipy.ndimage import label
 
     region = np.full(class_id.shape, -1, np.int32)

@@ -1,4 +1,4 @@
-"""What the toy language model makes of a few pictures: its best class, and where each of some prompts fits. Writes a PNG."""
+"""What the toy language model makes of a few images: its best class, and where each of some prompts fits. Writes a PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ _PICTURES = 5
 
 
 def write_toy_sheet(path: Path, model: DenseImageModel, world: str, pictures: Sequence[LabelledPicture]) -> None:
-    """One row for each of a few pictures from all over the list. world: "street" or "room"."""
+    """One row for each of a few images from all over the list. world: "street" or "room"."""
     vocabulary = vocabulary_of_prompts(_PROMPTS[world])
     table = text_table(vocabulary, text_matrix(model, vocabulary), model.logit_scale, "toy")
     chosen = pictures[:: max(1, len(pictures) // _PICTURES)][:_PICTURES]

@@ -1,4 +1,4 @@
-"""A toy image teacher: ESPNet trained on pictures of other synthetic streets, so that studies need no weights from elsewhere.
+"""A toy image teacher: ESPNet trained on images of other synthetic streets, so that studies need no weights from elsewhere.
 
 It learns their classes or, without any class, what unlabelled_teacher.py says.
 It stands for the vision models of the papers where those cannot be had, and knows nothing but our synthetic world.
@@ -35,7 +35,7 @@ _OUTPUTS = SKY_ID + 1
 def train_toy_teacher(config: ToyTeacherConfig) -> Path:
     """Train, measure and write the teacher unless that was done; returns the weights, which `espnet` teachers read.
 
-    Raises BadConfig for a source without pictures.
+    Raises BadConfig for a source without images.
     """
     out = Path(config.out)
     weights, quality = out / WEIGHTS, out / QUALITY
@@ -59,7 +59,7 @@ def train_toy_teacher(config: ToyTeacherConfig) -> Path:
 
 
 def _trained(config: ToyTeacherConfig, pictures: Tensor, classes: Tensor) -> ESPNet:
-    """An ESPNet trained on random flips and crops of pictures (I, 3, H, W) uint8 and classes (I, H, W)."""
+    """An ESPNet trained on random flips and crops of images (I, 3, H, W) uint8 and classes (I, H, W)."""
     from tqdm import tqdm
 
     torch.manual_seed(config.seed)
@@ -95,7 +95,7 @@ def _class_weights(classes: Tensor) -> Tensor:
 
 
 def _quality(network: ESPNet, pictures: Tensor, classes: Tensor) -> ConfusionMatrix:
-    """Of its answers on pictures of other streets, pixel by pixel; sky is no class."""
+    """Of its answers on images of other streets, pixel by pixel; sky is no class."""
     confusion = ConfusionMatrix(len(_CLASSES))
     with torch.no_grad():
         for image, truth in zip(pictures, classes, strict=True):
@@ -107,11 +107,11 @@ def _quality(network: ESPNet, pictures: Tensor, classes: Tensor) -> ConfusionMat
 
 
 def _pictures(source: EvenSource) -> tuple[Tensor, Tensor]:
-    """All pictures (I, 3, H, W) uint8 of a source and their classes (I, H, W) int64, sides cut to what the network takes."""
+    """All images (I, 3, H, W) uint8 of a source and their classes (I, H, W) int64, sides cut to what the network takes."""
     if not isinstance(source, SyntheticSource) or source.image_width is None:
         raise BadConfig(
             f"toy teacher: expected a synthetic source with image_width, found {source.kind} with image_width "
-            f"{getattr(source, 'image_width', None)}. It learns from the true classes of rendered pictures."
+            f"{getattr(source, 'image_width', None)}. It learns from the true classes of rendered images."
         )
     dataset = open_source(source, _CLASSES, machine_cores())
     views = [view for index in range(len(dataset)) for view in dataset[index].views]

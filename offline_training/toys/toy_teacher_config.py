@@ -14,11 +14,11 @@ class ToyTeacherConfig(Config):
     """Training of the toy teacher. A YAML file holds what differs from these defaults."""
 
     out: str  # folder: weights.safetensors, quality.json
-    train: EvenSource  # synthetic, with pictures
+    train: EvenSource  # synthetic, with images
     test: EvenSource  # other streets: says how good it is
     learns: Literal["classes", "views"] = "classes"  # views: no class is seen, places are known again in other views
     steps: int = 1200
-    batch_size: int = 8  # pictures
+    batch_size: int = 8  # images
     learning_rate: float = 0.004  # at its peak; one cycle
     weight_decay: float = 5e-4
     seed: int = 0

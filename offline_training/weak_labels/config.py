@@ -13,7 +13,7 @@ _Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class PrecomputedConfig(Config):
-    """Labels that lie ready as 8-bit PNGs, one for each picture."""
+    """Labels that lie ready as 8-bit PNGs, one for each image."""
 
     kind: Literal["precomputed"]
     folder: str
@@ -68,7 +68,7 @@ LabelerConfig = Annotated[
 
 
 class WeakLabelConfig(Config):
-    """Labels and superpixels for every picture of some data sets. A YAML file holds what differs from these defaults."""
+    """Labels and superpixels for every image of some data sets. A YAML file holds what differs from these defaults."""
 
     out: str  # folder of the label store
     source: tuple[EvenSource, ...]
@@ -82,13 +82,13 @@ class WeakLabelConfig(Config):
     slic_compactness: Annotated[float, Field(gt=0.0)] = 6.0
     slic_sigma: Annotated[float, Field(ge=0.0)] = 3.0  # pixels
     sam_masks: str | None = None  # folder that holds SAM's masks
-    sam_template: str = "{file}"  # under it the folder of one picture's masks, a PNG each
+    sam_template: str = "{file}"  # under it the folder of one image's masks, a PNG each
 
     engine: Literal["local", "ray"] = "local"  # ray: over all machines of a cluster, or over processes of this one
     ray_workers: _Count = 1  # each with the model loaded
     ray_cpus_per_worker: _Count = 1
     ray_gpus_per_worker: Annotated[float, Field(ge=0.0)] = 0.0  # 1 for a model that fills a GPU, 0.5 for two on one
-    batch_size: _Count = 4  # pictures the labeler gets at once
+    batch_size: _Count = 4  # images the labeler gets at once
     threads: Annotated[int, Field(ge=0)] = 0  # that read, decode, cut and write; 0 = one for each core
     preview_pictures: Annotated[int, Field(ge=0)] = 8  # shown in preview.png
     progress: bool = True  # a bar, where there is a terminal

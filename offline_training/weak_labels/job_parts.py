@@ -26,12 +26,12 @@ def open_labeler(config: WeakLabelConfig) -> WeakLabeler | LabelReader | None:
 
 
 def open_superpixels(config: WeakLabelConfig) -> Superpixels | None:
-    """What cuts pictures into superpixels; None where none are asked for. Raises BadConfig."""
+    """What cuts images into superpixels; None where none are asked for. Raises BadConfig."""
     if config.superpixels == "slic":
         return SlicSuperpixels(config.slic_segments, config.slic_compactness, config.slic_sigma)
     if config.superpixels == "sam":
         if config.sam_masks is None:
-            raise BadConfig("superpixels: expected sam_masks, the folder of SAM's masks, found none. Name it.")
+            raise BadConfig("superpixels: expected sam_masks, the folder of SAM's masks, found none. Give it.")
         return SamSuperpixels(PicturePath(Path(config.sam_masks), config.sam_template), config.uncovered)
     return None
 
@@ -41,7 +41,7 @@ def open_store(
 ) -> LabelStore:
     """The store to write to. Raises BadConfig where neither labels nor superpixels are asked for."""
     if labeler is None and superpixels is None:
-        raise BadConfig("expected a labeler or superpixels: slic | sam, found neither. Ask for one of them.")
+        raise BadConfig("expected a labeler or superpixels: slic | sam, found neither. Set one of them.")
     return LabelStore(
         Path(config.out),
         None if labeler is None else labeler.identity(),
@@ -52,7 +52,7 @@ def open_store(
 
 
 def open_sources(config: WeakLabelConfig) -> list[SampleSource]:
-    """The data sets whose pictures are labelled. Raises BadDataset or BadConfig with what is missing."""
+    """The data sets whose images are labelled. Raises BadDataset or BadConfig with what is missing."""
     return [open_source(source, class_table("nuscenes16"), workers=machine_cores()) for source in config.source]
 
 

@@ -1,4 +1,4 @@
-"""Labels and superpixels for the pictures of views, on this machine; threads read and write while the labeler works."""
+"""Labels and superpixels for the images of views, on this machine; threads read and write while the labeler works."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,27 +18,27 @@ from offline_training.weak_labels.store.label_store import LabelStore
 from offline_training.weak_labels.store.store_section import content_sha256
 from offline_training.weak_labels.superpixels import Superpixels
 
-_OF_ONE_PICTURE = (BadBag, BadDataset, BadImage, BadLabels)  # what a single damaged picture leads to
+_OF_ONE_PICTURE = (BadBag, BadDataset, BadImage, BadLabels)  # what a single damaged image leads to
 
 
 @dataclass
 class LabelReport:
     """What a run did."""
 
-    made: int = 0  # pictures for which labels or superpixels were made now
-    present: int = 0  # pictures that had all that was asked for
-    repeated: int = 0  # further views of a picture that had been met before
-    failed: list[str] = field(default_factory=list)  # one line for each picture that has none
-    class_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # over all pictures
+    made: int = 0  # images for which labels or superpixels were made now
+    present: int = 0  # images that had all that was asked for
+    repeated: int = 0  # further views of an image that had been met before
+    failed: list[str] = field(default_factory=list)  # one line for each image that has none
+    class_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # over all images
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledPicture:
     """What became of one view."""
 
-    sha256: str  # of its picture; empty where that could not be read
+    sha256: str  # of its image; empty where that could not be read
     made: bool
-    repeated: bool  # the picture had been met before
+    repeated: bool  # the image had been met before
     failure: str  # one line; empty where all went well
     class_pixels: np.ndarray  # (256,) int64
 
@@ -65,7 +65,7 @@ def label_views(
 ) -> LabelReport:
     """Make what the store does not have yet: labels, superpixels or both.
 
-    A picture that cannot be read is listed in the report and the others go on; a store that cannot be written to raises
+    An image that cannot be read is listed in the report and the others go on; a store that cannot be written to raises
     BadRequest. on_progress is called once for each view, in this thread.
     """
     report = LabelReport()
@@ -84,7 +84,7 @@ def labelled_pictures(
     batch_size: int,
     threads: int,
 ) -> Iterator[LabelledPicture]:
-    """What label_views does, picture by picture as they are done, for those who hold the store's lock themselves."""
+    """What label_views does, image by image as they are done, for those who hold the store's lock themselves."""
     work = _Work(labeler, store, superpixels)
     waiting: list[_Picture] = []
     writes: deque[Future[_Picture]] = deque()
@@ -128,12 +128,12 @@ class _Picture:
         if rgb.shape[:2] != self.shape:
             raise BadImage(
                 f"expected {self.shape[1]}x{self.shape[0]} pixels as the calibration says, found "
-                f"{rgb.shape[1]}x{rgb.shape[0]}. Correct the camera's calibration."
+                f"{rgb.shape[1]}x{rgb.shape[0]}. Fix the camera's calibration."
             )
         return rgb
 
     def done(self) -> LabelledPicture:
-        """The outcome, without the picture itself."""
+        """The outcome, without the image itself."""
         failure = (
             f"camera {self.view.name}, {self.view.file or self.view.stamp_ns}: {self.failure}" if self.failure else ""
         )
@@ -142,7 +142,7 @@ class _Picture:
 
 
 class _Work:
-    """What is done to one picture, by any thread."""
+    """What is done to one image, by any thread."""
 
     def __init__(
         self, labeler: WeakLabeler | LabelReader | None, store: LabelStore, superpixels: Superpixels | None
@@ -152,7 +152,7 @@ class _Work:
         self._lock = Lock()
 
     def prepare(self, view: CameraView) -> _Picture:
-        """All but what the labeler does for several pictures at once."""
+        """All but what the labeler does for several images at once."""
         picture = _Picture(view)
         try:
             picture.sha256 = content_sha256(view)
@@ -173,10 +173,10 @@ class _Work:
         return picture
 
     def write(self, picture: _Picture, labels: WeakLabels, source: str = "") -> _Picture:
-        """Keep the labels of a picture."""
+        """Keep the labels of an image."""
         if labels.class_id.shape != picture.shape:
             raise BadLabels(
-                f"expected labels of {picture.shape}, the picture's size, found {labels.class_id.shape}. Correct the labeler."
+                f"expected labels of {picture.shape}, the image's size, found {labels.class_id.shape}. Fix the labeler."
             )
         picture.class_pixels = self._store.write(picture.sha256, labels, source)
         picture.made = True

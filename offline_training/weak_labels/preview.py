@@ -1,4 +1,4 @@
-"""A sheet of a few pictures beside their labels and superpixels, so that people see what they got."""
+"""A sheet of a few images beside their labels and superpixels, so that people see what they got."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.drawing.figures import png_bytes
 from offline_training.weak_labels.store.label_store import LabelStore
 
-_WIDTH_PX = 480  # of one picture on the sheet
+_WIDTH_PX = 480  # of one image on the sheet
 _LINE_PX = 18
 _UNCOVERED_RGB, _BORDER_RGB = (255, 255, 255), (255, 255, 0)
 
@@ -26,7 +26,7 @@ def contact_sheet(rows: Sequence[np.ndarray], classes: ClassTable | None) -> byt
 
 
 def sheet_row(view: CameraView, store: LabelStore, classes: ClassTable | None, superpixels: bool) -> np.ndarray:
-    """(h, w, 3) uint8: a picture, then its labels in colours unless classes is None, then its superpixels.
+    """(h, w, 3) uint8: an image, then its labels in colours unless classes is None, then its superpixels.
 
     Raises BadLabels where the view has none.
     """

@@ -51,7 +51,7 @@ def ray_engine(
 
 
 def _count(picture: LabelledPicture, report: LabelReport, met: set[str]) -> None:
-    """A picture is counted once, however many workers met it."""
+    """An image is counted once, however many workers met it."""
     if picture.sha256 in met and not picture.failure:
         report.repeated += 1
     else:

@@ -52,7 +52,7 @@ def ray_rows(
         yield from done.iter_rows()
     except ray.exceptions.RayError as error:
         raise EngineUnavailable(
-            f"engine: ray: expected workers that go on, found: {str(error).strip().splitlines()[-1]}. What they had made "
+            f"engine: ray: expected workers that keep running, found: {str(error).strip().splitlines()[-1]}. What they had made "
             "is kept: run the command again; engine: local shows what one sample does."
         ) from error
 
@@ -76,7 +76,7 @@ def count_attempt(out: Path, samples: Sequence[tuple[int, int]]) -> Path:
         file.write(b".")
     if attempts.stat().st_size > _ATTEMPTS:
         raise EngineUnavailable(
-            f"engine: ray: expected workers that live, found {_ATTEMPTS} that died of samples {first} to {samples[-1][1]} "
-            f"of source {source}. All others can go on: leave these out, or look at them with engine: local."
+            f"engine: ray: expected workers that keep running, found {_ATTEMPTS} that died of samples {first} to {samples[-1][1]} "
+            f"of source {source}. To continue with the others, leave these out, or look at them with engine: local."
         )
     return attempts

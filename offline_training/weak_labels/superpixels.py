@@ -1,4 +1,4 @@
-"""Superpixels of a picture: SLIC as SLidR makes them, and SAM masks from disk as Seal paints them."""
+"""Superpixels of an image: SLIC as SLidR makes them, and SAM masks from disk as Seal paints them."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -18,18 +18,18 @@ from offline_training.weak_labels.store.label_store import NO_SEGMENT
 
 
 class Superpixels(Protocol):
-    """Cuts pictures into segments."""
+    """Cuts images into segments."""
 
     def identity(self) -> dict[str, Any]:
         """All that decides over the result, as JSON."""
         ...
 
     def source(self, view: CameraView) -> str:
-        """Hash of what lies on the disk beside the picture and decides over its segments; nothing = ""."""
+        """Hash of what lies on the disk beside the image and decides over its segments; nothing = ""."""
         ...
 
     def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
-        """(H, W) uint16 segment ids of a view's picture, 65535 = none; image() gives its pixels (H, W, 3) uint8."""
+        """(H, W) uint16 segment ids of a view's image, 65535 = none; image() gives its pixels (H, W, 3) uint8."""
         ...
 
 
@@ -46,7 +46,7 @@ class SlicSuperpixels:
         return {"model": "slic", "revision": f"scikit-image {version('scikit-image')}", **vars(self)}
 
     def source(self, view: CameraView) -> str:
-        """See Superpixels; the picture decides over everything."""
+        """See Superpixels; the image decides over everything."""
         return ""
 
     def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
@@ -56,13 +56,13 @@ class SlicSuperpixels:
 
 @dataclass(frozen=True)
 class SamSuperpixels:
-    """Masks of the Segment Anything Model that lie on disk: a folder of PNGs for each picture."""
+    """Masks of the Segment Anything Model that lie on disk: a folder of PNGs for each image."""
 
     path: PicturePath
     uncovered: Uncovered = 255
 
     def identity(self) -> dict[str, Any]:
-        """How masks become segments; the masks themselves are compared picture by picture."""
+        """How masks become segments; the masks themselves are compared image by image."""
         return {"model": "sam", "uncovered": self.uncovered}
 
     def source(self, view: CameraView) -> str:
@@ -97,8 +97,8 @@ def sam_superpixels(masks: Sequence[np.ndarray], shape: tuple[int, int], uncover
     for mask in masks:
         if mask.shape != shape or mask.dtype != np.bool_:
             raise BadLabels(
-                f"mask: expected {shape} bool, the picture's size, found {mask.shape} {mask.dtype}. "
-                "These masks belong to another picture."
+                f"mask: expected {shape} bool, the image's size, found {mask.shape} {mask.dtype}. "
+                "These masks belong to another image."
             )
     largest_first = sorted(range(len(masks)), key=lambda k: -int(np.count_nonzero(masks[k])))
     segment_id = np.full(shape, 0 if uncovered == 0 else NO_SEGMENT, np.uint16)
@@ -108,15 +108,15 @@ def sam_superpixels(masks: Sequence[np.ndarray], shape: tuple[int, int], uncover
 
 
 def read_masks(folder: Path) -> list[np.ndarray]:
-    """The masks of one picture, (H, W) bool each, by file name; non-zero pixels belong. Raises BadLabels."""
+    """The masks of one image, (H, W) bool each, by file name; non-zero pixels belong. Raises BadLabels."""
     return [decode_ids(content, str(path)) > 0 for path, content in _mask_files(folder).items()]
 
 
 def _mask_files(folder: Path) -> dict[Path, bytes]:
     paths = sorted(folder.glob("*.png"))
     if not paths:
-        raise BadLabels(f"{folder}: expected one PNG for each mask, found none. Correct folder and template.")
+        raise BadLabels(f"{folder}: expected one PNG for each mask, found none. Fix folder and template.")
     try:
         return {path: path.read_bytes() for path in paths}
     except OSError as error:
-        raise BadLabels(f"{folder}: expected readable masks, found: {error}. Correct their rights.") from error
+        raise BadLabels(f"{folder}: expected readable masks, found: {error}. Fix their permissions.") from error

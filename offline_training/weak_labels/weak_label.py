@@ -1,4 +1,4 @@
-"""The command `weak-label`: every picture of some data sets labelled, what came out counted and shown."""
+"""The command `weak-label`: every image of some data sets labelled, what came out counted and shown."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ _NAMED_FAILURES = 5  # in the error; all stand in statistics.json
 def weak_label(config: WeakLabelConfig) -> LabelReport:
     """Make what `config.out` lacks; writes statistics.json and preview.png beside the labels.
 
-    Raises RunStopped when Ctrl-C or a SIGTERM ended it, with what is done kept; BadDataset at the end when some pictures could not be labelled: the others are done then.
+    Raises RunStopped when Ctrl-C or a SIGTERM ended it, with what is done kept; BadDataset at the end when some images could not be labelled: the others are done then.
     """
     from tqdm import tqdm
 
@@ -53,15 +53,15 @@ def weak_label(config: WeakLabelConfig) -> LabelReport:
         _write_preview(config, datasets)
     if report.failed:
         raise BadDataset(
-            f"{len(report.failed)} pictures have no labels, {report.made + report.present} have them: "
-            f"{'; '.join(report.failed[:_NAMED_FAILURES])}. Repair these and run the command again: it goes on from here."
+            f"{len(report.failed)} images have no labels, {report.made + report.present} have them: "
+            f"{'; '.join(report.failed[:_NAMED_FAILURES])}. Repair these and run the command again: it resumes from here."
         )
     return report
 
 
 def report_lines(report: LabelReport, config: WeakLabelConfig) -> list[str]:
     """The report for a terminal: what was done, then the share of each class."""
-    lines = [f"pictures: {report.made} made, {report.present} there before, {report.repeated} seen twice"]
+    lines = [f"images: {report.made} made, {report.present} there before, {report.repeated} seen twice"]
     shares = _shares(report, config)
     return lines + [f"{share:8.2%}  {name}" for name, share in sorted(shares.items(), key=lambda item: -item[1])]
 
@@ -108,7 +108,7 @@ def _statistics(report: LabelReport, config: WeakLabelConfig) -> dict[str, objec
 
 
 def _write_preview(config: WeakLabelConfig, datasets: list[SampleSource]) -> None:
-    """Pictures evenly over all samples, the camera changing from one to the next."""
+    """Images evenly over all samples, the camera changing from one to the next."""
     samples = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
     count = min(config.preview_pictures, len(samples))
     chosen = [samples[k * len(samples) // count] for k in range(count)]
@@ -116,7 +116,7 @@ def _write_preview(config: WeakLabelConfig, datasets: list[SampleSource]) -> Non
     classes = None if config.labeler is None else load_ontology(config.ontology).class_table
     store, rows = LabelStore(Path(config.out)), []
     for view in views:
-        with suppress(BadBag, BadDataset, BadImage, BadLabels):  # such a picture stands among the failed ones
+        with suppress(BadBag, BadDataset, BadImage, BadLabels):  # such an image stands among the failed ones
             rows.append(sheet_row(view, store, classes, config.superpixels != "none"))
     if rows:
         write_bytes(Path(config.out) / "preview.png", contact_sheet(rows, classes))

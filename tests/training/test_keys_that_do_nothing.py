@@ -122,7 +122,7 @@ def test_a_key_that_nothing_reads_may_be_written_out_with_its_default(model):
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_weight_is_refused_where_nothing_is_drawn_by_weight(model, keys, place):
-    with pytest.raises(BadConfig, match=rf"here: {place}: weight: every scan comes as often"):
+    with pytest.raises(BadConfig, match=rf"here: {place}: weight: all scans are drawn equally often"):
         validated(model, keys, "here")
 
 
@@ -143,5 +143,5 @@ def test_in_the_configuration_of_a_run_that_was_made_they_are_passed_over(model,
     with pytest.raises(BadConfig):
         validated(model, keys, "here")
     assert stored_config(model, keys, "checkpoint")
-    with pytest.raises(BadConfig, match="expected no key of this name"):
+    with pytest.raises(BadConfig, match="expected no such key"):
         stored_config(model, {**keys, "wrong": 1}, "checkpoint")

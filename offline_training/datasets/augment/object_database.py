@@ -100,7 +100,7 @@ def open_object_database(folder: Path, classes: ClassTable) -> ObjectDatabase:
     count = _pieces(identity.scans)
     if missing := [piece for piece in range(count) if not _objects_path(folder, piece).exists()]:
         raise BadDataset(
-            f"{folder}: expected a whole database of {count} pieces, found {count - len(missing)}. Build it again: it goes on."
+            f"{folder}: expected a complete database of {count} pieces, found {count - len(missing)}. Build it again: that resumes."
         )
     rows = [_read_objects(_objects_path(folder, piece)) for piece in range(count)]
     piece_of = np.repeat(np.arange(count), [len(piece["class_id"]) for piece in rows])

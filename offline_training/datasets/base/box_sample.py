@@ -31,7 +31,7 @@ class BoxSample:
         """Raise BadDataset when boxes, cloud and classes do not belong together, or there are no points."""
         if len(self.cloud) == 0:
             raise BadDataset(
-                f"{self.name}: expected points, found an empty cloud. Leave it out, or check which of its points are read."
+                f"{self.name}: expected points, found an empty cloud. Leave the scan out, or check which of its points are read."
             )
         count = len(self.boxes)
         for what, values, dtype in (("point counts", self.point_count, np.int64), ("levels", self.difficulty, np.int8)):
@@ -61,5 +61,5 @@ def require_classes(boxes: Boxes3d, classes: ClassTable, name: str) -> None:
     if unknown.any():
         raise BadDataset(
             f"{name}: expected classes of {classes.name} (0 to {len(classes) - 1}, 255 = none), found "
-            f"{np.unique(boxes.class_id[unknown]).tolist()}. Read the boxes in the table they were drawn for."
+            f"{np.unique(boxes.class_id[unknown]).tolist()}. Read the boxes with the class table they were drawn for."
         )

@@ -1,4 +1,4 @@
-"""Pictures, id maps and pixels through one change of window and size, so that each pixel stays on what it showed."""
+"""Images, id maps and pixels through one change of window and size, so that each pixel stays on what it showed."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ PixelRule = Literal["centre", "rounded", "floor"]  # where a pixel goes, see mov
 def resized_rgb(
     rgb: np.ndarray, size: tuple[int, int], window: Window | None = None, antialias: bool = True
 ) -> np.ndarray:
-    """A window of an (H, W, 3) uint8 picture at another size (height, width): bilinear.
+    """A window of an (H, W, 3) uint8 image at another size (height, width): bilinear.
 
     antialias: averaged where it shrinks; else of four pixels each, as torchvision resizes tensors unless told otherwise before 0.17.
     """
@@ -22,7 +22,7 @@ def resized_rgb(
     import torch.nn.functional as F
 
     # On (1, 3, h, w) bytes whose memory is (h, w, 3) torch is 3 to 4 times as fast as Pillow.
-    writable = part if part.flags.writeable else part.copy()  # decoders give read-only pictures; torch warns of them
+    writable = part if part.flags.writeable else part.copy()  # decoders give read-only images; torch warns of them
     channels_first = torch.from_numpy(writable)[None].permute(0, 3, 1, 2)
     if not antialias:  # torch adds bytes up in fixed point then, and errs by whole steps
         channels_first = channels_first.float()
@@ -45,10 +45,10 @@ def resized_ids(ids: np.ndarray, size: tuple[int, int], window: Window | None = 
 def moved_pixels(
     pixel_uv: np.ndarray, window: Window, size: tuple[int, int], rule: PixelRule = "centre"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (P, 2) of a picture -> pixels (P, 2) int32 of the resized window, inside (P,) bool; those outside come back as (0, 0).
+    """Pixels (P, 2) of an image -> pixels (P, 2) int32 of the resized window, inside (P,) bool; those outside come back as (0, 0).
 
     rule: `centre`, the pixel that holds the centre of the old one; `rounded`, column and row times the scale, rounded, as SLidR
-    and OLIVINE crop (inside is what lies in the new picture then); `floor`, the same rounded down, as ScaLR resizes.
+    and OLIVINE crop (inside is what lies in the new image then); `floor`, the same rounded down, as ScaLR resizes.
     """
     left, top, width, height = window
     shifted = pixel_uv - np.array([left, top])

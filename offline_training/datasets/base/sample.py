@@ -34,7 +34,7 @@ class Sample:
         if self.class_id.shape != (len(self.cloud),) or self.class_id.dtype != np.uint8:
             raise BadDataset(
                 f"{self.name}: expected {len(self.cloud)} labels (uint8), one per point, found shape "
-                f"{self.class_id.shape} of {self.class_id.dtype}. The label file belongs to another scan or is cut."
+                f"{self.class_id.shape} of {self.class_id.dtype}. The label file belongs to another scan or is truncated."
             )
         met = self.cloud.has_return()
         if not met.all():

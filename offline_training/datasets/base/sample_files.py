@@ -27,11 +27,13 @@ def read_values(path: Path, dtype: type, sample_name: str) -> np.ndarray:
             f"{sample_name}: expected a readable file {path}, found: {error}. Unpack the data set again."
         ) from error
     if len(content) > _MAX_BYTES:
-        raise BadDataset(f"{sample_name}: expected at most {_MAX_BYTES} bytes in {path}, found more. It is no sweep.")
+        raise BadDataset(
+            f"{sample_name}: expected at most {_MAX_BYTES} bytes in {path}, found more. It is not a sweep."
+        )
     if len(content) % np.dtype(dtype).itemsize:
         raise BadDataset(
             f"{sample_name}: expected whole {np.dtype(dtype)} values in {path}, found {len(content)} bytes. "
-            "The file is cut: unpack the data set again."
+            "The file is truncated: unpack the data set again."
         )
     return np.frombuffer(content, dtype)
 
@@ -42,7 +44,7 @@ def read_rows(path: Path, columns: int, sample_name: str) -> np.ndarray:
     if len(values) % columns:
         raise BadDataset(
             f"{sample_name}: expected rows of {columns} float32 in {path}, found {len(values)} numbers. "
-            "The file is cut, or of another kind: unpack the data set again."
+            "The file is truncated or of another type: unpack the data set again."
         )
     return values.reshape(-1, columns)
 
@@ -80,7 +82,7 @@ def read_rgb(path: Path, sample_name: str, camera: CameraModel) -> np.ndarray:
         if (width, height) != (camera.width, camera.height):
             raise BadDataset(
                 f"{sample_name}: expected {camera.width}x{camera.height} pixels in {path}, found {width}x{height}. "
-                "Image and calibration must be of one size: do not resize the data set."
+                "Images and calibration must have the same size: use the data set's original images."
             )
         return np.asarray(picture.convert("RGB"))
 

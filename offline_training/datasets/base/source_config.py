@@ -18,16 +18,16 @@ class SourceConfig(Config):
 
     kind: str
     folder: str = Field(description="the data set's folder")
-    weight: float = Field(default=1.0, gt=0, description="how often it is drawn, against the weights of the others")
+    weight: float = Field(default=1.0, gt=0, description="how often it is drawn, relative to the weights of the others")
     label_skip: int = Field(
-        default=1, description="the first frame and every n-th from there are kept; 100 = 1 % of the labels"
+        default=1, description="keep every n-th frame, starting with the first; 100 = 1 % of the labels"
     )
 
     @model_validator(mode="after")  # a check before would turn JSON into Python's types, where a list is no tuple
     def _refuse_keys_that_do_nothing(self) -> "SourceConfig":
         if self.model_extra:
             known = ", ".join(key for key in type(self).model_fields if key != "kind")
-            told = f"expected of kind {self.kind} no other keys than {known}, found {', '.join(self.model_extra)}"
+            told = f"expected only the keys {known} for kind {self.kind}, found {', '.join(self.model_extra)}"
             if near := near_name(next(iter(self.model_extra)), type(self).model_fields):
                 told += f" (did you mean {near}?)"
             raise PydanticCustomError("unknown_keys", "{told}", {"told": told})
@@ -63,7 +63,7 @@ class SplitSource(SequencesSource):
 
 
 class LabelFieldSource(FramesSource):
-    """Of clouds that anybody recorded, whose labels must be told."""
+    """Of recorded clouds whose label field and table must be given."""
 
     label_field: str | None = Field(default=None, description="field of the clouds that holds the truth")
-    label_table: str | None = Field(default=None, description="what its ids mean, a source of label maps")
+    label_table: str | None = Field(default=None, description="label table of its ids")

@@ -26,7 +26,7 @@ _LEVELS = ((40.0, 0, 0.15), (25.0, 1, 0.3), (25.0, 2, 0.5))
 
 
 class KittiObjectBoxes:
-    """The points in the picture's view, as OpenPCDet cuts them, and the boxes of label_2 in the Velodyne's frame.
+    """The points in the image's view, as OpenPCDet cuts them, and the boxes of label_2 in the Velodyne's frame.
 
     Vans, trucks and other things have class 255; areas of DontCare are 2D boxes alone and stand in objects().
     """
@@ -96,7 +96,7 @@ class KittiObjectBoxes:
 
 
 def visible_cloud(scan: ObjectScan) -> PointCloud:
-    """The points in the picture's view, where alone anybody labelled; raises BadDataset naming a damaged file."""
+    """The points in the image's view, where alone anybody labelled; raises BadDataset naming a damaged file."""
     points = scan.points()
     return object_cloud(points[in_picture(points[:, :3], scan.calibration(), image_size(scan.picture, scan.name))])
 

@@ -73,7 +73,7 @@ def _recorded(source: RosBagSource, bag: RosBag, classes: ClassTable) -> dict[in
         nearest_s = min(recorded.seconds_from(bag[row].cloud) for row in range(len(bag)))
         raise BadDataset(
             f"{source.folder}: expected boxes on {source.box_topic} with the stamps of the chosen clouds, found the nearest "
-            f"{nearest_s:.3f} s away. Choose other `frames` or another `box_topic`, or let its sender copy the clouds' stamps."
+            f"{nearest_s:.3f} s away. Choose other `frames` or another `box_topic`, or make the node that publishes it copy the clouds' stamps."
         )
     return boxes
 

@@ -109,7 +109,7 @@ class SyntheticBoxes:
 
 def _damaged(path: Path, found: str) -> BadDataset:
     return BadDataset(
-        f"{path}: expected kept boxes of a synthetic sweep, found: {found}. Delete the file; it is made anew."
+        f"{path}: expected kept boxes of a synthetic sweep, found: {found}. Delete the file; it will be made again."
     )
 
 

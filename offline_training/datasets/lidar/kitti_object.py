@@ -1,4 +1,4 @@
-"""KITTI object detection: scans with the colour picture of camera 2. Its boxes are read by datasets/boxes."""
+"""KITTI object detection: scans with the colour image of camera 2. Its boxes are read by datasets/boxes."""
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -53,12 +53,12 @@ class KittiObject:
         return len(self.scans)
 
     def __getitem__(self, index: int) -> Sample:
-        """The scan's cloud and picture; raises BadDataset naming it when a file is damaged."""
+        """The scan's cloud and image; raises BadDataset naming it when a file is damaged."""
         scan = self.scans[index]
         return Sample(scan.name, object_cloud(scan.points()), None, self.classes, self.views(index))
 
     def views(self, index: int) -> tuple[CameraView, ...]:
-        """The picture alone, where it is there, without reading the scan; raises BadDataset naming it."""
+        """The image alone, where it is there, without reading the scan; raises BadDataset naming it."""
         scan = self.scans[index]
         if not scan.picture.exists():
             return ()
@@ -99,7 +99,7 @@ def _open(source: KittiObjectSource, lists: Names, classes: ClassTable) -> Kitti
 
 SPEC = DataSetSpec(
     source=KittiObjectSource,
-    what="KITTI object detection: single scans of streets with boxes, and the picture of camera 2",
+    what="KITTI object detection: single scans of streets with boxes, and the image of camera 2",
     layout=LAYOUT,
     classes=("semantic_kitti19", "nuscenes16"),
     open=_open,

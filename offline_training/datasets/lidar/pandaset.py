@@ -41,7 +41,7 @@ class PandaSetSource(FramesSource):
 
     kind: Literal["pandaset"] = "pandaset"
     sensor: Literal[0, 1] | None = Field(
-        default=None, description="0: the spinning LiDAR alone, 1: the one that looks ahead; nothing = both"
+        default=None, description="0: the spinning LiDAR, 1: the forward-looking one; default: both"
     )
 
 
@@ -70,7 +70,7 @@ class PandaSet:
         if unknown := [frame for frame in self.frames if frame not in self._poses]:
             raise BadDataset(
                 f"{self.folder}: expected frames out of {', '.join(sorted(self._poses))}, found {', '.join(unknown)}. "
-                "Name frames that meta.json has."
+                "Choose frames that are in meta.json."
             )
 
     def __len__(self) -> int:

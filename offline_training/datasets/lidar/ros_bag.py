@@ -29,11 +29,11 @@ class RosBagSource(LabelFieldSource):
     kind: Literal["ros_bag"] = "ros_bag"
     folder: str = Field(description="the bag, or its folder")
     frames: Names = Field(default=None, description="places among the clouds, from 0; default: all")
-    cloud_topic: str | None = Field(default=None, description="topic of the clouds; nothing = the only one")
+    cloud_topic: str | None = Field(default=None, description="topic of the clouds (default: the only one)")
     intensity_max: float | None = Field(
         default=None,
         gt=0,
-        description="full scale of the driver's intensity; nothing = judged once, by the first clouds",
+        description="full scale of the driver's intensity (default: estimated once from the first clouds)",
     )
     box_folder: str | None = Field(
         default=None,
@@ -44,10 +44,11 @@ class RosBagSource(LabelFieldSource):
         description="or the bag's topic of vision_msgs/Detection3DArray with their boxes, in names of the run's own classes",
     )
     ego_radius_m: float = Field(
-        default=0.0, ge=0, description="points so near the sensor are the own vehicle's; 0 = none"
+        default=0.0, ge=0, description="points this close to the sensor are the own vehicle's, metres; 0 = none"
     )
     ego_box_m: EgoBox = Field(
-        default=(), description="points in this box are, too: x, y, z of the lower, then of the upper corner, metres"
+        default=(),
+        description="points in this box are the own vehicle's as well: x, y, z of the lower, then of the upper corner, metres",
     )
 
     @model_validator(mode="after")

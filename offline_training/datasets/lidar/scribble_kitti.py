@@ -32,7 +32,7 @@ class ScribbleKittiSource(SplitSource):
     """Scans of some sequences."""
 
     kind: Literal["scribble_kitti"] = "scribble_kitti"
-    sequences: Names = Field(default=None, description="sequences; nothing = those to train on that are there")
+    sequences: Names = Field(default=None, description="sequences (default: all training sequences found)")
 
 
 class ScribbleKitti(SemanticKitti):

@@ -31,7 +31,7 @@ _LAYOUT = Layout(
         ("sequences/00/velodyne/000000.bin", "4 x float32 a point; other names: rows of the lists by order"),
         ("sequences/00/labels/000000.label", "uint32 a point; 00 to 10"),
         ("sequences/00/image_2/000000.png", "optional"),
-        ("sequences/00/calib.txt", "P2 and Tr, for pictures and poses; those of KITTI object and raw too"),
+        ("sequences/00/calib.txt", "P2 and Tr, for images and poses; those of KITTI object and raw too"),
         ("sequences/00/poses.txt", "optional"),
         ("sequences/00/times.txt", "optional"),
     )
@@ -41,7 +41,7 @@ VALIDATION = ("08",)
 
 
 class SemanticKittiSource(SplitSource):
-    """Scans of some sequences, with the picture of camera 2."""
+    """Scans of some sequences, with the image of camera 2."""
 
     kind: Literal["semantic_kitti"] = "semantic_kitti"
 
@@ -116,7 +116,7 @@ class SemanticKitti:
 
 SPEC = DataSetSpec(
     source=SemanticKittiSource,
-    what="SemanticKITTI: streets, with the pictures and poses of KITTI odometry",
+    what="SemanticKITTI: streets, with the images and poses of KITTI odometry",
     layout=_LAYOUT,
     classes=("semantic_kitti19", "nuscenes16"),
     open=by_sequences(SemanticKitti),

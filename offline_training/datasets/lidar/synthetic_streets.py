@@ -1,4 +1,4 @@
-"""SyntheticDataset: labelled LiDAR sweeps of synthetic streets, with pictures where asked, cached on disk. Touches the disk."""
+"""SyntheticDataset: labelled LiDAR sweeps of synthetic streets, with images where asked, cached on disk. Touches the disk."""
 
 import hashlib
 import json
@@ -49,15 +49,17 @@ class SyntheticSource(SourceConfig):
     """Sweeps of synthetic streets, one street for each seed."""
 
     kind: Literal["synthetic"] = "synthetic"
-    folder: str = Field(description="where its sweeps are kept once made")
+    folder: str = Field(description="where its sweeps are cached")
     first_seed: int = Field(default=0, description="seed of the first street")
     streets: int = Field(default=1, description="one for each seed from first_seed")
     frames_per_street: int = Field(default=10, description="sweeps, 1.2 s apart")
     variety: Variety = Field(
         default="streets", description="wide: residential streets, highways, country roads, disturbed sweeps"
     )
-    lidar: str | None = Field(default=None, description="vlp16, hdl32, ...; nothing = a random sensor for each frame")
-    image_width: int | None = Field(default=None, description="pixels of its six pictures; nothing = none")
+    lidar: str | None = Field(default=None, description="vlp16, hdl32, ...; default: a random sensor for each frame")
+    image_width: int | None = Field(
+        default=None, description="width of its six camera images in pixels (default: no images)"
+    )
 
     @property
     def title(self) -> str:
@@ -80,7 +82,7 @@ class Moment:
 class SyntheticDataset:
     """`frames_per_seed` sweeps, `gap_s` apart, of the street of every seed; the LiDAR is random per frame unless given.
 
-    With pictures each sample has the six views of synthetic/sensors/camera.RING.
+    With images each sample has the six views of synthetic/sensors/camera.RING.
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class SyntheticDataset:
         return range(first, first + self._frames_per_seed)
 
     def views(self, index: int) -> tuple[CameraView, ...]:
-        """The sample's views alone, without reading its cloud; none without pictures."""
+        """The sample's views alone, without reading its cloud; none without images."""
         seed, frame = self._seed_and_frame(index)
         if not self._is_made(seed, frame):
             self._make(seed)
@@ -133,7 +135,7 @@ class SyntheticDataset:
         return class_image(self._folder, view)
 
     def pictures_with_classes(self, index: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Each picture (H, W, 3) uint8 of a sample with its true classes (H, W) uint8, 255 = none."""
+        """Each image (H, W, 3) uint8 of a sample with its true classes (H, W) uint8, 255 = none."""
         for view in self.views(index):
             yield view.load_rgb(), self.true_class_image(view)
 
@@ -222,7 +224,7 @@ def open_streets(source: SyntheticSource, _: Names, classes: ClassTable) -> Synt
     """The sweeps of a source, of which none is made yet; raises BadConfig for a LiDAR that is not known."""
     if source.lidar is not None and source.lidar not in LIDARS:
         raise BadConfig(
-            f"lidar: expected one of {', '.join(LIDARS)}, found {source.lidar!r}. Choose one or leave it out."
+            f"lidar: expected one of {', '.join(LIDARS)}, found {source.lidar!r}. Choose one, or leave it out."
         )
     seeds = range(source.first_seed, source.first_seed + source.streets)
     lidar = None if source.lidar is None else LIDARS[source.lidar]
@@ -234,8 +236,8 @@ def open_streets(source: SyntheticSource, _: Names, classes: ClassTable) -> Synt
 
 SPEC = DataSetSpec(
     source=SyntheticSource,
-    what="synthetic streets, made when they are first asked for",
-    layout=Layout((("NNNNN_NNN_<hash>.npz", "a sweep, made when it is first asked for"),)),
+    what="synthetic streets, made on first use",
+    layout=Layout((("NNNNN_NNN_<hash>.npz", "a sweep, made on first use"),)),
     classes=("nuscenes16",),
     open=open_streets,
     made_files="*.npz",

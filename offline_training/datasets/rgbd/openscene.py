@@ -98,7 +98,7 @@ class OpenSceneScenes(RgbdScenes[tuple[str, Path]]):
             f"scenes ({_LAYOUT.line()})",
             f"{len(files)} files",
             [name for name in sequences or () if name not in named],
-            "Unpack them, or correct `sequences`.",
+            "Unpack them, or fix `sequences`.",
         )
 
     def __getitem__(self, index: int) -> Sample:

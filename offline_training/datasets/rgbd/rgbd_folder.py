@@ -1,7 +1,7 @@
 """Posed RGB-D scenes in folders, as 7-Scenes stores them or as ScanNet's exporter writes them.
 
 A scene's cloud is its .ply file where there is one, else it is fused from its depth images. Its frame is that of the
-poses. Pictures of NYU Depth V2, which have no poses, are scenes of one frame each (files/nyu_frames.py).
+poses. Images of NYU Depth V2, which have no poses, are scenes of one frame each (files/nyu_frames.py).
 """
 
 from collections.abc import Sequence
@@ -122,7 +122,7 @@ class RgbdFolder(RgbdScenes[tuple[str, Path]]):
         if self._label_field not in cloud.extra:
             raise BadDataset(
                 f"{scene.name}: expected the labels {self._label_field} in a .ply of the scene, found "
-                f"{', '.join(cloud.extra) or 'nothing'}. Correct label_field or leave it out."
+                f"{', '.join(cloud.extra) or 'nothing'}. Fix label_field or leave it out."
             )
         return cloud.extra[self._label_field]
 
@@ -154,7 +154,7 @@ def _depth_frame(scene: _Scene, view: CameraView) -> DepthFrame:
 def _open(source: RgbdFolderSource, sequences: Names, classes: ClassTable) -> RgbdFolder | NyuFrames:
     folder = Path(source.folder)
     if holds_nyu_frames(folder):
-        _refuse(source, ("frames", "view_step", "label_field"), "pictures of NYU Depth V2, a scene of one view each")
+        _refuse(source, ("frames", "view_step", "label_field"), "images of NYU Depth V2, a scene of one view each")
         return NyuFrames(folder, sequences, classes, source.label_table)
     if source.label_field is None:
         _refuse(source, ("label_table",), "no label_field that it could explain")
@@ -169,7 +169,7 @@ def _refuse(source: RgbdFolderSource, keys: tuple[str, ...], found: str) -> None
 
 SPEC = DataSetSpec(
     source=RgbdFolderSource,
-    what="any posed RGB-D scenes: 7-Scenes, ScanNet's exporter; pictures of NYU Depth V2",
+    what="any posed RGB-D scenes: 7-Scenes, ScanNet's exporter; images of NYU Depth V2",
     layout=LAYOUT,
     classes=("scannet20", "nyu13"),
     open=_open,

@@ -70,7 +70,7 @@ class S3dis(RgbdScenes[Room]):
             f"rooms ({_LAYOUT.line()})",
             str(len(there)),
             sorted(asked - {room.name for room in there} - {room.area for room in there}),
-            "Unpack the areas, or correct `sequences`.",
+            "Unpack the areas, or fix `sequences`.",
         )
         self._images = AreaImages(self.folder)
 

@@ -76,7 +76,7 @@ class ScanNet(RgbdScenes[tuple[str, Path]]):
             f"scenes ({_LAYOUT.line()})",
             str(len(there)),
             [name for name in names if name not in there],
-            "Download them, or name others in `sequences`.",
+            "Download them, or choose others in `sequences`.",
         )
         tables = (path for above in (self.folder, *self.folder.parents[:1]) for path in above.glob(TABLE_NAME))
         self._table = next(tables, None)

@@ -36,12 +36,12 @@ class SyntheticRoomsSource(SourceConfig):
     """Synthetic rooms, one for each seed."""
 
     kind: Literal["synthetic_rooms"] = "synthetic_rooms"
-    folder: str = Field(description="where its rooms are kept once made")
+    folder: str = Field(description="where its rooms are cached")
     first_seed: int = Field(default=0, description="seed of the first room")
     rooms: int = Field(default=1, description="one for each seed from first_seed")
-    views_per_room: int = Field(default=16, description="RGB-D pictures")
-    image_width: int | None = Field(default=None, description="pixels of its pictures; nothing = 160")
-    depth_noise: bool = Field(default=True, description="depth as a depth camera measures it, or as it is")
+    views_per_room: int = Field(default=16, description="RGB-D images")
+    image_width: int | None = Field(default=None, description="width of its images in pixels (default: 160)")
+    depth_noise: bool = Field(default=True, description="simulate the depth of a real camera, or give the exact depth")
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class RoomSpec:
     """How a room is scanned."""
 
     views: int = 16
-    image_width: int = 160  # pixels of its 4:3 pictures
+    image_width: int = 160  # pixels of its 4:3 images
     depth_noise: bool = True  # depth with the noise and the gaps of a depth camera
 
     def __post_init__(self) -> None:
         """Raise BadConfig for a scan nobody can use."""
         if not 1 <= self.views <= 1000:
-            raise BadConfig(f"views: expected 1 to 1000 for each room, found {self.views}. Choose another number.")
+            raise BadConfig(f"views: expected 1 to 1000 for each room, found {self.views}.")
         if not 32 <= self.image_width <= 2048:
-            raise BadConfig(f"image width: expected 32 to 2048 pixels, found {self.image_width}. Choose another.")
+            raise BadConfig(f"image width: expected 32 to 2048 pixels, found {self.image_width}.")
 
 
 class SyntheticRooms:
@@ -91,7 +91,7 @@ class SyntheticRooms:
         return (truth_image(self._folder, view) >> 8).astype(np.uint8)
 
     def pictures_with_classes(self, index: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Each picture (H, W, 3) uint8 of a room with its true classes (H, W) uint8, 255 = none."""
+        """Each image (H, W, 3) uint8 of a room with its true classes (H, W) uint8, 255 = none."""
         for view in self.views(index):
             yield view.load_rgb(), self.true_class_image(view)
 
@@ -134,11 +134,11 @@ def _open(source: SyntheticRoomsSource, _: Names, classes: ClassTable) -> Synthe
 
 SPEC = DataSetSpec(
     source=SyntheticRoomsSource,
-    what="synthetic rooms with RGB-D views, made when they are first asked for",
+    what="synthetic rooms with RGB-D views, made on first use",
     layout=Layout(
         (
-            ("NNNNN_<hash>/cloud.npz", "a room, made when it is first asked for"),
-            ("NNNNN_<hash>/NNN.jpg", "its pictures; depth.npz and truth.npz beside them"),
+            ("NNNNN_<hash>/cloud.npz", "a room, made on first use"),
+            ("NNNNN_<hash>/NNN.jpg", "its images; depth.npz and truth.npz beside them"),
             ("NNNNN_<hash>/views.npz", "where they were taken"),
         )
     ),

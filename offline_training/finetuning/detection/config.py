@@ -119,11 +119,11 @@ class DetectFinetuneConfig(AnyRunConfig):
         if set(blocks.values()) != {len(self.bev_layers)} or not self.bev_layers:
             raise ValueError(f"bev_*: expected one number per block in each, {len(self.bev_layers)} as bev_layers has")
         if (self.paste is None) != (self.objects is None):
-            raise ValueError("paste, objects: expected both or none: what is pasted, and the folder where it is kept")
+            raise ValueError("paste, objects: expected both or neither: what is pasted, and the folder of the objects")
         if self.order != "weights" and any(source.weight != 1.0 for source in self.train):
-            raise ValueError("weight: expected 1 for every source, as this order draws nothing by weight")
+            raise ValueError("weight: expected 1 for every source, because this order does not draw by weight")
         if self.order == "weights" and self.epochs is not None:
-            raise ValueError("epochs: expected order epochs or classes; scans drawn by weight make no epochs")
+            raise ValueError("epochs: expected order epochs or classes, because scans drawn by weight have no epochs")
         self._require_groups()
         self._require_anchors()
         return self
@@ -134,7 +134,7 @@ class DetectFinetuneConfig(AnyRunConfig):
             *super().uses(),
             (self.network == CENTERPOINT, _CENTRES, "with network centerpoint"),
             (self.network in _ANCHORED, ("anchors",), f"with network {' or '.join(_ANCHORED)}"),
-            (self.epochs is None, ("max_steps",), "without epochs, which say how long the run is"),
+            (self.epochs is None, ("max_steps",), "without epochs, which set the length of the run"),
             (bool(self.validation), ("validate_every",), "with validation"),
         )
 

@@ -67,7 +67,7 @@ class KittiJudge(Judge):
         self._found: dict[str, KittiObjects] = {}
 
     def add(self, index: int, sample: BoxSample, found: Boxes3d) -> None:
-        """Boxes beside the picture are left out, as nobody could label there."""
+        """Boxes beside the image are left out, as nobody could label there."""
         scan, calibration = self._dataset.scans[index], self._dataset.calibration(index)
         width, height = image_size(scan.picture, scan.name)
         camera = KittiCamera(calibration.T_cam0_lidar(), calibration.P2(), width, height)

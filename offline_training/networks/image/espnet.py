@@ -16,7 +16,7 @@ from lidar_vl_core.foundation.errors import BadConfig, BadImage
 from offline_training.networks.image.weight_file import load_weights, read_weight_file
 
 FEATURE_STRIDE = 4  # pixels per cell of ESPNet.features
-SIDE_STEP = 8  # what the sides of pictures are multiples of
+SIDE_STEP = 8  # what the sides of images are multiples of
 
 _LEVEL2_BLOCKS, _LEVEL3_BLOCKS = 2, 8  # p and q of the paper
 _DILATIONS = (1, 2, 4, 8, 16)
@@ -27,7 +27,7 @@ _STD_BGR = (45.3192215, 46.15289307, 44.91483307)
 
 
 class ESPNet(nn.Module):
-    """Pictures normalised by `normalise_for_espnet` to class scores of the same size; sides are multiples of 8."""
+    """Images normalised by `normalise_for_espnet` to class scores of the same size; sides are multiples of 8."""
 
     def __init__(self, classes: int = 20) -> None:
         """Raises BadConfig for fewer classes than there are dilations: the decoder's pyramid has a channel of each."""
@@ -104,7 +104,7 @@ class _Levels(NamedTuple):
 
 
 class _Encoder(nn.Module):
-    """Three levels of halved resolution; the picture itself, averaged down, joins the first two again."""
+    """Three levels of halved resolution; the image itself, averaged down, joins the first two again."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()

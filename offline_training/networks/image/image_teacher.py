@@ -18,13 +18,13 @@ _IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 
 
 class ImageTeacher(nn.Module):
-    """Pictures to feature maps, always in eval mode and without gradients; it normalises the pictures itself.
+    """Images to feature maps, always in eval mode and without gradients; it normalises the images itself.
 
     It refuses train mode, so keep it beside the module that is trained and not inside: `train()` reaches children.
     """
 
     def __init__(self, network: nn.Module, out_channels: int, stride: int, side_step: int | None = None) -> None:
-        """network: RGB of 0..1 to the map; side_step: what sides of pictures must be multiples of, else the stride."""
+        """network: RGB of 0..1 to the map; side_step: what sides of images must be multiples of, else the stride."""
         super().__init__()
         self.network = network
         self.out_channels = out_channels
@@ -37,7 +37,7 @@ class ImageTeacher(nn.Module):
         """Raises BadRequest when asked for train mode: a moving teacher would silently be another method."""
         if mode:
             raise BadRequest(
-                "image teacher: expected eval mode always, found a call of train(). The teacher is frozen, batch norm "
+                "image teacher: expected to stay in eval mode, found a call of train(). The teacher is frozen, batch norm "
                 "statistics included: keep it outside the module that is trained."
             )
         return super().train(False)
@@ -52,7 +52,7 @@ class ImageTeacher(nn.Module):
         if channels != 3 or height % self.side_step or width % self.side_step or not min(height, width):
             raise BadImage(
                 f"images: expected 3 channels and sides that {self.side_step} divides, found {tuple(images.shape)}. "
-                "Choose such an image_size."
+                "Choose a suitable image_size."
             )
         return self.network(images)
 

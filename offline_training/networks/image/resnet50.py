@@ -19,7 +19,7 @@ _CLASSIFIER = "fc."
 
 
 class ResNet50(nn.Module):
-    """Normalised pictures to the map of the last layer: stride 32, or 4 when layers 2 to 4 dilate instead of striding."""
+    """Normalised images to the map of the last layer: stride 32, or 4 when layers 2 to 4 dilate instead of striding."""
 
     def __init__(self, dilated: bool) -> None:
         super().__init__()

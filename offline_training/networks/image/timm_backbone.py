@@ -13,7 +13,7 @@ from offline_training.networks.image.weight_file import load_weights, read_weigh
 
 
 class TimmBackbone(nn.Module):
-    """Normalised pictures of any size that the stride divides to a map (I, out_channels, H / stride, W / stride)."""
+    """Normalised images of any size that the stride divides to a map (I, out_channels, H / stride, W / stride)."""
 
     def __init__(self, name: str, weights: Path | None, before_norm: bool = False) -> None:
         """weights: a local file, else random; before_norm: the tokens that a ViT's last norm reads. Raises BadConfig for a name that timm does not know, BadCheckpoint for weights."""
@@ -50,7 +50,7 @@ class TimmBackbone(nn.Module):
             found = str(error)
         if found != (1, self.out_channels, rows, columns):
             raise BadConfig(
-                f"teacher: expected a timm model that maps pictures of any size, found {name} ({found} for {rows} x "
+                f"teacher: expected a timm model that maps images of any size, found {name} ({found} for {rows} x "
                 f"{columns} cells of {self.stride} pixels). Choose a CNN or a ViT with absolute or rotary positions."
             )
 

@@ -1,4 +1,4 @@
-"""The two towers of the toy vision-language model: small convolutions for pictures, a bag of words for text."""
+"""The two towers of the toy vision-language model: small convolutions for images, a bag of words for text."""
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +8,12 @@ from lidar_vl_core.foundation.errors import BadImage
 
 CELL_PX = 4  # pixels per cell of the image tower's answer
 _PAD_PX = 16  # coarsest stride of the image tower
-_GROUPS = 8  # of the norms, which know one picture only: an answer does not depend on the rest of a batch
+_GROUPS = 8  # of the norms, which know one image only: an answer does not depend on the rest of a batch
 _PICTURE_CHANNELS = 3
 
 
 class ToyImageEncoder(nn.Module):
-    """Pictures to one unit vector per cell of 4 x 4 pixels: an encoder to 1/16, a decoder back to 1/4, 0.44 M parameters."""
+    """Images to one unit vector per cell of 4 x 4 pixels: an encoder to 1/16, a decoder back to 1/4, 0.44 M parameters."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -21,20 +21,20 @@ class ToyImageEncoder(nn.Module):
         self.quarter = nn.Sequential(_ConvNormAct(24, 48, stride=2), _Residual(48))
         self.eighth = nn.Sequential(_ConvNormAct(48, 96, stride=2), _Residual(96))
         self.sixteenth = nn.Sequential(_ConvNormAct(96, 96, stride=2), _ConvNormAct(96, 96))
-        # The picture's own colours join late, past the norms: "red" must stay readable from one cell.
+        # The image's own colours join late, past the norms: "red" must stay readable from one cell.
         self.fuse = _ConvNormAct(48 + 96 + _PICTURE_CHANNELS, 64, kernel=1)
         self.head = nn.Conv2d(64 + _PICTURE_CHANNELS, channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (I, 3, H, W) RGB of 0..1, any size from 8 pixels. Returns (I, channels, H/4, W/4) unit vectors.
 
-        Sides that 4 does not divide are resized to the nearest that it does, so that the cells lie evenly over the picture.
+        Sides that 4 does not divide are resized to the nearest that it does, so that the cells lie evenly over the image.
         """
         height, width = (max(1, round(side / CELL_PX)) * CELL_PX for side in images.shape[-2:])
         if min(images.shape[-2:]) < 2 * CELL_PX:
             raise BadImage(
                 f"images: expected at least {2 * CELL_PX} pixels a side, found {images.shape[-1]} x {images.shape[-2]}. "
-                "Give larger pictures."
+                "Give larger images."
             )
         if (height, width) != images.shape[-2:]:
             images = F.interpolate(images, (height, width), mode="bilinear", align_corners=False)

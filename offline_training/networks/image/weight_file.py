@@ -129,7 +129,7 @@ def _read_safetensors(path: Path) -> Mapping:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise BadCheckpoint(f"{path}: expected safetensors, found: {error}. Copy the file anew.") from error
+        raise BadCheckpoint(f"{path}: expected safetensors, found: {error}. Copy the file again.") from error
 
 
 def _read_torch(path: Path) -> Mapping:

@@ -9,7 +9,7 @@ def require_weight_file(path: Path) -> None:
     """Raise BadCheckpoint, with the command that fetches weights, where there is no such file."""
     if not path.is_file():
         raise BadCheckpoint(
-            f"{path}: expected a file of weights, found none. Weights are never downloaded by themselves: fetch them with "
+            f"{path}: expected a file of weights, found none. Weights are never downloaded automatically: fetch them with "
             "`lidar-vl-train download MODEL --out FOLDER` where they are safetensors on the Hugging Face hub, else by hand, "
             "and give their path."
         )

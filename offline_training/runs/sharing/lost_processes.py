@@ -55,17 +55,17 @@ def end_where_no_batch_can_be_sent(_worker: int) -> None:
 def _told(said: str) -> str:
     if _FULL.search(said) and (_WORKER.search(said) or "shared memory" in said.lower()):
         return (
-            "workers: expected room for their batches in shared memory, found it full. Give the container more "
-            "(`--shm-size`), or set fewer workers or less prefetch; the same command goes on from the last checkpoint."
+            "workers: expected room for batches in shared memory, found it full. Give the container more "
+            "(`--shm-size`), or set fewer workers or less prefetch; the same command resumes from the last checkpoint."
         )
     if _WORKER.search(said):
         return (
             "workers: expected every process that prepares batches to live, found one ended. Out of memory kills the largest: "
-            "set fewer workers; the same command goes on from the last checkpoint."
+            "set fewer workers; the same command resumes from the last checkpoint."
         )
     if _RANK.search(said):
         return (
-            "ranks: expected all processes of the run to live, found another one gone. Its own log has the cause; the same "
+            "ranks: expected all processes of the run to keep running, found another one gone. Its log has the cause; the same "
             "command goes on from the last checkpoint."
         )
     return ""

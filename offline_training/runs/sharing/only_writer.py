@@ -48,7 +48,7 @@ def _taken(checkpoints: Path) -> IO[str]:
             continue
         except OSError as error:
             raise BadRequest(
-                f"{checkpoints}: expected a folder that can be written, found: {error}. Choose another `out`."
+                f"{checkpoints}: expected a writable folder, found: {error}. Choose another `out`."
             ) from error
         try:
             _lock(lock, checkpoints)
@@ -71,7 +71,9 @@ def _lock(lock: IO[str], checkpoints: Path) -> None:
             "Wait for its end, stop it, or choose another `out`."
         ) from error
     except OSError as error:
-        _log.warning("%s: the file system knows no locks (%s): let no second run write here", checkpoints, error)
+        _log.warning(
+            "%s: the file system does not support locks (%s): make sure no second run writes here", checkpoints, error
+        )
 
 
 def _holder(lock: IO[str]) -> str:
@@ -80,4 +82,4 @@ def _holder(lock: IO[str]) -> str:
         told = json.loads(lock.read())
         return f"process {int(told['pid'])} on {str(told['host'])[:64]!r} since {str(told['since'])[:19]}"
     except (ValueError, KeyError, TypeError):
-        return "a process that has just begun"
+        return "a process that has just started"

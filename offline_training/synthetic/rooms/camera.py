@@ -1,4 +1,4 @@
-"""RGB-D pictures of a synthetic room from a walk through it: colour, depth, and what each pixel shows."""
+"""RGB-D images of a synthetic room from a walk through it: colour, depth, and what each pixel shows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _CELL_M = 0.2
 _NEAREST_M = 0.7  # a view with less than this before most of its pixels shows too little
 _TRIES = 12  # places for each view until one is not too near; the last is taken as it is
 _EXTRA_SAMPLES = np.array([[-0.33, -0.12], [0.12, -0.33], [0.25, 0.3]])
-_EXPOSED_LIGHT = 0.3  # linear light that the middle pixel of a picture is brought to
+_EXPOSED_LIGHT = 0.3  # linear light that the middle pixel of an image is brought to
 
 
 class RoomScene:
@@ -76,7 +76,7 @@ def _target(
 def take_picture(
     scene: RoomScene, camera: CameraModel, T_room_cam: RigidTransform, rng: np.random.Generator
 ) -> RoomPicture:
-    """One picture; pixels on the rims of things get the mean of four rays."""
+    """One image; pixels on the rims of things get the mean of four rays."""
     u, v = _pixels(camera)
     seen = _cast(scene, camera, T_room_cam, u, v)
     light = _light_of(scene, seen, rng)

@@ -1,4 +1,4 @@
-"""What scanning a synthetic room gives: pictures with depth and truth, where they were taken, and the fused cloud."""
+"""What scanning a synthetic room gives: images with depth and truth, where they were taken, and the fused cloud."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class RoomPicture:
 
 @dataclass(frozen=True, eq=False)
 class RoomShot:
-    """One RGB-D picture with the depth that was measured, and where it was taken."""
+    """One RGB-D image with the depth that was measured, and where it was taken."""
 
     picture: RoomPicture
     measured_depth_m: np.ndarray  # (H, W) float32, whole millimetres, 0 = none

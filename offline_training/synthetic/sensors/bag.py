@@ -1,4 +1,4 @@
-"""A synthetic drive as a rosbag2 recording: cloud, true boxes, pictures, calibrations and transforms. Writes a file."""
+"""A synthetic drive as a rosbag2 recording: cloud, true boxes, images, calibrations and transforms. Writes a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ CLOUD_TOPIC, BOX_TOPIC = "/lidar/points", "/lidar/boxes_truth"
 
 @dataclass(frozen=True, eq=False)
 class CameraShot:
-    """One JPEG picture."""
+    """One JPEG image."""
 
     name: str
     camera: CameraModel

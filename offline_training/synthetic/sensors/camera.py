@@ -31,7 +31,7 @@ RING = (
 
 
 def take_ring(scene: Scene, weather: Weather, lidar: LidarSpec, end_s: float, image_width: int) -> Iterator[Shot]:
-    """The six 16:9 pictures of a sweep that ends at end_s, each taken as the beam passes the middle of its view."""
+    """The six 16:9 images of a sweep that ends at end_s, each taken as the beam passes the middle of its view."""
     T_world_lidar = scene.world.ego_pose(end_s) @ lidar.T_base_lidar()
     shadows = scene.moving_shade(end_s)  # once per sweep: building it is dear, and 0.1 s moves a shadow little
     for mount in RING:
@@ -58,7 +58,7 @@ def T_base_camera(mount: CameraMount) -> RigidTransform:
 def render(
     scene: Scene, camera: CameraModel, T_world_cam: RigidTransform, time_s: float, shadows: Part, weather: Weather
 ) -> Picture:
-    """One picture at one moment; pixels on edges get the mean of four rays."""
+    """One image at one moment; pixels on edges get the mean of four rays."""
     v, u = (index.ravel().astype(np.float32) for index in np.indices((camera.height, camera.width)))
     view = _View(scene, camera, T_world_cam, _seen_actors(scene, camera, T_world_cam, time_s), shadows, weather)
     light, hits, cosine = view.look(u, v)
@@ -87,7 +87,7 @@ class _SeenActor:
 
 @dataclass(frozen=True)
 class _View:
-    """All that stays the same for every ray of one picture."""
+    """All that stays the same for every ray of one image."""
 
     scene: Scene
     camera: CameraModel

@@ -38,12 +38,12 @@ _JPEG_QUALITY = 90
 
 @dataclass(frozen=True, eq=False)
 class SyntheticView:
-    """One camera's picture of a frame, taken while the LiDAR's beam passed the middle of its view."""
+    """One camera's image of a frame, taken while the LiDAR's beam passed the middle of its view."""
 
     name: str
     camera: CameraModel
-    T_cam_lidar: RigidTransform  # LiDAR frame at the sweep's stamp -> optical frame at the picture's stamp
-    T_world_base: RigidTransform  # of the vehicle at the picture's stamp
+    T_cam_lidar: RigidTransform  # LiDAR frame at the sweep's stamp -> optical frame at the image's stamp
+    T_world_base: RigidTransform  # of the vehicle at the image's stamp
     stamp_ns: int
     rgb: np.ndarray  # (H, W, 3) uint8
     depth_m: np.ndarray  # (H, W) float32 along the optical axis, inf where there is sky
@@ -52,7 +52,7 @@ class SyntheticView:
 
 @dataclass(frozen=True, eq=False)
 class SyntheticFrame:
-    """One sweep and the pictures taken during it."""
+    """One sweep and the images taken during it."""
 
     cloud: PointCloud  # extra: label uint8, ring uint16, time float32 (seconds before the stamp, 0 or less)
     T_world_lidar: RigidTransform  # at the sweep's stamp
@@ -72,14 +72,14 @@ class SyntheticDrive:
     def __post_init__(self) -> None:
         """Raise BadRequest for numbers that make no drive."""
         if self.seed < 0:
-            raise BadRequest(f"seed: expected 0 or more, found {self.seed}. Choose another.")
+            raise BadRequest(f"seed: expected 0 or more, found {self.seed}.")
         if not 0.1 <= self.rate_hz <= self.lidar.rate_hz:
             raise BadRequest(
                 f"rate: expected 0.1 Hz to the LiDAR's {self.lidar.rate_hz:g} Hz, found {self.rate_hz:g}. "
-                "A faster one would ask for sweeps that overlap."
+                "At a higher rate sweeps would overlap."
             )
         if not 32 <= self.image_width <= 4096:
-            raise BadRequest(f"image width: expected 32 to 4096 pixels, found {self.image_width}. Choose another.")
+            raise BadRequest(f"image width: expected 32 to 4096 pixels, found {self.image_width}.")
 
     @cached_property
     def _scene(self) -> Scene:
@@ -146,7 +146,7 @@ def write_drive(
     from tqdm import tqdm
 
     if frames < 1:
-        raise BadRequest(f"frames: expected at least 1, found {frames}. Ask for more.")
+        raise BadRequest(f"frames: expected at least 1, found {frames}.")
     source = SyntheticDrive(seed, lidar, rate_hz, image_width)
     processes = min(workers or available_cores(), frames)
     points = 0
@@ -181,7 +181,7 @@ def _kept(source: SyntheticDrive) -> SyntheticDrive:
 
 
 def _record(source: SyntheticDrive, number: int) -> FrameRecord:
-    """One frame in the form that is written: pictures as JPEG, poses at every stamp of the frame."""
+    """One frame in the form that is written: images as JPEG, poses at every stamp of the frame."""
     source = _kept(source)
     frame = source.frame(number)
     shots = tuple(CameraShot(view.name, view.camera, view.stamp_ns, _jpeg(view.rgb)) for view in frame.views)
@@ -217,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--lidar", choices=sorted(LIDARS), default="hdl32")
     parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
-    parser.add_argument("--image-width", type=int, default=480, help="pixels; pictures are 16:9")
+    parser.add_argument("--image-width", type=int, default=480, help="pixels; images are 16:9")
     parser.add_argument("--workers", type=int, default=None, help="processes; all usable cores unless given")
     add_overwrite(parser)
     options = parser.parse_args(arguments)
@@ -237,7 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(
-        f"{options.out}: {options.frames} frames, {points:,} labelled points, {6 * options.frames} pictures in {monotonic() - started:.0f} s"
+        f"{options.out}: {options.frames} frames, {points:,} labelled points, {6 * options.frames} images in {monotonic() - started:.0f} s"
     )
     return 0
 

@@ -1,4 +1,4 @@
-"""What a camera of the synthetic vehicle gives: a picture, and where and when it was taken."""
+"""What a camera of the synthetic vehicle gives: an image, and where and when it was taken."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""From the values a label picture or a closed-set network speaks in to the class ids of an ontology."""
+"""From the values a label image or a closed-set network speaks in to the class ids of an ontology."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

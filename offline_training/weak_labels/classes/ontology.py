@@ -62,7 +62,7 @@ class Ontology(Config):
 
     @property
     def class_table(self) -> ClassTable:
-        """Names and colours, for pictures and metrics."""
+        """Names and colours, for images and metrics."""
         return ClassTable(self.name, self.names, np.array([each.color_rgb for each in self.classes], np.uint8))
 
     def to_json(self) -> dict[str, object]:

@@ -14,7 +14,7 @@ _MODEL_TYPES = ("sam", "sam_hq", "sam2", "sam2_video")  # SAM 2's checkpoints sa
 
 
 class BoxSegmenter:
-    """One picture at a time, its boxes in chunks of equal bounds."""
+    """One image at a time, its boxes in chunks of equal bounds."""
 
     def __init__(self, folder: Path, boxes_at_once: int = 16, device: str = "auto") -> None:
         """Raises BadModelPackage for a folder without such a model."""
@@ -25,7 +25,7 @@ class BoxSegmenter:
         if self.folder.model_type not in _MODEL_TYPES:
             raise BadModelPackage(
                 f"{folder}: expected a segmenter of type {' or '.join(_MODEL_TYPES)}, found {self.folder.model_type}. "
-                "Name another folder."
+                "Choose another folder."
             )
         self._boxes_at_once = boxes_at_once
         self._device = choose_device(device)
@@ -36,7 +36,7 @@ class BoxSegmenter:
 
     @torch.inference_mode()
     def masks(self, image: np.ndarray, box_px: np.ndarray) -> list[np.ndarray]:
-        """A mask (H, W) bool for each box (D, 4) x0, y0, x1, y1 of a picture (H, W, 3) uint8 RGB."""
+        """A mask (H, W) bool for each box (D, 4) x0, y0, x1, y1 of an image (H, W, 3) uint8 RGB."""
         if not len(box_px):
             return []
         inputs = self._prepare(images=image, return_tensors="pt")
@@ -58,7 +58,7 @@ class BoxSegmenter:
 
 
 class _Sizes:
-    """Between a picture's pixels and those the model sees: SAM scales evenly and pads, SAM 2 stretches to a square."""
+    """Between an image's pixels and those the model sees: SAM scales evenly and pads, SAM 2 stretches to a square."""
 
     def __init__(self, inputs: Any) -> None:  # noqa: ANN401 - transformers' BatchFeature
         self._original = [tuple(int(side) for side in inputs["original_sizes"][0])]

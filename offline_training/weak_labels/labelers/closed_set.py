@@ -34,7 +34,7 @@ class OnnxSegmenterSpec(Config):
     mean: _Triple = (123.675, 116.28, 103.53)  # ImageNet's, in the channel order below
     std: _Triple = (58.395, 57.12, 57.375)
     scale: float = 1.0
-    antialias: bool = False  # when a picture is made smaller: False as OpenCV scales, True as Pillow and torchvision
+    antialias: bool = False  # when an image is made smaller: False as OpenCV scales, True as Pillow and torchvision
     channel_order: Literal["rgb", "bgr"] = "rgb"
     output: Literal["logits", "class_map"] = "logits"  # (N, K, h, w) float, or (N, h, w) integers
     output_name: str | None = None  # nothing = the first one
@@ -42,7 +42,7 @@ class OnnxSegmenterSpec(Config):
 
 
 class ClosedSetLabeler:
-    """Labels pictures in batches; a WeakLabeler. The class map takes its classes into the ontology."""
+    """Labels images in batches; a WeakLabeler. The class map takes its classes into the ontology."""
 
     def __init__(self, spec_file: Path, ontology: Ontology, batch_size: int = 1, threads: int = 0) -> None:
         """batch_size: of every call of the model, which is filled up; a model of a fixed batch keeps its own.
@@ -76,7 +76,7 @@ class ClosedSetLabeler:
         }
 
     def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
-        """Label pictures of any sizes. Raises BadLabels for values outside the class map."""
+        """Label images of any sizes. Raises BadLabels for values outside the class map."""
         answers: list[WeakLabels] = []
         for first in range(0, len(images), self._batch):
             chunk = images[first : first + self._batch]
@@ -99,7 +99,7 @@ class ClosedSetLabeler:
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not fits:
             raise BadModelPackage(
                 f"{spec_file}: expected a model with one float32 input (N, 3, {self.spec.height}, {self.spec.width}), found "
-                f"{[(each.type, each.shape) for each in inputs]}. Correct width and height, or export it so."
+                f"{[(each.type, each.shape) for each in inputs]}. Fix width and height, or export it with this size."
             )
         return inputs[0]
 
@@ -107,7 +107,7 @@ class ClosedSetLabeler:
         names = [output.name for output in self._session.get_outputs()]
         if self.spec.output_name is not None and self.spec.output_name not in names:
             raise BadConfig(
-                f"{spec_file}: output_name: expected one of {', '.join(names)}, found {self.spec.output_name!r}. Choose one."
+                f"{spec_file}: output_name: expected one of {', '.join(names)}, found {self.spec.output_name!r}."
             )
         return self.spec.output_name or names[0]
 
@@ -131,13 +131,13 @@ class ClosedSetLabeler:
         if output.ndim != axes or (axes == 4 and output.shape[1] > IGNORE_ID):
             raise BadModelPackage(
                 f"{self._model}: expected {wanted}, found {self._output} of shape {output.shape}. "
-                "Correct `output` or `output_name` of its description."
+                "Fix `output` or `output_name` in its description."
             )
         if axes == 3:
             if output.size and not (output.min() >= 0 and output.max() <= IGNORE_ID):
                 raise BadModelPackage(
                     f"{self._model}: expected class values 0..{IGNORE_ID}, found {output.min()}..{output.max()}. "
-                    "Name the output that holds the class map."
+                    "Choose the output that holds the class map."
                 )
             return output.astype(np.uint8), np.full(output.shape, 255, np.uint8)
         top = output.max(axis=1)

@@ -37,7 +37,7 @@ class EspnetLabeler:
         not fit, BadConfig for classes without a map or an input size that 8 does not divide.
         """
         if min(input_size) < SIDE_STEP or any(side % SIDE_STEP for side in input_size):
-            raise BadConfig(f"input_size: expected multiples of {SIDE_STEP}, found {input_size}. Round them.")
+            raise BadConfig(f"input_size: expected multiples of {SIDE_STEP}, found {input_size}. Round the values.")
         self._ontology = ontology
         self._spoken = spoken or load_ontology("cityscapes")
         self._input_size = input_size
@@ -66,7 +66,7 @@ class EspnetLabeler:
         }
 
     def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
-        """Label pictures (H, W, 3) uint8 RGB one by one, so that a label does not depend on its neighbours in a batch."""
+        """Label images (H, W, 3) uint8 RGB one by one, so that a label does not depend on its neighbours in a batch."""
         return [self._label_one(image) for image in images]
 
     @torch.no_grad()
@@ -85,7 +85,7 @@ def _load(weights: Path, spoken: int) -> ESPNet:
     network = load_espnet(weights)
     if network.classes not in (spoken, spoken + 1):
         raise BadCheckpoint(
-            f"{weights}: expected ESPNet with {spoken} classes, or one more for what has none, found {network.classes}. "
-            "Name the ontology whose classes it was trained on."
+            f"{weights}: expected ESPNet with {spoken} classes, or one more for unlabelled pixels, found {network.classes}. "
+            "Give the ontology of the classes it was trained on."
         )
     return network

@@ -54,7 +54,7 @@ class GroundedSamLabeler:
         }
 
     def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
-        """Label pictures (H, W, 3) uint8 RGB one by one, so that a label does not depend on its neighbours in a batch."""
+        """Label images (H, W, 3) uint8 RGB one by one, so that a label does not depend on its neighbours in a batch."""
         return [self._label_one(image) for image in images]
 
     def _label_one(self, image: np.ndarray) -> WeakLabels:

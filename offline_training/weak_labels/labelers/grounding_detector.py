@@ -17,7 +17,7 @@ _MODEL_TYPES = ("grounding-dino", "mm-grounding-dino")  # LLMDet's checkpoints a
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes of one picture, text after text and within a text in the model's order."""
+    """Boxes of one image, text after text and within a text in the model's order."""
 
     box_px: np.ndarray  # (D, 4) float32: x0, y0, x1, y1
     class_id: np.ndarray  # (D,) int64
@@ -25,7 +25,7 @@ class Detections:
 
 
 class GroundingDetector:
-    """One picture at a time, so that an answer does not depend on the neighbours in a batch."""
+    """One image at a time, so that an answer does not depend on the neighbours in a batch."""
 
     def __init__(
         self, folder: Path, ontology: Ontology, box_threshold: float, text_threshold: float, device: str = "auto"
@@ -38,7 +38,7 @@ class GroundingDetector:
         if self.folder.model_type not in _MODEL_TYPES:
             raise BadModelPackage(
                 f"{folder}: expected a detector of type {' or '.join(_MODEL_TYPES)}, found {self.folder.model_type}. "
-                "Name another folder."
+                "Choose another folder."
             )
         if not ontology.prompts:
             raise BadConfig(f"ontology {ontology.name}: expected prompts to look for, found none. Add some.")
@@ -58,7 +58,7 @@ class GroundingDetector:
 
     @torch.inference_mode()
     def detect(self, image: np.ndarray) -> Detections:
-        """What is seen in a picture (H, W, 3) uint8 RGB."""
+        """What is seen in an image (H, W, 3) uint8 RGB."""
         inputs = self._prepare(images=image, return_tensors="pt").to(self._device)
         found = [self._detect(text, inputs, image.shape[:2]) for text in self._texts]
         return Detections(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

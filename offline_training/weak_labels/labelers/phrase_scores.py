@@ -70,7 +70,7 @@ def decide(
 
 
 def corners_px(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(D, 4) centre x, centre y, width, height as shares of the picture -> (D, 4) float32 x0, y0, x1, y1 in pixels."""
+    """(D, 4) centre x, centre y, width, height as shares of the image -> (D, 4) float32 x0, y0, x1, y1 in pixels."""
     height, width = shape
     half = boxes[:, 2:] / 2
     corners = np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)

@@ -1,4 +1,4 @@
-"""Labels that lie ready: one picture of class values per image, made by any network or person."""
+"""Labels that lie ready: one image of class values per image, made by any network or person."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
 
 
 class PrecomputedLabels:
-    """Takes labels from a folder of 8-bit PNGs, of their picture's size, whose values mean classes; a LabelReader."""
+    """Takes labels from a folder of 8-bit PNGs, of their image's size, whose values mean classes; a LabelReader."""
 
     def __init__(self, path: PicturePath, values: ClassValues, ontology: Ontology) -> None:
         self._ontology, self._path, self._values = ontology, path, values
@@ -41,7 +41,7 @@ class PrecomputedLabels:
         except OSError as error:
             raise BadLabels(
                 f"camera {view.name}: expected its labels in {path}, found: {error.strerror}. "
-                "Correct folder and template, or make these labels."
+                "Fix folder and template, or make these labels."
             ) from error
 
     def labels(self, content: bytes, view: CameraView) -> WeakLabels:
@@ -52,8 +52,8 @@ class PrecomputedLabels:
             raise BadLabels(f"{origin}: expected 8-bit class values, found {value.dtype}. Write them as 8-bit grey.")
         if value.shape != (view.camera.height, view.camera.width):
             raise BadLabels(
-                f"{origin}: expected {view.camera.width}x{view.camera.height} pixels as its picture has, found "
-                f"{value.shape[1]}x{value.shape[0]}. Scale the labels to the pictures (nearest neighbour)."
+                f"{origin}: expected {view.camera.width}x{view.camera.height} pixels as its image has, found "
+                f"{value.shape[1]}x{value.shape[0]}. Scale the labels to the images (nearest neighbour)."
             )
         class_id = self._values.class_id(value, origin)
         score = np.where(class_id == IGNORE_ID, np.uint8(0), np.uint8(255))

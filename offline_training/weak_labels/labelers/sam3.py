@@ -1,4 +1,4 @@
-"""Weak labels from words by one model: SAM 3 through transformers, a concept at a time over one look at the picture."""
+"""Weak labels from words by one model: SAM 3 through transformers, a concept at a time over one look at the image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ _MODEL_TYPES = ("sam3", "sam3_video")  # the published checkpoint says it is for
 
 
 class Sam3Labeler:
-    """Every instance of every prompt, painted onto one picture; a WeakLabeler."""
+    """Every instance of every prompt, painted onto one image; a WeakLabeler."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Sam3Labeler:
 
         self.folder = ModelFolder(folder)
         if self.folder.model_type not in _MODEL_TYPES:
-            raise BadModelPackage(f"{folder}: expected SAM 3, found {self.folder.model_type}. Name another folder.")
+            raise BadModelPackage(f"{folder}: expected SAM 3, found {self.folder.model_type}. Choose another folder.")
         if not ontology.prompts:
             raise BadConfig(f"ontology {ontology.name}: expected prompts to look for, found none. Add some.")
         self._ontology, self._score_threshold = ontology, score_threshold
@@ -64,7 +64,7 @@ class Sam3Labeler:
         }
 
     def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
-        """Label pictures (H, W, 3) uint8 RGB one by one, so that a label does not depend on its neighbours in a batch."""
+        """Label images (H, W, 3) uint8 RGB one by one, so that a label does not depend on its neighbours in a batch."""
         return [self._label_one(image) for image in images]
 
     @torch.inference_mode()
@@ -90,7 +90,7 @@ class Sam3Labeler:
 
     @torch.inference_mode()
     def _embedded(self, prompt: str, tokenizer: Any) -> dict[str, Any]:  # noqa: ANN401
-        """A prompt as the model takes it; computed once for all pictures."""
+        """A prompt as the model takes it; computed once for all images."""
         length = self._model.config.text_config.max_position_embeddings
         tokens = tokenizer(prompt, return_tensors="pt", padding="max_length", max_length=length)
         if tokens["input_ids"].shape[1] > length:

@@ -28,7 +28,7 @@ def download(model: str, out: Path, revision: str = "main", accepted_licence: st
     repository = _repository(model)
     _require_licence(model, repository, accepted_licence)
     if out.exists() and any(out.iterdir()):
-        raise BadRequest(f"{out}: expected a new folder, found files in it. Choose another, or remove it first.")
+        raise BadRequest(f"{out}: expected a new folder, found files in it. Choose another folder, or remove it first.")
     require_packages("download", "huggingface_hub")
     info = _asked(repository, revision)
     names = _wanted(repository, [sibling.rfilename for sibling in info.siblings or ()])
@@ -100,7 +100,7 @@ def _licence(model: str, repository: str, info: Any, accepted: str) -> str:  # n
     stated = [str(card[key]) for key in ("license", "license_name") if card.get(key)]
     if model not in KNOWN_MODELS and stated and accepted.lower() not in [each.lower() for each in stated]:
         raise BadRequest(
-            f"{repository}: expected --accept-licence {' or '.join(stated)}, found {accepted}. Read it, then name it."
+            f"{repository}: expected --accept-licence {' or '.join(stated)}, found {accepted}. Read the licence, then pass its name."
         )
     return accepted.lower()
 
@@ -123,6 +123,6 @@ def _fetch(repository: str, commit: str, names: Sequence[str], folder: Path) -> 
 def _no_answer(repository: str, revision: str, error: Exception) -> BadRequest:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return BadRequest(
-        f"{repository} at {revision}: expected an answer of the hub, found {type(error).__name__}: {first} Check the "
+        f"{repository} at {revision}: expected an answer from the hub, found {type(error).__name__}: {first} Check the "
         "network and the names; for a model that its authors grant access to, log in with `hf auth login` first."
     )

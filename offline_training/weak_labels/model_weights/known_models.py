@@ -27,7 +27,7 @@ KNOWN_MODELS = {
     "sam2.1-hiera-tiny": KnownModel("facebook/sam2.1-hiera-tiny", _APACHE),
     "sam2.1-hiera-large": KnownModel("facebook/sam2.1-hiera-large", _APACHE),
     "sam3": KnownModel("facebook/sam3", "sam-license"),  # gated: its authors grant access to an account
-    # Pictures and words in one space, of open_clip; OpenAI's need the names of architectures that end in -quickgelu.
+    # Images and words in one space, of open_clip; OpenAI's need the names of architectures that end in -quickgelu.
     "clip-vit-b-16-laion2b": KnownModel("laion/CLIP-ViT-B-16-laion2B-s34B-b88K", _MIT),
     "clip-vit-b-16-openai": KnownModel("timm/vit_base_patch16_clip_224.openai", _APACHE),
     "clip-vit-l-14-336-openai": KnownModel("timm/vit_large_patch14_clip_336.openai", _APACHE),  # OpenSeg's text

@@ -22,7 +22,7 @@ _DECIDES = {".json", ".safetensors", ".txt", ".model"}  # settings, weights, voc
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """config.json, model*.safetensors and what prepares pictures and texts, as transformers saves them."""
+    """config.json, model*.safetensors and what prepares images and texts, as transformers saves them."""
 
     path: Path
 
@@ -32,7 +32,7 @@ class ModelFolder:
             if not any(self.path.glob(pattern)):
                 raise BadModelPackage(
                     f"{self.path}: expected a model's folder with {name}, found none. Fetch one with "
-                    f"`lidar-vl-train download MODEL --out {self.path}`, or name the folder it lies in."
+                    f"`lidar-vl-train download MODEL --out {self.path}`, or give the folder it is in."
                 )
 
     @cached_property
@@ -115,5 +115,5 @@ def choose_device(name: str) -> "torch.device":
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise BadConfig(
-            f"device: expected auto, cpu or a device of this machine, found {name!r}. Name another."
+            f"device: expected auto, cpu or a device of this machine, found {name!r}. Choose another device."
         ) from error

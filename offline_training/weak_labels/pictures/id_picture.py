@@ -46,8 +46,8 @@ def decode_ids(content: bytes, origin: str) -> np.ndarray:
         with Image.open(BytesIO(content), formats=["PNG"]) as picture:
             if picture.mode not in ("L", "P", "I;16", "1"):
                 raise BadLabels(
-                    f"{origin}: expected one id per pixel, found a picture of mode {picture.mode}. "
-                    "Colours are no labels: write class ids as 8-bit grey."
+                    f"{origin}: expected one id per pixel, found an image of mode {picture.mode}. "
+                    "Colours are not labels: write class ids as 8-bit grey."
                 )
             if picture.width * picture.height > MAX_PIXELS:
                 raise BadLabels(
@@ -57,7 +57,9 @@ def decode_ids(content: bytes, origin: str) -> np.ndarray:
     except BadLabels:
         raise
     except Exception as error:  # Pillow's decoders raise what the bytes lead them to
-        raise BadLabels(f"{origin}: expected a whole PNG, found: {error}. The file is damaged or cut.") from error
+        raise BadLabels(
+            f"{origin}: expected an intact PNG, found: {error}. The file is damaged or truncated."
+        ) from error
     return ids.astype(np.uint8) if ids.dtype == np.bool_ else ids
 
 

@@ -21,7 +21,7 @@ def paint(
     rule: PaintRule = "small_over_large",
     uncovered: Uncovered = 255,
 ) -> WeakLabels:
-    """Paint M masks (H, W) bool, each with a class and a score 0..1, onto one picture of `shape`.
+    """Paint M masks (H, W) bool, each with a class and a score 0..1, onto one image of `shape`.
 
     small_over_large: a smaller mask lies over a larger one, of equal areas the one with the higher score; the order the
     masks come in means nothing. paint_order with uncovered=0 is what OLIVINE's scripts do: each mask over those before
@@ -47,12 +47,12 @@ def _require_one_each(
     if not len(masks) == len(class_id) == len(score) <= _MOST_MASKS:
         raise BadLabels(
             f"masks: expected one class and one score for each of at most {_MOST_MASKS} masks, found {len(masks)} masks, "
-            f"{len(class_id)} classes, {len(score)} scores. Correct the labeler."
+            f"{len(class_id)} classes, {len(score)} scores. Fix the labeler."
         )
     if not np.isfinite(np.asarray(score, np.float64)).all():
-        raise BadLabels(f"scores: expected finite numbers, found {list(score)[:8]}. The model gave no sure answer.")
+        raise BadLabels(f"scores: expected finite numbers, found {list(score)[:8]}. The model's answer is unusable.")
     for mask in masks:
         if mask.shape != shape or mask.dtype != np.bool_:
             raise BadLabels(
-                f"mask: expected {shape} bool, the picture's size, found {mask.shape} {mask.dtype}. Correct the labeler."
+                f"mask: expected {shape} bool, the image's size, found {mask.shape} {mask.dtype}. Fix the labeler."
             )

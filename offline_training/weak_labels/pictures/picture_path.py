@@ -1,4 +1,4 @@
-"""Where the companions of a picture lie: a folder and a template filled in from the picture's view."""
+"""Where the companions of an image lie: a folder and a template filled in from the image's view."""
 
 import string
 from pathlib import Path, PurePosixPath
@@ -11,7 +11,7 @@ _FIELDS = (*_OF_FILE, "camera", "stamp_ns", "stamp_us")
 
 
 class PicturePath:
-    """`template` under `folder` with {file}: the picture's path inside its data set without suffix, {folder} and {stem}: its
+    """`template` under `folder` with {file}: the image's path inside its data set without suffix, {folder} and {stem}: its
     two parts, {camera}, {stamp_ns}, {stamp_us}.
     """
 
@@ -24,17 +24,17 @@ class PicturePath:
             raise BadConfig(f"template {template!r}: {error}.") from error
         if not fields or any(name not in _FIELDS for name in fields):
             raise BadConfig(
-                f"template {template!r}: expected fields out of {{{'}, {'.join(_FIELDS)}}}, found {fields or 'none'}. "
-                "Without a field all pictures would share one file."
+                f"template {template!r}: expected fields from {{{'}, {'.join(_FIELDS)}}}, found {fields or 'none'}. "
+                "Without a field all images would share one file."
             )
         if not self.folder.is_dir():
             raise BadDataset(f"{self.folder}: expected a folder, found none. Check the path.")
 
     def of(self, view: CameraView) -> Path:
-        """The path for a view. Raises BadDataset where the template asks for the file of a picture that is none."""
+        """The path for a view. Raises BadDataset where the template asks for the file of an image that is none."""
         if view.file is None and any(f"{{{name}}}" in self.template for name in _OF_FILE):
             raise BadDataset(
-                f"template {self.template!r}: expected pictures that are files, found one of camera {view.name} from a "
+                f"template {self.template!r}: expected images that are files, found one of camera {view.name} from a "
                 "recording. Use {camera} and {stamp_ns}."
             )
         file = PurePosixPath(view.file or "")

@@ -1,4 +1,4 @@
-"""What every maker of weak labels offers: WeakLabeler looks at pictures, LabelReader takes what lies ready; both make WeakLabels."""
+"""What every maker of weak labels offers: WeakLabeler looks at images, LabelReader takes what lies ready; both make WeakLabels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from offline_training.weak_labels.classes.ontology import Ontology
 
 @dataclass(frozen=True, eq=False)
 class WeakLabels:
-    """Labels of one picture."""
+    """Labels of one image."""
 
     class_id: np.ndarray  # (H, W) uint8: id into the ontology, 255 = uncovered
     score: np.ndarray  # (H, W) uint8: confidence 0..255 of the class, 0 where uncovered
-    instance_id: np.ndarray  # (H, W) uint16: 1.. = mask of the picture, 0 = none
+    instance_id: np.ndarray  # (H, W) uint16: 1.. = mask of the image, 0 = none
 
     def __post_init__(self) -> None:
         """Raise BadLabels when the three do not belong together."""
@@ -28,7 +28,7 @@ class WeakLabels:
             if array.shape != shape or array.ndim != 2 or array.dtype != dtype:
                 raise BadLabels(
                     f"weak labels: expected {name} (H, W) {np.dtype(dtype)} of one size with class_id {shape}, found "
-                    f"{array.shape} {array.dtype}. Correct the labeler."
+                    f"{array.shape} {array.dtype}. Fix the labeler."
                 )
 
     def require_classes(self, ontology: Ontology) -> None:
@@ -37,13 +37,13 @@ class WeakLabels:
         if foreign.any():
             raise BadLabels(
                 f"weak labels: expected ids 0..{len(ontology) - 1} of {ontology.name} or {IGNORE_ID}, found "
-                f"{np.unique(self.class_id[foreign])[:8].tolist()}. Correct the labeler's class map."
+                f"{np.unique(self.class_id[foreign])[:8].tolist()}. Fix the labeler's class map."
             )
 
 
 @runtime_checkable
 class WeakLabeler(Protocol):
-    """Labels pictures by what is seen in them."""
+    """Labels images by what is seen in them."""
 
     @property
     def ontology(self) -> Ontology:
@@ -55,13 +55,13 @@ class WeakLabeler(Protocol):
         ...
 
     def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
-        """Label pictures (H, W, 3) uint8 RGB, which may differ in size; one answer each, of the picture's size."""
+        """Label images (H, W, 3) uint8 RGB, which may differ in size; one answer each, of the image's size."""
         ...
 
 
 @runtime_checkable
 class LabelReader(Protocol):
-    """Has labels lying ready, found by a view instead of by what is seen in its picture."""
+    """Has labels lying ready, found by a view instead of by what is seen in its image."""
 
     @property
     def ontology(self) -> Ontology:

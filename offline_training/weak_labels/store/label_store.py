@@ -1,10 +1,10 @@
-"""Weak labels and superpixels on disk, found again by the content of their picture. Touches the disk.
+"""Weak labels and superpixels on disk, found again by the content of their image. Touches the disk.
 
     FOLDER/
       labels.json                        which labels are read: those asked for last
       labels-<fingerprint>/              one for each labeler, as its identity has it
         identity.json                    model, revision, prompts, thresholds, rule, ontology
-        class_id/ab/ab34….png            8-bit ids with a palette, 255 = uncovered; name = SHA-256 of the picture
+        class_id/ab/ab34….png            8-bit ids with a palette, 255 = uncovered; name = SHA-256 of the image
         score/ab/ab34….png               8-bit grey, 0..255
         instance_id/ab/ab34….png         16-bit grey, 0 = none
       superpixels.json                   the same for superpixels
@@ -13,9 +13,9 @@
         segment_id/ab/ab34….png          16-bit grey, 65535 = none
       .lock                              held by those who write
 
-An entry is there when all its files are whole (PNG's own checksums) and of the picture's size; anything else is made anew.
+An entry is there when all its files are whole (PNG's own checksums) and of the image's size; anything else is made anew.
 class_id is written last, so a process killed half-way leaves no entry but at most strays, which the next writer removes.
-Several processes may write at once: the same picture gives the same bytes, and files appear only when they are whole.
+Several processes may write at once: the same image gives the same bytes, and files appear only when they are whole.
 """
 
 import json
@@ -95,7 +95,7 @@ class LabelStore:
                 section.announce()
 
     def class_pixels(self, sha256: str, shape: tuple[int, int], source: str = "") -> np.ndarray | None:
-        """(256,) int64 pixels of each class of a picture's labels, without unpacking them.
+        """(256,) int64 pixels of each class of an image's labels, without unpacking them.
 
         None where there is no whole entry, or one that was written from another `source`.
         """
@@ -108,13 +108,13 @@ class LabelStore:
         return counts
 
     def has(self, sha256: str, shape: tuple[int, int]) -> bool:
-        """Whether a picture of height and width `shape` has whole labels."""
+        """Whether an image of height and width `shape` has whole labels."""
         return self.class_pixels(sha256, shape) is not None
 
     def write(self, sha256: str, labels: WeakLabels, source: str = "") -> np.ndarray:
-        """Keep the labels of a picture; returns pixels of each class (256,). Raises BadLabels for ids of no class.
+        """Keep the labels of an image; returns pixels of each class (256,). Raises BadLabels for ids of no class.
 
-        source: hash of what they were read from, where it is not the picture that decides over them.
+        source: hash of what they were read from, where it is not the image that decides over them.
         """
         if self._ontology is None:
             raise BadRequest("labels: expected a store opened with its ontology to write, found one opened to read.")
@@ -132,17 +132,17 @@ class LabelStore:
         return counts
 
     def has_superpixels(self, sha256: str, shape: tuple[int, int], source: str = "") -> bool:
-        """Whether a picture of height and width `shape` has whole superpixels, made from that `source`."""
+        """Whether an image of height and width `shape` has whole superpixels, made from that `source`."""
         texts = self._superpixels_there().texts(_SEGMENT_LAYER, sha256, shape)
         return texts is not None and texts["segment_id"].get(_SOURCE, "") == source
 
     def write_superpixels(self, sha256: str, segment_id: np.ndarray, source: str = "") -> None:
-        """Keep the superpixels (H, W) uint16 of a picture, 65535 = none; source: hash of the masks they were painted from."""
+        """Keep the superpixels (H, W) uint16 of an image, 65535 = none; source: hash of the masks they were painted from."""
         content = encode_ids(segment_id, text={_SOURCE: source})
         write_bytes(self._superpixels_there().path("segment_id", sha256), content)
 
     def read_class_id(self, view: CameraView) -> np.ndarray:
-        """(H, W) uint8 class ids of a view's picture, 255 = uncovered. Raises BadLabels where it has none or a damaged one."""
+        """(H, W) uint8 class ids of a view's image, 255 = uncovered. Raises BadLabels where it has none or a damaged one."""
         class_id = self._labels_there().read("class_id", view)
         beyond = (class_id >= len(self.class_names)) & (class_id != IGNORE_ID)
         if beyond.any():
@@ -153,12 +153,12 @@ class LabelStore:
         return class_id
 
     def read(self, view: CameraView) -> WeakLabels:
-        """All that is kept of a view's picture. Raises BadLabels where it has no labels or damaged ones."""
+        """All that is kept of a view's image. Raises BadLabels where it has no labels or damaged ones."""
         section = self._labels_there()
         return WeakLabels(self.read_class_id(view), section.read("score", view), section.read("instance_id", view))
 
     def read_superpixels(self, view: CameraView) -> np.ndarray:
-        """(H, W) uint16 segment ids of a view's picture, 65535 = none. Raises BadLabels where it has none or damaged ones."""
+        """(H, W) uint16 segment ids of a view's image, 65535 = none. Raises BadLabels where it has none or damaged ones."""
         return self._superpixels_there().read("segment_id", view)
 
     def _palette(self) -> np.ndarray:

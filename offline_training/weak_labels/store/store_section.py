@@ -21,7 +21,7 @@ _LAYOUT = 1  # of the store's folder; another number never meets entries of this
 
 
 def content_sha256(view: CameraView) -> str:
-    """Hex SHA-256 by which a picture is known: of its stored bytes, or of its decoded pixels where it has none."""
+    """Hex SHA-256 by which an image is known: of its stored bytes, or of its decoded pixels where it has none."""
     if view.read_bytes is not None:
         return hashlib.sha256(view.read_bytes()).hexdigest()
     rgb = np.ascontiguousarray(view.load_rgb())
@@ -43,7 +43,7 @@ class StoreSection:
         write_text(self._store / f"{self._kind}.json", json.dumps({"folder": self.folder.name}) + "\n")
 
     def path(self, layer: str, sha256: str) -> Path:
-        """The file of a picture's layer."""
+        """The file of an image's layer."""
         return self.folder / layer / sha256[:2] / f"{sha256}.png"
 
     def texts(self, layers: Mapping[str, int], sha256: str, shape: tuple[int, int]) -> dict[str, dict[str, str]] | None:
@@ -60,7 +60,7 @@ class StoreSection:
         return found
 
     def read(self, layer: str, view: CameraView) -> np.ndarray:
-        """(H, W) ids of a view's picture. Raises BadLabels where there are none, or damaged ones."""
+        """(H, W) ids of a view's image. Raises BadLabels where there are none, or damaged ones."""
         path = self.path(layer, content_sha256(view))
         what = f"{self._kind} of camera {view.name}{f' ({view.file})' if view.file else ''}"
         try:
@@ -70,13 +70,13 @@ class StoreSection:
                 f"{what}: expected {path}, found none. Run `{COMMAND}` over this data set with out={self._store}."
             ) from error
         except OSError as error:
-            raise BadLabels(f"{what}: expected a readable {path}, found: {error}. Correct its rights.") from error
+            raise BadLabels(f"{what}: expected a readable {path}, found: {error}. Fix its permissions.") from error
         head = read_head(content)
         if head is None or head.shape != (view.camera.height, view.camera.width):
             found = "a damaged file" if head is None else f"{head.shape[1]}x{head.shape[0]}"
             raise BadLabels(
                 f"{what}: expected a PNG of {view.camera.width}x{view.camera.height} pixels in {path}, found {found}. "
-                f"Run `{COMMAND}` again: it makes what is damaged anew."
+                f"Run `{COMMAND}` again: it makes damaged files again."
             )
         return decode_ids(content, what)
 
@@ -120,6 +120,4 @@ def _lock_file(folder: Path) -> IO[bytes]:
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / ".lock").open("ab")
     except OSError as error:
-        raise BadRequest(
-            f"{folder}: expected a folder that can be written, found: {error}. Choose another `out`."
-        ) from error
+        raise BadRequest(f"{folder}: expected a writable folder, found: {error}. Choose another `out`.") from error

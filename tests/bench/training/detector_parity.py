@@ -95,7 +95,7 @@ def range_image(path: Path) -> PointCloud:
 
 
 def spread(clouds: list[PointCloud], most: int) -> list[PointCloud]:
-    """As many of them at most, evenly chosen."""
+    """As many of them at most , evenly chosen."""
     rows = np.unique(np.linspace(0, len(clouds) - 1, min(most, len(clouds))).round().astype(int))
     return [clouds[row] for row in rows]
 

@@ -57,7 +57,7 @@ def test_when_a_rank_is_killed_the_other_ends_with_the_cause(tmp_path, figures):
     ranks[1].send_signal(signal.SIGKILL)
     told, took_s = _end(ranks[0])
     ranks[1].communicate()
-    assert "LostProcess: ranks: expected all processes of the run to live, found another one gone" in told
+    assert "LostProcess: ranks: expected all processes of the run to keep running, found another one gone" in told
     figures.count("kills", 1)
     figures.most("s until the run has ended", took_s)
     assert took_s < _MOST_S

@@ -77,7 +77,7 @@ def test_a_checkpoint_that_was_altered_anywhere_is_refused_and_the_one_before_of
         if path == last and _same_json(damaged, whole):
             path.write_bytes(whole)  # another blank between the same values
             continue
-        with pytest.raises(BadCheckpoint, match=r"previous\.json is whole \(step 1\)"):
+        with pytest.raises(BadCheckpoint, match=r"previous\.json is intact \(step 1\)"):
             load_checkpoint(tmp_path)
         path.write_bytes(whole)
     figures.count("altered checkpoints", alterations)
@@ -93,7 +93,7 @@ def test_tensors_that_are_missing_or_of_another_checkpoint_are_refused(tmp_path)
         load_checkpoint(tmp_path)
     (tmp_path / files["last"]).unlink()
     (tmp_path / files["previous"]).unlink()
-    with pytest.raises(BadCheckpoint, match="No whole checkpoint"):
+    with pytest.raises(BadCheckpoint, match="no intact checkpoint"):
         load_checkpoint(tmp_path)
 
 

@@ -78,9 +78,7 @@ def test_pictures_are_opened_and_points_in_them_counted(tmp_path):
     (sequence / "image_2").mkdir()
     Image.new("RGB", (64, 48)).save(sequence / "image_2" / "000000.png")
     write_kitti_like(sequence, [40] * 500, ("000000",))
-    assert any(
-        "image_2 64x48" in line and "points in the picture" in line for line in findings("semantic_kitti", folder)
-    )
+    assert any("image_2 64x48" in line and "points in the image" in line for line in findings("semantic_kitti", folder))
     (sequence / "image_2" / "000000.png").write_bytes(b"no picture")
     assert main(["check-data", "semantic_kitti", str(folder)]) == 2
 
@@ -91,7 +89,7 @@ def test_nuscenes_is_counted_by_scene_from_its_tables(tmp_path):
     lines = findings("nuscenes", folder, version="v1.0-mini", frames=("scene-0061-0", "scene-0103-0"))
     assert "scene-0061: key frames 1, scans 1, labels 1, pictures 6" in lines
     assert "split mini_val: 1 of 2, without scene-0916" in lines
-    assert sum("points in the picture" in line for line in lines) == 12
+    assert sum("points in the image" in line for line in lines) == 12
     told = check_data(NuScenesSource(folder=str(folder), version="v1.0-mini"))
     assert "scene-0061: key frames 2, scans 2, labels 2, pictures 11" in [next(told) for _ in range(2)]
 
@@ -123,13 +121,13 @@ def test_kept_synthetic_sweeps_are_found_and_what_is_odd_about_them_is_noted(tmp
     lines = findings("synthetic", tmp_path)
     assert any(line.endswith("scans 1") for line in lines)
     assert any("labels that are all ignored" in line for line in lines)
-    assert lines[-2:] == ["note: synthetic_00003_000: every intensity is 0", "note: no boxes there"]
+    assert lines[-2:] == ["note: synthetic_00003_000: every intensity is 0", "note: no boxes found"]
 
 
 def test_a_recorded_bag_and_a_pandaset_pass(test_data):
     bag, pandaset = recording(test_data, "bags/*_mcap"), recording(test_data, "pandaset_*")
     lines = findings("ros_bag", bag)
-    assert sum("points, " in line for line in lines) == sum("points in the picture" in line for line in lines) == 3
+    assert sum("points, " in line for line in lines) == sum("points in the image" in line for line in lines) == 3
     lines = findings("pandaset", pandaset, frames=("00",))
     assert f"front_camera: pictures {len(list(pandaset.glob('camera/front_camera/*.jpg')))}" in lines
-    assert sum("points in the picture" in line for line in lines) == 6
+    assert sum("points in the image" in line for line in lines) == 6

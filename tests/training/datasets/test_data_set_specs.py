@@ -30,7 +30,9 @@ class Run(Config):
 def test_keys_that_a_data_set_would_not_read_are_refused_with_the_keys_it_has(spec):
     own = set(spec.source.model_fields)
     for key in [key for key in EVERY_KEY if key not in own] + ["foldr"]:
-        with pytest.raises(BadConfig, match=f"here: {spec.kind}: expected of kind {spec.kind} .*, found {key}") as told:
+        with pytest.raises(
+            BadConfig, match=f"here: {spec.kind}: expected only the keys .* for kind {spec.kind}, found {key}"
+        ) as told:
             data_source({"kind": spec.kind, "folder": "x", key: 1}, "here")
         assert all(mine in str(told.value) for mine in own)
 
@@ -38,7 +40,7 @@ def test_keys_that_a_data_set_would_not_read_are_refused_with_the_keys_it_has(sp
 def test_a_refusal_names_the_place_the_kind_and_every_key_that_does_nothing():
     wrong = {"kind": "nuscenes", "folder": "x", "streets": 3, "rooms": 5}
     with pytest.raises(
-        BadConfig, match=r"here: train\.1\.nuscenes: expected of kind nuscenes .*, found streets, rooms"
+        BadConfig, match=r"here: train\.1\.nuscenes: expected only the keys .* for kind nuscenes, found streets, rooms"
     ):
         validated(Run, {"train": [{"kind": "pandaset", "folder": "x"}, wrong]}, "here")
 

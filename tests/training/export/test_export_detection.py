@@ -97,7 +97,7 @@ def test_a_package_that_answers_otherwise_is_not_written(tmp_path):
     assert parity[0].max_difference == pytest.approx(0.01, abs=1e-4)
     wrong = second()
     wrong.decode = lambda head_maps: [Boxes3d.of(np.ones((1, 7)), np.zeros(1))]
-    with pytest.raises(BadModelPackage, match="Nothing was written; this is a fault of the export"):
+    with pytest.raises(BadModelPackage, match="Nothing was written; this is a bug in the export"):
         export_detector(wrong, PREPARER, CLASSES, tmp_path / "wrong", CLOUDS[:1], CARD)
     assert not (tmp_path / "wrong").exists()
 
@@ -170,7 +170,7 @@ def test_a_checkpoint_of_a_detector_is_exported_by_the_same_command(sweeps, tmp_
     assert main(command) == 0
     told = capsys.readouterr().out
     assert "fused: 1 clouds" in told
-    assert "note: without the training data" not in told
+    assert "note: the training data is not available" not in told
     manifest = load_model_package(tmp_path / "package").manifest
     assert manifest.features == ("x", "y", "z", "intensity", *(("time",) if sweeps > 1 else ()))
     assert manifest.detection.most_voxels == run.most_voxels_judged

@@ -63,7 +63,7 @@ def test_rows_without_a_class_are_left_out_and_many_are_drawn():
 
 def test_without_labels_nothing_is_said_about_classes():
     told = conclusions(CHECKED, probed(), CONFIG)
-    assert told[0].startswith("No labels: nothing can be said about how well classes will be told apart.")
+    assert told[0].startswith("No labels: nothing can be said about how well classes will be separated.")
     assert not any("mean IoU" in line for line in told)
 
 
@@ -75,7 +75,7 @@ def test_agreement_with_weak_classes_is_not_called_accuracy():
 
 def test_a_pretraining_that_did_not_help_and_one_that_collapsed_are_told():
     told = conclusions(CHECKED, probed("truth", (0.3, 0.4), rank=1.2), CONFIG)
-    assert "Pre-training has not helped here" in told[0]
+    assert "Pre-training did not help here" in told[0]
     assert "collapsed" in told[1]
 
 

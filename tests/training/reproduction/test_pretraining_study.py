@@ -210,7 +210,7 @@ def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
         ({"columns": [{"name": "fog", "measure": "mrr", "corruption": "fog"}]}, "no other measure"),
         ({"columns": [{"name": "hours", "measure": "hours", "finetune": {"seed": 1}}]}, "the column has none"),
         ({"columns": [{"name": "mrr", "measure": "mrr", "like": "clean"}]}, "clean is no column"),
-        ({"toy_language": "words/toy_language.yaml"}, "no key of this name"),
+        ({"toy_language": "words/toy_language.yaml"}, "no such key"),
     ],
 )
 def test_studies_with_keys_that_contradict_or_do_nothing_are_refused(changes, told):

@@ -186,7 +186,7 @@ def test_coarse_voxels_lie_as_in_minkowski_whatever_the_voxel_size(theirs, size,
 def test_a_head_fine_tuned_on_semantic_kitti_reads_intensity_plus_one():
     config, notes = _sr_unet_config({}, {"final.kernel": torch.zeros(96, 20)}, Path("model.pt"))
     assert config.features == ("first_intensity_plus_1",)
-    assert "taken as fine-tuned on intensity + 1" in notes[-1]
+    assert "assumed to be fine-tuned on intensity + 1" in notes[-1]
 
 
 def test_the_head_of_a_fine_tuned_network_is_left_out(tmp_path):
@@ -316,7 +316,7 @@ def test_code_in_a_file_is_refused_and_does_not_run(tmp_path, save, capsys):
         (
             {"model_points": {"conv0p1s1.kernel": torch.zeros(1)}},
             "voxelnet",
-            r"found a SR-UNet of MinkowskiEngine\. Choose another --kind",
+            r"found an SR-UNet of MinkowskiEngine\. Choose another --kind",
         ),
         (
             {"state_dict": {"layer1.weight": torch.zeros(1)}},

@@ -66,7 +66,7 @@ def test_a_run_that_wrote_nothing_leaves_nothing_and_what_was_there_stays(tmp_pa
 def test_a_lock_that_says_nothing_is_told_all_the_same(tmp_path, content):
     with only_writer(tmp_path):
         (tmp_path / ".lock").write_text(content)
-        with pytest.raises(BadRequest, match="a process that has just begun at work"), only_writer(tmp_path):
+        with pytest.raises(BadRequest, match="a process that has just started at work"), only_writer(tmp_path):
             pass
 
 
@@ -80,7 +80,7 @@ def test_the_lock_that_a_killed_writer_left_is_taken_over(tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(BadRequest, match="expected a folder that can be written"),
+        pytest.raises(BadRequest, match="expected a writable folder"),
         only_writer(tmp_path / "file" / "run"),
     ):
         pass

@@ -182,13 +182,13 @@ def test_a_finished_run_says_so_goes_on_with_more_steps_and_refuses_fewer(tmp_pa
     caplog.clear()
     longer = load_checkpoint(run(tmp_path, 5))
     assert (first.step, longer.step) == (2, 5)
-    assert "goes on from step 2 with max_steps 5 in place of 2" in caplog.text
+    assert "resumes at step 2 with max_steps 5 in place of 2" in caplog.text
     rates = [json.loads(text).get("learning_rate") for text in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     whole = tmp_path / "whole"
     run(whole, 5)
     of_five = [json.loads(text).get("learning_rate") for text in (whole / "metrics.jsonl").read_text().splitlines()]
     assert [rate for rate in rates if rate is not None][2:] == [rate for rate in of_five if rate is not None][2:]
-    with pytest.raises(BadConfig, match="max_steps: expected at least the 5 steps that are done"):
+    with pytest.raises(BadConfig, match="max_steps: expected at least the 5 steps already done"):
         run(tmp_path, 4)
     assert load_checkpoint(tmp_path / "checkpoints").step == 5
 

@@ -258,7 +258,7 @@ def test_check_data_tells_what_a_folder_of_rooms_holds(folder, tmp_path):
     assert "views.npz" in told
     assert "scans 1, pictures 6" in told
     assert "room_00100: 000 96x72" in told
-    with pytest.raises(BadDataset, match="expected kept scans"):
+    with pytest.raises(BadDataset, match="expected cached scans"):
         list(check_data(source.model_copy(update={"folder": str(tmp_path)})))
 
 

@@ -27,7 +27,7 @@ class KittiCalibration:
         """(3, 4) of the left colour camera, from the frame of rectified camera 0; raises BadDataset."""
         name = next((name for name in _PROJECTIONS if name in self.lines), None)
         if name is None:
-            raise self._lacks("P2 (in raw recordings P_rect_02), of the pictures in image_2")
+            raise self._lacks("P2 (in raw recordings P_rect_02), of the images in image_2")
         return self._matrix(name, (3, 4))
 
     def T_cam0_lidar(self) -> RigidTransform:
@@ -41,7 +41,7 @@ class KittiCalibration:
         moving = next((name for name in _TO_CAMERA if name in self.lines), None)
         if rectifying is None or (moving is None and not {"R", "T"} <= set(self.lines)):
             raise self._lacks(
-                "Tr, or Tr_velo_to_cam with R0_rect, or R and T with R_rect_00, of the scans that pictures or poses belong to"
+                "Tr, or Tr_velo_to_cam with R0_rect, or R and T with R_rect_00, of the scans that images or poses belong to"
             )
         if moving is None:
             moving, matrix = "R and T", np.column_stack([self._matrix("R", (3, 3)), self._matrix("T", (3,))])

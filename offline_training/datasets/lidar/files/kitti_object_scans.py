@@ -17,7 +17,7 @@ LAYOUT = Layout(
     (
         ("training/velodyne/000000.bin", "4 x float32 a point; testing/ alike"),
         ("training/calib/000000.txt", "P2, R0_rect and Tr_velo_to_cam"),
-        ("training/image_2/000000.png", "the picture; its size says which points it shows"),
+        ("training/image_2/000000.png", "the image; its size says which points it shows"),
         ("training/label_2/000000.txt", "boxes, 15 columns a line"),
         ("training/planes/000000.txt", "optional: the road, on which pasted objects stand"),
         ("ImageSets/train.txt", "a scan's name in each line; val.txt, trainval.txt and test.txt alike"),
@@ -76,7 +76,7 @@ class ObjectScan:
 
     @property
     def picture(self) -> Path:
-        """The colour picture, which need not exist."""
+        """The colour image, which need not exist."""
         return self.part / "image_2" / f"{self.scan}.png"
 
     @property

@@ -1,4 +1,4 @@
-"""KITTI's colour picture of camera 2: as a view of a scan, and which points of the scan lie in it."""
+"""KITTI's colour image of camera 2: as a view of a scan, and which points of the scan lie in it."""
 
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from offline_training.datasets.lidar.files.kitti_calibration import KittiCalibra
 def picture_view(path: Path, calibration: KittiCalibration, stamp_ns: int, name: str, file: str) -> CameraView:
     """image_2 of a scan. KITTI's images are rectified, so the camera is a pinhole.
 
-    name: of the sample; file: the picture's path below the data set's folder. Raises BadDataset naming both.
+    name: of the sample; file: the image's path below the data set's folder. Raises BadDataset naming both.
     """
     width, height = image_size(path, name)
     P2, T_cam0_lidar = calibration.P2(), calibration.T_cam0_lidar()
@@ -33,7 +33,7 @@ def picture_view(path: Path, calibration: KittiCalibration, stamp_ns: int, name:
 
 
 def in_picture(xyz_m: np.ndarray, calibration: KittiCalibration, size_px: tuple[int, int]) -> np.ndarray:
-    """(N,) bool: the points (N, 3) of the scan that camera 2 sees, as OpenPCDet cuts scans: before it and within the picture.
+    """(N,) bool: the points (N, 3) of the scan that camera 2 sees, as OpenPCDet cuts scans: before it and within the image.
 
     size_px: width and height. Raises BadDataset for a calibration without the camera or the LiDAR.
     """

@@ -1,4 +1,4 @@
-"""A sequence in KITTI odometry's layout: its scans with times, poses, calibration and the picture of camera 2."""
+"""A sequence in KITTI odometry's layout: its scans with times, poses, calibration and the image of camera 2."""
 
 from pathlib import Path
 
@@ -22,10 +22,10 @@ _FRAMES_PER_SECOND = 10  # the Velodyne's rate; times.txt, where present, says i
 
 
 class KittiSequence:
-    """One folder of sequences/. Its calibration is read where pictures or poses need it, and must be whole then."""
+    """One folder of sequences/. Its calibration is read where images or poses need it, and must be whole then."""
 
     def __init__(self, folder: Path, expected: str) -> None:
-        """expected: the layout, for the error. Raises BadDataset without scans, or where pictures lack a calibration."""
+        """expected: the layout, for the error. Raises BadDataset without scans, or where images lack a calibration."""
         self.folder = folder
         self.scans = [path.stem for path in scan_files(folder / "velodyne", COLUMNS)]
         if not self.scans:
@@ -80,7 +80,7 @@ class KittiSequence:
         path = calibration_file(self.folder, scan)
         if path is None:
             raise BadDataset(
-                f"{self.folder}: expected calib.txt beside the pictures and poses, found none, nor calib/{scan}.txt or the "
+                f"{self.folder}: expected calib.txt beside the images and poses, found none, nor calib/{scan}.txt or the "
                 "files of a raw recording. Copy the calibration."
             )
         if path not in self._calibrations:

@@ -33,7 +33,7 @@ def version_folder(folder: Path, version: str) -> Path:
     elif below := [each for each in sorted(folder.glob("*/")) if _versions(each)]:
         found, advice = f"{below[0].name}/{_versions(below[0])[0]}", f"Point to {below[0]}."
     else:
-        found, advice = "no folder of tables", "Unpack the metadata there, or correct the folder."
+        found, advice = "no folder of tables", "Unpack the metadata there, or fix the folder."
     raise BadDataset(f"{folder}: expected nuScenes' tables {version}/*.json, found {found}. {advice}")
 
 

@@ -20,7 +20,7 @@ from offline_training.datasets.lidar.files.nuscenes_records import table_records
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One sweep or picture of a sensor: its file, its time, and the keys of its calibration and pose."""
+    """One sweep or image of a sensor: its file, its time, and the keys of its calibration and pose."""
 
     token: str
     file: str

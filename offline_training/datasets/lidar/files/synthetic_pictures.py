@@ -1,7 +1,7 @@
-"""Pictures of synthetic sweeps on disk: six cameras, what class each pixel shows, and where the cameras were. Touches the disk.
+"""Images of synthetic sweeps on disk: six cameras, what class each pixel shows, and where the cameras were. Touches the disk.
 
 <name of the sweep's file>_w<width>_v<version>/
-  front.jpg ...      the pictures
+  front.jpg ...      the images
   front.png ...      8-bit class ids, 255 = none
   cameras.npz        intrinsics, poses, stamps; written last, so that a folder that has it is whole
 """
@@ -25,30 +25,30 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
 from offline_training.synthetic.sensors.shot import Shot
 
-VERSION = 1  # raise it when the same seed gives other pictures, so that cached ones are made anew
+VERSION = 1  # raise it when the same seed gives other images, so that cached ones are made anew
 _JPEG_QUALITY = 92
-_DAMAGED = "Delete the folder; it is made anew."
+_DAMAGED = "Delete the folder; it will be made again."
 
 
 @dataclass(frozen=True)
 class PictureSpec:
-    """How large the six 16:9 pictures of a sweep are."""
+    """How large the six 16:9 images of a sweep are."""
 
     width: int = 240  # pixels
 
     def __post_init__(self) -> None:
         """Raise BadConfig for a width nobody can use."""
         if not 32 <= self.width <= 4096:
-            raise BadConfig(f"image width: expected 32 to 4096 pixels, found {self.width}. Choose another.")
+            raise BadConfig(f"image width: expected 32 to 4096 pixels, found {self.width}.")
 
 
 def picture_folder(sweep_file: Path, spec: PictureSpec) -> Path:
-    """Where the pictures of a cached sweep lie; the sweep's name says all the rest that decides over them."""
+    """Where the images of a cached sweep lie; the sweep's name says all the rest that decides over them."""
     return sweep_file.with_name(f"{sweep_file.stem}_w{spec.width}_v{VERSION}")
 
 
 def has_pictures(folder: Path) -> bool:
-    """Whether a folder's pictures are all there."""
+    """Whether a folder's images are all there."""
     return (folder / "cameras.npz").exists()
 
 
@@ -117,7 +117,7 @@ def _read_cameras(folder: Path) -> dict[str, np.ndarray]:
         with np.load(folder / "cameras.npz", allow_pickle=False) as stored:
             return {key: stored[key] for key in ("name", "size", "K", "T_cam_lidar", "stamp_ns", "T_world_lidar")}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BadDataset(f"{folder}: expected cameras.npz of synthetic pictures, found: {error}. {_DAMAGED}") from error
+        raise BadDataset(f"{folder}: expected cameras.npz of synthetic images, found: {error}. {_DAMAGED}") from error
 
 
 def _png(class_id: np.ndarray) -> bytes:

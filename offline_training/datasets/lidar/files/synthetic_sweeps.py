@@ -39,5 +39,5 @@ def read_sweep(path: Path) -> PointCloud:
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BadDataset(
-            f"{path}: expected a cached synthetic sweep, found: {error}. Delete the file; it is made anew."
+            f"{path}: expected a cached synthetic sweep, found: {error}. Delete the file; it will be made again."
         ) from error

@@ -1,6 +1,6 @@
-"""Pictures of NYU Depth V2 with depth and masks of 13 classes: each a scene of its own, as they have no poses.
+"""Images of NYU Depth V2 with depth and masks of 13 classes: each a scene of its own, as they have no poses.
 
-Folder: NNNN_rgb.png, NNNN_depth_mm.png (16 bits, registered to the colours) and NNNN_label13.png (0 = unlabelled); pictures
+Folder: NNNN_rgb.png, NNNN_depth_mm.png (16 bits, registered to the colours) and NNNN_label13.png (0 = unlabelled); images
 without depth are no scenes. The scene's frame is the camera's with x forward, y left, z up.
 """
 
@@ -30,12 +30,12 @@ _T_CAM_SCENE = RigidTransform(np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0
 
 
 def holds_nyu_frames(folder: Path) -> bool:
-    """True for a folder of such pictures."""
+    """True for a folder of such images."""
     return any(folder.glob("*_depth_mm.png"))
 
 
 class NyuFrames(RgbdScenes[str]):
-    """Pictures as samples: every pixel with depth is a point."""
+    """Images as samples: every pixel with depth is a point."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class NyuFrames(RgbdScenes[str]):
             "NNNN_depth_mm.png beside NNNN_rgb.png",
             f"depth of {', '.join(there) or 'none'}",
             [name for name in sequences or () if name not in there],
-            "Correct `sequences`.",
+            "Fix `sequences`.",
         )
 
     def __getitem__(self, index: int) -> Sample:
-        """The points of a picture with their colours and classes; raises BadDataset naming the file when one is damaged."""
+        """The points of an image with their colours and classes; raises BadDataset naming the file when one is damaged."""
         name, (view,) = self.scenes[index], self.views(index)
         depth_m, rgb = self._depth_m(name, view.camera), view.load_rgb()
         v, u = np.nonzero(depth_m > 0.0)
@@ -68,7 +68,7 @@ class NyuFrames(RgbdScenes[str]):
         return Sample(name, cloud, None if mask is None else mask[v, u], self.classes, (view,))
 
     def _read_views(self, name: str) -> Views:
-        """The picture itself, never left out: there is no pose that could be wrong."""
+        """The image itself, never left out: there is no pose that could be wrong."""
         path = self.folder / f"{name}_rgb.png"
         own = self.folder / "camera-intrinsics.txt"
         try:
@@ -100,5 +100,5 @@ def _require_size(path: Path, name: str, image: np.ndarray, camera: CameraModel)
     if image.shape != (camera.height, camera.width):
         raise BadDataset(
             f"{name}: expected one channel of {camera.width}x{camera.height} pixels in {path}, as its colours have, found "
-            f"shape {image.shape}. Copy the picture's files again."
+            f"shape {image.shape}. Copy the image's files again."
         )

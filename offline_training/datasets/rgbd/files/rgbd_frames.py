@@ -25,7 +25,7 @@ LAYOUT = Layout(
         ("pose/*.txt", "4x4, camera to world"),
         ("intrinsic/intrinsic_color.txt", "and intrinsic_depth.txt"),
         ("*.ply", "optional: the scene's points; without it they come from the depth images"),
-        ("0001_rgb.png", "or NYU Depth V2, pictures without poses, with 0001_depth_mm.png and 0001_label13.png"),
+        ("0001_rgb.png", "or NYU Depth V2, images without poses, with 0001_depth_mm.png and 0001_label13.png"),
     )
 )
 _MAX_MATRIX_BYTES = 1 << 16
@@ -153,7 +153,7 @@ def _picture(folder: Path, stem: str) -> Path:
 def _there(path: Path) -> Path:
     if not path.exists():
         raise BadDataset(
-            f"{path}: expected this picture beside its pose ({LAYOUT.line()}), found none. "
+            f"{path}: expected this image beside its pose ({LAYOUT.line()}), found none. "
             "Copy the scene again, or remove the frame's pose."
         )
     return path

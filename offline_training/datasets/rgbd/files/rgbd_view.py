@@ -49,7 +49,7 @@ def rgbd_view(
 def posed_views(
     scene: Path, root: Path, name: str, step: int = 1, depth_units_per_m: float = 1000.0
 ) -> tuple[list[CameraView], int]:
-    """Views of every step-th frame of a folder, and how many were left out as their pose means nothing. Raises BadDataset."""
+    """Views of every step-th frame of a folder, and how many were left out because their pose is invalid. Raises BadDataset."""
     files = rgbd_files(scene)[::step]
     intrinsics = shared_intrinsics(files, scene, root)
     views = (rgbd_view(each, intrinsics, root, name, depth_units_per_m) for each in files)
@@ -100,7 +100,7 @@ def read_depth_m(path: Path, scene: str, units_per_m: float) -> np.ndarray:
     if stored.ndim != 2 or stored.dtype not in (np.uint16, np.int32) or stored.min() < 0 or stored.max() > _NO_DEPTH:
         raise BadDataset(
             f"{scene}: expected one channel of 16 bits in {path}, found shape {stored.shape} of {stored.dtype}. "
-            "A depth image holds distances, not a picture of them."
+            "A depth image must hold distances, not colours that show them."
         )
     return metres(stored.astype(np.uint16), units_per_m)
 

@@ -75,7 +75,7 @@ def read_room(room: Room) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if points.ndim != 2 or points.shape[1] != 6 or len(raw) != len(points):
         raise BadDataset(
             f"{room.name}: expected points (N, 6) and N classes, found {points.shape} in {room.points} and {len(raw)} in "
-            f"{room.labels}. The files belong to different rooms or are cut: convert the room again."
+            f"{room.labels}. The files belong to different rooms or are truncated: convert the room again."
         )
     return _parts(points, raw, room.name)
 

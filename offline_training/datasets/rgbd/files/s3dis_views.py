@@ -35,7 +35,7 @@ class AreaImages:
         self._poses: dict[Path, dict[str, list[Path]]] = {}  # of an area, by room
 
     def views(self, room: Room, step: int) -> tuple[list[CameraView], int]:
-        """Every step-th image of a room, and how many were left out as their pose means nothing. Raises BadDataset."""
+        """Every step-th image of a room, and how many were left out because their pose is invalid. Raises BadDataset."""
         poses = [pose for area in self._areas(room.area) for pose in self._of_rooms(area).get(room.room, [])]
         chosen = poses[::step]
         views = [view for pose in chosen if (view := _view(pose, room.name)) is not None]
@@ -98,6 +98,6 @@ def _read_pose(path: Path) -> tuple[np.ndarray, RigidTransform | None]:
     if not off_m <= _CENTRE_TOLERANCE_M:
         raise BadDataset(
             f"{path}: expected camera_rt_matrix from the world into the camera, which stands at {location_m.tolist()}, "
-            f"found one that puts that place {off_m:.2f} m before the camera. The poses were converted: use the originals."
+            f"found one that puts that place {off_m:.2f} m before the camera. The poses were converted: use the original ones."
         )
     return K, T_cam_area

@@ -41,7 +41,7 @@ def read_labels(
     if len(raw) != points:
         raise BadDataset(
             f"{labelled}: expected {points} labels, one per vertex of the scene's mesh, found {len(raw)}. "
-            "Mesh and labels are of different scenes, or a file is cut."
+            "Mesh and labels belong to different scenes, or a file is truncated."
         )
     return raw
 

@@ -17,6 +17,6 @@ def read_scene_mesh(path: Path, scene: str) -> PointCloud:
     if any(mesh.origin_m):
         raise BadDataset(
             f"{scene}: {path}: expected points within 16 km of the cameras' origin, found them around "
-            f"{', '.join(f'{m:.0f}' for m in mesh.origin_m)} m. Move the points and the cameras' poses nearer."
+            f"{', '.join(f'{m:.0f}' for m in mesh.origin_m)} m. Move the points and the cameras' poses closer to the origin."
         )
     return replace(mesh, in_sensor_frame=False)

@@ -163,4 +163,6 @@ def _read(path: Path, handle: BinaryIO, count: int, where: str) -> bytes:
 
 def _require(path: Path, right: bool, expected: str, found: object) -> None:
     if not right:
-        raise BadDataset(f"{path}: expected {expected}, found {found}. The file is cut or no .sens: download it again.")
+        raise BadDataset(
+            f"{path}: expected {expected}, found {found}. The file is truncated or not a .sens: download it again."
+        )

@@ -17,7 +17,7 @@ _SIZE = (320, 240)  # width, height
 
 
 def sens_views(path: Path, step: int = FRAME_STEP) -> tuple[list[CameraView], int]:
-    """Views of every step-th frame named by its number, and how many were left out as their pose means nothing.
+    """Views of every step-th frame named by its number, and how many were left out because their pose is invalid.
 
     The intrinsics are those of the recording's colour camera; OpenScene takes one set for all of ScanNet. Raises BadDataset.
     """

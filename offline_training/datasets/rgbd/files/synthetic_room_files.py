@@ -1,7 +1,7 @@
-"""A synthetic room on disk: its cloud, and each view's picture, depth and truth. Touches the disk.
+"""A synthetic room on disk: its cloud, and each view's image, depth and truth. Touches the disk.
 
 <seed>_<hash>/
-  000.jpg ...  the pictures
+  000.jpg ...  the images
   depth.npz    an array for each view: 16-bit millimetres, 0 = none
   truth.npz    an array for each view: class id (255 = none) in the upper, instance in the lower eight of 16 bits
   cloud.npz    points in 1 mm steps, colours, class ids, instances
@@ -29,7 +29,7 @@ from offline_training.synthetic.rooms.shot import RoomCloud, RoomShot, room_came
 _JPEG_QUALITY = 92
 _FRAME_NS = NS_PER_S  # between two views: a slow walk
 _MOST_BYTES = 1 << 30
-_DAMAGED = "Delete the folder; it is made anew."
+_DAMAGED = "Delete the folder; it will be made again."
 
 
 def has_room(folder: Path) -> bool:
@@ -76,7 +76,7 @@ def read_cloud(folder: Path) -> PointCloud:
 
 
 def read_views(folder: Path, sample_name: str) -> tuple[CameraView, ...]:
-    """The views of a room, whose pictures load when asked; raises BadDataset, naming the file, when it is damaged."""
+    """The views of a room, whose images load when asked; raises BadDataset, naming the file, when it is damaged."""
     stored = _arrays(folder / "views.npz", ("size", "K", "T_cam_room"))
     camera = CameraModel(int(stored["size"][0]), int(stored["size"][1]), stored["K"])
     views = []

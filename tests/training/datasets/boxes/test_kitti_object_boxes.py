@@ -156,7 +156,7 @@ def test_a_folder_without_boxes_is_told_and_its_scans_can_still_be_read(tmp_path
         KittiObjectBoxes(folder)
     assert KittiObject(folder)[0].class_id is None
     assert main(["check-data", "kitti_object", str(folder)]) == 0
-    assert "note: no boxes there" in capsys.readouterr().out
+    assert "note: no boxes found" in capsys.readouterr().out
 
 
 def test_more_sweeps_or_classes_than_there_are_is_refused(tmp_path):

@@ -137,7 +137,7 @@ def test_boxes_are_counted_by_class(drive):
     assert "in m, for anchors: car 4.00 x 2.00 x 1.50, bottom -2.00; barrier 4.00" in lines[1]
     (drive / "v1.0-mini" / "sample_annotation.json").unlink()
     lines = list(box_findings(data_source({"kind": "nuscenes", "folder": str(drive), "version": "v1.0-mini"}, "x")))
-    assert lines == ["note: no boxes there"]
+    assert lines == ["note: no boxes found"]
 
 
 @st.composite

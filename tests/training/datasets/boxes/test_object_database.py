@@ -101,7 +101,7 @@ def test_a_build_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         build_object_database(Stopped(5), tmp_path / "stopped", "street, train")
-    with pytest.raises(BadDataset, match=r"whole database of 3 pieces, found 1\. Build it again"):
+    with pytest.raises(BadDataset, match=r"complete database of 3 pieces, found 1\. Build it again"):
         open_object_database(tmp_path / "stopped", KITTI_3)
     (tmp_path / "stopped" / ".points_00001.npy.abc.tmp").write_bytes(b"killed while writing")
     street, heard = Street(5), []
@@ -132,7 +132,7 @@ def test_a_build_that_was_killed_goes_on(tmp_path, monkeypatch):
     pieces = len(list(tmp_path.glob("objects_*.npz")))
     assert 3 <= pieces < 400
     monkeypatch.setattr(object_database, "_SCANS_PER_PIECE", 1)
-    with pytest.raises(BadDataset, match="Build it again: it goes on"):
+    with pytest.raises(BadDataset, match="Build it again: that resumes"):
         open_object_database(tmp_path, KITTI_3)
     street = Street(400)
     database = build_object_database(street, tmp_path, "street")

@@ -76,7 +76,7 @@ def test_without_a_folder_of_boxes_a_bag_has_none(tmp_path, capsys):
     with pytest.raises(BadConfig, match=r"box_folder of .*street_mcap: expected the folder"):
         open_boxes(data_source({"kind": "ros_bag", "folder": str(BAG)}, "here"), NUSCENES_10)
     assert main(["check-data", "ros_bag", str(BAG)]) == 0
-    assert "note: no boxes there" in capsys.readouterr().out
+    assert "note: no boxes found" in capsys.readouterr().out
 
 
 def recorded(path, boxes, frame_id=None, at_s=0.0):

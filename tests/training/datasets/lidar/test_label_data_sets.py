@@ -112,14 +112,14 @@ def test_a_damaged_scan_is_named_and_one_without_labels_has_none(kind, tmp_path)
     name, labels, points = data_set[0].name, sorted(tmp_path.rglob("*.label")), sorted(tmp_path.rglob("*.bin"))
     for path in labels:
         path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(BadDataset, match=f"^{name}: .*belongs to another scan or is cut"):
+    with pytest.raises(BadDataset, match=f"^{name}: .*belongs to another scan or is truncated"):
         data_set[0]
     for path in labels:
         path.unlink()
     assert data_set[0].class_id is None
     for path in points:
         path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(BadDataset, match=f"^{name}: .*cut"):
+    with pytest.raises(BadDataset, match=f"^{name}: .*truncated"):
         data_set[0]
 
 
@@ -248,7 +248,7 @@ def test_a_split_that_does_not_exist_and_a_split_beside_sequences_are_refused(tm
         data_set_spec("semantic_kitti").official_split("dev")
     with pytest.raises(BadConfig, match="sequences"):
         data_set_spec("synlidar").official_split("train")
-    with pytest.raises(BadConfig, match=r"kind synlidar .* sequences, found split"):
+    with pytest.raises(BadConfig, match=r"sequences for kind synlidar, found split"):
         opened("synlidar", tmp_path, split="train")
     write_kitti_like(tmp_path / "train", [1], columns=5)
     with pytest.raises(BadConfig, match="both"):

@@ -193,8 +193,8 @@ def _all_lost(folder: Path) -> None:
 
 
 DAMAGE = {
-    "no depth image": (lambda f: (f / "frame-000001.depth.png").unlink(), "frame-000001.depth.png: expected this picture"),
-    "no colour image": (lambda f: (f / "frame-000001.color.png").unlink(), "frame-000001.color.jpg: expected this picture"),
+    "no depth image": (lambda f: (f / "frame-000001.depth.png").unlink(), "frame-000001.depth.png: expected this image"),
+    "no colour image": (lambda f: (f / "frame-000001.color.png").unlink(), "frame-000001.color.jpg: expected this image"),
     "depth cut": (lambda f: _cut(f / "frame-000001.depth.png"), "readable depth image"),
     "colour cut": (lambda f: _cut(f / "frame-000001.color.png"), "readable image"),
     "depth of 8 bits": (lambda f: save(f / "frame-000001.depth.png", np.ones((48, 64), np.uint8)), "one channel of 16 bits"),
@@ -241,7 +241,7 @@ def test_check_data_finds_poses_stored_the_wrong_way_round(tmp_path, capsys):
     for path in folder.glob("*.pose.txt"):
         np.savetxt(path, np.linalg.inv(np.loadtxt(path)))
     assert main(["check-data", "rgbd_folder", str(folder)]) == 2
-    assert "is the pose camera to world" in capsys.readouterr().out
+    assert "check that the pose is camera to world" in capsys.readouterr().out
 
 
 def test_frames_of_7_scenes_agree_in_millimetres(test_data):
@@ -291,5 +291,5 @@ def test_keys_that_change_nothing_about_a_folder_are_refused(tmp_path):
         open_source(RgbdFolderSource(folder=str(scenes), label_table="scannet"), class_table("scannet20"))
     pictures.mkdir()
     (pictures / "0001_depth_mm.png").write_bytes(b"")
-    with pytest.raises(BadConfig, match="expected no key frames, view_step, found pictures of NYU Depth V2"):
+    with pytest.raises(BadConfig, match="expected no key frames, view_step, found images of NYU Depth V2"):
         open_source(RgbdFolderSource(folder=str(pictures), frames=("0001",), view_step=2), class_table("nyu13"))

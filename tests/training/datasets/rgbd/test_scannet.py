@@ -258,7 +258,7 @@ def test_views_of_the_25k_frames_and_of_exported_folders_are_found(tmp_path):
 
 
 BROKEN = {
-    "mesh cut": (lambda s: _cut(s / f"{s.name}_vh_clean_2.ply"), "The file was cut"),
+    "mesh cut": (lambda s: _cut(s / f"{s.name}_vh_clean_2.ply"), "The file is truncated"),
     "mesh without colours": (
         lambda s: (s / f"{s.name}_vh_clean_2.ply").write_bytes(ply_bytes({n: np.zeros(POINTS) for n in "xyz"})),
         "expected red, green and blue",

@@ -23,7 +23,7 @@ SHIPPED = sorted((Path(offline_training.__file__).parent / "configs" / "finetune
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"stem": 16}, "stem: expected no key of this name"),
+        ({"stem": 16}, "stem: expected no such key"),
         ({"network": "pointpillars"}, "network: expected"),
         ({"network": "second", "velocity": True, "shared_channels": 64}, "velocity: expected only with network centerpoint"),
         ({"network": "second", "axis_alone": True, "shared_channels": 64}, "axis_alone: expected only with network center"),
@@ -36,7 +36,7 @@ SHIPPED = sorted((Path(offline_training.__file__).parent / "configs" / "finetune
         ({"anchors": [CAR]}, "anchors: expected only with network second or pv_rcnn"),
         ({"groups": [["car"]]}, "expected every class of kitti3 once"),
         ({"bev_widths": [16, 32]}, "one number per block"),
-        ({"paste": {"objects": {"car": 2}}}, "paste, objects: expected both or none"),
+        ({"paste": {"objects": {"car": 2}}}, "paste, objects: expected both or neither"),
         ({"epochs": 3, "max_steps": 10000}, "expected order epochs or classes"),
         ({"order": "epochs", "epochs": 3, "max_steps": 5}, "max_steps: expected only without epochs"),
         ({"order": "epochs", "train": [{"kind": "pandaset", "folder": "a", "weight": 2.0}]}, "weight: expected 1"),

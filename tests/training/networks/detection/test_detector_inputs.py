@@ -97,5 +97,5 @@ def test_inputs_are_picklable_and_can_be_sent():
     ],
 )
 def test_a_grid_without_a_whole_map_is_refused(kind, size, reach):
-    with pytest.raises(BadConfig, match="expected a cartesian grid with cells along x and y in eights"):
+    with pytest.raises(BadConfig, match="expected a cartesian grid with a multiple of 8 cells along x and y"):
         DetectorPreparer(VoxelGrid(kind, size, reach), 5, 100)

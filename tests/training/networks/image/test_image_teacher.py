@@ -143,7 +143,7 @@ def test_a_teacher_refuses_train_mode_and_stays_as_it_was():
     teacher = build_image_teacher("espnet", None, allow_random_weights=True)
     with pytest.raises(BadRequest, match="keep it outside the module that is trained"):
         teacher.train()
-    with pytest.raises(BadRequest, match="eval mode always"):
+    with pytest.raises(BadRequest, match="stay in eval mode"):
         torch.nn.Sequential(teacher).train()
     assert teacher.eval() is teacher
     assert not any(module.training for module in teacher.modules())
@@ -196,7 +196,7 @@ def test_unknown_kinds_and_absent_weights_are_refused(kind, weights, message):
 )
 def test_pictures_that_do_not_map_evenly_are_refused(kind, size, shape):
     teacher = build_image_teacher(kind, None, allow_random_weights=True)
-    with pytest.raises(BadImage, match="Choose such an image_size"):
+    with pytest.raises(BadImage, match="Choose a suitable image_size"):
         teacher(torch.zeros(shape))
 
 
@@ -227,7 +227,7 @@ def test_a_timm_backbone_is_saved_loaded_and_takes_other_sizes(tmp_path, name, s
 
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [("timm:no_such_net", "name of a timm model"), ("timm:test_vit_relpos", "maps pictures of any size")],
+    [("timm:no_such_net", "name of a timm model"), ("timm:test_vit_relpos", "maps images of any size")],
 )
 def test_timm_models_that_cannot_teach_are_refused(kind, message):
     ensure_torchvision()

@@ -31,5 +31,5 @@ def test_every_model_that_can_be_opened_can_be_named_in_a_configuration():
 
 
 def test_keys_of_another_model_are_refused():
-    with pytest.raises(BadConfig, match="reading: expected no key of this name"):
+    with pytest.raises(BadConfig, match="reading: expected no such key"):
         validated(Run, {"model": {"kind": "radio", "folder": "x", "adaptor": "x", "reading": "plain"}}, "here")
