@@ -110,7 +110,7 @@ def calling(name: str, called: str) -> onnx.FunctionProto:
                 [helper.make_node("f40", ["tokens"], ["v"], domain="own")],
                 [calling(f"f{n}", f"f{n - 1}" if n else "Identity") for n in range(41)],
             ),
-            "operators once functions are written out",
+            "operators after functions are inlined",
         ),
         (encoder(sparse_initializer=[onnx.SparseTensorProto(dims=[2**40, 2**40])]), "numbers"),
     ],

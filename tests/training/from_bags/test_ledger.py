@@ -43,7 +43,7 @@ def test_a_failure_names_its_stage_and_the_next_run_goes_on_from_there(tmp_path)
     with pytest.raises(BadRequest) as raised:
         run(tmp_path, fails="two")
     assert str(raised.value) == (
-        "stage 2 of 2, two: drive.mcap: expected clouds, found none. Record some. Then run the same command again: it goes on from "
+        "stage 2 of 2, two: drive.mcap: expected clouds, found none. Record some. Then run the same command again: it resumes at "
         "this stage."
     )
     assert run(tmp_path) == ["two"]
