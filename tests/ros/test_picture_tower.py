@@ -160,4 +160,4 @@ def test_the_verdict_on_the_ensemble_tells_age_share_and_why_pictures_had_no_say
     report = health.report({}, None)
     assert (report.level, report.message) == (WARN, "1 of 2 clouds named by the network alone: too old")
     assert health.report({}, None).level == OK
-    assert health.report({}, 7.0).message == "the image encoder has not ended for 7 s"
+    assert health.report({}, 7.0).message == "the image encoder has been at work on one set for 7 s"

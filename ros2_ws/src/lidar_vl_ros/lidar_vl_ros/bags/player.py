@@ -43,7 +43,9 @@ class PlayerParameters(Config):
         (),
         description="Start when these topics have subscribers, '/topic' or '/topic=2' for two; any topic of the graph",
     )
-    wait_timeout_s: float = Field(60.0, ge=0.0, le=3600.0, description="Give up waiting for them and end with an error")
+    wait_timeout_s: float = Field(
+        60.0, ge=0.0, le=3600.0, description="Stop waiting for them after this long and end with an error"
+    )
 
 
 @dataclass(frozen=True)

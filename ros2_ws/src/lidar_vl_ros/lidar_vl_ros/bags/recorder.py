@@ -29,18 +29,25 @@ _DEPTH = 50  # messages that may wait while the disk is slow
 class RecorderParameters(Config):
     """What the recorder is told."""
 
-    output: str = Field("", min_length=1, description="Recording to write, new: .mcap, or a folder of them for rosbag2")
+    output: str = Field(
+        "",
+        min_length=1,
+        description="Recording to write, which must not exist yet: an .mcap file, or a folder for rosbag2",
+    )
     topics: tuple[str, ...] = Field((), min_length=1, description="Topics to record")
     idle_s: float = Field(
-        0.0, ge=0.0, le=3600.0, description="End after so long without a message, once one came; 0: never"
+        0.0,
+        ge=0.0,
+        le=3600.0,
+        description="End after this many seconds without a message, counted from the first one; 0: never",
     )
-    count: int = Field(0, ge=0, le=1_000_000_000, description="End after so many messages of the first topic; 0: never")
-    max_file_mb: float = Field(
-        0.0, ge=0.0, le=1e9, description="Begin a new file once one has so many megabytes; 0: never"
+    count: int = Field(
+        0, ge=0, le=1_000_000_000, description="End after this many messages on the first topic; 0: never"
     )
-    max_file_s: float = Field(0.0, ge=0.0, le=1e6, description="Begin a new file after so many seconds; 0: never")
+    max_file_mb: float = Field(0.0, ge=0.0, le=1e9, description="Begin a new file at this size; 0: never")
+    max_file_s: float = Field(0.0, ge=0.0, le=1e6, description="Begin a new file after this many seconds; 0: never")
     min_free_mb: float = Field(
-        500.0, ge=0.0, le=1e9, description="End with a warning once no more than this is free on the disk; 0: never"
+        500.0, ge=0.0, le=1e9, description="End with a warning once free disk space falls to this; 0: never"
     )
 
     @property

@@ -59,7 +59,7 @@ class AnswerStatistics:
         order = np.argsort(-share, kind="stable")
         values |= {f"share {names[row]}": f"{share[row]:.3f}" for row in order if share[row] > 0}
         if usual - confidence > _MOST_FALL:
-            text = f"mean probability {confidence:.2f}, {usual:.2f} before: what it sees may be unlike its training"
+            text = f"mean probability {confidence:.2f}, {usual:.2f} before: the scene may differ from the training data"
             return Report(WARN, text, values)
         return Report(OK, f"mean probability {confidence:.2f}, most are {names[order[0]]}", values)
 

@@ -53,7 +53,7 @@ class EnsembleHealth:
                 values["last_problem"] = self._problem
             values |= tower
             if stuck_s is not None:
-                return Report(WARN, f"the image encoder has not ended for {stuck_s:.0f} s", values)
+                return Report(WARN, f"the image encoder has been at work on one set for {stuck_s:.0f} s", values)
             if alone:
                 text = f"{alone} of {clouds} clouds named by the network alone: {self._problem}"
                 return Report(WARN, text, values)

@@ -10,22 +10,23 @@ from lidar_vl_core.foundation.config import Config
 class CameraParameters(Config):
     """One camera: cameras.NAME.topic and what else is to be known of it."""
 
-    topic: str = Field("", min_length=1, description="Its images, raw or compressed")
-    info_topic: str = Field("", description="Its camera_info; empty: beside the images")
+    topic: str = Field("", min_length=1, description="Topic of its images, raw or compressed")
+    info_topic: str = Field("", description="Topic of its camera_info; empty: camera_info beside the images")
     offset_s: float = Field(
-        0.0, ge=-10.0, le=10.0, description="Stamp of the image that belongs to a cloud, minus the stamp of the cloud"
+        0.0, ge=-10.0, le=10.0, description="Stamp of the matching image minus the stamp of the cloud"
     )
     tolerance_s: float = Field(
-        0.05, gt=0.0, le=10.0, description="Furthest stamp, after the offset, of an image that belongs to a cloud"
+        0.05, gt=0.0, le=10.0, description="Largest time difference, after the offset, between a cloud and its image"
     )
     required: bool = Field(
-        False, description="Without its image a cloud is dropped; clouds then always wait for images"
+        False, description="Drop clouds without an image of this camera; clouds then always wait for images"
     )
     rectified: bool | None = Field(
-        None, description="Whether its images are rectified: P of camera_info, else K and D; unset: as the topic says"
+        None,
+        description="Whether its images are rectified: true uses P of camera_info, false K and D; unset: judged by the topic's name",
     )
     mask: str = Field(
-        "", description="PNG or JPEG of its images' size, black where they show the own vehicle; empty: they do not"
+        "", description="PNG or JPEG file of the images' size, black where they show the own vehicle; empty: nowhere"
     )
 
     @model_validator(mode="after")

@@ -28,13 +28,13 @@ class CloudAge:
         if age_ms < -_TOLERANCE_MS:
             self._reporter.lasting_problem(
                 "ahead",
-                f"stamp {-age_ms:.0f} ms ahead of this node's clock: the age of such clouds is not known. Synchronise the "
+                f"stamp {-age_ms:.0f} ms ahead of this node's clock: the age of such clouds is unknown. Synchronise the "
                 "clocks of LiDAR and computer, or set use_sim_time for a played recording.",
             )
         if 0 < most_ms < abs(age_ms):
             told = f"{age_ms:.0f} ms old" if age_ms > 0 else f"stamped {-age_ms:.0f} ms ahead"
             self._reporter.problem(
-                "stale", f"cloud dropped, {told} on this node's clock. Is use_sim_time set as it should be?"
+                "stale", f"cloud dropped, {told} by this node's clock. Is use_sim_time set correctly?"
             )
             return True
         return False

@@ -42,7 +42,7 @@ class LiveTransforms:
                 self._node.create_subscription(message_type, "/tf_static", self._static, latched),
             ]
         elif not self._given and not odometry_topic:
-            self._node.get_logger().warning("tf2_msgs is not installed: give the parameter static_transforms")
+            self._node.get_logger().warning("tf2_msgs is not installed: set the parameter static_transforms instead")
         if odometry_topic:
             self._listen_to_odometry(odometry_topic)
 
@@ -114,7 +114,7 @@ class LiveTransforms:
     def _listen_to_odometry(self, topic: str) -> None:
         message_type = message_class("nav_msgs/msg/Odometry")
         if message_type is None:
-            self._node.get_logger().warning(f"nav_msgs is not installed: {topic} is not listened to, give /tf instead")
+            self._node.get_logger().warning(f"nav_msgs is not installed: {topic} is ignored, provide /tf instead")
             return
         best_effort = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._subscriptions.append(self._node.create_subscription(message_type, topic, self._odometry, best_effort))

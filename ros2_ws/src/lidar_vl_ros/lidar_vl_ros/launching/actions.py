@@ -166,4 +166,4 @@ def _end_where_refused(event: Any, _context: Any) -> Sequence[Any] | None:  # no
     """A node that was told something wrong is not started again and again."""
     if event.returncode != REFUSED:
         return None
-    return [Shutdown(reason="the node refused what it was told: see its line above")]
+    return [Shutdown(reason="the node refused its parameters: see its message above")]

@@ -23,8 +23,8 @@ class PerceptionParameters(NodeParameters):
         "model": "as there are two: segmentation.model and detection.model"
     }
 
-    use_segmentation: bool = Field(True, description="Label points; false: that task's model is not loaded")
-    use_detection: bool = Field(True, description="Find objects; false: that task's model is not loaded")
+    use_segmentation: bool = Field(True, description="Label points; false: the segmentation model is not loaded")
+    use_detection: bool = Field(True, description="Find objects; false: the detection model is not loaded")
     segmentation: SegmentationTaskParameters = SegmentationTaskParameters.model_validate({})
     detection: DetectionTaskParameters = DetectionTaskParameters.model_validate({})
 

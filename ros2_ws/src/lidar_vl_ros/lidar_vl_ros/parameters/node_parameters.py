@@ -20,69 +20,70 @@ class NodeParameters(Config):
         "camera_max_time_difference_s": "it is each camera's own now: cameras.NAME.tolerance_s",
     }
 
-    autostart: bool = Field(True, description="Configure and activate by itself; false: wait for a lifecycle manager")
+    autostart: bool = Field(True, description="Configure and activate at start-up; false: wait for a lifecycle manager")
     max_points: int = Field(
         2_000_000,
         ge=1,
         le=10_000_000,
-        description="Of larger clouds so many points, spread evenly, are looked at; the others get no answer",
+        description="Of a larger cloud only this many points, spread evenly, are processed; the others get no label and are in no box",
     )
     max_input_age_ms: float = Field(
         0.0,
         ge=0.0,
         le=60_000.0,
-        description="Drop a cloud whose stamp is older than this on the node's clock; 0: never",
+        description="Drop clouds whose stamp is older than this by the node's clock; 0: never",
     )
     input_timeout_s: float = Field(
-        2.0, ge=0.1, le=3600.0, description="Report a silent input topic after this many seconds"
+        2.0, ge=0.1, le=3600.0, description="Report an input topic as silent after this many seconds without a message"
     )
     max_processing_ms: float = Field(
         100.0,
         gt=0.0,
         le=60_000.0,
-        description="Diagnostics warn when a cloud takes longer than this; 100: a 10 Hz LiDAR",
+        description="Diagnostics warn when a cloud takes longer than this; 100 suits a 10 Hz LiDAR",
     )
     max_consecutive_delays: int = Field(
         10,
         ge=1,
         le=10_000,
-        description="After so many clouds in a row that took longer than max_processing_ms diagnostics say ERROR",
+        description="Diagnostics report ERROR after this many clouds in a row that took longer than max_processing_ms",
     )
     intensity_max: float = Field(
-        0.0, ge=0.0, le=1e9, description="Full scale of the driver's intensity; 0: judged once, by the first cloud"
+        0.0, ge=0.0, le=1e9, description="Full scale of the driver's intensity; 0: estimated once, from the first cloud"
     )
     cameras: dict[str, CameraParameters] = Field(
-        {}, description="Cameras by name, each with parameters of its own: cameras.NAME.topic and so on"
+        {}, description="Cameras by name, each with its own parameters: cameras.NAME.topic and so on"
     )
     camera_max_wait_s: float = Field(
         0.1,
         ge=0.0,
         le=10.0,
-        description="How long a cloud waits for images that somebody needs and that can still come",
+        description="Longest time a cloud waits for images that are needed and may still arrive",
     )
     lidars: dict[str, LidarParameters] = Field(
-        {}, description="Further LiDARs by name, whose points are added to each cloud: lidars.NAME.topic and so on"
+        {}, description="Additional LiDARs by name, whose points are added to each cloud: lidars.NAME.topic and so on"
     )
     lidar_max_wait_s: float = Field(
         0.1,
         ge=0.0,
         le=2.0,
-        description="How long a cloud waits for those of further LiDARs, and for the transforms of its points' times",
+        description="Longest time a cloud waits for the clouds of additional LiDARs and for the transforms at its points' times",
     )
     compensate_motion: bool = Field(
-        False, description="Bring the points of each cloud to its stamp, by their own times and the sensor's motion"
+        False,
+        description="Correct each cloud for the sensor's motion: move its points from their own times to the cloud's stamp",
     )
     calibration_check_s: float = Field(
         0.0,
         ge=0.0,
         le=3600.0,
-        description="Compare the edges of a cloud and its images so often, and warn where they do not meet; 0: never",
+        description="Seconds between comparisons of a cloud's edges with its images'; warns where they do not match; 0: never",
     )
     tf_max_wait_s: float = Field(
         0.1,
         ge=0.0,
         le=10.0,
-        description="How long a cloud waits for moving transforms that place its images; then those that never change do, counted",
+        description="Longest time a cloud waits for the moving transforms of its images; after that the static ones alone are used, and counted",
     )
     static_transforms: tuple[str, ...] = Field(
         (), description="Transforms as 'parent child x y z qx qy qz qw', for systems without /tf_static"

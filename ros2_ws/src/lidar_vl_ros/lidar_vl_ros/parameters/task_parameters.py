@@ -25,10 +25,11 @@ class TaskParameters(Config):
         0.0,
         ge=0.0,
         le=100.0,
-        description="Points so near the sensor are the own vehicle's: no class, no part of a box; 0: none",
+        description="Points this close to the sensor belong to the own vehicle: no label, no part of any box; 0: none do",
     )
     ego_box_m: EgoBox = Field(
-        (), description="Points in this box of the cloud's frame, too: x, y, z of the lower, then of the upper corner"
+        (),
+        description="As do points in this box in the cloud's frame: x, y, z of the lower corner, then of the upper one",
     )
     overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera picture in the overlay")
 
@@ -36,43 +37,46 @@ class TaskParameters(Config):
 class SegmentationTaskParameters(TaskParameters):
     """What the task of naming points is told."""
 
-    model: str = Field("demo", min_length=1, description="Model package: the name of a packaged one, or a folder")
+    model: str = Field(
+        "demo", min_length=1, description="Model package: the name of one that is installed, or a folder"
+    )
     prompts: Annotated[Texts, WHILE_CONFIGURED] = Field(
-        (), description="What an embedding model looks for, each prompt a class; empty: vocabulary, or the model's own"
+        (),
+        description="What an embedding model looks for, one class per prompt; empty: the vocabulary, or the model's own words",
     )
     vocabulary: Annotated[str, WHILE_CONFIGURED] = Field(
-        "", description="Classes with synonyms and sinks instead of prompts: a name such as nuscenes16, or a YAML file"
+        "", description="Classes with synonyms and sinks, instead of prompts: a name such as nuscenes16, or a YAML file"
     )
     unknown_threshold: Annotated[float, WHILE_CONFIGURED] = Field(
         0.0,
         ge=0.0,
         le=1.0,
-        description="Answers of an embedding model less probable than this become 255; 0: as the model says",
+        description="Labels of an embedding model less probable than this become 255; 0: the model's own threshold",
     )
-    extra_fields: Texts = Field((), description="Fields of the input cloud to pass on in the labelled cloud, e.g. ring")
+    extra_fields: Texts = Field((), description="Fields of the input cloud to copy into the labelled cloud, e.g. ring")
     thin_under_load: bool = Field(
         False,
-        description="While clouds take longer than max_processing_ms or are replaced: look at a half, a quarter or "
-        "an eighth of their points, the others are named as their neighbours",
+        description="While clouds take longer than max_processing_ms, or are replaced: process a half, a quarter or an eighth "
+        "of their points; the others get the labels of their neighbours",
     )
     thin_to_plan: bool = Field(
         False,
-        description="Of clouds with more voxels than the TensorRT plan takes: look at a half of the points, or less, instead of "
-        "dropping them",
+        description="Clouds with more voxels than the TensorRT plan allows: process a half of their points, or fewer, instead of "
+        "dropping the cloud",
     )
     ensemble: bool = Field(
-        False, description="Name points by the pictures that see them, too; a model with an image encoder can"
+        False, description="Label points by the images that see them as well; needs a model with an image encoder"
     )
     image_features_max_age_s: float = Field(
         1.0,
         ge=0.0,
         le=10.0,
-        description="Ensemble: pictures are encoded beside the clouds, which take the newest ones that are, up to this age, where "
-        "the sensor's motion is known; 0: each cloud waits for its own",
+        description="Ensemble: images are encoded in the background, and each cloud uses the newest finished ones up to this "
+        "age, where the sensor's motion is known; 0: each cloud waits for its own images",
     )
     odometry_topic: str = Field(
         "",
-        description="nav_msgs/Odometry that tells the sensor's motion; empty: /tf does, where the ensemble asks for it",
+        description="nav_msgs/Odometry with the sensor's motion; empty: /tf, where the ensemble needs it",
     )
 
 
@@ -80,10 +84,16 @@ class ClassParameters(Config):
     """Limits of one class; what is unset is as for all."""
 
     min_score: float | None = Field(
-        None, ge=0.0, le=1.0, description="Boxes of this class below this score are not told; unset: as for all"
+        None,
+        ge=0.0,
+        le=1.0,
+        description="Boxes of this class with a lower score are not published; unset: the limit for all classes",
     )
     max_range_m: float | None = Field(
-        None, ge=0.0, le=1000.0, description="Nor those farther from the sensor, seen from above; 0: any"
+        None,
+        ge=0.0,
+        le=1000.0,
+        description="Nor are boxes farther from the sensor, in the x-y plane; 0: no limit; unset: the limit for all classes",
     )
 
 
@@ -91,29 +101,37 @@ class DetectionTaskParameters(TaskParameters):
     """What the task of finding objects is told."""
 
     model: str = Field(
-        "demo_detector", min_length=1, description="Model package of task detection: a packaged one, or a folder"
+        "demo_detector",
+        min_length=1,
+        description="Model package of task detection: the name of one that is installed, or a folder",
     )
     min_score: Annotated[float, WHILE_CONFIGURED] = Field(
-        0.0, ge=0.0, le=1.0, description="Boxes below this score are not told; 0: as the model says"
+        0.0, ge=0.0, le=1.0, description="Boxes with a lower score are not published; 0: the model's own limit"
     )
     max_range_m: Annotated[float, WHILE_CONFIGURED] = Field(
-        0.0, ge=0.0, le=1000.0, description="Nor boxes farther from the sensor, seen from above; 0: any"
+        0.0, ge=0.0, le=1000.0, description="Nor are boxes farther from the sensor, in the x-y plane; 0: no limit"
     )
     classes: Annotated[dict[str, ClassParameters], WHILE_CONFIGURED] = Field(
-        {}, description="Limits of single classes instead: classes.NAME.min_score, classes.NAME.max_range_m"
+        {}, description="Limits for single classes: classes.NAME.min_score, classes.NAME.max_range_m"
     )
     marker_lifetime_s: float = Field(
-        1.0, ge=0.0, le=3600.0, description="Markers vanish so long after the last cloud; 0: with the next only"
+        1.0,
+        ge=0.0,
+        le=3600.0,
+        description="Markers vanish this many seconds after the last cloud; 0: only when the next cloud replaces them",
     )
     sweeps: int = Field(
-        1, ge=1, le=20, description="Sweeps that are joined, the newest among them, where the sensor's motion is known"
+        1,
+        ge=1,
+        le=20,
+        description="Number of sweeps to accumulate, the newest included, where the sensor's motion is known",
     )
-    sweeps_max_age_s: float = Field(0.6, gt=0.0, le=5.0, description="Sweeps older than this are not joined")
+    sweeps_max_age_s: float = Field(0.6, gt=0.0, le=5.0, description="Sweeps older than this are not accumulated")
     motion_max_wait_s: float = Field(
-        0.05, ge=0.0, le=1.0, description="How long joining waits for the transform of the newest sweep's time"
+        0.05, ge=0.0, le=1.0, description="Longest wait for the transform at the newest sweep's time"
     )
     odometry_topic: str = Field(
-        "", description="nav_msgs/Odometry that tells the sensor's motion; empty: /tf does, where sweeps are joined"
+        "", description="nav_msgs/Odometry with the sensor's motion; empty: /tf, where sweeps are accumulated"
     )
 
     @property
