@@ -110,7 +110,7 @@ def _too_little(edges: int, contrast: float) -> str:
     if edges < _FEWEST_EDGES:
         return f"{edges} depth edges in view, at least {_FEWEST_EDGES} are needed"
     if contrast < max(_LEAST_CONTRAST, _NOISE / edges**0.5):
-        return f"the {edges} depth edges fit the images equally well everywhere (dark, blurred, empty?)"
+        return f"no offset fits the {edges} depth edges clearly better than the others (dark, blurred, empty?)"
     return ""
 
 
