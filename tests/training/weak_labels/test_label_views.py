@@ -74,7 +74,7 @@ def test_labels_of_another_size_and_ids_of_no_class_stop_the_run(tmp_path):
             shape = self.class_id.shape
             return [WeakLabels(self.class_id, np.zeros(shape, np.uint8), np.zeros(shape, np.uint16)) for _ in images]
 
-    for class_id, told in ((np.zeros((3, 3), np.uint8), "picture's size"), (np.full((4, 6), 2, np.uint8), r"0\.\.1")):
+    for class_id, told in ((np.zeros((3, 3), np.uint8), "image's size"), (np.full((4, 6), 2, np.uint8), r"0\.\.1")):
         labeler = Wrong(class_id)
         with pytest.raises(BadLabels, match=told):
             label_views(
@@ -86,6 +86,6 @@ def test_a_place_that_cannot_be_written_stops_the_run_at_once(tmp_path):
     (tmp_path / "taken").write_text("a file")
     labeler = Brightness()
     store = LabelStore(tmp_path / "taken" / "store", labeler.identity(), labeler.ontology)
-    with pytest.raises(BadRequest, match="can be written"):
+    with pytest.raises(BadRequest, match="writable folder"):
         label_views([array_view(grey_picture(1))], labeler, store)
     assert labeler.batches == []

@@ -48,7 +48,7 @@ def _ready(folder, ignored=()):
 
 READY_FAULTS = {
     "missing": (None, "template"),
-    "a text": (b"hello", "whole PNG"),
+    "a text": (b"hello", "intact PNG"),
     "another size": (np.zeros((5, 4), np.uint8), "4x5"),
     "a value of no class": (np.full((4, 6), 77, np.uint8), "77"),
     "colours": (np.zeros((4, 6, 3), np.uint8), "mode RGB"),

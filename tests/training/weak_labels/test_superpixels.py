@@ -36,7 +36,7 @@ def test_each_pixel_belongs_to_its_smallest_mask_and_ids_are_ranks_by_area(count
 
 
 def test_masks_of_another_picture_are_refused(tmp_path):
-    with pytest.raises(BadLabels, match="another picture"):
+    with pytest.raises(BadLabels, match="another image"):
         sam_superpixels([np.ones((2, 3), bool)], (2, 2))
     with pytest.raises(BadLabels, match="found none"):
         read_masks(tmp_path)
