@@ -57,7 +57,7 @@ def test_no_pixels_give_no_rows_with_a_gradient_path():
 
 def test_a_map_of_other_pictures_is_refused():
     head = PixelHead(3, 4, 4)
-    with pytest.raises(ValueError, match=r"pictures of \(8, 16\) pixels, found 2 x 2 cells"):
+    with pytest.raises(ValueError, match=r"images of \(8, 16\) pixels, found 2 x 2 cells"):
         head.at(torch.randn(1, 3, 2, 2), torch.zeros(1, dtype=torch.int64), torch.zeros(1, 2), (8, 16))
 
 
