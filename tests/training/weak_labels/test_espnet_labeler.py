@@ -69,7 +69,9 @@ def test_the_identity_tells_models_and_sizes_apart(small_labeler, tmp_path):
 
 def test_weights_of_other_classes_and_odd_sizes_are_refused(small_labeler, tmp_path):
     path = tmp_path / "toy.safetensors"
-    with pytest.raises(BadCheckpoint, match="expected ESPNet with 19 classes, or one more for unlabelled pixels, found 16"):
+    with pytest.raises(
+        BadCheckpoint, match="expected ESPNet with 19 classes, or one more for unlabelled pixels, found 16"
+    ):
         EspnetLabeler(path, load_ontology("nuscenes16"))
     with pytest.raises(BadConfig, match="multiples of 8"):
         EspnetLabeler(path, load_ontology("nuscenes16"), input_size=(16, 30))
