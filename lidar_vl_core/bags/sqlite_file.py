@@ -90,7 +90,7 @@ class SqliteFile:
             are_names = all(isinstance(text, str) and len(text) <= _MAX_NAME_LENGTH for text in texts)
             if not are_names or not isinstance(number, int) or number in topics:
                 raise BadBag(
-                    f"{self.path}: expected topics with names and types, found some without. The file is damaged."
+                    f"{self.path}: expected topics with numbers of their own, names and types, found others. The file is damaged."
                 )
             name, type_name, encoding = texts
             topics[number] = (name, full_type_name(type_name), encoding)

@@ -224,7 +224,7 @@ def test_a_message_that_unpacks_to_more_than_it_may_is_left_alone(tmp_path, clai
         large, cut, good = bag.messages()
         for message in (large, cut):
             with pytest.raises(
-                BadBag, match=r"topic /t0: expected .*(packed by zstd, found|bytes that do not decode as one)"
+                BadBag, match=r"topic /t0: expected .*(zstd-compressed message, found|bytes that do not decode as one)"
             ):
                 _ = message.message
         assert good.message.data == "b"

@@ -31,5 +31,5 @@ def test_a_file_that_is_no_picture_is_refused_by_name(tmp_path, content, expecte
 
 def test_a_mask_that_is_black_all_over_is_refused(tmp_path):
     Image.new("L", (8, 8)).save(tmp_path / "mask.png")
-    with pytest.raises(BadConfig, match="Invert it"):
+    with pytest.raises(BadConfig, match="Invert the mask"):
         read_mask(tmp_path / "mask.png")

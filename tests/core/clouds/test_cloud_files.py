@@ -124,8 +124,8 @@ BAD_PCD = {
     "cut binary": (pcd("binary", pcd_columns())[:-1], "expected 182 bytes of points, found 181"),
     "cut ascii": (pcd("ascii", pcd_columns())[:-3], "expected 7 points of 9 numbers, found 62"),
     "text in ascii": (pcd("ascii", pcd_columns(), b"a " * 63), "expected numbers"),
-    "cut compressed": (pcd("binary_compressed", pcd_columns())[:-9], "was cut"),
-    "no compressed sizes": (pcd("binary_compressed", pcd_columns(), b"\1\2"), "was cut"),
+    "cut compressed": (pcd("binary_compressed", pcd_columns())[:-9], "is truncated"),
+    "no compressed sizes": (pcd("binary_compressed", pcd_columns(), b"\1\2"), "is truncated"),
     "damaged compressed": (
         pcd("binary_compressed", pcd_columns(), np.array([3, 182], "<u4").tobytes() + b"\xff\xff\xff"),
         "expected an LZF stream of 182 bytes",

@@ -99,7 +99,7 @@ def _early_map(model: onnx.ModelProto) -> None:
         (_foreign_tail, "expected a tail of .* found :ConvInteger"),
         (_adds_at_indices, "expected a tail of .* found :ScatterND"),
         (_no_seam, "expected one node that computes map_rows, found 0"),
-        (_tail_reads_the_inside, "expected a tail that reads map_rows, map_index alone"),
+        (_tail_reads_the_inside, "expected a tail that reads map_rows, map_index only"),
         (_unknown_input, "expected inputs features"),
         (_loose_map, "map_index of fixed sizes"),
         (_early_map, "expected map_rows on level 4, found level 0"),
