@@ -141,7 +141,7 @@ def _usable_frame_id(bag: "BagReader", camera: CameraTopics, calibrations: Mappi
     """
     own = calibrations[camera.info_topic]
     own.require_own_frame(calibrations.values())
-    first_error: Exception = BadBag("expected images, found no readable one. Record them again.")
+    first_error: Exception | None = None
     for number, message in enumerate(islice(bag.messages([camera.image_topic]), _PICTURES_LOOKED_AT)):
         try:
             picture = message.message
@@ -149,4 +149,8 @@ def _usable_frame_id(bag: "BagReader", camera: CameraTopics, calibrations: Mappi
             return picture.header.frame_id or own.frame_id
         except (BadBag, BadImage, BadCalibration) as error:
             first_error = first_error if number else error
-    raise first_error
+    if first_error is None and bag.is_partly_read:
+        first_error = BadBag(
+            "expected its first images in the time for the whole recording, which was up before they came."
+        )
+    raise first_error or BadBag("expected images, found no readable one. Record them again.")
