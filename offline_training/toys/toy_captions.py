@@ -1,9 +1,12 @@
 """Captions of the toy worlds' regions, put together by chance out of what is true of them."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from offline_training.toys.toy_plain_words import NOTHING as PLAIN_NOTHING
+from offline_training.toys.toy_plain_words import PLAIN_WORDS
 from offline_training.toys.toy_words import (
     COLOURS,
     HYPERNYMS,
@@ -20,22 +23,33 @@ _NOUNS = {
     "street/": ("", STREET_NOTHING),
     **{f"room/{name}": (name, words) for name, words in ROOM_WORDS.items()},
     "room/": ("", ROOM_NOTHING),
+    **{f"plain/{name}": ("", described.phrases[1:]) for name, described in PLAIN_WORDS.items()},
+    "plain/": ("", PLAIN_NOTHING),
 }
 KINDS = tuple(_NOUNS)  # of regions: world/class, world/ = no class
-PHRASES = tuple(sorted({word for _, words in _NOUNS.values() for word in words} | HYPERNYMS.keys()))
+_LANGUAGES = ({"street", "room"}, {"plain"})  # who learns in one world hears the words of those beside it
+_FAMILIES = {f"plain/{name}": described.family for name, described in PLAIN_WORDS.items()}
+DEFINITIONS = {f"plain/{name}": (name, described.definition) for name, described in PLAIN_WORDS.items()}
+PHRASES = tuple(sorted({word for _, words in _NOUNS.values() for word in words} | {*HYPERNYMS, *_FAMILIES.values()}))
+
+
+def _hypernyms_of(kind: str) -> tuple[str, ...]:
+    """What else may be said of a kind of region, as of others."""
+    name = _NOUNS[kind][0]
+    family = (_FAMILIES[kind],) if kind in _FAMILIES else ()
+    return (*family, *(hypernym for hypernym, members in HYPERNYMS.items() if name in members))
 
 
 def _phrase_is_true() -> np.ndarray:
     """(kinds, phrases) bool: of whose regions each phrase may be said."""
     true = np.zeros((len(KINDS), len(PHRASES)), bool)
-    for kind, (name, words) in enumerate(_NOUNS.values()):
-        said = [*words, *(hypernym for hypernym, members in HYPERNYMS.items() if name in members)]
-        true[kind, [PHRASES.index(phrase) for phrase in said]] = True
+    for number, (kind, (_, words)) in enumerate(_NOUNS.items()):
+        true[number, [PHRASES.index(phrase) for phrase in (*words, *_hypernyms_of(kind))]] = True
     return true
 
 
 IS_TRUE = _phrase_is_true()
-_HYPERNYM_IDS = frozenset(PHRASES.index(hypernym) for hypernym in HYPERNYMS)
+_HYPERNYM_IDS = frozenset(PHRASES.index(hypernym) for hypernym in (*HYPERNYMS, *_FAMILIES.values()))
 
 
 @dataclass(frozen=True)
@@ -78,12 +92,8 @@ def wrongly_coloured(captions: Captions, rng: np.random.Generator) -> Captions:
 
 def _written(phrase: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> Captions:
     """In any template each."""
-    templates = rng.integers(len(TEMPLATES), size=len(phrase))
-    sentences = tuple(
-        TEMPLATES[template].replace("{}", coloured_phrase(PHRASES[noun], said))
-        for template, noun, said in zip(templates, phrase, colour, strict=True)
-    )
-    return Captions(phrase, colour, sentences)
+    phrases = [coloured_phrase(PHRASES[noun], said) for noun, said in zip(phrase, colour, strict=True)]
+    return Captions(phrase, colour, _in_templates(phrases, rng))
 
 
 def coloured_phrase(phrase: str, colour: int) -> str:
@@ -91,10 +101,40 @@ def coloured_phrase(phrase: str, colour: int) -> str:
     return phrase if colour == NO_COLOUR else f"{COLOURS[colour]} {phrase}"
 
 
-def all_words() -> tuple[str, ...]:
-    """Every word a caption can have, in alphabetical order."""
-    sentences = [*PHRASES, *COLOURS, *(template.replace("{}", "") for template in TEMPLATES)]
+def kinds_of(worlds: Collection[str]) -> np.ndarray:
+    """(K,) into KINDS: all kinds of regions of some worlds and of those that share their language."""
+    spoken = set[str]().union(*(language for language in _LANGUAGES if language & set(worlds)))
+    return np.array([number for number, kind in enumerate(KINDS) if kind.split("/")[0] in spoken], np.int64)
+
+
+def all_words(worlds: Collection[str]) -> tuple[str, ...]:
+    """Every word that a caption of some worlds, or their dictionary, can have, in alphabetical order."""
+    kinds = [KINDS[kind] for kind in kinds_of(worlds)]
+    said = [phrase for kind in kinds for phrase in (*_NOUNS[kind][1], *_hypernyms_of(kind), *DEFINITIONS.get(kind, ()))]
+    sentences = [*said, *COLOURS, *(template.replace("{}", "") for template in TEMPLATES)]
     return tuple(sorted({word for sentence in sentences for word in sentence.split()}))
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Names of classes that no caption says, and what each means, as sentences."""
+
+    names: tuple[str, ...]
+    definitions: tuple[str, ...]
+    same: np.ndarray  # (D, D) bool: names of one meaning
+
+
+def draw_dictionary(worlds: Collection[str], rng: np.random.Generator) -> Dictionary:
+    """Every entry of the dictionary of some worlds, names and meanings in any template each; none where captions say the names."""
+    entries = [DEFINITIONS[KINDS[kind]] for kind in kinds_of(worlds) if KINDS[kind] in DEFINITIONS]
+    names, meanings = (tuple(entry[side] for entry in entries) for side in (0, 1))
+    same = np.array([[one == other for other in meanings] for one in meanings], bool).reshape(len(names), len(names))
+    return Dictionary(_in_templates(names, rng), _in_templates(meanings, rng), same)
+
+
+def _in_templates(phrases: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
+    templates = rng.integers(len(TEMPLATES), size=len(phrases))
+    return tuple(TEMPLATES[template].replace("{}", phrase) for template, phrase in zip(templates, phrases, strict=True))
 
 
 def _draw_phrase(kind: int, rng: np.random.Generator, hypernym_share: float) -> int:

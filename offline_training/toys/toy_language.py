@@ -19,7 +19,14 @@ from lidar_vl_core.words.tokenizer import WordTokenizer
 from offline_training.losses.region_caption import cell_caption_contrast, region_caption_contrast
 from offline_training.runs.device import torch_set_up
 from offline_training.toys.toy_batches import BatchDraw, DrawnRegions, picture_batches, region_cover
-from offline_training.toys.toy_captions import KINDS, NO_COLOUR, all_words, draw_captions, wrongly_coloured
+from offline_training.toys.toy_captions import (
+    NO_COLOUR,
+    all_words,
+    draw_captions,
+    draw_dictionary,
+    kinds_of,
+    wrongly_coloured,
+)
 from offline_training.toys.toy_config import QUALITY, ToyLanguageConfig, is_toy_made
 from offline_training.toys.toy_quality import toy_quality
 from offline_training.toys.toy_regions import LabelledPicture, labelled_pictures, world_of
@@ -35,18 +42,19 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
     Raises BadConfig for a source without images.
     """
     out = Path(config.out)
-    worlds = [world_of(source) for source in (*config.train, *config.test)][len(config.train) :]
+    tested = [world_of(source) for source in config.test]
+    worlds = sorted({world for world, _ in (*tested, *map(world_of, config.train))})
     if is_toy_made(config):
         return out
     with torch_set_up(config.threads):
         pictures = [picture for source in config.train for picture in labelled_pictures(source)]
         begin_s = time.perf_counter()
-        towers = _trained(config, pictures)
+        towers = _trained(config, worlds, pictures)
         trained_s = time.perf_counter() - begin_s
-        words = json.dumps({"words": all_words(), "context_length": CONTEXT_LENGTH}, indent=1).encode()
+        words = json.dumps({"words": all_words(worlds), "context_length": CONTEXT_LENGTH}, indent=1).encode()
         model = ToyModel(towers, words)
         quality = {}
-        for (world, classes), source in zip(worlds, config.test, strict=True):
+        for (world, classes), source in zip(tested, config.test, strict=True):
             unseen = labelled_pictures(source)
             quality[world] = toy_quality(model, world, classes, unseen)
             write_toy_sheet(out / f"similarity_{world}.png", model, world, unseen)
@@ -65,20 +73,22 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
     return out
 
 
-def _trained(config: ToyLanguageConfig, pictures: Sequence[LabelledPicture]) -> ToyTowers:
+def _trained(config: ToyLanguageConfig, worlds: Sequence[str], pictures: Sequence[LabelledPicture]) -> ToyTowers:
     from tqdm import tqdm
 
-    tokenizer = WordTokenizer(all_words(), CONTEXT_LENGTH)
+    words = all_words(worlds)
+    tokenizer = WordTokenizer(words, CONTEXT_LENGTH)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # of the initial weights
-        towers = ToyTowers(len(all_words()) + 1, config.channels).train()
+        towers = ToyTowers(len(words) + 1, config.channels).train()
     towers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on CPUs
     rng = np.random.default_rng(config.seed)
     draw = BatchDraw(pictures, config.regions_per_picture)
     optimizer = torch.optim.AdamW(towers.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, config.steps)
     for _ in tqdm(range(config.steps), desc="toy language", unit="step", disable=not sys.stderr.isatty()):
-        loss = _loss(config, towers, tokenizer, draw(config.pictures_per_step, rng), rng)
+        loss = _loss(config, kinds_of(worlds), towers, tokenizer, draw(config.pictures_per_step, rng), rng)
+        loss = loss + _dictionary_loss(worlds, towers, tokenizer, rng)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(towers.parameters(), 1.0)
@@ -91,6 +101,7 @@ def _trained(config: ToyLanguageConfig, pictures: Sequence[LabelledPicture]) -> 
 
 def _loss(
     config: ToyLanguageConfig,
+    every_kind: np.ndarray,
     towers: ToyTowers,
     tokenizer: WordTokenizer,
     drawn: Sequence[DrawnRegions],
@@ -101,7 +112,7 @@ def _loss(
     colour = np.concatenate([each.picture.colour[each.regions] for each in drawn])
     captions = draw_captions(kind, colour, rng, config.hypernym_share, config.colour_share)
     # Nobody's captions: wrong colours, and every kind of region, most of which are in none of a step's few images.
-    every_kind, no_colour = np.arange(len(KINDS)), np.full(len(KINDS), NO_COLOUR)
+    no_colour = np.full(len(every_kind), NO_COLOUR)
     others = [wrongly_coloured(captions, rng), draw_captions(every_kind, no_colour, rng, 0.0, 0.0)]
     also_fits = torch.from_numpy(np.hstack([each.also_fit(kind, colour) for each in (captions, *others)]))
     sentences = [sentence for each in (captions, *others) for sentence in each.sentences]
@@ -116,6 +127,19 @@ def _loss(
     weight = torch.from_numpy(np.sqrt(area_px)).float().repeat_interleave(repeats)
     of_cells = cell_caption_contrast(cells, region_of_cell, weight, text, also_fits, scale)
     return of_regions + config.cell_weight * of_cells
+
+
+def _dictionary_loss(
+    worlds: Sequence[str], towers: ToyTowers, tokenizer: WordTokenizer, rng: np.random.Generator
+) -> Tensor:
+    """Of names against what the dictionary says they mean; 0 for worlds whose captions say the names."""
+    dictionary = draw_dictionary(worlds, rng)
+    if not dictionary.names:
+        return torch.zeros(())
+    names, definitions = (
+        towers.text(torch.from_numpy(tokenizer.tokens(each))) for each in (dictionary.names, dictionary.definitions)
+    )
+    return region_caption_contrast(names, definitions, torch.from_numpy(dictionary.same), towers.log_logit_scale.exp())
 
 
 def _region_and_cell_features(

@@ -1,6 +1,6 @@
 """How good the toy vision-language model is on images of scenes it never saw: classes, synonyms, colours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,18 @@ from torch.nn import functional as F
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from offline_training.toys.toy_captions import KINDS, NO_COLOUR, coloured_phrase
+from offline_training.toys.toy_plain_words import NOTHING as PLAIN_NOTHING
+from offline_training.toys.toy_plain_words import PLAIN_WORDS
 from offline_training.toys.toy_regions import LabelledPicture
 from offline_training.toys.toy_words import COLOURS, ROOM_NOTHING, ROOM_WORDS, STREET_NOTHING, STREET_WORDS
 from offline_training.words.image_models.base.dense_model import DenseImageModel
 
-_WORDS = {"street": STREET_WORDS, "room": ROOM_WORDS}
-_NOTHING = {"street": STREET_NOTHING, "room": ROOM_NOTHING}
+_WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "street": STREET_WORDS,
+    "room": ROOM_WORDS,
+    "plain": {name: (name,) for name in PLAIN_WORDS},
+}
+_NOTHING = {"street": STREET_NOTHING, "room": ROOM_NOTHING, "plain": PLAIN_NOTHING}
 _SYNONYM_DRAWS = 3
 _MIN_COLOURED_CELLS = 1.0  # regions smaller than a cell show the colour of what is around them
 
@@ -26,7 +32,7 @@ def toy_quality(
 ) -> dict[str, Any]:
     """IoU of the class with the nearest word, agreement under synonyms, accuracy of colour words; as JSON.
 
-    world: "street" or "room", with its class table.
+    world: "street", "room" or "plain", with its class table.
     """
     features = [model.image_features([picture.rgb])[0] for picture in pictures]
     words = [_WORDS[world][name] for name in classes.names]

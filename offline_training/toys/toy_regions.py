@@ -13,12 +13,17 @@ from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.source_config import SourceConfig
 from offline_training.datasets.data_sources import DataSource, data_set_spec, open_source
 from offline_training.datasets.lidar.synthetic_streets import SyntheticSource
+from offline_training.datasets.rgbd.plain_rooms import PlainRoomsSource
 from offline_training.datasets.rgbd.synthetic_rooms import SyntheticRoomsSource
 from offline_training.toys.toy_captions import KINDS, NO_COLOUR
 from offline_training.toys.toy_words import COLOURS, colour_word
 
 # Of each data set whose images have true classes: its world.
-_WORLDS: dict[type[SourceConfig], str] = {SyntheticSource: "street", SyntheticRoomsSource: "room"}
+_WORLDS: dict[type[SourceConfig], str] = {
+    SyntheticSource: "street",
+    SyntheticRoomsSource: "room",
+    PlainRoomsSource: "plain",
+}
 _MIN_AREA_PX = 12  # smaller ones are leaves and chinks
 
 

@@ -13,12 +13,13 @@ from offline_training.words.image_models.similarity_sheet import write_similarit
 _PROMPTS = {
     "street": ("road", "sidewalk", "building", "tree", "car", "person", "vehicle", "red car", "sky"),
     "room": ("wall", "floor", "table", "chair", "plant", "picture", "furniture", "person", "window"),
+    "plain": ("wall", "floor", "bench", "stool", "seat", "storage", "thing with legs", "red seat", "plant"),
 }
 _PICTURES = 5
 
 
 def write_toy_sheet(path: Path, model: DenseImageModel, world: str, pictures: Sequence[LabelledPicture]) -> None:
-    """One row for each of a few images from all over the list. world: "street" or "room"."""
+    """One row for each of a few images from all over the list. world: "street", "room" or "plain"."""
     vocabulary = vocabulary_of_prompts(_PROMPTS[world])
     table = text_table(vocabulary, text_matrix(model, vocabulary), model.logit_scale, "toy")
     chosen = pictures[:: max(1, len(pictures) // _PICTURES)][:_PICTURES]

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -28,6 +28,9 @@ from offline_training.datasets.rgbd.files.synthetic_room_files import (
 )
 from offline_training.synthetic.rooms.shot import RoomShot, room_camera
 from offline_training.synthetic.world.workers import made_scenes
+
+if TYPE_CHECKING:
+    from offline_training.synthetic.rooms.layout import Room
 
 VERSION = 4  # raise it when the same seed gives another room or other files, so that cached ones are made anew
 
@@ -63,8 +66,12 @@ class RoomSpec:
 class SyntheticRooms:
     """One room for each seed: a sample with the cloud fused from all its views."""
 
+    table = "synthetic_rooms"  # of its classes
+    prefix = "room"  # of its names
+    version = VERSION
+
     def __init__(self, seeds: Sequence[int], cache_folder: Path, spec: RoomSpec | None = None) -> None:
-        self.classes = class_table("synthetic_rooms")
+        self.classes = class_table(self.table)
         self._seeds, self._folder, self._spec = tuple(seeds), cache_folder, spec or RoomSpec()
 
     def __len__(self) -> int:
@@ -107,18 +114,22 @@ class SyntheticRooms:
     def _name(self, index: int) -> str:
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index}: the data set has {len(self)}")
-        return f"room_{self._seeds[index]:05d}"
+        return f"{self.prefix}_{self._seeds[index]:05d}"
 
     def _path(self, seed: int) -> Path:
-        identity = json.dumps([VERSION, seed, asdict(self._spec)], sort_keys=True)
+        identity = json.dumps([self.version, seed, asdict(self._spec)], sort_keys=True)
         return self._folder / f"{seed:05d}_{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+
+    def _room(self, seed: int) -> "Room":
+        from offline_training.synthetic.rooms.layout import build_room
+
+        return build_room(seed)
 
     def _make(self, seed: int) -> None:
         from offline_training.synthetic.rooms.camera import RoomScene, take_picture, walk
         from offline_training.synthetic.rooms.cloud import fused_cloud, measured_depth
-        from offline_training.synthetic.rooms.layout import build_room
 
-        scene, camera = RoomScene(build_room(seed)), room_camera(self._spec.image_width)
+        scene, camera = RoomScene(self._room(seed)), room_camera(self._spec.image_width)
         rng = np.random.default_rng([seed, 12])
         shots = []
         for T_room_cam in walk(scene, self._spec.views, np.random.default_rng([seed, 13])):

@@ -4,14 +4,21 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lidar_vl_core.foundation.files import write_text
+from offline_training.reproduction.base.bootstrap import SceneCounts
 from offline_training.reproduction.base.study import filled
 
-Measured = tuple[float, dict[str, float | None]]  # a number and, where it is a mean over classes, the IoU of each
+
+class Measured(NamedTuple):
+    """A number, and what it is made of."""
+
+    value: float
+    per_class_iou: dict[str, float | None]  # where it is a mean over classes
+    scenes: SceneCounts | None = None  # where it is the mean IoU of pooled scenes
 
 
 @dataclass(frozen=True)
@@ -24,9 +31,10 @@ class Cell:
     value: float  # percent, hours, minutes or GB
     per_class_iou: dict[str, float | None]
     configs_sha256: str  # of everything that led to the number
+    scenes: SceneCounts = field(default_factory=dict)  # what a bootstrap draws from, where the number has it
 
 
-_KEYS = {field.name for field in fields(Cell)}
+_KEYS = {one.name for one in fields(Cell)}
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Place:
 def read_cell(path: Path, row: str, configs_sha256: str) -> Cell | None:
     """A cell from its file, under the name of its row; None unless the file is whole and of these configurations."""
     stored = _stored(path)
-    if set(stored) != _KEYS or stored["configs_sha256"] != configs_sha256:
+    if set(stored) | {"scenes"} != _KEYS or stored["configs_sha256"] != configs_sha256:
         return None
     return Cell(**{**stored, "row": row})
 

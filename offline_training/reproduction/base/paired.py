@@ -1,38 +1,29 @@
-"""Whether a row of a study is ahead of its first one: differences between runs of one seed, with their interval."""
+"""Whether a row of a study is ahead of another: differences between runs of one seed, with their interval."""
 
 import math
 from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from offline_training.reproduction.base.bootstrap import CONFIDENCE, bootstrap_difference
 from offline_training.reproduction.base.cells import Cell
 from offline_training.reproduction.base.study import StudyConfig, StudyRow
 
-CONFIDENCE = 0.95
-
 
 def paired_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> list[str]:
-    """A Markdown table of the rows minus the first one; none where no two seeds of two rows are measured."""
-    value = {(cell.row, cell.column, cell.seed): cell.value for cell in cells}
-    first, names = rows[0].name, [column.name for column in study.columns]
-    body = []
-    for row in rows[1:]:
-        texts = []
-        for name in names:
-            both = [seed for seed in study.seeds if (first, name, seed) in value and (row.name, name, seed) in value]
-            texts.append(_text([value[row.name, name, seed] - value[first, name, seed] for seed in both]))
-        if any(text != "-" for text in texts):
-            body.append("| " + " | ".join([row.name, *texts]) + " |")
-    if not body:
+    """Markdown tables of the rows minus each row of study.against, the first one by default; none where nothing can be paired."""
+    names = {row.name for row in rows}
+    against = [name for name in study.against if name in names] or [rows[0].name]
+    of = {(cell.row, cell.column, cell.seed): cell for cell in cells}
+    tables = [table for name in against if (table := _table(study, [row.name for row in rows], name, of))]
+    if not tables:
         return []
-    return [
-        f"Minus {first}, paired over the seeds: mean and the interval that holds it with {CONFIDENCE:.0%} (Student); an order "
-        "is shown where the interval leaves out 0.",
-        "",
-        "| " + " | ".join([f"minus {first}", *names]) + " |",
-        "|" + "---|" * (len(names) + 1),
-        *body,
-    ]
+    told = (
+        f"Differences, paired over the seeds, with the interval that holds their mean with {CONFIDENCE:.0%}: a bootstrap over seeds "
+        "and test scenes where the scenes' own counts are kept, Student's over the seeds elsewhere. An order is shown where "
+        "the interval leaves out 0."
+    )
+    return [told, *(line for table in tables for line in ("", *table))]
 
 
 def paired_interval(differences: Sequence[float]) -> tuple[float, float]:
@@ -43,8 +34,35 @@ def paired_interval(differences: Sequence[float]) -> tuple[float, float]:
     return mean(differences) - reach, mean(differences) + reach
 
 
-def _text(differences: list[float]) -> str:
-    if len(differences) < 2:
-        return "-"
-    lower, upper = paired_interval(differences)
-    return f"{mean(differences):+.2f} ({lower:+.2f} to {upper:+.2f})"
+def _table(
+    study: StudyConfig[Any, Any], rows: Sequence[str], first: str, of: dict[tuple[str, str, int], Cell]
+) -> list[str]:
+    """Of all rows minus one; empty where no two are measured together."""
+    columns = [column.name for column in study.columns]
+    body = []
+    for row in rows:
+        if row == first:
+            continue
+        texts = [
+            _difference([(of[first, name, seed], of[row, name, seed]) for seed in study.seeds
+                         if (first, name, seed) in of and (row, name, seed) in of])
+            for name in columns
+        ]  # fmt: skip
+        if any(text != "-" for text in texts):
+            body.append("| " + " | ".join([row, *texts]) + " |")
+    if not body:
+        return []
+    return ["| " + " | ".join([f"minus {first}", *columns]) + " |", "|" + "---|" * (len(columns) + 1), *body]
+
+
+def _difference(pairs: Sequence[tuple[Cell, Cell]]) -> str:
+    """Of the cells of one row and another, seed by seed."""
+    if pairs and all(cell.scenes for pair in pairs for cell in pair):
+        ahead = bootstrap_difference([first.scenes for first, _ in pairs], [second.scenes for _, second in pairs])
+        return _text(ahead.mean, ahead.lower, ahead.upper)
+    differences = [second.value - first.value for first, second in pairs]
+    return "-" if len(differences) < 2 else _text(mean(differences), *paired_interval(differences))
+
+
+def _text(middle: float, lower: float, upper: float) -> str:
+    return f"{middle:+.2f} ({lower:+.2f} to {upper:+.2f})"

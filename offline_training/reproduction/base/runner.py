@@ -100,9 +100,10 @@ def run_rows(runs: Runs[RowT, ColumnT], names: tuple[str, ...], seed: int) -> No
     for row in map(runs.study.row, names):
         for column in runs.study.columns_of(row):
             if not is_done(runs, row, column, seed):
-                value, per_class_iou = runs.measured(row, column, seed)
+                found = runs.measured(row, column, seed)
                 # Hashed when it is measured: a key may name files that only training makes.
-                cell = Cell(row.name, column.name, seed, value, per_class_iou, runs.key(row, column, seed))
+                key = runs.key(row, column, seed)
+                cell = Cell(row.name, column.name, seed, found.value, found.per_class_iou, key, found.scenes or {})
                 write_cell(runs.cell_file(row, column, seed), cell)
 
 

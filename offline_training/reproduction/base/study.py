@@ -45,11 +45,14 @@ class StudyConfig(Config, Generic[RowT, ColumnT]):
     rows: tuple[RowT, ...]
     columns: tuple[ColumnT, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
+    against: tuple[str, ...] = ()  # rows that the others are compared with, seed by seed; nothing = the first one
 
     @model_validator(mode="after")
     def _names_what_is_there(self) -> "StudyConfig[RowT, ColumnT]":
         rows = {row.name: row for row in self.rows}
         columns = {column.name for column in self.columns}
+        if unknown := set(self.against) - set(rows):
+            raise ValueError(f"against: {unknown} are no rows")
         for row in self.rows:
             if row.like is not None and (row.like not in rows or rows[row.like].like is not None):
                 raise ValueError(f"row {row.name}: {row.like} is no row, or is itself like another")

@@ -14,6 +14,7 @@ from offline_training.datasets.data_sources import DataSource, data_source
 from offline_training.reproduction.base.cells import Cell, Measured, Place, kept, sha256_of_values, slug
 from offline_training.reproduction.base.study import filled, recipe_with
 from offline_training.reproduction.base.table import write_table
+from offline_training.reproduction.language.bound import require_bound
 from offline_training.reproduction.language.language_stages import stage_files, trained
 from offline_training.reproduction.language.language_study import (
     OF_ONE_CLASS,
@@ -27,7 +28,7 @@ from offline_training.toys.toy_config import ToyLanguageConfig
 from offline_training.words.settings.vlg_config import VlgConfig
 
 _FREE = ("out", "threads", "progress", "workers")  # where things lie and how many work at them decides over no number
-_FIGURES = 2  # of an evaluation's file: another number when figures are added, so that older files are made again
+_FIGURES = 3  # of an evaluation's file: another number when figures are added, so that older files are made again
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class LanguageRuns:
                 write_words_without(self.config(named, 0), row.unnamed, self._words_folder(row))
         for config in self.feature_configs(rows):
             _extract(config)
+        if self.study.bound is not None and {self.study.bound.row, self.study.bound.above} <= {
+            row.name for row in rows
+        }:
+            require_bound(self, self.study.bound)
 
     def feature_configs(self, rows: tuple[LanguageRow, ...]) -> list[VlgConfig]:
         """Of the jobs that make the image features, each once."""
@@ -176,7 +181,7 @@ def _extract(config: VlgConfig) -> None:
 
 def _minutes(asked: _Asked) -> Measured:
     files = stage_files(asked.config, asked.row).values()
-    return sum(json.loads(file.read_text())["seconds"] for file in files) / 60.0, {}
+    return Measured(sum(json.loads(file.read_text())["seconds"] for file in files) / 60.0, {})
 
 
 def _pseudo_labels(asked: _Asked) -> Measured:
@@ -184,18 +189,20 @@ def _pseudo_labels(asked: _Asked) -> Measured:
 
     path, key = Path(asked.config.out) / "pseudo_label_quality.json", asked.runs.run_key(asked.row, asked.seed)
     found = kept(path, key, lambda: pseudo_label_quality(asked.config))
-    return 100.0 * found[asked.column.measure.removeprefix("pseudo_label_")], found["per_class_iou"]
+    return Measured(100.0 * found[asked.column.measure.removeprefix("pseudo_label_")], found["per_class_iou"])
 
 
 def _answers(asked: _Asked) -> Measured:
     path, key = asked.runs.evaluation_file(asked.row, asked.column, asked.seed)
-    found = kept(path, key, lambda: _evaluated(asked))["pooled"]
-    column = asked.column
+    evaluation = kept(path, key, lambda: _evaluated(asked))
+    found, column = evaluation["pooled"], asked.column
     iou = found["per_class_iou_openscene" if column.measure == "mean_iou_openscene" else "per_class_iou"]
     if column.of is None:
-        return 100.0 * found[column.measure], iou
+        return Measured(
+            100.0 * found[column.measure], iou, evaluation["scenes"] if column.measure == "mean_iou" else None
+        )
     single = found[OF_ONE_CLASS[column.measure]]
-    return 100.0 * sum(single[name] or 0.0 for name in column.of) / len(column.of), iou
+    return Measured(100.0 * sum(single[name] or 0.0 for name in column.of) / len(column.of), iou)
 
 
 def _evaluated(asked: _Asked) -> dict[str, Any]:
@@ -204,7 +211,7 @@ def _evaluated(asked: _Asked) -> dict[str, Any]:
 
     row, column, config = asked.row, asked.column, asked.config
     words = load_vocabulary(asked.runs.study.words_asked(row, column))
-    question = Question(row.mode, words, column.truth_as, row.oracle_lists, row.specialised)
+    question = Question(row.mode, words, column.truth_as, row.oracle_lists, row.specialised, row.constant)
     tests = None if column.test is None else column_sources(column, asked.runs.place, asked.seed)
     if column.classes is not None:
         config = config.model_copy(update={"classes": column.classes})
@@ -212,7 +219,7 @@ def _evaluated(asked: _Asked) -> dict[str, Any]:
 
 
 def _way_of_asking(row: LanguageRow) -> list[Any]:
-    return [row.mode, row.specialised, row.oracle_lists]
+    return [row.mode, row.specialised, row.oracle_lists, *([True] if row.constant else [])]
 
 
 _MEASURES: dict[Measure, Callable[[_Asked], Measured]] = {

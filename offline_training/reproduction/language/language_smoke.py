@@ -35,7 +35,14 @@ def smoke_language(study: LanguageStudy) -> Smoke[LanguageStudy]:
     before = "" if study.toy_language is None else " of the study"
     told.put(f"the toy language model{before}", "one of 6 steps and 16 channels")
     asked = {"vocabulary": next(row.run["vocabulary"] for row in rows if row.run)}  # what all rows are asked by
-    changes = {**small_table(study, told), "rows": rows, "columns": columns, "run": asked, "toy_language": _TOY}
+    given = {
+        "rows": rows,
+        "columns": columns,
+        "run": asked,
+        "toy_language": _TOY,
+        "bound": None,
+    }  # no bound: no meaning
+    changes = {**small_table(study, told), **given}
     return Smoke(study.model_copy(update=changes), told.lines)
 
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from lidar_vl_core.foundation.config import Use
+from lidar_vl_core.foundation.config import Config, Use
 from offline_training.reproduction.base.study import StudyColumn, StudyConfig, StudyRow, recipe_with
 from offline_training.words.settings.question import Mode
 
@@ -37,10 +37,11 @@ class LanguageRow(StudyRow):
     mode: Mode = "3d"
     specialised: bool = False  # image features pass the adapter before they answer
     oracle_lists: bool = False  # answers are restricted to the classes that truly are in a scene
+    constant: bool = False  # one vector for all points: what guidance gives that has learnt nothing
 
     def uses(self) -> tuple[Use, ...]:
         """Keys that are read only under others."""
-        of_runs = ("like", "recipe", "run", "unnamed", "mode", "specialised", "oracle_lists")
+        of_runs = ("like", "recipe", "run", "unnamed", "mode", "specialised", "oracle_lists", "constant")
         return ((not self.quoted, of_runs, "without quoted, of which nothing is run"),)
 
 
@@ -62,6 +63,14 @@ class LanguageColumn(StudyColumn):
         return self
 
 
+class Bound(Config):
+    """What a study needs to be worth its time: a row that is the most a stage could give, so far above another."""
+
+    row: str
+    above: str
+    points: float  # percent points of the study's first column, of its first seed
+
+
 class LanguageStudy(StudyConfig[LanguageRow, LanguageColumn]):
     """A table of the 3DSS-VLG paper, or our small form of it."""
 
@@ -69,6 +78,7 @@ class LanguageStudy(StudyConfig[LanguageRow, LanguageColumn]):
     recipe: str  # of the runs: a VlgConfig in configs/
     run: dict[str, Any] = Field(default_factory=dict)  # what differs from the recipe in every row
     toy_language: str | None = None  # recipe of the toy model in configs/: trained once into {out}/toy_language
+    bound: Bound | None = None  # measured before all else; where it is missed nothing else is run
 
     @model_validator(mode="after")
     def _shares_whole_runs(self) -> "LanguageStudy":
@@ -76,6 +86,8 @@ class LanguageStudy(StudyConfig[LanguageRow, LanguageColumn]):
             if row.like is not None and (row.recipe or row.run or row.unnamed):
                 raise ValueError(f"row {row.name}: a row like another has no run of its own")
         names = {row.name for row in self.rows}
+        if self.bound is not None and not {self.bound.row, self.bound.above} <= names:
+            raise ValueError(f"bound: {self.bound.row} or {self.bound.above} is no row")
         for column in self.columns:
             if unknown := set(column.rows or ()) - names:
                 raise ValueError(f"column {column.name}: {unknown} are no rows")

@@ -25,4 +25,4 @@ def box_ap(checkpoint: Path, sources: Sequence[DataSource], box_class: str | Non
             f"{', '.join(one['folder'] for one in found)}: expected boxes of {box_class or 'any class'} in the truth, found "
             "none. Choose other test data."
         )
-    return 100.0 * mean(values), {}
+    return Measured(100.0 * mean(values), {})

@@ -190,7 +190,7 @@ def _mean_iou(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingCol
     from offline_training.evaluation.evaluate import evaluate
 
     pooled = evaluate(checkpoint, runs.sources(column, seed), threads=runs.place.threads).metrics["pooled"]
-    return 100.0 * pooled["mean_iou"], pooled["per_class_iou"]
+    return Measured(100.0 * pooled["mean_iou"], pooled["per_class_iou"])
 
 
 def _box_ap(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
@@ -212,17 +212,17 @@ def _robustness(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingC
     key = sha256_of_values([config.model_dump(mode="json"), checkpoint.read_text()])
     found = kept(checkpoint.parent.parent / "robustness.json", key, lambda: robustness(checkpoint, config))
     if column.corruption is None:
-        return found[column.measure], {}
+        return Measured(found[column.measure], {})
     severities = found["mean_iou"][column.corruption].values()
-    return sum(severities) / len(severities), {}
+    return Measured(sum(severities) / len(severities), {})
 
 
 def _hours(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
-    return runs.cost(row, seed).hours, {}
+    return Measured(runs.cost(row, seed).hours, {})
 
 
 def _memory_gb(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
-    return runs.cost(row, seed).memory_gb, {}
+    return Measured(runs.cost(row, seed).memory_gb, {})
 
 
 _MEASURES: dict[Measure, Callable[[PretrainingRuns, PretrainingRow, PretrainingColumn, int], Measured]] = {

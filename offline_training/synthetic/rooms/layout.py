@@ -65,18 +65,18 @@ def build_room(seed: int) -> Room:
     size_m = np.array([*rng.uniform(*_SIDES_M[kind], 2), rng.uniform(2.4, 3.1)])
     openings = draw_openings(rng, size_m, windows=int(rng.choice(4, p=[0.2, 0.35, 0.32, 0.13])))
     built = shell(rng, size_m, openings)
-    placed = _Placed(size_m, openings)
+    placed = Placed(size_m, openings)
     for group in draw_groups(rng, kind, float(size_m[0] * size_m[1])):
         placed.put(rng, group)
     likely = _PICTURES[kind]
     while rng.random() < likely:
         placed.hang(rng, picture(rng, rng.uniform(0.35, 1.1), rng.uniform(0.35, 0.8)))
         likely *= 0.75
-    lamps, light = _light(rng, size_m, openings)
+    lamps, light = lamps_and_light(rng, size_m, openings)
     return Room(kind, size_m, tuple(built), tuple(placed.things), tuple(lamps), light)
 
 
-class _Placed:
+class Placed:
     """What stands in the room so far, and the space that stays free before doors and windows."""
 
     def __init__(self, size_m: np.ndarray, openings: tuple[Opening, ...]) -> None:
@@ -131,7 +131,7 @@ class _Placed:
         for low, high in boxes:
             if (low[:2] < -half).any() or (high[:2] > half).any() or high[2] > self._size_m[2] - 0.05:
                 return False
-        taken = np.array(self._taken)
+        taken = np.array(self._taken).reshape(-1, 2, 3)
         return not any(
             ((low < taken[:, 1] + gap_m) & (high > taken[:, 0] - gap_m)).all(axis=1).any() for low, high in boxes
         )
@@ -164,7 +164,9 @@ def _box_in_room(frame: WallFrame, opening: Opening, near_m: float, far_m: float
     return np.stack([corners.min(axis=0), corners.max(axis=0)])
 
 
-def _light(rng: np.random.Generator, size_m: np.ndarray, openings: tuple[Opening, ...]) -> tuple[list[Mesh], Light]:
+def lamps_and_light(
+    rng: np.random.Generator, size_m: np.ndarray, openings: tuple[Opening, ...]
+) -> tuple[list[Mesh], Light]:
     """Lamps in a row along the longer side, and the windows by day or at night."""
     panes = [_box_in_room(wall_frames(size_m)[o.wall], o, 0.0, 0.0) for o in openings if o.class_id != DOOR]
     by_day = bool(panes) and rng.random() < 0.8

@@ -56,9 +56,14 @@ def round_table(rng: np.random.Generator, diameter_m: float, height_m: float) ->
 
 
 def cabinet(
-    rng: np.random.Generator, depth_m: float, width_m: float, height_m: float, finish: Finish | None = None
+    rng: np.random.Generator,
+    depth_m: float,
+    width_m: float,
+    height_m: float,
+    finish: Finish | None = None,
+    drawers: bool | None = None,
 ) -> Mesh:
-    """A closed cabinet: doors or drawers with gaps and handles; chest, wardrobe, sideboard by its size."""
+    """A closed cabinet: doors or drawers, by chance where neither is asked, with gaps and handles; chest, wardrobe by its size."""
     body = finish or hard_finish(rng)
     front = body if rng.random() < 0.7 else hard_finish(rng)
     foot = 0.0 if rng.random() < 0.4 else rng.uniform(0.04, 0.12)
@@ -73,7 +78,8 @@ def cabinet(
     ]
     if foot:
         parts.append(solid(box((-0.02, 0, foot / 2), (depth_m - 0.08, width_m - 0.06, foot)), CABINET, DARK))
-    drawers = height_m < 1.3 and rng.random() < 0.5
+    by_chance = height_m < 1.3 and rng.random() < 0.5
+    drawers = by_chance if drawers is None else drawers
     columns = max(1, round(width_m / rng.uniform(0.42, 0.62)))
     rows = max(2, round((height_m - foot) / 0.24)) if drawers else 1
     wide, tall = (width_m - 0.03) / columns, (height_m - foot - 0.03) / rows

@@ -15,6 +15,7 @@ from lidar_vl_core.words.vocabulary import Vocabulary
 from lidar_vl_core.words.vocabulary_table import select
 from offline_training.datasets.base.sample import Sample
 from offline_training.words.evaluation.coloured_sweep import coloured_sweep
+from offline_training.words.evaluation.constant_answer import constant_answer
 from offline_training.words.scenes.scene_features import SceneFeatures
 from offline_training.words.settings.question import Answer, Question, class_ids_of_truth
 from offline_training.words.settings.vlg_config import VlgConfig
@@ -50,6 +51,8 @@ def scene_answers(
     vocabulary = question.vocabulary or config.words
     network = None if question.mode == "2d" or checkpoint is None else load_language_network(checkpoint)
     table = _embedded(config, None if network is None else checkpoint, vocabulary)
+    if question.constant:
+        return constant_answer(config, table)
     features_of = _no_features if question.mode == "3d" else _features_of(config, table, question.specialised)
     class_of_truth = class_ids_of_truth(config.class_table, vocabulary.class_table, question.truth_as)
 

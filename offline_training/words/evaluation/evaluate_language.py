@@ -52,10 +52,15 @@ def evaluate_language(
         "specialised": question.specialised,
         "left_out": [name for k, name in enumerate(config.class_table.names) if table[k] == IGNORE_ID],
         "sources": [],
+        "scenes": {},  # of each scene the points of every class that are right, true, and answered so
     }
     with torch_set_up(config.threads):
         for source in config.validation if sources is None else sources:
-            confusion = pooled_confusion(labelled_samples(source, config.class_table), answer, table, len(names))
+            confusion = ConfusionMatrix(len(names))
+            for sample in labelled_samples(source, config.class_table):
+                of_scene = pooled_confusion([sample], answer, table, len(names))
+                metrics["scenes"][sample.name] = counts_of_classes(of_scene)
+                confusion.merge(of_scene)
             confusion.require_points(source.title)
             pooled.merge(confusion)
             metrics["sources"].append({"title": source.kind, "folder": source.folder, **quality(confusion, names)})
@@ -105,6 +110,12 @@ def quality(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, Any
         "per_class_recall": {name: _number(value) for name, value in zip(names, recall, strict=True)},
         "per_class_precision": {name: _number(value) for name, value in zip(names, precision, strict=True)},
     }
+
+
+def counts_of_classes(confusion: ConfusionMatrix) -> list[list[int]]:
+    """For each class how many points are rightly of it, truly of it, and answered so: all that IoU of pooled scenes needs."""
+    answered = confusion.counts[:, : confusion.num_classes]
+    return [np.diagonal(answered).tolist(), confusion.counts.sum(axis=1).tolist(), answered.sum(axis=0).tolist()]
 
 
 def labelled_samples(source: DataSource, classes: ClassTable) -> Iterator[Sample]:

@@ -25,6 +25,7 @@ class Question:
     truth_as: Mapping[str, str] = field(default_factory=dict)  # class of the truth -> class of the answers it counts as
     oracle_lists: bool = False  # only classes that truly are in a scene may be answered: no fair test, an upper bound
     specialised: bool = False  # image features pass the run's adapter first
+    constant: bool = False  # one vector for all points: what the best network answers that tells nothing apart
 
 
 FAIR_QUESTION = Question()

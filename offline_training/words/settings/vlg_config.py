@@ -19,6 +19,8 @@ _Quantile = Annotated[float, Field(ge=0.0, lt=1.0)]
 class PseudoLabelConfig(Config):
     """Stage 1: a class for every point from its averaged image features."""
 
+    # truth: the true class of every point that a view sees, to know the most that an adapter could learn
+    labels: Literal["words", "truth"] = "words"
     lists: Literal["scene", "frame", "none"] = "scene"  # whose class lists restrict the answers; none = no restriction
     lists_file: str | None = None  # JSON: scene name -> class names; nothing = derived from the labels of the data set
     keep_fraction: _Share = 1.0  # of each class's points in a scene, the surest; DBGroup: 0.3
@@ -41,6 +43,7 @@ class PseudoLabelConfig(Config):
         """Keys that are read only under others."""
         superpoint = ("superpoint_cell_m", "superpoint_angle_deg", "superpoint_colour")
         return (
+            (self.labels == "words", ("lists", "lists_file"), "with labels: words"),
             (self.lists != "none", ("lists_file",), "with lists: scene or frame"),
             (self.spread != "none", ("segment_purity", "segment_fill"), "with spread: superpoint or superpixel"),
             (self.spread == "superpoint", superpoint, "with spread: superpoint"),

@@ -64,7 +64,8 @@ def fake_stages(monkeypatch):
     def evaluated(config, checkpoint, question, tests):
         done.append(f"{question.mode} {checkpoint is not None}")
         share = 0.4 if question.mode == "2d" else 0.5
-        return {"pooled": {"mean_iou": share, "mean_accuracy": 0.6, "per_class_iou": {"chair": 0.3}}}
+        pooled = {"mean_iou": share, "mean_accuracy": 0.6, "per_class_iou": {"chair": 0.3}}
+        return {"pooled": pooled, "scenes": {"room": [[int(100 * share)], [100], [int(100 * share)]]}}
 
     monkeypatch.setattr(evaluation, "evaluate_language", evaluated)
     quality = {"mean_iou": 0.7, "coverage": 1.0, "per_class_iou": {}}

@@ -15,34 +15,41 @@ from offline_training.toys.toy_captions import (
     PHRASES,
     all_words,
     draw_captions,
+    draw_dictionary,
+    kinds_of,
     wrongly_coloured,
 )
+from offline_training.toys.toy_plain_words import PLAIN_WORDS
 from offline_training.toys.toy_regions import in_regions
 from offline_training.toys.toy_words import COLOURS, ROOM_WORDS, STREET_WORDS, colour_word
 from offline_training.weak_labels.classes.ontology import load_ontology
 
 _RED = COLOURS.index("red")
+WORLDS = ("street", "room", "plain")
 
 
 def _kinds(*names):
     return np.array([KINDS.index(name) for name in names])
 
 
-def test_every_class_of_both_worlds_has_words():
+def test_every_class_of_the_worlds_has_words():
     assert tuple(STREET_WORDS) == class_table("nuscenes16").names
     assert set(ROOM_WORDS) == set(class_table("synthetic_rooms").names)
+    assert tuple(PLAIN_WORDS) == class_table("plain_rooms").names
 
 
-@pytest.mark.parametrize("name", ["nuscenes16", "synthetic_rooms", "synthetic_rooms_names", "synthetic_rooms_synonyms"])
+@pytest.mark.parametrize(
+    "name", ["nuscenes16", "synthetic_rooms", "synthetic_rooms_names", "synthetic_rooms_synonyms", "plain_rooms"]
+)
 def test_every_prompt_of_the_worlds_vocabularies_is_known(name):
     vocabulary = load_vocabulary(name)
     sentences = [template.replace("{}", prompt) for template in vocabulary.templates for prompt in vocabulary.prompts]
-    assert {word for sentence in sentences for word in sentence.split()} <= set(all_words())
+    assert {word for sentence in sentences for word in sentence.split()} <= set(all_words(WORLDS))
 
 
 def test_every_prompt_of_the_closed_set_of_street_classes_is_known():
     spoken = load_ontology("cityscapes")
-    assert {word for _, prompt in spoken.prompts for word in prompt.split()} <= set(all_words())
+    assert {word for _, prompt in spoken.prompts for word in prompt.split()} <= set(all_words(WORLDS))
 
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 30))
@@ -53,7 +60,7 @@ def test_a_caption_is_true_of_its_region_and_one_with_a_wrong_colour_is_not(seed
     assert IS_TRUE[kind, captions.phrase].all()
     assert np.isin(captions.colour, [NO_COLOUR, *colour]).all()
     assert captions.also_fit(kind, colour).diagonal().all()
-    assert {word for sentence in captions.sentences for word in sentence.split()} <= set(all_words())
+    assert {word for sentence in captions.sentences for word in sentence.split()} <= set(all_words(WORLDS))
     said = captions.colour != NO_COLOUR
     assert (captions.colour[said] == colour[said]).all()
     false = wrongly_coloured(captions, rng)
@@ -72,6 +79,36 @@ def test_synonyms_hypernyms_and_both_worlds_share_what_is_true_of_them():
         place = PHRASES.index(phrase)
         assert IS_TRUE[_kinds(*fitting), place].all()
         assert not IS_TRUE[_kinds(other), place].any()
+
+
+def test_captions_of_plain_rooms_never_say_a_name():
+    kind = np.repeat(kinds_of({"plain"}), 50)
+    captions = draw_captions(kind, np.full(len(kind), _RED), np.random.default_rng(0), 0.3, 0.5)
+    said = {word for sentence in captions.sentences for word in sentence.split()}
+    assert not said & set(PLAIN_WORDS)
+    assert {"seat", "legs", "red"} <= said
+
+
+def test_the_dictionary_gives_several_things_one_meaning_that_is_true_of_them():
+    dictionary = draw_dictionary({"plain"}, np.random.default_rng(0))
+    names = tuple(PLAIN_WORDS)
+    assert all(name in sentence for name, sentence in zip(names, dictionary.names, strict=True))
+    assert dictionary.same[names.index("chair"), names.index("bench")]
+    assert not dictionary.same[names.index("chair"), names.index("sofa")]
+    for name, described in PLAIN_WORDS.items():
+        place = PHRASES.index(described.definition)
+        assert IS_TRUE[_kinds(f"plain/{name}"), place].all()
+    assert draw_dictionary({"room"}, np.random.default_rng(0)).names == ()
+
+
+def test_no_two_things_of_plain_rooms_are_described_alike():
+    assert len({described.phrases for described in PLAIN_WORDS.values()}) == len(PLAIN_WORDS)
+
+
+def test_worlds_of_one_language_share_its_words_and_no_others():
+    assert all_words({"room"}) == all_words({"street", "room"})
+    assert not {"berth", "worktop"} & set(all_words({"room"}))
+    assert "lorry" not in all_words({"plain"})
 
 
 def test_a_region_without_a_clear_colour_may_be_of_any():

@@ -53,8 +53,11 @@ def pseudo_label(config: VlgConfig) -> Path:
                 sure = SureLabels(config.pseudo.keep_fraction, config.pseudo.class_quantile, len(table.names), scenes)
             lists.allowed(sample, seen)  # told also of scenes that have their labels
             if not labels.has(sample.name):
-                raw = labelling.of_scene(sample, seen)
-                labels.write(sample.name, refined(sample, seen.visible, sure.of(raw), config))
+                if config.pseudo.labels == "truth":
+                    labels.write(sample.name, true_labels(sample, seen, config))
+                else:
+                    raw = labelling.of_scene(sample, seen)
+                    labels.write(sample.name, refined(sample, seen.visible, sure.of(raw), config))
             names.append(sample.name)
             truth = sample.class_id if speaks_of_truth(config) else None
             quality.add(sample.name, labels.read(sample.name).class_id, seen.visible, truth)
@@ -63,6 +66,17 @@ def pseudo_label(config: VlgConfig) -> Path:
     quality.write(labels.folder / "statistics.json")
     labels.finish(names)
     return labels.folder
+
+
+def true_labels(sample: Sample, features: SceneFeatures, config: VlgConfig) -> PseudoLabels:
+    """The true class of every point of a scene that some view sees. Raises BadConfig without a truth."""
+    require_truth_in_words(config)
+    if sample.class_id is None:
+        raise BadConfig(
+            f"scene {sample.name}: expected truth for pseudo.labels=truth, found none. Use pseudo.labels=words."
+        )
+    class_id = np.where(features.visible, sample.class_id, np.uint8(IGNORE_ID))
+    return PseudoLabels(class_id, (class_id != IGNORE_ID).astype(np.float16))
 
 
 def _all_labels(
