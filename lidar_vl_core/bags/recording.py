@@ -104,13 +104,10 @@ class Recording:
         """Field names of the first cloud; raises BadBag when the topic holds none."""
         for message in self.bag.messages([self.cloud_topic]):
             return [field.name for field in message.message.fields]
+        expected = f"topic {self.cloud_topic}: expected at least one cloud, found"
         if self.bag.is_partly_read:
-            raise BadBag(
-                f"topic {self.cloud_topic}: expected its first cloud in the time for the whole recording, which was up before it came."
-            )
-        raise BadBag(
-            f"topic {self.cloud_topic}: expected at least one cloud, found no readable one. Choose another topic or bag."
-        )
+            raise BadBag(f"{expected} none in the time for the whole recording.")
+        raise BadBag(f"{expected} no readable one. Choose another topic or bag.")
 
     def frames(self, extra_fields: Sequence[str] = (), with_views: bool = True) -> Iterator[RecordedFrame]:
         """Every readable cloud in recorded order, with its colours; unreadable ones are listed in `skipped`.

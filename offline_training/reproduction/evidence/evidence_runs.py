@@ -82,7 +82,7 @@ class EvidenceRuns:
         names = self._config(row, seed).class_table.names
         per_class = {name: fmean(iou[:, k]) if there[k] else None for k, name in enumerate(names)}
         shape = (counts.shape[0], counts.shape[1], counts.shape[2])
-        return float(mean_iou(counts, even_weights(shape))[0]), per_class
+        return Measured(float(mean_iou(counts, even_weights(shape))[0]), per_class)
 
     def counts(self, row: PretrainingRow, column: EvidenceColumn, seed: int) -> np.ndarray | None:
         """(1, draws, T, 3, K) of one network; None unless they are measured, with this study's configurations."""

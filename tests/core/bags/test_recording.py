@@ -11,7 +11,7 @@ from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.cameras.image import encode_jpeg
 from lidar_vl_core.clouds.point_cloud2 import encode
 from lidar_vl_core.commands.recordings.inspection import inspection
-from lidar_vl_core.foundation.errors import BadBag, BadImage, BadRequest
+from lidar_vl_core.foundation.errors import BadImage, BadRequest
 from lidar_vl_core.foundation.message_types import message_types
 from lidar_vl_core.geometry.frame_transforms import FrameTransforms
 from lidar_vl_core.geometry.transform_tree import TransformTree
@@ -412,10 +412,3 @@ def test_bags_of_a_street_give_clouds_with_their_camera(bag: Path) -> None:
             assert view.stamp_ns == frame.cloud.stamp_ns
         assert recording.warnings == []
         assert recording.skipped == []
-
-
-def test_a_topic_that_time_ran_out_for_is_not_called_unreadable(tmp_path: Path) -> None:
-    with open_recording(write(tmp_path / "long.mcap", drive(3))) as recording:
-        recording.bag.give_time(0.0)
-        with pytest.raises(BadBag, match="which was up before it came"):
-            recording.cloud_fields()

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
+from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.words.text_table import TextTable
 from offline_training.datasets.base.sample import Sample
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.words.features.feature_store import FeatureStore
 from offline_training.words.features.run_text import read_run_text
 from offline_training.words.scenes.scene_features import SceneFeatures
-from offline_training.words.settings.training_samples import all_samples
+from offline_training.words.settings.training_samples import all_samples, require_truth_in_words
 from offline_training.words.settings.vlg_config import VlgConfig
 from offline_training.words.stages.pseudo_labels.class_choice import choose_classes, class_scores
 from offline_training.words.stages.pseudo_labels.class_lists import ClassLists
@@ -31,6 +32,17 @@ class Labelling:
         row_class, row_probability = choose_classes(scores, self._table.is_sink, allowed, self._scale)
         class_id = np.append(row_class, np.uint8(IGNORE_ID))[seen.row_of_point]  # the row -1 reads the last
         return PseudoLabels(class_id, np.append(row_probability, np.float16(0.0))[seen.row_of_point])
+
+
+def true_labels(sample: Sample, features: SceneFeatures, config: VlgConfig) -> PseudoLabels:
+    """The true class of every point of a scene that some view sees. Raises BadConfig without a truth."""
+    require_truth_in_words(config)
+    if sample.class_id is None:
+        raise BadConfig(
+            f"scene {sample.name}: expected truth for pseudo.labels=truth, found none. Use pseudo.labels=words."
+        )
+    class_id = np.where(features.visible, sample.class_id, np.uint8(IGNORE_ID))
+    return PseudoLabels(class_id, (class_id != IGNORE_ID).astype(np.float16))
 
 
 def labelling_of(config: VlgConfig) -> Labelling:

@@ -20,7 +20,7 @@ from offline_training.words.settings.vlg_config import VlgConfig
 from offline_training.words.stages.pseudo_labels.class_choice import scale_of_logits
 from offline_training.words.stages.pseudo_labels.class_lists import ClassLists
 from offline_training.words.stages.pseudo_labels.label_quality import LabelQuality
-from offline_training.words.stages.pseudo_labels.labelling import Labelling, featured_scenes
+from offline_training.words.stages.pseudo_labels.labelling import Labelling, featured_scenes, true_labels
 from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER, PseudoLabels, PseudoLabelStore
 from offline_training.words.stages.pseudo_labels.refinement import SureLabels, refined
 
@@ -66,17 +66,6 @@ def pseudo_label(config: VlgConfig) -> Path:
     quality.write(labels.folder / "statistics.json")
     labels.finish(names)
     return labels.folder
-
-
-def true_labels(sample: Sample, features: SceneFeatures, config: VlgConfig) -> PseudoLabels:
-    """The true class of every point of a scene that some view sees. Raises BadConfig without a truth."""
-    require_truth_in_words(config)
-    if sample.class_id is None:
-        raise BadConfig(
-            f"scene {sample.name}: expected truth for pseudo.labels=truth, found none. Use pseudo.labels=words."
-        )
-    class_id = np.where(features.visible, sample.class_id, np.uint8(IGNORE_ID))
-    return PseudoLabels(class_id, (class_id != IGNORE_ID).astype(np.float16))
 
 
 def _all_labels(
