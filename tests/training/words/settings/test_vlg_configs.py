@@ -12,9 +12,9 @@ from offline_training.runs.backbones import preparer_of
 from offline_training.words.settings.vlg_config import VlgConfig
 
 FOLDER = Path(offline_training.__file__).parent / "configs" / "words"
-CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if path.stem != "toy_language")
+CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if not path.stem.startswith("toy_language"))
 TRAINED = [path for path in CONFIGS if path.stem != "openscene"]  # which reads what others have trained
-RGBD = ("scannet", "s3dis", "openscene", "rgbd_folder", "synthetic_rooms")
+RGBD = ("scannet", "s3dis", "openscene", "rgbd_folder", "synthetic_rooms", "plain_rooms")
 
 
 def configuration(name: str) -> VlgConfig:
