@@ -82,7 +82,7 @@ def test_times_of_the_pictures_are_told_and_pictures_that_cannot_be_used_are_nam
     metrics = replay(damaged, package, tmp_path / "out", answering=Answering(ensemble=True))
     assert {"image_encoder", "fusion"} <= set(metrics["latency_ms"]["by_stage"])
     assert any(
-        text.startswith("camera front") and "data: expected a whole JPEG" in text for text in metrics["warnings"]
+        text.startswith("camera front") and "data: expected a complete JPEG" in text for text in metrics["warnings"]
     )
 
 

@@ -104,7 +104,7 @@ def test_a_run_of_epochs_has_the_steps_they_make_and_goes_on_as_one(tmp_path, mo
         ({"epochs": 0, "max_steps": 10000}, "at least 1"),
         (
             {"epochs": 2, "max_steps": 10000, "train": [{"kind": "pandaset", "folder": "x", "weight": 2.0}]},
-            "no meaning",
+            "no effect",
         ),
         (
             VOXELNET | {"norm_momentum": 0.02},

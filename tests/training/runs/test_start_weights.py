@@ -40,7 +40,7 @@ def test_the_backbone_of_a_pre_training_is_taken_and_the_head_stays_fresh(tmp_pa
     assert start.fresh == ("head.weight", "head.bias")
     assert start.left_there == ("projection.weight",)
     assert set(start.taken) == set(source)
-    assert "not taken: projection.weight; fresh: head.weight, head.bias" in start.told()
+    assert "not used: projection.weight; fresh: head.weight, head.bias" in start.told()
 
 
 @pytest.mark.parametrize(

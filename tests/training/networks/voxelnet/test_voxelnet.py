@@ -256,7 +256,7 @@ def test_the_configuration_builds_it():
         ),
         ({"point_cloud_range": (0.0, -40.0, -3.0, 70.4, 40.0, 1.0)}, "over a square around the sensor"),
         ({"point_cloud_range": (-51.2, -51.2, -5.0, 51.2, 51.2, 5.0)}, r"25 to 40 along z, found \(1024, 1024, 50\)"),
-        ({"voxel_size": (0.3, 0.3, 0.2)}, "in eights"),
+        ({"voxel_size": (0.3, 0.3, 0.2)}, "a multiple of 8 cells"),
     ],
 )
 def test_grids_and_options_without_sense_are_refused(changed, told):
