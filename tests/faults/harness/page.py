@@ -22,7 +22,7 @@ def summary(saved: Sequence[dict[str, Any]]) -> str:
                 counts[what] = counts.get(what, 0) + value
     failed = [outcome["row"] for outcome in saved if outcome["failed"]]
     end = f"failed: rows {', '.join(map(str, failed))}" if failed else "0 crashes, 0 wrong outputs accepted"
-    return ", ".join(f"{_number(counts[what])} {what}" for what in _WORDS if what in counts) + f": {end}."
+    return ", ".join(f"{_number(counts[what])} {what}" for what in _WORDS if counts.get(what)) + f": {end}."
 
 
 def table(saved: Sequence[dict[str, Any]]) -> str:
