@@ -9,6 +9,7 @@ from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores already
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that a test asks for sleep while they wait
 if not Path("/dev/nvidiactl").exists():
     os.environ["TRITON_INTERPRET"] = "1"  # Triton reads it when it is imported, which Lightning does, too
 
