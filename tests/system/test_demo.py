@@ -15,6 +15,7 @@ from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.recordings.reading import Reading
 from lidar_vl_core.commands.recordings.replay import replay
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.model_packages.manifest import ClassTableSpec
@@ -92,9 +93,8 @@ def test_the_demo_does_both_tasks_and_agrees_with_the_replay_of_the_same_drive(
     assert metrics["frames"] + metrics["drops"] == metrics["sent"] == 4  # a busy machine may drop, and says so
     assert metrics["frames"] >= 1
     assert 0 < metrics["latency_ms"]["p50"] < 5000
-    replayed = replay(
-        drive, load_model_package(tiny_package), tmp_path / "out", label_field="label", label_table="nuscenes16"
-    )  # fmt: skip
+    labelled = Reading(label_field="label", label_table="nuscenes16")
+    replayed = replay(drive, load_model_package(tiny_package), tmp_path / "out", labelled)
     answered = {frame["index"]: frame["mean_iou"] for frame in metrics["per_frame"]}
     assert answered.items() <= {frame["index"]: frame["mean_iou"] for frame in replayed["per_frame"]}.items()
     assert metrics["drops"] > 0 or metrics["confusion"] == replayed["confusion"]
