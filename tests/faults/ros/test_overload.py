@@ -14,6 +14,8 @@ from tests.faults.harness.amount import amount
 NODE = "segmentation_node"
 INPUT, LABELLED = f"/{NODE}/input/pointcloud", f"/{NODE}/output/pointcloud/segmentation"
 _SECONDS = amount(quick=2, long=60)
+_FEWEST_ANSWERS = 10  # for a latency
+_LONGEST_S = 120  # on a machine that does much else
 _PERIOD_S = 0.02
 _POINTS = 40_000
 
@@ -29,7 +31,7 @@ def test_under_a_flood_the_newest_cloud_is_served_and_every_other_counted(graph,
     until(lambda: clouds.get_subscription_count() == 1 and node.outputs.wanted(), "the node", 120.0)
     message = make_cloud(np.random.default_rng(0).uniform([-40, -40, -2], [40, 40, 2], (_POINTS, 3)))
     sent, most_waiting, began_s = 0, 0, time.monotonic()
-    while time.monotonic() - began_s < _SECONDS:
+    while (took_s := time.monotonic() - began_s) < _SECONDS or (len(answers) < _FEWEST_ANSWERS and took_s < _LONGEST_S):
         message.header.stamp = time_message(time.time_ns())
         clouds.publish(message)
         sent += 1
@@ -45,9 +47,7 @@ def test_under_a_flood_the_newest_cloud_is_served_and_every_other_counted(graph,
     assert counts["received"] + counts["lost"] == sent
     assert counts["received"] == counts["served"] + counts["replaced"]
     assert counts["replaced"] > 0
-    assert (
-        most_waiting <= 3
-    )  # one in work, one in the mailbox, and one that is just being handed over to take its place
+    assert most_waiting <= 3  # one in work, one in the mailbox, one that is being handed over to take its place
     waits = _ages_in_inferences(answers)
     figures.most("times an inference is the latency, p99", np.quantile(waits, 0.99))
     assert np.quantile(waits, 0.99) < 2.5  # one that runs, its own, and the way there
