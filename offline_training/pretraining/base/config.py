@@ -126,8 +126,9 @@ class PictureConfig(PretrainConfig):
     image_size: tuple[int, int] = (224, 416)  # height, width of what the image teacher sees
 
     @model_validator(mode="after")
-    def _one_image_size(self) -> "PictureConfig":
-        if "image_size" in self.augment.model_fields_set and self.augment.image_size != self.image_size:
+    def _one_image_size(self, info: ValidationInfo) -> "PictureConfig":
+        given = "image_size" in self.augment.model_fields_set and not is_stored(info)  # a checkpoint lists all keys
+        if given and self.augment.image_size != self.image_size:
             raise ValueError("augment.image_size: set image_size itself, which the augmentation follows")
         return self
 
