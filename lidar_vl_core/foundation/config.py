@@ -130,8 +130,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             raw = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        beside = {each.stem: each.name for each in path.parent.glob("*.y*ml")}
-        near = near_name(path.stem, beside)
+        beside = {each.stem: each.name for each in path.parent.glob("*.y*ml") if each != path}
+        near = None if path.exists() else near_name(path.stem, beside)
         raise BadConfig(
             f"{path}: expected a readable YAML file, found: {error.strerror}. Check the path."
             f"{'' if near is None else f' Did you mean {beside[near]}?'}"
@@ -143,7 +143,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except _YAML_ERRORS as error:
         raise BadConfig(f"{path}: expected YAML in UTF-8, found: {shortened(error)}.") from error
     if not isinstance(content, dict):
-        raise BadConfig(f"{path}: expected a mapping of names to values, found {type(content).__name__}.")
+        found = (
+            "an empty file" if content is None else "a list" if isinstance(content, list) else repr(content)[:_SHOWN]
+        )
+        raise BadConfig(f"{path}: expected a mapping of names to values (`name: value`), found {found}.")
     return content
 
 

@@ -11,6 +11,24 @@ from lidar_vl_core.foundation.near_names import near_name
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+_EXPECTED = {  # by pydantic's name of the problem; {gt} and the like are its limits
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "too_short": "at least {min_length} in the list",
+    "too_long": "at most {max_length} in the list",
+    "string_too_short": "text that is not empty",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "model_type": "a mapping of names to values",
+    "model_attributes_type": "a mapping of names to values",
+    "dict_type": "a mapping of names to values",
+    "finite_number": "a finite number",
+}
 _MOST_TOLD = 5  # wrong keys in one message; a file of another command has dozens
 
 
@@ -22,7 +40,12 @@ def told_problems(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def _problem(model: type[BaseModel], key: str, item: "ErrorDetails") -> str:
+    if key and item["type"] in _EXPECTED:
+        expected = _EXPECTED[item["type"]].format(**item.get("ctx", {}))
+        return f"{key}: expected {expected}, found {item.get('input')!r:.80}"
     if item["type"] == "missing":
+        if isinstance(item["loc"][-1], int):  # of a list of fixed length
+            return f"{key}: expected a further value in the list, found {item.get('input')!r:.80}"
         return f"{key}: expected a value, found no such key"
     if item["type"] == "extra_forbidden":
         meant = _meant(item["loc"][-1], _keys_beside(model, item["loc"]))

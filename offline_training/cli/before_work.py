@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lidar_vl_core.foundation.errors import BadCheckpoint, BadDataset, BadModelPackage, BadRequest
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadDataset, BadModelPackage, BadRequest
 from lidar_vl_core.foundation.optional_imports import TRAINING, require_packages
 
 if TYPE_CHECKING:
     from offline_training.finetuning.config import FinetuneConfig
     from offline_training.finetuning.detection.config import DetectFinetuneConfig
     from offline_training.pretraining.base.config import PretrainConfig
+    from offline_training.runs.run_config import RunConfig
     from offline_training.weak_labels.config import WeakLabelConfig
     from offline_training.words.settings.vlg_config import VlgConfig
 
@@ -47,12 +48,31 @@ def require_checkpoint(path: Path | None, what: str = "") -> None:
         )
 
 
+def require_trainable(config: "RunConfig") -> None:
+    """Raise BadConfig for a run without data, with nowhere to write, or whose grid or point features cannot be."""
+    from lidar_vl_core.voxels.features import FEATURE_NAMES
+    from offline_training.networks.sparse.minkunet_shapes import SHAPES
+
+    if not getattr(config, "train", ()):
+        raise BadConfig("train: expected at least one data set to train on, found none. Add one, with kind and folder.")
+    if not config.out:
+        raise BadConfig(
+            "out: expected the folder of the run, found empty text. Name a folder, such as out: out/train/mine."
+        )
+    _ = config.grid  # checks its numbers
+    if config.network in SHAPES and not (config.features and set(config.features) <= set(FEATURE_NAMES)):
+        raise BadConfig(
+            f"features: expected some of {', '.join(FEATURE_NAMES)}, found {', '.join(config.features) or 'none'}."
+        )
+
+
 def require_for_pretraining(config: "PretrainConfig") -> None:
     """Raise the first reason why a pre-training cannot begin."""
     from offline_training.datasets.data_sources import require_data
     from offline_training.networks.image.weight_path import require_teacher_weights
     from offline_training.pretraining.base.config import PictureConfig
 
+    require_trainable(config)
     require_data(config.train, config.class_table)
     require_training("pretrain")
     if isinstance(config, PictureConfig):
@@ -65,6 +85,7 @@ def require_for_finetuning(config: "FinetuneConfig") -> None:
     """Raise the first reason why a fine-tuning cannot begin."""
     from offline_training.datasets.data_sources import require_data
 
+    require_trainable(config)
     require_data((*config.train, *config.validation), config.class_table)
     if config.start_from is not None:
         require_checkpoint(Path(config.start_from))

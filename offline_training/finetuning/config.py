@@ -1,6 +1,6 @@
 """What a fine-tuning run is made of: one flat configuration."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -24,9 +24,11 @@ class FinetuneConfig(RunConfig):
     batch_size: int = 4  # scans that the network sees together
     accumulate: int = Field(default=1, ge=1)  # so many batches make one step
     optimizer: Literal["adamw", "sgd"] = "adamw"  # sgd: momentum 0.9, dampening 0.1
-    learning_rate: float = 0.003  # at its peak
-    head_learning_rate: float | None = None  # at its peak, of the last layer; nothing = as the others
-    weight_decay: float = 0.01
+    learning_rate: float = Field(default=0.003, ge=0.0)  # at its peak
+    head_learning_rate: Annotated[float, Field(ge=0.0)] | None = (
+        None  # at its peak, of the last layer; nothing = as the others
+    )
+    weight_decay: float = Field(default=0.01, ge=0.0)
     schedule: Literal["cosine_per_step", "cosine_per_epoch"] = "cosine_per_step"
     warm_up: float = 0.05  # share of the steps in which the rate rises from a 25th
     final_rate: float = 0.001  # share of the peak at the last step; cosine in between
@@ -54,7 +56,7 @@ class FinetuneConfig(RunConfig):
         None  # checkpoint of a pre-training or fine-tuning whose (averaged) weights this run begins with
     )
     probe: bool = False  # train the last layer alone, on features of the frozen network
-    checkpoint_every: int = 200  # steps
+    checkpoint_every: int = Field(default=200, ge=1)  # steps
     validate_every: int = 1000  # steps
 
     @model_validator(mode="after")

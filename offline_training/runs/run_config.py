@@ -19,11 +19,11 @@ class AnyRunConfig(DeviceConfig):
     out: str  # folder of the run: checkpoints/, tensorboard/, metrics.jsonl, or a folder of these for each stage
     classes: str = "nuscenes16"  # class table of the data's own labels
 
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     # auto: bf16-mixed on CUDA, 32-true on a CPU; 16-mixed is float16 with a loss scale, for GPUs without bfloat16
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    threads: int = 0  # of torch on the CPU; 0 = as many as there are cores
-    workers: int = 1  # processes that prepare batches; 0 = in the training process
+    threads: int = Field(default=0, ge=0)  # of torch on the CPU; 0 = as many as there are cores
+    workers: int = Field(default=1, ge=0)  # processes that prepare batches; 0 = in the training process
     prefetch: Annotated[int, Field(ge=1)] = 2  # batches that each of them prepares ahead
     progress: bool = True  # a bar, where there is a terminal
 

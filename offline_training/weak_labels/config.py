@@ -71,7 +71,7 @@ class WeakLabelConfig(Config):
     """Labels and superpixels for every image of some data sets. A YAML file holds what differs from these defaults."""
 
     out: str  # folder of the label store
-    source: tuple[EvenSource, ...]
+    source: tuple[EvenSource, ...] = Field(min_length=1)
     ontology: str = "nuscenes16"  # a name in configs/weak_labels/ontologies, or a .yaml file
     labeler: LabelerConfig | None = None  # nothing = superpixels only
     rule: PaintRule = "small_over_large"  # where masks overlap; paint_order as OLIVINE's scripts

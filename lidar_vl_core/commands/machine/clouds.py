@@ -32,7 +32,12 @@ def _cloud_files(path: Path) -> list[Path]:
         raise BadRequest(f"--clouds {path}: expected a folder of clouds or a recording, found nothing. Check the path.")
     if path.is_file():
         return [path] if path.name.lower().endswith(READABLE) else []
-    return sorted(file for file in path.iterdir() if file.is_file() and file.name.lower().endswith(READABLE))
+    try:
+        return sorted(file for file in path.iterdir() if file.is_file() and file.name.lower().endswith(READABLE))
+    except OSError as error:
+        raise BadRequest(
+            f"--clouds {path}: expected a readable folder, found: {error.strerror}. Check its permissions."
+        ) from error
 
 
 def _recorded(path: Path, most: int) -> Iterator[PointCloud]:

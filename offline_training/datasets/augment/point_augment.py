@@ -10,6 +10,7 @@ import numpy as np
 
 from lidar_vl_core.foundation.config import Config, Use
 from lidar_vl_core.voxels.features import ground_height_m
+from offline_training.datasets.augment.amounts import FactorRange, Probability
 
 
 class AugmentConfig(Config):
@@ -17,23 +18,23 @@ class AugmentConfig(Config):
 
     yaw_rad: float = 3.14159265  # rotation about z within +- this
     tilt_rad: float = 0.05  # roll and pitch within +- this (3 degrees)
-    flip_probability: float = 0.5  # each of x and y
-    scale: tuple[float, float] = (0.92, 1.08)
+    flip_probability: Probability = 0.5  # each of x and y
+    scale: FactorRange = (0.92, 1.08)
     shift_xy_m: float = 1.0  # standard deviation
     shift_z_m: float = 0.5  # within +-; a sensor mounted higher or lower
     jitter_m: float = 0.01  # standard deviation per coordinate, cut at three of it
-    beam_drop_probability: float = 0.5  # keep every 2nd..4th ring, or a random part of the rings
+    beam_drop_probability: Probability = 0.5  # keep every 2nd..4th ring, or a random part of the rings
     rings_when_unknown: int = 64  # elevation bins that stand for rings where the cloud has no `ring`
-    point_drop_probability: float = 0.3
-    point_drop_max: float = 0.5  # share of points
-    range_crop_probability: float = 0.15
-    range_crop_m: tuple[float, float] = (20.0, 60.0)
-    intensity_scale: tuple[float, float] = (0.4, 2.0)  # log-uniform
-    intensity_gamma: tuple[float, float] = (0.6, 1.7)  # log-uniform
+    point_drop_probability: Probability = 0.3
+    point_drop_max: Probability = 0.5  # share of points
+    range_crop_probability: Probability = 0.15
+    range_crop_m: FactorRange = (20.0, 60.0)
+    intensity_scale: FactorRange = (0.4, 2.0)  # log-uniform
+    intensity_gamma: FactorRange = (0.6, 1.7)  # log-uniform
     intensity_offset: float = 0.05  # within +-
-    intensity_zero_probability: float = 0.15  # a sensor that reports none
-    mix_probability: float = 0.3  # azimuth sectors of another scan
-    paste_probability: float = 0.3  # points of `paste_classes` of another scan, turned about z
+    intensity_zero_probability: Probability = 0.15  # a sensor that reports none
+    mix_probability: Probability = 0.3  # azimuth sectors of another scan
+    paste_probability: Probability = 0.3  # points of `paste_classes` of another scan, turned about z
     paste_classes: tuple[int, ...] = ()  # class ids that are rare
 
     def uses(self) -> tuple[Use, ...]:

@@ -42,8 +42,8 @@ class PretrainConfig(RunConfig):
     intensity_scales: Literal["alike", "even", "as_measured"] = "alike"
 
     optimizer: Literal["sgd", "adamw"] = "sgd"  # sgd: momentum 0.9, dampening 0.1
-    learning_rate: float = 0.5
-    weight_decay: float = 1e-4
+    learning_rate: float = Field(default=0.5, ge=0.0)
+    weight_decay: float = Field(default=1e-4, ge=0.0)
     schedule: Literal["cosine_per_epoch", "cosine_per_step"] = "cosine_per_epoch"
     warm_up_steps: Annotated[int, Field(ge=0)] = 0  # in which the rate rises from 0
     final_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # share of the rate that the cosine ends at
@@ -59,9 +59,11 @@ class PretrainConfig(RunConfig):
     )
 
     occupancy: OccupancyConfig | None = None  # a second task beside the method's; nothing = none
-    norm_momentum: float | None = None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
+    norm_momentum: Annotated[float, Field(gt=0.0, le=1.0)] | None = (
+        None  # MinkUNet: of the batch norms outside residual blocks; nothing = 0.1
+    )
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    checkpoint_every: int = 200  # steps
+    checkpoint_every: Count = 200  # steps
 
     @model_validator(mode="after")
     def _one_length(self) -> "PretrainConfig":
@@ -118,12 +120,12 @@ class PictureConfig(PretrainConfig):
 
     occlusion: Literal["none", "zbuffer"] = "none"  # none as SLidR and OLIVINE pair
     pixel: PixelOfPoint = "rounded"  # of a point in its picture: rounded as SLidR and OLIVINE, floor as ScaLR
-    max_image_width: int | None = None  # pixels; wider pictures are shrunk when they are read, labels are read before
+    max_image_width: Count | None = None  # pixels; wider pictures are shrunk when they are read, labels are read before
     picture_cache: str | None = (
         None  # folder that keeps decoded pictures at the width at which they are read, up to 20 GB
     )
     augment: PairAugmentConfig = PairAugmentConfig()
-    image_size: tuple[int, int] = (224, 416)  # height, width of what the image teacher sees
+    image_size: tuple[Count, Count] = (224, 416)  # height, width of what the image teacher sees
 
     @model_validator(mode="after")
     def _one_image_size(self, info: ValidationInfo) -> "PictureConfig":

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from lidar_vl_core.foundation.config import Config, Use
+from offline_training.datasets.augment.amounts import FactorRange, Probability
 from offline_training.datasets.base.picture_resize import PixelRule, Window, moved_pixels, resized_ids, resized_rgb
 from offline_training.pretraining.views.paired_scan import PairedScan
 
@@ -21,9 +22,9 @@ class PairAugmentConfig(Config):
     """How pre-training changes its scans."""
 
     turn: bool = True  # the cloud about z, by any angle
-    flip_probability: float = 0.5  # of the cloud
+    flip_probability: Probability = 0.5  # of the cloud
     flip_axes: Literal["each", "one"] = "each"  # x and y, each with the probability; one of the two, as ScaLR
-    scale: tuple[float, float] = (1.0, 1.0)  # of the cloud, uniform
+    scale: FactorRange = (1.0, 1.0)  # of the cloud, uniform
     drop_cuboid: bool = True
     cuboid_extent: float = 0.2  # largest side of the dropped cuboid, as a share of the cloud's extent
     # independent: three shares; one_share: one of all three extents, as the code of SLidR and OLIVINE
@@ -31,12 +32,12 @@ class PairAugmentConfig(Config):
     # the cuboid is not taken where fewer than min_pairs are left of an image that loses some; any_image: of any, as that code
     cuboid_undone: Literal["image_that_loses", "any_image"] = "image_that_loses"
     crop: bool = True  # else every picture is resized as a whole
-    crop_area: tuple[float, float] = (0.3, 1.0)  # share of the picture
-    crop_ratio: tuple[float, float] = (14 / 9, 17 / 9)  # width / height
-    image_flip_probability: float = 0.5
+    crop_area: FactorRange = (0.3, 1.0)  # share of the picture
+    crop_ratio: FactorRange = (14 / 9, 17 / 9)  # width / height
+    image_flip_probability: Probability = 0.5
     shuffle_images: bool = True
     min_pairs: int = 1024  # of an image, below which a cuboid or a crop is not taken
-    kept_pairs: float = 0.75  # share of its pairs with which a crop is taken even so
+    kept_pairs: Probability = 0.75  # share of its pairs with which a crop is taken even so
     image_size: tuple[int, int] = (224, 416)  # height, width of what the image network sees
     antialias: bool = True  # pictures are averaged where they shrink; off: bilinear from four pixels, as that code
     pixel_rule: PixelRule = "centre"  # where a pixel goes in a resized picture; rounded as that code, floor as ScaLR

@@ -61,8 +61,8 @@ class SpecialiseConfig(Config):
     epochs: int = 80  # paper; the authors' code: 150
     batch_size: int = 16  # scenes; code: 24
     points_per_scene: int = 40000
-    learning_rate: float = 0.003
-    weight_decay: float = 4e-4
+    learning_rate: float = Field(default=0.003, ge=0.0)
+    weight_decay: float = Field(default=4e-4, ge=0.0)
     decay_every: Annotated[int, Field(ge=1)] = 20  # epochs
     first_decay: Annotated[int, Field(ge=1)] | None = None  # epoch, counted from 0; nothing = decay_every; code: 19
     last_batch: Literal["smaller", "left_out"] = "smaller"  # of an epoch; code: left_out
@@ -74,9 +74,9 @@ class GuideConfig(Config):
 
     max_steps: int = 30000
     batch_size: int = 4  # scenes
-    learning_rate: float = 0.001
+    learning_rate: float = Field(default=0.001, ge=0.0)
     power: float = 0.9  # of the polynomial decay; every step has its own rate
-    weight_decay: float = 0.0
+    weight_decay: float = Field(default=0.0, ge=0.0)
     loss: Literal["cosine", "l1"] = "cosine"
     max_points: int = 400000  # per scene, a random choice where there are more
     target: Literal["mean", "first_point"] = (
@@ -89,7 +89,7 @@ class GuideConfig(Config):
     )
     # of a scene when the network is asked: its embeddings summed over so many random turns and scales; 1 = once as it stands; code: 5
     test_passes: Annotated[int, Field(ge=1)] = 1
-    checkpoint_every: int = 500  # steps
+    checkpoint_every: int = Field(default=500, ge=1)  # steps
     validate_every: int = 0  # steps; 0 = only the last weights
     select: Literal["last", "pseudo_labels", "validation_truth"] = (
         "last"  # the last two: best by that measure; the original looks at the validation's truth

@@ -1,6 +1,7 @@
 """What a machine can run is told, and TensorRT is tried on it: here with a module that stands for it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -142,13 +143,10 @@ def test_rows_of_waffleiron_are_those_of_every_input(tmp_path):
 
 
 def clouds_at_street():
-    from pathlib import Path
-
     return clouds_at(Path(__file__).parents[3] / STREET)
 
 
 def test_clouds_are_those_of_a_folder_a_file_or_a_recording():
-    from pathlib import Path
 
     root = Path(__file__).parents[3] / "tests" / "data"
     assert len(list(clouds_at(root / "pandaset_street" / "lidar"))) == 4
@@ -192,3 +190,14 @@ def test_a_package_that_cannot_be_imported_is_told_by_name(monkeypatch):
         EngineUnavailable, match="engine tensorrt: expected the module tensorrt_nowhere, found: No module"
     ):
         tensorrt_here(("tensorrt_nowhere",))
+
+
+def test_a_folder_of_clouds_without_permission_is_told_in_one_line(tmp_path, monkeypatch) -> None:
+    def denied(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(
+        BadRequest, match=r"expected a readable folder, found: Permission denied\. Check its permissions"
+    ):
+        next(clouds_at(tmp_path))

@@ -139,3 +139,17 @@ def test_a_key_that_is_missing_is_told_without_the_rest_of_the_file():
 def test_of_many_wrong_keys_the_first_are_told_and_the_others_counted():
     with pytest.raises(BadConfig, match=r"k0: expected .*; k4: expected [^;]*; and 3 more\.$"):
         validated(Inner, {f"k{number}": number for number in range(8)}, "f.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("", "found an empty file"), ("- a", "found a list"), ("words", "found 'words'")]
+)
+def test_a_file_that_is_no_mapping_is_told_as_what_it_is(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(BadConfig, match=told):
+        _load(tmp_path, text)
+
+
+def test_a_file_that_is_there_and_cannot_be_read_is_not_suggested(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").mkdir()
+    with pytest.raises(BadConfig, match=r"Check the path\.$"):
+        load_config(Outer, tmp_path / "mine.yaml")
