@@ -75,6 +75,7 @@ class WordChanges:
         self._process.close()
         if not self._worker.stop(_STOP_TIMEOUT_S):
             self._reporter.warn("words", "new words are still being embedded, their thread is left behind")
+        self._process.close()  # one that the thread had just begun
 
     def _embed(self, asked: AskedWords) -> None:
         try:
