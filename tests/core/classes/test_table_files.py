@@ -73,8 +73,8 @@ def test_the_file_with_the_longest_fitting_name_defines_a_table(folder):
 @pytest.mark.parametrize(
     ("right", "wrong", "complaint"),
     [
-        ("[255, 158, 0]", "[256, 158, 0]", r"tables\.toy3\.car\.0: .*less than or equal to 255, found 256"),
-        ("[255, 158, 0]", "[-1, 158, 0]", r"tables\.toy3\.car\.0: .*greater than or equal to 0, found -1"),
+        ("[255, 158, 0]", "[256, 158, 0]", r"tables\.toy3\.car\.0: .*at most 255, found 256"),
+        ("[255, 158, 0]", "[-1, 158, 0]", r"tables\.toy3\.car\.0: .*at least 0, found -1"),
         ("[255, 158, 0]", "[255, 158]", r"tables\.toy3\.car"),
         ("[255, 158, 0]", '"#ff9e00"', r"tables\.toy3\.car"),
         (
@@ -88,7 +88,7 @@ def test_the_file_with_the_longest_fitting_name_defines_a_table(folder):
         ("9: road", "-9: road", "found '-9'"),
         ("9: road", "70000: road", "found '70000'"),
         ("9: road", "road: 9", r"labels\.toy_raw\.to\.toy3\.road"),
-        ("class_bits: 8", "class_bits: 40", r"class_bits: .*less than or equal to 16"),
+        ("class_bits: 8", "class_bits: 40", r"class_bits: .*at most 16"),
         ("class_bits: 8", "mask: 255", r"labels\.toy_raw\.mask: expected no such key"),
         ("tables:\n", "colours:\n", "colours: expected no such key"),
         ("tree: stands, car: ~, road: lies", "tree: stands, car: ~", r"found \['road'\] missing"),

@@ -79,7 +79,7 @@ def test_a_data_set_with_splits_takes_them_by_name_and_others_have_no_such_key(s
 
 def test_a_weight_by_which_nothing_could_be_drawn_is_refused():
     for weight in (0.0, -1.0):
-        with pytest.raises(BadConfig, match=r"here: pandaset\.weight: .* greater than 0"):
+        with pytest.raises(BadConfig, match=r"here: pandaset\.weight: .* a number above 0"):
             data_source({"kind": "pandaset", "folder": "x", "weight": weight}, "here")
 
 

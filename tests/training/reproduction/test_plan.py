@@ -12,7 +12,7 @@ import offline_training.reproduction.pretraining.pretraining_runs as pretraining
 from lidar_vl_core.foundation.errors import BadRequest
 from offline_training.networks.sparse.minkunet import MinkUNet
 from offline_training.networks.sparse.minkunet_shapes import SHAPES, weight_count
-from offline_training.reproduction.base.cells import Place
+from offline_training.reproduction.base.cells import Measured, Place
 from offline_training.reproduction.base.data_needed import ROOT, Needed, data_needed
 from offline_training.reproduction.base.runner import run_rows
 from offline_training.reproduction.base.study import study_names
@@ -99,7 +99,7 @@ def test_finished_pre_trainings_are_counted_and_their_hours_told(tmp_path, monke
         (folder / "metrics.jsonl").write_text(json.dumps({"step_seconds": 3600.0, "memory_gb": 2.0}))
 
     monkeypatch.setattr(pretraining, "pretrain", pretrained)
-    fake = dict.fromkeys(("mean_iou", "hours"), lambda *_: (40.0, {}))
+    fake = dict.fromkeys(("mean_iou", "hours"), lambda *_: Measured(40.0, {}))
     monkeypatch.setattr(pretraining_runs, "_MEASURES", fake)
     study = test_pretraining_study.small_study()
     before = {"pre-training": (2, 0), "fine-tuning": (4, 0), "number in the table": (12, 0)}

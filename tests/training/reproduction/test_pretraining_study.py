@@ -14,7 +14,7 @@ from offline_training.evaluation.robustness import corruption_errors
 from offline_training.finetuning.tasks import finetune_config_of
 from offline_training.pretraining.config import pretrain_config_of
 from offline_training.reproduction.base import jobs
-from offline_training.reproduction.base.cells import Cell, Place
+from offline_training.reproduction.base.cells import Cell, Measured, Place
 from offline_training.reproduction.base.runner import measured_cells
 from offline_training.reproduction.base.study import filled, recipe_with, study_names
 from offline_training.reproduction.base.table import markdown_table
@@ -49,7 +49,7 @@ def fake_runs(monkeypatch):
 
     def measured(_, row, column, seed):
         runs.append(f"{row.name}/{column.name}/{seed}")
-        return 40.0 + 10.0 * seed, {}
+        return Measured(40.0 + 10.0 * seed, {})
 
     monkeypatch.setattr(pretraining_runs, "_pretrain", lambda *settings: runs.append("pretrain"))
     monkeypatch.setattr(pretraining_runs, "_MEASURES", {"mean_iou": measured, "hours": measured})
@@ -141,7 +141,7 @@ def test_a_run_that_fails_stops_none_of_the_others_and_is_told_at_the_end(tmp_pa
     def measured(_, row, column, seed):
         if row.name == "ours":
             raise BadRequest("no labels there")
-        return 40.0, {}
+        return Measured(40.0, {})
 
     monkeypatch.setattr(jobs, "_pool", Now)
     monkeypatch.setattr(pretraining_runs, "_pretrain", lambda *settings: None)
