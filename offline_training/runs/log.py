@@ -67,7 +67,7 @@ class RunLog:
         self._writer.flush()
 
     def write_picture(self, step: int, name: str, figure: Figure) -> None:
-        """An image of the run's state after `step` steps, as PNG in images/ and for TensorBoard."""
+        """An image of the run's state after `step` steps, as PNG in pictures/ and for TensorBoard."""
         with atomic_writer(self._pictures / f"{name}_{step:08d}.png") as file:
             figure.savefig(file, format="png")
         self._writer.add_figure(f"pictures/{name}", figure, step)
