@@ -242,9 +242,9 @@ def test_a_late_listener_gets_the_newest_classes(robot, graph, without_tower, un
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("car", "valid array"),
-        ([1, 2], "valid string"),
-        (True, "valid array"),
+        ("car", "a list"),
+        ([1, 2], "expected text"),
+        (True, "a list"),
         ([""], "expected words to look for"),
         (["car", "  "], "expected words to look for"),
         (["car", "car"], "car twice"),
