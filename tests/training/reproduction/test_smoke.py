@@ -184,6 +184,6 @@ def test_a_study_of_pre_training_runs_in_small_and_goes_on(tmp_path, monkeypatch
 @pytest.mark.slow
 @pytest.mark.usefixtures("_one_core")
 def test_a_study_of_words_runs_in_small(tmp_path):
-    rows = ["2D average", "scene lists + ESS + ESGS"]  # without training, and by every stage
+    rows = ["2D average", "whole method, 3D alone"]  # without training, and by every stage
     assert main(["reproduce", "synthetic-rooms", "--smoke", "--rows", *rows, "--out", str(tmp_path)]) == 0
     assert {cell["row"] for cell in cells_of(tmp_path)} == set(rows)
