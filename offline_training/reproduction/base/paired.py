@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from offline_training.reproduction.base.bootstrap import CONFIDENCE, bootstrap_difference
+import numpy as np
+
+from offline_training.reproduction.base.bootstrap import CONFIDENCE, counts_of_scenes, paired_difference
 from offline_training.reproduction.base.cells import Cell
 from offline_training.reproduction.base.study import StudyConfig, StudyRow
+
+_REPLICATES = 4000
 
 
 def paired_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> list[str]:
@@ -58,8 +62,10 @@ def _table(
 def _difference(pairs: Sequence[tuple[Cell, Cell]]) -> str:
     """Of the cells of one row and another, seed by seed."""
     if pairs and all(cell.scenes for pair in pairs for cell in pair):
-        ahead = bootstrap_difference([first.scenes for first, _ in pairs], [second.scenes for _, second in pairs])
-        return _text(ahead.mean, ahead.lower, ahead.upper)
+        scenes = list(pairs[0][0].scenes)
+        one, other = (counts_of_scenes([pair[k].scenes for pair in pairs], scenes) for k in (1, 0))
+        ahead = paired_difference(one, other, _REPLICATES, np.random.default_rng(0))
+        return _text(ahead.value, ahead.lower, ahead.upper)
     differences = [second.value - first.value for first, second in pairs]
     return "-" if len(differences) < 2 else _text(mean(differences), *paired_interval(differences))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.foundation.files import atomic_writer, write_text
+from offline_training.reproduction.base.bootstrap import CONFIDENCE, Interval, paired_difference
 from offline_training.reproduction.base.table import cells_text, value_lines
 from offline_training.reproduction.evidence.acting_share import acting_share_lines
-from offline_training.reproduction.evidence.bootstrap import CONFIDENCE, Interval, paired_difference
 from offline_training.reproduction.evidence.evidence_study import Comparison, EvidenceColumn, EvidenceStudy
 from offline_training.reproduction.evidence.findings import Findings
 from offline_training.reproduction.evidence.forest_plot import forest_plot

@@ -14,8 +14,8 @@ from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import write_bytes
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.data_sources import data_source, open_source
+from offline_training.reproduction.base.bootstrap import even_weights, mean_iou
 from offline_training.reproduction.base.cells import Cell, Measured, Place, sha256_of_values, slug
-from offline_training.reproduction.evidence.bootstrap import even_weights, mean_iou
 from offline_training.reproduction.evidence.evidence_study import EvidenceColumn, EvidenceStudy
 from offline_training.reproduction.evidence.findings import Findings
 from offline_training.reproduction.pretraining.pretraining_runs import PretrainingRuns

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from offline_training.reproduction.evidence.bootstrap import Interval
+from offline_training.reproduction.base.bootstrap import Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

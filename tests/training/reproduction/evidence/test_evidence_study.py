@@ -13,10 +13,10 @@ from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from offline_training.finetuning.frozen_encoder import SweepFeatures
 from offline_training.pretraining.config import load_pretrain_config, pretrain_config_of
+from offline_training.reproduction.base.bootstrap import Interval, paired_difference
 from offline_training.reproduction.base.cells import Place
 from offline_training.reproduction.base.study import CONFIGS, recipe_with, study_names
 from offline_training.reproduction.evidence.acting_share import acting_share
-from offline_training.reproduction.evidence.bootstrap import Interval, paired_difference
 from offline_training.reproduction.evidence.evidence_report import Answer, chance_lines, sentence
 from offline_training.reproduction.evidence.evidence_runs import EvidenceRuns
 from offline_training.reproduction.evidence.evidence_study import EvidenceStudy
