@@ -89,6 +89,15 @@ def read_cloud_file(
     return CloudFile(cloud, tuple(remarks))
 
 
+def require_labelled_cloud(path: Path) -> None:
+    """Raise BadRequest for a file name that write_labelled_cloud() does not support."""
+    suffix = path.suffix.lower()
+    if suffix not in WRITABLE:
+        raise BadRequest(
+            f"{path}: expected a name ending in {', '.join(WRITABLE)}, found {suffix or 'none'}. Rename it."
+        )
+
+
 def write_labelled_cloud(path: Path | str, cloud: PointCloud, labels: PointLabelled) -> None:
     """Write every point with its label, atomically, in the format given by the file's suffix.
 
@@ -98,11 +107,8 @@ def write_labelled_cloud(path: Path | str, cloud: PointCloud, labels: PointLabel
     `.label`: class_id alone as uint32, SemanticKITTI's form, in the model's class numbers. Raises BadRequest.
     """
     path = Path(path)
+    require_labelled_cloud(path)
     suffix = path.suffix.lower()
-    if suffix not in WRITABLE:
-        raise BadRequest(
-            f"{path}: expected a name ending in {', '.join(WRITABLE)}, found {suffix or 'none'}. Rename it."
-        )
     layout = encode_labelled(cloud, labels.class_id, labels.probability)
     if suffix == ".pcd":
         write_bytes(path, pcd_bytes(layout))

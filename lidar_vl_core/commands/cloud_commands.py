@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lidar_vl_core.commands.input_options import add_ego, add_intensity, add_model, add_words, ego_region, words_of
 from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
 from lidar_vl_core.foundation.errors import BadRequest
-from lidar_vl_core.foundation.result_folder import require_no_results
+from lidar_vl_core.foundation.result_folder import require_no_results, require_place
 
 if TYPE_CHECKING:
     from lidar_vl_core.clouds.point_cloud import PointCloud
@@ -69,10 +69,12 @@ def _add_picture_and_columns(parser: argparse.ArgumentParser) -> None:
 
 
 def _segment(options: argparse.Namespace) -> None:
+    from lidar_vl_core.clouds.cloud_files import require_labelled_cloud
     from lidar_vl_core.commands.segment import segment
     from lidar_vl_core.model_packages.package import load_model_package
     from lidar_vl_core.tasks.segmenter import Segmenter
 
+    require_labelled_cloud(options.out)
     cloud = _cloud_to_work_on(options)
     words = words_of(options)
     segmenter = Segmenter(load_model_package(options.model), options.engine, ego=ego_region(options))
@@ -106,6 +108,7 @@ def _query(options: argparse.Namespace) -> None:
     if options.out.suffix.lower() != ".png":
         raise BadRequest(f"--out {options.out}: expected a name ending in .png. Rename it.")
     require_no_results(options.out, options.overwrite)
+    require_place(options.out)
     package = load_model_package(options.model)
     _ = package.language  # refuses a package that knows no words before anything is computed
     cloud = read_with_warnings(options.cloud)
@@ -124,7 +127,9 @@ def _cloud_to_work_on(options: argparse.Namespace) -> "PointCloud":
     if options.out.resolve() == options.cloud.resolve():
         raise BadRequest(f"--out {options.out}: expected a new file, found the input cloud. Choose another name.")
     require_no_results(options.out, options.overwrite)
+    require_place(options.out)
     if options.picture is not None:
+        require_place(options.picture, "--picture")
         require_no_results(options.picture, options.overwrite, "--picture")
     return read_with_warnings(options.cloud, options.columns, options.intensity_max)
 

@@ -1,5 +1,6 @@
 """Results that appear completely or not at all, and replace earlier ones only on request. Touches the disk."""
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -36,6 +37,20 @@ def require_no_results(out: Path, overwrite: bool, option: str = "--out") -> Non
     raise BadRequest(
         f"{option} {out}: holds results of {_newest(out)}. Give --overwrite to replace them, or another {option}."
     )
+
+
+def require_place(out: Path, option: str = "--out") -> None:
+    """Raise BadRequest, before any work, where nothing can be written: no folder above `out`, or one without permission.
+
+    option: where it was asked for.
+    """
+    above = next(each for each in out.absolute().parents if each.exists())
+    if not above.is_dir():
+        raise BadRequest(f"{option} {out}: expected a folder at {above}, found a file. Choose another place.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise BadRequest(
+            f"{option} {out}: expected a writable folder at {above}, found no permission. Choose another place."
+        )
 
 
 def require_replaceable(out: Path, names: Collection[str], overwrite: bool) -> None:

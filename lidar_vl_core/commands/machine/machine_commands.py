@@ -97,7 +97,7 @@ def _doctor(options: argparse.Namespace) -> None:
     from lidar_vl_core.commands.machine.doctor import examine, report_json, report_markdown
     from lidar_vl_core.foundation.errors import BadRequest
     from lidar_vl_core.foundation.files import write_text
-    from lidar_vl_core.foundation.result_folder import require_no_results
+    from lidar_vl_core.foundation.result_folder import require_no_results, require_place
     from lidar_vl_core.model_packages.package import load_model_package
 
     if (options.tensorrt is None) != (options.clouds is None):
@@ -106,6 +106,7 @@ def _doctor(options: argparse.Namespace) -> None:
         if options.out.suffix not in (".md", ".json"):
             raise BadRequest(f"--out {options.out}: expected a name ending in .md or .json. Rename it.")
         require_no_results(options.out, options.overwrite)
+        require_place(options.out)
     _cache(options)
     about, examined = about_machine(), None
     print("\n".join(about_lines(about)), flush=True)

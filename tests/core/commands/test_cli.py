@@ -125,6 +125,35 @@ def test_earlier_results_stay_unless_they_may_be_replaced(
     assert kept.read_text() == "of an earlier run"
 
 
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        (["--out", "seen.jpg"], "expected a name ending in .npz, .pcd, .ply, .label, found .jpg"),
+        (["--out", "a_file/labelled.pcd"], "found a file. Choose another place"),
+        (["--out", "labelled.pcd", "--picture", "a_file/seen.png"], "--picture a_file/seen.png: expected a folder"),
+        (["--out", "locked/labelled.pcd"], "found no permission. Choose another place"),
+    ],
+)
+def test_a_result_that_has_no_place_is_told_before_anything_is_computed(
+    cloud_file: Path,
+    tiny_package: Path,
+    tmp_path: Path,
+    places: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_file").write_text("no folder")
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "locked")  # root may write everywhere
+    monkeypatch.setattr("lidar_vl_core.tasks.segmenter.Segmenter.__init__", None)
+    assert main(["segment", str(cloud_file), "--model", str(tiny_package), *places]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert len(said.splitlines()) == 1
+
+
 def test_overwrite_replaces_an_earlier_replay_but_never_somebodys_files(
     street: Path, tiny_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
