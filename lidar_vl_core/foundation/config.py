@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from lidar_vl_core.foundation.config_problems import told_problems
+from lidar_vl_core.foundation.config_problems import told_problems, told_yaml_error
 from lidar_vl_core.foundation.errors import BadConfig, shortened
 from lidar_vl_core.foundation.near_names import did_you_mean, near_name
 from lidar_vl_core.foundation.overrides import override
@@ -141,7 +141,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(raw.decode("utf-8"), _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
     except _YAML_ERRORS as error:
-        raise BadConfig(f"{path}: expected YAML in UTF-8, found: {shortened(error)}.") from error
+        raise BadConfig(f"{path}: expected YAML in UTF-8, found: {told_yaml_error(error)}.") from error
     if not isinstance(content, dict):
         found = (
             "an empty file" if content is None else "a list" if isinstance(content, list) else repr(content)[:_SHOWN]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from lidar_vl_core.foundation.config import Config, Use, load_config, parse_overrides, validated
+from lidar_vl_core.foundation.config import Config, Use, load_config, load_yaml, parse_overrides, validated
 from lidar_vl_core.foundation.errors import BadConfig
 
 
@@ -153,3 +153,17 @@ def test_a_file_that_is_there_and_cannot_be_read_is_not_suggested(tmp_path: Path
     (tmp_path / "mine.yaml").mkdir()
     with pytest.raises(BadConfig, match=r"Check the path\.$"):
         load_config(Outer, tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"method: ppkt\n\tepochs: 3\n", "found: a tab in line 2. Indent with spaces."),
+        (b"\xe5\x01", r"found: bytes that are not text \(0xe5 at 0\). Check the path."),
+    ],
+)
+def test_a_tab_and_a_file_that_is_no_text_are_told_in_plain_words(tmp_path, content, told):
+    path = tmp_path / "given.yaml"
+    path.write_bytes(content)
+    with pytest.raises(BadConfig, match=told):
+        load_yaml(path)
