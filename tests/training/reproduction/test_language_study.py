@@ -182,7 +182,7 @@ def _seeds(sources: tuple[DataSource, ...]) -> set[tuple[str, int]]:
     return {
         (source.kind, seed)
         for source in sources
-        if source.kind.startswith("synthetic")
+        if hasattr(source, "first_seed")
         for seed in range(
             source.first_seed, source.first_seed + getattr(source, "streets", getattr(source, "rooms", 0))
         )

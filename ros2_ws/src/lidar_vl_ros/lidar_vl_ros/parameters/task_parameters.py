@@ -31,7 +31,7 @@ class TaskParameters(Config):
         (),
         description="As do points in this box in the cloud's frame: x, y, z of the lower corner, then of the upper one",
     )
-    overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera picture in the overlay")
+    overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera image in the overlay")
 
 
 class SegmentationTaskParameters(TaskParameters):

@@ -43,6 +43,6 @@ class CloudColours:
         if len(left_out) == len(views) and not self._ensemble_tells:  # which counts such clouds itself
             self._reporter.lasting_problem(
                 "without_images",
-                "cloud without colours, which the model reads, and without pictures that give it any: looked at as if it were grey",
+                "cloud without colours, which the model reads, and without images that give it any: labelled as if it were grey",
             )
         return replace(frame, looked_at=replace(frame.looked_at, cloud=coloured))
