@@ -74,8 +74,8 @@ def _segment(options: argparse.Namespace) -> None:
     from lidar_vl_core.model_packages.package import load_model_package
     from lidar_vl_core.tasks.segmenter import Segmenter
 
-    require_labelled_cloud(options.out)
     cloud = _cloud_to_work_on(options)
+    require_labelled_cloud(options.out)
     words = words_of(options)
     segmenter = Segmenter(load_model_package(options.model), options.engine, ego=ego_region(options))
     if words is not None:

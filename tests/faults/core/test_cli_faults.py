@@ -128,11 +128,11 @@ CASES = {
     "segment: output over its input": ("segment cloud.bin --model tiny --out ./cloud.bin", "found the input cloud"),
     "segment: picture where none can be": (
         "segment cloud.bin --model tiny --out out.npz --picture cloud.bin/view.png",
-        "cloud.bin/view.png: expected a writable place",
+        "--picture cloud.bin/view.png: expected a folder at",
     ),
     "segment: labels where none can be": (
         "segment cloud.bin --model tiny --out cloud.bin/out.npz --picture view.png",
-        "cloud.bin/out.npz: expected a writable place",
+        "--out cloud.bin/out.npz: expected a folder at",
     ),
     "segment: no such model": ("segment cloud.bin --model nothing --out out.npz", "model 'nothing'"),
 }
