@@ -33,5 +33,5 @@ def outcome(path: Path, out: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        found = {case: outcome(REAL / case, Path(folder) / "out") for case in sys.argv[2:]}
+        found = {case: outcome(REAL / case, Path(folder) / "out.npz") for case in sys.argv[2:]}
     Path(sys.argv[1]).write_text(json.dumps(found))
