@@ -199,7 +199,7 @@
   }
 
   start().catch((problem) => {
-    const text = `This browser cannot show the points (${problem.message}). It takes WebGL and DecompressionStream; the pictures below do not.`;
+    const text = `This browser cannot show the points (${problem.message}). It needs WebGL and DecompressionStream; the images below do not.`;
     const told = document.createElement("p");
     told.className = "note";
     told.textContent = text;
