@@ -5,6 +5,7 @@ import numpy as np
 from lidar_vl_core.boxes.boxes3d import require_boxes
 from lidar_vl_core.boxes.iou import flat_boxes
 from lidar_vl_core.boxes.loops.point_loops import points_of_boxes
+from lidar_vl_core.foundation.compiled import read_only
 from lidar_vl_core.foundation.errors import BadPointCloud
 
 _ROUNDING = 1e-6, 1e-15  # of a box's extent and of its place: the cells searched may be too many, never too few
@@ -53,4 +54,4 @@ def _points_of_boxes(xyz_m: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, 
     reach_m += _ROUNDING[0] * reach_m + _ROUNDING[1] * np.abs(center_m)
     low_m, high_m = center_m - reach_m, center_m + reach_m
     region_m = np.stack([low_m.min(axis=0, initial=np.inf), high_m.max(axis=0, initial=-np.inf)])
-    return points_of_boxes(np.ascontiguousarray(xyz_m, np.float64), flat, z, low_m, high_m, region_m)
+    return points_of_boxes(read_only(xyz_m, np.float64), flat, z, low_m, high_m, region_m)

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from lidar_vl_core.cameras.camera_model import CameraModel
+from lidar_vl_core.foundation.compiled import read_only
 from lidar_vl_core.foundation.errors import BadCalibration
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 
@@ -130,7 +131,7 @@ def _projected(
     bounds = np.array([border, border, camera.width - 1.0 - border, camera.height - 1.0 - border])
     point_index, pixel_uv, depth_m = np.empty(count, np.int64), np.empty((count, 2), np.int32), np.empty(count)
     seen = seen_points(
-        np.ascontiguousarray(xyz_m), T_cam_lidar.matrix()[:3], camera.K, lens, coefficients, largest_square,
+        read_only(xyz_m, xyz_m.dtype), T_cam_lidar.matrix()[:3], read_only(camera.K, np.float64), lens, coefficients, largest_square,
         max(float(min_depth_m), 0.0), bounds, floor, point_index, pixel_uv, depth_m,
     )  # fmt: skip
     on_world = slice(None) if camera.mask is None else camera.mask[pixel_uv[:seen, 1], pixel_uv[:seen, 0]]

@@ -7,11 +7,13 @@ from lidar_vl_core.foundation.errors import LidarVlError
 
 
 def main() -> int:
-    """Run one cloud through every packaged model."""
+    """Run one cloud through every packaged model, and what comes before and after a network."""
     from lidar_vl_core.model_packages.package import load_model_package, packaged_models
     from lidar_vl_core.tasks.detector import Detector
     from lidar_vl_core.tasks.segmenter import Segmenter
+    from lidar_vl_core.tasks.warm_up_cloud import compile_loops_beside_the_network
 
+    compile_loops_beside_the_network()
     try:
         for name in packaged_models():
             start_s = time.perf_counter()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
-from lidar_vl_core.voxels.grid import read_only
+from lidar_vl_core.foundation.compiled import read_only
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from functools import partial
 
 import numpy as np
 
+from lidar_vl_core.foundation.compiled import read_only
 from lidar_vl_core.foundation.errors import BadConfig, BadPointCloud
 from lidar_vl_core.foundation.threads import HelperThreads, default_threads
-from lidar_vl_core.voxels.grid import VoxelGrid, Voxels, grid_axes, read_only
+from lidar_vl_core.voxels.grid import VoxelGrid, Voxels, grid_axes
 
 COLOUR_FEATURES = ("red", "green", "blue")  # of coloured clouds only
 FEATURE_NAMES = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lidar_vl_core.foundation.compiled import read_only
 from lidar_vl_core.foundation.errors import BadConfig, BadPointCloud
 
 KINDS = ("cartesian", "cylindrical")
@@ -107,17 +108,6 @@ def grid_axes(grid: VoxelGrid) -> tuple[np.ndarray, np.ndarray, bool, bool]:
     """Range minimum (3,), range maximum (3,), cylindrical, full turn: the grid as the compiled loops take it."""
     low, high = np.array(grid.range_min, np.float64), np.array(grid.range_max, np.float64)
     return low, high, grid.kind == "cylindrical", grid.full_turn
-
-
-def read_only(array: np.ndarray, dtype: type) -> np.ndarray:
-    """The array, contiguous, as a view that cannot be written.
-
-    Loops are compiled anew for arrays that differ in this. A decoded message is read-only: without this view its first
-    arrival would wait for the compiler.
-    """
-    view = np.require(array, dtype, ("C_CONTIGUOUS", "ALIGNED")).view()
-    view.flags.writeable = False
-    return view
 
 
 def _cells(count: float) -> int:

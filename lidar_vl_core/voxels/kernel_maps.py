@@ -6,9 +6,9 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from lidar_vl_core.foundation.compiled import read_only
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.threads import HelperThreads, default_threads
-from lidar_vl_core.voxels.grid import read_only
 from lidar_vl_core.voxels.wide_table import wide_table
 
 _MAX_LEVELS = 16

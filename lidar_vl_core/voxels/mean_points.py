@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from lidar_vl_core.foundation.compiled import read_only
 from lidar_vl_core.foundation.errors import BadPointCloud
-from lidar_vl_core.voxels.grid import VoxelGrid, read_only, voxelise
+from lidar_vl_core.voxels.grid import VoxelGrid, voxelise
 
 
 def mean_points(

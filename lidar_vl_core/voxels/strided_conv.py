@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lidar_vl_core.foundation.compiled import read_only
 from lidar_vl_core.foundation.errors import BadPointCloud
-from lidar_vl_core.voxels.grid import read_only
 
 Triple = tuple[int, int, int]
 _MOST_CELLS = 1 << 33  # of the output, of all scans: a gigabyte of bits; a dense map of them would be larger by far

@@ -40,7 +40,9 @@ def box_quality_section(metrics: Mapping[str, Any], classes: ClassTable) -> str:
     by_class = f'<table class="plain"><tr>{head}<th>true</th><th>found</th></tr>{"".join(rows)}</table>{note}'
     rings = "".join(_ring_row(ring) for ring in quality["recall_by_distance"])
     ring_head = "<tr><th>distance</th><th>found %</th><th></th><th>true</th></tr>"
-    ring_note = f'<p class="note">True boxes with a found box of their class within {quality["found_within_m"]:g} m.</p>'
+    ring_note = (
+        f'<p class="note">True boxes with a found box of their class within {quality["found_within_m"]:g} m.</p>'
+    )
     return (
         f'<section class="pair"><div><h2>Boxes against the truth</h2>{by_class}</div>'
         f'<div><h2>Found by distance</h2><table class="plain">{ring_head}{rings}</table>{ring_note}</div></section>'

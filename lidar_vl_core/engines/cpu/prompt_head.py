@@ -7,9 +7,9 @@ import numpy as np
 
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.engines.cpu.layout import aligned_empty, padded
+from lidar_vl_core.foundation.compiled import read_only
 from lidar_vl_core.foundation.threads import HelperThreads, default_threads
 from lidar_vl_core.sparse_model.graph import LinearHead
-from lidar_vl_core.voxels.grid import read_only
 from lidar_vl_core.words.text_table import TextTable
 
 _CACHE_LINE = 16  # float32 values

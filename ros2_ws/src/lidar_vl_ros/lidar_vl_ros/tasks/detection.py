@@ -136,7 +136,6 @@ class DetectionTask(Task):
         """Compile and touch what the first cloud would otherwise wait for."""
         if self._detector is not None:
             self._detector.warm_up()
-            majority_in_boxes(np.zeros((1, 3), np.float32), np.zeros(1, np.uint8), np.ones((1, 7)))
 
     def serve(self, frame: SensorFrame, opinions: Sequence[PointOpinion]) -> Served | None:
         """Join, ask the core, write."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lidar_vl_core.cameras.synchronisation.camera_queue import Paired
+from lidar_vl_core.tasks.warm_up_cloud import compile_loops_beside_the_network
 from lidar_vl_ros.health.health import Report
 from lidar_vl_ros.inputs.sensor_frame import SensorFrame
 from lidar_vl_ros.node.perception_node import PerceptionNode
@@ -50,7 +51,8 @@ class TaskNode(PerceptionNode):
         self._used = []
 
     def warm_up(self) -> None:
-        """Every task."""
+        """Every task, and what each may need of boxes and images."""
+        compile_loops_beside_the_network()
         for task, _ in self._used:
             task.warm_up()
 
