@@ -23,11 +23,11 @@ from offline_training.reproduction.language.language_study import (
     LanguageStudy,
     Measure,
 )
-from offline_training.reproduction.language.unnamed import LISTS, VOCABULARY, write_words_without
 from offline_training.toys.toy_config import ToyLanguageConfig
 from offline_training.words.settings.vlg_config import VlgConfig
 
 _FREE = ("out", "threads", "progress", "workers")  # where things lie and how many work at them decides over no number
+_NO_MORE: tuple[str, ...] = ()  # stands where runs that are measured already had a key that no study used
 _FIGURES = 3  # of an evaluation's file: another number when figures are added, so that older files are made again
 
 
@@ -39,12 +39,8 @@ class LanguageRuns:
     place: Place
 
     def prepare(self, rows: tuple[LanguageRow, ...]) -> None:
-        """The toy model, the words of rows that leave classes out, and the features of all pictures."""
+        """The toy model, the features of all pictures, and where the study has a bound, its rows."""
         _train_toy_language(self.study, self.place)
-        for row in map(self.study.owner, rows):
-            if row.unnamed:
-                named = row.model_copy(update={"unnamed": ()})
-                write_words_without(self.config(named, 0), row.unnamed, self._words_folder(row))
         for config in self.feature_configs(rows):
             _extract(config)
         if self.study.bound is not None and {self.study.bound.row, self.study.bound.above} <= {
@@ -88,12 +84,6 @@ class LanguageRuns:
         """The configuration of a row's run. Raises BadConfig."""
         owner = self.study.owner(row)
         settings = self.place.filled(self.study.settings(owner), seed)
-        if owner.unnamed:
-            folder = self._words_folder(owner)
-            settings["vocabulary"] = str(folder / VOCABULARY)
-            pseudo = settings.get("pseudo", {})
-            if pseudo.get("lists") != "none":
-                settings["pseudo"] = {**pseudo, "lists_file": str(folder / LISTS)}
         where = {
             "out": str(self.place.folder(owner.name, seed)),
             "seed": seed,
@@ -110,7 +100,7 @@ class LanguageRuns:
         made = sha256_of(weights) if weights.is_file() else None
         toy = None if self.study.toy_language is None else [recipe_with(self.study.toy_language), made]
         lasting = {name: value for name, value in settings.items() if name not in _FREE}
-        return sha256_of_values([lasting, toy, self.study.owner(row).unnamed, seed])
+        return sha256_of_values([lasting, toy, _NO_MORE, seed])
 
     def evaluation_file(self, row: LanguageRow, column: LanguageColumn, seed: int) -> tuple[Path, str]:
         """Where the evaluation that a column reads is kept, and its key; columns that ask the same read one."""
@@ -120,10 +110,6 @@ class LanguageRuns:
 
     def _where(self, row: LanguageRow, column: LanguageColumn) -> list[Any]:
         return [column.test, column.classes, self.study.words_asked(row, column), column.truth_as]
-
-    def _words_folder(self, row: LanguageRow) -> Path:
-        """Of the words of a row that leave classes out."""
-        return self.place.out / "words" / slug(row.name)
 
     def _read_by(self, rows: tuple[LanguageRow, ...]) -> Iterator[VlgConfig]:
         """The configurations whose scenes need image features: training scenes of all rows, test scenes where 2D answers."""

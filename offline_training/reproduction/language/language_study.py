@@ -33,7 +33,6 @@ class LanguageRow(StudyRow):
     quoted: bool = False  # another method: its published numbers alone, nothing is run
     recipe: str | None = None  # of its run; nothing = the study's
     run: dict[str, Any] = Field(default_factory=dict)  # what differs from recipe and study in its VlgConfig
-    unnamed: tuple[str, ...] = ()  # classes that neither vocabulary nor class lists of the training know
     mode: Mode = "3d"
     specialised: bool = False  # image features pass the adapter before they answer
     oracle_lists: bool = False  # answers are restricted to the classes that truly are in a scene
@@ -41,7 +40,7 @@ class LanguageRow(StudyRow):
 
     def uses(self) -> tuple[Use, ...]:
         """Keys that are read only under others."""
-        of_runs = ("like", "recipe", "run", "unnamed", "mode", "specialised", "oracle_lists", "constant")
+        of_runs = ("like", "recipe", "run", "mode", "specialised", "oracle_lists", "constant")
         return ((not self.quoted, of_runs, "without quoted, of which nothing is run"),)
 
 
@@ -83,7 +82,7 @@ class LanguageStudy(StudyConfig[LanguageRow, LanguageColumn]):
     @model_validator(mode="after")
     def _shares_whole_runs(self) -> "LanguageStudy":
         for row in self.rows:
-            if row.like is not None and (row.recipe or row.run or row.unnamed):
+            if row.like is not None and (row.recipe or row.run):
                 raise ValueError(f"row {row.name}: a row like another has no run of its own")
         names = {row.name for row in self.rows}
         if self.bound is not None and not {self.bound.row, self.bound.above} <= names:

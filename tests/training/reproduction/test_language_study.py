@@ -12,9 +12,9 @@ from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from lidar_vl_core.words.vocabulary import load_vocabulary
 from offline_training.datasets.data_sources import DataSource, data_set_spec
-from offline_training.reproduction.base.cells import Place
+from offline_training.reproduction.base.cells import Place, sha256_of_values
 from offline_training.reproduction.base.runner import measured_cells
-from offline_training.reproduction.base.study import study_names
+from offline_training.reproduction.base.study import filled, study_names
 from offline_training.reproduction.language.language_runs import LanguageRuns, column_sources
 from offline_training.reproduction.language.language_study import LanguageStudy
 from offline_training.reproduction.studies import load_study, reproduce, reproduce_study
@@ -85,13 +85,22 @@ def test_every_run_and_every_question_of_a_study_is_valid(name, tmp_path):
     runs = LanguageRuns(study, Place(tmp_path, "/data", 1))
     for row in study.rows:
         for column in study.columns_of(row):
-            config = runs.config(row.model_copy(update={"unnamed": ()}), 0)
+            config = runs.config(row, 0)
             words = load_vocabulary(study.words_asked(row, column)).class_table
             truth = class_table(column.classes) if column.classes else config.class_table
             class_ids_of_truth(truth, words, column.truth_as)
             assert set(column.of or ()) <= set(words.names)
             for source in [*config.train, *config.validation, *column_sources(column, runs.place, 0)]:
                 data_set_spec(source.kind).chosen_sequences(source)
+
+
+def test_runs_that_were_measured_before_are_found_by_their_keys(tmp_path):
+    study = load_study("vlg-table1")
+    row = next(row for row in study.rows if not row.quoted)
+    settings = filled(study.settings(row), {"data": "/data", "seed": "3"})
+    lasting = {name: value for name, value in settings.items() if name not in ("out", "threads", "progress", "workers")}
+    key = sha256_of_values([lasting, None, [], 3])
+    assert LanguageRuns(study, Place(tmp_path, "/data", 1)).run_key(row, 3) == key
 
 
 @pytest.mark.parametrize("name", STUDIES)
