@@ -11,11 +11,14 @@ from urllib.parse import quote
 
 import numpy as np
 
+from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadLabels
 from lidar_vl_core.foundation.files import atomic_writer, remove_stray_temporaries, write_text
+from offline_training.words.settings.vlg_config import PseudoLabelConfig, SelfTrainingConfig
 
 FOLDER = "pseudo_labels"  # of a run
 _SETTINGS, _SCENES = "settings.json", "scenes.json"
+_SECTIONS: dict[str, type[Config]] = {"pseudo": PseudoLabelConfig, "self_training": SelfTrainingConfig}
 _COMMAND = "Run `lidar-vl-train pseudo-label` with this configuration."
 
 
@@ -39,8 +42,9 @@ class PseudoLabelStore:
         path, text = self.folder / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True)
         if not path.is_file() or not any(self.folder.glob("*.npz")):
             write_text(path, text)
-        elif path.read_text() != text:
-            other = _differing(json.loads(path.read_text()), json.loads(text))
+            return
+        asked = json.loads(text)
+        if other := _differing(_completed(json.loads(path.read_text()), asked), asked):
             raise BadLabels(
                 f"{self.folder}: expected pseudo labels made as configured, found some of other {', '.join(other)}. "
                 "Use another `out`, or remove the folder to make them anew."
@@ -97,6 +101,15 @@ class PseudoLabelStore:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{quote(name, safe=' ')}.npz"
+
+
+def _completed(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the defaults of keys that came after they were written."""
+    complete = dict(stored)
+    for name in _SECTIONS.keys() & stored.keys() & asked.keys():
+        defaults = _SECTIONS[name]().model_dump(mode="json")
+        complete[name] = {**{key: defaults[key] for key in asked[name]}, **stored[name]}
+    return complete
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -214,6 +214,37 @@ def test_what_is_there_is_not_made_anew_and_other_settings_are_refused(tmp_path)
         pseudo_label(tiny_config(tmp_path, pseudo={"keep_fraction": 0.3}))
 
 
+def test_labels_of_a_version_that_did_not_have_some_keys_yet_are_gone_on_with(tmp_path):
+    config = tiny_config(tmp_path)
+    write_tiny_features(config)
+    path = pseudo_label(config) / "settings.json"
+    stored = json.loads(path.read_text())
+    later = ("labels", "class_quantile", "segment_purity", "segment_fill")
+    stored["pseudo"] = {key: value for key, value in stored["pseudo"].items() if key not in later}
+    path.write_text(json.dumps(stored, indent=1, sort_keys=True))
+    before = path.read_bytes()
+    pseudo_label(config)
+    assert path.read_bytes() == before  # by whose hash stage 2 knows the labels
+    with pytest.raises(BadLabels, match=r"some of other pseudo\.class_quantile\. "):
+        pseudo_label(tiny_config(tmp_path, pseudo={"class_quantile": 0.5}))
+
+
+@pytest.mark.parametrize(("section", "later"), [("pseudo", "segment_fill"), ("self_training", "update")])
+def test_labels_of_a_round_go_on_from_a_version_without_a_key(tmp_path, section, later):
+    config, store = tiny_config("unused"), PseudoLabelStore(tmp_path)
+    settings = {
+        "self_training": config.self_training.model_dump(exclude={"rounds"}),
+        "pseudo": config.pseudo.model_dump(),
+    }
+    before = {**settings, section: {key: value for key, value in settings[section].items() if key != later}}
+    store.begin(before)
+    store.write("scene", PseudoLabels(np.full(3, ROAD, np.uint8), np.ones(3, np.float16)))
+    store.begin(settings)
+    assert store.settings() == before
+    with pytest.raises(BadLabels, match=rf"some of other {section}\.{later}\. "):
+        store.begin({**settings, section: {**settings[section], later: "other"}})
+
+
 def test_a_class_list_that_was_edited_is_noticed(tmp_path):
     lists = {tiny_sample(index).name: ["car"] for index in range(3)}
     config = tiny_config(tmp_path, pseudo=listed(tmp_path, lists))
