@@ -39,6 +39,7 @@ ROW = {"title": "t", "source": "s", "columns": []}
 
 IDLE = [  # configuration, its keys, those of them that do nothing, what would read them
     (PseudoLabelConfig, {"lists": "none", "lists_file": "x"}, "lists_file", "with lists: scene or frame"),
+    (PseudoLabelConfig, {"labels": "truth", "keep_fraction": 0.3, "spread": "superpoint"}, "keep_fraction, spread", "with labels: words"),
     (PseudoLabelConfig, {"segment_purity": 0.8, "segment_fill": False}, "segment_purity, segment_fill", "with spread: superpoint or superpixel"),
     (PseudoLabelConfig, {"spread": "superpixel", "superpoint_cell_m": 1.0}, "superpoint_cell_m", "with spread: superpoint"),
     (PseudoLabelConfig, {"spread": "superpoint", "superpixels": 9}, "superpixels", "with spread: superpixel"),

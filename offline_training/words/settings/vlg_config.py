@@ -42,8 +42,9 @@ class PseudoLabelConfig(Config):
     def uses(self) -> tuple[Use, ...]:
         """Keys that are read only under others."""
         superpoint = ("superpoint_cell_m", "superpoint_angle_deg", "superpoint_colour")
+        of_words = ("lists", "lists_file", "keep_fraction", "class_quantile", "spread")
         return (
-            (self.labels == "words", ("lists", "lists_file"), "with labels: words"),
+            (self.labels == "words", of_words, "with labels: words"),
             (self.lists != "none", ("lists_file",), "with lists: scene or frame"),
             (self.spread != "none", ("segment_purity", "segment_fill"), "with spread: superpoint or superpixel"),
             (self.spread == "superpoint", superpoint, "with spread: superpoint"),

@@ -202,6 +202,16 @@ def test_a_superpoint_has_one_class_and_what_no_view_sees_stays_without(tmp_path
     assert np.mean(labels.class_id[visible] != IGNORE_ID) > 0.3  # spread beyond the kept share
 
 
+def test_labels_of_the_truth_are_the_true_classes_of_the_points_that_views_see(tmp_path):
+    config = tiny_config(tmp_path, pseudo={"labels": "truth"})
+    write_tiny_features(config)
+    for number, labels in enumerate(labels_of(pseudo_label(config))):
+        sample = tiny_sample(number)
+        visible = tiny_features(sample).visible
+        assert labels.class_id.tolist() == np.where(visible, sample.class_id, IGNORE_ID).tolist()
+        assert labels.probability.tolist() == visible.tolist()
+
+
 def test_what_is_there_is_not_made_anew_and_other_settings_are_refused(tmp_path):
     config = tiny_config(tmp_path)
     write_tiny_features(config)
