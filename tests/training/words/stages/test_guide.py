@@ -16,8 +16,10 @@ from lidar_vl_core.words.vocabulary import Vocabulary
 from offline_training.runs.backbones import build_backbone, preparer_of
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.words.evaluation.answers import scene_answers
+from offline_training.words.evaluation.constant_answer import best_constant
 from offline_training.words.features import run_text
 from offline_training.words.features.feature_store import FeatureStore
+from offline_training.words.features.run_features import open_features
 from offline_training.words.features.run_text import embedded_words, read_run_text
 from offline_training.words.settings.question import Question
 from offline_training.words.settings.training_samples import scan_of
@@ -33,6 +35,7 @@ from offline_training.words.stages.guidance.inference import (
     row_embeddings,
 )
 from offline_training.words.stages.guidance.selection import trained_scenes
+from offline_training.words.stages.pseudo_labels.class_choice import class_scores
 from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
 from tests.training.words.stages.tiny_language import (
@@ -207,6 +210,18 @@ def test_the_log_says_how_far_the_loss_is_from_that_of_the_best_constant_vector(
     assert len(better) == 12
     assert better[0] < 0.2  # fresh weights tell nothing apart
     assert better[0] < max(better[6:]) <= 1.0
+
+
+def test_the_best_constant_answer_is_the_class_of_the_mean_direction_of_all_points(tmp_path):
+    config = tiny_config(tmp_path, specialise={"enabled": False})
+    write_tiny_features(config)
+    scenes = [tiny_features(tiny_sample(number)) for number in range(3)]
+    of_points = np.concatenate([seen.feature[seen.row_of_point[seen.visible]] for seen in scenes]).astype(np.float32)
+    mean = (of_points / np.linalg.norm(of_points, axis=1, keepdims=True)).mean(axis=0)
+    np.testing.assert_allclose(best_constant(config, open_features(config)), mean / np.linalg.norm(mean), atol=1e-4)
+    table, sample = embedded_words(config, config.words), tiny_sample(1)
+    answered = scene_answers(config, guide(config), Question("3d", constant=True))(sample)
+    assert answered.tolist() == [int(class_scores(mean[None], table)[0].argmax())] * len(sample.cloud)
 
 
 def test_its_own_words_are_asked_without_the_image_model_and_others_only_of_the_same_one(tmp_path, monkeypatch):
