@@ -55,11 +55,12 @@ def evaluate_language(
         "scenes": {},  # of each scene the points of every class that are right, true, and answered so
     }
     with torch_set_up(config.threads):
-        for source in config.validation if sources is None else sources:
+        for number, source in enumerate(config.validation if sources is None else sources):
             confusion = ConfusionMatrix(len(names))
             for sample in labelled_samples(source, config.class_table):
                 of_scene = pooled_confusion([sample], answer, table, len(names))
-                metrics["scenes"][sample.name] = counts_of_classes(of_scene)
+                is_taken = sample.name in metrics["scenes"]  # two data sets may have scenes of one name
+                metrics["scenes"][f"{number}/{sample.name}" if is_taken else sample.name] = counts_of_classes(of_scene)
                 confusion.merge(of_scene)
             confusion.require_points(source.title)
             pooled.merge(confusion)

@@ -151,6 +151,18 @@ def test_every_mode_is_counted_alike_and_says_what_was_left_out(config, scenes, 
     assert (tmp_path / "found.json").is_file()
 
 
+def test_the_counts_of_scenes_are_all_of_the_pooled_ones_also_where_two_data_sets_have_scenes_of_one_name(
+    config, scenes, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        answers, "scene_answers", lambda *_: lambda sample: np.minimum(sample.class_id, 2).astype(np.uint8)
+    )
+    metrics = evaluate_language(config, tmp_path, sources=[*config.validation, *config.validation])
+    of_scenes = np.array(list(metrics["scenes"].values()))
+    assert of_scenes.shape == (4, 3, len(ROOMS.names))
+    assert of_scenes[:, 1].sum() == metrics["pooled"]["points"] == 14
+
+
 def test_data_sets_without_a_truth_are_refused(config, monkeypatch):
     monkeypatch.setattr(evaluation, "labelled_samples", lambda source, classes: iter([]))
     monkeypatch.setattr(answers, "scene_answers", lambda *_: None)
