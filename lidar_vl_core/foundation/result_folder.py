@@ -44,7 +44,7 @@ def require_place(out: Path, option: str = "--out") -> None:
 
     option: where it was asked for.
     """
-    above = next(each for each in out.absolute().parents if each.exists())
+    above = next(each for each in out.absolute().parents if _exists(each))
     if not above.is_dir():
         raise BadRequest(f"{option} {out}: expected a folder at {above}, found a file. Choose another place.")
     if not os.access(above, os.W_OK | os.X_OK):
@@ -70,9 +70,20 @@ def require_replaceable(out: Path, names: Collection[str], overwrite: bool) -> N
     require_no_results(out, overwrite)
 
 
+def _exists(path: Path) -> bool:
+    """As far as one can look: what lies in a folder without permission counts as missing."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
 def _holds_something(out: Path) -> bool:
-    """An empty file, as mktemp leaves one, is no result."""
-    return any(out.iterdir()) if out.is_dir() else out.exists() and out.stat().st_size > 0
+    """An empty file, as mktemp leaves one, is no result; what must not be looked into is told where it is written."""
+    try:
+        return any(out.iterdir()) if out.is_dir() else out.exists() and out.stat().st_size > 0
+    except PermissionError:
+        return False
 
 
 def _newest(out: Path) -> str:

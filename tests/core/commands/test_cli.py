@@ -132,6 +132,7 @@ def test_earlier_results_stay_unless_they_may_be_replaced(
         (["--out", "a_file/labelled.pcd"], "found a file. Choose another place"),
         (["--out", "labelled.pcd", "--picture", "a_file/seen.png"], "--picture a_file/seen.png: expected a folder"),
         (["--out", "locked/labelled.pcd"], "found no permission. Choose another place"),
+        (["--out", "locked/results/today/labelled.pcd"], "locked, found no permission. Choose another place"),
     ],
 )
 def test_a_result_that_has_no_place_is_told_before_anything_is_computed(
@@ -146,7 +147,15 @@ def test_a_result_that_has_no_place_is_told_before_anything_is_computed(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a_file").write_text("no folder")
     (tmp_path / "locked").mkdir()
-    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "locked")  # root may write everywhere
+    stat = Path.stat
+
+    def refused_below_locked(path: Path, **options: bool) -> os.stat_result:
+        if "locked" in path.parent.parts:
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused_below_locked)  # root may look and write everywhere
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "locked")
     monkeypatch.setattr("lidar_vl_core.tasks.segmenter.Segmenter.__init__", None)
     assert main(["segment", str(cloud_file), "--model", str(tiny_package), *places]) == 2
     said = capsys.readouterr().err
