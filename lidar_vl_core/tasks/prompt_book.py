@@ -69,9 +69,11 @@ class PromptBook:
         Raises UnknownPrompt for words that it cannot read, and where there is none.
         """
         with self._lock:
-            if len(self._rows) > len(self.known_prompts) + _MOST_LEARNED:
+            missing = self._missing(vocabulary)
+            # Only for new words: what was just learned is still to be asked for.
+            if missing and len(self._rows) > len(self.known_prompts) + _MOST_LEARNED:
                 self._rows = self._own_rows()  # what is asked for again is learned again
-            missing = tuple(prompt for prompt in vocabulary.prompts if same_words(prompt) not in self._rows)
+                missing = self._missing(vocabulary)
         if missing:
             if not self.can_learn:
                 raise unknown_prompt(missing, self.known_prompts, _NO_ENCODER)
@@ -87,6 +89,9 @@ class PromptBook:
         """Keep what the text encoder said of prompts: (P, C) float32 unit rows."""
         with self._lock:
             self._rows |= {same_words(prompt): row for prompt, row in zip(prompts, rows, strict=True)}
+
+    def _missing(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+        return tuple(prompt for prompt in vocabulary.prompts if same_words(prompt) not in self._rows)
 
     def _own_rows(self) -> dict[str, np.ndarray]:
         return {same_words(word): row for word, row in zip(self.table.prompts, self.table.embeddings, strict=True)}

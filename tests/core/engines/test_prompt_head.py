@@ -128,6 +128,18 @@ def test_words_asked_for_again_and_again_fill_no_memory(package, monkeypatch):
     assert np.array_equal(again.embeddings, first.embeddings)
 
 
+def test_words_that_were_embedded_elsewhere_are_not_embedded_again_however_many_they_are(package, monkeypatch):
+    monkeypatch.setattr(prompt_book, "_MOST_LEARNED", 2)
+    book, words = PromptBook(package), vocabulary_of_prompts(["red dog", "a red excavator", "red car", "car"])
+    to_embed = book.to_embed(words)
+    assert to_embed == ("red dog", "a red excavator", "red car")
+    monkeypatch.setattr(PromptBook, "_open_encoder", None)
+    for prompt in to_embed:
+        book.learn([prompt], np.ones((1, CHANNELS), np.float32) / np.sqrt(CHANNELS))
+    assert book.table_of(words).prompts == words.prompts
+    assert book.to_embed(vocabulary_of_prompts(["dog", "red dog"])) == ("dog", "red dog")
+
+
 def test_words_nobody_can_embed_leave_the_old_ones(package):
     segmenter = Segmenter(package, threads=1)
     segmenter.set_words(["car", "tree"])
