@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from lidar_vl_core.foundation.errors import BadModelPackage, LidarVlError
@@ -60,11 +61,16 @@ class AnsweringProcess:
     def _started(self) -> Connection:
         if self._connection is not None:
             return self._connection
-        ours, theirs = socket.socketpair()
-        with theirs:
-            # In the session of its parent: Linux shares the cores out between sessions before it looks at niceness.
-            self._process = subprocess.Popen([*self._command, str(theirs.fileno())], pass_fds=[theirs.fileno()])  # noqa: S603
-        self._connection = Connection(ours.detach())
+        try:
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                # In the session of its parent: Linux shares the cores out between sessions before it looks at niceness.
+                self._process = subprocess.Popen([*self._command, str(theirs.fileno())], pass_fds=[theirs.fileno()])  # noqa: S603
+                self._connection = Connection(ours.detach())
+        except OSError as error:
+            raise BadModelPackage(
+                f"{self._told_as}: expected a process of its own, found that none can be started: {error}. Free memory or files."
+            ) from error
         try:
             self._greeting = self._answer(self._connection)
         except BadModelPackage:
@@ -105,7 +111,7 @@ def answer_requests(descriptor: int, opened: Callable[[], tuple[bytes, Answer]])
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C all processes hear; this one ends with its parent's end
     os.nice(_NICENESS)
-    with Connection(descriptor) as connection:
+    with suppress(BrokenPipeError), Connection(descriptor) as connection:  # who asked may be gone before the answer
         try:
             greeting, answer = opened()
         except LidarVlError as error:

@@ -1,5 +1,8 @@
 """The text tower in a process of its own: the same directions, and an end at any time."""
 
+import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -59,6 +62,28 @@ def test_it_is_ended_at_once_while_it_is_at_work(process):
     asker.join(30)
     assert told == ["text encoder: its process ended with -9"]
     assert child.poll() == -9
+
+
+def test_a_process_that_cannot_be_started_is_told_and_the_next_prompt_starts_one(process, monkeypatch):
+    def refused(*_arguments, **_options):
+        raise OSError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as full:
+        full.setattr(subprocess, "Popen", refused)
+        with pytest.raises(BadModelPackage, match=r"text encoder: .* none can be started: .* Cannot allocate memory"):
+            process.embed(["dog"])
+    assert process.embed(["dog"]).shape == (1, 12)
+
+
+def test_it_ends_without_a_word_where_nobody_waits_for_its_answer(package):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [sys.executable, "-m", "lidar_vl_core.tasks.beside.text_process", str(package.path)]
+        child = subprocess.Popen(
+            [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, text=True
+        )
+    ours.close()
+    assert (child.communicate(timeout=60)[1], child.returncode) == ("", 0)
 
 
 def test_a_package_without_a_text_tower_is_refused_when_it_is_asked(tmp_path):
