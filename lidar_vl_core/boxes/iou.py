@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import require_boxes
-from lidar_vl_core.boxes.loops.overlap_loops import iou_of_all, iou_of_rows
+from lidar_vl_core.boxes.loops.overlap_loops import iou_of_all
 from lidar_vl_core.foundation.errors import BadBoxes
 from lidar_vl_core.foundation.threads import HelperThreads, default_threads
 
@@ -30,16 +30,6 @@ def bev_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
 def iou_3d(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     """(N, M) float64 IoU of volumes of every box (N, 7) with every other (M, 7); raises as bev_iou()."""
     return _of_all(_in_space(boxes_a), _in_space(boxes_b))
-
-
-def paired_bev_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
-    """(N,) float64 IoU in bird's-eye view of row i of both (N, 7); raises as bev_iou(), and for different numbers of rows."""
-    return _of_rows(_seen_from_above(boxes_a), _seen_from_above(boxes_b))
-
-
-def paired_iou_3d(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
-    """(N,) float64 IoU of volumes of row i of both (N, 7); raises as paired_bev_iou()."""
-    return _of_rows(_in_space(boxes_a), _in_space(boxes_b))
 
 
 class _Shapes(NamedTuple):
@@ -86,11 +76,3 @@ def _of_all(a: _Shapes, b: _Shapes) -> np.ndarray:
         for first, last in pairwise(edges):
             helpers.add(partial(iou_of_all, *a, *b, first, last, iou))
     return iou
-
-
-def _of_rows(a: _Shapes, b: _Shapes) -> np.ndarray:
-    if len(a.flat) != len(b.flat):
-        raise BadBoxes(
-            f"boxes: expected the same number of rows in both, found {len(a.flat)} and {len(b.flat)}. Give one box of each per pair."
-        )
-    return iou_of_rows(*a, *b)

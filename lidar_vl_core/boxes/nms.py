@@ -8,7 +8,7 @@ import numpy as np
 
 from lidar_vl_core.boxes.boxes3d import require_boxes
 from lidar_vl_core.boxes.iou import flat_boxes
-from lidar_vl_core.boxes.loops.overlap_loops import without_neighbours, without_overlaps
+from lidar_vl_core.boxes.loops.overlap_loops import without_overlaps
 from lidar_vl_core.foundation.errors import BadBoxes
 
 
@@ -33,28 +33,6 @@ def rotated_nms(
     flat = flat_boxes(boxes[rows])
     kept = without_overlaps(flat, 4.0 * flat[:, 2] * flat[:, 3], group, float(iou_threshold), int(post_max))
     return rows[kept]
-
-
-def circle_nms(
-    boxes: np.ndarray,
-    score: np.ndarray,
-    radius_m: float,
-    pre_max: int,
-    post_max: int,
-    class_id: np.ndarray | None = None,
-) -> np.ndarray:
-    """(K,) int64 rows of the boxes (N, 7) that stay, best first: no centre lies within the radius of a better one, seen from above.
-
-    The suppression of CenterPoint (Yin et al., CVPR 2021), whose code compares SQUARED distances with its numbers: the
-    radius is their root. The rest is as in rotated_nms().
-    """
-    if not (radius_m >= 0.0 and np.isfinite(radius_m)):
-        raise BadBoxes(
-            f"radius_m: expected metres >= 0, found {radius_m}. Give the distance up to which a box is dropped."
-        )
-    rows, group = _best(require_boxes(boxes), score, class_id, pre_max, post_max)
-    xy_m = np.ascontiguousarray(boxes[rows, :2], np.float64)
-    return rows[without_neighbours(xy_m, group, float(radius_m), int(post_max))]
 
 
 def _best(

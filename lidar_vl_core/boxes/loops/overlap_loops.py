@@ -115,20 +115,6 @@ def iou_of_all(
 
 
 @compiled
-def iou_of_rows(
-    a: np.ndarray, z_a: np.ndarray, content_a: np.ndarray, b: np.ndarray, z_b: np.ndarray, content_b: np.ndarray
-) -> np.ndarray:
-    """(N,) IoU of row i of both."""
-    corners = np.empty((4, _MOST_CORNERS))
-    iou = np.empty(len(a))
-    for i in range(len(a)):
-        iou[i] = (
-            0.0 if _are_apart(a[i], b[i]) else _iou(a[i], z_a[i], content_a[i], b[i], z_b[i], content_b[i], corners)
-        )
-    return iou
-
-
-@compiled
 def without_overlaps(
     flat: np.ndarray, content: np.ndarray, group: np.ndarray, threshold: float, most: int
 ) -> np.ndarray:
@@ -150,24 +136,4 @@ def without_overlaps(
                 continue
             iou = _iou(flat[i], no_height, content[i], flat[j], no_height, content[j], corners)
             gone[j] = iou > threshold
-    return kept[:found]
-
-
-@compiled
-def without_neighbours(xy_m: np.ndarray, group: np.ndarray, radius_m: float, most: int) -> np.ndarray:
-    """(K,) int64 rows of centres, best first, that have no kept centre of their group before them within the radius."""
-    gone = np.zeros(len(xy_m), np.bool_)
-    kept = np.empty(min(most, len(xy_m)), np.int64)
-    found = 0
-    for i in range(len(xy_m)):
-        if found == len(kept):
-            break
-        if gone[i]:
-            continue
-        kept[found] = i
-        found += 1
-        for j in range(i + 1, len(xy_m)):
-            dx = xy_m[j, 0] - xy_m[i, 0]
-            dy = xy_m[j, 1] - xy_m[i, 1]
-            gone[j] |= group[i] == group[j] and dx * dx + dy * dy <= radius_m * radius_m
     return kept[:found]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidar_vl_core.boxes.iou import bev_iou
-from lidar_vl_core.boxes.nms import circle_nms, rotated_nms
+from lidar_vl_core.boxes.nms import rotated_nms
 from lidar_vl_core.foundation.errors import BadBoxes
 from tests.written.made_boxes import made_boxes
 
@@ -47,21 +47,11 @@ def test_suppression_by_overlap_is_the_rule_written_out(answer, iou_threshold, p
     assert rotated_nms(boxes, score, iou_threshold, pre_max, post_max, class_id).tolist() == expected
 
 
-@settings(max_examples=200)
-@given(answers(), st.sampled_from((0.0, 0.5, 2.0, 100.0)), limits, limits)
-def test_suppression_by_distance_is_the_rule_written_out(answer, radius_m, pre_max, post_max):
-    boxes, score, class_id = answer
-    distance_m = np.linalg.norm(boxes[:, None, :2] - boxes[None, :, :2], axis=2)
-    expected = reference(distance_m <= radius_m, score, pre_max, post_max, class_id)
-    assert circle_nms(boxes, score, radius_m, pre_max, post_max, class_id).tolist() == expected
-
-
-@pytest.mark.parametrize("suppress", [rotated_nms, circle_nms])
-def test_of_equal_scores_the_lower_row_stays(suppress):
+def test_of_equal_scores_the_lower_row_stays():
     boxes, score = np.array([CAR] * 5), np.array([0.2, 0.9, 0.9, 0.9, 0.2])
-    assert suppress(boxes, score, 0.5, NO_LIMIT, NO_LIMIT).tolist() == [1]
+    assert rotated_nms(boxes, score, 0.5, NO_LIMIT, NO_LIMIT).tolist() == [1]
     class_id = np.array([0, 1, 0, 1, 2])
-    assert suppress(boxes, score, 0.5, NO_LIMIT, NO_LIMIT, class_id).tolist() == [1, 2, 4]
+    assert rotated_nms(boxes, score, 0.5, NO_LIMIT, NO_LIMIT, class_id).tolist() == [1, 2, 4]
 
 
 def test_a_car_suppresses_no_pedestrian_beside_it_of_another_class():
@@ -75,10 +65,9 @@ def test_the_order_of_the_boxes_does_not_matter():
     rng = np.random.default_rng(0)
     boxes, score = made_boxes(rng, 300, 20.0), rng.permutation(300) / 300
     order = rng.permutation(300)
-    for suppress, number in ((rotated_nms, 0.3), (circle_nms, 2.0)):
-        kept = suppress(boxes, score, number, 200, 50)
-        assert np.array_equal(order[suppress(boxes[order], score[order], number, 200, 50)], kept)
-        assert len(kept) == 50
+    kept = rotated_nms(boxes, score, 0.3, 200, 50)
+    assert np.array_equal(order[rotated_nms(boxes[order], score[order], 0.3, 200, 50)], kept)
+    assert len(kept) == 50
 
 
 def test_arguments_stay_as_they_were():
@@ -88,7 +77,6 @@ def test_arguments_stay_as_they_were():
         array.flags.writeable = False
     before = [array.copy() for array in given_arrays]
     rotated_nms(given_arrays[0], given_arrays[1], 0.2, 30, 30, given_arrays[2])
-    circle_nms(given_arrays[0], given_arrays[1], 1.0, 30, 30, given_arrays[2])
     assert all(np.array_equal(*pair) for pair in zip(given_arrays, before, strict=True))
 
 
@@ -110,12 +98,10 @@ def test_kept_boxes_suppress_none_of_each_other():
         ({"post_max": -1}, "post_max"),
     ],
 )
-@pytest.mark.parametrize("suppress", [rotated_nms, circle_nms])
-def test_what_cannot_be_is_refused(suppress, change, told):
-    number = {"iou_threshold": 0.5} if suppress is rotated_nms else {"radius_m": 0.5}
+def test_what_cannot_be_is_refused(change, told):
     right = {"boxes": np.array([CAR, CAR]), "score": np.array([0.5, 0.4]), "pre_max": 10, "post_max": 10}
     with pytest.raises(BadBoxes, match=told):
-        suppress(**(right | number | change))
+        rotated_nms(**({"iou_threshold": 0.5} | right | change))
 
 
 @pytest.mark.parametrize("number", [np.nan, -0.1, np.inf])
@@ -123,5 +109,3 @@ def test_limits_that_are_none_are_refused(number):
     boxes, score = np.array([CAR]), np.ones(1)
     with pytest.raises(BadBoxes, match="iou_threshold"):
         rotated_nms(boxes, score, number, 1, 1)
-    with pytest.raises(BadBoxes, match="radius_m"):
-        circle_nms(boxes, score, number, 1, 1)
