@@ -3,6 +3,9 @@
 Each of the three is drawn with replacement by itself (Owen, "The pigeonhole bootstrap", 2007), n - 1 out of n, which makes the
 variance of a mean of few right and not too small (Rao and Wu, 1988). What is compared shares draws and scenes: every
 replicate takes the same of them for both.
+
+No replicate lies beyond the best and the worst seed. Where seeds alone vary, an interval of two of them holds the mean in
+half of all studies and one of three in three quarters; where draws and scenes vary as much, in about 95 %.
 """
 
 from collections.abc import Mapping, Sequence

@@ -24,8 +24,8 @@ def paired_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: 
         return []
     told = (
         f"Differences, paired over the seeds, with the interval that holds their mean with {CONFIDENCE:.0%}: a bootstrap over seeds "
-        "and test scenes where the scenes' own counts are kept (of one seed it says nothing of others), Student's over the seeds "
-        "elsewhere. An order is shown where the interval leaves out 0."
+        "and test scenes where the scenes' own counts are kept (of one seed it says nothing of others, of two or three it is too "
+        "narrow where seeds differ far more than scenes), Student's over the seeds elsewhere. An order is shown where the interval leaves out 0."
     )
     return [told, *(line for table in tables for line in ("", *table))]
 

@@ -87,7 +87,7 @@ def difference_lines(study: EvidenceStudy, answers: Sequence[Answer]) -> list[st
         f"Differences of mean IoU in percent, in pairs: the same {study.probe.draws} draws of labelled scans, the same test streets, the "
         f"same seed of pre-training. In parentheses what holds the mean with {CONFIDENCE:.0%}, by {study.replicates} "
         "bootstrap replicates over seeds x draws x streets; bold: 0 is left out. n: seeds; of one seed the interval says "
-        "nothing of others.",
+        "nothing of others, of two or three it is too narrow where seeds differ far more than draws and streets.",
         "",
         "| " + " | ".join(["difference", "n", *names]) + " |",
         "|" + "---|" * (len(names) + 2),

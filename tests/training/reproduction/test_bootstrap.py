@@ -83,6 +83,17 @@ def test_each_replicate_draws_one_fewer_than_there_are_and_a_single_one_always()
     assert (shares @ values).var() == pytest.approx(values.var(ddof=1) / 3, rel=0.02)
 
 
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_where_seeds_alone_vary_an_interval_of_few_reaches_from_the_worst_to_the_best_and_no_further(seeds):
+    other = np.tile(np.array([[5, 5], [10, 10], [10, 10]]), (seeds, 4, 6, 1, 1))
+    one = other.copy()
+    one[:, :, :, 0] += np.array([1, 4, 2])[:seeds, None, None, None]
+    apart = [mean_iou(one[[k]], even_weights((1, 4, 6)))[0] - mean_iou(other[[k]], even_weights((1, 4, 6)))[0]
+             for k in range(seeds)]  # fmt: skip
+    found = paired_difference(one, other, 2000, np.random.default_rng(0))
+    assert (found.lower, found.upper) == pytest.approx((min(apart), max(apart)))
+
+
 def test_a_row_less_itself_is_nothing_and_what_both_share_is_paired_away():
     one = counts_of(matrices((2, 5, 6), 5))
     same = paired_difference(one, one, 50, np.random.default_rng(0))
