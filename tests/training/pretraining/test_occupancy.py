@@ -112,6 +112,18 @@ def test_queries_lie_near_their_points_and_points_without_a_row_are_not_asked(tm
     assert preparer_of(one)(scans).queries is None
 
 
+def test_beams_begin_at_the_height_of_the_sensor(tmp_path):
+    xyz_m, sensor_m = np.array([[6.0, 0.0, -1.0]], np.float32), np.array([0.0, 0.0, 2.0])
+    asked = OccupancyConfig(queries=300, sensor_height_m=2.0)
+    queries = QueryPreparer(preparer_of(config(tmp_path, method="ppkt")), asked)(
+        [(xyz_m, np.zeros(1, np.float32))]
+    ).queries
+    place_m = xyz_m + queries.offset_m.numpy()
+    assert len(place_m) > 100
+    for one_m, is_there in zip(place_m, queries.is_occupied.tolist(), strict=True):
+        assert _told_by_a_beam(one_m - sensor_m, xyz_m - sensor_m, is_there)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_takes_it_and_its_own_loss_begins_as_without(tmp_path, rooms, labels, method):
     store = {"weak_labels": labels} if "weak_labels" in METHODS[method].config.model_fields else {}

@@ -185,6 +185,14 @@ def test_two_synthetic_sensors_of_other_beams_are_learned_from_together(tmp_path
         assert line["matches"] > 0
 
 
+def test_scans_of_one_name_in_two_data_sets_are_kept_apart_in_the_pair_cache(tmp_path):
+    run = config(tmp_path, method="ppkt", train=TWO, order="weights", pair_cache=str(tmp_path / "cache"))
+    views = METHODS["ppkt"].views(run, None)
+    for source in (Rooms(), OtherRooms(), Rooms(), OtherRooms()):  # the second time from the cache
+        drawn = views(source, 0, np.random.default_rng(0))
+        assert len(drawn.images) == len(source[0].views)
+
+
 def test_intensities_of_unlike_scales_are_refused_or_made_even_as_asked(tmp_path, monkeypatch):
     sources = [Rooms(), OtherRooms(1 / 255)]
     named = {"train": TWO, "order": "weights", "method": "ppkt", "features": ["intensity", "height"]}

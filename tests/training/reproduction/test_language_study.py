@@ -137,6 +137,22 @@ def test_the_table_has_quoted_rows_and_the_published_numbers(tmp_path, fake_stag
     assert (tmp_path / "configs" / "full" / "seed1.yaml").is_file()
 
 
+def test_a_bound_is_measured_before_all_else_and_nothing_else_is_run_where_it_is_missed(
+    tmp_path, fake_stages, no_table
+):
+    met, missed = ({"row": "full", "above": "baseline", "points": points} for points in (10.0, 10.1))
+    with pytest.raises(
+        BadRequest, match=r"'full' at least 10\.1 points above 'baseline' in mIoU, found 50\.0 and 40\.0"
+    ):
+        reproduce(small_study(bound=missed), tmp_path / "missed", None)
+    assert "ensemble True" not in fake_stages
+    assert not any("seed1" in done for done in fake_stages)
+    fake_stages.clear()
+    reproduce(small_study(bound=met), tmp_path / "met", None)
+    assert fake_stages.count("guide full/seed0") == 1
+    assert "ensemble True" in fake_stages
+
+
 def test_another_configuration_takes_the_folder_and_is_measured_anew(tmp_path, fake_stages, no_table):
     reproduce(small_study(), tmp_path, None, ("full",))
     stray = tmp_path / "runs" / "full" / "seed0" / "pseudo_labels" / "of_before"
