@@ -13,7 +13,7 @@ from offline_training.datasets.batches.collate import row_class
 from offline_training.datasets.batches.training_scans import labelled_scan
 from offline_training.finetuning.frozen_encoder import Encoder
 
-_PULL = 1e-4  # to weights of zero, per squared weight; it makes the best probe unique
+_PULL = 1e-4  # to weights of zero, per squared weight; it makes the optimum unique
 _MOST_ITERATIONS = 60
 
 
@@ -64,9 +64,10 @@ def probed_counts(pool: Sequence[ScanRows], test: Sequence[ScanRows], draws: np.
 
 
 def linear_probe(features: np.ndarray, class_id: np.ndarray, classes: int) -> np.ndarray:
-    """(C, K) weights of the multinomial logistic regression of classes (R,) on features (R, C); the optimum, by L-BFGS.
+    """(C, K) weights of the multinomial logistic regression of classes (R,) on features (R, C), by at most 60 steps of L-BFGS.
 
-    Classes weigh by the root of their rarity, so that the road does not decide alone. No seed: the optimum is unique.
+    Classes weigh by the root of their rarity, so that the road does not decide alone. No seed: it begins at zeros, and its loss
+    ends within 0.001 of the optimum's.
     """
     rows, channels = features.shape
     count = np.bincount(class_id, minlength=classes)
