@@ -24,7 +24,7 @@ from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.run import Pretraining
 from offline_training.pretraining.scans import PretrainScans, places
 from offline_training.pretraining.schedule import Schedule
-from offline_training.pretraining.several_sources import SourceCounts, intensity_factors, order_of
+from offline_training.pretraining.several_sources import SourceCounts, intensity_factors, order_of, require_pictures
 from offline_training.pretraining.similarity_picture import similarity_picture
 from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.runs.backbones import preparer_of
@@ -59,6 +59,7 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     if ranks.rank == 0:
         clean_checkpoint_folder(folder)
     sources = _opened(config, ranks)
+    require_pictures(config, sources)
     start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME, ("epochs", "max_steps"))
     if ranks.count > 1:
         distributed.barrier()  # nobody writes before all have read

@@ -46,22 +46,24 @@ class SourceCounts:
         return dict(zip(self._names, map(float, counts), strict=True))
 
 
+def require_pictures(config: PretrainConfig, sources: Sequence[SampleSource]) -> None:
+    """Raise BadDataset where a method of pictures would get a data set without, judged by its first scan."""
+    for source, samples in zip(config.train, sources, strict=True):
+        if isinstance(config, PictureConfig) and not samples[0].views:
+            raise BadDataset(
+                f"{source.folder}: expected pictures with the scans, as method {config.method} learns from them, found "
+                "none. Give its pictures, leave the data set out, or use pointcontrast or depthcontrast."
+            )
+
+
 def intensity_factors(config: PretrainConfig, sources: Sequence[SampleSource]) -> tuple[float, ...]:
     """What the intensities of each data set are multiplied by, judged by a few of its scans; 1 for a single data set.
 
-    Logs what the data sets are like. Raises BadConfig where intensities of unlike scales would be mixed unasked, BadDataset
-    where a method of pictures would get a data set without.
+    Logs what the data sets are like. Raises BadConfig where intensities of unlike scales would be mixed unasked.
     """
-    looked = [[source[k] for k in _evenly(len(source))] for source in sources]
-    if isinstance(config, PictureConfig):
-        for source, samples in zip(config.train, looked, strict=True):
-            if not samples[0].views:
-                raise BadDataset(
-                    f"{source.folder}: expected pictures with the scans, as method {config.method} learns from them, found "
-                    "none. Give its pictures, leave the data set out, or use pointcontrast or depthcontrast."
-                )
     if len(sources) == 1:
         return (1.0,)
+    looked = [[source[k] for k in _evenly(len(source))] for source in sources]
     bright = [_bright([sample.cloud.intensity for sample in samples]) for samples in looked]
     for source, samples, brightest in zip(config.train, looked, bright, strict=True):
         points = float(np.median([len(sample.cloud) for sample in samples]))

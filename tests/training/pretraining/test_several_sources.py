@@ -18,7 +18,7 @@ from offline_training.pretraining import pretrain as pretrain_module
 from offline_training.pretraining.known_methods import METHODS
 from offline_training.pretraining.pretrain import pretrain
 from offline_training.pretraining.scans import places
-from offline_training.pretraining.several_sources import intensity_factors, scaled
+from offline_training.pretraining.several_sources import intensity_factors, require_pictures, scaled
 from offline_training.runs.checkpoint import load_checkpoint
 from offline_training.runs.ranks import Ranks
 from tests.training.pretraining.pretrain_scenes import Rooms, config, write_labels
@@ -222,5 +222,5 @@ def test_made_even_intensities_stay_within_one(tmp_path):
 def test_a_data_set_without_pictures_is_named_where_a_method_needs_them(tmp_path):
     sources = [Rooms(), OtherRooms(pictures=False)]
     with pytest.raises(BadDataset, match="two: expected pictures with the scans, as method ppkt"):
-        intensity_factors(config(tmp_path, method="ppkt", train=TWO, order="weights"), sources)
-    intensity_factors(config(tmp_path, method="pointcontrast", train=TWO, order="weights"), sources)
+        require_pictures(config(tmp_path, method="ppkt", train=TWO, order="weights"), sources)
+    require_pictures(config(tmp_path, method="pointcontrast", train=TWO, order="weights"), sources)
