@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lidar_vl_core.classes.class_table import IGNORE_ID
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from offline_training.reproduction.base.bootstrap import (
     Interval,
@@ -20,12 +21,13 @@ CLASSES, POINTS = 4, 400
 
 
 def confusions(right: float, seed: int, scenes: int = 12) -> dict[str, ConfusionMatrix]:
-    """Of scenes whose points are answered rightly as often as `right` says, some scenes harder for everybody."""
+    """Of scenes whose points are answered rightly as often as `right` says, some not at all; some scenes harder for everybody."""
     rng, hardness = np.random.default_rng(seed), np.random.default_rng(99).uniform(0.5, 1.0, scenes)
     found = {}
     for number in range(scenes):
         truth = rng.integers(CLASSES, size=POINTS)
         answer = np.where(rng.random(POINTS) < right * hardness[number], truth, rng.integers(CLASSES, size=POINTS))
+        answer[rng.random(POINTS) < 0.05] = IGNORE_ID
         found[f"scene{number}"] = ConfusionMatrix(CLASSES)
         found[f"scene{number}"].add(truth, answer)
     return found
