@@ -215,6 +215,7 @@ def test_the_log_says_how_far_the_loss_is_from_that_of_the_best_constant_vector(
 def test_the_best_constant_answer_is_the_class_of_the_mean_direction_of_all_points(tmp_path):
     config = tiny_config(tmp_path, specialise={"enabled": False})
     write_tiny_features(config)
+    pseudo_label(config)
     scenes = [tiny_features(tiny_sample(number)) for number in range(3)]
     of_points = np.concatenate([seen.feature[seen.row_of_point[seen.visible]] for seen in scenes]).astype(np.float32)
     mean = (of_points / np.linalg.norm(of_points, axis=1, keepdims=True)).mean(axis=0)
