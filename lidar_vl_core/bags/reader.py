@@ -15,7 +15,7 @@ from lidar_vl_core.bags.unpacking import DamagedRecordError, Deadline, OverBudge
 from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError, one_line
 from lidar_vl_core.foundation.message_types import RAW_LIDAR_TYPES, advice, full_type_name
 
-_BROUGHT_BY_FILES = (AttributeError, EOFError, MemoryError, OSError, RecursionError, struct.error)
+_BROUGHT_BY_FILES = (AttributeError, EOFError, MemoryError, RecursionError, struct.error)
 
 
 class BagReader:
@@ -133,6 +133,10 @@ def _as_bad_bag(path: Path) -> Iterator[None]:
         raise
     except OverBudgetError as error:
         raise BadBag(f"{path}: expected {error}. Split or sort the recording if it is your own.") from error
+    except OSError as error:
+        raise BadBag(
+            f"{path}: expected a readable recording, found: {error.strerror or error}. Check the path, its permissions and the disk."
+        ) from error
     except (DamagedRecordError, ArithmeticError, LookupError, TypeError, ValueError, *_BROUGHT_BY_FILES) as error:
         found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise BadBag(

@@ -1,6 +1,5 @@
 """A recording as frames: each cloud with the camera images nearest in time and where its points lie in them. Reads files."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ import numpy as np
 from lidar_vl_core.bags.camera_topics import IMAGE_TYPES, CameraTopics
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.reader import BagReader, open_bag
-from lidar_vl_core.bags.surroundings import TF_TYPE, RecordedMotion, Surroundings, read_surroundings
+from lidar_vl_core.bags.surroundings import RecordedMotion, Surroundings, messages_around_clouds, read_surroundings
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.image import decode_image, stored_bytes
 from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
@@ -29,6 +28,7 @@ from lidar_vl_core.foundation.errors import (
     BadImage,
     BadPointCloud,
     BadTransform,
+    ToldTexts,
     one_line,
     without_numbers,
 )
@@ -72,12 +72,13 @@ class Recording:
         self._intensity_max = intensity_max
         self._motion = RecordedMotion(bag) if compensate else None
         self._compensation = SweepCompensation()
-        self._decoder = CloudDecoder()  # of the frames that were asked for last
+        self._decoder = CloudDecoder(intensity_max=intensity_max)  # of the frames that were asked for last
         self.skipped: list[SkippedCloud] = []
         self.bag = bag
         has_images = any(topic.type in IMAGE_TYPES for topic in bag.topics)
         self._surroundings = read_surroundings(bag) if has_images else Surroundings()
-        self._said = Counter(self._surroundings.problems)
+        self._said = ToldTexts()
+        self._said.tell(self._surroundings.problems)
 
     @property
     def cameras(self) -> list[CameraTopics]:
@@ -92,8 +93,7 @@ class Recording:
     @property
     def warnings(self) -> list[str]:
         """What could not be used so far, each once, with how often it happened."""
-        own = [text if count == 1 else f"{text} ({count} times)" for text, count in self._said.items()]
-        return [one_line(warning) for warning in (*self.bag.warnings, *self._decoder.notes, *own)]
+        return [one_line(warning) for warning in (*self.bag.warnings, *self._decoder.notes, *self._said.lines())]
 
     @property
     def intensity(self) -> IntensityScale | None:
@@ -154,11 +154,8 @@ class Recording:
         return RecordedMotion(self.bag)
 
     def around_the_clouds(self, with_images: bool) -> Iterator[BagMessage]:
-        """Transforms and, where asked for, the cameras' images and calibrations, as they were recorded."""
-        topics = {topic.name for topic in self.bag.topics if topic.type == TF_TYPE}
-        if with_images:
-            topics |= {name for camera in self.cameras for name in (camera.image_topic, camera.info_topic)}
-        yield from self.bag.messages(topics) if topics else ()
+        """Transforms and, where asked for, the cameras' images and calibrations; those without CDR bytes are left out."""
+        yield from messages_around_clouds(self.bag, self.cameras if with_images else (), self._say)
 
     def _first_clouds(self) -> Iterator[object]:
         for message in islice(self.bag.messages([self.cloud_topic]), _LOOKED_AT):
@@ -225,7 +222,7 @@ class Recording:
         )
 
     def _say(self, text: str) -> None:
-        self._said[text] += 1
+        self._said.tell([text])
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What a recording says about its cameras and frames, and how these move, read before the first cloud. Reads files."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -22,9 +23,11 @@ from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.geometry.transform_tree import TransformTree
 
 if TYPE_CHECKING:
+    from lidar_vl_core.bags.messages import BagMessage
     from lidar_vl_core.bags.reader import BagReader
 
 TF_TYPE, ODOMETRY_TYPE = "tf2_msgs/msg/TFMessage", "nav_msgs/msg/Odometry"
+_MOST_REASONS = 20  # told of transforms that are left out
 _PICTURES_LOOKED_AT = 3  # one may be damaged where the others are not
 
 
@@ -56,6 +59,21 @@ def read_surroundings(bag: "BagReader") -> Surroundings:
         except (BadBag, BadImage, BadCalibration) as error:
             found.problems.append(f"camera {camera.name} ({camera.image_topic}) is left out: {error}")
     return found
+
+
+def messages_around_clouds(
+    bag: "BagReader", cameras: Iterable[CameraTopics], say: Callable[[str], None]
+) -> Iterator["BagMessage"]:
+    """Transforms, and images and calibrations of these cameras, by time; `say` is told of each without CDR bytes."""
+    topics = {topic.name for topic in bag.topics if topic.type == TF_TYPE}
+    topics |= {name for camera in cameras for name in (camera.image_topic, camera.info_topic)}
+    for message in bag.messages(topics) if topics else ():
+        try:
+            _ = message.cdr
+        except BadBag as error:
+            say(f"{message.topic}: {error}")
+            continue
+        yield message
 
 
 class RecordedMotion:
@@ -105,20 +123,27 @@ def _cameras(bag: "BagReader", problems: list[str]) -> list[CameraTopics]:
 
 
 def _read_small_topics(bag: "BagReader", found: Surroundings) -> None:
-    reasons: dict[tuple[str, str, str], list[str]] = {}  # of the transforms left out, by topic and frames
+    reasons: dict[tuple[str, str, str], str] = {}  # of the transforms left out, by topic and frames
+    times: Counter[tuple[str, str, str]] = Counter()  # that they were
     transforms = [topic.name for topic in bag.topics if topic.type == TF_TYPE]
     for message in bag.messages(sorted({*transforms, *found.calibrations})):
         try:
             if message.type == TF_TYPE:
                 refused = found.transforms.add(message.message, static=message.topic.endswith("tf_static"))
                 for transform in refused:
-                    reasons.setdefault((message.topic, transform.parent, transform.child), []).append(str(transform))
+                    frames = (message.topic, transform.parent, transform.child)
+                    if frames in reasons or len(reasons) < _MOST_REASONS:
+                        reasons.setdefault(frames, str(transform))
+                    else:
+                        frames = (message.topic, "", "")
+                        reasons[frames] = "further transforms are left out"
+                    times[frames] += 1
             else:
                 found.calibrations[message.topic].add(message.message)
         except (BadCalibration, BadBag) as error:
             found.problems.append(f"{message.topic}: {error}")
-    for (topic, _, _), texts in reasons.items():  # the numbers of a broken sender differ, its fault does not
-        found.problems += [f"{topic}: {texts[0]}"] * len(texts)
+    for frames, text in reasons.items():  # the numbers of a broken sender differ, its fault does not
+        found.problems += [f"{frames[0]}: {text}"] * times[frames]
 
 
 def _first_frame_ids(bag: "BagReader", topics: Iterable[str]) -> dict[str, str]:

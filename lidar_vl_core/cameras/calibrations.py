@@ -1,6 +1,6 @@
 """The calibrations on a camera_info topic over time, in a recording or a running system."""
 
-from bisect import bisect_right
+from bisect import bisect_right, insort_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +18,7 @@ class Calibrations:
     rectified: bool = False  # whether the images it is asked for are rectified
     frame_id: str = ""
     is_second: bool = False  # of a stereo pair, by the shift in P
-    _stamps_ns: list[int] = field(default_factory=list)
-    _models: list[CameraModel] = field(default_factory=list)
+    _models: list[tuple[int, CameraModel]] = field(default_factory=list)  # by stamp, however they came
     _last: tuple | None = None
 
     def add(self, message: Any) -> None:  # noqa: ANN401  a CameraInfo of any library
@@ -28,14 +27,13 @@ class Calibrations:
         if content != self._last:
             model = camera_of(message, self.rectified)
             self._last, self.frame_id, self.is_second = content, message.header.frame_id, is_second_of_pair(message)
-            self._models.append(model)  # before its stamp: another thread may ask in between
-            self._stamps_ns.append(stamp_ns(message.header.stamp))
+            insort_right(self._models, (stamp_ns(message.header.stamp), model), key=_stamp_of)
 
     def at(self, stamp_ns: int) -> CameraModel | None:
         """The calibration valid at a time: the last one before it, else the first one; None when there is none."""
         if not self._models:
             return None
-        return self._models[max(bisect_right(self._stamps_ns, stamp_ns) - 1, 0)]
+        return self._models[max(bisect_right(self._models, stamp_ns, key=_stamp_of) - 1, 0)][1]
 
     def expected_at(self, stamp_ns: int) -> CameraModel:
         """The calibration valid at a time. Raises BadCalibration when there is none."""
@@ -56,3 +54,7 @@ class Calibrations:
                 f"expected a frame of its own, found {self.frame_id}, in which another camera stands, while P shifts this one. "
                 "It is the second of a stereo pair; use the first camera, or give this one its own frame in tf."
             )
+
+
+def _stamp_of(stamped: tuple[int, CameraModel]) -> int:
+    return stamped[0]

@@ -8,6 +8,7 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.lens_names import lens_of
 from lidar_vl_core.foundation.errors import BadCalibration
 
+_MOST_NUMBERS = 100  # of any list; OpenCV has 14 coefficients
 _LARGEST_SHIFT_PX = 0.5  # what rectification may turn or shift an image by without being told apart from none
 
 
@@ -34,11 +35,14 @@ def camera_of(message: Any, rectified: bool = False) -> CameraModel:  # noqa: AN
 
 
 def calibration_content(message: Any) -> tuple:  # noqa: ANN401
-    """What a CameraInfo says about its camera, to be compared: equal for a calibration that was only sent again."""
+    """What a CameraInfo says about its camera, to be compared: equal for a calibration that was only sent again.
+
+    Raises BadCalibration for a list that no camera has.
+    """
     roi = message.roi
     return (
         *(message.width, message.height, message.distortion_model),
-        *(tuple(_field(message, name)) for name in ("d", "k", "r", "p")),
+        *(tuple(_short(message, name)) for name in ("d", "k", "r", "p")),
         *(message.binning_x, message.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height),
     )
 
@@ -54,6 +58,15 @@ def _field(message: Any, name: str) -> Any:  # noqa: ANN401
     return getattr(message, name) if hasattr(message, name) else getattr(message, name.upper())
 
 
+def _short(message: Any, name: str) -> Any:  # noqa: ANN401
+    numbers = _field(message, name)
+    if len(numbers) > _MOST_NUMBERS:
+        raise BadCalibration(
+            f"{name.upper()}: expected at most {_MOST_NUMBERS} numbers, found {len(numbers)}. Calibrate the camera."
+        )
+    return numbers
+
+
 def _numbers(message: Any, name: str, count: int) -> np.ndarray:  # noqa: ANN401
     numbers = np.asarray(_field(message, name), np.float64).reshape(-1)
     if numbers.size != count:
@@ -62,7 +75,7 @@ def _numbers(message: Any, name: str, count: int) -> np.ndarray:  # noqa: ANN401
 
 
 def _lens(message: Any) -> tuple[str, tuple[float, ...]]:  # noqa: ANN401
-    return lens_of(str(message.distortion_model), tuple(_field(message, "d")))
+    return lens_of(str(message.distortion_model), tuple(_short(message, "d")))
 
 
 def _rectified_intrinsics(message: Any) -> np.ndarray:  # noqa: ANN401

@@ -6,7 +6,7 @@ import numpy as np
 
 from lidar_vl_core.clouds.colours import rgb_of_columns
 from lidar_vl_core.clouds.formats.fields import colour_names, intensity_name, position_names, time_name
-from lidar_vl_core.clouds.intensity import IntensityScale, full_scale, scaled_intensity, usual_largest
+from lidar_vl_core.clouds.intensity import IntensityScale, full_scale, is_full_scale, scaled_intensity, usual_largest
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2_header import (
     MAX_POINTS,
@@ -43,7 +43,7 @@ class CloudDecoder:
         colours: keep those of the points as (N, 3) uint8 `rgb`. times: keep when each was measured, as the driver writes it, as
         POINT_TIME where there is a field of such a name. Raises BadPointCloud for an invalid intensity_max.
         """
-        if intensity_max is not None and not (np.isfinite(intensity_max) and intensity_max > 0):
+        if intensity_max is not None and not is_full_scale(intensity_max):
             raise BadPointCloud(
                 f"intensity_max: expected a positive number, found {intensity_max}. Give the driver's full scale, or none."
             )

@@ -13,6 +13,7 @@ from lidar_vl_core.clouds.colours import cloud_rgb
 from lidar_vl_core.clouds.formats.bin_file import read_bin
 from lidar_vl_core.clouds.formats.npz import read_npz
 from lidar_vl_core.clouds.formats.size_limits import MAX_FILE_BYTES
+from lidar_vl_core.clouds.intensity import is_full_scale
 from lidar_vl_core.clouds.pcd import pcd_bytes, read_pcd
 from lidar_vl_core.clouds.ply import ply_bytes, read_ply
 from lidar_vl_core.clouds.point_cloud import PointCloud, PointLabelled
@@ -63,7 +64,7 @@ def read_cloud_file(
         )
     if columns is not None and suffix != ".bin":
         raise BadCloudFile(f"{path}: columns: expected a .bin, found {suffix}, which names its own. Leave them out.")
-    if intensity_max is not None and not (np.isfinite(intensity_max) and intensity_max > 0):
+    if intensity_max is not None and not is_full_scale(intensity_max):
         raise BadCloudFile(f"intensity_max: expected a positive number, found {intensity_max}. Give the full scale.")
     try:
         size = path.stat().st_size

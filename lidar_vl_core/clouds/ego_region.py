@@ -37,7 +37,7 @@ class EgoRegion:
         own = np.zeros(len(xyz_m), bool)
         with np.errstate(invalid="ignore", over="ignore"):
             if self.radius_m > 0:
-                own |= np.square(xyz_m).sum(axis=1) <= np.float32(self.radius_m**2)
+                own |= np.square(xyz_m).sum(axis=1) <= np.float32(self.radius_m * self.radius_m)
             if self.box_m:
                 own |= (
                     (xyz_m >= np.array(self.box_m[:3], np.float32)) & (xyz_m <= np.array(self.box_m[3:], np.float32))

@@ -19,6 +19,12 @@ class IntensityScale:
         return "none, so 0 everywhere" if self.field is None else f"field {self.field}, {self.largest:g} becomes 1"
 
 
+def is_full_scale(largest: float) -> bool:
+    """Whether float32 values can be divided by this number."""
+    limits = np.finfo(np.float32)
+    return float(limits.tiny) <= largest <= float(limits.max)  # NaN is not
+
+
 def full_scale(raw: np.ndarray) -> float | None:
     """The full scale of these values: 1, 255 or 65535; None where none is above 0.
 

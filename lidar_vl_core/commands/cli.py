@@ -3,7 +3,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,17 @@ from lidar_vl_core.commands.cloud_commands import add_cloud_commands
 from lidar_vl_core.commands.compare_command import add_compare
 from lidar_vl_core.commands.completions import completions
 from lidar_vl_core.commands.machine.machine_commands import add_machine_commands
-from lidar_vl_core.commands.program_options import NamingParser, ShowVersion, complete_where_asked
+from lidar_vl_core.commands.program_options import (
+    NamingParser,
+    ShowVersion,
+    complete_where_asked,
+    print_any_name,
+    stop_printing,
+)
 from lidar_vl_core.commands.replay_command import add_replay
 from lidar_vl_core.commands.termination import TERMINATED, Terminated, heard_sigterm
 from lidar_vl_core.commands.top_command import add_top
-from lidar_vl_core.foundation.errors import LidarVlError, MissedLimit
+from lidar_vl_core.foundation.errors import LidarVlError, MissedLimit, one_line
 
 _MISSED_LIMIT, _BAD_INPUT, _INTERRUPTED, _BROKEN_PIPE = 1, 2, 130, 141  # as shells count them: 128 + signal
 
@@ -27,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_parser()
     complete_where_asked(parser, completions)
     options = parser.parse_args(arguments)
+    print_any_name()
     try:
         with heard_sigterm():
             options.run(options)
-            sys.stdout.flush()
+            print(end="", flush=True)
     except MissedLimit as error:
         print(f"lidar-vl: {error}", file=sys.stderr)
         return _MISSED_LIMIT
@@ -43,10 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Terminated:
         print("lidar-vl: terminated, nothing was written", file=sys.stderr)
         return TERMINATED
-    except BrokenPipeError:
-        # The reader went away (`| head`); give Python somewhere else to flush to at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader went away (`| head`)
+        stop_printing()
         return _BROKEN_PIPE
+    except OSError as error:  # what no command foresaw, such as an answer printed to a full disk
+        stop_printing()
+        told = one_line(f"expected readable input and writable output, found: {error}. Check paths and disk.")
+        print(f"lidar-vl: {told}", file=sys.stderr)
+        return _BAD_INPUT
     return 0
 
 

@@ -1,6 +1,8 @@
 """The commands of `lidar-vl` about one cloud file: segment, detect, query."""
 
 import argparse
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +92,7 @@ def _detect(options: argparse.Namespace) -> None:
     from lidar_vl_core.tasks.detector import Detector
 
     require_box_list(options.out)
-    scores = dict(_score(text) for text in options.score)
+    scores = _scores(options.score)
     cloud = _cloud_to_work_on(options)
     package = load_model_package(options.model)
     detector = Detector(package, options.engine, ego=ego_region(options), score_thresholds=scores)
@@ -107,8 +109,8 @@ def _query(options: argparse.Namespace) -> None:
 
     if options.out.suffix.lower() != ".png":
         raise BadRequest(f"--out {options.out}: expected a name ending in .png. Rename it.")
-    require_no_results(options.out, options.overwrite)
     require_place(options.out)
+    require_no_results(options.out, options.overwrite)
     package = load_model_package(options.model)
     _ = package.language  # refuses a package that knows no words before anything is computed
     cloud = read_with_warnings(options.cloud)
@@ -124,14 +126,23 @@ def _cloud_to_work_on(options: argparse.Namespace) -> "PointCloud":
 
     if options.picture is not None and options.picture.suffix.lower() != ".png":
         raise BadRequest(f"--picture {options.picture}: expected a name ending in .png. Rename it.")
-    if options.out.resolve() == options.cloud.resolve():
+    if os.path.realpath(options.out) == os.path.realpath(options.cloud):
         raise BadRequest(f"--out {options.out}: expected a new file, found the input cloud. Choose another name.")
-    require_no_results(options.out, options.overwrite)
     require_place(options.out)
+    require_no_results(options.out, options.overwrite)
     if options.picture is not None:
         require_place(options.picture, "--picture")
         require_no_results(options.picture, options.overwrite, "--picture")
     return read_with_warnings(options.cloud, options.columns, options.intensity_max)
+
+
+def _scores(texts: Sequence[str]) -> dict[str, float]:
+    """By class. Raises BadRequest for a class that is there twice, and as _score()."""
+    scores = [_score(text) for text in texts]
+    names = [name for name, _ in scores]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadRequest(f"--score: expected each class once, found {twice[0]} twice. Give one score for it.")
+    return dict(scores)
 
 
 def _score(text: str) -> tuple[str, float]:

@@ -24,7 +24,7 @@ def add_compare(commands: "argparse._SubParsersAction[NamingParser]") -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from lidar_vl_core.commands.recordings.compare import compare
+    from lidar_vl_core.commands.recordings.compare import RESULT_FILES, compare
     from lidar_vl_core.commands.recordings.progress import progress_bar
     from lidar_vl_core.model_packages.package import load_model_package
 
@@ -39,7 +39,8 @@ def _compare(options: argparse.Namespace) -> None:
         command=shlex.join(["lidar-vl", *sys.argv[1:]]),
     )
     print("\n".join(summary(found)))
-    print(f"results: {options.out / 'comparison.json'}, {options.out / 'most_different.png'}")
+    written = [options.out / name for name in RESULT_FILES if (options.out / name).is_file()]
+    print(f"results: {', '.join(map(str, written))}")
 
 
 def summary(found: dict[str, Any]) -> list[str]:

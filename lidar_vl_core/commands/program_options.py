@@ -3,8 +3,11 @@
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NoReturn
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, NoReturn
 
 from lidar_vl_core.foundation.near_names import did_you_mean
 
@@ -12,9 +15,13 @@ _OR_A_PATH = ("model", "vocabulary", "config", "card")  # options that take a na
 
 
 class NamingParser(argparse.ArgumentParser):
-    """A parser that says, for an unknown command or choice, which one was probably meant."""
+    """A parser that says, for an unknown command or choice, which one was probably meant; empty paths are refused."""
 
     listed: Callable[[], Mapping[str, Iterable[str]]] | None = None  # names by what they are of, below the help
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  what argparse takes
+        super().__init__(*arguments, **options)
+        self.register("type", Path, _path)
 
     def format_help(self) -> str:
         """The help, with the names that are looked up only for it."""
@@ -31,10 +38,30 @@ class NamingParser(argparse.ArgumentParser):
         super().error(message)
 
 
+def _path(text: str) -> Path:
+    """Of an argument of type Path, which would take nothing for the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found nothing. Is a variable empty?")
+    return Path(text)
+
+
 def list_in_help(parser: argparse.ArgumentParser, listed: Callable[[], Mapping[str, Iterable[str]]]) -> None:
     """Show names below a command's help, looked up when it is printed."""
     if isinstance(parser, NamingParser):
         parser.listed = listed
+
+
+def print_any_name() -> None:
+    """Let print() escape what a terminal cannot show or no UTF-8 has, such as the name of a file from another system."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def stop_printing() -> None:
+    """Give Python somewhere else to flush to at its exit, where nobody takes what is printed."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class ShowVersion(argparse.Action):

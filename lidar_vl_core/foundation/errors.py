@@ -1,8 +1,11 @@
 """One error class per kind of input; every message says what was expected, what was found and what to do."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 MOST_CHARACTERS = 1_500
+_MOST_TEXTS = 100
 _MOST_FOUND = 300  # characters
 _CUT = " [...] "
 
@@ -110,6 +113,20 @@ def shortened(found: object) -> str:
 def without_numbers(error: Exception) -> str:
     """The text of an error that comes with every cloud, without the numbers that differ from one to the next."""
     return re.sub(r"-?\d[\d.]*(?:e[+-]?\d+)?(?= (?:s|ns)\b)|(?<=values from )\S+ to \S+", "#", str(error))
+
+
+class ToldTexts(Counter[str]):
+    """Warnings by how often each came; of endless different ones the first hundred, and how many more there were."""
+
+    def tell(self, texts: Iterable[str]) -> None:
+        """Count these."""
+        for text in texts:
+            is_new = text not in self and len(self) >= _MOST_TEXTS
+            self["further messages with other problems" if is_new else text] += 1
+
+    def lines(self) -> list[str]:
+        """Each once, with how often it came where that was more than once."""
+        return [text if count == 1 else f"{text} ({count} times)" for text, count in self.items()]
 
 
 def _shortened(text: str, most: int) -> str:

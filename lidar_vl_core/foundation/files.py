@@ -47,8 +47,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a whole UTF-8 text file atomically."""
-    write_bytes(path, content.encode())
+    """Write a whole UTF-8 text file atomically; what no UTF-8 has, as in a file's name that is none, is escaped."""
+    write_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def read_small_text(path: Path, encoding: str = "utf-8") -> str:

@@ -1,6 +1,7 @@
 """Which ROS message types this project reads and writes without ROS, and their bytes (CDR)."""
 
 import functools
+import struct
 from typing import TYPE_CHECKING, Any
 
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+# Each part of these lists becomes Python objects of up to twenty times its bytes.
+_MOST_BYTES = {"tf2_msgs/msg/TFMessage": 1 << 22, DETECTIONS_TYPE: 1 << 24}  # 40,000 transforms, 30,000 boxes
+_MOST_FIELDS = 4096  # of a cloud; more than any reader takes
+_LONGEST_NAME = 4096  # of a frame, in bytes
+_WITH_HEADER = {
+    CLOUD_TYPE,
+    DETECTIONS_TYPE,
+    "nav_msgs/msg/Odometry",
+    "sensor_msgs/msg/CameraInfo",
+    "sensor_msgs/msg/CompressedImage",
+    "sensor_msgs/msg/Image",
+}
 
 # Packets of a driver: points come out only with the sensor's calibration, which the driver knows.
 RAW_LIDAR_TYPES = frozenset(
@@ -69,6 +82,8 @@ def from_cdr(data: bytes, type_name: str, topic: str) -> Any:  # noqa: ANN401  g
             f"topic {topic}: expected a message of ROS 2's common types, found {type_name}. {advice(type_name)}"
         )
     try:
+        _require_moderate(data, type_name)
+        _require_moderate_header(data, type_name)
         return message_types().deserialize_cdr(data, type_name)
     except Exception as error:  # the generated readers raise whatever the bytes lead them to
         raise BadBag(
@@ -89,6 +104,7 @@ def ros1_to_cdr(data: bytes, type_name: str, topic: str) -> bytes:
             f"topic {topic}: expected a message of ROS 2's common types, found {type_name}. {advice(type_name)}"
         )
     try:
+        _require_moderate(data, type_name)
         if type_name == DETECTIONS_TYPE:
             return bytes(message_types().serialize_cdr(detections_of_ros1(data, message_types()), type_name))
         return bytes(message_types().ros1_to_cdr(data, type_name))
@@ -97,6 +113,32 @@ def ros1_to_cdr(data: bytes, type_name: str, topic: str) -> bytes:
             f"topic {topic}: expected {type_name} of ROS 1, found {len(data)} bytes that do not decode as one ({error}). "
             "The message is damaged, or its definition differs from ROS 2 Jazzy's: convert the topic to that one."
         ) from error
+
+
+def _require_moderate(data: bytes, type_name: str) -> None:
+    """Raise ValueError for a message of more parts than anybody sends."""
+    most = _MOST_BYTES.get(type_name, len(data))
+    if len(data) > most:
+        raise ValueError(f"more than {most} bytes")
+
+
+def _require_moderate_header(data: bytes, type_name: str) -> None:
+    """Raise ValueError for CDR bytes whose name of a frame, or whose fields of a cloud, are longer than anybody's."""
+    if type_name not in _WITH_HEADER:
+        return
+    order = "<" if data[1:2] == b"\1" else ">"
+    try:
+        length = struct.unpack_from(f"{order}I", data, 12)[0]  # behind the stamp
+        if length > _LONGEST_NAME:
+            raise ValueError(f"a frame whose name has {length} bytes")
+        at = 16 + length + -length % 4
+        fields = (
+            struct.unpack_from(f"{order}3I", data, at)[2] if type_name == CLOUD_TYPE else 0
+        )  # behind height and width
+    except struct.error:
+        return  # too short, which its reader tells
+    if fields > _MOST_FIELDS:
+        raise ValueError(f"{fields} fields")
 
 
 def to_cdr(message: object, type_name: str) -> bytes:

@@ -20,6 +20,7 @@ def result_folder(out: Path, names: Collection[str], overwrite: bool = False) ->
     try:
         clear_staged(out)
         require_replaceable(out, names, overwrite)
+        _require_movable(out)
         with staged_folder(out) as staged:
             yield staged
             require_replaceable(out, names, overwrite)  # somebody may have come first
@@ -40,16 +41,32 @@ def require_no_results(out: Path, overwrite: bool, option: str = "--out") -> Non
 
 
 def require_place(out: Path, option: str = "--out") -> None:
-    """Raise BadRequest, before any work, where nothing can be written: no folder above `out`, or one without permission.
+    """Raise BadRequest, before any work, where no file can be written: a folder at `out`, or above it none or one without permission.
 
     option: where it was asked for.
     """
-    above = next(each for each in out.absolute().parents if _exists(each))
+    try:
+        is_folder = out.is_dir()
+        above = next(each for each in out.absolute().parents if _exists(each))
+    except OSError as error:
+        raise BadRequest(
+            f"{option} {out}: expected a place for a file, found: {error.strerror}. Choose another place."
+        ) from error
+    if is_folder:
+        raise BadRequest(f"{option} {out}: expected the name of a file, found a folder. Name a file in it.")
     if not above.is_dir():
         raise BadRequest(f"{option} {out}: expected a folder at {above}, found a file. Choose another place.")
     if not os.access(above, os.W_OK | os.X_OK):
         raise BadRequest(
             f"{option} {out}: expected a writable folder at {above}, found no permission. Choose another place."
+        )
+
+
+def require_apart(out: Path, source: Path) -> None:
+    """Raise BadRequest where a result that takes the place of `out` would remove what it is made from."""
+    if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(out)):
+        raise BadRequest(
+            f"{out}: expected a folder for results alone, found {source}, which is read, in it. Choose another folder."
         )
 
 
@@ -76,6 +93,15 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except PermissionError:
         return False
+
+
+def _require_movable(out: Path) -> None:
+    """Raise BadRequest for a folder that no other can take the place of."""
+    if out.is_dir() and (os.path.ismount(out) or Path.cwd().is_relative_to(out.resolve())):
+        raise BadRequest(
+            f"{out}: expected a folder that the results can take the place of, found the current folder, one above it or a "
+            f"mounted one. Name a new folder in it, such as {out / 'results'}."
+        )
 
 
 def _holds_something(out: Path) -> bool:

@@ -14,6 +14,7 @@ from lidar_vl_core.foundation.stamps import nanoseconds, sec_and_nanosec
 from lidar_vl_core.geometry.rigid_transform import RigidTransform, interpolate
 
 _LARGEST_BUFFER = 20_000  # samples an edge keeps whatever their stamps: 10 s at 2 kHz
+_MOST_FRAMES = 5_000  # of all vehicles that share a topic
 _SAME_TRANSFORM = 1e-6  # a static transform repeated on /tf comes back with the rounding of its sender
 
 
@@ -37,25 +38,31 @@ class TransformTree:
         """history_s: how far back from an edge's newest sample its samples are kept; None keeps all (recordings)."""
         self._history_ns = None if history_s is None else nanoseconds(history_s)
         self._edge_above: dict[str, _Edge] = {}  # child -> edge to its parent
+        self._parents: set[str] = set()
 
     @property
     def frames(self) -> tuple[str, ...]:
         """Names of all known frames, sorted."""
-        return tuple(sorted({*self._edge_above, *(edge.parent for edge in self._edge_above.values())}))
+        return tuple(sorted({*self._edge_above, *self._parents}))
 
     def add(self, parent: str, child: str, stamp_ns: int | None, T_parent_child: RigidTransform) -> None:
         """Take over one transform; stamp_ns None = static, true at all times.
 
         An equal stamp replaces its sample. A sample older than the kept history means that the clock was set back (a
         recording loops): its edge begins anew. Raises BadTransform, and keeps what it had, when the frame would get two
-        parents, a loop would close, or an edge would be static and moving at once.
+        parents, a loop would close, an edge would be static and moving at once, or there are too many frames.
         """
         parent, child = _name(parent), _name(child)
         edge = self._edge_above.get(child)
         if edge is None:
+            if len(self._edge_above) >= _MOST_FRAMES:
+                raise BadTransform(
+                    f"expected at most {_MOST_FRAMES} frames, found more. Name frames once and for all, not anew in each message."
+                )
             self._require_no_loop(parent, child)
             stamps_ns = None if stamp_ns is None else [stamp_ns]
             self._edge_above[child] = _Edge(parent, [T_parent_child], stamps_ns)
+            self._parents.add(parent)
             return
         if edge.parent != parent:
             raise BadTransform(
@@ -124,7 +131,7 @@ class TransformTree:
 
     def _chain(self, frame: str) -> list[str]:
         """The frame and all above it, up to its root."""
-        if frame not in self._edge_above and all(edge.parent != frame for edge in self._edge_above.values()):
+        if frame not in self._edge_above and frame not in self._parents:
             known = ", ".join(self.frames) or "none yet"
             raise BadTransform(
                 f"no transform to or from frame {frame!r} (known: {known}). Publish it on /tf or /tf_static."
@@ -145,6 +152,8 @@ class TransformTree:
         return T_here_frame
 
     def _require_no_loop(self, parent: str, child: str) -> None:
+        if child != parent and child not in self._parents:
+            return  # nothing is below it
         above = [parent]
         while (edge := self._edge_above.get(above[-1])) is not None and above[-1] != child:
             above.append(edge.parent)

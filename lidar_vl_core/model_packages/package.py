@@ -145,15 +145,17 @@ def _verified_package(path: Path) -> ModelPackage:
 
 
 def _find(name_or_path: str | Path) -> Path:
-    for path in (Path(name_or_path), _PACKAGED / str(name_or_path)):
-        if path.is_dir() and path != Path():
-            return path
-    if Path(name_or_path).exists():
+    name = str(name_or_path)
+    if name and Path(name).is_dir():
+        return Path(name)
+    if name in packaged_models():
+        return _PACKAGED / name
+    if name and Path(name).exists():
         raise BadModelPackage(f"{name_or_path}: expected the folder of a model package, found a file. Give its folder.")
     raise BadModelPackage(
-        f"model {str(name_or_path)!r}: expected a folder or one of the packaged models "
+        f"model {name!r}: expected a folder or one of the packaged models "
         f"{packaged_models() or '(none)'}, found neither. List the names with `lidar-vl models`."
-        f"{did_you_mean(name_or_path, packaged_models())}"
+        f"{did_you_mean(name, packaged_models())}"
     )
 
 

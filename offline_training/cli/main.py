@@ -6,7 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lidar_vl_core.commands.program_options import NamingParser, ShowVersion, complete_where_asked
+from lidar_vl_core.commands.program_options import (
+    NamingParser,
+    ShowVersion,
+    complete_where_asked,
+    print_any_name,
+    stop_printing,
+)
 from lidar_vl_core.commands.termination import TERMINATED, Terminated, heard_sigterm
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.optional_imports import missing_extra
@@ -26,9 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         complete_where_asked(parser, completions)
         options = parser.parse_args(arguments)
+        print_any_name()
         with heard_sigterm():
             options.run(options)
-            sys.stdout.flush()
+            print(end="", flush=True)
     except LidarVlError as error:
         print(f"lidar-vl-train: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
@@ -37,9 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(extra, file=sys.stderr)
         return _BAD_INPUT
-    except BrokenPipeError:
-        # The reader went away (`| head`); give Python somewhere else to flush to at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader went away (`| head`)
+        stop_printing()
         return _BROKEN_PIPE
     except RunStopped as stopped:
         if stopped.told:

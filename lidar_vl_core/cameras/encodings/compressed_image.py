@@ -1,6 +1,7 @@
 """sensor_msgs/msg/CompressedImage to RGB: the image type is read from the first bytes, whatever `format` says."""
 
 import re
+import warnings
 from io import BytesIO
 
 import numpy as np
@@ -25,10 +26,13 @@ def decode_compressed(message: object) -> np.ndarray:
     said, data = str(getattr(message, "format", "")), bytes_of(message)
     kind = _kind_of(said, data)
     try:
-        with Image.open(BytesIO(data), formats=[kind]) as picture:
+        with warnings.catch_warnings():  # of a size that require_size() refuses
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            opened = Image.open(BytesIO(data), formats=[kind])
+        with opened as picture:
             require_size(*picture.size)
-            if picture.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip it
-                return _of_grey((np.asarray(picture) >> 8).astype(np.uint8), said)
+            if picture.mode.startswith(("I", "F")):  # 16-bit grey, or wider; Pillow's own conversion would clip it
+                return _of_grey(_upper_bits(np.asarray(picture), picture.mode), said)
             if picture.mode == "L":
                 return _of_grey(np.asarray(picture), said)
             return np.array(picture.convert("RGB"))
@@ -55,6 +59,18 @@ def _kind_of(said: str, data: memoryview) -> str:
         found,
         "Video transports are not supported; record the raw or compressed topic",
     )
+
+
+def _upper_bits(values: np.ndarray, mode: str) -> np.ndarray:
+    """(H, W) uint8 of 16-bit grey values."""
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
+        refuse(
+            "data",
+            "an image of 8 or 16 bits a pixel",
+            f"values of Pillow's mode {mode}, from {values.min()} to {values.max()}",
+            "These are measurements, not a photograph; choose the colour image",
+        )
+    return (values >> 8).astype(np.uint8)
 
 
 def _of_grey(grey: np.ndarray, said: str) -> np.ndarray:

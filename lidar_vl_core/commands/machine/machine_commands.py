@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lidar_vl_core.engines.tensorrt.plan_cache import PlanCache
 
 
+_LONGEST_S = 604_800
 _MOST_TRIED = 50  # clouds of doctor, which runs each of them three times
 
 ParserT = TypeVar("ParserT", bound=argparse.ArgumentParser)
@@ -74,8 +75,13 @@ def _add_cache(parser: argparse.ArgumentParser) -> None:
 def _build_engine(options: argparse.Namespace) -> None:
     from lidar_vl_core.commands.machine.build_engine import build_engine
     from lidar_vl_core.commands.machine.clouds import clouds_at
+    from lidar_vl_core.foundation.errors import BadRequest
     from lidar_vl_core.model_packages.package import load_model_package
 
+    if not 0 < options.time_limit <= _LONGEST_S:  # NaN is neither
+        raise BadRequest(
+            f"--time-limit {options.time_limit:g}: expected seconds above 0, up to {_LONGEST_S} (a week). Allow more or less."
+        )
     built = build_engine(
         load_model_package(options.model),
         options.target,
@@ -105,8 +111,8 @@ def _doctor(options: argparse.Namespace) -> None:
     if options.out is not None:
         if options.out.suffix not in (".md", ".json"):
             raise BadRequest(f"--out {options.out}: expected a name ending in .md or .json. Rename it.")
-        require_no_results(options.out, options.overwrite)
         require_place(options.out)
+        require_no_results(options.out, options.overwrite)
     _cache(options)
     about, examined = about_machine(), None
     print("\n".join(about_lines(about)), flush=True)

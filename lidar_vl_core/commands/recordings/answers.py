@@ -1,6 +1,5 @@
 """The answers of a network for the frames of a recording: classes of points, alone or with camera images, or boxes."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +13,7 @@ from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.formats.size_limits import MAX_POINTS
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest, BadTransform, without_numbers
+from lidar_vl_core.foundation.errors import BadPointCloud, BadRequest, BadTransform, ToldTexts, without_numbers
 from lidar_vl_core.foundation.processes.compilation import compilation_told
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.sweeps.history import SweepHistory
@@ -126,7 +125,7 @@ class LabelAnswers:
         self._segmenter = segmenter
         self._has_cameras = bool(recording.cameras)
         self._fusion = _fusion(segmenter, recording) if ensemble else None
-        self._said: Counter[str] = Counter()
+        self._said = ToldTexts()
         with compilation_told():
             (self._fusion or segmenter).warm_up()
 
@@ -151,7 +150,7 @@ class LabelAnswers:
         if self._fusion is None:
             return Answer(self._segmenter.segment(cloud))
         if not frame.views:
-            self._said["cloud without images, labelled by the network alone"] += 1
+            self._said.tell(["cloud without images, labelled by the network alone"])
         return Answer(self._fusion.segment(cloud, frame.views, self._leave_out))
 
     def _coloured(self, frame: RecordedFrame) -> PointCloud:
@@ -168,11 +167,11 @@ class LabelAnswers:
                 "theirs, found neither. Record images, camera_info and tf, or use a model that does not read colours."
             )
         if not frame.views:
-            self._said["cloud without images to colour it, labelled as if it were all grey"] += 1
+            self._said.tell(["cloud without images to colour it, labelled as if it were all grey"])
         return coloured_by_pictures(frame.cloud, frame.views, self._leave_out)
 
     def _leave_out(self, view: CameraView, error: Exception) -> None:
-        self._said[f"image of {view.name} left out: {error}"] += 1
+        self._said.tell([f"image of {view.name} left out: {error}"])
 
 
 class BoxAnswers:
@@ -185,7 +184,7 @@ class BoxAnswers:
         self._detector, self._sweeps = detector, sweeps
         self._motion = recording.motion() if sweeps > 1 else None
         self._history = SweepHistory(sweeps, _SWEEPS_MAX_AGE_S, MAX_POINTS)
-        self._said: Counter[str] = Counter()
+        self._said = ToldTexts()
         with compilation_told():
             detector.warm_up()
 
@@ -207,7 +206,7 @@ class BoxAnswers:
     def of(self, frame: RecordedFrame) -> Answer:
         """Boxes, and labels of the cloud's points in them."""
         joined = self._history.joined(frame.cloud, self._moved)
-        self._said.update(without_numbers(error) for error in joined.left_out)
+        self._said.tell(without_numbers(error) for error in joined.left_out)
         boxes, timing_ms = self._detector.detect_timed(joined.cloud)
         return Answer(_labels(frame.cloud, boxes, timing_ms, self.classes), boxes)
 

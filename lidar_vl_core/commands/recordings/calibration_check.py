@@ -1,7 +1,6 @@
 """Whether the edges of a recording's clouds lie on those of its images, for each camera and over time. Reads and writes files."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,9 @@ from lidar_vl_core.drawing.figures import in_rows, png_bytes
 from lidar_vl_core.edge_alignment.camera_watch import CameraWatch
 from lidar_vl_core.edge_alignment.depth_edges import depth_edges
 from lidar_vl_core.edge_alignment.score_map import reduced
-from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadImage
+from lidar_vl_core.foundation.errors import BadBag, BadCalibration, BadImage, ToldTexts
 from lidar_vl_core.foundation.files import write_bytes, write_text
-from lidar_vl_core.foundation.result_folder import result_folder
+from lidar_vl_core.foundation.result_folder import require_apart, result_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,13 +40,14 @@ def calibration_check(
     compensate: as of open_recording. Returns the content of calibration.json. Raises BadBag where there is no image with a place
     to look at, and what open_recording() raises.
     """
+    require_apart(out, bag)
     with (
         result_folder(out, RESULT_FILES, overwrite) as staged,
         open_recording(bag, cloud_topic, compensate=compensate) as recording,
     ):
         watch = CameraWatch(_MOST_FRAMES)
         last: _Last = {}
-        unusable: Counter[str] = Counter()
+        unusable = ToldTexts()
         frames = list(_spread(recording, progress, watch, last, unusable))
         if not watch.cameras:
             told = " ".join(recording.warnings[:2])
@@ -71,7 +71,7 @@ def _spread(
     progress: Progress,
     watch: CameraWatch,
     last: _Last,
-    unusable: Counter[str],
+    unusable: ToldTexts,
 ) -> Iterator[int]:
     """Look at frames spread over the recording; gives their indices and fills in the others."""
     every = -(-recording.cloud_count // _MOST_FRAMES)
@@ -82,7 +82,7 @@ def _spread(
             try:
                 watch.add(frame.cloud, view)
             except (BadImage, BadCalibration) as error:
-                unusable[f"image of {view.name} left out: {error}"] += 1
+                unusable.tell([f"image of {view.name} left out: {error}"])
                 continue
             last[view.name] = frame, view
         yield frame.index

@@ -23,7 +23,7 @@ from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.evaluation.truth import Truth, truth_of
 from lidar_vl_core.foundation.errors import BadBag, BadPointCloud, BadRequest
 from lidar_vl_core.foundation.files import write_bytes, write_text
-from lidar_vl_core.foundation.result_folder import result_folder
+from lidar_vl_core.foundation.result_folder import require_apart, result_folder
 from lidar_vl_core.model_packages.package import ModelPackage
 
 RESULT_FILES = ("comparison.json", "most_different.png")
@@ -117,6 +117,7 @@ def compare(
     Raises BadRequest for packages that answer in different classes, and what replay() raises.
     """
     _require_same_answers(*packages)
+    require_apart(out, bag)
     with (
         result_folder(out, RESULT_FILES, overwrite) as staged,
         open_recording(bag, reading.cloud_topic, reading.intensity_max, reading.compensate) as recording,

@@ -21,7 +21,7 @@ from lidar_vl_core.evaluation.seen_sweeps import SeenSweeps
 from lidar_vl_core.evaluation.true_boxes import TrueBoxes, true_boxes_of
 from lidar_vl_core.evaluation.truth import Truth, truth_of
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
-from lidar_vl_core.foundation.result_folder import result_folder
+from lidar_vl_core.foundation.result_folder import require_apart, result_folder
 from lidar_vl_core.model_packages.package import ModelPackage
 
 RESULT_FILES = ("metrics.json", "report.html", *PREDICTION_FILES)
@@ -47,6 +47,7 @@ def replay(
     Clouds that cannot be read are skipped, counted and named. Returns the content of metrics.json.
     Raises LidarVlError for what is wrong with the request or the files; `out` is then as it was.
     """
+    require_apart(out, bag)
     with (
         result_folder(out, RESULT_FILES, overwrite) as staged,
         open_recording(bag, reading.cloud_topic, reading.intensity_max, reading.compensate) as recording,

@@ -39,7 +39,7 @@ def predictions(
         clouds = _Clouds(bag, f"{recording.cloud_topic}/segmentation", classes)
         yield clouds.write
         for copied in recording.around_the_clouds(with_images):
-            bag.write(copied.topic, copied.type, copied.stamp_ns, copied.data)
+            bag.write(copied.topic, copied.type, copied.stamp_ns, copied.cdr)
     cameras = recording.cameras if with_images else []
     layout = foxglove_layout(clouds.topic, clouds.info_topic, clouds.frame_id, cameras, clouds.marker_topic)
     write_text(folder / PREDICTION_FILES[1], json.dumps(layout, indent=1) + "\n")

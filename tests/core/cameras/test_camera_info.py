@@ -177,3 +177,18 @@ def test_a_calibration_that_only_changes_its_rectification_is_another_one():
         calibrations.add(info)
     seen = [calibrations.at(second * 10**9).K[0, 0] for second in (1, 2, 3)]
     assert seen == [700.0, 700.0, 650.0]
+
+
+def test_calibrations_that_come_out_of_order_hold_from_their_stamps_on():
+    calibrations = Calibrations()
+    for second, focal_px in ((5, 700.0), (1, 600.0), (3, 650.0), (2, 600.0)):
+        info = camera_info(k=[focal_px, *K.ravel()[1:]])
+        info.header.stamp.sec = second
+        calibrations.add(info)
+    seen = [calibrations.at(second * 10**9).K[0, 0] for second in (0, 1, 2, 4, 5, 9)]
+    assert seen == [600.0, 600.0, 600.0, 650.0, 700.0, 700.0]
+
+
+def test_a_list_that_no_camera_has_is_refused_before_it_is_kept():
+    with pytest.raises(BadCalibration, match="D: expected at most 100 numbers, found 10000000"):
+        Calibrations().add(camera_info(d=np.zeros(10_000_000)))

@@ -1,5 +1,6 @@
 """Images as they come from drivers; every damaged one is refused by name, so that only its camera is skipped."""
 
+import zlib
 from contextlib import suppress
 from io import BytesIO
 from types import SimpleNamespace
@@ -261,3 +262,17 @@ def test_recorded_images_of_both_kinds_are_read(test_data):
         messages = [message.message for message in bag.messages(["/image", "/image/compressed"])]
     pictures = [decode_image(message) for message in messages]
     assert [picture.shape for picture in pictures] == [(messages[0].height, messages[0].width, 3)] * 2
+
+
+def test_a_picture_of_more_pixels_than_any_camera_has_is_refused_without_a_word_of_the_library(recwarn):
+    header = stored(RGB, "PNG")[:16] + (10_000).to_bytes(4, "big") + (9_500).to_bytes(4, "big") + b"\x08\x02\0\0\0"
+    sized = header + zlib.crc32(header[12:]).to_bytes(4, "big") + stored(RGB, "PNG")[33:]
+    with pytest.raises(BadImage, match="size: expected 1 to 64000000 pixels, found 10000 x 9500"):
+        decode_image(compressed(sized, "png"))
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("values", [np.float32([[0.5, 90.0]]), np.int32([[0, 70_000]]), np.int32([[-1, 5]])])
+def test_a_tiff_of_measurements_is_no_picture(values):
+    with pytest.raises(BadImage, match="an image of 8 or 16 bits a pixel, found values .*These are measurements"):
+        decode_image(compressed(stored(values, "TIFF"), "tiff"))

@@ -59,7 +59,7 @@ def test_no_intensity_an_empty_one_and_a_choice_are_told(tmp_path):
 def test_a_full_scale_that_is_given_is_divided_by(tmp_path):
     ply(tmp_path, intensity=RAW)
     assert_allclose(read_cloud(tmp_path / "a.ply", intensity_max=100).intensity, [0, 0.51, 1])
-    for wrong in (0, -1, float("nan")):
+    for wrong in (0, -1, float("nan"), 1e-320, 1e300):
         with pytest.raises(BadCloudFile, match="expected a positive number"):
             read_cloud(tmp_path / "a.ply", intensity_max=wrong)
 

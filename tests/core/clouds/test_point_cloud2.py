@@ -149,7 +149,7 @@ def test_a_given_full_scale_divides_the_intensity():
     assert_array_equal(
         decode(message_of(columns), intensity_max=100.0).intensity, np.array([0, 0.5, 1, 1, 0, 0] * 2, "f4")
     )
-    for wrong in (0.0, -1.0, float("nan"), float("inf")):
+    for wrong in (0.0, -1.0, float("nan"), float("inf"), 1e-320, 1e300):
         with pytest.raises(BadPointCloud, match="intensity_max"):
             decode(message_of(columns), intensity_max=wrong)
 

@@ -61,6 +61,10 @@ def test_a_class_has_the_least_score_that_is_asked_for(package, cloud_file, tmp_
         (["--out", "boxes.json", "--score", "car"], "expected a class and a number from 0 to 1"),
         (["--out", "boxes.json", "--score", "car=2"], "expected a class and a number from 0 to 1"),
         (["--out", "boxes.json", "--score", "tram=0.5"], "no class 'tram'"),
+        (
+            ["--out", "boxes.json", "--score", "car=0.1", "--score", "car=0.9"],
+            "expected each class once, found car twice",
+        ),
         (["--out", "boxes.json", "--picture", "seen.jpg"], "expected a name ending in .png"),
         (["--out", "boxes.json", "--engine", "tensorrt"], "engine tensorrt"),
     ],

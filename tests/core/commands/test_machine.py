@@ -60,6 +60,13 @@ def test_doctor_writes_its_report_whole_and_replaces_none_unasked(tmp_path, caps
         (["doctor", "--out", "report.txt"], "expected a name ending in .md or .json"),
         (["doctor", "--tensorrt", "demo"], "expected --tensorrt and --clouds together"),
         (["doctor", "--tensorrt", "demo", "--clouds", "nowhere"], "--clouds nowhere: expected a folder of clouds"),
+        *(
+            (
+                ["build-engine", "demo", "--target", "sm89", "--clouds", STREET, f"--time-limit={value}"],
+                "expected seconds above 0, up to 604800",
+            )
+            for value in ("nan", "inf", "1e400", "0", "-1")
+        ),
         (["build-engine", "nothing", "--target", "sm89", "--clouds", STREET], "model 'nothing'"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+import zstandard
 from numpy.testing import assert_array_equal
 
 from lidar_vl_core.bags.reader import open_bag
@@ -20,6 +21,8 @@ from lidar_vl_core.commands.viewers.predictions import PREDICTION_FILES, predict
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.message_types import CLOUD_TYPE, message_types
 from lidar_vl_core.tasks.point_labels import PointLabels
+from tests.core.bags.test_ros1 import street as street_of_ros1
+from tests.core.bags.test_ros1 import write_bag
 
 NUSCENES_16 = class_table("nuscenes16")
 TYPES = message_types().types
@@ -79,7 +82,8 @@ def predict(bag: Path, folder: Path, with_images: bool = False) -> None:
         predictions(folder, recording, NUSCENES_16, with_images) as write,
     ):
         for frame in recording.frames():
-            write(frame, LABELS)
+            points = len(frame.cloud)
+            write(frame, PointLabels(np.resize(LABELS.class_id, points), np.resize(LABELS.probability, points), {}))
 
 
 def test_clouds_carry_the_colours_of_their_classes(street: Path, tmp_path: Path) -> None:
@@ -147,3 +151,19 @@ def test_pictures_of_a_recording_without_cameras_are_refused(tmp_path: Path) -> 
     with pytest.raises(BadRequest, match="expected cameras"):
         predict(path, tmp_path / "out", with_images=True)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_is_copied_from_a_recording_of_ros1_or_of_packed_messages_is_plain(street: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed.mcap"
+    with open_bag(street) as plain, BagWriter(packed) as bag:
+        for m in plain.messages():
+            cut = 30 if m.topic == "/tf" else None  # of which nothing can be copied
+            bag.write(m.topic, m.type, m.stamp_ns, zstandard.compress(m.data)[:cut])
+    for path in (packed, write_bag(tmp_path / "street.bag", street_of_ros1())):
+        predict(path, tmp_path / "out", with_images=True)
+        with open_bag(tmp_path / "out" / "predictions.mcap") as bag, open_bag(path) as original:
+            copied = {topic.name for topic in original.topics if topic.type != CLOUD_TYPE} - {"/tf"}
+            rows = [(m.topic, m.stamp_ns, m.data) for m in bag.messages(copied)]
+            assert rows == [(m.topic, m.stamp_ns, m.cdr) for m in original.messages(copied)]
+            assert all(m.message for m in bag.messages())
+            assert ("/tf" in {topic.name for topic in bag.topics}) == (path != packed)

@@ -207,9 +207,10 @@ def test_in_a_scene_the_origin_is_a_place_like_any_other(segmenter):
         (EgoRegion(radius_m=2.5), [True, False, True, False]),
         (EgoRegion(box_m=(-1, -3.5, -1, 1, 1, 1)), [True, True, False, False]),
         (EgoRegion(2.5, (-1, -3.5, -1, 1, 1, 1)), [True, True, True, False]),
+        (EgoRegion(radius_m=1e200), [True] * 4),
         (EgoRegion(), [False] * 4),
     ],
-    ids=["ball", "box", "both", "off"],
+    ids=["ball", "box", "both", "larger than any float32", "off"],
 )
 def test_points_on_the_own_vehicle_get_no_class(package, ego, own):
     xyz_m = np.array([[0.5, 0.5, 0.5], [0, -3, 0], [2, 0, 1], [20, 1, 1]], np.float32)
