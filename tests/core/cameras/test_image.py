@@ -274,5 +274,5 @@ def test_a_picture_of_more_pixels_than_any_camera_has_is_refused_without_a_word_
 
 @pytest.mark.parametrize("values", [np.float32([[0.5, 90.0]]), np.int32([[0, 70_000]]), np.int32([[-1, 5]])])
 def test_a_tiff_of_measurements_is_no_picture(values):
-    with pytest.raises(BadImage, match="an image of 8 or 16 bits a pixel, found values .*These are measurements"):
+    with pytest.raises(BadImage, match=r"an image of 8 or 16 bits a pixel, found values .*These are measurements"):
         decode_image(compressed(stored(values, "TIFF"), "tiff"))
