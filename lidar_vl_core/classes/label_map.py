@@ -7,6 +7,8 @@ import numpy as np
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.foundation.errors import BadLabels
 
+_MOST = 2.0**53  # beyond it a float64 is no exact whole number
+
 
 @dataclass(frozen=True, eq=False)
 class LabelMap:
@@ -40,7 +42,7 @@ def _as_integers(raw_id: np.ndarray, source: str) -> np.ndarray:
     raw = np.asarray(raw_id)
     if raw.dtype.kind in "iu":
         return raw
-    if raw.dtype.kind != "f" or not np.array_equal(raw, np.trunc(raw)) or np.isinf(raw).any():
+    if raw.dtype.kind != "f" or not np.array_equal(raw, np.trunc(raw)) or np.abs(raw).max(initial=0) > _MOST:
         raise BadLabels(
             f"expected whole numbers as label ids of {source}, found {raw.dtype} with other values. "
             "Check which field holds the labels."

@@ -19,7 +19,7 @@ from lidar_vl_core.clouds.point_cloud2_header import (
 from lidar_vl_core.foundation.errors import BadPointCloud
 from lidar_vl_core.foundation.stamps import NS_PER_S
 
-POINT_TIME = "point_time"  # in `extra`: (N,), as the driver writes it
+POINT_TIME = "time of each point"  # in `extra`: (N,), as the driver writes it; no field has such a name
 _MOST_NOTES = 20
 _FAR_M = 2.0**14  # float32 holds places up to here to 1 mm
 _LARGEST_M = 1e9  # no place on Earth, in any projection

@@ -24,7 +24,7 @@ def box_markers(boxes: Boxes3d, classes: ClassTable, stamp_ns: int) -> Any:  # n
     colors = screen_colors(classes) / 255.0
     look = partial(_marker, boxes.frame_id, stamp_ns)
     markers = [look("", 0, 0, _DELETE_ALL)]
-    ends_m = box_corners(boxes.boxes)[:, BOX_EDGES].reshape(len(boxes), -1, 3)
+    ends_m = box_corners(boxes.boxes)[:, BOX_EDGES].reshape(len(boxes), BOX_EDGES.size, 3)
     for row, (box, score) in enumerate(zip(boxes.boxes, boxes.score.tolist(), strict=True)):
         class_id = int(boxes.class_id[row])
         rgb = tuple(colors[class_id].tolist())

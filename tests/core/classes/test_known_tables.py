@@ -128,7 +128,7 @@ def test_labels_permute_with_the_points(raw_ids, random):
 def test_whole_floats_are_labels_and_other_floats_are_not():
     to_nuscenes = label_map("nuscenes_lidarseg", NUSCENES_16)
     assert to_nuscenes.apply(np.array([17.0, 24.0], np.float32)).tolist() == [3, 10]
-    for wrong in (17.5, np.nan, np.inf):
+    for wrong in (17.5, np.nan, np.inf, 1e30, -1e30):
         with pytest.raises(BadLabels, match="whole numbers"):
             to_nuscenes.apply(np.array([wrong], np.float32))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
+from lidar_vl_core.clouds.cloud_decoder import POINT_TIME, CloudDecoder
 from lidar_vl_core.clouds.intensity import IntensityScale, full_scale, scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode, encode, encode_labelled
@@ -223,3 +223,12 @@ def test_only_points_that_met_something_count(code):
     assert_array_equal(cloud.xyz_m[:2], 0.0)
     scene = PointCloud(cloud.xyz_m, cloud.intensity, 0, "map", in_sensor_frame=False)
     assert_array_equal(scene.has_return(), [True, True, True, False, True, False, True])
+
+
+def test_a_requested_field_of_any_name_is_kept_beside_the_times():
+    labels, times = np.arange(100, dtype=np.int32), np.linspace(0, 0.1, 100)
+    for name in ("point_time", "time"):
+        message = message_of({**XYZ, "time": times, name: labels if name == "point_time" else times})
+        extra = CloudDecoder((name,), times=True).decode(message).extra
+        assert_array_equal(extra[name], labels if name == "point_time" else times)
+        assert_array_equal(extra[POINT_TIME], times)

@@ -94,6 +94,22 @@ def test_boxes_and_the_points_in_them_are_counted_written_and_drawn(street, pack
     assert "/points/segmentation/boxes" in layout["configById"]["3D!cloud"]["topics"]
 
 
+def test_clouds_in_which_nothing_is_found_are_replayed_like_others(package, tmp_path):
+    path = tmp_path / "nothing.mcap"
+    with BagWriter(path) as bag:
+        for k, points in enumerate((0, 1, 900)):
+            cloud = replace(
+                clouds()[k], xyz_m=np.full((points, 3), np.nan, np.float32), intensity=np.zeros(points, "f4")
+            )
+            nothing = PointLabels(np.full(points, 255, np.uint8), np.zeros(points, np.float32), {})
+            bag.write("/points", CLOUD, cloud.stamp_ns, labelled_message(cloud, nothing))
+    metrics = replay(path, package, tmp_path / "out")
+    assert (metrics["frames"], sum(metrics["boxes_per_class"].values()), metrics["skipped"]) == (3, 0, [])
+    with open_bag(tmp_path / "out" / "predictions.mcap") as bag:
+        markers = [m.message.markers for m in bag.messages(["/points/segmentation/boxes"])]
+    assert [len(each) for each in markers] == [1, 1, 1]  # which removes those of an earlier cloud
+
+
 def test_what_a_detector_cannot_have_is_refused_before_anything_is_written(street, package, tmp_path, capsys):
     with pytest.raises(BadRequest, match="--ensemble, true labels of points: expected a package that labels points"):
         replay(
