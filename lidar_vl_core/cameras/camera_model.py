@@ -12,6 +12,7 @@ from lidar_vl_core.cameras.distortion import Distortion
 from lidar_vl_core.foundation.errors import BadCalibration
 
 _LARGEST_SIDE_PX = 65536
+_SHORTEST_PX, _FARTHEST_PX = 1e-6, 1e9  # focal lengths of any lens, also of an image that is drawn small
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,4 +127,9 @@ def _require_intrinsics(K: np.ndarray) -> None:
         raise BadCalibration(
             f"K: expected [fx s cx; 0 fy cy; 0 0 1] with positive focal lengths, found {K.tolist()}. "
             "The camera is not calibrated (zeros mean that in CameraInfo) or the matrix is transposed."
+        )
+    if min(K[0, 0], K[1, 1]) < _SHORTEST_PX or np.abs(K).max() > _FARTHEST_PX:
+        raise BadCalibration(
+            f"K: expected focal lengths from {_SHORTEST_PX:g} pixels on and nothing beyond {_FARTHEST_PX:g}, found {K.tolist()}. "
+            "Calibrate the camera."
         )

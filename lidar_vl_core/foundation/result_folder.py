@@ -47,7 +47,7 @@ def require_place(out: Path, option: str = "--out") -> None:
     """
     try:
         is_folder = out.is_dir()
-        above = next(each for each in out.absolute().parents if _exists(each))
+        above = next((each for each in out.absolute().parents if _exists(each)), out)
     except OSError as error:
         raise BadRequest(
             f"{option} {out}: expected a place for a file, found: {error.strerror}. Choose another place."

@@ -246,3 +246,11 @@ def test_a_mask_of_another_size_is_refused_with_both():
         BadCalibration, match="mask: expected 1280 x 720 pixels as the calibration says, found 640 x 480"
     ):
         replace(camera(), mask=np.ones((480, 640), bool))
+
+
+@pytest.mark.parametrize(("place", "value"), [((0, 0), 1e308), ((1, 1), 1e-320), ((0, 2), 1e300), ((0, 1), -1e12)])
+def test_numbers_that_no_lens_has_are_refused(place, value):
+    K = np.array([[800.0, 0, 640], [0, 800, 360], [0, 0, 1]])
+    K[place] = value
+    with pytest.raises(BadCalibration, match="nothing beyond 1e"):
+        CameraModel(1280, 720, K)
