@@ -18,7 +18,7 @@ from lidar_vl_core.clouds.pcd import pcd_bytes, read_pcd
 from lidar_vl_core.clouds.ply import ply_bytes, read_ply
 from lidar_vl_core.clouds.point_cloud import PointCloud, PointLabelled
 from lidar_vl_core.clouds.point_cloud2 import encode_labelled
-from lidar_vl_core.foundation.errors import BadCloudFile, BadRequest, LidarVlError
+from lidar_vl_core.foundation.errors import BadCloudFile, BadRequest, LidarVlError, one_line
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes
 
 READABLE = (".bin", ".pcd.bin", ".pcd", ".ply", ".npz")
@@ -87,7 +87,7 @@ def read_cloud_file(
     if suffix == ".bin" and columns is None and not _goes_without_saying(path, tuple(fields)):
         told = f"read as {len(cloud)} points of {', '.join(fields)}, judging by its numbers; set --columns if that is wrong."
         remarks.insert(0, told)
-    return CloudFile(cloud, tuple(remarks))
+    return CloudFile(cloud, tuple(map(one_line, remarks)))  # which name fields as the file does
 
 
 def require_labelled_cloud(path: Path) -> None:

@@ -64,7 +64,9 @@ class BagWriter:
                 f"{self.path}: expected an open recording, found a closed one. Write inside `with BagWriter(...)`."
             )
         if not 0 <= stamp_ns < 1 << 63:
-            raise BadRequest(f"stamp_ns: expected 0 to 2^63 - 1, found {stamp_ns}.")
+            raise BadRequest(
+                f"topic {topic}: expected a message recorded at 0 to 2^63 - 1 ns, found {stamp_ns}. Correct the recorder's clock."
+            )
         data = bytes(message) if isinstance(message, bytes | bytearray | memoryview) else to_cdr(message, type_name)
         self._storage.write(topic, type_name, stamp_ns, data)
 

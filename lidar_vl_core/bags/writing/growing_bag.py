@@ -76,7 +76,9 @@ class GrowingBag:
         if self._file.closed:
             raise BadRequest(f"{self._path}: expected an open recording, found a closed one. Start a new one.")
         if not 0 <= stamp_ns < 1 << 63:
-            raise BadRequest(f"stamp_ns: expected 0 to 2^63 - 1, found {stamp_ns}.")
+            raise BadRequest(
+                f"topic {topic}: expected a message recorded at 0 to 2^63 - 1 ns, found {stamp_ns}. Correct the recorder's clock."
+            )
         try:
             if self._file_is_full():
                 self._file.finish(sync=False)  # would hold up what arrives now

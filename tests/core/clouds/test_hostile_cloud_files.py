@@ -239,3 +239,10 @@ def test_a_file_with_pieces_put_in_or_taken_out_is_read_or_refused(suffix, data)
         path = Path(folder) / f"a{suffix}"
         path.write_bytes(content)
         read_cloud(path)
+
+
+def test_the_name_of_a_field_does_not_steer_the_terminal(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"xyz_m": np.ones((5, 3), "f4"), "\x1b[2J\nwarning: forged": np.ones(5)})
+    remarks = cloud_files.read_cloud_file(tmp_path / "a.npz").remarks
+    assert "x1b[2J" in remarks[0]
+    assert all(remark.isprintable() for remark in remarks)
