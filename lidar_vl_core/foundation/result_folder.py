@@ -46,7 +46,7 @@ def require_place(out: Path, option: str = "--out") -> None:
     option: where it was asked for.
     """
     try:
-        is_folder = out.is_dir()
+        is_folder = _exists(out) and out.is_dir()
         above = next((each for each in out.absolute().parents if _exists(each)), out)
     except OSError as error:
         raise BadRequest(
