@@ -1,4 +1,4 @@
-"""Pages that are printed from the code: the rooms, the data sets, and the API reference. A hook of mkdocs."""
+"""Parts of pages that are printed from the code: rooms, data sets, limits, parameters, API reference. A hook of mkdocs."""
 
 import json
 import re
@@ -105,8 +105,8 @@ def _parameter_rows(schema: dict[str, Any], definitions: dict[str, Any], above: 
 
 
 def _limits_table() -> str:
-    """The bounds of every reader as its module has them: name, number, and what it says of it."""
-    rows = ["| of | limit | number | |", "|---|---|---|---|"]
+    """The limits of every reader from its module: name, value, comment."""
+    rows = ["| read from | limit | value | |", "|---|---|---|---|"]
     for what, path in _LIMITED.items():
         text = (_PACKAGES["Core"] / path).read_text()
         for name, number, shift, told in re.findall(_LIMIT_LINE, text, re.MULTILINE):

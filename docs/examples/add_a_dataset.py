@@ -1,7 +1,7 @@
 """A data set of one's own: scans in .npz files with x, y, z, intensity and a class for each point.
 
-Put the part above the line into offline_training/datasets/lidar/my_scans.py: `kind: my_scans` is then known to check-data, to
-every configuration and to docs/data_sets.md. Run as it is, this file makes three scans and reads them.
+Put the part above the line into offline_training/datasets/lidar/my_scans.py: check-data, every configuration and
+docs/data_sets.md then know `kind: my_scans`. Run unchanged, this file makes three scans and reads them.
 """
 
 import tempfile

@@ -1,6 +1,6 @@
 """Look for things by name in a cloud: python docs/examples/ask_with_words.py PACKAGE CLOUD WORD [WORD ...]
 
-PACKAGE is a folder that `lidar-vl-train export-language` wrote, CLOUD a .bin, .pcd, .ply or .npz file. Writes words.png.
+PACKAGE is a folder that `lidar-vl-train export --text-encoder` wrote, CLOUD a .bin, .pcd, .ply or .npz file. Writes words.png.
 """
 
 import sys

@@ -14,11 +14,11 @@ from lidar_vl_core.clouds.from_arrays import cloud_from_arrays
 from lidar_vl_core.drawing.box_figures import boxes_from_above_figure
 from lidar_vl_core.drawing.figures import png_bytes
 
-LEAST_SCORE = 0.3  # what the detector itself leaves out is lower
+LEAST_SCORE = 0.3  # the detector itself leaves out lower scores only
 
 
 def main() -> None:
-    """Load the packaged detector, find boxes in a cloud, and print one a line, best first."""
+    """Load the packaged detector, find boxes in a cloud, and print one per line, best first."""
     detector = lidar_vl_core.load("demo_detector")
     cloud = read_cloud(sys.argv[1]) if len(sys.argv) > 1 else cloud_from_arrays(made_up_sweep())
     found = detector.detect(cloud)
@@ -30,7 +30,7 @@ def main() -> None:
             f"{detector.classes.names[class_id]:<24}{score:5.2f}  {np.hypot(x_m, y_m):5.1f} m away, "
             f"{length_m:.1f} x {width_m:.1f} x {height_m:.1f} m, heading {np.degrees(yaw_rad):4.0f} deg, {inside} points"
         )
-    print(f"{len(boxes)} boxes of score {LEAST_SCORE} and more; {len(found)} in all")
+    print(f"{len(boxes)} boxes with a score of at least {LEAST_SCORE}; {len(found)} in total")
     write_box_list(Path("boxes.json"), boxes, detector.classes, cloud.stamp_ns)
     drawn = boxes_from_above_figure(cloud.measured_xyz_m(), boxes, None, detector.classes, 900)
     Path("boxes.png").write_bytes(png_bytes(drawn))

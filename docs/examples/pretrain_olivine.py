@@ -1,8 +1,8 @@
 """Pre-train a network with OLIVINE on synthetic streets, in a minute: python docs/examples/pretrain_olivine.py [STEPS]
 
-Shows the moving parts, not what they reach: the image teacher has random weights and the classes are the true ones. With weights of
-your own name `teacher_weights`, and with labels of `lidar-vl-train weak-label` write `weak_labels` in place of `labels`. Writes
-pretrain_olivine/, from whose checkpoints `lidar-vl-train finetune ... start_from=pretrain_olivine/checkpoints` begins.
+Shows the parts, not the results: the image teacher has random weights and the classes are the ground truth. With weights of your
+own set `teacher_weights`; with labels of `lidar-vl-train weak-label` set `weak_labels` in place of `labels`. Writes
+pretrain_olivine/; `lidar-vl-train finetune ... start_from=pretrain_olivine/checkpoints` starts from its checkpoints.
 """
 
 import json
@@ -17,7 +17,7 @@ LOSSES = ("point_pixel", "weakly_supervised", "consistency", "loss")
 
 
 def settings(steps: int) -> dict:
-    """What differs from the defaults; the same keys stand in offline_training/configs/pretrain/*.yaml."""
+    """What differs from the defaults; offline_training/configs/pretrain/*.yaml have the same keys."""
     streets = {"kind": "synthetic", "folder": str(OUT / "sweeps"), "streets": 4, "frames_per_street": 1}
     return {
         "method": "olivine",
@@ -38,7 +38,7 @@ def settings(steps: int) -> dict:
         "learning_rate": 0.01,
         "weight_decay": 0.01,
         "schedule": "cosine_per_step",
-        "vmf_decay": 0.1,  # statistics of the classes freeze after 1 / 0.1 steps; consistency is learned from there on
+        "vmf_decay": 0.1,  # class statistics freeze after 1 / 0.1 steps; the consistency loss starts there
         "max_steps": steps,
         "batch_size": 2,
         "workers": 0,
@@ -48,7 +48,7 @@ def settings(steps: int) -> dict:
 
 
 def main() -> None:
-    """Train, then print how the losses went; the same command with more steps goes on."""
+    """Train, then print the first and the last losses; the same command with more steps resumes."""
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     checkpoint = pretrain(pretrain_config_of(settings(steps), "pretrain_olivine.py"))
     told = [json.loads(line) for line in (OUT / "metrics.jsonl").read_text().splitlines()]

@@ -8,15 +8,14 @@ import lidar_vl_core
 
 
 def made_up_sweep() -> np.ndarray:
-    """(N, 4) float64 x y z intensity: 64 beams over a road between two walls, with a car's box, 1.8 m below the sensor."""
+    """(N, 4) float64 x y z intensity: 64 beams, 1.8 m above a road between two walls, with a car-sized box."""
     elevation, azimuth = np.meshgrid(np.radians(np.linspace(-25, 3, 64)), np.linspace(-np.pi, np.pi, 1800))
     beams = np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], -1)
     beams = beams.reshape(-1, 3)
     with np.errstate(divide="ignore"):
         road, walls = np.where(beams[:, 2] < 0.0, -1.8 / beams[:, 2], np.inf), 9.0 / np.abs(beams[:, 1])
-        corners_m = (
-            np.array([[6.0, -3.6, -1.7], [10.4, -1.8, -0.3]])[:, None] / beams
-        )  # where a beam meets the box's planes
+        # range at which each beam meets the planes of the car's box
+        corners_m = np.array([[6.0, -3.6, -1.7], [10.4, -1.8, -0.3]])[:, None] / beams
     enters, leaves = corners_m.min(axis=0).max(axis=1), corners_m.max(axis=0).min(axis=1)
     car = np.where((enters < leaves) & (enters > 0.0), enters, np.inf)
     range_m = np.minimum(np.minimum(road, walls), car)
@@ -25,7 +24,7 @@ def made_up_sweep() -> np.ndarray:
 
 
 def main() -> None:
-    """Load the packaged model, label a cloud, and say what is in it."""
+    """Load the packaged model, label a cloud, and print its contents."""
     model = lidar_vl_core.load("demo")
     labelled = model.segment(sys.argv[1] if len(sys.argv) > 1 else made_up_sweep())
     for name, points in labelled.counts().items():
