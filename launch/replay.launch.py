@@ -1,6 +1,6 @@
 """Play a bag and label its clouds: ros2 launch lidar_vl_ros replay.launch.py bag:=run.mcap input:=/lidar/points [loop:=true] [rviz:=true].
 
-Takes the arguments of segmentation.launch.py, too. It ends when the bag has ended.
+It also takes the arguments of segmentation.launch.py, and ends when the bag has ended.
 """
 
 from typing import Any
@@ -15,16 +15,18 @@ from lidar_vl_ros.launching.topics import absolute
 
 from launch import LaunchContext, LaunchDescription
 
-MODEL = NodeArgument("model", "Model package that labels points, by name or folder", otherwise="demo")
+MODEL = NodeArgument("model", "Model package that labels points: a name or a folder", otherwise="demo")
 SEGMENTATION = TaskLaunch("segmentation", (MODEL, *WORDS), ("model",))
-LAST_ANSWERS_S = 2.0  # for the clouds that were sent last
+LAST_ANSWERS_S = 2.0  # for the last clouds that were sent
 
 
 def generate_launch_description() -> LaunchDescription:
     arguments = [
         DeclareLaunchArgument("bag", description="Recording: .mcap, .db3, ROS 1 .bag or a rosbag2 folder"),
-        DeclareLaunchArgument("rate", default_value="1.0", description="Speed"),
-        DeclareLaunchArgument("loop", default_value="false", description="Start again at the end, until stopped"),
+        DeclareLaunchArgument("rate", default_value="1.0", description="Playback speed; 1: as recorded"),
+        DeclareLaunchArgument(
+            "loop", default_value="false", description="true: start again at the end, until interrupted"
+        ),
     ]
     return LaunchDescription([*arguments, *SEGMENTATION.declared(), *environment(), OpaqueFunction(function=played)])
 
@@ -34,7 +36,7 @@ def played(context: LaunchContext) -> list[Any]:
     try:
         rate = float(told["rate"])
     except ValueError as error:
-        raise LaunchRefused(f"rate:={told['rate']}: expected a number. Correct it.") from error
+        raise LaunchRefused(f"rate:={told['rate']}: expected a number.") from error
     started = SEGMENTATION.actions(context, sim_time=True)
     if flag("build_only", told["build_only"]):
         return started

@@ -308,7 +308,7 @@ def test_what_the_model_is_stays_fixed_while_words_change(robot, without_tower):
     robot.serving(without_tower)
     result = robot.set_together(prompts=["car"], threads=3)
     assert not result.successful
-    assert result.reason.startswith("threads: fixed while active")
+    assert result.reason.startswith("threads: cannot change while active")
     assert robot.names == [list(load_vocabulary("nuscenes16").class_table.names)]
 
 
@@ -335,7 +335,7 @@ def test_a_vocabulary_brings_synonyms_and_is_read_again_when_asked(robot, withou
         "name: other\nclasses:\n- name: plant\n  prompts: [tree]\n- name: sky\n  prompts: [road]\n  sink: true\n"
     )
     answer = robot.reload()
-    assert (answer.success, answer.message) == (True, "looks for plant")
+    assert (answer.success, answer.message) == (True, "looking for plant")
     assert set(robot.ask()) == {0, 255}
     assert robot.names[-1] == ["plant"]
 
@@ -368,14 +368,14 @@ def test_reload_says_why_when_there_is_nothing_to_read(robot, graph, without_tow
     assert graph.transition(NODE, "configure")
     answer = robot.reload()
     assert not answer.success
-    assert "expected a name or a file" in answer.message
+    assert "give a name or a file" in answer.message
 
 
 def test_prompts_beside_a_vocabulary_are_refused_and_both_can_change_together(robot, without_tower):
     robot.serving(without_tower, vocabulary="nuscenes16")
     result = robot.set(prompts=["car"])
     assert not result.successful
-    assert "prompts and vocabulary: expected one of them" in result.reason
+    assert "prompts and vocabulary: expected only one of them" in result.reason
     assert robot.set_together(prompts=["car"], vocabulary="").successful
     assert set(robot.ask()) <= {0, 255}
 

@@ -108,7 +108,7 @@ def test_a_task_that_is_not_used_is_not_loaded_and_offers_no_topics(robot, graph
 def test_a_node_with_no_task_at_all_is_refused(graph, fake_segmenter, fake_detector):
     make = partial(BothTasksNode, lambda settings: fake_segmenter, lambda settings: fake_detector)
     graph.start(make, use_segmentation=False, use_detection=False)
-    assert graph.logs("use_segmentation, use_detection: expected one of them true")
+    assert graph.logs("use_segmentation, use_detection: expected at least one to be true")
 
 
 @pytest.mark.parametrize(

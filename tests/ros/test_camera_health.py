@@ -26,11 +26,11 @@ WELL = replace(QUIET, received=30, paired=10, period_s=0.0333)
 @pytest.mark.parametrize(
     ("state", "level", "words"),
     [
-        (QUIET, OK, "no cloud to pair"),
+        (QUIET, OK, "no clouds to pair"),
         (WELL, OK, "10 of 10 clouds got an image"),
         (replace(WELL, received=5, paired=5, missed=5), OK, "5 of 10 clouds got an image"),
         (replace(WELL, received=0, paired=0, missed=10), OK, "0 of 10 clouds"),  # slower than the reports
-        (replace(WELL, paired=0, missed=10), WARN, "none of 10 clouds got one of 30 images: see offset_s"),
+        (replace(WELL, paired=0, missed=10), WARN, "none of 10 clouds matched any of 30 images: check offset_s"),
         (replace(WELL, silent_s=3.2, silences=1), WARN, "silent: no image on /front for 3 s"),
         (replace(WELL, unstamped=30, paired=0, missed=10), WARN, "30 images without a stamp"),
         (replace(WELL, is_waited_for=False), WARN, "late: clouds no longer wait for it"),
@@ -59,7 +59,7 @@ def test_a_camera_info_that_is_missing_is_named_once_images_come():
     report = health.report(WELL, "/front", "/front_info")
     assert (report.level, report.message) == (
         WARN,
-        "no camera_info that can be used on /front_info: its images have no place",
+        "no usable camera_info on /front_info: its images cannot be placed",
     )
 
 

@@ -199,7 +199,9 @@ def test_of_clouds_whose_tf_is_late_each_gets_its_picture_by_the_static_chain_an
         until(lambda count=count: len(street.pictures) == count, f"picture {count}")
     values = street.node._front_end._health["front"].values(clouds.camera_states(0)["front"])
     assert (values["paired"], values["static_chain"], values["unplaced"]) == (13, 13, 0)
-    graph.logs("camera front is placed as if nothing moved between its image and the cloud: transform odom -> lidar")
+    graph.logs(
+        "camera front is placed as if nothing had moved between its image and the cloud: transform odom -> lidar"
+    )
 
 
 def test_a_cloud_waits_for_tf_that_comes_in_time(street, until):

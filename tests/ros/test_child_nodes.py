@@ -41,7 +41,7 @@ def test_a_node_that_refuses_its_parameters_is_named_with_its_last_words(tmp_pat
 
 def test_a_node_that_takes_too_long_is_named_and_ended(tmp_path: Path) -> None:
     children: list[int] = []
-    with pytest.raises(GraphFailed, match=r"bag_recorder: .*still at work after 1 s"):
+    with pytest.raises(GraphFailed, match=r"bag_recorder: .*still running after 1 s"):
         _run(tmp_path, 1, children)
     assert not _alive(children[0])
 

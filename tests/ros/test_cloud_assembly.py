@@ -168,7 +168,7 @@ def test_of_a_lidar_the_nearest_cloud_is_taken_and_one_that_is_about_to_come_is_
 
 def test_a_lidar_is_told_of_by_what_happened_since_the_last_report():
     health = LidarHealth("/rear", required=False)
-    assert (health.report().level, health.report().message) == (OK, "no cloud to add it to")
+    assert (health.report().level, health.report().message) == (OK, "no clouds to add it to")
     health.merged()
     health.missed("LiDAR rear: no transform")
     report = health.report()

@@ -95,7 +95,7 @@ def test_limits_of_classes_hold_and_may_change_while_the_node_serves(robot, grap
     assert _classes(robot.ask(stamp_ns=3 * S)[1]) == []
     result = graph.set_parameter(NODE, "marker_lifetime_s", 3.0)
     assert not result.successful
-    assert "marker_lifetime_s: fixed while active" in result.reason
+    assert "marker_lifetime_s: cannot change while active" in result.reason
 
 
 def test_boxes_that_are_no_numbers_are_never_published_and_the_next_cloud_is_served(robot, fake_detector):

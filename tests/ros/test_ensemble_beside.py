@@ -170,7 +170,7 @@ def test_without_a_word_of_the_motion_pictures_have_no_say_which_is_told(robot, 
         np.testing.assert_array_equal(robot.ask(second), _expected(package))
     robot.counted(served=2, without_images=2)
     graph.logs("motion of lidar: expected a moving transform above it")
-    assert graph.logs("cloud named by the network alone").count("cloud named by the network alone") == 1
+    assert graph.logs("cloud labelled by the network alone").count("cloud labelled by the network alone") == 1
 
 
 def test_features_older_than_allowed_have_no_say_which_is_told(robot, graph, package):
@@ -230,7 +230,7 @@ def test_an_image_encoder_that_fails_leaves_clouds_to_the_network_and_may_recove
     robot.picture(1.0)
     np.testing.assert_array_equal(robot.ask(1.0), _expected(package))
     robot.counted(served=1, without_images=1, faults=1)
-    graph.logs("pictures are not encoded: image_encoder.onnx: out of memory")
+    graph.logs("images cannot be encoded: image_encoder.onnx: out of memory")
     robot.tower._encode = healthy
     robot.encode(1.1)
     assert (robot.ask(1.2) != _expected(package)).sum() > 20
@@ -250,7 +250,7 @@ def test_an_image_encoder_that_hangs_neither_stops_clouds_nor_the_node(robot, gr
     assert graph.transition(NODE, "deactivate")
     assert graph.transition(NODE, "cleanup")
     gate.set()
-    graph.logs("its thread is left behind")
+    graph.logs("its thread is abandoned")
 
 
 def test_age_and_share_of_what_was_used_are_told(robot, until):

@@ -94,7 +94,7 @@ def test_without_cameras_the_node_is_lidar_only_and_says_so(car, graph):
     car.start()
     car.send_cloud(S)
     car.answered(1)
-    graph.logs("LiDAR only, as no cameras.NAME.topic is given")
+    graph.logs("LiDAR only, as no cameras.NAME.topic is set")
     car.diagnosed("cameras", "none: LiDAR only")
 
 
@@ -109,7 +109,7 @@ def test_of_two_cameras_the_required_one_is_waited_for_and_without_its_image_a_c
     car.send_image("rear", 2 * S)
     car.send_cloud(2 * S)  # nothing of the front any more
     car.counted(served=1, unpaired=1)
-    graph.logs("cloud dropped: no image of front, which is required")
+    graph.logs("cloud dropped: no matching image of front, which is required")
     car.send_image("front", 3 * S)
     car.send_cloud(3 * S)  # nothing of the rear, which may be missing
     car.counted(served=2, unpaired=1, waiting=0)
@@ -128,7 +128,7 @@ def test_a_silent_camera_is_told_and_costs_no_cloud(car, graph):
         car.send_cloud(second * S)
         car.answered(second)
     stamps = iter(range(5 * S, 500 * S, S // 10))
-    car.diagnosed("camera front", "no cloud to pair", lambda: car.send_image("front", next(stamps)))
+    car.diagnosed("camera front", "no clouds to pair", lambda: car.send_image("front", next(stamps)))
 
 
 def test_a_late_image_is_counted_and_the_cloud_served_without_it(car):
@@ -151,7 +151,7 @@ def test_without_a_camera_info_the_cloud_is_served_and_the_topic_named(car, grap
     car.send_cloud(S)
     car.answered(1)
     graph.logs("camera front left out: /front/camera_info: expected a usable camera_info")
-    words, stamps = "no camera_info that can be used on /front/camera_info", iter(range(2 * S, 500 * S, S // 10))
+    words, stamps = "no usable camera_info on /front/camera_info", iter(range(2 * S, 500 * S, S // 10))
     figures = car.diagnosed("camera front", words, lambda: car.send_image("front", next(stamps)))
     assert figures["unplaced"] == "1"
     assert not pictures

@@ -20,7 +20,7 @@ def test_the_histogram_is_of_answered_points_and_names_the_classes():
     assert statistics.report().message == "no answers so far"
     _seen(statistics, 3, [1, 1, 1, 0, 255, 255], 0.75)
     report = statistics.report()
-    assert (report.level, report.message) == (OK, "mean probability 0.75, most are road")
+    assert (report.level, report.message) == (OK, "mean probability 0.75, mostly road")
     assert (report.values["share road"], report.values["share car"]) == ("0.750", "0.250")
     assert "share tree" not in report.values
     assert (report.values["confidence_drift"], report.values["histogram_drift"]) == ("+0.000", "0.000")
@@ -43,7 +43,7 @@ def test_other_words_begin_anew_and_clouds_without_answers_say_nothing():
     _seen(statistics, 100, [1], 0.875)
     statistics.add(np.zeros(2, np.uint8), np.full(2, 0.25, np.float32), ("fallen tree",))
     report = statistics.report()
-    assert (report.level, report.message) == (OK, "mean probability 0.25, most are fallen tree")
+    assert (report.level, report.message) == (OK, "mean probability 0.25, mostly fallen tree")
 
 
 def test_the_heap_is_given_back_once_a_large_cloud_is_found_to_have_been_a_rare_one(monkeypatch):
@@ -76,7 +76,7 @@ def test_a_container_s_limit_counts_where_it_is_below_the_machine_s_memory(monke
 
 def test_all_cameras_in_one_line_name_the_first_with_trouble_and_have_the_worst_level():
     well, slow, dead = Report(OK, "fine", {}), Report(WARN, "late", {}), Report(ERROR, "silent", {})
-    assert cameras_report({"camera front": well}, 0).message == "1 keep step"
+    assert cameras_report({"camera front": well}, 0).message == "1 in step"
     report = cameras_report({"camera front": well, "camera left": slow, "camera rear": dead}, 7)
     assert (report.level, report.values["unpaired"]) == (ERROR, "7")
-    assert report.message == "2 of 3 with trouble: camera left: late"
+    assert report.message == "2 of 3 have a problem: camera left: late"

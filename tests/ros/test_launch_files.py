@@ -239,11 +239,11 @@ def test_cameras_are_topics_by_name_or_all_their_parameters_and_come_besides_tho
         ({"prompts": "tree"}, "expected a list of texts"),
         ({"prompts": "[1]"}, "expected a list of texts"),
         ({"prompts": "['tree"}, "expected YAML"),
-        ({"prompts": "[]"}, "an empty list is none to ROS"),
-        ({"cameras": "/front/image"}, "expected names with topics"),
-        ({"cameras": "{front: 3}"}, "expected names with topics"),
-        ({"params_file": "/nowhere.yaml"}, "expected a file of parameters, found /nowhere.yaml"),
-        ({"params_file": str(_REPOSITORY)}, "expected a file of parameters"),
+        ({"prompts": "[]"}, "ROS treats an empty list as unset"),
+        ({"cameras": "/front/image"}, "expected camera names with topics"),
+        ({"cameras": "{front: 3}"}, "expected camera names with topics"),
+        ({"params_file": "/nowhere.yaml"}, "params_file:=/nowhere.yaml: expected a parameter file"),
+        ({"params_file": str(_REPOSITORY)}, "expected a parameter file"),
     ],
 )
 def test_an_argument_that_is_wrong_is_refused_before_anything_starts(launch, tmp_path, given, expected):
@@ -257,8 +257,8 @@ def test_an_argument_that_is_wrong_is_refused_before_anything_starts(launch, tmp
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "expected names of nodes with parameters"),
-        ("[1, 2]", "expected names of nodes with parameters"),
+        ("", "expected node names with parameters"),
+        ("[1, 2]", "expected node names with parameters"),
         ("/**: {ros__parameters: {model: demo", "expected YAML"),
         ("/**:\n\tros__parameters: {}", "expected YAML"),
         ("\x00", "expected YAML"),
@@ -281,7 +281,7 @@ def test_a_params_file_that_tells_the_node_nothing_is_refused_with_what_it_has(l
 
 def test_a_params_file_that_is_no_text_is_refused(launch, tmp_path):
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x80")
-    with pytest.raises(LaunchRefused, match="expected a file of parameters"):
+    with pytest.raises(LaunchRefused, match="expected a parameter file"):
         launch("segmentation", params_file=str(tmp_path / "bytes.yaml"))
 
 

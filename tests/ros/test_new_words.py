@@ -132,12 +132,14 @@ def test_clouds_go_on_with_the_old_words_while_new_ones_are_embedded(robot, towe
         _require(robot, package, *OLD)
     status, values = robot.status()
     assert values == {"in_force": "car, tree", "pending": "red dog, road, red car", "to_embed": "2"}
-    assert status.message.startswith("embeds 2 new prompts for red dog, road, red car; looks for car, tree until then")
+    assert status.message.startswith(
+        "embedding 2 new prompts for red dog, road, red car; looking for car, tree until then"
+    )
     towers[0].answer(1)
     until(lambda: len(towers[0].begun) == 2, "the second prompt")
     _require(robot, package, *OLD)
     towers[0].answer(1)
-    until(lambda: robot.node.segmentation._words.told == "looks for red dog, road, red car", "the swap")
+    until(lambda: robot.node.segmentation._words.told == "looking for red dog, road, red car", "the swap")
     _require(robot, package, "red dog", "road", "red car")
     assert robot.status()[1] == {"in_force": "red dog, road, red car"}
     assert towers[0].begun == ["red dog", "red car"]  # the package has the road
@@ -150,7 +152,7 @@ def test_the_newest_request_wins_and_what_was_learned_for_another_is_not_learned
     assert robot.set("red car", "red dog").successful
     _require(robot, package, *OLD)
     towers[0].answer(2)
-    until(lambda: robot.node.segmentation._words.told == "looks for red car, red dog", "the swap")
+    until(lambda: robot.node.segmentation._words.told == "looking for red car, red dog", "the swap")
     assert towers[0].begun == ["red dog", "red car"]
     _require(robot, package, "red car", "red dog")
     assert [table["names"] for table in robot.tables] == [list(OLD), ["red car", "red dog"]]
@@ -175,7 +177,7 @@ def test_unknown_words_are_refused_at_once_and_what_was_pending_stays_so(robot, 
     assert not result.successful
     assert "found 'unicorn'" in result.reason
     towers[0].answer(1)
-    until(lambda: robot.node.segmentation._words.told == "looks for red dog", "the swap")
+    until(lambda: robot.node.segmentation._words.told == "looking for red dog", "the swap")
     _require(robot, package, "red dog")
 
 
@@ -191,14 +193,14 @@ def test_a_failure_is_told_leaves_the_old_words_and_the_same_words_can_be_asked_
     graph.logs(str(error))
     status, values = robot.status()
     assert status.level == bytes([1])
-    assert "the words stay as they were, the new ones cannot be embedded" in status.message
+    assert "the words stay unchanged, as the new ones cannot be embedded" in status.message
     assert str(error) in values["last_problem"]
     assert "pending" not in values
     _require(robot, package, *OLD)
     towers[0].raises = None
     towers[0].answer(1)
     assert robot.set("red dog").successful
-    until(lambda: robot.node.segmentation._words.told == "looks for red dog", "the swap")
+    until(lambda: robot.node.segmentation._words.told == "looking for red dog", "the swap")
     _require(robot, package, "red dog")
     assert robot.status()[0].level == bytes([0])
 
@@ -234,7 +236,7 @@ def test_a_vocabulary_read_again_says_that_its_new_words_are_embedded(robot, tow
     path.write_text("name: street\nclasses:\n- name: animal\n  prompts: [dog, red dog]\n")
     answer = graph.call(Trigger, f"/{NODE}/reload_vocabulary", Trigger.Request())
     assert (answer.success, answer.message) == (
-        True, "embeds 2 new prompts for animal; looks for vehicle until then",
+        True, "embedding 2 new prompts for animal; looking for vehicle until then",
     )  # fmt: skip
     towers[0].answer(2)
     until(lambda: robot.tables[-1]["names"] == ["animal"], "the classes")
@@ -244,9 +246,9 @@ def test_words_of_the_start_are_embedded_before_the_first_cloud(robot, package, 
     """By the process itself."""
     robot.serving()
     assert robot.set("red dog", "dog").successful
-    until(lambda: robot.node.segmentation._words.told == "looks for red dog, dog", "the swap", timeout_s=120)
+    until(lambda: robot.node.segmentation._words.told == "looking for red dog, dog", "the swap", timeout_s=120)
     _require(robot, package, "red dog", "dog")
     assert graph.transition(NODE, "deactivate")
     assert graph.transition(NODE, "cleanup")
     assert graph.transition(NODE, "configure")
-    assert robot.node.segmentation._words.told == "looks for red dog, dog"
+    assert robot.node.segmentation._words.told == "looking for red dog, dog"

@@ -165,7 +165,7 @@ def test_a_node_stopped_while_it_serves_exits_with_0_within_three_seconds(
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT] * 2, [signal.SIGTERM] * 2])
 def test_a_stopped_recorder_exits_with_0(start, until, tmp_path, signals):
     recorder = start("bag_recorder", output=tmp_path / "none.mcap", topics=["/nobody"])
-    until(lambda: recorder.heard("waits for"), "the recorder", TIMEOUT_S)
+    until(lambda: recorder.heard("waiting for"), "the recorder", TIMEOUT_S)
     for number in signals:
         recorder.signal(number)
     assert recorder.wait() == 0, recorder.lines
@@ -190,7 +190,7 @@ def test_a_node_stopped_while_its_model_is_compiled_ends_within_two_seconds(star
     node.signal(signal.SIGINT)
     assert node.wait() == 0, node.lines
     assert time.monotonic() - asked < 2.0 * max(1.0, os.getloadavg()[0])  # 2 s where nobody else works
-    assert any("a model being prepared is left behind" in line for line in node.lines), node.lines
+    assert any("a model being prepared is abandoned" in line for line in node.lines), node.lines
 
 
 @pytest.mark.slow
@@ -202,7 +202,7 @@ def test_a_killed_node_that_is_started_again_goes_to_the_state_it_was_commanded_
 
     started().crash()
     second = start("segmentation_node", model=tiny_package, autostart=False)
-    until(lambda: second.heard("goes to the last commanded state, active"), "the node after a crash", TIMEOUT_S)
+    until(lambda: second.heard("returning to the last commanded state, active"), "the node after a crash", TIMEOUT_S)
     until(lambda: second.heard(f"serves {INPUT_OF_NODE}"), "the node at work", TIMEOUT_S)
     second.signal(signal.SIGINT)
     assert second.wait() == 0
@@ -279,7 +279,7 @@ def test_an_interrupted_recorder_leaves_a_whole_file(start, until, small_bag, tm
     recording = tmp_path / "cut.mcap"
     recorder = start("bag_recorder", output=recording, topics=[INPUT])
     player = start("bag_player", bag=small_bag, loop=True, wait_for=[INPUT], wait_timeout_s=TIMEOUT_S)
-    until(lambda: recorder.heard("records "), "the recorder", TIMEOUT_S)
+    until(lambda: recorder.heard("recording "), "the recorder", TIMEOUT_S)
     until(lambda: player.heard("played "), "one round", TIMEOUT_S)
     recorder.signal(signal.SIGINT)
     assert recorder.wait() == 0, recorder.lines

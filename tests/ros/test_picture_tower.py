@@ -149,15 +149,15 @@ def test_a_tower_that_is_stopped_in_its_work_begins_no_other_set(encoder, failur
 
 def test_the_verdict_on_the_ensemble_tells_age_share_and_why_pictures_had_no_say():
     health = EnsembleHealth()
-    assert health.report({}, None).message == "no cloud to name"
+    assert health.report({}, None).message == "no clouds to label"
     health.named({"front": 120.0, "rear": -300.0}, 0.25)
     report = health.report({"encoded": "7"}, None)
-    assert (report.level, report.message) == (OK, "pictures of -300 ms before the cloud name 25% of its points")
+    assert (report.level, report.message) == (OK, "images from -300 ms before the cloud label 25% of its points")
     assert report.values["age_ms front"] == "120"
     assert report.values["encoded"] == "7"
     health.named({"front": 10.0}, 0.5)
     health.alone("too old")
     report = health.report({}, None)
-    assert (report.level, report.message) == (WARN, "1 of 2 clouds named by the network alone: too old")
+    assert (report.level, report.message) == (WARN, "1 of 2 clouds labelled by the network alone: too old")
     assert health.report({}, None).level == OK
-    assert health.report({}, 7.0).message == "the image encoder has been at work on one set for 7 s"
+    assert health.report({}, 7.0).message == "the image encoder has been working on one set of images for 7 s"

@@ -67,7 +67,7 @@ def test_what_is_heard_is_in_the_file_a_second_later_and_an_almost_full_disk_end
     recorder.close()
     assert _read(path) == ([*"01234", "last"], [])
     told = capfd.readouterr().err
-    assert "no more than 500 MB are free on the disk (min_free_mb)" in told
+    assert "at most 500 MB of disk space are free (min_free_mb)" in told
     assert "recorded /said 6 (lost 0)" in told
     executor.shutdown()
     recorder.destroy_node()

@@ -154,11 +154,12 @@ def test_under_load_parts_of_the_clouds_are_looked_at_where_that_is_allowed(
     assert fake_segmenter.shares == [1.0, 1.0, 1.0, 0.5, 0.5]
     talk.counted(served=5, partial=2)
     assert (
-        graph.logs("the cloud of stamp 1000000002 took 150 ms").count("the cloud of stamp 1000000002 took 150 ms") == 1
+        graph.logs("the cloud with stamp 1000000002 took 150 ms").count("the cloud with stamp 1000000002 took 150 ms")
+        == 1
     )
     until(
         lambda: any(
-            item.value == "under load 50% of the points are looked at"
+            item.value == "under load 50% of the points are processed"
             for array in graph.diagnostics
             for status in array.status
             for item in status.values

@@ -112,7 +112,7 @@ def test_two_senders_600_ms_apart_on_one_topic_are_all_served_without_a_jump(
     counts = node.health.counts()
     assert (counts["served"], counts["jumps"]) == (40, 0)
     assert "jumped back" not in graph.logged
-    graph.logs("2 senders of clouds on")
+    graph.logs("2 publishers of clouds on")
 
 
 def test_a_cloud_without_a_stamp_is_no_jump(graph, fake_segmenter, make_cloud, until):

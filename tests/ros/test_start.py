@@ -32,7 +32,7 @@ def test_after_a_crash_a_node_goes_to_the_state_it_was_last_commanded_to(graph, 
     before.remember(state)
     _crashed(before)
     node = graph.start(make, autostart=autostart)
-    graph.logs(f"goes to the last commanded state, {state}")
+    graph.logs(f"returning to the last commanded state, {state}")
     until(lambda: graph.state(NODE) == state, state)
     assert node.health.counts()["refused"] == 0
 
@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_keeps_no_node_from_serving(
     monkeypatch.setenv("ROS_HOME", str(tmp_path / "file"))
     graph.start(make)
     until(lambda: graph.state(NODE) == "active", "the active state")
-    graph.logs("the commanded state is not kept over a crash")
+    graph.logs("the commanded state will not survive a crash")
 
 
 class FakeBond:

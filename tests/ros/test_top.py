@@ -24,7 +24,7 @@ def _summary(node: str = "/front/node", level: int = OK) -> Summary:
     reports = {
         "input": Report(OK, "10 clouds since the last report", {"received_per_s": "10.0"}),
         "processing": Report(level, "serving", {"state": "active", "served_per_s": "9.8", "processing_ms_p50": "32.1"}),
-        "memory": Report(OK, "612 MB held", {"rss_mb": "612"}),
+        "memory": Report(OK, "612 MB used", {"rss_mb": "612"}),
         "segmentation": Report(OK, "fine", {"confidence": "0.81", "share road": "0.6", "share car": "0.4"}),
     }
     return Summary(node, reports)
@@ -41,7 +41,7 @@ def test_a_summary_is_read_as_it_was_written_and_has_the_worst_level():
     "text", ["", "[]", "{}", '{"node": 1, "status": {"input": {}}}', '{"node": "/a", "status": []}']
 )
 def test_another_text_is_no_summary(text):
-    with pytest.raises(BadRequest, match="expected the JSON text of a node"):
+    with pytest.raises(BadRequest, match="expected the JSON text that a node publishes"):
         read_summary(text)
 
 
@@ -54,10 +54,10 @@ def test_each_node_has_a_headline_its_parts_and_its_classes():
 
 
 def test_a_node_that_is_gone_is_said_to_be_and_no_line_is_wider_than_the_terminal():
-    assert "/front/node: not heard for 12 s" in top_text([(_summary(), 12.0)], 100, colours=False)
+    assert "/front/node: silent for 12 s" in top_text([(_summary(), 12.0)], 100, colours=False)
     text = top_text([(_summary(level=ERROR), 0.0)], 20, colours=False)
     assert max(len(line) for line in text.splitlines()) == 20
-    assert "no node of lidar_vl_ros is heard" in top_text([], 80, colours=True)
+    assert "no node of lidar_vl_ros found" in top_text([], 80, colours=True)
 
 
 def test_control_characters_of_a_summary_do_not_reach_the_terminal():

@@ -1,4 +1,4 @@
-"""Segmentation and detection in one node: each cloud is read, decoded and paired with its pictures once, for both."""
+"""Segmentation and detection in one node: each cloud is read, decoded and paired with its images once, for both."""
 
 import sys
 from typing import Any
@@ -11,7 +11,7 @@ from lidar_vl_ros.tasks.task_node import TaskNode
 
 
 class BothTasksNode(TaskNode):
-    """~/input/pointcloud -> what segmentation_node and detection_node tell; boxes carry what segmentation says of their points."""
+    """~/input/pointcloud -> the outputs of segmentation_node and detection_node; boxes also carry the class of their points."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class BothTasksNode(TaskNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop."""
+    """Run the node until shutdown."""
     return run_node(BothTasksNode, PerceptionParameters, args)
 
 

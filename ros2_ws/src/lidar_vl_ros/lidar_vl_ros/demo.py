@@ -1,4 +1,4 @@
-"""The whole product on one machine: a recording through a real ROS 2 graph, evaluated, with report and picture.
+"""The whole system on one machine: play a recording through a real ROS 2 graph, evaluate the answers, write a report.
 
 python -m lidar_vl_ros.demo --bag out/demo/drive.mcap --out out/demo
 """
@@ -53,7 +53,7 @@ _SILENCE_S = 2.0  # beyond the time of two clouds: then the recorder ends
 
 @dataclass(frozen=True)
 class _Drive:
-    """The recording that is played."""
+    """The recording to play."""
 
     path: Path
     cloud_topic: str
@@ -65,10 +65,10 @@ class _Drive:
 
 
 def demo(bag: Path, out: Path, models: tuple[str, str], command: str, overwrite: bool = False) -> dict[str, Any]:
-    """Play the bag through the graph, judge the answers, write report.html, metrics.json and demo.png.
+    """Play the bag through the graph, evaluate the answers, write report.html, metrics.json and demo.png.
 
-    models: what labels points, and what finds boxes. Clouds with a field `label` of nuscenes16 classes are scored, and boxes
-    where the bag has one topic of true ones. overwrite: results of an earlier demo in `out` may go.
+    models: the packages that label points and find boxes. Clouds with a field `label` of nuscenes16 classes are scored, and
+    boxes if the bag has one topic of true ones. overwrite: results of an earlier demo in `out` may be replaced.
     Returns the content of metrics.json. Raises LidarVlError, with the end of the log where a node failed.
     """
     for name in _RESULTS:
@@ -78,7 +78,9 @@ def demo(bag: Path, out: Path, models: tuple[str, str], command: str, overwrite:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadRequest(f"{out}: expected a folder to write to, found: {error.strerror}. Choose another.") from error
+        raise BadRequest(
+            f"{out}: expected a folder to write to, found: {error.strerror}. Choose another with --out."
+        ) from error
     for name in _RESULTS:
         (out / name).unlink(missing_ok=True)  # an old result must not pass for this run's
     recorded = out / "recorded.mcap"
@@ -107,12 +109,12 @@ def demo(bag: Path, out: Path, models: tuple[str, str], command: str, overwrite:
 
 
 def _made_with(segmenter: Segmenter, detector: Detector, command: str) -> dict[str, Any]:
-    """What the report tells of the models beside its figures."""
+    """What the report says about the models besides its figures."""
     of_labels, of_boxes = (provenance(task.package, command) for task in (segmenter, detector))
     return {
         "model": " and ".join(task.package.manifest.name for task in (segmenter, detector)),
         "engine": " and ".join(dict.fromkeys(task.engine_name for task in (segmenter, detector))),
-        "latency_is": "from the stamp written when a cloud is sent to the publication of its labels and of its boxes, the later",
+        "latency_is": "from the stamp that a cloud gets when it is sent until both its labels and its boxes are published",
         "provenance": of_labels | {f"detection_{name}": of_boxes[name] for name in ("model", "model_exported_by")},
     }
 
@@ -159,7 +161,7 @@ def _representative(evaluation: Evaluation) -> LabelledFrame:
 
 
 def _picture(frame: LabelledFrame, classes: ClassTable, box_classes: ClassTable) -> bytes:
-    """Labels and boxes in the three forward cameras and from above, with a legend, as PNG."""
+    """Draw labels and boxes in the three forward cameras and from above, with a legend, as PNG."""
     import numpy as np
 
     xyz_m, (found, true_boxes) = frame.cloud.xyz_m, frame.drawn_boxes()
@@ -181,7 +183,7 @@ def _summary(metrics: dict[str, Any], out: Path, seconds: float) -> list[str]:
     )
     return [
         f"model        {metrics['model']}, engine {metrics['engine']}",
-        f"clouds       {metrics['frames']} labelled and searched of {metrics['sent']} sent, {metrics['drops']} dropped",
+        f"clouds       {metrics['frames']} processed of {metrics['sent']} sent, {metrics['drops']} dropped",
         f"points       {metrics['points'] // max(metrics['frames'], 1):,} per cloud",
         f"boxes        {sum(metrics['boxes_per_class'].values()) / max(metrics['frames'], 1):.1f} per cloud",
         f"latency ms   {spread} (p50 / p95 / p99, stamp to labels and boxes)",
@@ -198,23 +200,27 @@ def _scores(metrics: dict[str, Any]) -> list[str]:
     return [
         f"mean IoU     {100 * metrics['mean_iou']:.1f} % over the {len(classes)} classes that occur; "
         f"best {best} {100 * (classes[best] or 0):.1f} %, worst {worst} {100 * (classes[worst] or 0):.1f} %",
-        f"points right {100 * metrics['accuracy']:.1f} %",
+        f"accuracy     {100 * metrics['accuracy']:.1f} %",
     ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; returns 0, 2 with one line on stderr when a part failed, 130 for Ctrl-C."""
+    """Run the demo. Returns 0; 2, with one line on stderr, if a part failed; 130 for Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m lidar_vl_ros.demo", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--bag",
         type=Path,
         required=True,
         metavar="BAG",
-        help="recording with one topic of clouds; `make demo` makes one",
+        help="recording with one topic of clouds; `make demo` creates one",
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR")
-    parser.add_argument("--model", default="demo", metavar="PKG", help="package that labels points, by name or folder")
-    parser.add_argument("--detection-model", default="demo_detector", metavar="PKG", help="package that finds boxes")
+    parser.add_argument(
+        "--model", default="demo", metavar="PKG", help="model package that labels points: a name or a folder"
+    )
+    parser.add_argument(
+        "--detection-model", default="demo_detector", metavar="PKG", help="model package that finds boxes"
+    )
     add_overwrite(parser)
     options = parser.parse_args(arguments)
     command = shlex.join(["python", "-m", "lidar_vl_ros.demo", *(sys.argv[1:] if arguments is None else arguments)])
@@ -227,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"demo: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("demo: interrupted, all its processes are ended", file=sys.stderr)
+        print("demo: interrupted; all its processes have been stopped", file=sys.stderr)
         return 130
     print("\n".join(_summary(metrics, options.out, time.monotonic() - started_s)))
     return 0

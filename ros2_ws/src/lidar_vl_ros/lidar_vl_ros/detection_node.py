@@ -1,4 +1,4 @@
-"""Boxes of the objects in LiDAR clouds: clouds in, an array of boxes out for each, an empty one too."""
+"""Find objects in LiDAR clouds: clouds in, one array of boxes out for each, possibly empty."""
 
 import sys
 from typing import Any
@@ -19,7 +19,7 @@ class DetectionNode(TaskNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop."""
+    """Run the node until shutdown."""
     return run_node(DetectionNode, DetectionParameters, args)
 
 

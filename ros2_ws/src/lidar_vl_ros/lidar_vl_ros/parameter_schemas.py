@@ -21,10 +21,10 @@ SETTINGS: dict[str, type[Config]] = {
 
 
 def parameter_schema(node: str) -> dict[str, Any]:
-    """The schema (JSON Schema 2020-12) of a file for --params-file that tells this node its parameters."""
+    """The JSON Schema (2020-12) of a parameter file of this node, as --params-file takes it."""
     schema = SETTINGS[node].model_json_schema()
     definitions = schema.pop("$defs", {})
-    # What a node needs may be told by the command line instead, and each node has ROS's own parameters besides.
+    # Required parameters may come from the command line instead, and each node has ROS's own parameters besides.
     schema.pop("required", None)
     schema["properties"]["use_sim_time"] = {"type": "boolean", "default": False, "description": "Follow /clock"}
     return {
@@ -42,12 +42,12 @@ def parameter_schema(node: str) -> dict[str, Any]:
 
 
 def as_text(node: str) -> str:
-    """The schema as it lies in the package's folder `schema`."""
+    """The schema as stored in the package's folder `schema`."""
     return json.dumps(parameter_schema(node), indent=2) + "\n"
 
 
 def main() -> int:
-    """Write every schema into the folder that the command line names."""
+    """Write every schema into the folder given on the command line."""
     if len(sys.argv) != 2:
         print("expected the folder to write to, e.g. ros2_ws/src/lidar_vl_ros/schema", file=sys.stderr)
         return 2

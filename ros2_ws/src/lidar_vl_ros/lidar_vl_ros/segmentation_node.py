@@ -10,7 +10,7 @@ from lidar_vl_ros.tasks.task_node import TaskNode
 
 
 class SegmentationNode(TaskNode):
-    """~/input/pointcloud -> ~/output/pointcloud/segmentation, and what else is told of the answer."""
+    """~/input/pointcloud -> ~/output/pointcloud/segmentation and further outputs."""
 
     def __init__(self, open_segmenter: OpenSegmenter = open_segmenter, **node_options: Any) -> None:  # noqa: ANN401
         super().__init__("segmentation_node", SegmentationParameters, **node_options)
@@ -19,7 +19,7 @@ class SegmentationNode(TaskNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop."""
+    """Run the node until shutdown."""
     return run_node(SegmentationNode, SegmentationParameters, args)
 
 

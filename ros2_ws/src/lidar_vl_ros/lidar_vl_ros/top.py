@@ -1,4 +1,4 @@
-"""What `lidar-vl top` runs: the health of all nodes in a terminal, drawn anew every second. Prints."""
+"""What `lidar-vl top` runs: the health of all nodes in a terminal, redrawn every second. Prints."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ _SUFFIX = SUMMARY_TOPIC.removeprefix("~")
 
 
 class SummaryListener(Node):
-    """Hears the latched summary of every node there is, also of those that come later."""
+    """Receives the latched summary of every node, including those that start later."""
 
     def __init__(self, **node_options: Any) -> None:  # noqa: ANN401
         super().__init__(f"lidar_vl_top_{os.getpid()}", **node_options)
@@ -32,7 +32,7 @@ class SummaryListener(Node):
         self.create_timer(_PERIOD_S / 2, self._look_for_nodes)
 
     def heard(self) -> list[tuple[Summary, float]]:
-        """What each node told last, and how many seconds ago."""
+        """Each node's last summary, and its age in seconds."""
         now_s = time.monotonic()
         return [(summary, now_s - then_s) for summary, then_s in list(self._heard.values())]
 
@@ -50,7 +50,7 @@ class SummaryListener(Node):
 
 
 def main() -> int:
-    """Draw until Ctrl-C; where the output is no terminal, print once. Returns 2 where no node is heard then."""
+    """Draw until Ctrl-C; if the output is not a terminal, print once. Returns 2 if no node is found then."""
     rclpy.init()
     listener = SummaryListener()
     try:

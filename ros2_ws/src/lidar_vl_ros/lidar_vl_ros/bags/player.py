@@ -31,11 +31,11 @@ _ACKNOWLEDGED_WITHIN_S = 2.0  # reliable subscribers may still fetch the last me
 
 
 class PlayerParameters(Config):
-    """What the player is told."""
+    """Parameters of bag_player."""
 
     bag: str = Field("", min_length=1, description="Recording: .mcap, .db3, ROS 1 .bag or a rosbag2 folder")
     topics: tuple[str, ...] = Field((), description="Topics to play; empty: all whose message type is installed")
-    rate: float = Field(1.0, gt=0.0, le=1000.0, description="Speed; 1: as recorded")
+    rate: float = Field(1.0, gt=0.0, le=1000.0, description="Playback speed; 1: as recorded")
     loop: bool = Field(False, description="Start again at the end; /clock jumps back, as with rosbag2")
     clock_hz: float = Field(100.0, ge=0.0, le=1000.0, description="Ticks of /clock per second of recording; 0: none")
     restamp: bool = Field(False, description="Write the time of sending into every header, for latency measurements")
@@ -44,7 +44,10 @@ class PlayerParameters(Config):
         description="Start when these topics have subscribers, '/topic' or '/topic=2' for two; any topic of the graph",
     )
     wait_timeout_s: float = Field(
-        60.0, ge=0.0, le=3600.0, description="Stop waiting for them after this long and end with an error"
+        60.0,
+        ge=0.0,
+        le=3600.0,
+        description="Longest wait for the subscribers of wait_for; after that the player exits with an error",
     )
 
 
@@ -55,7 +58,7 @@ class _Channel:
 
 
 class BagPlayer(Node):
-    """Publishes the messages of a bag in their own rhythm; `finished` holds the exit code at the end."""
+    """Publishes the messages of a bag at their recorded times; `finished` then holds the exit code."""
 
     def __init__(self, **node_options: Any) -> None:  # noqa: ANN401
         super().__init__("bag_player", **node_options)
@@ -87,13 +90,15 @@ class BagPlayer(Node):
         for name in (name for name in found if not asked or name in asked):
             message_type = message_class(found[name])
             if message_type is None or name == "/clock":
-                reason = "this player gives the time" if message_type else f"{found[name]} is not installed"
-                self.get_logger().warning(f"skips {name}: {reason}")
+                reason = "this player publishes the time itself" if message_type else f"{found[name]} is not installed"
+                self.get_logger().warning(f"skipping {name}: {reason}")
                 continue
             publisher = self.create_publisher(message_type, name, LATCHED if is_latched(name) else OUTPUT)
             channels[name] = _Channel(publisher, _begins_with_header(message_type))
         if not channels:
-            raise BadBag(f"{self.settings.bag}: expected a topic of an installed message type, found {found}.")
+            raise BadBag(
+                f"{self.settings.bag}: expected at least one topic of an installed message type, found {found}. Install the package of its messages."
+            )
         return channels
 
     def _run(self) -> None:
@@ -169,7 +174,7 @@ class BagPlayer(Node):
 def _topic_and_count(text: str) -> tuple[str, int]:
     topic, equals, count = text.partition("=")
     if not topic.startswith("/") or (equals and not count.isdecimal()):
-        raise BadRequest(f"parameter wait_for: expected '/topic' or '/topic=2', found {text!r}. Correct it.")
+        raise BadRequest(f"parameter wait_for: expected '/topic' or '/topic=2', found {text!r}.")
     return topic, int(count or 1)
 
 
@@ -178,7 +183,7 @@ def _begins_with_header(message_type: Any) -> bool:  # noqa: ANN401
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play until the end, or until told to stop."""
+    """Play to the end, or until interrupted."""
     return run_node(BagPlayer, PlayerParameters, args)
 
 

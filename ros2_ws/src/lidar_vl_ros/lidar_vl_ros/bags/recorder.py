@@ -27,7 +27,7 @@ _DEPTH = 50  # messages that may wait while the disk is slow
 
 
 class RecorderParameters(Config):
-    """What the recorder is told."""
+    """Parameters of bag_recorder."""
 
     output: str = Field(
         "",
@@ -39,25 +39,25 @@ class RecorderParameters(Config):
         0.0,
         ge=0.0,
         le=3600.0,
-        description="End after this many seconds without a message, counted from the first one; 0: never",
+        description="Stop after this many seconds without a message, once the first one has arrived; 0: never",
     )
     count: int = Field(
-        0, ge=0, le=1_000_000_000, description="End after this many messages on the first topic; 0: never"
+        0, ge=0, le=1_000_000_000, description="Stop after this many messages on the first topic; 0: never"
     )
-    max_file_mb: float = Field(0.0, ge=0.0, le=1e9, description="Begin a new file at this size; 0: never")
-    max_file_s: float = Field(0.0, ge=0.0, le=1e6, description="Begin a new file after this many seconds; 0: never")
+    max_file_mb: float = Field(0.0, ge=0.0, le=1e9, description="Start a new file at this size; 0: never")
+    max_file_s: float = Field(0.0, ge=0.0, le=1e6, description="Start a new file after this many seconds; 0: never")
     min_free_mb: float = Field(
-        500.0, ge=0.0, le=1e9, description="End with a warning once free disk space falls to this; 0: never"
+        500.0, ge=0.0, le=1e9, description="Stop with a warning once free disk space falls to this; 0: never"
     )
 
     @property
     def limits(self) -> Limits:
-        """What the recording is told of them."""
+        """The limits of the recording."""
         return Limits(round(self.max_file_mb * 1e6), self.max_file_s, round(self.min_free_mb * 1e6))
 
 
 class BagRecorder(Node):
-    """Writes messages as they arrive, stamped with the time of arrival on the node's clock."""
+    """Writes messages as they arrive, stamped with their arrival time on the node's clock."""
 
     def __init__(self, **node_options: Any) -> None:  # noqa: ANN401
         super().__init__("bag_recorder", **node_options)
@@ -69,11 +69,11 @@ class BagRecorder(Node):
         self._types: dict[str, str] = {}
         self._last_message_s: float | None = None
         self._timer = self.create_timer(_POLL_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.get_logger().info(f"waits for {', '.join(self._gaps)}")
+        self.get_logger().info(f"waiting for {', '.join(self._gaps)}")
         self._bag: GrowingBag | None = GrowingBag(Path(self.settings.output), self.settings.limits)
 
     def close(self) -> None:
-        """Finish the file, so that it is whole, and say what is in it."""
+        """Close the file properly, and log what it contains."""
         if self._bag is None:
             return
         bag, self._bag = self._bag, None
@@ -82,7 +82,7 @@ class BagRecorder(Node):
         self.get_logger().info(f"recorded {said} to {self.settings.output}")
 
     def _look(self) -> None:
-        """Connect to topics that appeared, and end when the topics fell silent or the disk is almost full."""
+        """Subscribe to topics that have appeared; stop when all topics are silent or the disk is almost full."""
         for topic in self._gaps.keys() - self._types.keys():
             self._connect(topic)
         idle_s = 0.0 if self._last_message_s is None else time.monotonic() - self._last_message_s
@@ -91,8 +91,8 @@ class BagRecorder(Node):
         if self._bag is not None:
             self._bag.close_chunk_in_time()
             if not self._bag.has_room() and not self.finished.done():
-                left = f"no more than {self.settings.min_free_mb:g} MB are free on the disk (min_free_mb)"
-                self.get_logger().warning(f"the recording ends: {left}. Free space to record more.")
+                left = f"at most {self.settings.min_free_mb:g} MB of disk space are free (min_free_mb)"
+                self.get_logger().warning(f"recording stopped: {left}. Free some space to record more.")
                 self._finish()
 
     def _connect(self, topic: str) -> None:
@@ -103,7 +103,7 @@ class BagRecorder(Node):
         message_type = message_class(type_name)
         if message_type is None:
             raise BadRequest(
-                f"{topic}: expected an installed message type, found {type_name}. Install its package or leave it out."
+                f"{topic}: expected an installed message type, found {type_name}. Install its package, or leave the topic out."
             )
         self._types[topic] = type_name
         self.create_subscription(
@@ -114,7 +114,7 @@ class BagRecorder(Node):
             raw=True,
             event_callbacks=subscription_events(topic, self.get_logger().warning),
         )
-        self.get_logger().info(f"records {topic} ({type_name})")
+        self.get_logger().info(f"recording {topic} ({type_name})")
 
     def _write(self, topic: str, cdr: bytes, info: dict[str, int]) -> None:
         if self._bag is None:
@@ -132,7 +132,7 @@ class BagRecorder(Node):
 
 
 def _with_info(write: Callable[[bytes, dict[str, int]], None]) -> Callable[[bytes, dict[str, int]], None]:
-    """rclpy counts a callback's arguments to decide whether it wants the message's info; a partial hides them."""
+    """Show two arguments: rclpy counts a callback's to decide whether to pass message info, and a partial hides them."""
 
     def received(cdr: bytes, info: dict[str, int]) -> None:
         write(cdr, info)
@@ -141,7 +141,7 @@ def _with_info(write: Callable[[bytes, dict[str, int]], None]) -> Callable[[byte
 
 
 def main(args: list[str] | None = None) -> int:
-    """Record until told to stop, until silence, or until enough."""
+    """Record until interrupted, or until a limit is reached."""
     return run_node(BagRecorder, RecorderParameters, args)
 
 

@@ -1,4 +1,4 @@
-"""When to send what: messages and ticks of the simulated clock in one order of time. No ROS here."""
+"""Playback order: messages and ticks of the simulated clock, sorted by time. No ROS here."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Beat(Generic[T]):
-    """Something due at a time of the recording: a message, or a tick of the clock."""
+    """An event due at a time of the recording: a message, or a tick of the clock."""
 
     time_ns: int
     message: T | None = None
 
 
 def beats(stamped: Iterable[tuple[int, T]], clock_hz: float) -> Iterator[Beat[T]]:
-    """Messages in their order, with clock ticks between them: one right before the first message, then `clock_hz`.
+    """Messages in their order, with clock ticks between them: one just before the first message, then `clock_hz` a second.
 
     stamped: (time_ns, message). A message stamped before its predecessor is due at once. clock_hz 0: no ticks.
     """
@@ -36,5 +36,5 @@ def beats(stamped: Iterable[tuple[int, T]], clock_hz: float) -> Iterator[Beat[T]
 
 
 def restamped(cdr: bytes, now_ns: int) -> bytes:
-    """The bytes of a message that begins with a header, with another stamp; plain CDR only, as ROS 2 writes it."""
+    """Replace the stamp in the bytes of a message that begins with a header; plain CDR only, as ROS 2 writes it."""
     return cdr[:4] + struct.pack("<iI" if cdr[1] & 1 else ">iI", *sec_and_nanosec(now_ns)) + cdr[12:]

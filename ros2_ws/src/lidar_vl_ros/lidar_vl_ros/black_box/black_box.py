@@ -1,4 +1,4 @@
-"""The black box of a node: remembers what the sensors said, and records it when the answers look odd or somebody asks."""
+"""The black box of a node: holds the last seconds of sensor data, and records them when answers look odd or on request."""
 
 import threading
 import time
@@ -31,16 +31,16 @@ _LAST_WORDS_S = 5.0  # for a recording that is being written when the node is cl
 
 
 class BlackBox:
-    """While a node is configured and `black_box.folder` is given.
+    """Exists while a node is configured and `black_box.folder` is set.
 
-    `answered` is for the worker's thread, `_heard` and the service run in the executor's; recordings are written in a
+    `answered` runs in the worker's thread, `_heard` and the service in the executor's; recordings are written in a
     thread of their own, one at a time.
     """
 
     def __init__(
         self, node: LifecycleNode, reporter: Reporter, settings: BlackBoxParameters, static_transforms: Sequence[str]
     ) -> None:
-        """static_transforms: the node's parameter, recorded as /tf_static. Raises BadRequest for a folder that cannot be made."""
+        """static_transforms: the node's parameter, recorded as /tf_static. Raises BadRequest for a folder that cannot be created."""
         self._node, self._reporter, self._settings = node, reporter, settings
         self._ring = MessageRing(settings.seconds, round(settings.memory_mb * 1e6))
         self._folder = BlackBoxFolder(
@@ -58,20 +58,20 @@ class BlackBox:
         self._service = node.create_service(Trigger, SERVICE, self._asked)
 
     def listen(self, topics: Mapping[str, RawTopic]) -> None:
-        """Begin to remember."""
+        """Start to hold the messages of these topics."""
         if self._given:
             self._heard(TF_STATIC, TF_TYPE, static_transforms_cdr(self._given))
         self._topics = RawTopics(self._node, topics, self._heard)
 
     def stop(self) -> None:
-        """Listen no more, and forget."""
+        """Unsubscribe, and discard what is held."""
         if self._topics is not None:
             self._topics.stop()
             self._topics = None
         self._ring.clear()
 
     def answered(self, cloud: PointCloud, points: PointAnswer | None, boxes: Boxes3d | None) -> None:
-        """Look at an answered cloud, and record where that leads to an alarm."""
+        """Check the answer for a cloud, and record if it raises an alarm."""
         if cloud.frame_id not in self._triggers and len(self._triggers) >= _MOST_LIDARS:
             self._triggers.clear()
         triggers = self._triggers.setdefault(cloud.frame_id, Triggers(self._settings.limits))
@@ -85,11 +85,11 @@ class BlackBox:
                 self._counts["suppressed"] += 1
 
     def report(self) -> Report:
-        """For the diagnostics: what is remembered, and what became of the alarms."""
+        """For the diagnostics: what is held, and what became of the alarms."""
         with self._lock:
             counts, last = self._counts.copy(), self._last
             failed, self._failed_before = counts["failed"] - self._failed_before, counts["failed"]
-        held = f"remembers {self._ring.seconds:.1f} s, {self._ring.size / 1e6:.0f} MB"
+        held = f"holds {self._ring.seconds:.1f} s, {self._ring.size / 1e6:.0f} MB"
         values = {name: str(counts[name]) for name in ("recorded", "suppressed", "failed", "dropped")}
         values |= {f"recorded {name[3:]}": str(count) for name, count in counts.items() if name.startswith("by ")}
         values |= {"forgotten_early": str(self._ring.forgotten_early), "last": last}
@@ -98,14 +98,14 @@ class BlackBox:
         return Report(OK, f"{held}; {counts['recorded']} recorded", values)
 
     def close(self) -> None:
-        """Stop, withdraw the service, and give a recording in work a few seconds to end."""
+        """Stop, remove the service, and give a recording in progress a few seconds to finish."""
         self.stop()
         self._node.destroy_service(self._service)
         writer = self._writer
         if writer is not None:
             writer.join(_LAST_WORDS_S)
             if writer.is_alive():
-                self._reporter.warn("black box", "a recording is still being written, its thread is left behind")
+                self._reporter.warn("black box", "a recording is still being written; its thread is abandoned")
 
     def _heard(self, topic: str, type_name: str, cdr: bytes) -> None:
         self._ring.add(RawMessage(topic, type_name, self._node.get_clock().now().nanoseconds, cdr))
@@ -115,17 +115,17 @@ class BlackBox:
         if self._topics is None or not self._ring.size:
             response.success, response.message = (
                 False,
-                "nothing is remembered: is the node active, do its sensors speak?",
+                "nothing to record: is the node active, and are its sensors publishing?",
             )
-        elif self._record(Alarm("operator", "asked for by the service")):
-            told = f"records {seconds:.1f} s to {self._settings.folder}; log and diagnostics tell the file"
+        elif self._record(Alarm("operator", "requested through the service")):
+            told = f"recording {seconds:.1f} s to {self._settings.folder}; the log and the diagnostics name the file"
             response.success, response.message = True, told
         else:
-            response.success, response.message = False, "a recording is being written; ask again when it is done"
+            response.success, response.message = False, "another recording is being written; try again when it is done"
         return response
 
     def _record(self, alarm: Alarm) -> bool:
-        """Begin to write what is remembered; false while another recording is being written."""
+        """Start to write what is held; false while another recording is being written."""
         with self._lock:
             if self._writer is not None and self._writer.is_alive():
                 return False
@@ -159,4 +159,4 @@ class BlackBox:
         with self._lock:
             self._counts["failed"] += 1
             self._last = text
-        self._reporter.warn("black box", f"black box: nothing recorded, or a part: {text}")
+        self._reporter.warn("black box", f"black box: the recording failed or is incomplete: {text}")

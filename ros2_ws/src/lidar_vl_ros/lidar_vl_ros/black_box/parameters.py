@@ -1,4 +1,4 @@
-"""What a node is told of its black box."""
+"""Parameters of a node's black box."""
 
 from pydantic import Field, model_validator
 
@@ -69,7 +69,7 @@ class BlackBoxParameters(Config):
 
     @property
     def limits(self) -> TriggerLimits:
-        """As the core takes them."""
+        """The limits as the core takes them."""
         return TriggerLimits(
             self.min_probability, self.max_disagreement, self.max_novelty, self.max_flicker, self.clouds_in_a_row
         )

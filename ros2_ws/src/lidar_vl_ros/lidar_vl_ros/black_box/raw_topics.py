@@ -1,4 +1,4 @@
-"""Topics as bytes: what a black box remembers, without decoding any of it."""
+"""Topics as raw bytes: what a black box holds, without decoding any of it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -29,7 +29,7 @@ class RawTopic(NamedTuple):
 def topics_to_remember(
     cloud_topics: Iterable[str], cameras: Mapping[str, CameraParameters], odometry_topic: str
 ) -> dict[str, RawTopic]:
-    """What offline training needs: clouds, images with their calibration, and how the sensor moved. odometry_topic: or empty."""
+    """The topics that offline training needs: clouds, images with calibration, the sensor's motion. odometry_topic: or empty."""
     topics = {topic: RawTopic(CLOUD_TYPE, _SENSORS) for topic in cloud_topics}
     for camera in cameras.values():
         kind = "CompressedImage" if camera.is_compressed else "Image"
@@ -41,12 +41,12 @@ def topics_to_remember(
 
 
 class RawTopics:
-    """Subscriptions to topics, from the beginning to `stop`."""
+    """Subscriptions to topics, from construction until `stop`."""
 
     def __init__(self, node: LifecycleNode, topics: Mapping[str, RawTopic], heard: Heard) -> None:
         """heard: called in the executor's thread, with the topic's name as it is after remapping.
 
-        Topics whose type is not installed are left out; the node has told that already.
+        Topics whose type is not installed are left out; the node has already reported that.
         """
         self._node = node
         known = ((name, topic, message_class(topic.type_name)) for name, topic in topics.items())
@@ -55,7 +55,7 @@ class RawTopics:
         ]
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []

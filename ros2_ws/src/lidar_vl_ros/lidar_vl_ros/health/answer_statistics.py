@@ -1,4 +1,4 @@
-"""What a model answers over time: which classes, how surely, and whether that drifts. No ROS here."""
+"""Statistics of a model's answers: which classes, how confident, and whether that drifts. No ROS here."""
 
 import threading
 from collections import deque
@@ -15,7 +15,7 @@ _NO_CLASS = 255
 
 
 class AnswerStatistics:
-    """Compares the last 50 clouds with what is usual; told by the worker, asked by the executor's thread."""
+    """Compares the last 50 clouds with a long-term mean; `add` is the worker's, `report` the executor thread's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,7 +23,7 @@ class AnswerStatistics:
         self._start_anew(())
 
     def add(self, class_id: np.ndarray, probability: np.ndarray, names: Sequence[str]) -> None:
-        """The answers of a cloud: (N,) uint8 with 255 = none, (N,) float32, and the names of the classes."""
+        """Add the answers for a cloud: (N,) uint8 with 255 = no answer, (N,) float32, and the names of the classes."""
         counts = np.bincount(class_id, minlength=_NO_CLASS + 1)
         counts, answers = counts[: len(names)], int(counts[:_NO_CLASS].sum())
         confidence = float(probability[class_id != _NO_CLASS].mean()) if answers else np.nan
@@ -37,9 +37,9 @@ class AnswerStatistics:
                 self._usual_confidence += (confidence - self._usual_confidence) / self._clouds
 
     def report(self) -> Report:
-        """Shares of the classes, mean probability, and how far both are from the usual of the last five minutes.
+        """Shares of the classes, mean probability, and how far both are from the mean of the last five minutes.
 
-        histogram_drift: half of the sum of the shares' differences, 0 = as usual, 1 = nothing in common.
+        histogram_drift: half the sum of the shares' absolute differences, 0 = as usual, 1 = nothing in common.
         """
         with self._lock:
             if not self._clouds or not self._recent:
@@ -49,7 +49,7 @@ class AnswerStatistics:
             usual_share, usual = self._usual_share.copy(), self._usual_confidence
             names = self._names
         if not told or not counts.sum():
-            return Report(OK, f"none in the last {_RECENT} clouds", {})
+            return Report(OK, f"no answers in the last {_RECENT} clouds", {})
         share, confidence = counts / counts.sum(), float(np.mean(told))
         values = {
             "confidence": f"{confidence:.3f}",
@@ -61,7 +61,7 @@ class AnswerStatistics:
         if usual - confidence > _MOST_FALL:
             text = f"mean probability {confidence:.2f}, {usual:.2f} before: the scene may differ from the training data"
             return Report(WARN, text, values)
-        return Report(OK, f"mean probability {confidence:.2f}, most are {names[order[0]]}", values)
+        return Report(OK, f"mean probability {confidence:.2f}, mostly {names[order[0]]}", values)
 
     def _start_anew(self, names: Sequence[str]) -> None:
         self._names = tuple(names)

@@ -1,4 +1,4 @@
-"""Whether a camera keeps step with the clouds: its figures and a verdict. No ROS here."""
+"""Whether a camera keeps up with the clouds: its counters and a verdict. No ROS here."""
 
 import threading
 from collections import Counter
@@ -20,7 +20,7 @@ class CameraHealth:
         self._at_last_report: Counter[str] = Counter()
 
     def count(self, what: str) -> None:
-        """Count an image as `undecodable` (or of another size than the camera_info), `unplaced` (no camera_info, no transform), or of a `static_chain` (placed as if nothing moved meanwhile)."""
+        """Count an image by its problem: `undecodable` (or of another size than in camera_info), `unplaced` (no camera_info or transform), `static_chain` (placed as if nothing had moved)."""
         with self._lock:
             self._counts[what] += 1
 
@@ -40,7 +40,7 @@ class CameraHealth:
         }
 
     def report(self, state: CameraState, topic: str, uncalibrated: str) -> Report:
-        """Judge what happened since the last report. uncalibrated: topic of the camera_info that is missing, else empty."""
+        """Judge what happened since the last report. uncalibrated: topic of the missing camera_info, or empty."""
         values = self.values(state)
         since = Counter(values) - self._at_last_report
         self._at_last_report = Counter(values)
@@ -56,30 +56,36 @@ class CameraHealth:
         if state.silent_s is not None:
             return worst, f"silent: no image on {topic} for {state.silent_s:.0f} s"
         if since["unstamped"]:
-            return worst, f"{since['unstamped']} images without a stamp, of no use: correct its driver"
+            return worst, f"{since['unstamped']} images without a stamp cannot be used: fix the camera's driver"
         if uncalibrated and state.received:
-            return WARN, f"no camera_info that can be used on {uncalibrated}: its images have no place"
+            return WARN, f"no usable camera_info on {uncalibrated}: its images cannot be placed"
         if not state.is_waited_for:
-            return worst, "late: clouds no longer wait for it. Is camera_max_wait_s shorter than the way of its images?"
+            return (
+                worst,
+                "late: clouds no longer wait for it. Is camera_max_wait_s shorter than the delay of its images?",
+            )
         if since["undecodable"] or since["unplaced"]:
             troubles = [f"{since[what]} {what}" for what in _TROUBLES if since[what]]
             return WARN, "since the last report: " + ", ".join(troubles)
         if clouds and since["received"] and not since["paired"]:
-            return worst, f"none of {clouds} clouds got one of {since['received']} images: see offset_s and tolerance_s"
-        return OK, f"{since['paired']} of {clouds} clouds got an image" if clouds else "no cloud to pair"
+            return (
+                worst,
+                f"none of {clouds} clouds matched any of {since['received']} images: check offset_s and tolerance_s",
+            )
+        return OK, f"{since['paired']} of {clouds} clouds got an image" if clouds else "no clouds to pair"
 
 
 def told_in_a_line(values: Mapping[str, int]) -> str:
-    """Counters as one line of a log."""
+    """Counters as one log line."""
     return ", ".join(f"{number} {name}" for name, number in values.items())
 
 
 def cameras_report(reports: Mapping[str, Report], unpaired: int) -> Report:
-    """All cameras in one line. reports: of each, by name; unpaired: clouds that lacked a required image, so far."""
+    """All cameras in one line. reports: one per camera, by name. unpaired: clouds so far that lacked a required image."""
     ill = {name: report for name, report in reports.items() if report.level != OK}
     values = {name: report.message for name, report in reports.items()} | {"unpaired": str(unpaired)}
     if not ill:
-        return Report(OK, f"{len(reports)} keep step" if reports else "not listening", values)
+        return Report(OK, f"{len(reports)} in step" if reports else "not listening", values)
     first = next(iter(ill))
     level = max(report.level for report in ill.values())
-    return Report(level, f"{len(ill)} of {len(reports)} with trouble: {first}: {ill[first].message}", values)
+    return Report(level, f"{len(ill)} of {len(reports)} have a problem: {first}: {ill[first].message}", values)

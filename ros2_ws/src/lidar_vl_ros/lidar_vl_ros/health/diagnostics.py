@@ -1,4 +1,4 @@
-"""What a node tells about itself every second: diagnostics, and a latched summary of them."""
+"""What a node reports about itself every second: diagnostics, and a latched summary of them."""
 
 import os
 import time
@@ -23,7 +23,7 @@ _CAMERA = "camera "  # how reports on single cameras begin
 
 
 class Diagnostics:
-    """Publishes in every state of the lifecycle, also in those in which the node does not serve."""
+    """Publishes in every lifecycle state, including those in which the node does not serve."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Diagnostics:
         others: Callable[[int], Iterable[tuple[str, Report]]],
         steady: Clock,
     ) -> None:
-        """listening_to: name of the input topic while there is a subscription. others: further reports at a time, by name."""
+        """listening_to: name of the input topic while it is subscribed to. others: further reports at a given time, by name."""
         self._node, self._health, self._reporter = node, health, reporter
         self._listening_to, self._others = listening_to, others
         self.memory = MemoryHealth()
@@ -52,7 +52,7 @@ class Diagnostics:
         self._summary.publish(String(data=summary_text(self._node.get_fully_qualified_name(), reports)))
 
     def _reports(self, now_ns: int) -> dict[str, Report]:
-        """Input, transport, processing, cameras, tf and memory, then what else there is to tell."""
+        """Input, transport, processing, cameras, tf and memory, then any further reports."""
         state, topic = state_label(self._node), self._listening_to()
         found = self._health.since_last_report(now_ns, "warming up" if state == "active" and topic is None else state)
         reports, others = dict(verdicts(found)), dict(self._others(now_ns))
@@ -84,6 +84,6 @@ class Diagnostics:
 
 
 def _profile() -> str:
-    """The Fast DDS profile of this process; it is the sender's that decides."""
+    """The Fast DDS profile of this process; the sender's is the one that matters."""
     names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     return next((os.environ[name] for name in names if os.environ.get(name)), "none")

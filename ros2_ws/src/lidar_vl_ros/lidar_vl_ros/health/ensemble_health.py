@@ -1,4 +1,4 @@
-"""How old the pictures are that clouds are named by, and how much they say: figures and a verdict. No ROS here."""
+"""How old the images are that label clouds, and what share of the points they label: figures and a verdict. No ROS here."""
 
 import threading
 from collections import deque
@@ -12,18 +12,18 @@ _WINDOW = 200  # clouds, 20 s of a 10 Hz LiDAR
 
 
 class EnsembleHealth:
-    """Counts clouds by whether pictures had a say; safe to use from the worker's thread and the executor's."""
+    """Counts clouds by whether images took part in labelling; safe to use from the worker's thread and the executor's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ages_ms: deque[float] = deque(maxlen=_WINDOW)  # of the oldest picture that a cloud was named by
+        self._ages_ms: deque[float] = deque(maxlen=_WINDOW)  # of the oldest image that labelled a cloud
         self._shares: deque[float] = deque(maxlen=_WINDOW)  # of a cloud's points
         self._of_camera_ms: Mapping[str, float] = {}  # of the last cloud
         self._clouds = self._alone = 0  # since the last report
         self._problem = ""
 
     def named(self, ages_ms: Mapping[str, float], share: float) -> None:
-        """A cloud was named by network and pictures of these ages, by camera; share: of its points by the pictures."""
+        """Count a cloud labelled by network and images. ages_ms: of the images, by camera. share: of its points, by images."""
         with self._lock:
             self._clouds += 1
             self._of_camera_ms = dict(ages_ms)
@@ -31,14 +31,14 @@ class EnsembleHealth:
             self._shares.append(share)
 
     def alone(self, problem: str) -> None:
-        """A cloud was named by the network alone, and why."""
+        """Count a cloud labelled by the network alone. problem: why."""
         with self._lock:
             self._clouds += 1
             self._alone += 1
             self._problem, self._of_camera_ms = problem, {}
 
     def report(self, tower: Mapping[str, str], stuck_s: float | None) -> Report:
-        """Judge what happened since the last report. tower: figures to tell, too. stuck_s: how long it is overdue, None = not."""
+        """Judge what happened since the last report. tower: further figures. stuck_s: how long it has been overdue, or None."""
         with self._lock:
             clouds, alone, self._clouds, self._alone = self._clouds, self._alone, 0, 0
             values = {f"age_ms {name}": f"{age_ms:.0f}" for name, age_ms in self._of_camera_ms.items()}
@@ -53,10 +53,12 @@ class EnsembleHealth:
                 values["last_problem"] = self._problem
             values |= tower
             if stuck_s is not None:
-                return Report(WARN, f"the image encoder has been at work on one set for {stuck_s:.0f} s", values)
+                return Report(
+                    WARN, f"the image encoder has been working on one set of images for {stuck_s:.0f} s", values
+                )
             if alone:
-                text = f"{alone} of {clouds} clouds named by the network alone: {self._problem}"
+                text = f"{alone} of {clouds} clouds labelled by the network alone: {self._problem}"
                 return Report(WARN, text, values)
             if not clouds:
-                return Report(OK, "no cloud to name", values)
-            return Report(OK, f"pictures of {age_ms:.0f} ms before the cloud name {share:.0%} of its points", values)
+                return Report(OK, "no clouds to label", values)
+            return Report(OK, f"images from {age_ms:.0f} ms before the cloud label {share:.0%} of its points", values)

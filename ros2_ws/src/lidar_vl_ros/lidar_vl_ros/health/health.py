@@ -41,7 +41,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is asked of the node."""
+    """The limits that the node is judged by."""
 
     input_timeout_ns: int = 2_000_000_000
     max_processing_ms: float = 100.0
@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Since:
-    """What happened between two reports, and what holds at the second one."""
+    """What happened between two reports, and the state at the second one."""
 
     limits: Limits
     state: str  # label of the lifecycle, or "warming up"
@@ -81,25 +81,25 @@ class Health:
         self._last_logged_ns: dict[str, int] = {}
 
     def started(self, now_ns: int, limits: Limits) -> None:
-        """Begin to expect input; the counters go on."""
+        """Start to expect input; the counters continue."""
         with self._lock:
             self._limits, self._last_input_ns, self._delays_in_a_row = limits, now_ns, 0
 
     def received(self, now_ns: int) -> None:
-        """A cloud arrived."""
+        """Count a cloud that arrived."""
         with self._lock:
             self._counts["received"] += 1
             self._last_input_ns = now_ns
 
     def count(self, what: str, number: int = 1, problem: str = "") -> None:
-        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `ahead` (of the clock, so that their age is not known), `refused` (transitions), `faults`, `without_images`, `thinned`, `unjoined` (with earlier sweeps), `unplaced` (pictures), `uncompensated` (for motion), `unmerged` (served without a further LiDAR), `other_engine` (than was asked for), `partial` (of which a part was looked at)."""
+        """Count an outcome, or `lost` (in the transport), `jumps` (of the clock), `ahead` (of the clock, so that their age is unknown), `refused` (transitions), `faults`, `without_images`, `thinned`, `unjoined` (with earlier sweeps), `unplaced` (images), `uncompensated` (for motion), `unmerged` (served without an additional LiDAR), `other_engine` (than requested), `partial` (only part of the points processed)."""
         with self._lock:
             self._counts[what] += number
             if problem:
                 self._last_problem[what] = problem
 
     def served(self, timing_ms: Mapping[str, float], latency_ms: float | None) -> None:
-        """A labelled cloud left; `delayed` where it took too long. latency_ms: from its stamp, None where the clocks do not tell."""
+        """Count a published answer, as `delayed` too if it took too long. latency_ms: from the cloud's stamp; None if unknown."""
         total_ms = timing_ms.get("total", sum(timing_ms.values()))
         with self._lock:
             self._counts["served"] += 1
@@ -111,7 +111,7 @@ class Health:
                 self._latency_ms.append(latency_ms)
 
     def may_log(self, kind: str, now_ns: int) -> bool:
-        """True once per kind and five seconds."""
+        """True at most once every five seconds for each kind."""
         with self._lock:
             last = self._last_logged_ns.get(kind)
             if last is not None and now_ns - last < _LOG_EVERY_NS:
@@ -131,7 +131,7 @@ class Health:
             return self._complete(self._counts)
 
     def since_last_report(self, now_ns: int, state: str) -> Since:
-        """What there is to judge; the next report judges what comes from now on."""
+        """Everything since the last report; the next one starts from here."""
         silent_s = self.silent_s(now_ns) if state == "active" else None
         with self._lock:
             since, self._at_last_report = self._counts - self._at_last_report, self._counts.copy()

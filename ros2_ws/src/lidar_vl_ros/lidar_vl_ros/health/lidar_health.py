@@ -1,4 +1,4 @@
-"""Whether a further LiDAR's points reach the clouds they belong to: its figures and a verdict. No ROS here."""
+"""Whether an additional LiDAR's points reach the clouds they belong to: its counters and a verdict. No ROS here."""
 
 import threading
 
@@ -16,12 +16,12 @@ class LidarHealth:
         self._problem = ""
 
     def merged(self) -> None:
-        """A cloud has its points."""
+        """Count a cloud with its points."""
         with self._lock:
             self._merged += 1
 
     def missed(self, problem: str) -> None:
-        """A cloud lacks them, and why."""
+        """Count a cloud without its points. problem: why."""
         with self._lock:
             self._missed += 1
             self._problem = problem
@@ -37,4 +37,4 @@ class LidarHealth:
             if missed:
                 worst = ERROR if self._required else WARN
                 return Report(worst, f"{missed} of {merged + missed} clouds without it: {self._problem}", values)
-            return Report(OK, f"added to {merged} clouds" if merged else "no cloud to add it to", values)
+            return Report(OK, f"added to {merged} clouds" if merged else "no clouds to add it to", values)

@@ -1,4 +1,4 @@
-"""How much memory the process holds, and giving back what a rare large cloud needed. Reads /proc, calls the C library."""
+"""Memory of the process, and release of what a rare large cloud needed. Reads /proc, calls the C library."""
 
 import ctypes
 import threading
@@ -11,16 +11,16 @@ _SCARCE, _GONE = 0.10, 0.03  # of the memory of machine or container that is lef
 
 
 class MemoryHealth:
-    """Told of each cloud by the worker, asked for its report by the executor's thread."""
+    """`answered` is called by the worker for each cloud, `report` by the executor's thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._outliers = Outliers()
-        self._held_points = 0  # the largest cloud since memory was given back
+        self._held_points = 0  # the largest cloud since memory was released
         self._largest_points = self._trims = 0
 
     def answered(self, points: int) -> bool:
-        """A cloud of so many points was answered; true where the heap was given back after it."""
+        """Note an answered cloud of so many points; true if the heap was released after it."""
         with self._lock:
             needed = self._outliers.over(points, self._held_points)
             self._held_points = max(self._held_points, points) if needed is None else needed
@@ -29,12 +29,12 @@ class MemoryHealth:
         return needed is not None and _give_back_freed()
 
     def report(self) -> Report:
-        """Figures of /proc, and a warning before the system kills somebody; without /proc nothing is known."""
+        """Figures from /proc, with a warning before the system runs out of memory; without /proc nothing is known."""
         with self._lock:
             values = {"largest_cloud_points": str(self._largest_points), "trims": str(self._trims)}
         status, machine = _kilobytes(Path("/proc/self/status")), _kilobytes(Path("/proc/meminfo"))
         if "VmRSS" not in status or "MemAvailable" not in machine:
-            return Report(OK, "not known on this system", values)
+            return Report(OK, "unknown on this system", values)
         left_mb, total_mb = _left_and_total_mb(machine)
         resident_mb = status["VmRSS"] / 1e3
         values |= {
@@ -45,11 +45,11 @@ class MemoryHealth:
         }
         share = left_mb / total_mb
         level = ERROR if share < _GONE else WARN if share < _SCARCE else OK
-        return Report(level, f"{resident_mb:.0f} MB held, {left_mb:.0f} of {total_mb:.0f} MB left", values)
+        return Report(level, f"{resident_mb:.0f} MB used, {left_mb:.0f} of {total_mb:.0f} MB left", values)
 
 
 def _left_and_total_mb(machine: dict[str, int]) -> tuple[float, float]:
-    """Of the container where one sets a limit, else of the machine."""
+    """Memory left and in total: of the container if it has a limit, else of the machine."""
     left_mb, total_mb = machine["MemAvailable"] / 1e3, machine["MemTotal"] / 1e3
     limit, used = _number(Path("/sys/fs/cgroup/memory.max")), _number(Path("/sys/fs/cgroup/memory.current"))
     if limit is None or used is None or limit / 1e6 >= total_mb:
@@ -58,7 +58,7 @@ def _left_and_total_mb(machine: dict[str, int]) -> tuple[float, float]:
 
 
 def _kilobytes(path: Path) -> dict[str, int]:
-    """Lines such as `VmRSS:  1234 kB` by name."""
+    """Parse lines such as `VmRSS:  1234 kB`, by name."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -75,6 +75,6 @@ def _number(path: Path) -> int | None:
 
 
 def _give_back_freed() -> bool:
-    """Let glibc return what is free in its heaps; 15 ms for 300 MB."""
+    """Let glibc return free heap memory to the system; 15 ms for 300 MB."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
     return bool(trim is not None and trim(0))

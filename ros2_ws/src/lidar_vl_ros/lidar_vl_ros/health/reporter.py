@@ -1,4 +1,4 @@
-"""What a node counts and logs: each kind of trouble once in five seconds, or once at all."""
+"""What a node counts and logs: each kind of problem at most once every five seconds, or only once."""
 
 import re
 import time
@@ -19,16 +19,16 @@ class Reporter:
         self._told: set[str] = set()
 
     def count(self, what: str) -> None:
-        """Count an outcome that needs no words."""
+        """Count an outcome without logging it."""
         self._health.count(what)
 
     def problem(self, what: str, text: str, number: int = 1) -> None:
-        """Count an outcome or trouble, and log why."""
+        """Count an outcome or problem, and log why."""
         self._health.count(what, number, text)
         self.warn(what, text)
 
     def lasting_problem(self, what: str, text: str) -> None:
-        """Count trouble that stays until somebody mends it, and log each kind of it once, whatever numbers it has."""
+        """Count a problem that lasts until somebody fixes it; log each kind once, whatever numbers its text contains."""
         self._health.count(what, problem=text)
         kind = re.sub(r"[\d.]+", "#", text)
         if kind not in self._told:
@@ -42,7 +42,7 @@ class Reporter:
             self._node.get_logger().error("".join(traceback.format_exception(error)))
 
     def warn(self, kind: str, text: str) -> None:
-        """Log what is not counted, each kind once in five seconds."""
+        """Log without counting, each kind at most once every five seconds."""
         # Not one method for both levels: rclpy raises when a line of code logs at another level than before.
         if self._health.may_log(kind, time.monotonic_ns()):
             self._node.get_logger().warning(text)

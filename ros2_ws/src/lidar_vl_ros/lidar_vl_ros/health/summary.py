@@ -1,4 +1,4 @@
-"""The latched summary of a node: all of its diagnostics as one JSON text, for whoever comes late. No ROS here."""
+"""The latched summary of a node: all of its diagnostics as one JSON text, for late subscribers too. No ROS here."""
 
 import json
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ LEVELS = {OK: "OK", WARN: "WARN", ERROR: "ERROR"}
 
 @dataclass(frozen=True)
 class Summary:
-    """What a node last told of itself."""
+    """The last summary of a node."""
 
     node: str  # fully qualified name
     reports: Mapping[str, Report]  # by name: input, transport, processing, ...
 
     @property
     def level(self) -> int:
-        """The worst of all reports."""
+        """The worst level of all reports."""
         return max((report.level for report in self.reports.values()), default=OK)
 
 
@@ -32,7 +32,7 @@ def summary_text(node: str, reports: Mapping[str, Report]) -> str:
 
 
 def read_summary(text: str) -> Summary:
-    """The summary of a text. Raises BadRequest for any other text."""
+    """Parse a summary. Raises BadRequest for any other text."""
     levels = {word: level for level, word in LEVELS.items()}
     try:
         found: Any = json.loads(text)
@@ -45,5 +45,5 @@ def read_summary(text: str) -> Summary:
         return Summary(str(found["node"]), reports)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRequest(
-            f"summary: expected the JSON text of a node, found {shortened(text)!r}. Is it of another version?"
+            f"summary: expected the JSON text that a node publishes, found {shortened(text)!r}. Is the node of another version?"
         ) from error

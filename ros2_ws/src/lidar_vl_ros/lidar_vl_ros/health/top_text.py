@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from lidar_vl_ros.health.health import ERROR, OK, WARN, Report
 from lidar_vl_ros.health.summary import LEVELS, Summary
 
-_STALE_S = 3.0  # a node tells its summary every second
+_STALE_S = 3.0  # a node publishes its summary every second
 _COLOURS = {OK: "\x1b[32m", WARN: "\x1b[33m", ERROR: "\x1b[31m"}
 _PLAIN = "\x1b[0m"
 _MOST_CLASSES = 5
@@ -13,16 +13,16 @@ _SHARE = "share "  # how the classes stand among the figures of answers
 
 
 def top_text(heard: Iterable[tuple[Summary, float]], width: int, colours: bool) -> str:
-    """Lines of at most so many characters. heard: what each node told last, and how many seconds ago."""
+    """The summaries as lines of at most `width` characters. heard: each node's last summary, and its age in seconds."""
     blocks = [_block(summary, ago_s, width, colours) for summary, ago_s in sorted(heard, key=lambda each: each[0].node)]
     if not blocks:
-        return "no node of lidar_vl_ros is heard: is one running, and ROS_DOMAIN_ID the same?\n"
+        return "no node of lidar_vl_ros found: is one running, with the same ROS_DOMAIN_ID?\n"
     return "\n".join(line for block in blocks for line in (*block, ""))
 
 
 def _block(summary: Summary, ago_s: float, width: int, colours: bool) -> list[str]:
     if ago_s > _STALE_S:
-        return [_coloured(f"{summary.node}: not heard for {ago_s:.0f} s", ERROR, width, colours)]
+        return [_coloured(f"{summary.node}: silent for {ago_s:.0f} s", ERROR, width, colours)]
     lines = [_coloured(f"{summary.node}  {_headline(summary.reports)}", summary.level, width, colours)]
     for name, report in summary.reports.items():
         level = LEVELS[report.level]
@@ -33,7 +33,7 @@ def _block(summary: Summary, ago_s: float, width: int, colours: bool) -> list[st
 
 
 def _headline(reports: Mapping[str, Report]) -> str:
-    """State, clouds a second in and out, times and memory; what is not told is left out."""
+    """State, clouds per second in and out, times and memory; what is unknown is left out."""
     processing, taken = _values(reports, "processing"), _values(reports, "input")
     parts = [
         (processing.get("state"), "{}"),
@@ -47,7 +47,7 @@ def _headline(reports: Mapping[str, Report]) -> str:
 
 
 def _classes(values: Mapping[str, str]) -> str:
-    """The most frequent classes of a model's answers and how sure it is; empty for other figures."""
+    """The most frequent classes of a model's answers and its confidence; empty for other reports."""
     shares = {name.removeprefix(_SHARE): value for name, value in values.items() if name.startswith(_SHARE)}
     if not shares:
         return ""

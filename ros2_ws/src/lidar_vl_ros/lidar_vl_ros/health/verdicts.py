@@ -1,4 +1,4 @@
-"""Whether what happened to the clouds is well: one verdict each on input, transport, processing and transforms. No ROS here."""
+"""Verdicts on what happened to the clouds: input, transport, processing and transforms. No ROS here."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _ENDS = ("served", "discarded", "unwatched", "waiting")
 
 
 def verdicts(found: Since) -> Iterator[tuple[str, Report]]:
-    """The four reports by name; nothing is asked of a node that does not serve but that it says so."""
+    """The four reports by name; a node that does not serve only has to say so."""
     yield "input", _input(found)
     yield "transport", _transport(found)
     yield "processing", _processing(found)
@@ -42,7 +42,7 @@ def _transport(found: Since) -> Report:
     lost, received = found.since["lost"], found.since["received"]
     if not lost:
         return Report(OK, "nothing lost", values)
-    text = f"{lost} of {lost + received} clouds lost before this node had them: give the sender the package's Fast DDS profile"
+    text = f"{lost} of {lost + received} clouds lost before they reached this node: start the sender with the package's Fast DDS profile"
     return Report(ERROR if lost > received else WARN, text, values)
 
 
@@ -60,7 +60,7 @@ def _processing(found: Since) -> Report:
 def _verdict_on_processing(found: Since) -> tuple[int, str]:
     since, limits = found.since, found.limits
     if found.state == "warming up":
-        return OK, "warming up: the model is prepared, clouds are taken as soon as it is"
+        return OK, "warming up: clouds are processed as soon as the model is ready"
     if found.state != "active":
         wrong = found.counts["refused"] and found.state == "unconfigured"
         return (ERROR if wrong else WARN), f"not serving: {found.state}"
@@ -70,18 +70,16 @@ def _verdict_on_processing(found: Since) -> tuple[int, str]:
         return ERROR, f"{found.delays_in_a_row} clouds in a row took more than {limits.max_processing_ms:.0f} ms"
     if since["delayed"]:
         return WARN, f"{since['delayed']} of {since['served']} clouds took more than {limits.max_processing_ms:.0f} ms"
-    return OK, "serving" if since["served"] else "waiting for input or for somebody to listen"
+    return OK, "serving" if since["served"] else "waiting for input, or for a subscriber"
 
 
 def _tf(found: Since) -> Report:
     told = _told(found, _TF_TROUBLES)
-    return Report(
-        WARN if told else OK, told or "every transform that was asked for was there", _values(found, _TF_TROUBLES)
-    )
+    return Report(WARN if told else OK, told or "all requested transforms were available", _values(found, _TF_TROUBLES))
 
 
 def _told(found: Since, troubles: tuple[str, ...]) -> str:
-    """What went wrong since the last report; empty where nothing did."""
+    """What went wrong since the last report; empty if nothing did."""
     happened = [f"{found.since[name]} {name}" for name in troubles if found.since[name]]
     return "since the last report: " + ", ".join(happened) if happened else ""
 

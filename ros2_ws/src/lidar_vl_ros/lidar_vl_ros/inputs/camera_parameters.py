@@ -1,4 +1,4 @@
-"""What a node is told of one camera, and what follows from the names of its topics."""
+"""Parameters of one camera, and what follows from the names of its topics."""
 
 from pydantic import Field, model_validator
 
@@ -8,7 +8,7 @@ from lidar_vl_core.foundation.config import Config
 
 
 class CameraParameters(Config):
-    """One camera: cameras.NAME.topic and what else is to be known of it."""
+    """Parameters of one camera: cameras.NAME.topic and so on."""
 
     topic: str = Field("", min_length=1, description="Topic of its images, raw or compressed")
     info_topic: str = Field("", description="Topic of its camera_info; empty: camera_info beside the images")
@@ -23,10 +23,10 @@ class CameraParameters(Config):
     )
     rectified: bool | None = Field(
         None,
-        description="Whether its images are rectified: true uses P of camera_info, false K and D; unset: judged by the topic's name",
+        description="Whether its images are rectified: true uses P of camera_info, false K and D; unset: decided by the topic's name",
     )
     mask: str = Field(
-        "", description="PNG or JPEG file of the images' size, black where they show the own vehicle; empty: nowhere"
+        "", description="PNG or JPEG file of the images' size, black where they show the own vehicle; empty: no mask"
     )
 
     @model_validator(mode="after")
@@ -34,13 +34,13 @@ class CameraParameters(Config):
         if transport_of(self.topic) in UNREAD_TRANSPORTS:
             base = image_base(self.topic)
             raise ValueError(
-                f"topic: expected raw or compressed images, found {self.topic}. Name {base} or {base}/compressed"
+                f"topic: expected raw or compressed images, found {self.topic}. Use {base} or {base}/compressed"
             )
         return self
 
     @property
     def calibration_topic(self) -> str:
-        """Where its camera_info comes."""
+        """The topic of its camera_info."""
         return self.info_topic or camera_info_topic(self.topic)
 
     @property
@@ -54,7 +54,7 @@ class CameraParameters(Config):
         return is_rectified(self.topic) if self.rectified is None else self.rectified
 
     def timing(self, name: str) -> CameraTiming:
-        """As the pairer takes it."""
+        """Its timing as the pairer takes it."""
         return CameraTiming(name, self.offset_s, self.tolerance_s)
 
 

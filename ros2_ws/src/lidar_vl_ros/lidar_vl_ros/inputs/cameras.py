@@ -1,4 +1,4 @@
-"""The cameras of the running system: pictures, calibrations, and where each picture was taken from, seen from a cloud."""
+"""The cameras of the running system: images, calibrations, and where each image was taken relative to a cloud."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -35,7 +35,7 @@ LeftOut = Callable[[str, LidarVlError], None]
 
 
 class Cameras:
-    """Listens to pictures and calibrations between `start` and `stop`; what is learnt of the latter is kept."""
+    """Subscribes to images and calibrations between `start` and `stop`; calibrations are kept."""
 
     def __init__(
         self,
@@ -52,26 +52,26 @@ class Cameras:
         self._subscriptions: list[Any] = []
 
     def start(self, received: Received) -> None:
-        """Subscribe. received: called with name, stamp in nanoseconds and message of each picture."""
+        """Subscribe. received: called with name, stamp in nanoseconds and message of each image."""
         for name, camera in self.parameters.items():
             kind = CompressedImage if camera.is_compressed else Image
             self._subscribe(kind, camera.topic, partial(_hand_on, received, name))
             self._subscribe(CameraInfo, camera.calibration_topic, partial(self._add_info, name))
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
     def is_calibrated(self, name: str) -> bool:
-        """Whether a camera_info came that can be used."""
+        """Whether a usable camera_info has arrived."""
         return self._calibrations[name].at(0) is not None
 
     def view(self, name: str, paired: Paired, cloud: PointCloud, unusable: LeftOut, unmoved: LeftOut) -> CameraView:
-        """A picture as it belongs to a cloud, not decoded yet. Raises BadCalibration or BadTransform where that is not known.
+        """An image and its pose relative to a cloud, not decoded yet. Raises BadCalibration or BadTransform if that is unknown.
 
-        unmoved: told why it is placed by transforms that never change, motion between the stamps left out. unusable: told once when it is decoded and cannot be, or is of another size than its calibration.
+        unmoved: called with the reason if only static transforms place it, without the motion between the stamps. unusable: called once if decoding fails or gives another size than the calibration has.
         """
         camera, frame_id = self._camera(name, paired), self._frame_of(name, paired)
         try:
@@ -85,16 +85,16 @@ class Cameras:
     def place_at(
         self, name: str, paired: Paired, cloud: PointCloud, wait_until_s: float
     ) -> tuple[CameraModel, RigidTransform]:
-        """The camera of a picture of another time, and where it was seen from a cloud; how the sensor moved between is to be told.
+        """The camera of an image from another time, and its pose relative to a cloud; needs the sensor's motion in between.
 
-        wait_until_s: on time.monotonic(), for transforms on their way. Raises BadCalibration or BadTransform.
+        wait_until_s: on time.monotonic(), for transforms still to come. Raises BadCalibration or BadTransform.
         """
         camera, frame_id = self._camera(name, paired), self._frame_of(name, paired)
         stamped = frame_id, paired.stamp_ns, cloud.frame_id, cloud.stamp_ns
         return camera, _from_points(self._transforms.T_moved_cam_lidar(*stamped, wait_until_s), cloud)
 
     def is_place_to_come(self, cloud: Header, images: Mapping[str, Paired]) -> bool:
-        """Whether transforms are still on their way without which a picture has no place. cloud: header of its message."""
+        """Whether an image cannot be placed because transforms are still to come. cloud: header of its message."""
         frame_id, stamp = cloud.frame_id, stamp_ns(cloud.stamp)
         return any(
             self._transforms.is_to_come(self._frame_of(name, paired), paired.stamp_ns, frame_id, stamp)
@@ -111,7 +111,7 @@ class Cameras:
         return self._with_mask(name, camera) if name in self._masks else camera
 
     def _unmoved(self, camera_frame: str, lidar_frame: str, moved: BadTransform) -> RigidTransform:
-        """Raises the error of the moving transforms where there is no chain without any."""
+        """T_cam_lidar by static transforms alone. Raises the error of the moving transforms if there is no static chain."""
         try:
             return self._transforms.T_unmoved_cam_lidar(camera_frame, lidar_frame)
         except BadTransform:
@@ -146,7 +146,7 @@ def _hand_on(received: Received, name: str, message: Any) -> None:  # noqa: ANN4
 
 
 def _from_points(T_cam_lidar: RigidTransform, cloud: PointCloud) -> RigidTransform:
-    """From the cloud's points, which may be told from an origin of their own."""
+    """The transform from the cloud's points, which may be relative to an origin of their own."""
     if not any(cloud.origin_m):
         return T_cam_lidar
     return T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))

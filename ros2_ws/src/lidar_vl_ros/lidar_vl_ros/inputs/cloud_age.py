@@ -10,18 +10,18 @@ _TOLERANCE_MS = 10.0  # two computers under NTP, and the grain of /clock at 100 
 
 
 class CloudAge:
-    """An age below zero is none: such a cloud is told, and has no part in any figure."""
+    """A negative age is not an age: such a cloud is reported, and is left out of every figure."""
 
     def __init__(self, node: LifecycleNode, reporter: Reporter) -> None:
         self._node, self._reporter = node, reporter
 
     def known_ms(self, header: Header) -> float | None:
-        """From a cloud's stamp to now; None while clock or stamp is unset, and for a stamp that is ahead of the clock."""
+        """Milliseconds from a cloud's stamp to now; None while clock or stamp is unset, and for a stamp ahead of the clock."""
         age_ms = self._signed_ms(header)
         return None if age_ms is None or age_ms < 0 else age_ms
 
     def refuses(self, header: Header, most_ms: float) -> bool:
-        """Whether a cloud is to be dropped, which is counted and told: older than most_ms (0: never), or so far ahead."""
+        """Whether to drop a cloud, which is counted and reported: older than most_ms (0: never), or that far ahead."""
         age_ms = self._signed_ms(header)
         if age_ms is None:
             return False

@@ -1,4 +1,4 @@
-"""One cloud of all that belongs to a message: its points at its stamp, and those of further LiDARs, each from its own place and time."""
+"""Assemble one cloud per message: its points at its stamp, and those of additional LiDARs, each from its own pose and time."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -26,7 +26,7 @@ _MOST_FRAMES = 16
 
 
 class AssemblyParameters(Protocol):
-    """Of a node's parameters those that matter here."""
+    """The parameters of a node that matter here."""
 
     compensate_motion: bool
     lidars: dict[str, LidarParameters]
@@ -34,11 +34,11 @@ class AssemblyParameters(Protocol):
 
 
 class MissingLidar(BadPointCloud):
-    """A cloud of a LiDAR that is required cannot be had."""
+    """The cloud of a required LiDAR is missing."""
 
 
 class CloudAssembly:
-    """Reads, compensates and merges in the worker's thread; what cannot be had is counted and told, and never made up."""
+    """Reads, compensates and merges in the worker's thread; what is missing is counted and reported, never made up."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class CloudAssembly:
         open_reading: Callable[[float | None], CloudReading],
         intensity_max: float | None,
     ) -> None:
-        """open_reading: of one LiDAR, by the full scale of its intensity. intensity_max: of the node's own topic."""
+        """open_reading: makes the reader for one LiDAR from its full scale of intensity. intensity_max: of the node's own topic."""
         self._reporter, self._transforms, self._parameters = reporter, transforms, parameters
         self._others = OtherLidars(node, parameters.lidars)
         self._reading = open_reading(intensity_max)
@@ -59,20 +59,20 @@ class CloudAssembly:
         self._patience, self._came_not = Patience(), False  # with transforms of the newest times
 
     def start(self) -> None:
-        """Listen to the further LiDARs."""
+        """Subscribe to the additional LiDARs."""
         self._others.start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Unsubscribe."""
         self._others.stop()
 
     def reports(self) -> Iterator[tuple[str, Report]]:
-        """How each further LiDAR keeps step, by the name of its diagnostics."""
+        """How each additional LiDAR keeps up, by the name of its diagnostics."""
         for name, health in self._health.items():
             yield f"lidar {name}", health.report()
 
     def cloud_of(self, message: PointCloud2) -> PointCloud:
-        """All points that belong to a message, its own first. Raises BadPointCloud, as MissingLidar without a required LiDAR."""
+        """All points that belong to a message, its own first. Raises BadPointCloud, or its subclass MissingLidar if a required LiDAR is missing."""
         wait_until_s, self._came_not = self._patience.until_s(self._parameters.lidar_max_wait_s), False
         try:
             main = self._at_its_stamp(self._reading.cloud_of(message), wait_until_s)
@@ -105,13 +105,13 @@ class CloudAssembly:
     def _placed(
         self, name: str, message: PointCloud2 | None, main: PointCloud, wait_until_s: float
     ) -> PlacedCloud | None:
-        """A LiDAR's cloud and where it was seen from; None, counted and told, where that cannot be had."""
+        """A LiDAR's cloud and its pose; None, counted and reported, if either is missing."""
         lidar = self._parameters.lidars[name]
         try:
             if message is None:
                 raise BadTransform(
                     f"expected a cloud on {lidar.topic} within {lidar.tolerance_s} s of the input's, found none. "
-                    "Is it sent, and by the same clock?"
+                    "Is it published, and stamped by the same clock?"
                 )
             cloud = self._at_its_stamp(self._readings[name].cloud_of(message), wait_until_s)
             stamped = cloud.frame_id, cloud.stamp_ns

@@ -1,4 +1,4 @@
-"""The clouds that come to a node: subscribed to while it serves, told apart by sender, watched for losses and for time that jumps back."""
+"""The input clouds of a node: subscribed to while it serves, told apart by sender, watched for losses and jumps back in time."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ INPUT_TOPIC = "~/input/pointcloud"
 
 
 class CloudInput:
-    """Counts what came, what was lost before it came, and jumps of the stamps and of the node's clock."""
+    """Counts the clouds received and lost on the way, and jumps of the stamps and of the node's clock."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class CloudInput:
 
     @property
     def topic(self) -> str | None:
-        """What is listened to, None while nothing is."""
+        """The subscribed topic, None while there is no subscription."""
         return None if self._subscription is None else self._subscription.topic_name
 
     def listen(self) -> None:
@@ -58,13 +58,13 @@ class CloudInput:
         )
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Unsubscribe."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
     def close(self) -> None:
-        """Watch the clock no more."""
+        """Stop watching the clock."""
         self._jump_handle.unregister()
 
     def _received(self, message: PointCloud2, info: dict[str, int]) -> None:
@@ -80,7 +80,7 @@ class CloudInput:
             self._count_jump("stamps")
         if self._senders.count > max(before, 1) and (count := self._publishers()) > 1:
             self._reporter.warn(
-                "senders", f"{count} senders of clouds on {self.topic}: those of each are paired for themselves"
+                "senders", f"{count} publishers of clouds on {self.topic}: the clouds of each are paired separately"
             )
         return key
 
@@ -89,11 +89,11 @@ class CloudInput:
 
     def _count_lost(self, sequence_number: int) -> None:
         lost = self._gaps.add(sequence_number)
-        # Publishers number for themselves: with two of them the numbers tell nothing.
+        # Each publisher counts on its own: with two of them the numbers say nothing.
         if lost and self._publishers() == 1:
-            advice = "Start the sender with the package's Fast DDS profile, see its config folder, or the machine is too busy."
+            advice = "Start the sender with the Fast DDS profile in the package's config folder; if it has it, this machine is too busy."
             self._reporter.problem(
-                "lost", f"{lost} clouds lost on {self.topic} before this node had them. {advice}", lost
+                "lost", f"{lost} clouds lost on {self.topic} before they reached this node. {advice}", lost
             )
 
     def _clock_jumped(self, _jump: TimeJump) -> None:
@@ -104,4 +104,4 @@ class CloudInput:
     def _count_jump(self, what: str) -> None:
         self._health.count("jumps")
         if self._health.may_log("jumps", time.monotonic_ns()):
-            self._node.get_logger().info(f"{what} jumped back (a bag that loops?): what came before is forgotten")
+            self._node.get_logger().info(f"{what} jumped back (a bag that loops?): earlier data is discarded")

@@ -1,4 +1,4 @@
-"""Messages as clouds, and what is odd about them in the log, each once."""
+"""Decode messages into clouds, and log each oddity once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class CloudReading:
         colours: bool = False,
         times: bool = False,
     ) -> None:
-        """intensity_max, extra_fields, colours, times: as of CloudDecoder. max_points: more are not looked at."""
+        """intensity_max, extra_fields, colours, times: as for CloudDecoder. max_points: no more are processed."""
         self._node, self._reporter, self._max_points = node, reporter, max_points
         self._open_decoder = lambda: CloudDecoder(extra_fields, intensity_max, colours=colours, times=times)
         self._lidars: dict[str, _Lidar] = {}  # the one that sent last comes last
@@ -53,13 +53,13 @@ class CloudReading:
         return cloud
 
     def looked_at(self, cloud: PointCloud) -> ThinnedCloud:
-        """At most max_points of a cloud; told where that is not all of it."""
+        """At most max_points of a cloud; logged if that is not all of it."""
         found = thinned(cloud, self._max_points)
         if found.rows is not None:
             self._reporter.lasting_problem(
                 "thinned",
-                f"cloud of {len(cloud)} points: max_points is {self._max_points}, so many of them, spread evenly, are "
-                "looked at and the others get no answer. Raise it if this computer is fast enough.",
+                f"cloud of {len(cloud)} points: max_points is {self._max_points}, only so many, spread evenly, are "
+                "processed and the others get no answer. Raise max_points if this computer is fast enough.",
             )
         return found
 

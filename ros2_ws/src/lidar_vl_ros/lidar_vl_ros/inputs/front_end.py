@@ -1,4 +1,4 @@
-"""The front end of a node: clouds and images come in by themselves, each cloud is handed over once, with its images."""
+"""The front end of a node: clouds and images arrive independently, each cloud is handed over once, with its images."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +34,7 @@ PictureCame = Callable[[str, Paired, Callable[[], np.ndarray]], None]
 
 
 class FrontEnd:
-    """Pairs clouds with images while the node serves. `views` is for any thread, all else for the executor's."""
+    """Pairs clouds with images while the node serves. `views` may be called from any thread, the rest only from the executor's."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class FrontEnd:
         hand_over: HandOver,
         picture_came: PictureCame,
     ) -> None:
-        """max_wait_s, place_max_wait_s: as CloudsWithImages. images_needed: asked for every cloud, whether it is worth waiting for its images.
+        """max_wait_s, place_max_wait_s: as for CloudsWithImages. images_needed: called for every cloud, whether to wait for its images.
 
-        picture_came: told of every picture, whatever cloud it belongs to, and how to decode it, which raises LidarVlError.
+        picture_came: called with every image, whatever cloud it belongs to, and its decoder, which raises LidarVlError.
         """
         self._node, self._cameras, self._reporter = node, cameras, reporter
         parameters = self._parameters = cameras.parameters
@@ -67,21 +67,21 @@ class FrontEnd:
 
     @property
     def told(self) -> str:
-        """What is listened to, in a few words."""
+        """The cameras in use, in a few words."""
         if not self._parameters:
-            return "LiDAR only, as no cameras.NAME.topic is given"
+            return "LiDAR only, as no cameras.NAME.topic is set"
         return "with " + ", ".join(
             f"camera {name} ({camera.topic}{', required' if camera.required else ''})"
             for name, camera in self._parameters.items()
         )
 
     def start(self) -> None:
-        """Listen to the cameras."""
+        """Subscribe to the cameras."""
         self._cameras.start(self._add_image)
         self._listens = True
 
     def stop(self) -> int:
-        """Listen no more, and log what became of the images; returns how many clouds waited and are forgotten."""
+        """Unsubscribe, and log what became of the images; returns how many waiting clouds are discarded."""
         if self._listens:
             self._listens = False
             for name, state in self._clouds.camera_states(time.monotonic_ns()).items():
@@ -91,16 +91,16 @@ class FrontEnd:
         return self._clouds.stop()
 
     def close(self) -> None:
-        """Give back timer and subscriptions."""
+        """Destroy timer and subscriptions."""
         self.stop()
         self._node.destroy_timer(self._timer)
 
     def restart(self) -> None:
-        """Begin anew after a jump of the clock; what waits goes with the images there are."""
+        """Start over after a jump of the clock; waiting clouds leave with the images they have."""
         self._give_out(self._clouds.restart())
 
     def add_cloud(self, message: PointCloud2, sender: int) -> None:
-        """Take a cloud, and hand it over now or when its images have come. sender: a key for who sent it."""
+        """Take a cloud, and hand it over now or when its images have arrived. sender: a key for its sender."""
         needed = bool(self._parameters) and (bool(self._required) or self._images_needed())
         stamp, now_ns = stamp_ns(message.header.stamp), time.monotonic_ns()
         self._give_out(self._clouds.add_cloud(sender, stamp, message, now_ns, needed))
@@ -108,11 +108,11 @@ class FrontEnd:
             self._timer.reset()
 
     def views(self, images: Mapping[str, Paired], cloud: PointCloud) -> CloudViews:
-        """The pictures of a cloud that was handed over with these images; what cannot be used is reported."""
+        """The views of a cloud that was handed over with these images; unusable ones are reported."""
         return CloudViews(images, cloud, self._view, self._cameras.place_at)
 
     def reports(self, now_ns: int) -> Iterator[tuple[str, Report]]:
-        """How each camera keeps step, by the name of its diagnostics; nothing while nothing is listened to."""
+        """How each camera keeps up, by the name of its diagnostics; empty while not subscribed."""
         if not self._listens:
             return
         if not self._parameters:
@@ -146,7 +146,7 @@ class FrontEnd:
             if lacking := self._required.intersection(frame.missing):
                 self._reporter.problem(
                     "unpaired",
-                    f"cloud dropped: no image of {', '.join(sorted(lacking))}, which is required, belongs to it",
+                    f"cloud dropped: no matching image of {', '.join(sorted(lacking))}, which is required",
                 )
             else:
                 self._hand_over(frame.cloud, frame.images)
@@ -161,7 +161,7 @@ class FrontEnd:
     def _unmoved(self, name: str, error: LidarVlError) -> None:
         self._health[name].count("static_chain")
         self._reporter.lasting_problem(
-            "faults", f"camera {name} is placed as if nothing moved between its image and the cloud: {error}"
+            "faults", f"camera {name} is placed as if nothing had moved between its image and the cloud: {error}"
         )
 
     def _undecodable(self, name: str, error: LidarVlError) -> None:

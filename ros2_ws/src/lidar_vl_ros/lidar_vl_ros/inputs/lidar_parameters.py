@@ -1,4 +1,4 @@
-"""What a node is told of a LiDAR whose points are added to its clouds."""
+"""Parameters of an additional LiDAR, whose points are added to the node's clouds."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from lidar_vl_core.foundation.config import Config
 
 
 class LidarParameters(Config):
-    """One more LiDAR: lidars.NAME.topic and what else is to be known of it."""
+    """Parameters of one additional LiDAR: lidars.NAME.topic and so on."""
 
     topic: str = Field("", min_length=1, description="Topic of its clouds")
     tolerance_s: float = Field(

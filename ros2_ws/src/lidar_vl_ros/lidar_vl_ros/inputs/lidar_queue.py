@@ -8,32 +8,32 @@ _FEWEST_INTERVALS = 3  # fewer tell no period
 
 
 class Stamped(NamedTuple):
-    """A cloud that was kept."""
+    """A cloud in the queue."""
 
     stamp_ns: int
     cloud: Any
 
 
 class LidarQueue:
-    """Clouds of one LiDAR. One before the newest means that its clock was set back: it begins anew."""
+    """Clouds of one LiDAR. A stamp before the newest means that its clock was set back: the queue starts over."""
 
     def __init__(self, tolerance_ns: int) -> None:
         self._tolerance_ns = tolerance_ns
         self._clouds: deque[Stamped] = deque(maxlen=_KEPT)
 
     def add(self, stamp_ns: int, cloud: Any) -> None:  # noqa: ANN401  payloads are opaque
-        """Keep a cloud; the oldest goes where there are too many."""
+        """Add a cloud; the oldest is dropped if there are too many."""
         if self._clouds and stamp_ns <= self._clouds[-1].stamp_ns:
             self._clouds.clear()
         self._clouds.append(Stamped(stamp_ns, cloud))
 
     def nearest(self, stamp_ns: int) -> Stamped | None:
-        """The cloud nearest in time within the tolerance, of two the earlier one; None where there is none."""
+        """The cloud nearest in time within the tolerance, the earlier one of two; None if there is none."""
         found = min(self._clouds, key=lambda kept: abs(kept.stamp_ns - stamp_ns), default=None)
         return None if found is None or abs(found.stamp_ns - stamp_ns) > self._tolerance_ns else found
 
     def nearer_is_to_come(self, stamp_ns: int) -> bool:
-        """Whether the next cloud, by the LiDAR's rhythm, will lie nearer to a time than those that came."""
+        """Whether the next cloud, by the LiDAR's period, will be nearer to a time than those in the queue."""
         if not self._clouds:
             return False  # silent: nobody knows whether it ever speaks
         since_newest_ns = stamp_ns - self._clouds[-1].stamp_ns

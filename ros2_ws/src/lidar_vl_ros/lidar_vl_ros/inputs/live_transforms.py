@@ -18,11 +18,11 @@ from lidar_vl_ros.inputs.tf2_tree import open_tree
 from lidar_vl_ros.messages.message_class import message_class
 
 _DEPTH = 100
-_HISTORY_S = 10.0  # of moving transforms: longer than any picture waits for its cloud
+_HISTORY_S = 10.0  # of moving transforms: longer than any image waits for its cloud
 
 
 class LiveTransforms:
-    """Where frames lie relative to each other now; listens only between `listen` and `stop`."""
+    """Transforms between frames at given times; subscribes only between `listen` and `stop`."""
 
     def __init__(self, node: Node, given: Sequence[str]) -> None:
         """given: texts 'parent child x y z qx qy qz qw'. Raises BadConfig or BadTransform."""
@@ -33,7 +33,7 @@ class LiveTransforms:
         self._start_anew()
 
     def listen(self, odometry_topic: str = "") -> None:
-        """Subscribe, unless only the given transforms can be used. odometry_topic: tells a moving transform, too."""
+        """Subscribe, unless only the given transforms can be used. odometry_topic: a further source of a moving transform."""
         message_type = message_class("tf2_msgs/msg/TFMessage")
         if message_type is not None:
             latched = QoSProfile(depth=_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -47,7 +47,7 @@ class LiveTransforms:
             self._listen_to_odometry(odometry_topic)
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
@@ -55,43 +55,43 @@ class LiveTransforms:
     def T_cam_lidar(
         self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int
     ) -> RigidTransform:
-        """Where the LiDAR's points of its own stamp lie for a camera at the camera's own stamp. Raises BadTransform."""
+        """The transform from the LiDAR at its own stamp to the camera at its own stamp. Raises BadTransform."""
         with self._changed:
             return self._transforms.T_cam_lidar(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns)
 
     def T_unmoved_cam_lidar(self, camera_frame: str, lidar_frame: str) -> RigidTransform:
-        """As T_cam_lidar where nothing moved between the stamps. Raises BadTransform unless transforms that never change tell it."""
+        """As T_cam_lidar if nothing moved between the stamps. Raises BadTransform unless static transforms give it."""
         with self._changed:
             return self._transforms.T_unmoved_cam_lidar(camera_frame, lidar_frame)
 
     def is_to_come(self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int) -> bool:
-        """Whether T_cam_lidar is not known because moving transforms are not yet as new as these stamps."""
+        """Whether T_cam_lidar is unknown because moving transforms do not reach these stamps yet."""
         try:
             self.T_cam_lidar(camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns)
         except TransformToCome:
             return True
-        except BadTransform:  # it never comes; told when the picture is to be placed
+        except BadTransform:  # it never comes; reported when the image is to be placed
             return False
         return False
 
     def T_now_then(self, frame: str, now_ns: int, then_ns: int, wait_until_s: float) -> RigidTransform:
-        """How points that were seen in a frame at one time lie in it at another; waits in the calling thread for what may still come.
+        """The transform of points from a frame at one time to the same frame at another; blocks for transforms still to come.
 
-        wait_until_s: on time.monotonic(). Raises BadTransform where the motion is not told; never takes it for none.
+        wait_until_s: on time.monotonic(). Raises BadTransform if the motion is unknown; never takes it for none.
         """
         return self._waited_for(lambda known: known.T_now_then(frame, now_ns, then_ns), wait_until_s)
 
     def T_moved_cam_lidar(
         self, camera_frame: str, camera_stamp_ns: int, lidar_frame: str, lidar_stamp_ns: int, wait_until_s: float
     ) -> RigidTransform:
-        """As T_cam_lidar for stamps that lie apart; waits and raises as T_now_then."""
+        """As T_cam_lidar for stamps that are apart; waits and raises as T_now_then."""
         stamped = camera_frame, camera_stamp_ns, lidar_frame, lidar_stamp_ns
         return self._waited_for(lambda known: known.T_moved_cam_lidar(*stamped), wait_until_s)
 
     def T_main_other(
         self, main_frame: str, main_stamp_ns: int, other_frame: str, other_stamp_ns: int, wait_until_s: float
     ) -> RigidTransform:
-        """Where points of one LiDAR at its stamp lie for another at its own; the motion between is to be told where the stamps differ.
+        """The transform from another LiDAR at its stamp to the main one at its own; needs the motion between different stamps.
 
         Waits and raises as T_now_then.
         """
@@ -152,7 +152,7 @@ def static_transform(text: str) -> TransformStamped:
         x, y, z, qx, qy, qz, qw = (float(word) for word in words[2:])
     except ValueError as error:
         raise BadConfig(
-            f"parameter static_transforms: expected 'parent child x y z qx qy qz qw', found {text!r}. Correct it."
+            f"parameter static_transforms: expected 'parent child x y z qx qy qz qw', found {text!r}."
         ) from error
     stamped = TransformStamped(child_frame_id=child)
     stamped.header.frame_id = parent

@@ -1,4 +1,4 @@
-"""The clouds of further LiDARs, kept until the input's clouds that they belong to are served."""
+"""The clouds of additional LiDARs, kept until the input clouds that they belong to are processed."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from lidar_vl_ros.messages.qos import NEWEST_ONLY, subscription_events
 
 
 class OtherLidars:
-    """Listens between `start` and `stop` in the executor's thread; `taken` is for the worker's."""
+    """Subscribes between `start` and `stop` in the executor's thread; `taken` is called by the worker's."""
 
     def __init__(self, node: LifecycleNode, lidars: Mapping[str, LidarParameters]) -> None:
         self._node, self.parameters = node, lidars
@@ -25,7 +25,7 @@ class OtherLidars:
         self._queues: dict[str, LidarQueue] = {}
 
     def start(self) -> None:
-        """Subscribe; what came before is forgotten."""
+        """Subscribe; earlier clouds are discarded."""
         self._queues = {name: LidarQueue(nanoseconds(lidar.tolerance_s)) for name, lidar in self.parameters.items()}
         for name, lidar in self.parameters.items():
             events = subscription_events(self._node.resolve_topic_name(lidar.topic), self._node.get_logger().warning)
@@ -36,13 +36,13 @@ class OtherLidars:
             )
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
     def taken(self, stamp: int, wait_until_s: float) -> dict[str, PointCloud2]:
-        """By name, the clouds that belong to one of this stamp; waits for those that are about to come.
+        """The clouds that belong to one of this stamp, by name; waits for those that are about to arrive.
 
         wait_until_s: on time.monotonic().
         """

@@ -1,4 +1,4 @@
-"""How long to wait for what may never come: no longer after a few waits in vain, until it is there in time again."""
+"""How long to wait for what may never come: not at all after a few waits in vain, until it is there in time again."""
 
 import time
 
@@ -6,7 +6,7 @@ _MOST_WAITS_IN_VAIN = 3  # as for images
 
 
 class Patience:
-    """Of one thread that waits for transforms of a cloud's time."""
+    """For one thread that waits for the transforms at a cloud's stamp."""
 
     def __init__(self) -> None:
         self._waits_in_vain = 0  # in a row
@@ -16,5 +16,5 @@ class Patience:
         return time.monotonic() + (longest_s if self._waits_in_vain < _MOST_WAITS_IN_VAIN else 0.0)
 
     def ended(self, in_vain: bool) -> None:
-        """What became of the wait."""
+        """Note whether the wait was in vain."""
         self._waits_in_vain = self._waits_in_vain + 1 if in_vain else 0

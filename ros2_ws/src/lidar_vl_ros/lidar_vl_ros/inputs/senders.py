@@ -1,4 +1,4 @@
-"""Whose message it is, where several senders use one topic: by LiDAR, and by the numbers that each publisher gives its messages."""
+"""Which sender a message is from, if several share a topic: by LiDAR, and by each publisher's sequence numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ class _Sender:
 
 
 class Senders:
-    """rclpy does not tell the publisher of a message, but its number, which goes up, and its stamps keep step with its arrival."""
+    """rclpy does not say who published a message; but numbers go up, and stamps keep pace with arrival, for each sender."""
 
     def __init__(self, publishers: Callable[[], int]) -> None:
-        """publishers: how many the topic has; asked where a message is of another clock than all senders known."""
+        """publishers: how many the topic has; asked when a message fits the clock of no known sender."""
         self._publishers = publishers
         self._known: list[_Sender] = []
         self._keys = 0
 
     @property
     def count(self) -> int:
-        """Of those heard lately."""
+        """Number of senders heard lately."""
         return len(self._known)
 
     def heard(self, frame_id: str, number: int, stamp_ns: int, now_ns: int) -> tuple[int, bool]:
-        """A key for the sender of a message, and whether its stamps jumped back; one without a stamp tells nothing of that.
+        """A key for the sender of a message, and whether its stamps jumped back; a message without a stamp shows no jump.
 
         now_ns: arrival on the steady clock.
         """
@@ -49,7 +49,7 @@ class Senders:
         return sender.key, jumped
 
     def clock_jumped(self) -> None:
-        """The node's clock was set back: that stamps go back with it is no news."""
+        """Note that the node's clock was set back: stamps that go back with it are not a jump of their own."""
         for sender in self._known:
             sender.stamp_ns = 0
 
@@ -73,13 +73,13 @@ def _follows(number: int, last: int) -> bool:
 
 
 def _strangeness(sender: _Sender, number: int, stamp_ns: int, now_ns: int) -> tuple[bool, float]:
-    """How little a message looks like the next one of a sender: of another clock; messages missing, and time besides its own pace."""
+    """How unlike a sender's next message this one is: whether its clock differs; missing messages plus deviation from its pace."""
     drift_ns = _drift_ns(sender, stamp_ns, now_ns)
     return drift_ns > JUMP_NS, number - sender.number + drift_ns / _PERIOD_NS
 
 
 def _drift_ns(sender: _Sender, stamp_ns: int, now_ns: int) -> int:
-    """By how much a stamp is off the sender's last one and the time since; 0 where one of them is none."""
+    """How far a stamp is from the sender's last stamp plus the time since; 0 if either stamp is unset."""
     if stamp_ns <= 0 or sender.stamp_ns <= 0:
         return 0
     return abs(stamp_ns - sender.stamp_ns - (now_ns - sender.stamped_ns))

@@ -1,4 +1,4 @@
-"""What a node is given to answer: one cloud, read once, and the pictures that belong to it."""
+"""What a node processes: one cloud, decoded once, and the images that belong to it."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ PlaceAt = Callable[[str, Paired, PointCloud, float], tuple[CameraModel, RigidTra
 
 @dataclass(frozen=True, eq=False)
 class SensorFrame:
-    """One cloud with its pictures."""
+    """One cloud with its images."""
 
     header: Header  # of the cloud's message
     cloud: PointCloud  # N points, as they came
@@ -28,10 +28,10 @@ class SensorFrame:
 
 
 class CloudViews:
-    """The pictures of one cloud. They cost nothing until somebody asks, then each is placed once and decoded once."""
+    """The images of one cloud. They cost nothing until they are needed, then each is placed once and decoded once."""
 
     def __init__(self, images: Mapping[str, Paired], cloud: PointCloud, place: Place, place_at: PlaceAt) -> None:
-        """place: the view of a picture, or None where it is left out; called once for each, by the first who asks.
+        """place: gives the view of an image, or None if it is left out; called once for each, on first use.
 
         place_at: as Cameras'.
         """
@@ -41,11 +41,11 @@ class CloudViews:
 
     @property
     def has_images(self) -> bool:
-        """Whether any belongs to the cloud."""
+        """Whether any image belongs to the cloud."""
         return bool(self._images)
 
     def __call__(self) -> tuple[CameraView, ...]:
-        """Those that can be used, by order of the cameras; the worker and threads of outputs may ask."""
+        """The usable views, in the order of the cameras; callable from the worker and from output threads."""
         with self._lock:
             if self._views is None:
                 found = [self._place(name, paired, self._cloud) for name, paired in self._images.items()]
@@ -53,5 +53,5 @@ class CloudViews:
             return self._views
 
     def place_at(self, name: str, paired: Paired, wait_until_s: float) -> tuple[CameraModel, RigidTransform]:
-        """Camera and place of a picture of another time, seen from the cloud. Raises BadCalibration or BadTransform."""
+        """Camera and pose of an image from another time, relative to the cloud. Raises BadCalibration or BadTransform."""
         return self._place_at(name, paired, self._cloud, wait_until_s)

@@ -1,4 +1,4 @@
-"""tf2's buffer, where it is installed, in the place of ours: it comes with ROS and not with its wheels."""
+"""tf2's buffer in place of ours, if installed: it comes with ROS, but not with the ROS wheels."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _SENDER = "lidar_vl_ros"
 
 
 def open_tree(history_s: float) -> TransformTree:
-    """An empty tree: tf2 answers its lookups where tf2_py is installed, ours elsewhere."""
+    """An empty tree: tf2 answers its lookups if tf2_py is installed, otherwise ours does."""
     try:
         import tf2_py
     except ImportError:
@@ -25,7 +25,7 @@ def open_tree(history_s: float) -> TransformTree:
 
 
 class Tf2Tree(TransformTree):
-    """What it takes is checked as by TransformTree, and kept by both: where tf2 has no answer, that one gives it or says why not."""
+    """Checks transforms as TransformTree does and keeps them in both: where tf2 has no answer, ours gives it or says why not."""
 
     def __init__(self, history_s: float, tf2: Any) -> None:  # noqa: ANN401  the module tf2_py
         super().__init__(history_s)
@@ -33,7 +33,7 @@ class Tf2Tree(TransformTree):
         self._buffer = tf2.BufferCore(Duration(seconds=history_s))
 
     def add(self, parent: str, child: str, stamp_ns: int | None, T_parent_child: RigidTransform) -> None:
-        """As TransformTree; tf2 forgets all moving transforms where the clock was set back, as it takes none that are older than its history."""
+        """As TransformTree; if the clock was set back, tf2's moving transforms are cleared, as it takes none older than its history."""
         clock_was_set = stamp_ns is not None and self.begins_anew(child, stamp_ns)
         super().add(parent, child, stamp_ns, T_parent_child)
         if clock_was_set:
@@ -59,7 +59,7 @@ class Tf2Tree(TransformTree):
 
 
 def transform_message(parent: str, child: str, stamp_ns: int, T_parent_child: RigidTransform) -> TransformStamped:
-    """With the name of its frames, without a leading slash."""
+    """The transform as a message; its frame names have no leading slash."""
     (x, y, z), (qx, qy, qz, qw) = T_parent_child.translation_m.tolist(), T_parent_child.quaternion().tolist()
     transform = Transform(translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(x=qx, y=qy, z=qz, w=qw))
     sec, nanosec = sec_and_nanosec(stamp_ns)
@@ -68,7 +68,7 @@ def transform_message(parent: str, child: str, stamp_ns: int, T_parent_child: Ri
 
 
 def rigid_transform(message: Transform) -> RigidTransform:
-    """Raises BadTransform for numbers that are none."""
+    """The transform of a message. Raises BadTransform for invalid numbers."""
     rotation, translation = message.rotation, message.translation
     return RigidTransform.from_quaternion(
         (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)

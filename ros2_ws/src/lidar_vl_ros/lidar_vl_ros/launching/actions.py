@@ -1,4 +1,4 @@
-"""What launch files start: a node with its arguments, RViz, or the build of a plan. Imports `launch`, which comes with ROS and not with its wheels."""
+"""What launch files start: a node with its arguments, RViz, or the build of a plan. Imports `launch`, which comes with ROS, but not with the ROS wheels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,29 +23,29 @@ from lidar_vl_ros.launching.parameter_files import LaunchRefused, ParameterFile,
 from lidar_vl_ros.process.transport import large_message_environment
 
 PACKAGE = "lidar_vl_ros"
-REFUSED = 2  # exit code of a node that is told something wrong: a second start would not help
+REFUSED = 2  # exit code of a node that refuses its parameters: a second start would not help
 _RESPAWN_DELAY_S = 2.0
 _SHARED = (
-    NodeArgument("cameras", 'Cameras besides those of params_file: "{front: /camera/front/image_raw}"', cameras),
-    NodeArgument("use_sim_time", "Follow /clock, for played bags", flag),
-    NodeArgument("autostart", "false: a lifecycle manager configures and activates", flag),
+    NodeArgument("cameras", 'Cameras in addition to those of params_file: "{front: /camera/front/image_raw}"', cameras),
+    NodeArgument("use_sim_time", "Follow /clock, as needed for played bags", flag),
+    NodeArgument("autostart", "false: a lifecycle manager configures and activates the node", flag),
 )
 WORDS = (
     NodeArgument(
-        "prompts", "What to look for, where the model understands words: \"['excavator', 'fallen tree']\"", words
+        "prompts", "What to look for, if the model understands words: \"['excavator', 'fallen tree']\"", words
     ),
-    NodeArgument("vocabulary", "Or classes with synonyms: a name or a YAML file"),
-    NodeArgument("ensemble", "Name points by camera pictures, too", flag),
+    NodeArgument("vocabulary", "Classes with synonyms, instead of prompts: a name or a YAML file"),
+    NodeArgument("ensemble", "Label points by camera images as well; needs a model with an image encoder", flag),
 )
 
 
 def share() -> Path:
-    """The folder of what the package installs beside its code."""
+    """The share folder of the installed package."""
     return Path(get_package_share_directory(PACKAGE))
 
 
 def environment() -> list[SetEnvironmentVariable]:
-    """For every process that is started after it; the LiDAR driver needs the first two as well, it is the sender."""
+    """Variables for every process started after them; the LiDAR driver needs the first two as well, as it is the sender."""
     return [SetEnvironmentVariable(name, value) for name, value in large_message_environment().items()]
 
 
@@ -58,31 +58,33 @@ class TaskLaunch:
     models: tuple[str, ...]  # names of the arguments that name model packages
 
     def declared(self) -> list[DeclareLaunchArgument]:
-        """Its launch arguments; an empty one leaves it to params_file."""
+        """Its launch arguments; an empty one leaves the parameter to params_file."""
         return [
             _declare("namespace", "", "Namespace of the node"),
             _declare("input", "/lidar/points", "Topic of the LiDAR driver"),
-            _declare("output", "", f"Prefix of the topics of the answers; empty: ~/output, as /{self._node}/output"),
+            _declare("output", "", f"Prefix of the output topics; empty: ~/output, here /{self._node}/output"),
             _declare(
-                "params_file", str(share() / "config" / f"{self.task}.yaml"), "Node parameters, cameras among them"
+                "params_file",
+                str(share() / "config" / f"{self.task}.yaml"),
+                "YAML file of node parameters, including cameras",
             ),
             *(_declare(each.name, "", each.description) for each in (*self.arguments, *_SHARED)),
-            _declare("respawn", "true", "Start the node again when it has crashed"),
-            _declare("rviz", "false", "Show clouds, labels and boxes"),
-            _declare("fixed_frame", "lidar", "Frame of the LiDAR, for RViz"),
-            _declare("log_level", "info", "debug, info, warn or error"),
-            _declare("build_only", "false", "Build the TensorRT plan for the GPU here, and end"),
-            _declare("build_clouds", "", "Recording or folder of clouds that the plan is measured by"),
+            _declare("respawn", "true", "Restart the node after a crash"),
+            _declare("rviz", "false", "Start RViz with clouds, labels and boxes"),
+            _declare("fixed_frame", "lidar", "Fixed frame of RViz: the LiDAR's"),
+            _declare("log_level", "info", "Log level: debug, info, warn or error"),
+            _declare("build_only", "false", "Build the TensorRT plan for this GPU, then exit"),
+            _declare("build_clouds", "", "With build_only: recording or folder of clouds to measure the plan on"),
         ]
 
     def description(self) -> list[Any]:
-        """All that a launch file needs which starts this node alone."""
+        """All that a launch file for this node alone needs."""
         return [*self.declared(), *environment(), OpaqueFunction(function=lambda context: self.actions(context))]
 
     def actions(self, context: Any, sim_time: bool | None = None) -> list[Any]:  # noqa: ANN401  a LaunchContext
-        """What is to be started; first all arguments are looked at. sim_time: where neither argument nor file says so.
+        """What to start, after checking all arguments. sim_time: used if neither argument nor file gives it.
 
-        Raises LaunchRefused, with which launch ends before anything is started.
+        Raises LaunchRefused, which ends the launch before anything is started.
         """
         told = context.launch_configurations
         file = ParameterFile(told["params_file"])
@@ -117,7 +119,7 @@ class TaskLaunch:
         return [node, RegisterEventHandler(OnShutdown(on_shutdown=lambda *_: Path(overriding).unlink(missing_ok=True)))]
 
     def _views(self, told: Any, given: dict[str, Any]) -> list[Node]:  # noqa: ANN401
-        """RViz where it is wanted; asked for and not there it would end launch when the node runs already."""
+        """RViz if requested; checked here, as a missing RViz would end the launch after the node has started."""
         if not flag("rviz", told["rviz"]):
             return []
         try:
@@ -138,7 +140,7 @@ class TaskLaunch:
         ]
 
     def _builds(self, parameters: dict[str, Any], clouds: str) -> list[ExecuteProcess]:
-        """The plans of the model packages that the node would use."""
+        """Build the plans of the model packages that the node would use."""
         models = [argument for argument in self.arguments if argument.name in self.models]
         used = [each for each in models if parameters.get(f"use_{each.sets.partition('.')[0]}", True)]
         return [
@@ -163,7 +165,7 @@ def _declare(name: str, default: str, description: str) -> DeclareLaunchArgument
 
 
 def _end_where_refused(event: Any, _context: Any) -> Sequence[Any] | None:  # noqa: ANN401
-    """A node that was told something wrong is not started again and again."""
+    """Do not restart a node that refused its parameters: it would refuse them again."""
     if event.returncode != REFUSED:
         return None
     return [Shutdown(reason="the node refused its parameters: see its message above")]

@@ -12,44 +12,44 @@ Reading = Callable[[str, str], Any]  # name and text of an argument -> value; ra
 
 
 def text(_name: str, given: str) -> str:
-    """As it stands."""
+    """The text unchanged."""
     return given
 
 
 def flag(name: str, given: str) -> bool:
-    """true or false."""
+    """Parse true or false."""
     known = {"true": True, "1": True, "false": False, "0": False}
     if given.lower() not in known:
-        raise LaunchRefused(f"{name}:={given}: expected true or false. Correct it.")
+        raise LaunchRefused(f"{name}:={given}: expected true or false.")
     return known[given.lower()]
 
 
 def words(name: str, given: str) -> list[str]:
-    """A list of texts as YAML."""
+    """Parse a YAML list of texts."""
     found = _yaml(name, given)
     if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
-        raise LaunchRefused(f"{name}:={given}: expected a list of texts, as \"['excavator', 'fallen tree']\".")
+        raise LaunchRefused(f"{name}:={given}: expected a list of texts, such as \"['excavator', 'fallen tree']\".")
     if not found:
         raise LaunchRefused(
-            f"{name}:=[]: expected at least one, as an empty list is none to ROS. Leave it out, here and in params_file."
+            f"{name}:=[]: expected at least one entry, as ROS treats an empty list as unset. Leave it out, here and in params_file."
         )
     return found
 
 
 def cameras(name: str, given: str) -> dict[str, dict[str, Any]]:
-    """Names with topics, or with whatever parameters a camera has, as YAML."""
+    """Parse camera names with topics, or with any parameters of a camera, as YAML."""
     found = _yaml(name, given)
     if not isinstance(found, dict) or not all(isinstance(camera, str | dict) for camera in found.values()):
         raise LaunchRefused(
-            f'{name}:={given}: expected names with topics, as "{{front: /camera/front/image_raw}}", or with '
-            'parameters, as "{front: {topic: /camera/front/image_raw, tolerance_s: 0.03}}".'
+            f'{name}:={given}: expected camera names with topics, such as "{{front: /camera/front/image_raw}}", or with '
+            'parameters, such as "{front: {topic: /camera/front/image_raw, tolerance_s: 0.03}}".'
         )
     return {key: {"topic": camera} if isinstance(camera, str) else camera for key, camera in found.items()}
 
 
 @dataclass(frozen=True)
 class NodeArgument:
-    """An argument that sets a parameter, or with a mapping those below it, in place of what params_file says."""
+    """A launch argument that sets a parameter, or with a mapping those below it; it overrides params_file."""
 
     name: str
     description: str
@@ -64,7 +64,7 @@ class NodeArgument:
 
 
 def given_parameters(arguments: tuple[NodeArgument, ...], told: Mapping[str, str]) -> dict[str, Any]:
-    """By dotted name, of the arguments that are told and not empty. Raises LaunchRefused for one that cannot be read."""
+    """Parameters by dotted name, from all arguments that are not empty. Raises LaunchRefused for one that cannot be parsed."""
     read = {
         argument.sets: argument.read(argument.name, told[argument.name])
         for argument in arguments

@@ -1,6 +1,6 @@
-"""Parameter files as launch files hand them to a node: read before anything starts, and with what was given on top.
+"""Parameter files for a node: read before anything starts, and overridden by launch arguments.
 
-Like all of this room but `actions`, it needs neither `launch` nor what the node's own Python brings.
+Like all of this folder except `actions`, it needs neither `launch` nor the packages of the node's own Python.
 """
 
 import json
@@ -17,35 +17,33 @@ _SHOWN = 300  # characters of a parser's complaint
 
 
 class LaunchRefused(RuntimeError):
-    """Launch arguments or a parameter file with which nothing is to be started."""
+    """Invalid launch arguments or an invalid parameter file: nothing is started."""
 
 
 class ParameterFile:
-    """What a file of parameters says, as YAML reads it; ROS reads it once more."""
+    """The content of a parameter file, as YAML reads it; ROS reads the file once more."""
 
     def __init__(self, path: str) -> None:
-        """Raises LaunchRefused where there is no file, or none that maps names of nodes to parameters."""
+        """Raises LaunchRefused for a missing file, or one that does not map node names to parameters."""
         self.path = path
         self._content = _read(path)
         self._sections = list(_sections_in(self._content, path))
 
     def of_node(self, node: str) -> dict[str, Any]:
-        """What it says of a node, by dotted name. node: with its namespace, /robot/segmentation_node. Raises LaunchRefused if nothing."""
+        """Its parameters for a node, by dotted name. node: with namespace, /robot/segmentation_node. Raises LaunchRefused if none."""
         about = [parameters for pattern, parameters in self._sections if _is_about(pattern, node)]
         if not about:
             found = ", ".join(pattern for pattern, _ in self._sections) or "no section with ros__parameters"
-            raise LaunchRefused(
-                f"{self.path}: expected parameters of {node}, below '/**' or its name, found {found}. Correct the file."
-            )
+            raise LaunchRefused(f"{self.path}: expected parameters of {node}, below '/**' or its name, found {found}.")
         return {name: value for parameters in about for name, value in flat(parameters).items()}
 
     def overridden(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The content of a file that, read after this one, sets what was given for every node this one tells anything."""
+        """The content of a second file that overrides this one with `given`, for every node that this one mentions."""
         return {"/**": {_PARAMETERS: given}} | _with_parameters(self._content, given)
 
 
 def write_parameters(content: Mapping[str, Any]) -> str:
-    """A new temporary file of parameters; returns its path. As JSON, in which a text is one for every YAML parser."""
+    """Write a temporary parameter file; returns its path. JSON, whose strings are strings to every YAML parser."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="lidar_vl_launch_", suffix=".yaml", delete=False, encoding="utf-8"
     ) as file:
@@ -54,7 +52,7 @@ def write_parameters(content: Mapping[str, Any]) -> str:
 
 
 def flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested mappings by dotted name."""
+    """Flatten nested mappings to dotted names."""
     found: dict[str, Any] = {}
     for key, value in content.items():
         found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
@@ -66,20 +64,20 @@ def _read(path: str) -> dict[str, Any]:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise LaunchRefused(
-            f"params_file: expected a file of parameters, found {path}: {_one_line(error)}. Correct params_file:=."
+            f"params_file:={path}: expected a parameter file that can be read, found: {_one_line(error)}."
         ) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise LaunchRefused(f"{path}: expected YAML, found: {_one_line(error)}. Correct the file.") from error
+        raise LaunchRefused(f"{path}: expected YAML, found: {_one_line(error)}.") from error
     if not isinstance(content, dict) or not content:
         raise LaunchRefused(
-            f"{path}: expected names of nodes with parameters, as '/**: {{ros__parameters: {{...}}}}', found "
+            f"{path}: expected node names with parameters, such as '/**: {{ros__parameters: {{...}}}}', found "
             f"{type(content).__name__}. Correct the file."
         )
     return content
 
 
 def _sections_in(content: Mapping[Any, Any], path: str, above: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Pattern and parameters of every section; names of nodes may be nested in namespaces."""
+    """Pattern and parameters of every section; node names may be nested in namespaces."""
     for key, inner in content.items():
         pattern = f"{above}/{str(key).strip('/')}"
         if not isinstance(inner, dict) or not isinstance(inner.get(_PARAMETERS, {}), dict):
@@ -99,7 +97,7 @@ def _with_parameters(content: Mapping[str, Any], given: Mapping[str, Any]) -> di
 
 
 def _is_about(pattern: str, node: str) -> bool:
-    """As rcl: '**' stands for any number of names, '*' for one."""
+    """Whether a pattern matches a node, as in rcl: '**' stands for any number of names, '*' for one."""
     expression = re.escape(pattern).replace(r"/\*\*", r"(/\w+)*").replace(r"/\*", r"/\w+")
     return re.fullmatch(expression, node) is not None
 

@@ -1,4 +1,4 @@
-"""Topics of the nodes under other names: those of an output prefix and of a namespace, for the node and for its views."""
+"""Remappings of the nodes' topics for an output prefix and a namespace, for the node and for its viewers."""
 
 from collections.abc import Sequence
 
@@ -23,18 +23,18 @@ Remappings = list[tuple[str, str]]
 
 
 def full_name(namespace: str, node: str) -> str:
-    """Of a node in a namespace, which may be empty."""
+    """The full name of a node in a namespace, which may be empty."""
     return "/" + "/".join(part for part in (*namespace.split("/"), node) if part)
 
 
 def of_node(task: str, cloud_topic: str, prefix: str) -> Remappings:
-    """Of the node of a task. prefix: of the topics of its answers; empty: its own."""
+    """Remappings for the node of a task. prefix: of its output topics; empty: its own."""
     outputs = [(f"~/output/{name}", f"{prefix.rstrip('/')}/{name}") for name in OUTPUTS[task] if prefix]
     return [("~/input/pointcloud", cloud_topic), *outputs]
 
 
 def of_view(task: str, cloud_topic: str, prefix: str, namespace: str) -> Remappings:
-    """Of a view made for the driver's usual topic and for a node without namespace and prefix."""
+    """Remappings for a viewer layout made for the driver's usual topic and a node without namespace and prefix."""
     shown, node = f"/{task}_node/output", full_name(namespace, f"{task}_node")
     told = absolute(prefix, namespace).rstrip("/") if prefix else f"{node}/output"
     pairs: Sequence[tuple[str, str]] = [
@@ -45,5 +45,5 @@ def of_view(task: str, cloud_topic: str, prefix: str, namespace: str) -> Remappi
 
 
 def absolute(topic: str, namespace: str) -> str:
-    """As a node in a namespace, which may be empty, names it."""
+    """The absolute name of a topic for a node in a namespace, which may be empty."""
     return topic if topic.startswith("/") else full_name(namespace, topic)

@@ -1,4 +1,4 @@
-"""Boxes as a PointCloud2 with one point for each: all that is known of them, in a type that every installation has."""
+"""Boxes as a PointCloud2 with one point for each: all that is known about them, in a type that every installation has."""
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2
@@ -8,10 +8,10 @@ from lidar_vl_ros.messages.sensor_data import point_cloud2
 
 
 def box_cloud(found: FoundObjects) -> PointCloud2:
-    """A point for each box, best first, under the cloud's header; of no width for a cloud without objects.
+    """One point per box, best first, with the cloud's header; width 0 for a cloud without objects.
 
-    x, y, z of the middle, float64; length, width, height in metres, yaw in radians, score, and vx, vy in metres a second
-    (NaN = not known), float32; class_id, uint8. Of each second opinion SOURCE_class_id, uint8 (255 = none), and
+    x, y, z of the centre, float64; length, width, height in metres, yaw in radians, score, and vx, vy in metres per second
+    (NaN = unknown), float32; class_id, uint8. For each second opinion SOURCE_class_id, uint8 (255 = none), and
     SOURCE_share, float32.
     """
     boxes, narrow = found.boxes, found.boxes.boxes.astype(np.float32)

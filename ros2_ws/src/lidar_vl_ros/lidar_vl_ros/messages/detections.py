@@ -12,7 +12,7 @@ from lidar_vl_ros.messages.objects import FoundObjects
 
 @dataclass(frozen=True)
 class DetectionTypes:
-    """The classes of vision_msgs that an array of boxes is made of."""
+    """The vision_msgs types that make up an array of boxes."""
 
     array: type
     detection: type
@@ -22,14 +22,14 @@ class DetectionTypes:
 
     @staticmethod
     def installed() -> "DetectionTypes | None":
-        """None where vision_msgs is not installed, or is one of before ROS 2 Humble, which has other fields."""
+        """The types; None if vision_msgs is not installed, or older than ROS 2 Humble, with other fields."""
         names = ("Detection3DArray", "Detection3D", "BoundingBox3D", "ObjectHypothesisWithPose", "ObjectHypothesis")
         found = [kind for name in names if (kind := message_class(f"vision_msgs/msg/{name}")) is not None]
         return DetectionTypes(*found) if len(found) == len(names) else None
 
 
 def detection_array(types: DetectionTypes, found: FoundObjects) -> Any:  # noqa: ANN401  a Detection3DArray
-    """One detection for each box, best first, under the cloud's header; none for a cloud without objects.
+    """One detection for each box, best first, with the cloud's header; empty for a cloud without objects.
 
     The first result is the detector's: class name and score. Second opinions follow as `segmentation/NAME` or
     `images/NAME`, with the share of the box's points that have this class as their score.

@@ -1,4 +1,4 @@
-"""Boxes as visualization_msgs/MarkerArray: edges, a text, and an arrow for what moves."""
+"""Boxes as visualization_msgs/MarkerArray: edges, a text, and an arrow for moving objects."""
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -13,14 +13,14 @@ from lidar_vl_ros.messages.objects import FoundObjects
 
 EDGES, TEXTS, VELOCITIES = "boxes", "labels", "velocities"  # namespaces; the id in each is the box's row
 _LINE_M, _TEXT_M, _SHAFT_M, _HEAD_M = 0.08, 0.6, 0.15, 0.35
-_ARROW_S = 1.0  # an arrow reaches where the thing is after a second
+_ARROW_S = 1.0  # an arrow ends where the object will be after one second
 _SLOWEST_MPS = 0.2  # of an arrow; slower ones are shorter than they are thick
 
 
 def object_markers(found: FoundObjects, lifetime_s: float) -> MarkerArray:
-    """All that a viewer shows of one cloud's boxes; first of all it forgets those before, also where there are none now.
+    """All that a viewer shows of one cloud's boxes; the first marker deletes the previous ones, even if there are no boxes now.
 
-    lifetime_s: after it a marker vanishes by itself, when no cloud follows; 0 = never.
+    lifetime_s: after this a marker vanishes by itself if no cloud follows; 0 = never.
     """
     lifetime = Duration(**dict(zip(("sec", "nanosec"), sec_and_nanosec(nanoseconds(lifetime_s)), strict=True)))
     markers = [Marker(header=found.header, action=Marker.DELETEALL)]
@@ -62,12 +62,12 @@ def object_text(found: FoundObjects, row: int) -> str:
 
 
 def yaw_quaternion(yaw_rad: float) -> Quaternion:
-    """Turned about z."""
+    """A rotation about z."""
     return Quaternion(x=0.0, y=0.0, z=float(np.sin(yaw_rad / 2)), w=float(np.cos(yaw_rad / 2)))
 
 
 def _edge_ends(boxes: np.ndarray) -> np.ndarray:
-    """(M, 28, 3) ends of the lines of boxes (M, 7), in each box's own frame: two ends a line."""
+    """(M, 28, 3) end points of the lines of boxes (M, 7), in each box's own frame: two per line."""
     at_home = boxes.copy()
     at_home[:, [0, 1, 2, 6]] = 0.0
     return box_corners(at_home)[:, BOX_EDGES.reshape(-1)]

@@ -1,4 +1,4 @@
-"""Qualities of service, and what to say when two ends do not fit."""
+"""QoS profiles, and the warning for two ends that are incompatible."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ def subscription_events(topic: str, say: Say) -> SubscriptionEventCallbacks:
 
 
 def like_publishers(offered: list[QoSProfile], depth: int) -> QoSProfile:
-    """A profile that every given publisher can serve and that loses as little as they allow."""
+    """A profile that is compatible with every given publisher and loses as little as they allow."""
     reliable = all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered)
     latched = all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
     return QoSProfile(
@@ -39,6 +39,6 @@ def like_publishers(offered: list[QoSProfile], depth: int) -> QoSProfile:
 def _mismatch(topic: str, other: str, event: Any) -> str:  # noqa: ANN401
     policy = QoSPolicyKind(event.last_policy_kind).name
     return (
-        f"{topic}: a {other} has an incompatible QoS, nothing reaches it ({policy}, {event.total_count} so far). "
+        f"{topic}: a {other} has an incompatible QoS, so no messages pass ({policy}, {event.total_count} so far). "
         f"Give both ends the same {policy.lower()}."
     )

@@ -12,7 +12,7 @@ from lidar_vl_core.clouds.point_cloud2 import PointCloud2Layout, encode
 
 
 def position_columns(cloud: PointCloud) -> dict[str, np.ndarray]:
-    """The fields x, y and z of a cloud as they came, (N,) each."""
+    """The fields x, y and z of a cloud as received, (N,) each."""
     return dict(zip("xyz", cloud.coordinates(), strict=True))
 
 
@@ -42,7 +42,7 @@ def rgb_image(header: Header, rgb: np.ndarray) -> Image:
 
 
 def _fill(payload: array.array, values: np.ndarray) -> None:
-    """Put bytes into the empty array that a new message brings, the one way without a second copy.
+    """Put bytes into the empty array of a new message, the only way without a second copy.
 
     Setters copy what they are given, and walk a numpy array byte by byte.
     """

@@ -1,4 +1,4 @@
-"""~/debug/calibration: whether the edges of clouds and images still meet, for each camera, in a thread of its own and now and then."""
+"""~/debug/calibration: a periodic check of each camera, in a thread of its own, whether edges of clouds and images still match."""
 
 import json
 import threading
@@ -19,12 +19,12 @@ from lidar_vl_ros.node.publishing import offer, publish
 from lidar_vl_ros.node.worker import Worker
 
 TOPIC = "~/debug/calibration"
-_FRAMES = 30  # that a camera is judged by: an hour ago says nothing of a bracket that bent since
+_FRAMES = 30  # that a camera is judged by: an hour ago says nothing about a bracket that has bent since
 _STOP_TIMEOUT_S = 1.0
 
 
 class CalibrationWatch:
-    """Looks at one cloud and its images every period while the node serves; an output that asks for images then."""
+    """Checks one cloud and its images every period while the node serves; an output that needs images then."""
 
     def __init__(self, node: LifecycleNode, reporter: Reporter, period_s: float) -> None:
         self._node, self._reporter, self._period_s = node, reporter, period_s
@@ -36,24 +36,24 @@ class CalibrationWatch:
         self._worker: Worker[SensorFrame] = Worker(type(self).__name__, self._judge, partial(reporter.fault, "faults"))
 
     def wanted(self) -> bool:
-        """Whether somebody listens."""
+        """Whether the topic has a subscriber."""
         return self._publisher.get_subscription_count() > 0
 
     def needs_images(self) -> bool:
-        """Whether the next cloud is to be looked at."""
+        """Whether the next cloud is to be checked."""
         return time.monotonic() >= self._next_s
 
     def publish(self, answer: object) -> None:
-        """Nothing: it looks at frames, whatever is answered."""
+        """Do nothing: frames are checked, whatever their answers are."""
 
     def look_at(self, frame: SensorFrame) -> None:
-        """Hand a frame that has images over to the thread, if it is time."""
+        """Hand a frame that has images to the thread, if a check is due."""
         if self.needs_images() and frame.views.has_images:
             self._next_s = time.monotonic() + self._period_s
             self._worker.put(frame)
 
     def reports(self) -> Iterator[tuple[str, Report]]:
-        """What is known of each camera, by the name of its diagnostics."""
+        """The verdict on each camera, by the name of its diagnostics."""
         with self._lock:
             found = dict(self._found)
         for name, (frames, alignment) in found.items():
@@ -66,7 +66,7 @@ class CalibrationWatch:
             yield f"calibration {name}", Report(level, str(alignment), values)
 
     def close(self) -> None:
-        """Give back thread and publisher."""
+        """Stop the thread and destroy the publisher."""
         self._worker.stop(_STOP_TIMEOUT_S)
         self._node.destroy_lifecycle_publisher(self._publisher)
 
@@ -74,7 +74,7 @@ class CalibrationWatch:
         for view in frame.views():
             try:
                 self._watch.add(frame.cloud, view)
-            except LidarVlError:  # told where it was decoded
+            except LidarVlError:  # reported where it was decoded
                 continue
             judged = self._watch.frames(view.name), self._watch.alignment(view.name)
             with self._lock:

@@ -1,4 +1,4 @@
-"""The state a node was last commanded to, kept on disk while its process lives: what a start finds there, a crash left. Touches the disk."""
+"""The state a node was last commanded to, kept on disk while its process lives: one found at the start is left by a crash. Touches the disk."""
 
 import contextlib
 import json
@@ -13,15 +13,15 @@ _MOST_BYTES = 1000
 
 
 def state_folder() -> Path:
-    """Where ROS keeps what outlives a process: ROS_HOME, else ~/.ros."""
+    """Where ROS keeps files that outlive a process: ROS_HOME, else ~/.ros."""
     return Path(os.environ.get("ROS_HOME") or Path.home() / ".ros") / "lidar_vl"
 
 
 class CommandedState:
-    """One file for each node name and ROS domain, locked by the process whose node it is, removed when that ends in order."""
+    """One file for each node name and ROS domain, locked by the node's process, removed when that exits normally."""
 
     def __init__(self, node_name: str, folder: Path) -> None:
-        """node_name: fully qualified. Where the folder cannot be written, or another process holds the file, nothing is kept."""
+        """node_name: fully qualified. If the folder cannot be written, or another process holds the file, nothing is kept."""
         domain = os.environ.get("ROS_DOMAIN_ID") or "0"
         self._path = folder / f"{domain}{node_name.replace('/', '.')}.json"
         self._descriptor: int | None = None
@@ -31,16 +31,16 @@ class CommandedState:
             folder.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            self.problem = f"the commanded state is not kept over a crash: {error}"
+            self.problem = f"the commanded state will not survive a crash: {error}"
             return
         if not take(self._descriptor):
             self._close()
-            self.problem = f"the commanded state is not kept over a crash: another node of this name holds {self._path}"
+            self.problem = f"the commanded state will not survive a crash: another node of this name holds {self._path}"
             return
         self.left_by_crash = _state_in(os.pread(self._descriptor, _MOST_BYTES, 0))
 
     def remember(self, label: str) -> None:
-        """The state that was reached by command, such as "active"."""
+        """Store the state that was reached by command, such as "active"."""
         if self._descriptor is None:
             return
         content = json.dumps({"state": label, "boot": _boot_id()}).encode()
@@ -49,7 +49,7 @@ class CommandedState:
             os.ftruncate(self._descriptor, len(content))
 
     def forget(self) -> None:
-        """The process ends in order."""
+        """Remove the file: the process exits normally."""
         if self._descriptor is not None:
             self._path.unlink(missing_ok=True)
             self._close()
@@ -61,7 +61,7 @@ class CommandedState:
 
 
 def _state_in(content: bytes) -> str | None:
-    """What a crash since the machine was started has left; None for anything else."""
+    """The state left by a crash since the machine was booted; None for anything else."""
     try:
         found: Any = json.loads(content)
     except ValueError:  # empty: the file is new

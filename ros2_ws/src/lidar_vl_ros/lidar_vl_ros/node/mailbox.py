@@ -15,7 +15,7 @@ class Mailbox(Generic[T]):
         self._closed = False
 
     def put(self, item: T) -> T | None:
-        """Store an item; returns the one it replaced, which nobody will see."""
+        """Store an item; returns the one it replaced, which will not be taken."""
         with self._condition:
             replaced, self._item = self._item, item
             self._condition.notify()

@@ -10,7 +10,7 @@ _TOPIC, _HEARTBEAT_S = "bond", 0.25  # nav2's own
 
 
 def bond_class() -> Any | None:  # noqa: ANN401
-    """bondpy's Bond, or None where the package is not installed."""
+    """bondpy's Bond, or None if the package is not installed."""
     try:
         return importlib.import_module("bondpy.bondpy").Bond
     except ImportError:
@@ -18,7 +18,7 @@ def bond_class() -> Any | None:  # noqa: ANN401
 
 
 class ManagerBond:
-    """Offered while the node is active; a manager that has `bond_timeout` above 0 takes it, and nobody else does."""
+    """Offered while the node is active; only a manager with `bond_timeout` above 0 takes it."""
 
     def __init__(self, node: LifecycleNode, formed: Callable[[], None]) -> None:
         """formed: called in the executor's thread once a manager holds the bond."""
@@ -32,7 +32,7 @@ class ManagerBond:
         return self._bond is not None
 
     def offer(self) -> None:
-        """Begin with the heartbeat."""
+        """Start the heartbeat."""
         kind = bond_class()
         if kind is None:
             return
@@ -41,7 +41,7 @@ class ManagerBond:
         self._bond.start()
 
     def withdraw(self) -> None:
-        """End it, which the manager hears."""
+        """Stop the heartbeat, and let the manager know."""
         bond, self._bond, self.is_formed = self._bond, None, False
         if bond is None:
             return

@@ -1,4 +1,4 @@
-"""What a node that serves clouds does itself; PerceptionNode does the rest."""
+"""What a subclass of PerceptionNode has to do itself."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -8,7 +8,7 @@ from lidar_vl_ros.node.optional_duties import OptionalDuties
 
 
 class NodeDuties(OptionalDuties, ABC):
-    """A child loads its model in `load`, and answers one frame in `serve`, which runs in the worker's thread."""
+    """A subclass loads its model in `load`, and processes one frame in `serve`, which runs in the worker's thread."""
 
     @abstractmethod
     def load(self, settings: Any) -> None:  # noqa: ANN401
@@ -20,16 +20,16 @@ class NodeDuties(OptionalDuties, ABC):
 
     @abstractmethod
     def serve(self, frame: SensorFrame) -> None:
-        """Answer one cloud, and count what became of it."""
+        """Process one cloud, and count its outcome."""
 
     @abstractmethod
     def unload(self) -> None:
-        """Give back what `load` took, all or part of it; the outputs are closed."""
+        """Release what `load` took, all or part of it; the outputs are closed already."""
 
     @abstractmethod
     def prepare(self, settings: Any) -> Any:  # noqa: ANN401
-        """Make ready what other settings of a configured node need, changing nothing. Raises LidarVlError to refuse them."""
+        """Prepare new settings of a configured node without changing anything. Raises LidarVlError to refuse them."""
 
     @abstractmethod
     def apply(self, prepared: Any) -> None:  # noqa: ANN401
-        """Take over what `prepare` made ready; a cloud may be in work."""
+        """Apply what `prepare` prepared; a cloud may be in progress."""

@@ -1,4 +1,4 @@
-"""What a node or a task may do and need not: asked for by PerceptionNode, which a node of tasks asks of each."""
+"""What a node or a task may do but need not: called by PerceptionNode; a node of tasks passes it on to each task."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,27 +9,27 @@ from lidar_vl_ros.health.health import Report
 
 
 class OptionalDuties:
-    """Nothing, unless a child says so."""
+    """Does nothing, unless a subclass overrides it."""
 
     def images_needed(self) -> bool:
-        """Whether the next answer itself needs images, whoever looks at them."""
+        """Whether the next answer itself needs images, apart from any output."""
         return False
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
-        """Take a picture of a camera as it comes, in the executor's thread; load_rgb: decodes it, raises LidarVlError."""
+        """Take an image of a camera as it arrives, in the executor's thread; load_rgb: decodes it, raises LidarVlError."""
 
     def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
-        """Further lines of diagnostics at a time of the steady clock, by name."""
+        """Further diagnostics, by name. now_ns: on the steady clock."""
         return ()
 
     def motion_told_by(self) -> str | None:
-        """Where it is told how the sensor moves: a topic of odometry, or "" for /tf alone; None where that is not asked for."""
+        """The source of the sensor's motion: an odometry topic, or "" for /tf alone; None if motion is not needed."""
         return None
 
     def extra_fields(self) -> Sequence[str]:
-        """Fields of the clouds to read besides position and intensity; asked for after `load`."""
+        """Fields of the clouds to read besides position and intensity; asked after `load`."""
         return ()
 
     def reads_colours(self) -> bool:
-        """Whether the colours of the points are wanted; asked for after `load`."""
+        """Whether the colours of the points are wanted; asked after `load`."""
         return False

@@ -1,4 +1,4 @@
-"""What a node tells of each cloud it has answered: the shape that all modules of `outputs` have."""
+"""What a node publishes for each answered cloud: the interface of all modules of `outputs`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -13,19 +13,19 @@ AnswerT_contra = TypeVar("AnswerT_contra", contravariant=True)
 
 
 class Output(Protocol[AnswerT_contra]):
-    """Made when the node is configured, closed when it is cleaned up."""
+    """Created when the node is configured, closed when it is cleaned up."""
 
     def wanted(self) -> bool:
-        """Whether somebody listens; where nobody does on any output, a cloud is not answered."""
+        """Whether it has a subscriber; clouds are not processed while no output has one."""
 
     def publish(self, answer: AnswerT_contra) -> None:
-        """Tell of an answered cloud; called from the worker."""
+        """Publish the answer for a cloud; called from the worker."""
 
     def needs_images(self) -> bool:
-        """Whether a cloud is to wait for its images so that this output has them."""
+        """Whether clouds should wait for their images for the sake of this output."""
 
     def close(self) -> None:
-        """Give back publishers, threads and subscriptions."""
+        """Release publishers, threads and subscriptions."""
 
 
 class Outputs:
@@ -35,32 +35,32 @@ class Outputs:
         self._outputs: tuple[Output[Any], ...] = ()
 
     def open(self, outputs: Iterable[Output[Any]]) -> None:
-        """Take them over one by one as they are made, so that `close` reaches those before one that refuses its settings."""
+        """Add outputs one by one as they are created, so that `close` reaches those before one that refuses its settings."""
         for output in outputs:
             self._outputs = (*self._outputs, output)
 
     def wanted(self) -> bool:
-        """Whether anybody listens to any of them."""
+        """Whether any of them has a subscriber."""
         return any(output.wanted() for output in self._outputs)
 
     def publish(self, answer: Any) -> None:  # noqa: ANN401  whatever the node's outputs tell
-        """Tell of an answered cloud on all of them, from the worker."""
+        """Publish the answer for a cloud on all of them, from the worker."""
         for output in self._outputs:
             output.publish(answer)
 
     def needs_images(self) -> bool:
-        """Whether any of them has a use for images now."""
+        """Whether any of them needs images now."""
         return any(output.needs_images() for output in self._outputs)
 
     def close(self) -> None:
-        """Withdraw them all."""
+        """Close them all."""
         outputs, self._outputs = self._outputs, ()
         for output in outputs:
             output.close()
 
 
 class TopicOutput(ABC, Generic[AnswerT]):
-    """One message a cloud on one topic, made only while somebody listens; a child names both and makes the message."""
+    """One message per cloud on one topic, made only while it has a subscriber; a subclass names topic and type, and makes it."""
 
     topic: ClassVar[str]
     message_type: ClassVar[type]
@@ -71,21 +71,21 @@ class TopicOutput(ABC, Generic[AnswerT]):
 
     @abstractmethod
     def message(self, answer: AnswerT) -> Any:  # noqa: ANN401  of message_type
-        """What is told of an answer."""
+        """The message for an answer."""
 
     def wanted(self) -> bool:
         """Whether the topic has a subscriber."""
         return self._publisher.get_subscription_count() > 0
 
     def publish(self, answer: AnswerT) -> None:
-        """Make the message and publish it, where it is wanted."""
+        """Make the message and publish it, if it is wanted."""
         if self.wanted():
             publish(self._node, self._publisher, self.message(answer))
 
     def needs_images(self) -> bool:
-        """It is made of the answer alone."""
+        """No: the answer alone is enough."""
         return False
 
     def close(self) -> None:
-        """Withdraw the topic."""
+        """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)

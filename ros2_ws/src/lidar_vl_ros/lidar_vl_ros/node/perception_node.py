@@ -1,4 +1,4 @@
-"""A node that reads every cloud it gets, with its pictures, and has it answered; what it listens to while it is configured."""
+"""A node that reads every cloud with its images and has it processed; owns the inputs while it is configured."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ class _Arrived(NamedTuple):
 
 
 class PerceptionNode(NodeDuties, ServingLifecycle[_Arrived]):
-    """A child does its duties; each cloud is read and paired for it, waits in one slot, and ends in one of the counters."""
+    """Reads and pairs each cloud for a subclass; the cloud waits in one slot, and ends in one of the counters."""
 
     def __init__(self, name: str, settings_type: type[NodeParameters], **node_options: Any) -> None:  # noqa: ANN401
         super().__init__(name, **node_options)
@@ -70,7 +70,7 @@ class PerceptionNode(NodeDuties, ServingLifecycle[_Arrived]):
         self.black_box = self._open_black_box(self.settings)
 
     def shut(self) -> None:
-        """Give back model, threads and publishers."""
+        """Release model, threads and publishers."""
         for opened in (self._front_end, self.black_box):
             if opened is not None:
                 opened.close()
@@ -89,7 +89,7 @@ class PerceptionNode(NodeDuties, ServingLifecycle[_Arrived]):
         return FrontEnd(self, cameras, *waits_s, self.reporter, self.steady, needed, self._hand_over, self.picture_came)
 
     def _images_needed(self) -> bool:
-        """Whether the next cloud is to wait for its images; without need they are paired, and neither placed nor decoded."""
+        """Whether the next cloud is to wait for its images; otherwise they are paired, but neither placed nor decoded."""
         return self.images_needed() or self.outputs.needs_images()
 
     def _open_assembly(self, settings: NodeParameters, transforms: LiveTransforms) -> CloudAssembly:
@@ -107,11 +107,11 @@ class PerceptionNode(NodeDuties, ServingLifecycle[_Arrived]):
         return BlackBox(self, self.reporter, settings.black_box, settings.static_transforms)
 
     def age_ms(self, header: Header) -> float | None:
-        """From a cloud's stamp to now on the node's clock; None where the clocks do not tell."""
+        """Milliseconds from a cloud's stamp to now on the node's clock; None if unknown."""
         return self._age.known_ms(header)
 
     def callback_failed(self, error: Exception) -> None:
-        """Report an exception that left a callback."""
+        """Report an exception that escaped from a callback."""
         self.reporter.fault("faults", error)
 
     def _take_over(self, settings: Any, prepared: Any) -> None:  # noqa: ANN401
@@ -119,7 +119,7 @@ class PerceptionNode(NodeDuties, ServingLifecycle[_Arrived]):
         self.apply(prepared)
 
     def listen(self) -> None:
-        """To clouds, images and transforms."""
+        """Subscribe to clouds, images and transforms."""
         if self._front_end is None or self.transforms is None or self._assembly is None:
             return
         self.health.started(time.monotonic_ns(), self.settings.limits)
@@ -132,10 +132,10 @@ class PerceptionNode(NodeDuties, ServingLifecycle[_Arrived]):
         if self.black_box is not None:
             clouds = [INPUT_TOPIC, *(lidar.topic for lidar in self.settings.lidars.values())]
             self.black_box.listen(topics_to_remember(clouds, self.settings.cameras, odometry_topic or ""))
-        self.get_logger().info(f"serves {self._input.topic}, {self._front_end.told}")
+        self.get_logger().info(f"serving {self._input.topic}, {self._front_end.told}")
 
     def stop_listening(self) -> None:
-        """What waits for its images is dropped, counted."""
+        """Unsubscribe; clouds that wait for their images are dropped and counted."""
         self._input.stop()
         if self._front_end is not None and (forgotten := self._front_end.stop()):
             self.health.count("discarded", forgotten)
@@ -165,7 +165,7 @@ class PerceptionNode(NodeDuties, ServingLifecycle[_Arrived]):
         return (*front_end.reports(now_ns), *assembly.reports(), *of_calibration, *self.reports(now_ns), *of_box)
 
     def answer(self, arrived: _Arrived) -> None:
-        """Read a cloud and what belongs to it, and serve it."""
+        """Read a cloud and what belongs to it, and process it."""
         front_end, assembly = self._front_end, self._assembly
         if front_end is None or assembly is None:
             self.health.count("discarded")
@@ -178,7 +178,7 @@ class PerceptionNode(NodeDuties, ServingLifecycle[_Arrived]):
             self.serve(frame)
 
     def answering_failed(self, error: Exception) -> None:
-        """Count a cloud that could not be read, or was not answered."""
+        """Count a cloud that could not be read or processed."""
         if isinstance(error, BadPointCloud):
             self.reporter.problem("unpaired" if isinstance(error, MissingLidar) else "bad", f"cloud dropped: {error}")
         elif self.context.ok():

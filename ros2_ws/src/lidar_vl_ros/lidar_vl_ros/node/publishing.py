@@ -1,4 +1,4 @@
-"""Publishers of a lifecycle node: offered with one quality of service, and used from the worker."""
+"""Publishers of a lifecycle node: created with one QoS, and used from the worker."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from lidar_vl_ros.messages.qos import OUTPUT, publisher_events
 
 
 def offer(node: LifecycleNode, topic: str, message_type: type) -> LifecyclePublisher:
-    """A publisher that is silent while the node is not active, and names subscribers that ask for more than it offers."""
+    """Create a publisher that is silent while the node is not active, and reports subscribers that ask for more than it offers."""
     events = publisher_events(node.resolve_topic_name(topic), node.get_logger().warning)
     return node.create_lifecycle_publisher(message_type, topic, OUTPUT, event_callbacks=events)
 

@@ -1,4 +1,4 @@
-"""The lifecycle of a node that serves: what it opens and shuts in which state, and the worker that answers beside the executor."""
+"""The lifecycle of a node that serves: what it opens and closes in which state, and the worker beside the executor."""
 
 import traceback
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ _READY_POLL_S = 0.02
 
 
 class ServingLifecycle(LifecycleNode, ABC, Generic[T]):
-    """A child opens what it serves with, listens, and answers one item at a time, the newest; each ends in one of the counters."""
+    """A subclass opens what it needs, listens, and answers one item at a time, the newest; each ends in one of the counters."""
 
     def __init__(self, name: str, **node_options: Any) -> None:  # noqa: ANN401
         super().__init__(name, **node_options)
@@ -35,11 +35,11 @@ class ServingLifecycle(LifecycleNode, ABC, Generic[T]):
 
     @abstractmethod
     def open(self) -> None:
-        """Make all that is needed to serve. Raises LidarVlError to refuse the configuration; what is open is shut then."""
+        """Open all that is needed to serve. Raises LidarVlError to refuse the configuration; what is open is then released."""
 
     @abstractmethod
     def shut(self) -> None:
-        """Give back what `open` made, all or part of it."""
+        """Release what `open` opened, all or part of it."""
 
     @abstractmethod
     def warm_up(self) -> None:
@@ -47,11 +47,11 @@ class ServingLifecycle(LifecycleNode, ABC, Generic[T]):
 
     @abstractmethod
     def listen(self) -> None:
-        """Begin to hand over items."""
+        """Start to hand over items."""
 
     @abstractmethod
     def stop_listening(self) -> None:
-        """Hand over no more; also where it did not listen."""
+        """Stop handing over items; also called when not listening."""
 
     @abstractmethod
     def answer(self, arrived: T) -> None:
@@ -62,11 +62,11 @@ class ServingLifecycle(LifecycleNode, ABC, Generic[T]):
         """Report what `answer` or `warm_up` raised."""
 
     def start(self) -> None:
-        """Go to the state that is wanted, as soon as the node is spun; the last thing a child does when it is made."""
+        """Go to the wanted state as soon as the node is spun; the last call in the constructor of a subclass."""
         self._start = Start(self, self.steady)
 
     def hand_over(self, item: T) -> None:
-        """Give an item to the worker, in place of one that waits there."""
+        """Give an item to the worker, replacing one that waits there."""
         if self._worker is None:
             self.health.count("discarded")
         elif self._worker.put(item):
@@ -91,19 +91,19 @@ class ServingLifecycle(LifecycleNode, ABC, Generic[T]):
 
     @guarded
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop listening; a cloud that waits is dropped, one in work is not published."""
+        """Stop listening; a waiting cloud is dropped, one in progress is not published."""
         self._stop()
         return super().on_deactivate(state)
 
     @guarded
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give back model, threads and publishers."""
+        """Release model, threads and publishers."""
         self.release()
         return super().on_cleanup(state)
 
     @guarded
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give back everything, from any state."""
+        """Release everything, from any state."""
         self.release()
         return super().on_shutdown(state)
 
@@ -117,7 +117,7 @@ class ServingLifecycle(LifecycleNode, ABC, Generic[T]):
         return TransitionCallbackReturn.SUCCESS
 
     def reached(self, label: str) -> None:
-        """A transition went well."""
+        """Note a successful transition."""
         self._start.reached(label)
 
     def refused(self, text: str, cause: Exception) -> None:
@@ -131,9 +131,11 @@ class ServingLifecycle(LifecycleNode, ABC, Generic[T]):
         if self._worker is not None and not self._worker.stop(_STOP_TIMEOUT_S):
             self.left_behind = True
             work = (
-                f"a cloud in work for {_STOP_TIMEOUT_S} s" if self._worker.ready.is_set() else "a model being prepared"
+                f"a cloud still in progress after {_STOP_TIMEOUT_S} s"
+                if self._worker.ready.is_set()
+                else "a model being prepared"
             )
-            self.get_logger().warning(f"{work} is left behind")
+            self.get_logger().warning(f"{work} is abandoned")
         self._worker = None
         self.shut()
 

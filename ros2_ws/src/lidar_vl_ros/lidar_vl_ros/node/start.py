@@ -1,4 +1,4 @@
-"""Where a node goes when its process starts, and what is kept so that it gets there again after a crash."""
+"""Which state a node goes to when its process starts, and what is stored to return there after a crash."""
 
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
@@ -9,7 +9,7 @@ from lidar_vl_ros.node.manager_bond import ManagerBond
 
 
 class Start:
-    """To active, unless the parameter `autostart` is false; after a crash to the last commanded state, whatever it says."""
+    """Goes to active unless the parameter `autostart` is false; after a crash always to the last commanded state."""
 
     def __init__(self, node: LifecycleNode, steady: Clock) -> None:
         self._node = node
@@ -18,7 +18,7 @@ class Start:
         self._timer = node.create_timer(0.0, self._go, clock=steady)
 
     def reached(self, label: str) -> None:
-        """A commanded transition went well. A node that a manager is bound to waits for its commands after a crash."""
+        """Store the state after a successful transition; a node bonded to a manager waits for its commands after a crash."""
         if label != "active":
             self._bond.withdraw()
         elif not self._bond.is_offered:
@@ -26,11 +26,11 @@ class Start:
         self._commanded.remember("unconfigured" if self._bond.is_formed else label)
 
     def failed(self) -> None:
-        """A transition failed and left the node unconfigured; what was commanded before stays so."""
+        """A transition failed and left the node unconfigured; the last commanded state stays stored."""
         self._bond.withdraw()
 
     def close(self) -> None:
-        """The process ends in order: the next one starts as its parameters say."""
+        """The process exits normally: the next one starts as its parameters say."""
         self._bond.withdraw()
         self._commanded.forget()
 
@@ -38,10 +38,10 @@ class Start:
         self._timer.cancel()
         if self._commanded.problem:
             self._node.get_logger().warning(self._commanded.problem)
-        # Any other wrong value of autostart goes on, to be refused by name.
+        # Any other invalid value of autostart passes here, to be refused by name later.
         wanted = "unconfigured" if self._node.get_parameter("autostart").value is False else "active"
         if (left := self._commanded.left_by_crash) is not None:
-            self._node.get_logger().warning(f"started after a crash: goes to the last commanded state, {left}")
+            self._node.get_logger().warning(f"restarted after a crash: returning to the last commanded state, {left}")
             wanted = left
         if state_label(self._node) != "unconfigured" or wanted not in ("inactive", "active"):
             return

@@ -22,7 +22,7 @@ _REACHES = {
 
 
 def guarded(transition: _Transition) -> _Transition:
-    """Report what a transition of a node with `refused(text, cause)` raises, which rclpy swallows, and by `reached(label)` that it went well.
+    """Report what a transition raises, which rclpy swallows, by the node's `refused(text, cause)`, and success by `reached(label)`.
 
     LidarVlError is the user's mistake: one line, FAILURE, the state stays. Anything else: traceback, ERROR, `on_error`.
     """
@@ -45,7 +45,7 @@ def guarded(transition: _Transition) -> _Transition:
 
 
 def answer_wrong_transitions(node: LifecycleNode) -> None:
-    """Refuse a transition that the state does not allow; in rclpy its exception leaves the service and ends the spin."""
+    """Refuse a transition that the state does not allow; in rclpy its exception escapes from the service and ends the spin."""
     service = node._service_change_state
     change_state = service.callback
 

@@ -9,7 +9,7 @@ from lidar_vl_ros.node.mailbox import Mailbox
 
 T = TypeVar("T")
 
-_PREPARING_TIMEOUT_S = 0.2  # who leaves while the model is compiled does not wait for it
+_PREPARING_TIMEOUT_S = 0.2  # shutdown does not wait while the model is compiled
 
 
 class Worker(Generic[T]):
@@ -31,15 +31,15 @@ class Worker(Generic[T]):
         self._thread.start()
 
     def put(self, item: T) -> bool:
-        """Hand over an item; true when it replaced one that was still waiting."""
+        """Hand over an item; true if it replaced one that was still waiting."""
         return self._mailbox.put(item) is not None
 
     def drop_waiting(self) -> bool:
-        """Forget the waiting item; true when there was one."""
+        """Drop the waiting item; true if there was one."""
         return self._mailbox.empty() is not None
 
     def stop(self, timeout_s: float) -> bool:
-        """End after the item being served, which is waited for, or after `prepare`, which is not; true when the thread has ended."""
+        """Stop after the current item, which is waited for, or after `prepare`, which is not; true if the thread has ended."""
         self._mailbox.close()
         self._thread.join(timeout_s if self.ready.is_set() else _PREPARING_TIMEOUT_S)
         return not self._thread.is_alive()

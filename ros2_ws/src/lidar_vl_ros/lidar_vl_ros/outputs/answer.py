@@ -1,4 +1,4 @@
-"""What was found of a cloud, a class for each of its points or a box for each of its objects, as the outputs tell it."""
+"""The answer for a cloud as the outputs publish it: a class for each point, or a box for each object."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Answer:
     class_id: np.ndarray  # (N,) uint8, 255 = no answer
     probability: np.ndarray  # (N,) float32
     classes: ClassTable  # what these ids mean: words may change from cloud to cloud
-    views: CloudViews  # pictures that belong to the cloud, placed and decoded when asked for
+    views: CloudViews  # images that belong to the cloud, placed and decoded when needed
 
 
 @dataclass(frozen=True, eq=False)

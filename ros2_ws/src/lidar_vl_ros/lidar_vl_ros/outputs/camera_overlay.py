@@ -1,4 +1,4 @@
-"""~/output/image/overlay: labelled points drawn into the camera pictures, only while somebody looks."""
+"""~/output/image/overlay: labelled points drawn into the camera images, only while there is a subscriber."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class CameraOverlay(CameraPictures[Answer]):
-    """Points in the colours of their classes, one picture of all cameras."""
+    """Points in the colours of their classes, all cameras in one image."""
 
     topic = "~/output/image/overlay"
 
     def header(self, answer: Answer) -> Header:
-        """Of the answered cloud."""
+        """The header of the answered cloud."""
         return answer.header
 
     def drawn(self, answer: Answer, pictures: Sequence[tuple[CameraView, np.ndarray]]) -> "Picture":
-        """By order of the cameras."""
-        answered, cells = answer.class_id != IGNORE_ID, []  # the other points would only hide the picture
+        """Draw, in the order of the cameras."""
+        answered, cells = answer.class_id != IGNORE_ID, []  # the other points would only hide the image
         xyz_m, coloring = answer.cloud.xyz_m[answered], Coloring(answer.classes.colorize(answer.class_id[answered]))
         for view, rgb in pictures:
             (cell,) = camera_overlay(rgb, view.camera, view.T_cam_lidar, xyz_m, [coloring], self.width_px)

@@ -1,4 +1,4 @@
-"""Camera pictures with something drawn into them, as one picture on a topic, in a thread of its own and only while somebody looks."""
+"""Camera images with something drawn into them, as one image on a topic, in a thread of its own and only while there is a subscriber."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ from lidar_vl_ros.node.worker import Worker
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-COLUMNS = 3  # pictures side by side
+COLUMNS = 3  # images side by side
 _STOP_TIMEOUT_S = 1.0
 
 
 class _WithViews(Protocol):
     @property
     def views(self) -> CloudViews:
-        """Pictures that belong to the cloud."""
+        """Images that belong to the cloud."""
         ...
 
 
@@ -36,30 +36,30 @@ AnswerT = TypeVar("AnswerT", bound=_WithViews)
 
 
 class CameraPictures(ABC, Generic[AnswerT]):
-    """Draws the newest answer that has pictures; a child names the topic and draws."""
+    """Draws the newest answer that has images; a subclass names the topic and draws."""
 
     topic: ClassVar[str]
 
     def __init__(self, node: LifecycleNode, width_px: int, reporter: Reporter) -> None:
-        """width_px: of the picture of one camera."""
+        """width_px: of the image of one camera."""
         self._node, self.width_px = node, width_px
         self._publisher = offer(node, self.topic, Image)
         self._worker: Worker[AnswerT] = Worker(type(self).__name__, self._draw, partial(reporter.fault, "faults"))
 
     @abstractmethod
     def header(self, answer: AnswerT) -> Header:
-        """Of the answered cloud."""
+        """The header of the answered cloud."""
 
     @abstractmethod
     def drawn(self, answer: AnswerT, pictures: Sequence[tuple[CameraView, np.ndarray]]) -> "Picture":
-        """One picture of at least one camera, (H, W, 3) uint8 each."""
+        """Draw one image from those of at least one camera, (H, W, 3) uint8 each."""
 
     def wanted(self) -> bool:
-        """Whether somebody looks."""
+        """Whether the topic has a subscriber."""
         return self._publisher.get_subscription_count() > 0
 
     def needs_images(self) -> bool:
-        """Whether somebody looks."""
+        """Whether the topic has a subscriber."""
         return self.wanted()
 
     def publish(self, answer: AnswerT) -> None:
@@ -68,7 +68,7 @@ class CameraPictures(ABC, Generic[AnswerT]):
             self._worker.put(answer)
 
     def close(self) -> None:
-        """Give back thread and publisher."""
+        """Stop the thread and destroy the publisher."""
         self._worker.stop(_STOP_TIMEOUT_S)
         self._node.destroy_lifecycle_publisher(self._publisher)
 
@@ -82,5 +82,5 @@ class CameraPictures(ABC, Generic[AnswerT]):
 def _rgb(view: CameraView) -> np.ndarray | None:
     try:
         return view.load_rgb()
-    except LidarVlError:  # told where it was decoded
+    except LidarVlError:  # reported where it was decoded
         return None

@@ -15,6 +15,6 @@ class ColouredCloud(TopicOutput[Answer]):
     message_type = PointCloud2
 
     def message(self, answer: Answer) -> PointCloud2:
-        """Under the header of the input."""
+        """The cloud, with the header of the input."""
         rgb = packed_rgb(answer.classes.colorize(answer.class_id))
         return point_cloud2(answer.header, position_columns(answer.cloud) | {"rgb": rgb})

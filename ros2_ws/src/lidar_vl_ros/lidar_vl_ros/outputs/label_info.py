@@ -1,4 +1,4 @@
-"""~/output/label_info: what the class ids mean, in step with the clouds that carry them; ~/output/objects/label_info: of boxes."""
+"""~/output/label_info: what the class ids mean, in step with the clouds that carry them; ~/output/objects/label_info: the same for boxes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -25,10 +25,10 @@ Tell = Callable[[ClassTable, int], None]  # classes, and a stamp in nanoseconds
 
 
 class LabelInfo:
-    """Latched, also while the node is not active; as vision_msgs/LabelInfo too where that is installed."""
+    """Latched, even while the node is not active; also as vision_msgs/LabelInfo if that is installed."""
 
     def __init__(self, node: LifecycleNode, newest: Callable[[], ClassTable], topic: str = POINTS_TOPIC) -> None:
-        """newest: the classes of a cloud whose work would begin now; they are told at once. topic: or OBJECTS_TOPIC."""
+        """newest: gives the classes of a cloud that would be started now; published at once. topic: or OBJECTS_TOPIC."""
         self._node, self._topic = node, topic
         messages = _messages(topic, newest(), 0)
         self._publishers = {
@@ -38,15 +38,15 @@ class LabelInfo:
         self._names.changed()
 
     def of_a_cloud(self) -> AbstractContextManager[Tell]:
-        """Around the work on a cloud, from the worker; gives what to call with its classes and stamp before it is published."""
+        """A context for processing a cloud in the worker; yields what to call with its classes and stamp before it is published."""
         return self._names.of_a_cloud()
 
     def changed(self) -> None:
-        """Tell the newest classes now, or after the cloud in work."""
+        """Publish the newest classes now, or after the cloud in progress."""
         self._names.changed()
 
     def close(self) -> None:
-        """Withdraw the topics; a cloud that is still in work tells nothing more."""
+        """Destroy the publishers; a cloud still in progress publishes nothing more."""
         publishers, self._publishers = self._publishers, {}
         for publisher in publishers.values():
             self._node.destroy_publisher(publisher)
@@ -59,13 +59,13 @@ class LabelInfo:
 
 
 class _ClassNames:
-    """Tells classes whenever they change: a cloud is of the classes told last before it, also while words change.
+    """Publishes classes whenever they change: a cloud has the classes published last before it, even while words change.
 
-    Two topics may overtake each other on their way, so that with the classes goes the stamp of the last cloud of those before.
+    One topic may overtake the other on the way, so the stamp of the last cloud with the previous classes goes with the new ones.
     """
 
     def __init__(self, tell: Tell, newest: Callable[[], ClassTable]) -> None:
-        """tell: publishes classes and that stamp. newest: the classes of a cloud whose work would begin now."""
+        """tell: publishes classes and that stamp. newest: gives the classes of a cloud that would be started now."""
         self._tell, self._newest = tell, newest
         self._lock = threading.Lock()
         self._in_work = False
@@ -74,7 +74,7 @@ class _ClassNames:
 
     @contextmanager
     def of_a_cloud(self) -> Iterator[Tell]:
-        """Around the work on a cloud, from the worker; gives what to call with its classes and stamp before it is published."""
+        """A context for processing a cloud in the worker; yields what to call with its classes and stamp before it is published."""
         with self._lock:
             self._in_work = True
         try:
@@ -85,7 +85,7 @@ class _ClassNames:
             self.changed()
 
     def changed(self) -> None:
-        """Tell the newest classes now, or after the cloud in work, which may have begun with the ones before."""
+        """Publish the newest classes now, or after the cloud in progress, which may have started with the previous ones."""
         with self._lock:
             if not self._in_work:
                 self._tell_changed(self._newest())
@@ -102,7 +102,7 @@ class _ClassNames:
 
 
 def _messages(topic: str, classes: ClassTable, after_stamp_ns: int) -> dict[str, Any]:
-    """By topic, of the message types that are installed."""
+    """The messages by topic, of the message types that are installed."""
     told = String(data=label_info(classes, after_stamp_ns))
     messages = {topic: told, _VISION_TOPICS[topic]: _vision_label_info(classes)}
     return {topic: message for topic, message in messages.items() if message is not None}

@@ -8,13 +8,13 @@ from lidar_vl_ros.outputs.answer import Answer
 
 
 class LabelledCloud(TopicOutput[Answer]):
-    """Point by point as it came, with class_id, probability and the extra fields that the cloud carries."""
+    """The points as received, with class_id, probability and the extra fields that the cloud carries."""
 
     topic = "~/output/pointcloud/segmentation"
     message_type = PointCloud2
 
     def message(self, answer: Answer) -> PointCloud2:
-        """Under the header of the input."""
+        """The cloud, with the header of the input."""
         cloud, found = answer.cloud, {"class_id": answer.class_id, "probability": answer.probability}
         columns = position_columns(cloud) | {"intensity": cloud.intensity} | found
         extra = {name: column for name, column in cloud.extra.items() if name not in columns and column.ndim == 1}

@@ -1,4 +1,4 @@
-"""~/output/objects/boxes: a point for each box with all that is known of it, in a type that every installation has."""
+"""~/output/objects/boxes: one point per box with all that is known about it, in a type that every installation has."""
 
 from sensor_msgs.msg import PointCloud2
 
@@ -8,11 +8,11 @@ from lidar_vl_ros.outputs.answer import ObjectAnswer
 
 
 class ObjectBoxes(TopicOutput[ObjectAnswer]):
-    """Of no points for a cloud without objects."""
+    """A cloud of boxes, without points if there are no objects."""
 
     topic = "~/output/objects/boxes"
     message_type = PointCloud2
 
     def message(self, answer: ObjectAnswer) -> PointCloud2:
-        """Under the header of the input."""
+        """The cloud of boxes, with the header of the input."""
         return box_cloud(answer.found)

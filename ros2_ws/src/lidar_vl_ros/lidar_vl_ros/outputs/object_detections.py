@@ -23,15 +23,15 @@ class ObjectDetections:
         return self._publisher.get_subscription_count() > 0
 
     def publish(self, answer: ObjectAnswer) -> None:
-        """Under the header of the input, where it is wanted."""
+        """Publish the array with the header of the input, if it is wanted."""
         if self.wanted():
             message: Any = detection_array(self._types, answer.found)
             publish(self._node, self._publisher, message)
 
     def needs_images(self) -> bool:
-        """It is made of the answer alone."""
+        """No: the answer alone is enough."""
         return False
 
     def close(self) -> None:
-        """Withdraw the topic."""
+        """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)

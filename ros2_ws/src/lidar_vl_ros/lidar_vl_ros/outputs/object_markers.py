@@ -15,10 +15,10 @@ class ObjectMarkers(TopicOutput[ObjectAnswer]):
     message_type = MarkerArray
 
     def __init__(self, node: LifecycleNode, lifetime_s: float) -> None:
-        """lifetime_s: of a marker that nothing replaces; 0 = for ever."""
+        """lifetime_s: of a marker that nothing replaces; 0 = forever."""
         super().__init__(node)
         self._lifetime_s = lifetime_s
 
     def message(self, answer: ObjectAnswer) -> MarkerArray:
-        """Under the header of the input."""
+        """The markers, with the header of the input."""
         return object_markers(answer.found, self._lifetime_s)

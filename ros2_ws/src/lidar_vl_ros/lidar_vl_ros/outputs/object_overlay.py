@@ -1,4 +1,4 @@
-"""~/output/image/objects: boxes drawn into the camera pictures, only while somebody looks."""
+"""~/output/image/objects: boxes drawn into the camera images, only while there is a subscriber."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class ObjectOverlay(CameraPictures[ObjectAnswer]):
-    """Edges of boxes in the colours of their classes, one picture of all cameras."""
+    """Edges of boxes in the colours of their classes, all cameras in one image."""
 
     topic = "~/output/image/objects"
 
     def header(self, answer: ObjectAnswer) -> Header:
-        """Of the answered cloud."""
+        """The header of the answered cloud."""
         return answer.found.header
 
     def drawn(self, answer: ObjectAnswer, pictures: Sequence[tuple[CameraView, np.ndarray]]) -> "Picture":
-        """The forward cameras first."""
+        """Draw, the forward cameras first."""
         found = answer.found
         return boxes_in_cameras_figure(pictures, found.boxes, None, found.classes, self.width_px, COLUMNS)

@@ -1,4 +1,4 @@
-"""~/debug/*_ms: how long each stage of the work on a cloud took; under ~/debug/stamped with its stamp, where Autoware's message is."""
+"""~/debug/*_ms: how long each stage of processing a cloud took; also with its stamp, under ~/debug/stamped, if Autoware's message is installed."""
 
 from collections.abc import Iterable, Mapping
 
@@ -16,7 +16,7 @@ _STAMPED = (  # the newer one first
 
 
 class StageTimes:
-    """Told after the outputs, whose publication is part of the latency; nobody's listening to them makes work."""
+    """Published after the outputs, which are part of the latency; a subscriber here does not make clouds be processed."""
 
     def __init__(self, node: LifecycleNode, stages: Iterable[str]) -> None:
         self._node = node
@@ -30,7 +30,7 @@ class StageTimes:
         )
 
     def publish(self, header: Header, timing_ms: Mapping[str, float], latency_ms: float | None) -> None:
-        """Milliseconds by stage, unknown stages left out. header: of the cloud; latency_ms: from its stamp, None where the clocks do not tell."""
+        """Publish milliseconds by stage, without unknown stages. header: of the cloud; latency_ms: from its stamp, None if unknown."""
         measured = timing_ms if latency_ms is None else {**timing_ms, _LATENCY: latency_ms}
         for stage, duration_ms in measured.items():
             if stage in self._publishers:
@@ -40,6 +40,6 @@ class StageTimes:
                 publish(self._node, self._stamped[stage], message)
 
     def close(self) -> None:
-        """Withdraw the topics."""
+        """Destroy the publishers."""
         for publisher in (*self._publishers.values(), *self._stamped.values()):
             self._node.destroy_lifecycle_publisher(publisher)

@@ -1,4 +1,4 @@
-"""Parameters of a lifecycle node that are set while it lives: refused with a reason, or taken over at once."""
+"""Parameters set on a running lifecycle node: refused with a reason, or applied at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from lidar_vl_ros.parameters.node_parameters import NodeParameters
 
 
 class ParameterChanges:
-    """Before configure any value is taken that may be one; after it those marked WHILE_CONFIGURED that the node can prepare."""
+    """Before configure any valid value is accepted; after it those marked WHILE_CONFIGURED that the node can prepare."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class ParameterChanges:
         take_over: Callable[[Any, Any], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """prepare: settings -> what they need, or LidarVlError. take_over: both. failed: told of any other exception."""
+        """prepare: settings -> what they need, or LidarVlError. take_over: applies both. failed: gets any other exception."""
         self._node, self._settings_type = node, settings_type
         self._prepare, self._take_over, self._failed = prepare, take_over, failed
         self._prepared: tuple[Any, Any] | None = (
@@ -40,7 +40,9 @@ class ParameterChanges:
         ours = [change.name for change in changes if belongs_to(change.name, self._settings_type)]
         fixed = sorted(fixed_names(self._settings_type, ours))
         if fixed and state != "unconfigured":
-            return _refused(f"{', '.join(fixed)}: fixed while {state}. Deactivate, clean up, set, configure again.")
+            return _refused(
+                f"{', '.join(fixed)}: cannot change while {state}. Deactivate and clean up the node, set, and configure it again."
+            )
         result = ros_parameters.check_change(self._settings_type, changes, self._node.get_fully_qualified_name())
         if not result.successful or not ours or state not in ("inactive", "active"):
             return result

@@ -1,4 +1,4 @@
-"""What each of the three nodes is told: what every node is, and what its tasks are."""
+"""Parameters of each of the three nodes: those of every node, and those of its tasks."""
 
 from typing import Any, ClassVar
 
@@ -9,15 +9,15 @@ from lidar_vl_ros.parameters.task_parameters import DetectionTaskParameters, Seg
 
 
 class SegmentationParameters(SegmentationTaskParameters, NodeParameters):
-    """What the segmentation node is told."""
+    """Parameters of segmentation_node."""
 
 
 class DetectionParameters(DetectionTaskParameters, NodeParameters):
-    """What the detection node is told."""
+    """Parameters of detection_node."""
 
 
 class PerceptionParameters(NodeParameters):
-    """What the node of both tasks is told: each task's own parameters stand below its name."""
+    """Parameters of perception_node: each task's own parameters are below its name."""
 
     retired: ClassVar[dict[str, str]] = NodeParameters.retired | {
         "model": "as there are two: segmentation.model and detection.model"
@@ -31,15 +31,15 @@ class PerceptionParameters(NodeParameters):
     @model_validator(mode="after")
     def _has_a_task(self) -> "PerceptionParameters":
         if not (self.use_segmentation or self.use_detection):
-            raise ValueError("use_segmentation, use_detection: expected one of them true, found both false")
+            raise ValueError("use_segmentation, use_detection: expected at least one to be true, found both false")
         return self
 
     def of_segmentation(self) -> SegmentationParameters:
-        """As the node of this task alone would be told."""
+        """The parameters as the node of this task alone would have them."""
         return SegmentationParameters(**self._shared(), **dict(self.segmentation))
 
     def of_detection(self) -> DetectionParameters:
-        """As the node of this task alone would be told."""
+        """The parameters as the node of this task alone would have them."""
         return DetectionParameters(**self._shared(), **dict(self.detection))
 
     def _shared(self) -> dict[str, Any]:

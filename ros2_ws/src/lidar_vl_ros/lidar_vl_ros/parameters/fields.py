@@ -12,29 +12,29 @@ from pydantic.fields import FieldInfo
 from lidar_vl_core.foundation.config import Config
 
 WHILE_CONFIGURED = (
-    "may change while the node is configured, also while it serves"  # marks a field; others are fixed then
+    "may change while the node is configured, even while it serves"  # marks a field; others are fixed then
 )
 
 
 class _Place(NamedTuple):
     name: str
     field: FieldInfo
-    is_live: bool  # it, or what it stands in, is marked WHILE_CONFIGURED
+    is_live: bool  # it, or a field it is part of, is marked WHILE_CONFIGURED
 
 
 def every_field(settings: type[Config], given: Iterable[str] = ()) -> dict[str, FieldInfo]:
-    """Every parameter by name. given: names of parameters that tell names of cameras and the like, e.g. cameras.front.topic."""
+    """Every parameter by name. given: parameter names that contain names of cameras and the like, e.g. cameras.front.topic."""
     return {place.name: place.field for place in _places(settings, tuple(given))}
 
 
 def fixed_names(settings: type[Config], names: Collection[str]) -> set[str]:
-    """Those of the parameters' names that may change only before the node is configured."""
+    """The names of those parameters that may change only before the node is configured."""
     live = {place.name for place in _places(settings, tuple(names)) if place.is_live}
     return {name for name in names if belongs_to(name, settings)} - live
 
 
 def belongs_to(name: str, settings: type[Config]) -> bool:
-    """Whether a parameter's name is, or stands below, a key of the configuration."""
+    """Whether a parameter's name is a key of the configuration, or below one."""
     return name.partition(".")[0] in settings.model_fields
 
 
@@ -49,7 +49,7 @@ def maps_of_names(settings: type[Config], above: str = "") -> Iterator[str]:
 
 
 def put(content: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
-    """Set a value in nested mappings; what stands in its way is replaced, as it is no mapping and is refused anyway."""
+    """Set a value in nested mappings; a value in its way that is not a mapping is replaced, as it is refused anyway."""
     *path, last = name.split(".")
     for part in path:
         inner = content.get(part)
@@ -74,13 +74,13 @@ def _places(settings: type[Config], given: tuple[str, ...], above: str = "", is_
 
 
 def _configuration(field: FieldInfo) -> type[Config] | None:
-    """The configuration that a field is, None for a field of another kind."""
+    """The configuration type of a field, None for a field of another kind."""
     kind: Any = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, Config) else None
 
 
 def _config_of_names(field: FieldInfo) -> type[Config] | None:
-    """The configuration that a field has for each of several names, None for a field of another kind."""
+    """The configuration type that a field maps names to, None for a field of another kind."""
     if get_origin(field.annotation) is not dict:
         return None
     inner: type[Config] = get_args(field.annotation)[1]

@@ -1,4 +1,4 @@
-"""What every node that serves clouds is told: name, type, default, range and meaning of each parameter."""
+"""Parameters of every node that serves clouds: name, type, default, range and meaning of each."""
 
 from typing import ClassVar
 
@@ -12,12 +12,12 @@ from lidar_vl_ros.inputs.lidar_parameters import LidarParameters
 
 
 class NodeParameters(Config):
-    """What every node that serves clouds is told."""
+    """Parameters of every node that serves clouds."""
 
-    # Names that are no more, and what took their place: refused, as ROS would pass over them in silence.
+    # Retired names, and what replaced them: refused, as ROS would ignore them silently.
     retired: ClassVar[dict[str, str]] = {
         "camera_topics": "each camera has a name now: cameras.NAME.topic, e.g. cameras.front.topic",
-        "camera_max_time_difference_s": "it is each camera's own now: cameras.NAME.tolerance_s",
+        "camera_max_time_difference_s": "each camera has its own now: cameras.NAME.tolerance_s",
     }
 
     autostart: bool = Field(True, description="Configure and activate at start-up; false: wait for a lifecycle manager")
@@ -92,10 +92,10 @@ class NodeParameters(Config):
 
     @property
     def motion_needed(self) -> bool:
-        """Whether the sensor's motion is asked for, whatever the tasks do."""
+        """Whether the sensor's motion is needed, whatever the tasks do."""
         return self.compensate_motion or bool(self.lidars)
 
     @property
     def limits(self) -> Limits:
-        """What the diagnostics judge by."""
+        """The limits that the diagnostics judge by."""
         return Limits(round(self.input_timeout_s * 1e9), self.max_processing_ms, self.max_consecutive_delays)

@@ -22,8 +22,8 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 def declare(node: Node, settings: type[Config]) -> None:
     """Declare every field of `settings` as a parameter; wrong values are kept for `read` to refuse by name.
 
-    Raises BadConfig for a name that was given and is none: ROS would pass over it, and it can only be corrected where the
-    node is started.
+    Raises BadConfig for an unknown name: ROS would ignore it silently, and it can only be corrected where the node is
+    started.
     """
     given = _overrides(node)
     fields = every_field(settings, given)
@@ -43,7 +43,7 @@ def read(node: Node, settings: type[ConfigT]) -> ConfigT:
 
 
 def read_changed(node: Node, settings: type[ConfigT], changes: Sequence[Parameter]) -> ConfigT:
-    """As `read`, as it will be after these changes."""
+    """As `read`, with these changes applied."""
     fields = every_field(settings, _overrides(node))
     value = {name: node.get_parameter(name).value for name in fields}
     value |= {change.name: change.value for change in changes if change.name in value}
@@ -54,22 +54,22 @@ def read_changed(node: Node, settings: type[ConfigT], changes: Sequence[Paramete
 
 
 def usage(description: str, settings: type[Config]) -> str:
-    """What `--help` of a node tells."""
-    lines = [description, "", "parameters, given by --ros-args -p NAME:=VALUE or --params-file FILE:"]
+    """The `--help` text of a node."""
+    lines = [description, "", "parameters, set by --ros-args -p NAME:=VALUE or --params-file FILE:"]
     fields = every_field(settings, [f"{name}.NAME." for name in maps_of_names(settings)])
     lines += [f"  {name:<30} {field.description} ({field.default!r})" for name, field in fields.items()]
     return "\n".join(lines) + "\n"
 
 
 def check_change(settings: type[Config], changes: Sequence[Parameter], origin: str) -> SetParametersResult:
-    """Say whether these parameters may be set, judged one by one."""
+    """Check whether these parameters may be set, one by one."""
     fields = every_field(settings, [parameter.name for parameter in changes])
     for parameter in changes:
         field = fields.get(parameter.name)
         if field is None:
             continue
         if parameter.type_ == Parameter.Type.NOT_SET:
-            reason = f"{parameter.name}: expected a value, found none. An empty list or text is one, too."
+            reason = f"{parameter.name}: expected a value, found none. An empty list or text is a value, too."
             return SetParametersResult(successful=False, reason=reason)
         content: dict[str, Any] = {}
         put(content, parameter.name, _plain(parameter.value, field))
@@ -81,17 +81,17 @@ def check_change(settings: type[Config], changes: Sequence[Parameter], origin: s
 
 
 def _overrides(node: Node) -> dict[str, Any]:
-    """What was given when the node was started, declared or not; rclpy has no public name for it."""
+    """The parameters given when the node was started, declared or not; rclpy has no public name for them."""
     return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
 
 
 def _is_of_ros(node: Node, name: str) -> bool:
-    """Whether a parameter is one that every node has, as use_sim_time; asked before ours are declared."""
+    """Whether a parameter is one that every node has, such as use_sim_time; asked before ours are declared."""
     return node.has_parameter(name) or name.startswith("qos_overrides.")
 
 
 def _refuse_names(settings: type[Config], unknown: Iterable[str], known: Iterable[str], origin: str) -> None:
-    """Raise BadConfig for names of which none is a parameter, saying which one may have been meant."""
+    """Raise BadConfig for unknown names, saying which one may have been meant."""
     retired: dict[str, str] = getattr(settings, "retired", {})
     maps, told = tuple(maps_of_names(settings)), []
     for name in sorted(unknown):
@@ -109,7 +109,7 @@ def _refuse_names(settings: type[Config], unknown: Iterable[str], known: Iterabl
 
 
 def _plain(value: Any, field: FieldInfo) -> Any:  # noqa: ANN401
-    """A parameter's value as JSON knows it: lists for arrays, and an unset or empty list for either."""
+    """A parameter's value as plain JSON: arrays as lists, and an unset array as an empty list."""
     if get_origin(field.annotation) is tuple:
         return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value or []
     return _json(value)

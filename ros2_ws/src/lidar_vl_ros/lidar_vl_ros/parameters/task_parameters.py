@@ -1,4 +1,4 @@
-"""What each task is told, whichever node does it: name, type, default, range and meaning of each parameter."""
+"""Parameters of each task, whichever node runs it: name, type, default, range and meaning of each."""
 
 from typing import Annotated
 
@@ -13,12 +13,12 @@ Texts = tuple[str, ...]
 
 
 class TaskParameters(Config):
-    """What each task is told of its model."""
+    """Parameters that every task has for its model."""
 
     engine: str = Field(
         "auto",
         pattern="^(auto|fused|onnxruntime|onnxruntime_gpu|tensorrt)$",
-        description="auto, fused, onnxruntime, onnxruntime_gpu or tensorrt",
+        description="Inference engine: auto, fused, onnxruntime, onnxruntime_gpu or tensorrt",
     )
     threads: int = Field(0, ge=0, le=256, description="Threads of the engine; 0: one per core")
     ego_radius_m: float = Field(
@@ -29,13 +29,13 @@ class TaskParameters(Config):
     )
     ego_box_m: EgoBox = Field(
         (),
-        description="As do points in this box in the cloud's frame: x, y, z of the lower corner, then of the upper one",
+        description="Points in this box belong to the own vehicle as well: x, y, z of the lower corner, then of the upper one, in the cloud's frame",
     )
     overlay_width_px: int = Field(640, ge=64, le=4096, description="Width of one camera image in the overlay")
 
 
 class SegmentationTaskParameters(TaskParameters):
-    """What the task of naming points is told."""
+    """Parameters of segmentation."""
 
     model: str = Field(
         "demo", min_length=1, description="Model package: the name of one that is installed, or a folder"
@@ -51,7 +51,7 @@ class SegmentationTaskParameters(TaskParameters):
         0.0,
         ge=0.0,
         le=1.0,
-        description="Labels of an embedding model less probable than this become 255; 0: the model's own threshold",
+        description="Labels of an embedding model less probable than this become 255 (no answer); 0: the model's own threshold",
     )
     extra_fields: Texts = Field((), description="Fields of the input cloud to copy into the labelled cloud, e.g. ring")
     thin_under_load: bool = Field(
@@ -76,12 +76,12 @@ class SegmentationTaskParameters(TaskParameters):
     )
     odometry_topic: str = Field(
         "",
-        description="nav_msgs/Odometry with the sensor's motion; empty: /tf, where the ensemble needs it",
+        description="Topic of nav_msgs/Odometry with the sensor's motion; empty: /tf, if the ensemble needs it",
     )
 
 
 class ClassParameters(Config):
-    """Limits of one class; what is unset is as for all."""
+    """Limits of one class; an unset one is the limit for all classes."""
 
     min_score: float | None = Field(
         None,
@@ -93,12 +93,12 @@ class ClassParameters(Config):
         None,
         ge=0.0,
         le=1000.0,
-        description="Nor are boxes farther from the sensor, in the x-y plane; 0: no limit; unset: the limit for all classes",
+        description="Boxes of this class farther than this from the sensor, in the x-y plane, are not published; 0: no limit; unset: the limit for all classes",
     )
 
 
 class DetectionTaskParameters(TaskParameters):
-    """What the task of finding objects is told."""
+    """Parameters of detection."""
 
     model: str = Field(
         "demo_detector",
@@ -109,7 +109,10 @@ class DetectionTaskParameters(TaskParameters):
         0.0, ge=0.0, le=1.0, description="Boxes with a lower score are not published; 0: the model's own limit"
     )
     max_range_m: Annotated[float, WHILE_CONFIGURED] = Field(
-        0.0, ge=0.0, le=1000.0, description="Nor are boxes farther from the sensor, in the x-y plane; 0: no limit"
+        0.0,
+        ge=0.0,
+        le=1000.0,
+        description="Boxes farther than this from the sensor, in the x-y plane, are not published; 0: no limit",
     )
     classes: Annotated[dict[str, ClassParameters], WHILE_CONFIGURED] = Field(
         {}, description="Limits for single classes: classes.NAME.min_score, classes.NAME.max_range_m"
@@ -131,11 +134,11 @@ class DetectionTaskParameters(TaskParameters):
         0.05, ge=0.0, le=1.0, description="Longest wait for the transform at the newest sweep's time"
     )
     odometry_topic: str = Field(
-        "", description="nav_msgs/Odometry with the sensor's motion; empty: /tf, where sweeps are accumulated"
+        "", description="Topic of nav_msgs/Odometry with the sensor's motion; empty: /tf, if sweeps are accumulated"
     )
 
     @property
     def rules(self) -> BoxRules:
-        """As the core takes them."""
+        """The limits as the core takes them."""
         of_class = {name: BoxLimits(each.min_score, each.max_range_m) for name, each in self.classes.items()}
         return BoxRules(BoxLimits(self.min_score or None, self.max_range_m or None), of_class)

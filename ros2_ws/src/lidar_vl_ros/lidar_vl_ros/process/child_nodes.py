@@ -1,4 +1,4 @@
-"""Nodes as child processes that are always ended, in a ROS graph nobody else is in."""
+"""Nodes as child processes that are always stopped, in a ROS graph of their own."""
 
 import ctypes
 import os
@@ -32,12 +32,12 @@ class GraphFailed(LidarVlError):
 
 
 def clean_up_on_sigterm() -> Any:  # noqa: ANN401  what signal.signal() returns
-    """Let `kill` leave `with` blocks as an exception does, instead of ending on the spot; returns the old handler."""
+    """Let SIGTERM leave `with` blocks as an exception does, instead of ending the process at once; returns the old handler."""
     return signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def private_graph_environment() -> dict[str, str]:
-    """The environment of processes that see each other, on this machine, and nobody else."""
+    """The environment of processes that see only each other, on this machine."""
     # The whole environment goes along: the ROS wheels find their libraries through it.
     environment = {
         name: value for name, value in os.environ.items() if name not in ("ROS_LOCALHOST_ONLY", "RMW_IMPLEMENTATION")
@@ -54,7 +54,7 @@ def private_graph_environment() -> dict[str, str]:
 
 
 class ChildNodes:
-    """A context manager: what was started inside is ended when the block is left, however it is left."""
+    """A context manager: what was started inside is stopped when the block is left, however it is left."""
 
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
         self._logs, self._environment = logs, dict(environment)
@@ -98,14 +98,14 @@ class ChildNodes:
             )
 
     def wait(self, node: str, timeout_s: float) -> None:
-        """Wait until a process has ended well. Raises GraphFailed, with the end of the log, when it or another fails."""
+        """Wait until a process has exited successfully. Raises GraphFailed, with the end of the log, when it or another fails."""
         given_up_s = time.monotonic() + timeout_s
         while self._children[node].poll() is None:
             for other, child in self._children.items():
                 if other != node and child.poll() not in (None, 0):
                     raise self._failed(other, f"ended with exit code {child.returncode}")
             if time.monotonic() > given_up_s:
-                raise self._failed(node, f"still at work after {timeout_s:.0f} s")
+                raise self._failed(node, f"still running after {timeout_s:.0f} s")
             time.sleep(_POLL_S)
         if self._children[node].returncode != 0:
             raise self._failed(node, f"ended with exit code {self._children[node].returncode}")
@@ -114,7 +114,9 @@ class ChildNodes:
         log = self._logs / f"{node}.log"
         lines = log.read_text(errors="replace").strip().splitlines()
         last = " | ".join(lines[-3:]) or "(nothing)"
-        return GraphFailed(f"{node}: expected it to do its work, found it {found}. It last said: {last}. See {log}.")
+        return GraphFailed(
+            f"{node}: expected it to do its work, found it {found}. Last lines of its log: {last}. See {log}."
+        )
 
 
 def _yaml(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Whether a running node tells of itself, for containers: python -m lidar_vl_ros.process.health_check [seconds to listen]."""
+"""Health check for containers, whether a running node reports no error: python -m lidar_vl_ros.process.health_check [seconds to listen]."""
 
 import sys
 import time
@@ -10,13 +10,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 OURS = ("segmentation_node", "detection_node", "perception_node")
-_LISTEN_S = 8.0  # nodes tell of themselves every second; the rest is discovery
+_LISTEN_S = 8.0  # nodes report every second; the rest is discovery
 
 
 def health_problem(context: Context, listen_s: float) -> str:
-    """What is wrong with the node of ours that is heard first on /diagnostics; empty where nothing is.
+    """What is wrong with the first of our nodes heard on /diagnostics; empty if nothing is.
 
-    listen_s: how long one is waited for, in seconds.
+    listen_s: how long to wait for one, in seconds.
     """
     heard: list[DiagnosticStatus] = []
     node = Node("lidar_vl_health_check", context=context, start_parameter_services=False)
@@ -41,7 +41,7 @@ def _of_ours(message: DiagnosticArray) -> list[DiagnosticStatus]:
 
 
 def main() -> int:
-    """0 where a node of ours is well, else 1 with a line that says why not."""
+    """Returns 0 if one of our nodes is healthy, else 1 and prints why not in one line."""
     context = Context()
     rclpy.init(context=context)
     problem = health_problem(context, float(sys.argv[1]) if len(sys.argv) > 1 else _LISTEN_S)

@@ -25,8 +25,8 @@ def run_node(make_node: Callable[[], Node], settings: type[Config], args: list[s
     """Make a node, spin it until a signal or until it is done, close it; returns the exit code.
 
     settings: its parameters, for --help.
-    A node that ends by itself has a Future `finished` whose result is the exit code. What goes wrong while it is made
-    or closed ends with 2 and one line.
+    A node that ends by itself has a Future `finished` whose result is the exit code. An error while it is made or closed
+    gives exit code 2 and one line.
     """
     if {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
         sys.stdout.write(usage(make_node.__doc__ or "", settings))
@@ -66,7 +66,7 @@ def run_node(make_node: Callable[[], Node], settings: type[Config], args: list[s
 def spin(executor: SingleThreadedExecutor, node: Node) -> int:
     """Spin until shutdown or until the node's `finished` is done; returns the exit code.
 
-    An exception in a callback is survived by a node that has `callback_failed` to report it, and ends any other.
+    A node that has `callback_failed` reports an exception in a callback and continues; any other ends.
     """
     finished = getattr(node, "finished", None)
     while node.context.ok():
@@ -106,7 +106,7 @@ def _end_at_once(code: int) -> None:
 
 
 def _refused(error: Exception) -> int:
-    """Say in one line why the process ends; the traceback stays out unless it is no mistake of the user."""
+    """Say in one line why the process ends; with a traceback only if it is not the user's mistake."""
     logger = get_logger("lidar_vl_ros")
     if not isinstance(error, LidarVlError | rclpy_implementation.RCLError):
         logger.error("".join(traceback.format_exception(error)))

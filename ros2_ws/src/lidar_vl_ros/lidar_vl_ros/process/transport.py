@@ -21,13 +21,13 @@ def large_message_environment() -> dict[str, str]:
 
 
 def profile_path(shared_memory: Path = _SHARED_MEMORY) -> Path:
-    """The Fast DDS profile whose segments fit into the shared memory there is."""
+    """The Fast DDS profile whose segments fit into the available shared memory."""
     little = shared_memory.is_dir() and shutil.disk_usage(shared_memory).free < _ROOM_NEEDED
     return _config_folder() / (_PROFILE_FOR_LITTLE_MEMORY if little else _PROFILE)
 
 
 def _config_folder() -> Path:
-    """Beside the sources, or in share/ of an installed package."""
+    """The config folder: beside the sources, or in share/ of an installed package."""
     beside = Path(__file__).resolve().parents[2] / "config"
     if beside.is_dir():
         return beside

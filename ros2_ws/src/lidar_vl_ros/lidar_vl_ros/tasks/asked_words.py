@@ -11,23 +11,23 @@ from lidar_vl_ros.parameters.task_parameters import SegmentationTaskParameters
 
 @dataclass(frozen=True, eq=False)
 class AskedWords:
-    """Words that the model has, or can learn."""
+    """Words that the model has, or can embed."""
 
     vocabulary: Vocabulary | None  # None: the model's own words
     unknown_threshold: float  # 0: the model's own
-    to_embed: tuple[str, ...]  # prompts whose directions nobody knows yet
+    to_embed: tuple[str, ...]  # prompts that are not embedded yet
     table: TextTable | None  # None where prompts are to be embedded, and for a model that knows no words
 
 
 def asked_words(segmenter: Segmenter, settings: SegmentationTaskParameters) -> AskedWords:
-    """The prompts or the vocabulary, else the model's own words. Nothing is embedded: quick.
+    """The prompts or the vocabulary, else the model's own words. Quick, as nothing is embedded.
 
     Reads the vocabulary's file. Raises BadConfig for prompts beside a vocabulary and for invalid lists, UnknownPrompt
     for words the model cannot embed, BadModelPackage for words asked of a model that knows none.
     """
     if settings.prompts and settings.vocabulary:
         raise BadConfig(
-            f"prompts and vocabulary: expected one of them, found prompts {', '.join(settings.prompts)} and vocabulary "
+            f"prompts and vocabulary: expected only one of them, found prompts {', '.join(settings.prompts)} and vocabulary "
             f"{settings.vocabulary}. Set the other one to [] or '' first, or both at once with set_parameters_atomically."
         )
     vocabulary = None
@@ -45,7 +45,7 @@ def asked_words(segmenter: Segmenter, settings: SegmentationTaskParameters) -> A
 
 
 def table_of(segmenter: Segmenter, asked: AskedWords) -> TextTable | None:
-    """Their text table, once what was to be embedded is learned."""
+    """The text table of the words, once all of them are embedded."""
     table = segmenter.own_table if asked.vocabulary is None else segmenter.table_of(asked.vocabulary)
     return _judged(table, asked.unknown_threshold)
 

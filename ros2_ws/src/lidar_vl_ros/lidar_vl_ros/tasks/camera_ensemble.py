@@ -1,4 +1,4 @@
-"""The ensemble of a node: clouds named by network and pictures, those of each cloud or the newest that are encoded."""
+"""The ensemble of a node: clouds labelled by network and images, each cloud's own images or the newest encoded ones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,12 +26,14 @@ _STUCK_S = 5.0
 
 
 class CameraEnsemble:
-    """While a node is configured. With image_features_max_age_s = 0 each cloud waits for its own pictures, else for none."""
+    """Exists while a node is configured. With image_features_max_age_s = 0 each cloud waits for its own images, else for none."""
 
     def __init__(self, reporter: Reporter, settings: SegmentationParameters, segmenter: Segmenter) -> None:
         """Raises BadConfig without cameras, BadModelPackage for a model without an image encoder."""
         if not settings.cameras:
-            raise BadConfig("ensemble: expected cameras, found none. Give cameras.NAME.topic of each, or leave it off.")
+            raise BadConfig(
+                "ensemble: expected cameras, found none. Set cameras.NAME.topic for each camera, or ensemble to false."
+            )
         self._reporter, self._settings = reporter, settings
         threads = settings.threads or available_cores()
         beside = settings.image_features_max_age_s > 0.0
@@ -42,7 +44,7 @@ class CameraEnsemble:
 
     @property
     def waits_for_images(self) -> bool:
-        """Whether a cloud needs its own pictures."""
+        """Whether a cloud needs its own images."""
         return self._tower is None
 
     def warm_up(self) -> None:
@@ -50,12 +52,12 @@ class CameraEnsemble:
         self._fusion.warm_up()
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
-        """Take a picture that is to be encoded beside the clouds; from the executor's thread."""
+        """Take an image that is to be encoded beside the clouds; from the executor's thread."""
         if self._tower is not None:
             self._tower.put(name, paired, load_rgb)
 
     def labels(self, frame: SensorFrame) -> PointLabels:
-        """Of the points that are looked at; a cloud that no picture can be used for is counted."""
+        """Label the points that are processed; a cloud without usable images is counted."""
         return self._by_own_pictures(frame) if self._tower is None else self._by_newest(self._tower, frame)
 
     def report(self) -> Report:
@@ -70,19 +72,19 @@ class CameraEnsemble:
         return self._health.report(told, state.working_s if state.working_s > _STUCK_S else None)
 
     def close(self) -> None:
-        """End the tower's thread, or leave it behind, and its process."""
+        """Stop the tower's thread, or abandon it, and its process."""
         if self._tower is not None and not self._tower.stop():
-            self._reporter.warn("tower", "a picture is still being encoded, its thread is left behind")
+            self._reporter.warn("tower", "an image is still being encoded; its thread is abandoned")
         self._fusion.close()
 
     def _by_own_pictures(self, frame: SensorFrame) -> PointLabels:
         views, left_out = frame.views(), []
         labels = self._fusion.segment(frame.looked_at.cloud, views, lambda view, _error: left_out.append(view))
         used = {view.name: self._age_ms(view.name, view.stamp_ns, frame) for view in views if view not in left_out}
-        return self._told(labels, used, "no picture that belongs to the cloud can be used")
+        return self._told(labels, used, "none of the cloud's images can be used")
 
     def _by_newest(self, tower: PictureTower, frame: SensorFrame) -> PointLabels:
-        """By what is encoded already; the next set begins now, beside the network."""
+        """Label by the images that are encoded already; the next set starts now, beside the network."""
         tower.ask()
         used: dict[str, float] = {}
         problems: list[str] = []
@@ -101,17 +103,17 @@ class CameraEnsemble:
             return placed
 
         labels = self._fusion.segment_by(frame.looked_at.cloud, pictures)
-        for problem in problems[:1] if used else ():  # of a cloud without any it is told below
+        for problem in problems[:1] if used else ():  # for a cloud without any it is reported below
             self._reporter.lasting_problem("faults", problem)
-        return self._told(labels, used, problems[0] if problems else "no picture is encoded yet")
+        return self._told(labels, used, problems[0] if problems else "no image is encoded yet")
 
     def _placed(self, name: str, picture: EncodedPicture, frame: SensorFrame, wait_until_s: float) -> PlacedPicture:
-        """Raises BadTransform for a picture that is too old or whose place is not known, BadCalibration for one of another size."""
+        """Raises BadTransform for an image that is too old or cannot be placed, BadCalibration for one of another size."""
         longest_s = self._settings.image_features_max_age_s
         age_ms = self._age_ms(name, picture.paired.stamp_ns, frame)
         if abs(age_ms) > 1e3 * longest_s:
             raise BadTransform(
-                f"expected features of at most {longest_s} s before the cloud (image_features_max_age_s), found "
+                f"expected image features at most {longest_s} s older than the cloud (image_features_max_age_s), found "
                 f"{age_ms / 1e3:.3f} s. Is the camera silent, or this computer too slow for the image encoder?"
             )
         camera, T_cam_lidar = frame.views.place_at(name, picture.paired, wait_until_s)
@@ -119,7 +121,7 @@ class CameraEnsemble:
         return PlacedPicture(picture.features, camera, T_cam_lidar)
 
     def _age_ms(self, name: str, stamp_ns: int, frame: SensorFrame) -> float:
-        """Of a picture before the time that belongs to the cloud."""
+        """How much older an image is than the time that belongs to the cloud."""
         return (frame.cloud.stamp_ns - stamp_ns) / 1e6 + 1e3 * self._settings.cameras[name].offset_s
 
     def _told(self, labels: PointLabels, ages_ms: dict[str, float], problem: str) -> PointLabels:
@@ -132,13 +134,13 @@ class CameraEnsemble:
         return replace(labels, timing_ms={**labels.timing_ms, IMAGE_AGE: oldest_ms})
 
     def _tell_alone(self, problem: str) -> None:
-        if self._tower is None:  # why each picture was left out is told already
+        if self._tower is None:  # why each image was left out is reported already
             self._reporter.count("without_images")
         else:
-            self._reporter.lasting_problem("without_images", f"cloud named by the network alone: {problem}")
+            self._reporter.lasting_problem("without_images", f"cloud labelled by the network alone: {problem}")
 
     def _tower_failed(self, error: Exception) -> None:
         if not isinstance(error, LidarVlError):
             self._reporter.fault("faults", error)
         else:
-            self._reporter.lasting_problem("faults", f"pictures are not encoded: {error}")
+            self._reporter.lasting_problem("faults", f"images cannot be encoded: {error}")

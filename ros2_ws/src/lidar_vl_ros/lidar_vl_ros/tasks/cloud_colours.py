@@ -1,4 +1,4 @@
-"""Colours for clouds that bring none, where the network reads colours: those of their own pictures."""
+"""Colours for clouds without any, from their own images, if the network reads colours."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ COLOURS = "colours"  # the stage
 
 
 class CloudColours:
-    """While a node is configured. Nothing is done for networks without colours, nor without cameras."""
+    """Exists while a node is configured. Does nothing without cameras, or for a network that reads no colours."""
 
     def __init__(self, reporter: Reporter, settings: SegmentationParameters, segmenter: Segmenter) -> None:
         self._reporter, self._ensemble_tells = reporter, settings.ensemble
@@ -22,13 +22,13 @@ class CloudColours:
 
     @property
     def waits_for_images(self) -> bool:
-        """Whether a cloud needs its own pictures."""
+        """Whether a cloud needs its own images."""
         return self.is_used and not self._bring_their_own
 
     def given_to(self, frame: SensorFrame) -> SensorFrame:
-        """The frame with colours at the points that are looked at, grey where no picture sees one.
+        """The frame with colours at the points that are processed, grey where no image sees one.
 
-        A cloud that no picture can be used for is counted and told.
+        A cloud without usable images is counted and reported.
         """
         cloud = frame.looked_at.cloud
         self._bring_their_own = cloud_rgb(cloud) is not None
@@ -43,6 +43,6 @@ class CloudColours:
         if len(left_out) == len(views) and not self._ensemble_tells:  # which counts such clouds itself
             self._reporter.lasting_problem(
                 "without_images",
-                "cloud without colours, which the model reads, and without images that give it any: labelled as if it were grey",
+                "cloud without colours, which the model reads, and without usable images to take them from: labelled as if grey",
             )
         return replace(frame, looked_at=replace(frame.looked_at, cloud=coloured))

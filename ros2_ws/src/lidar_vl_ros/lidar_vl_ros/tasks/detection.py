@@ -40,16 +40,16 @@ from lidar_vl_ros.tasks.task import PointOpinion, Served, Task, tell_engine
 
 
 class ObjectDetector(Protocol):
-    """What finds objects: lidar_vl_core.tasks.detector.Detector, or one that tests make up."""
+    """What finds objects: lidar_vl_core.tasks.detector.Detector, or a test double."""
 
     @property
     def classes(self) -> ClassTable:
-        """Of the boxes."""
+        """The classes of the boxes."""
         ...
 
     @property
     def engine_problem(self) -> str:
-        """Why another engine runs than was asked for; empty where none does."""
+        """Why another engine runs than requested; empty if none does."""
         ...
 
     def warm_up(self) -> None:
@@ -57,7 +57,7 @@ class ObjectDetector(Protocol):
         ...
 
     def set_limits(self, score_thresholds: Mapping[str, float], max_range_m: Mapping[str, float]) -> None:
-        """Which boxes are told from now on, by class name; what is not named is told as the model has it."""
+        """Set which boxes are published from now on, by class name; other classes keep the model's limits."""
         ...
 
     def detect(self, cloud: PointCloud) -> Boxes3d:
@@ -99,25 +99,25 @@ class DetectionTask(Task):
         self._node.get_logger().info(f"model {settings.model}: boxes of {', '.join(detector.classes.names)}")
 
     def _make_outputs(self, settings: DetectionParameters) -> Iterator[Output[ObjectAnswer]]:
-        """What is told of each answer, in this order: first what programs wait for."""
+        """The outputs, in order of publication: first what programs wait for."""
         yield ObjectBoxes(self._node)
         if (types := DetectionTypes.installed()) is not None:
             yield ObjectDetections(self._node, types)
-        yield ObjectMarkers(self._node, settings.marker_lifetime_s)  # slow to make, and for eyes only
+        yield ObjectMarkers(self._node, settings.marker_lifetime_s)  # slow to make, and only for viewing
         if settings.cameras:
             yield ObjectOverlay(self._node, settings.overlay_width_px, self._node.reporter)
 
     def stages(self) -> Sequence[str]:
-        """Joining sweeps, the detector, and what is made of its boxes."""
+        """Joining sweeps, the detector, and the processing of its boxes."""
         return ("sweeps", "detection", "boxes")
 
     def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
-        """What is found."""
+        """Statistics of the boxes."""
         if self._detector is not None:
             yield "detection", self._statistics.report()
 
     def motion_told_by(self) -> str | None:
-        """Where sweeps are joined."""
+        """The odometry topic, if sweeps are joined."""
         settings = self._settings
         return None if settings is None or settings.sweeps == 1 else settings.odometry_topic
 
@@ -138,7 +138,7 @@ class DetectionTask(Task):
             self._detector.warm_up()
 
     def serve(self, frame: SensorFrame, opinions: Sequence[PointOpinion]) -> Served | None:
-        """Join, ask the core, write."""
+        """Join sweeps, find boxes, publish."""
         detector, settings, started_s = self._detector, self._settings, time.perf_counter()
         if detector is None or settings is None:
             return None
@@ -169,13 +169,13 @@ class DetectionTask(Task):
         return Served({stage: 1e3 * duration_s for stage, duration_s in stages_s.items()}, boxes=boxes)
 
     def unload(self) -> None:
-        """Drop the model and withdraw what is told beside the outputs."""
+        """Drop the model, and destroy the publishers beside the outputs."""
         if self._label_info is not None:
             self._label_info.close()
         self._detector = self._settings = self._history = self._label_info = None
 
     def _joined(self, cloud: PointCloud, settings: DetectionParameters) -> PointCloud:
-        """The cloud with the sweeps before it; without those, and counted, of which it is not told how the sensor moved since."""
+        """The cloud with the sweeps before it; sweeps since which the sensor's motion is unknown are left out and counted."""
         history, transforms = self._history, self._node.transforms
         if history is None or transforms is None:
             return cloud
@@ -200,7 +200,7 @@ def _set_limits(detector: ObjectDetector, rules: BoxRules) -> None:
 
 
 def _told_from(origin_m: tuple[float, float, float], boxes: Boxes3d) -> Boxes3d:
-    """Boxes of the frame where the cloud's points have them: these are told from an origin of their own where they are far."""
+    """Boxes of the frame, relative to the origin of the cloud's points, which have one of their own when far away."""
     return replace(boxes, boxes=boxes.boxes - np.array([*origin_m, 0.0, 0.0, 0.0, 0.0]))
 
 

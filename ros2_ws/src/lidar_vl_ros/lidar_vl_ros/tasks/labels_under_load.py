@@ -1,4 +1,4 @@
-"""Labels of a cloud by all of its points, or by fewer: while clouds take too long, or where the engine's plan is too small for all."""
+"""Labels of a cloud from all of its points, or from fewer: while clouds take too long, or if the engine's plan is too small."""
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -14,7 +14,7 @@ from lidar_vl_ros.parameters.each_node import SegmentationParameters
 
 
 class LabelsUnderLoad:
-    """While a node is configured. That a cloud was looked at in part is counted and told."""
+    """Exists while a node is configured. Clouds processed only in part are counted and reported."""
 
     def __init__(
         self,
@@ -24,26 +24,26 @@ class LabelsUnderLoad:
         settings: SegmentationParameters,
         segmenter: Segmenter,
     ) -> None:
-        """Raises BadConfig for thin_under_load where the network or the ensemble looks at whole clouds only."""
+        """Raises BadConfig for thin_under_load if the network or the ensemble needs whole clouds."""
         self._node, self._health, self._reporter = node, health, reporter
         self._segmenter, self._thin_to_plan = segmenter, settings.thin_to_plan
         self._mode = _load_mode(settings, segmenter) if settings.thin_under_load else None
-        self._replaced = health.counts()["replaced"]  # clouds, so far
+        self._replaced = health.counts()["replaced"]  # clouds so far
 
     def labels(self, cloud: PointCloud) -> PointLabels:
-        """Of every point; those that were not looked at are named as their neighbours."""
+        """Labels of every point; those that were not processed get the labels of their neighbours."""
         mode = self._mode
         if mode is None:
             return self._labels_that_fit(cloud, 1.0)
         labels = self._labels_that_fit(cloud, mode.share)
         if mode.share < 1.0:
-            self._tell_partial(f"under load {mode.share:.0%} of the points are looked at")
+            self._tell_partial(f"under load {mode.share:.0%} of the points are processed")
         replaced = self._health.counts()["replaced"]
         took_ms = labels.timing_ms["total"]
         if mode.answered(took_ms, others_lost=replaced > self._replaced):
             self._node.get_logger().warning(
-                f"load: the cloud of stamp {cloud.stamp_ns} took {took_ms:.0f} ms, {replaced} were replaced so far; "
-                f"{mode.share:.0%} of the points of the next ones are looked at"
+                f"load: the cloud with stamp {cloud.stamp_ns} took {took_ms:.0f} ms, {replaced} were replaced so far; "
+                f"from the next one on {mode.share:.0%} of the points are processed"
             )
         self._replaced = replaced
         return labels
@@ -53,7 +53,7 @@ class LabelsUnderLoad:
             return self._segmenter.segment(cloud, share)
         labels, looked_at = segment_what_fits(self._segmenter, cloud, share)
         if looked_at < share:
-            self._tell_partial(f"the engine's plan is too small: {looked_at:.0%} of the points are looked at")
+            self._tell_partial(f"the engine's plan is too small: {looked_at:.0%} of the points are processed")
         return labels
 
     def _tell_partial(self, problem: str) -> None:
@@ -64,6 +64,6 @@ def _load_mode(settings: SegmentationParameters, segmenter: Segmenter) -> LoadMo
     if settings.ensemble or not segmenter.can_look_at_parts:
         found = "ensemble" if settings.ensemble else f"the network {segmenter.package.manifest.network}"
         raise BadConfig(
-            f"thin_under_load: expected a model that answers for voxels, alone, found {found}. Leave it off, or use another model."
+            f"thin_under_load: expected a voxel network without ensemble, found {found}. Set it to false, or use another model."
         )
     return LoadMode(settings.max_processing_ms)

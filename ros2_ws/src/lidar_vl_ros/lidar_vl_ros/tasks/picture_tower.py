@@ -1,4 +1,4 @@
-"""Pictures encoded beside the clouds, in a thread of its own and at its own rate: of each camera the newest one."""
+"""Images encoded beside the clouds, in a thread of its own and at its own rate: the newest of each camera."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ LoadRgb = Callable[[], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class EncodedPicture:
-    """What the image tower said of a picture."""
+    """The features that the image tower made of an image."""
 
     paired: Paired
     features: PictureFeatures
@@ -32,18 +32,18 @@ class EncodedPicture:
 class TowerState:
     """Figures of a tower so far."""
 
-    encoded: int  # pictures
-    overtaken: int  # pictures in whose place a newer one of their camera was encoded
+    encoded: int  # images
+    overtaken: int  # images in whose place a newer one of their camera was encoded
     failed: int  # sets that an exception ended
     picture_ms: float | None  # median, decoding included
-    working_s: float  # on the set in work; 0: none is
+    working_s: float  # on the set in progress; 0: there is none
 
 
 class PictureTower:
-    """One slot for each camera. A set begins when a cloud asks and the tower is free: of each camera that has a new picture the newest one."""
+    """One slot for each camera. A set starts when a cloud asks and the tower is free: the newest image of each camera that has a new one."""
 
     def __init__(self, encode: Encode, failed: Callable[[Exception], None]) -> None:
-        """encode: from (H, W, 3) uint8. failed: told of an exception that ended a set; the next one is tried all the same."""
+        """encode: takes (H, W, 3) uint8. failed: gets an exception that ended a set; the next set is tried nevertheless."""
         self._encode, self._tell_failed = encode, failed
         self._lock = threading.Lock()
         self._newest: dict[str, tuple[Paired, LoadRgb]] = {}  # not yet encoded
@@ -54,29 +54,29 @@ class PictureTower:
         self._worker: Worker[bool] = Worker("PictureTower", self._encode_newest, self._set_failed)
 
     def put(self, name: str, paired: Paired, load_rgb: LoadRgb) -> None:
-        """Take a picture of a camera, in place of one that waits; load_rgb: raises BadImage. From any thread."""
+        """Take an image of a camera, replacing one that waits; load_rgb: raises BadImage. From any thread."""
         with self._lock:
             self._overtaken += name in self._newest
             self._newest[name] = paired, load_rgb
 
     def ask(self) -> None:
-        """Encode what waits, as soon as the set in work is done."""
+        """Encode what waits, as soon as the set in progress is done."""
         self._worker.put(True)
 
     def finished(self) -> Mapping[str, EncodedPicture]:
-        """Of each camera the newest one that is encoded."""
+        """The newest encoded image of each camera."""
         with self._lock:
             return dict(self._finished)
 
     def state(self) -> TowerState:
-        """Figures for people."""
+        """Figures for the diagnostics."""
         with self._lock:
             working_s = 0.0 if self._since_s is None else time.monotonic() - self._since_s
             picture_ms = float(np.median(self._took_ms)) if self._took_ms else None
             return TowerState(self._encoded, self._overtaken, self._failed, picture_ms, working_s)
 
     def stop(self) -> bool:
-        """Begin no more set; true when the one in work ended in time, else its thread is left behind."""
+        """Start no more sets; true if the one in progress ended in time, else its thread is abandoned."""
         with self._lock:
             self._newest = {}
         return self._worker.stop(_STOP_TIMEOUT_S)
@@ -99,7 +99,7 @@ class PictureTower:
         started_s = time.perf_counter()
         try:
             rgb = load_rgb()
-        except BadImage:  # counted and told where it was decoded
+        except BadImage:  # counted and reported where it was decoded
             return
         picture = EncodedPicture(paired, self._encode(rgb))
         with self._lock:

@@ -49,7 +49,7 @@ def open_segmenter(settings: SegmentationParameters) -> Segmenter:
 
 
 class SegmentationTask(Task):
-    """A cloud with a class for each point, in the order and under the header it came."""
+    """A class for each point of a cloud, in the order and with the header of the input."""
 
     def __init__(self, node: PerceptionNode, open_segmenter: OpenSegmenter) -> None:
         super().__init__()
@@ -81,28 +81,28 @@ class SegmentationTask(Task):
         self._node.get_logger().info(f"model {settings.model}: {', '.join(segmenter.classes.names)}")
 
     def _make_outputs(self, settings: SegmentationParameters) -> Iterator[Output[Answer]]:
-        """What is told of each answer, in this order."""
+        """The outputs, in order of publication."""
         yield LabelledCloud(self._node)
         yield ColouredCloud(self._node)
         if settings.cameras:
             yield CameraOverlay(self._node, settings.overlay_width_px, self._node.reporter)
 
     def stages(self) -> Sequence[str]:
-        """With those of the pictures where they have a say."""
+        """The stages, including those of the images if they take part."""
         colours = (COLOURS,) if self._colours is not None and self._colours.is_used else ()
         return (*_STAGES, *colours, *(() if self._ensemble is None else _CAMERA_STAGES))
 
     def images_needed(self) -> bool:
-        """Where a cloud is named by its own pictures, too, or gets its colours from them."""
+        """Whether a cloud is labelled by its own images, too, or gets its colours from them."""
         return any(each is not None and each.waits_for_images for each in (self._ensemble, self._colours))
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
-        """Where pictures have a say in the answer."""
+        """Pass the image to the ensemble, if there is one."""
         if self._ensemble is not None:
             self._ensemble.picture_came(name, paired, load_rgb)
 
     def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
-        """What is answered, and how old the pictures are that have a say, and how much they say."""
+        """Statistics of the labels, and the age and share of the images that take part."""
         if self._segmenter is not None:
             yield "segmentation", self._statistics.report()
         if (words := self._words) is not None:
@@ -111,30 +111,30 @@ class SegmentationTask(Task):
             yield "ensemble", ensemble.report()
 
     def motion_told_by(self) -> str | None:
-        """Where pictures of another time than the cloud's have a say."""
+        """The odometry topic, if images from another time than the cloud's take part."""
         ensemble, settings = self._ensemble, self._settings
         return None if ensemble is None or settings is None or ensemble.waits_for_images else settings.odometry_topic
 
     def extra_fields(self) -> Sequence[str]:
-        """Those to pass on."""
+        """The fields to copy into the labelled cloud."""
         return () if self._settings is None else self._settings.extra_fields
 
     def reads_colours(self) -> bool:
-        """As the network does."""
+        """Whether the network reads colours."""
         return self._loaded().reads_colours
 
     def prepare(self, settings: SegmentationParameters) -> AskedWords:
-        """The words that are asked for while the node is configured; nothing is embedded yet."""
+        """The words requested while the node is configured; nothing is embedded yet."""
         return asked_words(self._loaded(), settings)
 
     def apply(self, settings: SegmentationParameters, prepared: AskedWords) -> None:
-        """Label by these words: the next cloud by known ones, a later one by those that are to be embedded."""
+        """Label by these words: from the next cloud on by known ones, later by those that are to be embedded."""
         self._settings = settings
         if self._words is not None and not self._words.ask(prepared):
             self._node.get_logger().info(self._words.told)
 
     def must_retry(self) -> bool:
-        """Where the last words could not be embedded."""
+        """Whether the last words could not be embedded."""
         return self._words is not None and self._words.failed
 
     def warm_up(self) -> None:
@@ -144,7 +144,7 @@ class SegmentationTask(Task):
             warmed_up.warm_up()
 
     def serve(self, frame: SensorFrame, opinions: Sequence[PointOpinion]) -> Served | None:
-        """Ask the core, write, report."""
+        """Label, publish, report."""
         label_info = self._label_info
         if label_info is None:
             return None
@@ -165,7 +165,7 @@ class SegmentationTask(Task):
         return Served(labels.timing_ms, tuple(told), points)
 
     def unload(self) -> None:
-        """Drop the model and withdraw what is told beside the outputs."""
+        """Drop the model, and destroy the publishers beside the outputs."""
         if self._label_info is not None:
             self._label_info.close()
         if self._ensemble is not None:
@@ -176,7 +176,7 @@ class SegmentationTask(Task):
         self._colours = None
 
     def _labels(self, frame: SensorFrame) -> PointLabels | None:
-        """Of all points of the cloud; None where the model was given back meanwhile."""
+        """Labels of all points of the cloud; None if the model was released in the meantime."""
         ensemble, load, colours, began_s = self._ensemble, self._load, self._colours, time.perf_counter()
         if colours is not None and colours.is_used:
             frame = colours.given_to(frame)
@@ -204,13 +204,13 @@ class SegmentationTask(Task):
     def _words_changed(self) -> None:
         if self._segmenter is not None and self._label_info is not None:
             self._label_info.changed()
-            self._node.get_logger().info(f"looks for {', '.join(self._segmenter.classes.names)}")
+            self._node.get_logger().info(f"looking for {', '.join(self._segmenter.classes.names)}")
 
     def _reload_vocabulary(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
             segmenter, settings, words = self._loaded(), self._settings, self._words
             if settings is None or not settings.vocabulary or words is None:
-                raise BadRequest("vocabulary: expected a name or a file in this parameter, found none. Set it.")
+                raise BadRequest("vocabulary: expected this parameter to give a name or a file, found it empty.")
             words.ask(asked_words(segmenter, settings))
             response.success, response.message = True, words.told
         except Exception as error:  # one that leaves this callback would leave the caller unanswered

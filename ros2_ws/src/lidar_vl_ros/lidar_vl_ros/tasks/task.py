@@ -1,4 +1,4 @@
-"""What a node does with every frame: the shape of a task, and what tasks tell each other."""
+"""What a node does with every frame: the interface of a task, and what tasks pass to each other."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,31 +18,31 @@ from lidar_vl_ros.node.output import Outputs
 
 @dataclass(frozen=True, eq=False)
 class PointOpinion:
-    """What somebody says of each point of a frame's cloud."""
+    """One source's class for each point of a frame's cloud."""
 
     source: str  # "segmentation" or "images"
-    class_id: np.ndarray  # (N,) uint8, 255 = nothing
+    class_id: np.ndarray  # (N,) uint8, 255 = no answer
     classes: ClassTable
 
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """What became of a frame."""
+    """The result for a frame."""
 
     timing_ms: dict[str, float]  # by stage, and "total"
-    opinions: tuple[PointOpinion, ...] = ()  # for tasks that come after
-    points: PointAnswer | None = None  # what a black box looks at, of segmentation
-    boxes: Boxes3d | None = None  # and of detection
+    opinions: tuple[PointOpinion, ...] = ()  # for later tasks
+    points: PointAnswer | None = None  # from segmentation, for the black box
+    boxes: Boxes3d | None = None  # from detection, for the black box
 
 
 def tell_engine(reporter: Reporter, engine_problem: str) -> None:
-    """Count a cloud that another engine answered than was asked for, and say why, once; nothing where there is no problem."""
+    """Count a cloud processed by another engine than requested, and say why, once; does nothing without a problem."""
     if engine_problem:
         reporter.lasting_problem("other_engine", engine_problem)
 
 
 class Task(OptionalDuties, ABC):
-    """Loads a model while the node is configured, and answers frame after frame in the worker's thread."""
+    """Loads a model while the node is configured, and processes frame after frame in the worker's thread."""
 
     def __init__(self) -> None:
         self.outputs = Outputs()  # closed by the node
@@ -53,18 +53,18 @@ class Task(OptionalDuties, ABC):
 
     @abstractmethod
     def stages(self) -> Sequence[str]:
-        """Of timing_ms, those that are told on topics besides the total; asked for after `load`."""
+        """The keys of timing_ms that are published besides the total; asked after `load`."""
 
     @abstractmethod
     def serve(self, frame: SensorFrame, opinions: Sequence[PointOpinion]) -> Served | None:
-        """Answer a frame and tell of it; None where the model was given back meanwhile.
+        """Process a frame and publish the answer; None if the model was released in the meantime.
 
-        opinions: of the tasks before.
+        opinions: of earlier tasks.
         """
 
     @abstractmethod
     def unload(self) -> None:
-        """Give back what `load` took, all or part of it."""
+        """Release what `load` took, all or part of it."""
 
     @abstractmethod
     def warm_up(self) -> None:
@@ -72,12 +72,12 @@ class Task(OptionalDuties, ABC):
 
     @abstractmethod
     def prepare(self, settings: Any) -> Any:  # noqa: ANN401
-        """Make ready what other settings of the task need, changing nothing. Raises LidarVlError to refuse them."""
+        """Prepare new settings of the task without changing anything. Raises LidarVlError to refuse them."""
 
     def must_retry(self) -> bool:
-        """Whether what it last took over failed since, so that the same settings are to be prepared again."""
+        """Whether the settings applied last have failed since, so that the same ones are to be prepared again."""
         return False
 
     @abstractmethod
     def apply(self, settings: Any, prepared: Any) -> None:  # noqa: ANN401
-        """Take over settings, and what `prepare` made ready for them; a cloud may be in work."""
+        """Apply settings, and what `prepare` prepared for them; a cloud may be in progress."""

@@ -1,4 +1,4 @@
-"""A node whose every frame, read and paired once, is answered by its tasks, one after the other."""
+"""A node that reads and pairs every frame once, and hands it to its tasks, one after the other."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ SettingsOf = Callable[[Any], Any]
 
 
 class TaskNode(PerceptionNode):
-    """A child names its tasks by `does`; those that come later hear what the earlier ones say of the points."""
+    """A subclass adds its tasks with `does`; later ones get the classes that earlier ones give to the points."""
 
     def __init__(self, name: str, settings_type: type[NodeParameters], **node_options: Any) -> None:  # noqa: ANN401
         super().__init__(name, settings_type, **node_options)
@@ -30,11 +30,11 @@ class TaskNode(PerceptionNode):
         self._times: StageTimes | None = None
 
     def does(self, task: Task, settings_of: SettingsOf = lambda settings: settings) -> None:
-        """Take on a task. settings_of: its settings out of the node's, None where it is not asked for."""
+        """Add a task. settings_of: takes its settings from the node's; None if the task is not enabled."""
         self._tasks.append((task, settings_of))
 
     def load(self, settings: Any) -> None:  # noqa: ANN401
-        """Load every task that is asked for."""
+        """Load every task that is enabled."""
         self._used = [(task, settings_of) for task, settings_of in self._tasks if settings_of(settings) is not None]
         for task, settings_of in self._used:
             self.outputs.open([task.outputs])
@@ -42,7 +42,7 @@ class TaskNode(PerceptionNode):
         self._times = StageTimes(self, [*(stage for task, _ in self._used for stage in task.stages()), _TOTAL])
 
     def unload(self) -> None:
-        """Give back every task's model, and what is told beside the outputs."""
+        """Unload every task."""
         times, self._times = self._times, None
         if times is not None:
             times.close()
@@ -51,53 +51,53 @@ class TaskNode(PerceptionNode):
         self._used = []
 
     def warm_up(self) -> None:
-        """Every task, and what each may need of boxes and images."""
+        """Warm up every task, and compile the loops for boxes and images that they may need."""
         compile_loops_beside_the_network()
         for task, _ in self._used:
             task.warm_up()
 
     def images_needed(self) -> bool:
-        """Where pictures have a say in an answer of any task."""
+        """Whether any task needs images for its answer."""
         return any(task.images_needed() for task, _ in self._used)
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
-        """For whichever task has a use for it."""
+        """Pass the image to every task."""
         for task, _ in self._used:
             task.picture_came(name, paired, load_rgb)
 
     def reports(self, now_ns: int) -> list[tuple[str, Report]]:
-        """Those of all tasks."""
+        """The diagnostics of all tasks."""
         return [report for task, _ in self._used for report in task.reports(now_ns)]
 
     def motion_told_by(self) -> str | None:
-        """By the first topic that a task names, else by /tf where one, or the node itself, asks for motion at all."""
+        """The first odometry topic of a task, else "" for /tf if a task, or the node itself, needs motion at all."""
         asked = [topic for task, _ in self._used if (topic := task.motion_told_by()) is not None]
         if self.settings.motion_needed:
             asked += [settings_of(self.settings).odometry_topic for _, settings_of in self._used]
         return next((topic for topic in asked if topic), "") if asked else None
 
     def extra_fields(self) -> Sequence[str]:
-        """Those of all tasks, each once."""
+        """The fields of all tasks, each once."""
         return tuple(dict.fromkeys(name for task, _ in self._used for name in task.extra_fields()))
 
     def reads_colours(self) -> bool:
-        """Where any task does."""
+        """Whether any task reads colours."""
         return any(task.reads_colours() for task, _ in self._used)
 
     def prepare(self, settings: Any) -> list[tuple[Task, Any, Any]]:  # noqa: ANN401
-        """What the tasks need whose settings are other ones, or failed."""
+        """Prepare the tasks whose settings have changed or failed."""
         changed = [
             (task, of(settings)) for task, of in self._used if of(settings) != of(self.settings) or task.must_retry()
         ]
         return [(task, task_settings, task.prepare(task_settings)) for task, task_settings in changed]
 
     def apply(self, prepared: list[tuple[Task, Any, Any]]) -> None:
-        """Hand it to them."""
+        """Apply what was prepared."""
         for task, task_settings, made_ready in prepared:
             task.apply(task_settings, made_ready)
 
     def serve(self, frame: SensorFrame) -> None:
-        """One task after the other, as far as anybody wants what it or a later one tells."""
+        """Run one task after the other, as far as outputs of it or of a later one are wanted."""
         timing_ms: Counter[str] = Counter()
         opinions: list[PointOpinion] = []
         answers: list[Served] = []

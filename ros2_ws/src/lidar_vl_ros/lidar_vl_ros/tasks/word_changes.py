@@ -1,4 +1,4 @@
-"""The words that clouds are labelled by: known ones hold at once, new ones when a process beside the node has embedded them."""
+"""The words that clouds are labelled by: known ones apply at once, new ones when a process beside the node has embedded them."""
 
 import threading
 from collections.abc import Callable
@@ -17,37 +17,37 @@ _STOP_TIMEOUT_S = 2.0
 
 
 class WordChanges:
-    """While a node is configured. The newest request wins; until its words are embedded, and where that fails, the old ones hold."""
+    """Exists while a node is configured. The newest request wins; the old words apply until its words are embedded."""
 
     def __init__(self, segmenter: Segmenter, reporter: Reporter, changed: Callable[[], None]) -> None:
-        """segmenter: labels by words. changed: told that other words hold from the next cloud on, from any thread."""
+        """segmenter: labels by words. changed: called, from any thread, when other words apply from the next cloud on."""
         segmenter.book.make_ready()
         self._segmenter, self._reporter, self._tell_changed = segmenter, reporter, changed
         self._process = TextProcess(segmenter.package)
         self._lock = threading.Lock()
         self._pending: AskedWords | None = None
         self._left = 0  # prompts of it that are not embedded
-        self._problem = ""  # why the last words that were asked for do not hold
+        self._problem = ""  # why the words requested last do not apply
         self._worker: Worker[AskedWords] = Worker(type(self).__name__, self._embed, partial(reporter.fault, "faults"))
 
     @property
     def failed(self) -> bool:
-        """Whether the last words that were asked for do not hold, and never will unless they are asked for again."""
+        """Whether the words requested last failed, and never will apply unless they are requested again."""
         return bool(self._problem)
 
     @property
     def told(self) -> str:
-        """Which words hold, and which are to come."""
+        """The words in force, and those to come."""
         with self._lock:
             return self._told()
 
     def begin_with(self, asked: AskedWords) -> None:
-        """The words of the first cloud, embedded at once. Raises BadModelPackage for a text encoder that does not run."""
+        """Embed the words of the first cloud at once. Raises BadModelPackage for a text encoder that does not run."""
         self._learn(asked, lambda left: True)
         self._use(asked.table or table_of(self._segmenter, asked))
 
     def ask(self, asked: AskedWords) -> bool:
-        """Label by these words as soon as they are embedded; true where they hold from the next cloud on."""
+        """Label by these words as soon as they are embedded; true if they apply from the next cloud on."""
         with self._lock:
             self._problem, self._left = "", len(asked.to_embed)
             self._pending = asked if asked.to_embed else None
@@ -69,13 +69,13 @@ class WordChanges:
             return Report(WARN if self._problem else OK, self._problem or self._told(), values)
 
     def close(self) -> None:
-        """Give up what is pending, and end process and thread."""
+        """Give up what is pending, and stop process and thread."""
         with self._lock:
             self._pending = None
         self._process.close()
         if not self._worker.stop(_STOP_TIMEOUT_S):
-            self._reporter.warn("words", "new words are still being embedded, their thread is left behind")
-        self._process.close()  # one that the thread had just begun
+            self._reporter.warn("words", "new words are still being embedded; their thread is abandoned")
+        self._process.close()  # one that the thread has just started
 
     def _embed(self, asked: AskedWords) -> None:
         try:
@@ -89,10 +89,10 @@ class WordChanges:
             self._give_up(asked, error)
 
     def _learn(self, asked: AskedWords, goes_on: Callable[[int], bool]) -> None:
-        """Prompt after prompt, so that other words, or the end, need wait for one at most. goes_on: told how many are left."""
+        """Embed prompt after prompt, so that other words, or the end, wait for one at most. goes_on: called with the number left."""
         if asked.vocabulary is None:
             return
-        to_embed = self._segmenter.book.to_embed(asked.vocabulary)  # a request before may have learned some
+        to_embed = self._segmenter.book.to_embed(asked.vocabulary)  # an earlier request may have embedded some
         for place, prompt in enumerate(to_embed):
             if not goes_on(len(to_embed) - place):
                 return
@@ -111,10 +111,10 @@ class WordChanges:
     def _give_up(self, asked: AskedWords, error: Exception) -> None:
         with self._lock:
             if self._pending is not asked:
-                return  # other words were asked for, or the node is cleaned up
+                return  # other words were requested, or the node is cleaned up
             self._pending = None
             reason = str(error) if isinstance(error, LidarVlError) else repr(error)
-            self._problem = shortened(f"the words stay as they were, the new ones cannot be embedded: {reason}")
+            self._problem = shortened(f"the words stay unchanged, as the new ones cannot be embedded: {reason}")
             problem = self._problem
         if isinstance(error, LidarVlError):
             self._reporter.problem("faults", problem)
@@ -122,10 +122,10 @@ class WordChanges:
             self._reporter.fault("faults", error)
 
     def _told(self) -> str:
-        names = f"looks for {', '.join(self._segmenter.classes.names)}"
+        names = f"looking for {', '.join(self._segmenter.classes.names)}"
         if self._pending is None or self._pending.vocabulary is None:
             return names
-        return f"embeds {self._left} new prompts for {', '.join(self._pending.vocabulary.class_table.names)}; {names} until then"
+        return f"embedding {self._left} new prompts for {', '.join(self._pending.vocabulary.class_table.names)}; {names} until then"
 
 
 def _names(names: tuple[str, ...]) -> str:
