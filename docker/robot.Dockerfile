@@ -1,5 +1,5 @@
-# The robot: ROS 2 Jazzy, the core and the nodes; no PyTorch. Runs as any user, on a root file system that nothing writes to.
-#   docker/pin_images.sh                                     # once: the digests of the images it stands on
+# The robot: ROS 2 Jazzy, the core and the nodes; no PyTorch. Runs as any user, on a read-only root file system.
+#   docker/pin_images.sh                                     # once: the digests of the base images
 #   docker build -f docker/robot.Dockerfile -t lidar-vl-robot .
 #   docker run --rm --network host --ipc host --user $(id -u):$(id -g) --read-only --tmpfs /tmp lidar-vl-robot \
 #     ros2 launch lidar_vl_ros segmentation.launch.py input:=/lidar/points
@@ -21,8 +21,8 @@ COPY pyproject.toml README.md LICENSE constraints.txt installer.txt ./
 COPY docker/robot_packages.txt docker/robot_packages.txt
 COPY lidar_vl_core lidar_vl_core
 COPY offline_training/__init__.py offline_training/__init__.py
-# By the hashes of robot_packages.txt: those of constraints.txt with numpy 1, which Jazzy's messages are compiled against. What
-# numba compiles goes where the entry point copies it from, since numba loads only from a folder that it can write to.
+# Packages by the hashes of robot_packages.txt: those of constraints.txt with numpy 1, which Jazzy's messages are compiled
+# against. The entry point copies numba's compiled kernels to /tmp, since numba loads only from a folder that it can write to.
 ENV NUMBA_CACHE_DIR=/opt/lidar-vl/compiled
 RUN pip install --no-cache-dir --no-deps --require-hashes -r installer.txt \
  && uv pip install --no-cache --python /opt/lidar-vl/bin/python -c docker/robot_packages.txt -b constraints.txt . \
@@ -55,7 +55,7 @@ CMD ["bash", "-c", "python -m colcon build --merge-install --packages-select lid
 
 FROM built AS robot
 USER 1000:1000
-# Whether a node of ours tells of itself, and of no error.
+# Healthy if one of our nodes publishes diagnostics, without an error.
 HEALTHCHECK --interval=30s --timeout=15s --start-period=120s --retries=3 \
   CMD ["/usr/local/bin/robot_entrypoint.sh", "python", "-m", "lidar_vl_ros.process.health_check"]
 CMD ["ros2", "launch", "lidar_vl_ros", "segmentation.launch.py"]

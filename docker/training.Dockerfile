@@ -1,6 +1,6 @@
-# The workstation: PyTorch on CUDA, torchsparse compiled for it, the training package. Runs as any user, on a root file system
-# that nothing writes to.
-#   docker/pin_images.sh                                     # once: the digests of the images it stands on
+# The workstation: PyTorch on CUDA, torchsparse compiled for it, the training package. Runs as any user, on a
+# read-only root file system.
+#   docker/pin_images.sh                                     # once: the digests of the base images
 #   docker build -f docker/training.Dockerfile -t lidar-vl-training .
 #   docker run --rm --gpus all --shm-size 16g --user $(id -u):$(id -g) --read-only --tmpfs /tmp -v $PWD/data:/data \
 #     lidar-vl-training lidar-vl-train --help
@@ -13,13 +13,13 @@ RUN python3 -m venv /opt/lidar-vl
 ENV PATH=/opt/lidar-vl/bin:$PATH
 WORKDIR /opt/lidar-vl/source
 COPY constraints.txt installer.txt ./
-# PyPI's torch is the one for CUDA 13; it and its libraries come by the hashes of constraints.txt.
+# PyPI's torch is built for CUDA 13; it and its libraries are installed by the hashes of constraints.txt.
 RUN pip install --no-cache-dir --no-deps --require-hashes -r installer.txt \
  && uv pip install --no-cache --python /opt/lidar-vl/bin/python -c constraints.txt torch torchvision setuptools ninja
 # Turing to Blackwell; the build has no GPU to ask.
 ENV TORCH_CUDA_ARCH_LIST="7.5;8.0;8.6;8.9;9.0;10.0;12.0" FORCE_CUDA=1
-# Optional speed: the networks give the same numbers without it, so a failed build is told and survived. By its commit: torchsparse
-# has no release of 2.1 that current PyTorch compiles.
+# Optional speed: the networks give the same numbers without it, so a failed build is only reported. Installed by commit: no
+# release of torchsparse 2.1 compiles with current PyTorch.
 RUN uv pip install --no-cache --python /opt/lidar-vl/bin/python --no-deps --no-build-isolation \
       git+https://github.com/mit-han-lab/torchsparse.git@385f5ce8718fcae93540511b7f5832f4e71fd835 \
  || echo "torchsparse did not build: training will use the PyTorch implementation"
@@ -36,7 +36,7 @@ WORKDIR /opt/lidar-vl/source
 COPY pyproject.toml README.md LICENSE ./
 COPY lidar_vl_core lidar_vl_core
 COPY offline_training offline_training
-# What numba compiles goes where the entry point copies it from, since numba loads only from a folder that it can write to.
+# The entry point copies numba's compiled kernels to /tmp, since numba loads only from a folder that it can write to.
 ENV NUMBA_CACHE_DIR=/opt/lidar-vl/compiled
 RUN uv pip install --no-cache --python /opt/lidar-vl/bin/python -c constraints.txt -b constraints.txt '.[train,synthetic,vfm,language]' \
  && python -m lidar_vl_core.commands.warm_up

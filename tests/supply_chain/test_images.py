@@ -150,5 +150,5 @@ def test_what_is_no_digest_is_not_written(checkout):
     before = {path: path.read_text() for path in (checkout / "docker").glob("*.Dockerfile")}
     told = _pin(checkout)
     assert told.returncode == 1
-    assert "expected the registry to tell sha256:..., found ''" in told.stderr
+    assert "expected a digest sha256:... from the registry, found ''" in told.stderr
     assert {path: path.read_text() for path in before} == before

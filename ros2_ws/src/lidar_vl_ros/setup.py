@@ -2,7 +2,7 @@ from glob import glob
 
 from setuptools import find_packages, setup
 
-# Name, version and packages stand here, not in a pyproject.toml: `colcon build --symlink-install` reads setup.py only.
+# Name, version and packages are here, not in a pyproject.toml: `colcon build --symlink-install` reads only setup.py.
 PACKAGE = "lidar_vl_ros"
 
 setup(
