@@ -265,7 +265,7 @@ def test_an_argument_that_is_wrong_is_refused_before_anything_starts(launch, tmp
         ("model: demo", "/model: expected ros__parameters"),
         ("/**: {ros__parameters: demo}", "expected ros__parameters: and parameters below it, found 'demo'"),
         ("/**: {ros_parameters: {model: demo}}", "expected ros__parameters"),
-        ("segmentation_nod: {ros__parameters: {model: demo}}", "found /segmentation_nod. Correct the file"),
+        ("segmentation_nod: {ros__parameters: {model: demo}}", "or its name, found /segmentation_nod."),
         ("/robot/segmentation_node: {ros__parameters: {model: demo}}", "expected parameters of /segmentation_node"),
         ("/*/segmentation_node: {ros__parameters: {model: demo}}", "expected parameters of /segmentation_node"),
     ],
