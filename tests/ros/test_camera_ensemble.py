@@ -242,7 +242,7 @@ def test_what_the_pictures_cost_is_published(robot, graph, until):
     ("parameters", "reason"),
     [
         ({"cameras.front.topic": None}, "ensemble: expected cameras"),
-        ({"cameras.front.topic": f"{CAMERA}/ffmpeg"}, f"Name {CAMERA} or {CAMERA}/compressed"),
+        ({"cameras.front.topic": f"{CAMERA}/ffmpeg"}, f"Use {CAMERA} or {CAMERA}/compressed"),
         ({"model": "demo"}, "expected a package of task embedding"),
     ],
     ids=["no camera", "a video", "a model without words"],

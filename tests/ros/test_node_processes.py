@@ -197,13 +197,13 @@ def test_a_node_stopped_while_its_model_is_compiled_ends_within_two_seconds(star
 def test_a_killed_node_that_is_started_again_goes_to_the_state_it_was_commanded_to(start, until, tiny_package):
     def started():
         node = start("segmentation_node", model=tiny_package)
-        until(lambda: node.heard(f"serves {INPUT_OF_NODE}"), "the node at work", TIMEOUT_S)
+        until(lambda: node.heard(f"serving {INPUT_OF_NODE}"), "the node at work", TIMEOUT_S)
         return node
 
     started().crash()
     second = start("segmentation_node", model=tiny_package, autostart=False)
     until(lambda: second.heard("returning to the last commanded state, active"), "the node after a crash", TIMEOUT_S)
-    until(lambda: second.heard(f"serves {INPUT_OF_NODE}"), "the node at work", TIMEOUT_S)
+    until(lambda: second.heard(f"serving {INPUT_OF_NODE}"), "the node at work", TIMEOUT_S)
     second.signal(signal.SIGINT)
     assert second.wait() == 0
     assert not any("after a crash" in line for line in started().lines)
@@ -222,7 +222,7 @@ def test_played_clouds_are_served_and_recorded_without_loss(start, until, tiny_p
     recording = tmp_path / "labelled.mcap"
     recorder = start("bag_recorder", output=recording, topics=[INPUT, LABELLED], idle_s=3.0)
     node = start("segmentation_node", {"~/input/pointcloud": INPUT}, model=tiny_package, use_sim_time=True)
-    until(lambda: recorder.heard(f"records {LABELLED}"), "the recorder", TIMEOUT_S)  # the node hears of it meanwhile
+    until(lambda: recorder.heard(f"recording {LABELLED}"), "the recorder", TIMEOUT_S)  # the node hears of it meanwhile
     # Slower than recorded: on a busy machine the newest cloud would otherwise replace one that still waits.
     wait_for = [f"{INPUT}=2", LABELLED]
     player = start("bag_player", bag=small_bag, rate=0.3, wait_for=wait_for, wait_timeout_s=TIMEOUT_S)
@@ -257,7 +257,7 @@ def test_one_process_labels_played_clouds_and_finds_boxes_in_sweeps_joined_by_th
     given = {"segmentation.model": tiny_package, "detection.model": detector, "detection.sweeps": 3}
     motion = {"detection.odometry_topic": "/odom", "detection.motion_max_wait_s": 1.0}
     node = start("perception_node", {"~/input/pointcloud": INPUT}, use_sim_time=True, **given, **motion)
-    until(lambda: all(recorder.heard(f"records {topic}") for topic in topics), "the recorder", TIMEOUT_S)
+    until(lambda: all(recorder.heard(f"recording {topic}") for topic in topics), "the recorder", TIMEOUT_S)
     wait_for = [f"{INPUT}=2", "/odom", *topics]
     player = start("bag_player", bag=small_bag, rate=0.3, wait_for=wait_for, wait_timeout_s=TIMEOUT_S)
     assert player.wait() == 0, player.lines + node.lines
