@@ -83,7 +83,7 @@ test-release: $(TEST_STAMP)
 SIDE_BY_SIDE := -n auto --dist loadfile
 QUICK := -m "not slow" --hypothesis-profile fast
 CORE_TESTS := tests/core tests/faults/core
-GRAPH_TESTS := tests/ros tests/faults/ros tests/system/test_demo.py
+GRAPH_TESTS := ros2_ws/src/lidar_vl_ros/test tests/faults/ros tests/system/test_demo.py
 OTHER_NUMBA := NUMBA_CACHE_DIR=$(abspath $(MINIMAL))/numba  # what one numba compiled, another throws away
 CORE_COMMANDS := segment replay inspect calibration-check query models build-engine doctor top
 

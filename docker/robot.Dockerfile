@@ -29,7 +29,6 @@ RUN pip install --no-cache-dir --no-deps --require-hashes -r installer.txt \
  && python -m lidar_vl_core.commands.warm_up
 
 COPY launch launch
-COPY tests/ros tests/ros
 COPY ros2_ws/src ros2_ws/src
 # colcon from the venv's Python, so that the executables start with the interpreter that has the core.
 RUN . /opt/ros/jazzy/setup.sh \
@@ -45,6 +44,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends ros-jazzy-sensor-msgs-py \
  && rm -rf /var/lib/apt/lists/*
 RUN uv pip install --no-cache --python /opt/lidar-vl/bin/python -c docker/robot_packages.txt -b constraints.txt '.[test]'
+COPY conftest.py ./
 COPY tests tests
 COPY docs docs
 COPY docker docker

@@ -51,7 +51,8 @@ def test_paths_that_a_page_names_are_there(page):
 
 def test_tests_that_the_reliability_page_names_exist():
     named = set(re.findall(r"`(test_\w+)`", (REPOSITORY / "docs" / "reliability.md").read_text()))
-    files = [*(REPOSITORY / "tests").rglob("test_*.py")]
+    folders = ("tests", "ros2_ws/src/lidar_vl_ros/test")
+    files = [file for folder in folders for file in (REPOSITORY / folder).rglob("test_*.py")]
     there = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
     assert named
     assert named <= there

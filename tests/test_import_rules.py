@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 CORE = "lidar_vl_core"
 TRAINING = "offline_training"
 ROS = "ros2_ws/src/lidar_vl_ros/lidar_vl_ros"
+ROS_TESTS = "ros2_ws/src/lidar_vl_ros/test"
 ROS_PACKAGES = {
     "rclpy",
     "tf2_ros",
@@ -229,6 +230,18 @@ def test_what_the_robot_imports_is_declared_for_colcon_and_for_pip() -> None:
         by_pip = name in COMES_WITH_ROS or distribution.replace("_", "-") in for_pip
         if distribution not in for_colcon or not by_pip:
             missing[name] = path
+    assert missing == {}
+
+
+def test_what_the_tests_of_the_robot_import_is_declared_for_colcon_or_comes_with_the_core() -> None:
+    package = ElementTree.parse(REPOSITORY / "ros2_ws/src/lidar_vl_ros/package.xml")
+    depends = [element.text for kind in ("exec_depend", "test_depend") for element in package.iter(kind)]
+    declared = {name.removeprefix("python3-") for name in depends} | _declared()
+    missing = {
+        name: path
+        for name, path in _third_party(ROS_TESTS).items()
+        if name != "tests" and not {name, BROUGHT_BY.get(name, name)} & declared
+    }
     assert missing == {}
 
 

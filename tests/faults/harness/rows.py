@@ -13,8 +13,12 @@ class Row:
     tests: tuple[str, ...]
 
 
-_CORE, _TRAINING = "tests/faults/core", "tests/faults/training"
-_NODE, _LIFECYCLE, _LONG_NODE = "tests/ros/test_segmentation_node.py", "tests/ros/test_lifecycle.py", "tests/faults/ros"
+_CORE, _TRAINING, _ROS = "tests/faults/core", "tests/faults/training", "ros2_ws/src/lidar_vl_ros/test"
+_NODE, _LIFECYCLE, _LONG_NODE = (
+    f"{_ROS}/tasks/test_segmentation_node.py",
+    f"{_ROS}/node/test_lifecycle.py",
+    "tests/faults/ros",
+)
 _CLOUD2, _TIME = "tests/core/clouds/test_point_cloud2.py", f"{_CORE}/test_time_faults.py"
 _CHECKPOINT, _PACKAGE = f"{_TRAINING}/test_training_faults.py", f"{_CORE}/test_model_package_faults.py"
 _BAGS = f"{_CORE}/test_bag_faults.py"
@@ -36,7 +40,7 @@ ROWS = (
     Row(6, "images of a wrong encoding or size, empty, cut", "refused by name; that camera is left out, the cloud served",
         ("tests/core/cameras/test_image.py::test_a_damaged_image_is_refused_by_name",
          "tests/core/cameras/test_image.py::test_a_flipped_bit_in_a_jpeg_gives_a_picture_or_bad_image",
-         "tests/ros/test_camera_ensemble.py::test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_it")),
+         f"{_ROS}/tasks/test_camera_ensemble.py::test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_it")),
     Row(7, "an invalid CameraInfo", "refused, no projection", (f"{_CORE}/test_calibration_faults.py::test_a_camera_info_that_is_no_calibration_is_refused",)),
     Row(8, "the clock jumps back or forward, or stops", "queues cleared, pairing resumes, one log line",
         (f"{_TIME}::test_after_each_of_a_hundred_loops_of_the_recording_a_thousand_clouds_are_paired",
@@ -47,13 +51,13 @@ ROWS = (
         (f"{_TIME}::test_a_thousand_random_schedules_pair_as_the_slow_reference_does",
          f"{_TIME}::test_random_schedules_in_a_running_system_pair_as_the_slow_reference_does")),
     Row(10, "transforms missing, late, cyclic, not rigid", "refused with the reason, never replaced by the identity",
-        (f"{_CORE}/test_calibration_faults.py::test_a_transform_fault_is_refused_and_the_tree_goes_on", "tests/ros/test_camera_overlay.py")),
+        (f"{_CORE}/test_calibration_faults.py::test_a_transform_fault_is_refused_and_the_tree_goes_on", f"{_ROS}/outputs/test_camera_overlay.py")),
     Row(11, "an exception anywhere in a callback", "counted, logged once, the next cloud served",
         (f"{_LIFECYCLE}::test_an_exception_anywhere_is_counted_and_the_next_cloud_served",)),
     Row(12, "a model that is missing, altered, or of another task", "configure refuses it with the cause, and then accepts a correct one",
         (f"{_NODE}::test_a_missing_model_leaves_the_node_unconfigured_and_a_correct_one_works",
-         "tests/ros/test_detection_node.py::test_a_model_that_finds_no_objects_is_refused_in_one_line", f"{_CORE}/test_hostile_packages.py", f"{_CORE}/test_hidden_weights.py")),
-    Row(13, "invalid parameters", "refused by name, with the expected and the found value", ("tests/ros/test_parameters.py",)),
+         f"{_ROS}/tasks/test_detection_node.py::test_a_model_that_finds_no_objects_is_refused_in_one_line", f"{_CORE}/test_hostile_packages.py", f"{_CORE}/test_hidden_weights.py")),
+    Row(13, "invalid parameters", "refused by name, with the expected and the found value", (f"{_ROS}/parameters/test_parameters.py",)),
     Row(14, "configure, activate, deactivate, cleanup, repeated", "no thread, open file or memory is leaked",
         (f"{_LONG_NODE}/test_lifecycle_rounds.py",)),
     Row(15, "clouds come faster than the model answers", "the newest is served, drops are counted exactly, latency is bounded",

@@ -9,7 +9,7 @@ import yaml
 from lidar_vl_ros.parameter_schemas import SETTINGS, as_text
 from lidar_vl_ros.parameters.fields import every_field, maps_of_names
 
-_PACKAGE = Path(__file__).resolve().parents[2] / "ros2_ws" / "src" / "lidar_vl_ros"
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def _schema(node):

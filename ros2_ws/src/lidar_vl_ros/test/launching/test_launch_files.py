@@ -24,8 +24,8 @@ from rclpy.node import Node
 
 from lidar_vl_core.commands.cli import command_parser
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
-_PACKAGE = _REPOSITORY / "ros2_ws" / "src" / "lidar_vl_ros"
+_PACKAGE = Path(__file__).resolve().parents[2]
+_REPOSITORY = _PACKAGE.parents[2]
 _LAUNCH_FILES = [path.name.removesuffix(".launch.py") for path in sorted((_REPOSITORY / "launch").glob("*.launch.py"))]
 _TASKS = {"segmentation": SegmentationParameters, "detection": DetectionParameters, "perception": PerceptionParameters}
 _OF_REPLAY = {"bag": "drive.mcap"}  # the one argument without a default

@@ -1,6 +1,6 @@
 """What all floors share: recordings, one small model package, and how many examples a property is tried on.
 
-Nothing here imports PyTorch: `make test-core` runs without it.
+At the top of the repository, as the tests of the ROS package lie in that package. Nothing here imports PyTorch: `make test-core` runs without it.
 """
 
 import os

@@ -1,6 +1,8 @@
-"""A real ROS graph per test: nobody outside the process hears it, and every wait is for a condition."""
+"""A real ROS graph per test: nobody outside the process hears it, and every wait is for a condition.
 
-import importlib.util
+The fixtures of the conftest.py at the top of the repository are there, too, also when colcon starts the tests from the package.
+"""
+
 import os
 import threading
 import time
@@ -184,19 +186,6 @@ class Graph:
         self._threads.append(thread)
         self._nodes.append(node)
         return node
-
-
-# colcon runs these tests through a link in the package, from where pytest sees neither the conftest above nor the repository.
-_written = Path(__file__).resolve().parents[1] / "written" / "tiny_package.py"
-_spec = importlib.util.spec_from_file_location("tiny_package", _written)
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-
-
-@pytest.fixture(scope="session")
-def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As that of the conftest above."""
-    return _module.write_tiny_package(tmp_path_factory.mktemp("packages") / "tiny")
 
 
 @pytest.fixture(autouse=True)
