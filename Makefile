@@ -57,13 +57,13 @@ demo: $(STAMP)
 ## make test       all tests, about 15 minutes on two cores
 test: $(TEST_STAMP)
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" $(CORE_TESTS)
-	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(CORE_TESTS:%=--ignore=%) $(GRAPH_TESTS:%=--ignore=%) --ignore=tests/release
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests $(CORE_TESTS:%=--ignore=%) $(GRAPH_TESTS:%=--ignore=%) --ignore=tests/release
 	@$(BIN)/python -m pytest -q -m slow $(CORE_TESTS)
 	@$(BIN)/python -m pytest -q $(GRAPH_TESTS)
 
 ## make test-fast  the quick tests, with 20 examples of each property
 test-fast: $(TEST_STAMP)
-	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK) $(GRAPH_TESTS:%=--ignore=%)
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(QUICK) tests $(GRAPH_TESTS:%=--ignore=%)
 	@$(BIN)/python -m pytest -q $(QUICK) $(GRAPH_TESTS)
 
 ## make test-core  the quick tests of the core, in a .venv-core without PyTorch
