@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
-from lidar_vl_core.foundation.errors import MissedLimit
+from lidar_vl_core.foundation.errors import MissedLimit, one_line
 
 _MARKS = {"fits": "=", "off": "!", "unclear": "?"}
 
@@ -45,7 +45,7 @@ def _calibration_check(options: argparse.Namespace) -> None:
 
 def summary(found: dict[str, Any]) -> list[str]:
     """What calibration_check() found, as lines for a terminal; the parts of the time as one sign each."""
-    lines = [f"{found['frames']} clouds of {found['bag']} looked at"]
+    lines = [f"{found['frames']} clouds of {one_line(found['bag'])} looked at"]
     for name, camera in found["cameras"].items():
         parts = "".join(_MARKS[part["verdict"]] for part in camera["over_time"])
         lines.append(f"{name}: {camera['text']}")

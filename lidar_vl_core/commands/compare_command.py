@@ -8,6 +8,7 @@ from typing import Any
 
 from lidar_vl_core.commands.input_options import add_intensity, add_recording, reading_of
 from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
+from lidar_vl_core.foundation.errors import one_line
 
 
 def add_compare(commands: "argparse._SubParsersAction[NamingParser]") -> None:
@@ -45,7 +46,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 def summary(found: dict[str, Any]) -> list[str]:
     """What compare() found, as lines for a terminal."""
-    lines = [f"{found['frames']} clouds of {found['bag']}"]
+    lines = [f"{found['frames']} clouds of {one_line(found['bag'])}"]
     for side, name in zip("ab", found["models"], strict=True):
         latency = found[side]["latency_ms"]
         quality = found[side].get("mean_iou")

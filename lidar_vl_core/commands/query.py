@@ -9,6 +9,7 @@ import numpy as np
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.drawing.bird_eye_view import VEHICLE_FROM_M, bird_eye_view, middle_and_half_width_m
 from lidar_vl_core.drawing.palette import FAINT_RGB, INK_RGB
+from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.tasks.segmenter import Segmenter
 from lidar_vl_core.words.prompts import same_words
@@ -74,7 +75,8 @@ def query(cloud: PointCloud, text: str, segmenter: Segmenter, negatives: Sequenc
             f"negative words: expected something to compare {text!r} with, found {[*wanted]}. Give other words, such as "
             "object or stuff."
         )
-    rest = VocabularyClass(name=f"not {text}", prompts=others)
+    told = {"name": f"not {text.strip()}", "prompts": list(others)}
+    rest = validated(VocabularyClass, told, "negative words")
     asked = asked.model_copy(update={"classes": (*asked.classes, rest)})
     table = segmenter.table_of(asked)
     cosine = segmenter.similarities(cloud, table)

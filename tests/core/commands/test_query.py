@@ -63,6 +63,10 @@ def test_relevance_is_the_probability_against_the_best_of_the_negative_words(pac
     assert answer.others == "'tree', 'red dog'"
     with pytest.raises(BadConfig, match="negative words"):
         query(cloud, "car", segmenter, ["Car"])
+    spaced = query(cloud, " car ", segmenter, [" tree", "red dog "])
+    np.testing.assert_array_equal(spaced.relevance, answer.relevance)
+    with pytest.raises(BadConfig, match="negative words: prompts"):
+        query(cloud, "car", segmenter, ["red\ndog"])
 
 
 def test_where_nothing_fits_the_picture_stays_cold(package, cloud):
