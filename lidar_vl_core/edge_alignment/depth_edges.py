@@ -58,7 +58,7 @@ def _gaps(
     near, far = np.where(is_rise, first, second), np.where(is_rise, second, first)
     near_m, far_m = depth_m[near], depth_m[far]
     gap_px, jump_m = along_px[second] - along_px[first], far_m - near_m
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # neighbours at one place
         slope = gap_px / focal_px * far_m / jump_m  # tangent of the angle between the line of sight and a surface there
     # Both sides go on behind their first point: leaves, fences and points between two surfaces have no edge to be seen.
     beside_near_m, beside_far_m = depth_m[np.where(is_rise, before, after)], depth_m[np.where(is_rise, after, before)]

@@ -10,6 +10,7 @@ from lidar_vl_core.edge_alignment.image_edges import ImageEdges
 
 TURNS_DEG = np.linspace(-2.5, 2.5, 21)  # (A,)
 SHIFTS_M = np.linspace(-0.4, 0.4, 21)  # (A,)
+_EDGES_AT_ONCE = 1000  # each is looked at in all changes: 60 MB for so many
 FOCAL_PX = 450.0  # of the reduced image: 8 px a degree, whatever lens the camera has
 
 
@@ -40,9 +41,11 @@ def score_maps(depth: DepthEdges, image: ImageEdges, camera: CameraModel) -> Sco
     """Score every change for the edges of one frame. camera: of the image that `image` has the size of."""
     turned, shifted = np.zeros(len(_TURNS)), np.zeros(len(_SHIFTS_M))
     for stands_out, chosen in ((image.upright, depth.is_upright), (image.level, ~depth.is_upright)):
-        xyz_cam_m = depth.xyz_cam_m[chosen]
-        turned += _scores(np.einsum("tij,ej->tei", _TURNS, xyz_cam_m), stands_out, camera)
-        shifted += _scores(xyz_cam_m + _SHIFTS_M[:, None], stands_out, camera)
+        places_m = depth.xyz_cam_m[chosen]
+        for start in range(0, len(places_m), _EDGES_AT_ONCE):
+            xyz_cam_m = places_m[start : start + _EDGES_AT_ONCE]
+            turned += _scores(np.einsum("tij,ej->tei", _TURNS, xyz_cam_m), stands_out, camera)
+            shifted += _scores(xyz_cam_m + _SHIFTS_M[:, None], stands_out, camera)
     side = len(TURNS_DEG)
     return ScoreMaps(turned.reshape(side, side), shifted.reshape(side, side), len(depth))
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.edge_alignment import score_map
 from lidar_vl_core.edge_alignment.alignment import Verdict
 from lidar_vl_core.edge_alignment.camera_watch import CameraWatch
-from lidar_vl_core.edge_alignment.depth_edges import depth_edges
+from lidar_vl_core.edge_alignment.depth_edges import DepthEdges, depth_edges
 from lidar_vl_core.edge_alignment.image_edges import image_edges
 from lidar_vl_core.edge_alignment.score_map import SHIFTS_M, TURNS_DEG, reduced, score_maps, turn
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -187,6 +188,17 @@ def test_a_score_is_what_a_slow_reading_of_the_image_gives(seed, row, column):
         slow = _slow_scores(edges.xyz_cam_m[edges.is_upright], image.upright, CAMERA, change)
         slow += _slow_scores(edges.xyz_cam_m[~edges.is_upright], image.level, CAMERA, change)
         assert found[row, column] == pytest.approx(slow, rel=1e-4, abs=1e-3)
+
+
+def test_edges_are_looked_at_some_at_a_time_with_the_same_scores(monkeypatch):
+    rng = np.random.default_rng(0)
+    places_m = rng.uniform((-3, -2, 5), (3, 2, 30), (50, 3))
+    edges, image = DepthEdges(places_m, rng.random(50) < 0.5), image_edges(rng.integers(0, 255, (CAMERA.height, CAMERA.width, 3), np.uint8), CAMERA.width, CAMERA.height)  # fmt: skip
+    at_once = score_maps(edges, image, CAMERA)
+    monkeypatch.setattr(score_map, "_EDGES_AT_ONCE", 7)
+    in_parts = score_maps(edges, image, CAMERA)
+    np.testing.assert_allclose(in_parts.turned, at_once.turned, atol=1e-4)
+    np.testing.assert_allclose(in_parts.shifted, at_once.shifted, atol=1e-4)
 
 
 def test_the_reduced_image_has_the_same_pixels_a_degree_whatever_the_lens():
