@@ -70,6 +70,25 @@ def require_apart(out: Path, source: Path) -> None:
         )
 
 
+def require_folder_place(out: Path, option: str = "--out") -> None:
+    """Raise BadRequest, before any work, where no folder can be: a file there or above it, no permission, or no name of one.
+
+    option: where it was asked for.
+    """
+    try:
+        nearest = next(each for each in (out.absolute(), *out.absolute().parents) if _is_there(each))
+    except (OSError, ValueError) as error:
+        raise BadRequest(
+            f"{option} {str(out)[:80]!r}: expected the name of a folder, found: {error}. Choose another place."
+        ) from error
+    if not nearest.is_dir():
+        raise BadRequest(f"{option} {out}: expected a folder at {nearest}, found a file. Choose another place.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise BadRequest(
+            f"{option} {out}: expected a writable folder at {nearest}, found no permission. Choose another place."
+        )
+
+
 def require_replaceable(out: Path, names: Collection[str], overwrite: bool) -> None:
     """Raise BadRequest unless `out` is new, empty, or an earlier result of these files that may be replaced."""
     if not out.exists() and not out.is_symlink():
@@ -102,6 +121,15 @@ def _require_movable(out: Path) -> None:
             f"{out}: expected a folder that the results can take the place of, found the current folder, one above it or a "
             f"mounted one. Name a new folder in it, such as {out / 'results'}."
         )
+
+
+def _is_there(path: Path) -> bool:
+    """Also for a link to nothing. Raises OSError, or ValueError, for what is no name of a file."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _holds_something(out: Path) -> bool:

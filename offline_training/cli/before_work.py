@@ -48,6 +48,17 @@ def require_checkpoint(path: Path | None, what: str = "") -> None:
         )
 
 
+def require_run_folder(out: str) -> None:
+    """Raise BadConfig for empty text as the `out` of a run, BadRequest for a place where no folder can be."""
+    from lidar_vl_core.foundation.result_folder import require_folder_place
+
+    if not out:
+        raise BadConfig(
+            "out: expected the folder of the run, found empty text. Name a folder, such as out: out/train/mine."
+        )
+    require_folder_place(Path(out), "out")
+
+
 def require_trainable(config: "RunConfig") -> None:
     """Raise BadConfig for a run without data, with nowhere to write, or whose grid or point features cannot be."""
     from lidar_vl_core.voxels.features import FEATURE_NAMES
@@ -55,10 +66,7 @@ def require_trainable(config: "RunConfig") -> None:
 
     if not getattr(config, "train", ()):
         raise BadConfig("train: expected at least one data set to train on, found none. Add one, with kind and folder.")
-    if not config.out:
-        raise BadConfig(
-            "out: expected the folder of the run, found empty text. Name a folder, such as out: out/train/mine."
-        )
+    require_run_folder(config.out)
     _ = config.grid  # checks its numbers
     if config.network in SHAPES and not (config.features and set(config.features) <= set(FEATURE_NAMES)):
         raise BadConfig(
@@ -96,6 +104,7 @@ def require_for_detection(config: "DetectFinetuneConfig") -> None:
     """Raise the first reason why a fine-tuning for detection cannot begin."""
     from offline_training.datasets.box_sources import require_boxes
 
+    require_run_folder(config.out)
     require_boxes((*config.train, *config.validation), config.class_table, config.sweeps)
     if config.start_from is not None:
         require_checkpoint(Path(config.start_from))
@@ -107,6 +116,7 @@ def require_for_weak_labels(config: "WeakLabelConfig") -> None:
     from lidar_vl_core.classes.known_tables import class_table
     from offline_training.datasets.data_sources import data_set_spec, require_data
 
+    require_run_folder(config.out)
     for source in config.source:
         require_data([source], class_table(data_set_spec(source.kind).classes[0]))
     if config.labeler is not None:
@@ -116,10 +126,12 @@ def require_for_weak_labels(config: "WeakLabelConfig") -> None:
         require_packages("engine: ray", "ray")
 
 
-def require_for_language(command: str, config: "VlgConfig", opens_model: bool = False) -> None:
-    """Raise the first reason why a stage of 3DSS-VLG cannot begin; opens_model: its image model."""
+def require_for_language(command: str, config: "VlgConfig", opens_model: bool = False, writes: bool = True) -> None:
+    """Raise the first reason why a stage of 3DSS-VLG cannot begin; opens_model: its image model; writes: into the run's folder."""
     from offline_training.datasets.data_sources import require_data
 
+    if writes:
+        require_run_folder(config.out)
     require_data((*config.train, *config.validation), config.class_table)
     if opens_model:
         require_parts("model", config.model)

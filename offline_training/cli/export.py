@@ -78,9 +78,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _export(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.result_folder import require_replaceable
+    from lidar_vl_core.foundation.result_folder import require_folder_place, require_replaceable
     from lidar_vl_core.model_packages.package_writer import PACKAGE_FILES
 
+    require_folder_place(options.out)
     require_replaceable(options.out, PACKAGE_FILES, options.overwrite)
     from lidar_vl_core.model_packages.package import is_model_package
 

@@ -2,7 +2,12 @@
 
 import argparse
 
-from offline_training.cli.before_work import require_for_pretraining, require_for_weak_labels, require_training
+from offline_training.cli.before_work import (
+    require_for_pretraining,
+    require_for_weak_labels,
+    require_run_folder,
+    require_training,
+)
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -54,6 +59,7 @@ def _from_bags(options: argparse.Namespace) -> None:
 
     given = {name: getattr(options, name) for name in Asked.model_fields}
     asked = validated(Asked, given, "from-bags")
+    require_run_folder(asked.out)
     labels, config = stage_configs(asked)
     require_training("from-bags")
     if labels is not None:

@@ -90,11 +90,21 @@ def add_random_weights(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def require_no_earlier(options: argparse.Namespace, *names: str) -> None:
-    """Raise BadRequest where a command would replace results that an option names, unless --overwrite was given."""
-    from lidar_vl_core.foundation.result_folder import require_no_results
+def require_new_file(options: argparse.Namespace, name: str) -> None:
+    """Raise BadRequest where no file can be written as an option names it, or an earlier one would be replaced without --overwrite."""
+    from lidar_vl_core.foundation.result_folder import require_no_results, require_place
 
-    for name in names:
-        path: Path | None = getattr(options, name)
-        if path is not None:
-            require_no_results(path, options.overwrite, f"--{name}")
+    path: Path | None = getattr(options, name)
+    if path is not None:
+        require_place(path, f"--{name}")
+        require_no_results(path, options.overwrite, f"--{name}")
+
+
+def require_new_folder(options: argparse.Namespace, name: str) -> None:
+    """Raise BadRequest where no folder can be as an option names it, or earlier results would be replaced without --overwrite."""
+    from lidar_vl_core.foundation.result_folder import require_folder_place, require_no_results
+
+    path: Path | None = getattr(options, name)
+    if path is not None:
+        require_folder_place(path, f"--{name}")
+        require_no_results(path, options.overwrite, f"--{name}")

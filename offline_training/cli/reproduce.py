@@ -44,12 +44,14 @@ def _reproduce(options: argparse.Namespace) -> None:
     if options.list:
         _list(options)
         return
+    from lidar_vl_core.foundation.result_folder import require_folder_place
     from offline_training.reproduction.base.study import require_study
 
     if options.table is None:
         raise BadRequest("reproduce: expected a TABLE, found none. `lidar-vl-train reproduce --list` prints them.")
     require_study(options.table)
     out = options.out or Path("out/reproduce") / options.table
+    require_folder_place(out)
     rows, jobs = tuple(options.rows or ()), 1 if options.jobs is None else options.jobs
     if options.dry_run:
         from offline_training.reproduction.plan_text import plan_lines

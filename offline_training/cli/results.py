@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from lidar_vl_core.commands.program_options import add_overwrite
 from offline_training.cli.before_work import require_checkpoint, require_training
-from offline_training.cli.options import add_checkpoint, add_config, add_data, overrides_of, require_no_earlier
+from offline_training.cli.options import (
+    add_checkpoint,
+    add_config,
+    add_data,
+    overrides_of,
+    require_new_file,
+    require_new_folder,
+)
 
 if TYPE_CHECKING:
     from offline_training.finetuning.config import ValidationConfig
@@ -82,7 +89,8 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    require_no_earlier(options, "out", "pictures")
+    require_new_file(options, "out")
+    require_new_folder(options, "pictures")
     data = None if options.config is None else _validation_config(options)
     from lidar_vl_core.model_packages.package import is_model_package
 
@@ -113,7 +121,7 @@ def _validation_config(options: argparse.Namespace) -> "ValidationConfig | Detec
 
 
 def _robustness(options: argparse.Namespace) -> None:
-    require_no_earlier(options, "out")
+    require_new_file(options, "out")
     overrides = overrides_of(options)
     from lidar_vl_core.foundation.config import load_config
     from offline_training.datasets.data_sources import require_folders
@@ -129,6 +137,11 @@ def _robustness(options: argparse.Namespace) -> None:
 
 
 def _submit(options: argparse.Namespace) -> None:
+    from lidar_vl_core.foundation.result_folder import require_folder_place
+    from offline_training.evaluation.submission_folder import require_new
+
+    require_folder_place(options.out)
+    require_new(options.out)
     sources = _validation_config(options).validation
     require_checkpoint(options.checkpoint)
     require_training("submit")
@@ -139,5 +152,4 @@ def _submit(options: argparse.Namespace) -> None:
         return
     from offline_training.evaluation.submission import submission
 
-    packed = submission(options.checkpoint, sources, options.benchmark, options.out, options.uses)
-    print(f"submission: {packed}")
+    print(submission(options.checkpoint, sources, options.benchmark, options.out, options.uses))

@@ -19,7 +19,7 @@ from offline_training.cli.options import (
     add_overrides,
     add_resume,
     overrides_of,
-    require_no_earlier,
+    require_new_folder,
 )
 from offline_training.pretraining import methods
 
@@ -102,7 +102,7 @@ def _pretrain(options: argparse.Namespace) -> None:
 
 
 def _import_checkpoint(options: argparse.Namespace) -> None:
-    require_no_earlier(options, "out")
+    require_new_folder(options, "out")
     from offline_training.networks.image.weight_path import require_weight_file
 
     require_weight_file(options.file)

@@ -11,6 +11,7 @@ from offline_training.cli.before_work import (
     require_checkpoint,
     require_for_language,
     require_made_by,
+    require_run_folder,
     require_training,
 )
 from offline_training.cli.options import (
@@ -21,7 +22,8 @@ from offline_training.cli.options import (
     add_random_weights,
     add_resume,
     overrides_of,
-    require_no_earlier,
+    require_new_file,
+    require_new_folder,
 )
 
 if TYPE_CHECKING:
@@ -117,6 +119,7 @@ def _toy_language(options: argparse.Namespace) -> None:
     from offline_training.toys.toy_config import ToyLanguageConfig
 
     config = load_config(ToyLanguageConfig, options.config, parse_overrides(options.overrides))
+    require_run_folder(config.out)
     require_folders((*config.train, *config.test))
     require_training("toy-language")
     from offline_training.toys.toy_language import QUALITY, train_toy_language
@@ -175,7 +178,8 @@ def _guide(options: argparse.Namespace) -> None:
 
 
 def _evaluate_language(options: argparse.Namespace) -> None:
-    require_no_earlier(options, "out", "pictures")
+    require_new_file(options, "out")
+    require_new_folder(options, "pictures")
     from lidar_vl_core.words.vocabulary import load_vocabulary
     from offline_training.words.settings.question import Question
 
@@ -184,7 +188,7 @@ def _evaluate_language(options: argparse.Namespace) -> None:
     question = Question(options.mode, words, _pairs(options.truth_as), specialised=options.specialised)
     if not config.validation:
         raise BadConfig(f"{options.config}: validation: expected data sets to evaluate on, found none. Add some.")
-    require_for_language("evaluate-language", config)
+    require_for_language("evaluate-language", config, writes=False)
     if options.mode != "2d":
         require_checkpoint(options.checkpoint, f"--mode {options.mode}")
     if options.mode != "3d":

@@ -17,6 +17,9 @@ from offline_training.datasets.check_boxes import WRONG, box_findings
 from offline_training.datasets.check_rgbd import RgbdSource, depth_told, some_views
 from offline_training.datasets.data_sources import DataSource, data_set_spec, open_source
 
+_FARTHEST_M = 5000.0  # beyond any LiDAR on the ground
+_MOST_AT_FULL = 0.5  # share of a scan's intensities that reflectors may reach
+
 
 def check_data(source: DataSource) -> Iterator[str]:
     """Findings about a data set, a line each: the layout expected, counts, and its first, middle and last sample.
@@ -85,13 +88,23 @@ def _sample_findings(dataset: SampleSource, index: int) -> Iterator[str]:
     if not met.any():
         yield f"{WRONG}{sample.name}: expected points, found none with a return"
         return
-    farthest_m = float(np.linalg.norm(cloud.xyz_m[met], axis=1).max())
+    farthest_m = float(np.linalg.norm(cloud.xyz_m[met].astype(np.float64), axis=1).max())
     yield (
         f"{sample.name}: {len(cloud):,} points, {100 * met.mean():.1f} % with a return, up to {farthest_m:.1f} m, "
         f"intensity {cloud.intensity.min():.3f} to {cloud.intensity.max():.3f}, {_told_classes(sample)}"
     )
+    if cloud.in_sensor_frame and farthest_m > _FARTHEST_M:
+        yield (
+            f"{WRONG}{sample.name}: expected points in metres, which a LiDAR measures up to {_FARTHEST_M:.0f} m, found one at "
+            f"{farthest_m:.4g} m; check the unit and the columns of the scans"
+        )
     if float(cloud.intensity.max()) == 0.0 and "rgb" not in cloud.extra:
         yield f"note: {sample.name}: every intensity is 0"
+    if (at_full := float((cloud.intensity[met] >= 1.0).mean())) > _MOST_AT_FULL:
+        yield (
+            f"note: {sample.name}: {100 * at_full:.0f} % of the intensities are at full scale; check that they are stored in the "
+            "unit of this data set"
+        )
     if isinstance(dataset, NotedSource):
         yield from (f"note: {note}" for note in dataset.notes(index))
     if isinstance(dataset, RgbdSource):

@@ -28,7 +28,8 @@ from offline_training.datasets.lidar.files.kitti_object_scans import object_scan
 from offline_training.datasets.lidar.kitti_object import KittiObjectSource
 from offline_training.datasets.lidar.nuscenes import NuScenesSource
 from offline_training.evaluation.submission_folder import (
-    nuscenes_set,
+    Submission,
+    nuscenes_samples,
     require_benchmark,
     require_classes,
     require_inputs,
@@ -43,27 +44,11 @@ from offline_training.finetuning.detection.judging import BoxFinder, box_finder
 from offline_training.runs.device import uses_cuda
 
 _KITTI_SCANS = {"test": 7518}  # by list of ImageSets/
-_NUSCENES_SAMPLES = {"train": 28130, "val": 6019, "test": 6008, "mini_train": 323, "mini_val": 81}
-
-
-@dataclass(frozen=True)
-class DetectionSubmission:
-    """What was written."""
-
-    path: Path  # the zip
-    samples: int
-    official_samples: int | None  # of the split the server judges; None where there is no such split
-
-    def __str__(self) -> str:
-        told = f"submission: {self.path}, {self.samples} samples"
-        if self.official_samples in (None, self.samples):
-            return told
-        return f"{told}\nnote: the server wants exactly the {self.official_samples} samples of its split"
 
 
 def detection_submission(
     checkpoint_path: Path, sources: Iterable[DataSource], benchmark: str, out: Path, uses: Iterable[str] = ("lidar",)
-) -> DetectionSubmission:
+) -> Submission:
     """Find the boxes of every scan of one data set, and write them into a new folder `out` and into `out`.zip beside it.
 
     benchmark: "kitti_object", a file for each scan, or "nuscenes_detection", one file of all key frames with at most 500 boxes
@@ -85,7 +70,7 @@ def detection_submission(
     return target.write(chosen[0], finder, out, inputs)
 
 
-def _kitti_object(source: DataSource, finder: BoxFinder, out: Path, inputs: tuple[str, ...]) -> DetectionSubmission:
+def _kitti_object(source: DataSource, finder: BoxFinder, out: Path, inputs: tuple[str, ...]) -> Submission:
     """NAME.txt of 16 columns for every scan, in the root of the zip, empty where nothing was found."""
     lists = data_set_spec(source.kind).chosen_sequences(source)
     scans = object_scans(Path(source.folder), lists, None)
@@ -98,12 +83,10 @@ def _kitti_object(source: DataSource, finder: BoxFinder, out: Path, inputs: tupl
     with submission_folder(out) as folder:
         write_kitti_predictions(folder, predictions)
     official = _KITTI_SCANS.get(lists[0]) if lists is not None and len(lists) == 1 else None
-    return DetectionSubmission(zip_of(out), len(predictions), official)
+    return Submission(zip_of(out), len(predictions), official)
 
 
-def _nuscenes_detection(
-    source: DataSource, finder: BoxFinder, out: Path, inputs: tuple[str, ...]
-) -> DetectionSubmission:
+def _nuscenes_detection(source: DataSource, finder: BoxFinder, out: Path, inputs: tuple[str, ...]) -> Submission:
     """results_nusc.json: the boxes of every key frame in the map of its city."""
     if not isinstance(source, NuScenesSource):
         raise TypeError(f"expected a NuScenesSource, found {type(source).__name__}")
@@ -119,7 +102,7 @@ def _nuscenes_detection(
     modalities = [f"use_{name}" for name in inputs]
     with submission_folder(out) as folder:
         write_nuscenes_results(folder / "results_nusc.json", results, finder.classes, modalities)
-    return DetectionSubmission(zip_of(out), len(results), _NUSCENES_SAMPLES[nuscenes_set(source)])
+    return Submission(zip_of(out), len(results), nuscenes_samples(source))
 
 
 @dataclass(frozen=True)
@@ -128,7 +111,7 @@ class _Benchmark:
 
     source: type[SourceConfig]
     classes: str
-    write: Callable[[DataSource, BoxFinder, Path, tuple[str, ...]], DetectionSubmission]
+    write: Callable[[DataSource, BoxFinder, Path, tuple[str, ...]], Submission]
 
 
 BENCHMARKS = {

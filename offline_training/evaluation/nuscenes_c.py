@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.classes.known_tables import label_map
+from lidar_vl_core.clouds.intensity import scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
+from offline_training.datasets.augment.corruptions import CORRUPTIONS
+from offline_training.datasets.augment.corruptions_weather import SEVERITIES
 from offline_training.datasets.augment.point_augment import LabelledScan
 from offline_training.datasets.base.sample import T_FLU_RFU
 from offline_training.datasets.base.sample_files import read_rows, read_values
@@ -18,18 +21,20 @@ _NOISE_IDS = (41, 42, 43)  # fog, snow, crosstalk: raw ids of their own beside n
 _UNLABELLED = 0
 
 
+def require_nuscenes_c(folder: Path) -> None:
+    """Raise BadDataset for the first corruption and severity that is not there."""
+    for corruption in CORRUPTIONS:
+        for severity in SEVERITIES:
+            _part(folder, corruption, severity)
+
+
 def nuscenes_c_scans(clean: NuScenes, folder: Path, corruption: str, severity: str) -> Iterator[LabelledScan]:
     """The scans of `clean` under a corruption, in its order, from folder/corruption/severity/{samples,lidarseg}.
 
     clean: nuScenes-lidarseg, whose tables name the files; the published set holds the validation scenes. Echoes of fog, snow
     and crosstalk are ignored (255). Raises BadDataset naming the frame when a file is missing, cut or does not fit.
     """
-    root = Path(folder) / corruption / severity
-    if not root.is_dir():
-        raise BadDataset(
-            f"{root}: expected nuScenes-C as <corruption>/<severity>/samples/LIDAR_TOP and .../lidarseg/v1.0-trainval, "
-            "found no such folder. Unpack nuScenes-C there, or leave its folder out to have corruptions made."
-        )
+    root = _part(folder, corruption, severity)
     to_classes = label_map("nuscenes_lidarseg", clean.classes)
     for index in range(len(clean)):
         files = clean.files(index)
@@ -48,6 +53,16 @@ def nuscenes_c_scans(clean: NuScenes, folder: Path, corruption: str, severity: s
             class_id = to_classes.apply(np.where(np.isin(raw_id, _NOISE_IDS), np.uint8(_UNLABELLED), raw_id))
         except BadLabels as error:
             raise BadDataset(f"{files.name}: {error}") from error
-        intensity = np.clip(points[:, 3] / np.float32(255.0), 0.0, 1.0)
+        intensity = scaled_intensity(points[:, 3], 255.0)
         cloud = PointCloud(T_FLU_RFU.apply(points[:, :3]), intensity, 0, files.name)
         yield LabelledScan(cloud.xyz_m, intensity, class_id).take(cloud.has_return())
+
+
+def _part(folder: Path, corruption: str, severity: str) -> Path:
+    root = folder / corruption / severity
+    if not root.is_dir():
+        raise BadDataset(
+            f"{root}: expected nuScenes-C as <corruption>/<severity>/samples/LIDAR_TOP and .../lidarseg/v1.0-trainval, "
+            "found no such folder. Unpack nuScenes-C there, or leave its folder out to have corruptions made."
+        )
+    return root

@@ -18,7 +18,7 @@ from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.batches.training_scans import labelled_scan
 from offline_training.datasets.data_sources import open_source
 from offline_training.datasets.lidar.nuscenes import NuScenes
-from offline_training.evaluation.nuscenes_c import nuscenes_c_scans
+from offline_training.evaluation.nuscenes_c import nuscenes_c_scans, require_nuscenes_c
 from offline_training.evaluation.robustness_config import RobustnessConfig
 from offline_training.finetuning.evaluate import confusion_on, load_network
 
@@ -39,6 +39,8 @@ def robustness(checkpoint_path: Path, config: RobustnessConfig, out: Path | None
             "sources: expected at least one data set, and with `nuscenes_c` nuscenes alone, found "
             f"{', '.join(source.kind for source in config.sources) or 'none'}."
         )
+    if config.nuscenes_c is not None:
+        require_nuscenes_c(Path(config.nuscenes_c))
 
     def mean_iou(scans: Iterator[LabelledScan]) -> float:
         return 100.0 * _known(confusion_on(network, trained, scans, device))
@@ -46,6 +48,7 @@ def robustness(checkpoint_path: Path, config: RobustnessConfig, out: Path | None
     uncorrupted = confusion_on(network, trained, (scan for each in datasets for scan in _clean_scans(each)), device)
     uncorrupted.require_points(", ".join(source.title for source in config.sources))
     clean = 100.0 * uncorrupted.mean_iou()
+    _require_knowing(clean)  # before hours of work
     corrupted = {
         corruption: [mean_iou(_corrupted_scans(datasets, corruption, severity, config)) for severity in SEVERITIES]
         for corruption in CORRUPTIONS
@@ -86,12 +89,9 @@ def corruption_errors(
 def resilience_rates(mean_iou: Mapping[str, Sequence[float]], clean_mean_iou: float) -> dict[str, float]:
     """RR in percent per corruption: mean mIoU over severities, over the clean mIoU; mRR is their mean. All in percent.
 
-    Raises BadRequest where the clean mean IoU is 0: a network that knows nothing loses nothing.
+    Raises BadRequest where the clean mean IoU is 0.
     """
-    if not clean_mean_iou > 0.0:
-        raise BadRequest(
-            f"expected a clean mean IoU above 0, found {clean_mean_iou}. Use a network that has been trained."
-        )
+    _require_knowing(clean_mean_iou)
     return {name: 100.0 * float(np.mean(values)) / clean_mean_iou for name, values in mean_iou.items()}
 
 
@@ -104,6 +104,14 @@ def table(found: dict[str, Any]) -> str:
     mce = "none: give a baseline" if found["mce"] is None else f"{found['mce']:.2f}"
     lines = [f"{name:<18}" + "".join(f"{cell:>10}" for cell in cells) for name, *cells in rows]
     return "\n".join([*lines, f"clean mIoU {found['clean_mean_iou']:.2f}   mRR {found['mrr']:.2f}   mCE {mce}"])
+
+
+def _require_knowing(clean_mean_iou: float) -> None:
+    """Raise BadRequest where the clean mean IoU is 0: a network that knows nothing loses nothing."""
+    if not clean_mean_iou > 0.0:
+        raise BadRequest(
+            f"expected a clean mean IoU above 0, found {clean_mean_iou}. Use a network that has been trained."
+        )
 
 
 def _baseline_error(baseline: Mapping[str, float | Sequence[float]]) -> dict[str, float]:

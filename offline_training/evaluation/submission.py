@@ -21,6 +21,8 @@ from offline_training.datasets.lidar.nuscenes import NuScenes, NuScenesSource
 from offline_training.datasets.lidar.semantic_kitti import SemanticKittiSource
 from offline_training.evaluation.submission_folder import (
     INPUTS,
+    Submission,
+    nuscenes_samples,
     nuscenes_set,
     require_benchmark,
     require_classes,
@@ -33,11 +35,13 @@ from offline_training.evaluation.submission_folder import (
 )
 from offline_training.finetuning.evaluate import load_network, predict
 
+_KITTI_SCANS = 20351  # of the test sequences 11 to 21
+
 
 def submission(
     checkpoint_path: Path, sources: Iterable[DataSource], benchmark: str, out: Path, uses: Iterable[str] = ("lidar",)
-) -> Path:
-    """Predict every scan of the sources into a new folder `out`, and pack it into `out`.zip beside it, which is returned.
+) -> Submission:
+    """Predict every scan of the sources into a new folder `out`, and pack it into `out`.zip beside it.
 
     benchmark: "nuscenes_lidarseg" or "semantic_kitti"; uses: what nuScenes is told of the inputs, out of camera, lidar,
     radar, map, external. A point outside the network's grid gets the class of the nearest point inside, because a file
@@ -50,6 +54,7 @@ def submission(
     require_whole(chosen, target.source, benchmark)
     device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     network.to(device)
+    written = 0
     with submission_folder(out) as folder:
         for source in chosen:
             dataset = open_source(source, target.classes)
@@ -59,9 +64,10 @@ def submission(
                 class_id[sample.cloud.has_return()] = predict(network, config, labelled_scan(sample), device)
                 stored = target.stored_of_class[with_every_point_answered(sample, class_id)]
                 write_bytes(folder / target.file_of(source, dataset, index, sample.name), stored.tobytes())
+                written += 1
             if isinstance(source, NuScenesSource):
                 write_text(folder / nuscenes_set(source) / "submission.json", meta)
-    return zip_of(out)
+    return Submission(zip_of(out), written, target.official_samples(chosen))
 
 
 def with_every_point_answered(sample: Sample, class_id: np.ndarray) -> np.ndarray:
@@ -91,6 +97,7 @@ class _Target:
     classes: ClassTable
     stored_of_class: np.ndarray  # (K,) value that stands for a class, in the type of the file
     file_of: Callable[[DataSource, SampleSource, int, str], Path]  # source, data set, index, name of the sample
+    official_samples: Callable[[tuple[DataSource, ...]], int]  # of the split that the server judges
 
 
 def _target(benchmark: str) -> _Target:
@@ -100,12 +107,14 @@ def _target(benchmark: str) -> _Target:
 
 def _nuscenes_lidarseg() -> _Target:
     stored = np.arange(1, 17, dtype=np.uint8)  # 0 would be noise, which is no class of the challenge
-    return _Target(NuScenesSource, class_table("nuscenes16"), stored, _nuscenes_file)
+    return _Target(NuScenesSource, class_table("nuscenes16"), stored, _nuscenes_file, _nuscenes_samples)
 
 
 def _semantic_kitti() -> _Target:
     classes = class_table("semantic_kitti19")
-    return _Target(SemanticKittiSource, classes, submitted_ids("semantic_kitti", classes), _kitti_file)
+    return _Target(
+        SemanticKittiSource, classes, submitted_ids("semantic_kitti", classes), _kitti_file, lambda _: _KITTI_SCANS
+    )
 
 
 _TARGETS: dict[str, Callable[[], _Target]] = {
@@ -118,6 +127,10 @@ def _nuscenes_file(source: DataSource, dataset: SampleSource, index: int, name: 
     if not isinstance(source, NuScenesSource) or not isinstance(dataset, NuScenes):
         raise BadConfig(f"validation: expected nuScenes itself for its submission, found {type(dataset).__name__}.")
     return Path("lidarseg") / nuscenes_set(source) / f"{dataset.files(index).lidar_token}_lidarseg.bin"
+
+
+def _nuscenes_samples(sources: tuple[DataSource, ...]) -> int:
+    return sum(nuscenes_samples(source) for source in sources if isinstance(source, NuScenesSource))
 
 
 def _kitti_file(source: DataSource, dataset: SampleSource, index: int, name: str) -> Path:

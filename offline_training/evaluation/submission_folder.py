@@ -4,6 +4,7 @@ import sys
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
@@ -15,7 +16,23 @@ from offline_training.datasets.lidar.nuscenes import NuScenesSource
 
 INPUTS = ("camera", "lidar", "radar", "map", "external")  # what a nuScenes submission says it used
 _NUSCENES_SETS = ("train", "val", "test", "mini_train", "mini_val")
+_SAMPLES = {"train": 28130, "val": 6019, "test": 6008, "mini_train": 323, "mini_val": 81}  # key frames of these sets
 _SET_OF_VERSION = {"v1.0-test": "test", "v1.0-mini": "mini_val"}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What was written."""
+
+    path: Path  # the zip
+    samples: int
+    official_samples: int | None  # of the split the server judges; None where there is no such split
+
+    def __str__(self) -> str:
+        told = f"submission: {self.path}, {self.samples} samples"
+        if self.official_samples in (None, self.samples):
+            return told
+        return f"{told}\nnote: the server wants exactly the {self.official_samples} samples of its split"
 
 
 def require_new(out: Path) -> None:
@@ -64,6 +81,11 @@ def nuscenes_set(source: NuScenesSource) -> str:
     if source.split in _NUSCENES_SETS:
         return source.split
     return _SET_OF_VERSION.get(source.version, "val")
+
+
+def nuscenes_samples(source: NuScenesSource) -> int:
+    """How many key frames the official set has that a source is."""
+    return _SAMPLES[nuscenes_set(source)]
 
 
 @contextmanager

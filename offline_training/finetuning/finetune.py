@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from lidar_vl_core.foundation.threads import machine_cores
+from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.datasets.batches.collate import Batch
+from offline_training.datasets.batches.label_check import require_labels
 from offline_training.datasets.batches.training_scans import TrainingScans, class_weights, labelled_scan
 from offline_training.datasets.data_sources import open_source
 from offline_training.finetuning.config import FREE_ON_RESUME, FinetuneConfig
@@ -45,17 +47,20 @@ def finetune(config: FinetuneConfig, resume: str = "auto") -> Path:
     with torch_set_up(config.threads), only_writer(folder):
         uses_cuda(config)
         clean_checkpoint_folder(folder)
-        scans = _scans(config)
+        datasets = [open_source(source, config.class_table, machine_cores()) for source in config.train]
+        scans = _scans(config, datasets)
         config = _with_steps(config, scans.scan_count())
         lengths = ("max_steps",) if config.epochs is None else ("epochs", "max_steps")
         start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME, lengths)
+        if start is None:
+            _require_labels(config, datasets)
         run = Finetuning(config, scans, start)
         return fit(run, training_batches(config, scans, run.network, run.step))
 
 
-def _scans(config: FinetuneConfig) -> TrainingScans:
+def _scans(config: FinetuneConfig, datasets: list[SampleSource]) -> TrainingScans:
     return TrainingScans(
-        [open_source(source, config.class_table, machine_cores()) for source in config.train],
+        datasets,
         [source.weight for source in config.train],
         config.augment,
         config.max_points,
@@ -63,6 +68,14 @@ def _scans(config: FinetuneConfig) -> TrainingScans:
         None if config.epochs is None else config.batch_size * config.accumulate,
         config.last_batch == "left_out",
     )
+
+
+def _require_labels(config: FinetuneConfig, datasets: list[SampleSource]) -> None:
+    """Raise BadLabels, before hours of work, for data to train or to measure on that have none."""
+    for source, dataset in zip(config.train, datasets, strict=True):
+        require_labels(dataset, source.title)
+    for source in config.validation:
+        require_labels(open_source(source, config.class_table, machine_cores()), source.title)
 
 
 def _with_steps(config: FinetuneConfig, scan_count: int) -> FinetuneConfig:

@@ -55,7 +55,7 @@ SCALR_NUSCENES = Intensity(255.0 / 22.04632, -18.742355 / 22.04632)
 def network_name(tensors: Mapping[str, Tensor]) -> str:
     """Which of SHAPES the tensors are of, by layers, channels and norms. Raises BadCheckpoint with the sizes found."""
     layers = len({name.split(".")[2] for name in tensors if name.startswith("waffleiron.channel_mix.")})
-    channels = len(tensors[ANCHOR])
+    channels = tensors[ANCHOR].shape[0] if tensors[ANCHOR].ndim else 0
     layer_norm = "waffleiron.channel_mix.0.norm.running_mean" not in tensors
     for name, shape in SHAPES.items():
         if (shape.layers, shape.channels, shape.layer_norm) == (layers, channels, layer_norm):

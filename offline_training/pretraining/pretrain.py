@@ -69,7 +69,7 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     method = METHODS[config.method]
     ids = method.reads(config)
     if ids is not None:
-        ids.require_first_pictures(sources)
+        ids.require_some_pictures(sources)
     scans = PretrainScans(sources, order, method.views(config, ids), intensity_factors(config, sources))
     preparer = preparer_of(config, sparse_form_of(config))
     build_objective = partial(method.objective, config, ids)

@@ -1,7 +1,6 @@
 """Checkpoints of SLidR, OLIVINE, Seal, ST-SLidR, ScaLR, WaffleIron and OpenPCDet as ours: same numbers, our names. Reads and writes files."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from lidar_vl_core.foundation.files import sha256_of
+from offline_training.networks.foreign_heads import (
+    CLASS_STATISTIC,
+    MEAN_FEATURE,
+    PICTURE_HEAD,
+    class_statistics,
+    picture_heads,
+    require_finite,
+)
 from offline_training.networks.foreign_waffleiron import ANCHOR as WAFFLEIRON_ANCHOR
 from offline_training.networks.foreign_waffleiron import (
     KITTI,
@@ -32,7 +38,6 @@ from offline_training.runs.backbones import build_backbone
 from offline_training.runs.checkpoint import Checkpoint, save_checkpoint
 
 BACKBONE_PREFIX, HEADS_PREFIX, _OBJECTIVE_PREFIX = "network", "heads", "objective"  # of names in our checkpoint
-_MEAN_FEATURE, _GATHERED_WEIGHT = "statistics.mean_feature", "statistics.gathered_weight"  # of OLIVINE's objective
 _WAFFLEIRONS: Mapping[str, tuple[tuple[float, ...], float, Intensity]] = {  # range and cells as published, in metres
     "waffleiron_nuscenes": ((-50.0, -50.0, -5.0, 50.0, 50.0, 5.0), 0.6, NUSCENES),
     "waffleiron_kitti": ((-50.0, -50.0, -3.0, 50.0, 50.0, 2.0), 0.4, KITTI),
@@ -43,9 +48,6 @@ _ALIGNMENT = 2 ** (LEVELS - 1)  # voxels: coarse ones come by halving, there fro
 _REACH_M, _HEIGHT_M = 204.8, 51.2  # beyond every return: the foreign grids end nowhere
 _PUBLISHED_VOXEL_M = 0.1
 _KITTI_SCORES = 20  # of a fine-tuned head: SemanticKITTI's classes, whose loaders add 1 to the intensity
-_PICTURE_HEAD = re.compile(r"\bmodel_images\.(decoder|decoder_class_level)\.0\.(weight|bias)$")
-_CLASS_STATISTIC = re.compile(r"\bvmf_distributions\.(\d+)\.(mu|z_mean|kappa)$")
-_PICTURE_HEAD_NAMES = {"decoder": "pixel", "decoder_class_level": "class_pixel"}  # theirs: ours (ProjectionHeads)
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,10 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
         config, weights, heads, notes = _translated(kind, own, content, path)
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{path}: {error}") from error
-    statistics = _class_statistics(others)
-    kept = (_PICTURE_HEAD, _CLASS_STATISTIC) if statistics else (_PICTURE_HEAD,)
+    statistics = class_statistics(others)
+    pictures = picture_heads(others)
+    require_finite(path, {**statistics, **pictures})
+    kept = (PICTURE_HEAD, CLASS_STATISTIC) if statistics else (PICTURE_HEAD,)
     left_out = Counter(name.split(".")[0] for name in others if not any(one.search(name) for one in kept))
     if statistics and "epoch" in content:
         notes.append(
@@ -103,7 +107,7 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
     if any(name.endswith("weight") and len(tensor) != PROJECTION_CHANNELS for name, tensor in heads.items()):
         left_out["final"] += 1  # the head of a fine-tuned network, for classes in its own order
         heads = {}
-    heads = {**heads, **_picture_heads(others)}
+    heads = {**heads, **pictures}
     tensors_by_our_names = {
         **{f"{BACKBONE_PREFIX}.{name}": tensor for name, tensor in weights.items()},
         **{f"{HEADS_PREFIX}.{name}": tensor for name, tensor in heads.items()},
@@ -116,7 +120,7 @@ def import_checkpoint(path: Path, kind: str, out: Path) -> ImportedCheckpoint:
         config=config,
         parameters=sum(parameter.numel() for parameter in build_backbone(config, None).parameters()),
         heads=tuple(sorted({name.split(".")[0] for name in heads})),
-        statistics=len(statistics.get(_MEAN_FEATURE, ())),
+        statistics=len(statistics.get(MEAN_FEATURE, ())),
         left_out=left_out,
         notes=tuple(notes),
     )
@@ -185,7 +189,7 @@ def _sr_unet_config(content: Mapping, tensors: Mapping[str, Tensor], path: Path)
     reach_m, height_m = _aligned(_REACH_M, voxel_m), _aligned(_HEIGHT_M, voxel_m)
     features = ("first_intensity_255",)
     head = tensors.get("final.kernel")
-    if head is not None and head.shape[-1] == _KITTI_SCORES:
+    if head is not None and head.ndim and head.shape[-1] == _KITTI_SCORES:
         features = ("first_intensity_plus_1",)
         notes.append(
             f"a head of {_KITTI_SCORES} scores: assumed to be fine-tuned on intensity + 1, as for SemanticKITTI"
@@ -216,28 +220,3 @@ def _aligned(reach: float, voxel_size: float) -> float:
     """The next multiple of _ALIGNMENT voxels."""
     step = _ALIGNMENT * voxel_size
     return math.ceil(reach / step - 1e-6) * step
-
-
-def _class_statistics(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """OLIVINE's distributions of classes 0, 1, ... under the names of its objective; nothing where they are not whole.
-
-    mu and kappa follow from the mean z_mean by eq. 9, without a correction of its beginning, as that code has none.
-    """
-    means: dict[int, Tensor] = {}
-    for name, tensor in tensors.items():
-        found = _CLASS_STATISTIC.search(name)
-        if found and found[2] == "z_mean" and tensor.shape == (PROJECTION_CHANNELS,):
-            means[int(found[1])] = tensor.float()
-    if not means or set(means) != set(range(len(means))):
-        return {}
-    mean_feature = torch.stack([means[number] for number in range(len(means))])
-    return {_MEAN_FEATURE: mean_feature, _GATHERED_WEIGHT: torch.ones(len(means))}
-
-
-def _picture_heads(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The heads of the image network under the names of ProjectionHeads."""
-    heads = {}
-    for name, tensor in tensors.items():
-        if found := _PICTURE_HEAD.search(name):
-            heads[f"{_PICTURE_HEAD_NAMES[found[1]]}.conv.{found[2]}"] = tensor.float()
-    return heads

@@ -6,9 +6,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.known_tables import class_table
-from lidar_vl_core.foundation.errors import BadConfig
+from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from lidar_vl_core.foundation.threads import machine_cores
 from offline_training.datasets.base.sample_source import SampleSource
+from offline_training.datasets.base.source_config import SourceConfig
 from offline_training.datasets.data_sources import open_source
 from offline_training.weak_labels.classes.ontology import Ontology, load_ontology
 from offline_training.weak_labels.config import WeakLabelConfig
@@ -16,6 +17,8 @@ from offline_training.weak_labels.pictures.picture_path import PicturePath
 from offline_training.weak_labels.pictures.weak_labeler import LabelReader, WeakLabeler
 from offline_training.weak_labels.store.label_store import LabelStore
 from offline_training.weak_labels.superpixels import SamSuperpixels, SlicSuperpixels, Superpixels
+
+_LOOKED_AT = 8  # samples, evenly over all
 
 
 def open_labeler(config: WeakLabelConfig) -> WeakLabeler | LabelReader | None:
@@ -54,6 +57,17 @@ def open_store(
 def open_sources(config: WeakLabelConfig) -> list[SampleSource]:
     """The data sets whose images are labelled. Raises BadDataset or BadConfig with what is missing."""
     return [open_source(source, class_table("nuscenes16"), workers=machine_cores()) for source in config.source]
+
+
+def require_images(sources: Sequence[SourceConfig], datasets: Sequence[SampleSource]) -> None:
+    """Raise BadDataset for a data set none of whose samples that are looked at has an image: nothing could be labelled."""
+    for source, dataset in zip(sources, datasets, strict=True):
+        places = sorted({len(dataset) * k // _LOOKED_AT for k in range(_LOOKED_AT)})
+        if not any(views_at(dataset, place) for place in places):
+            raise BadDataset(
+                f"{source.title}: expected images with the scans, found none in {len(places)} of {len(dataset)} scans. Name a data "
+                f"set with images; `lidar-vl-train check-data {source.kind} {source.folder}` tells what is there."
+            )
 
 
 def views_at(dataset: SampleSource, index: int) -> tuple[CameraView, ...]:

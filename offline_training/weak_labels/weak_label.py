@@ -22,6 +22,7 @@ from offline_training.weak_labels.job_parts import (
     open_sources,
     open_store,
     open_superpixels,
+    require_images,
     views_at,
 )
 from offline_training.weak_labels.label_views import LabelReport, label_views
@@ -39,6 +40,7 @@ def weak_label(config: WeakLabelConfig) -> LabelReport:
     from tqdm import tqdm
 
     datasets = open_sources(config)
+    require_images(config.source, datasets)
     total = sum(len(dataset) * len(views_at(dataset, 0)) for dataset in datasets)
     with (
         tqdm(

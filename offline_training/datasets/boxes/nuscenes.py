@@ -9,6 +9,7 @@ from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.nuscenes import boxes_of_nuscenes
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
+from lidar_vl_core.clouds.intensity import scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.evaluation.detection.nuscenes_frame import NuscenesFrame
 from lidar_vl_core.foundation.errors import BadBoxes, BadDataset, BadTransform
@@ -77,7 +78,7 @@ class NuScenesClouds:
         rows = read_rows(self.folder / shot.file, COLUMNS, name)
         return PointCloud(
             xyz_m=np.stack([rows[:, 1], -rows[:, 0], rows[:, 2]], axis=1),  # T_FLU_RFU, which is a quarter turn
-            intensity=np.clip(rows[:, 3] / np.float32(255.0), 0.0, 1.0),
+            intensity=scaled_intensity(rows[:, 3], 255.0),
             stamp_ns=shot.stamp_ns,
             frame_id=LIDAR,
             extra={"ring": rows[:, 4].astype(np.uint8)},

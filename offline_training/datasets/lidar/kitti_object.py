@@ -9,6 +9,7 @@ import numpy as np
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table
+from lidar_vl_core.clouds.intensity import scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from offline_training.datasets.base.data_set_spec import DataSetSpec, Splits
@@ -70,7 +71,7 @@ def object_cloud(points: np.ndarray) -> PointCloud:
     """The cloud of rows (N, 4) of a scan."""
     return PointCloud(
         xyz_m=np.ascontiguousarray(points[:, :3]),
-        intensity=np.clip(points[:, 3], 0.0, 1.0),
+        intensity=scaled_intensity(points[:, 3], 1.0),
         stamp_ns=0,
         frame_id=FRAME,
     )

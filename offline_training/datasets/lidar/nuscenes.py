@@ -14,6 +14,7 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, label_map
+from lidar_vl_core.clouds.intensity import scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -90,7 +91,7 @@ class NuScenes:
             raise BadDataset(f"{frame.name}: {error}") from error
         cloud = PointCloud(
             xyz_m=T_FLU_RFU.apply(points[:, :3]),
-            intensity=np.clip(points[:, 3] / np.float32(255.0), 0.0, 1.0),
+            intensity=scaled_intensity(points[:, 3], 255.0),
             stamp_ns=sweep.stamp_ns,
             frame_id=LIDAR,
             extra={"ring": points[:, 4].astype(np.uint8)},

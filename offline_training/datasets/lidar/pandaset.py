@@ -17,6 +17,7 @@ from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, label_map
+from lidar_vl_core.clouds.intensity import scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadCalibration, BadDataset, BadLabels, BadTransform
 from lidar_vl_core.foundation.files import read_json
@@ -89,7 +90,7 @@ class PandaSet:
             class_id = self._label_map.apply(arrays["label"][kept])
         cloud = PointCloud(
             xyz_m=T_lidar_world.apply(arrays["xyz_world"][kept]),
-            intensity=arrays["intensity"][kept].astype(np.float32) / np.float32(255.0),
+            intensity=scaled_intensity(arrays["intensity"][kept], 255.0),
             stamp_ns=stamp_ns,
             frame_id=FRAME,
             extra={"sensor": arrays["sensor"][kept], "time": arrays["t"][kept]},
@@ -150,7 +151,7 @@ def _naming(name: str) -> Iterator[None]:
         raise BadDataset(
             f"{name}: expected the key {error} in meta.json, found none. Convert the sequence again."
         ) from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadDataset(
             f"{name}: expected numbers in meta.json, found: {error}. Convert the sequence again."
         ) from error
@@ -182,9 +183,9 @@ def _read_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
     count = len(arrays["xyz_world"]) if arrays["xyz_world"].ndim == 2 else -1
     for key, axes in _ARRAYS.items():
         wanted = (count, 3)[:axes]
-        if arrays[key].shape != wanted:
+        if arrays[key].shape != wanted or arrays[key].dtype.kind not in "fiu":
             raise BadDataset(
-                f"{name}: expected {key} of shape {wanted}, found {arrays[key].shape}, in {path}. "
+                f"{name}: expected numbers {key} of shape {wanted}, found {arrays[key].shape} {arrays[key].dtype}, in {path}. "
                 "Labels and points do not belong together: copy the file again."
             )
     arrays["xyz_world"] = arrays["xyz_world"].astype(np.float32, copy=False)

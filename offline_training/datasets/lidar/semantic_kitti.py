@@ -13,6 +13,7 @@ import numpy as np
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import class_table, label_map
+from lidar_vl_core.clouds.intensity import scaled_intensity
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -91,7 +92,7 @@ class SemanticKitti:
         points = read_rows(sequence.folder / "velodyne" / f"{scan}.bin", COLUMNS, name)
         cloud = PointCloud(
             xyz_m=np.ascontiguousarray(points[:, :3]),
-            intensity=np.clip(points[:, 3], 0.0, 1.0),
+            intensity=scaled_intensity(points[:, 3], 1.0),
             stamp_ns=sequence.stamp_ns(scan),
             frame_id="velodyne",
         )

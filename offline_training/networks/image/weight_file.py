@@ -21,6 +21,8 @@ _NETWORK = (
 _NOT_WEIGHTS = re.compile(
     r"optim|sched|scaler|criterion|loss|callback|hyper|^(amp|args?|config|cfg|rng.*)$", re.IGNORECASE
 )
+_PLAIN_ARRAYS = ("float16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool")
+_PLAIN = (torch.bfloat16, *(getattr(torch, name) for name in _PLAIN_ARRAYS))
 _WRAPPERS = ("module.", "_orig_mod.")  # of a network trained on several devices, or compiled
 
 
@@ -61,7 +63,10 @@ def named_tensors(content: Mapping) -> dict[str, Tensor]:
 
 
 def _is_tensor(value: object) -> bool:
-    return isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in "fiub")
+    """Whether it holds plain numbers; what is complex, sparse, quantised or without content is no weight of a network here."""
+    if isinstance(value, Tensor):
+        return value.layout == torch.strided and value.dtype in _PLAIN and value.device.type == "cpu"
+    return isinstance(value, np.ndarray) and value.dtype.name in _PLAIN_ARRAYS
 
 
 def _as_tensor(value: Tensor | np.ndarray) -> Tensor:
@@ -89,7 +94,7 @@ def read_weight_content(path: Path) -> Mapping:
 
 
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Copy every tensor into the network. Raises BadCheckpoint naming missing, unexpected and misshapen tensors.
+    """Copy every tensor into the network. Raises BadCheckpoint naming missing, unexpected, misshapen and not finite tensors.
 
     What stands before all names, such as the `model.` of a trainer, is left aside. Counters of batch norms may be missing:
     old files have none, and a network in eval mode does not read them.
@@ -103,7 +108,13 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) 
         for name, tensor in tensors.items()
         if name in own and tensor.shape != own[name].shape
     ]
-    problems = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    not_finite = [name for name, tensor in tensors.items() if name in own and not torch.isfinite(tensor).all()]
+    problems = {
+        "missing": missing,
+        "unexpected": unexpected,
+        "of another shape": misshapen,
+        "with NaN or infinite numbers": not_finite,
+    }
     if any(problems.values()):
         found = "; ".join(f"{len(names)} {kind}: {_listed(names)}" for kind, names in problems.items() if names)
         raise BadCheckpoint(
@@ -135,6 +146,8 @@ def _read_safetensors(path: Path) -> Mapping:
 def _read_torch(path: Path) -> Mapping:
     try:
         content = load_as_data(path)
+    except OSError as error:
+        raise BadCheckpoint(f"{path}: expected a readable file of weights, found: {error.strerror}.") from error
     except Exception as error:  # unpickling a damaged or hostile file raises what its bytes lead to
         reason = next((line for line in str(error).splitlines() if "nsupported" in line or "GLOBAL" in line), None)
         raise BadCheckpoint(
@@ -144,6 +157,12 @@ def _read_torch(path: Path) -> Mapping:
         ) from error
     if not isinstance(content, Mapping):
         raise BadCheckpoint(f"{path}: expected named tensors, found {type(content).__name__}. Choose another file.")
+    try:
+        named_tensors(content)
+    except RecursionError as error:
+        raise BadCheckpoint(
+            f"{path}: expected named tensors, found mappings that hold themselves. Choose another file."
+        ) from error
     return content
 
 

@@ -12,6 +12,8 @@ from lidar_vl_core.foundation.errors import BadConfig
 from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.weak_labels.store.label_store import LabelStore
 
+_LOOKED_AT = 8  # samples of each source
+
 
 class NamesStore(Protocol):
     """A method's configuration that names a label store."""
@@ -43,11 +45,12 @@ class StoredIds:
         """What made the ids, as text."""
         return (self.store.folder / f"{self.section}.json").read_text()
 
-    def require_first_pictures(self, sources: Iterable[SampleSource]) -> None:
-        """Ask for the first picture of each source, so that ids that lack are told before training begins."""
+    def require_some_pictures(self, sources: Iterable[SampleSource]) -> None:
+        """Ask for some pictures of each source, evenly over it, so that ids that lack are told before training begins."""
         for source in sources:
-            for view in source[0].views[:1]:
-                self(view)
+            for place in sorted({len(source) * k // _LOOKED_AT for k in range(_LOOKED_AT)}):
+                for view in source[place].views[:1]:
+                    self(view)
 
 
 def no_ids(config: object) -> None:

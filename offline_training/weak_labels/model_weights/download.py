@@ -11,6 +11,7 @@ from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.files import sha256_of, write_text
 from lidar_vl_core.foundation.near_names import did_you_mean
 from lidar_vl_core.foundation.optional_imports import require_packages
+from lidar_vl_core.foundation.result_folder import require_folder_place
 from offline_training.weak_labels.model_weights.known_models import KNOWN_MODELS
 from offline_training.weak_labels.model_weights.model_folder import RECORD
 
@@ -27,6 +28,7 @@ def download(model: str, out: Path, revision: str = "main", accepted_licence: st
     """
     repository = _repository(model)
     _require_licence(model, repository, accepted_licence)
+    require_folder_place(out)
     if out.exists() and any(out.iterdir()):
         raise BadRequest(f"{out}: expected a new folder, found files in it. Choose another folder, or remove it first.")
     require_packages("download", "huggingface_hub")

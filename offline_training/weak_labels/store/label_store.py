@@ -71,7 +71,14 @@ class LabelStore:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes the ids stand for. Raises BadRequest where there are no labels."""
-        return tuple(name for name, *_ in self._labels_there().identity["ontology"]["classes"])
+        section = self._labels_there()
+        try:
+            return tuple(str(name) for name, *_ in section.identity["ontology"]["classes"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadRequest(
+                f"{section.folder / 'identity.json'}: expected the ontology of the labels, found none. Remove {section.folder}, "
+                f"and run `{COMMAND}` again."
+            ) from error
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def open_section(store: Path, kind: str, identity: Mapping[str, Any] | None, to_
     try:
         name = json.loads((store / f"{kind}.json").read_text())["folder"]
         known = json.loads((store / str(name) / "identity.json").read_text())
+        if not isinstance(known, dict):
+            raise TypeError(f"{str(known)[:40]} as identity")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -25,6 +25,17 @@ class FeatureBasis:
         return (coefficient.astype(np.float32) @ self.directions + self.mean).astype(np.float16)
 
 
+def checked_basis(mean: np.ndarray, directions: np.ndarray, explained: float) -> FeatureBasis:
+    """A basis of stored arrays; raises ValueError where they are none."""
+    if mean.ndim != 1 or directions.ndim != 2 or directions.shape[1] != len(mean):
+        raise ValueError(f"mean {mean.shape} and directions {directions.shape}")
+    if (mean.dtype, directions.dtype) != (np.float32, np.float32):
+        raise ValueError(f"{mean.dtype} and {directions.dtype} in place of float32")
+    if not (np.isfinite(mean).all() and np.isfinite(directions).all() and np.isfinite(explained)):
+        raise ValueError("NaN or infinite numbers")
+    return FeatureBasis(mean, directions, explained)
+
+
 def feature_basis(features: Iterable[np.ndarray], components: int) -> FeatureBasis:
     """The basis of `components` directions that leaves the least square error over all rows of some scenes (V, C) each.
 

@@ -43,7 +43,10 @@ def read_feature_file(path: Path, basis: FeatureBasis | None) -> SceneFeatures:
         elif basis is None:
             raise ValueError("coefficients of a basis that is not there")
         else:
-            feature = basis.restored(stored["coefficient"])
+            coefficient = stored["coefficient"]
+            if coefficient.dtype != np.float16:
+                raise ValueError(f"coefficients of {coefficient.dtype} in place of float16")
+            feature = basis.restored(coefficient)
         numbers = {name: stored[name] for name in _NUMBERS}
     return SceneFeatures(
         feature=feature,

@@ -23,7 +23,7 @@ import numpy as np
 from lidar_vl_core.foundation.errors import BadDataset
 from lidar_vl_core.foundation.files import atomic_writer, write_text
 from offline_training.weak_labels.store.store_section import locked
-from offline_training.words.features.feature_basis import FeatureBasis, feature_basis
+from offline_training.words.features.feature_basis import FeatureBasis, checked_basis, feature_basis
 from offline_training.words.features.feature_file import (
     DAMAGED,
     about_feature_file,
@@ -110,7 +110,7 @@ class FeatureStore:
         if self._basis is None:
             try:
                 with np.load(self.folder / "basis.npz", allow_pickle=False) as stored:
-                    self._basis = FeatureBasis(stored["mean"], stored["directions"], float(stored["explained"]))
+                    self._basis = checked_basis(stored["mean"], stored["directions"], float(stored["explained"]))
             except FileNotFoundError:
                 return None
             except (OSError, BadZipFile, ValueError, KeyError, EOFError) as error:

@@ -30,6 +30,11 @@ class SceneFeatures:
         _require("feature", self.feature, (rows, self.feature.shape[-1]), np.float16)
         _require("row_of_point", self.row_of_point, (len(self.row_of_point),), np.int32)
         _require("view_bits", self.view_bits, (rows, -(-len(self.view_names) // 8)), np.uint8)
+        if not np.isfinite(self.feature).all():
+            raise BadDataset(
+                "feature: expected finite numbers, found NaN or infinite ones. Check the weights of the image model, and make the "
+                "features of this scene anew."
+            )
         if len(self.row_of_point) and not (self.row_of_point.min() >= -1 and self.row_of_point.max() < rows):
             raise BadDataset(
                 f"row_of_point: expected -1 to {rows - 1}, found {self.row_of_point.min()} to {self.row_of_point.max()}. "

@@ -131,3 +131,14 @@ def test_a_recorded_bag_and_a_pandaset_pass(test_data):
     lines = findings("pandaset", pandaset, frames=("00",))
     assert f"front_camera: pictures {len(list(pandaset.glob('camera/front_camera/*.jpg')))}" in lines
     assert sum("points in the image" in line for line in lines) == 6
+
+
+def test_points_farther_than_any_lidar_measures_are_wrong_and_intensities_of_another_unit_are_told(tmp_path, capsys):
+    folder = write_kitti_like(tmp_path / "sequences" / "00", [10] * 20).parents[1]
+    for scan in folder.rglob("*.bin"):
+        rows = np.fromfile(scan, np.float32).reshape(-1, 4) * np.array([1000.0, 1000.0, 1000.0, 255.0], np.float32)
+        rows.tofile(scan)
+    assert main(["check-data", "semantic_kitti", str(folder)]) == 2
+    told = capsys.readouterr().out
+    assert "00/000000: expected points in metres, which a LiDAR measures up to 5000 m, found one at" in told
+    assert "note: 00/000000: 95 % of the intensities are at full scale" in told

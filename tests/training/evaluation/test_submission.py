@@ -177,3 +177,11 @@ def test_an_unknown_benchmark_is_refused(tmp_path):
 
     with pytest.raises(BadRequest, match="nuscenes_lidarseg or semantic_kitti"):
         submission(tmp_path, (), "waymo", tmp_path / "out")
+
+
+def test_how_many_samples_the_server_wants_is_told_where_others_were_predicted(tmp_path, capsys):
+    data = write_nuscenes(tmp_path / "data", "v1.0-trainval", {"scene-0103": 1, "scene-0061": 1}, points=100)
+    code, out = submit(tmp_path, "nuscenes16", "nuscenes_lidarseg", {"kind": "nuscenes", "folder": str(data)})
+    assert code == 0
+    told = capsys.readouterr().out
+    assert f"submission: {out}.zip, 2 samples\nnote: the server wants exactly the 6019 samples of its split" in told

@@ -24,6 +24,7 @@ from offline_training.weak_labels.store.label_store import LabelStore
 from offline_training.weak_labels.store.store_section import content_sha256
 from offline_training.weak_labels.weak_label import report_lines, weak_label
 from tests.recordings import recording
+from tests.written.lidar_data_sets import write_kitti_like
 
 NUSCENES_16 = class_table("nuscenes16")
 
@@ -181,3 +182,12 @@ def test_pictures_of_an_own_bag_are_labelled_by_camera_and_time(test_data, tmp_p
     store = LabelStore(tmp_path / "out")
     again = RosBag(bag, [1])[0].views  # read a second time from the bag
     assert all((store.read_class_id(view) == NUSCENES_16.id_of("car")).all() for view in again)
+
+
+def test_a_data_set_without_images_is_refused_and_leaves_no_store(tmp_path, capsys):
+    folder = write_kitti_like(tmp_path / "kitti" / "sequences" / "00", [10] * 20).parents[1]
+    content = {"out": str(tmp_path / "store"), "source": [{"kind": "semantic_kitti", "folder": str(folder)}], "superpixels": "slic"}
+    (tmp_path / "c.yaml").write_text(json.dumps(content))
+    assert main(["weak-label", "--config", str(tmp_path / "c.yaml")]) == 2
+    assert "semantic_kitti kitti: expected images with the scans, found none in 2 of 2 scans" in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()

@@ -10,7 +10,7 @@ from lidar_vl_core.boxes.nuscenes import NuscenesBoxes
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.classes.known_tables import name_map
 from lidar_vl_core.foundation.errors import BadDataset, BadLabels
-from offline_training.datasets.lidar.files.nuscenes_records import table_records
+from offline_training.datasets.lidar.files.nuscenes_records import table_records, values_of
 from offline_training.datasets.lidar.files.track_velocities import track_velocities
 
 _RACK = "static_object.bicycle_rack"  # a category: what stands in one is not judged
@@ -75,22 +75,23 @@ class NuScenesAnnotations:
         number_of_attribute = {token: number for number, token in enumerate(self._attribute_of, 1)}
         instance_row = {token: row for row, token in enumerate(class_of_instance)}
         instance, class_id, sample, numbers, attribute = array("q"), array("B"), array("q"), array("d"), array("B")
-        for record in table_records(self.path):
-            row = self._row_of_sample.get(record["sample_token"])
-            if row is None:
-                continue
-            token = record["instance_token"]
-            if token not in class_of_instance:
-                raise BadDataset(
-                    f"{self.path}: {record['token']}: expected an instance of instance.json, found {token}. "
-                    "The tables are of different versions: unpack them again."
-                )
-            instance.append(instance_row[token])
-            class_id.append(class_of_instance[token])
-            sample.append(row)
-            numbers.extend(self._numbers_of(record))
-            told = record.get("attribute_tokens") or [None]  # the benchmark knows one at most
-            attribute.append(number_of_attribute.get(told[0], 0))
+        with values_of(self.path):
+            for record in table_records(self.path):
+                row = self._row_of_sample.get(record["sample_token"])
+                if row is None:
+                    continue
+                token = record["instance_token"]
+                if token not in class_of_instance:
+                    raise BadDataset(
+                        f"{self.path}: {record['token']}: expected an instance of instance.json, found {token}. "
+                        "The tables are of different versions: unpack them again."
+                    )
+                instance.append(instance_row[token])
+                class_id.append(class_of_instance[token])
+                sample.append(row)
+                numbers.extend(self._numbers_of(record))
+                told = record.get("attribute_tokens") or [None]  # the benchmark knows one at most
+                attribute.append(number_of_attribute.get(told[0], 0))
         return (
             np.array(instance, np.int64),
             np.array(class_id, np.uint8),
@@ -108,7 +109,7 @@ class NuScenesAnnotations:
                 ],
                 np.float64,
             )  # fmt: skip
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             values = np.full(0, np.nan)
         if values.shape != (_NUMBERS,) or not np.isfinite(values).all():
             raise BadDataset(
@@ -125,7 +126,8 @@ def _boxes_of(numbers: np.ndarray) -> NuscenesBoxes:
 def _attributes(folder: Path) -> dict[str, str]:
     """Attribute token -> name; none where the table is not there, as tables of other makers have no attributes."""
     path = folder / "attribute.json"
-    return {record["token"]: str(record["name"]) for record in table_records(path)} if path.is_file() else {}
+    with values_of(path):
+        return {record["token"]: str(record["name"]) for record in table_records(path)} if path.is_file() else {}
 
 
 def _instances(folder: Path, classes: ClassTable) -> tuple[dict[str, int], set[str]]:
@@ -135,14 +137,16 @@ def _instances(folder: Path, classes: ClassTable) -> tuple[dict[str, int], set[s
     """
     names = name_map("nuscenes_boxes", classes)
     # With nuScenes-lidarseg the table has categories of points alone, such as flat.sidewalk: those no instance may have.
-    category = {record["token"]: record["name"] for record in table_records(folder / "category.json")}
+    with values_of(folder / "category.json"):
+        category = {record["token"]: record["name"] for record in table_records(folder / "category.json")}
     found, racks = {}, set()
-    for record in table_records(folder / "instance.json"):
-        name = str(category.get(record["category_token"]))
-        if name == _RACK:
-            racks.add(record["token"])
-        try:
-            found[record["token"]] = names.class_id(name)
-        except BadLabels as error:
-            raise BadDataset(f"{folder / 'instance.json'}: {record['token']}: {error}") from error
+    with values_of(folder / "instance.json"):
+        for record in table_records(folder / "instance.json"):
+            name = str(category.get(record["category_token"]))
+            if name == _RACK:
+                racks.add(record["token"])
+            try:
+                found[record["token"]] = names.class_id(name)
+            except BadLabels as error:
+                raise BadDataset(f"{folder / 'instance.json'}: {record['token']}: {error}") from error
     return found, racks

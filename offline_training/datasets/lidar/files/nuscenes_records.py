@@ -1,13 +1,15 @@
 """nuScenes' tables (v1.0-*) as files: where they lie, and their records one by one, never a whole table in memory."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.foundation.errors import BadDataset
 
 _PIECE_CHARACTERS = 1 << 20
+_LAST_US = (1 << 63) // 1000  # what nanoseconds of 64 bits can tell
 _LONGEST_RECORD = 1 << 22  # each further piece reads a record from its start again
 
 
@@ -50,6 +52,34 @@ def scene_names(folder: Path, version: str) -> list[str]:
 def xyzw(wxyz: list[float]) -> list[float]:
     """A quaternion as the tables have it, in the order of the rest of this code."""
     return [*wxyz[1:], wxyz[0]]
+
+
+def text_of(record: Mapping[str, Any], key: str) -> str:
+    """A token or the name of a file; raises ValueError for what is none."""
+    text = record[key]
+    if not isinstance(text, str) or "\0" in text:
+        raise ValueError(f"{text!r} as {key}")
+    return text
+
+
+def microseconds_of(record: Mapping[str, Any]) -> int:
+    """The time of a record; raises ValueError for a number that is no time, or what int() raises."""
+    stamp = int(record["timestamp"])
+    if abs(stamp) > _LAST_US:
+        raise ValueError(f"{str(stamp)[:40]} as timestamp")
+    return stamp
+
+
+@contextmanager
+def values_of(path: Path) -> Iterator[None]:
+    """Around what reads the records of a table: values of a wrong kind are one BadDataset that names it."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError, IndexError) as error:
+        raise BadDataset(
+            f"{path}: expected tokens, numbers and file names as nuScenes writes them, found: {str(error)[:120]}. "
+            "Unpack it again."
+        ) from error
 
 
 class _Record(dict[str, Any]):

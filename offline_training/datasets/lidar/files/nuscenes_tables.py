@@ -6,7 +6,6 @@ one LiDAR between key frames, where they are asked for, are 0.3 million.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,14 @@ import numpy as np
 
 from lidar_vl_core.foundation.errors import BadDataset, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.datasets.lidar.files.nuscenes_records import table_records, version_folder, xyzw
+from offline_training.datasets.lidar.files.nuscenes_records import (
+    microseconds_of,
+    table_records,
+    text_of,
+    values_of,
+    version_folder,
+    xyzw,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,12 @@ class NuScenesTables:
         """
         self.folder = version_folder(folder, version)
         self._channels, self._sweeps_of = frozenset(channels), sweeps_of
+        self._known: dict[str, set[str]] = {
+            "scene": set(),
+            "sample": set(),
+            "sensor": set(),
+            "calibrated_sensor": set(),
+        }
         scene_of_token = self._scene_of_token(scenes)
         self._channel_of, self._calibrations = self._read_calibrations()
         self._sweeps: dict[str, list[Shot]] = {}  # scene -> its shots of that channel, by time
@@ -83,10 +95,10 @@ class NuScenesTables:
         self.key_frames = [
             KeyFrame(f"{stamps[token][0]}/{token}", shots[token])
             for token in sorted(stamps, key=lambda token: stamps[token][1:])
-            if shots[token]
         ]
         self._pose_row, self._poses = self._read_ego_poses()
         self.label_file_of = self._read_label_files()
+        self._known.clear()  # a data set is copied into other processes
 
     def earlier_sweeps(self, frame: KeyFrame, count: int) -> list[Shot]:
         """Up to `count` shots before a key frame's, the latest first, of the channel whose sweeps are kept; fewer at a scene's start."""
@@ -100,7 +112,7 @@ class NuScenesTables:
         row = self._pose_row.get(shot.ego_pose_token)
         if row is None:
             raise BadTransform(
-                f"{self.folder / 'ego_pose.json'}: expected the record {shot.ego_pose_token}, found none. "
+                f"{self._table('ego_pose')}: expected the record {shot.ego_pose_token}, found none. "
                 "Unpack the whole set again."
             )
         return RigidTransform.from_quaternion(self._poses[row, :4], self._poses[row, 4:])
@@ -109,18 +121,20 @@ class NuScenesTables:
         """Where the sensor was then; raises as T_global_ego()."""
         T_global_ego = self.T_global_ego(shot)
         calibration = self._calibrations[shot.calibration_token]
-        with self._numbers_of("calibrated_sensor"):
+        with values_of(self._table("calibrated_sensor")):
             return T_global_ego @ RigidTransform.from_quaternion(
                 xyzw(calibration["rotation"]), calibration["translation"]
             )
 
     def intrinsics(self, shot: Shot) -> np.ndarray:
         """(3, 3) K of a camera."""
-        with self._numbers_of("calibrated_sensor"):
+        with values_of(self._table("calibrated_sensor")):
             return np.array(self._calibrations[shot.calibration_token]["camera_intrinsic"], np.float64)
 
     def _scene_of_token(self, scenes: Iterable[str] | None) -> dict[str, tuple[int, str]]:
-        every = {record["token"]: (order, record["name"]) for order, record in enumerate(self._records("scene"))}
+        with values_of(self._table("scene")):
+            every = {record["token"]: (order, record["name"]) for order, record in enumerate(self._records("scene"))}
+        self._known["scene"].update(every)
         if scenes is None:
             return every
         wanted = set(scenes)
@@ -135,29 +149,34 @@ class NuScenesTables:
     def _sample_stamps(self, scene_of_token: dict[str, tuple[int, str]]) -> dict[str, tuple[str, int, int]]:
         """Sample token -> scene name, then what to sort by: the scene's place and the time in microseconds."""
         stamps = {}
-        with self._numbers_of("sample"):
+        with values_of(self._table("sample")):
             for record in self._records("sample"):
-                scene = scene_of_token.get(record["scene_token"])
+                self._known["sample"].add(record["token"])
+                scene = scene_of_token.get(self._reference(record, "scene"))
                 if scene is not None:
-                    stamps[record["token"]] = (scene[1], scene[0], int(record["timestamp"]))
+                    stamps[record["token"]] = (scene[1], scene[0], microseconds_of(record))
         return stamps
 
     def _read_calibrations(self) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
         """Calibration token -> channel, and -> record, both for the asked channels."""
-        channel_of_sensor = {record["token"]: record["channel"] for record in self._records("sensor")}
         channel_of, calibrations = {}, {}
-        for record in self._records("calibrated_sensor"):
-            channel = channel_of_sensor.get(record["sensor_token"])
-            if channel in self._channels:
-                channel_of[record["token"]], calibrations[record["token"]] = channel, record
+        with values_of(self._table("sensor")):
+            channel_of_sensor = {record["token"]: record["channel"] for record in self._records("sensor")}
+            self._known["sensor"].update(channel_of_sensor)
+        with values_of(self._table("calibrated_sensor")):
+            for record in self._records("calibrated_sensor"):
+                self._known["calibrated_sensor"].add(record["token"])
+                channel = channel_of_sensor[self._reference(record, "sensor")]
+                if channel in self._channels:
+                    channel_of[record["token"]], calibrations[record["token"]] = channel, record
         return channel_of, calibrations
 
     def _read_shots(self, stamps: dict[str, tuple[str, int, int]]) -> dict[str, dict[str, Shot]]:
         shots: dict[str, dict[str, Shot]] = {token: {} for token in stamps}
-        with self._numbers_of("sample_data"):
+        with values_of(self._table("sample_data")):
             for record in self._records("sample_data"):
-                channel = self._channel_of.get(record["calibrated_sensor_token"])
-                if channel is None or record["sample_token"] not in shots:
+                channel = self._channel_of.get(self._reference(record, "calibrated_sensor"))
+                if channel is None or self._reference(record, "sample") not in shots:
                     continue
                 if record["is_key_frame"]:
                     shots[record["sample_token"]][channel] = _shot_of(record)
@@ -173,7 +192,7 @@ class NuScenesTables:
         tokens.update(shot.ego_pose_token for sweeps in self._sweeps.values() for shot in sweeps)
         rows: dict[str, int] = {}
         poses = np.empty((len(tokens), 7))
-        with self._numbers_of("ego_pose"):
+        with values_of(self._table("ego_pose")):
             for record in self._records("ego_pose"):
                 if record["token"] in tokens and record["token"] not in rows:
                     poses[len(rows)] = (*xyzw(record["rotation"]), *record["translation"])
@@ -182,24 +201,29 @@ class NuScenesTables:
 
     def _read_label_files(self) -> dict[str, str]:
         """Shot token -> file of its point labels; empty where nuScenes-lidarseg is not installed."""
-        if not (self.folder / "lidarseg.json").exists():
+        if not self._table("lidarseg").exists():
             return {}
         tokens = {shot.token for frame in self.key_frames for shot in frame.shots.values()}
-        records = self._records("lidarseg")
-        return {r["sample_data_token"]: r["filename"] for r in records if r["sample_data_token"] in tokens}
+        with values_of(self._table("lidarseg")):
+            records = self._records("lidarseg")
+            return {r["sample_data_token"]: text_of(r, "filename") for r in records if r["sample_data_token"] in tokens}
+
+    def _reference(self, record: Mapping[str, Any], table: str) -> str:
+        """The token of a record in another table, which must be there: what it names would be passed over, unnoticed."""
+        token = record[f"{table}_token"]
+        if token not in self._known[table]:
+            raise BadDataset(
+                f"{self._table(table)}: expected the record {str(token)[:80]!r} that {str(record.get('token'))[:80]!r} refers "
+                "to, found none. The tables are incomplete or of different versions: unpack the metadata again."
+            )
+        return str(token)
 
     def _records(self, table: str) -> Iterator[dict[str, Any]]:
         """Records of a table; a record without an expected key raises BadDataset naming table and key."""
-        yield from table_records(self.folder / f"{table}.json")
+        yield from table_records(self._table(table))
 
-    @contextmanager
-    def _numbers_of(self, table: str) -> Iterator[None]:
-        try:
-            yield
-        except (TypeError, ValueError) as error:
-            raise BadDataset(
-                f"{self.folder / table}.json: expected numbers as nuScenes writes them, found: {error}. Unpack it again."
-            ) from error
+    def _table(self, table: str) -> Path:
+        return self.folder / f"{table}.json"
 
 
 def chosen_frames(key_frames: list[KeyFrame], tokens: Sequence[str] | None) -> list[KeyFrame]:
@@ -214,11 +238,11 @@ def chosen_frames(key_frames: list[KeyFrame], tokens: Sequence[str] | None) -> l
 
 def _shot_of(record: Mapping[str, Any]) -> Shot:
     return Shot(
-        token=record["token"],
-        file=record["filename"],
-        stamp_ns=int(record["timestamp"]) * 1000,
+        token=text_of(record, "token"),
+        file=text_of(record, "filename"),
+        stamp_ns=microseconds_of(record) * 1000,
         width=int(record["width"] or 0),
         height=int(record["height"] or 0),
-        calibration_token=record["calibrated_sensor_token"],
-        ego_pose_token=record["ego_pose_token"],
+        calibration_token=text_of(record, "calibrated_sensor_token"),
+        ego_pose_token=text_of(record, "ego_pose_token"),
     )

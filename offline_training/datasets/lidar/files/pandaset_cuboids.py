@@ -59,8 +59,8 @@ def read_cuboids(path: Path, names: NameMap) -> Cuboids:
     return Cuboids(
         PandaSetBoxes(numbers[:, :3], numbers[:, 3:6], numbers[:, 6]),
         np.array(class_id, np.uint8),
-        np.array([row["uuid"] for row in checked], str),
-        np.array([row["cuboids_sibling_id"] for row in checked], str),
+        np.array([str(row["uuid"]) for row in checked], str),
+        np.array([str(row["cuboids_sibling_id"]) for row in checked], str),
         numbers[:, 7].astype(np.int64),
     )
 

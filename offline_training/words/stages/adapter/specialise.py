@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lidar_vl_core.classes.class_table import IGNORE_ID
-from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
+from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig, BadLabels
 from lidar_vl_core.words.text_table import TextTable
 from offline_training.losses.vlg import adapter_cross_entropy, class_logits
 from offline_training.networks.adapter import TextAdapter
@@ -119,7 +119,7 @@ class _Specialising:
         self.table = read_run_text(config)
         self.batches = AdapterBatches(labels, features, self.numbers, config.seed)
         self.state: dict[str, Any] = {"labels_sha256": labels.sha256()}
-        self.logit_scale = float(labels.settings()["logit_scale"])
+        self.logit_scale = labels.logit_scale()
         self.device = "cuda" if uses_cuda(config) else "cpu"
         torch.manual_seed(config.seed)
         self.adapter = TextAdapter(self.table.channels, self.numbers.reduction, self.numbers.mix).to(self.device)
@@ -154,6 +154,11 @@ class _Specialising:
             if stop.is_asked:
                 save_checkpoint(self.folder, before)
             stop.end_if_asked(f"stopped after epoch {self.epoch} of {numbers.epochs}")
+        if labelled == 0:
+            raise BadLabels(
+                f"{Path(self.config.out) / LABELS}: expected points with a pseudo label that some view sees, found none in any scene. "
+                "Look at statistics.json there, and run `lidar-vl-train pseudo-label` with other settings."
+            )
         self.log_book.write_step(
             self.epoch,
             loss=loss_sum / max(labelled, 1),

@@ -77,7 +77,7 @@ def _label(config: VlgConfig, before: VlgConfig, after: VlgConfig, checkpoint: P
             "self_training": config.self_training.model_dump(mode="json", exclude={"rounds"}),
             "pseudo": config.pseudo.model_dump(mode="json"),
             "checkpoint_sha256": sha256_of(checkpoint),
-            "logit_scale": PseudoLabelStore(Path(before.out) / LABELS).settings()["logit_scale"],
+            "logit_scale": PseudoLabelStore(Path(before.out) / LABELS).logit_scale(),
         }
     )
     own, names = config.self_training, []

@@ -47,8 +47,8 @@ def true_labels(sample: Sample, features: SceneFeatures, config: VlgConfig) -> P
 
 def labelling_of(config: VlgConfig) -> Labelling:
     """As it made the labels that a run has. Raises BadLabels where there are none."""
-    settings = PseudoLabelStore(Path(config.out) / FOLDER).settings()
-    return Labelling(read_run_text(config), ClassLists(config), settings["logit_scale"])
+    logit_scale = PseudoLabelStore(Path(config.out) / FOLDER).logit_scale()
+    return Labelling(read_run_text(config), ClassLists(config), logit_scale)
 
 
 def featured_scenes(datasets: Iterable[SampleSource], features: FeatureStore) -> Iterator[tuple[Sample, SceneFeatures]]:

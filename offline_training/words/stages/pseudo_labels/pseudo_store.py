@@ -13,13 +13,15 @@ import numpy as np
 
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.errors import BadLabels
-from lidar_vl_core.foundation.files import atomic_writer, remove_stray_temporaries, write_text
+from lidar_vl_core.foundation.files import atomic_writer, read_json, remove_stray_temporaries, write_text
 from offline_training.words.settings.vlg_config import PseudoLabelConfig, SelfTrainingConfig
 
 FOLDER = "pseudo_labels"  # of a run
 _SETTINGS, _SCENES = "settings.json", "scenes.json"
 _SECTIONS: dict[str, type[Config]] = {"pseudo": PseudoLabelConfig, "self_training": SelfTrainingConfig}
 _COMMAND = "Run `lidar-vl-train pseudo-label` with this configuration."
+_LARGEST_SCALE = 1e6  # CLIP's is 100
+_ANEW = "Remove the folder, and run `lidar-vl-train pseudo-label` again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class PseudoLabelStore:
             write_text(path, text)
             return
         asked = json.loads(text)
-        if other := _differing(_completed(json.loads(path.read_text()), asked), asked):
+        if other := _differing(_completed(self.settings(), asked), asked):
             raise BadLabels(
                 f"{self.folder}: expected pseudo labels made as configured, found some of other {', '.join(other)}. "
                 "Use another `out`, or remove the folder to make them anew."
@@ -59,14 +61,29 @@ class PseudoLabelStore:
         path = self.folder / _SCENES
         if not path.is_file():
             raise BadLabels(f"{path}: expected the pseudo labels of all training scenes, found no list. {_COMMAND}")
-        return tuple(json.loads(path.read_text()))
+        names = _read(path)
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise BadLabels(f"{path}: expected a list of names of scenes, found {str(names)[:60]}. {_ANEW}")
+        return tuple(names)
 
     def settings(self) -> dict[str, Any]:
         """What made the labels. Raises BadLabels where there are none."""
         path = self.folder / _SETTINGS
         if not path.is_file():
             raise BadLabels(f"{path}: expected pseudo labels, found none. {_COMMAND}")
-        return json.loads(path.read_text())
+        settings = _read(path)
+        if not isinstance(settings, dict):
+            raise BadLabels(f"{path}: expected the settings of the labels, found {str(settings)[:60]}. {_ANEW}")
+        return settings
+
+    def logit_scale(self) -> float:
+        """That the labels were chosen with, which stage 2 uses too. Raises BadLabels."""
+        scale = self.settings().get("logit_scale")
+        if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.0 < scale <= _LARGEST_SCALE:
+            raise BadLabels(
+                f"{self.folder / _SETTINGS}: expected a logit_scale above 0, found {str(scale)[:60]}. {_ANEW}"
+            )
+        return float(scale)
 
     def sha256(self) -> str:
         """What the labels are, for those that learn from them."""
@@ -95,7 +112,8 @@ class PseudoLabelStore:
                 labels = PseudoLabels(arrays["class_id"], arrays["probability"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BadLabels(f"{path}: expected pseudo labels, found: {error}. Remove the file. {_COMMAND}") from error
-        if labels.class_id.dtype != np.uint8 or labels.class_id.shape != labels.probability.shape:
+        kinds = labels.class_id.dtype, labels.probability.dtype
+        if kinds != (np.uint8, np.float16) or labels.class_id.shape != labels.probability.shape:
             raise BadLabels(f"{path}: expected (N,) uint8 and (N,) float16, found others. Remove the file. {_COMMAND}")
         return labels
 
@@ -107,9 +125,18 @@ def _completed(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str,
     """Settings with the defaults of keys that came after they were written."""
     complete = dict(stored)
     for name in _SECTIONS.keys() & stored.keys() & asked.keys():
+        if not isinstance(stored[name], dict):
+            continue  # it differs
         defaults = _SECTIONS[name]().model_dump(mode="json")
         complete[name] = {**{key: defaults[key] for key in asked[name]}, **stored[name]}
     return complete
+
+
+def _read(path: Path) -> Any:  # noqa: ANN401  JSON
+    try:
+        return read_json(path)
+    except (OSError, ValueError) as error:
+        raise BadLabels(f"{path}: expected JSON, found: {str(error)[:120]}. {_ANEW}") from error
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,76 @@
+"""A place where nothing can be written is told before the data are read and PyTorch is imported."""
+
+import pytest
+
+from tests.faults.training.test_early_refusals import (  # noqa: F401  a fixture is among them
+    CARD,
+    FINETUNE,
+    PRETRAIN,
+    VALIDATION,
+    WEAK,
+    WORDS,
+    kitti,
+    refused,
+    written,
+)
+
+BELOW = "cloud.bin/new"
+
+
+@pytest.fixture
+def here(kitti):  # noqa: F811
+    (kitti / "cloud.bin").write_bytes(bytes(64))
+    (kitti / "checkpoints").mkdir()
+    (kitti / "checkpoints/last.json").write_text("")
+    (kitti / "weights.pth").write_text("")
+    return kitti
+
+
+def commands(folder, place: str) -> list[list[str]]:
+    """Every command that writes, with its results in this place."""
+    made = {"kind": "synthetic", "folder": "made"}
+    config = {name: written(folder, f"{name}.yaml", content) for name, content in {
+        "finetune": FINETUNE, "pretrain": PRETRAIN, "weak-label": WEAK, "words": {**WORDS, **VALIDATION}, "card": CARD,
+        "validation": VALIDATION, "robustness": {"sources": VALIDATION["validation"]},
+        "toy": {"out": "toy", "train": [made], "test": [made]},
+    }.items()}  # fmt: skip
+    of_runs = [[name, "--config", config[name], f"out={place}"] for name in ("finetune", "pretrain", "weak-label")]
+    of_runs += [
+        [stage, "--config", config["words"], f"out={place}"]
+        for stage in ("extract-features", "pseudo-label", "specialise", "guide")
+    ]
+    evaluated = ["evaluate", "checkpoints", "--config", config["validation"]]
+    return [
+        *of_runs,
+        ["toy-language", "--config", config["toy"], f"out={place}"],
+        ["from-bags", "cloud.bin", "--out", place],
+        ["reproduce", "table1", "--out", place],
+        [*evaluated, "--out", place],
+        [*evaluated, "--pictures", place],
+        ["evaluate-language", "checkpoints", "--config", config["words"], "--out", place],
+        ["evaluate-language", "checkpoints", "--config", config["words"], "--pictures", place],
+        ["robustness", "checkpoints", "--config", config["robustness"], "--out", place],
+        ["submit", "checkpoints", "--config", config["validation"], "--benchmark", "semantic_kitti", "--out", place],
+        ["export", "checkpoints", "--card", config["card"], "--clouds", "cloud.bin", "--out", place],
+        ["import-checkpoint", "weights.pth", "--kind", "slidr", "--out", place],
+        ["download", "sam-vit-huge", "--accept-licence", "apache-2.0", "--out", place],
+    ]
+
+
+@pytest.mark.parametrize("place", [BELOW, "n" * 300], ids=["below a file", "too long a name"])
+def test_every_command_refuses_a_place_where_nothing_can_be(place, here):
+    asked = commands(here, place)
+    for command, (code, err, has_torch) in zip(asked, refused(here, asked), strict=True):
+        assert (code, has_torch) == (2, False), (command, err)
+        assert place[:60] in err, (command, err)
+        assert err.count("\n") == 1, (command, err)
+
+
+def test_a_file_in_the_place_of_a_folder_is_left_as_it_is(here):
+    asked = [
+        each for each in commands(here, "cloud.bin") if each[0] not in ("evaluate-language", "evaluate", "robustness")
+    ]
+    for command, (code, err, _) in zip(asked, refused(here, asked), strict=True):
+        assert (code, err.count("\n")) == (2, 1), (command, err)
+        assert "found a file" in err, (command, err)
+    assert (here / "cloud.bin").read_bytes() == bytes(64)
