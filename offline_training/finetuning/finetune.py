@@ -73,9 +73,9 @@ def _scans(config: FinetuneConfig, datasets: list[SampleSource]) -> TrainingScan
 def _require_labels(config: FinetuneConfig, datasets: list[SampleSource]) -> None:
     """Raise BadLabels, before hours of work, for data to train or to measure on that have none."""
     for source, dataset in zip(config.train, datasets, strict=True):
-        require_labels(dataset, source.title)
+        require_labels(dataset, source.title, config.grid)
     for source in config.validation:
-        require_labels(open_source(source, config.class_table, machine_cores()), source.title)
+        require_labels(open_source(source, config.class_table, machine_cores()), source.title, config.grid)
 
 
 def _with_steps(config: FinetuneConfig, scan_count: int) -> FinetuneConfig:

@@ -26,6 +26,7 @@ class Ledger:
         """Raise BadRequest where the folder holds something else, or was made from other recordings; a run would mix the two."""
         path = self._folder / _RECORDINGS
         before = self._read(path)
+        before = before if isinstance(before, dict) else None
         others = sorted(each.name for each in self._folder.parent.glob("*") if each != self._folder)
         if before is None and others:
             raise BadRequest(
@@ -49,11 +50,9 @@ class Ledger:
         told = f"[{self._number}/{self._stages}] {name}"
         path = self._folder / f"{self._number}_{name.replace(' ', '_')}.json"
         digest = hashlib.sha256(json.dumps(self._settings, sort_keys=True, default=str).encode()).hexdigest()
-        before = self._read(path)
-        if before is not None and before.get("settings_sha256") == digest:
+        if (before := _done_before(self._read(path), digest)) is not None:
             self._say(f"{told}: done before")
-            self.seconds[name] = before["seconds"]
-            found: dict[str, Any] = before["found"]
+            self.seconds[name], found = before
             return found
         self._say(told)
         started = time.monotonic()
@@ -76,6 +75,16 @@ class Ledger:
             return read_json(path)
         except (OSError, ValueError):
             return None
+
+
+def _done_before(stored: Any, digest: str) -> tuple[float, dict[str, Any]] | None:  # noqa: ANN401  JSON
+    """Seconds and findings of a stage that was done with these settings; None for anything else, which is damage."""
+    if not isinstance(stored, dict) or stored.get("settings_sha256") != digest:
+        return None
+    seconds, found = stored.get("seconds"), stored.get("found")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isinstance(found, dict):
+        return None
+    return float(seconds), found
 
 
 def _as_json(value: Any) -> Any:  # noqa: ANN401

@@ -5,11 +5,10 @@ The dense parts are ours as they are, under other first names; the sparse part i
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from offline_training.networks.detection.detector import ENCODER, Detector
-from offline_training.networks.foreign_weights import BATCH_COUNTER, refuse, spconv_name, spconv_tensor
+from offline_training.networks.foreign_weights import BATCH_COUNTER, not_finite, refuse, spconv_name, spconv_tensor
 
 DETECTOR_ANCHOR = "backbone_3d.conv_input.0.weight"  # a tensor that each such detector has
 _NAMES = {  # ours begin so, theirs so; the sparse part has more to it
@@ -45,12 +44,11 @@ def translate_detector(tensors: Mapping[str, Tensor], detector: Detector) -> dic
             misshapen.append(f"{foreign_name} {tuple(tensor.shape)}")
         else:
             weights[name] = ours.to(own.dtype).contiguous()
-    not_finite = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     problems = {
         "missing": missing,
         "unexpected": sorted(unexpected),
         "misshapen": misshapen,
-        "not finite": not_finite,
+        "not finite": not_finite(tensors),
     }
     refuse(problems, detector)
     return weights

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.networks.base.point_backbone import PointBackbone
-from offline_training.networks.foreign_weights import BATCH_COUNTER, refuse
+from offline_training.networks.foreign_weights import BATCH_COUNTER, not_finite, refuse
 from offline_training.networks.waffleiron.waffleiron import WaffleIron
 from offline_training.networks.waffleiron.waffleiron_shapes import SHAPES
 
@@ -92,7 +92,7 @@ def translate_waffleiron(
         "missing": missing,
         "unexpected": sorted(unexpected),
         "misshapen": misshapen,
-        "not finite": [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()],
+        "not finite": not_finite(tensors),
     }
     refuse(problems, network)
     _read_ours(weights, network.embedding.norm.eps, intensity)

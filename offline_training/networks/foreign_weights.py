@@ -54,7 +54,7 @@ def translate_weights(
         "missing": missing,
         "unexpected": sorted(name for name in unexpected if name.split(".")[0] not in _HEADS),
         "misshapen": [f"{name} {tuple(tensors[name].shape)}" for name in misshapen + misshapen_heads],
-        "not finite": [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()],
+        "not finite": not_finite(tensors),
     }
     refuse(problems, network)
     return weights, heads
@@ -165,6 +165,11 @@ def _head(parts: Mapping[str, Tensor], channels: int) -> dict[str, Tensor] | Non
     if bias.numel() != kernel.shape[1]:
         return None
     return {"weight": kernel.t().float().contiguous(), "bias": bias.reshape(-1).float()}
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Names of those that hold NaN or infinite numbers in float32, in which they are kept here."""
+    return [name for name, tensor in tensors.items() if not torch.isfinite(tensor.float()).all()]
 
 
 def refuse(problems: Mapping[str, list[str]], network: nn.Module) -> None:

@@ -108,7 +108,7 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) 
         for name, tensor in tensors.items()
         if name in own and tensor.shape != own[name].shape
     ]
-    not_finite = [name for name, tensor in tensors.items() if name in own and not torch.isfinite(tensor).all()]
+    not_finite = [name for name, tensor in tensors.items() if name in own and not torch.isfinite(tensor.float()).all()]
     problems = {
         "missing": missing,
         "unexpected": unexpected,
@@ -153,7 +153,7 @@ def _read_torch(path: Path) -> Mapping:
         raise BadCheckpoint(
             f"{path}: expected a file of torch.save that holds data only, found one that is damaged or would run "
             f"code when loaded ({' '.join((reason or str(error)).split())[:200]}). Code in weights is never run: "
-            "convert the file to safetensors where you trust it, and give that."
+            "copy a damaged file again; convert another to safetensors where you trust it, and give that."
         ) from error
     if not isinstance(content, Mapping):
         raise BadCheckpoint(f"{path}: expected named tensors, found {type(content).__name__}. Choose another file.")

@@ -27,29 +27,22 @@ def here(kitti):  # noqa: F811
 
 
 def commands(folder, place: str) -> list[list[str]]:
-    """Every command that writes, with its results in this place."""
+    """Every command that writes into a folder, with this one as the place of its results."""
     made = {"kind": "synthetic", "folder": "made"}
     config = {name: written(folder, f"{name}.yaml", content) for name, content in {
         "finetune": FINETUNE, "pretrain": PRETRAIN, "weak-label": WEAK, "words": {**WORDS, **VALIDATION}, "card": CARD,
-        "validation": VALIDATION, "robustness": {"sources": VALIDATION["validation"]},
-        "toy": {"out": "toy", "train": [made], "test": [made]},
+        "validation": VALIDATION, "toy": {"out": "toy", "train": [made], "test": [dict(made)]},
     }.items()}  # fmt: skip
     of_runs = [[name, "--config", config[name], f"out={place}"] for name in ("finetune", "pretrain", "weak-label")]
-    of_runs += [
-        [stage, "--config", config["words"], f"out={place}"]
-        for stage in ("extract-features", "pseudo-label", "specialise", "guide")
-    ]
-    evaluated = ["evaluate", "checkpoints", "--config", config["validation"]]
+    stages = ("extract-features", "pseudo-label", "specialise", "guide")
     return [
         *of_runs,
+        *([stage, "--config", config["words"], f"out={place}"] for stage in stages),
         ["toy-language", "--config", config["toy"], f"out={place}"],
         ["from-bags", "cloud.bin", "--out", place],
         ["reproduce", "table1", "--out", place],
-        [*evaluated, "--out", place],
-        [*evaluated, "--pictures", place],
-        ["evaluate-language", "checkpoints", "--config", config["words"], "--out", place],
+        ["evaluate", "checkpoints", "--config", config["validation"], "--pictures", place],
         ["evaluate-language", "checkpoints", "--config", config["words"], "--pictures", place],
-        ["robustness", "checkpoints", "--config", config["robustness"], "--out", place],
         ["submit", "checkpoints", "--config", config["validation"], "--benchmark", "semantic_kitti", "--out", place],
         ["export", "checkpoints", "--card", config["card"], "--clouds", "cloud.bin", "--out", place],
         ["import-checkpoint", "weights.pth", "--kind", "slidr", "--out", place],
@@ -57,19 +50,35 @@ def commands(folder, place: str) -> list[list[str]]:
     ]
 
 
+def commands_of_files(folder, place: str) -> list[list[str]]:
+    """Every command that writes a file of results, with this one as its place."""
+    config = {name: written(folder, f"{name}.yaml", content) for name, content in {
+        "words": {**WORDS, **VALIDATION}, "validation": VALIDATION, "robustness": {"sources": VALIDATION["validation"]},
+    }.items()}  # fmt: skip
+    return [
+        ["evaluate", "checkpoints", "--config", config["validation"], "--out", place],
+        ["evaluate-language", "checkpoints", "--config", config["words"], "--out", place],
+        ["robustness", "checkpoints", "--config", config["robustness"], "--out", place],
+    ]
+
+
 @pytest.mark.parametrize("place", [BELOW, "n" * 300], ids=["below a file", "too long a name"])
-def test_every_command_refuses_a_place_where_nothing_can_be(place, here):
+def test_every_command_refuses_a_place_where_no_folder_can_be(place, here):
     asked = commands(here, place)
     for command, (code, err, has_torch) in zip(asked, refused(here, asked), strict=True):
-        assert (code, has_torch) == (2, False), (command, err)
+        assert (code, has_torch, err.count("\n")) == (2, False, 1), (command, err)
         assert place[:60] in err, (command, err)
-        assert err.count("\n") == 1, (command, err)
+
+
+def test_every_command_refuses_a_place_where_no_file_can_be(here):
+    asked = commands_of_files(here, BELOW)
+    for command, (code, err, has_torch) in zip(asked, refused(here, asked), strict=True):
+        assert (code, has_torch, err.count("\n")) == (2, False, 1), (command, err)
+        assert f"--out {BELOW}: expected a folder at" in err, (command, err)
 
 
 def test_a_file_in_the_place_of_a_folder_is_left_as_it_is(here):
-    asked = [
-        each for each in commands(here, "cloud.bin") if each[0] not in ("evaluate-language", "evaluate", "robustness")
-    ]
+    asked = commands(here, "cloud.bin")
     for command, (code, err, _) in zip(asked, refused(here, asked), strict=True):
         assert (code, err.count("\n")) == (2, 1), (command, err)
         assert "found a file" in err, (command, err)

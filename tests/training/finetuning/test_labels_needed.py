@@ -33,7 +33,9 @@ def use(monkeypatch: pytest.MonkeyPatch, train: Rooms, validation: Rooms) -> Non
 
 def test_training_data_without_labels_are_refused_by_name(tmp_path, monkeypatch):
     use(monkeypatch, Unlabelled(), Rooms())
-    with pytest.raises(BadLabels, match="pandaset unused: expected labelled points, found none in 6 of 6 scans, room0 first"):
+    with pytest.raises(
+        BadLabels, match="pandaset unused: expected labelled points, found none in 6 of 6 scans, room0 first"
+    ):
         finetune(config(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
@@ -49,4 +51,10 @@ def test_some_scans_without_labels_are_told_and_trained_beside(tmp_path, monkeyp
     use(monkeypatch, Unlabelled((0, 1, 2)), Rooms())
     with caplog.at_level(logging.WARNING):
         assert Path(finetune(config(tmp_path, max_steps=1))).is_file()
-    assert "pandaset unused: 3 of 6 scans looked at have no labelled point, room3 first" in caplog.text
+    assert "pandaset unused: 3 of 6 scans looked at have no labelled point in the grid, room3 first" in caplog.text
+
+
+def test_labels_that_all_lie_outside_the_grid_are_refused_with_its_range(tmp_path, monkeypatch):
+    use(monkeypatch, Rooms(), Rooms())
+    with pytest.raises(BadLabels, match=r"within point_cloud_range .*100.* found all of them outside in 6 of 6 scans"):
+        finetune(config(tmp_path / "run", point_cloud_range=[100.0, 100.0, -8.0, 132.0, 132.0, 8.0]))

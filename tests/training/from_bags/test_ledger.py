@@ -1,5 +1,7 @@
 """Stages are done once, again where something before them changed, and a failure says which one and what to do."""
 
+import json
+
 import pytest
 
 from lidar_vl_core.foundation.errors import BadDataset, BadRequest
@@ -51,8 +53,24 @@ def test_a_failure_names_its_stage_and_the_next_run_goes_on_from_there(tmp_path)
 
 def test_a_damaged_entry_is_done_again(tmp_path):
     run(tmp_path)
-    (tmp_path / "1_one.json").write_text('{"settings_sha256": ')
-    assert run(tmp_path) == ["one"]
+    path = tmp_path / "1_one.json"
+    whole = json.loads(path.read_text())
+    changed = [{**whole, key: wrong} for key in ("seconds", "found") for wrong in (None, "x", [], True)]
+    for text in ('{"settings_sha256": ', "3", "[]", '"x"', *map(json.dumps, changed)):
+        path.write_text(text)
+        assert run(tmp_path) == ["one"], text
+
+
+@pytest.mark.parametrize("text", ["3", "[1]", '"x"', "{"])
+def test_a_damaged_list_of_recordings_is_no_list_of_others(text, tmp_path):
+    folder = tmp_path / "run" / "stages"
+    Ledger(folder, 2, print).require_same_recordings({"a.mcap": []})
+    (folder / "recordings.json").write_text(text)
+    Ledger(folder, 2, print).require_same_recordings({"a.mcap": []})
+    (folder.parent / "pretrain").mkdir()
+    (folder / "recordings.json").write_text(text)
+    with pytest.raises(BadRequest, match="expected a new folder"):
+        Ledger(folder, 2, print).require_same_recordings({"a.mcap": []})
 
 
 def test_results_of_other_recordings_are_not_mixed_with_these(tmp_path):

@@ -186,7 +186,11 @@ def test_pictures_of_an_own_bag_are_labelled_by_camera_and_time(test_data, tmp_p
 
 def test_a_data_set_without_images_is_refused_and_leaves_no_store(tmp_path, capsys):
     folder = write_kitti_like(tmp_path / "kitti" / "sequences" / "00", [10] * 20).parents[1]
-    content = {"out": str(tmp_path / "store"), "source": [{"kind": "semantic_kitti", "folder": str(folder)}], "superpixels": "slic"}
+    content = {
+        "out": str(tmp_path / "store"),
+        "source": [{"kind": "semantic_kitti", "folder": str(folder)}],
+        "superpixels": "slic",
+    }
     (tmp_path / "c.yaml").write_text(json.dumps(content))
     assert main(["weak-label", "--config", str(tmp_path / "c.yaml")]) == 2
     assert "semantic_kitti kitti: expected images with the scans, found none in 2 of 2 scans" in capsys.readouterr().err

@@ -17,9 +17,9 @@ def taken(path: Path) -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300])
 def test_weights_that_are_no_numbers_are_named(number, tmp_path):
-    weight = torch.zeros(2, 3)
+    weight = torch.zeros(2, 3, dtype=torch.float64)
     weight[0, 1] = number
     save_file({"weight": weight, "bias": torch.zeros(2)}, tmp_path / "a.safetensors")
     with pytest.raises(BadCheckpoint, match="found 1 with NaN or infinite numbers: weight"):
