@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import IO
 from lidar_vl_core.foundation.errors import BadRequest
 
 _NAME = ".lock"
+_MOST_TRIES, _PAUSE_S = 200, 0.005  # others that come and go take less
 _log = logging.getLogger(__name__)
 
 
@@ -40,11 +42,12 @@ def only_writer(checkpoints: Path) -> Iterator[None]:
 
 def _taken(checkpoints: Path) -> IO[str]:
     path = checkpoints / _NAME
-    while True:
+    for _ in range(_MOST_TRIES):
         try:
             checkpoints.mkdir(parents=True, exist_ok=True)
             lock = path.open("a+")
-        except FileNotFoundError:  # the one before has just cleared up
+        except FileNotFoundError:  # the one before has just cleared up, or it is a place such as /proc
+            time.sleep(_PAUSE_S)
             continue
         except OSError as error:
             raise BadRequest(
@@ -60,6 +63,9 @@ def _taken(checkpoints: Path) -> IO[str]:
             lock.close()
             raise
         lock.close()
+    raise BadRequest(
+        f"{checkpoints}: expected a folder that can be made, found that it is gone each time it was made. Choose another `out`."
+    )
 
 
 def _lock(lock: IO[str], checkpoints: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ import yaml
 from lidar_vl_core.foundation.errors import BadRequest
 from offline_training.cli import training
 from offline_training.cli.main import main
+from offline_training.runs.sharing import only_writer as only_writer_module
 from offline_training.runs.sharing.only_writer import only_writer
 from tests.training.finetuning.rooms import settings
 
@@ -82,5 +84,18 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     with (
         pytest.raises(BadRequest, match="expected a writable folder"),
         only_writer(tmp_path / "file" / "run"),
+    ):
+        pass
+
+
+def test_a_place_where_no_folder_is_ever_made_ends_with_an_error(tmp_path, monkeypatch):
+    def as_in_proc(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(only_writer_module, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(Path, "mkdir", as_in_proc)
+    with (
+        pytest.raises(BadRequest, match=r"run/checkpoints: expected a folder that can be made.* Choose another `out`"),
+        only_writer(tmp_path / "run" / "checkpoints"),
     ):
         pass
