@@ -174,15 +174,28 @@ def test_batches_depend_on_seed_and_epoch_alone(config, tmp_path):
     assert (drawn(1, 2) != drawn(2, 2)).any()
 
 
-def test_scenes_without_a_label_or_a_visible_point_do_no_harm(config, tmp_path):
-    labels = PseudoLabelStore(tmp_path / "pseudo_labels")
-    for index in range(3):
+def _without_labels(folder, count: int) -> None:
+    labels = PseudoLabelStore(folder / "pseudo_labels")
+    for index in range(count):
         labels.write(
             tiny_sample(index).name, PseudoLabels(np.full(600, IGNORE_ID, np.uint8), np.zeros(600, np.float16))
         )
+
+
+def test_scenes_without_a_label_do_no_harm(config, tmp_path):
+    _without_labels(tmp_path, 2)
     specialise(config)
-    assert [line["labelled_points"] for line in logged(tmp_path)] == [0] * 6
+    assert all(line["labelled_points"] > 0 for line in logged(tmp_path))
     assert all(bool(torch.isfinite(weight).all()) for weight in load_adapter(config).parameters())
+
+
+def test_without_a_label_in_any_scene_no_adapter_is_written(config, tmp_path):
+    _without_labels(tmp_path, 3)
+    with pytest.raises(
+        BadLabels, match="expected points with a pseudo label that some view sees, found none in any scene"
+    ):
+        specialise(config)
+    assert not list((tmp_path / "adapter").rglob("last.json"))
 
 
 def test_other_labels_or_another_recipe_are_refused(config, tmp_path):
