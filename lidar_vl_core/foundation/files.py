@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,12 @@ _MAX_JSON_BYTES = 1 << 25
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary neighbour of `path` for writing and move it there, synced, only when all went well."""
+    require_no_device(path)
     parent = path.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
         handle = _own_temporary(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise BadRequest(f"{path}: expected a writable place, found: {error}. Choose another path.") from error
     try:
         with handle:
@@ -38,6 +40,16 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
             raise BadRequest(f"{path}: could not be written: {error}. Free space or choose another path.") from error
         raise
     _sync_folder(parent)
+
+
+def require_no_device(path: Path) -> None:
+    """Raise BadRequest for a device or a pipe, such as /dev/null: a file in its place would break the machine for everybody."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return  # nothing there; what cannot be is told when it is opened
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise BadRequest(f"{path}: expected a file or none, found a device or a pipe. Choose another path.")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

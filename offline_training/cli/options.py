@@ -92,10 +92,12 @@ def add_random_weights(parser: argparse.ArgumentParser) -> None:
 
 def require_new_file(options: argparse.Namespace, name: str) -> None:
     """Raise BadRequest where no file can be written as an option names it, or an earlier one would be replaced without --overwrite."""
+    from lidar_vl_core.foundation.files import require_no_device
     from lidar_vl_core.foundation.result_folder import require_no_results, require_place
 
     path: Path | None = getattr(options, name)
     if path is not None:
+        require_no_device(path)
         require_place(path, f"--{name}")
         require_no_results(path, options.overwrite, f"--{name}")
 

@@ -28,6 +28,7 @@ AVERAGED, RAW = "ema", "network"  # prefixes of the two sets of weights of a net
 _FORMAT = 1
 _MOST_REPLACED = 10  # times that a checkpoint is looked for anew while a run replaces it
 _KEYS = {"format", "step", "config", "state", "tensors", "tensors_sha256", "sha256"}
+_KINDS = {"step": int, "config": dict, "state": dict, "tensors": str, "tensors_sha256": str}
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,8 @@ def _read_description(path: Path) -> dict[str, Any]:
             f"{path}: expected a checkpoint of format {_FORMAT} with the keys {', '.join(sorted(_KEYS))}."
         )
     expected = described.pop("sha256")
+    if wrong := [key for key, kind in _KINDS.items() if not isinstance(described[key], kind)]:
+        raise BadCheckpoint(f"{path}: {wrong[0]}: expected a value of another kind: the file was altered.")
     if expected != _hash_of(described) or Path(described["tensors"]).name != described["tensors"]:
         raise BadCheckpoint(f"{path}: expected sha256 {str(expected)[:12]}..., found another: the file was altered.")
     return described

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from lidar_vl_core.foundation.config import Config, validated
 from lidar_vl_core.foundation.errors import BadCheckpoint, BadConfig
 from offline_training.datasets.data_sources import SPECS
-from offline_training.runs.checkpoint import Checkpoint, load_checkpoint, require_same_config
+from offline_training.runs.checkpoint import NAMES, Checkpoint, load_checkpoint, require_same_config
 from offline_training.runs.run_config import HOW_MANY_WORK
 
 _SOURCES = ("train", "validation")
@@ -28,6 +28,7 @@ def checkpoint_to_resume(
     if resume == "never" and exists:
         raise BadCheckpoint(f"{folder}: expected no checkpoint, found one. Choose another `out`, or resume.")
     if resume in ("auto", "never") and not exists:
+        _require_none(folder)
         return None
     path = folder / f"{'last' if resume == 'auto' else resume}.json"
     start = load_checkpoint(path)
@@ -42,6 +43,15 @@ def checkpoint_to_resume(
         )  # fmt: skip
     require_same_config(path, _without(stored, changed), _without(asked, changed), HOW_MANY_WORK | {*may_differ})
     return start
+
+
+def _require_none(folder: Path) -> None:
+    """Raise BadCheckpoint for a folder that has lost its newest checkpoint: a run that began anew would replace the others."""
+    if others := [name for name in NAMES if (folder / f"{name}.json").is_file()]:
+        raise BadCheckpoint(
+            f"{folder}: expected last.json beside {others[0]}.json, found none. Copy {others[0]}.json to last.json to resume from "
+            "it, or choose another `out`."
+        )
 
 
 def _value(content: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """Checkpoints: what goes in comes out; the former one is kept; another configuration is refused by its keys."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import torch
 
 from lidar_vl_core.foundation.errors import BadCheckpoint
 from offline_training.runs import checkpoint as checkpoint_module
+from offline_training.runs.backbone_config import DeviceConfig
 from offline_training.runs.checkpoint import Checkpoint, clean_checkpoint_folder, load_checkpoint, save_checkpoint
+from offline_training.runs.resume import checkpoint_to_resume
 
 
 def checkpoint(step: int, **config: object) -> Checkpoint:
@@ -145,3 +148,24 @@ def test_a_reader_whose_checkpoint_is_replaced_between_its_name_and_its_tensors_
 
     monkeypatch.setattr(checkpoint_module, "_read_description", replaced_meanwhile)
     assert load_checkpoint(tmp_path).step == 3
+
+
+@pytest.mark.parametrize("key", ["step", "config", "state", "tensors"])
+def test_a_description_with_a_value_of_another_kind_is_refused_though_its_hash_fits(key, tmp_path):
+    path = save_checkpoint(tmp_path, checkpoint(3))
+    described = json.loads(path.read_text()) | {key: ["x"]}
+    described.pop("sha256")
+    described["sha256"] = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(described))
+    with pytest.raises(BadCheckpoint, match=f"{key}: expected a value of another kind"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("resume", ["auto", "never"])
+def test_a_run_that_has_lost_its_newest_checkpoint_does_not_begin_anew_over_the_others(resume, tmp_path):
+    save_checkpoint(tmp_path, checkpoint(1))
+    save_checkpoint(tmp_path, checkpoint(2)).unlink()
+    with pytest.raises(
+        BadCheckpoint, match=r"expected last\.json beside previous\.json, found none\. Copy previous\.json"
+    ):
+        checkpoint_to_resume(tmp_path, DeviceConfig(), resume, ())
