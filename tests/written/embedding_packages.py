@@ -115,8 +115,9 @@ def write_embedding_package(
     features: tuple[str, ...] = ("one", "intensity", "height"),
     templates: tuple[str, ...] = ("{}",),
     image_size: tuple[int, int] | None = None,
+    words: Sequence[str] = WORDS,
 ) -> ModelPackage:
-    """A package with random weights; its text tower knows WORDS. image_size: height and width for an image tower."""
+    """A package with random weights; its text tower knows `words`. image_size: height and width for an image tower."""
     table = random_table(vocabulary or load_vocabulary("nuscenes16"))
     spec = LanguageSpec(
         text_space="random",
@@ -128,7 +129,7 @@ def write_embedding_package(
         image_size=image_size,
     )
     picture = None if image_size is None else image_encoder(image_size)
-    words = (word_encoder(), words_json()) if with_encoder else (None, None)
-    files = LanguageFiles(table, *words, picture)
+    tower = (word_encoder(words), words_json(words)) if with_encoder else (None, None)
+    files = LanguageFiles(table, *tower, picture)
     network = embedding_network(len(features))
     return write_model_package(folder, network, embedding_manifest(table, spec, features), "# Tiny\n", files)
