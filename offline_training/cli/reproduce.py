@@ -7,7 +7,7 @@ from pathlib import Path
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.optional_imports import TRAINING, require_packages
 
-_OF_A_TABLE = ("table", "rows", "out", "jobs")  # what --list, which tells of all tables, has no use for
+_OF_A_TABLE = ("table", "rows", "out", "jobs")  # meaningless for --list, which shows all tables
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -71,15 +71,16 @@ def _reproduce(options: argparse.Namespace) -> None:
 def _smoke(options: argparse.Namespace, out: Path, rows: tuple[str, ...], jobs: int) -> None:
     if options.data is not None:
         raise BadRequest(
-            "reproduce --smoke: expected no --data, because it makes the few scenes it reads, found one. Leave --data out."
+            "reproduce --smoke: expected no --data, because it generates the few scenes it needs, found one. Leave "
+            "--data out."
         )
     from offline_training.reproduction.studies import load_study, reproduce, smoke_of
 
     study = load_study(options.table)
     smoke = smoke_of(study)
-    smoke.study.chosen_rows(rows)  # what is refused is refused before the long list
+    smoke.study.chosen_rows(rows)  # unknown rows are refused before the long list
     require_packages("reproduce --smoke", *TRAINING)
-    require_packages("reproduce --smoke, whose scenes are made", "embreex")
+    require_packages("reproduce --smoke, which generates its scenes", "embreex")
     print(f"smoke run of {options.table}, {study.title}:")
     for line in smoke.told:
         print(f"  {line}")
@@ -91,13 +92,13 @@ def _smoke(options: argparse.Namespace, out: Path, rows: tuple[str, ...], jobs: 
 
 def _print_table(out: Path) -> None:
     print((out / "table.md").read_text())
-    print(f"table: {out / 'table.md'}; picture: {out / 'plot.png'}")
+    print(f"table: {out / 'table.md'}; plot: {out / 'plot.png'}")
 
 
 def _list(options: argparse.Namespace) -> None:
     if given := [name for name in _OF_A_TABLE if getattr(options, name) is not None]:
         told = ", ".join("TABLE" if name == "table" else f"--{name}" for name in given)
-        raise BadRequest(f"reproduce --list: expected no {told}: all tables are listed. Leave the option out.")
+        raise BadRequest(f"reproduce --list: expected no {told}, because it lists all tables. Leave the option out.")
     from offline_training.reproduction.plan_text import list_lines
 
     for line in list_lines(options.data):

@@ -83,14 +83,19 @@ def _add_stages(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _add_evaluate_language(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser(
-        "evaluate-language", help="IoU per class of answers to words, of a 3D network, of image features, or of both"
+        "evaluate-language", help="IoU per class of answers to words, from a 3D network, image features, or both"
     )
     command.add_argument(
         "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="checkpoint of `guide`; --mode 2d needs none"
     )
     add_config(command, "configuration of the run, whose validation sets are used")
     add_data(command)
-    command.add_argument("--mode", choices=("2d", "3d", "ensemble"), default="3d", help="who answers (default: 3d)")
+    command.add_argument(
+        "--mode",
+        choices=("2d", "3d", "ensemble"),
+        default="3d",
+        help="what answers: image features, the 3D network, or the more confident of the two (default: 3d)",
+    )
     command.add_argument(
         "--vocabulary", metavar="NAME", help="other words: a name or a .yaml file (default: the run's)"
     )
@@ -167,7 +172,7 @@ def _guide(options: argparse.Namespace) -> None:
     config = _config(options)
     require_for_language("guide", config)
     specialised = Path(config.out) / "specialised"
-    if not (config.specialise.enabled and specialised.is_dir()):  # the first stage that is missing is named
+    if not (config.specialise.enabled and specialised.is_dir()):  # names the first missing stage
         require_made_by("extract-features", config.features_folder)
     if config.specialise.enabled and not specialised.is_dir():
         require_made_by("pseudo-label", Path(config.out) / "pseudo_labels")
@@ -197,7 +202,7 @@ def _evaluate_language(options: argparse.Namespace) -> None:
     from offline_training.words.evaluation.evaluate_language import evaluate_language, table
     from offline_training.words.evaluation.pictures import confusion_picture, write_language_pictures
 
-    if options.specialised and options.mode != "3d":  # both are told
+    if options.specialised and options.mode != "3d":  # both are reported
         raw = evaluate_language(config, options.checkpoint, replace(question, specialised=False))
         print(f"image features without the adapter:\n{table(raw)}\nimage features after the adapter:")
     metrics = evaluate_language(config, options.checkpoint, question, None, options.out)

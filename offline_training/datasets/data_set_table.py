@@ -10,7 +10,7 @@ from offline_training.datasets.base.source_config import SourceConfig
 from offline_training.datasets.box_sources import box_spec
 from offline_training.datasets.data_sources import SPECS
 
-_PARTS_SHOWN = 12  # of a split; nuScenes' scenes are counted
+_PARTS_SHOWN = 12  # of a split; longer ones, such as nuScenes' scenes, are counted
 
 
 def data_set_table() -> str:
@@ -20,7 +20,7 @@ def data_set_table() -> str:
         for spec in SPECS
     )
     parts = [
-        _table(("kind", "data set", "official splits", "class tables", "of boxes"), rows),
+        _table(("kind", "data set", "official splits", "class tables", "box tables"), rows),
         "Keys of every data set:\n\n" + _keys(SourceConfig.model_fields),
         *(_section(spec) for spec in SPECS),
     ]
@@ -35,7 +35,7 @@ def _box_tables(kind: str) -> str:
 def _section(spec: DataSetSpec[Any]) -> str:
     parts = [f"### `{spec.kind}`", f"{spec.what}.", f"```text\n{spec.layout.tree()}\n```"]
     if spec.splits:
-        parts.append(_table(("split", "its parts"), ((name, _parts(part)) for name, part in spec.splits.items())))
+        parts.append(_table(("split", "parts"), ((name, _parts(part)) for name, part in spec.splits.items())))
     every = SourceConfig.model_fields
     own = {
         key: field
@@ -47,13 +47,13 @@ def _section(spec: DataSetSpec[Any]) -> str:
 
 def _keys(fields: dict[str, FieldInfo]) -> str:
     rows = ((f"`{key}`", _default(field), field.description or "") for key, field in fields.items() if key != "kind")
-    return _table(("key", "default", "what it is"), rows)
+    return _table(("key", "default", "meaning"), rows)
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
-        return "must be given"
-    return "nothing" if field.default is None else f"`{str(field.default).lower()}`"
+        return "required"
+    return "none" if field.default is None else f"`{str(field.default).lower()}`"
 
 
 def _parts(parts: tuple[str, ...]) -> str:

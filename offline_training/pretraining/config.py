@@ -1,4 +1,7 @@
-"""From keys to the configuration of a pre-training method, without PyTorch; keys/ has them. Recipes: configs/pretrain/*.yaml."""
+"""Loads the configuration of a pre-training method without PyTorch; keys/ defines the keys.
+
+Recipes: configs/pretrain/*.yaml.
+"""
 
 import pkgutil
 from collections.abc import Mapping
@@ -12,22 +15,24 @@ from lidar_vl_core.foundation.near_names import did_you_mean
 from offline_training.pretraining import keys
 from offline_training.pretraining.base.config import PretrainConfig
 
-METHOD_NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(keys.__path__)))  # a module each, so named
+METHOD_NAMES = tuple(
+    sorted(module.name for module in pkgutil.iter_modules(keys.__path__))
+)  # one module each, with this name
 _UNNAMED = "olivine"  # of a configuration without `method`
 
-# A checkpoint may go on with these changed: they say where and how a run is made, not what comes out.
+# A run may resume with these changed: they say where and how it runs, not what it computes.
 FREE_ON_RESUME = frozenset({"out", "checkpoint_every", "pictures_every", "progress", "pair_cache", "picture_cache"})
 
 
 def load_pretrain_config(path: Path, overrides: Mapping[str, Any] | None = None) -> PretrainConfig:
-    """Read a YAML file as load_config does, into the configuration of its method."""
+    """Read a YAML file, like load_config, into the configuration of its method."""
     return pretrain_config_of(load_overridden(path, overrides or {}), str(path))
 
 
 def pretrain_config_of(content: dict[str, Any], origin: str) -> PretrainConfig:
     """The configuration of the method that a mapping names.
 
-    Raises BadConfig naming every wrong key, also those that this method does not have.
+    Raises BadConfig naming every wrong key, including keys of other methods.
     """
     name = content.get("method", _UNNAMED)
     if name not in METHOD_NAMES:
@@ -40,18 +45,18 @@ def pretrain_config_of(content: dict[str, Any], origin: str) -> PretrainConfig:
     if foreign:
         told = "; ".join(f"{key}: {_who_has(key)}" for key in foreign)
         raise BadConfig(
-            f"{origin}: expected keys of method {name}, found others: {told}. Remove them; {name} has "
+            f"{origin}: expected keys of method {name}, found others: {told}. Remove them; the keys of {name} are "
             f"{', '.join(sorted(model.model_fields))}.{did_you_mean(foreign[0], model.model_fields)}"
         )
     return validated(model, content, origin)
 
 
 def _config_of(name: str) -> type[PretrainConfig]:
-    """Of one method; those of the others are not imported for it."""
+    """The configuration class of one method, without importing the others."""
     config: type[PretrainConfig] = import_module(f"{keys.__name__}.{name}").CONFIG
     return config
 
 
 def _who_has(key: str) -> str:
     having = [name for name in METHOD_NAMES if key in _config_of(name).model_fields]
-    return f"a key of {', '.join(having)} only" if having else "no method has such a key"
+    return f"only a key of {', '.join(having)}" if having else "no method has such a key"

@@ -1,4 +1,4 @@
-"""The methods of pre-training by their names: the modules of methods/."""
+"""The pre-training methods by name: the modules of methods/."""
 
 from collections.abc import Mapping
 from typing import Any

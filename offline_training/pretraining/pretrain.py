@@ -1,6 +1,7 @@
-"""Pre-training of a 3D network from pictures, without labels by hand; goes on after a kill as if nothing had happened.
+"""Pre-training of a 3D network from images, without manual labels; resumes exactly after a kill.
 
-One process, or several that torchrun starts, on one machine or more: each sees its own scans, gradients are averaged.
+Runs as one process, or as several started by torchrun on one or more machines: each reads its own scans, gradients are
+averaged.
 """
 
 from contextlib import nullcontext
@@ -37,12 +38,12 @@ from offline_training.runs.sharing.only_writer import only_writer
 
 
 def pretrain(config: PretrainConfig, resume: str = "auto") -> Path:
-    """Pre-train as configured and return the last checkpoint, from whose weights `finetune` can start.
+    """Pre-train as configured and return the last checkpoint, from which `finetune` can start.
 
-    resume: "auto" goes on where `out` has a checkpoint, "never" refuses to touch one, "previous" goes on from that one.
-    A run goes on with more steps or epochs than it was made for, its learning rate that of the new length from there on.
-    Raises RunStopped when Ctrl-C or a SIGTERM ended it, after a checkpoint; BadCheckpoint, BadConfig, BadDataset, BadLabels,
-    BadRequest.
+    resume: "auto" resumes if `out` has a checkpoint, "never" refuses to touch one, "previous" resumes from the one
+    before the last. A run may resume with more steps or epochs than it was started with; its learning rate then follows
+    the new length. Raises RunStopped after Ctrl-C or SIGTERM, once a checkpoint is saved; BadCheckpoint, BadConfig,
+    BadDataset, BadLabels, BadRequest.
     """
     folder = Path(config.out) / "checkpoints"
     with (
@@ -54,7 +55,7 @@ def pretrain(config: PretrainConfig, resume: str = "auto") -> Path:
 
 
 def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretraining, DataLoader]:
-    """The run as it begins or goes on, and the batches that are left. The first process prepares the disk for all."""
+    """The run, new or resumed, and its remaining batches. The first process prepares the disk for all."""
     folder = Path(config.out) / "checkpoints"
     if ranks.rank == 0:
         clean_checkpoint_folder(folder)
@@ -62,7 +63,7 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
     require_pictures(config, sources)
     start = checkpoint_to_resume(folder, config, resume, FREE_ON_RESUME, ("epochs", "max_steps"))
     if ranks.count > 1:
-        distributed.barrier()  # nobody writes before all have read
+        distributed.barrier()  # no process writes before all have read
     scans_per_step = config.batch_size * config.accumulate  # of this process
     order = order_of(config, sources, scans_per_step * ranks.count)
     schedule = Schedule(config, order.steps_per_epoch)
@@ -83,7 +84,7 @@ def _prepared(config: PretrainConfig, resume: str, ranks: Ranks) -> tuple[Pretra
 
 
 def _opened(config: PretrainConfig, ranks: Ranks) -> list[SampleSource]:
-    """The data sets; where some have to be made first, the first process makes them while the others wait."""
+    """Open the data sets; the first process generates those that do not exist yet while the others wait."""
     if ranks.count > 1 and ranks.rank != 0:
         distributed.barrier()
     sources = [open_source(source, config.class_table, machine_cores()) for source in config.train]
@@ -93,7 +94,7 @@ def _opened(config: PretrainConfig, ranks: Ranks) -> list[SampleSource]:
 
 
 def _drawn_features(run: Pretraining, scans: PretrainScans, preparer: Preparer) -> Figure | None:
-    """Similarity of features in the run's first scan, always the same, so that progress shows; None where nothing is paired."""
+    """Draws feature similarity in the run's first scan, always the same, to show progress; None if nothing is paired."""
     (teacher,), heads, drawn = run.teacher, run.objective.heads, scans[0, 0]
     scan = drawn[0] if isinstance(drawn, tuple) else drawn
     if teacher is None or not isinstance(heads, ProjectionHeads) or not isinstance(scan, PairedScan):

@@ -1,4 +1,4 @@
-"""The run of a pre-training, whatever the method: a frozen teacher, an objective with its heads, and where the time of a step goes."""
+"""The training run of any pre-training method: a frozen teacher, an objective with its heads, and the time of each stage."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class Pretraining(StepRun):
-    """A run of pre-training."""
+    """A pre-training run."""
 
     config: PretrainConfig
     network: PointBackbone
@@ -50,26 +50,25 @@ class Pretraining(StepRun):
         draw: Callable[["Pretraining"], Figure | None],
         told_of_step: Callable[[int], Mapping[str, float]] = lambda step: {},
     ) -> None:
-        """build_objective: with fresh heads; draw: the picture that tells how far the features are, if any.
-
-        told_of_step: more numbers for the log.
-        """
-        torch.manual_seed(config.seed)  # of the teacher's random weights, which are not stored
+        """build_objective: returns the objective with new heads; draw: writes the progress figure; told_of_step: more numbers to log."""
+        torch.manual_seed(config.seed)  # seed of the teacher's random weights, which are not stored
         teacher = config.build_teacher()
         length_key = "epochs" if config.max_steps is None else "max_steps"
         rhythm = Rhythm(schedule.end_step, config.checkpoint_every, length_key=length_key)
         super().__init__(config, Path(config.out), rhythm, ranks)
         self.schedule, self.draw, self.watch, self.told_of_step = schedule, draw, StopWatch(), told_of_step
-        self.teacher = (teacher,)  # not a child: it must never be asked to train
+        self.teacher = (teacher,)  # not a child module: it must never be put in training mode
         self.network = build_backbone(config, None)
         if config.norm_momentum is not None and isinstance(self.network, MinkUNet):
             set_norm_momentum(self.network, config.norm_momentum)
         self.objective = build_objective(self.network, teacher)
-        # after them, so that network and heads are the same with the task and without
+        # after them, so that network and heads are the same with and without the task
         self.occupancy = None
         if config.occupancy is not None:
             self.occupancy = OccupancyTask(self.network.feature_channels, config.occupancy.weight)
-        if uses_cuda(config) and ranks.count > 1:  # on CPUs each process norms by its own batch: torch has no other
+        if (
+            uses_cuda(config) and ranks.count > 1
+        ):  # on CPUs each process normalises by its own batch: torch has no alternative
             self.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         trained = [self.network, self.objective.heads, *([] if self.occupancy is None else [self.occupancy])]
         self.optimizer = _optimizer(config, [each for module in trained for each in module.parameters()])
@@ -79,7 +78,7 @@ class Pretraining(StepRun):
         self.begin(start)
 
     def on_train_start(self) -> None:
-        """Move what Lightning does not know of."""
+        """Move to the device what Lightning does not know of."""
         super().on_train_start()
         for teacher in self.teacher:
             if teacher is not None:
@@ -87,15 +86,15 @@ class Pretraining(StepRun):
         self.watch = StopWatch()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
-        """The time since the last step went into the batch."""
+        """Record the time since the last step as time spent on the batch."""
         self.watch.lap("data")
 
     def set_rates(self) -> float:
-        """Half a cosine to 0."""
+        """Set the learning rates of the step: half a cosine to its final share."""
         return give_rate(self.optimizer, self.schedule.learning_rate(self.step))
 
     def losses(self, batch: PretrainBatch | TwoViewBatch) -> Mapping[str, Tensor]:
-        """Those of the objective."""
+        """The losses of the objective."""
         seed = int(self.seed_of_step().generate_state(1, np.uint64)[0] >> 1)
         if self.part > 0:
             self.watch.lap("backward")  # of the part before
@@ -111,19 +110,19 @@ class Pretraining(StepRun):
         return losses
 
     def gradient_norm(self) -> float:
-        """What came since the loss was the backward pass."""
+        """The gradient norm; the time since the loss is recorded as the backward pass."""
         norm = super().gradient_norm()
         self.watch.lap("backward")
         return norm
 
     def numbers(self, batch: PretrainBatch | TwoViewBatch) -> dict[str, float]:
-        """Of the batch, the memory, the objective, and the seconds of each stage."""
+        """Numbers of a step for the log: batch, memory, objective, and seconds of each stage."""
         self.watch.lap("optimizer")
         of_batch = {**batch.numbers(), **self.told_of_step(self.step)}
         return {**of_batch, "memory_gb": memory_gb(), **self.objective.numbers(), **self.watch.seconds()}
 
     def after_step(self) -> None:
-        """Draw when it is time."""
+        """Draw the progress figure when due."""
         period = self.config.picture_period
         if self.log_book is not None and period and self.step % period == 0:
             figure = self.draw(self)
@@ -132,7 +131,7 @@ class Pretraining(StepRun):
         super().after_step()
 
     def tensors(self) -> dict[str, Tensor]:
-        """With the heads and the state of the objective."""
+        """Tensors of a checkpoint, with the objective's heads and state."""
         of_objective = {
             name if name.startswith("heads.") else f"objective.{name}": tensor
             for name, tensor in self.objective.state_dict().items()
@@ -141,11 +140,11 @@ class Pretraining(StepRun):
         return {**super().tensors(), **of_objective, **of_occupancy}
 
     def state(self) -> dict[str, Any]:
-        """With the hash of the teacher, whose weights are not kept."""
+        """State of a checkpoint, with the hash of the teacher, whose weights are not stored."""
         return {**super().state(), "teacher_sha256": self.teacher_sha256}
 
     def _begin_with(self, path: Path) -> None:
-        """The network of another run, and what fits of its heads and its objective's state; the optimiser begins anew."""
+        """Load the network of another run, and matching tensors of its heads and objective; the optimiser starts afresh."""
         weights = begin_with(self.network, path, self.config.classes, self.config)
         checkpoint = load_checkpoint(path)
         heads = {f"heads.{name}": tensor for name, tensor in weights_of(checkpoint, "heads").items()}
@@ -158,11 +157,11 @@ class Pretraining(StepRun):
         _log.warning(_told(weights, taken, fresh))
 
     def restore(self, start: Checkpoint) -> None:
-        """Raises BadCheckpoint for a run with another teacher."""
+        """Restore a checkpoint. Raises BadCheckpoint for a run with another teacher."""
         if start.state["teacher_sha256"] != self.teacher_sha256:
             raise BadCheckpoint(
-                f"{self.checkpoints}: expected teacher weights of sha256 {start.state['teacher_sha256']}, found "
-                f"{self.teacher_sha256}. Give the weights it was trained with, or another `out`."
+                f"{self.checkpoints}: expected teacher weights with sha256 {start.state['teacher_sha256']}, found "
+                f"{self.teacher_sha256}. Use the weights it was trained with, or another `out`."
             )
         super().restore(start)
         heads = {f"heads.{name}": tensor for name, tensor in weights_of(start, "heads").items()}
@@ -172,7 +171,7 @@ class Pretraining(StepRun):
 
 
 def _take(module: torch.nn.Module, offered: Mapping[str, Tensor]) -> tuple[int, list[str]]:
-    """Load what fits; returns how many tensors did, and the names of those that stay as they are."""
+    """Load matching tensors; returns their number, and the names of those left unchanged."""
     own = module.state_dict()
     taken = {name: offered[name] for name in own if name in offered and offered[name].shape == own[name].shape}
     module.load_state_dict({**own, **taken})
@@ -180,8 +179,8 @@ def _take(module: torch.nn.Module, offered: Mapping[str, Tensor]) -> tuple[int, 
 
 
 def _told(weights: StartWeights, taken: int, fresh: list[str]) -> str:
-    """One line for the log."""
-    of_objective = f"{taken} of heads and distributions, fresh: {', '.join(fresh[:4]) or 'none'}"
+    """The line for the log on which weights were loaded."""
+    of_objective = f"{taken} tensors of heads and distributions, newly initialised: {', '.join(fresh[:4]) or 'none'}"
     return f"{weights.told()}; {of_objective}"
 
 

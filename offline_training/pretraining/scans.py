@@ -1,4 +1,4 @@
-"""Which scans a pre-training step sees: a pure function of the run's seed, the step and the place among all processes."""
+"""The scans of a pre-training step: a pure function of the run's seed, the step and the place among all processes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,21 +10,23 @@ from offline_training.datasets.base.sample_source import SampleSource
 from offline_training.pretraining.several_sources import Order, scaled
 from offline_training.runs.ranks import Ranks
 
-_Views = Callable[[SampleSource, int, np.random.Generator], Any]  # of a sample of a source, by the method
+_Views = Callable[
+    [SampleSource, int, np.random.Generator], Any
+]  # draws a method's training item from a sample of a source
 
 
 class PretrainScans(Dataset[Any]):
-    """Scans of several data sets, changed at random; asked for by (step, place among all processes)."""
+    """Augmented scans of several data sets, indexed by (step, place among all processes)."""
 
     def __init__(
         self, sources: Sequence[SampleSource], order: Order, views: _Views, intensity_factors: Sequence[float]
     ) -> None:
-        """intensity_factors: what the intensities of each data set are multiplied by."""
+        """intensity_factors: the factor of each data set's intensities."""
         self._sources, self._order, self._views, self._factors = sources, order, views, intensity_factors
         self._end = np.cumsum([len(source) for source in sources])
 
-    def __getitem__(self, step_and_place: tuple[int, int]) -> Any:  # noqa: ANN401  what the method draws of a sample
-        """The scan of one place of one step; the same one however often and wherever it is asked for."""
+    def __getitem__(self, step_and_place: tuple[int, int]) -> Any:  # noqa: ANN401  the method's own type of training item
+        """The scan of one place of one step; always the same, in any process."""
         step, place = step_and_place
         number = self._order.scan(step, place)
         source = int(np.searchsorted(self._end, number, side="right"))
@@ -34,6 +36,6 @@ class PretrainScans(Dataset[Any]):
 
 
 def places(first_step: int, end_step: int, batch_size: int, ranks: Ranks) -> list[list[tuple[int, int]]]:
-    """For each step what this process reads: (step, place among all processes)."""
+    """For each step the indices this process reads: (step, place among all processes)."""
     mine = range(ranks.rank * batch_size, (ranks.rank + 1) * batch_size)
     return [[(step, place) for place in mine] for step in range(first_step, end_step)]

@@ -1,4 +1,4 @@
-"""Length of a pre-training and the learning rate of each of its steps."""
+"""Length of a pre-training, and the learning rate of each step."""
 
 import math
 
@@ -6,14 +6,14 @@ from offline_training.pretraining.base.config import PretrainConfig
 
 
 class Schedule:
-    """Steps and rates of a run."""
+    """Number of steps and learning rates of a run."""
 
     def __init__(self, config: PretrainConfig, steps_per_epoch: int) -> None:
         self._config, self.steps_per_epoch = config, steps_per_epoch
         self.end_step = config.max_steps or (config.epochs or 0) * steps_per_epoch
 
     def learning_rate(self, step: int) -> float:
-        """A linear rise from 0, then half a cosine from the configured rate to its final share, in steps or held for each epoch."""
+        """The learning rate of a step: linear rise from 0, then half a cosine to the final share, per step or per epoch."""
         rise, final = self._config.warm_up_steps, self._config.final_rate
         if step < rise:
             return self._config.learning_rate * step / rise

@@ -1,4 +1,4 @@
-"""Pre-training on several data sets at once: whose scans a step sees, and whether their intensities may be mixed."""
+"""Pre-training on several data sets at once: which scans a step reads, and whether their intensities may be mixed."""
 
 import logging
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from offline_training.pretraining.base.config import PictureConfig, PretrainConf
 
 Order = ScanOrder | ShareOrder
 _log = logging.getLogger(__name__)
-_LOOKED_AT = 4  # scans of each data set, evenly over it
-_FULL_PERCENT = 99.0  # of intensities: what counts as a data set's brightest
-_ALIKE = 3.0  # times: two sensors of one scale differ by less, 0..1 and 0..255 by 255
+_LOOKED_AT = 4  # scans of each data set, spread evenly over it
+_FULL_PERCENT = 99.0  # quantile of intensities that counts as a data set's brightest
+_ALIKE = 3.0  # sensors with the same scale differ by a smaller factor, 0..1 and 0..255 by 255
 
 
 def order_of(config: PretrainConfig, sources: Sequence[SampleSource], scans_per_step: int) -> Order:
-    """The order that a configuration names. Raises BadConfig for a weight that is worth no scan."""
+    """The configured order of scans. Raises BadConfig for a weight too small for a single scan."""
     counts = tuple(len(source) for source in sources)
     if config.order == "weights":
         return ShareOrder(counts, tuple(source.weight for source in config.train), scans_per_step, config.seed)
@@ -30,15 +30,15 @@ def order_of(config: PretrainConfig, sources: Sequence[SampleSource], scans_per_
 
 
 class SourceCounts:
-    """How many scans of a step come from each data set; nothing is told of a single one."""
+    """Counts the scans of a step from each data set; empty for a single data set."""
 
     def __init__(self, config: PretrainConfig, sources: Sequence[SampleSource], order: Order, places: int) -> None:
-        """places: of a step, of all processes together."""
+        """places: scans of a step over all processes."""
         self._names = [f"scans_{number}_{source.kind}" for number, source in enumerate(config.train)]
         self._end, self._order, self._places = np.cumsum([len(source) for source in sources]), order, places
 
     def of_step(self, step: int) -> dict[str, float]:
-        """By name, for the log."""
+        """The counts by name, for the log."""
         if len(self._names) < 2:
             return {}
         numbers = [self._order.scan(step, place) for place in range(self._places)]
@@ -47,19 +47,20 @@ class SourceCounts:
 
 
 def require_pictures(config: PretrainConfig, sources: Sequence[SampleSource]) -> None:
-    """Raise BadDataset where a method of pictures would get a data set without, judged by its first scan."""
+    """Raise BadDataset if a method that needs images gets a data set without, judged by its first scan."""
     for source, samples in zip(config.train, sources, strict=True):
         if isinstance(config, PictureConfig) and not samples[0].views:
             raise BadDataset(
-                f"{source.folder}: expected pictures with the scans, as method {config.method} learns from them, found "
-                "none. Give its pictures, leave the data set out, or use pointcontrast or depthcontrast."
+                f"{source.folder}: expected images with the scans, because method {config.method} learns from them, found "
+                "none. Provide its images, leave the data set out, or use pointcontrast or depthcontrast."
             )
 
 
 def intensity_factors(config: PretrainConfig, sources: Sequence[SampleSource]) -> tuple[float, ...]:
-    """What the intensities of each data set are multiplied by, judged by a few of its scans; 1 for a single data set.
+    """The factor of each data set's intensities, estimated from a few of its scans; 1 for a single data set.
 
-    Logs what the data sets are like. Raises BadConfig where intensities of unlike scales would be mixed unasked.
+    Logs points, images and intensities of each. Raises BadConfig if intensities of different scales would be mixed
+    without being asked to.
     """
     if len(sources) == 1:
         return (1.0,)
@@ -69,7 +70,7 @@ def intensity_factors(config: PretrainConfig, sources: Sequence[SampleSource]) -
         points = float(np.median([len(sample.cloud) for sample in samples]))
         views = len(samples[0].views)
         _log.warning(
-            "%s: %.0f points and %d pictures a scan, %.0f %% of intensities up to %.3g",
+            "%s: %.0f points and %d images per scan, %.0f %% of intensities up to %.3g",
             source.title, points, views, _FULL_PERCENT, brightest,
         )  # fmt: skip
     if config.intensity_scales == "even":
@@ -79,8 +80,8 @@ def intensity_factors(config: PretrainConfig, sources: Sequence[SampleSource]) -
     return (1.0,) * len(sources)
 
 
-def scaled(drawn: Any, factor: float) -> Any:  # noqa: ANN401  what a method draws of a sample: a scan, or two in a tuple
-    """With intensities times the factor, at most 1."""
+def scaled(drawn: Any, factor: float) -> Any:  # noqa: ANN401  a method's training item: a scan, or two in a tuple
+    """Multiply the intensities of a training item by the factor, and limit them to 1."""
     if factor == 1.0:
         return drawn
     if isinstance(drawn, tuple):
@@ -106,6 +107,7 @@ def _require_alike(config: PretrainConfig, bright: Sequence[float]) -> None:
     if max(bright) > _ALIKE * min(bright):
         told = ", ".join(f"{source.title} {one:.3g}" for source, one in zip(config.train, bright, strict=True))
         raise BadConfig(
-            f"intensity_scales: expected data sets whose brightest intensities differ by less than {_ALIKE:g} times, found "
-            f"{told}. Set intensity_scales: even (each by its own), features without intensity, or as_measured to mix them."
+            f"intensity_scales: expected data sets whose brightest intensities differ by less than {_ALIKE:g} times, "
+            f"found {told}. Set intensity_scales: even to scale each by its own, as_measured to mix them unchanged, or "
+            "choose features without intensity."
         )

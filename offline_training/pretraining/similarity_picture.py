@@ -1,4 +1,4 @@
-"""Feature similarity as a picture: one point against all pixels of its picture and against all points (OLIVINE, figure 7)."""
+"""Feature similarity as a figure: one point against all pixels of its image and all points (OLIVINE, figure 7)."""
 
 import numpy as np
 import torch
@@ -22,15 +22,15 @@ def similarity_picture(
     anchor: int,
     device: torch.device,
 ) -> Figure:
-    """The picture of a pair's point; the network is left in the mode it was in. anchor: the pair's number in the scan."""
+    """The figure for the point of a pair; the network's mode is restored. anchor: the pair's number in the scan."""
     to_pixels, to_points = _similarities(network, heads, teacher, preparer, scan, anchor, device)
     figure = Figure(figsize=(15, 4), layout="constrained")
     shown, pixels, points = figure.subplots(1, 3, width_ratios=(4, 4, 3))
     picture = scan.images[scan.image_index[anchor]]
     shown.imshow(picture)
-    shown.set_title("the anchor point in its picture")
+    shown.set_title("the anchor point in its image")
     pixels.imshow(to_pixels, vmin=-1.0, vmax=1.0, cmap="turbo")
-    pixels.set_title("cosine of its feature to the pixels'")
+    pixels.set_title("cosine to the pixel features")
     for axes in (shown, pixels):
         axes.plot(*scan.pixel_uv[anchor], "w+", markersize=14, markeredgewidth=2)
         axes.set_axis_off()
@@ -47,7 +47,7 @@ def _similarities(
     anchor: int,
     device: torch.device,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines of the anchor's feature to the pixels (H, W) and to the points (N,), NaN where a point has no row."""
+    """Cosines of the anchor's feature to the pixels (H, W) and to the points (N,), NaN for points without a row."""
     was_training = network.training
     network.eval()
     with torch.no_grad():
@@ -64,11 +64,11 @@ def _similarities(
 
 
 def _draw_points(axes: Axes, scan: PairedScan, cosine: np.ndarray, anchor: int) -> None:
-    """Bird's eye view, the most similar points on top."""
+    """Draw a bird's-eye view, the most similar points on top."""
     order = np.argsort(np.nan_to_num(cosine, nan=-2.0))
     x_m, y_m, _ = scan.xyz_m[order].T
     drawn = axes.scatter(x_m, y_m, s=0.6, c=cosine[order], vmin=-1.0, vmax=1.0, cmap="turbo", linewidths=0)
     axes.plot(*scan.xyz_m[scan.point_index[anchor], :2], "k+", markersize=14, markeredgewidth=2)
     axes.set_aspect("equal")
-    axes.set_title("and to all points, from above (m)")
+    axes.set_title("cosine to all points, from above (m)")
     axes.figure.colorbar(drawn, ax=axes)

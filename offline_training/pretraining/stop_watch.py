@@ -1,4 +1,4 @@
-"""Where the time and the memory of a step of pre-training went."""
+"""Time and memory of a pre-training step."""
 
 import resource
 from time import perf_counter
@@ -9,14 +9,14 @@ STAGES = ("data", "backbone", "teacher", "sampling_and_loss", "backward", "optim
 
 
 class StopWatch:
-    """Seconds of each stage of a step; on CUDA it waits for the device at every lap."""
+    """Measures the seconds of each stage of a step; on CUDA it waits for the device at every lap."""
 
     def __init__(self) -> None:
         self._last = perf_counter()
         self._seconds: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
-        """What came since the last lap was this stage."""
+        """Assign the time since the last lap to this stage."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         now = perf_counter()
@@ -24,14 +24,14 @@ class StopWatch:
         self._last = now
 
     def seconds(self) -> dict[str, float]:
-        """Seconds by `seconds/<stage>`, and of the whole step, which ends with it."""
+        """Seconds as `seconds/<stage>`, and of the whole step, which ends here."""
         of_stage = {f"seconds/{stage}": self._seconds[stage] for stage in STAGES if stage in self._seconds}
         self._seconds = {}
         return {**of_stage, "step_seconds": sum(of_stage.values())}
 
 
 def memory_gb() -> float:
-    """Most memory the process has had so far: of the CUDA device where there is one, else of the process."""
+    """Peak memory of the process so far, in GB: on the CUDA device if there is one, else in RAM."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # Linux counts in KiB

@@ -1,4 +1,4 @@
-"""`reproduce --list` and `--dry-run`: what studies there are, and what one of them has before it, as lines of text."""
+"""`reproduce --list` and `--dry-run`: all studies, and the plan of one of them, as lines of text."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,16 +24,16 @@ _PLANS: dict[type[Study], Callable[[Any, Any], Plan]] = {
     LanguageStudy: language_plan,
 }
 
-_NOT_KNOWN = "not known without --data ROOT: where the data lie is part of each run's configuration"
+_NOT_KNOWN = "unknown without --data ROOT, because the data's location is part of each run's configuration"
 
 
 def plan_of(study: Study, place: Place, row_names: tuple[str, ...] = ()) -> Plan:
-    """What some rows of a study have before them, all for no names. Raises BadConfig, BadRequest."""
+    """The plan of some rows of a study; of all rows if no names are given. Raises BadConfig, BadRequest."""
     return _PLANS[type(study)](RUNS[type(study)](study, place), study.chosen_rows(row_names))
 
 
 def list_lines(data: Path | None) -> Iterator[str]:
-    """A line for each study: what it is, how many trainings, and which of the data that it reads are there."""
+    """One line for each study: title, number of trainings, and which of its data are present."""
     _require_root(data)
     names = study_names()
     width = max(map(len, names))
@@ -44,7 +44,7 @@ def list_lines(data: Path | None) -> Iterator[str]:
 
 
 def plan_lines(name: str, out: Path, data: Path | None, row_names: tuple[str, ...], jobs: int) -> Iterator[str]:
-    """What is done and left of a study, what it reads, and what it takes as far as that is known. Raises BadRequest."""
+    """Finished and remaining runs of a study, the data it needs, and its known costs. Raises BadRequest."""
     _require_root(data)
     study, place = load_study(name), _place(out, data, jobs)
     plan = plan_of(study, place, row_names)
@@ -57,15 +57,15 @@ def plan_lines(name: str, out: Path, data: Path | None, row_names: tuple[str, ..
     if not is_known:
         yield f"done: {_NOT_KNOWN}"
     if any(stage.done is None for stage in plan.stages):
-        yield "-: goes on scene by scene or picture by picture; what is there is not made again."
+        yield "-: resumes scene by scene or image by image; existing results are kept."
     yield ""
     yield "data"
     yield from (f"  {line}" for line in _data_lines(plan, data))
     yield ""
-    yield "disk (weights and optimisers of the 3D networks; heads come on top)"
-    yield from (f"  {line}" for line in (*plan.disk(), *(f"not known: {line}" for line in plan.unknown_disk)))
+    yield "disk (weights and optimisers of the 3D networks, without heads)"
+    yield from (f"  {line}" for line in (*plan.disk(), *(f"unknown: {line}" for line in plan.unknown_disk)))
     yield ""
-    yield "hours and memory (of the GPU where there is one, else of the process), from runs finished here"
+    yield "hours and memory (of the GPU if there is one, else of the process), from runs finished here"
     yield from (f"  {line}" for line in (plan.cost() if is_known else (_NOT_KNOWN,)))
 
 
@@ -99,7 +99,7 @@ def _data_in_short(plan: Plan, data: Path | None) -> str:
     missing = [one for one in plan.needed if one.is_there(data) is False]
     there = [one for one in plan.needed if one.is_there(data)]
     elsewhere = [one for one in plan.needed if one.is_there(data) is None]
-    told = (("missing", missing), ("there", there), ("not looked for", elsewhere))
+    told = (("missing", missing), ("present", there), ("not checked", elsewhere))
     return "; ".join(f"{what}: {_names(each)}" for what, each in told if each)
 
 
@@ -109,14 +109,14 @@ def _names(needed: tuple[Needed, ...] | list[Needed]) -> str:
 
 def _data_lines(plan: Plan, data: Path | None) -> Iterator[str]:
     if not plan.needed:
-        yield "none to download: all is made here"
+        yield "nothing to download: all data are generated"
     for one in plan.needed:
         is_there, place = one.is_there(data), one.at(data)
         if is_there:
-            yield f"there    {one.what}: {place}"
+            yield f"present  {one.what}: {place}"
         elif is_there is False:
             yield f"missing  {one.what}: {place}: {one.how_to_get(data)}"
         elif one.path is None:
             yield f"-        {one.what}: {one.advice}"
         else:
-            yield f"-        {one.what}: {one.path.replace('{data}', 'ROOT')}: give --data ROOT"
+            yield f"-        {one.what}: {one.path.replace('{data}', 'ROOT')}: check with --data ROOT"

@@ -1,4 +1,4 @@
-"""All studies there are, of pre-training, of evidence and of language, under one command."""
+"""All studies (pre-training, evidence, language) under one command."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,31 +35,31 @@ _SMOKES: dict[type[Study], Callable[[Any], Smoke[Any]]] = {
 
 
 class _StudyFile(RootModel[Annotated[Study, Field(discriminator="kind")]]):
-    """A file of configs/reproduce."""
+    """A study file in configs/reproduce."""
 
 
 def load_study(name: str) -> Study:
-    """The study of that name. Raises BadRequest listing the names there are, BadConfig for a wrong file."""
+    """The study of that name. Raises BadRequest listing the known names, BadConfig for an invalid file."""
     require_study(name)
     return load_config(_StudyFile, FOLDER / f"{name}.yaml").root
 
 
 def smoke_of(study: Study) -> Smoke[Any]:
-    """The study in small: every stage, row and column, in minutes and without downloads. Raises BadConfig."""
+    """The miniature of a study: every stage, row and column, in minutes, without downloads. Raises BadConfig."""
     return _SMOKES[type(study)](study)
 
 
 def reproduce_study(
     name: str, out: Path, data: Path | None, row_names: tuple[str, ...] = (), jobs: int = 1
 ) -> list[Cell]:
-    """Run the study of that name. Raises what `reproduce` raises, BadConfig for a wrong file."""
+    """Run the study of that name. Raises what `reproduce` raises, and BadConfig for an invalid file."""
     return reproduce(load_study(name), out, data, row_names, jobs)
 
 
 def reproduce(study: Study, out: Path, data: Path | None, row_names: tuple[str, ...] = (), jobs: int = 1) -> list[Cell]:
     """Fill a study's table with our numbers; `out` gets table.md, plot.png and the configuration of every run.
 
-    jobs: runs at a time, which share the processor. Raises BadDataset, BadConfig, BadRequest with what is missing.
+    jobs: number of parallel runs, which share the CPU. Raises BadDataset, BadConfig, BadRequest naming what is missing.
     """
     place = place_of(study, out, data, jobs)
     return fill_table(RUNS[type(study)](study, place), row_names, jobs)

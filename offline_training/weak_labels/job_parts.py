@@ -1,4 +1,7 @@
-"""From a configuration to what does the work: labeler, superpixels and store. Heavy imports wait until a kind is asked for."""
+"""Builds the parts of a job from its configuration: labeler, superpixels and store.
+
+Heavy imports wait until a kind is requested.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,12 +32,12 @@ def open_labeler(config: WeakLabelConfig) -> WeakLabeler | LabelReader | None:
 
 
 def open_superpixels(config: WeakLabelConfig) -> Superpixels | None:
-    """What cuts images into superpixels; None where none are asked for. Raises BadConfig."""
+    """The superpixel method; None if none is requested. Raises BadConfig."""
     if config.superpixels == "slic":
         return SlicSuperpixels(config.slic_segments, config.slic_compactness, config.slic_sigma)
     if config.superpixels == "sam":
         if config.sam_masks is None:
-            raise BadConfig("superpixels: expected sam_masks, the folder of SAM's masks, found none. Give it.")
+            raise BadConfig("superpixels: expected sam_masks, the folder of SAM's masks, found none. Set it.")
         return SamSuperpixels(PicturePath(Path(config.sam_masks), config.sam_template), config.uncovered)
     return None
 
@@ -42,7 +45,7 @@ def open_superpixels(config: WeakLabelConfig) -> Superpixels | None:
 def open_store(
     config: WeakLabelConfig, labeler: WeakLabeler | LabelReader | None, superpixels: Superpixels | None
 ) -> LabelStore:
-    """The store to write to. Raises BadConfig where neither labels nor superpixels are asked for."""
+    """The store to write to. Raises BadConfig if neither labels nor superpixels are requested."""
     if labeler is None and superpixels is None:
         raise BadConfig("expected a labeler or superpixels: slic | sam, found neither. Set one of them.")
     return LabelStore(
@@ -55,7 +58,7 @@ def open_store(
 
 
 def open_sources(config: WeakLabelConfig) -> list[SampleSource]:
-    """The data sets whose images are labelled. Raises BadDataset or BadConfig with what is missing."""
+    """The data sets whose images are labelled. Raises BadDataset or BadConfig naming what is missing."""
     return [open_source(source, class_table("nuscenes16"), workers=machine_cores()) for source in config.source]
 
 
@@ -71,12 +74,12 @@ def require_images(sources: Sequence[SourceConfig], datasets: Sequence[SampleSou
 
 
 def views_at(dataset: SampleSource, index: int) -> tuple[CameraView, ...]:
-    """The views of a sample, without reading its cloud where the data set can."""
+    """The views of a sample, without reading its cloud if the data set allows."""
     return dataset.views(index) if isinstance(dataset, _HasViews) else dataset[index].views
 
 
 def all_views(datasets: Sequence[SampleSource]) -> Iterator[CameraView]:
-    """Every view of every sample in order."""
+    """Iterate over every view of every sample in order."""
     return (view for dataset in datasets for index in range(len(dataset)) for view in views_at(dataset, index))
 
 

@@ -18,32 +18,32 @@ from offline_training.weak_labels.store.label_store import LabelStore
 from offline_training.weak_labels.store.store_section import content_sha256
 from offline_training.weak_labels.superpixels import Superpixels
 
-_OF_ONE_PICTURE = (BadBag, BadDataset, BadImage, BadLabels)  # what a single damaged image leads to
+_OF_ONE_PICTURE = (BadBag, BadDataset, BadImage, BadLabels)  # raised by a single damaged image
 
 
 @dataclass
 class LabelReport:
-    """What a run did."""
+    """The counts of a labelling run."""
 
     made: int = 0  # images for which labels or superpixels were made now
-    present: int = 0  # images that had all that was asked for
-    repeated: int = 0  # further views of an image that had been met before
-    failed: list[str] = field(default_factory=list)  # one line for each image that has none
+    present: int = 0  # images that already had everything
+    repeated: int = 0  # further views of an image already counted
+    failed: list[str] = field(default_factory=list)  # one line for each failed image
     class_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # over all images
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledPicture:
-    """What became of one view."""
+    """The outcome for one view."""
 
-    sha256: str  # of its image; empty where that could not be read
+    sha256: str  # of its image; empty if that could not be read
     made: bool
-    repeated: bool  # the image had been met before
-    failure: str  # one line; empty where all went well
+    repeated: bool  # the image was already counted
+    failure: str  # one line; empty on success
     class_pixels: np.ndarray  # (256,) int64
 
     def count_into(self, report: LabelReport) -> None:
-        """Add this one."""
+        """Add the outcome to a report."""
         if self.failure:
             report.failed.append(self.failure)
         elif self.repeated:
@@ -63,9 +63,9 @@ def label_views(
     threads: int = 4,
     on_progress: Callable[[], object] = lambda: None,
 ) -> LabelReport:
-    """Make what the store does not have yet: labels, superpixels or both.
+    """Make what the store lacks: labels, superpixels or both.
 
-    An image that cannot be read is listed in the report and the others go on; a store that cannot be written to raises
+    An unreadable image is listed in the report and the others continue; a store that cannot be written raises
     BadRequest. on_progress is called once for each view, in this thread.
     """
     report = LabelReport()
@@ -84,7 +84,7 @@ def labelled_pictures(
     batch_size: int,
     threads: int,
 ) -> Iterator[LabelledPicture]:
-    """What label_views does, image by image as they are done, for those who hold the store's lock themselves."""
+    """Like label_views(), yielding each image's outcome; the caller must hold the store's lock."""
     work = _Work(labeler, store, superpixels)
     waiting: list[_Picture] = []
     writes: deque[Future[_Picture]] = deque()
@@ -111,7 +111,7 @@ def labelled_pictures(
 
 
 class _Picture:
-    """One view on its way through."""
+    """The state of one view in progress."""
 
     def __init__(self, view: CameraView) -> None:
         self.view = view
@@ -123,11 +123,11 @@ class _Picture:
 
     @cached_property
     def image(self) -> np.ndarray:
-        """The pixels. Raises BadImage when the camera is calibrated for another size."""
+        """The view's pixels. Raises BadImage if the camera is calibrated for another size."""
         rgb = self.view.load_rgb()
         if rgb.shape[:2] != self.shape:
             raise BadImage(
-                f"expected {self.shape[1]}x{self.shape[0]} pixels as the calibration says, found "
+                f"expected {self.shape[1]}x{self.shape[0]} pixels as in the calibration, found "
                 f"{rgb.shape[1]}x{rgb.shape[0]}. Fix the camera's calibration."
             )
         return rgb
@@ -142,7 +142,7 @@ class _Picture:
 
 
 class _Work:
-    """What is done to one image, by any thread."""
+    """The processing of one image, in any thread."""
 
     def __init__(
         self, labeler: WeakLabeler | LabelReader | None, store: LabelStore, superpixels: Superpixels | None
@@ -152,7 +152,7 @@ class _Work:
         self._lock = Lock()
 
     def prepare(self, view: CameraView) -> _Picture:
-        """All but what the labeler does for several images at once."""
+        """Do all but the labeler's part, which takes several images at once."""
         picture = _Picture(view)
         try:
             picture.sha256 = content_sha256(view)
@@ -169,11 +169,11 @@ class _Work:
         except _OF_ONE_PICTURE as error:
             picture.failure = str(error)
         if not picture.needs_labels:
-            picture.__dict__.pop("image", None)  # the memory; nobody asks again
+            picture.__dict__.pop("image", None)  # frees memory; not needed again
         return picture
 
     def write(self, picture: _Picture, labels: WeakLabels, source: str = "") -> _Picture:
-        """Keep the labels of an image."""
+        """Store the labels of an image."""
         if labels.class_id.shape != picture.shape:
             raise BadLabels(
                 f"expected labels of {picture.shape}, the image's size, found {labels.class_id.shape}. Fix the labeler."

@@ -1,4 +1,4 @@
-"""A sheet of a few images beside their labels and superpixels, so that people see what they got."""
+"""A sheet of a few images with their labels and superpixels, for visual inspection."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _UNCOVERED_RGB, _BORDER_RGB = (255, 255, 255), (255, 255, 0)
 
 
 def contact_sheet(rows: Sequence[np.ndarray], classes: ClassTable | None) -> bytes:
-    """A PNG of rows of `sheet_row` one below the other, and below them the classes' names."""
+    """A PNG of rows of `sheet_row`, with a class legend below."""
     from PIL import Image
 
     width = max((row.shape[1] for row in rows), default=_WIDTH_PX)
@@ -26,9 +26,9 @@ def contact_sheet(rows: Sequence[np.ndarray], classes: ClassTable | None) -> byt
 
 
 def sheet_row(view: CameraView, store: LabelStore, classes: ClassTable | None, superpixels: bool) -> np.ndarray:
-    """(h, w, 3) uint8: an image, then its labels in colours unless classes is None, then its superpixels.
+    """(h, w, 3) uint8: an image, its coloured labels unless classes is None, and its superpixels.
 
-    Raises BadLabels where the view has none.
+    Raises BadLabels if the view has none.
     """
     rgb = _small(view.load_rgb(), nearest=False)
     panels = [rgb]
@@ -46,7 +46,7 @@ def sheet_row(view: CameraView, store: LabelStore, classes: ClassTable | None, s
 
 
 def _small(picture: np.ndarray, nearest: bool) -> np.ndarray:
-    """Scaled to the sheet's width; ids by nearest neighbour."""
+    """Scale to the sheet's width; ids by nearest neighbour."""
     from PIL import Image
 
     height = max(round(picture.shape[0] * _WIDTH_PX / picture.shape[1]), 1)

@@ -1,9 +1,8 @@
 """The engine for fleets: the local engine's work, spread over a Ray cluster as a Ray Data job. Touches the network.
 
-Every worker opens the data sets, the labeler and the store by the configuration's paths, which must lie the same on all
-machines (shared storage). A worker that dies is started again and its samples are done again, as Ray Data does of itself:
-what it had written counts as present, half-written files do not exist, so the store ends with the same bytes as after a
-local run.
+Every worker opens the data sets, the labeler and the store by the configuration's paths, which must be the same on all
+machines (shared storage). Ray Data restarts a worker that dies and repeats its samples: what it had written counts as
+present and half-written files do not exist, so the store ends with the same bytes as after a local run.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,10 +30,10 @@ def ray_engine(
     on_progress: Callable[[], object] = lambda: None,
     open_labeler: _OpenLabeler = open_labeler,
 ) -> LabelReport:
-    """Make what the store does not have yet, by `config.ray_workers` workers.
+    """Make what the store lacks, with `config.ray_workers` workers.
 
-    samples: of each data set of the configuration, how many it has. Connects to the cluster of RAY_ADDRESS, else starts
-    one on this machine. Raises EngineUnavailable without Ray or when workers keep dying, else what a local run raises.
+    samples: the number of samples of each configured data set. Connects to the cluster of RAY_ADDRESS, else starts
+    one on this machine. Raises EngineUnavailable without Ray or if workers keep dying, else what a local run raises.
     """
     report, met = LabelReport(), set[str]()
     out = Path(config.out)
@@ -45,23 +44,23 @@ def ray_engine(
         ):
             _count(_picture(row), report, met)
             on_progress()
-    with locked(out):  # removes what killed workers had half written
+    with locked(out):  # removes files that killed workers left half written
         report.failed.sort()
     return report
 
 
 def _count(picture: LabelledPicture, report: LabelReport, met: set[str]) -> None:
-    """An image is counted once, however many workers met it."""
+    """Count each image once, however many workers processed it."""
     if picture.sha256 in met and not picture.failure:
         report.repeated += 1
     else:
         picture.count_into(report)
-    if not (picture.failure or picture.repeated):  # within a task a copy may come before its original
+    if not (picture.failure or picture.repeated):  # within a task a duplicate may come before its original
         met.add(picture.sha256)
 
 
 def _picture(row: dict[str, Any]) -> LabelledPicture:
-    """A row of _Worker's columns; raises the error that stopped it."""
+    """The outcome in a row of _Worker's columns; raises the error that stopped the worker."""
     if row["error"]:
         raise getattr(errors, row["error"])(row["failure"])
     return LabelledPicture(
@@ -70,13 +69,13 @@ def _picture(row: dict[str, Any]) -> LabelledPicture:
 
 
 class _Worker:
-    """One process of the cluster; opens everything at its first task, so that a failure to do so reaches the user."""
+    """One process of the cluster; opens everything at its first task, so that a failure there reaches the user."""
 
     def __init__(self, config: WeakLabelConfig, open_labeler: _OpenLabeler) -> None:
         self._config, self._open_labeler = config, open_labeler
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Samples -> what became of each of their views, as columns; an error of ours is a row, or Ray keeps its text alone."""
+        """Samples -> outcomes of their views, as columns; our own errors become rows, because Ray keeps only an error's text."""
         samples = list(zip(batch["source"].tolist(), batch["sample"].tolist(), strict=True))
         try:
             return _columns(self._label(samples), "")

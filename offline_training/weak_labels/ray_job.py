@@ -1,6 +1,6 @@
-"""A Ray Data job over the samples of some data sets, and an end to it when workers keep dying. Touches the network.
+"""A Ray Data job over the samples of some data sets, which ends if workers keep dying. Touches the network.
 
-While a task is under way, OUT/.attempts/TASK holds a byte for each time it was begun.
+While a task is running, OUT/.attempts/TASK holds one byte for each time it was started.
 """
 
 import shutil
@@ -12,10 +12,10 @@ from typing import Any
 from lidar_vl_core.foundation.errors import EngineUnavailable
 from lidar_vl_core.foundation.optional_imports import require_packages
 
-_SAMPLES_PER_TASK = 4  # done again when a worker dies; more where there would be more than _MOST_TASKS
-_MOST_TASKS = 10_000  # that Ray Data keeps account of with ease
+_SAMPLES_PER_TASK = 4  # samples per task, repeated if a worker dies; more if there would be more than _MOST_TASKS
+_MOST_TASKS = 10_000  # number of tasks that Ray Data can manage easily
 _ATTEMPTS_FOLDER = ".attempts"
-_ATTEMPTS = 5  # at a task, by workers that die of it: Ray itself would go on for ever
+_ATTEMPTS = 5  # attempts at a task whose workers die; Ray itself would never stop
 
 
 def ray_rows(
@@ -26,10 +26,10 @@ def ray_rows(
     cpus_per_worker: float = 1,
     gpus_per_worker: float = 0.0,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of the columns that workers make of batches {"source": (n,), "sample": (n,)} of numbers, as they are done.
+    """Yield rows of the columns that workers return for batches {"source": (n,), "sample": (n,)} of numbers, as they finish.
 
-    worker: a class that is called with a batch; arguments: of its constructor. samples: of each data set, how many it
-    has. Connects to the cluster of RAY_ADDRESS, else starts one on this machine. Raises EngineUnavailable.
+    worker: a class that is called with a batch; arguments: of its constructor. samples: number of samples of each data
+    set. Connects to the cluster of RAY_ADDRESS, else starts one on this machine. Raises EngineUnavailable.
     """
     require_packages("engine: ray", "ray")
     import ray
@@ -52,14 +52,15 @@ def ray_rows(
         yield from done.iter_rows()
     except ray.exceptions.RayError as error:
         raise EngineUnavailable(
-            f"engine: ray: expected workers that keep running, found: {str(error).strip().splitlines()[-1]}. What they had made "
+            f"engine: ray: expected workers that keep running, found: {str(error).strip().splitlines()[-1]}. What they "
+            "had made "
             "is kept: run the command again; engine: local shows what one sample does."
         ) from error
 
 
 @contextmanager
 def attempts_folder(out: Path) -> Iterator[None]:
-    """Where attempts are counted; every run counts anew."""
+    """The folder in which attempts are counted, emptied by every run."""
     shutil.rmtree(out / _ATTEMPTS_FOLDER, ignore_errors=True)
     (out / _ATTEMPTS_FOLDER).mkdir(exist_ok=True)
     try:
@@ -69,14 +70,18 @@ def attempts_folder(out: Path) -> Iterator[None]:
 
 
 def count_attempt(out: Path, samples: Sequence[tuple[int, int]]) -> Path:
-    """Count one more attempt at a task, in the file that is returned; the worker removes it. Raises EngineUnavailable."""
+    """Count an attempt at a task in the returned file, which the worker removes at the end.
+
+    Raises EngineUnavailable.
+    """
     source, first = samples[0]
     attempts = out / _ATTEMPTS_FOLDER / f"{source}-{first}"
     with attempts.open("ab") as file:
         file.write(b".")
     if attempts.stat().st_size > _ATTEMPTS:
         raise EngineUnavailable(
-            f"engine: ray: expected workers that keep running, found {_ATTEMPTS} that died of samples {first} to {samples[-1][1]} "
-            f"of source {source}. To continue with the others, leave these out, or look at them with engine: local."
+            f"engine: ray: expected workers that keep running, found {_ATTEMPTS} that died of samples {first} to "
+            f"{samples[-1][1]} "
+            f"of source {source}. Leave these out to continue with the others, or examine them with engine: local."
         )
     return attempts

@@ -1,4 +1,4 @@
-"""Work done ahead by threads, its results in order."""
+"""Runs tasks ahead in threads, with results in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 def read_ahead(
     pool: ThreadPoolExecutor, function: Callable[[Task], Result], tasks: Iterable[Task], count: int
 ) -> Iterator[Result]:
-    """Results of a function in the order of the tasks, with at most `count` of them on their way."""
+    """Yield results of a function in the order of the tasks, with at most `count` tasks in progress."""
     futures: deque[Future[Result]] = deque()
     for task in tasks:
         futures.append(pool.submit(function, task))

@@ -1,4 +1,4 @@
-"""Superpixels of an image: SLIC as SLidR makes them, and SAM masks from disk as Seal paints them."""
+"""Superpixels of an image: SLIC as in SLidR, and SAM masks from disk painted as in Seal."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ class Superpixels(Protocol):
     """Cuts images into segments."""
 
     def identity(self) -> dict[str, Any]:
-        """All that decides over the result, as JSON."""
+        """Everything that determines the result, as JSON."""
         ...
 
     def source(self, view: CameraView) -> str:
-        """Hash of what lies on the disk beside the image and decides over its segments; nothing = ""."""
+        """Hash of files beside the image that determine its segments; "" if there are none."""
         ...
 
     def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
@@ -35,18 +35,18 @@ class Superpixels(Protocol):
 
 @dataclass(frozen=True)
 class SlicSuperpixels:
-    """SLIC with SLidR's numbers (Sautier et al. 2022; 30 segments for its VoxelNet)."""
+    """SLIC with SLidR's parameters (Sautier et al. 2022; 30 segments for its VoxelNet)."""
 
     segments: int = 150
     compactness: float = 6.0
-    sigma: float = 3.0  # pixels of the blur before
+    sigma: float = 3.0  # pixels sigma of the blur before SLIC
 
     def identity(self) -> dict[str, Any]:
-        """The numbers, and the version of the library: its results have changed between versions."""
+        """The parameters, and the version of the library, whose results have changed between versions."""
         return {"model": "slic", "revision": f"scikit-image {version('scikit-image')}", **vars(self)}
 
     def source(self, view: CameraView) -> str:
-        """See Superpixels; the image decides over everything."""
+        """See Superpixels; only the image determines the result."""
         return ""
 
     def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
@@ -56,24 +56,24 @@ class SlicSuperpixels:
 
 @dataclass(frozen=True)
 class SamSuperpixels:
-    """Masks of the Segment Anything Model that lie on disk: a folder of PNGs for each image."""
+    """Superpixels from masks of the Segment Anything Model on disk: a folder of PNGs for each image."""
 
     path: PicturePath
     uncovered: Uncovered = 255
 
     def identity(self) -> dict[str, Any]:
-        """How masks become segments; the masks themselves are compared image by image."""
+        """How masks become segments; the masks are compared image by image."""
         return {"model": "sam", "uncovered": self.uncovered}
 
     def source(self, view: CameraView) -> str:
-        """See Superpixels. Raises BadLabels where there are no masks."""
+        """See Superpixels. Raises BadLabels if there are no masks."""
         digest = hashlib.sha256()
         for content in _mask_files(self.path.of(view)).values():
             digest.update(hashlib.sha256(content).digest())
         return digest.hexdigest()
 
     def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
-        """See Superpixels; the pixels are not looked at."""
+        """See Superpixels; the pixels are not used."""
         shape = (view.camera.height, view.camera.width)
         return sam_superpixels(read_masks(self.path.of(view)), shape, self.uncovered)
 
@@ -87,7 +87,7 @@ def slic(image: np.ndarray, segments: int = 150, compactness: float = 6.0, sigma
 
 
 def sam_superpixels(masks: Sequence[np.ndarray], shape: tuple[int, int], uncovered: Uncovered = 255) -> np.ndarray:
-    """Paint masks (H, W) bool from the largest to the smallest, so that small ones win; ids are ranks by area, 0 the largest.
+    """Paint masks (H, W) bool from the largest to the smallest, so that small ones win; ids are ranks by area, 0 = largest.
 
     Returns (H, W) uint16. Pixels under no mask are 65535, or with uncovered=0 belong to the largest mask as in Seal's
     files. Of equal areas the earlier mask ranks first. Raises BadLabels for masks of another size.
@@ -108,14 +108,14 @@ def sam_superpixels(masks: Sequence[np.ndarray], shape: tuple[int, int], uncover
 
 
 def read_masks(folder: Path) -> list[np.ndarray]:
-    """The masks of one image, (H, W) bool each, by file name; non-zero pixels belong. Raises BadLabels."""
+    """The masks of one image, (H, W) bool each, by file name; non-zero pixels belong to the mask. Raises BadLabels."""
     return [decode_ids(content, str(path)) > 0 for path, content in _mask_files(folder).items()]
 
 
 def _mask_files(folder: Path) -> dict[Path, bytes]:
     paths = sorted(folder.glob("*.png"))
     if not paths:
-        raise BadLabels(f"{folder}: expected one PNG for each mask, found none. Fix folder and template.")
+        raise BadLabels(f"{folder}: expected one PNG for each mask, found none. Correct folder or template.")
     try:
         return {path: path.read_bytes() for path in paths}
     except OSError as error:

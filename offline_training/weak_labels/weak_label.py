@@ -1,4 +1,4 @@
-"""The command `weak-label`: every image of some data sets labelled, what came out counted and shown."""
+"""The command `weak-label`: labels every image of some data sets, with statistics and a preview."""
 
 import json
 import sys
@@ -29,13 +29,14 @@ from offline_training.weak_labels.label_views import LabelReport, label_views
 from offline_training.weak_labels.preview import contact_sheet, sheet_row
 from offline_training.weak_labels.store.label_store import LabelStore
 
-_NAMED_FAILURES = 5  # in the error; all stand in statistics.json
+_NAMED_FAILURES = 5  # named in the error; statistics.json lists all
 
 
 def weak_label(config: WeakLabelConfig) -> LabelReport:
     """Make what `config.out` lacks; writes statistics.json and preview.png beside the labels.
 
-    Raises RunStopped when Ctrl-C or a SIGTERM ended it, with what is done kept; BadDataset at the end when some images could not be labelled: the others are done then.
+    Raises RunStopped after Ctrl-C or SIGTERM, with finished images kept; BadDataset at the end if some images failed:
+    the others are finished by then.
     """
     from tqdm import tqdm
 
@@ -44,26 +45,27 @@ def weak_label(config: WeakLabelConfig) -> LabelReport:
     total = sum(len(dataset) * len(views_at(dataset, 0)) for dataset in datasets)
     with (
         tqdm(
-            total=total, desc="weak labels", unit="picture", disable=not (config.progress and sys.stderr.isatty())
+            total=total, desc="weak labels", unit="image", disable=not (config.progress and sys.stderr.isatty())
         ) as bar,
         StopSignals() as stop,
     ):
-        report = _ENGINES[config.engine](config, datasets, stop.after_each(bar.update, total, "pictures"))
+        report = _ENGINES[config.engine](config, datasets, stop.after_each(bar.update, total, "images"))
     out = Path(config.out)
     write_text(out / "statistics.json", json.dumps(_statistics(report, config), indent=1) + "\n")
     if report.made or not (out / "preview.png").exists():
         _write_preview(config, datasets)
     if report.failed:
         raise BadDataset(
-            f"{len(report.failed)} images have no labels, {report.made + report.present} have them: "
-            f"{'; '.join(report.failed[:_NAMED_FAILURES])}. Repair these and run the command again: it resumes from here."
+            f"{len(report.failed)} images failed, {report.made + report.present} have labels: "
+            f"{'; '.join(report.failed[:_NAMED_FAILURES])}. Repair these and run the command again: it resumes from "
+            "here."
         )
     return report
 
 
 def report_lines(report: LabelReport, config: WeakLabelConfig) -> list[str]:
-    """The report for a terminal: what was done, then the share of each class."""
-    lines = [f"images: {report.made} made, {report.present} there before, {report.repeated} seen twice"]
+    """The report for a terminal: counts, then the share of each class."""
+    lines = [f"images: {report.made} labelled, {report.present} already there, {report.repeated} duplicates"]
     shares = _shares(report, config)
     return lines + [f"{share:8.2%}  {name}" for name, share in sorted(shares.items(), key=lambda item: -item[1])]
 
@@ -81,7 +83,7 @@ def _ray(config: WeakLabelConfig, datasets: Sequence[SampleSource], on_progress:
     return ray_engine(config, [len(dataset) for dataset in datasets], on_progress)
 
 
-# An engine opens labeler, superpixels and store itself, where its work is done.
+# Each engine opens labeler, superpixels and store itself, on the machine that does the work.
 _ENGINES: dict[str, Callable[[WeakLabelConfig, Sequence[SampleSource], Callable[[], object]], LabelReport]] = {
     "local": _local,
     "ray": _ray,
@@ -89,7 +91,7 @@ _ENGINES: dict[str, Callable[[WeakLabelConfig, Sequence[SampleSource], Callable[
 
 
 def _shares(report: LabelReport, config: WeakLabelConfig) -> dict[str, float]:
-    """Share of the pixels by class, and of those without one; empty where no labels were asked for."""
+    """Share of the pixels by class, and of pixels without one; empty if no labels were requested."""
     if config.labeler is None:
         return {}
     names = load_ontology(config.ontology).names
@@ -110,7 +112,7 @@ def _statistics(report: LabelReport, config: WeakLabelConfig) -> dict[str, objec
 
 
 def _write_preview(config: WeakLabelConfig, datasets: list[SampleSource]) -> None:
-    """Images evenly over all samples, the camera changing from one to the next."""
+    """Images spread evenly over all samples, with cameras alternating."""
     samples = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
     count = min(config.preview_pictures, len(samples))
     chosen = [samples[k * len(samples) // count] for k in range(count)]
@@ -118,7 +120,7 @@ def _write_preview(config: WeakLabelConfig, datasets: list[SampleSource]) -> Non
     classes = None if config.labeler is None else load_ontology(config.ontology).class_table
     store, rows = LabelStore(Path(config.out)), []
     for view in views:
-        with suppress(BadBag, BadDataset, BadImage, BadLabels):  # such an image stands among the failed ones
+        with suppress(BadBag, BadDataset, BadImage, BadLabels):  # such an image is listed among the failed ones
             rows.append(sheet_row(view, store, classes, config.superpixels != "none"))
     if rows:
         write_bytes(Path(config.out) / "preview.png", contact_sheet(rows, classes))

@@ -64,7 +64,7 @@ IDLE = [  # configuration, its keys, those of them that do nothing, what would r
         WeakLabelConfig,
         {**LABELS, "rule": "paint_order", "labeler": {"kind": "closed_set", "model": "x"}},
         "rule",
-        "with a labeler that paints masks",
+        "with a labeler that produces masks",
     ),
     (PairAugmentConfig, {"drop_cuboid": False, "cuboid_extent": 0.1}, "cuboid_extent", "with drop_cuboid"),
     (PairAugmentConfig, {"crop": False, "kept_pairs": 0.1}, "kept_pairs", "with crop"),
@@ -128,7 +128,9 @@ def test_a_weight_is_refused_where_nothing_is_drawn_by_weight(model, keys, place
 
 
 def test_a_weight_is_refused_in_a_pretraining():
-    with pytest.raises(BadConfig, match=r"weight: every scan comes once in an epoch; set order: weights"):
+    with pytest.raises(
+        BadConfig, match=r"weight: with order: scans every scan is read once in an epoch; set order: weights"
+    ):
         pretrain_config_of({"method": "ppkt", "out": "x", "train": [HEAVY], "max_steps": 1}, "here")
 
 

@@ -1,4 +1,4 @@
-"""What methods without pictures draw of a sample: two views of its cloud."""
+"""Samples for methods without images: two views of a cloud."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ def two_crops(source: SampleSource, index: int, rng: np.random.Generator) -> tup
 
 
 def measured_points(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """xyz_m (N, 3) and intensity (N,) of the points with a return."""
+    """xyz_m (N, 3), metres, and intensity (N,), 0..1, of the points with a return."""
     met = sample.cloud.has_return()
     return sample.cloud.xyz_m[met], sample.cloud.intensity[met]
 
@@ -27,5 +27,5 @@ def measured_points(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
 def collate_views(
     config: Config, preparer: Preparer
 ) -> Callable[[Sequence[tuple[CloudView, CloudView]]], TwoViewBatch]:
-    """Batches of such views; picklable."""
+    """The function that collates such views to a batch; picklable."""
     return partial(collate_two_views, preparer=preparer)

@@ -1,4 +1,4 @@
-"""Objectives that contrast rows with those of other pairs: which pairs they take, and with whose rows they contrast."""
+"""Contrastive objectives: which pairs they use, and from which processes the negatives come."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from offline_training.runs.ranks import gather_rows
 
 
 class Contrastive(Objective):
-    """Contrasts within the batch of a process or, where that is asked for, of all of them."""
+    """Contrasts within the batch of a process or, if configured, of all processes."""
 
     def __init__(self, heads: nn.Module, temperature: float, gather_negatives: bool) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Contrastive(Objective):
 
 
 class PixelContrast(Contrastive):
-    """Contrasts points with single pixels, for at most `matches` pairs of a process."""
+    """Contrasts points with single pixels, for at most `matches` pairs per process."""
 
     heads: ProjectionHeads
 
@@ -37,7 +37,7 @@ class PixelContrast(Contrastive):
     def point_pixel(
         self, features: PointFeatures, teacher_map: Tensor, batch: PretrainBatch, generator: torch.Generator
     ) -> Tensor:
-        """InfoNCE between points and their pixels, over a uniform draw of pairs."""
+        """InfoNCE between points and their pixels, over a uniform sample of pairs."""
         chosen = draw_pairs(torch.ones(len(batch.pair_row), device=batch.pair_row.device), self.matches, generator)
         point = features.rows_at(self.heads.point, batch.pair_row[chosen])
         pixel = pixels_of_pairs(self.heads.pixel, teacher_map, batch, chosen)
@@ -50,6 +50,6 @@ def pixels_of_pairs(head: PixelHead, teacher_map: Tensor, batch: PretrainBatch, 
 
 
 def projection_heads(backbone: PointBackbone, teacher: ImageTeacher | None, decoupled: bool = False) -> ProjectionHeads:
-    """Fresh heads on a network and its teacher."""
+    """New projection heads on a network and its teacher."""
     teacher = required(teacher)
     return ProjectionHeads(backbone.feature_channels, teacher.out_channels, teacher.stride, decoupled)

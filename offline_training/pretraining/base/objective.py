@@ -1,4 +1,4 @@
-"""Objective: what every pre-training method is to the training loop; its heads, its state and its losses of one batch."""
+"""Objective: the interface of a pre-training method to the training loop: its heads, state and losses."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PointFeatures:
-    """The 3D network's answer, before any head."""
+    """The 3D network's output, before any head."""
 
-    sites: Tensor  # (S, C) of every place where heads are applied
+    sites: Tensor  # (S, C) at every place where heads are applied
     to_rows: Callable[[Tensor], Tensor]  # (S, D) after a head -> (R, D), one per row of the network's output
     sites_are_rows: bool = False
 
@@ -29,25 +29,25 @@ class PointFeatures:
         return cls(backbone.active_features(inputs), partial(backbone.to_points, inputs=inputs), plain)
 
     def rows(self, head: nn.Module) -> Tensor:
-        """(R, D) of a head."""
+        """(R, D) output of a head."""
         return self.to_rows(head(self.sites))
 
     def rows_at(self, head: nn.Module, row: Tensor) -> Tensor:
-        """(M, D) of a head at some rows (M,), computed there alone where that is possible."""
+        """(M, D) output of a head at some rows (M,), computed only there if possible."""
         return head(self.sites.index_select(0, row)) if self.sites_are_rows else self.rows(head)[row]
 
 
 class Objective(nn.Module, ABC):
-    """One method. Parameters lie in `heads` and are trained; everything else is state that checkpoints keep."""
+    """One method. Parameters are in `heads` and are trained; everything else is state kept in checkpoints."""
 
     heads: nn.Module
 
     def features(self, backbone: PointBackbone, batch: Any) -> Any:  # noqa: ANN401  a batch of the method's own kind
-        """Run the 3D network; most methods need its answer for one cloud per scan."""
+        """Run the 3D network; most methods need its output for one cloud per scan."""
         return PointFeatures.of(backbone, batch.inputs)
 
     def of_inputs(self, features: Any) -> PointFeatures:  # noqa: ANN401  what `features` gave
-        """Those of the cloud that is the batch's `inputs`, for a second task beside the method's."""
+        """The features of the batch's `inputs`, for a second task beside the method's."""
         of_inputs: PointFeatures = features
         return of_inputs
 
@@ -60,18 +60,18 @@ class Objective(nn.Module, ABC):
         step: int,
         generator: torch.Generator,
     ) -> Mapping[str, Tensor]:
-        """Scalar losses by name; `loss` is what is minimised.
+        """Scalar losses by name; `loss` is minimised.
 
-        teacher_map: (I, C, h, w), of methods that read pictures; generator: of this step's draws.
+        teacher_map: (I, C, h, w), for methods that read images; generator: for this step's random draws.
         """
 
     def numbers(self) -> Mapping[str, float]:
-        """What the method tells after a step besides its losses, by the name it has in the log."""
+        """Numbers to log after a step besides the losses, by name."""
         return {}
 
 
 def required(of_pictures: T | None) -> T:
-    """The image teacher or its maps, of a method that reads pictures. Raises ValueError without them."""
+    """The image teacher or its maps, for a method that reads images. Raises ValueError without them."""
     if of_pictures is None:
-        raise ValueError("image teacher: expected one and its maps of the batch's pictures, found none")
+        raise ValueError("image teacher: expected one and its feature maps of the batch's images, found none")
     return of_pictures

@@ -1,4 +1,4 @@
-"""Occupancy as a second task of any method: what is asked of a batch, and what the answers cost."""
+"""Occupancy as a second task of any method: the queries of a batch, and their loss (ALSO, CVPR 2023)."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ from offline_training.pretraining.views.ray_queries import asked_points, ray_que
 
 @dataclass(frozen=True)
 class QueryPreparer:
-    """A preparer that adds queries to the inputs; equal ones for equal scans, so that a resumed training goes on exactly."""
+    """A preparer that adds queries to the inputs; equal scans get equal queries, so that training resumes exactly."""
 
     preparer: Preparer
     config: OccupancyConfig
 
     def __call__(self, scans: Sequence[Scan]) -> BackboneInputs:
-        """Join scans to one batch."""
+        """Join scans into one batch."""
         inputs = self.preparer(scans)
         rows = np.split(inputs.row_of_point.numpy(), np.cumsum(inputs.points_per_scan)[:-1])
         drawn = [self._of_scan(xyz_m, row) for (xyz_m, *_), row in zip(scans, rows, strict=True)]
@@ -33,7 +33,7 @@ class QueryPreparer:
         return replace(inputs, queries=OccupancyQueries(row, offset_m, is_occupied))
 
     def _of_scan(self, xyz_m: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows, offsets and occupancy of the places near which a point with a row lies; the others are not judged."""
+        """Rows, offsets and occupancy of the places near a point that has a row; other places are ignored."""
         rng = np.random.default_rng(zlib.crc32(xyz_m.tobytes()))
         inside = row >= 0
         xyz_m, row = xyz_m[inside], row[inside]
@@ -55,7 +55,7 @@ class OccupancyTask(nn.Module):
     def added(
         self, losses: Mapping[str, Tensor], features: PointFeatures, queries: OccupancyQueries
     ) -> dict[str, Tensor]:
-        """The method's losses with `occupancy`, whose weighted value is in their `loss`."""
+        """The method's losses with `occupancy` added, weighted, to their `loss`."""
         logit = self.head(features.rows_at(nn.Identity(), queries.row), queries.offset_m)
         occupancy = occupancy_cross_entropy(logit, queries.is_occupied)
         return {**losses, "occupancy": occupancy, "loss": losses["loss"] + self.weight * occupancy}

@@ -1,4 +1,4 @@
-"""What methods with pictures draw of a sample: its pairs as the configuration has them, changed at random."""
+"""Samples for methods with images: a scan's point-pixel pairs as configured, augmented."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -27,7 +27,7 @@ WithClasses = Callable[[PairedScan, str], PairedScan]  # a scan and its sample's
 def pairing(
     config: PictureConfig, weak_class_of: StoredIds | None = None, superpixels_of: StoredIds | None = None
 ) -> Paired:
-    """How a sample becomes a paired scan; picklable."""
+    """The function that turns a sample into a paired scan; picklable."""
     return partial(
         pair_scan,
         weak_class_of=weak_class_of,
@@ -45,9 +45,9 @@ def one_scan(
     superpixels_of: StoredIds | None = None,
     with_classes: WithClasses | None = None,
 ) -> Views:
-    """Views of a scan with all its cameras, from the cache where there is one; picklable.
+    """Views of a scan with all its cameras, from the cache if there is one; picklable.
 
-    with_classes: gives the scan other classes of its pairs, before it is changed at random.
+    with_classes: replaces the classes of the pairs before augmentation.
     """
     paired = pairing(config, weak_class_of, superpixels_of)
     if config.pair_cache is not None:
@@ -62,7 +62,7 @@ def scan_with_superpixels(config: PairCacheConfig, ids: StoredIds | None) -> Vie
 
 
 def collate_scans(config: PictureConfig, preparer: Preparer) -> Callable[[Sequence[PairedScan]], PretrainBatch]:
-    """Batches of scans that were drawn one by one; picklable."""
+    """The function that collates scans to a batch; picklable."""
     return partial(collate_pairs, preparer=preparer)
 
 
@@ -85,6 +85,6 @@ def _kept(sample: Sample, paired: Paired, cache: PairCache) -> PairedScan:
 
 
 def _pairing_identity(config: PairCacheConfig, ids: StoredIds | None) -> dict[str, Any]:
-    """All that decides over a paired scan besides its sample."""
+    """Everything that determines a paired scan besides its sample."""
     content = config.model_dump(mode="json", include={"train", "classes", "occlusion", "max_image_width", "pixel"})
     return {**content, "ids": None if ids is None else ids.identity()}

@@ -1,4 +1,4 @@
-"""Where methods that learn from classes of points get them: from a label store, or the truth, of which a share is corrupted."""
+"""Point classes for methods that learn from them: from a label store, or from the truth with a share corrupted."""
 
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,7 @@ from offline_training.pretraining.views.paired_scan import PairedScan
 
 
 def classes_read(config: PointClassConfig) -> StoredIds | None:
-    """The weak classes of the store that a configuration names; nothing for the truth. Raises as weak_classes."""
+    """The weak classes of the configured store; None for the truth. Raises as weak_classes."""
     return weak_classes(config) if config.labels == "weak" else None
 
 
@@ -25,7 +25,7 @@ def scans_with_classes(config: PointClassConfig, ids: StoredIds | None) -> Views
 
 
 def _with_truth(scan: PairedScan, name: str, classes: int, correct_share: float) -> PairedScan:
-    """Truth in place of weak classes: in every epoch, and for every method, the same of them wrong."""
+    """Truth in place of weak classes; the same ones are wrong in every epoch and for every method."""
     truth = true_classes(scan)
     if correct_share < 1.0:
         truth = corrupted(truth, scan.image_index, scan.pixel_uv, classes, correct_share, name)

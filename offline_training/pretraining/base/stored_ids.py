@@ -1,4 +1,4 @@
-"""What methods read from a label store: weak classes, superpixels or nothing. Reads files."""
+"""Ids that methods read from a label store: weak classes, superpixels or none. Reads files."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -31,22 +31,22 @@ class NamesStore(Protocol):
 
 @dataclass(frozen=True)
 class StoredIds:
-    """The ids of one kind that a store keeps for every picture; picklable."""
+    """The ids of one kind that a store holds for every image; picklable."""
 
     store: LabelStore
     section: Literal["labels", "superpixels"]
     read: Callable[[LabelStore, CameraView], np.ndarray]
 
     def __call__(self, view: CameraView) -> np.ndarray:
-        """(H, W) ids of a view's picture. Raises BadLabels where it has none or damaged ones."""
+        """(H, W) ids of a view's image. Raises BadLabels if they are missing or damaged."""
         return self.read(self.store, view)
 
     def identity(self) -> str:
-        """What made the ids, as text."""
+        """Identity of the ids (what made them), as text."""
         return (self.store.folder / f"{self.section}.json").read_text()
 
     def require_some_pictures(self, sources: Iterable[SampleSource]) -> None:
-        """Ask for some pictures of each source, evenly over it, so that ids that lack are told before training begins."""
+        """Read the ids of some images of each source, spread evenly, so that missing ids are reported before training starts."""
         for source in sources:
             for place in sorted({len(source) * k // _LOOKED_AT for k in range(_LOOKED_AT)}):
                 for view in source[place].views[:1]:
@@ -54,11 +54,11 @@ class StoredIds:
 
 
 def no_ids(config: object) -> None:
-    """Of methods that read no label store."""
+    """None, for methods that read no label store."""
 
 
 def weak_classes(config: NamesStore) -> StoredIds:
-    """The weak classes of a store. Raises BadConfig where no folder is named, BadRequest for one that is no store."""
+    """The weak classes of a store. Raises BadConfig if no folder is named, BadRequest if it is not a store."""
     return StoredIds(_opened(config), "labels", LabelStore.read_class_id)
 
 
@@ -71,6 +71,6 @@ def _opened(config: NamesStore) -> LabelStore:
     if config.weak_labels is None:
         raise BadConfig(
             f"weak_labels: expected the folder of a label store for method {config.method}, found none. Make one with "
-            "`lidar-vl-train weak-label` and give its folder."
+            "`lidar-vl-train weak-label` and set weak_labels to its folder."
         )
     return LabelStore(Path(config.weak_labels))

@@ -1,4 +1,4 @@
-"""What methods that compare superpixels share: the mean features of each."""
+"""Mean features of superpixels, shared by the methods that compare superpixels."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 
 @dataclass(frozen=True)
 class SuperpixelMeans:
-    """Means of the S superpixels of a batch that have points."""
+    """Mean features of the S superpixels of a batch that contain points."""
 
     point: Tensor  # (S, D)
     pixel: Tensor  # (S, D)
@@ -25,7 +25,7 @@ class SuperpixelContrast(Contrastive):
     heads: ProjectionHeads
 
     def means(self, point: Tensor, teacher_map: Tensor, batch: PretrainBatch) -> SuperpixelMeans:
-        """point: (P, D) of the pairs, after the head."""
+        """Compute the means. point: (P, D) features of the pairs, after the head."""
         pair_superpixel, superpixels = batch.pair_superpixel(), batch.superpixel_map()
         pixels = self.heads.pixel(teacher_map)
         return SuperpixelMeans(*paired_means(point, pair_superpixel, pixels, superpixels, batch.superpixel_count))

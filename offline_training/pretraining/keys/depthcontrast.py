@@ -1,4 +1,4 @@
-"""Keys of DepthContrast. What it does with them: ../methods/depthcontrast.py."""
+"""Configuration keys of DepthContrast; used in ../methods/depthcontrast.py."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from offline_training.pretraining.base.config import PretrainConfig, Temperature
 
 
 class DepthContrastConfig(PretrainConfig):
-    """DepthContrast."""
+    """Keys of DepthContrast."""
 
     method: Literal["depthcontrast"] = "depthcontrast"
     temperature: Temperature = 0.07

@@ -1,4 +1,4 @@
-"""Keys of OLIVINE. What it does with them: ../methods/olivine.py."""
+"""Configuration keys of OLIVINE; used in ../methods/olivine.py."""
 
 from typing import Annotated, Literal
 
@@ -10,38 +10,37 @@ from offline_training.runs.backbone_config import VOXELNET
 
 
 class OlivineConfig(OneScanConfig, PointClassConfig):
-    """OLIVINE."""
+    """Keys of OLIVINE."""
 
     method: Literal["olivine"] = "olivine"
-    heads: Literal["decoupled", "coupled"] = "decoupled"  # one head for both losses when coupled
-    class_model: Literal["vmf", "dirac", "none"] = "vmf"  # what semantic consistency pulls to
-    loss_weights: tuple[float, float, float] = (0.5, 0.5, 1.0)  # point-pixel, weakly supervised, consistency
-    vmf_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-4  # what one batch moves the class statistics by
-    # last step that moves them; consistency begins after it; nothing = 1 / vmf_decay
+    heads: Literal["decoupled", "coupled"] = "decoupled"  # coupled: one head for both losses
+    class_model: Literal["vmf", "dirac", "none"] = "vmf"  # target of semantic consistency
+    loss_weights: tuple[float, float, float] = (0.5, 0.5, 1.0)  # of point-pixel, weakly supervised and consistency loss
+    vmf_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-4  # update rate of the class statistics per batch
+    # last step that updates them; consistency starts after it; default: 1 / vmf_decay
     vmf_freeze_step: int | None = None
-    vmf_bias_correction: bool = False  # of the moving average's beginning at zero
-    # with several processes, as the original code: each moves its statistics by its own batch, then they are averaged; else
-    # they are those of the joined batch
+    vmf_bias_correction: bool = False  # correct the moving average for its start at zero
+    # with several processes, as in the original code: each updates its statistics with its own batch, then they are averaged;
     vmf_average_over_ranks: bool = False
-    kl_average: Literal["classes", "points"] = "classes"  # classes as the original code, points as the paper
+    kl_average: Literal["classes", "points"] = "classes"  # classes: as in the original code; points: as in the paper
     sampling: Literal["density_and_category", "density", "category", "random"] = "density_and_category"
-    average_over_positives: bool = True  # the paper's 1 / |A(i)|; the gradient is the same without it
-    matches: Count = 4096  # pairs of a process that a contrastive loss sees
+    average_over_positives: bool = True  # the paper's 1 / |A(i)|; it does not change the gradient
+    matches: Count = 4096  # pairs per process in a contrastive loss
 
     def uses(self) -> tuple[Use, ...]:
-        """Statistics are gathered only where consistency is learned."""
+        """Keys that are read only under others: class statistics are collected only if consistency is learned."""
         gathered = self.class_model != "none" and self.loss_weights[2] != 0.0
-        condition = "with class_model: vmf or dirac and a weight of consistency other than 0"
+        condition = "with class_model: vmf or dirac and a non-zero weight of consistency"
         return (*super().uses(), (gathered, ("vmf_average_over_ranks",), condition))
 
     @property
     def freeze_step(self) -> int:
-        """Last step that moves the class statistics."""
+        """Last step that updates the class statistics."""
         return round(1.0 / self.vmf_decay) if self.vmf_freeze_step is None else self.vmf_freeze_step
 
     @property
     def density_in_metres(self) -> bool:
-        """Whether density is counted in whole metres, as the original has it for VoxelNet; else in 0.1 m."""
+        """Whether density is computed in whole metres, as in the original for VoxelNet; else in 0.1 m."""
         return self.network == VOXELNET
 
 

@@ -1,4 +1,4 @@
-"""Keys of PointContrast. What it does with them: ../methods/pointcontrast.py."""
+"""Configuration keys of PointContrast; used in ../methods/pointcontrast.py."""
 
 from typing import Literal
 
@@ -6,10 +6,10 @@ from offline_training.pretraining.base.config import ContrastKeys, Count, Pretra
 
 
 class PointContrastConfig(PretrainConfig, ContrastKeys):
-    """PointContrast."""
+    """Keys of PointContrast."""
 
     method: Literal["pointcontrast"] = "pointcontrast"
-    matches: Count = 4096  # points of a process that the loss sees in both views
+    matches: Count = 4096  # points per process in the loss, each in both views
 
 
 CONFIG = PointContrastConfig

@@ -1,4 +1,4 @@
-"""Keys of PPKT. What it does with them: ../methods/ppkt.py."""
+"""Configuration keys of PPKT; used in ../methods/ppkt.py."""
 
 from typing import Literal
 
@@ -6,10 +6,10 @@ from offline_training.pretraining.base.config import Count, OneScanConfig
 
 
 class PpktConfig(OneScanConfig):
-    """PPKT."""
+    """Keys of PPKT."""
 
     method: Literal["ppkt"] = "ppkt"
-    matches: Count = 4096  # pairs of a process that the loss sees
+    matches: Count = 4096  # pairs per process in the loss
 
 
 CONFIG = PpktConfig

@@ -1,4 +1,4 @@
-"""Keys of ScaLR. What it does with them: ../methods/scalr.py."""
+"""Configuration keys of ScaLR; used in ../methods/scalr.py."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from offline_training.pretraining.base.config import PictureConfig
 
 
 class ScalrConfig(PictureConfig):
-    """ScaLR; it sees one camera of a scan at a time."""
+    """Keys of ScaLR, which uses one camera of a scan at a time."""
 
     method: Literal["scalr"] = "scalr"
 

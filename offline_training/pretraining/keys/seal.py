@@ -1,4 +1,4 @@
-"""Keys of Seal. What it does with them: ../methods/seal.py."""
+"""Configuration keys of Seal; used in ../methods/seal.py."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from offline_training.pretraining.base.config import ProjectionConfig, StoreKeys
 
 
 class SealConfig(ProjectionConfig, StoreKeys):
-    """Seal; batch_size counts places, each seen at two times."""
+    """Keys of Seal; batch_size counts places, each scanned at two times."""
 
     method: Literal["seal"] = "seal"
 

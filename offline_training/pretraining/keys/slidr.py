@@ -1,4 +1,4 @@
-"""Keys of SLidR. What it does with them: ../methods/slidr.py."""
+"""Configuration keys of SLidR; used in ../methods/slidr.py."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from offline_training.pretraining.base.config import OneScanConfig, StoreKeys
 
 
 class SlidrConfig(OneScanConfig, StoreKeys):
-    """SLidR."""
+    """Keys of SLidR."""
 
     method: Literal["slidr"] = "slidr"
 

@@ -1,4 +1,4 @@
-"""Keys of ST-SLidR. What it does with them: ../methods/st_slidr.py."""
+"""Configuration keys of ST-SLidR; used in ../methods/st_slidr.py."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from offline_training.pretraining.base.config import OneScanConfig, StoreKeys
 
 
 class StSlidrConfig(OneScanConfig, StoreKeys):
-    """ST-SLidR."""
+    """Keys of ST-SLidR."""
 
     method: Literal["st_slidr"] = "st_slidr"
 

@@ -1,6 +1,7 @@
-"""CleverDistiller (Govindarajan et al., BMVC 2025): points take over the frozen features of their pixels through an MLP; no labels, no negatives.
+"""CleverDistiller (Govindarajan et al., BMVC 2025): points learn the frozen features of their pixels through an MLP.
 
-What the public text does not tell is our reading: ../keys/cleverdistiller.py.
+It needs neither labels nor negatives. Where public texts leave details open, our reading applies:
+../keys/cleverdistiller.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 def _objective(
     config: CleverDistillerConfig, ids: StoredIds | None, backbone: PointBackbone, teacher: ImageTeacher | None
 ) -> Scalr:
-    """ScaLR's, with another head."""
+    """ScaLR's objective with an MLP head."""
     return Scalr(PointMlpHead(backbone.feature_channels, required(teacher).out_channels, config.head_layers))
 
 

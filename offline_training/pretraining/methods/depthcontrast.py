@@ -1,6 +1,6 @@
-"""DepthContrast (Zhang et al., ICCV 2021): whole scans told apart, by a network that a second one follows slowly; no pictures.
+"""DepthContrast (Zhang et al., ICCV 2021): discriminates whole scans, with a momentum encoder; no images.
 
-Within the voxel format only, as the method's driving recipe has it.
+Voxel format only, as in the method's driving recipe.
 """
 
 import copy
@@ -26,20 +26,20 @@ _KEY_CHANNELS, _QUEUE_LENGTH = 128, 65536  # the driving recipe's
 
 @dataclass(frozen=True)
 class _QueryAndKey:
-    """Largest features of each scan, (B, C), by the network and by the one that follows it."""
+    """Max-pooled features of each scan, (B, C), of the network and of its momentum encoder."""
 
     query: Tensor
     key: Tensor
-    of_query: PointFeatures  # all of which the query has the largest
+    of_query: PointFeatures  # features before pooling, of the query
 
 
 class DepthContrast(Objective):
-    """Each scan against the scans of earlier batches (MoCo)."""
+    """Contrasts each scan with the scans of earlier batches (MoCo)."""
 
     heads: nn.Sequential
 
     def __init__(self, backbone: PointBackbone, temperature: float, queue_length: int = _QUEUE_LENGTH) -> None:
-        """backbone: the network as it begins."""
+        """backbone: the network before training."""
         super().__init__()
         width = backbone.feature_channels
         self.heads = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, _KEY_CHANNELS))
@@ -49,7 +49,7 @@ class DepthContrast(Objective):
         self.temperature = temperature
 
     def features(self, backbone: PointBackbone, batch: TwoViewBatch) -> _QueryAndKey:
-        """Of the first view by the network, of the second by its follower."""
+        """Features of the first view by the network, of the second by the momentum encoder."""
         follow(self.key_backbone, backbone)
         of_query = PointFeatures.of(backbone, batch.inputs)
         query = _largest_of_scans(of_query.to_rows(of_query.sites), batch.inputs)
@@ -58,7 +58,7 @@ class DepthContrast(Objective):
         return _QueryAndKey(query, key, of_query)
 
     def of_inputs(self, features: _QueryAndKey) -> PointFeatures:
-        """Of the first view."""
+        """The network's features of the first view."""
         return features.of_query
 
     def forward(

@@ -26,7 +26,7 @@ class Olivine(PixelContrast):
     """The three losses with their weights; a loss of weight 0 is not computed."""
 
     def __init__(self, heads: ProjectionHeads, class_names: Sequence[str], config: OlivineConfig) -> None:
-        """class_names: of the weak classes."""
+        """class_names: names of the weak classes."""
         super().__init__(heads, config.matches, config.temperature, config.gather_negatives)
         self.config, self.class_names = config, tuple(class_names)
         self.statistics = VmfStatistics(
@@ -50,7 +50,7 @@ class Olivine(PixelContrast):
         teacher_map = required(teacher_map)
         weight_pixel, weight_class, weight_consistency = self.config.loss_weights
         losses: dict[str, Tensor] = {}
-        total = features.sites.sum() * 0.0  # a gradient path where there is nothing to learn
+        total = features.sites.sum() * 0.0  # keeps a gradient path if there is nothing to learn
         if weight_pixel:
             losses["point_pixel"] = self.point_pixel(features, teacher_map, batch, generator)
             total = total + weight_pixel * losses["point_pixel"]
@@ -72,7 +72,7 @@ class Olivine(PixelContrast):
         return {f"kappa/{name}": value for name, value in kappa.items() if value > 0.0}
 
     def pair_weights(self, batch: PretrainBatch) -> Tensor:
-        """(P,) how likely each pair is drawn for the weakly supervised loss; 0 without a class."""
+        """(P,) sampling weight of each pair for the weakly supervised loss; 0 without a class."""
         sampling, in_metres = self.config.sampling, self.config.density_in_metres
         if sampling == "random":
             return (batch.pair_class != IGNORE_ID).double()
@@ -98,7 +98,7 @@ class Olivine(PixelContrast):
         )
 
     def _consistency(self, class_rows: Tensor, batch: PretrainBatch, step: int) -> Tensor:
-        """Statistics first, the loss once they stand still."""
+        """Update the class statistics until they are frozen, then compute the consistency loss."""
         if not self.statistics.is_frozen(step):
             self.statistics.update(class_rows.detach()[batch.pair_row], batch.pair_class, step)
             return class_rows.sum() * 0.0

@@ -1,4 +1,4 @@
-"""PointContrast (Xie et al., ECCV 2020): the same point in two views of a place, against other points; no pictures."""
+"""PointContrast (Xie et al., ECCV 2020): contrasts the same point in two views of a place with other points; no images."""
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ _CHANNELS = 32
 
 
 class PointContrast(Contrastive):
-    """InfoNCE between the features of one point in both views."""
+    """InfoNCE between the features of a point in two views."""
 
     heads: PointHead
 
@@ -31,11 +31,11 @@ class PointContrast(Contrastive):
         self.matches = matches
 
     def features(self, backbone: PointBackbone, batch: TwoViewBatch) -> tuple[PointFeatures, PointFeatures]:
-        """Of both views."""
+        """The features of both views."""
         return PointFeatures.of(backbone, batch.inputs), PointFeatures.of(backbone, batch.other)
 
     def of_inputs(self, features: tuple[PointFeatures, PointFeatures]) -> PointFeatures:
-        """Of the first view."""
+        """The features of the first view."""
         return features[0]
 
     def forward(
@@ -65,7 +65,7 @@ def _views(config: PointContrastConfig, ids: StoredIds | None) -> Views:
 
 
 def _two_sweeps(source: SampleSource, index: int, rng: np.random.Generator) -> tuple[CloudView, CloudView]:
-    """A sweep and the one beside it; where a source has no poses, or a drive no other sweep, two crops of the sweep."""
+    """A sweep and its neighbour; two crops of the sweep if the source has no poses or the drive no other sweep."""
     other = neighbour(source, index) if isinstance(source, PosedSource) else None
     if other is None:
         return two_crops(source, index, rng)

@@ -1,4 +1,4 @@
-"""PPKT (Liu et al., 2021) as SLidR re-implemented it: each point against its pixel, over a uniform draw of pairs."""
+"""PPKT (Liu et al., 2021) as SLidR re-implemented it: contrasts each point with its pixel, over a uniform sample of pairs."""
 
 import torch
 from torch import Tensor

@@ -1,6 +1,7 @@
-"""ScaLR (Puy et al., CVPR 2024): each point takes over the direction of the frozen feature of its pixel; no negatives.
+"""ScaLR (Puy et al., CVPR 2024): each point learns the direction of the frozen feature of its pixel; no negatives.
 
-Of a scan it sees what one camera sees. One point of each voxel is kept, any: ScaLR draws it before the cloud is turned and scaled.
+It uses the points seen by one camera of a scan. One random point of each voxel is kept; ScaLR draws it before the cloud
+is rotated and scaled.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,10 +32,10 @@ from offline_training.pretraining.views.pretrain_batch import PretrainBatch, col
 
 
 class Scalr(Objective):
-    """The distance of the two directions; there is no head on the pictures."""
+    """The distance between the two directions; images have no head."""
 
     def __init__(self, heads: nn.Module) -> None:
-        """heads: of points, to unit rows of as many channels as the teacher has."""
+        """heads: map points to unit rows with the teacher's number of channels."""
         super().__init__()
         self.heads = heads
 
@@ -54,12 +55,12 @@ class Scalr(Objective):
 
 
 def bilinear_at(feature_map: Tensor, image_index: Tensor, pixel_uv: Tensor, size: tuple[int, int]) -> Tensor:
-    """(P, C) of a map (I, C, h, w) at pixels of pictures of `size` (height, width), the corners of both aligned.
+    """(P, C) values of a map (I, C, h, w) at pixels of images of `size` (height, width), with aligned corners.
 
     image_index: (P,) int64; pixel_uv: (P, 2) column, row.
     """
     scale = torch.tensor([2.0 / max(size[1] - 1, 1), 2.0 / max(size[0] - 1, 1)], device=pixel_uv.device)
-    grid = (pixel_uv * scale - 1.0).to(feature_map.dtype)  # -1..1, as grid_sample counts
+    grid = (pixel_uv * scale - 1.0).to(feature_map.dtype)  # -1..1, the coordinates of grid_sample
     sampled = feature_map.new_zeros((len(image_index), feature_map.shape[1]))
     for number, one_map in enumerate(feature_map):
         mine = torch.nonzero(image_index == number).squeeze(1)
@@ -76,7 +77,7 @@ def _objective(
 
 
 def one_camera_views(config: PictureConfig, ids: StoredIds | None = None) -> Views:
-    """Views of what one camera of a scan sees; picklable."""
+    """Views of the points seen by one camera of a scan; picklable."""
     return partial(_one_camera, paired=pairing(config), augmentation=config.pair_augment, grid=config.grid)
 
 
@@ -88,14 +89,14 @@ def _one_camera(
     augmentation: PairAugmentConfig,
     grid: VoxelGrid,
 ) -> PairedScan:
-    """The points that one camera sees, in any order, and of them those within the grid after the augmentation."""
+    """The points seen by one camera, shuffled, limited to the grid after augmentation."""
     scan = shuffle_points(_seen_by_one(source[index], paired, rng), rng)
     scan = augment_pairs(scan, augmentation, rng)
     return scan.take_points(voxelise(scan.xyz_m, grid).point_to_voxel >= 0)
 
 
 def _seen_by_one(sample: Sample, paired: Paired, rng: np.random.Generator) -> PairedScan:
-    """What any one of the cameras that see points sees; where none does the cloud stays whole, and nothing is learned from it."""
+    """The part of a scan seen by a random camera that sees points; if none does, the whole cloud, from which nothing is learned."""
     scan = None
     for number in rng.permutation(len(sample.views)):
         scan = paired(replace(sample, views=(sample.views[int(number)],)))
@@ -107,7 +108,7 @@ def _seen_by_one(sample: Sample, paired: Paired, rng: np.random.Generator) -> Pa
 
 
 def collate_first_points(config: PictureConfig, preparer: Preparer) -> Callable[[Sequence[PairedScan]], PretrainBatch]:
-    """A row of the network is one point of its voxel, any, and learns from the pixel of this one."""
+    """Each row of the network is a random point of its voxel, and learns from that point's pixel."""
     return partial(collate_pairs, preparer=preparer, first_of_row=True)
 
 

@@ -31,7 +31,7 @@ _Moments = tuple[PairedScan, PairedScan]  # two sweeps of one place
 class Seal(SuperpixelContrast):
     """InfoNCE over segments, between the same cluster at two times, and of each point with its cluster.
 
-    A batch holds two sweeps of each place, one behind the other, whose points share clusters.
+    A batch holds two consecutive sweeps of each place, whose points share clusters.
     """
 
     def forward(
@@ -61,10 +61,10 @@ class Seal(SuperpixelContrast):
 
 
 def _clustered_points(rows: Tensor, batch: PretrainBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Features (M, D) and clusters (M,) of the points that have a cluster, and (M,) bool: of the second sweep of a place."""
+    """Features (M, D) and clusters (M,) of the points that have a cluster, and (M,) bool: from the second sweep of a place."""
     if batch.point_segment is None:
         raise BadDataset(
-            "clusters: expected them with every scan of the batch, found none. Give scans as pairs in time."
+            "clusters: expected them for every scan of the batch, found none. Pass scans as pairs in time."
         )
     is_second = batch.inputs.scan_of_point() % 2 == 1
     chosen = (batch.point_segment >= 0) & (batch.inputs.row_of_point >= 0)
@@ -84,7 +84,7 @@ def _views(config: SealConfig, ids: StoredIds | None) -> Views:
 def _two_moments(
     source: SampleSource, index: int, rng: np.random.Generator, paired: Paired, augmentation: PairAugmentConfig
 ) -> _Moments:
-    """Segments over time; where a source has no poses, of the same sweep changed in another way."""
+    """Segments over time; if the source has no poses, two augmentations of the same sweep."""
     other = neighbour(source, index) if isinstance(source, PosedSource) else None
     now, then = paired_moments(source[index], other, paired, rng)
     return augment_pairs(now, augmentation, rng), augment_pairs(then, augmentation, rng)

@@ -1,4 +1,4 @@
-"""SLidR (Sautier et al., CVPR 2022): the mean point feature of each superpixel against its mean pixel feature."""
+"""SLidR (Sautier et al., CVPR 2022): contrasts the mean point feature of each superpixel with its mean pixel feature."""
 
 import torch
 from torch import Tensor

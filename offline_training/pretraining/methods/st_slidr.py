@@ -1,4 +1,4 @@
-"""ST-SLidR (Mahmoud et al., CVPR 2023): SLidR whose most similar negatives do not push, and whose frequent kinds weigh less."""
+"""ST-SLidR (Mahmoud et al., CVPR 2023): SLidR without its most similar negatives, and with less weight on frequent semantics."""
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 
 
 class StSlidr(SuperpixelContrast):
-    """Semantically tolerant InfoNCE between the two means of each superpixel; who looks alike, the teacher tells."""
+    """Semantically tolerant InfoNCE between the two means of each superpixel; similarity is judged by the teacher."""
 
     def forward(
         self,
@@ -39,7 +39,7 @@ class StSlidr(SuperpixelContrast):
 
 
 def _nearest(superpixels: Tensor, size: torch.Size) -> Tensor:
-    """(I, h, w) of (I, H, W): the id under the upper left corner of each cell, as nearest interpolation takes it."""
+    """(I, h, w) of (I, H, W): the id under the upper left corner of each cell, as in nearest-neighbour interpolation."""
     row = torch.arange(size[0], device=superpixels.device) * superpixels.shape[1] // size[0]
     column = torch.arange(size[1], device=superpixels.device) * superpixels.shape[2] // size[1]
     return superpixels[:, row[:, None], column[None, :]]

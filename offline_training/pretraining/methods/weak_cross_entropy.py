@@ -1,7 +1,7 @@
-"""Cross-entropy on weak classes: the control without any contrast that methods which read weak classes must be ahead of.
+"""Cross-entropy on weak classes: the non-contrastive control that methods with weak classes must beat.
 
-A linear head tells the weak class of each point that a picture sees, as a supervised network would learn it from labels by
-hand. What lies in weak classes themselves, and not in how a method uses them, comes out here.
+A linear head predicts the weak class of each point that an image sees, as a supervised network would learn from manual
+labels. This measures what weak classes contribute by themselves, apart from how a method uses them.
 """
 
 import torch
@@ -20,7 +20,7 @@ from offline_training.pretraining.views.pretrain_batch import PretrainBatch
 
 
 class WeakCrossEntropy(Objective):
-    """Mean over the pairs that have a class."""
+    """Cross-entropy, averaged over the pairs that have a class."""
 
     heads: nn.Linear
 
@@ -36,7 +36,7 @@ class WeakCrossEntropy(Objective):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`cross_entropy`, `lovasz` where it has a weight, and their sum `loss`."""
+        """`cross_entropy`, `lovasz` if it has a weight, and their sum `loss`."""
         scores = features.rows_at(self.heads, batch.pair_row)
         losses = {"cross_entropy": cross_entropy(scores, batch.pair_class)}
         total = losses["cross_entropy"]

@@ -1,4 +1,4 @@
-"""The true classes of pairs with a share of them wrong, patch by patch, as a model of vision is wrong. Pure."""
+"""The true classes of pairs with a share of them wrong, patch by patch, like the errors of a vision model. Pure."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ import numpy as np
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from offline_training.pretraining.views.paired_scan import PairedScan
 
-PATCH_PX = 16  # side of the patches of a picture whose points of one class are wrong together
+PATCH_PX = 16  # side, in pixels, of the image patches whose points of one class are wrong together
 
 
 def true_classes(scan: PairedScan) -> np.ndarray:
@@ -20,10 +20,10 @@ def true_classes(scan: PairedScan) -> np.ndarray:
 def corrupted(
     class_id: np.ndarray, image_index: np.ndarray, pixel_uv: np.ndarray, classes: int, correct_share: float, name: str
 ) -> np.ndarray:
-    """Classes (P,) uint8 of which that share, to the pair, is right; what has no class, 255, keeps none.
+    """Classes (P,) uint8 of which exactly that share of pairs is correct; pairs without a class (255) keep none.
 
     image_index (P,), pixel_uv (P, 2): where a pair is seen. The pairs of one class in a patch of 16 pixels become wrong
-    together, as one other class, the likelier the more pairs of the scan have it. name: of the scan; decides over the draws.
+    together, as one other class, drawn in proportion to its pairs in the scan. name: of the scan; it seeds the draws.
     """
     known = np.flatnonzero(class_id != IGNORE_ID)
     patch = np.column_stack([image_index, pixel_uv // PATCH_PX, class_id])[known]
@@ -37,7 +37,7 @@ def corrupted(
 
 
 def _other_classes(own: np.ndarray, class_id: np.ndarray, classes: int, rng: np.random.Generator) -> np.ndarray:
-    """(R,) uint8 for each of the patches' own classes another one, by how many pairs have it and one more."""
+    """(R,) uint8: another class for each patch, drawn with weights of the number of pairs of a class plus one."""
     weight = np.tile(np.bincount(class_id, minlength=classes) + 1.0, (len(own), 1))
     weight[np.arange(len(own)), own] = 0.0
     below = weight.cumsum(axis=1) / weight.sum(axis=1, keepdims=True)

@@ -1,7 +1,7 @@
-"""Random changes to a sweep together with its pictures; every pair that is left still joins a point with its own pixel.
+"""Augmentation of a sweep together with its images; every remaining pair still joins a point with its own pixel.
 
-The order and the numbers are OLIVINE's: cloud turned and flipped, a cuboid dropped, each picture cropped and flipped.
-Every function takes the randomness as `rng`; none changes its arguments.
+Order and numbers are OLIVINE's: cloud rotated and flipped, a cuboid dropped, each image cropped and flipped. Every
+function takes its randomness as `rng`; none changes its arguments.
 """
 
 from dataclasses import replace
@@ -14,33 +14,35 @@ from offline_training.datasets.augment.amounts import FactorRange, Probability
 from offline_training.datasets.base.picture_resize import PixelRule, Window, moved_pixels, resized_ids, resized_rgb
 from offline_training.pretraining.views.paired_scan import PairedScan
 
-_CROP_SHAPES = 10  # tries to find a shape that fits the picture
-_CROP_REDRAWS = 50  # tries to find a crop with enough pairs; then the whole picture is taken
+_CROP_SHAPES = 10  # attempts to find a shape that fits the image
+_CROP_REDRAWS = 50  # attempts to find a crop with enough pairs; then the whole image is used
 
 
 class PairAugmentConfig(Config):
-    """How pre-training changes its scans."""
+    """Augmentation of scans in pre-training."""
 
-    turn: bool = True  # the cloud about z, by any angle
+    turn: bool = True  # rotate the cloud about z, by any angle
     flip_probability: Probability = 0.5  # of the cloud
-    flip_axes: Literal["each", "one"] = "each"  # x and y, each with the probability; one of the two, as ScaLR
-    scale: FactorRange = (1.0, 1.0)  # of the cloud, uniform
+    flip_axes: Literal["each", "one"] = "each"  # x and y: each with the probability; one of the two, as in ScaLR
+    scale: FactorRange = (1.0, 1.0)  # scale of the cloud, uniform
     drop_cuboid: bool = True
     cuboid_extent: float = 0.2  # largest side of the dropped cuboid, as a share of the cloud's extent
-    # independent: three shares; one_share: one of all three extents, as the code of SLidR and OLIVINE
+    # independent: three shares; one_share: the same for all three extents, as in the code of SLidR and OLIVINE
     cuboid_sides: Literal["independent", "one_share"] = "independent"
-    # the cuboid is not taken where fewer than min_pairs are left of an image that loses some; any_image: of any, as that code
+    # no cuboid is dropped if an image that loses pairs would have fewer than min_pairs; any_image: if any image would, as in that code
     cuboid_undone: Literal["image_that_loses", "any_image"] = "image_that_loses"
-    crop: bool = True  # else every picture is resized as a whole
-    crop_area: FactorRange = (0.3, 1.0)  # share of the picture
+    crop: bool = True  # false: every image is resized as a whole
+    crop_area: FactorRange = (0.3, 1.0)  # share of the image area
     crop_ratio: FactorRange = (14 / 9, 17 / 9)  # width / height
     image_flip_probability: Probability = 0.5
     shuffle_images: bool = True
-    min_pairs: int = 1024  # of an image, below which a cuboid or a crop is not taken
-    kept_pairs: Probability = 0.75  # share of its pairs with which a crop is taken even so
-    image_size: tuple[int, int] = (224, 416)  # height, width of what the image network sees
-    antialias: bool = True  # pictures are averaged where they shrink; off: bilinear from four pixels, as that code
-    pixel_rule: PixelRule = "centre"  # where a pixel goes in a resized picture; rounded as that code, floor as ScaLR
+    min_pairs: int = 1024  # fewest pairs of an image; cuboids and crops that leave fewer are rejected
+    kept_pairs: Probability = 0.75  # share of its pairs with which a crop is accepted anyway
+    image_size: tuple[int, int] = (224, 416)  # height, width of the image network's input
+    antialias: bool = True  # average pixels when shrinking images; off: bilinear from four pixels, as in that code
+    pixel_rule: PixelRule = (
+        "centre"  # position of a pixel in a resized image: rounded as in that code, floor as in ScaLR
+    )
 
     def uses(self) -> tuple[Use, ...]:
         """Keys that are read only under others."""
@@ -53,7 +55,7 @@ class PairAugmentConfig(Config):
 
 
 def augment_pairs(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
-    """Change a scan at random; its pictures come out at config.image_size."""
+    """Augment a scan; its images are resized to config.image_size."""
     if config.shuffle_images:
         scan = shuffle_images(scan, rng)
     scan = move_cloud(scan, config, rng)
@@ -64,7 +66,7 @@ def augment_pairs(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Ge
 
 
 def shuffle_images(scan: PairedScan, rng: np.random.Generator) -> PairedScan:
-    """The pictures in another order."""
+    """The images of a scan in random order."""
     order = rng.permutation(len(scan.images))
     place_of = np.argsort(order)
     return replace(
@@ -76,7 +78,7 @@ def shuffle_images(scan: PairedScan, rng: np.random.Generator) -> PairedScan:
 
 
 def shuffle_points(scan: PairedScan, rng: np.random.Generator) -> PairedScan:
-    """The points in another order."""
+    """The points of a scan in random order."""
     order = rng.permutation(len(scan))
     return replace(
         scan,
@@ -89,7 +91,7 @@ def shuffle_points(scan: PairedScan, rng: np.random.Generator) -> PairedScan:
 
 
 def move_cloud(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
-    """Turn about z, then mirror x and y, each or one of them or none, then scale."""
+    """Rotate about z, then mirror x, y, both or neither, then scale."""
     angle = rng.uniform(0.0, 2.0 * np.pi) if config.turn else 0.0
     flip_x, flip_y = _flips(config, rng)
     factor = rng.uniform(*config.scale) if config.scale != (1.0, 1.0) else 1.0
@@ -101,7 +103,8 @@ def move_cloud(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Gener
 def drop_cuboid(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
     """Drop the points strictly inside a cuboid around a random point, with their pairs.
 
-    The scan stays whole when a picture, by default one that loses pairs, would be left with fewer than config.min_pairs.
+    The cuboid is not dropped if an image (by default one that loses pairs) would be left with fewer than
+    config.min_pairs.
     """
     if len(scan) == 0:
         return scan
@@ -119,7 +122,7 @@ def drop_cuboid(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Gene
 
 
 def resized_crop(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Generator) -> PairedScan:
-    """A random window of each picture at config.image_size; pairs outside it go."""
+    """A random window of each image, resized to config.image_size; pairs outside are removed."""
     windows = []
     for number, image in enumerate(scan.images):
         pixel_uv = scan.pixel_uv[scan.image_index == number]
@@ -128,12 +131,12 @@ def resized_crop(scan: PairedScan, config: PairAugmentConfig, rng: np.random.Gen
 
 
 def plain_resize(scan: PairedScan, config: PairAugmentConfig) -> PairedScan:
-    """Each whole picture at config.image_size."""
+    """Each whole image, resized to config.image_size."""
     return _resized(scan, [_whole(image.shape[:2]) for image in scan.images], config)
 
 
 def flip_images(scan: PairedScan, probability: float, rng: np.random.Generator) -> PairedScan:
-    """Mirror each picture left to right, or not."""
+    """Mirror each image left to right with the given probability."""
     flipped = rng.random(len(scan.images)) < probability
     width = np.array([image.shape[1] for image in scan.images], np.int32)
     mirrored = flipped[scan.image_index]
@@ -150,7 +153,7 @@ def flip_images(scan: PairedScan, probability: float, rng: np.random.Generator) 
 
 
 def _flips(config: PairAugmentConfig, rng: np.random.Generator) -> tuple[float, float]:
-    """Signs of x and y."""
+    """Random signs of x and y."""
     if config.flip_axes == "one":
         flipped = np.arange(2) == (rng.integers(2) if rng.random() < config.flip_probability else -1)
     else:
@@ -177,7 +180,7 @@ def _resized(scan: PairedScan, windows: list[Window], config: PairAugmentConfig)
 def _window_with_pairs(
     pixel_uv: np.ndarray, shape: tuple[int, int], config: PairAugmentConfig, rng: np.random.Generator
 ) -> Window:
-    """A random window with enough of the pairs; the whole picture when none is found."""
+    """A random window with enough of the pairs; the whole image if none is found."""
     for _ in range(_CROP_REDRAWS):
         window = _random_window(shape, config, rng)
         count = int(moved_pixels(pixel_uv, window, config.image_size, config.pixel_rule)[1].sum())
@@ -187,7 +190,7 @@ def _window_with_pairs(
 
 
 def _random_window(shape: tuple[int, int], config: PairAugmentConfig, rng: np.random.Generator) -> Window:
-    """Area uniform, log of the ratio uniform (as torchvision's RandomResizedCrop); the whole picture when none fits."""
+    """Uniform area, uniform log of the aspect ratio (as torchvision's RandomResizedCrop); the whole image if none fits."""
     rows, columns = shape
     for _ in range(_CROP_SHAPES):
         area = rows * columns * rng.uniform(*config.crop_area)

@@ -1,9 +1,10 @@
-"""Paired scans kept on disk, so that later epochs neither decode pictures nor project points. Touches the disk.
+"""Paired scans cached on disk, so that later epochs neither decode images nor project points. Touches the disk.
 
-A PandaSet frame with weak labels and superpixels takes 300 ms to load and pair, 10 ms from here at 480 pixels' width.
+A PandaSet frame with weak labels and superpixels takes 300 ms to load and pair, 10 ms from this cache at a width of 480
+pixels.
 
     FOLDER/<hash of the identity>/
-      identity.json        what the scans were made from, for people
+      identity.json what the scans were made from, for human readers
       <hash of the key>.npz
 """
 
@@ -20,26 +21,26 @@ from lidar_vl_core.foundation.files import atomic_writer, write_text
 from offline_training.pretraining.views.bounded_folder import BoundedFolder
 from offline_training.pretraining.views.paired_scan import PairedScan
 
-_VERSION = 1  # raise it when the same identity gives other scans, so that kept ones are made anew
+_VERSION = 1  # increase it when the same identity yields other scans, so that cached ones are replaced
 _ARRAYS = ("xyz_m", "intensity", "point_index", "image_index", "pixel_uv", "weak_class")
 _OPTIONAL = ("class_id", "segment")
 _PICTURES = ("images", "superpixels")
 
 
 class PairCache:
-    """Keeps what `make` gives under a key; a file that is damaged is made anew.
+    """Caches the results of `make` by key; a damaged file is replaced.
 
     Once the folder holds max_bytes, further scans are made each time.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], max_bytes: int = 20_000_000_000) -> None:
-        """identity: all that decides over the scans besides their key, as JSON: data set, options of pair_scan, label store."""
+        """identity: everything that determines the scans besides their key, as JSON: data set, options of pair_scan, label store."""
         self._identity = json.dumps({"version": _VERSION, **identity}, sort_keys=True, indent=1)
         self._folder = Path(folder) / _short_hash(self._identity)
         self._room = BoundedFolder(self._folder, "*.npz", max_bytes)
 
     def scan(self, key: str, make: Callable[[], PairedScan]) -> PairedScan:
-        """The scan of that key, made now unless it is there. key: unique for an identity, for instance the sample's name."""
+        """The scan of that key, made now if it is not cached. key: unique within an identity, for instance the sample's name."""
         path = self._folder / f"{_short_hash(key)}.npz"
         kept = _read(path)
         if kept is not None:
@@ -66,7 +67,7 @@ def _bytes_of(scan: PairedScan) -> int:
 
 
 def _arrays_of(scan: PairedScan) -> dict[str, np.ndarray]:
-    """By name; the pictures of a scan, which may differ in size, one by one."""
+    """The arrays of a scan by name; its images, which may differ in size, one by one."""
     arrays = {name: getattr(scan, name) for name in (*_ARRAYS, *_OPTIONAL) if getattr(scan, name) is not None}
     for name in _PICTURES:
         for number, picture in enumerate(getattr(scan, name) or ()):
@@ -75,7 +76,7 @@ def _arrays_of(scan: PairedScan) -> dict[str, np.ndarray]:
 
 
 def _read(path: Path) -> PairedScan | None:
-    """None when there is no whole file."""
+    """The scan in a file; None if it is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}

@@ -1,4 +1,4 @@
-"""PairedScan: a sweep, its pictures, and which point is seen at which pixel; what pre-training learns from."""
+"""PairedScan: a sweep, its images, and which point is seen at which pixel; the training data of pre-training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,18 +14,18 @@ from offline_training.datasets.base.sample import Sample
 from offline_training.pretraining.views.picture_cache import decoded
 from offline_training.weak_labels.store.label_store import NO_SEGMENT
 
-PictureOf = Callable[[CameraView], np.ndarray]  # (H, W) ids of a view's picture: weak classes or superpixels
+PictureOf = Callable[[CameraView], np.ndarray]  # (H, W) ids of a view's image: weak classes or superpixels
 PictureAt = Callable[[CameraView, tuple[int, int]], np.ndarray]  # (h, w, 3) uint8 at a size (height, width)
 
 
 @dataclass(frozen=True, eq=False)
 class PairedScan:
-    """The arrays of one sweep with its pictures; pair p says that point point_index[p] lies at a pixel."""
+    """The arrays of one sweep with its images; pair p says that point point_index[p] is seen at pixel_uv[p]."""
 
     xyz_m: np.ndarray  # (N, 3) float32, with a return
     intensity: np.ndarray  # (N,) float32, 0..1
     images: tuple[np.ndarray, ...]  # each (H, W, 3) uint8
-    superpixels: tuple[np.ndarray, ...] | None  # each (H, W) int32 of its picture; -1 = none
+    superpixels: tuple[np.ndarray, ...] | None  # each (H, W) int32 of its image; -1 = none
     point_index: np.ndarray  # (P,) int64 into the points
     image_index: np.ndarray  # (P,) int64 into the images
     pixel_uv: np.ndarray  # (P, 2) int32 column, row
@@ -37,11 +37,11 @@ class PairedScan:
         return len(self.xyz_m)
 
     def pairs_per_image(self) -> np.ndarray:
-        """(I,) how many pairs each picture has."""
+        """(I,) number of pairs of each image."""
         return np.bincount(self.image_index, minlength=len(self.images))
 
     def take_points(self, kept: np.ndarray) -> "PairedScan":
-        """The points of a mask (N,) with their pairs."""
+        """Keep the points of a mask (N,) with their pairs."""
         new_index = np.cumsum(kept) - 1
         scan = self.take_pairs(kept[self.point_index])
         return replace(
@@ -54,7 +54,7 @@ class PairedScan:
         )
 
     def take_pairs(self, kept: np.ndarray) -> "PairedScan":
-        """All points, but only some pairs: a mask (P,) or an index."""
+        """Keep all points, but only some pairs, given by a mask (P,) or an index."""
         return replace(
             self,
             point_index=self.point_index[kept],
@@ -74,10 +74,11 @@ def pair_scan(
     picture_at: PictureAt = decoded,
     pixel: PixelOfPoint = "rounded",
 ) -> PairedScan:
-    """Load a sample's pictures and find its pairs; without occlusion test as SLidR and OLIVINE have none.
+    """Load a sample's images and find its pairs; without an occlusion test, as in SLidR and OLIVINE.
 
-    weak_class_of, superpixels_of: ids of a view at its picture's own size, as LabelStore reads them; weak classes are taken
-    there, before wider pictures are shrunk to max_image_width; pixel: as point_pixel_pairs has it. Raises BadDataset when ids and picture are not of one size.
+    weak_class_of, superpixels_of: ids of a view at its image's original size, as LabelStore reads them; weak classes
+    are sampled there, before wider images are shrunk to max_image_width; pixel: as in point_pixel_pairs. Raises
+    BadDataset if ids and image differ in size.
     """
     met = sample.cloud.has_return()
     xyz_m, intensity = sample.cloud.xyz_m[met], sample.cloud.intensity[met]
@@ -98,7 +99,7 @@ def pair_scan(
 
 
 def _size_within(view: CameraView, max_width: int | None) -> tuple[int, int]:
-    """(height, width) with the picture's proportions."""
+    """(height, width) of at most max_width, with the image's aspect ratio."""
     height, width = view.camera.height, view.camera.width
     if max_width is None or width <= max_width:
         return height, width
@@ -106,7 +107,7 @@ def _size_within(view: CameraView, max_width: int | None) -> tuple[int, int]:
 
 
 def _weak_classes(sample: Sample, pairs: Pairs, weak_class_of: PictureOf | None) -> np.ndarray:
-    """(P,) uint8."""
+    """(P,) uint8 weak class of each pair."""
     weak_class = np.full(len(pairs), IGNORE_ID, np.uint8)
     if weak_class_of is None:
         return weak_class
@@ -119,7 +120,7 @@ def _weak_classes(sample: Sample, pairs: Pairs, weak_class_of: PictureOf | None)
 
 
 def _superpixels(sample: Sample, superpixels_of: PictureOf, sizes: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
-    """Each (h, w) int32; NO_SEGMENT of the store becomes -1."""
+    """Superpixels of each image, (h, w) int32; the store's NO_SEGMENT becomes -1."""
     resized = [
         resized_ids(_ids_of(sample, view, superpixels_of), size) for view, size in zip(sample.views, sizes, strict=True)
     ]
@@ -130,14 +131,15 @@ def _ids_of(sample: Sample, view: CameraView, picture_of: PictureOf) -> np.ndarr
     ids = picture_of(view)
     if ids.shape != (view.camera.height, view.camera.width):
         raise BadDataset(
-            f"{sample.name}, {view.name}: expected ids of {view.camera.height} x {view.camera.width} pixels, found shape "
-            f"{ids.shape}. The labels belong to another picture or another size of it: label these pictures again."
+            f"{sample.name}, {view.name}: expected ids of {view.camera.height} x {view.camera.width} pixels, found "
+            "shape "
+            f"{ids.shape}. The labels belong to another image or another size of it: label these images again."
         )
     return ids
 
 
 def _in_resized(pairs: Pairs, sample: Sample, sizes: list[tuple[int, int]]) -> np.ndarray:
-    """(P, 2) int32."""
+    """(P, 2) int32 column, row of each pair in its resized image."""
     pixel_uv = pairs.pixel_uv.copy()
     for number, (view, size) in enumerate(zip(sample.views, sizes, strict=True)):
         mine = pairs.camera_index == number

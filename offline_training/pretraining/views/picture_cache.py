@@ -1,6 +1,6 @@
-"""Decoded pictures kept on disk at the size that training reads them. Touches the disk.
+"""Decoded images cached on disk at the size at which training reads them. Touches the disk.
 
-Six PandaSet pictures take 140 ms to decode and to shrink to 480 pixels' width, 5 ms from here.
+Six PandaSet images take 140 ms to decode and shrink to a width of 480 pixels, 5 ms from this cache.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ from offline_training.pretraining.views.bounded_folder import BoundedFolder
 
 
 class PictureCache:
-    """Keeps pictures by what their files hold and by size, so that a file that is changed is decoded anew; as a damaged copy is."""
+    """Caches images by file content and size, so that a changed file is decoded again, as is a damaged copy."""
 
     def __init__(self, folder: Path, max_bytes: int = 20_000_000_000) -> None:
         self._folder = BoundedFolder(Path(folder), "*/*.npy", max_bytes)
 
     def __call__(self, view: CameraView, size: tuple[int, int]) -> np.ndarray:
-        """A view's picture at a size (height, width): (h, w, 3) uint8. Views without a stored picture are not kept."""
+        """A view's image at a size (height, width): (h, w, 3) uint8. Views without an image file are not cached."""
         if view.read_bytes is None:
             return decoded(view, size)
         name = hashlib.sha256(f"{size[0]}x{size[1]} ".encode() + view.read_bytes()).hexdigest()[:32]
@@ -38,12 +38,12 @@ class PictureCache:
 
 
 def decoded(view: CameraView, size: tuple[int, int]) -> np.ndarray:
-    """A view's picture at a size (height, width): (h, w, 3) uint8."""
+    """A view's image at a size (height, width): (h, w, 3) uint8."""
     return resized_rgb(view.load_rgb(), size)
 
 
 def _read(path: Path) -> np.ndarray | None:
-    """None when there is no whole file."""
+    """The image in a file; None if it is missing or damaged."""
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -1,4 +1,4 @@
-"""Data sets that know where each sweep was taken, and the sweep before or after one."""
+"""Data sets with sweep poses, and the sweep before or after a given one."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -9,18 +9,18 @@ from offline_training.datasets.base.sample import Sample
 
 @runtime_checkable
 class PosedSource(Protocol):
-    """Samples of drives, in the order of time within each drive, with poses."""
+    """Samples of drives with poses, in order of time within each drive."""
 
     def __len__(self) -> int:
         """Number of samples."""
         ...
 
     def __getitem__(self, index: int) -> Sample:
-        """One sample."""
+        """The sample of that number."""
         ...
 
     def T_world_lidar(self, index: int) -> RigidTransform:
-        """Pose of a sample's cloud frame in a world that the samples of one drive share."""
+        """Pose of a sample's cloud frame in a world frame shared by the samples of a drive."""
         ...
 
 
@@ -33,7 +33,7 @@ class Neighbour:
 
 
 def neighbour(source: PosedSource, index: int, max_gap_s: float = 2.0) -> Neighbour | None:
-    """The next sample of the same drive, at its end the one before; None for a sample that stands alone.
+    """The next sample of the same drive, or the previous one at its end; None for a single sample.
 
     Samples belong to one drive when their stamps rise by at most max_gap_s (nuScenes' key frames: 0.5 s).
     """

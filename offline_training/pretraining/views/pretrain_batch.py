@@ -1,4 +1,4 @@
-"""Paired scans to one batch: the 3D network's inputs, the pictures, and which row of the network belongs to which pixel."""
+"""Collates paired scans: the 3D network's inputs, the images, and which row of the network belongs to which pixel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -16,7 +16,7 @@ from offline_training.pretraining.views.paired_scan import PairedScan
 
 @dataclass(frozen=True)
 class PretrainBatch:
-    """Several scans with all their pictures, one behind the other; I pictures, P pairs, B scans."""
+    """Several scans with all their images, concatenated; I images, P pairs, B scans."""
 
     inputs: BackboneInputs
     images: Tensor  # (I, h, w, 3) uint8: a quarter of what floats would cost to move
@@ -32,19 +32,20 @@ class PretrainBatch:
     segment_count: int  # ids lie below it
 
     def rgb(self) -> Tensor:
-        """(I, 3, h, w) float32 pictures, 0..1."""
+        """(I, 3, h, w) float32 images, 0..1."""
         return self.images.permute(0, 3, 1, 2).to(torch.float32).div(255.0)
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of the pictures."""
+        """Height and width of the images."""
         return self.images.shape[1], self.images.shape[2]
 
     def superpixel_map(self) -> Tensor:
-        """(I, h, w) int64 superpixels. Raises BadDataset when the scans have none."""
+        """(I, h, w) int64 superpixels. Raises BadDataset if the scans have none."""
         if self.superpixels is None:
             raise BadDataset(
-                "superpixels: expected them with every scan of the batch, found none. Make them with the weak labels."
+                "superpixels: expected them for every scan of the batch, found none. Make them with `lidar-vl-train "
+                "weak-label`."
             )
         return self.superpixels
 
@@ -53,7 +54,7 @@ class PretrainBatch:
         return self.superpixel_map()[self.pair_image, self.pair_uv[:, 1], self.pair_uv[:, 0]]
 
     def numbers(self) -> dict[str, float]:
-        """How much the batch holds."""
+        """Size of the batch, for the log."""
         labelled = int((self.pair_class != IGNORE_ID).sum())
         return {"rows": self.inputs.row_count, "pairs": len(self.pair_row), "labelled_pairs": labelled}
 
@@ -66,10 +67,11 @@ class PretrainBatch:
 def collate_pairs(
     scans: Sequence[PairedScan], preparer: Preparer, scans_per_sample: int = 1, first_of_row: bool = False
 ) -> PretrainBatch:
-    """Join scans whose pictures have one size; pairs whose point has no row of the network go.
+    """Join scans whose images have one size; pairs whose point has no row of the network are removed.
 
-    first_of_row: only the first point of each row keeps its pairs; scans_per_sample: so many scans in a row share the ids of their segments, as the two moments of common_segments do.
-    Raises BadDataset when sizes differ or only some scans have superpixels or segments.
+    first_of_row: only the first point of each row keeps its pairs; scans_per_sample: number of consecutive scans that
+    share segment ids, as the two sweeps of common_segments do. Raises BadDataset if sizes differ or only some scans
+    have superpixels or segments.
     """
     _require_one_size(scans)
     inputs = preparer([(scan.xyz_m, scan.intensity) for scan in scans])
@@ -103,10 +105,10 @@ def collate_pairs(
 
 
 def _first_point_of_row(inputs: BackboneInputs) -> np.ndarray:
-    """(R + 1,) int64; the last stands for the points without a row."""
+    """(R + 1,) int64; the last entry serves points without a row."""
     row = inputs.row_of_point.numpy()[::-1]
     first = np.full(inputs.row_count + 1, -1)
-    first[row] = np.arange(len(row))[::-1]  # of equal rows the last written stays
+    first[row] = np.arange(len(row))[::-1]  # the last of equal rows remains
     return first
 
 
@@ -116,7 +118,7 @@ def _horizontal_range_m(scan: PairedScan) -> np.ndarray:
 
 
 def _global_superpixels(scans: Sequence[PairedScan]) -> tuple[Tensor | None, int]:
-    """Local ids made unique: image * (largest local id + 1) + local."""
+    """Make local ids unique: image * (largest local id + 1) + local."""
     maps = [scan.superpixels for scan in scans if scan.superpixels is not None]
     if _none_have("superpixels", len(maps), len(scans)):
         return None, 0
@@ -141,8 +143,8 @@ def _global_segments(scans: Sequence[PairedScan], scans_per_sample: int) -> tupl
 def _none_have(what: str, present: int, of: int) -> bool:
     if 0 < present < of:
         raise BadDataset(
-            f"{what}: expected them with every scan of a batch or with none, found them with {present} of {of}. "
-            "Make them for every data set of the run."
+            f"{what}: expected them for every scan of a batch or for none, found them for {present} of {of}. Make them "
+            "for every data set of the run."
         )
     return present == 0
 
@@ -151,9 +153,9 @@ def _require_one_size(scans: Sequence[PairedScan]) -> None:
     sizes = {image.shape for scan in scans for image in scan.images}
     if not sizes:
         raise BadDataset(
-            "pictures of a batch: expected at least one, found none. Use a data set with cameras, or choose its cameras."
+            "images of a batch: expected at least one, found none. Use a data set with cameras, or select its cameras."
         )
     if len(sizes) > 1:
         raise BadDataset(
-            f"pictures of a batch: expected one size, found {sorted(sizes)}. Resize them with pair_augment first."
+            f"images of a batch: expected one size, found {sorted(sizes)}. Resize them with pair_augment first."
         )

@@ -1,22 +1,22 @@
-"""Places of which the beams of a sweep say whether something is there: before a return nothing, just behind it something.
+"""Places whose occupancy follows from the beams of a sweep: free before a return, occupied just behind it.
 
-As ALSO (Boulch et al., CVPR 2023, section 3.1) draws them; of what lies further behind a return nothing is known, and nothing is asked.
+Sampled as in ALSO (Boulch et al., CVPR 2023, section 3.1); space further behind a return is unknown and not sampled.
 """
 
 import numpy as np
 
-BEHIND_M = 0.1  # how far behind a return something is taken to be; ALSO's
-CELL_M = 1.0  # a place is asked of a point in the same cell; ALSO asks all points within a radius of 1 m
-_KEY_BITS = 21  # of each axis: cells of 1 m up to a million metres away
+BEHIND_M = 0.1  # depth behind a return that counts as occupied; from ALSO
+CELL_M = 1.0  # a place is queried from one point in the same cell; ALSO queries from all points within a radius of 1 m
+_KEY_BITS = 21  # per axis: cells of 1 m up to a million metres away
 
 
 def ray_queries(
     xyz_m: np.ndarray, count: int, rng: np.random.Generator, sensor_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A third of the places up to 0.1 m behind returns, a third up to 0.1 m before them, a third anywhere on the way to them.
+    """A third of the places up to 0.1 m behind returns, a third up to 0.1 m before them, a third anywhere along the beams.
 
-    xyz_m: (N, 3) returns; sensor_m: where their beams begin. Returns places (Q, 3) float32, Q = count or 0 where there is no beam, whether
-    something is there (Q,) bool, and the return (Q,) int64 of each place's beam.
+    xyz_m: (N, 3) returns; sensor_m: origin of their beams. Returns places (Q, 3) float32, metres, with Q = count, or 0
+    without beams; their occupancy (Q,) bool; and the return (Q,) int64 of each place's beam.
     """
     origin_m = np.asarray(sensor_m, np.float32)
     way_m = xyz_m - origin_m
@@ -27,13 +27,15 @@ def ray_queries(
     of_return = usable[rng.integers(len(usable), size=count)]
     kind, share = np.arange(count) % 3, rng.random(count)
     step = BEHIND_M / range_m[of_return]
-    part = np.choose(kind, [1.0 + share * step, np.maximum(1.0 - (1.0 - share) * step, 0.0), share])  # of the way
+    part = np.choose(
+        kind, [1.0 + share * step, np.maximum(1.0 - (1.0 - share) * step, 0.0), share]
+    )  # share of the beam
     place_m = origin_m + part[:, None] * way_m[of_return]
     return place_m.astype(np.float32), kind == 0, of_return
 
 
 def asked_points(place_m: np.ndarray, xyz_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(Q,) int64: of each place (Q, 3) one of the points (N, 3) in its cell of a grid that is laid at random, -1 where there is none."""
+    """(Q,) int64: for each place (Q, 3) one of the points (N, 3) in its cell of a randomly placed grid, -1 if there is none."""
     corner_m = rng.random(3) * CELL_M
     key = _cell_key(xyz_m, corner_m)
     order = np.argsort(key, kind="stable")
@@ -45,6 +47,6 @@ def asked_points(place_m: np.ndarray, xyz_m: np.ndarray, rng: np.random.Generato
 
 
 def _cell_key(xyz_m: np.ndarray, corner_m: np.ndarray) -> np.ndarray:
-    """(N,) int64, equal in one cell."""
+    """(N,) int64 key, equal for points in one cell."""
     cell = np.floor((xyz_m - corner_m) / CELL_M).astype(np.int64) + (1 << (_KEY_BITS - 1))
     return (cell[:, 0] << (2 * _KEY_BITS)) | (cell[:, 1] << _KEY_BITS) | cell[:, 2]

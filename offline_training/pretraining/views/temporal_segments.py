@@ -1,9 +1,9 @@
 """Segments that two sweeps of one place share: what Seal compares over time.
 
-Both clouds are laid into one frame, the ground goes (a plane by RANSAC), and what is left falls into clusters. Seal's
-description has HDBSCAN there; scikit-learn's takes 19 s for 20,000 points and grows with their square, where two sweeps have
-200,000. Our choice are connected voxels (0.4 s), cut into tiles so that a row of houses is not one segment. What moves apart
-between the sweeps shares no cluster and drops out.
+Both clouds are transformed into one frame, the ground is removed (a plane by RANSAC), and the rest is clustered. Seal
+uses HDBSCAN; scikit-learn's takes 19 s for 20,000 points and grows with their square, while two sweeps have 200,000. We
+use connected voxels (0.4 s), cut into tiles so that a row of houses is not one segment. Objects that move apart between
+the sweeps share no cluster and drop out.
 """
 
 from collections.abc import Callable
@@ -17,27 +17,27 @@ from offline_training.pretraining.views.paired_scan import PairedScan
 from offline_training.pretraining.views.posed_source import Neighbour
 
 _PLANE_DRAWS = 200
-_PLANE_POINTS = 4000  # a random choice that judges the drawn planes
-_PLANE_MARGIN_M = 0.15  # of points that lie on a plane
-_PLANE_RANGE_M = 30.0  # the road is flat only so far
-_STEEPEST = 0.25  # slope of a plane that may be ground
+_PLANE_POINTS = 4000  # random points on which the candidate planes are scored
+_PLANE_MARGIN_M = 0.15  # distance within which points lie on a plane
+_PLANE_RANGE_M = 30.0  # the road is assumed flat up to this distance
+_STEEPEST = 0.25  # largest slope of a ground plane
 
 
 @dataclass(frozen=True)
 class SegmentSpec:
-    """How sweeps fall into segments."""
+    """Parameters of the segmentation of sweeps."""
 
-    ground_margin_m: float = 0.25  # above the ground plane; what is lower is ground
-    ground_slope: float = 0.01  # the margin's growth with the distance: roads bend
+    ground_margin_m: float = 0.25  # height above the ground plane below which points are ground
+    ground_slope: float = 0.01  # growth of that height with distance, because roads are curved
     voxel_m: float = 0.4  # occupied voxels that touch, also by a corner, are one cluster
     tile_m: float = 8.0  # side of the squares into which clusters are cut
-    min_points: int = 8  # of a segment, in each of the two sweeps
+    min_points: int = 8  # points of a segment in each of the two sweeps
 
 
 def paired_moments(
     sample: Sample, other: Neighbour | None, paired: Callable[[Sample], PairedScan], rng: np.random.Generator
 ) -> tuple[PairedScan, PairedScan]:
-    """Two sweeps of one place as paired scans with the segments they share; without another sweep the same one twice."""
+    """Two sweeps of one place as paired scans with shared segments; the same sweep twice if there is no other."""
     scan = paired(sample)
     if other is None:
         segment, _ = common_segments(scan.xyz_m, scan.xyz_m, RigidTransform.identity(), rng)
@@ -65,12 +65,12 @@ def common_segments(
     seen = [np.bincount(part[part >= 0], minlength=count) >= spec.min_points for part in (here, there)]
     kept = seen[0] & seen[1]
     new_id = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
-    new_id = np.append(new_id, np.int32(-1))  # where -1 points to
+    new_id = np.append(new_id, np.int32(-1))  # the target of index -1
     return new_id[here], new_id[there]
 
 
 def is_ground(xyz_m: np.ndarray, spec: SegmentSpec, rng: np.random.Generator) -> np.ndarray:
-    """(N,) bool: on or below the plane that most of the near points lie on; nothing is ground where no plane is found."""
+    """(N,) bool: on or below the plane of most near points; all False if no plane is found."""
     distance_m = np.hypot(xyz_m[:, 0], xyz_m[:, 1])
     plane = _ground_plane(xyz_m[distance_m < _PLANE_RANGE_M], rng)
     if plane is None:
@@ -101,7 +101,7 @@ def connected_voxels(xyz_m: np.ndarray, voxel_m: float) -> np.ndarray:
 
 
 def _tiled_clusters(xyz_m: np.ndarray, spec: SegmentSpec) -> np.ndarray:
-    """(N,) int32: clusters cut by squares of the ground."""
+    """(N,) int32: clusters, cut by a horizontal grid of squares."""
     tile = np.floor(xyz_m[:, :2] / spec.tile_m).astype(np.int64)
     tile -= tile.min(axis=0)
     sides = tile.max(axis=0) + 1
@@ -110,7 +110,7 @@ def _tiled_clusters(xyz_m: np.ndarray, spec: SegmentSpec) -> np.ndarray:
 
 
 def _ground_plane(xyz_m: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """(3,) a, b, c of z = a x + b y + c through most of the points (RANSAC, then least squares); None without one."""
+    """(3,) a, b, c of z = a x + b y + c through most of the points (RANSAC, then least squares); None if there is none."""
     if len(xyz_m) < 3:
         return None
     judges = xyz_m[rng.integers(len(xyz_m), size=min(_PLANE_POINTS, len(xyz_m)))]

@@ -1,7 +1,7 @@
-"""Two views of one place: what PointContrast and DepthContrast learn from.
+"""Two views of one place: the training data of PointContrast and DepthContrast.
 
-PointContrast pairs sweeps that overlap, matched by distance where poses are known, so that what moves drops out. Where
-they are not, and for DepthContrast, the views are two crops of one sweep.
+PointContrast pairs overlapping sweeps, matched by distance if poses are known, so that moving objects drop out.
+Otherwise, and for DepthContrast, the views are two crops of one sweep.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from torch import Tensor
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from offline_training.networks.base.point_backbone import BackboneInputs, Preparer
 
-_CROP_SHARE = (0.5, 1.0)  # side of the kept cuboid, of the cloud's extent
+_CROP_SHARE = (0.5, 1.0)  # side of the kept cuboid, as a share of the cloud's extent
 _PATCH_SHARE = 0.2  # side of the dropped cuboid
 _SCALE = (0.95, 1.05)
-_SAME_PLACE_M = 0.2  # largest distance of two points that are taken for one
-_TRIED_POINTS = 20000  # of a sweep, for which a partner is sought: several times the 4096 matches that are read
+_SAME_PLACE_M = 0.2  # largest distance between matching points
+_TRIED_POINTS = 20000  # points of a sweep for which a match is searched: several times the 4096 matches used
 
 
 @dataclass(frozen=True, eq=False)
 class CloudView:
-    """One view; points of two views with one point_index are one place."""
+    """One view; points of two views with the same point_index are the same place."""
 
     xyz_m: np.ndarray  # (N, 3) float32
     intensity: np.ndarray  # (N,) float32, 0..1
@@ -32,14 +32,14 @@ class CloudView:
 
 @dataclass(frozen=True)
 class TwoViewBatch:
-    """First and second views of several sweeps, one behind the other."""
+    """First and second views of several sweeps, concatenated."""
 
     inputs: BackboneInputs
     other: BackboneInputs
     match: Tensor  # (M, 2) int64 rows of the network's two outputs that hold the same point
 
     def numbers(self) -> dict[str, float]:
-        """How much the batch holds."""
+        """Size of the batch, for the log."""
         return {"rows": self.inputs.row_count + self.other.row_count, "matches": len(self.match)}
 
     def to(self, device: torch.device | str) -> "TwoViewBatch":
@@ -48,7 +48,7 @@ class TwoViewBatch:
 
 
 def cloud_view(xyz_m: np.ndarray, intensity: np.ndarray, rng: np.random.Generator) -> CloudView:
-    """A random crop without a random patch, mirrored, turned about z and scaled."""
+    """A random crop without a random patch, mirrored, rotated about z and scaled."""
     kept = np.flatnonzero(_in_crop(xyz_m, rng) & ~_in_patch(xyz_m, rng))
     return CloudView(np.float32(rng.uniform(*_SCALE)) * _turned(xyz_m[kept], rng), intensity[kept], kept)
 
@@ -61,12 +61,13 @@ def overlapping_views(
     T_here_there: RigidTransform,
     rng: np.random.Generator,
 ) -> tuple[CloudView, CloudView]:
-    """Two sweeps (N, 3) and (M, 3) of one place, each mirrored and turned about z; T_here_there lays the second on the first.
+    """Two sweeps (N, 3) and (M, 3) of one place, metres, each mirrored and rotated about z.
 
-    Points are one place when each is the other's nearest and they lie within 0.2 m.
+    T_here_there transforms the second into the frame of the first. Points match if each is the other's nearest and they
+    are within 0.2 m.
     """
     here, there = _mutual_nearest(xyz_m, T_here_there.apply(other_xyz_m), rng)
-    other_index = len(xyz_m) + np.arange(len(other_xyz_m))  # of its own, unless matched
+    other_index = len(xyz_m) + np.arange(len(other_xyz_m))  # an index of its own, unless matched
     other_index[there] = here
     return (
         CloudView(_turned(xyz_m, rng), intensity, np.arange(len(xyz_m))),
@@ -90,7 +91,7 @@ def collate_two_views(scans: Sequence[tuple[CloudView, CloudView]], preparer: Pr
 
 
 def _turned(xyz_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N, 3) float32: x and y mirrored or not, then turned about z."""
+    """(N, 3) float32: x and y mirrored or not, then rotated about z."""
     angle = rng.uniform(0.0, 2.0 * np.pi)
     cosine, sine = np.cos(angle), np.sin(angle)
     flip = np.where(rng.random(2) < 0.5, -1.0, 1.0)
@@ -99,7 +100,7 @@ def _turned(xyz_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mutual_nearest(xyz_m: np.ndarray, other_m: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (Q,) of both whose points are each other's nearest, at most _SAME_PLACE_M apart; for some of the points."""
+    """Rows (Q,) of both whose points are mutual nearest neighbours, at most _SAME_PLACE_M apart; for a subset of the points."""
     from scipy.spatial import cKDTree
 
     if len(xyz_m) == 0 or len(other_m) == 0:

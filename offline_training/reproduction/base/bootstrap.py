@@ -1,11 +1,11 @@
-"""Paired bootstrap of mean IoU over seeds, draws of labels and test scenes at once. Pure.
+"""Paired bootstrap of mean IoU over seeds, label draws and test scenes together. Pure.
 
-Each of the three is drawn with replacement by itself (Owen, "The pigeonhole bootstrap", 2007), n - 1 out of n, which makes the
-variance of a mean of few right and not too small (Rao and Wu, 1988). What is compared shares draws and scenes: every
-replicate takes the same of them for both.
+Each of the three is resampled independently with replacement (Owen, "The pigeonhole bootstrap", 2007), n - 1 out of n,
+which makes the variance of a mean of few values unbiased instead of too small (Rao and Wu, 1988). Compared rows share
+draws and scenes: every replicate uses the same ones for both.
 
-No replicate lies beyond the best and the worst seed. Where seeds alone vary, an interval of two of them holds the mean in
-half of all studies and one of three in three quarters; where draws and scenes vary as much, in about 95 %.
+No replicate lies beyond the best and the worst seed. If only seeds vary, an interval from two of them contains the mean in
+half of all studies, from three in three quarters; if draws and scenes vary as much, in about 95 %.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.95
-SceneCounts = Mapping[str, Sequence[Sequence[int]]]  # scene -> points of each class found, there and answered
+SceneCounts = Mapping[
+    str, Sequence[Sequence[int]]
+]  # scene -> true positives, true points and answered points of each class
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How often each seed, draw and scene comes in each of B replicates, as a share."""
+    """Weight of each seed, draw and scene in each of B replicates, as a share."""
 
     seeds: np.ndarray  # (B, N)
     draws: np.ndarray  # (B, D)
@@ -28,7 +30,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference in percent, and between what it lies."""
+    """A difference in percentage points, and the ends of its interval."""
 
     value: float
     lower: float
@@ -36,12 +38,15 @@ class Interval:
 
     @property
     def order(self) -> int:
-        """1 and -1 where the interval leaves out 0; else 0: no order is shown."""
+        """1 or -1 if the interval excludes 0; else 0: no order is shown."""
         return int(self.lower > 0.0) - int(self.upper < 0.0)
 
 
 def bootstrap_weights(shape: tuple[int, int, int], replicates: int, rng: np.random.Generator) -> Weights:
-    """Of so many seeds, draws and scenes. What there is one of comes in every replicate: nothing is known of others."""
+    """Random weights of the given numbers of seeds, draws and scenes.
+
+    If there is only one of a kind, it is in every replicate: nothing is known about others.
+    """
 
     def shares(count: int) -> np.ndarray:
         if count == 1:
@@ -52,14 +57,15 @@ def bootstrap_weights(shape: tuple[int, int, int], replicates: int, rng: np.rand
 
 
 def even_weights(shape: tuple[int, int, int]) -> Weights:
-    """One replicate in which all come alike: what was measured."""
+    """One replicate with equal weights, which gives the measured value."""
     return Weights(*(np.full((1, count), 1.0 / count) for count in shape))
 
 
 def mean_iou(counts: np.ndarray, weights: Weights) -> np.ndarray:
-    """(B,) percent: the mean over seeds and draws of the mean IoU pooled over scenes.
+    """(B,) percent: the mean over seeds and draws of the mean IoU pooled over scenes, for each of B replicates.
 
-    counts: (N, D, T, 3, K): rows found, there and answered. Classes that a replicate's scenes do not have take no part.
+    counts: (N, D, T, 3, K): true positives, true rows and answered rows. Classes absent from a replicate's scenes are
+    ignored.
     """
     runs, draws, scenes, _, classes = counts.shape
     flat = counts.transpose(2, 0, 1, 3, 4).reshape(scenes, -1).astype(np.float64)
@@ -73,14 +79,17 @@ def mean_iou(counts: np.ndarray, weights: Weights) -> np.ndarray:
 
 
 def counts_of_scenes(of_seeds: Sequence[SceneCounts], scenes: Sequence[str]) -> np.ndarray:
-    """(N, 1, T, 3, K) of one row, of the scenes in this order. Raises ValueError where a seed was tested on others."""
+    """(N, 1, T, 3, K) counts of one row, with scenes in this order.
+
+    Raises ValueError if a seed was tested on other scenes.
+    """
     if any(set(one) != set(scenes) for one in of_seeds):
-        raise ValueError("scenes: expected counts of the same ones for every seed, found others")
+        raise ValueError("scenes: expected counts of the same scenes for every seed, found different ones")
     return np.array([[[one[name] for name in scenes]] for one in of_seeds], np.int64)
 
 
 def paired_difference(one: np.ndarray, other: np.ndarray, replicates: int, rng: np.random.Generator) -> Interval:
-    """Mean IoU of one less that of the other, with its 95 % interval; counts as mean_iou has them, of the same seeds and draws.
+    """Mean IoU of one minus that of the other, with its 95 % interval; counts as for mean_iou(), of the same seeds and draws.
 
     Raises ValueError for counts of other shapes.
     """

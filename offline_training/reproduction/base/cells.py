@@ -1,4 +1,7 @@
-"""The measured numbers of a study and where they lie; each is kept with the hash of what led to it. Touches the disk."""
+"""The measured numbers of a study and their files; each is stored with the hash of what produced it.
+
+Touches the disk.
+"""
 
 import hashlib
 import json
@@ -14,24 +17,24 @@ from offline_training.reproduction.base.study import filled
 
 
 class Measured(NamedTuple):
-    """A number, and what it is made of."""
+    """A measured number and its parts."""
 
     value: float
-    per_class_iou: dict[str, float | None]  # where it is a mean over classes
-    scenes: SceneCounts | None = None  # where it is the mean IoU of pooled scenes
+    per_class_iou: dict[str, float | None]  # if it is a mean over classes
+    scenes: SceneCounts | None = None  # if it is the mean IoU of pooled scenes
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A measured number."""
+    """A measured number of a table: row, column, seed, value."""
 
     row: str
     column: str
     seed: int
     value: float  # percent, hours, minutes or GB
     per_class_iou: dict[str, float | None]
-    configs_sha256: str  # of everything that led to the number
-    scenes: SceneCounts = field(default_factory=dict)  # what a bootstrap draws from, where the number has it
+    configs_sha256: str  # of everything that determines the number
+    scenes: SceneCounts = field(default_factory=dict)  # what a bootstrap resamples, if available
 
 
 _KEYS = {one.name for one in fields(Cell)}
@@ -39,23 +42,23 @@ _KEYS = {one.name for one in fields(Cell)}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a study lies and where its data are."""
+    """The folders of a study and of its data."""
 
     out: Path
     data: str
     threads: int  # of each run
 
     def folder(self, owner: str, seed: int) -> Path:
-        """Of the runs of one row and seed; rows that are like it share them."""
+        """Folder of the runs of one row and seed, shared by rows that are like it."""
         return self.out / "runs" / slug(owner) / f"seed{seed}"
 
     def filled(self, value: Any, seed: int) -> Any:  # noqa: ANN401  any JSON value
-        """A configuration with its places filled in."""
+        """A configuration with its placeholders filled in."""
         return filled(value, {"data": self.data, "out": str(self.out), "seed": str(seed)})
 
 
 def read_cell(path: Path, row: str, configs_sha256: str) -> Cell | None:
-    """A cell from its file, under the name of its row; None unless the file is whole and of these configurations."""
+    """A cell from its file, under the name of its row; None unless the file is intact and belongs to these configurations."""
     stored = _stored(path)
     if set(stored) | {"scenes"} != _KEYS or stored["configs_sha256"] != configs_sha256:
         return None
@@ -63,12 +66,12 @@ def read_cell(path: Path, row: str, configs_sha256: str) -> Cell | None:
 
 
 def write_cell(path: Path, cell: Cell) -> None:
-    """Keep a cell."""
+    """Write a cell to its file."""
     write_text(path, json.dumps(asdict(cell), indent=1))
 
 
 def kept(path: Path, key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """A measurement that several cells read: from its file if it is there under this key, else made and written there."""
+    """A measurement shared by several cells: from its file if stored under this key, else made and written there."""
     stored = _stored(path)
     if stored.get("key") != key:
         stored = {"key": key, "found": measure()}
@@ -82,12 +85,12 @@ def sha256_of_values(value: object) -> str:
 
 
 def slug(name: str) -> str:
-    """A name as part of a path."""
+    """A name in a form that is valid in a path."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def _stored(path: Path) -> dict[str, Any]:
-    """A JSON mapping; empty where it is not measured yet or somebody damaged the file."""
+    """A JSON mapping; empty if the file does not exist yet or is damaged."""
     try:
         stored = json.loads(path.read_text())
     except (OSError, ValueError):

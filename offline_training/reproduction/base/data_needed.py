@@ -1,4 +1,4 @@
-"""The data sets, weights and labels that a study reads, found in its configurations; looks whether they are there."""
+"""The data sets, weights and labels that a study needs, found in its configurations, and whether they are present."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Any
 
 from offline_training.datasets.data_sources import SPECS
 
-ROOT = "{data}"  # what stands in configurations for the root of the data sets
+ROOT = "{data}"  # placeholder in configurations for the root of the data sets
 _SPEC_OF = {spec.kind: spec for spec in SPECS}
-_MADE_BY = {"weak_labels": "`lidar-vl-train weak-label` writes it"}  # how one comes by what is no data set
-_ELSEWHERE = {"open_clip", "siglip2"}  # models whose library keeps the weights
+_MADE_BY = {"weak_labels": "`lidar-vl-train weak-label` writes it"}  # how to get anything that is not a data set
+_ELSEWHERE = {"open_clip", "siglip2"}  # models whose library manages the weights
 
 
 @dataclass(frozen=True)
 class Needed:
-    """Something that must be there before a study can run."""
+    """Something that must be present before a study can run."""
 
-    what: str  # it is: the kind of a data set, or the key that names it
-    path: str | None  # as the configurations have it, with {data}; None: another program keeps it
+    what: str  # the kind of a data set, or the key that names it
+    path: str | None  # as in the configurations, with {data}; None: managed by another program
     kind: str | None = None  # of a data set
     advice: str = ""
 
@@ -28,13 +28,13 @@ class Needed:
         return self.what if self.path is None or self.kind is not None else self.path.removeprefix(f"{ROOT}/")
 
     def at(self, data: Path | None) -> str | None:
-        """Where it is looked for; None without a root or where another program keeps it."""
+        """Where it is expected; None without a root, or if another program manages it."""
         if self.path is None or (data is None and ROOT in self.path):
             return None
         return self.path.replace(ROOT, str(data))
 
     def is_there(self, data: Path | None) -> bool | None:
-        """Whether the folder or file is there; None where nobody can look."""
+        """Whether the folder or file exists; None if that cannot be checked."""
         place = self.at(data)
         return None if place is None else Path(place).exists()
 
@@ -46,7 +46,7 @@ class Needed:
 
 
 def data_needed(configurations: Iterable[Any]) -> tuple[Needed, ...]:
-    """All that these JSON values name, each once; data sets that make themselves need nothing."""
+    """Everything that these JSON values name, each once; generated data sets need nothing."""
     return tuple(dict.fromkeys(one for each in configurations for one in _found(each, "")))
 
 
@@ -68,6 +68,6 @@ def _in_mapping(value: Mapping[str, Any], key: str) -> Iterator[Needed]:
         return
     if kind in _ELSEWHERE and value.get("pretrained") is not None and ROOT not in str(value["pretrained"]):
         name = f"{value.get('name', '')} ({value['pretrained']})".strip()
-        yield Needed(f"{kind}'s {name}", None, advice=f"{kind} keeps it itself: not looked for")
+        yield Needed(f"{kind}'s {name}", None, advice=f"managed by {kind}, not checked")
     for name, one in value.items():
         yield from _found(one, name if kind is None or name == "text_model" else f"{kind}_{name}")

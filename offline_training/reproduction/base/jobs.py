@@ -1,4 +1,4 @@
-"""Runs of a study, one after the other or several processes at a time, with a bar where there is a terminal."""
+"""Runs of a study, one by one or several processes at a time, with a progress bar on a terminal."""
 
 import multiprocessing
 import os
@@ -18,8 +18,8 @@ _LOOK_EVERY_S = 0.5
 def run_in_jobs(title: str, run: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[None]:
     """Call run(*task) for every task, yielding after each; tasks and `run` must be picklable for several jobs.
 
-    With several jobs a task that fails stops none of the others; its error is raised when they are done. Raises RunStopped
-    when Ctrl-C or a SIGTERM ended it: runs under way have saved what they had done, none is begun.
+    With several jobs, a failing task does not stop the others; its error is raised when they are done. Raises
+    RunStopped after Ctrl-C or SIGTERM: runs in progress have saved their state, and no new one was started.
     """
     from tqdm import tqdm
 
@@ -51,11 +51,11 @@ def _side_by_side(run: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], job
                 for future in done:
                     failed = failed or future.exception()
                     yield
-        except BaseException:  # a second signal, or whoever asked for the runs has enough of them
+        except BaseException:  # a second signal, or the caller stopped iterating
             _tell_children(signal.SIGKILL)
             raise
     if stop.is_asked and (failed is None or isinstance(failed, SystemExit | BrokenProcessPool)):
-        raise stopped("stopped, every run under way at a step of its own", stop.signum)
+        raise stopped("stopped, each run in progress after its current step", stop.signum)
     if failed:
         raise failed
 
@@ -66,9 +66,9 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 
 def _heed_this_process_alone() -> None:
-    """Ctrl-C reaches all processes of a terminal; the one that started this one says by SIGTERM when it is meant."""
+    """Ignore Ctrl-C, which reaches all processes of a terminal; the parent process forwards it as SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, end_at_once)  # between two trainings, which listen for themselves
+    signal.signal(signal.SIGTERM, end_at_once)  # between two trainings, which handle signals themselves
 
 
 def _tell_children(signum: int) -> None:

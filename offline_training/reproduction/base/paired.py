@@ -15,7 +15,7 @@ _REPLICATES = 4000
 
 
 def paired_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> list[str]:
-    """Markdown tables of the rows minus each row of study.against, the first one by default; none where nothing can be paired."""
+    """Markdown tables of the rows minus each row of study.against, by default the first row; none if nothing can be paired."""
     names = {row.name for row in rows}
     against = [name for name in study.against if name in names] or [rows[0].name]
     of = {(cell.row, cell.column, cell.seed): cell for cell in cells}
@@ -23,15 +23,16 @@ def paired_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: 
     if not tables:
         return []
     told = (
-        f"Differences, paired over the seeds, with the interval that holds their mean with {CONFIDENCE:.0%}: a bootstrap over seeds "
-        "and test scenes where the scenes' own counts are kept (of one seed it says nothing of others, of two or three it is too "
-        "narrow where seeds differ far more than scenes), Student's over the seeds elsewhere. An order is shown where the interval leaves out 0."
+        f"Differences, paired over the seeds, with {CONFIDENCE:.0%} confidence intervals of their mean: a "
+        "bootstrap over seeds and test scenes if counts per scene are stored (with one seed it says nothing about "
+        "others, with two or three it is too narrow if seeds differ far more than scenes), else Student's t over the "
+        "seeds. An order is shown only if the interval excludes 0."
     )
     return [told, *(line for table in tables for line in ("", *table))]
 
 
 def paired_interval(differences: Sequence[float]) -> tuple[float, float]:
-    """Lower and upper end of Student's interval of the mean of at least two differences."""
+    """Lower and upper end of Student's confidence interval of the mean of at least two differences."""
     from scipy.stats import t
 
     reach = float(t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)) * stdev(differences) / math.sqrt(len(differences))
@@ -41,7 +42,7 @@ def paired_interval(differences: Sequence[float]) -> tuple[float, float]:
 def _table(
     study: StudyConfig[Any, Any], rows: Sequence[str], first: str, of: dict[tuple[str, str, int], Cell]
 ) -> list[str]:
-    """Of all rows minus one; empty where no two are measured together."""
+    """The table of all rows minus one; empty if no two were measured with the same seed."""
     columns = [column.name for column in study.columns]
     body = []
     for row in rows:
@@ -60,7 +61,7 @@ def _table(
 
 
 def _difference(pairs: Sequence[tuple[Cell, Cell]]) -> str:
-    """Of the cells of one row and another, seed by seed."""
+    """The difference between two rows with its interval, from their cells seed by seed."""
     if pairs and all(cell.scenes for pair in pairs for cell in pair):
         scenes = list(pairs[0][0].scenes)
         one, other = (counts_of_scenes([pair[k].scenes for pair in pairs], scenes) for k in (1, 0))

@@ -1,4 +1,4 @@
-"""Runs a study of any kind: what it needs first, then its cells, several at a time; stopped and started again it goes on."""
+"""Runs a study of any kind: first its preparations, then its cells, several at a time; resumes if stopped."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from offline_training.reproduction.base.study import ColumnT, RowT, StudyConfig
 
 
 class Runs(Protocol[RowT, ColumnT]):
-    """What a kind of study has of its own; a value of it goes to other processes."""
+    """The interface of a kind of study; picklable, because it is sent to other processes."""
 
     @property
     def study(self) -> StudyConfig[RowT, ColumnT]:
@@ -22,27 +22,27 @@ class Runs(Protocol[RowT, ColumnT]):
 
     @property
     def place(self) -> Place:
-        """Where it lies."""
+        """The study's folders."""
         ...
 
     def prepare(self, rows: tuple[RowT, ...]) -> None:
-        """Make what these rows read and share, unless it is made."""
+        """Make what these rows share, unless it exists."""
         ...
 
     def configurations(self, row: RowT, seed: int) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """The files and contents of the configurations with which a row's runs can be repeated one by one."""
+        """The configuration files with which a row's runs can be repeated one by one: paths and contents."""
         ...
 
     def cell_file(self, row: RowT, column: ColumnT, seed: int) -> Path:
-        """Where a cell's number is kept."""
+        """The file of a cell's number."""
         ...
 
     def key(self, row: RowT, column: ColumnT, seed: int) -> str:
-        """Hash of all that leads to a cell's number."""
+        """Hash of everything that determines a cell's number."""
         ...
 
     def measured(self, row: RowT, column: ColumnT, seed: int) -> Measured:
-        """Train what a cell needs, unless it is trained, and measure it."""
+        """Train what a cell needs, unless that is done, and measure it."""
         ...
 
     def report(self, rows: tuple[RowT, ...], cells: list[Cell]) -> None:
@@ -51,12 +51,12 @@ class Runs(Protocol[RowT, ColumnT]):
 
 
 def place_of(study: StudyConfig[Any, Any], out: Path, data: Path | None, jobs: int) -> Place:
-    """Where a study lies, with its share of the processor for each of `jobs` runs at a time. Raises BadRequest."""
+    """The folders of a study, and the CPU threads of each of `jobs` parallel runs. Raises BadRequest."""
     threads = share_of_processor(jobs)
     if data is None and "{data}" in study.model_dump_json():
         raise BadRequest(
             "reproduce: expected --data ROOT, the folder that holds what this table reads, found none. "
-            "`lidar-vl-train check-data KIND FOLDER` draws how each data set must lie there."
+            "`lidar-vl-train check-data KIND FOLDER` shows the layout each data set needs there."
         )
     if data is not None and not data.is_dir():
         raise BadRequest(
@@ -66,14 +66,14 @@ def place_of(study: StudyConfig[Any, Any], out: Path, data: Path | None, jobs: i
 
 
 def share_of_processor(jobs: int) -> int:
-    """Threads of each of `jobs` runs at a time. Raises BadRequest."""
+    """CPU threads of each of `jobs` parallel runs. Raises BadRequest."""
     if jobs < 1:
-        raise BadRequest(f"jobs: expected at least 1, found {jobs}. Give a number of runs at a time.")
+        raise BadRequest(f"jobs: expected at least 1, found {jobs}. Set the number of parallel runs.")
     return max(machine_cores() // jobs, 1)
 
 
 def fill_table(runs: Runs[RowT, ColumnT], row_names: tuple[str, ...], jobs: int) -> list[Cell]:
-    """Run what is not done; the study's folder gets table.md, plot.png and the configuration of every run."""
+    """Run what is not done yet; writes table.md, plot.png and the configuration of every run to the study's folder."""
     study = runs.study
     rows = study.chosen_rows(row_names)
     tasks = [(runs, names, seed) for seed in study.seeds for names in _sharing_runs(study, rows)]
@@ -89,19 +89,19 @@ def fill_table(runs: Runs[RowT, ColumnT], row_names: tuple[str, ...], jobs: int)
 
 
 def measured_cells(runs: Runs[RowT, ColumnT], rows: tuple[RowT, ...]) -> list[Cell]:
-    """The cells that are done so far."""
+    """The cells measured so far."""
     study = runs.study
     found = [_done(runs, row, column, seed) for row in rows for column in study.columns_of(row) for seed in study.seeds]
     return [cell for cell in found if cell is not None]
 
 
 def run_rows(runs: Runs[RowT, ColumnT], names: tuple[str, ...], seed: int) -> None:
-    """All cells of rows that share their runs, for one seed; cells that are done are left."""
+    """Measure all cells of rows that share their runs, for one seed; skips cells that are done."""
     for row in map(runs.study.row, names):
         for column in runs.study.columns_of(row):
             if not is_done(runs, row, column, seed):
                 found = runs.measured(row, column, seed)
-                # Hashed when it is measured: a key may name files that only training makes.
+                # Hashed at measurement, because a key may depend on files that training writes.
                 key = runs.key(row, column, seed)
                 cell = Cell(row.name, column.name, seed, found.value, found.per_class_iou, key, found.scenes or {})
                 write_cell(runs.cell_file(row, column, seed), cell)
@@ -117,7 +117,7 @@ def _done(runs: Runs[RowT, ColumnT], row: RowT, column: ColumnT, seed: int) -> C
 
 
 def _sharing_runs(study: StudyConfig[RowT, ColumnT], rows: tuple[RowT, ...]) -> list[tuple[str, ...]]:
-    """Names of rows, those that share their runs together: they are one task, so that no run is made twice at a time."""
+    """Row names, grouped by shared runs: each group is one task, so that no run is made twice in parallel."""
     sharing: dict[str, list[str]] = {}
     for row in rows:
         if study.columns_of(row):

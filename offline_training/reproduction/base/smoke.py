@@ -1,4 +1,7 @@
-"""A study in small, for a trial of its machinery in minutes: what is put in place of data, networks and lengths. Pure."""
+"""A miniature of a study that tests its pipeline in minutes: what replaces data, networks and training lengths.
+
+Pure.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,49 +20,49 @@ StudyT = TypeVar("StudyT", bound=StudyConfig[Any, Any])
 SWEEP_CLASSES, ROOM_CLASSES = "nuscenes16", "synthetic_rooms"
 _STEPS, _EPOCHS = 2, 1
 _IMAGE_WIDTH = {"synthetic": 96, "synthetic_rooms": 80}  # pixels
-_FIRST_SEED = {True: 31000, False: 39000}  # of what is trained on, of what is tested on: never the same
+_FIRST_SEED = {True: 31000, False: 39000}  # of training and of test data: never the same
 _SCENES = {True: 2, False: 1}
 _WIDTH = 8  # channels of every stage of a MinkUNet
 
 
 @dataclass(frozen=True)
 class Smoke(Generic[StudyT]):
-    """A study in small, and what it differs in from the study, a line each."""
+    """The miniature of a study, and its differences from the study, one line each."""
 
     study: StudyT
     told: tuple[str, ...]
 
 
 class Substitutions:
-    """What is put in place of what, each told once."""
+    """The list of replacements, each reported once."""
 
     def __init__(self) -> None:
         self._lines: dict[str, None] = {}
 
     def put(self, what: str, after: str) -> None:
-        """`what` is replaced by `after`."""
+        """Report that `what` is replaced by `after`."""
         self._lines[f"{what} -> {after}"] = None
 
     def leave_out(self, what: str, reason: str) -> None:
-        """`what` is not tried."""
-        self._lines[f"not tried: {what}: {reason}"] = None
+        """Report that `what` is not tested."""
+        self._lines[f"not tested: {what}: {reason}"] = None
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """In the order in which they were first told."""
+        """The lines in the order of their first report."""
         return tuple(self._lines)
 
 
 def small_sources(sources: Sequence[Mapping[str, Any]], is_trained_on: bool, told: Substitutions) -> list[Any]:
-    """A few synthetic sweeps, or rooms in place of RGB-D data, with the source's own share of labels."""
+    """A few synthetic sweeps, or rooms instead of RGB-D data, with the source's share of labels."""
     return [small_source(source, is_trained_on, told) for source in sources]
 
 
 def small_source(source: Mapping[str, Any], is_trained_on: bool, told: Substitutions) -> dict[str, Any]:
-    """One data set in small."""
+    """The miniature of one data set."""
     kind, scenes = small_kind(source["kind"]), _SCENES[is_trained_on]
     of = "streets" if kind == "synthetic" else "rooms"
-    # Two times of a place: some methods compare them.
+    # Two sweeps of each place, because some methods compare them.
     own = {"frames_per_street": scenes, "lidar": "hdl32"} if kind == "synthetic" else {"views_per_room": 4}
     made = {
         "kind": kind,
@@ -71,20 +74,20 @@ def small_source(source: Mapping[str, Any], is_trained_on: bool, told: Substitut
     }
     sweeps = ", 2 sweeps each" if kind == "synthetic" else ""
     what = f"{scenes} synthetic {of}{sweeps}" if is_trained_on else f"another synthetic {of[:-1]}"
-    told.put(f"{source['kind']} to {'learn from' if is_trained_on else 'test on'}", what)
+    told.put(f"{source['kind']} to {'train on' if is_trained_on else 'test on'}", what)
     if data_set_spec(source["kind"]).made_files is None:
-        told.leave_out(f"the reader of {source['kind']}", "`lidar-vl-train check-data` looks at the data themselves")
+        told.leave_out(f"the reader of {source['kind']}", "`lidar-vl-train check-data` checks the data themselves")
     return made | ({"label_skip": source["label_skip"]} if "label_skip" in source else {})
 
 
 def small_kind(kind: str) -> str:
-    """The data set that stands for one of this kind."""
+    """The kind of synthetic data set that replaces this kind."""
     is_room = data_set_spec(kind).source.__module__.startswith(rgbd.__name__)
     return "synthetic_rooms" if is_room else "synthetic"
 
 
 def small_network(config: BackboneConfig, told: Substitutions) -> dict[str, Any]:
-    """Changes that make the network of a run tiny; its grid stays."""
+    """Changes that make the network of a run tiny; its grid is kept."""
     if config.network in WAFFLEIRON_SHAPES:
         told.put(config.network, "waffleiron_small on 2000 points, cells four times as wide")
         return {"network": "waffleiron_small", "waffle_max_points": 2000, "waffle_cell_m": 4 * config.waffle_cell_m}
@@ -93,12 +96,12 @@ def small_network(config: BackboneConfig, told: Substitutions) -> dict[str, Any]
     changes = {"stem": _WIDTH, "planes": [_WIDTH] * 8, "blocks": [1] * 8}
     small = config.model_copy(update={name: tuple(v) if isinstance(v, list) else v for name, v in changes.items()})
     before, after = (weight_count(each.shape, len(each.features)) for each in (config, small))
-    told.put(config.network, f"{_WIDTH} channels, one block a stage: {100 * after / before:.2g} % of its weights")
+    told.put(config.network, f"{_WIDTH} channels, one block per stage: {100 * after / before:.2g} % of its weights")
     return changes
 
 
 def small_length(epochs: int | None, max_steps: int | None, told: Substitutions) -> dict[str, Any]:
-    """A handful of steps, counted as the run counts them."""
+    """A few steps or epochs, whichever the run counts."""
     if epochs is not None:
         told.put(f"{epochs} epochs", f"{_EPOCHS}")
         return {"epochs": _EPOCHS}
@@ -107,7 +110,7 @@ def small_length(epochs: int | None, max_steps: int | None, told: Substitutions)
 
 
 def small_table(study: StudyConfig[Any, Any], told: Substitutions) -> dict[str, Any]:
-    """Title, source and seeds of a table whose numbers mean nothing."""
+    """Title, source and seeds of a smoke table, whose numbers mean nothing."""
     if len(study.seeds) > 1:
         told.put(f"seeds {', '.join(map(str, study.seeds))}", f"{study.seeds[0]}")
     return {
@@ -118,10 +121,10 @@ def small_table(study: StudyConfig[Any, Any], told: Substitutions) -> dict[str, 
 
 
 def without_published(row: StudyRow) -> dict[str, Any]:
-    """A row's change: no paper's number stands beside one that means nothing."""
+    """A row's change: published numbers are removed, since ours mean nothing."""
     return {"published": {}} if row.published else {}
 
 
 def name_of(path: str) -> str:
-    """The last part of a path, for what is told."""
+    """The last part of a path, for the report."""
     return PurePath(path).name

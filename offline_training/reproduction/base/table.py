@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell], out: Path) -> None:
-    """Write table.md, plot.png and cells.json; cells that are not measured yet stay empty."""
+    """Write table.md, plot.png and cells.json; cells not measured yet are empty."""
     write_text(out / "table.md", markdown_table(study, rows, cells))
     write_text(out / "cells.json", cells_text(cells))
     with atomic_writer(out / "plot.png") as handle:
@@ -30,13 +30,13 @@ def cells_text(cells: Sequence[Cell]) -> str:
 
 
 def markdown_table(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> str:
-    """The values, and below how far each row is from the first one, paired over the seeds, where two seeds are measured."""
+    """The values, followed by the paired differences between each row and the first one, if two seeds are measured."""
     paired = paired_lines(study, rows, cells)
     return "\n".join([*value_lines(study, rows, cells), *([""] if paired else []), *paired]) + "\n"
 
 
 def value_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> list[str]:
-    """Rows and columns of the study; ours as mean and spread over the seeds, then the published number and the difference."""
+    """Rows and columns of the study: our mean and spread over the seeds, then the published number and the difference."""
     head = ["row", *(column.name for column in study.columns)]
     lines = [
         f"# {study.title}",
@@ -44,8 +44,8 @@ def value_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: S
         study.source,
         "",
         f"Ours: mean +- standard deviation over the seeds {', '.join(map(str, study.seeds))}"
-        " (n where fewer are measured)."
-        + (" [paper's number, ours minus it]" if any(row.published for row in rows) else ""),
+        " (n if fewer are measured)."
+        + (" [number in the paper, ours minus paper]" if any(row.published for row in rows) else ""),
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),
@@ -60,7 +60,7 @@ def value_lines(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: S
 
 
 def values_of(cells: Sequence[Cell], row: StudyRow, column: StudyColumn) -> list[float]:
-    """The measured numbers of a row and column, in order of the seeds."""
+    """The measured numbers of a row and column, ordered by seed."""
     mine = [cell for cell in cells if cell.row == row.name and cell.column == column.name]
     return [cell.value for cell in sorted(mine, key=lambda cell: cell.seed)]
 
@@ -77,7 +77,7 @@ def _text(values: list[float], published: float | None, seeds: int) -> str:
 
 
 def _figure(study: StudyConfig[Any, Any], rows: Sequence[StudyRow], cells: Sequence[Cell]) -> "Figure":
-    """A panel per column: a bar per row, a dot per seed, a line where the paper is."""
+    """Draw one panel per column: a bar per row, a dot per seed, a line at the paper's number."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.2 + 3.6 * len(study.columns), 1.2 + 0.36 * len(rows)), layout="constrained")

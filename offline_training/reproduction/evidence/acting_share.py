@@ -1,4 +1,4 @@
-"""In how much of the learning-rate budget OLIVINE's consistency acts: by its schedule alone."""
+"""The share of the learning-rate budget in which OLIVINE's consistency loss is active, from its schedule alone."""
 
 from offline_training.pretraining.base.config import PretrainConfig
 from offline_training.pretraining.config import pretrain_config_of
@@ -8,7 +8,7 @@ from offline_training.reproduction.evidence.findings import Findings
 
 
 def acting_share_lines(findings: Findings) -> list[str]:
-    """A line for all rows with a consistency; none without such a row."""
+    """One line for all rows with a consistency loss; none without such a row."""
     shares: dict[float, list[str]] = {}
     for row in findings.rows:
         settings = findings.pretraining(row, findings.study.seeds[0])
@@ -16,15 +16,15 @@ def acting_share_lines(findings: Findings) -> list[str]:
         if config is not None and (share := acting_share(config)) is not None:
             shares.setdefault(share, []).append(row.name)
     return [
-        f"The consistency acts in {100 * share:.0f} % of the learning-rate budget of {', '.join(names)}."
+        f"The consistency loss is active in {100 * share:.0f} % of the learning-rate budget of {', '.join(names)}."
         for share, names in shares.items()
     ]
 
 
 def acting_share(config: PretrainConfig) -> float | None:
-    """Sum of the rates of the steps in which the consistency acts over the sum of all; None where it never does.
+    """Share of the summed learning rate that falls on steps with an active consistency loss; None if it is never active.
 
-    For runs whose length is told in steps. None, too, for runs of epochs, whose steps only the data tell.
+    Also None for runs whose length is in epochs, because their steps depend on the data.
     """
     if not isinstance(config, OlivineConfig) or config.max_steps is None:
         return None

@@ -1,4 +1,4 @@
-"""What a study of evidence has before it. Looks into the study's folder, opens no data."""
+"""The plan of a study of evidence. Looks into the study's folder, opens no data."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from offline_training.reproduction.pretraining.pretraining_study import Pretrain
 
 
 def evidence_plan(runs: EvidenceRuns, rows: tuple[PretrainingRow, ...]) -> Plan:
-    """Of its pre-trainings, and of the probes that are no trainings of their own."""
+    """The plan of its pre-trainings, and of the probes, which are not separate trainings."""
     plan, study = pretraining_plan(runs.trainings, rows), runs.study
     probes = PlannedStage(
         "number in the table",

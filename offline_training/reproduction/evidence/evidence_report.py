@@ -1,4 +1,4 @@
-"""The table of a study of evidence: values, paired differences with their intervals, and what they show in sentences."""
+"""The table of a study of evidence: values, paired differences with their intervals, and conclusions in sentences."""
 
 import json
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ from offline_training.toys.toy_teacher_config import QUALITY
 
 @dataclass(frozen=True)
 class Answer:
-    """What a study says to one question, for each of its columns."""
+    """A study's answer to one question, for each of its columns."""
 
     name: str
-    seeds: tuple[int, ...]  # that both rows are measured with
+    seeds: tuple[int, ...]  # with which both rows are measured
     intervals: dict[str, Interval]  # by column
 
 
 def write_report(findings: Findings) -> None:
-    """Write table.md, cells.json and plot.png; what is not measured yet is left out."""
+    """Write table.md, cells.json and plot.png; leaves out what is not measured yet."""
     study, cells, out = findings.study, findings.cells, findings.out
     answers = [answer for one in study.compare if (answer := answered(findings, one))]
     parts = [
@@ -48,7 +48,7 @@ def write_report(findings: Findings) -> None:
 
 
 def answered(findings: Findings, one: Comparison) -> Answer | None:
-    """The paired differences of two rows over the seeds that both have; None where they share none or one is not asked for."""
+    """The paired differences of two rows over their common seeds; None if there are none, or a row is not selected."""
     if not {one.row, one.to} <= {row.name for row in findings.rows}:
         return None
     study = findings.study
@@ -63,31 +63,32 @@ def answered(findings: Findings, one: Comparison) -> Answer | None:
 
 
 def _shared_seeds(findings: Findings, pair: tuple[PretrainingRow, PretrainingRow]) -> tuple[int, ...]:
-    """Those with which all columns of both rows are measured."""
+    """The seeds with which all columns of both rows are measured."""
     study = findings.study
     asked = [(row, column) for row in pair for column in study.columns]
     return tuple(s for s in study.seeds if all(findings.counts(row, column, s) is not None for row, column in asked))
 
 
 def _joined(findings: Findings, row: PretrainingRow, column: EvidenceColumn, seeds: Sequence[int]) -> np.ndarray:
-    """(N, draws, T, 3, K) of these seeds."""
+    """(N, draws, T, 3, K) counts of these seeds."""
     found = [findings.counts(row, column, seed) for seed in seeds]
     return np.concatenate([each for each in found if each is not None])
 
 
 def _rng(column: EvidenceColumn) -> np.random.Generator:
-    """The same replicates for all comparisons of a column."""
+    """The random generator of a column, so that all its comparisons use the same replicates."""
     return np.random.default_rng([7, column.scans])
 
 
 def difference_lines(study: EvidenceStudy, answers: Sequence[Answer]) -> list[str]:
-    """A Markdown table; intervals that leave out 0 are bold."""
+    """The Markdown table of differences; intervals that exclude 0 are bold."""
     names = [column.name for column in study.columns]
     head = [
-        f"Differences of mean IoU in percent, in pairs: the same {study.probe.draws} draws of labelled scans, the same test streets, the "
-        f"same seed of pre-training. In parentheses what holds the mean with {CONFIDENCE:.0%}, by {study.replicates} "
-        "bootstrap replicates over seeds x draws x streets; bold: 0 is left out. n: seeds; of one seed the interval says "
-        "nothing of others, of two or three it is too narrow where seeds differ far more than draws and streets.",
+        f"Paired differences of mean IoU in percentage points: the same {study.probe.draws} draws of labelled "
+        f"scans, the same test streets, the same pre-training seed. In parentheses the {CONFIDENCE:.0%} confidence "
+        f"interval of the mean, from {study.replicates} bootstrap replicates over seeds x draws x streets; bold: "
+        "it excludes 0. n: seeds; with one seed the interval says nothing about others, with two or three it is too "
+        "narrow if seeds differ far more than draws and streets.",
         "",
         "| " + " | ".join(["difference", "n", *names]) + " |",
         "|" + "---|" * (len(names) + 2),
@@ -100,7 +101,7 @@ def difference_lines(study: EvidenceStudy, answers: Sequence[Answer]) -> list[st
 
 
 def sentence(answer: Answer) -> str:
-    """What a difference shows and, where its interval holds 0, that it shows no order."""
+    """What a difference shows, or that it shows no order because its interval contains 0."""
     row, _, to = answer.name.partition(" - ")
     told = []
     for order, words in ((1, "is ahead of"), (-1, "is behind")):
@@ -108,32 +109,33 @@ def sentence(answer: Answer) -> str:
         told += [f"{row} {words} {to} with {_listed(columns)}"] if columns else []
     open_columns = [name for name, interval in answer.intervals.items() if interval.order == 0]
     if open_columns:
-        told.append(f"with {_listed(open_columns)} no order of {row} and {to} is shown: the interval holds 0")
+        told.append(f"with {_listed(open_columns)} no order of {row} and {to} is shown: the interval contains 0")
     text = "; ".join(told)
-    return f"- {text[0].upper()}{text[1:]}.{' One seed alone.' if len(answer.seeds) == 1 else ''}"
+    return f"- {text[0].upper()}{text[1:]}.{' One seed only.' if len(answer.seeds) == 1 else ''}"
 
 
 def chance_lines(answers: Sequence[Answer]) -> list[str]:
-    """How many intervals leave out 0, and how many would where nothing differs."""
+    """How many intervals exclude 0, and how many would by chance if nothing differed."""
     intervals = [interval for answer in answers for interval in answer.intervals.values()]
     if not intervals:
         return []
     shown = sum(interval.order != 0 for interval in intervals)
     return [
-        f"{shown} of {len(intervals)} intervals leave out 0; {(1 - CONFIDENCE) * len(intervals):.1f} would by chance where "
-        "nothing differs."
+        f"{shown} of {len(intervals)} intervals exclude 0; {(1 - CONFIDENCE) * len(intervals):.1f} would by chance "
+        "if nothing differed."
     ]
 
 
 def _teacher_lines(out: Path) -> list[str]:
-    """How much a teacher without classes learned, by a probe of its pixels."""
+    """How much a teacher trained without classes has learned, by a linear probe of its pixels."""
     file = out / "toy_teacher" / QUALITY
     found = json.loads(file.read_text()).get("probe_mean_iou") if file.is_file() else None
     if found is None:
         return []
     told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in found.items())
     return [
-        f"Image teacher, taught without classes; mean IoU of a linear probe of its pixels on other streets: {told}."
+        "Image teacher, trained without classes; mean IoU of a linear probe of its pixel features on other "
+        f"streets: {told}."
     ]
 
 

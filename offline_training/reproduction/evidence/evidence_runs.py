@@ -1,4 +1,7 @@
-"""How a study of evidence gets its numbers: pre-train, then probe the frozen network by all draws at once. Touches the disk."""
+"""The runs of a study of evidence: pre-training, then probes of the frozen network with all label draws.
+
+Touches the disk.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,13 +29,13 @@ if TYPE_CHECKING:
     from offline_training.datasets.base.sample_source import SampleSource
     from offline_training.pretraining.base.config import PretrainConfig
 
-_FREE = ("out", "threads", "progress")  # where things lie and how many work decides over no number
+_FREE = ("out", "threads", "progress")  # locations and the number of workers do not affect any number
 _OF_A_NETWORK = {
     *BackboneConfig.model_fields,
     "seed",
     "classes",
-}  # all that decides over random weights and what they see
-_VERSION = 1  # of the probes: another number when the same networks get other counts
+}  # everything that determines random weights and their input
+_VERSION = 1  # version of the probes: change it when the same networks get other counts
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,20 @@ class EvidenceRuns:
 
     @property
     def trainings(self) -> PretrainingRuns:
-        """Its pre-trainings."""
+        """The runs of its pre-trainings."""
         return PretrainingRuns(self.study.trainings, self.place)
 
     def prepare(self, rows: tuple[PretrainingRow, ...]) -> None:
-        """The image teacher, the superpixels, and the scans of the probes."""
+        """Make the image teacher, the superpixels, and the scans of the probes."""
         self.trainings.prepare(rows)
         self._opened(machine_cores())
 
     def configurations(self, row: PretrainingRow, seed: int) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Of `pretrain`."""
+        """The configurations of `pretrain`."""
         return self.trainings.configurations(row, seed)
 
     def cell_file(self, row: PretrainingRow, column: EvidenceColumn, seed: int) -> Path:
-        """Beside the run that it was measured on."""
+        """A file beside the run that it was measured on."""
         return self._folder(row, seed) / f"{slug(column.name)}.json"
 
     def key(self, row: PretrainingRow, column: EvidenceColumn, seed: int) -> str:
@@ -66,16 +69,14 @@ class EvidenceRuns:
         return sha256_of_values([_VERSION, self._network_key(row, seed), probe, column.scans])
 
     def measured(self, row: PretrainingRow, column: EvidenceColumn, seed: int) -> Measured:
-        """Run or finish the row's pre-training, probe it for all columns, and read this one's: the mean over its draws."""
+        """Run or finish the row's pre-training, probe it for all columns, and return this column's mean over its draws."""
         counts = self.counts(row, column, seed)
         if counts is None:
             self.trainings.pretrain(row, seed)
             self._probe(row, seed)
             counts = self.counts(row, column, seed)
         if counts is None:
-            raise BadRequest(
-                f"{self.counts_file(row, column, seed)}: expected what was just written, found none of it."
-            )
+            raise BadRequest(f"{self.counts_file(row, column, seed)}: expected the counts just written, found none.")
         there = counts[0, 0, :, 1].sum(axis=0)
         found, known, answered = (counts[0, :, :, kind].sum(axis=1) for kind in range(3))
         iou = found / np.maximum(known + answered - found, 1)
@@ -85,7 +86,7 @@ class EvidenceRuns:
         return Measured(float(mean_iou(counts, even_weights(shape))[0]), per_class)
 
     def counts(self, row: PretrainingRow, column: EvidenceColumn, seed: int) -> np.ndarray | None:
-        """(1, draws, T, 3, K) of one network; None unless they are measured, with this study's configurations."""
+        """(1, draws, T, 3, K) counts of one network; None unless they were measured with this study's configurations."""
         row = self.study.owner(row)
         try:
             with np.load(self.counts_file(row, column, seed), allow_pickle=False) as stored:
@@ -95,11 +96,11 @@ class EvidenceRuns:
         return None if found is None else found[None]
 
     def counts_file(self, row: PretrainingRow, column: EvidenceColumn, seed: int) -> Path:
-        """Where the counts of a column's draws are kept."""
+        """The file of the counts of a column's draws."""
         return self._folder(row, seed) / f"{slug(column.name)}.npz"
 
     def report(self, rows: tuple[PretrainingRow, ...], cells: list[Cell]) -> None:
-        """The table with its differences, and their picture."""
+        """Write the table with its differences, and their plot."""
         from offline_training.reproduction.evidence.evidence_report import write_report
 
         write_report(Findings(self.study, rows, cells, self.place.out, self.counts, self.trainings.pretraining))
@@ -127,7 +128,7 @@ class EvidenceRuns:
             write_bytes(self.counts_file(owner, column, seed), buffer.getvalue())
 
     def _opened(self, workers: int) -> "tuple[Sequence[SampleSource], Sequence[SampleSource]]":
-        """Pool and test; what is made is made now. Raises BadRequest for a draw larger than the pool."""
+        """Pool and test data; generated data are made now. Raises BadRequest for a draw larger than the pool."""
         config = self._config(self.study.rows[0], self.study.seeds[0])
         pool, test = (
             [
@@ -139,7 +140,7 @@ class EvidenceRuns:
         most, scans = max(column.scans for column in self.study.columns), sum(len(source) for source in pool)
         if most > scans:
             raise BadRequest(
-                f"probe: expected a pool of at least the {most} scans of a draw, found {scans}. Enlarge pool."
+                f"probe: expected a pool of at least the {most} scans of a draw, found {scans}. Enlarge the pool."
             )
         return pool, test
 
@@ -149,13 +150,13 @@ class EvidenceRuns:
         return pretrain_config_of(self._settings(row, seed), f"reproduce, {row.name}")
 
     def _settings(self, row: PretrainingRow, seed: int) -> dict[str, Any]:
-        """Of a row's network; one without a recipe has the network of the first row that has one."""
+        """The settings of a row's network; without a recipe, those of the first row that has one."""
         owner = self.study.owner(row)
         named = owner if owner.recipe is not None else next(each for each in self.study.rows if each.recipe is not None)
         return self.trainings.pretraining(named, seed) or {}
 
     def _network_key(self, row: PretrainingRow, seed: int) -> str:
-        """Hash of all that leads to a row's network, wherever it lies."""
+        """Hash of everything that determines a row's network, wherever it is stored."""
         owner = self.study.owner(row)
         settings = {name: value for name, value in self._settings(owner, seed).items() if name not in _FREE}
         if owner.recipe is None:

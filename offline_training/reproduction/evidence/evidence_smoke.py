@@ -1,4 +1,7 @@
-"""A study of evidence in small: its rows as every study of pre-training has them in small, and few probes of few scans. Pure."""
+"""A miniature of a study of evidence: rows as in the miniature of a pre-training study, and few probes of few scans.
+
+Pure.
+"""
 
 from offline_training.reproduction.base.smoke import Smoke, Substitutions, small_sources
 from offline_training.reproduction.evidence.evidence_study import EvidenceStudy
@@ -8,7 +11,10 @@ _DRAWS, _MOST_SCANS, _REPLICATES = 2, 2, 50
 
 
 def smoke_evidence(study: EvidenceStudy) -> Smoke[EvidenceStudy]:
-    """The study with every row, column and comparison, each in small, and what is put in place of what. Raises BadConfig."""
+    """The miniature of a study with every row, column and comparison, and the list of replacements.
+
+    Raises BadConfig.
+    """
     small, told = smoke_pretraining(study.trainings), Substitutions()
     probe = {
         "pool": tuple(small_sources(study.probe.pool, True, told)),

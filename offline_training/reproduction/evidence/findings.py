@@ -1,4 +1,4 @@
-"""What a study of evidence has measured so far, for those who tell of it."""
+"""The measurements of a study of evidence so far, for its reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from offline_training.reproduction.pretraining.pretraining_study import Pretrain
 
 @dataclass(frozen=True)
 class Findings:
-    """Of some rows."""
+    """The measurements of some rows."""
 
     study: EvidenceStudy
     rows: tuple[PretrainingRow, ...]
     cells: list[Cell]
     out: Path
-    # of a row, column and seed: (1, draws, T, 3, K) as bootstrap.mean_iou has them, None = not measured
+    # by row, column and seed: (1, draws, T, 3, K) counts for bootstrap.mean_iou, None = not measured
     counts: Callable[[PretrainingRow, EvidenceColumn, int], np.ndarray | None]
-    pretraining: Callable[[PretrainingRow, int], dict[str, Any] | None]  # configuration of a row's run
+    pretraining: Callable[[PretrainingRow, int], dict[str, Any] | None]  # configurations of the rows' runs

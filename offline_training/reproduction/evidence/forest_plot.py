@@ -1,4 +1,4 @@
-"""Differences with their intervals, one below the other: a dot and a line each, dark where 0 is left out."""
+"""Forest plot: differences with their intervals, a dot and a line each, dark if the interval excludes 0."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ _SHOWN, _OPEN = "#1d4ed8", "#94a3b8"
 
 
 def forest_plot(title: str, columns: Sequence[str], answers: Sequence[tuple[str, Mapping[str, Interval]]]) -> "Figure":
-    """A panel per column, a line per comparison."""
+    """Draw one panel per column, one line per comparison."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.6 + 2.8 * len(columns), 1.4 + 0.32 * len(answers)), layout="constrained")
@@ -25,9 +25,9 @@ def forest_plot(title: str, columns: Sequence[str], answers: Sequence[tuple[str,
             axes.plot([interval.lower, interval.upper], [place, place], color=colour, linewidth=2)
             axes.plot(interval.value, place, "o", color=colour, markersize=5)
         axes.set_title(column)
-        axes.set_xlabel("mean IoU, percent points")
+        axes.set_xlabel("difference in mean IoU, percentage points")
         axes.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(range(len(answers)), [name for name, _ in answers])
     panels[0].invert_yaxis()
-    figure.suptitle(f"{title}: differences and their 95 % intervals")
+    figure.suptitle(f"{title}: differences with 95 % intervals")
     return figure

@@ -1,4 +1,4 @@
-"""Frozen features of a network, and linear probes of them by several draws of labelled scans."""
+"""Frozen features of a network, and linear probes of them with several draws of labelled scans."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from offline_training.datasets.batches.collate import row_class
 from offline_training.datasets.batches.training_scans import labelled_scan
 from offline_training.finetuning.frozen_encoder import Encoder
 
-_PULL = 1e-4  # to weights of zero, per squared weight; it makes the optimum unique
+_PULL = 1e-4  # L2 penalty per squared weight; makes the optimum unique
 _MOST_ITERATIONS = 60
 
 
 @dataclass(frozen=True)
 class ScanRows:
-    """Some labelled rows of one scan as a frozen network has them."""
+    """Features and classes of some labelled rows of one scan, from a frozen network."""
 
     features: np.ndarray  # (R, C) float32
     class_id: np.ndarray  # (R,) uint8
 
 
 def scan_rows(encoder: Encoder, source: SampleSource, classes: int, most_rows: int) -> list[ScanRows]:
-    """Of each scan of a data set; of its rows with a class at most so many, by chance, the same for every network of one grid."""
+    """Rows of each scan of a data set: at most most_rows labelled ones, drawn at random, the same for all networks with one grid."""
     found = []
     for index in range(len(source)):
         sample = source[index]
@@ -39,15 +39,15 @@ def scan_rows(encoder: Encoder, source: SampleSource, classes: int, most_rows: i
 
 
 def label_draws(pool: int, scans: int, draws: int) -> np.ndarray:
-    """(draws, scans) int64 places in a pool; each draw without repeats, and a pure function of the three numbers."""
+    """(draws, scans) int64 indices into a pool; each draw without repeats, a pure function of the three numbers."""
     rng = np.random.default_rng([pool, scans])
     return np.stack([np.sort(rng.permutation(pool)[:scans]) for _ in range(draws)])
 
 
 def probed_counts(pool: Sequence[ScanRows], test: Sequence[ScanRows], draws: np.ndarray, classes: int) -> np.ndarray:
-    """(draws, T, 3, K) int64 of each test scan: rows of a class that were found, that are there, that were answered.
+    """(draws, T, 3, K) int64 counts per test scan: true positives, true rows and answered rows of each class.
 
-    draws: (D, S) places in the pool. Features are standardised by all of the pool, which needs no label.
+    draws: (D, S) indices into the pool. Features are standardised over the whole pool, which needs no labels.
     """
     features = np.concatenate([rows.features for rows in pool])
     mean, spread = features.mean(axis=0), features.std(axis=0).clip(min=1e-6)
@@ -66,8 +66,8 @@ def probed_counts(pool: Sequence[ScanRows], test: Sequence[ScanRows], draws: np.
 def linear_probe(features: np.ndarray, class_id: np.ndarray, classes: int) -> np.ndarray:
     """(C, K) weights of the multinomial logistic regression of classes (R,) on features (R, C), by at most 60 steps of L-BFGS.
 
-    Classes weigh by the root of their rarity, so that the road does not decide alone. No seed: it begins at zeros, and its loss
-    ends within 0.001 of the optimum's.
+    Classes are weighted by the square root of their rarity, so that the road does not dominate. No seed is needed: it
+    starts at zero, and its loss ends within 0.001 of the optimum.
     """
     rows, channels = features.shape
     count = np.bincount(class_id, minlength=classes)
@@ -90,5 +90,5 @@ def linear_probe(features: np.ndarray, class_id: np.ndarray, classes: int) -> np
 
 
 def _with_one(features: np.ndarray) -> np.ndarray:
-    """(R, C + 1): a constant feature stands for the bias."""
+    """(R, C + 1): features with a constant 1 for the bias."""
     return np.column_stack([features, np.ones(len(features))]).astype(np.float32)

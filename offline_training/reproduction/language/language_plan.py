@@ -1,4 +1,4 @@
-"""What a study of 3DSS-VLG has before it. Looks into the study's folder, opens no data."""
+"""The plan of a study of 3DSS-VLG. Looks into the study's folder, opens no data."""
 
 import json
 from collections.abc import Iterator
@@ -18,20 +18,20 @@ from offline_training.reproduction.language.language_study import LanguageRow
 from offline_training.toys.toy_config import is_toy_made
 
 Rows = tuple[LanguageRow, ...]
-Files = dict[Path, tuple[LanguageRow, int]]  # what runs of a stage leave when they are finished, of which row and seed
+Files = dict[Path, tuple[LanguageRow, int]]  # files that finished runs of a stage leave, with row and seed
 _STAGES = ("pseudo_label", "specialise", "guide")
 
 
 def language_plan(runs: LanguageRuns, rows: Rows) -> Plan:
-    """Of these rows; rows that ask the same run in another way are counted once where it is trained."""
+    """The plan of these rows; a run that several rows evaluate is counted once."""
     asked = tuple(row for row in rows if runs.study.columns_of(row))
     return Plan(
         tuple(_stages(runs, asked)),
         data_needed(_configurations(runs, asked)),
         lambda: tuple(_disk(runs, asked)),
         (
-            "image features, specialised features and pseudo labels: by the number of points; statistics.json beside the "
-            "features says how much the first scenes took",
+            "image features, specialised features and pseudo labels: depends on the number of points; see the size of "
+            "the first scenes in statistics.json beside the features",
         ),
         lambda: tuple(_cost(runs, asked)),
     )
@@ -50,7 +50,7 @@ def _stages(runs: LanguageRuns, rows: Rows) -> Iterator[PlannedStage]:
 
 
 def _files(runs: LanguageRuns, rows: Rows) -> dict[str, Files]:
-    """By stage, in their order: each run's once, however many rows ask it."""
+    """The files of each run by stage, in order, once for each run."""
     found: dict[str, Files] = {name: {} for name in _STAGES}
     for row in rows:
         for seed in runs.study.seeds:
@@ -99,4 +99,4 @@ def _cost(runs: LanguageRuns, rows: Rows) -> Iterator[str]:
         left = len(files) - len(seconds)
         more = f"; {left} left: {left * mean(seconds) / 3600:.2f} h" if left else ""
         yield f"{told}: {mean(seconds) / 3600:.3f} h (measured, n={len(seconds)}){more}"
-    yield "GPU memory: not known: these stages do not measure it"
+    yield "GPU memory: unknown, these stages do not measure it"

@@ -1,4 +1,7 @@
-"""How a study of 3DSS-VLG gets its numbers: image features first, then train what a row needs, ask, measure. Touches the disk."""
+"""The runs of a study of 3DSS-VLG: image features, then the training a row needs, then the evaluation.
+
+Touches the disk.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -26,20 +29,20 @@ from offline_training.reproduction.language.language_study import (
 from offline_training.toys.toy_config import ToyLanguageConfig
 from offline_training.words.settings.vlg_config import VlgConfig
 
-_FREE = ("out", "threads", "progress", "workers")  # where things lie and how many work at them decides over no number
-_NO_MORE: tuple[str, ...] = ()  # stands where runs that are measured already had a key that no study used
-_FIGURES = 3  # of an evaluation's file: another number when figures are added, so that older files are made again
+_FREE = ("out", "threads", "progress", "workers")  # locations and the number of workers do not affect any number
+_NO_MORE: tuple[str, ...] = ()  # replaces a key that no study used, so that measured runs keep their hash
+_FIGURES = 3  # version of an evaluation's file: change it when figures are added, so that older files are replaced
 
 
 @dataclass(frozen=True)
 class LanguageRuns:
-    """The runs of a study of 3DSS-VLG; a row that is like another asks its run in another way, in cells of its own."""
+    """The runs of a study of 3DSS-VLG; a row that is like another evaluates its run in another way, in its own cells."""
 
     study: LanguageStudy
     place: Place
 
     def prepare(self, rows: tuple[LanguageRow, ...]) -> None:
-        """The toy model, the features of all pictures, and where the study has a bound, its rows."""
+        """Make the toy model, the features of all images and, if the study has a bound, its rows."""
         _train_toy_language(self.study, self.place)
         for config in self.feature_configs(rows):
             _extract(config)
@@ -49,7 +52,7 @@ class LanguageRuns:
             require_bound(self, self.study.bound)
 
     def feature_configs(self, rows: tuple[LanguageRow, ...]) -> list[VlgConfig]:
-        """Of the jobs that make the image features, each once."""
+        """The configurations of the feature extractions, each once."""
         decisive = {"train", "validation", "classes", "model", "extract"}
         jobs: dict[str, VlgConfig] = {}
         for config in self._read_by(rows):
@@ -57,12 +60,12 @@ class LanguageRuns:
         return [*jobs.values()]
 
     def configurations(self, row: LanguageRow, seed: int) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Of the run, so that its stages can be repeated one by one with their commands."""
+        """The configuration of the run, so that its stages can be repeated one by one with their commands."""
         file = self.place.out / "configs" / slug(row.name) / f"seed{seed}.yaml"
         yield file, self.config(row, seed).model_dump(mode="json")
 
     def cell_file(self, row: LanguageRow, column: LanguageColumn, seed: int) -> Path:
-        """Apart from the runs, whose folders another configuration empties."""
+        """A file outside the runs' folders, which are emptied when their configuration changes."""
         return self.place.out / "cells" / slug(row.name) / f"seed{seed}" / f"{slug(column.name)}.json"
 
     def key(self, row: LanguageRow, column: LanguageColumn, seed: int) -> str:
@@ -71,13 +74,13 @@ class LanguageRuns:
         return sha256_of_values([self.run_key(row, seed), asked])
 
     def measured(self, row: LanguageRow, column: LanguageColumn, seed: int) -> Measured:
-        """Run the stages that the row's answers come from, and measure."""
+        """Run the stages that the row needs, and measure its answers."""
         config = self.config(row, seed)
         checkpoint = trained(config, row, self.run_key(row, seed))
         return _MEASURES[column.measure](_Asked(self, row, column, seed, config, checkpoint))
 
     def report(self, rows: tuple[LanguageRow, ...], cells: list[Cell]) -> None:
-        """Rows, columns and differences from the first row."""
+        """Write the table with differences from the first row."""
         write_table(self.study, rows, cells, self.place.out)
 
     def config(self, row: LanguageRow, seed: int) -> VlgConfig:
@@ -93,9 +96,9 @@ class LanguageRuns:
         return validated(VlgConfig, {**settings, **where}, f"reproduce, {row.name}")
 
     def run_key(self, row: LanguageRow, seed: int) -> str:
-        """Hash of all that leads to a run's networks."""
+        """Hash of everything that determines a run's networks."""
         settings = filled(self.study.settings(row), {"data": self.place.data, "seed": str(seed)})
-        # Weights are made anew when the toy model's recipe or what it learns from changes.
+        # Weights are trained again if the toy model's recipe or training data changes.
         weights = self.place.out / "toy_language" / "weights.safetensors"
         made = sha256_of(weights) if weights.is_file() else None
         toy = None if self.study.toy_language is None else [recipe_with(self.study.toy_language), made]
@@ -103,7 +106,7 @@ class LanguageRuns:
         return sha256_of_values([lasting, toy, _NO_MORE, seed])
 
     def evaluation_file(self, row: LanguageRow, column: LanguageColumn, seed: int) -> tuple[Path, str]:
-        """Where the evaluation that a column reads is kept, and its key; columns that ask the same read one."""
+        """File and key of the evaluation that a column reads; columns with the same question share one."""
         where = self._where(row, column)
         path = self.cell_file(row, column, seed).with_name(f"evaluation_{sha256_of_values(where)[:12]}.json")
         return path, sha256_of_values([_FIGURES, self.run_key(row, seed), _way_of_asking(row), where])
@@ -112,7 +115,7 @@ class LanguageRuns:
         return [column.test, column.classes, self.study.words_asked(row, column), column.truth_as]
 
     def _read_by(self, rows: tuple[LanguageRow, ...]) -> Iterator[VlgConfig]:
-        """The configurations whose scenes need image features: training scenes of all rows, test scenes where 2D answers."""
+        """The configurations whose scenes need image features: training scenes of all rows, test scenes if 2D features answer."""
         for row in rows:
             if row.quoted:
                 continue
@@ -127,24 +130,24 @@ class LanguageRuns:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A cell to measure, of a run that is trained."""
+    """A cell to measure, with its trained run."""
 
     runs: LanguageRuns
     row: LanguageRow
     column: LanguageColumn
     seed: int
     config: VlgConfig
-    checkpoint: Path | None  # of the 3D network, where the row has one
+    checkpoint: Path | None  # of the 3D network, if the row has one
 
 
 def column_sources(column: LanguageColumn, place: Place, seed: int) -> list[DataSource]:
-    """The data sets of a column's own."""
+    """The data sets of a column."""
     tests = place.filled(list(column.test or ()), seed)
     return [data_source(one, "reproduce, test") for one in tests]
 
 
 def toy_language_config(study: LanguageStudy, place: Place) -> ToyLanguageConfig | None:
-    """What the study's toy language model is trained with, where it has one. Raises BadConfig."""
+    """The configuration of the study's toy language model, if it has one. Raises BadConfig."""
     if study.toy_language is None:
         return None
     settings = {**place.filled(recipe_with(study.toy_language), 0), "out": str(place.out / "toy_language")}

@@ -1,4 +1,4 @@
-"""A study of 3DSS-VLG in small: its stages, rows and questions on a few synthetic scenes, in minutes and without downloads. Pure."""
+"""A miniature of a study of 3DSS-VLG: its stages, rows and questions on a few synthetic scenes, in minutes, without downloads. Pure."""
 
 from typing import Any
 
@@ -28,26 +28,26 @@ _ROOM_GRID = {"voxel_size": [0.1, 0.1, 0.1], "point_cloud_range": [-51.2, -51.2,
 
 
 def smoke_language(study: LanguageStudy) -> Smoke[LanguageStudy]:
-    """The study with every row and column, each in small, and what is put in place of what. Raises BadConfig."""
+    """The miniature of a study with every row and column, and the list of replacements. Raises BadConfig."""
     told = Substitutions()
     rows = tuple(_small_row(study, row, told) for row in study.rows)
     columns = tuple(_small_column(column, told) for column in study.columns)
     before = "" if study.toy_language is None else " of the study"
-    told.put(f"the toy language model{before}", "one of 6 steps and 16 channels")
-    asked = {"vocabulary": next(row.run["vocabulary"] for row in rows if row.run)}  # what all rows are asked by
+    told.put(f"the toy language model{before}", "one with 6 steps and 16 channels")
+    asked = {"vocabulary": next(row.run["vocabulary"] for row in rows if row.run)}  # the vocabulary of all rows
     given = {
         "rows": rows,
         "columns": columns,
         "run": asked,
         "toy_language": _TOY,
         "bound": None,
-    }  # no bound: no meaning
+    }  # no bound, because numbers mean nothing
     changes = {**small_table(study, told), **given}
     return Smoke(study.model_copy(update=changes), told.lines)
 
 
 def _small_row(study: LanguageStudy, row: LanguageRow, told: Substitutions) -> LanguageRow:
-    """A row whose run is small, with all that differs from its recipe: the study keeps only the words."""
+    """A row with a miniature run and all its changes to the recipe: the study itself keeps only the words."""
     if row.quoted or row.like is not None:
         return row.model_copy(update=without_published(row))
     settings = study.settings(row)
@@ -78,21 +78,21 @@ def _small_run(config: VlgConfig, settings: dict[str, Any], told: Substitutions)
 
 
 def _small_extraction(config: VlgConfig, told: Substitutions) -> dict[str, Any]:
-    """Pictures are small: fewer pixels of border and of a cell, fewer components than the toy model has channels."""
+    """Extraction for small images: smaller borders and cells, fewer components than the toy model's channels."""
     extract = config.extract
     changes: dict[str, Any] = {"border_px": min(extract.border_px, 2)}
     if extract.occlusion == "z_buffer":
         changes["z_buffer_cell_px"] = min(extract.z_buffer_cell_px, 2)
     if extract.components is not None:
         changes["components"] = _CHANNELS // 2
-        told.put(f"{extract.components} components of the features", f"{_CHANNELS // 2}")
+        told.put(f"{extract.components} feature components", f"{_CHANNELS // 2}")
     if extract.voxel_m is not None and extract.voxel_m < 0.04:
         changes["voxel_m"] = 0.04
     return changes
 
 
 def _small_words(config: VlgConfig, kind: str, told: Substitutions) -> dict[str, Any]:
-    """The classes of the scenes that are there, and words that the toy model knows."""
+    """The classes of the synthetic scenes, and words that the toy model knows."""
     if config.classes != _CLASSES[kind]:
         told.put(f"classes {config.classes}", _CLASSES[kind])
     if config.vocabulary != _VOCABULARY[kind]:

@@ -1,4 +1,4 @@
-"""The stages of a 3DSS-VLG run that a row's answers come from; a stage that is finished is not run again. Touches the disk."""
+"""The stages of a 3DSS-VLG run that a row needs; finished stages are not run again. Touches the disk."""
 
 import json
 import shutil
@@ -12,14 +12,14 @@ from offline_training.words.settings.vlg_config import VlgConfig
 
 
 def trained(config: VlgConfig, row: LanguageRow, key: str) -> Path | None:
-    """Run the stages that a row needs; the checkpoint of the 3D network where there is one. key: hash of the run."""
+    """Run the stages that a row needs; returns the checkpoint of the 3D network, if there is one. key: hash of the run."""
     _claim(Path(config.out), key)
     made = {name: _stage(file, stages()[name], config) for name, file in stage_files(config, row).items()}
     return Path(made["guide"]) if "guide" in made else None
 
 
 def stage_files(config: VlgConfig, row: LanguageRow) -> dict[str, Path]:
-    """The stages that a row's answers come from, in their order, and the file that each leaves when it is finished."""
+    """The stages that a row needs, in order, and the file that marks each as finished."""
     names = ["pseudo_label"]
     if config.specialise.enabled and (row.mode != "2d" or row.specialised):
         names.append("specialise")
@@ -29,7 +29,7 @@ def stage_files(config: VlgConfig, row: LanguageRow) -> dict[str, Path]:
 
 
 def stages() -> dict[str, Callable[[VlgConfig], object]]:
-    """The three stages of 3DSS-VLG; torch is not imported before they are needed."""
+    """The three stages of 3DSS-VLG; torch is imported only when they run."""
     from offline_training.words.stages.adapter.specialise import specialise
     from offline_training.words.stages.guidance.guide import guide
     from offline_training.words.stages.pseudo_labels.pseudo_label import pseudo_label
@@ -38,20 +38,20 @@ def stages() -> dict[str, Callable[[VlgConfig], object]]:
 
 
 def is_claimed(folder: Path, key: str) -> bool:
-    """Whether what lies in the folder of a run is of this key."""
+    """Whether the folder of a run belongs to this key."""
     mark = folder / "configs_sha256"
     return mark.is_file() and mark.read_text() == key
 
 
 def _claim(folder: Path, key: str) -> None:
-    """Take the folder of a run; what another configuration of the study left in it goes."""
+    """Claim the folder of a run; removes what another configuration of the study left in it."""
     if folder.is_dir() and not is_claimed(folder, key):
         shutil.rmtree(folder)
     write_text(folder / "configs_sha256", key)
 
 
 def _stage(finished: Path, run: Callable[[VlgConfig], object], config: VlgConfig) -> str:
-    """Run a stage, unless it is finished; returns what it made. Its file keeps how long the last start of it took."""
+    """Run a stage, unless it is finished; returns its result. Its file records the duration of the last start."""
     if finished.is_file():
         return json.loads(finished.read_text())["made"]
     start_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""The average precision of a detector that a study trained; all its columns read one measurement. Touches the disk."""
+"""The average precision of a detector trained by a study; all its columns share one measurement. Touches the disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,9 @@ from offline_training.reproduction.base.cells import Measured, kept, sha256_of_v
 
 
 def box_ap(checkpoint: Path, sources: Sequence[DataSource], box_class: str | None, threads: int) -> Measured:
-    """Percent, the mean over the data sets: of one class, or of the number each benchmark compares (KITTI: 3D, moderate).
+    """AP in percent, mean over the data sets: of one class, or the number each benchmark compares (KITTI: 3D, moderate).
 
-    Raises BadLabels for a class that the truth does not have.
+    Raises BadLabels for a class without boxes in the truth.
     """
     from offline_training.evaluation.evaluate import evaluate
 
@@ -22,7 +22,7 @@ def box_ap(checkpoint: Path, sources: Sequence[DataSource], box_class: str | Non
     values = [one["score"] if box_class is None else one["class_scores"].get(box_class) for one in found]
     if None in values:
         raise BadLabels(
-            f"{', '.join(one['folder'] for one in found)}: expected boxes of {box_class or 'any class'} in the truth, found "
-            "none. Choose other test data."
+            f"{', '.join(one['folder'] for one in found)}: expected boxes of {box_class or 'any class'} in the truth, "
+            "found none. Choose other test data."
         )
     return Measured(100.0 * mean(values), {})

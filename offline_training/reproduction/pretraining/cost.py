@@ -1,4 +1,4 @@
-"""What a pre-training cost: hours and memory, from its log. Reads files."""
+"""The cost of a pre-training: hours and memory, from its log. Reads files."""
 
 import json
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from lidar_vl_core.foundation.errors import BadCheckpoint
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one pre-training, per process."""
+    """Hours and memory of one pre-training, per process."""
 
-    hours: float  # of its steps, without the preparation of labels
-    memory_gb: float  # largest at any step: of the CUDA device where there is one, else of the process
+    hours: float  # of its steps, without making labels
+    memory_gb: float  # peak over all steps: of the CUDA device if there is one, else of the process
 
 
 def pretraining_cost(folder: Path) -> Cost:
-    """Sum up a run's metrics.jsonl. Raises BadCheckpoint where there is none."""
+    """The cost in a run's metrics.jsonl. Raises BadCheckpoint if there is none."""
     path = folder / "metrics.jsonl"
     if not path.is_file():
         raise BadCheckpoint(f"{path}: expected the log of a pre-training, found none. Run the pre-training first.")

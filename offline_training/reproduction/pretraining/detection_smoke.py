@@ -1,4 +1,4 @@
-"""A column of detection in small: a CenterPoint of a few channels on synthetic streets, whatever detector it is of. Pure."""
+"""The miniature of a detection column: a CenterPoint of a few channels on synthetic streets, for any detector. Pure."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from offline_training.reproduction.pretraining.pretraining_study import Pretrain
 _BOX_CLASSES = "nuscenes10"  # of synthetic streets
 _CLASS = "car"
 _WIDTH = 8
-_FREE = ("paste", "objects")  # of a recipe: what it pastes comes from data that are not here
+_FREE = ("paste", "objects")  # of a recipe: objects to paste come from data that are not available
 
 
 def small_detection(
     study: PretrainingStudy, column: PretrainingColumn, config: DetectFinetuneConfig, told: Substitutions
 ) -> PretrainingColumn:
-    """The column with a detector that learns for a moment."""
+    """The column with a detector trained for a few steps."""
     settings = recipe_with(column.recipe or "", study.finetune, column.finetune)
     if config.network != CENTERPOINT:
-        told.put(config.network, f"centerpoint, as synthetic streets have the classes of {_BOX_CLASSES}")
-    told.put("the detector's map", f"one block of {_WIDTH} channels")
+        told.put(config.network, f"centerpoint, because synthetic streets have the classes of {_BOX_CLASSES}")
+    told.put("the detector's BEV network", f"one block of {_WIDTH} channels")
     changes: dict[str, Any] = {
         "network": CENTERPOINT,
         "classes": _BOX_CLASSES,
@@ -40,7 +40,7 @@ def small_detection(
         "workers": 0,
     }
     if config.paste is not None:
-        told.leave_out("pasted objects", "there are too few scans to cut them from")
+        told.leave_out("pasted objects", "too few scans to cut them from")
         changes |= dict.fromkeys(_FREE)
     own = joined(study.finetune, column.finetune)
     return column.model_copy(
@@ -49,7 +49,7 @@ def small_detection(
 
 
 def small_box_class(box_class: str | None, told: Substitutions) -> str | None:
-    """The class that stands for one of another table."""
+    """The class that replaces one of another table."""
     if box_class is None or box_class == _CLASS:
         return box_class
     told.put(f"AP of {box_class}", f"AP of {_CLASS}")

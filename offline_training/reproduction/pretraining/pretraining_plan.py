@@ -1,4 +1,4 @@
-"""What a study of pre-training has before it. Looks into the study's folder, opens no data."""
+"""The plan of a study of pre-training. Looks into the study's folder, opens no data."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -22,11 +22,15 @@ Rows = tuple[PretrainingRow, ...]
 
 
 def pretraining_plan(runs: PretrainingRuns, rows: Rows) -> Plan:
-    """Of these rows; rows that share their runs are counted once where they are trained."""
+    """The plan of these rows; runs shared by several rows are counted once."""
     owners = tuple({runs.study.owner(row).name: runs.study.owner(row) for row in rows}.values())
     unknown = [
-        *(["weak labels and superpixels: by the number and size of the pictures"] if runs.study.weak_labels else []),
-        "sweeps that are made (synthetic data) and caches of pairs: by the number of points",
+        *(
+            ["weak labels and superpixels: depends on the number and size of the images"]
+            if runs.study.weak_labels
+            else []
+        ),
+        "generated sweeps (synthetic data) and caches of pairs: depends on the number of points",
     ]
     return Plan(
         tuple(_stages(runs, rows, owners)),
@@ -58,7 +62,7 @@ def _stages(runs: PretrainingRuns, rows: Rows, owners: Rows) -> Iterator[Planned
 
 
 def _tunings(runs: PretrainingRuns) -> dict[str, list[PretrainingColumn]]:
-    """The columns that are fine-tunings of their own, by what they are."""
+    """The columns with a fine-tuning of their own, by its kind."""
     found: dict[str, list[PretrainingColumn]] = {}
     for column in runs.study.columns:
         settings = runs.finetuning(runs.study.rows[0], column, 0) if column.recipe is not None else None
@@ -68,7 +72,7 @@ def _tunings(runs: PretrainingRuns) -> dict[str, list[PretrainingColumn]]:
 
 
 def _tuned(runs: PretrainingRuns, owners: Rows, columns: list[PretrainingColumn]) -> int:
-    """Fine-tunings that something was measured on: only then is it known that they are finished."""
+    """Fine-tunings with a measurement: only these are known to be finished."""
     measured_on = {
         column.name: [one for one in runs.study.columns if runs.study.tuning(one) == column] for column in columns
     }
@@ -81,7 +85,7 @@ def _tuned(runs: PretrainingRuns, owners: Rows, columns: list[PretrainingColumn]
 
 
 def _configurations(runs: PretrainingRuns, owners: Rows) -> Iterator[Any]:
-    """Of all runs of the first seed, with {data} left in them, and what the study reads beside."""
+    """Configurations of all runs of the first seed, with {data} unfilled, and the study's other inputs."""
     study, seed = runs.study, runs.study.seeds[0]
     there = PretrainingRuns(study, Place(runs.place.out, ROOT, 1))
     for row in owners:
@@ -125,7 +129,7 @@ def _cost(runs: PretrainingRuns, owners: Rows) -> Iterator[str]:
         left = len(runs.study.seeds) - len(costs)
         told = f"; {left} left: {left * hours:.2f} h" if left else ""
         yield f"pre-training {row.name}: {hours:.2f} h, {memory_gb:.1f} GB (measured, n={len(costs)}){told}"
-    yield "fine-tuning and probe: not known: their logs hold no durations"
+    yield "fine-tuning and probe: unknown, their logs contain no durations"
 
 
 def _measured(runs: PretrainingRuns, row: PretrainingRow, seed: int) -> Cost | None:

@@ -1,4 +1,4 @@
-"""How a study of pre-training gets its numbers: weak labels first, then pre-train, fine-tune, measure. Touches the disk."""
+"""The runs of a study of pre-training: weak labels, pre-training, fine-tuning, measurement. Touches the disk."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from offline_training.reproduction.pretraining.pretraining_study import (
 )
 from offline_training.toys.toy_teacher_config import ToyTeacherConfig
 
-_FREE = ("out", "threads", "start_from", "progress")  # where things lie and how many work decides over no number
+_FREE = ("out", "threads", "start_from", "progress")  # locations and the number of workers do not affect any number
 _MEASURED_HERE = (
     "validation",
     "validate_every",
-)  # of a recipe: a study measures its networks itself, on its own data sets
+)  # keys of a recipe that are dropped: a study measures its networks itself, on its own data sets
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PretrainingRuns:
     place: Place
 
     def prepare(self, rows: tuple[PretrainingRow, ...]) -> None:
-        """The toy teacher and the weak labels, where the study has its own."""
+        """Make the toy teacher and the weak labels, if the study has its own."""
         _train_toy_teacher(self.study, self.place)
         for labels in self.study.weak_labels:
             from offline_training.weak_labels.config import WeakLabelConfig
@@ -45,7 +45,7 @@ class PretrainingRuns:
             weak_label(validated(WeakLabelConfig, self.place.filled(labels, 0), "reproduce, weak labels"))
 
     def configurations(self, row: PretrainingRow, seed: int) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Of `pretrain` and of every `finetune`, beside the folders of their runs."""
+        """The configurations of `pretrain` and of every `finetune`, as files beside their runs' folders."""
         tunings = [self.finetuning(row, column, seed) for column in self.study.columns]
         for settings in (self.pretraining(row, seed), *tunings):
             if settings is not None:
@@ -53,7 +53,7 @@ class PretrainingRuns:
                 yield folder.with_name(f"{folder.name}.yaml"), settings
 
     def cell_file(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Path:
-        """Beside the runs that it was measured on."""
+        """A file beside the runs that it was measured on."""
         return self._folder(row, seed) / f"{slug(column.name)}.json"
 
     def key(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> str:
@@ -69,12 +69,12 @@ class PretrainingRuns:
         return sha256_of_values([configs, self.made_before(row), tests, column.measure, *robustness, *boxes])
 
     def measured(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
-        """Run or finish the row's pre-training and the column's fine-tuning, and measure."""
+        """Run or finish the row's pre-training and the column's fine-tuning, and measure the cell."""
         self.pretrain(row, seed)
         return _MEASURES[column.measure](self, row, column, seed)
 
     def report(self, rows: tuple[PretrainingRow, ...], cells: list[Cell]) -> None:
-        """Rows, columns and differences from the first row."""
+        """Write the table with differences from the first row."""
         write_table(self.study, rows, cells, self.place.out)
 
     def pretrain(self, row: PretrainingRow, seed: int) -> None:
@@ -84,7 +84,7 @@ class PretrainingRuns:
             _pretrain(settings, self.made_before(row))
 
     def pretraining(self, row: PretrainingRow, seed: int) -> dict[str, Any] | None:
-        """The row's PretrainConfig, None for random weights."""
+        """The settings of the row's pre-training, None for random weights."""
         row = self.study.owner(row)
         if row.recipe is None:
             return None
@@ -97,7 +97,7 @@ class PretrainingRuns:
         return settings is not None and _is_finished(settings, self.made_before(row))
 
     def finetuning(self, row: PretrainingRow, column: PretrainingColumn, seed: int) -> dict[str, Any] | None:
-        """The FinetuneConfig of a row that a column measures; None for a column that measures the pre-training."""
+        """The settings of the fine-tuning that a column measures; None for a column that measures the pre-training."""
         row, column = self.study.owner(row), self.study.tuning(column)
         if column.recipe is None:
             return None
@@ -108,7 +108,7 @@ class PretrainingRuns:
         return {**self._placed(kept, folder / slug(column.name), seed), "start_from": start}
 
     def made_before(self, row: PretrainingRow) -> list[Any]:
-        """What a row's pre-training reads that the study makes first: the toy teacher, and the labels in the folder it names."""
+        """Settings of what the study makes before a row's pre-training: the toy teacher, and the labels in its folder."""
         row = self.study.owner(row)
         if row.recipe is None:
             return []
@@ -121,7 +121,7 @@ class PretrainingRuns:
         return [data_source(one, "reproduce, test") for one in tests]
 
     def cost(self, row: PretrainingRow, seed: int) -> Cost:
-        """Of a row's pre-training."""
+        """The cost of a row's pre-training."""
         return pretraining_cost(self._folder(row, seed) / "pretrain")
 
     def _folder(self, row: PretrainingRow, seed: int) -> Path:
@@ -133,7 +133,7 @@ class PretrainingRuns:
 
 
 def toy_teacher_config(study: PretrainingStudy, place: Place) -> ToyTeacherConfig | None:
-    """What the study's toy teacher is trained with, where it has one. Raises BadConfig."""
+    """The configuration of the study's toy teacher, if it has one. Raises BadConfig."""
     if study.toy_teacher is None:
         return None
     where = {"out": str(place.out / "toy_teacher"), "threads": machine_cores()}
@@ -160,7 +160,7 @@ def _pretrain(settings: dict[str, Any], made_before: list[Any]) -> None:
 
 
 def _finished(settings: dict[str, Any], made_before: list[Any]) -> tuple[Path, str]:
-    """The file that a finished pre-training leaves, and what stands in it: a hash of what it was made with."""
+    """The file that marks a finished pre-training, and its content: a hash of the settings it was made with."""
     lasting = {name: value for name, value in settings.items() if name not in _FREE}
     return Path(settings["out"]) / "finished", sha256_of_values([lasting, made_before])
 
@@ -201,7 +201,7 @@ def _box_ap(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColum
 
 
 def _robustness(runs: PretrainingRuns, row: PretrainingRow, column: PretrainingColumn, seed: int) -> Measured:
-    """Of a fine-tuned network; all its columns read one measurement, kept beside its checkpoints."""
+    """Robustness of a fine-tuned network; all its columns share one measurement, stored beside its checkpoints."""
     checkpoint = _finetune(runs, row, column, seed)
     from offline_training.evaluation.robustness import RobustnessConfig, robustness
 

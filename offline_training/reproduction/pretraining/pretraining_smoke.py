@@ -1,4 +1,4 @@
-"""A study of pre-training in small: its methods, rows and columns on synthetic streets, in minutes and without downloads. Pure."""
+"""A miniature of a study of pre-training: its methods, rows and columns on synthetic streets, in minutes, without downloads. Pure."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -41,14 +41,14 @@ _STREETS = {"kind": "synthetic", "folder": ""}
 
 
 def smoke_pretraining(study: PretrainingStudy) -> Smoke[PretrainingStudy]:
-    """The study with every row and column, each in small, and what is put in place of what. Raises BadConfig."""
+    """The miniature of a study with every row and column, and the list of replacements. Raises BadConfig."""
     told = Substitutions()
     rows = tuple(_small_row(study, row, told) for row in study.rows)
     jobs = (*(_small_job(job, told) for job in study.weak_labels), *_missing_jobs(study, told))
     needs_teacher = study.toy_teacher is not None or any(job.get("labeler") for job in jobs)
     columns = tuple(_small_column(study, column, told) for column in study.columns)
     if study.nuscenes_c is not None:
-        told.put("nuScenes-C", "the same corruptions, made here; its files are not read")
+        told.put("nuScenes-C", "our own versions of its corruptions; its files are not read")
     changes = {
         **small_table(study, told),
         "rows": rows,
@@ -85,7 +85,7 @@ def _small_pretraining(config: "PretrainConfig", settings: dict[str, Any], told:
         **small_length(config.epochs, config.max_steps, told),
         "train": small_sources(settings["train"], True, told),
         "classes": SWEEP_CLASSES,
-        "batch_size": 2,  # some methods contrast whole scans
+        "batch_size": 2,  # some methods contrast whole scans, which needs two
         "workers": 0,
     }
     if isinstance(config, PictureConfig):
@@ -95,15 +95,15 @@ def _small_pretraining(config: "PretrainConfig", settings: dict[str, Any], told:
     if isinstance(config, PairCacheConfig) and config.pair_cache is not None:
         changes["pair_cache"] = "{out}/made/pairs"
     if isinstance(config, OlivineConfig):
-        # The consistency loss begins once the class statistics stand still: after the first step, else it is never met.
+        # The consistency loss starts once the class statistics are frozen: after the first step, so that it runs at all.
         changes |= {"vmf_decay": 0.5, "vmf_freeze_step": 0, "matches": 256}
-        told.put("OLIVINE's class statistics", "frozen after the first step, so that its last loss is met")
+        told.put("OLIVINE's class statistics", "frozen after the first step, so that the consistency loss runs")
     return changes
 
 
 def _small_pictures(config: "PictureConfig", told: Substitutions) -> dict[str, Any]:
     changes: dict[str, Any] = {"image_size": _IMAGE_SIZE}
-    told.put("pictures of {} x {}".format(*config.image_size), "{} x {}".format(*_IMAGE_SIZE))
+    told.put("images of {} x {}".format(*config.image_size), "{} x {}".format(*_IMAGE_SIZE))
     if config.augment.crop or config.augment.drop_cuboid:
         changes["augment"] = {"min_pairs": 20}
     if config.teacher_weights is not None and not config.teacher_weights.startswith("{out}"):
@@ -113,12 +113,12 @@ def _small_pictures(config: "PictureConfig", told: Substitutions) -> dict[str, A
 
 
 def _made_here(folder: str) -> str:
-    """Where a label store lies that a study reads: one that others would have made is made first."""
+    """Folder of a label store that a study reads; a store expected from elsewhere is made in the study's folder."""
     return folder.replace(ROOT, "{out}")
 
 
 def _small_job(job: dict[str, Any], told: Substitutions) -> dict[str, Any]:
-    """Weak labels that the study makes itself."""
+    """The miniature of a job that makes weak labels."""
     changes = {"source": small_sources(job["source"], True, told), "preview_pictures": 2}
     if job.get("superpixels") == "slic":
         changes["slic_segments"] = 20
@@ -130,7 +130,7 @@ def _small_job(job: dict[str, Any], told: Substitutions) -> dict[str, Any]:
 
 
 def _missing_jobs(study: PretrainingStudy, told: Substitutions) -> list[dict[str, Any]]:
-    """Jobs that make the label stores that the study expects under its root."""
+    """Jobs that make the label stores expected under the data root."""
     methods: dict[str, set[str]] = {}
     for row in study.rows:
         settings = {} if row.recipe is None else recipe_with(row.recipe, study.pretrain, row.pretrain)

@@ -1,4 +1,4 @@
-"""From the values a label image or a closed-set network speaks in to the class ids of an ontology."""
+"""Maps the values of a label image or a closed-set network to the class ids of an ontology."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,21 +22,22 @@ class ClassValues:
     def class_id(self, value: np.ndarray, origin: str) -> np.ndarray:
         """(...) uint8 values -> (...) uint8 class ids, 255 = no class.
 
-        Raises BadLabels, naming the origin, for values that the source does not have: a wrong table must not pass unseen.
+        Raises BadLabels, naming the origin, for values that the source does not have, so that a wrong table does not go
+        unnoticed.
         """
         present = np.flatnonzero(np.bincount(value.reshape(-1), minlength=256))
         if unknown := [int(each) for each in present if self.class_of_value[each] == _UNKNOWN]:
             raise BadLabels(
                 f"{origin}: expected values of {self.source}, found {unknown[:8]}, which it does not have. "
-                "Name the ontology these labels are in, or list the values that mean nothing in ignored_values."
+                "Set the ontology of these labels, or list the values that mean no class in ignored_values."
             )
         return self.class_of_value.astype(np.uint8)[value]
 
 
 def class_values(source: Ontology, target: Ontology, ignored_values: Sequence[int]) -> ClassValues:
-    """The values 0..K-1 of `source` in the classes of `target`, by its map or, for one and the same ontology, unchanged.
+    """The values 0..K-1 of `source` as classes of `target`, by its map, or unchanged if the two are the same ontology.
 
-    ignored_values: those that mean nothing, beside 255. Raises BadConfig where source has no map into target.
+    ignored_values: values that mean no class, besides 255. Raises BadConfig if source has no map to target.
     """
     class_of_value = np.full(256, _UNKNOWN, np.int16)
     class_of_value[: len(source)] = _mapped(source, target)
@@ -50,7 +51,7 @@ def _mapped(source: Ontology, target: Ontology) -> list[int]:
     if target.name not in source.maps_to:
         raise BadConfig(
             f"ontology {source.name}: expected a map to {target.name} under maps_to, found maps to "
-            f"{', '.join(source.maps_to) or 'none'}. Choose another ontology or write the map."
+            f"{', '.join(source.maps_to) or 'none'}. Choose another ontology or add the map."
         )
     mapping = source.maps_to[target.name]
     if unknown := sorted(set(mapping.values()) - set(target.names)):

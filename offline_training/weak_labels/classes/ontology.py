@@ -1,4 +1,4 @@
-"""Ontologies: the classes weak labels speak of, the words they are asked for with, and how they map to other classes.
+"""Ontologies: the classes of weak labels, their prompts, and how they map to other classes.
 
 One YAML file each in configs/weak_labels/ontologies, or anywhere else.
 """
@@ -17,26 +17,26 @@ _Channel = Annotated[int, Field(ge=0, le=255)]
 
 
 class OntologyClass(Config):
-    """One class; its place in the ontology is its id."""
+    """One class; its position in the ontology is its id."""
 
     name: Annotated[str, Field(min_length=1)]
     color_rgb: tuple[_Channel, _Channel, _Channel]
-    prompts: tuple[str, ...]  # empty: a class nobody asks for, such as a background
+    prompts: tuple[str, ...]  # empty for a class without prompts, such as background
 
     @field_validator("prompts")
     @classmethod
     def _words_only(cls, prompts: tuple[str, ...]) -> tuple[str, ...]:
         if any(not prompt.strip() or prompt != prompt.strip() for prompt in prompts):
-            raise ValueError("a prompt is empty or has blanks around it")
+            raise ValueError("a prompt is empty, or starts or ends with a space")
         return prompts
 
 
 class Ontology(Config):
-    """Classes by id, with prompts. `maps_to` names, per other ontology, the class each class of this one becomes there."""
+    """Classes by id, with prompts. `maps_to` gives, for other ontologies, the class that each class becomes there."""
 
     name: Annotated[str, Field(min_length=1)]
     classes: Annotated[tuple[OntologyClass, ...], Field(min_length=1, max_length=IGNORE_ID)]
-    maps_to: dict[str, dict[str, str]] = Field(default_factory=dict)  # classes that are left out become no class
+    maps_to: dict[str, dict[str, str]] = Field(default_factory=dict)  # classes not listed become no class
 
     @model_validator(mode="after")
     def _consistent(self) -> "Ontology":
@@ -44,7 +44,7 @@ class Ontology(Config):
         _require_unique("prompt", [prompt.lower() for _, prompt in self.prompts])
         for target, mapping in self.maps_to.items():
             if unknown := sorted(set(mapping) - set(self.names)):
-                raise ValueError(f"maps_to {target}: {', '.join(unknown)} is no class of this ontology")
+                raise ValueError(f"maps_to {target}: {', '.join(unknown)} : no such class in this ontology")
         return self
 
     def __len__(self) -> int:
@@ -66,12 +66,15 @@ class Ontology(Config):
         return ClassTable(self.name, self.names, np.array([each.color_rgb for each in self.classes], np.uint8))
 
     def to_json(self) -> dict[str, object]:
-        """What of the ontology decides over labels: colours and maps to others do not."""
+        """The part of the ontology that determines labels, without colours and maps to others."""
         return {"name": self.name, "classes": [[each.name, *each.prompts] for each in self.classes]}
 
 
 def load_ontology(name: str) -> Ontology:
-    """The ontology of that name in configs/weak_labels/ontologies, or of that YAML file. Raises BadConfig listing the names there are."""
+    """The ontology of that name in configs/weak_labels/ontologies, or of that YAML file.
+
+    Raises BadConfig listing the known names.
+    """
     return load_named(Ontology, _FOLDER, name, "ontology")
 
 

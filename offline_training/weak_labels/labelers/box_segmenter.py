@@ -1,4 +1,4 @@
-"""Masks of what lies in boxes: SAM, SAM-HQ or SAM 2 through transformers."""
+"""Masks of the objects in boxes, by SAM, SAM-HQ or SAM 2 through transformers."""
 
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,16 @@ from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.foundation.optional_imports import require_packages
 from offline_training.weak_labels.model_weights.model_folder import ModelFolder, choose_device
 
-_MODEL_TYPES = ("sam", "sam_hq", "sam2", "sam2_video")  # SAM 2's checkpoints say they are for video and hold both
+_MODEL_TYPES = (
+    "sam",
+    "sam_hq",
+    "sam2",
+    "sam2_video",
+)  # SAM 2's checkpoints are declared as video models and contain both
 
 
 class BoxSegmenter:
-    """One image at a time, its boxes in chunks of equal bounds."""
+    """Segments one image at a time, its boxes in chunks."""
 
     def __init__(self, folder: Path, boxes_at_once: int = 16, device: str = "auto") -> None:
         """Raises BadModelPackage for a folder without such a model."""
@@ -29,7 +34,7 @@ class BoxSegmenter:
             )
         self._boxes_at_once = boxes_at_once
         self._device = choose_device(device)
-        # SAM as its authors scale, with or without torchvision; SAM 2 is made for torchvision alone.
+        # SAM is scaled as by its authors, with or without torchvision; SAM 2's processor requires torchvision.
         backend = "torchvision" if self.folder.model_type.startswith("sam2") else "pil"
         self._prepare = self.folder.load(AutoImageProcessor.from_pretrained, backend=backend)
         self._model = self.folder.load_model(AutoModelForMaskGeneration.from_pretrained, self._device)
@@ -58,7 +63,7 @@ class BoxSegmenter:
 
 
 class _Sizes:
-    """Between an image's pixels and those the model sees: SAM scales evenly and pads, SAM 2 stretches to a square."""
+    """Scale between an image's pixels and the model's input: SAM scales uniformly and pads, SAM 2 stretches to a square."""
 
     def __init__(self, inputs: Any) -> None:  # noqa: ANN401 - transformers' BatchFeature
         self._original = [tuple(int(side) for side in inputs["original_sizes"][0])]

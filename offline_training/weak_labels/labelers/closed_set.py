@@ -1,4 +1,4 @@
-"""Any closed-set segmenter that was exported to ONNX, described by a small YAML file."""
+"""Any closed-set segmenter exported to ONNX, described by a small YAML file."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -24,28 +24,28 @@ _Triple = tuple[float, float, float]
 
 
 class OnnxSegmenterSpec(Config):
-    """What a segmenter wants and says. Input (N, 3, height, width) float32: (pixel 0..255 - mean) / std * scale."""
+    """Input and output of a segmenter. Input (N, 3, height, width) float32: (pixel 0..255 - mean) / std * scale."""
 
     model: str  # ONNX file, from the folder of the YAML file
     classes: str  # ontology of its output channels or values
-    ignored_values: tuple[int, ...] = ()  # channels or values that mean nothing
+    ignored_values: tuple[int, ...] = ()  # channels or values that mean no class
     width: _Size
     height: _Size
     mean: _Triple = (123.675, 116.28, 103.53)  # ImageNet's, in the channel order below
     std: _Triple = (58.395, 57.12, 57.375)
     scale: float = 1.0
-    antialias: bool = False  # when an image is made smaller: False as OpenCV scales, True as Pillow and torchvision
+    antialias: bool = False  # when an image is shrunk: False as in OpenCV, True as in Pillow and torchvision
     channel_order: Literal["rgb", "bgr"] = "rgb"
     output: Literal["logits", "class_map"] = "logits"  # (N, K, h, w) float, or (N, h, w) integers
-    output_name: str | None = None  # nothing = the first one
-    min_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # softmax; pixels below are uncovered
+    output_name: str | None = None  # default: the first one
+    min_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # softmax probability; pixels below are uncovered
 
 
 class ClosedSetLabeler:
-    """Labels images in batches; a WeakLabeler. The class map takes its classes into the ontology."""
+    """Labels images in batches; a WeakLabeler. The class map converts its classes to the ontology's."""
 
     def __init__(self, spec_file: Path, ontology: Ontology, batch_size: int = 1, threads: int = 0) -> None:
-        """batch_size: of every call of the model, which is filled up; a model of a fixed batch keeps its own.
+        """batch_size: of every call of the model, padded; a model with a fixed batch keeps its own.
 
         Raises BadConfig for a wrong description, BadModelPackage for a model that cannot be loaded.
         """
@@ -58,7 +58,7 @@ class ClosedSetLabeler:
         self._session = _open(self._model, threads)
         self._input = self._fitting_input(spec_file)
         self._output = self._chosen_output(spec_file)
-        # Always the same number: kernels are chosen by it, and with them the last bits of the scores.
+        # Always the same size, because it selects kernels and so the last bits of the scores.
         self._batch = self._input.shape[0] if isinstance(self._input.shape[0], int) else batch_size
 
     @property
@@ -67,7 +67,7 @@ class ClosedSetLabeler:
         return self._ontology
 
     def identity(self) -> dict[str, Any]:
-        """The description, the model file's hash, what its values mean."""
+        """The description, the model file's hash, and the meaning of its values."""
         return {
             **self.spec.model_dump(mode="json"),
             "model": "closed_set",
@@ -98,7 +98,8 @@ class ClosedSetLabeler:
         fits = len(free) == 4 and all(free[k] or wanted[k] in (None, size) for k, size in enumerate(inputs[0].shape))
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not fits:
             raise BadModelPackage(
-                f"{spec_file}: expected a model with one float32 input (N, 3, {self.spec.height}, {self.spec.width}), found "
+                f"{spec_file}: expected a model with one float32 input (N, 3, {self.spec.height}, {self.spec.width}), "
+                "found "
                 f"{[(each.type, each.shape) for each in inputs]}. Fix width and height, or export it with this size."
             )
         return inputs[0]
@@ -156,7 +157,7 @@ class ClosedSetLabeler:
 
 
 def _bilinear(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W, 3) uint8 -> (height, width, 3) float32, each pixel out of the four around it; pixel centres lie at halves."""
+    """(H, W, 3) uint8 -> (height, width, 3) float32, each pixel from the four around it; pixel centres are at half-integers."""
     upper, lower, share = _taps(image.shape[0], height)
     rows = image[upper] * (1 - share)[:, None, None] + image[lower] * share[:, None, None]
     left, right, share = _taps(image.shape[1], width)
@@ -164,7 +165,7 @@ def _bilinear(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each of `target` pixels the two of `source` it lies between, and the second one's share, float32."""
+    """For each of `target` pixels the two of `source` that it lies between, and the weight of the second, float32."""
     at = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     first = np.floor(at).astype(np.int64)
     return first, np.minimum(first + 1, source - 1), (at - first).astype(np.float32)

@@ -18,7 +18,7 @@ from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
 
 
 class EspnetLabeler:
-    """The most likely class of each pixel, in an ontology that the network's own classes map to."""
+    """Labels each pixel with its most likely class, in an ontology that the network's classes map to."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class EspnetLabeler:
         min_score: float = 0.0,
         device: str = "cpu",
     ) -> None:
-        """spoken: the network's own classes, else Cityscapes'; input_size: height and width that it sees, in pixels.
+        """spoken: the network's own classes, by default Cityscapes'; input_size: height and width of its input, pixels.
 
         min_score: pixels whose class is less probable stay uncovered.
 
@@ -37,7 +37,9 @@ class EspnetLabeler:
         not fit, BadConfig for classes without a map or an input size that 8 does not divide.
         """
         if min(input_size) < SIDE_STEP or any(side % SIDE_STEP for side in input_size):
-            raise BadConfig(f"input_size: expected multiples of {SIDE_STEP}, found {input_size}. Round the values.")
+            raise BadConfig(
+                f"input_size: expected multiples of {SIDE_STEP}, found {input_size}. Round them to such values."
+            )
         self._ontology = ontology
         self._spoken = spoken or load_ontology("cityscapes")
         self._input_size = input_size
@@ -85,7 +87,8 @@ def _load(weights: Path, spoken: int) -> ESPNet:
     network = load_espnet(weights)
     if network.classes not in (spoken, spoken + 1):
         raise BadCheckpoint(
-            f"{weights}: expected ESPNet with {spoken} classes, or one more for unlabelled pixels, found {network.classes}. "
-            "Give the ontology of the classes it was trained on."
+            f"{weights}: expected ESPNet with {spoken} classes, or one more for unlabelled pixels, found "
+            f"{network.classes}. "
+            "Set the ontology of the classes it was trained on."
         )
     return network

@@ -1,4 +1,4 @@
-"""Weak labels from words: a detector finds boxes, SAM cuts masks out of them (OLIVINE, appendix A.3, after Grounded-SAM)."""
+"""Weak labels from words: a detector finds boxes, SAM segments masks in them (OLIVINE, appendix A.3, after Grounded-SAM)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ class GroundedSamLabeler:
         boxes_at_once: int = 16,
         device: str = "auto",
     ) -> None:
-        """detector, segmenter: local folders, see GroundingDetector and BoxSegmenter, which say what is raised."""
+        """detector, segmenter: local folders. Raises what GroundingDetector and BoxSegmenter raise."""
         self._ontology = ontology
         self._detector = GroundingDetector(detector, ontology, box_threshold, text_threshold, device)
         self._segmenter = BoxSegmenter(segmenter, boxes_at_once, device)
@@ -41,7 +41,7 @@ class GroundedSamLabeler:
         return self._ontology
 
     def identity(self) -> dict[str, Any]:
-        """Both models by content, prompts, thresholds, and how overlaps are painted."""
+        """Hashes of both models, prompts, thresholds, and the overlap rule."""
         rule, uncovered = self._painting
         return {
             "labeler": "grounded_sam",

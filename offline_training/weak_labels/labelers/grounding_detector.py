@@ -1,4 +1,4 @@
-"""Boxes of the things an ontology asks for: Grounding DINO, MM-Grounding-DINO or LLMDet through transformers."""
+"""Boxes of the objects in an ontology, by Grounding DINO, MM-Grounding-DINO or LLMDet through transformers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ _MODEL_TYPES = ("grounding-dino", "mm-grounding-dino")  # LLMDet's checkpoints a
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes of one image, text after text and within a text in the model's order."""
+    """Boxes of one image, ordered by text and, within a text, as the model returns them."""
 
     box_px: np.ndarray  # (D, 4) float32: x0, y0, x1, y1
     class_id: np.ndarray  # (D,) int64
@@ -25,12 +25,12 @@ class Detections:
 
 
 class GroundingDetector:
-    """One image at a time, so that an answer does not depend on the neighbours in a batch."""
+    """Detects in one image at a time, so that results do not depend on the rest of a batch."""
 
     def __init__(
         self, folder: Path, ontology: Ontology, box_threshold: float, text_threshold: float, device: str = "auto"
     ) -> None:
-        """Raises BadModelPackage for a folder without such a model, BadConfig for an ontology that asks for nothing."""
+        """Raises BadModelPackage for a folder without such a model, BadConfig for an ontology without prompts."""
         require_packages("labeler: grounded_sam", "transformers")
         from transformers import AutoImageProcessor, AutoModelForZeroShotObjectDetection, AutoTokenizer
 
@@ -41,11 +41,11 @@ class GroundingDetector:
                 "Choose another folder."
             )
         if not ontology.prompts:
-            raise BadConfig(f"ontology {ontology.name}: expected prompts to look for, found none. Add some.")
+            raise BadConfig(f"ontology {ontology.name}: expected prompts, found none. Add some.")
         self._classes = len(ontology)
         self._thresholds = (box_threshold, text_threshold)
         self._device = choose_device(device)
-        # Pillow scales as the authors' code does, and the answer does not depend on whether torchvision is there.
+        # Pillow scales as the authors' code does, and results do not depend on whether torchvision is installed.
         self._prepare = self.folder.load(AutoImageProcessor.from_pretrained, backend="pil")
         self._tokenizer = self.folder.load(AutoTokenizer.from_pretrained)
         self._model = self.folder.load_model(AutoModelForZeroShotObjectDetection.from_pretrained, self._device)
@@ -58,7 +58,7 @@ class GroundingDetector:
 
     @torch.inference_mode()
     def detect(self, image: np.ndarray) -> Detections:
-        """What is seen in an image (H, W, 3) uint8 RGB."""
+        """The boxes in an image (H, W, 3) uint8 RGB."""
         inputs = self._prepare(images=image, return_tensors="pt").to(self._device)
         found = [self._detect(text, inputs, image.shape[:2]) for text in self._texts]
         return Detections(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

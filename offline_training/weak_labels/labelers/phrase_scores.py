@@ -1,4 +1,4 @@
-"""From an ontology's prompts to texts for open-vocabulary detectors, and from their token scores to classes. Pure."""
+"""Converts an ontology's prompts to texts for open-vocabulary detectors, and their token scores to classes. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import numpy as np
 
 from lidar_vl_core.foundation.errors import BadConfig
 
-_ENDS_A_PHRASE = ".?"  # tokens 1012 and 1029, at which the detectors cut a text into phrases
+_ENDS_A_PHRASE = ".?"  # tokens 1012 and 1029, at which the detectors split a text into phrases
 
 
 @dataclass(frozen=True)
 class PhraseText:
-    """One text of phrases, each ended by a full stop, and where each one's tokens lie."""
+    """One text of phrases, each ending with a full stop, and the token range of each."""
 
     text: str
     class_id: tuple[int, ...]  # one for each phrase
@@ -26,8 +26,8 @@ def phrase_texts(
 ) -> list[PhraseText]:
     """Prompts, each with its class, as lower-case texts of at most max_tokens tokens; as few texts as the order allows.
 
-    offsets_of: for each token of a text the characters it covers, first and one past the last; (0, 0) for what frames
-    the text. Raises BadConfig for a prompt that is too long, or that holds what ends a phrase.
+    offsets_of: for each token of a text the range of characters it covers; (0, 0) for special tokens. Raises BadConfig
+    for a prompt that is too long or contains a phrase separator.
     """
     texts: list[PhraseText] = []
     waiting: list[tuple[int, str]] = []
@@ -46,9 +46,9 @@ def phrase_texts(
 
 
 def class_scores(probability: np.ndarray, text: PhraseText, classes: int) -> np.ndarray:
-    """Per class the highest probability over all tokens of all its phrases; 0 for classes the text does not name.
+    """Highest probability of each class over all tokens of its phrases, (Q, classes) float32; 0 for classes not in the text.
 
-    probability: (Q, T) of each of Q boxes with each token. Returns (Q, classes) float32.
+    probability: (Q, T) of Q boxes and T tokens.
     """
     score = np.zeros((len(probability), classes), np.float32)
     for class_id, (first, last) in zip(text.class_id, text.tokens, strict=True):
@@ -59,7 +59,7 @@ def class_scores(probability: np.ndarray, text: PhraseText, classes: int) -> np.
 def decide(
     probability: np.ndarray, text: PhraseText, classes: int, box_threshold: float, text_threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which boxes stay, as Grounding DINO decides: any token above box_threshold, one of the class above text_threshold.
+    """Select boxes as Grounding DINO does: any token above box_threshold, and one of the class above text_threshold.
 
     probability: (Q, T). Returns indices of the boxes (D,) in their order, class ids (D,) and scores (D,) float32.
     """
@@ -90,7 +90,7 @@ def _phrase_text(
         end = at + len(prompt)
         inside = [k for k, (first, last) in enumerate(offsets) if at <= first < last <= end]
         if not inside:
-            raise BadConfig(f"prompt: expected words the model's vocabulary has, found {prompt!r}. Reword it.")
+            raise BadConfig(f"prompt: expected words in the model's vocabulary, found {prompt!r}. Reword it.")
         tokens.append((inside[0], inside[-1] + 1))
-        at = end + 2  # the full stop and the blank
+        at = end + 2  # the full stop and the space
     return PhraseText(text, tuple(class_id for class_id, _ in prompts), tuple(tokens))

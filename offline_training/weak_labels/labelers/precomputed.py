@@ -1,4 +1,4 @@
-"""Labels that lie ready: one image of class values per image, made by any network or person."""
+"""Precomputed labels: one PNG of class values per image, made by any network or person."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
 
 
 class PrecomputedLabels:
-    """Takes labels from a folder of 8-bit PNGs, of their image's size, whose values mean classes; a LabelReader."""
+    """Reads labels from a folder of 8-bit PNGs of their image's size, whose values are classes; a LabelReader."""
 
     def __init__(self, path: PicturePath, values: ClassValues, ontology: Ontology) -> None:
         self._ontology, self._path, self._values = ontology, path, values
@@ -26,7 +26,7 @@ class PrecomputedLabels:
         return self._ontology
 
     def identity(self) -> dict[str, Any]:
-        """What the values mean. The PNGs themselves are compared one by one, so a changed one is taken over anew."""
+        """The meaning of the values. The PNGs are compared one by one, so a changed one is read again."""
         return {
             "model": "precomputed",
             "source": self._values.source,
@@ -34,25 +34,25 @@ class PrecomputedLabels:
         }
 
     def read_bytes(self, view: CameraView) -> bytes:
-        """The label file of a view. Raises BadLabels where there is none."""
+        """The label file of a view. Raises BadLabels if there is none."""
         path = self._path.of(view)
         try:
             return path.read_bytes()
         except OSError as error:
             raise BadLabels(
                 f"camera {view.name}: expected its labels in {path}, found: {error.strerror}. "
-                "Fix folder and template, or make these labels."
+                "Correct folder or template, or add these labels."
             ) from error
 
     def labels(self, content: bytes, view: CameraView) -> WeakLabels:
-        """The labels in such a file. Raises BadLabels for another size and for values that mean nothing."""
+        """The labels in the bytes of such a file. Raises BadLabels for another size or unknown values."""
         origin = str(self._path.of(view))
         value = decode_ids(content, origin)
         if value.dtype != np.uint8:
             raise BadLabels(f"{origin}: expected 8-bit class values, found {value.dtype}. Write them as 8-bit grey.")
         if value.shape != (view.camera.height, view.camera.width):
             raise BadLabels(
-                f"{origin}: expected {view.camera.width}x{view.camera.height} pixels as its image has, found "
+                f"{origin}: expected {view.camera.width}x{view.camera.height} pixels as in its image, found "
                 f"{value.shape[1]}x{value.shape[0]}. Scale the labels to the images (nearest neighbour)."
             )
         class_id = self._values.class_id(value, origin)

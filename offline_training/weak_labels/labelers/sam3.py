@@ -1,4 +1,4 @@
-"""Weak labels from words by one model: SAM 3 through transformers, a concept at a time over one look at the image."""
+"""Weak labels from words by one model, SAM 3 through transformers: one prompt at a time, with the image encoded once."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ from offline_training.weak_labels.model_weights.model_folder import ModelFolder,
 from offline_training.weak_labels.pictures.mask_painting import PaintRule, Uncovered, paint
 from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
 
-_MODEL_TYPES = ("sam3", "sam3_video")  # the published checkpoint says it is for video and holds both
+_MODEL_TYPES = ("sam3", "sam3_video")  # the published checkpoint is declared as a video model and contains both
 
 
 class Sam3Labeler:
-    """Every instance of every prompt, painted onto one image; a WeakLabeler."""
+    """Segments every instance of every prompt and paints them onto one label image; a WeakLabeler."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Sam3Labeler:
         uncovered: Uncovered = 255,
         device: str = "auto",
     ) -> None:
-        """Raises BadModelPackage for a folder without SAM 3, BadConfig for an ontology it cannot be asked for."""
+        """Raises BadModelPackage for a folder without SAM 3, BadConfig for an ontology without prompts or with one that is too long."""
         require_packages("labeler: sam3", "transformers")
         from transformers import AutoTokenizer, Sam3ImageProcessor, Sam3Model
 
@@ -37,7 +37,7 @@ class Sam3Labeler:
         if self.folder.model_type not in _MODEL_TYPES:
             raise BadModelPackage(f"{folder}: expected SAM 3, found {self.folder.model_type}. Choose another folder.")
         if not ontology.prompts:
-            raise BadConfig(f"ontology {ontology.name}: expected prompts to look for, found none. Add some.")
+            raise BadConfig(f"ontology {ontology.name}: expected prompts, found none. Add some.")
         self._ontology, self._score_threshold = ontology, score_threshold
         self._painting: tuple[PaintRule, Uncovered] = (rule, uncovered)
         self._device = choose_device(device)
@@ -52,7 +52,7 @@ class Sam3Labeler:
         return self._ontology
 
     def identity(self) -> dict[str, Any]:
-        """The model by content, prompts, threshold, and how overlaps are painted."""
+        """Hash of the model, prompts, threshold, and the overlap rule."""
         rule, uncovered = self._painting
         return {
             "labeler": "sam3",
@@ -90,7 +90,7 @@ class Sam3Labeler:
 
     @torch.inference_mode()
     def _embedded(self, prompt: str, tokenizer: Any) -> dict[str, Any]:  # noqa: ANN401
-        """A prompt as the model takes it; computed once for all images."""
+        """The tokens of a prompt; computed once for all images."""
         length = self._model.config.text_config.max_position_embeddings
         tokens = tokenizer(prompt, return_tensors="pt", padding="max_length", max_length=length)
         if tokens["input_ids"].shape[1] > length:

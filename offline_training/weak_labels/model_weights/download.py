@@ -1,4 +1,7 @@
-"""The command `download`: a vision model from the Hugging Face hub into a folder, with its record. Touches the network."""
+"""The command `download`: a vision model from the Hugging Face hub into a folder, with a record of its origin.
+
+Touches the network.
+"""
 
 import json
 import os
@@ -15,16 +18,16 @@ from lidar_vl_core.foundation.result_folder import require_folder_place
 from offline_training.weak_labels.model_weights.known_models import KNOWN_MODELS
 from offline_training.weak_labels.model_weights.model_folder import RECORD
 
-_WANTED = {".json", ".safetensors", ".txt", ".model"}  # settings, weights, vocabularies: nothing that holds code
+_WANTED = {".json", ".safetensors", ".txt", ".model"}  # settings, weights, vocabularies: nothing that contains code
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
 def download(model: str, out: Path, revision: str = "main", accepted_licence: str | None = None) -> dict[str, Any]:
-    """Fetch a model's safetensors, settings and vocabulary into `out`, a new folder; returns what download.json says.
+    """Fetch a model's safetensors, settings and vocabulary into `out`, a new folder; returns the content of download.json.
 
-    model: a name of known_models, or owner/name; revision: a commit, tag or branch, recorded as the commit it was. What
-    was fetched before an interruption is not fetched again. Raises BadRequest without the licence's name, without an
-    answer of the hub, or where there are no safetensors.
+    model: a name of known_models, or owner/name; revision: a commit, tag or branch, recorded as its commit. After an
+    interruption, files already fetched are kept. Raises BadRequest without the licence's name, without an answer from
+    the hub, or if there are no safetensors.
     """
     repository = _repository(model)
     _require_licence(model, repository, accepted_licence)
@@ -64,7 +67,7 @@ def _repository(model: str) -> str:
 
 
 def _require_licence(model: str, repository: str, accepted: str | None) -> None:
-    """Before anything is asked of the network."""
+    """Check the licence before using the network."""
     known = KNOWN_MODELS.get(model)
     if accepted and (known is None or accepted.lower() == known.licence):
         return
@@ -80,29 +83,31 @@ def _asked(repository: str, revision: str) -> Any:  # noqa: ANN401 - the hub's M
 
     try:
         return HfApi().model_info(repository, revision=revision)
-    except Exception as error:  # whatever lies between here and the hub
+    except Exception as error:  # any network failure on the way to the hub
         raise _no_answer(repository, revision, error) from error
 
 
 def _wanted(repository: str, names: Sequence[str]) -> list[str]:
-    """Files at the repository's top that are fetched. Raises BadRequest where none of them holds weights."""
+    """Top-level files of the repository that are fetched. Raises BadRequest if none of them holds weights."""
     top = sorted(name for name in names if "/" not in name)
     if not any(name.endswith(".safetensors") for name in top):
         pickles = [name for name in top if Path(name).suffix in _PICKLES]
         raise BadRequest(
-            f"{repository}: expected weights as .safetensors, found {', '.join(pickles) or 'none'}. Pickles can run code "
+            f"{repository}: expected weights as .safetensors, found {', '.join(pickles) or 'none'}. Pickles can run "
+            "code "
             "and are not fetched: choose a repository or revision that has safetensors."
         )
     return [name for name in top if Path(name).suffix in _WANTED and name != RECORD]
 
 
 def _licence(model: str, repository: str, info: Any, accepted: str) -> str:  # noqa: ANN401
-    """What is recorded; for a model we do not know it has to be the one its repository states, where it states one."""
+    """The licence to record; for an unknown model it must be the one its repository states, if it states one."""
     card = info.card_data or {}
     stated = [str(card[key]) for key in ("license", "license_name") if card.get(key)]
     if model not in KNOWN_MODELS and stated and accepted.lower() not in [each.lower() for each in stated]:
         raise BadRequest(
-            f"{repository}: expected --accept-licence {' or '.join(stated)}, found {accepted}. Read the licence, then pass its name."
+            f"{repository}: expected --accept-licence {' or '.join(stated)}, found {accepted}. Read the licence, then "
+            "pass its name."
         )
     return accepted.lower()
 
@@ -114,12 +119,14 @@ def _fetch(repository: str, commit: str, names: Sequence[str], folder: Path) -> 
         snapshot_download(repository, revision=commit, local_dir=folder, allow_patterns=list(names))
     except Exception as error:
         raise _no_answer(repository, commit, error) from error
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub's own notes on what it has fetched
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub library's notes on fetched files
     for path in folder.iterdir():
         if path.name not in names:  # left by an interrupted download of another model
             path.unlink()
     if absent := [name for name in names if not (folder / name).is_file()]:
-        raise BadRequest(f"{repository}: expected {', '.join(absent)}, found none after fetching. Run it again.")
+        raise BadRequest(
+            f"{repository}: expected {', '.join(absent)}, found none after fetching. Run the command again."
+        )
 
 
 def _no_answer(repository: str, revision: str, error: Exception) -> BadRequest:

@@ -1,4 +1,4 @@
-"""Models that weak labels and features are made with: where they lie, and the licence whoever uses them has to accept."""
+"""Models for weak labels and features: their repositories, and the licences to accept."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ class KnownModel:
     """A repository of the Hugging Face hub."""
 
     repository: str
-    licence: str  # as --accept-licence wants it, compared without regard to case
+    licence: str  # for --accept-licence, compared case-insensitively
 
 
 _APACHE, _MIT = "apache-2.0", "mit"
@@ -27,7 +27,7 @@ KNOWN_MODELS = {
     "sam2.1-hiera-tiny": KnownModel("facebook/sam2.1-hiera-tiny", _APACHE),
     "sam2.1-hiera-large": KnownModel("facebook/sam2.1-hiera-large", _APACHE),
     "sam3": KnownModel("facebook/sam3", "sam-license"),  # gated: its authors grant access to an account
-    # Images and words in one space, of open_clip; OpenAI's need the names of architectures that end in -quickgelu.
+    # Image-language models of open_clip; OpenAI's need architecture names that end in -quickgelu.
     "clip-vit-b-16-laion2b": KnownModel("laion/CLIP-ViT-B-16-laion2B-s34B-b88K", _MIT),
     "clip-vit-b-16-openai": KnownModel("timm/vit_base_patch16_clip_224.openai", _APACHE),
     "clip-vit-l-14-336-openai": KnownModel("timm/vit_large_patch14_clip_336.openai", _APACHE),  # OpenSeg's text

@@ -1,4 +1,4 @@
-"""A vision model as a local folder: what lies there, its hash, how it is loaded. Touches the disk, never the network."""
+"""A vision model as a local folder: its files, their hash, and loading. Touches the disk, never the network."""
 
 import hashlib
 import json
@@ -22,22 +22,22 @@ _DECIDES = {".json", ".safetensors", ".txt", ".model"}  # settings, weights, voc
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """config.json, model*.safetensors and what prepares images and texts, as transformers saves them."""
+    """config.json, model*.safetensors and preprocessing files, as transformers saves them."""
 
     path: Path
 
     def __post_init__(self) -> None:
-        """Raise BadModelPackage where there is no such folder, or it holds no weights as safetensors."""
+        """Raise BadModelPackage if there is no such folder, or no weights as safetensors in it."""
         for name, pattern in (("config.json", "config.json"), ("*.safetensors", "*.safetensors")):
             if not any(self.path.glob(pattern)):
                 raise BadModelPackage(
                     f"{self.path}: expected a model's folder with {name}, found none. Fetch one with "
-                    f"`lidar-vl-train download MODEL --out {self.path}`, or give the folder it is in."
+                    f"`lidar-vl-train download MODEL --out {self.path}`, or set the folder it is in."
                 )
 
     @cached_property
     def sha256(self) -> str:
-        """Hash over names and contents of all files that decide over the model's answers."""
+        """Hash of names and contents of all files that determine the model's output."""
         digest = hashlib.sha256()
         for path in sorted(self.path.iterdir()):
             if path.is_file() and path.suffix in _DECIDES and path.name != RECORD:
@@ -51,20 +51,23 @@ class ModelFolder:
 
     @property
     def revision(self) -> str | None:
-        """The commit it was downloaded at; None for a folder that was not downloaded by us. Raises BadModelPackage."""
+        """The commit it was downloaded at; None for a folder not made by `lidar-vl-train download`.
+
+        Raises BadModelPackage.
+        """
         return self._json(RECORD).get("revision") if (self.path / RECORD).exists() else None
 
     def identity(self) -> dict[str, Any]:
-        """What labels are kept under: the place does not matter, the content does."""
+        """Identity under which labels are stored: the content, not the location."""
         return {"type": self.model_type, "sha256": self.sha256, "revision": self.revision}
 
     def load(self, load: Callable[..., Any], **options: Any) -> Any:  # noqa: ANN401 - transformers' own classes
-        """What a `from_pretrained` makes of this folder. Raises BadModelPackage when it cannot."""
+        """Call a `from_pretrained` on this folder. Raises BadModelPackage if it fails."""
         with self._told():
             return load(str(self.path), local_files_only=True, **options)
 
     def load_model(self, load: Callable[..., Any], device: "torch.device") -> Any:  # noqa: ANN401
-        """A model from its safetensors, for inference. Raises BadModelPackage also when weights are missing."""
+        """A model from its safetensors, for inference. Raises BadModelPackage, also if weights are missing."""
         import torch
 
         with self._told():
@@ -77,7 +80,7 @@ class ModelFolder:
             )
         if missing := sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"]):
             raise BadModelPackage(
-                f"{self.path}: expected weights for all of {type(model).__name__}, found none that fit for "
+                f"{self.path}: expected weights for all of {type(model).__name__}, found no matching ones for "
                 f"{', '.join(missing[:5])}. Download the model again."
             )
         return model.to(device).eval()
@@ -88,9 +91,10 @@ class ModelFolder:
             yield
         except ImportError as error:
             raise missing_extra(f"{self.path}", error) or BadModelPackage(
-                f"{self.path}: expected a transformers that can load this model, found: {error}. Update the extra `vfm`."
+                f"{self.path}: expected a version of transformers that can load this model, found: {error}. Update it: pip "
+                "install -U transformers."
             ) from error
-        except Exception as error:  # transformers raises what the files lead it to
+        except Exception as error:  # transformers raises various errors for bad files
             raise BadModelPackage(
                 f"{self.path}: expected a model that transformers can load, found: {error}. Download it again."
             ) from error
@@ -106,7 +110,7 @@ class ModelFolder:
 
 
 def choose_device(name: str) -> "torch.device":
-    """ "auto" is the first GPU, else the processor. Raises BadConfig for a device that is not there."""
+    """The torch device; "auto" is the first GPU, else the CPU. Raises BadConfig for an unavailable device."""
     import torch
 
     if name == "auto":

@@ -1,4 +1,4 @@
-"""Maps of ids as PNG: written the same from the same map, and checked against their own checksums without unpacking."""
+"""Maps of ids as PNG: the same map gives the same bytes, and checksums are verified without decompressing."""
 
 import zlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _LEVEL = 3  # of zlib: half the time of Pillow's own 6, a few percent larger on 
 
 @dataclass(frozen=True)
 class PngHead:
-    """What a PNG says of itself."""
+    """Size and texts of a PNG."""
 
     shape: tuple[int, int]  # height, width
     bits: int
@@ -23,7 +23,7 @@ class PngHead:
 
 
 def encode_ids(ids: np.ndarray, colors_rgb: np.ndarray | None = None, text: dict[str, str] | None = None) -> bytes:
-    """(H, W) uint8 or uint16 -> PNG; colors_rgb (256, 3) uint8 makes 8-bit ids show in colours and stay ids."""
+    """(H, W) uint8 or uint16 -> PNG; colors_rgb (256, 3) uint8: a palette that shows 8-bit ids in colours."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
@@ -56,7 +56,7 @@ def decode_ids(content: bytes, origin: str) -> np.ndarray:
             ids = np.array(picture)
     except BadLabels:
         raise
-    except Exception as error:  # Pillow's decoders raise what the bytes lead them to
+    except Exception as error:  # Pillow's decoders raise various errors for bad bytes
         raise BadLabels(
             f"{origin}: expected an intact PNG, found: {error}. The file is damaged or truncated."
         ) from error
@@ -64,7 +64,7 @@ def decode_ids(content: bytes, origin: str) -> np.ndarray:
 
 
 def read_head(content: bytes) -> PngHead | None:
-    """Size and texts of a PNG whose every chunk has its right checksum and whose end is there; None for any other bytes."""
+    """Size and texts of a complete PNG whose every chunk has a valid checksum; None for any other bytes."""
     if content[:8] != _SIGNATURE:
         return None
     at, first, text = 8, b"", {}

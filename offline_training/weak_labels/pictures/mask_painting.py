@@ -1,4 +1,4 @@
-"""From overlapping masks to one class per pixel."""
+"""Combines overlapping masks to one class per pixel."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,7 +9,7 @@ from lidar_vl_core.foundation.errors import BadLabels
 from offline_training.weak_labels.pictures.weak_labeler import WeakLabels
 
 PaintRule = Literal["small_over_large", "paint_order"]
-Uncovered = Literal[255, 0]  # no class, or the first one as the original does
+Uncovered = Literal[255, 0]  # no class, or the first one as in the original
 _MOST_MASKS = 65535  # instance ids are uint16, 0 = none
 
 
@@ -23,10 +23,10 @@ def paint(
 ) -> WeakLabels:
     """Paint M masks (H, W) bool, each with a class and a score 0..1, onto one image of `shape`.
 
-    small_over_large: a smaller mask lies over a larger one, of equal areas the one with the higher score; the order the
-    masks come in means nothing. paint_order with uncovered=0 is what OLIVINE's scripts do: each mask over those before
-    it, and pixels under no mask become class 0. Instance ids are places in `masks` + 1. Raises BadLabels for masks of
-    another size or lists of different lengths.
+    small_over_large: a smaller mask lies over a larger one, for equal areas the one with the higher score; the order of
+    the masks does not matter. paint_order with uncovered=0 does what OLIVINE's scripts do: each mask over those before
+    it, and pixels under no mask become class 0. Instance ids are indices into `masks` plus 1. Raises BadLabels for
+    masks of another size or lists of different lengths.
     """
     _require_one_each(masks, class_id, score, shape)
     areas = [int(np.count_nonzero(mask)) for mask in masks]
@@ -46,7 +46,8 @@ def _require_one_each(
 ) -> None:
     if not len(masks) == len(class_id) == len(score) <= _MOST_MASKS:
         raise BadLabels(
-            f"masks: expected one class and one score for each of at most {_MOST_MASKS} masks, found {len(masks)} masks, "
+            f"masks: expected one class and one score for each of at most {_MOST_MASKS} masks, found {len(masks)} "
+            "masks, "
             f"{len(class_id)} classes, {len(score)} scores. Fix the labeler."
         )
     if not np.isfinite(np.asarray(score, np.float64)).all():

@@ -1,4 +1,4 @@
-"""Where the companions of an image lie: a folder and a template filled in from the image's view."""
+"""Paths of the files that belong to an image: a folder, and a template filled in from the image's view."""
 
 import string
 from pathlib import Path, PurePosixPath
@@ -11,12 +11,14 @@ _FIELDS = (*_OF_FILE, "camera", "stamp_ns", "stamp_us")
 
 
 class PicturePath:
-    """`template` under `folder` with {file}: the image's path inside its data set without suffix, {folder} and {stem}: its
-    two parts, {camera}, {stamp_ns}, {stamp_us}.
+    """A path template: `template` under `folder`, with fields from an image's view.
+
+    {file}: the image's path inside its data set without suffix; {folder} and {stem}: its two parts; {camera};
+    {stamp_ns}; {stamp_us}.
     """
 
     def __init__(self, folder: Path, template: str) -> None:
-        """Raise BadConfig for another field, BadDataset when the folder is not there."""
+        """Raise BadConfig for an unknown field, BadDataset if the folder does not exist."""
         self.folder, self.template = Path(folder), template
         try:
             fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
@@ -31,7 +33,7 @@ class PicturePath:
             raise BadDataset(f"{self.folder}: expected a folder, found none. Check the path.")
 
     def of(self, view: CameraView) -> Path:
-        """The path for a view. Raises BadDataset where the template asks for the file of an image that is none."""
+        """The path for a view. Raises BadDataset if the template needs the file of an image that is not a file."""
         if view.file is None and any(f"{{{name}}}" in self.template for name in _OF_FILE):
             raise BadDataset(
                 f"template {self.template!r}: expected images that are files, found one of camera {view.name} from a "

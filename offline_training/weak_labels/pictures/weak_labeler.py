@@ -1,4 +1,4 @@
-"""What every maker of weak labels offers: WeakLabeler looks at images, LabelReader takes what lies ready; both make WeakLabels."""
+"""The interfaces of weak labelling: WeakLabeler labels images, LabelReader reads existing labels; both return WeakLabels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class WeakLabels:
     instance_id: np.ndarray  # (H, W) uint16: 1.. = mask of the image, 0 = none
 
     def __post_init__(self) -> None:
-        """Raise BadLabels when the three do not belong together."""
+        """Raise BadLabels if the three do not belong together."""
         shape = self.class_id.shape
         for name, dtype in (("class_id", np.uint8), ("score", np.uint8), ("instance_id", np.uint16)):
             array = getattr(self, name)
@@ -32,7 +32,7 @@ class WeakLabels:
                 )
 
     def require_classes(self, ontology: Ontology) -> None:
-        """Raise BadLabels where an id is neither a class of the ontology nor 255."""
+        """Raise BadLabels if an id is neither a class of the ontology nor 255."""
         foreign = (self.class_id >= len(ontology)) & (self.class_id != IGNORE_ID)
         if foreign.any():
             raise BadLabels(
@@ -43,7 +43,7 @@ class WeakLabels:
 
 @runtime_checkable
 class WeakLabeler(Protocol):
-    """Labels images by what is seen in them."""
+    """Labels images by their content."""
 
     @property
     def ontology(self) -> Ontology:
@@ -51,7 +51,10 @@ class WeakLabeler(Protocol):
         ...
 
     def identity(self) -> dict[str, Any]:
-        """All that decides over the result, as JSON: model, revision, prompts, thresholds, rule. Labels are kept under it."""
+        """Everything that determines the result, as JSON: model, revision, prompts, thresholds, rule.
+
+        Labels are stored under it.
+        """
         ...
 
     def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
@@ -61,7 +64,7 @@ class WeakLabeler(Protocol):
 
 @runtime_checkable
 class LabelReader(Protocol):
-    """Has labels lying ready, found by a view instead of by what is seen in its image."""
+    """Reads existing labels, found by view instead of by image content."""
 
     @property
     def ontology(self) -> Ontology:
@@ -69,13 +72,13 @@ class LabelReader(Protocol):
         ...
 
     def identity(self) -> dict[str, Any]:
-        """All that decides over the result but the stored labels themselves."""
+        """Everything that determines the result, except the stored labels themselves."""
         ...
 
     def read_bytes(self, view: CameraView) -> bytes:
-        """The labels of a view as they are stored; raises BadLabels where there are none."""
+        """The stored bytes of a view's labels. Raises BadLabels if there are none."""
         ...
 
     def labels(self, content: bytes, view: CameraView) -> WeakLabels:
-        """The labels in those bytes; raises BadLabels where they do not fit."""
+        """The labels in those bytes. Raises BadLabels if they do not match the view."""
         ...

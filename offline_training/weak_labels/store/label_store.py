@@ -1,8 +1,8 @@
 """Weak labels and superpixels on disk, found again by the content of their image. Touches the disk.
 
     FOLDER/
-      labels.json                        which labels are read: those asked for last
-      labels-<fingerprint>/              one for each labeler, as its identity has it
+      labels.json which labels are read: those requested last
+      labels-<fingerprint>/              one for each labeler identity
         identity.json                    model, revision, prompts, thresholds, rule, ontology
         class_id/ab/ab34….png            8-bit ids with a palette, 255 = uncovered; name = SHA-256 of the image
         score/ab/ab34….png               8-bit grey, 0..255
@@ -11,11 +11,11 @@
       superpixels-<fingerprint>/
         identity.json
         segment_id/ab/ab34….png          16-bit grey, 65535 = none
-      .lock                              held by those who write
+      .lock held by writers
 
-An entry is there when all its files are whole (PNG's own checksums) and of the image's size; anything else is made anew.
-class_id is written last, so a process killed half-way leaves no entry but at most strays, which the next writer removes.
-Several processes may write at once: the same image gives the same bytes, and files appear only when they are whole.
+An entry exists if all its files are intact (PNG's own checksums) and of the image's size; anything else is made again.
+class_id is written last, so a process killed half-way leaves no entry, at most stray files, which the next writer
+removes. Several processes may write at once: the same image gives the same bytes, and files appear only when complete.
 """
 
 import json
@@ -45,7 +45,7 @@ _SEGMENT_LAYER = {"segment_id": 16}
 class LabelStore:
     """Labels of one labeler, and superpixels of one kind, in one folder.
 
-    To read, `LabelStore(folder)` is enough: it takes what was asked for last. To write, give the identities.
+    To read, `LabelStore(folder)` is enough: it uses what was requested last. To write, pass the identities.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class LabelStore:
         superpixel_identity: Mapping[str, Any] | None = None,
         uncovered: Uncovered = 255,
     ) -> None:
-        """identity: WeakLabeler.identity() and its ontology; uncovered: what pixels of no class are kept as.
+        """identity: WeakLabeler.identity() and its ontology; uncovered: the stored id of pixels without a class.
 
-        Raises BadRequest where the folder does not say what it holds.
+        Raises BadRequest if the folder does not record what it holds.
         """
         self.folder = Path(folder)
         self._ontology, self._uncovered = ontology, uncovered
@@ -70,7 +70,7 @@ class LabelStore:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes the ids stand for. Raises BadRequest where there are no labels."""
+        """Names of the classes the ids stand for. Raises BadRequest if there are no labels."""
         section = self._labels_there()
         try:
             return tuple(str(name) for name, *_ in section.identity["ontology"]["classes"])
@@ -82,29 +82,29 @@ class LabelStore:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What made the labels. Raises BadRequest where there are none."""
+        """The identity of the labels. Raises BadRequest if there are none."""
         return dict(self._labels_there().identity)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Around all writes of a process: removes strays when nobody else writes, and makes this what is read from now on.
+        """Enclose all writes of a process, and make this section what is read from now on.
 
-        Raises BadRequest where the folder cannot be written.
+        Removes stray files if nobody else writes. Raises BadRequest if the folder cannot be written.
         """
         with locked(self.folder):
             self.announce()
             yield
 
     def announce(self) -> None:
-        """Make this what is read from now on; within `writing`, or where another process holds the folder."""
+        """Make this what is read from now on; call within `writing`, or while another process holds the folder."""
         for section in (self._labels, self._superpixels):
             if section is not None:
                 section.announce()
 
     def class_pixels(self, sha256: str, shape: tuple[int, int], source: str = "") -> np.ndarray | None:
-        """(256,) int64 pixels of each class of an image's labels, without unpacking them.
+        """(256,) int64 number of pixels of each class in an image's labels, without decompressing them.
 
-        None where there is no whole entry, or one that was written from another `source`.
+        None if there is no intact entry, or it was written from another `source`.
         """
         texts = self._labels_there().texts(_LABEL_LAYERS, sha256, shape)
         if texts is None or _COUNTS not in texts["class_id"] or texts["class_id"].get(_SOURCE, "") != source:
@@ -115,13 +115,13 @@ class LabelStore:
         return counts
 
     def has(self, sha256: str, shape: tuple[int, int]) -> bool:
-        """Whether an image of height and width `shape` has whole labels."""
+        """Whether an image of height and width `shape` has intact labels."""
         return self.class_pixels(sha256, shape) is not None
 
     def write(self, sha256: str, labels: WeakLabels, source: str = "") -> np.ndarray:
-        """Keep the labels of an image; returns pixels of each class (256,). Raises BadLabels for ids of no class.
+        """Store the labels of an image; returns the pixels of each class (256,). Raises BadLabels for ids of no class.
 
-        source: hash of what they were read from, where it is not the image that decides over them.
+        source: hash of what they were read from, if they are not determined by the image.
         """
         if self._ontology is None:
             raise BadRequest("labels: expected a store opened with its ontology to write, found one opened to read.")
@@ -139,17 +139,20 @@ class LabelStore:
         return counts
 
     def has_superpixels(self, sha256: str, shape: tuple[int, int], source: str = "") -> bool:
-        """Whether an image of height and width `shape` has whole superpixels, made from that `source`."""
+        """Whether an image of height and width `shape` has intact superpixels, made from that `source`."""
         texts = self._superpixels_there().texts(_SEGMENT_LAYER, sha256, shape)
         return texts is not None and texts["segment_id"].get(_SOURCE, "") == source
 
     def write_superpixels(self, sha256: str, segment_id: np.ndarray, source: str = "") -> None:
-        """Keep the superpixels (H, W) uint16 of an image, 65535 = none; source: hash of the masks they were painted from."""
+        """Store the superpixels (H, W) uint16 of an image, 65535 = none; source: hash of the masks they were painted from."""
         content = encode_ids(segment_id, text={_SOURCE: source})
         write_bytes(self._superpixels_there().path("segment_id", sha256), content)
 
     def read_class_id(self, view: CameraView) -> np.ndarray:
-        """(H, W) uint8 class ids of a view's image, 255 = uncovered. Raises BadLabels where it has none or a damaged one."""
+        """(H, W) uint8 class ids of a view's image, 255 = uncovered.
+
+        Raises BadLabels if they are missing or damaged.
+        """
         class_id = self._labels_there().read("class_id", view)
         beyond = (class_id >= len(self.class_names)) & (class_id != IGNORE_ID)
         if beyond.any():
@@ -160,12 +163,15 @@ class LabelStore:
         return class_id
 
     def read(self, view: CameraView) -> WeakLabels:
-        """All that is kept of a view's image. Raises BadLabels where it has no labels or damaged ones."""
+        """Everything stored for a view's image. Raises BadLabels if its labels are missing or damaged."""
         section = self._labels_there()
         return WeakLabels(self.read_class_id(view), section.read("score", view), section.read("instance_id", view))
 
     def read_superpixels(self, view: CameraView) -> np.ndarray:
-        """(H, W) uint16 segment ids of a view's image, 65535 = none. Raises BadLabels where it has none or damaged ones."""
+        """(H, W) uint16 segment ids of a view's image, 65535 = none.
+
+        Raises BadLabels if they are missing or damaged.
+        """
         return self._superpixels_there().read("segment_id", view)
 
     def _palette(self) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""One identity's share of a label store: a folder of PNGs by layer and content, and who may clean it. Touches the disk."""
+"""One identity's section of a label store: a folder of PNGs by layer and content, and its write lock.
+
+Touches the disk.
+"""
 
 import fcntl
 import hashlib
@@ -17,11 +20,11 @@ from lidar_vl_core.foundation.files import remove_stray_temporaries, write_text
 from offline_training.weak_labels.pictures.id_picture import decode_ids, read_head
 
 COMMAND = "lidar-vl-train weak-label"
-_LAYOUT = 1  # of the store's folder; another number never meets entries of this one
+_LAYOUT = 1  # of the store's folder; versions never read each other's entries
 
 
 def content_sha256(view: CameraView) -> str:
-    """Hex SHA-256 by which an image is known: of its stored bytes, or of its decoded pixels where it has none."""
+    """Hex SHA-256 that identifies an image: of its stored bytes, or of its decoded pixels if it has none."""
     if view.read_bytes is not None:
         return hashlib.sha256(view.read_bytes()).hexdigest()
     rgb = np.ascontiguousarray(view.load_rgb())
@@ -38,16 +41,16 @@ class StoreSection:
         self.folder = store / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def announce(self) -> None:
-        """Write down what this is, and that it is what is read from now on."""
+        """Record this section's identity, and make it the one that is read from now on."""
         write_text(self.folder / "identity.json", json.dumps(self.identity, indent=1, sort_keys=True) + "\n")
         write_text(self._store / f"{self._kind}.json", json.dumps({"folder": self.folder.name}) + "\n")
 
     def path(self, layer: str, sha256: str) -> Path:
-        """The file of an image's layer."""
+        """The file of one layer of an image."""
         return self.folder / layer / sha256[:2] / f"{sha256}.png"
 
     def texts(self, layers: Mapping[str, int], sha256: str, shape: tuple[int, int]) -> dict[str, dict[str, str]] | None:
-        """Texts in the files of an entry by layer; None unless all are whole, of that size and depth."""
+        """Texts in the files of an entry by layer; None unless all are intact and of that size and depth."""
         found = {}
         for layer, bits in layers.items():
             try:
@@ -60,7 +63,7 @@ class StoreSection:
         return found
 
     def read(self, layer: str, view: CameraView) -> np.ndarray:
-        """(H, W) ids of a view's image. Raises BadLabels where there are none, or damaged ones."""
+        """(H, W) ids of a view's image. Raises BadLabels if they are missing or damaged."""
         path = self.path(layer, content_sha256(view))
         what = f"{self._kind} of camera {view.name}{f' ({view.file})' if view.file else ''}"
         try:
@@ -76,13 +79,13 @@ class StoreSection:
             found = "a damaged file" if head is None else f"{head.shape[1]}x{head.shape[0]}"
             raise BadLabels(
                 f"{what}: expected a PNG of {view.camera.width}x{view.camera.height} pixels in {path}, found {found}. "
-                f"Run `{COMMAND}` again: it makes damaged files again."
+                f"Run `{COMMAND}` again: it replaces damaged files."
             )
         return decode_ids(content, what)
 
 
 def open_section(store: Path, kind: str, identity: Mapping[str, Any] | None, to_read: bool) -> StoreSection | None:
-    """The section of an identity, or to read the one the store names; None where there is none. Raises BadRequest."""
+    """The section of an identity or, for reading, the one the store names; None if there is none. Raises BadRequest."""
     if identity is not None:
         return StoreSection(store, kind, identity)
     if not to_read:
@@ -103,11 +106,11 @@ def open_section(store: Path, kind: str, identity: Mapping[str, Any] | None, to_
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder together with other writers; whoever comes when nobody writes removes what killed ones left."""
+    """Lock the folder, shared with other writers; a writer that starts alone removes what killed ones left."""
     with _lock_file(folder) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # others write, or the file system knows no locks: their temporaries are not strays
+        except OSError:  # others write, or the file system has no locks: temporary files may be in use
             pass
         else:
             for place, _, _ in os.walk(folder):

@@ -1,4 +1,4 @@
-"""What answers a question about scenes: a 3D network, averaged image features or both, against the words of a vocabulary."""
+"""Answers a question about scenes with a 3D network, averaged image features or both, against the words of a vocabulary."""
 
 import dataclasses
 from collections.abc import Callable
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class PictureShare:
-    """How many answers of points were those of image features."""
+    """Counts how many points were answered by image features."""
 
     answered: int = 0
     of_pictures: int = 0
 
     def add(self, answers: "PointAnswers") -> None:
-        """Count the points of a scene that have an answer."""
+        """Add the answered points of one scene."""
         self.answered += int((answers.class_id != IGNORE_ID).sum())
         self.of_pictures += int(answers.of_pictures.sum())
 
@@ -40,14 +40,17 @@ class PictureShare:
 def scene_answers(
     config: VlgConfig, checkpoint: Path | None, question: Question, counted: PictureShare | None = None
 ) -> Answer:
-    """What gives every point of a scene its class of the question's vocabulary; counted: gathers who gave the answers.
+    """Return the function that gives every point of a scene a class of the question's vocabulary.
 
-    Raises BadRequest where a mode lacks its network, BadCheckpoint, BadDataset where image features are missing.
+    counted: collects how many answers came from image features. Raises BadRequest if a mode lacks its network,
+    BadCheckpoint, and BadDataset if image features are missing.
     """
     from offline_training.words.stages.guidance.inference import load_language_network, predict_scene
 
     if question.mode != "2d" and checkpoint is None:
-        raise BadRequest(f"mode {question.mode}: expected the checkpoint of a 3D network, found none. Name one.")
+        raise BadRequest(
+            f"mode {question.mode}: expected the checkpoint of a 3D network, found none. Add CHECKPOINT to the command."
+        )
     vocabulary = question.vocabulary or config.words
     network = None if question.mode == "2d" or checkpoint is None else load_language_network(checkpoint)
     table = _embedded(config, None if network is None else checkpoint, vocabulary)
@@ -73,7 +76,7 @@ def scene_answers(
 
 
 def restricted(table: TextTable, vocabulary: Vocabulary, truth: np.ndarray) -> tuple[TextTable, np.ndarray]:
-    """The table of the classes that are in a scene (and the sinks), and (256,) uint8 their ids in the whole table."""
+    """The table restricted to the classes present in a scene (and the sinks), and their ids in the full table, (256,) uint8."""
     present = set(np.unique(truth)) - {IGNORE_ID}
     kept = [k for k, each in enumerate(vocabulary.classes) if k in present or each.sink]
     class_ids = np.full(256, IGNORE_ID, np.uint8)
@@ -85,9 +88,9 @@ def restricted(table: TextTable, vocabulary: Vocabulary, truth: np.ndarray) -> t
 
 
 def _embedded(config: VlgConfig, checkpoint: Path | None, vocabulary: Vocabulary) -> TextTable:
-    """The words: as the checkpoint keeps them, so that its image model need not be there, else of the image model.
+    """The embedded words: from the checkpoint if it has them, so that its image model is not needed, else from the image model.
 
-    Raises BadCheckpoint for a network of another image model.
+    Raises BadCheckpoint for a network trained with another image model.
     """
     from offline_training.words.features.run_text import embedded_words
     from offline_training.words.stages.guidance.inference import load_text_table
@@ -101,8 +104,8 @@ def _embedded(config: VlgConfig, checkpoint: Path | None, vocabulary: Vocabulary
     table = embedded_words(config, vocabulary)
     if table.text_space != own.text_space:
         raise BadCheckpoint(
-            f"{checkpoint}: expected a network of the configuration's image model, {table.text_space}, found one of "
-            f"{own.text_space}. Give the configuration it was trained with."
+            f"{checkpoint}: expected a network of the configuration's image model, {table.text_space}, found "
+            f"{own.text_space}. Use the configuration it was trained with."
         )
     return table
 
@@ -112,7 +115,7 @@ def _no_features(sample: Sample) -> None:
 
 
 def _features_of(config: VlgConfig, table: TextTable, specialised: bool) -> Callable[[Sample], SceneFeatures]:
-    """What reads a scene's image features, passed through the run's adapter where asked."""
+    """Return the function that reads a scene's image features, passed through the run's adapter if requested."""
     from offline_training.words.features.run_features import open_features, require_features_of
 
     store = open_features(config)

@@ -1,4 +1,4 @@
-"""LiDAR sweeps with the colours of their pictures, for networks that learned from coloured scans."""
+"""LiDAR sweeps coloured by their images, for networks trained on coloured scans."""
 
 import dataclasses
 
@@ -7,7 +7,10 @@ from offline_training.datasets.base.sample import Sample
 
 
 def coloured_sweep(sample: Sample) -> Sample:
-    """The sample in the colours of its pictures, as coloured_by_pictures() gives them. Samples that have colours stay as they are."""
+    """The sample coloured by its images with coloured_by_pictures().
+
+    Samples that already have colours are unchanged.
+    """
     if "rgb" in sample.cloud.extra:
         return sample
     return dataclasses.replace(sample, cloud=coloured_by_pictures(sample.cloud, sample.views))

@@ -1,4 +1,4 @@
-"""The answer of guidance that has learnt nothing: one vector for all points, the best that is the same for all. Reads features."""
+"""The answer of guidance that has learned nothing: the best single vector for all points. Reads features."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from offline_training.words.stages.pseudo_labels.class_choice import choose_clas
 
 
 def constant_answer(config: VlgConfig, table: TextTable) -> Answer:
-    """The class of best_constant() for every point. Raises BadDataset where a training scene's features are missing."""
+    """The class of best_constant() for every point. Raises BadDataset if a training scene's features are missing."""
     scores = class_scores(best_constant(config, target_features(config))[None], table)
     everything = np.ones((1, int((~table.is_sink).sum())), bool)
     class_id, _ = choose_classes(scores, table.is_sink, everything, table.logit_scale)
@@ -25,7 +25,7 @@ def constant_answer(config: VlgConfig, table: TextTable) -> Answer:
 
 
 def best_constant(config: VlgConfig, targets: FeatureStore) -> np.ndarray:
-    """(C,) unit vector with the least cosine loss to all features of the training scenes, weighted by their points: their mean direction."""
+    """(C,) unit vector with the lowest cosine loss to all features of the training scenes, weighted by points: their mean direction."""
     total: np.ndarray | float = 0.0
     for sample in all_samples(opened(config, config.train)):
         seen = targets.read(sample.name)

@@ -1,6 +1,6 @@
-"""Quality of points labelled by words: one confusion matrix pooled over all points of all scenes; and of pseudo labels.
+"""Quality of points labelled by words, and of pseudo labels: one confusion matrix pooled over all points of all scenes.
 
-The same counting serves a run of training, the final evaluation and the studies.
+Training runs, the final evaluation and the studies all count this way.
 """
 
 import json
@@ -29,11 +29,11 @@ def evaluate_language(
     sources: Iterable[DataSource] | None = None,
     out: Path | None = None,
 ) -> dict[str, Any]:
-    """Ask every point of the data sets (nothing = the run's validation sets) and hold the answers against the truth.
+    """Label every point of the data sets (default: the run's validation sets) and compare the answers with the truth.
 
     checkpoint: of the 3D network; mode 2d needs none. Returns metrics per source and pooled, written as JSON to `out`.
-    Points without an answer (seen by no view, out of range, a sink) count as wrong, but in mean_iou_openscene, from which
-    they are left out as OpenScene's code does. Raises BadRequest, BadCheckpoint, BadDataset, BadConfig.
+    Points without an answer (seen by no view, out of range, a sink) count as wrong, except in mean_iou_openscene, which
+    leaves them out as OpenScene's code does. Raises BadRequest, BadCheckpoint, BadDataset, BadConfig.
     """
     from offline_training.runs.device import torch_set_up
     from offline_training.words.evaluation.answers import PictureShare, scene_answers
@@ -52,7 +52,7 @@ def evaluate_language(
         "specialised": question.specialised,
         "left_out": [name for k, name in enumerate(config.class_table.names) if table[k] == IGNORE_ID],
         "sources": [],
-        "scenes": {},  # of each scene the points of every class that are right, true, and answered so
+        "scenes": {},  # per scene: points of every class that are correct, true, and answered
     }
     with torch_set_up(config.threads):
         for number, source in enumerate(config.validation if sources is None else sources):
@@ -66,7 +66,7 @@ def evaluate_language(
             pooled.merge(confusion)
             metrics["sources"].append({"title": source.kind, "folder": source.folder, **quality(confusion, names)})
     if pooled.points == 0:
-        raise BadConfig("validation: expected scenes with labels, found none. Name data sets with labels.")
+        raise BadConfig("validation: expected scenes with labels, found none. Choose data sets with labels.")
     metrics["pooled"] = quality(pooled, names)
     metrics["answered_by_pictures"] = counted.of_pictures / counted.answered if counted.answered else None
     if out is not None:
@@ -75,10 +75,10 @@ def evaluate_language(
 
 
 def pseudo_label_quality(config: VlgConfig, truth_as: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Hold the pseudo labels of a run's training scenes against the truth, which the training itself never sees.
+    """Compare the pseudo labels of a run's training scenes with the truth, which training itself never sees.
 
-    `coverage` is the share of the points with a truth that have a label, and all other figures are of these points only:
-    thinned labels are few and shall be right. Raises BadLabels where a scene's labels are missing.
+    `coverage` is the share of the points with a truth that have a label. All other figures are computed on labelled
+    points only: thinned labels are meant to be few and correct. Raises BadLabels if a scene's labels are missing.
     """
     names = config.words.class_table.names
     table = class_ids_of_truth(config.class_table, config.words.class_table, truth_as or {})
@@ -96,9 +96,9 @@ def pseudo_label_quality(config: VlgConfig, truth_as: Mapping[str, str] | None =
 def quality(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, Any]:
     """The figures of a confusion matrix as JSON-ready numbers.
 
-    mean_iou and mean_accuracy: over the classes in the truth, as the benchmarks have them; points without an answer are
-    misses. mean_iou_openscene is what the code of OpenScene and 3DSS-VLG reports: points without an answer left out, over
-    all classes, 0 for those that are not in the truth; per_class_iou_openscene are its parts.
+    mean_iou and mean_accuracy: over the classes in the truth, as the benchmarks define them; points without an answer
+    are misses. mean_iou_openscene is what the code of OpenScene and 3DSS-VLG reports: points without an answer left
+    out, averaged over all classes, with 0 for classes absent from the truth; per_class_iou_openscene holds its parts.
     """
     recall, precision = confusion.recall(), confusion.precision()
     present = ~np.isnan(recall)
@@ -114,13 +114,13 @@ def quality(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, Any
 
 
 def counts_of_classes(confusion: ConfusionMatrix) -> list[list[int]]:
-    """For each class how many points are rightly of it, truly of it, and answered so: all that IoU of pooled scenes needs."""
+    """True positives, true points and answered points of each class: all that the IoU of pooled scenes needs."""
     answered = confusion.counts[:, : confusion.num_classes]
     return [np.diagonal(answered).tolist(), confusion.counts.sum(axis=1).tolist(), answered.sum(axis=0).tolist()]
 
 
 def labelled_samples(source: DataSource, classes: ClassTable) -> Iterator[Sample]:
-    """The scenes of a data set that have a truth, one after the other."""
+    """Iterate over the scenes of a data set that have a truth."""
     dataset = open_source(source, classes)
     for index in range(len(dataset)):
         sample = dataset[index]
@@ -129,7 +129,7 @@ def labelled_samples(source: DataSource, classes: ClassTable) -> Iterator[Sample
 
 
 def table(metrics: Mapping[str, Any]) -> str:
-    """Metrics of evaluate_language() as text: a row per class in percent, then the means, each by its name."""
+    """Metrics of evaluate_language() as text: one row per class in percent, then the named means."""
     pooled = metrics["pooled"]
     columns = ("IoU", "recall", "precision")
     lines = [f"{'class':24}" + "".join(f"{name:>11}" for name in columns) + f"{'points':>12}{'no answer':>12}"]
@@ -141,21 +141,24 @@ def table(metrics: Mapping[str, Any]) -> str:
             + f"{points:>12,}{pooled['no_answer_per_class'][name]:>12,}"
         )
     means = {
-        "mean IoU, points without an answer are misses": "mean_iou",
-        "mean IoU as OpenScene's and 3DSS-VLG's code, without these points, absent class = 0": "mean_iou_openscene",
+        "mean IoU, points without an answer count as misses": "mean_iou",
+        "mean IoU as in the code of OpenScene and 3DSS-VLG: without these points, 0 for absent classes": "mean_iou_openscene",
         "mean accuracy": "mean_accuracy",
-        "accuracy of points": "accuracy",
+        "point accuracy": "accuracy",
     }
     lines += [f"{name}: {_percent(pooled[key])} %" for name, key in means.items()]
     lines.append("Points without an answer count as wrong in all other figures.")
     if metrics["mode"] == "ensemble":
         lines.append(
-            f"Pictures gave {_percent(metrics['answered_by_pictures'])} % of the answers, the 3D network the others."
+            f"{_percent(metrics['answered_by_pictures'])} % of the answers come from image features, the others from "
+            "the 3D network."
         )
     if metrics["left_out"]:
-        lines.append(f"Points of {', '.join(metrics['left_out'])} are left out: no class of the vocabulary is theirs.")
+        lines.append(f"Points of {', '.join(metrics['left_out'])} are left out: the vocabulary has no class for them.")
     if metrics["oracle_lists"]:
-        lines.append("Answers were restricted to the classes that truly are in each scene: an oracle, no fair test.")
+        lines.append(
+            "Answers were restricted to the classes actually present in each scene: an oracle, not a fair test."
+        )
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What refinement did to the pseudo labels of a few scenes: before, after, and which points lost, got or changed theirs."""
+"""The effect of refinement on the pseudo labels of a few scenes: before, after, and which were removed, added or changed."""
 
 from itertools import islice
 from pathlib import Path
@@ -26,9 +26,9 @@ _REMOVED_RGB, _FILLED_RGB, _CHANGED_RGB = (214, 39, 40), (44, 160, 44), (255, 15
 
 
 def write_label_picture(config: VlgConfig, scenes: int = 2) -> Path:
-    """Draw the first scenes of a run that has its pseudo labels into their folder, preview.png, a row each.
+    """Draw the first scenes of a run with pseudo labels to preview.png in their folder, one row per scene.
 
-    Raises BadLabels where there are none, BadDataset without features.
+    Raises BadLabels without pseudo labels, BadDataset without features.
     """
     store, labelling = PseudoLabelStore(Path(config.out) / FOLDER), labelling_of(config)
     classes, rows = config.words.class_table, []
@@ -41,7 +41,7 @@ def write_label_picture(config: VlgConfig, scenes: int = 2) -> Path:
 
 
 def change_colors(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """(N, 3) uint8: red lost its label, green got one, orange has another, grey as it was, light grey never had one."""
+    """(N, 3) uint8: red = label removed, green = label added, orange = label changed, grey = unchanged, light grey = never labelled."""
     had, has = before != IGNORE_ID, after != IGNORE_ID
     colors = np.full((len(before), 3), _NONE_RGB, np.uint8)
     colors[had & has] = _KEPT_RGB
@@ -54,7 +54,7 @@ def change_colors(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 def _row(
     sample: Sample, before: np.ndarray, after: np.ndarray, classes: ClassTable, truth: np.ndarray | None
 ) -> "Image":
-    """Truth where it is known, before, after, what changed; a legend of the classes below."""
+    """Truth if known, before, after, and the changes side by side, with a class legend below."""
     colors = class_colors(classes)
     shown = {"before": before, "after": after} if truth is None else {"truth": truth, "before": before, "after": after}
     panels = [panel(sample, colors[class_id], f"{sample.name}, {title}") for title, class_id in shown.items()]

@@ -1,4 +1,4 @@
-"""A coloured scene seen at an angle from above, with its ceiling and its nearer walls taken off, as papers draw rooms."""
+"""A coloured scene seen obliquely from above, without its ceiling and nearer walls, as papers draw rooms."""
 
 from typing import TYPE_CHECKING
 
@@ -8,16 +8,21 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _OVERSAMPLING = 2  # drawn twice as large and averaged down
-_AZIMUTH_RAD, _ELEVATION_RAD = np.deg2rad(235.0), np.deg2rad(50.0)  # where the viewer is
-_CEILING_M, _WALL_M, _KEPT_WALL_M = 0.3, 0.25, 0.15  # taken off: below the top, beside the nearer edges above the floor
-_TOP_PERCENTILE = 99.0  # of the heights: a few stray points are no ceiling
+_AZIMUTH_RAD, _ELEVATION_RAD = np.deg2rad(235.0), np.deg2rad(50.0)  # direction of the viewer
+_CEILING_M, _WALL_M, _KEPT_WALL_M = (
+    0.3,
+    0.25,
+    0.15,
+)  # removed: below the top, and beside the nearer edges above the floor
+_TOP_PERCENTILE = 99.0  # of the heights: a few stray points do not make a ceiling
 _MARGIN = 1.04
 
 
 def oblique_view(xyz_m: np.ndarray, colors_rgb: np.ndarray, width_px: int = 420) -> "Image":
-    """Draw points in parallel projection on white; of several points on a pixel the nearest stays.
+    """Draw points in parallel projection on white; the nearest of several points on a pixel is shown.
 
-    xyz_m: (N, 3), z up; non-finite points are left out. colors_rgb: (N, 3) uint8. Returns an RGB picture of 4 : 3.
+    xyz_m: (N, 3), z up; non-finite points are left out. colors_rgb: (N, 3) uint8. Returns an RGB image of aspect ratio
+    4 : 3.
     """
     from PIL import Image
 
@@ -35,7 +40,7 @@ def oblique_view(xyz_m: np.ndarray, colors_rgb: np.ndarray, width_px: int = 420)
 
 
 def _inside_of_the_box(xyz_m: np.ndarray) -> np.ndarray:
-    """Indices of finite points but for the ceiling and the upper parts of the walls that stand before the viewer."""
+    """Indices of finite points, without the ceiling and the upper parts of the walls nearest the viewer."""
     finite = np.flatnonzero(np.isfinite(xyz_m).all(axis=1))
     if not len(finite):
         return finite
@@ -50,7 +55,7 @@ def _inside_of_the_box(xyz_m: np.ndarray) -> np.ndarray:
 
 
 def _projected(xyz_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2) metres to the right and down in the picture, (N,) metres away from the viewer."""
+    """(N, 2) metres to the right and down in the image, (N,) metres away from the viewer."""
     sin_a, cos_a = np.sin(_AZIMUTH_RAD), np.cos(_AZIMUTH_RAD)
     sin_e, cos_e = np.sin(_ELEVATION_RAD), np.cos(_ELEVATION_RAD)
     right = np.array([-sin_a, cos_a, 0.0])
@@ -60,13 +65,13 @@ def _projected(xyz_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _dot_px(place: np.ndarray, px_per_m: float) -> int:
-    """Side of a point's square, so that neighbouring points of a surface close up."""
+    """Side of a point's square in pixels, chosen so that neighbouring points of a surface leave no gaps."""
     area = np.prod(np.ptp(place, axis=0)) * px_per_m**2
     return int(np.clip(np.ceil(1.3 * np.sqrt(area / len(place))), 2, 9))
 
 
 def _draw(canvas: np.ndarray, pixel: np.ndarray, colors_rgb: np.ndarray, dot_px: int) -> None:
-    """Squares in the order of the points, later ones over earlier ones."""
+    """Draw squares in the order of the points, later ones over earlier ones."""
     height, width = canvas.shape[:2]
     offsets = np.arange(dot_px) - dot_px // 2
     right, down = (grid.ravel() for grid in np.meshgrid(offsets, offsets))

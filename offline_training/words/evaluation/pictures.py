@@ -1,4 +1,7 @@
-"""What words find in scenes, as the paper's figure 4: input, truth, the averaged image features' answer, ours. Writes files."""
+"""What words find in scenes, as in figure 4 of the paper: input, truth, answer of averaged image features, ours.
+
+Writes files.
+"""
 
 import dataclasses
 import io
@@ -39,9 +42,9 @@ def write_language_pictures(
     sources: Iterable[DataSource] | None = None,
     scenes: int = 4,
 ) -> list[Path]:
-    """Draw the first scenes of each data set (nothing = the run's validation sets) as PNG into `folder`.
+    """Draw the first scenes of each data set (default: the run's validation sets) as PNGs in `folder`.
 
-    The baseline is drawn of scenes whose image features are there. Returns the files. Raises BadDataset when no scene has
+    The baseline is drawn for scenes that have image features. Returns the files. Raises BadDataset if no scene has
     labels, and what scene_answers raises.
     """
     from offline_training.words.evaluation.answers import scene_answers
@@ -67,7 +70,7 @@ def write_language_pictures(
 
 
 def _baseline(config: VlgConfig, question: Question) -> tuple[FeatureStore, Answer] | None:
-    """The averaged image features of a run and what answers from them; None where the run has none."""
+    """The averaged image features of a run and the answer function over them; None if the run has none."""
     from offline_training.words.evaluation.answers import scene_answers
 
     try:
@@ -78,7 +81,7 @@ def _baseline(config: VlgConfig, question: Question) -> tuple[FeatureStore, Answ
 
 
 def scene_picture(sample: Sample, truth: np.ndarray, answers: dict[str, Answer], classes: ClassTable) -> "Image":
-    """Input, truth and every answer of one scene in a row, with a legend below. truth: (N,) uint8 in `classes`."""
+    """Input, truth and every answer for one scene in a row, with a legend below. truth: (N,) uint8 in `classes`."""
     colors = class_colors(classes)
     panels = [panel(sample, _input_colors(sample), sample.name), panel(sample, colors[truth], "truth")]
     shown: Sequence[np.ndarray] = [truth]
@@ -93,7 +96,7 @@ def scene_picture(sample: Sample, truth: np.ndarray, answers: dict[str, Answer],
 
 
 def confusion_picture(metrics: Mapping[str, Any], names: Sequence[str], title: str) -> bytes:
-    """The confusion of quality() as PNG: rows are the truth and sum to 100 %, columns the answers, the last one "none"."""
+    """The confusion matrix of quality() as PNG: rows are the truth and sum to 100 %, columns are answers, the last one "none"."""
     from matplotlib.figure import Figure
 
     unanswered = [[metrics["no_answer_per_class"][name]] for name in names]
@@ -118,7 +121,7 @@ def confusion_picture(metrics: Mapping[str, Any], names: Sequence[str], title: s
 
 
 def panel(sample: Sample, colors_rgb: np.ndarray, caption: str) -> "Image":
-    """A room at an angle, a sweep of a LiDAR from above."""
+    """Draw a room obliquely, or a LiDAR sweep from above."""
     xyz_m = sample.cloud.measured_xyz_m()
     if "rgb" in sample.cloud.extra:
         return captioned(oblique_view(xyz_m, colors_rgb, _PANEL_PX), caption)
@@ -126,7 +129,7 @@ def panel(sample: Sample, colors_rgb: np.ndarray, caption: str) -> "Image":
 
 
 def _input_colors(sample: Sample) -> np.ndarray:
-    """(N, 3) uint8: the points' own colours, or their intensity, dark where it is high."""
+    """(N, 3) uint8: the points' own colours, or their intensity (dark = high)."""
     if "rgb" in sample.cloud.extra:
         return np.asarray(sample.cloud.extra["rgb"])
     light = 200.0 * (1.0 - np.clip(_INTENSITY_GAIN * sample.cloud.intensity, 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""The command `extract-features`: image features for every scene of a run, what came out counted and shown."""
+"""The command `extract-features`: image features for every scene of a run, with statistics and a preview."""
 
 import json
 import sys
@@ -24,15 +24,15 @@ from offline_training.words.features.feature_preview import feature_preview
 from offline_training.words.features.feature_report import FeatureReport
 from offline_training.words.settings.vlg_config import VlgConfig
 
-_NAMED = 5  # failures in the error; all stand in statistics.json
+_NAMED = 5  # failures named in the error; statistics.json lists all
 
 
 def extract_features(config: VlgConfig, open_model: OpenModel = open_model) -> FeatureReport:
-    """Make what the store lacks for the scenes of config.train and config.validation, by the engine of config.extract.
+    """Extract the features that the store lacks for the scenes of config.train and config.validation.
 
-    Writes statistics.json and preview.png beside the features. Raises RunStopped when Ctrl-C or a SIGTERM ended it, with what
-    is done kept; BadDataset at the end when some scenes could not be
-    done: the others are done then, and a further run goes on from there.
+    Writes statistics.json and preview.png beside the features. Raises RunStopped after Ctrl-C or SIGTERM, with finished
+    scenes kept; BadDataset at the end if some scenes failed: the others are finished by then, and another run resumes
+    from there.
     """
     from tqdm import tqdm
 
@@ -54,8 +54,8 @@ def extract_features(config: VlgConfig, open_model: OpenModel = open_model) -> F
             write_bytes(folder / "preview.png", preview)
     if report.failed:
         raise BadDataset(
-            f"{len(report.failed)} scenes have no features, {len(report.scenes)} have them: "
-            f"{'; '.join(report.failed[:_NAMED])}. Repair these and run the command again: it goes on from here."
+            f"{len(report.failed)} scenes failed, {len(report.scenes)} have features: "
+            f"{'; '.join(report.failed[:_NAMED])}. Repair these and run the command again: it resumes from here."
         )
     return report
 
@@ -90,7 +90,7 @@ def _ray(
     return ray_features(config, [len(dataset) for dataset in datasets], open_model, on_progress)
 
 
-# An engine opens model and store itself, where its work is done.
+# Each engine opens model and store itself, on the machine that does the work.
 _ENGINES: dict[str, Callable[[VlgConfig, Sequence[SampleSource], OpenModel, Callable[[], object]], FeatureReport]] = {
     "local": _local,
     "ray": _ray,

@@ -1,4 +1,4 @@
-"""Features for scenes, on this machine: threads read and project ahead while the model works on batches of pictures."""
+"""Extract features for scenes on this machine: threads read and project ahead while the model processes batches of images."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,13 +19,13 @@ from offline_training.words.scenes.back_project import FeatureSums, seen_pixels
 from offline_training.words.scenes.extract_config import ExtractConfig
 from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
 
-_OF_ONE_PICTURE = (BadBag, BadCalibration, BadDataset, BadImage)  # what a single damaged picture leads to
+_OF_ONE_PICTURE = (BadBag, BadCalibration, BadDataset, BadImage)  # raised by a single damaged image
 _OF_ONE_SCENE = (*_OF_ONE_PICTURE, BadLabels, BadPointCloud)
 
 
 @runtime_checkable
 class SceneReader(Protocol):
-    """A model whose features of scenes lie on the disk: pictures are not looked at."""
+    """A model whose scene features are stored on disk: images are not read."""
 
     def scene_features(self, sample: Sample, config: ExtractConfig) -> SceneFeatures:
         """The features of a sample's points. Raises BadDataset."""
@@ -34,14 +34,14 @@ class SceneReader(Protocol):
 
 @dataclass
 class SceneOutcome:
-    """What became of one scene."""
+    """The outcome for one scene."""
 
     name: str
     scene_sha256: str = ""
     made: bool = False
-    failure: str = ""  # one line; empty where its features are there
-    left_out: list[str] = field(default_factory=list)  # one line for each picture its features lack
-    views: int = 0  # that the model looked at now
+    failure: str = ""  # one line; empty if its features are there
+    left_out: list[str] = field(default_factory=list)  # one line for each image missing from its features
+    views: int = 0  # processed by the model in this run
     points: int = 0
     visible: int = 0
     rows: int = 0
@@ -54,11 +54,11 @@ def extract_scenes(
     config: ExtractConfig,
     threads: int = 4,
 ) -> Iterator[SceneOutcome]:
-    """Make what the store does not have yet, scene by scene in order; for those who hold the store's lock.
+    """Extract what the store lacks, scene by scene in order; the caller must hold the store's lock.
 
-    samples: what to call each in errors as long as it has no name, and what opens it. A picture that cannot be read is
-    left out of its scene and named; a scene that cannot be read, or has no readable picture, is named and the others go on.
-    A batch of pictures may span scenes.
+    samples: a label for error messages until the scene's name is known, and a function that opens the scene. An
+    unreadable image is left out of its scene and reported; a scene that is unreadable, or has no readable image, is
+    reported and the others continue. A batch of images may span scenes.
     """
     work = _Work(model, store, config)
     with ThreadPoolExecutor(threads) as pool, torch.no_grad():
@@ -71,31 +71,31 @@ def extract_scenes(
 
 @dataclass(eq=False)
 class _Scene:
-    """One scene on its way through."""
+    """The state of one scene in progress."""
 
     outcome: SceneOutcome
-    sample: Sample | None = None  # None: nothing is to be done
+    sample: Sample | None = None  # None: nothing to do
     sums: FeatureSums | None = None
     is_read: bool = False  # all its views have been prepared
-    waiting: int = 0  # pictures the model has not looked at yet
+    waiting: int = 0  # images the model has not processed yet
     unreadable: list[str] = field(default_factory=list)  # names of views
 
 
 @dataclass(eq=False)
 class _Look:
-    """One view of a scene, and what it sees; without a view the end of the scene."""
+    """One view of a scene and what it sees; without a view, the end of the scene."""
 
     scene: _Scene
     number: int = -1
     view: CameraView | None = None
     point_index: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     pixel_uv: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int32))
-    rgb: np.ndarray | None = None  # None where nothing is seen
+    rgb: np.ndarray | None = None  # None if nothing is seen
     failure: str = ""
 
 
 class _Work:
-    """What is done to each scene, and which ones are under way."""
+    """The processing of scenes, and those in progress."""
 
     def __init__(self, model: DenseImageModel, store: FeatureStore, config: ExtractConfig) -> None:
         self._model, self._store, self._config = model, store, config
@@ -103,7 +103,7 @@ class _Work:
         self._batch: list[_Look] = []
 
     def looks(self, samples: Iterable[tuple[str, Callable[[], Sample]]]) -> Iterator[_Look]:
-        """Every view of every scene that has no features yet, and the end of each scene."""
+        """Iterate over every view of every scene without features, and the end of each scene."""
         for origin, open_sample in samples:
             scene = self._open(origin, open_sample)
             self._scenes.append(scene)
@@ -113,7 +113,7 @@ class _Work:
             yield _Look(scene)
 
     def prepare(self, look: _Look) -> _Look:
-        """What needs no model: called by any thread."""
+        """Do the work that needs no model; called from any thread."""
         if look.view is not None and look.scene.sample is not None:
             try:
                 look.point_index, look.pixel_uv = seen_pixels(
@@ -126,7 +126,7 @@ class _Work:
         return look
 
     def take(self, look: _Look) -> None:
-        """Hand a view's picture to the model, with others at once."""
+        """Queue a view's image for the model, which processes several at once."""
         scene = look.scene
         if look.view is None:
             scene.is_read = True
@@ -140,7 +140,7 @@ class _Work:
             self.flush()
 
     def flush(self) -> None:
-        """Let the model look at the pictures that wait."""
+        """Run the model on the queued images."""
         pictures = [look.rgb for look in self._batch if look.rgb is not None]
         for look, feature in zip(self._batch, self._model.image_features(pictures) if pictures else (), strict=True):
             if look.scene.sums is not None:
@@ -150,7 +150,7 @@ class _Work:
         self._batch.clear()
 
     def finished(self) -> Iterator[SceneOutcome]:
-        """The scenes at the head of the line that are done, their features written."""
+        """Yield finished scenes in order, after writing their features."""
         while self._scenes and self._scenes[0].is_read and not self._scenes[0].waiting:
             scene = self._scenes.popleft()
             if scene.sample is not None:
@@ -171,7 +171,7 @@ class _Work:
             return _Scene(SceneOutcome(origin, failure=f"{origin}: {error}"))
 
     def _is_present(self, outcome: SceneOutcome, sample: Sample) -> bool:
-        """Whether the store has a whole file of that very scene, made from all the pictures that can be read now."""
+        """Whether the store has an intact file of this exact scene, made from all images that are readable now."""
         about = self._store.about(sample.name)
         if about is None or about["scene_sha256"] != outcome.scene_sha256:
             return False
@@ -189,10 +189,10 @@ class _Work:
         outcome = scene.outcome
         if sample.views and len(scene.unreadable) == len(sample.views):
             outcome.failure = (
-                f"{sample.name}: none of its {len(sample.views)} pictures can be read: {outcome.left_out[0]}"
+                f"{sample.name}: none of its {len(sample.views)} images can be read: {outcome.left_out[0]}"
             )
         elif not sample.views:
-            outcome.failure = f"{sample.name}: expected pictures, found none. Check the selection of the data set."
+            outcome.failure = f"{sample.name}: expected images, found none. Check which cameras the data set selects."
         elif scene.sums is not None:
             try:
                 self._keep(outcome, sample.name, scene.sums.mean(tuple(scene.unreadable)))
@@ -206,11 +206,11 @@ class _Work:
 
 
 def _picture(view: CameraView) -> np.ndarray:
-    """The pixels. Raises BadImage when the camera is calibrated for another size."""
+    """The view's pixels. Raises BadImage if the camera is calibrated for another size."""
     rgb = view.load_rgb()
     if rgb.shape != (view.camera.height, view.camera.width, 3):
         raise BadImage(
-            f"expected {view.camera.width}x{view.camera.height} pixels as the calibration says, found "
+            f"expected {view.camera.width}x{view.camera.height} pixels as in the calibration, found "
             f"{rgb.shape[1]}x{rgb.shape[0]}. Correct the camera's calibration."
         )
     return rgb

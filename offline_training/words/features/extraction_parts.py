@@ -1,4 +1,4 @@
-"""From a configuration to what an extraction works with: data sets, model, store, and the store's basis."""
+"""Builds the parts of an extraction from its configuration: data sets, model, store, and the store's basis."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -14,7 +14,7 @@ from offline_training.words.settings.training_samples import opened
 from offline_training.words.settings.vlg_config import VlgConfig
 
 OpenModel = Callable[[VlgConfig], DenseImageModel]
-BASIS_SCENES = 8  # the first so many scenes decide over the basis
+BASIS_SCENES = 8  # number of first scenes to which the basis is fitted
 
 
 def open_model(config: VlgConfig) -> DenseImageModel:
@@ -23,7 +23,7 @@ def open_model(config: VlgConfig) -> DenseImageModel:
 
 
 def open_sources(config: VlgConfig) -> list[SampleSource]:
-    """The data sets of a run, training first. Raises BadDataset or BadConfig with what is missing."""
+    """The data sets of a run, training first. Raises BadDataset or BadConfig naming what is missing."""
     return opened(config, (*config.train, *config.validation))
 
 
@@ -34,7 +34,7 @@ def open_store(config: VlgConfig, model: DenseImageModel) -> FeatureStore:
 
 
 def keep_components(report: FeatureReport, config: VlgConfig) -> None:
-    """Where components are asked for: fit the basis once the first scenes are there, and store scenes by it."""
+    """If components are requested: fit the basis once the first scenes are there, and store scenes in it."""
     if config.extract.components is None or not report.scenes:
         return
     if report.store.basis is None:
@@ -45,6 +45,6 @@ def keep_components(report: FeatureReport, config: VlgConfig) -> None:
 def scenes_at(
     datasets: Sequence[SampleSource], places: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[str, Callable[[], Sample]]]:
-    """Scenes for extract_scenes(): how errors call each, and what opens it; places: (data set, sample) numbers."""
+    """Scenes for extract_scenes(): a label for errors and a function that opens each; places: (data set, sample) numbers."""
     for source, sample in places:
         yield f"scene {sample} of data set {source + 1}", partial(datasets[source].__getitem__, sample)

@@ -1,4 +1,4 @@
-"""Principal components of image features: what most of a store's channels say in few numbers, and the way back."""
+"""Principal components of image features: most of the variance of a store's channels in a few numbers, and the way back."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ def checked_basis(mean: np.ndarray, directions: np.ndarray, explained: float) ->
 
 
 def feature_basis(features: Iterable[np.ndarray], components: int) -> FeatureBasis:
-    """The basis of `components` directions that leaves the least square error over all rows of some scenes (V, C) each.
+    """The basis of `components` directions with the least squared error over all rows of some scenes, (V, C) each.
 
-    Raises BadConfig where the features have fewer channels than components.
+    Raises BadConfig if the features have fewer channels than components.
     """
     count, total, products = 0, np.zeros(0), np.zeros((0, 0))
     for feature in features:
@@ -50,12 +50,14 @@ def feature_basis(features: Iterable[np.ndarray], components: int) -> FeatureBas
     if not 0 < components <= len(total):
         raise BadConfig(
             f"extract.components: expected at most the {len(total)} channels of the features, found {components}. "
-            "Ask for fewer, or leave it out."
+            "Reduce it, or leave it out."
         )
     mean = total / max(count, 1)
     variances, columns = np.linalg.eigh(products / max(count, 1) - np.outer(mean, mean))
     variances = np.maximum(variances[::-1], 0.0)
     directions = columns.T[::-1][:components]
-    directions = directions * np.where(directions.sum(axis=1) < 0.0, -1.0, 1.0)[:, None]  # else the sign is by chance
+    directions = (
+        directions * np.where(directions.sum(axis=1) < 0.0, -1.0, 1.0)[:, None]
+    )  # otherwise the sign is arbitrary
     explained = variances[:components].sum() / variances.sum() if variances.sum() > 0.0 else 1.0
     return FeatureBasis(mean.astype(np.float32), directions.astype(np.float32), float(explained))

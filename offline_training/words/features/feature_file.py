@@ -1,6 +1,7 @@
-"""One scene's features as a file: an .npz that is whole or refused. Touches the disk.
+"""One scene's features as an .npz file, which is either intact or refused. Touches the disk.
 
-feature (V, C) float16, or in a store with a basis coefficient (V, k) float16; row_of_point, view_bits; about: JSON text.
+feature (V, C) float16, or in a store with a basis coefficient (V, k) float16; row_of_point, view_bits; about: JSON
+text.
 """
 
 import json
@@ -35,13 +36,13 @@ def write_feature_file(path: Path, features: SceneFeatures, basis: FeatureBasis 
 
 
 def read_feature_file(path: Path, basis: FeatureBasis | None) -> SceneFeatures:
-    """Raises FileNotFoundError, BadDataset, or one of DAMAGED; zip's checksums find changed bytes."""
+    """Raises FileNotFoundError, BadDataset, or one of DAMAGED; zip's checksums detect changed bytes."""
     with np.load(path, allow_pickle=False) as stored:
         about = json.loads(str(stored["about"]))
         if "feature" in stored.files:
             feature = stored["feature"]
         elif basis is None:
-            raise ValueError("coefficients of a basis that is not there")
+            raise ValueError("coefficients of a missing basis")
         else:
             coefficient = stored["coefficient"]
             if coefficient.dtype != np.float16:
@@ -58,7 +59,7 @@ def read_feature_file(path: Path, basis: FeatureBasis | None) -> SceneFeatures:
 
 
 def about_feature_file(path: Path) -> dict[str, Any] | None:
-    """What stands in `about`, once every byte of the file has been checked; None for a missing or damaged file."""
+    """The content of `about`, after every byte of the file has been checked; None for a missing or damaged file."""
     try:
         with ZipFile(path) as archive:
             if archive.testzip() is not None:
@@ -74,6 +75,9 @@ def about_feature_file(path: Path) -> dict[str, Any] | None:
 
 
 def has_coefficients(path: Path) -> bool:
-    """Whether a file holds coefficients of a basis, by its table of contents. Raises what a damaged one leads to."""
+    """Whether a file holds coefficients of a basis, by its table of contents.
+
+    Raises one of DAMAGED for a damaged file.
+    """
     with ZipFile(path) as archive:
         return "coefficient.npy" in archive.namelist()

@@ -1,4 +1,4 @@
-"""Scenes from above, points coloured by the first three principal components of their features: what belongs together?"""
+"""Scenes from above, points coloured by the first three principal components of their features."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ from offline_training.words.scenes.scene_features import SceneFeatures
 _SCENES = 4
 _SIDE_PX = 480
 _UNSEEN_RGB = (225, 225, 225)
-_MOST_ROWS = 20_000  # of a scene, for the colours
+_MOST_ROWS = 20_000  # per scene, for the colours
 _SHOWN_PERCENT = (2.0, 98.0)  # of each component, from dark to bright
-_CEILING = 0.8  # of the height of a scene seen by depth cameras: what lies above would hide the room
+_CEILING = 0.8  # of the height of a scene seen by depth cameras: points above would hide the room
 
 
 def feature_preview(samples: Sequence[tuple[SampleSource, int]], store: FeatureStore) -> bytes | None:
-    """A PNG of a few scenes, evenly over all; None where no scene can be shown."""
+    """A PNG of a few scenes, spread evenly over all; None if no scene can be shown."""
     from PIL import Image
 
     count = min(_SCENES, len(samples))
@@ -47,13 +47,13 @@ def _readable(dataset: SampleSource, index: int, store: FeatureStore) -> tuple[S
         sample = dataset[index]
         features = store.read(sample.name)
         features.require_fits(sample)
-    except LidarVlError:  # such a scene stands among the failed ones
+    except LidarVlError:  # such a scene is listed among the failed ones
         return None
     return sample, features
 
 
 def _from_above(sample: Sample, features: SceneFeatures, colors_rgb: np.ndarray) -> np.ndarray:
-    """(side, side, 3) uint8: x to the right, y up, the highest point of a pixel on top, seen ones over unseen ones."""
+    """(side, side, 3) uint8: x to the right, y up, the highest point of a pixel on top, points with features over those without."""
     xyz_m, visible = sample.cloud.measured_xyz_m().astype(np.float64), features.visible
     shown = np.isfinite(xyz_m).all(axis=1)
     if any(view.load_depth_m is not None for view in sample.views) and shown.any():
@@ -74,5 +74,5 @@ def _from_above(sample: Sample, features: SceneFeatures, colors_rgb: np.ndarray)
         for right in range(2):
             x, y = column + right, _SIDE_PX - 1 - up + down
             inside = (x >= 0) & (x < _SIDE_PX) & (y >= 0) & (y < _SIDE_PX)
-            picture[y[inside], x[inside]] = colors[inside]  # of several points on a pixel the last one stays
+            picture[y[inside], x[inside]] = colors[inside]  # the last of several points on a pixel remains
     return picture

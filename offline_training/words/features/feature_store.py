@@ -1,11 +1,10 @@
 """Features of scenes on the disk: one file per scene, a folder per identity. Touches the disk.
 
 FOLDER/
-  last.json                  -> the folder that was written last
+  last.json -> the folder written last
   of-<configuration>.json    -> the folder of one configuration
-  features-<identity>/
-    identity.json            all that decides over the features: model, back-projection
-    basis.npz                where `components` are kept: mean, directions, share of the variance
+  features-<identity>/ identity.json everything that determines the features: model, back-projection
+    basis.npz if `components` are kept: mean, directions, share of the variance
     <scene>.npz
 """
 
@@ -34,20 +33,20 @@ from offline_training.words.features.feature_file import (
 from offline_training.words.scenes.scene_features import SceneFeatures
 
 COMMAND = "lidar-vl-train extract-features"
-_LAYOUT = 1  # of the folder; another number never meets files of this one
+_LAYOUT = 1  # of the folder; versions never read each other's files
 _LONGEST_NAME = 200  # bytes; file systems allow 255
-_BASIS_ROWS = 200_000  # the basis is fitted to at most so many
+_BASIS_ROWS = 200_000  # number of rows the basis is fitted to, at most
 
 
 class FeatureStore:
-    """Features by the name of their scene."""
+    """Features on disk, by the name of their scene."""
 
     def __init__(
         self, folder: Path, identity: Mapping[str, Any] | None = None, alias: str = "last", command: str = COMMAND
     ) -> None:
-        """identity: all that decides over the features, as JSON; None opens what `alias` names, for reading.
+        """identity: everything that determines the features, as JSON; None opens what `alias` names, for reading.
 
-        command: what fills this store, for errors. Raises BadDataset where there is nothing to read.
+        command: what fills this store, for errors. Raises BadDataset if there is nothing to read.
         """
         self._command, self._alias = command, alias
         self._store = Path(folder)
@@ -57,17 +56,17 @@ class FeatureStore:
         self._basis: FeatureBasis | None = None
 
     def announce(self) -> None:
-        """Write down what this is, and that it is what is read from now on."""
+        """Record the store's identity, and make it the one that is read from now on."""
         write_text(self.folder / "identity.json", json.dumps(self.identity, indent=1, sort_keys=True) + "\n")
         for alias in {"last", self._alias}:
             write_text(self._store / f"{alias}.json", json.dumps({"folder": self.folder.name}) + "\n")
 
     def withdraw(self) -> None:
-        """Let nothing be read by the alias until announce(): what it names may be older than what is being written."""
+        """Stop reads through the alias until announce(): it may name features older than those being written."""
         (self._store / f"{self._alias}.json").unlink(missing_ok=True)
 
     def writing(self) -> AbstractContextManager[None]:
-        """Held by whoever writes; the first of them removes what killed writers left."""
+        """A lock held by writers; the first of them removes the remains of killed writers."""
         return locked(self._store)
 
     def path(self, name: str) -> Path:
@@ -78,20 +77,20 @@ class FeatureStore:
         return self.folder / f"{readable}.npz"
 
     def has(self, name: str) -> bool:
-        """Whether a scene's file is there; read() and about() find damage."""
+        """Whether a scene's file exists; read() and about() detect damage."""
         return self.path(name).is_file()
 
     def about(self, name: str) -> dict[str, Any] | None:
-        """Views, counts and scene of a file whose every byte has been checked; None for a missing or damaged one."""
+        """Views, counts and scene of a file, after checking its every byte; None for a missing or damaged one."""
         return about_feature_file(self.path(name))
 
     def write(self, name: str, features: SceneFeatures) -> int:
-        """Keep the features of a scene; returns the bytes they take. The folder must be announced by then or later."""
+        """Store the features of a scene; returns their size in bytes. The folder may be announced before or after."""
         write_feature_file(self.path(name), features, self.basis)
         return self.path(name).stat().st_size
 
     def read(self, name: str) -> SceneFeatures:
-        """The features of a scene. Raises BadDataset, naming the command to run, where there are none or damaged ones."""
+        """The features of a scene. Raises BadDataset, naming the command to run, if they are missing or damaged."""
         try:
             return read_feature_file(self.path(name), self.basis)
         except FileNotFoundError as error:
@@ -100,13 +99,13 @@ class FeatureStore:
             ) from error
         except (OSError, *DAMAGED) as error:
             raise BadDataset(
-                f"features of {name}: expected a whole {self.path(name)}, found: {error}. Run `{self._command}` again: "
-                "it makes what is damaged anew."
+                f"features of {name}: expected a whole {self.path(name)}, found: {error}. Run `{self._command}` again: it "
+                "replaces damaged files."
             ) from error
 
     @property
     def basis(self) -> FeatureBasis | None:
-        """The basis of the store; None where features are kept whole, or not enough scenes are there yet."""
+        """The basis of the store; None if features are kept in full, or there are not enough scenes yet."""
         if self._basis is None:
             try:
                 with np.load(self.folder / "basis.npz", allow_pickle=False) as stored:
@@ -121,20 +120,20 @@ class FeatureStore:
         return self._basis
 
     def fit_basis(self, names: Sequence[str], components: int) -> FeatureBasis:
-        """Fit the basis to the scenes of these names, which are kept whole, and write it. Raises BadConfig."""
+        """Fit the basis to the scenes of these names, which are stored in full, and write it. Raises BadConfig."""
         per_scene = max(_BASIS_ROWS // max(len(names), 1), 1)
         basis = feature_basis((_some_rows(self.read(name).feature, per_scene) for name in names), components)
         self.keep_basis(basis)
         return basis
 
     def keep_basis(self, basis: FeatureBasis) -> None:
-        """Store by this basis what is written from now on."""
+        """Store what is written from now on in this basis."""
         with atomic_writer(self.folder / "basis.npz") as handle:
             np.savez(handle, mean=basis.mean, directions=basis.directions, explained=np.array(basis.explained))
         self._basis = basis
 
     def compress(self, names: Sequence[str]) -> None:
-        """Write scenes that are kept whole anew by the basis, where there is one."""
+        """Rewrite scenes that are stored in full in the basis, if there is one."""
         if self.basis is None:
             return
         for name in names:
@@ -158,5 +157,5 @@ class FeatureStore:
 
 
 def _some_rows(feature: np.ndarray, most: int) -> np.ndarray:
-    """At most so many rows, evenly over all."""
+    """At most `most` rows, spread evenly over all."""
     return feature[:: -(-len(feature) // most)] if len(feature) else feature

@@ -1,7 +1,7 @@
-"""The engine for fleets: scenes spread over a Ray cluster, as the other labelling job spreads pictures. Touches the network.
+"""The engine for fleets: scenes spread over a Ray cluster, as `weak-label` spreads images. Touches the network.
 
-Every worker opens data sets, model and store by the configuration's paths, which must lie the same on all machines.
-A scene is written whole or not at all, so what a worker leaves when it dies is done again and nothing is lost.
+Every worker opens data sets, model and store by the configuration's paths, which must be the same on all machines.
+A scene is written completely or not at all, so the work of a worker that dies is repeated and nothing is lost.
 """
 
 import json
@@ -28,7 +28,7 @@ from offline_training.words.features.extraction_parts import (
 from offline_training.words.features.feature_report import FeatureReport
 from offline_training.words.settings.vlg_config import VlgConfig
 
-_THREADS_PER_WORKER = 2  # one CPU of the cluster each: one thread reads while the other looks
+_THREADS_PER_WORKER = 2  # one CPU of the cluster each: one thread reads while the other runs the model
 
 
 def ray_features(
@@ -37,10 +37,10 @@ def ray_features(
     open_model: OpenModel = open_model,
     on_progress: Callable[[], object] = lambda: None,
 ) -> FeatureReport:
-    """Make what the store does not have yet, by `config.extract.ray_workers` workers.
+    """Extract what the store lacks, with `config.extract.ray_workers` workers.
 
-    samples: of each data set, training first, how many it has. Raises EngineUnavailable without Ray or when workers keep
-    dying, else what a local run raises.
+    samples: the number of samples of each data set, training first. Raises EngineUnavailable without Ray or if workers
+    keep dying, else what a local run raises.
     """
     model = open_model(config)
     store, channels = open_store(config, model), model.channels
@@ -60,12 +60,12 @@ def ray_features(
                 keep_components(_report(store, channels, outcomes, places[:BASIS_SCENES]), config)
         report = _report(store, channels, outcomes, places)
         keep_components(report, config)
-    with store.writing():  # removes what killed workers had half written
+    with store.writing():  # removes files that killed workers left half written
         return report
 
 
 def _report(store: Any, channels: int, outcomes: dict, places: Sequence[tuple[int, int]]) -> FeatureReport:  # noqa: ANN401
-    """In the order of the data sets, whichever worker was first."""
+    """The report in the order of the data sets, whichever worker finished first."""
     report = FeatureReport(store, channels)
     for place in places:
         report.add(outcomes[place])
@@ -73,20 +73,20 @@ def _report(store: Any, channels: int, outcomes: dict, places: Sequence[tuple[in
 
 
 def _outcome(row: dict[str, Any]) -> tuple[tuple[int, int], SceneOutcome]:
-    """A row of _Worker's columns; raises the error that stopped it."""
+    """The outcome in a row of _Worker's columns; raises the error that stopped the worker."""
     if row["error"]:
         raise getattr(errors, row["error"])(row["outcome"])
     return (int(row["source"]), int(row["sample"])), SceneOutcome(**json.loads(row["outcome"]))
 
 
 class _Worker:
-    """One process of the cluster; opens everything at its first task, so that a failure to do so reaches the user."""
+    """One process of the cluster; opens everything at its first task, so that a failure there reaches the user."""
 
     def __init__(self, config: VlgConfig, open_model: OpenModel) -> None:
         self._config, self._open_model = config, open_model
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Scenes -> what became of each, as columns; an error of ours is a row, or Ray keeps its text alone."""
+        """Scenes -> their outcomes, as columns; our own errors are returned as rows, because Ray keeps only an error's text."""
         places = list(zip(batch["source"].tolist(), batch["sample"].tolist(), strict=True))
         try:
             outcomes = [json.dumps(asdict(outcome)) for outcome in self._extract(places)]

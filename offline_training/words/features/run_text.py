@@ -1,4 +1,7 @@
-"""The text table of a run: pseudo_label() makes it from the image model, every later stage reads it. Touches the disk."""
+"""The text table of a run: written by pseudo_label() from the image model, read by every later stage.
+
+Touches the disk.
+"""
 
 import hashlib
 import json
@@ -18,31 +21,32 @@ from offline_training.words.settings.vlg_config import VlgConfig
 
 
 def embedded_words(config: VlgConfig, vocabulary: Vocabulary) -> TextTable:
-    """Any words in the text space of a run's image model: what a network of the run can be asked for."""
+    """Embed any words in the text space of a run's image model, for queries to networks of the run."""
     model = open_image_model(config.model)
     rows = text_matrix(model, vocabulary)
     return text_table(vocabulary, rows, model.logit_scale, text_space_of(model.identity()))
 
 
 def read_run_text(config: VlgConfig) -> TextTable:
-    """The table that pseudo_label() wrote. Raises BadTextTable where it is missing or has other words."""
+    """The table that pseudo_label() wrote. Raises BadTextTable if it is missing or has other words."""
     path = Path(config.out) / TEXT_TABLE
     if not path.is_file():
         raise BadTextTable(
-            f"{path}: expected the text table of the run, found none. Run `lidar-vl-train pseudo-label` with this configuration."
+            f"{path}: expected the text table of the run, found none. Run `lidar-vl-train pseudo-label` with this "
+            "configuration."
         )
     table = read_text_table(path)
     words = config.words
     if table.prompts != words.prompts or table.names != tuple(each.name for each in words.classes):
         raise BadTextTable(
             f"{path}: expected the {len(words.prompts)} prompts of vocabulary {words.name}, found others. Use another "
-            "`out`, or remove it and begin with `lidar-vl-train pseudo-label`."
+            "`out`, or remove the file and start again with `lidar-vl-train pseudo-label`."
         )
     return table
 
 
 def text_space_of(identity: Mapping[str, Any]) -> str:
-    """Name of a model's space: the model's own, or else its kind and a hash of all that decides over its text."""
+    """Name of a model's text space: the model's own, else its kind and a hash of everything that determines its text."""
     if "text_space" in identity:
         return str(identity["text_space"])
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

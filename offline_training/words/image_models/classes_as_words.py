@@ -1,7 +1,7 @@
 """A closed-set segmenter as a model of words: a pixel's feature is the sum of its classes' text vectors by probability.
 
-Where no open-vocabulary image model can be had, this brings any segmenter's answers into a space of words. It knows no
-more than its classes; what else may be asked comes from the text space alone.
+If no open-vocabulary image model is available, this maps any segmenter's output into a space of words. It knows only
+its classes; any other word is compared through the text space alone.
 """
 
 from collections.abc import Sequence
@@ -31,14 +31,14 @@ from offline_training.words.scenes.scene_features import SceneFeatures
 if TYPE_CHECKING:
     import onnx
 
-_CELL_PX = 4  # probabilities are averaged over so many pixels a side: features are wide
+_CELL_PX = 4  # probabilities are averaged over squares of this many pixels a side: features are wide
 
 
 class _ClassesAsWords(DenseImageModel):
-    """What both kinds share: the text, and a row for each class."""
+    """Base of both kinds: the text side, and an embedding for each class."""
 
     def __init__(self, spoken: Ontology, text: TextSide) -> None:
-        """Raises BadConfig for a class none of whose words the text side knows."""
+        """Raises BadConfig for a class without any word that the text side knows."""
         self.channels, self.logit_scale = text.channels, text.logit_scale
         self._text, self._spoken = text, spoken
         self._row_of_class = torch.stack([_class_row(text, each.name, each.prompts) for each in spoken.classes])
@@ -46,11 +46,11 @@ class _ClassesAsWords(DenseImageModel):
             self.context_length = text.context_length
 
     def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """(P, C) unit rows of the text side, with its errors."""
+        """(P, C) unit rows from the text side. Raises what that raises."""
         return self._text.text_features(prompts)
 
     def text_encoder_onnx(self) -> "tuple[onnx.ModelProto, str, bytes]":
-        """The text side's, where it is a model. Raises BadRequest for rows from a file."""
+        """The text side's graph, if it is a model. Raises BadRequest for rows from a file."""
         return (
             self._text.text_encoder_onnx() if isinstance(self._text, DenseImageModel) else super().text_encoder_onnx()
         )
@@ -60,22 +60,27 @@ class _ClassesAsWords(DenseImageModel):
         return own | source
 
     def _features(self, share: Tensor) -> Tensor:
-        """(K, h, w) share of each class in each cell -> (C, h, w); less than unit length where the classes disagree."""
+        """(K, h, w) share of each class in each cell -> (C, h, w); shorter than unit length where classes are mixed."""
         return torch.einsum("kc,khw->chw", self._row_of_class, share)
 
 
 class EspnetAsWords(_ClassesAsWords):
-    """ESPNet's probabilities as features; what it calls unlabelled adds nothing."""
+    """ESPNet's probabilities as features; its class "unlabelled" contributes nothing."""
 
     def __init__(self, weights: Path, spoken: Ontology, input_size: tuple[int, int], text: TextSide) -> None:
-        """input_size: height and width that the network sees. Raises BadCheckpoint for weights of other classes, BadConfig."""
+        """input_size: height and width of the network's input, pixels.
+
+        Raises BadCheckpoint for weights of other classes, BadConfig.
+        """
         super().__init__(spoken, text)
         if min(input_size) < SIDE_STEP or any(side % SIDE_STEP for side in input_size):
-            raise BadConfig(f"input size: expected multiples of {SIDE_STEP}, found {input_size}. Round them.")
+            raise BadConfig(
+                f"input size: expected multiples of {SIDE_STEP}, found {input_size}. Round them to such values."
+            )
         self._network = load_espnet(weights).eval()
         if self._network.classes not in (len(spoken), len(spoken) + 1):
             raise BadCheckpoint(
-                f"{weights}: expected ESPNet with {len(spoken)} classes, or one more for what has none, found "
+                f"{weights}: expected ESPNet with {len(spoken)} classes, or one more for unlabelled pixels, found "
                 f"{self._network.classes}. Name the ontology whose classes it was trained on."
             )
         self._input_size, self._sha256 = input_size, sha256_of(weights)
@@ -86,11 +91,11 @@ class EspnetAsWords(_ClassesAsWords):
 
     @torch.no_grad()
     def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """(H, W, 3) uint8 RGB each to (C, h, w), a quarter of the network's input."""
+        """Images (H, W, 3) uint8 RGB -> (C, h, w) each, at a quarter of the network's input size."""
         return [self._features(self._probability(image)) for image in images]
 
     def _probability(self, image: np.ndarray) -> Tensor:
-        """(K, h, w) of the classes that have words."""
+        """(K, h, w) probabilities of the classes that have words."""
         rgb = torch.tensor(image).permute(2, 0, 1)[None].float() / 255
         seen = F.interpolate(rgb, self._input_size, mode="bilinear", align_corners=False)
         probability = self._network(normalise_for_espnet(seen)).softmax(1)[0, : len(self._spoken)]
@@ -98,35 +103,41 @@ class EspnetAsWords(_ClassesAsWords):
 
 
 class LabelMapsAsWords(_ClassesAsWords):
-    """Ready label pictures as features: a cell has its classes by their share of its pixels."""
+    """Existing label images as features: a cell mixes its classes by their share of its pixels."""
 
     def __init__(self, labels: PrecomputedLabels, text: TextSide) -> None:
         super().__init__(labels.ontology, text)
         self._labels = labels
 
     def identity(self) -> dict[str, Any]:
-        """What the values of the pictures mean, the classes with their words, text side."""
+        """Meaning of the label values, the classes with their words, text side."""
         return self._identity(labels=self._labels.identity())
 
     def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """Raises BadRequest: what belongs to a picture is found by its place in the data set; see `scene_features`."""
+        """Raises BadRequest: labels are found by an image's place in the data set; see `scene_features`."""
         raise BadRequest(
-            "classes_as_words: expected views of a data set, for labels that lie ready, found bare pictures. "
-            "Give the weights of a network instead."
+            "classes_as_words: expected views of a data set to find existing labels, found bare images. Set weights "
+            "to run a network instead."
         )
 
     def scene_features(self, sample: Sample, config: ExtractConfig) -> SceneFeatures:
-        """The features of all views of a sample on its points. Raises BadLabels for a view without labels."""
+        """The features of all views of a sample, projected onto its points.
+
+        Raises BadLabels for a view without labels.
+        """
         from offline_training.words.scenes.back_project import back_project
 
         return back_project(sample, self.view_features, config)
 
     def view_features(self, view: CameraView) -> Tensor:
-        """(C, H/4, W/4) of one view. Raises BadLabels where it has no labels, or others than its size and values."""
+        """(C, H/4, W/4) features of one view.
+
+        Raises BadLabels if its labels are missing, or of another size or other values.
+        """
         class_id = torch.from_numpy(self._labels.labels(self._labels.read_bytes(view), view).class_id)
         height, width = (max(1, round(side / _CELL_PX)) for side in class_id.shape)
         share = torch.zeros(len(self._spoken), height, width)
-        for present in class_id.unique().tolist():  # one at a time: all of a large picture take hundreds of megabytes
+        for present in class_id.unique().tolist():  # one at a time: all of a large image take hundreds of megabytes
             if present != IGNORE_ID:
                 share[present] = F.adaptive_avg_pool2d((class_id == present).float()[None], (height, width))[0]
         return self._features(share)
@@ -137,8 +148,8 @@ def open_classes_as_words(config: ClassesAsWordsConfig) -> DenseImageModel:
     spoken, text = load_ontology(config.values), _text_side(config)
     if (config.weights is None) == (config.labels is None):
         raise BadConfig(
-            "classes_as_words: expected weights of ESPNet or labels, the folder of ready ones, found "
-            f"{'both' if config.weights else 'neither'}. Give one of them."
+            "classes_as_words: expected either weights (of ESPNet) or labels (a folder of label images), found "
+            f"{'both' if config.weights else 'neither'}. Set exactly one."
         )
     if config.weights is not None:
         return EspnetAsWords(Path(config.weights), spoken, (config.height, config.width), text)
@@ -152,8 +163,8 @@ def open_classes_as_words(config: ClassesAsWordsConfig) -> DenseImageModel:
 def _text_side(config: ClassesAsWordsConfig) -> TextSide:
     if (config.toy is None) == (config.text_embeddings is None):
         raise BadConfig(
-            "classes_as_words: expected toy, the folder of a toy language model, or text_embeddings, found "
-            f"{'both' if config.toy else 'neither'}. Give one of them."
+            "classes_as_words: expected either toy (the folder of a toy language model) or text_embeddings, found "
+            f"{'both' if config.toy else 'neither'}. Set exactly one."
         )
     if config.toy is not None:
         from offline_training.words.image_models.toy_model import open_toy_model
@@ -166,7 +177,7 @@ def _text_side(config: ClassesAsWordsConfig) -> TextSide:
 
 
 def _class_row(text: TextSide, name: str, prompts: Sequence[str]) -> Tensor:
-    """(C,) unit mean over those of a class's words that the text side knows."""
+    """(C,) unit mean over the words of a class that the text side knows."""
     known, refusals = [], []
     for prompt in prompts or (name,):
         try:
@@ -174,5 +185,5 @@ def _class_row(text: TextSide, name: str, prompts: Sequence[str]) -> Tensor:
         except UnknownPrompt as error:
             refusals.append(str(error))
     if not known:
-        raise BadConfig(f"class {name}: expected a word of it that the text side knows. {' '.join(refusals)}")
+        raise BadConfig(f"class {name}: expected at least one word that the text side knows. {' '.join(refusals)}")
     return F.normalize(torch.stack(known).mean(dim=0), dim=0)

@@ -1,6 +1,6 @@
-"""Towers that somebody exported to ONNX as a dense model: any encoder (RADIO, TIPS, FC-CLIP, ours), without its code. Touches the disk.
+"""Exported ONNX towers as a dense model: any encoder (RADIO, TIPS, FC-CLIP, ours), without its code. Touches the disk.
 
-The graphs have the names and shapes of this project's packages, so what one lab exported is what another reads.
+The graphs have the tensor names and shapes of this project's packages, so that one lab can read another's export.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 
 def open_onnx_towers(config: OnnxTowersConfig) -> "OnnxTowers":
-    """The model of a configuration. Raises BadConfig, BadModelPackage for files that are no such towers, BadDataset."""
+    """The model of a configuration.
+
+    Raises BadConfig, BadDataset, and BadModelPackage for files that are not such towers.
+    """
     image = OnnxImageTower(_content(config.image_encoder), config)
     if (config.text_encoder is None) == (config.text_embeddings is None):
         raise BadConfig(
             "model onnx: expected text_encoder (with tokenizer_file) or text_embeddings (with text_names), found "
-            f"{'neither' if config.text_encoder is None else 'both'}. Name what the words are compared by."
+            f"{'neither' if config.text_encoder is None else 'both'}. Set exactly one."
         )
     if config.text_encoder is not None:
         return OnnxTowers(image, OnnxTextTower(config, image.channels), config)
@@ -41,26 +44,26 @@ def open_onnx_towers(config: OnnxTowersConfig) -> "OnnxTowers":
 
 
 class OnnxImageTower:
-    """Pictures of one size into features, by ONNX Runtime."""
+    """Computes features of images of one size with ONNX Runtime."""
 
     def __init__(self, content: bytes, config: OnnxTowersConfig) -> None:
-        """Raises BadModelPackage for a graph of other inputs, BadConfig for a size that it does not take."""
+        """Raises BadModelPackage for a graph with other inputs, BadConfig for a size that it does not accept."""
         import onnxruntime
 
         require_encoder(content, {"image"}, {"features"}, config.image_encoder)
         self._origin = config.image_encoder
         try:
             self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises a class of its own for every cause
+        except Exception as error:  # onnxruntime has an error class of its own for every cause
             raise self._unusable(error) from error
         self.size = self._input_size(config)
         self._mean, self._std = (np.array(each, np.float32)[:, None, None] for each in (config.mean, config.std))
         if not (self._std > 0).all():
-            raise BadConfig(f"std: expected values above 0, found {config.std}. Leave it out where the graph norms.")
+            raise BadConfig(f"std: expected values above 0, found {config.std}. Leave it out if the graph normalises.")
         self.channels = self.features(np.zeros((*self.size, 3), np.uint8)).shape[0]
 
     def features(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, stretched to the graph's size, to (C, h, w) float32. Raises BadModelPackage."""
+        """Image (H, W, 3) uint8 RGB, resized to the graph's input -> (C, h, w) float32. Raises BadModelPackage."""
         channels_first = resized_rgb(image, self.size).transpose(2, 0, 1).astype(np.float32) / 255.0
         normed = (channels_first - self._mean) / self._std
         try:
@@ -72,7 +75,7 @@ class OnnxImageTower:
         return features[0]
 
     def _input_size(self, config: OnnxTowersConfig) -> tuple[int, int]:
-        """Height and width: the graph's own, or those of the configuration where it leaves them open."""
+        """Height and width: the graph's own, or the configured ones if it leaves them open."""
         shape = self._session.get_inputs()[0].shape
         if len(shape) != 4:
             raise self._unusable(f"image {shape}")
@@ -91,15 +94,15 @@ class OnnxImageTower:
     def _unusable(self, found: object) -> BadModelPackage:
         return BadModelPackage(
             f"{self._origin}: expected an image tower from image (1, 3, H, W) to features (1, C, h, w) float32, found: "
-            f"{' '.join(str(found).split())[:300]}. Export it again."
+            f"{' '.join(str(found).split())[:300]}. Export it again with these names and shapes."
         )
 
 
 class OnnxTextTower:
-    """Sentences into rows, by the same reader that robots have."""
+    """Embeds sentences, with the same code that robots run."""
 
     def __init__(self, config: OnnxTowersConfig, channels: int) -> None:
-        """Raises BadConfig without a tokenizer, BadModelPackage for files that cannot be run."""
+        """Raises BadConfig without a tokenizer, BadModelPackage for files that do not run."""
         if config.tokenizer_file is None:
             raise BadConfig(
                 f"tokenizer_file: expected the file of the tokenizer {config.tokenizer}, found none. "
@@ -123,19 +126,19 @@ class OnnxTextTower:
         return {"model": "onnx_text_tower", "sha256": [sha256_of(Path(path)) for path in self._files]}
 
     def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """(P, C) unit rows. Raises UnknownPrompt for words a list of words lacks."""
+        """(P, C) unit rows. Raises UnknownPrompt for words missing from a word list."""
         return torch.from_numpy(self._encoder.embed(prompts)) if prompts else torch.zeros((0, self.channels))
 
 
 class OnnxTowers(DenseImageModel):
-    """An image tower, and a text tower or rows of a file. A picture is read as a whole, without windows."""
+    """An image tower, and a text tower or rows from a file. An image is processed as a whole, without windows."""
 
     def __init__(self, image: OnnxImageTower, text: OnnxTextTower | TextRows, config: OnnxTowersConfig) -> None:
-        """Raises BadConfig where the two differ in width."""
+        """Raises BadConfig if the two differ in width."""
         if image.channels != text.channels:
             raise BadConfig(
-                f"model onnx: expected text of {image.channels} channels, as the features have, found {text.channels}. "
-                "Give both of one model."
+                f"model onnx: expected text embeddings of {image.channels} channels, as in the image features, found "
+                f"{text.channels}. Use both towers of one model."
             )
         self._image, self._text = image, text
         self._norms = config.mean != (0.0, 0.0, 0.0) or config.std != (1.0, 1.0, 1.0)
@@ -152,30 +155,30 @@ class OnnxTowers(DenseImageModel):
         }
 
     def identity(self) -> dict[str, Any]:
-        """Hashes of all files, the size and colours of pictures."""
+        """Hashes of all files, image size and colour normalisation."""
         return deepcopy(self._identity)
 
     def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """(C, h, w) float32 each, as the graph says."""
+        """(C, h, w) float32 each, with C, h, w of the graph."""
         return [torch.from_numpy(self._image.features(image)) for image in images]
 
     def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """(P, C) unit rows. Raises UnknownPrompt for words that are not there."""
+        """(P, C) unit rows. Raises UnknownPrompt for unknown words."""
         return self._text.text_features(prompts)
 
     def text_encoder_onnx(self) -> "tuple[onnx.ModelProto, str, bytes]":
-        """The file's own. Raises BadRequest where there are only rows."""
+        """The graph of the file. Raises BadRequest if there are only rows."""
         if isinstance(self._text, TextRows):
             return super().text_encoder_onnx()
         return _graph(self._text.content), self._text.kind, self._text.tokenizer
 
     def image_encoder_onnx(self, height: int, width: int) -> "onnx.ModelProto":
-        """The file's own. Raises BadRequest for another size, or where pictures are normed before it."""
+        """The graph of the file. Raises BadRequest for another size, or if images are normalised outside the graph."""
         if (height, width) != self._image.size or self._norms:
             raise BadRequest(
-                f"image encoder: expected {self._image.size} and a graph that norms pictures itself, found "
+                f"image encoder: expected {self._image.size} and a graph that normalises images itself, found "
                 f"{(height, width)} and {'one that does not' if self._norms else 'such a graph'}. Export with its size, or "
-                "make a graph that takes pictures of 0..1."
+                "use a graph that takes images of 0..1."
             )
         return _graph(self._path.read_bytes())
 

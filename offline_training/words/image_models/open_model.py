@@ -1,4 +1,4 @@
-"""From a configuration to the model that reads pictures and words. Heavy imports wait until a kind is asked for."""
+"""Opens the image-language model of a configuration. Heavy imports wait until a kind is requested."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A sheet that shows how well the words of a table find their things in a few pictures. Writes a PNG."""
+"""A sheet that shows how well the words of a table locate objects in a few images. Writes a PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +19,9 @@ _PANELS_A_LINE = 8
 
 
 def write_similarity_sheet(path: Path, model: DenseImageModel, images: Sequence[np.ndarray], table: TextTable) -> None:
-    """One block for each picture: it, its class map in the table's colours, and its cosines to every prompt.
+    """One block for each image: the image, its class map in the table's colours, and its cosines to every prompt.
 
-    Cosines of one picture share one scale, which its title states. Raises BadTextTable for a table of another width.
+    Cosines of one image share one scale, given in the title. Raises BadTextTable for a table of another width.
     """
     from offline_training.weak_labels.preview import contact_sheet
 
@@ -29,7 +29,7 @@ def write_similarity_sheet(path: Path, model: DenseImageModel, images: Sequence[
 
 
 def _block(model: DenseImageModel, image: np.ndarray, table: TextTable) -> np.ndarray:
-    """(h, w, 3) uint8 for one picture."""
+    """(h, w, 3) uint8 block of one image."""
     size = (max(round(image.shape[0] * _WIDTH_PX / image.shape[1]), 1), _WIDTH_PX)
     small = resized_rgb(image, size)
     class_id = _enlarged(class_scores(model, image, table), size).argmax(axis=0)
@@ -44,7 +44,7 @@ def _block(model: DenseImageModel, image: np.ndarray, table: TextTable) -> np.nd
 
 
 def _in_lines(panels: list[np.ndarray]) -> np.ndarray:
-    """Panels of one size from left to right, a new line after eight; the last one is filled up with white."""
+    """Panels of one size from left to right, eight per line; the last line is padded with white."""
     columns = min(len(panels), _PANELS_A_LINE)
     panels = panels + [np.full_like(panels[0], 255)] * (-len(panels) % columns)
     return np.vstack([np.hstack(panels[first : first + columns]) for first in range(0, len(panels), columns)])

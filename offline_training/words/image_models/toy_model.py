@@ -1,4 +1,4 @@
-"""ToyModel: the toy vision-language model of the synthetic worlds as a model of dense features."""
+"""ToyModel: the toy vision-language model of the synthetic worlds, with dense features."""
 
 import hashlib
 import json
@@ -37,12 +37,15 @@ class ToyTowers(nn.Module):
 
 
 class ToyModel(DenseImageModel):
-    """Unit vectors for cells of about 4 x 4 pixels, and for sentences of the words it learned. A toy."""
+    """Unit vectors for cells of about 4 x 4 pixels, and for sentences of the words it has learned. A toy."""
 
     context_length = CONTEXT_LENGTH
 
     def __init__(self, towers: ToyTowers, words: bytes) -> None:
-        """words: JSON, the words that have vectors, in their order, and the context length. Raises BadModelPackage for others."""
+        """words: JSON of the words with vectors, in order, and the context length.
+
+        Raises BadModelPackage for other content.
+        """
         towers.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter faster on CPUs
         self._towers, self._words = towers, words
         self._tokenizer = open_tokenizer("words", words, CONTEXT_LENGTH)
@@ -50,7 +53,7 @@ class ToyModel(DenseImageModel):
         self.logit_scale = float(towers.log_logit_scale.detach().exp())
 
     def identity(self) -> dict[str, Any]:
-        """The weights' and the words' hash."""
+        """Hashes of the weights and of the words."""
         digest = hashlib.sha256(self._words)
         for name, tensor in sorted(self._towers.state_dict().items()):
             digest.update(name.encode())
@@ -59,29 +62,33 @@ class ToyModel(DenseImageModel):
 
     @torch.no_grad()
     def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """(H, W, 3) uint8 RGB of any size from 8 pixels each to (C, H/4, W/4) unit vectors. Raises BadImage for smaller ones."""
+        """Images (H, W, 3) uint8 RGB of at least 8 pixels a side -> (C, H/4, W/4) unit vectors each.
+
+        Raises BadImage for smaller ones.
+        """
         return [self._towers.image(torch.tensor(image).permute(2, 0, 1)[None].float() / 255)[0] for image in images]
 
     @torch.no_grad()
     def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """(P, C) unit rows. Raises UnknownPrompt for words it has not learned, naming those it has."""
+        """(P, C) unit rows. Raises UnknownPrompt for words it has not learned, listing the known ones."""
         return self._towers.text(torch.from_numpy(self._tokenizer.tokens(prompts)))
 
     def text_encoder_onnx(self) -> "tuple[onnx.ModelProto, str, bytes]":
-        """The text tower with the list of its words."""
+        """The text tower and the list of its words."""
         example = torch.tensor([[1, 2, 0], [1, 0, 0]])
         return tower_graph(self._towers.text, example, "tokens", "embeddings", {0: "B", 1: "L"}), "words", self._words
 
     def image_encoder_onnx(self, height: int, width: int) -> "onnx.ModelProto":
-        """The image tower for pictures of one size."""
+        """The image tower for images of one size."""
         return tower_graph(self._towers.image, torch.rand(1, 3, height, width), "image", "features", {})
 
 
 def open_toy_model(folder: Path) -> ToyModel:
-    """The toy that `lidar-vl-train toy-language` wrote. Raises BadCheckpoint for a folder without one or with another."""
+    """The toy that `lidar-vl-train toy-language` wrote. Raises BadCheckpoint if the folder has none or another kind."""
     if not (folder / WEIGHTS).is_file():
         raise BadCheckpoint(
-            f"{folder}: expected a toy language model, found no {WEIGHTS}. Train one with `lidar-vl-train toy-language --config "
+            f"{folder}: expected a toy language model, found no {WEIGHTS}. Train one with `lidar-vl-train toy-language "
+            "--config "
             f"offline_training/configs/words/toy_language.yaml out={folder}`."
         )
     tensors = read_weight_file(folder / WEIGHTS)
@@ -97,7 +104,7 @@ def open_toy_model(folder: Path) -> ToyModel:
 
 
 def _read_words(path: Path, count: int) -> bytes:
-    """The list of so many words as it stands in the file."""
+    """The list of `count` words, as stored in the file."""
     try:
         words = path.read_bytes()
         open_tokenizer("words", words, CONTEXT_LENGTH)
@@ -106,7 +113,7 @@ def _read_words(path: Path, count: int) -> bytes:
         found = str(error)
     if found != f"{count} words":
         raise BadCheckpoint(
-            f"{path}: expected a list of the {count} words that {WEIGHTS} beside it has vectors of, found: {found}. "
-            "Copy both files of one training, or train the toy anew with `lidar-vl-train toy-language`."
+            f"{path}: expected a list of {count} words, one for each vector in {WEIGHTS} beside it, found: {found}. "
+            "Copy both files from one training, or train the toy again with `lidar-vl-train toy-language`."
         )
     return words

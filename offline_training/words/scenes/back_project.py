@@ -14,7 +14,7 @@ from offline_training.words.scenes.feature_loops import add_features
 from offline_training.words.scenes.scene_features import SceneFeatures, scene_sha256
 from offline_training.words.scenes.voxel_rows import voxel_rows
 
-_WHOLE_PICTURE = -1  # border of point_pixel_pairs: what lies in the border still hides what is behind it
+_WHOLE_PICTURE = -1  # border of point_pixel_pairs: points in the border still occlude those behind them
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -23,9 +23,9 @@ def back_project(
 ) -> SceneFeatures:
     """Average the image features of a sample's views over the points they see.
 
-    image_features_of: a view -> (C, h, w), cells evenly over its picture; asked for one view at a time, and only for views
-    that see something. A point takes the feature of the cell its pixel lies in (nearest, as OpenScene). Raises BadConfig
-    for views without the depth images that config.occlusion asks for, and what reading one raises.
+    image_features_of: view -> (C, h, w), cells spread evenly over its image; called for one view at a time, only for
+    views that see a point. A point takes the feature of the cell that contains its pixel (nearest, as OpenScene).
+    Raises BadConfig for views without the depth images that config.occlusion requires, and what reading one raises.
     """
     sums = FeatureSums(sample, config)
     for number, view in enumerate(sample.views):
@@ -36,9 +36,9 @@ def back_project(
 
 
 def seen_pixels(xyz_m: np.ndarray, view: CameraView, config: ExtractConfig) -> tuple[np.ndarray, np.ndarray]:
-    """What one view sees: point_index (P,) int64, pixel_uv (P, 2) int32 (column, row), in the order of the points.
+    """The points one view sees: point_index (P,) int64, pixel_uv (P, 2) int32 (column, row), in the order of the points.
 
-    The projection is rounded to the nearest pixel; pixels within border_px of an edge are cut off.
+    The projection is rounded to the nearest pixel; pixels within border_px of an edge are discarded.
     """
     camera, border = view.camera, config.border_px
     occlusion: DepthImages | ZBuffer | None = None
@@ -53,26 +53,29 @@ def seen_pixels(xyz_m: np.ndarray, view: CameraView, config: ExtractConfig) -> t
 
 
 class FeatureSums:
-    """Sums and counts per row while the views of a sample pass by; holds rows x channels float32, whatever the views."""
+    """Sums and counts per row, added up view by view; holds rows x channels float32, for any number of views."""
 
     def __init__(self, sample: Sample, config: ExtractConfig, channels: int | None = None) -> None:
-        """channels: width C, for those who know it before the first view; nothing = that of the first one."""
+        """channels: width C, if known before the first view; default: that of the first one."""
         self._sample = sample
         self._row, rows = voxel_rows(sample.cloud.measured_xyz_m(), config.voxel_m)
         self._count = np.zeros(rows, np.int64)
         self._seen = np.zeros(len(sample.cloud), bool)
         self._view_bits = np.zeros((rows, -(-len(sample.views) // 8)), np.uint8)
-        # Rows that no view ever sees cost nothing: the system gives the memory of zeros when they are first written.
+        # Rows that no view sees cost nothing: the system allocates zeroed memory at the first write.
         self._sums = None if channels is None else np.zeros((rows, channels), np.float32)
 
     def add(self, view_number: int, point_index: np.ndarray, pixel_uv: np.ndarray, feature: Tensor) -> None:
-        """Add what one view says, as seen_pixels() paired it: feature (C, h, w). Raises BadDataset for another width C."""
+        """Add the features (C, h, w) of one view at the pairs of seen_pixels().
+
+        Raises BadDataset for another width C.
+        """
         if self._sums is None:
             self._sums = np.zeros((len(self._count), len(feature)), np.float32)
         if feature.ndim != 3 or len(feature) != self._sums.shape[1]:
             raise BadDataset(
                 f"{self._sample.name}: expected image features (C, h, w) with C = {self._sums.shape[1]} for each view, "
-                f"found {tuple(feature.shape)}. Correct the model."
+                f"found {tuple(feature.shape)}. Use one image model for all views."
             )
         camera = self._sample.views[view_number].camera
         cell = _cell_of(pixel_uv, (camera.height, camera.width), (feature.shape[1], feature.shape[2]))
@@ -85,16 +88,16 @@ class FeatureSums:
         self._view_bits[row, view_number // 8] |= np.uint8(128 >> view_number % 8)
 
     def mean(self, left_out: tuple[str, ...] = ()) -> SceneFeatures:
-        """The averages of the rows that were seen. Raises BadDataset when they do not fit half precision."""
+        """The averages of the rows that were seen. Raises BadDataset if they exceed the range of half precision."""
         seen = np.flatnonzero(self._count)
         sums = np.zeros((len(self._count), 0), np.float32) if self._sums is None else self._sums
         mean = sums[seen] / self._count[seen, None].astype(np.float32)
-        if mean.size and not float(np.abs(mean).max()) <= _LARGEST:  # NaN as well
+        if mean.size and not float(np.abs(mean).max()) <= _LARGEST:  # also true for NaN
             raise BadDataset(
                 f"{self._sample.name}: expected features of at most {_LARGEST:g}, found {np.abs(mean).max()}. "
-                "The image model gives numbers that mean nothing: check its weights."
+                "The image model's output is unusable: check its weights."
             )
-        new_row = np.full(len(self._count) + 1, -1, np.int32)  # the last one is what row -1 finds
+        new_row = np.full(len(self._count) + 1, -1, np.int32)  # the last row serves index -1
         new_row[seen] = np.arange(len(seen), dtype=np.int32)
         return SceneFeatures(
             feature=mean.astype(np.float16),
@@ -107,14 +110,14 @@ class FeatureSums:
 
 
 def _cell_of(pixel_uv: np.ndarray, picture: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
-    """(P,) int64 cell, row by row, in whose area the middle of each pixel lies; picture and grid as (height, width)."""
+    """(P,) int64 index, row by row, of the cell that contains the centre of each pixel; image and grid as (height, width)."""
     column = (2 * pixel_uv[:, 0].astype(np.int64) + 1) * grid[1] // (2 * picture[1])
     row = (2 * pixel_uv[:, 1].astype(np.int64) + 1) * grid[0] // (2 * picture[0])
     return row * grid[1] + column
 
 
 def _depth_m(view: CameraView) -> np.ndarray:
-    """(H, W) of the camera's size; a depth image of another size is read at the nearest pixel."""
+    """Depth (H, W) in metres at the camera's size; a depth image of another size is sampled at the nearest pixel."""
     if view.load_depth_m is None:
         raise BadConfig(
             f"camera {view.name}: expected a depth image for extract.occlusion: depth, found none. "

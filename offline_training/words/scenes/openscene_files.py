@@ -1,4 +1,4 @@
-"""Fused features in OpenScene's files: the present form of two keys and the older one of three. Touches the disk.
+"""Fused features in OpenScene's files: the current format with two keys and the older one with three. Touches the disk.
 
 <scene>.pt, or <scene>_0.pt, <scene>_1.pt ... for parts of a scene
 two keys    feat (n, C), row i of the i-th True of mask_full (N,) bool
@@ -23,30 +23,30 @@ from offline_training.words.scenes.voxel_rows import voxel_rows
 
 @dataclass(frozen=True, eq=False)
 class FusedFeatures:
-    """Features of the points that some view sees, as OpenScene keeps them."""
+    """Features of the points seen by at least one view, as OpenScene stores them."""
 
     feature: np.ndarray  # (n, C) float16
     visible: np.ndarray  # (N,) bool, n of them true
 
 
 def fused_files(folder: Path, scene: str) -> list[Path]:
-    """The file of a scene, or the files of its parts. Raises BadDataset where there are none."""
+    """The file of a scene, or the files of its parts. Raises BadDataset if there are none."""
     stem = scene.rsplit("/", 1)[-1]
     whole = folder / f"{stem}.pt"
     part = re.compile(re.escape(stem) + r"_(\d+)\.pt")
     parts = {int(found[1]): path for path in folder.glob("*.pt") if (found := part.fullmatch(path.name))}
     if not whole.is_file() and not parts:
         raise BadDataset(
-            f"{scene}: expected {whole} or {stem}_0.pt there, found neither. Unpack the features of this scene, or "
-            "correct the folder."
+            f"{scene}: expected {whole} or {stem}_0.pt there, found neither. Unpack the features of this scene there, "
+            "or correct the folder."
         )
     return [whole] if whole.is_file() else [parts[number] for number in sorted(parts)]
 
 
 def read_fused(paths: Sequence[Path], points: int) -> FusedFeatures:
-    """The features of a scene of so many points; of a point that stands in several parts, those of the first.
+    """The features of a scene of `points` points; a point in several parts takes its feature from the first.
 
-    Raises BadDataset for a file that is damaged or of another cloud: released ones were (openscene issue 29).
+    Raises BadDataset for a file that is damaged or of another cloud, as some released ones were (openscene issue 29).
     """
     visible = np.zeros(points, bool)
     index, rows = [], []
@@ -58,15 +58,16 @@ def read_fused(paths: Sequence[Path], points: int) -> FusedFeatures:
         rows.append(feature[new])
     if len({each.shape[1] for each in rows}) > 1:
         raise BadDataset(
-            f"{paths[0]} and its other parts: expected one width, found {sorted({each.shape[1] for each in rows})}. "
-            "They come from different models: unpack them again."
+            f"{paths[0]} and its other parts: expected one number of channels, found "
+            f"{sorted({each.shape[1] for each in rows})}. "
+            "They come from different models: unpack all parts again."
         )
     order = np.argsort(np.concatenate(index))
     return FusedFeatures(np.concatenate(rows)[order], visible)
 
 
 def from_fused(fused: FusedFeatures, sample: Sample, config: ExtractConfig) -> SceneFeatures:
-    """OpenScene's features as those of a store: averaged over voxels where config says so; views are not known."""
+    """OpenScene's features in the form of a store: averaged over voxels if configured; views are unknown."""
     row, _ = voxel_rows(sample.cloud.measured_xyz_m(), config.voxel_m)
     seen = np.flatnonzero(fused.visible & (row >= 0))
     place = np.cumsum(fused.visible) - 1
@@ -81,7 +82,7 @@ def from_fused(fused: FusedFeatures, sample: Sample, config: ExtractConfig) -> S
 
 
 def _part(path: Path, points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (n,) int64, rising, and their features (n, C) float16, of one file."""
+    """Points (n,) int64, ascending, and their features (n, C) float16, of one file."""
     content = load_saved_arrays(path, "a dict with feat and mask_full")
     if not isinstance(content, dict) or not {"feat", "mask_full"} <= set(content):
         found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
@@ -91,8 +92,8 @@ def _part(path: Path, points: int) -> tuple[np.ndarray, np.ndarray]:
         raise _unexpected(path, "mask_full (N,) bool", f"{of_part.dtype} of shape {of_part.shape}")
     if len(of_part) != points:
         raise BadDataset(
-            f"{path}: expected a mask of {points} points, as the cloud has, found one of {len(of_part)}. The features are "
-            "of another version of the cloud: use the points they came with."
+            f"{path}: expected a mask of {points} points, as in the cloud, found {len(of_part)}. The features belong "
+            "to another version of the cloud: use the points they came with."
         )
     index = np.flatnonzero(of_part)
     if len(feature) != len(index):
@@ -113,7 +114,7 @@ def _feature(path: Path, stored: Any) -> np.ndarray:  # noqa: ANN401
 
 
 def _chosen(path: Path, stored: Any, rows: int) -> np.ndarray:  # noqa: ANN401
-    """Indices, rising, of the rows that a mask chooses."""
+    """Ascending indices of the rows that a mask selects."""
     mask = as_array(stored).reshape(-1)
     if mask.dtype == bool and len(mask) == rows:
         return np.flatnonzero(mask)
@@ -124,4 +125,7 @@ def _chosen(path: Path, stored: Any, rows: int) -> np.ndarray:  # noqa: ANN401
 
 
 def _unexpected(path: Path, expected: str, found: str) -> BadDataset:
-    return BadDataset(f"{path}: expected {expected}, found {found}. It is no file of OpenScene's fusion, or damaged.")
+    return BadDataset(
+        f"{path}: expected {expected}, found {found}. The file is damaged, or not from OpenScene's fusion: unpack "
+        "it again."
+    )

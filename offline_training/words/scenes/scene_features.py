@@ -1,4 +1,4 @@
-"""SceneFeatures: what the pictures of a scene say about its points, one row of numbers per voxel (or point)."""
+"""SceneFeatures: image features of a scene's points, one row per voxel (or point)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,19 +13,20 @@ from offline_training.datasets.base.sample import Sample
 class SceneFeatures:
     """Image features of a scene's points, averaged over the views that see them (OpenScene, CVPR 2023).
 
-    V rows, C channels, N points of the cloud. A row is the mean over all observations, (point, view) pairs, of its points:
-    a point seen by many views weighs more than one seen by few. With one row per point that is the paper's mean.
+    V rows, C channels, N points of the cloud. A row is the mean over all observations, (point, view) pairs, of its
+    points: a point seen by many views weighs more than one seen by few. With one row per point that is the paper's
+    mean.
     """
 
     feature: np.ndarray  # (V, C) float16
     row_of_point: np.ndarray  # (N,) int32 into feature; -1 where no view sees the point
     view_bits: np.ndarray  # (V, ceil(views / 8)) uint8: which views see a row, packed as np.packbits does
-    view_names: tuple[str, ...]  # in the order of the bits; none for features whose views are not known
-    left_out: tuple[str, ...] = ()  # views whose picture could not be read
-    scene_sha256: str = ""  # of the cloud and the cameras, see scene_sha256(); empty where not known
+    view_names: tuple[str, ...]  # in the order of the bits; empty for features whose views are unknown
+    left_out: tuple[str, ...] = ()  # views whose image could not be read
+    scene_sha256: str = ""  # of the cloud and the cameras, see scene_sha256(); empty if unknown
 
     def __post_init__(self) -> None:
-        """Raise BadDataset when the parts do not belong together."""
+        """Raise BadDataset if the parts do not belong together."""
         rows = len(self.feature)
         _require("feature", self.feature, (rows, self.feature.shape[-1]), np.float16)
         _require("row_of_point", self.row_of_point, (len(self.row_of_point),), np.int32)
@@ -38,7 +39,7 @@ class SceneFeatures:
         if len(self.row_of_point) and not (self.row_of_point.min() >= -1 and self.row_of_point.max() < rows):
             raise BadDataset(
                 f"row_of_point: expected -1 to {rows - 1}, found {self.row_of_point.min()} to {self.row_of_point.max()}. "
-                "Features and rows belong to different scenes: make them anew."
+                "Features and rows belong to different scenes: run extract-features again."
             )
 
     @property
@@ -53,20 +54,20 @@ class SceneFeatures:
         return feature
 
     def seen_by(self) -> np.ndarray:
-        """(V, views) bool: which views see which row."""
+        """(V, views) bool: whether a view sees a row."""
         return np.unpackbits(self.view_bits, axis=1, count=len(self.view_names)).astype(bool)
 
     def require_fits(self, sample: Sample) -> None:
-        """Raise BadDataset unless these are features of that very cloud (openscene issue 29: they were not, unnoticed)."""
+        """Raise BadDataset unless these are features of exactly this cloud (in openscene issue 29 they were not, unnoticed)."""
         if len(self.row_of_point) != len(sample.cloud):
             raise BadDataset(
-                f"features of {sample.name}: expected {len(sample.cloud)} points, as its cloud has, found "
-                f"{len(self.row_of_point)}. They were made from another version of the cloud: make them anew."
+                f"features of {sample.name}: expected {len(sample.cloud)} points, as in its cloud, found "
+                f"{len(self.row_of_point)}. They were made from another version of the cloud: run extract-features again."
             )
 
 
 def scene_sha256(sample: Sample) -> str:
-    """Hex SHA-256 of a sample's points and of the name, file, camera and pose of each view; pictures are not read."""
+    """Hex SHA-256 of a sample's points and of the name, file, camera and pose of each view; images are not read."""
     digest = hashlib.sha256(np.ascontiguousarray(sample.cloud.xyz_m).tobytes())
     for view in sample.views:
         camera = view.camera
@@ -80,5 +81,5 @@ def _require(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: type) 
     if array.shape != shape or array.dtype != dtype:
         raise BadDataset(
             f"{name}: expected shape {shape} of {np.dtype(dtype)}, found {array.shape} of {array.dtype}. "
-            "Make the features of this scene anew."
+            "Run extract-features again for this scene."
         )

@@ -1,4 +1,4 @@
-"""Which points share a voxel, over scenes of any extent."""
+"""Assigns points to voxels, for scenes of any extent."""
 
 import numpy as np
 
@@ -10,8 +10,8 @@ _CELLS = 1 << 20  # on each side of the origin: three axes share one 63-bit key;
 def voxel_rows(xyz_m: np.ndarray, voxel_m: float | None) -> tuple[np.ndarray, int]:
     """(N,) int64 row of each point and the number of rows: one row per occupied voxel, in the order of x, y, z.
 
-    xyz_m: (N, 3). Voxels are cut at multiples of voxel_m; with None every finite point has its own row. Points that are
-    not finite get -1. Raises BadPointCloud for points so far away that their voxels cannot be counted.
+    xyz_m: (N, 3). Voxel borders are multiples of voxel_m; with None every finite point has its own row. Non-finite
+    points get -1. Raises BadPointCloud for points too far away to be counted in voxels.
     """
     finite = np.isfinite(xyz_m).all(axis=1)
     rows = np.full(len(xyz_m), -1, np.int64)
@@ -22,7 +22,8 @@ def voxel_rows(xyz_m: np.ndarray, voxel_m: float | None) -> tuple[np.ndarray, in
     cell = np.floor(xyz_m[finite].astype(np.float64) / voxel_m)
     if len(cell) and np.abs(cell).max() >= _CELLS:
         raise BadPointCloud(
-            f"cloud: expected points within {_CELLS * voxel_m:g} m of the origin for voxels of {voxel_m} m, found one at "
+            f"cloud: expected points within {_CELLS * voxel_m:g} m of the origin for voxels of {voxel_m} m, found one "
+            "at "
             f"{np.abs(xyz_m[finite]).max():g} m. Use a larger voxel_m, or remove stray points."
         )
     x, y, z = cell.astype(np.int64).T + _CELLS

@@ -1,4 +1,4 @@
-"""How points are asked for their class in words, and which class of the truth counts as which class of the answers."""
+"""How points are classified by words, and which class of the truth counts as which class of the answers."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,23 +18,25 @@ Answer = Callable[[Sample], np.ndarray]  # (N,) uint8 class of each point of a s
 
 @dataclass(frozen=True)
 class Question:
-    """How the points of a data set are asked for their class, and what counts as right."""
+    """How the points of a data set are classified, and what counts as correct."""
 
     mode: Mode = "3d"
-    vocabulary: Vocabulary | None = None  # nothing = the one of the run
+    vocabulary: Vocabulary | None = None  # default: that of the run
     truth_as: Mapping[str, str] = field(default_factory=dict)  # class of the truth -> class of the answers it counts as
-    oracle_lists: bool = False  # only classes that truly are in a scene may be answered: no fair test, an upper bound
+    oracle_lists: bool = (
+        False  # only classes actually present in a scene may be answered: an upper bound, not a fair test
+    )
     specialised: bool = False  # image features pass the run's adapter first
-    constant: bool = False  # one vector for all points: what the best network answers that tells nothing apart
+    constant: bool = False  # one vector for all points: the best answer without distinguishing any points
 
 
 FAIR_QUESTION = Question()
 
 
 def class_ids_of_truth(truth: ClassTable, classes: ClassTable, truth_as: Mapping[str, str]) -> np.ndarray:
-    """(256,) uint8: the class of the answers that each class of the truth counts as, 255 = its points are left out.
+    """(256,) uint8: answer class that each true class counts as, 255 = its points are left out.
 
-    Classes of the same name are the same class; truth_as says what others count as. Raises BadConfig for unknown names.
+    Classes of the same name correspond; truth_as maps the others. Raises BadConfig for unknown names.
     """
     for name, counts_as in truth_as.items():
         if name not in truth.names or counts_as not in classes.names:
@@ -50,7 +52,7 @@ def class_ids_of_truth(truth: ClassTable, classes: ClassTable, truth_as: Mapping
     if (table == IGNORE_ID).all():
         raise BadConfig(
             f"vocabulary {classes.name}: expected a class of the truth, {', '.join(truth.names)}, found none. "
-            "Name its classes like these, or say which of them each counts as."
+            "Rename its classes, or map true classes to them by --truth-as."
         )
     return table
 
@@ -58,7 +60,7 @@ def class_ids_of_truth(truth: ClassTable, classes: ClassTable, truth_as: Mapping
 def pooled_confusion(
     samples: Iterable[Sample], answer: Answer, class_of_truth: np.ndarray, classes: int
 ) -> ConfusionMatrix:
-    """Pool the answers on scenes, point by point. class_of_truth: (256,) uint8, as class_ids_of_truth gives it."""
+    """Pool the answers on scenes, point by point. class_of_truth: (256,) uint8 from class_ids_of_truth."""
     confusion = ConfusionMatrix(classes)
     for sample in samples:
         if sample.class_id is not None:

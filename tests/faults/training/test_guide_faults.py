@@ -139,7 +139,7 @@ def test_a_kill_between_two_scenes_leaves_no_half_file_and_the_rest_is_made_late
     with pytest.raises(KeyboardInterrupt):
         pseudo_label(config)
     store = PseudoLabelStore(tmp_path / "pseudo_labels")
-    with pytest.raises(BadLabels, match="expected the pseudo labels of all training scenes"):
+    with pytest.raises(BadLabels, match="expected the list of all labelled training scenes"):
         store.scenes()
     monkeypatch.setattr(PseudoLabelStore, "write", write)
     pseudo_label(config)

@@ -241,7 +241,7 @@ def test_the_log_tells_times_by_stage_and_draws_similarities(tmp_path, rooms):
             {"class_model": "none", "vmf_average_over_ranks": True},
             "vmf_average_over_ranks: expected only with class_model",
         ),
-        ({"loss_weights": [1.0, 0.5, 0.0], "vmf_average_over_ranks": True}, "weight of consistency other than 0"),
+        ({"loss_weights": [1.0, 0.5, 0.0], "vmf_average_over_ranks": True}, "non-zero weight of consistency"),
         ({"augment": {"image_size": [8, 8]}}, "augment.image_size"),
         ({"train": [{"kind": "pandaset", "folder": "x", "weight": 2.0}]}, "set order: weights, or remove the weights"),
         ({"method": "moco"}, "method: expected one of cleverdistiller, depthcontrast, olivine, .* found 'moco'"),

@@ -133,8 +133,8 @@ def test_scans_without_labels_have_none(scans):
     ("change", "message"),
     [
         (lambda one: replace(one, images=tuple(image[:-1] for image in one.images)), "expected one size"),
-        (lambda one: replace(one, superpixels=None), "superpixels: expected them with every scan"),
-        (lambda one: replace(one, segment=None), "segments: expected them with every scan"),
+        (lambda one: replace(one, superpixels=None), "superpixels: expected them for every scan"),
+        (lambda one: replace(one, segment=None), "segments: expected them for every scan"),
     ],
 )
 def test_scans_that_do_not_fit_together_are_refused(scans, change, message):

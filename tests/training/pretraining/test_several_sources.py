@@ -221,6 +221,6 @@ def test_made_even_intensities_stay_within_one(tmp_path):
 
 def test_a_data_set_without_pictures_is_named_where_a_method_needs_them(tmp_path):
     sources = [Rooms(), OtherRooms(pictures=False)]
-    with pytest.raises(BadDataset, match="two: expected pictures with the scans, as method ppkt"):
+    with pytest.raises(BadDataset, match="two: expected images with the scans, because method ppkt"):
         require_pictures(config(tmp_path, method="ppkt", train=TWO, order="weights"), sources)
     require_pictures(config(tmp_path, method="pointcontrast", train=TWO, order="weights"), sources)

@@ -52,5 +52,5 @@ def test_a_class_that_the_truth_does_not_have_is_no_zero(checkpoint):
 
 def test_a_class_is_asked_of_boxes_alone():
     column = {"name": "c", "recipe": "finetune/synthetic.yaml", "box_class": "car"}
-    with pytest.raises(BadConfig, match="box_class is for box_ap alone"):
+    with pytest.raises(BadConfig, match="box_class is for box_ap only"):
         validated(PretrainingColumn, column, "test")

@@ -192,9 +192,9 @@ def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
     ("changes", "told"),
     [
         ({"rows": [{"name": "a"}, {"name": "b", "like": "a", "run": {"seed": 1}}]}, "no run of its own"),
-        ({"rows": [{"name": "a", "published": {"IoU": 1.0}}]}, "which are no columns"),
-        ({"columns": [{"name": "mIoU", "rows": ["nobody"]}]}, "are no rows"),
-        ({"columns": [{"name": "mIoU", "measure": "minutes", "of": ["chair"]}]}, "known of single classes"),
+        ({"rows": [{"name": "a", "published": {"IoU": 1.0}}]}, "no such column"),
+        ({"columns": [{"name": "mIoU", "rows": ["nobody"]}]}, "no such row"),
+        ({"columns": [{"name": "mIoU", "measure": "minutes", "of": ["chair"]}]}, "only measures of single classes"),
     ],
 )
 def test_studies_that_contradict_themselves_are_refused(changes, told):

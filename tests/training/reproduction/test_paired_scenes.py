@@ -68,7 +68,7 @@ def test_a_clear_lead_leaves_out_0_and_chance_does_not():
 
 
 def test_rows_of_other_scenes_are_refused():
-    with pytest.raises(ValueError, match="same ones for every seed"):
+    with pytest.raises(ValueError, match="same scenes for every seed"):
         counts_of_scenes([{"a": [[1], [1], [1]]}, {"b": [[1], [1], [1]]}], ["a"])
 
 

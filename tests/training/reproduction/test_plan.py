@@ -50,7 +50,7 @@ def test_the_list_has_a_line_for_every_study_with_what_is_there_and_what_is_miss
     assert lines["synthetic"] == "Synthetic streets: 90 runs; needs no download"
     assert lines["table7"].startswith("OLIVINE table 7: 21 runs; missing: weak_labels/seem, weights/moco")
     assert lines["table7"].endswith("; there: nuscenes")
-    assert "not looked for: open_clip's ViT-L-14-336-quickgelu (openai)" in lines["vlg-table3"]
+    assert "not checked: open_clip's ViT-L-14-336-quickgelu (openai)" in lines["vlg-table3"]
     assert "needs pandaset, " in next(line for line in list_lines(None) if line.startswith("pandaset "))
 
 
@@ -59,12 +59,12 @@ def test_missing_data_are_told_with_the_command_that_checks_them(tmp_path):
     place = tmp_path / "nuscenes"
     assert f"missing  nuscenes: {place}: unpack it there, then: lidar-vl-train check-data nuscenes {place}" in text
     assert "lidar-vl-train weak-label" in text
-    assert "pre-training OLIVINE: not known: measured after the first run" in text
+    assert "pre-training OLIVINE: unknown until the first run" in text
 
 
 def test_without_a_root_nothing_is_said_about_what_is_done(tmp_path):
     text = "\n".join(plan_lines("table9", tmp_path, None, (), 1))
-    assert "done: not known without --data ROOT" in text
+    assert "done: unknown without --data ROOT" in text
     assert "pre-training               3     -     -" in text
 
 
@@ -130,7 +130,7 @@ def test_finished_stages_of_3dss_vlg_are_counted(tmp_path, fake_stages):  # noqa
 
 def test_networks_whose_size_is_not_computed_are_told_so(tmp_path):
     text = "\n".join(plan_lines("table7", tmp_path, None, (), 1))
-    assert "checkpoints of waffleiron_48_384: not known: sizes are told for MinkUNets alone" in text
+    assert "checkpoints of waffleiron_48_384: size unknown: computed for MinkUNets only" in text
 
 
 @pytest.mark.parametrize(

@@ -202,14 +202,14 @@ def test_wrong_requests_are_refused_with_what_there_is(act, told, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"rows": [{"name": "a", "published": {"2 %": 1.0}}]}, "which are no columns"),
-        ({"rows": [{"name": "a", "like": "b"}]}, "b is no row"),
+        ({"rows": [{"name": "a", "published": {"2 %": 1.0}}]}, "no such column"),
+        ({"rows": [{"name": "a", "like": "b"}]}, "b is not a row"),
         ({"rows": [{"name": "a"}, {"name": "b", "like": "a", "finetune": {"seed": 1}}]}, "no runs of its own"),
-        ({"columns": [{"name": "1 %"}]}, "one recipe or like"),
-        ({"columns": [{"name": "hours", "measure": "hours", "recipe": "finetune/demo.yaml"}]}, "need no fine-tuning"),
-        ({"columns": [{"name": "fog", "measure": "mrr", "corruption": "fog"}]}, "no other measure"),
+        ({"columns": [{"name": "1 %"}]}, "exactly one of recipe and like"),
+        ({"columns": [{"name": "hours", "measure": "hours", "recipe": "finetune/demo.yaml"}]}, "take no fine-tuning"),
+        ({"columns": [{"name": "fog", "measure": "mrr", "corruption": "fog"}]}, "corruption is for corrupted_mean_iou"),
         ({"columns": [{"name": "hours", "measure": "hours", "finetune": {"seed": 1}}]}, "the column has none"),
-        ({"columns": [{"name": "mrr", "measure": "mrr", "like": "clean"}]}, "clean is no column"),
+        ({"columns": [{"name": "mrr", "measure": "mrr", "like": "clean"}]}, "clean is not a column"),
         ({"toy_language": "words/toy_language.yaml"}, "no such key"),
     ],
 )

@@ -127,15 +127,15 @@ def test_stages_of_words_in_small_keep_their_settings_and_every_run_is_valid(nam
 def test_what_is_put_in_place_of_what_is_told():
     told = "\n".join(smoke_of(load_study("table1")).told)
     assert "nuscenes to learn from -> 2 synthetic streets, 2 sweeps each" in told
-    assert "res16unet_34c -> 8 channels, one block a stage: 0.11 % of its weights" in told
+    assert "res16unet_34c -> 8 channels, one block per stage: 0.11 % of its weights" in told
     assert "the label store seem -> superpixels by SLIC and classes by the toy teacher" in told
     assert "the label store slic -> superpixels by SLIC\n" in told
     assert "the image teacher's moco_v2_800ep_pretrain.pth.tar -> random weights in resnet50_dilated" in told
     assert "classes semantic_kitti19 -> nuscenes16" in told
-    assert "not tried: the reader of semantic_kitti" in told
+    assert "not tested: the reader of semantic_kitti" in told
     words = "\n".join(smoke_of(load_study("vlg-table1")).told)
     assert "the image model openscene_features -> the toy language model" in words
-    assert "nuScenes-C -> the same corruptions" in "\n".join(smoke_of(load_study("table8")).told)
+    assert "nuScenes-C -> our own versions of its corruptions" in "\n".join(smoke_of(load_study("table8")).told)
 
 
 def seeds(sources: list[dict[str, Any]]) -> set[tuple[str, int]]:

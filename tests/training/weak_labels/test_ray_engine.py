@@ -182,7 +182,7 @@ def test_a_second_run_makes_nothing_and_a_damaged_picture_is_told(ray_cluster, s
     whole = broken.read_bytes()
     try:
         broken.write_bytes(whole[:-30])
-        with pytest.raises(BadDataset, match="1 images have no labels, 10 have them"):
+        with pytest.raises(BadDataset, match="1 images failed, 10 have labels"):
             weak_label(config)
     finally:
         broken.write_bytes(whole)

@@ -129,7 +129,7 @@ def test_pictures_without_labels_fail_the_command_after_the_others_are_done(real
     view = next(v for v in PandaSet(real.pandaset, ["00"]).views(0) if v.name == "front_camera")
     Image.fromarray(np.zeros((view.camera.height, view.camera.width), np.uint8)).save(some / "00.png")
     labeler = {"kind": "precomputed", "folder": str(tmp_path / "some"), "values": "cityscapes"}
-    with pytest.raises(BadDataset, match="5 images have no labels, 1 have them"):
+    with pytest.raises(BadDataset, match="5 images failed, 1 have labels"):
         weak_label(_pandaset_config(real, tmp_path / "out", labeler=labeler))
     assert set(LabelStore(tmp_path / "out").read_class_id(view).ravel().tolist()) == {10}
 

@@ -1,4 +1,4 @@
-"""What every model offers that gives pixels features in the space of words."""
+"""The interface of every model that gives pixels features in the space of words."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 
 
 class DenseImageModel(ABC):
-    """A frozen pair of towers: pictures become grids of features, prompts become rows, comparable by their cosine."""
+    """A frozen pair of towers: images become grids of features, prompts become rows, compared by cosine."""
 
     channels: int  # C, width of the text space
-    logit_scale: float  # what a cosine is multiplied by before a softmax
-    context_length: int = 0  # tokens of a sentence for text_encoder_onnx(); 0 where there is none
+    logit_scale: float  # factor of a cosine before a softmax
+    context_length: int = 0  # tokens of a sentence for text_encoder_onnx(); 0 without such a graph
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """All that decides over features and text, as JSON: model, hash of its weights, reading, windows."""
+        """Everything that determines features and text, as JSON: model, hash of its weights, reading, windows."""
 
     @abstractmethod
     def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """Features of pictures (H, W, 3) uint8 RGB, which may differ in size: one (C, h, w) float32 each.
+        """Features of images (H, W, 3) uint8 RGB, which may differ in size: one (C, h, w) float32 each.
 
-        The cells lie evenly over the whole picture, however many there are; not necessarily of unit length.
+        The cells cover the whole image evenly, however many there are; features need not have unit length.
         """
 
     @abstractmethod
     def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """(P, C) float32 rows of unit length, one for each prompt as it stands."""
+        """(P, C) float32 rows of unit length, one for each prompt, without templates."""
 
     def text_encoder_onnx(self) -> "tuple[onnx.ModelProto, str, bytes]":
         """For robots: tokens (B, L) int64 -> embeddings (B, C) float32 unit rows; kind and file of its tokenizer.
 
-        Raises BadRequest where a model has none.
+        Raises BadRequest if the model has no such graph.
         """
         raise _no_export(self, "text")
 
     def image_encoder_onnx(self, height: int, width: int) -> "onnx.ModelProto":
         """For robots: image (1, 3, height, width) float32 RGB of 0..1 -> features (1, C, h, w) float32.
 
-        Raises BadRequest where a model has none.
+        Raises BadRequest if the model has no such graph.
         """
         raise _no_export(self, "image")
 
@@ -57,14 +57,14 @@ class DenseImageModel(ABC):
 def _no_export(model: DenseImageModel, tower: str) -> BadRequest:
     return BadRequest(
         f"{tower} encoder: expected a model that can be exported, found {type(model).__name__}, which cannot. "
-        f"Export without its {tower} encoder."
+        f"Export without the {tower} encoder."
     )
 
 
 def text_matrix(model: DenseImageModel, vocabulary: Vocabulary) -> np.ndarray:
-    """(P, C) float32 unit rows, one for each prompt: the mean of unit embeddings over its templates, its class's or the vocabulary's.
+    """(P, C) float32 unit rows, one for each prompt: the mean of unit embeddings over the templates of its class or of the vocabulary.
 
-    Raises BadLabels for a prompt whose embedding has no direction.
+    Raises BadLabels for a prompt whose embedding is zero or not finite.
     """
     asked = [
         [template.replace("{}", prompt) for template in template_sentences(templates)]
@@ -78,7 +78,7 @@ def text_matrix(model: DenseImageModel, vocabulary: Vocabulary) -> np.ndarray:
     if without.any():
         words = [prompt for prompt, lost in zip(vocabulary.prompts, without, strict=True) if lost]
         raise BadLabels(
-            f"prompts: expected embeddings of unit length, found none for {', '.join(words)}. "
-            "Ask for other words, or check the weights of the model."
+            f"prompts: expected embeddings of unit length, found zero or non-finite ones for {', '.join(words)}. Use "
+            "other words, or check the weights of the model."
         )
     return matrix

@@ -1,4 +1,7 @@
-"""A picture read in windows that overlap, their answers averaged cell by cell. Sizes are whole cells, so nothing is interpolated."""
+"""An image processed in overlapping windows, their features averaged cell by cell.
+
+Sizes are whole cells: nothing is interpolated.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,15 +18,15 @@ _WINDOWS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class WindowSizes:
-    """How large a picture is read, and in what parts."""
+    """The size at which an image is processed, and the size and stride of its windows, in pixels."""
 
-    short_side_px: int  # of the resized picture
-    window_px: int  # longer than a side = the whole side
+    short_side_px: int  # of the resized image
+    window_px: int  # longer than a side: the whole side
     stride_px: int
-    cell_px: int  # of the tower that reads
+    cell_px: int  # of the image tower
 
     def __post_init__(self) -> None:
-        """Raise BadConfig for windows that are no whole cells or leave gaps."""
+        """Raise BadConfig for windows that are not whole cells or leave gaps."""
         if self.window_px < self.cell_px or self.window_px % self.cell_px:
             raise BadConfig(
                 f"window_px: expected a multiple of the model's cells of {self.cell_px} px, found {self.window_px}. "
@@ -41,19 +44,19 @@ class WindowSizes:
 
 
 def scaled_picture(image: np.ndarray, sizes: WindowSizes) -> np.ndarray:
-    """(H, W, 3) uint8 RGB bilinearly to scaled_size()."""
+    """Scale (H, W, 3) uint8 RGB bilinearly to scaled_size()."""
     return resized_rgb(image, scaled_size(image.shape[0], image.shape[1], sizes))
 
 
 def scaled_size(height: int, width: int, sizes: WindowSizes) -> tuple[int, int]:
-    """Height and width with the short side asked for, both rounded to whole cells."""
+    """Height and width with the configured short side, both rounded to whole cells."""
     scale = sizes.short_side_px / min(height, width)
     rows, columns = (max(round(side * scale / sizes.cell_px), 1) * sizes.cell_px for side in (height, width))
     return rows, columns
 
 
 def read_in_windows(picture: Tensor, read: Callable[[Tensor], Tensor], sizes: WindowSizes) -> Tensor:
-    """(3, H, W) -> (C, h, w), the mean over all windows that hold a cell.
+    """(3, H, W) -> (C, h, w), each cell the mean over all windows that contain it.
 
     read: (B, 3, window, window) -> (B, C, cells, cells). H and W are multiples of the cell.
     """
@@ -79,7 +82,7 @@ def read_in_windows(picture: Tensor, read: Callable[[Tensor], Tensor], sizes: Wi
 
 
 def _starts(cells: int, window: int, sizes: WindowSizes) -> list[int]:
-    """First cells of the windows along a side: a stride apart, each at the cell it falls into, the last at the border."""
+    """First cells of the windows along a side: one stride apart, rounded down to cells, the last at the border."""
     last = cells - window
     steps = range(0, last * sizes.cell_px, sizes.stride_px)
     return [*(step // sizes.cell_px for step in steps), last]

@@ -1,6 +1,7 @@
-"""Class scores of a picture's cells, and MaskCLIP's two ways to clean them.
+"""Class scores of an image's cells, and MaskCLIP's two ways to clean them (ECCV 2022).
 
-Both act on scores of one picture, so they are for class maps and previews; features that go to points are as they are.
+Both act on the scores of one image, so they serve class maps and previews only; features that go to points are
+unchanged.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ _ABSENT_LOGIT = -100.0  # MaskCLIP
 
 @dataclass(frozen=True)
 class Refinement:
-    """Thresholds of probability; None = off."""
+    """Probability thresholds, 0..1; None = off."""
 
     prompt_denoising: float | None = None  # MaskCLIP, RADSeg: 0.5
     key_smoothing: float | None = None  # CLIP2Scene: 1, all cells
@@ -29,19 +30,19 @@ class Refinement:
 
 @runtime_checkable
 class RefinedModel(Protocol):
-    """A model that asks for refinement of its class scores, and has what that needs."""
+    """A model that requests refinement of its class scores and provides the keys it needs."""
 
     refinement: Refinement
 
     def image_keys(self, image: np.ndarray) -> Tensor:
-        """(D, h, w) for cells that belong together alike, on the grid of image_features()."""
+        """(D, h, w) keys, similar for cells that belong together, on the grid of image_features()."""
         ...
 
 
 def class_scores(model: DenseImageModel, image: np.ndarray, table: TextTable) -> Tensor:
-    """(K, h, w) scores of the table's classes, sinks too, for a picture (H, W, 3) uint8 RGB: the higher, the likelier.
+    """(K, h, w) scores of the table's classes, sinks included, for an image (H, W, 3) uint8 RGB: higher is more likely.
 
-    Probabilities, but for cells that key smoothing replaces. Raises BadTextTable for a table of another width.
+    Probabilities, except in cells that key smoothing replaces. Raises BadTextTable for a table of another width.
     """
     logits = _class_cosines(model, image, table) * table.logit_scale
     if not isinstance(model, RefinedModel):
@@ -55,10 +56,14 @@ def class_scores(model: DenseImageModel, image: np.ndarray, table: TextTable) ->
 
 
 def prompt_cosines(model: DenseImageModel, image: np.ndarray, table: TextTable) -> Tensor:
-    """(P, h, w) cosines of a picture's cells to the table's prompts. Raises BadTextTable for a table of another width."""
+    """(P, h, w) cosines between an image's cells and the table's prompts.
+
+    Raises BadTextTable for a table of another width.
+    """
     if table.channels != model.channels:
         raise BadTextTable(
-            f"text table: expected {model.channels} channels, as the model's features, found {table.channels} of text "
+            f"text table: expected {model.channels} channels, as in the model's features, found {table.channels} in "
+            "text "
             f"space {table.text_space}. Use the model's own text tower."
         )
     (features,) = model.image_features([image])
@@ -67,15 +72,15 @@ def prompt_cosines(model: DenseImageModel, image: np.ndarray, table: TextTable) 
 
 
 def without_absent_classes(logits: Tensor, threshold: float) -> Tensor:
-    """Prompt denoising: classes (K, h, w) whose best probability in the picture is below the threshold get -100."""
+    """Prompt denoising: scores (K, h, w) of classes whose highest probability in the image is below the threshold become -100."""
     best = logits.softmax(dim=0).flatten(1).amax(dim=1)  # (K,)
     return torch.where((best < threshold)[:, None, None], _ABSENT_LOGIT, logits)
 
 
 def smoothed_by_keys(scores: Tensor, keys: Tensor, threshold: float) -> Tensor:
-    """Key smoothing: cells (K, h, w) whose best score is below the threshold get W scores, W = cosines of all keys.
+    """Key smoothing: cells (K, h, w) whose best score is below the threshold get scores W, W = cosines between all keys.
 
-    keys: (D, h, w). Scores of a replaced cell do not add up to 1: they compare classes within the cell.
+    keys: (D, h, w). Scores of a replaced cell do not sum to 1: they only rank the classes within the cell.
     """
     rows, directions = scores.flatten(1), functional.normalize(keys.flatten(1), dim=0)  # (K, n), (D, n)
     unsure = rows.amax(dim=0) < threshold  # (n,)
@@ -86,7 +91,7 @@ def smoothed_by_keys(scores: Tensor, keys: Tensor, threshold: float) -> Tensor:
 
 
 def _class_cosines(model: DenseImageModel, image: np.ndarray, table: TextTable) -> Tensor:
-    """(K, h, w): of each class's prompts the best."""
+    """(K, h, w): cosine of the best prompt of each class."""
     cosines = prompt_cosines(model, image, table)
     firsts = [*table.first_prompt.tolist(), len(table.prompts)]
     return torch.stack([cosines[first:behind].amax(dim=0) for first, behind in pairwise(firsts)])

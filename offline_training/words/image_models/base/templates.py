@@ -1,4 +1,4 @@
-"""Sentences around prompts: those a vocabulary states, or the 80 of OpenAI by one name."""
+"""Sentence templates around prompts: those of a vocabulary, or OpenAI's 80 by one name."""
 
 from lidar_vl_core.words.vocabulary import IMAGENET_TEMPLATES
 from offline_training.words.image_models.base.open_clip_package import open_clip_package
@@ -7,7 +7,7 @@ from offline_training.words.image_models.base.open_clip_package import open_clip
 def template_sentences(templates: tuple[str, ...]) -> tuple[str, ...]:
     """The sentences, each with one {} for the prompt; ("imagenet",) stands for the 80 templates of CLIP for ImageNet.
 
-    Raises BadConfig where those are asked for without open_clip.
+    Raises BadConfig if they are requested without open_clip.
     """
     if templates != IMAGENET_TEMPLATES:
         return templates

@@ -1,4 +1,4 @@
-"""Text embeddings that lie ready in a file: prompts that are known, and no others. Reads files."""
+"""Precomputed text embeddings from a file: only its own prompts are known. Reads files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ from lidar_vl_core.words.text_table_file import read_text_table
 from offline_training.datasets.base.saved_arrays import as_array, load_saved_arrays
 
 _MAX_BYTES = 1 << 30
-_CLIP_LOGIT_SCALE = 100.0  # a bare array does not state its own
+_CLIP_LOGIT_SCALE = 100.0  # a bare array does not store one
 
 
 class TextRows:
-    """Rows of unit length by prompt."""
+    """Embeddings of unit length, by prompt."""
 
     def __init__(self, prompts: Sequence[str], rows: np.ndarray, logit_scale: float, sha256: str) -> None:
         """prompts: P; rows: (P, C) of any length but zero."""
@@ -35,14 +35,14 @@ class TextRows:
         return {"model": "text_rows", "sha256": self._sha256}
 
     def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """(P, C) unit rows. Raises UnknownPrompt naming the prompts there are."""
+        """(P, C) unit rows. Raises UnknownPrompt listing the known prompts."""
         if missing := [prompt for prompt in prompts if same_words(prompt) not in self._place]:
-            raise unknown_prompt(missing, self._prompts, "Ask for words it has, or make a file with these.")
+            raise unknown_prompt(missing, self._prompts, "Use words that it contains, or write a file with these.")
         return self._rows[[self._place[same_words(prompt)] for prompt in prompts]]
 
 
 def read_text_rows(path: Path, names: Path | None) -> TextRows:
-    """From a text_table.npz, or from a .npy or .pt (P, C) whose prompts `names` lists as JSON.
+    """Read a text_table.npz, or a .npy or .pt (P, C) whose prompts `names` lists as JSON.
 
     Raises BadDataset, or BadTextTable for an invalid .npz.
     """
@@ -54,7 +54,7 @@ def read_text_rows(path: Path, names: Path | None) -> TextRows:
         listed = None if names is None else read_json(names)
     except (OSError, ValueError, EOFError) as error:
         raise BadDataset(
-            f"{path}: expected text embeddings and the JSON list of their prompts, found: {error}. Check both."
+            f"{path}: expected text embeddings and the JSON list of their prompts, found: {error}. Check both files."
         ) from error
     return TextRows(_fitting_names(path, rows, listed), rows, _CLIP_LOGIT_SCALE, sha256_of(path))
 
@@ -65,8 +65,8 @@ def _matrix(path: Path) -> np.ndarray:
     return load_plain_array(path, _MAX_BYTES)
 
 
-def _fitting_names(path: Path, rows: np.ndarray, names: Any) -> list[str]:  # noqa: ANN401 - whatever stands in the file
-    """The names; raises BadDataset unless there is a different one for each row, and every row has a direction."""
+def _fitting_names(path: Path, rows: np.ndarray, names: Any) -> list[str]:  # noqa: ANN401 - whatever the file holds
+    """The names; raises BadDataset unless each row has a name of its own, and is finite and not zero."""
     listed = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
     shaped = rows.ndim == 2 and rows.dtype.kind == "f" and rows.size > 0
     if not listed or not shaped or len({same_words(name) for name in names}) != len(rows) or len(names) != len(rows):
@@ -78,5 +78,7 @@ def _fitting_names(path: Path, rows: np.ndarray, names: Any) -> list[str]:  # no
     length = np.linalg.norm(rows.astype(np.float64), axis=1)
     if not np.isfinite(length).all() or (length == 0).any():
         bad = names[int(np.flatnonzero(~np.isfinite(length) | (length == 0))[0])]
-        raise BadDataset(f"{path}: expected finite rows with a direction, found none for {bad!r}. Make the file anew.")
+        raise BadDataset(
+            f"{path}: expected finite rows other than zero, found an invalid one for {bad!r}. Write the file again."
+        )
     return names

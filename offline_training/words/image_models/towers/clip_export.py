@@ -1,4 +1,4 @@
-"""Both towers of a CLIP as ONNX graphs, for robots: sentences of tokens in, pictures of one size in."""
+"""Both towers of a CLIP as ONNX graphs for robots: tokenised sentences, and images of one size."""
 
 from copy import copy
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def text_tower_onnx(clip: nn.Module) -> "onnx.ModelProto":
     """tokens (B, L) int64, L the context length -> embeddings (B, C) float32 unit rows, B open.
 
-    clip: of open_clip, with encode_text(); its image tower stays out.
+    clip: of open_clip, with encode_text(); its image tower is left out.
     """
     tower = _TextTower(clip)
     device = next(clip.parameters()).device
@@ -35,8 +35,8 @@ def image_tower_onnx(
 ) -> "onnx.ModelProto":
     """image (1, 3, height, width) float32 RGB of 0..1 -> features (1, C, h, w) float32 of unit length.
 
-    The picture is scaled as for windows, then read as a whole: positions of training are stretched over it, where windows
-    of training's size would have kept them. Features equal those of a model whose window is the whole picture.
+    The image is scaled as for windows, then processed as a whole: position embeddings are stretched over it, where
+    windows of the training size would have kept them. Features equal those of a model whose window is the whole image.
     """
     height, width = size
     scaled = scaled_size(height, width, sizes)
@@ -59,7 +59,7 @@ class _TextTower(nn.Module):
 
 
 class _WholePicture(nn.Module):
-    """What stands around a tower: scaling, colours, unit length."""
+    """The steps around a tower: scaling, colour normalisation, unit length."""
 
     mean: Tensor
     std: Tensor
@@ -84,6 +84,6 @@ class _WholePicture(nn.Module):
 
 
 def _scaling(old: int, new: int) -> Tensor:
-    """(new, old): what scales a column of pixels as pictures are scaled before windows, without rounding to bytes."""
+    """(new, old) matrix that scales a column of pixels as images are scaled before windows, without rounding to bytes."""
     unit = torch.eye(old)[None, None]
     return functional.interpolate(unit, (new, old), mode="bilinear", align_corners=False, antialias=True)[0, 0]

@@ -1,6 +1,7 @@
-"""Ways to read the last block of a CLIP ViT, so that each patch speaks for itself: tensors in, tensors out.
+"""Ways to read the last block of a CLIP ViT so that each patch keeps its own meaning: tensors in, tensors out.
 
-q, k, v: (B, heads, 1 + h*w, D), projections of the normed tokens, the class token first. Scores are scaled by D ** -0.5.
+q, k, v: (B, heads, 1 + h*w, D), projections of the normalised tokens, the class token first. Scores are scaled by D **
+-0.5.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,10 @@ GAUSSIAN_STD_PATCHES = 5.0  # NACLIP
 
 @dataclass(frozen=True)
 class Reading:
-    """What stands in place of the block's attention, and whether the rest of the block stays."""
+    """What replaces the block's attention, and whether the rest of the block remains."""
 
     attend: Callable[[Tensor, Tensor, Tensor, Grid], Tensor]  # q, k, v, grid -> (B, heads, 1 + h*w, D)
-    keeps_residual: bool  # the residual around the attention, and the MLP behind it with its own
+    keeps_residual: bool  # the residual around the attention, and the MLP after it with its own
 
 
 def plain(q: Tensor, k: Tensor, v: Tensor, grid: Grid) -> Tensor:
@@ -27,12 +28,12 @@ def plain(q: Tensor, k: Tensor, v: Tensor, grid: Grid) -> Tensor:
 
 
 def maskclip(q: Tensor, k: Tensor, v: Tensor, grid: Grid) -> Tensor:
-    """Each token its own value (MaskCLIP)."""
+    """Each token keeps its own value (MaskCLIP)."""
     return v
 
 
 def sclip(q: Tensor, k: Tensor, v: Tensor, grid: Grid) -> Tensor:
-    """(softmax(q q^T) + softmax(k k^T)) v: the sum, whose rows add up to 2 (SCLIP)."""
+    """(softmax(q q^T) + softmax(k k^T)) v: the sum, whose rows sum to 2 (SCLIP)."""
     return (_weights(q, q) + _weights(k, k)) @ v
 
 
@@ -42,12 +43,12 @@ def clearclip(q: Tensor, k: Tensor, v: Tensor, grid: Grid) -> Tensor:
 
 
 def naclip(q: Tensor, k: Tensor, v: Tensor, grid: Grid) -> Tensor:
-    """softmax(k k^T + window) v, the window drawing each patch to its neighbours (NACLIP)."""
+    """softmax(k k^T + window) v, where the window favours each patch's neighbours (NACLIP)."""
     return neighbour_weights(k, grid) @ v
 
 
 def neighbour_weights(k: Tensor, grid: Grid) -> Tensor:
-    """NACLIP's attention (B, heads, 1 + h*w, 1 + h*w); rows add up to 1."""
+    """NACLIP's attention (B, heads, 1 + h*w, 1 + h*w); rows sum to 1."""
     return _weights(k, k, gaussian_window(grid).to(k))
 
 

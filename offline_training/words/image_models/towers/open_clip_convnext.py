@@ -36,7 +36,7 @@ class OpenClipConvNext:
         return projected.unflatten(0, (len(features), *features.shape[2:])).movedim(-1, 1)
 
     def of_grid(self, grid: tuple[int, int]) -> "CellsOfTower[OpenClipConvNext]":
-        """See ImageTower; a ConvNeXt has no places that depend on the grid."""
+        """See ImageTower; a ConvNeXt has no position embeddings."""
         visual = deepcopy(self._visual).cpu()
         return CellsOfTower(OpenClipConvNext(visual), visual)
 
@@ -45,5 +45,5 @@ class OpenClipConvNext:
         return self._visual.trunk.forward_features(windows)
 
     def head(self, rows: Tensor) -> Tensor:
-        """(n, F) -> (n, C): the trunk's norm, then open_clip's projection, as the package has them behind the pooling."""
+        """(n, F) -> (n, C): the trunk's norm, then open_clip's projection, which the package applies after pooling."""
         return self._visual.head(self._visual.trunk.forward_head(rows[:, :, None, None]))  # a mean over one cell

@@ -1,4 +1,4 @@
-"""A CLIP of open_clip as a dense model: windows of a picture through its image tower, sentences through its text tower."""
+"""A CLIP of open_clip as a dense model: image windows through its image tower, sentences through its text tower."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -45,14 +45,14 @@ def open_clip_model(config: OpenClipConfig) -> "OpenClipModel":
 
 @dataclass(frozen=True)
 class Words:
-    """What numbers sentences."""
+    """The tokenizer: sentences -> token numbers."""
 
     tokenizer: Callable[[list[str]], Tensor]
-    merges: Path | None = None  # its file, gzip, where it is CLIP's; others do not run on robots
+    merges: Path | None = None  # its file, gzip, if it is CLIP's; others do not run on robots
 
 
 class OpenClipModel(DenseImageModel):
-    """ViT or ConvNeXt; features are the mean of the unit-length features of all windows that hold a cell."""
+    """ViT or ConvNeXt; a cell's feature is the mean of its unit-length features over all windows that contain it."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class OpenClipModel(DenseImageModel):
         config: OpenClipConfig | Siglip2Config,
         reading: dict[str, Any],
     ) -> None:
-        """weights: a CLIP, built and loaded; tower: over its `visual`; reading: what identity() says of the tower.
+        """weights: a CLIP, built and loaded; tower: over its `visual`; reading: what identity() states about the tower.
 
         Raises BadConfig for sizes that do not fit the tower.
         """
@@ -84,17 +84,17 @@ class OpenClipModel(DenseImageModel):
         self.refinement = Refinement(config.prompt_denoising, smoothing)
 
     def identity(self) -> dict[str, Any]:
-        """Architecture, hash of the weights, reading, sizes. Refinement is no part of it: it changes no feature."""
+        """Architecture, hash of the weights, reading, sizes; without refinement, which changes no feature."""
         return deepcopy(self._identity)
 
     @torch.no_grad()
     def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """(C, h, w) float32 each, on the model's device, h and w cells of the resized picture."""
+        """(C, h, w) float32 each, on the model's device; h x w cells of the resized image."""
         return [self._over_windows(image, self._tower.cells) for image in images]
 
     @torch.no_grad()
     def image_keys(self, image: np.ndarray) -> Tensor:
-        """(D, h, w) keys of the last block, for key smoothing. Raises BadConfig for a tower without."""
+        """(D, h, w) keys of the last block, for key smoothing. Raises BadConfig for a tower without keys."""
         return self._over_windows(image, _with_keys(self._tower).keys)
 
     @torch.no_grad()
@@ -109,13 +109,16 @@ class OpenClipModel(DenseImageModel):
         return torch.cat(rows) if rows else torch.zeros((0, self.channels), device=self._device)
 
     def text_encoder_onnx(self) -> "tuple[onnx.ModelProto, str, bytes]":
-        """The text tower with the merges of CLIP's tokenizer. Raises BadRequest for a tokenizer that robots do not have."""
+        """The text tower with the merges of CLIP's tokenizer.
+
+        Raises BadRequest for a tokenizer that is not available on robots.
+        """
         if self._words.merges is None:
             return super().text_encoder_onnx()
         return text_tower_onnx(self._clip), "clip_bpe", self._words.merges.read_bytes()
 
     def image_encoder_onnx(self, height: int, width: int) -> "onnx.ModelProto":
-        """The image tower for the picture as a whole, without windows; see image_tower_onnx()."""
+        """The image tower for whole images, without windows; see image_tower_onnx()."""
         return image_tower_onnx(self._tower, self._sizes, (self._mean, self._std), (height, width))
 
     def _over_windows(self, image: np.ndarray, read: Any) -> Tensor:  # noqa: ANN401 - a method of the tower
@@ -125,9 +128,9 @@ class OpenClipModel(DenseImageModel):
 
 
 def _tower(weights: ClipWeights, config: OpenClipConfig) -> tuple[ImageTower, dict[str, Any]]:
-    """The tower, and what identity() says of how it reads.
+    """The tower, and what identity() states about its reading.
 
-    Raises BadConfig for a tower that is neither, or a reading or refinement it does not have.
+    Raises BadConfig for a tower that is neither ViT nor ConvNeXt, or a reading or refinement it does not have.
     """
     visual: Any = weights.clip.visual
     tower: ImageTower
@@ -157,7 +160,7 @@ def _identity(
     weights: ClipWeights, config: OpenClipConfig | Siglip2Config, sha256: str, reading: dict[str, Any]
 ) -> dict[str, Any]:
     plan = weights.architecture
-    name = Path(plan.name).name.removesuffix(".json")  # where a file lies decides nothing
+    name = Path(plan.name).name.removesuffix(".json")  # the location of a file does not matter
     return {
         "model": "open_clip",
         "text_space": f"open_clip:{name}:{sha256[:16]}",
@@ -175,7 +178,7 @@ def _identity(
 
 
 def _hash_of(network: nn.Module) -> str:
-    """Hash over names and values of all weights."""
+    """Hash of the names and values of all weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())

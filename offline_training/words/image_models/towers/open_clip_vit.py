@@ -1,4 +1,4 @@
-"""The image tower of a CLIP ViT of open_clip, run by its own modules up to the last block, which is read in another way."""
+"""The image tower of a CLIP ViT of open_clip, run by its own modules up to the last block, which is replaced by a dense reading."""
 
 from copy import deepcopy
 from typing import Any
@@ -16,7 +16,7 @@ class OpenClipVit:
     """An ImageTower with keys. Windows may be of any size: position embeddings are interpolated."""
 
     def __init__(self, visual: Any, reading: Reading) -> None:  # noqa: ANN401 - its modules are read by name
-        """visual: open_clip's VisionTransformer. Raises BadConfig for one that is no plain CLIP."""
+        """visual: open_clip's VisionTransformer. Raises BadConfig if it is not a plain CLIP."""
         _require_plain_clip(visual)
         self._visual = visual
         self._reading = reading
@@ -39,7 +39,7 @@ class OpenClipVit:
         return v[:, :, 1:], grid
 
     def of_attended(self, heads: Tensor) -> Tensor:
-        """(B, heads, n, D) attended values -> (B, n, C), by what is behind an attention without residual and MLP."""
+        """(B, heads, n, D) attended values -> (B, n, C), by the steps after an attention without residual and MLP."""
         block = self._visual.transformer.resblocks[-1]
         return self._visual.ln_post(block.ls_1(self._joined(heads))) @ self._visual.proj
 
@@ -69,7 +69,7 @@ class OpenClipVit:
         return x, grid
 
     def _read(self, x: Tensor, grid: Grid) -> Tensor:
-        """The last block in the way of the reading, then what the tower has behind it."""
+        """Apply the last block as the reading defines it, then the rest of the tower."""
         attended = self._reading.attend(*self._heads(x), grid)
         if not self._reading.keeps_residual:
             return self.of_attended(attended)
@@ -87,7 +87,7 @@ class OpenClipVit:
         return q, k, v
 
     def _joined(self, heads: Tensor) -> Tensor:
-        """(B, heads, n, D) -> (B, n, width) behind the attention's output projection."""
+        """(B, heads, n, D) -> (B, n, width) after the attention's output projection."""
         return self._visual.transformer.resblocks[-1].attn.out_proj(heads.transpose(1, 2).flatten(2))
 
     @staticmethod
@@ -96,7 +96,7 @@ class OpenClipVit:
 
 
 def _position_embedding(embedding: Tensor, trained: Grid, grid: Grid) -> Tensor:
-    """(1 + h*w, width): patches' places bicubically between those of training, as open_clip resizes its weights."""
+    """(1 + h*w, width): position embeddings, interpolated bicubically as open_clip resizes its weights."""
     if trained == grid:
         return embedding
     places = embedding[1:].T.unflatten(1, trained)[None]  # (1, width, rows, columns)
@@ -105,7 +105,7 @@ def _position_embedding(embedding: Tensor, trained: Grid, grid: Grid) -> Tensor:
 
 
 def _require_plain_clip(visual: nn.Module) -> None:
-    """Raise BadConfig for a tower whose last steps are others than ln_post, class token, projection."""
+    """Raise BadConfig for a tower whose last steps are not ln_post, class token, projection."""
     from open_clip.transformer import VisionTransformer
 
     if not isinstance(visual, VisionTransformer):
@@ -115,7 +115,7 @@ def _require_plain_clip(visual: nn.Module) -> None:
     elif visual.pool_type != "tok" or visual.final_ln_after_pool:
         found = f"pool_type {visual.pool_type}, final_ln_after_pool {visual.final_ln_after_pool}"
     elif visual.proj is None or visual.conv1.kernel_size[0] != visual.conv1.kernel_size[1]:
-        found = "no projection into the text space, or patches that are no squares"
+        found = "no projection into the text space, or patches that are not square"
     elif unread := _unread_parts(visual.transformer.resblocks[-1]):
         found = f"a last block with {unread}"
     else:
@@ -127,7 +127,7 @@ def _require_plain_clip(visual: nn.Module) -> None:
 
 
 def _unread_parts(block: nn.Module) -> str:
-    """Steps of an attention block that queries, keys and values alone do not hold."""
+    """Steps of an attention block that queries, keys and values do not cover."""
     attention = block.get_submodule("attn")
     needed = ("in_proj_weight", "in_proj_bias", "out_proj", "num_heads")
     missing = [name for name in needed if not hasattr(attention, name)]

@@ -1,4 +1,7 @@
-"""A CLIP of open_clip from local files: architecture by name or JSON, weights without code, never from the network. Touches the disk."""
+"""A CLIP of open_clip from local files: architecture by name or JSON, weights without code, never from the network.
+
+Touches the disk.
+"""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from offline_training.weak_labels.model_weights.known_models import KNOWN_MODELS
 from offline_training.words.image_models.base.config import OpenClipConfig
 from offline_training.words.image_models.base.open_clip_package import open_clip_package
 
-_SETTINGS = "open_clip_config.json"  # beside the weights, where they come from a hub
+_SETTINGS = "open_clip_config.json"  # beside the weights, if they come from a hub
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 _RANDOM_SEED = 0
 
@@ -24,7 +27,7 @@ Colors = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class ClipArchitecture:
-    """What open_clip builds a CLIP from, as its JSON files state it."""
+    """The parameters from which open_clip builds a CLIP, as in its JSON files."""
 
     name: str
     embed_dim: int
@@ -33,7 +36,7 @@ class ClipArchitecture:
     quick_gelu: bool = False
 
     def build(self) -> nn.Module:
-        """A CLIP of random weights, the same ones each time. Raises BadConfig where open_clip cannot build it."""
+        """A CLIP with reproducible random weights. Raises BadConfig if open_clip cannot build it."""
         package = open_clip_package()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_RANDOM_SEED)
@@ -50,7 +53,7 @@ class ClipArchitecture:
 
 @dataclass(frozen=True)
 class ClipWeights:
-    """A built CLIP and what its pictures are normed by."""
+    """A CLIP and the normalisation of its images."""
 
     clip: nn.Module
     architecture: ClipArchitecture
@@ -60,7 +63,7 @@ class ClipWeights:
 
 
 def model_file(name: str) -> dict[str, Any]:
-    """What open_clip, or a .json file like its own, says of an architecture. Raises BadConfig."""
+    """The description of an architecture in open_clip or a .json file like its own. Raises BadConfig."""
     if name.endswith(".json"):
         content = _json(Path(name))
     else:
@@ -75,7 +78,7 @@ def model_file(name: str) -> dict[str, Any]:
         content = known
     content = content.get("model_cfg", content)
     if missing := [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in content]:
-        raise BadConfig(f"{name}: expected {', '.join(missing)}, found none. Write them as open_clip's files do.")
+        raise BadConfig(f"{name}: expected {', '.join(missing)}, found none. Write the file as open_clip's are.")
     return content
 
 
@@ -86,7 +89,8 @@ def architecture(name: str) -> ClipArchitecture:
     if foreign := sorted({"hf_model_name", "hf_tokenizer_name"} & set(text)) + sorted(other):
         raise BadConfig(
             f"name: expected a plain CLIP with open_clip's own text tower and tokenizer, found {name} with "
-            f"{', '.join(foreign)}. Choose a name such as ViT-B-16 or convnext_large_d_320, or the kind siglip2 for a SigLIP."
+            f"{', '.join(foreign)}. Choose a name such as ViT-B-16 or convnext_large_d_320, or the kind siglip2 for a "
+            "SigLIP."
         )
     return ClipArchitecture(
         name, content["embed_dim"], content["vision_cfg"], text, bool(content.get("quick_gelu", False))
@@ -94,18 +98,18 @@ def architecture(name: str) -> ClipArchitecture:
 
 
 def load_clip(config: OpenClipConfig) -> ClipWeights:
-    """The CLIP of a configuration, on the processor.
+    """The CLIP of a configuration, on the CPU.
 
-    Raises BadConfig, BadModelPackage for weights that are not there, BadCheckpoint for a file that does not fit.
+    Raises BadConfig, BadModelPackage for missing weights, BadCheckpoint for a file that does not match.
     """
     plan = architecture(config.name)
     settings = _preprocessing(config, plan)
     if config.pretrained is None:
         if not config.allow_random_weights:
             raise BadModelPackage(
-                f"{config.name}: expected weights, found pretrained empty. Features of random weights mean nothing: name a "
-                f"file, a folder or a tag, or fetch them with `{download_command('')}`; or give --allow-random-weights to try the "
-                "pipeline without."
+                f"{config.name}: expected weights, found an empty pretrained. Features of random weights mean nothing: set "
+                f"it to a file, a folder or a tag, or fetch weights with `{download_command('')}`; or try the pipeline "
+                "without them by --allow-random-weights."
             )
         return ClipWeights(plan.build(), plan, *settings)
     path = weights_file(config.name, config.pretrained)
@@ -116,9 +120,9 @@ def load_clip(config: OpenClipConfig) -> ClipWeights:
 
 
 def weights_file(name: str, pretrained: str) -> Path:
-    """The file meant by a path, by a folder of a hub's files, or by a tag that open_clip has already fetched.
+    """The weights file for a path, a folder of a hub's files, or a tag that open_clip has already downloaded.
 
-    Raises BadModelPackage, saying how to fetch it.
+    Raises BadModelPackage that says how to fetch it.
     """
     path = Path(pretrained)
     if path.is_file():
@@ -138,7 +142,7 @@ def weights_file(name: str, pretrained: str) -> Path:
 
 
 def download_command(repository: str) -> str:
-    """What fetches a repository of the hub into FOLDER, with its licence where it is one of known_models."""
+    """The command that fetches a repository of the hub into FOLDER, with its licence if it is one of known_models."""
     known = [name for name, model in KNOWN_MODELS.items() if model.repository == repository]
     licence = KNOWN_MODELS[known[0]].licence if known else "LICENCE"
     return f"lidar-vl-train download {repository or 'OWNER/NAME'} --accept-licence {licence} --out FOLDER"
@@ -163,7 +167,7 @@ def _tag(name: str, pretrained: str) -> dict[str, Any] | None:
 
 
 def _cached(tag: dict[str, Any]) -> Path | None:
-    """A tag's safetensors in the hub's cache; the network is not asked."""
+    """A tag's safetensors in the hub's cache; the network is not used."""
     from huggingface_hub import try_to_load_from_cache
 
     repository, _, name = str(tag.get("hf_hub", "")).rpartition("/")
@@ -175,9 +179,9 @@ def _cached(tag: dict[str, Any]) -> Path | None:
 
 
 def _preprocessing(config: OpenClipConfig, plan: ClipArchitecture) -> tuple[Colors, Colors]:
-    """Mean and deviation of pictures 0..1: what the weights' tag or the settings beside them state, else OpenAI's.
+    """Mean and deviation of images 0..1: from the weights' tag or the settings beside them, else OpenAI's.
 
-    Raises BadConfig where the weights were trained with the other kind of GELU.
+    Raises BadConfig if the weights were trained with the other kind of GELU.
     """
     from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
@@ -206,7 +210,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise BadConfig(f"{path}: expected JSON as open_clip writes it, found: {error}. Check the path.") from error
+        raise BadConfig(f"{path}: expected JSON as in open_clip's files, found: {error}. Check the path.") from error
     if not isinstance(content, dict):
         raise BadConfig(
             f"{path}: expected an object, found {type(content).__name__}. Write it as open_clip's files are."

@@ -1,19 +1,23 @@
-"""ProxyCLIP's affinity: patches that a self-supervised network sees alike share their values. Tensors in, tensors out."""
+"""ProxyCLIP's affinity: patches that are similar to a self-supervised network share their values.
+
+Tensors in, tensors out.
+"""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-MEAN_FACTOR = 1.2  # how many times the mean similarity counts as unlike
+MEAN_FACTOR = 1.2  # similarities below this many times the mean count as dissimilar
 SHARPNESS = 3.0
 
 
 def proxy_weights(features: Tensor) -> Tensor:
-    """(B, n, D) patches' features -> (B, n, n) attention, rows add up to 1, exactly 0 between unlike patches.
+    """(B, n, D) patch features -> (B, n, n) attention; rows sum to 1, exactly 0 between dissimilar patches.
 
-    S = cosines, Z = (S - 1.2 mean(S)) * 3, softmax over those not below 0 (ProxyCLIP). The mean is over each picture's own
-    matrix; over a batch, as published, a picture's answer would depend on its company. A row's greatest entry is its own
-    patch, so a row stays empty only where mean(S) > 1 / 1.2, a picture all alike: each patch then keeps to itself.
+    S = cosines, Z = (S - 1.2 mean(S)) * 3, softmax over entries not below 0 (ProxyCLIP). The mean is over each image's
+    own matrix; over a batch, as published, an image's features would depend on the rest of the batch. A row's greatest
+    entry is its own patch, so a row stays empty only where mean(S) > 1 / 1.2, a uniform image: each patch then attends
+    to itself only.
     """
     directions = functional.normalize(features, dim=-1)
     similarity = directions @ directions.transpose(-1, -2)
@@ -23,7 +27,7 @@ def proxy_weights(features: Tensor) -> Tensor:
 
 
 def resized_values(values: Tensor, grid: tuple[int, int], new_grid: tuple[int, int]) -> Tensor:
-    """(B, heads, h*w, D) values of patches on another grid, bilinearly: (B, heads, h'*w', D)."""
+    """Resample patch values (B, heads, h*w, D) bilinearly to another grid: (B, heads, h'*w', D)."""
     pictures = values.transpose(-1, -2).flatten(0, 1).unflatten(-1, grid)  # (B * heads, D, h, w)
     resized = functional.interpolate(pictures, new_grid, mode="bilinear", align_corners=False)
     return resized.flatten(2).transpose(1, 2).unflatten(0, values.shape[:2])

@@ -1,4 +1,4 @@
-"""A CLIP ViT whose last attention is replaced by what a DINO sees alike (ProxyCLIP), on the DINO's grid."""
+"""A CLIP ViT whose last attention is replaced by a DINO's patch similarity (ProxyCLIP), on the DINO's grid."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -21,14 +21,14 @@ from offline_training.words.image_models.towers.open_clip_weights import Colors,
 from offline_training.words.image_models.towers.proxy_affinity import proxy_weights, resized_values
 
 _RANDOM_SEED = 0
-_OF_TRAINING = ("head.", "prototypes.")  # what a file of a DINO's training holds beside the backbone
+_OF_TRAINING = ("head.", "prototypes.")  # parts of a DINO's training file other than the backbone
 
 
 class ProxyClip:
     """An ImageTower without keys; its cells are the DINO's patches. No residual, no MLP."""
 
     def __init__(self, clip: OpenClipVit, dino: Any, clip_colors: tuple[Colors, Colors]) -> None:  # noqa: ANN401 - timm's
-        """dino: a ViT of timm that takes pictures of any size; clip_colors: mean and deviation that windows are normed by."""
+        """dino: a ViT of timm that takes images of any size; clip_colors: mean and deviation by which windows are normalised."""
         self.dino: Any = dino.eval().requires_grad_(requires_grad=False)
         self._clip = clip
         self.channels = clip.channels
@@ -36,10 +36,13 @@ class ProxyClip:
         mean, std = _colors(self.dino)
         scale = torch.tensor(clip_colors[1]) / torch.tensor(std)
         shift = (torch.tensor(clip_colors[0]) - torch.tensor(mean)) / torch.tensor(std)
-        self._scale, self._shift = scale[:, None, None], shift[:, None, None]  # of CLIP's colours to the DINO's
+        self._scale, self._shift = (
+            scale[:, None, None],
+            shift[:, None, None],
+        )  # from CLIP's colour normalisation to the DINO's
 
     def cells(self, windows: Tensor) -> Tensor:
-        """(B, 3, H, W) normed as CLIP wants -> (B, C, h, w); for CLIP they are stretched to whole patches of its own."""
+        """(B, 3, H, W) normalised for CLIP -> (B, C, h, w); for CLIP they are resized to whole patches of its own."""
         grid = (windows.shape[2] // self.cell_px, windows.shape[3] // self.cell_px)
         weights = proxy_weights(self.dino_patches(windows))  # (B, n, n)
         values, own_grid = self._clip.values(_whole_patches(windows, self._clip.cell_px))
@@ -47,7 +50,7 @@ class ProxyClip:
         return self._clip.of_attended(attended).transpose(1, 2).unflatten(2, grid)
 
     def dino_patches(self, windows: Tensor) -> Tensor:
-        """(B, 3, H, W) normed as CLIP wants -> (B, h*w, D): the DINO's last tokens, normed, without those before patches."""
+        """(B, 3, H, W) normalised for CLIP -> (B, h*w, D): the DINO's last patch tokens, normalised."""
         recoloured = windows * self._scale.to(windows) + self._shift.to(windows)
         tokens = self.dino.forward_features(recoloured)
         return tokens[:, self.dino.num_prefix_tokens :]
@@ -65,15 +68,15 @@ class ProxyClip:
 
 
 def load_dino(config: OpenClipConfig) -> tuple[nn.Module, str | None]:
-    """The DINO of a configuration and the hash of its weights, none for random ones.
+    """The DINO of a configuration and the hash of its weights, None for random ones.
 
-    Raises BadModelPackage without weights, BadConfig for another network, BadCheckpoint for weights that do not fit.
+    Raises BadModelPackage without weights, BadConfig for another network, BadCheckpoint for weights that do not match.
     """
     if config.dino_weights is None and not config.allow_random_weights:
         raise BadModelPackage(
             f"dino_weights: expected a file of weights for {config.dino}, found none. Fetch them with "
-            f"`{download_command(f'timm/{config.dino}')}` and name FOLDER/model.safetensors; or give --allow-random-weights to "
-            "try the pipeline without."
+            f"`{download_command(f'timm/{config.dino}')}` and set it to FOLDER/model.safetensors; or try the pipeline "
+            "without them by --allow-random-weights."
         )
     dino, filtered = _build(config.dino)
     if config.dino_weights is None:
@@ -89,8 +92,8 @@ def load_dino(config: OpenClipConfig) -> tuple[nn.Module, str | None]:
 
 
 def _build(name: str) -> tuple[nn.Module, Callable[..., Any]]:
-    """A ViT of timm of random weights, the same ones each time, and what brings published weights into its form."""
-    open_clip_package()  # needs timm and torchvision too, and says what to install
+    """A ViT of timm with reproducible random weights, and the function that converts published weights to its layout."""
+    open_clip_package()  # also needs timm and torchvision, and says what to install
     import timm
     from timm.models import eva, vision_transformer
 
@@ -100,7 +103,7 @@ def _build(name: str) -> tuple[nn.Module, Callable[..., Any]]:
         torch.manual_seed(_RANDOM_SEED)
         try:
             dino = timm.create_model(name, pretrained=False, num_classes=0, dynamic_img_size=True)
-        except TypeError:  # dynamic_img_size: it is no ViT
+        except TypeError:  # dynamic_img_size: not a ViT
             dino = None
     if isinstance(dino, eva.Eva):
         return dino, eva.checkpoint_filter_fn
@@ -110,13 +113,13 @@ def _build(name: str) -> tuple[nn.Module, Callable[..., Any]]:
 
 
 def _colors(dino: Any) -> tuple[Colors, Colors]:  # noqa: ANN401 - timm's
-    """Mean and deviation of pictures 0..1 that its weights were trained with, as timm states them."""
+    """Mean and deviation of images 0..1 in the training of its weights, as stated by timm."""
     stated = dino.pretrained_cfg
     return tuple(stated["mean"]), tuple(stated["std"])
 
 
 def _whole_patches(windows: Tensor, patch_px: int) -> Tensor:
-    """(B, 3, H, W) bilinearly to sides that are multiples of a patch."""
+    """Resize (B, 3, H, W) bilinearly to sides that are multiples of a patch."""
     size = [max(round(side / patch_px), 1) * patch_px for side in windows.shape[2:]]
     if size == list(windows.shape[2:]):
         return windows

@@ -1,4 +1,4 @@
-"""The language adaptor of a RADIO: the MLP that brings a summary into the space of words. Reads files."""
+"""The language adaptor of a RADIO: the MLP that maps a summary into the space of words. Reads files."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class SummaryHead(nn.Module):
     """fc1, residual blocks, final; each of norm, GELU, Linear. Parameter names are those of published adaptors."""
 
     def __init__(self, sizes: tuple[int, int, int], blocks: int) -> None:
-        """sizes: of input, hidden layers, output."""
+        """sizes: channels of input, hidden layers, output."""
         super().__init__()
         width, hidden, channels = sizes
         self.fc1 = nn.Linear(width, hidden)
@@ -35,8 +35,8 @@ class SummaryHead(nn.Module):
 def read_summary_head(path: Path, adaptor: str, width: int) -> SummaryHead:
     """The head of an adaptor from a file whose tensors are named ...head_mlp.fc1.weight and so on.
 
-    adaptor: tells several adaptors of one file apart, by a part of their names; width: of the network's tokens.
-    Raises BadCheckpoint for none, several or another kind.
+    adaptor: part of the name of the adaptor to use, if a file has several; width: of the network's tokens.
+    Raises BadCheckpoint if there is none, several match, or it is of another kind.
     """
     heads: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for name, tensor in read_weight_file(path).items():
@@ -47,7 +47,8 @@ def read_summary_head(path: Path, adaptor: str, width: int) -> SummaryHead:
     if len(chosen) != 1:
         raise BadCheckpoint(
             f"{path}: expected one adaptor named {adaptor!r} with tensors {_PART}fc1.weight and so on, found "
-            f"{', '.join(sorted(each.rstrip('.') or 'one without a name' for each in heads)) or 'none'}. Save adaptor.state_dict() of RADIO as safetensors."
+            f"{', '.join(sorted(each.rstrip('.') or 'one without a name' for each in heads)) or 'none'}. Save RADIO's "
+            "adaptor.state_dict() as safetensors."
         )
     tensors = heads[chosen[0]]
     head = SummaryHead(_sizes(tensors, path, width), sum(name.endswith(".2.weight") for name in tensors) - 1)
@@ -60,7 +61,7 @@ def _sizes(tensors: Mapping[str, Tensor], path: Path, width: int) -> tuple[int, 
     if first.ndim != 2 or last.ndim != 2 or first.shape[1] != width:
         raise BadCheckpoint(
             f"{path}: expected {_PART}fc1.weight (hidden, {width}) and {_PART}final.2.weight (channels, hidden), found "
-            f"{tuple(first.shape)} and {tuple(last.shape)}. Give the adaptor of this RADIO, without spectral "
+            f"{tuple(first.shape)} and {tuple(last.shape)}. Use the adaptor of this RADIO, without spectral "
             "reparametrisation."
         )
     return width, first.shape[0], last.shape[0]

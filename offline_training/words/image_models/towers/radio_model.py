@@ -1,6 +1,6 @@
-"""C-RADIO with a language adaptor as a dense model, read by RADSeg's recipe, from local files alone. Touches the disk.
+"""C-RADIO with a language adaptor as a dense model by RADSeg's recipe, from local files only. Touches the disk.
 
-The network is transformers' own class: no code of the folder is run. The text is that of the adaptor's teacher.
+The network is transformers' own class: no code from the folder is run. The text tower is that of the adaptor's teacher.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,15 +33,17 @@ def open_radio(config: RadioConfig) -> "RadioLanguageModel":
     folder = ModelFolder(Path(config.folder))
     if folder.model_type != "radio":
         raise BadModelPackage(
-            f"{folder.path}: expected config.json with model_type radio, the class of transformers, found "
-            f"{folder.model_type}. Code that lies beside weights is never run: write a config.json of transformers' "
-            "RadioConfig beside them, choose a C-RADIO that has one, or export the encoder and use the kind onnx."
+            f"{folder.path}: expected config.json with model_type radio (a class of transformers), found "
+            f"{folder.model_type}. Code beside weights is never run: add a config.json of transformers' RadioConfig, "
+            "choose a C-RADIO that has one, or export the encoder and use the kind onnx."
         )
     require_packages("radio", "transformers", extra="language")
     try:
         from transformers import RadioModel
     except ImportError as error:
-        raise BadConfig(f"radio: expected a transformers that has RadioModel, found: {error}. Update it.") from error
+        raise BadConfig(
+            f"radio: expected a version of transformers with RadioModel, found: {error}. Update transformers."
+        ) from error
     network = folder.load_model(RadioModel.from_pretrained, choose_device(config.device))
     head = read_summary_head(Path(config.adaptor), config.adaptor_name, network.config.hidden_size)
     text = open_text_side(config.kind, config.text_embeddings, config.text_names, config.text_model)
@@ -53,7 +55,7 @@ class RadioTower:
     """Features of patches, before any adaptor."""
 
     def __init__(self, network: Any, read: Callable[..., Tensor] = self_correlated) -> None:  # noqa: ANN401
-        """network: transformers' RadioModel; read: attention of the last block, whose residual and MLP stay."""
+        """network: transformers' RadioModel; read: attention of the last block, whose residual and MLP are kept."""
         self._network: Any = network.requires_grad_(False)
         self._read = read
         self.cell_px = int(network.config.patch_size)
@@ -77,14 +79,14 @@ class RadioTower:
 
 
 class RadioLanguageModel(DenseImageModel):
-    """Windows averaged as features, then shared over the whole picture, then the adaptor's head on every cell."""
+    """Averages features over windows, aggregates similar cells of the whole image, then applies the adaptor's head to every cell."""
 
     logit_scale = _LOGIT_SCALE
 
     def __init__(
         self, tower: RadioTower, head: nn.Module, text: TextSide, config: RadioConfig, identity: dict[str, Any]
     ) -> None:
-        """identity: of the files. Raises BadConfig for a text of another width, or sizes that do not fit."""
+        """identity: of the files. Raises BadConfig for text embeddings of another width, or invalid sizes."""
         self._device = choose_device(config.device)
         self._tower, self._text = tower, text
         self._head = head.to(self._device).requires_grad_(requires_grad=False)
@@ -92,8 +94,9 @@ class RadioLanguageModel(DenseImageModel):
         self.channels = int(self._head.get_parameter("final.2.weight").shape[0])
         if text.channels != self.channels:
             raise BadConfig(
-                f"radio: expected text of {self.channels} channels, as the adaptor's, found {text.channels}. Name the "
-                "text of the adaptor's teacher: siglip2-g is open_clip's ViT-gopt-16-SigLIP2-384."
+                f"radio: expected text embeddings of {self.channels} channels, as the adaptor's output, found "
+                f"{text.channels}. Use the text tower of the adaptor's teacher: siglip2-g is open_clip's "
+                "ViT-gopt-16-SigLIP2-384."
             )
         self.refinement = Refinement(config.prompt_denoising)
         sizes = {"short_side_px": config.short_side_px, "window_px": config.window_px, "stride_px": config.stride_px}
@@ -110,7 +113,10 @@ class RadioLanguageModel(DenseImageModel):
 
     def image_keys(self, image: np.ndarray) -> Tensor:
         """Raises BadRequest: key smoothing is MaskCLIP's."""
-        raise BadRequest(f"radio: expected no key smoothing for {image.shape}, found it asked for. Leave it out.")
+        raise BadRequest(
+            f"radio: expected no key smoothing, found a request for keys of an image {image.shape}. Leave "
+            "key_smoothing out."
+        )
 
     def text_features(self, prompts: Sequence[str]) -> Tensor:
         """(P, C) unit rows of the text side, with its errors."""

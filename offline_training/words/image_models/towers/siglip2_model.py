@@ -1,4 +1,4 @@
-"""A SigLIP of open_clip as a dense model, from local files alone. Touches the disk."""
+"""A SigLIP of open_clip as a dense model, from local files only. Touches the disk."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,15 +23,15 @@ from offline_training.words.image_models.towers.open_clip_weights import (
 from offline_training.words.image_models.towers.siglip2_tower import Siglip2Tower
 
 _RANDOM_SEED = 0
-_GREY = (0.5, 0.5, 0.5)  # mean and deviation of pictures 0..1 of every SigLIP in open_clip
+_GREY = (0.5, 0.5, 0.5)  # mean and deviation of images 0..1 of every SigLIP in open_clip
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def open_siglip2(config: Siglip2Config) -> OpenClipModel:
     """The model of a configuration, on its device.
 
-    Raises BadConfig, BadModelPackage for weights or a tokenizer that are not there, BadCheckpoint for a file that does
-    not fit. Its text tower has no ONNX form: no robot here has its tokenizer.
+    Raises BadConfig, BadModelPackage for missing weights or tokenizer, BadCheckpoint for a file that does not match.
+    Its text tower has no ONNX graph, because robots do not have its tokenizer.
     """
     plan = siglip_architecture(config.name)
     tokenizer = _tokenizer(config, plan)
@@ -43,8 +43,8 @@ def open_siglip2(config: Siglip2Config) -> OpenClipModel:
         sha256 = sha256_of(path)
     elif not config.allow_random_weights:
         raise BadModelPackage(
-            f"{config.name}: expected weights, found pretrained empty. Features of random weights mean nothing: name a "
-            "file or a folder; or give --allow-random-weights to try the pipeline without."
+            f"{config.name}: expected weights, found an empty pretrained. Features of random weights mean nothing: set "
+            "it to a file or a folder; or try the pipeline without them by --allow-random-weights."
         )
     weights = ClipWeights(clip, plan, _GREY, _GREY, sha256)
     reading = {"reading": "pooled values", "tokenizer_sha256": tokenizer.sha256}
@@ -54,12 +54,12 @@ def open_siglip2(config: Siglip2Config) -> OpenClipModel:
 
 @dataclass(frozen=True)
 class SiglipArchitecture(ClipArchitecture):
-    """What open_clip builds a SigLIP from."""
+    """The parameters from which open_clip builds a SigLIP."""
 
     init_logit_bias: float | None = field(default=None, kw_only=True)
 
     def build(self) -> nn.Module:
-        """A SigLIP of random weights, the same ones each time. Raises BadConfig where open_clip cannot build it."""
+        """A SigLIP with reproducible random weights. Raises BadConfig if open_clip cannot build it."""
         package = open_clip_package()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_RANDOM_SEED)
@@ -92,16 +92,17 @@ def siglip_architecture(name: str) -> SiglipArchitecture:
 
 
 class LocalTokenizer:
-    """A tokenizer of transformers from a folder; nothing is asked of a network, no code of the folder is run."""
+    """A tokenizer of transformers from a folder; the network is not used, and no code from the folder is run."""
 
     def __init__(self, folder: Path, text_cfg: dict[str, Any]) -> None:
-        """text_cfg: of open_clip; its cleaning lowers letters and drops punctuation. Raises BadModelPackage."""
+        """text_cfg: of open_clip; its cleaning converts to lower case and drops punctuation. Raises BadModelPackage."""
         from open_clip.tokenizer import HFTokenizer
 
         files = sorted(path for path in folder.glob("*") if path.name in _TOKENIZER_FILES)
         if not files:
             raise BadModelPackage(
-                f"tokenizer: expected a folder with {' or '.join(_TOKENIZER_FILES[:2])}, found none in {folder}. Fetch them "
+                f"tokenizer: expected a folder with {' or '.join(_TOKENIZER_FILES[:2])}, found none in {folder}. Fetch "
+                "them "
                 f"with `{download_command(text_cfg.get('hf_tokenizer_name', ''))}`."
             )
         options = text_cfg.get("tokenizer_kwargs", {})
@@ -109,14 +110,14 @@ class LocalTokenizer:
             self._tokenizer = HFTokenizer(
                 str(folder), text_cfg.get("context_length"), **options, local_files_only=True, trust_remote_code=False
             )
-        except Exception as error:  # transformers raises what the files lead it to
+        except Exception as error:  # transformers raises various errors for bad files
             raise BadModelPackage(
                 f"{folder}: expected a tokenizer that transformers can load, found: {error}. Fetch it again."
             ) from error
         self.sha256 = "-".join(sha256_of(path)[:16] for path in files)
 
     def __call__(self, sentences: list[str]) -> Tensor:
-        """(B, L) int64."""
+        """Tokens (B, L) int64 of B sentences."""
         return self._tokenizer([sentence.lower() for sentence in sentences])
 
 
@@ -125,8 +126,8 @@ def _tokenizer(config: Siglip2Config, plan: SiglipArchitecture) -> LocalTokenize
     folder = config.tokenizer or (str(beside) if config.pretrained and beside.is_dir() else None)
     if folder is None:
         raise BadModelPackage(
-            f"{config.name}: expected tokenizer, the folder of its files, found none; they are never fetched by "
-            f"themselves. Fetch them with `{download_command(plan.text_cfg.get('hf_tokenizer_name', ''))}`, then set "
-            "tokenizer, and pretrained where it has the weights, to FOLDER."
+            f"{config.name}: expected tokenizer (the folder of its files), found none; it is never downloaded "
+            f"automatically. Fetch them with `{download_command(plan.text_cfg.get('hf_tokenizer_name', ''))}`, then "
+            "set tokenizer (and pretrained, if it also has the weights) to FOLDER."
         )
     return LocalTokenizer(Path(folder), plan.text_cfg)

@@ -1,4 +1,4 @@
-"""The image tower of a SigLIP of open_clip, its attention pooling read patch by patch: each patch its own value."""
+"""The image tower of a SigLIP of open_clip, its attention pooling applied to each patch alone."""
 
 from copy import deepcopy
 from typing import Any
@@ -14,7 +14,7 @@ class Siglip2Tower:
     """An ImageTower without keys. Windows may be of any size: position embeddings are interpolated."""
 
     def __init__(self, visual: Any) -> None:  # noqa: ANN401 - its modules are read by name
-        """visual: open_clip's TimmModel around a ViT with pooling "map". Raises BadConfig for another."""
+        """visual: open_clip's TimmModel around a ViT with pooling "map". Raises BadConfig for another network."""
         from timm.layers import AttentionPoolLatent
         from timm.models.vision_transformer import VisionTransformer
 
@@ -29,7 +29,7 @@ class Siglip2Tower:
             or len(getattr(visual, "head", ()))
         ):
             raise BadConfig(
-                f"name: expected a SigLIP (ViT of patches alone, pooled by attention of one query), found "
+                f"name: expected a SigLIP (a ViT of patches only, pooled by attention with one query), found "
                 f"{type(trunk).__name__} pooled by {type(pool).__name__}. Choose a name such as ViT-B-16-SigLIP2-256."
             )
         self._visual: Any = visual
@@ -40,13 +40,13 @@ class Siglip2Tower:
         )
 
     def cells(self, windows: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, C, h, w): what the pooling would say if it looked at one patch alone."""
+        """(B, 3, H, W) -> (B, C, h, w): the output of the pooling if it attended to one patch only."""
         tokens, grid = self.tokens(windows)
         _, values = self._trunk.attn_pool.kv(tokens).chunk(2, dim=-1)
         return self.behind_attention(values).transpose(1, 2).unflatten(2, grid)
 
     def tokens(self, windows: Tensor) -> tuple[Tensor, Grid]:
-        """(B, 3, H, W) -> (B, h*w, width) normed patches that enter the pooling, and their grid."""
+        """(B, 3, H, W) -> (B, h*w, width) normalised patches that enter the pooling, and their grid."""
         from timm.layers import resample_abs_pos_embed
 
         trunk = self._trunk

@@ -1,4 +1,4 @@
-"""The text that a model without a text tower of its own is compared with: rows from a file, or another model's tower."""
+"""The text side of a model without its own text tower: rows from a file, or another model's tower."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,24 +12,24 @@ from offline_training.words.image_models.base.text_rows import read_text_rows
 
 
 class TextSide(Protocol):
-    """What gives prompts their rows."""
+    """Embeds prompts."""
 
     channels: int
     logit_scale: float
 
     def identity(self) -> dict[str, Any]:
-        """All that decides over the rows."""
+        """Everything that determines the rows, as JSON."""
         ...
 
     def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """(P, C) unit rows. Raises UnknownPrompt where there are no others than those of a file."""
+        """(P, C) unit rows. Raises UnknownPrompt for prompts that a file does not have."""
         ...
 
 
 def open_text_side(
     kind: str, embeddings: str | None, names: str | None, model: OpenClipConfig | Siglip2Config | None
 ) -> TextSide:
-    """The one that is named. Raises BadConfig unless it is exactly one."""
+    """The configured text side. Raises BadConfig unless exactly one is set."""
     if (embeddings is None) == (model is None):
         raise BadConfig(
             f"model {kind}: expected text_embeddings (with text_names) or text_model, found "

@@ -1,4 +1,4 @@
-"""A tower of a model of pictures and words as an ONNX graph with one input and one output."""
+"""A tower of an image-language model as an ONNX graph with one input and one output."""
 
 import logging
 import warnings
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def tower_graph(
     tower: nn.Module, example: Tensor, input_name: str, output_name: str, dynamic: dict[int, str]
 ) -> "onnx.ModelProto":
-    """The tower in evaluation mode, weights inside.
+    """The graph of a tower in evaluation mode, with its weights.
 
-    example: an input, at least 2 long in the axes whose length stays open: `dynamic` gives their names by their place.
+    example: an input, at least 2 long in the axes of variable length; `dynamic` maps these axes to their names.
     """
     shapes = ({axis: torch.export.Dim(name) for axis, name in dynamic.items()},)
     with _quiet(), torch.no_grad():
@@ -35,15 +35,15 @@ def tower_graph(
         raise TypeError("expected a program from the exporter, found none")
     graph = program.model_proto
     for part in (*graph.graph.node, *graph.graph.input, *graph.graph.output, *graph.graph.value_info, graph.graph):
-        part.ClearField("metadata_props")  # where in the exporting machine's source code each node comes from
+        part.ClearField("metadata_props")  # source locations of the nodes on the exporting machine
     return graph
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks on operators of torchvision, which no tower here has, and on its own old names.
+    """Silence the exporter's warnings about torchvision operators, which no tower here has, and its own old names.
 
-    Its trace is shut, too: where anybody listens to all logs, as pytest does, writing it takes minutes.
+    Its trace is off, too: if something captures all logs, as pytest does, writing it takes minutes.
     """
     logs = [logging.getLogger(name) for name in ("torch.onnx", "torch.__trace")]
     levels = [log.level for log in logs]

@@ -1,4 +1,4 @@
-"""An image tower whose features pass the adapter of 3DSS-VLG, as an ONNX graph: they are then in the space that the 3D network learned."""
+"""An image tower followed by the adapter of 3DSS-VLG as an ONNX graph: its features are in the space that the 3D network learned."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ _OUTPUT, _RAW, _WEIGHT, _BIAS = "features", "features_before_adapter", "adapter.
 
 
 def with_adapter(graph: "onnx.ModelProto", adapter: TextAdapter) -> "onnx.ModelProto":
-    """The graph of a tower with output `features` (1, C, h, w), followed by the adapter: an affine map, so one 1x1 convolution."""
+    """The graph of a tower with output `features` (1, C, h, w), followed by the adapter, which is affine and so a 1x1 convolution."""
     import onnx
     from onnx import helper, numpy_helper
 
@@ -35,7 +35,7 @@ def with_adapter(graph: "onnx.ModelProto", adapter: TextAdapter) -> "onnx.ModelP
 
 
 def _affine(adapter: TextAdapter) -> tuple[np.ndarray, np.ndarray]:
-    """(C, C) and (C,) float32: what the adapter does to the unit vectors and to 0."""
+    """(C, C) and (C,) float32: matrix and bias of the adapter, from its outputs for unit vectors and 0."""
     with torch.no_grad():
         bias = adapter(torch.zeros(adapter.channels))
         weight = (adapter(torch.eye(adapter.channels)) - bias).T

@@ -1,4 +1,4 @@
-"""What the adapter learns from: batches of scenes, of each some random points that a view sees, with their pseudo labels."""
+"""Training batches of the adapter: scenes, and for each some random points seen by a view, with their pseudo labels."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -13,7 +13,9 @@ from offline_training.words.settings.vlg_config import SpecialiseConfig
 from offline_training.words.stages.adapter.kept_scenes import KeptScenes
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
 
-_Scene = tuple[np.ndarray, np.ndarray, np.ndarray]  # feature (V, C); of the visible points: row of feature, class
+_Scene = tuple[
+    np.ndarray, np.ndarray, np.ndarray
+]  # feature (V, C); for each visible point its row of feature and its class
 
 
 class AdapterBatches:
@@ -25,10 +27,13 @@ class AdapterBatches:
         self._numbers, self._seed = numbers, seed
 
     def of_epoch(self, epoch: int) -> Iterator[list[tuple[Tensor, Tensor]]]:
-        """Batches of (feature (points, C) float32, class_id (points,) int64), every scene once; the last may be smaller, or is left out then."""
+        """Batches of (feature (points, C) float32, class_id (points,) int64), every scene once.
+
+        The last batch may be smaller, or is left out, as configured.
+        """
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._scenes))
         size = self._numbers.batch_size
-        whole = max(1, len(order) // size) * size  # fewer scenes than a batch holds are one
+        whole = max(1, len(order) // size) * size  # fewer scenes than a batch holds form one batch
         end = whole if self._numbers.last_batch == "left_out" else len(order)
         for first in range(0, end, size):
             batch = [self._points(int(scene), epoch) for scene in order[first : first + size]]
@@ -48,7 +53,7 @@ def _scene(names: tuple[str, ...], labels: PseudoLabelStore, features: FeatureSt
     seen, class_id = features.read(name), labels.read(name).class_id
     if len(class_id) != len(seen.row_of_point):
         raise BadLabels(
-            f"scene {name}: expected {len(seen.row_of_point)} pseudo labels, as its features have points, found "
+            f"scene {name}: expected {len(seen.row_of_point)} pseudo labels, one for each point of its features, found "
             f"{len(class_id)}. Remove the pseudo labels and run `lidar-vl-train pseudo-label` again."
         )
     return seen.feature, seen.row_of_point[seen.visible], class_id[seen.visible]

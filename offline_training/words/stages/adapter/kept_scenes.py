@@ -1,4 +1,4 @@
-"""Scenes that are read again and again: as many as fit into some memory are kept."""
+"""A cache of scenes that are read repeatedly: as many as fit into a memory limit are kept."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -8,16 +8,16 @@ _MOST_BYTES = 2_000_000_000  # of one process
 
 
 class KeptScenes(Generic[T]):
-    """Reads by number; what fits is read once. A copy for another process begins empty."""
+    """Reads scenes by number, those that fit only once. A copy for another process starts empty."""
 
     def __init__(self, read: Callable[[int], T], bytes_of: Callable[[T], int], most_bytes: int = _MOST_BYTES) -> None:
-        """bytes_of: what keeping one takes; both must be picklable where the scenes go to loader processes."""
+        """bytes_of: memory that a scene takes; both must be picklable if the scenes go to loader processes."""
         self._read, self._bytes_of, self._most_bytes = read, bytes_of, most_bytes
         self._kept: dict[int, T] = {}
         self._bytes = 0
 
     def __call__(self, number: int) -> T:
-        """A scene."""
+        """The scene of that number."""
         if number in self._kept:
             return self._kept[number]
         scene = self._read(number)

@@ -1,4 +1,4 @@
-"""Stage 2 of 3DSS-VLG: an adapter learns the pseudo labels and specialises the image features to the list of classes."""
+"""Stage 2 of 3DSS-VLG: an adapter learns the pseudo labels and specialises the image features to the classes."""
 
 import hashlib
 from contextlib import closing
@@ -40,14 +40,14 @@ FOLDER = "adapter"
 _PREFIX = "adapter"
 _SAVE_EVERY = 5  # epochs
 _BLOCK_ROWS = 65536
-_DECIDING = {"specialise", "vocabulary", "seed"}  # the pseudo labels are compared by what made them
+_DECIDING = {"specialise", "vocabulary", "seed"}  # pseudo labels are compared by the settings that made them
 
 
 def specialise(config: VlgConfig) -> Path:
-    """Train the adapter and write the adapted features of all training scenes; returns the folder of these.
+    """Train the adapter and write the adapted features of all training scenes; returns their folder.
 
-    Goes on where it was stopped, exactly. Needs the pseudo labels of `lidar-vl-train pseudo-label`. Raises RunStopped when
-    Ctrl-C or a SIGTERM ended it, after a checkpoint; BadLabels, BadDataset, BadTextTable, BadCheckpoint.
+    Resumes exactly where it was stopped. Needs the pseudo labels of `lidar-vl-train pseudo-label`. Raises RunStopped
+    after Ctrl-C or SIGTERM, once a checkpoint is saved; BadLabels, BadDataset, BadTextTable, BadCheckpoint.
     """
     with torch_set_up(config.threads), only_writer(Path(config.out) / FOLDER / "checkpoints"):
         labels, features = PseudoLabelStore(Path(config.out) / LABELS), open_features(config)
@@ -59,7 +59,7 @@ def specialise(config: VlgConfig) -> Path:
 
 
 def specialised_features(adapter: TextAdapter, feature: np.ndarray) -> np.ndarray:
-    """(V, C) adapted features, float16 as they are stored; an affine map, so means over views may be adapted as they stand."""
+    """(V, C) adapted features, stored as float16; the adapter is affine, so it may be applied to means over views."""
     device = adapter.up.weight.device
     adapted = []
     with torch.no_grad():
@@ -70,7 +70,7 @@ def specialised_features(adapter: TextAdapter, feature: np.ndarray) -> np.ndarra
 
 
 def load_adapter(config: VlgConfig) -> TextAdapter:
-    """The adapter that `specialise` trained in a run's folder. Raises BadCheckpoint where there is none."""
+    """The adapter that `specialise` trained in a run's folder. Raises BadCheckpoint if there is none."""
     folder = Path(config.out) / FOLDER / "checkpoints"
     if not (folder / "last.json").is_file():
         raise BadCheckpoint(
@@ -80,7 +80,7 @@ def load_adapter(config: VlgConfig) -> TextAdapter:
 
 
 def adapter_of(checkpoint: Checkpoint) -> TextAdapter:
-    """The adapter in a checkpoint. Raises BadCheckpoint where it has none."""
+    """The adapter in a checkpoint. Raises BadCheckpoint if it has none."""
     weights = weights_of(checkpoint, _PREFIX)
     if "down.weight" not in weights:
         raise BadCheckpoint(
@@ -96,7 +96,7 @@ def adapter_of(checkpoint: Checkpoint) -> TextAdapter:
 
 
 def adapter_sha256(adapter: TextAdapter) -> str:
-    """What the adapter is, by its weights and its mix."""
+    """Hash of the adapter's weights and its mixing factor."""
     digest = hashlib.sha256(repr(adapter.mix).encode())
     for name, tensor in sorted(adapter.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
@@ -104,14 +104,14 @@ def adapter_sha256(adapter: TextAdapter) -> str:
 
 
 def learning_rate(numbers: SpecialiseConfig, epoch: int) -> float:
-    """Of an epoch, counted from 0."""
+    """Learning rate of an epoch, counted from 0."""
     first = numbers.decay_every if numbers.first_decay is None else numbers.first_decay
     drops = max(0, 1 + (epoch - first) // numbers.decay_every)
     return numbers.learning_rate * numbers.decay**drops
 
 
 class _Specialising:
-    """The state of the run and one epoch of it."""
+    """The state of a run, and the training of one epoch."""
 
     def __init__(self, config: VlgConfig, labels: PseudoLabelStore, features: FeatureStore) -> None:
         self.config, self.numbers = config, config.specialise
@@ -136,7 +136,10 @@ class _Specialising:
         self.log_book = RunLog(self.folder.parent, self.epoch)
 
     def train_epoch(self, stop: StopSignals) -> None:
-        """Every scene once; saves when it is time. A signal gives the epoch up: what was there before it is saved."""
+        """Train on every scene once; saves when due.
+
+        After a signal the epoch is abandoned and the state before it is saved.
+        """
         numbers, before = self.numbers, self._checkpoint()
         rate = give_rate(self.optimizer, learning_rate(numbers, self.epoch))
         loss_sum, right, labelled = 0.0, 0, 0
@@ -171,7 +174,7 @@ class _Specialising:
             save_checkpoint(self.folder, self._checkpoint())
 
     def _loss(self, feature: torch.Tensor, class_id: torch.Tensor) -> tuple[torch.Tensor, int]:
-        """Loss of one scene's points, and how many of them are of the class that is now the best."""
+        """Loss of one scene's points, and how many of them are classified correctly."""
         adapted = self.adapter(feature)
         loss = adapter_cross_entropy(adapted, self.text, self.class_of_prompt, class_id, self.logit_scale)
         with torch.no_grad():
@@ -179,7 +182,7 @@ class _Specialising:
         return loss, int((best == class_id).sum())
 
     def _checkpoint(self) -> Checkpoint:
-        """The run as it is now; what is done to it later changes nothing of that."""
+        """A copy of the run's current state, unaffected by later training."""
         tensors = {f"{_PREFIX}.{name}": tensor for name, tensor in self.adapter.state_dict().items()}
         tensors |= optimizer_tensors(self.optimizer)
         kept = {name: tensor.detach().clone() for name, tensor in tensors.items()}
@@ -188,13 +191,13 @@ class _Specialising:
     def _restore(self, start: Checkpoint) -> None:
         if dict(start.state) != self.state:
             raise BadCheckpoint(
-                f"{self.folder}: expected an adapter of the pseudo labels that are there now, found one of others. "
-                f"Remove {self.folder.parent} to train it anew, or use another `out`."
+                f"{self.folder}: expected an adapter trained on the current pseudo labels, found one trained on others. "
+                f"Remove {self.folder.parent} to train it again, or use another `out`."
             )
         if start.step > self.numbers.epochs:
             raise BadConfig(
-                f"specialise.epochs: expected at least the {start.step} epochs that are done in {self.folder.parent}, found "
-                f"{self.numbers.epochs}. Give more, or another `out`."
+                f"specialise.epochs: expected at least the {start.step} epochs already done in {self.folder.parent}, found "
+                f"{self.numbers.epochs}. Set more epochs, or use another `out`."
             )
         self.adapter.load_state_dict(weights_of(start, _PREFIX))
         restore_optimizer(self.optimizer, start)
@@ -202,7 +205,7 @@ class _Specialising:
 
 
 def _adapted_basis(adapter: TextAdapter, basis: FeatureBasis) -> FeatureBasis:
-    """The basis of what the adapter, an affine map, makes of features of a basis: as many components lose nothing more."""
+    """The basis of adapted features: the adapter is affine, so the same number of components loses nothing."""
     with torch.no_grad():
         mean = adapter(torch.from_numpy(basis.mean)).numpy()
         ends = adapter(torch.from_numpy(basis.mean + basis.directions)).numpy()
@@ -217,9 +220,9 @@ def _on(table: TextTable, device: str) -> tuple[torch.Tensor, torch.Tensor]:
 def _write_specialised(
     config: VlgConfig, adapter: TextAdapter, features: FeatureStore, scenes: tuple[str, ...]
 ) -> Path:
-    """The adapted features of all training scenes, as a store that stage 3 reads; scenes that are there stay.
+    """Write the adapted features of all training scenes to a store for stage 3; existing scenes are kept.
 
-    Where the features are kept by components, so are these.
+    If the features are stored in components, so are these.
     """
     folder = Path(config.out) / SPECIALISED
     identity = {"adapter_sha256": adapter_sha256(adapter), "features": dict(features.identity)}

@@ -1,4 +1,4 @@
-"""Random changes to the scans of stage 3: rooms as 3DSS-VLG's recipe has them, streets turned, flipped and scaled."""
+"""Augmentation of the scans of stage 3: rooms as in 3DSS-VLG's recipe; streets rotated, flipped and scaled."""
 
 import math
 
@@ -8,7 +8,7 @@ from lidar_vl_core.classes.class_table import IGNORE_ID
 from offline_training.datasets.augment.point_augment import AugmentConfig, LabelledScan, moved
 from offline_training.networks.base.point_backbone import Scan
 
-# No shift and no jitter: the grid's phase changes by turn and scale. The original flips with probability 0.95, then each
+# No shift and no jitter: rotation and scale already change the phase of the grid. The original flips with probability 0.95, then each
 # axis with 0.5.
 _INDOOR = AugmentConfig(
     yaw_rad=math.pi,
@@ -21,12 +21,18 @@ _INDOOR = AugmentConfig(
 )
 _OUTDOOR = _INDOOR.model_copy(update={"tilt_rad": 0.0, "flip_probability": 0.5, "scale": (0.95, 1.05)})
 _CONTRAST_PROBABILITY, _COLOUR_PROBABILITY = 0.2, 0.95
-_TRANSLATION, _JITTER = 0.1, 0.05  # of the range of a channel: at most; standard deviation
+_TRANSLATION, _JITTER = (
+    0.1,
+    0.05,
+)  # as shares of a channel's range: largest translation; standard deviation of the jitter
 _SATURATION = 0.2  # at most, of what there is
 
 
 def augment_scan(scan: Scan, kind: str, hue: float, rng: np.random.Generator) -> Scan:
-    """A scan at another place and, indoor, in other colours; kind: indoor, outdoor or none; hue: most turn of the circle."""
+    """A scan with augmented points and, indoors, colours.
+
+    kind: indoor, outdoor or none; hue: largest hue shift, as a share of the circle.
+    """
     if kind == "none":
         return scan
     xyz_m, intensity, *rgb = scan
@@ -38,7 +44,7 @@ def augment_scan(scan: Scan, kind: str, hue: float, rng: np.random.Generator) ->
 
 
 def turned(scan: Scan, outdoor: bool, rng: np.random.Generator) -> Scan:
-    """A scan turned and scaled, and neither flipped nor recoloured: what the authors' voxeliser does in tests, too."""
+    """A scan rotated and scaled, but neither flipped nor recoloured: the authors' voxeliser does this in tests, too."""
     xyz_m, *others = scan
     place = (_OUTDOOR if outdoor else _INDOOR).model_copy(update={"flip_probability": 0.0})
     labelled = LabelledScan(xyz_m, scan[1], np.full(len(xyz_m), IGNORE_ID, np.uint8))
@@ -59,7 +65,7 @@ def with_colour_change(rgb: np.ndarray, hue: float, rng: np.random.Generator) ->
 
 
 def _auto_contrast(colour: np.ndarray, blend: float) -> np.ndarray:
-    """Each channel stretched from its darkest to its brightest value to 0..1, mixed with what it was."""
+    """Each channel stretched to 0..1 from its darkest to its brightest value, blended with the original."""
     low = colour.min(axis=0, initial=1.0)
     span = np.maximum(colour.max(axis=0, initial=0.0) - low, 1.0 / 255.0)
     return (1.0 - blend) * colour + blend * (colour - low) / span

@@ -1,4 +1,4 @@
-"""What stage 3 sees: scans drawn for each step, changed at random, with the features that their rows are to learn."""
+"""Training data of stage 3: scans drawn and augmented for each step, with the features that their rows learn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -19,7 +19,7 @@ from offline_training.words.settings.vlg_config import VlgConfig
 from offline_training.words.stages.adapter.kept_scenes import KeptScenes
 from offline_training.words.stages.guidance.guide_augment import augment_scan
 
-_CHANNELS_AT_ONCE = 64  # of sums in float32: a scene's features as a whole may be half a gigabyte
+_CHANNELS_AT_ONCE = 64  # of sums in float32: all features of a scene may take half a gigabyte
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class GuidedScan:
 
 @dataclass(frozen=True)
 class GuidedBatch:
-    """Several scans, one behind the other."""
+    """Several scans, concatenated."""
 
     inputs: BackboneInputs
     row: Tensor  # (T,) int64 rows of the network that have a target
@@ -45,19 +45,19 @@ class GuidedBatch:
 
 
 class GuidedScans(Dataset[GuidedScan]):
-    """Scans of the training scenes, asked for by (step, place in the batch); a pure function of the seed and these."""
+    """Scans of the training scenes by (step, place in the batch); a pure function of the seed and these."""
 
     def __init__(
         self, datasets: Sequence[SampleSource], store: FeatureStore, scenes: Sequence[int], config: VlgConfig
     ) -> None:
-        """scenes: numbers of those that are trained on, counted over all data sets."""
+        """scenes: numbers of the training scenes, counted over all data sets."""
         self._scenes, self._guide, self._seed = tuple(scenes), config.guide, config.seed
         self._voxel_size = np.array(config.voxel_size)
         self._order = ScanOrder(len(self._scenes), config.guide.batch_size, config.seed)
         self._read = KeptScenes(partial(_guided_scan, tuple(datasets), store, config), _bytes_of)
 
     def __getitem__(self, step_and_place: tuple[int, int]) -> GuidedScan:
-        """The scan of one place of one step; the same one however often and wherever it is asked for."""
+        """The scan of one place of one step; always the same, in any process."""
         step, place = step_and_place
         guided = self._read(self._scenes[self._order.scan(step, place)])
         rng = np.random.default_rng([self._seed, 3, step, place])
@@ -66,14 +66,14 @@ class GuidedScans(Dataset[GuidedScan]):
         return replace(guided, scan=((xyz_m + self._shift_m(step)).astype(np.float32), *others))
 
     def _shift_m(self, step: int) -> np.ndarray:
-        """(3,) whole voxels, the same for all scans of a step: where coarse voxels begin differs from step to step then."""
+        """(3,) shift in whole voxels, the same for all scans of a step, so that the origin of coarse voxels varies between steps."""
         if self._guide.shift_voxels == 0:
             return np.zeros(3)
         return np.random.default_rng([self._seed, 4, step]).integers(0, self._guide.shift_voxels, 3) * self._voxel_size
 
 
 def collate_guided(scans: Sequence[GuidedScan], preparer: Preparer, first_point: bool = False) -> GuidedBatch:
-    """Join scans; a row's target is the mean of the features of its points that some view sees, or the feature of its first point."""
+    """Join scans; a row's target is the mean feature of its points seen by a view, or the feature of its first point."""
     inputs = preparer([one.scan for one in scans])
     ends = np.cumsum(inputs.points_per_scan)[:-1]
     parts = [
@@ -109,7 +109,7 @@ def row_targets(
 def first_targets(
     feature: np.ndarray, row_of_point: np.ndarray, network_row: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As row_targets, of the rows whose first point is visible, and the features of these points."""
+    """As row_targets(), but only rows whose first point is visible, with the features of these points."""
     rows, first = np.unique(network_row, return_index=True)
     taken = (rows >= 0) & (row_of_point[first] >= 0)
     return rows[taken].astype(np.int64), feature[row_of_point[first[taken]]]
@@ -123,7 +123,7 @@ def _guided_scan(datasets: tuple[SampleSource, ...], store: FeatureStore, config
             features.require_fits(sample)
             return GuidedScan(scan_of(sample, config), features.feature, features.row_of_point)
         number -= len(dataset)
-    raise IndexError(f"scene {number} beyond the last")
+    raise IndexError(f"scene {number}: beyond the last one")
 
 
 def _bytes_of(guided: GuidedScan) -> int:

@@ -1,4 +1,4 @@
-"""The run of stage 3: state, one step, checkpoints; goes on after a kill as if nothing had happened."""
+"""The training run of stage 3: state, one step, checkpoints; resumes exactly after a kill."""
 
 from functools import partial
 from pathlib import Path
@@ -49,7 +49,7 @@ def train_guided(config: VlgConfig, resume: str) -> Path:
 
 
 def _prepared(config: VlgConfig, resume: str) -> "tuple[Guiding, DataLoader]":
-    """The run as it begins or goes on, and the batches that are left."""
+    """The run, new or resumed, and its remaining batches."""
     table, store = read_run_text(config), target_features(config)
     datasets = opened(config, config.train)
     scenes = trained_scenes(config, sum(len(dataset) for dataset in datasets))
@@ -68,7 +68,7 @@ def _prepared(config: VlgConfig, resume: str) -> "tuple[Guiding, DataLoader]":
 
 
 class Guiding(ValidatedRun):
-    """A run of stage 3."""
+    """A training run of stage 3."""
 
     config: VlgConfig
     network: PointBackbone
@@ -91,52 +91,58 @@ class Guiding(ValidatedRun):
         self.begin(start)
 
     def set_rates(self) -> float:
-        """A polynomial decay to 0."""
+        """Set the learning rates of the step: polynomial decay to 0."""
         guide = self.config.guide
         rate = guide.learning_rate * (1.0 - self.step / guide.max_steps) ** guide.power
         return give_rate(self.optimizer, rate)
 
     def losses(self, batch: GuidedBatch) -> dict[str, Tensor]:
-        """`loss`, and `better_than_constant`: 1 - loss / that of the best vector for all rows of the batch; 0 = nothing is told apart."""
+        """`loss`, and `better_than_constant`: 1 - loss / loss of the best constant vector for the batch.
+
+        0 means that the network distinguishes nothing.
+        """
         of_rows, of_constant = _LOSSES[self.config.guide.loss]
         loss = of_rows(self._embeddings(batch), batch.target)
         with torch.no_grad():
             better = (
                 1.0 - loss / of_constant(batch.target).clamp_min(1e-6) if len(batch.target) else torch.zeros_like(loss)
             )
-        return {"loss": loss, "better_than_constant": better}  # the same names for every batch: ranks exchange them
+        return {
+            "loss": loss,
+            "better_than_constant": better,
+        }  # the same names for every batch, because ranks exchange them
 
     def numbers(self, batch: GuidedBatch) -> dict[str, float]:
-        """How much a batch holds."""
+        """Size of a batch, for the log."""
         return {"rows": batch.inputs.row_count, "guided_rows": len(batch.row)}
 
     def validation(self) -> SegmentationMeasurement | None:
-        """By what the configuration selects weights, if by anything."""
+        """The measure by which the configuration selects weights, if any."""
         if self.measured is None:
             return None
         confusion = self.measured((self.network, self.config), lambda: self.stop.is_asked)
         return None if self.stop.is_asked else SegmentationMeasurement(confusion, self.table.class_table)
 
     def tensors(self) -> dict[str, Tensor]:
-        """With the table of words, by which the network is asked."""
+        """Tensors of a checkpoint, with the text table for queries to the network."""
         return {**super().tensors(), TEXT_TABLE_TENSOR: self.text_bytes}
 
     def state(self) -> dict[str, Any]:
-        """With what the network learns."""
+        """State of a checkpoint, with the identity of the features that the network learns."""
         return {**self.learnt, **super().state()}
 
     def restore(self, start: Checkpoint) -> None:
-        """Raises BadCheckpoint for a network that learnt other features."""
+        """Restore a checkpoint. Raises BadCheckpoint for a network that learned other features."""
         found = {key: start.state.get(key) for key in self.learnt}
         if found != self.learnt:
             raise BadCheckpoint(
-                f"{self.checkpoints}: expected a network that learns the features that are there now, found one of "
-                f"others. Remove {self.folder} to train it anew, or use another `out`."
+                f"{self.checkpoints}: expected a network trained on the current features, found one trained on others. "
+                f"Remove {self.folder} to train it again, or use another `out`."
             )
         super().restore(start)
 
     def _embeddings(self, batch: GuidedBatch) -> Tensor:
-        """(T, C) embeddings of the rows that have a target; the head, the widest layer, sees no others."""
+        """(T, C) embeddings of the rows with a target; the head, the widest layer, is computed for these only."""
         head = self.network.head
         features = self.network.point_features(batch.inputs)[batch.row]
         return features if head is None else head(features)

@@ -1,4 +1,4 @@
-"""Answers of a trained run about a scene: from its 3D network, from averaged image features, or from the more confident of the two."""
+"""Classifies the points of a scene with a trained run: by its 3D network, averaged image features, or the more confident of the two."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from offline_training.words.settings.vlg_config import VlgConfig
 from offline_training.words.stages.guidance.guide_augment import turned
 
 LanguageNetwork = tuple[PointBackbone, VlgConfig]
-TEXT_TABLE_TENSOR = "text_table"  # of a checkpoint: the bytes of the run's text_table.npz
+TEXT_TABLE_TENSOR = "text_table"  # name in a checkpoint of the bytes of the run's text_table.npz
 _BLOCK_ROWS = 8192
 
 
@@ -32,20 +32,20 @@ class PointAnswers:
     """An answer for every point of a cloud."""
 
     class_id: np.ndarray  # (N,) uint8, 255 = none
-    probability: np.ndarray  # (N,) float32, 0 where there is none
-    of_pictures: np.ndarray  # (N,) bool, whether the answer is that of image features
+    probability: np.ndarray  # (N,) float32, 0 = no answer
+    of_pictures: np.ndarray  # (N,) bool: answered by image features
 
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """Answers of rows or points, and how much the best prompt of all resembles them."""
+    """Classes of rows or points, and their cosine to the best prompt."""
 
     class_id: np.ndarray
     probability: np.ndarray
-    best_cosine: np.ndarray  # -inf where there is no feature
+    best_cosine: np.ndarray  # -inf without a feature
 
     def of_points(self, row_of_point: np.ndarray) -> "_Answers":
-        """Each point that of its row; the row -1 has none."""
+        """The answers of points, given their rows; row -1 has none."""
         class_id = np.append(self.class_id, np.uint8(IGNORE_ID))[row_of_point]
         probability = np.append(self.probability, np.float32(0.0))[row_of_point]
         return _Answers(class_id, probability, np.append(self.best_cosine, -np.inf)[row_of_point])
@@ -66,17 +66,17 @@ def load_language_network(checkpoint_path: Path) -> LanguageNetwork:
 
 
 def load_text_table(checkpoint_path: Path) -> TextTable:
-    """The words that a run was trained with, as its checkpoint keeps them."""
+    """The text table a run was trained with, from its checkpoint."""
     checkpoint = load_checkpoint(checkpoint_path)
     if TEXT_TABLE_TENSOR not in checkpoint.tensors:
         raise BadCheckpoint(
-            f"{checkpoint_path}: expected a checkpoint of `lidar-vl-train guide` with its text table, found none."
+            f"{checkpoint_path}: expected a checkpoint of `lidar-vl-train guide` with its text table, found no table."
         )
     return text_table_of_bytes(checkpoint.tensors[TEXT_TABLE_TENSOR].numpy().tobytes(), str(checkpoint_path))
 
 
 def row_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings of the network's rows (R, C) float32, and (N,) int64 the row of each point, -1 = none."""
+    """Embeddings (R, C) float32 of the network's rows, and the row of each point (N,) int64, -1 = none."""
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
     with torch.no_grad():
@@ -87,9 +87,9 @@ def row_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> tup
 
 
 def point_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> np.ndarray:
-    """(N, C) float32 sum of each point's embeddings over config.guide.test_passes random turns; zeros where no row had it.
+    """(N, C) float32 sum of each point's embeddings over config.guide.test_passes random rotations; zeros for points without a row.
 
-    A sum of embeddings has the logits that the authors sum up, so the same class.
+    The logits of the sum are the sum of the logits, which the authors compute, so the class is the same.
     """
     total: np.ndarray | None = None
     for number in range(config.guide.test_passes):
@@ -111,11 +111,11 @@ def predict_scene(
 ) -> PointAnswers:
     """The class of every point of a scene.
 
-    2d: of its image features (raw, or specialised where the caller passed them through the adapter); 3d: of the network's
-    embedding; ensemble: per point of the one that resembles its best prompt more, the network's on ties (OpenScene). A
-    class's logit is that of its best prompt, so the length of the kept feature does not change the class. Points that
-    neither reaches get 255. The scene is seen once, as it stands, or in config.guide.test_passes random turns.
-    Raises BadRequest where a mode lacks its network or features.
+    2d: by its image features (raw, or specialised if the caller applied the adapter); 3d: by the network's embedding;
+    ensemble: per point by the one with the higher cosine to its best prompt, the network on ties (OpenScene). A class's
+    logit is that of its best prompt, so the length of a feature does not change the class. Points without an answer get
+    255. The scene is processed once, unchanged, or in config.guide.test_passes random rotations. Raises BadRequest if a
+    mode lacks its network or features.
     """
     answers = []
     if mode != "2d":
@@ -124,7 +124,10 @@ def predict_scene(
         answers.append(_answers_of_network(network, scan_of(sample, network[1]), table))
     if mode != "3d":
         if features is None:
-            raise BadRequest(f"mode {mode}: expected image features of {sample.name}, found none. Read them first.")
+            raise BadRequest(
+                f"mode {mode}: expected image features of {sample.name}, found none. Run extract-features first, and pass "
+                "them."
+            )
         features.require_fits(sample)
         answers.append(_answers(features.feature, table).of_points(features.row_of_point))
     first, second = answers[0], answers[-1]
@@ -148,7 +151,7 @@ def _answers_of_network(network: LanguageNetwork, scan: Scan, table: TextTable) 
 
 
 def _answers(rows: np.ndarray, table: TextTable) -> _Answers:
-    """Of rows (M, C), by the core's own rule."""
+    """Classes of rows (M, C), by the same rule as in the core."""
     require_width(rows, table)
     parts = []
     for first in range(0, max(len(rows), 1), _BLOCK_ROWS):

@@ -1,4 +1,4 @@
-"""Which weights of stage 3 are the best: by nothing, by pseudo labels of held-out scenes, or by truth as the original does."""
+"""Selects the best weights of stage 3: not at all, by pseudo labels of held-out scenes, or by truth as the original does."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,38 +20,46 @@ from offline_training.words.stages.guidance.inference import LanguageNetwork, pr
 from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER as LABELS
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabelStore
 
-_SAME = np.arange(256, dtype=np.uint8)  # the truth is in the classes of the answers
-Measure = Callable[[LanguageNetwork, Callable[[], bool]], ConfusionMatrix]  # ends early where the second says so
-_Judged = Callable[[], Iterator[tuple[Sample, np.ndarray]]]  # samples with what their answers are compared with
+_SAME = np.arange(256, dtype=np.uint8)  # truth and answers have the same classes
+Measure = Callable[[LanguageNetwork, Callable[[], bool]], ConfusionMatrix]  # ends early if the second says so
+_Judged = Callable[
+    [], Iterator[tuple[Sample, np.ndarray]]
+]  # samples, each with the classes its answers are compared with
 
 
 def trained_scenes(config: VlgConfig, count: int) -> list[int]:
-    """Numbers of the training scenes that are trained on: all, or without every n-th where pseudo labels select.
+    """Numbers of the scenes to train on: all, or all but every n-th if pseudo labels select.
 
-    Raises BadConfig where none would be left.
+    Raises BadConfig if none would be left.
     """
     if config.guide.select != "pseudo_labels":
         return list(range(count))
     kept = [number for number in range(count) if number % config.guide.held_out_every]
     if not kept:
         raise BadConfig(
-            f"guide.select=pseudo_labels: expected at least two training scenes, of which one is held out, found {count}. "
+            "guide.select=pseudo_labels: expected at least two training scenes, of which one is held out, found "
+            f"{count}. "
             "Use guide.select=last."
         )
     return kept
 
 
 def measure(config: VlgConfig, table: TextTable, datasets: Sequence[SampleSource]) -> Measure | None:
-    """What tells how good a network is, as config.guide.select asks; None = nothing does. Raises BadConfig, BadLabels."""
+    """The measure of a network's quality that config.guide.select names; None without one.
+
+    Raises BadConfig, BadLabels.
+    """
     if config.guide.select == "last":
         return None
     if config.guide.select == "pseudo_labels":
         labels = PseudoLabelStore(Path(config.out) / LABELS)
-        labels.scenes()  # complete, or the run ends here and not after an hour
+        labels.scenes()  # fails now rather than after an hour if labels are missing
         return partial(_confusion, table, partial(_held_out, datasets, config.guide.held_out_every, labels))
     require_truth_in_words(config)
     if not config.validation:
-        raise BadConfig("guide.select=validation_truth: expected validation data, found none. Name a data set.")
+        raise BadConfig(
+            "guide.select=validation_truth: expected validation data, found none. Add a data set to validation."
+        )
     return partial(_confusion, table, partial(_validation, opened(config, config.validation)))
 
 

@@ -1,10 +1,11 @@
 """Rounds of self-training: the network's answers on the training scenes become the next pseudo labels.
 
-3DSS-VLG has one round; DBGroup (AAAI 2026) reports gains from three, with a network trained on the labels themselves. Our
-reading for embeddings: a round labels the scenes anew, under the same class lists and with the surest share of each class
-kept, or what reaches the class's threshold; with `update: fill` labels of the round before stay and answers go where there are
-none, as arXiv 2510.17875 spreads labels to unlabelled areas (of which its abstract alone could be read); then stages 2 and 3 run as they are, so that what learns the labels is the adapter and words stay open. Each round
-lies in <out>/round_<n> like a run of its own; the image features are those of the run.
+3DSS-VLG has one round; DBGroup (AAAI 2026) reports gains from three, with a network trained on the labels themselves.
+Our reading for embeddings: a round labels the scenes again under the same class lists and keeps the most confident
+share of each class, or what reaches the class's threshold; with `update: fill`, labels of the previous round stay and
+answers label the other points, as arXiv 2510.17875 spreads labels to unlabelled areas (only its abstract was available
+to us); then stages 2 and 3 run unchanged, so that the adapter learns the labels and the vocabulary stays open. Each
+round has a folder <out>/round_<n> like a run of its own; the image features are those of the run.
 """
 
 from functools import partial
@@ -37,16 +38,15 @@ from offline_training.words.stages.pseudo_labels.refinement import SureLabels, f
 
 
 def prepared_round(config: VlgConfig, number: int, checkpoint: Path) -> VlgConfig:
-    """Label the training scenes with the checkpoint of the round before and specialise in out/round_<number>.
+    """Label the training scenes with the checkpoint of the previous round and run stage 2 in out/round_<number>.
 
-    Returns the configuration with which the round is trained.
-
-    Raises BadConfig without stage 2, through which alone labels reach the network; and what the stages raise.
+    Returns the configuration for training the round. Raises BadConfig without stage 2, the only way labels reach the
+    network; and what the stages raise.
     """
     if not config.specialise.enabled:
         raise BadConfig(
-            "self_training.rounds: expected specialise.enabled=true, found false: without an adapter nothing learns the "
-            "labels. Enable it, or use no rounds."
+            "self_training.rounds: expected specialise.enabled=true, found false: only the adapter learns the labels. "
+            "Enable it, or set rounds to 0."
         )
     before = config if number == 1 else round_configuration(config, number - 1)
     after = round_configuration(config, number)
@@ -68,7 +68,7 @@ def round_configuration(config: VlgConfig, number: int) -> VlgConfig:
 
 
 def _label(config: VlgConfig, before: VlgConfig, after: VlgConfig, checkpoint: Path) -> None:
-    """The pseudo labels of a round, from the network and the adapter of the one before."""
+    """Write the pseudo labels of a round, from the network and the adapter of the previous one."""
     table, lists, features = read_run_text(config), ClassLists(config), open_features(config)
     network, adapter = load_language_network(checkpoint), load_adapter(before)
     labels, quality = PseudoLabelStore(Path(after.out) / LABELS), LabelQuality(table.class_table.names)
@@ -121,15 +121,15 @@ def _answers(
     allowed = lists.allowed(sample, seen)
     of_point = allowed if len(allowed) == 1 else _of_points(allowed, seen.row_of_point, False)
     class_id, probability = choose_classes(scores, table.is_sink, of_point, table.logit_scale)
-    class_id = np.where(seen.visible, class_id, np.uint8(IGNORE_ID))  # the adapter learns from no others
+    class_id = np.where(seen.visible, class_id, np.uint8(IGNORE_ID))  # the adapter learns from these only
     return PseudoLabels(class_id, probability)
 
 
 def _of_points(values: np.ndarray, row_of_point: np.ndarray, nothing: float | bool = np.nan) -> np.ndarray:
-    """(N, K) the values of each point's row; `nothing` for the row -1."""
+    """(N, K) values of each point's row; `nothing` for row -1."""
     return np.concatenate([values, np.full((1, values.shape[1]), nothing, values.dtype)])[row_of_point]
 
 
 def _best(scores: np.ndarray) -> np.ndarray:
-    """(N,) highest cosine of each point, -inf where there is none."""
+    """(N,) highest cosine of each point, -inf without an answer."""
     return np.nan_to_num(scores.max(axis=1), nan=-np.inf)

@@ -1,4 +1,4 @@
-"""A class for every row of features: best prompt, absent classes out of the question, sinks to no answer."""
+"""A class for every row of features: by best prompt, without absent classes; sinks become no answer."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ _UNIT_LENGTH = 1.01  # a mean of unit rows is at most 1 long; half precision add
 
 
 def class_scores(feature: np.ndarray, table: TextTable) -> np.ndarray:
-    """(V, K) float32 dot products of features (V, C), taken as they are, with the best prompt of each class; sinks last."""
+    """(V, K) float32 dot products of unnormalised features (V, C) with the best prompt of each class; sinks last."""
     scores = np.empty((len(feature), len(table.names)), np.float32)
     for first in range(0, len(feature), _BLOCK_ROWS):
         rows = feature[first : first + _BLOCK_ROWS].astype(np.float32)
@@ -22,13 +22,13 @@ def class_scores(feature: np.ndarray, table: TextTable) -> np.ndarray:
 def choose_classes(
     scores: np.ndarray, is_sink: np.ndarray, allowed: np.ndarray, logit_scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Class and probability of each row, as stage 1 of 3DSS-VLG: softmax over all classes, absent ones out, the best.
+    """Class and probability of each row, as in stage 1 of 3DSS-VLG: softmax over all classes, then the best one present.
 
-    scores: (M, K), sinks last; is_sink: (K,); allowed: (1, K') or (M, K') bool over the classes that are no sinks. The
-    probability is over all classes and the sinks, absent or not. Returns (M,) uint8 and (M,) float16; 255 and 0 for a
-    sink, for rows where nothing is allowed, and for those that are all zero or not finite.
+    scores: (M, K), sinks last; is_sink: (K,); allowed: (1, K') or (M, K') bool over the classes other than sinks. The
+    probability is over all classes and sinks, absent or not. Returns (M,) uint8 and (M,) float16; 255 and 0 for a sink,
+    for rows without an allowed class, and for rows that are all zero or not finite.
     """
-    sinks = np.ones((len(allowed), int(is_sink.sum())), bool)  # no list speaks of them
+    sinks = np.ones((len(allowed), int(is_sink.sum())), bool)  # class lists do not contain sinks
     possible = np.broadcast_to(np.concatenate([allowed, sinks], axis=1), scores.shape)
     best = np.where(possible, scores, -np.inf).argmax(axis=1)
     usable = np.isfinite(scores).all(axis=1) & scores.any(axis=1) & ~is_sink[best]
@@ -43,7 +43,7 @@ def choose_classes(
 
 
 def scale_of_logits(given: float | None, feature: np.ndarray, model_scale: float) -> float:
-    """What dot products are multiplied by: `given`, or 1 for features longer than unit rows, as OpenSeg's; else the model's.
+    """Scale of dot products: `given`, or 1 for features longer than unit length, like OpenSeg's; else the model's.
 
     feature: (V, C) of one scene. Features of unit length give dot products within -1..1, from which a softmax learns
     almost nothing without the model's scale.
@@ -57,7 +57,7 @@ def scale_of_logits(given: float | None, feature: np.ndarray, model_scale: float
 
 
 def keep_surest(class_id: np.ndarray, probability: np.ndarray, share: float) -> np.ndarray:
-    """(N,) class ids with 255 for all but the surest `share` of each class's points, at least one; earlier points win a draw."""
+    """(N,) class ids with 255 for all but the most confident `share` of each class's points, at least one; earlier points win ties."""
     kept = class_id.copy()
     if share == 1.0:
         return kept

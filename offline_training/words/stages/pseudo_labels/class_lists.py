@@ -1,4 +1,4 @@
-"""The class lists of a run: of its file, derived from truth, or none; which classes the points of a scene may get."""
+"""The class lists of a run: from its file, derived from truth, or none; they say which classes the points of a scene may get."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from offline_training.words.stages.pseudo_labels.scene_lists import (
 
 
 class ClassLists:
-    """The class lists of a run: of its file, derived from truth, or none."""
+    """The class lists of a run: from its file, derived from truth, or none."""
 
     def __init__(self, config: VlgConfig) -> None:
         self._kind, self._names = config.pseudo.lists, config.words.class_table.names
@@ -34,27 +34,27 @@ class ClassLists:
             require_truth_in_words(config)
 
     def allowed(self, sample: Sample, features: SceneFeatures) -> np.ndarray:
-        """(1 or V, K') bool: which classes the rows of a scene may get."""
+        """(1 or V, K') bool: the classes that rows of a scene may get."""
         if self._kind == "none":
             return np.ones((1, len(self._names)), bool)
         listed = self._derive(sample, features) if self._given is None else self._given.get(sample.name)
         if listed is not None and isinstance(listed, dict) != (self._kind == "frame"):
             raise BadConfig(
                 f"scene {sample.name}: expected a list of the kind pseudo.lists={self._kind}, found the other kind in "
-                "pseudo.lists_file. Correct one of them."
+                "pseudo.lists_file. Correct one of the two."
             )
         return allowed_classes(sample.name, listed, self._names, features)
 
     def write_derived(self, path: Path) -> None:
-        """Write what was derived from truth, if anything was."""
+        """Write the lists derived from truth, if there are any."""
         if self._derived:
             write_derived_lists(path, self._derived)
 
     def _derive(self, sample: Sample, features: SceneFeatures) -> SceneList:
         if sample.class_id is None:
             raise BadConfig(
-                f"scene {sample.name}: expected truth to derive its class list from, found none. "
-                "Give pseudo.lists_file, or pseudo.lists=none."
+                f"scene {sample.name}: expected truth to derive its class list from, found none. Set pseudo.lists_file, or "
+                "pseudo.lists=none."
             )
         listed: SceneList = (
             derived_scene_list(sample.class_id, self._names)

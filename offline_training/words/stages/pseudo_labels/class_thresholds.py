@@ -1,10 +1,10 @@
 """Class-aware refinement: a threshold of probability for each class, from the points of all training scenes.
 
-The abstract of arXiv 2510.17875 (3D Weakly Supervised Semantic Segmentation via Class-Aware and Geometry-Guided Pseudo-Label
-Refinement) has a class-aware refinement that makes labels "more balanced and accurate" for every class; how, stands in a text
-that was not to be had. Our reading: each class's threshold is one quantile of its own probabilities, so that common and rare
-classes, sure and unsure ones are thinned alike. Unlike the surest share of each scene (DBGroup, AAAI 2026) a scene in which a
-class is nowhere sure keeps none of it.
+The abstract of arXiv 2510.17875 (3D Weakly Supervised Semantic Segmentation via Class-Aware and Geometry-Guided
+Pseudo-Label Refinement) has a class-aware refinement that makes labels "more balanced and accurate" for every class;
+its full text, which says how, was not available to us. Our reading: each class's threshold is one quantile of its own
+probabilities, so that common and rare, confident and uncertain classes are thinned alike. Unlike with the most
+confident share of each scene (DBGroup, AAAI 2026), a scene without confident labels of a class keeps none of it.
 """
 
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ import numpy as np
 from lidar_vl_core.classes.class_table import IGNORE_ID
 from offline_training.words.stages.pseudo_labels.pseudo_store import PseudoLabels
 
-_LEVELS = 0x3C00 + 1  # numbers of half precision from 0 to 1, whose bit patterns are in their order
+_LEVELS = 0x3C00 + 1  # half-precision numbers from 0 to 1, whose bit patterns have the same order
 
 
 def class_thresholds(scenes: Iterable[PseudoLabels], classes: int, quantile: float) -> np.ndarray:
-    """(classes,) float16: of each class's n probabilities, sorted, the one at floor(quantile n); 0 for a class without any.
+    """(classes,) float16: of each class's n probabilities, sorted, the one at floor(quantile n); 0 for a class without points.
 
-    At least n - floor(quantile n) of its points reach it. The scenes are read one after the other and none is kept.
+    At least n - floor(quantile n) of its points reach it. Scenes are read one at a time and not kept.
     """
     counts = np.zeros(classes * _LEVELS, np.int64)
     for labels in scenes:

@@ -1,4 +1,4 @@
-"""How good pseudo labels are, where truth is there to compare: told, and never used for a decision. Touches the disk."""
+"""The quality of pseudo labels where truth is available: reported, never used for a decision. Touches the disk."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ _NOTE = "compared with the truth of the data set after all labels were made; no 
 
 
 class LabelQuality:
-    """Counts over scenes."""
+    """Counts of correct and wrong pseudo labels over scenes."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
@@ -23,7 +23,7 @@ class LabelQuality:
         self._labelled, self._visible, self._points = np.zeros(len(names), np.int64), 0, 0
 
     def add(self, name: str, class_id: np.ndarray, visible: np.ndarray, truth: np.ndarray | None) -> None:
-        """One scene: class_id (N,) uint8, visible (N,) bool, truth (N,) uint8 in the same classes, None = unknown."""
+        """Add one scene: class_id (N,) uint8, visible (N,) bool, truth (N,) uint8 in the same classes, None = unknown."""
         self._labelled += np.bincount(class_id[class_id != IGNORE_ID], minlength=len(self._names))
         self._visible += int(visible.sum())
         self._points += len(class_id)
@@ -37,7 +37,7 @@ class LabelQuality:
             }
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON: coverage, and precision, recall and IoU per class where there was truth."""
+        """As JSON: coverage, and precision, recall and IoU per class if truth was available."""
         points = max(self._points, 1)
         told: dict[str, Any] = {
             "points": self._points,
@@ -50,7 +50,7 @@ class LabelQuality:
         return told
 
     def write(self, path: Path) -> None:
-        """Write to_dict()."""
+        """Write to_dict() as JSON."""
         write_text(path, json.dumps(self.to_dict(), indent=1))
 
     def _against_truth(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A class for every point of the scenes of a run, before any label is taken away again."""
+"""A class for every point of the scenes of a run, before refinement removes any."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,21 +21,21 @@ from offline_training.words.stages.pseudo_labels.pseudo_store import FOLDER, Pse
 
 
 class Labelling:
-    """The words, the class lists and the scale that decide over a scene's labels."""
+    """The words, class lists and scale that determine a scene's labels."""
 
     def __init__(self, table: TextTable, lists: ClassLists, logit_scale: float) -> None:
         self._table, self._lists, self._scale = table, lists, logit_scale
 
     def of_scene(self, sample: Sample, seen: SceneFeatures) -> PseudoLabels:
-        """The best class of each point that its scene's list allows; 255 where no view sees a point."""
+        """The best class of each point among those its scene's list allows; 255 for points that no view sees."""
         scores, allowed = class_scores(seen.feature, self._table), self._lists.allowed(sample, seen)
         row_class, row_probability = choose_classes(scores, self._table.is_sink, allowed, self._scale)
-        class_id = np.append(row_class, np.uint8(IGNORE_ID))[seen.row_of_point]  # the row -1 reads the last
+        class_id = np.append(row_class, np.uint8(IGNORE_ID))[seen.row_of_point]  # row -1 reads the last
         return PseudoLabels(class_id, np.append(row_probability, np.float16(0.0))[seen.row_of_point])
 
 
 def true_labels(sample: Sample, features: SceneFeatures, config: VlgConfig) -> PseudoLabels:
-    """The true class of every point of a scene that some view sees. Raises BadConfig without a truth."""
+    """The true class of every point of a scene seen by a view. Raises BadConfig without truth."""
     require_truth_in_words(config)
     if sample.class_id is None:
         raise BadConfig(
@@ -46,13 +46,16 @@ def true_labels(sample: Sample, features: SceneFeatures, config: VlgConfig) -> P
 
 
 def labelling_of(config: VlgConfig) -> Labelling:
-    """As it made the labels that a run has. Raises BadLabels where there are none."""
+    """The labelling that produced a run's existing labels. Raises BadLabels if there are none."""
     logit_scale = PseudoLabelStore(Path(config.out) / FOLDER).logit_scale()
     return Labelling(read_run_text(config), ClassLists(config), logit_scale)
 
 
 def featured_scenes(datasets: Iterable[SampleSource], features: FeatureStore) -> Iterator[tuple[Sample, SceneFeatures]]:
-    """All scenes with their image features. Raises BadDataset where some are missing, or not those of their scene."""
+    """Iterate over all scenes with their image features.
+
+    Raises BadDataset if some are missing, or belong to another scene.
+    """
     for sample in all_samples(datasets):
         seen = features.read(sample.name)
         seen.require_fits(sample)

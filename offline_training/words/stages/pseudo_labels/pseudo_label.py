@@ -26,10 +26,10 @@ from offline_training.words.stages.pseudo_labels.refinement import SureLabels, r
 
 
 def pseudo_label(config: VlgConfig) -> Path:
-    """Label the points of all training scenes; returns their folder, with statistics.json. What is there is not made anew.
+    """Label the points of all training scenes; returns their folder, with statistics.json. Existing labels are kept.
 
-    Needs the features of `lidar-vl-train extract-features`. Points without a feature get 255. Raises RunStopped when
-    Ctrl-C or a SIGTERM ended it, with what is done kept; BadDataset, BadLabels, BadConfig.
+    Needs the features of `lidar-vl-train extract-features`. Points without a feature get 255. Raises RunStopped after
+    Ctrl-C or SIGTERM, with finished scenes kept; BadDataset, BadLabels, BadConfig.
     """
     features = open_features(config)
     lists = ClassLists(config)
@@ -47,11 +47,13 @@ def pseudo_label(config: VlgConfig) -> Path:
             if labelling is None or sure is None:
                 scale = scale_of_logits(config.specialise.logit_scale, seen.feature, table.logit_scale)
                 labels.begin(_settings(config, features, table, scale))
-                write_text_table(Path(config.out) / TEXT_TABLE, table)  # not before: a refused folder keeps its words
+                write_text_table(
+                    Path(config.out) / TEXT_TABLE, table
+                )  # not earlier: a refused folder keeps its text table
                 labelling = Labelling(table, lists, scale)
                 scenes = partial(_all_labels, labelling, datasets, features, stop)
                 sure = SureLabels(config.pseudo.keep_fraction, config.pseudo.class_quantile, len(table.names), scenes)
-            lists.allowed(sample, seen)  # told also of scenes that have their labels
+            lists.allowed(sample, seen)  # also counts scenes that already have labels
             if not labels.has(sample.name):
                 if config.pseudo.labels == "truth":
                     labels.write(sample.name, true_labels(sample, seen, config))
@@ -71,14 +73,14 @@ def pseudo_label(config: VlgConfig) -> Path:
 def _all_labels(
     labelling: Labelling, datasets: list[SampleSource], features: FeatureStore, stop: StopSignals
 ) -> Iterator[PseudoLabels]:
-    """Of every scene, as they are before any is taken away."""
+    """The labels of every scene before refinement."""
     for sample, seen in featured_scenes(datasets, features):
         yield labelling.of_scene(sample, seen)
-        stop.end_if_asked("stopped while the thresholds of the classes were looked for")
+        stop.end_if_asked("stopped while computing the class thresholds")
 
 
 def _settings(config: VlgConfig, features: FeatureStore, table: TextTable, scale: float) -> dict[str, Any]:
-    """All that decides over the pseudo labels, and the scale that stage 2 goes on with."""
+    """Everything that determines the pseudo labels, and the scale that stage 2 uses."""
     settings = {
         "pseudo": config.pseudo.model_dump(mode="json"),
         "features": dict(features.identity),

@@ -1,4 +1,4 @@
-"""Pseudo labels of the scenes of a run: <folder>/<scene>.npz, and what made them in settings.json. Touches the disk."""
+"""Pseudo labels of the scenes of a run: <folder>/<scene>.npz, and their settings in settings.json. Touches the disk."""
 
 import hashlib
 import json
@@ -26,20 +26,20 @@ _ANEW = "Remove the folder, and run `lidar-vl-train pseudo-label` again."
 
 @dataclass(frozen=True, eq=False)
 class PseudoLabels:
-    """One class for every point of a scene, and how sure it is."""
+    """One class for every point of a scene, and its probability."""
 
     class_id: np.ndarray  # (N,) uint8, 255 = none
-    probability: np.ndarray  # (N,) float16, 0 where there is none
+    probability: np.ndarray  # (N,) float16, 0 = none
 
 
 class PseudoLabelStore:
-    """A folder of pseudo labels, all of one making; scenes.json names them once all are there."""
+    """A folder of pseudo labels made with the same settings; scenes.json lists the scenes once all are there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Take the folder for labels made so. Raises BadLabels where it holds labels that were made otherwise."""
+        """Claim the folder for labels with these settings. Raises BadLabels if it holds labels with others."""
         remove_stray_temporaries(self.folder)
         path, text = self.folder / _SETTINGS, json.dumps(settings, indent=1, sort_keys=True)
         if not path.is_file() or not any(self.folder.glob("*.npz")):
@@ -48,26 +48,26 @@ class PseudoLabelStore:
         asked = json.loads(text)
         if other := _differing(_completed(self.settings(), asked), asked):
             raise BadLabels(
-                f"{self.folder}: expected pseudo labels made as configured, found some of other {', '.join(other)}. "
-                "Use another `out`, or remove the folder to make them anew."
+                f"{self.folder}: expected pseudo labels made with this configuration, found some with another "
+                f"{', '.join(other)}. Use another `out`, or remove the folder to make them again."
             )
 
     def finish(self, scenes: Sequence[str]) -> None:
-        """Name all scenes, in their order: the labels are complete."""
+        """Record all scenes in order: the labels are complete."""
         write_text(self.folder / _SCENES, json.dumps(list(scenes), indent=1))
 
     def scenes(self) -> tuple[str, ...]:
-        """Names of all scenes. Raises BadLabels where the labels are not complete."""
+        """Names of all scenes. Raises BadLabels if the labels are incomplete."""
         path = self.folder / _SCENES
         if not path.is_file():
-            raise BadLabels(f"{path}: expected the pseudo labels of all training scenes, found no list. {_COMMAND}")
+            raise BadLabels(f"{path}: expected the list of all labelled training scenes, found none. {_COMMAND}")
         names = _read(path)
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-            raise BadLabels(f"{path}: expected a list of names of scenes, found {str(names)[:60]}. {_ANEW}")
+            raise BadLabels(f"{path}: expected a list of scene names, found {str(names)[:60]}. {_ANEW}")
         return tuple(names)
 
     def settings(self) -> dict[str, Any]:
-        """What made the labels. Raises BadLabels where there are none."""
+        """The settings that made the labels. Raises BadLabels if there are none."""
         path = self.folder / _SETTINGS
         if not path.is_file():
             raise BadLabels(f"{path}: expected pseudo labels, found none. {_COMMAND}")
@@ -77,7 +77,7 @@ class PseudoLabelStore:
         return settings
 
     def logit_scale(self) -> float:
-        """That the labels were chosen with, which stage 2 uses too. Raises BadLabels."""
+        """The logit scale the labels were chosen with, which stage 2 also uses. Raises BadLabels."""
         scale = self.settings().get("logit_scale")
         if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.0 < scale <= _LARGEST_SCALE:
             raise BadLabels(
@@ -86,7 +86,7 @@ class PseudoLabelStore:
         return float(scale)
 
     def sha256(self) -> str:
-        """What the labels are, for those that learn from them."""
+        """Identity of the labels, recorded by what learns from them."""
         return hashlib.sha256(json.dumps([self.settings(), self.scenes()], sort_keys=True).encode()).hexdigest()
 
     def has(self, name: str) -> bool:
@@ -94,7 +94,7 @@ class PseudoLabelStore:
         return self._path(name).is_file()
 
     def write(self, name: str, labels: PseudoLabels) -> None:
-        """Store a scene's labels, whole or not at all."""
+        """Store a scene's labels atomically."""
         with atomic_writer(self._path(name)) as file:
             np.savez_compressed(
                 file,
@@ -103,7 +103,7 @@ class PseudoLabelStore:
             )
 
     def read(self, name: str) -> PseudoLabels:
-        """A scene's labels. Raises BadLabels where they are missing or damaged."""
+        """A scene's labels. Raises BadLabels if they are missing or damaged."""
         path = self._path(name)
         if not path.is_file():
             raise BadLabels(f"{path}: expected the pseudo labels of scene {name}, found none. {_COMMAND}")
@@ -140,7 +140,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401  JSON
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Names of the settings that differ, dotted where they lie in sections."""
+    """Names of the settings that differ, dotted within sections."""
     names = []
     for key in sorted({*before, *after}):
         one, other = before.get(key), after.get(key)

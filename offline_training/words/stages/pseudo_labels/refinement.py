@@ -1,7 +1,7 @@
-"""What is taken from and added to the labels of a scene before anything learns from them.
+"""Removes and adds labels of a scene before anything learns from them.
 
-In the order of DBGroup (AAAI 2026) and of arXiv 2510.17875: first unsure labels go, class by class, then segments of the scene
-say what fits. Between rounds of self-training labels that are there may stay and the new ones fill what is free.
+In the order of DBGroup (AAAI 2026) and of arXiv 2510.17875: first uncertain labels are removed, class by class, then
+the scene's segments vote. Between rounds of self-training, existing labels may stay and new ones fill the gaps.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ from offline_training.words.stages.pseudo_labels.segment_majority import segment
 
 
 class SureLabels:
-    """Takes away the labels of scenes that are not sure enough, class by class."""
+    """Removes uncertain labels of scenes, class by class."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class SureLabels:
         classes: int,
         scenes: Callable[[], Iterable[PseudoLabels]],
     ) -> None:
-        """scenes: the labels of all scenes, which are asked for once, when a class's threshold is needed first."""
+        """scenes: the labels of all scenes, read once, when a class threshold is first needed."""
         self._keep_fraction, self._quantile, self._classes, self._scenes = (
             keep_fraction,
             class_quantile,
@@ -37,7 +37,7 @@ class SureLabels:
         self._thresholds: np.ndarray | None = None
 
     def of(self, labels: PseudoLabels) -> PseudoLabels:
-        """The sure ones of a scene; every point keeps its probability."""
+        """The confident labels of a scene; every point keeps its probability."""
         class_id = labels.class_id
         if self._quantile is not None:
             if self._thresholds is None:
@@ -47,10 +47,7 @@ class SureLabels:
 
 
 def refined(sample: Sample, visible: np.ndarray, sure: PseudoLabels, config: VlgConfig) -> PseudoLabels:
-    """Sure labels held against segments, as configured.
-
-    visible: (N,) bool, points that some view sees; no other gets a label.
-    """
+    """Confident labels corrected by segments, as configured. visible: (N,) bool, points seen by a view; only these get labels."""
     class_id = sure.class_id
     if config.pseudo.spread != "none":
         class_id = segment_majority(sample, class_id, config, len(config.words.class_table))
@@ -59,7 +56,7 @@ def refined(sample: Sample, visible: np.ndarray, sure: PseudoLabels, config: Vlg
 
 
 def filled(labels: PseudoLabels, new: PseudoLabels) -> PseudoLabels:
-    """Labels as they are, and where there are none the new ones."""
+    """The existing labels, and new ones for points without a label."""
     free = labels.class_id == IGNORE_ID
     return PseudoLabels(
         np.where(free, new.class_id, labels.class_id), np.where(free, new.probability, labels.probability)

@@ -1,7 +1,7 @@
-"""Class lists: which classes are in a scene, or in a frame of it. By hand in a file, or derived from truth to simulate that.
+"""Class lists: the classes present in a scene or a frame, written by hand in a file, or derived from truth to simulate that.
 
-A file is JSON: {scene: [class, ...]}, or for lists of frames {scene: {view: [class, ...]}}; what derive_*() gives can be
-written as {"derived_from": ..., "scenes": {...}}, which is read as well.
+A file is JSON: {scene: [class, ...]}, or for lists of frames {scene: {view: [class, ...]}}; derived lists are written
+as {"derived_from": ..., "scenes": {...}}, which can be read, too.
 """
 
 import json
@@ -22,7 +22,7 @@ SceneList = list[str] | dict[str, list[str]]
 
 
 def read_class_lists(path: Path) -> dict[str, SceneList]:
-    """Lists by scene. Raises BadLabels for what is no such file."""
+    """Lists by scene. Raises BadLabels for any other file."""
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
@@ -32,29 +32,29 @@ def read_class_lists(path: Path) -> dict[str, SceneList]:
     if isinstance(content, dict) and "derived_from" in content:
         content = content.get("scenes")
     if not isinstance(content, dict) or not all(_is_list(value) for value in content.values()):
-        raise BadLabels(f"{path}: expected {_FORM}, found something else.")
+        raise BadLabels(f"{path}: expected {_FORM}, found other content. Correct the file.")
     return content
 
 
 def require_known_classes(lists: Mapping[str, SceneList], names: Sequence[str]) -> None:
-    """Raise BadLabels for a class that is not among the names, before anything is made with the lists."""
+    """Raise BadLabels for a class that is not among the names, before the lists are used."""
     for scene, listed in lists.items():
         for view, classes in listed.items() if isinstance(listed, dict) else [(None, listed)]:
             _as_mask(classes, names, scene if view is None else f"{scene}, view {view}")
 
 
 def write_derived_lists(path: Path, lists: Mapping[str, SceneList]) -> None:
-    """Write lists that came from truth, and say so in the file."""
+    """Write lists derived from truth, marked as such in the file."""
     write_text(path, json.dumps({"derived_from": _SIMULATED, "scenes": dict(lists)}, indent=1))
 
 
 def derived_scene_list(class_id: np.ndarray, names: Sequence[str]) -> list[str]:
-    """The classes that some point of a scene has. class_id: (N,) uint8 into names, 255 = none."""
+    """The classes of a scene's points. class_id: (N,) uint8 into names, 255 = none."""
     return [names[k] for k in np.unique(class_id[class_id != IGNORE_ID])]
 
 
 def derived_frame_lists(class_id: np.ndarray, names: Sequence[str], features: SceneFeatures) -> dict[str, list[str]]:
-    """Of each view the classes of the points that it sees."""
+    """For each view, the classes of the points it sees."""
     visible = features.visible
     seen_by = features.seen_by()[features.row_of_point[visible]]  # (visible points, views)
     return {
@@ -64,10 +64,10 @@ def derived_frame_lists(class_id: np.ndarray, names: Sequence[str], features: Sc
 
 
 def allowed_classes(scene: str, listed: SceneList | None, names: Sequence[str], features: SceneFeatures) -> np.ndarray:
-    """Which classes a row of features may get: (1, K) bool by a scene's list, (V, K) bool by the lists of its views.
+    """The classes that a row of features may get: (1, K) bool from a scene's list, (V, K) bool from the lists of its views.
 
-    names: (K,) of the classes that are no sinks. With lists of frames a class is allowed where a view that sees the row
-    lists it. Raises BadLabels for a scene without a list and for a class that is not among the names.
+    names: (K,) of the classes other than sinks. With frame lists, a class is allowed if a view that sees the row lists
+    it. Raises BadLabels for a scene without a list and for a class that is not among the names.
     """
     if listed is None:
         raise BadLabels(f"scene {scene}: expected a list of its classes, found none. Add it to pseudo.lists_file.")
@@ -77,7 +77,7 @@ def allowed_classes(scene: str, listed: SceneList | None, names: Sequence[str], 
     if missing or not features.view_names:
         raise BadLabels(
             f"scene {scene}: expected a list for each view whose features are stored, found none for "
-            f"{', '.join(missing[:4]) or 'views that are not known'}. Add them, or give one list for the scene."
+            f"{', '.join(missing[:4]) or 'unknown views'}. Add them, or give one list for the scene."
         )
     of_view = np.stack([_as_mask(listed[view], names, f"{scene}, view {view}") for view in features.view_names])
     return features.seen_by().astype(np.float32) @ of_view.astype(np.float32) > 0

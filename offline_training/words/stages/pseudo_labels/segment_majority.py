@@ -1,8 +1,8 @@
-"""One class per segment, by majority: superpoints of the cloud, or superpixels of the pictures that see it.
+"""One class per segment, by majority: superpoints of the cloud, or superpixels of the images that see it.
 
-Filling all of a superpoint is DBGroup's (AAAI 2026). The geometry-aware refinement of arXiv 2510.17875, of which the abstract
-says that labels which fail geometric plausibility are filtered out, is in our reading: a segment without a clear majority has
-no label, and with `segment_fill: false` what differs from the majority goes and nothing is added.
+Filling a whole superpoint is DBGroup's idea (AAAI 2026). The abstract of arXiv 2510.17875 says that its geometry-aware
+refinement filters out labels that are geometrically implausible. Our reading: a segment without a clear majority has no
+label, and with `segment_fill: false` labels that differ from the majority are removed and none is added.
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ from offline_training.words.stages.pseudo_labels.superpoints import superpoints
 
 
 def segment_majority(sample: Sample, class_id: np.ndarray, config: VlgConfig, classes: int) -> np.ndarray:
-    """(N,) uint8: each point the class that most of its segments say; where they say none its own, 255 or not.
+    """(N,) uint8: for each point the class that most of its segments vote for; without votes its own, which may be 255.
 
-    A segment says the class that most of its labelled points have, of equal ones the lower id; "no label" where that is a
-    smaller share of them than pseudo.segment_purity. Points whose segments all say "no label" lose theirs. With pseudo.segment_fill
-    points without a label get the class, too, and others change theirs; without it, labels that differ from it go.
-    class_id: (N,) uint8, 255 = none.
+    A segment votes for the class of most of its labelled points (the lower id on ties), or for "no label" if that class
+    has a smaller share of them than pseudo.segment_purity. Points whose segments all vote "no label" lose theirs. With
+    pseudo.segment_fill, unlabelled points also get the class and others change theirs; without it, labels that differ
+    from it are removed. class_id: (N,) uint8, 255 = none.
     """
     votes, told = np.zeros((len(class_id), classes), np.int32), np.zeros(len(class_id), bool)
     purity = config.pseudo.segment_purity
@@ -56,7 +56,7 @@ def _vote(
     class_id: np.ndarray,
     purity: float,
 ) -> None:
-    """Mark the points of segments that have a label as told, and give them a vote for the majority where it is clear enough."""
+    """Mark the points of segments that contain a label as judged, and add a vote for the majority class where it is clear."""
     classes = votes.shape[1]
     of_point = class_id[point_index]
     labelled = np.asarray(of_point != IGNORE_ID)

@@ -1,4 +1,4 @@
-"""Superpoints of a cloud: cells that hang together by their normals and, where there are any, by their colours."""
+"""Superpoints of a cloud: connected cells with similar normals and, if available, colours."""
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -7,19 +7,19 @@ from scipy.spatial import cKDTree
 
 from offline_training.words.scenes.voxel_rows import voxel_rows
 
-_NEIGHBOURS = 12  # cells from which the normal of a cell is taken
+_NEIGHBOURS = 12  # number of cells for estimating the normal of a cell
 _REACH = 1.8  # cells: neighbours share a face, an edge or a corner (sqrt 3)
 
 
 def superpoints(
     xyz_m: np.ndarray, rgb: np.ndarray | None, cell_m: float, angle_deg: float, colour: float
 ) -> np.ndarray:
-    """(N,) int64 superpoint of each point, from 0; -1 for points that are not finite.
+    """(N,) int64 superpoint of each point, from 0; -1 for non-finite points.
 
-    Points are joined to cells of cell_m. Two cells whose mean points are within 1.8 cell_m of each other are of one
-    superpoint when their normals differ by less than angle_deg and their mean colours by less than `colour` in every channel
-    (0..1); superpoints are the connected components. A simple stand-in for the mesh segments of ScanNet.
-    xyz_m: (N, 3); rgb: (N, 3) uint8.
+    Points are grouped into cells of cell_m. Two cells whose mean points are within 1.8 cell_m belong to one superpoint
+    if their normals differ by less than angle_deg and their mean colours by less than `colour` in every channel (0..1);
+    superpoints are the connected components. A simple stand-in for the mesh segments of ScanNet. xyz_m: (N, 3); rgb:
+    (N, 3) uint8.
     """
     row, count = voxel_rows(xyz_m, cell_m)
     superpoint = np.full(len(xyz_m), -1, np.int64)
@@ -48,7 +48,7 @@ def _means(values: np.ndarray, row: np.ndarray, count: int) -> np.ndarray:
 
 
 def _normals(middle_m: np.ndarray, tree: cKDTree) -> np.ndarray:
-    """(M, 3) unit directions of least spread of each cell's neighbourhood; the sign means nothing."""
+    """(M, 3) unit normal of each cell's neighbourhood (direction of least variance); the sign is arbitrary."""
     _, near = tree.query(middle_m, k=min(_NEIGHBOURS, len(middle_m)))
     offset = middle_m[near.reshape(len(middle_m), -1)]
     offset = offset - offset.mean(axis=1, keepdims=True)

@@ -79,7 +79,7 @@ def test_a_study_is_measured_compared_in_pairs_and_not_done_again(tmp_path, trai
     assert trained == ["weak_cross_entropy 0", "weak_cross_entropy 1"]
     table = (tmp_path / "table.md").read_text()
     assert "Ours is ahead of random with 1 scan and 3 scans." in table
-    assert "2 of 2 intervals leave out 0; 0.1 would by chance where nothing differs." in table
+    assert "2 of 2 intervals exclude 0; 0.1 would by chance if nothing differed." in table
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
     def refused(*_: object) -> None:
@@ -149,23 +149,22 @@ def test_a_draw_larger_than_the_pool_is_refused(tmp_path, trained):
     [
         ({"2": (1, 3), "10": (2, 4)}, "- Ours is ahead of theirs with 2 and 10."),
         ({"2": (-3, -1)}, "- Ours is behind theirs with 2."),
-        ({"2": (-1, 3)}, "- With 2 no order of ours and theirs is shown: the interval holds 0."),
+        ({"2": (-1, 3)}, "- With 2 no order of ours and theirs is shown: the interval contains 0."),
         (
             {"2": (-1, 3), "10": (2, 4), "40": (-4, -2)},
-            "- Ours is ahead of theirs with 10; ours is behind theirs with 40; with 2 no order of ours and theirs is shown: the "
-            "interval holds 0.",
+            "- Ours is ahead of theirs with 10; ours is behind theirs with 40; with 2 no order of ours and theirs is shown: the interval contains 0.",
         ),
     ],
 )
 def test_an_order_is_claimed_only_where_the_interval_leaves_out_0(intervals, told):
     found = {name: Interval((low + high) / 2, low, high) for name, (low, high) in intervals.items()}
     assert sentence(Answer("ours - theirs", (0, 1), found)) == told
-    assert sentence(Answer("ours - theirs", (3,), found)) == f"{told} One seed alone."
+    assert sentence(Answer("ours - theirs", (3,), found)) == f"{told} One seed only."
 
 
 def test_how_many_intervals_would_leave_out_0_by_chance_is_told():
     answers = [Answer(f"{k} - x", (0,), {"a": Interval(1, k - 1, 2), "b": Interval(1, 0.5, 2)}) for k in range(3)]
-    assert chance_lines(answers) == ["4 of 6 intervals leave out 0; 0.3 would by chance where nothing differs."]
+    assert chance_lines(answers) == ["4 of 6 intervals exclude 0; 0.3 would by chance if nothing differed."]
     assert chance_lines([]) == []
 
 
@@ -212,7 +211,7 @@ def streets(sources: object) -> set[int]:
     ("changes", "told"),
     [
         ({"compare": [{"row": "ours", "to": "nobody"}]}, "compare: nobody: no such row"),
-        ({"rows": [{"name": "random"}], "compare": []}, "expected one with a recipe"),
+        ({"rows": [{"name": "random"}], "compare": []}, "expected at least one with a recipe"),
         (
             {"probe": {"pool": [STREETS], "test": [{**STREETS, "frames_per_street": 2}]}},
             "scans of one street are not independent",

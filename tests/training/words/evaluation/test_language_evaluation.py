@@ -144,10 +144,10 @@ def test_every_mode_is_counted_alike_and_says_what_was_left_out(config, scenes, 
     assert "floor" in metrics["left_out"]
     assert "wall" not in metrics["left_out"]
     text = table(metrics)
-    assert "mean IoU, points without an answer are misses: 100.0 %" in text
-    assert "as OpenScene's and 3DSS-VLG's code, without these points, absent class = 0: 50.0 %" in text
+    assert "mean IoU, points without an answer count as misses: 100.0 %" in text
+    assert "as in the code of OpenScene and 3DSS-VLG: without these points, 0 for absent classes: 50.0 %" in text
     assert "Points without an answer count as wrong in all other figures." in text
-    assert "an oracle, no fair test" in text
+    assert "an oracle, not a fair test" in text
     assert (tmp_path / "found.json").is_file()
 
 

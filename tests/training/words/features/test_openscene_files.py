@@ -95,7 +95,7 @@ def test_all_variants_of_released_files_are_read(tmp_path, content, feature, vis
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        ({"feat": FEATURE, "mask_full": VISIBLE[:5]}, "mask of 6 points, as the cloud has, found one of 5"),
+        ({"feat": FEATURE, "mask_full": VISIBLE[:5]}, "mask of 6 points, as in the cloud, found 5"),
         ({"feat": FEATURE[:3], "mask_full": VISIBLE}, "4 rows in feat, one for each True of mask_full, found 3"),
         ({"feat": FEATURE}, "feat and mask_full, found feat"),
         ([FEATURE, VISIBLE], "found list"),
@@ -152,7 +152,7 @@ def test_parts_of_a_scene_are_put_together_and_shared_points_counted_once(tmp_pa
 def test_parts_of_different_width_are_refused(tmp_path):
     write_fused(tmp_path / "s_0.pt", fused(channels=3))
     write_fused(tmp_path / "s_1.pt", fused(channels=4))
-    with pytest.raises(BadDataset, match=r"one width, found \[3, 4\]"):
+    with pytest.raises(BadDataset, match=r"one number of channels, found \[3, 4\]"):
         read_fused(fused_files(tmp_path, "s"), 40)
 
 
@@ -208,7 +208,7 @@ def test_extraction_reads_ready_features_and_names_scenes_without(tmp_path, monk
     write_fused(ready / "2.pt", fused(599))
     model = {"kind": "openscene_features", "folder": str(ready), **_text(tmp_path, 4)}
     vlg = config(tmp_path / "out", model=model, extract={"voxel_m": None}, progress=False)
-    with pytest.raises(BadDataset, match=r"1 scenes have no features, 2 have them: .*600 points, .*found one of 599"):
+    with pytest.raises(BadDataset, match=r"1 scenes failed, 2 have features: .*600 points, .*found 599"):
         extract_features(vlg)
     for number, each in there.items():
         assert equal(per_visible_point(open_features(vlg).read(f"box/{number}")), each)
@@ -232,7 +232,7 @@ def test_features_from_disk_refuse_what_they_cannot_do(tmp_path):
     model = opened(**text)
     assert model.channels == 5
     assert model.text_features(["wall"]).shape == (1, 5)
-    with pytest.raises(BadDataset, match=r"5 channels, as the text has, found 4"):
+    with pytest.raises(BadDataset, match=r"5 channels, as in the text embeddings, found 4"):
         model.scene_features(box_scene(), PER_POINT)
     with pytest.raises(BadRequest, match="points alone"):
         model.image_features([np.zeros((4, 4, 3), np.uint8)])

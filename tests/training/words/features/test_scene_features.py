@@ -145,7 +145,7 @@ def test_damaged_files_are_found_and_told(tmp_path, damage):
     assert opened.about("scene")["points"] == 500
     damage(opened.path("scene"))
     assert opened.about("scene") is None
-    with pytest.raises(BadDataset, match="makes what is damaged anew"):
+    with pytest.raises(BadDataset, match="replaces damaged files"):
         opened.read("scene")
 
 
@@ -244,7 +244,7 @@ def test_parts_that_do_not_belong_together_are_refused(changes, match):
 
 
 def test_features_of_another_cloud_are_refused():
-    with pytest.raises(BadDataset, match="expected 600 points, as its cloud has, found 50"):
+    with pytest.raises(BadDataset, match="expected 600 points, as in its cloud, found 50"):
         made().require_fits(box_scene())
 
 

@@ -128,7 +128,7 @@ def test_a_scene_without_readable_pictures_is_named_and_the_others_are_done(tmp_
     for k in range(3):
         (boxes / f"0_{k}.png").write_bytes(b"nothing")
     settings = _config(tmp_path / "out")
-    with pytest.raises(BadDataset, match=r"1 scenes have no features, 2 have them: box/0: none of its 3 pictures"):
+    with pytest.raises(BadDataset, match=r"1 scenes failed, 2 have features: box/0: none of its 3 images"):
         _run(settings)
     assert open_features(settings).has("box/2")
     statistics = json.loads((open_features(settings).folder / "statistics.json").read_text())
@@ -151,7 +151,7 @@ def test_a_picture_of_another_size_than_its_camera_is_left_out(tmp_path, boxes):
     box_scene(boxes, 0)
     Image.new("RGB", (20, 10)).save(boxes / "0_0.png")
     report, _ = _run(_config(tmp_path / "out"))
-    assert "expected 64x48 pixels as the calibration says, found 20x10" in report.scenes["box/0"].left_out[0]
+    assert "expected 64x48 pixels as in the calibration, found 20x10" in report.scenes["box/0"].left_out[0]
 
 
 def test_a_moved_scene_of_the_same_name_is_made_anew(tmp_path, boxes, monkeypatch):

@@ -72,7 +72,7 @@ def test_words_are_read_as_robots_read_them(folder):
 def test_rows_of_a_file_stand_in_for_a_text_tower(folder):
     model = open_image_model(_config(folder, **_rows(folder)))
     torch.testing.assert_close(model.text_features(["tree"])[0], torch.eye(CHANNELS)[1])
-    with pytest.raises(BadRequest, match="Export without its text encoder"):
+    with pytest.raises(BadRequest, match="Export without the text encoder"):
         model.text_encoder_onnx()
 
 
@@ -137,7 +137,7 @@ def test_choices_that_do_not_fit_are_named(folder):
         with pytest.raises(error, match=found):
             open_image_model(_config(folder, **options))
     np.save(folder / "text.npy", np.eye(2, CHANNELS + 1, dtype=np.float32))
-    with pytest.raises(BadConfig, match=f"expected text of {CHANNELS} channels"):
+    with pytest.raises(BadConfig, match=f"expected text embeddings of {CHANNELS} channels"):
         open_image_model(_config(folder, **_rows(folder)))
 
 

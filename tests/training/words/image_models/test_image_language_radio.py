@@ -169,7 +169,7 @@ def test_the_head_is_residual_blocks_between_two_layers():
             BadCheckpoint,
             r"one adaptor named 'clip'.*found adaptors.dino_v3, adaptors.siglip2-g",
         ),
-        ({"adaptor_name": "dino_v3"}, BadConfig, "expected text of 7 channels"),
+        ({"adaptor_name": "dino_v3"}, BadConfig, "expected text embeddings of 7 channels"),
         ({"text_embeddings": None, "text_names": None}, BadConfig, "found neither"),
         ({"folder": "no/such"}, BadModelPackage, "config.json"),
         ({"window_px": 36}, BadConfig, "window_px"),

@@ -122,7 +122,7 @@ def test_a_model_that_asks_for_it_is_denoised_first_and_smoothed_then():
 
 def test_a_table_of_another_width_is_refused():
     table = text_table(vocabulary_of_prompts(["car"]), np.ones((1, 5)), 1.0, "other")
-    with pytest.raises(BadTextTable, match="expected 8 channels, as the model's features, found 5"):
+    with pytest.raises(BadTextTable, match="expected 8 channels, as in the model's features, found 5"):
         prompt_cosines(_Drawn(_features()), _IMAGE, table)
 
 

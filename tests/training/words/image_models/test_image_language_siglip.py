@@ -142,7 +142,7 @@ def test_text_rows_are_open_clips_own(folder):
 
 
 def test_its_text_tower_is_not_given_to_robots(folder):
-    with pytest.raises(BadRequest, match="Export without its text encoder"):
+    with pytest.raises(BadRequest, match="Export without the text encoder"):
         open_image_model(_config(folder)).text_encoder_onnx()
 
 

@@ -323,5 +323,5 @@ def test_other_targets_or_a_run_that_must_not_be_touched_are_refused(tmp_path):
     with pytest.raises(BadCheckpoint, match="expected no checkpoint"):
         guide(config, resume="never")
     FeatureStore(tmp_path / "specialised", {"adapter_sha256": "another"}).announce()
-    with pytest.raises(BadCheckpoint, match="features that are there now"):
+    with pytest.raises(BadCheckpoint, match="current features"):
         guide(config)

@@ -220,7 +220,7 @@ def test_what_is_there_is_not_made_anew_and_other_settings_are_refused(tmp_path)
     store.write("scene/0000", mine)
     pseudo_label(config)
     assert (store.read("scene/0000").class_id == ROAD).all()
-    with pytest.raises(BadLabels, match=r"some of other pseudo\.keep_fraction\. "):
+    with pytest.raises(BadLabels, match=r"some with another pseudo\.keep_fraction\. "):
         pseudo_label(tiny_config(tmp_path, pseudo={"keep_fraction": 0.3}))
 
 
@@ -261,7 +261,7 @@ def test_a_class_list_that_was_edited_is_noticed(tmp_path):
     write_tiny_features(config)
     pseudo_label(config)
     listed(tmp_path, {**lists, "scene/0000": ["truck"]})
-    with pytest.raises(BadLabels, match="some of other lists_sha256"):
+    with pytest.raises(BadLabels, match="some with another lists_sha256"):
         pseudo_label(config)
 
 

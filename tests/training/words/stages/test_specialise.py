@@ -205,7 +205,7 @@ def test_other_labels_or_another_recipe_are_refused(config, tmp_path):
         specialise(other)
     settings = tmp_path / "pseudo_labels" / "settings.json"
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "text_space": "another"}))
-    with pytest.raises(BadCheckpoint, match="pseudo labels that are there now"):
+    with pytest.raises(BadCheckpoint, match="current pseudo labels"):
         specialise(config)
 
 
