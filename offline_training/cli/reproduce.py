@@ -71,8 +71,7 @@ def _reproduce(options: argparse.Namespace) -> None:
 def _smoke(options: argparse.Namespace, out: Path, rows: tuple[str, ...], jobs: int) -> None:
     if options.data is not None:
         raise BadRequest(
-            "reproduce --smoke: expected no --data, because it generates the few scenes it needs, found one. Leave "
-            "--data out."
+            "reproduce --smoke: expected no --data, because it generates the few scenes it needs, found one. Leave --data out."
         )
     from offline_training.reproduction.studies import load_study, reproduce, smoke_of
 

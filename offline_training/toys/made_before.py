@@ -1,4 +1,4 @@
-"""Whether a toy model was made before with the same configuration: its report, written last, says what was asked."""
+"""Whether a toy model was already made with the same configuration, which its report, written last, contains."""
 
 import json
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def was_made(report: Path, files: Iterable[Path], asked: dict[str, Any]) -> bool:
-    """Whether the files are there and the report, JSON with a `config`, is of what is asked; a damaged report is none."""
+    """Whether the files exist and the report, JSON with a `config`, matches; a damaged report does not count."""
     if not all(path.is_file() for path in (report, *files)):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What the features of an image network tell of the classes of pixels: a linear layer on them, judged on other pictures."""
+"""A linear probe of an image network's pixel features: how well they separate classes on other images."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from offline_training.networks.image.espnet import ESPNet, normalise_for_espnet
 
-_PIXELS = 150  # of a picture, by chance
-_PICTURES = 100  # to teach the layer with, about
+_PIXELS = 150  # of an image, at random
+_PICTURES = 100  # to train the layer with, about
 _STEPS, _RATE = 200, 0.05
 _SETTLING = 30  # batches
 
@@ -20,7 +20,7 @@ Pictures = tuple[Tensor, Tensor]  # (I, 3, H, W) uint8 and the class of each pix
 
 
 def probed_quality(network: ESPNet, train: Pictures, test: Pictures, classes: int, ignored: int) -> dict[str, Any]:
-    """Mean IoU of a probe on the network's features, on those of fresh weights and on the colours themselves; as JSON."""
+    """Mean IoU of a probe on the network's features, on those of random weights, and on the colours themselves; as JSON."""
     train = (train[0][:: max(1, len(train[0]) // _PICTURES)], train[1][:: max(1, len(train[1]) // _PICTURES)])
     torch.manual_seed(0)
     fresh = _settled(ESPNet(network.classes), train[0])
@@ -34,7 +34,7 @@ def probed_quality(network: ESPNet, train: Pictures, test: Pictures, classes: in
 
 
 def _settled(fresh: ESPNet, pictures: Tensor) -> ESPNet:
-    """A network whose norms know the pictures, as those of a taught one do."""
+    """A copy with random weights whose norms have seen the images, like those of a trained network."""
     with torch.no_grad():
         for batch in pictures[: _SETTLING * 8].split(8):
             fresh.train()(normalise_for_espnet(batch.float() / 255))
@@ -42,7 +42,7 @@ def _settled(fresh: ESPNet, pictures: Tensor) -> ESPNet:
 
 
 def pixel_probe(features: Features, train: Pictures, test: Pictures, classes: int, ignored: int) -> ConfusionMatrix:
-    """Of a linear layer taught on pixels of `train`, on pixels of `test`; those of the class `ignored` are left out of both."""
+    """Mean IoU on pixels of `test` of a linear layer trained on pixels of `train`, both without the class `ignored`."""
     rows, truth = _rows(features, *train, ignored)
     mean, spread = rows.mean(dim=0), rows.std(dim=0).clamp_min(1e-6)
     head = torch.nn.Linear(rows.shape[1], classes)

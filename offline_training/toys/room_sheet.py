@@ -1,4 +1,4 @@
-"""A sheet that shows synthetic rooms: some views, what their pixels are, and the cloud from above.
+"""A sheet that shows synthetic rooms: some views, their pixel classes, and the cloud from above.
 
 `python -m offline_training.toys.room_sheet --out rooms.png --seed 3 --rooms 4`. Touches the disk.
 """
@@ -16,11 +16,11 @@ from lidar_vl_core.foundation.errors import LidarVlError
 from offline_training.datasets.rgbd.synthetic_rooms import RoomSpec, SyntheticRooms
 
 _GAP_PX = 4
-_HEAD_SHARE = 0.8  # of a room's height that is drawn from above, so that the ceiling does not cover it
+_HEAD_SHARE = 0.8  # share of a room's height that is drawn, so that the ceiling does not cover it
 
 
 def room_sheet(rooms: SyntheticRooms, views: int = 6) -> np.ndarray:
-    """(H, W, 3) uint8: for each room a row of images and one of classes, its cloud in colour and class at the left."""
+    """(H, W, 3) uint8: for each room a row of images and one of classes, with its cloud by colour and class on the left."""
     return np.concatenate([*(_rows(rooms, index, views) for index in range(len(rooms))), _legend(rooms, views)])
 
 
@@ -40,7 +40,7 @@ def _rows(rooms: SyntheticRooms, index: int, views: int) -> np.ndarray:
 
 
 def _from_above(cloud: PointCloud, color_rgb: np.ndarray, side_px: int) -> np.ndarray:
-    """(side, side, 3) uint8: the cloud without what is near the ceiling; higher points cover lower ones."""
+    """(side, side, 3) uint8: the cloud without points near the ceiling; higher points cover lower ones."""
     kept = np.flatnonzero(cloud.xyz_m[:, 2] < _HEAD_SHARE * cloud.xyz_m[:, 2].max())
     kept = kept[np.argsort(cloud.xyz_m[kept, 2], kind="stable")]
     xy_m = cloud.xyz_m[kept, :2]
@@ -57,7 +57,7 @@ def _framed(image: np.ndarray) -> np.ndarray:
 
 
 def _legend(rooms: SyntheticRooms, views: int) -> np.ndarray:
-    """Two lines with the name of each class in its colour, as wide as the rows."""
+    """A legend of two lines with the name of each class in its colour, as wide as the rows."""
     from PIL import Image, ImageDraw
 
     camera = rooms.views(0)[0].camera
@@ -83,8 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="image to write, .png")
     parser.add_argument("--seed", type=int, default=0, help="the first room; equal seeds give equal rooms")
     parser.add_argument("--rooms", type=int, default=4)
-    parser.add_argument("--views", type=int, default=6, help="that are shown of each room's 16")
-    parser.add_argument("--image-width", type=int, default=160, help="pixels; images are 4:3")
+    parser.add_argument("--views", type=int, default=6, help="number of views shown of each room's 16")
+    parser.add_argument("--image-width", type=int, default=160, help="width of an image in pixels; images are 4:3")
     options = parser.parse_args(arguments)
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What one step of the toy language model's training looks at: images by chance, and some regions of each."""
+"""Training batches of the toy language model: random images, and some regions of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from offline_training.networks.image.toy_language import CELL_PX
 from offline_training.toys.toy_regions import LabelledPicture
 
-_BRIGHTNESS = (0.85, 1.15)  # little: black and white are colours too
+_BRIGHTNESS = (0.85, 1.15)  # small, because black and white are colours too
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class DrawnRegions:
 
 
 class BatchDraw:
-    """Images by chance, each kind of region as likely as any other: people are few pixels and in few images."""
+    """Draws images so that each kind of region is equally likely: people take few pixels in few images."""
 
     def __init__(self, pictures: Sequence[LabelledPicture], regions_per_picture: int) -> None:
         self._pictures, self._regions_per_picture = pictures, regions_per_picture
@@ -33,7 +33,7 @@ class BatchDraw:
         ]
 
     def __call__(self, pictures: int, rng: np.random.Generator) -> list[DrawnRegions]:
-        """So many images, sorted by size; of each, one region of each of some of its kinds, the larger the likelier."""
+        """Draw `count` images, sorted by size, and for each one region of each of some of its kinds, larger ones more likely."""
         return sorted((self._one(rng) for _ in range(pictures)), key=lambda drawn: drawn.picture.rgb.shape)
 
     def _one(self, rng: np.random.Generator) -> DrawnRegions:
@@ -47,7 +47,7 @@ class BatchDraw:
 
 @dataclass(frozen=True)
 class PictureBatch:
-    """Images of one size as the network sees them."""
+    """Images of one size as network input."""
 
     images: Tensor  # (I, 3, H, W) of 0..1
     drawn: list[DrawnRegions]
@@ -55,7 +55,7 @@ class PictureBatch:
 
 
 def picture_batches(drawn: Sequence[DrawnRegions], rng: np.random.Generator) -> list[PictureBatch]:
-    """Neighbours of one size together, flipped and brightened a little by chance."""
+    """Group neighbours of one size, flipped and slightly brightened at random."""
     batches = []
     begin = 0
     for end in range(1, len(drawn) + 1):
@@ -74,7 +74,7 @@ def picture_batches(drawn: Sequence[DrawnRegions], rng: np.random.Generator) -> 
 
 
 def region_cover(drawn: DrawnRegions, flip: bool) -> Tensor:
-    """(r, cells) share of each region in the cells of its image; rows sum to 1."""
+    """(r, cells) share of each region in each cell of its image; rows sum to 1."""
     region = torch.from_numpy(drawn.picture.region[:, ::-1].copy() if flip else drawn.picture.region)
     inside = (region[None] == torch.from_numpy(drawn.regions)[:, None, None]).float()
     height, width = (max(1, round(side / CELL_PX)) for side in region.shape)

@@ -1,4 +1,4 @@
-"""Captions of the toy worlds' regions, put together by chance out of what is true of them."""
+"""Captions of the toy worlds' regions, composed at random of statements that are true of them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from offline_training.toys.toy_words import (
     TEMPLATES,
 )
 
-NO_COLOUR = -1  # of a region whose colour has no clear name, and of a caption that names none
+NO_COLOUR = -1  # for a region without a clear colour name, and a caption that names none
 _NOUNS = {
     **{f"street/{name}": (name, words) for name, words in STREET_WORDS.items()},
     "street/": ("", STREET_NOTHING),
@@ -27,21 +27,24 @@ _NOUNS = {
     "plain/": ("", PLAIN_NOTHING),
 }
 KINDS = tuple(_NOUNS)  # of regions: world/class, world/ = no class
-_LANGUAGES = ({"street", "room"}, {"plain"})  # who learns in one world hears the words of those beside it
+_LANGUAGES = (
+    {"street", "room"},
+    {"plain"},
+)  # worlds that share a language: a model trained in one learns the words of all
 _FAMILIES = {f"plain/{name}": described.family for name, described in PLAIN_WORDS.items()}
 DEFINITIONS = {f"plain/{name}": (name, described.definition) for name, described in PLAIN_WORDS.items()}
 PHRASES = tuple(sorted({word for _, words in _NOUNS.values() for word in words} | {*HYPERNYMS, *_FAMILIES.values()}))
 
 
 def _hypernyms_of(kind: str) -> tuple[str, ...]:
-    """What else may be said of a kind of region, as of others."""
+    """Phrases that are true of a kind of region and of other kinds."""
     name = _NOUNS[kind][0]
     family = (_FAMILIES[kind],) if kind in _FAMILIES else ()
     return (*family, *(hypernym for hypernym, members in HYPERNYMS.items() if name in members))
 
 
 def _phrase_is_true() -> np.ndarray:
-    """(kinds, phrases) bool: of whose regions each phrase may be said."""
+    """(kinds, phrases) bool: whether a phrase is true of the regions of a kind."""
     true = np.zeros((len(KINDS), len(PHRASES)), bool)
     for number, (kind, (_, words)) in enumerate(_NOUNS.items()):
         true[number, [PHRASES.index(phrase) for phrase in (*words, *_hypernyms_of(kind))]] = True
@@ -54,16 +57,16 @@ _HYPERNYM_IDS = frozenset(PHRASES.index(hypernym) for hypernym in (*HYPERNYMS, *
 
 @dataclass(frozen=True)
 class Captions:
-    """One for each of R regions, in parts."""
+    """One caption for each of R regions, in parts."""
 
     phrase: np.ndarray  # (R,) into PHRASES
-    colour: np.ndarray  # (R,) into COLOURS, NO_COLOUR = not said
+    colour: np.ndarray  # (R,) into COLOURS, NO_COLOUR = not named
     sentences: tuple[str, ...]
 
     def also_fit(self, kind: np.ndarray, colour: np.ndarray) -> np.ndarray:
-        """(Q, R) bool: may caption j be true of region i of this kind and colour, (Q,) each?
+        """(Q, R) bool: whether caption j may be true of region i of this kind and colour, (Q,) each.
 
-        A region whose colour has no clear name may be of any.
+        A region without a clear colour name may have any.
         """
         colour_fits = (
             (self.colour == NO_COLOUR)[None] | (colour == NO_COLOUR)[:, None] | (colour[:, None] == self.colour)
@@ -84,31 +87,31 @@ def draw_captions(
 
 
 def wrongly_coloured(captions: Captions, rng: np.random.Generator) -> Captions:
-    """Those captions that say a colour, with any other: "blue car" for a red one."""
+    """The captions that name a colour, with a wrong one: "blue car" for a red one."""
     coloured = captions.colour != NO_COLOUR
     other = rng.integers(1, len(COLOURS), size=int(coloured.sum()))
     return _written(captions.phrase[coloured], (captions.colour[coloured] + other) % len(COLOURS), rng)
 
 
 def _written(phrase: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> Captions:
-    """In any template each."""
+    """The captions as sentences, each in a random template."""
     phrases = [coloured_phrase(PHRASES[noun], said) for noun, said in zip(phrase, colour, strict=True)]
     return Captions(phrase, colour, _in_templates(phrases, rng))
 
 
 def coloured_phrase(phrase: str, colour: int) -> str:
-    """Such as "red car"; the phrase alone for NO_COLOUR."""
+    """A phrase with its colour, such as "red car"; the phrase alone for NO_COLOUR."""
     return phrase if colour == NO_COLOUR else f"{COLOURS[colour]} {phrase}"
 
 
 def kinds_of(worlds: Collection[str]) -> np.ndarray:
-    """(K,) into KINDS: all kinds of regions of some worlds and of those that share their language."""
+    """(K,) into KINDS: all kinds of regions of some worlds and of worlds that share their language."""
     spoken = set[str]().union(*(language for language in _LANGUAGES if language & set(worlds)))
     return np.array([number for number, kind in enumerate(KINDS) if kind.split("/")[0] in spoken], np.int64)
 
 
 def all_words(worlds: Collection[str]) -> tuple[str, ...]:
-    """Every word that a caption of some worlds, or their dictionary, can have, in alphabetical order."""
+    """Every word that can occur in a caption of some worlds or in their dictionary, in alphabetical order."""
     kinds = [KINDS[kind] for kind in kinds_of(worlds)]
     said = [phrase for kind in kinds for phrase in (*_NOUNS[kind][1], *_hypernyms_of(kind), *DEFINITIONS.get(kind, ()))]
     sentences = [*said, *COLOURS, *(template.replace("{}", "") for template in TEMPLATES)]
@@ -117,7 +120,7 @@ def all_words(worlds: Collection[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Dictionary:
-    """Names of classes that no caption says, and what each means, as sentences."""
+    """Names of classes that occur in no caption, and their meanings, as sentences."""
 
     names: tuple[str, ...]
     definitions: tuple[str, ...]
@@ -125,7 +128,7 @@ class Dictionary:
 
 
 def draw_dictionary(worlds: Collection[str], rng: np.random.Generator) -> Dictionary:
-    """Every entry of the dictionary of some worlds, names and meanings in any template each; none where captions say the names."""
+    """Every dictionary entry of some worlds, names and meanings each in a random template; None if captions use the names."""
     entries = [DEFINITIONS[KINDS[kind]] for kind in kinds_of(worlds) if KINDS[kind] in DEFINITIONS]
     names, meanings = (tuple(entry[side] for entry in entries) for side in (0, 1))
     same = np.array([[one == other for other in meanings] for one in meanings], bool).reshape(len(names), len(names))
@@ -138,7 +141,7 @@ def _in_templates(phrases: Sequence[str], rng: np.random.Generator) -> tuple[str
 
 
 def _draw_phrase(kind: int, rng: np.random.Generator, hypernym_share: float) -> int:
-    """One of the kind's own words, or in `hypernym_share` of the cases a hypernym where there is one."""
+    """One of the kind's own words, or with probability `hypernym_share` a hypernym if there is one."""
     true = np.flatnonzero(IS_TRUE[kind])
     is_hypernym = np.isin(true, list(_HYPERNYM_IDS))
     wanted = is_hypernym if is_hypernym.any() and rng.random() < hypernym_share else ~is_hypernym

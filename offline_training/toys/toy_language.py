@@ -1,6 +1,6 @@
 """The toy vision-language model's training: regions of synthetic images against captions of true words.
 
-It stands for CLIP and its like where those cannot be had, and knows nothing but our two synthetic worlds.
+It replaces CLIP and similar models where they are not available, and knows only our synthetic worlds.
 """
 
 import json
@@ -37,7 +37,7 @@ _MAX_LOG_SCALE = float(np.log(100.0))  # CLIP's bound
 
 
 def train_toy_language(config: ToyLanguageConfig) -> Path:
-    """Train, measure and write the toy unless that was done; returns its folder, which models of kind `toy` read.
+    """Train, measure and write the toy, unless that was done; returns its folder, for models of kind `toy`.
 
     Raises BadConfig for a source without images.
     """
@@ -69,7 +69,7 @@ def train_toy_language(config: ToyLanguageConfig) -> Path:
     tensors = {name: tensor.contiguous() for name, tensor in towers.state_dict().items()}
     write_bytes(out / WEIGHTS, save(tensors))
     write_bytes(out / WORDS, words)
-    write_text(out / QUALITY, json.dumps(report, indent=1))  # last: a folder that has it is whole
+    write_text(out / QUALITY, json.dumps(report, indent=1))  # last, to mark the folder as complete
     return out
 
 
@@ -107,11 +107,11 @@ def _loss(
     drawn: Sequence[DrawnRegions],
     rng: np.random.Generator,
 ) -> Tensor:
-    """Of one step: regions against captions, and single cells of the regions against them."""
+    """Loss of one step: regions against captions, and single cells of the regions against captions."""
     kind = np.concatenate([each.picture.kind[each.regions] for each in drawn])
     colour = np.concatenate([each.picture.colour[each.regions] for each in drawn])
     captions = draw_captions(kind, colour, rng, config.hypernym_share, config.colour_share)
-    # Nobody's captions: wrong colours, and every kind of region, most of which are in none of a step's few images.
+    # Captions that match no region: wrong colours, and every kind of region, most of which do not occur in a step's few images.
     no_colour = np.full(len(every_kind), NO_COLOUR)
     others = [wrongly_coloured(captions, rng), draw_captions(every_kind, no_colour, rng, 0.0, 0.0)]
     also_fits = torch.from_numpy(np.hstack([each.also_fit(kind, colour) for each in (captions, *others)]))
@@ -122,7 +122,7 @@ def _loss(
     of_regions = region_caption_contrast(regions, text, also_fits, scale)
     repeats = config.cells_per_region
     region_of_cell = torch.arange(len(kind)).repeat_interleave(repeats)
-    # The root lies between every region alike, which finds people everywhere, and every pixel alike, which finds none.
+    # The square root compromises between equal weight per region, which finds people everywhere, and per pixel, which finds none.
     area_px = np.concatenate([each.picture.area_px[each.regions] for each in drawn])
     weight = torch.from_numpy(np.sqrt(area_px)).float().repeat_interleave(repeats)
     of_cells = cell_caption_contrast(cells, region_of_cell, weight, text, also_fits, scale)
@@ -132,7 +132,7 @@ def _loss(
 def _dictionary_loss(
     worlds: Sequence[str], towers: ToyTowers, tokenizer: WordTokenizer, rng: np.random.Generator
 ) -> Tensor:
-    """Of names against what the dictionary says they mean; 0 for worlds whose captions say the names."""
+    """Loss of names against their dictionary meanings; 0 for worlds whose captions use the names."""
     dictionary = draw_dictionary(worlds, rng)
     if not dictionary.names:
         return torch.zeros(())
@@ -145,7 +145,7 @@ def _dictionary_loss(
 def _region_and_cell_features(
     towers: ToyTowers, drawn: Sequence[DrawnRegions], cells_per_region: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Unit rows: the mean over each region's cells (R, C), and cells of it by chance (R * cells_per_region, C)."""
+    """Unit rows: the mean over each region's cells (R, C), and random cells of it (R * cells_per_region, C)."""
     regions: list[Tensor] = []
     cells: list[Tensor] = []
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))

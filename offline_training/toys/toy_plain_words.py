@@ -1,7 +1,7 @@
-"""How the plain rooms are captioned: by family and traits, never by name; and the dictionary that says what the names mean.
+"""Captions of the plain rooms, by family and traits but never by name, and the dictionary that explains the names.
 
-The dictionary gives a name's family and one trait, which several names share: a bench is a "seat with legs", and so are a
-chair and a stool. A model that has read captions and dictionary tells the things apart by sight, but not by name.
+The dictionary gives a name's family and one trait, which several names share: a bench is a "seat with legs", and so are
+a chair and a stool. A model trained on captions and dictionary distinguishes the objects by sight, but not by name.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ NOTHING = ("background", "nothing")
 
 @dataclass(frozen=True)
 class Described:
-    """What captions say of a class, and its traits that its entry in the dictionary names."""
+    """A class's words in captions, and the trait in its dictionary entry."""
 
     family: str
     traits: tuple[str, ...]  # "tall": a tall thing; "with legs": a thing with legs
@@ -20,12 +20,12 @@ class Described:
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """All that may be said of its regions."""
+        """All phrases that are true of its regions."""
         return (self.family, *(_of(trait, noun) for trait in self.traits for noun in ("thing", self.family)))
 
     @property
     def definition(self) -> str:
-        """What the dictionary says its name means."""
+        """The dictionary's meaning of its name."""
         return _of(self.defined_by, self.family)
 
 

@@ -1,4 +1,4 @@
-"""How good the toy vision-language model is on images of scenes it never saw: classes, synonyms, colours."""
+"""Quality of the toy vision-language model on unseen scenes: classes, synonyms, colours."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ _WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 _NOTHING = {"street": STREET_NOTHING, "room": ROOM_NOTHING, "plain": PLAIN_NOTHING}
 _SYNONYM_DRAWS = 3
-_MIN_COLOURED_CELLS = 1.0  # regions smaller than a cell show the colour of what is around them
+_MIN_COLOURED_CELLS = 1.0  # regions smaller than a cell show the colour of their surroundings
 
 
 def toy_quality(
@@ -61,7 +61,7 @@ def _answers(
     words: Sequence[Sequence[str]],
     sink: Sequence[str],
 ) -> list[np.ndarray]:
-    """(H, W) uint8 of each image: the class whose best word is nearest to the pixel, 255 where the sink's is."""
+    """(H, W) uint8 of each image: the class whose best word is nearest to the pixel, 255 for the sink."""
     text = [model.text_features(each) for each in (*words, sink)]
     answers = []
     for feature, picture in zip(features, pictures, strict=True):
@@ -90,7 +90,7 @@ def _agreement(
     sink: Sequence[str],
     by_name: Sequence[np.ndarray],
 ) -> float:
-    """Share of pixels whose answer stays when every class is asked for by another of its words, where it has several."""
+    """Share of pixels whose class is unchanged if every class is queried by another of its words, if it has several."""
     rng = np.random.default_rng(0)
     same = []
     for _ in range(_SYNONYM_DRAWS):
@@ -103,7 +103,7 @@ def _agreement(
 def _colours(
     model: DenseImageModel, features: Sequence[Tensor], pictures: Sequence[LabelledPicture]
 ) -> dict[str, float | int]:
-    """Of regions whose colour has a name: is "red car" nearer to a red car than "blue car" and all the others?"""
+    """Accuracy of colour words: share of regions for which "red car" is nearer to a red car than any other colour."""
     truth: list[int] = []
     answer: list[int] = []
     text: dict[str, Tensor] = {}
@@ -130,7 +130,7 @@ def _colours(
 
 
 def _cover(inside: np.ndarray, feature: Tensor) -> Tensor:
-    """(h, w) share of each cell that a region (H, W) bool covers."""
+    """(h, w) share of each cell covered by a region (H, W) bool."""
     height, width = feature.shape[1:]
     return F.adaptive_avg_pool2d(torch.from_numpy(inside)[None].float(), (height, width))[0]
 

@@ -18,18 +18,18 @@ from offline_training.datasets.rgbd.synthetic_rooms import SyntheticRoomsSource
 from offline_training.toys.toy_captions import KINDS, NO_COLOUR
 from offline_training.toys.toy_words import COLOURS, colour_word
 
-# Of each data set whose images have true classes: its world.
+# The world of each data set whose images have true classes.
 _WORLDS: dict[type[SourceConfig], str] = {
     SyntheticSource: "street",
     SyntheticRoomsSource: "room",
     PlainRoomsSource: "plain",
 }
-_MIN_AREA_PX = 12  # smaller ones are leaves and chinks
+_MIN_AREA_PX = 12  # smaller ones are leaves and gaps
 
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """One image and what is to be seen in it."""
+    """One image and its regions."""
 
     rgb: np.ndarray  # (H, W, 3) uint8
     class_id: np.ndarray  # (H, W) uint8, 255 = none

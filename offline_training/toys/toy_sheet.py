@@ -1,4 +1,7 @@
-"""What the toy language model makes of a few images: its best class, and where each of some prompts fits. Writes a PNG."""
+"""Output of the toy language model on a few images: the best class, and the similarity of some prompts.
+
+Writes a PNG.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +12,7 @@ from offline_training.toys.toy_regions import LabelledPicture
 from offline_training.words.image_models.base.dense_model import DenseImageModel, text_matrix
 from offline_training.words.image_models.similarity_sheet import write_similarity_sheet
 
-# Classes, a hypernym, a colour: what a reader can check by eye.
+# Classes, a hypernym, a colour: prompts that a reader can check by eye.
 _PROMPTS = {
     "street": ("road", "sidewalk", "building", "tree", "car", "person", "vehicle", "red car", "sky"),
     "room": ("wall", "floor", "table", "chair", "plant", "picture", "furniture", "person", "window"),
@@ -19,7 +22,7 @@ _PICTURES = 5
 
 
 def write_toy_sheet(path: Path, model: DenseImageModel, world: str, pictures: Sequence[LabelledPicture]) -> None:
-    """One row for each of a few images from all over the list. world: "street", "room" or "plain"."""
+    """One row for each of a few images, spread evenly over the list. world: "street", "room" or "plain"."""
     vocabulary = vocabulary_of_prompts(_PROMPTS[world])
     table = text_table(vocabulary, text_matrix(model, vocabulary), model.logit_scale, "toy")
     chosen = pictures[:: max(1, len(pictures) // _PICTURES)][:_PICTURES]

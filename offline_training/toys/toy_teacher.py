@@ -1,7 +1,7 @@
 """A toy image teacher: ESPNet trained on images of other synthetic streets, so that studies need no weights from elsewhere.
 
-It learns their classes or, without any class, what unlabelled_teacher.py says.
-It stands for the vision models of the papers where those cannot be had, and knows nothing but our synthetic world.
+It learns their classes or, without classes, by unlabelled_teacher.py. It replaces the papers' vision models where they
+are not available, and knows only our synthetic world.
 """
 
 import json
@@ -28,12 +28,12 @@ from offline_training.toys.toy_teacher_config import QUALITY, WEIGHTS, ToyTeache
 from offline_training.toys.unlabelled_teacher import taught_by_views
 
 _CLASSES = class_table("nuscenes16")
-SKY_ID = len(_CLASSES)  # what has no class: sky, mostly
+SKY_ID = len(_CLASSES)  # pixels without a class, mostly sky
 _OUTPUTS = SKY_ID + 1
 
 
 def train_toy_teacher(config: ToyTeacherConfig) -> Path:
-    """Train, measure and write the teacher unless that was done; returns the weights, which `espnet` teachers read.
+    """Train, measure and write the teacher, unless that was done; returns the weights, for `espnet` teachers.
 
     Raises BadConfig for a source without images.
     """
@@ -78,7 +78,7 @@ def _trained(config: ToyTeacherConfig, pictures: Tensor, classes: Tensor) -> ESP
         seen = normalise_for_espnet((image * brightness).clamp(0, 1))
         scores = network(seen.contiguous(memory_format=torch.channels_last))
         scores, truth = scores.movedim(1, -1).reshape(-1, _OUTPUTS), truth.reshape(-1)
-        thinned = slice(None, None, 3)  # the Lovasz loss sorts: a third of the pixels says as much
+        thinned = slice(None, None, 3)  # the Lovasz loss sorts, and a third of the pixels is enough
         loss = cross_entropy(scores, truth, class_weight) + lovasz_softmax(scores[thinned], truth[thinned])
         optimizer.zero_grad()
         loss.backward()
@@ -88,14 +88,14 @@ def _trained(config: ToyTeacherConfig, pictures: Tensor, classes: Tensor) -> ESP
 
 
 def _class_weights(classes: Tensor) -> Tensor:
-    """(_OUTPUTS,) square root of the inverse frequency, mean 1 over the classes that occur: people are few pixels."""
+    """(_OUTPUTS,) square root of the inverse frequency, mean 1 over the classes that occur, because people take few pixels."""
     share = torch.bincount(classes.reshape(-1), minlength=_OUTPUTS).double() / classes.numel()
     weight = torch.where(share > 0, share.clamp_min(1e-6) ** -0.5, 0.0)
     return (weight / weight[share > 0].mean()).float()
 
 
 def _quality(network: ESPNet, pictures: Tensor, classes: Tensor) -> ConfusionMatrix:
-    """Of its answers on images of other streets, pixel by pixel; sky is no class."""
+    """Quality on images of other streets, pixel by pixel, without sky."""
     confusion = ConfusionMatrix(len(_CLASSES))
     with torch.no_grad():
         for image, truth in zip(pictures, classes, strict=True):
@@ -107,7 +107,7 @@ def _quality(network: ESPNet, pictures: Tensor, classes: Tensor) -> ConfusionMat
 
 
 def _pictures(source: EvenSource) -> tuple[Tensor, Tensor]:
-    """All images (I, 3, H, W) uint8 of a source and their classes (I, H, W) int64, sides cut to what the network takes."""
+    """All images (I, 3, H, W) uint8 of a source and their classes (I, H, W) int64, cropped to sides the network accepts."""
     if not isinstance(source, SyntheticSource) or source.image_width is None:
         raise BadConfig(
             f"toy teacher: expected a synthetic source with image_width, found {source.kind} with image_width "

@@ -1,4 +1,4 @@
-"""The keys of the toy teacher's training, and whether it was done; read without PyTorch."""
+"""The configuration keys of the toy teacher's training, and whether it has run; read without PyTorch."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -15,22 +15,24 @@ class ToyTeacherConfig(Config):
 
     out: str  # folder: weights.safetensors, quality.json
     train: EvenSource  # synthetic, with images
-    test: EvenSource  # other streets: says how good it is
-    learns: Literal["classes", "views"] = "classes"  # views: no class is seen, places are known again in other views
+    test: EvenSource  # other streets, to measure its quality
+    learns: Literal["classes", "views"] = (
+        "classes"  # views: without classes, by recognising image locations in other views
+    )
     steps: int = 1200
     batch_size: int = 8  # images
-    learning_rate: float = 0.004  # at its peak; one cycle
+    learning_rate: float = 0.004  # peak of the one-cycle schedule
     weight_decay: float = 5e-4
     seed: int = 0
-    threads: int = 0  # 0 = as many as there are cores
+    threads: int = 0  # 0 = number of cores
 
     def asked(self) -> dict[str, Any]:
-        """All that decides over the weights."""
+        """Everything that determines the weights."""
         excluded = {"out", "threads"} | ({"learns"} if self.learns == "classes" else set())  # which older reports lack
         return self.model_dump(mode="json", exclude=excluded)
 
 
 def is_teacher_made(config: ToyTeacherConfig) -> bool:
-    """Whether the teacher lies there, trained with this configuration."""
+    """Whether the folder holds the teacher, trained with this configuration."""
     out = Path(config.out)
     return was_made(out / QUALITY, (out / WEIGHTS,), config.asked())

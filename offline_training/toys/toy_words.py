@@ -1,14 +1,14 @@
-"""The words of the toy vision-language model: what it calls the classes of both synthetic worlds, hypernyms, colours."""
+"""The words of the toy vision-language model: names of the classes of both synthetic worlds, hypernyms, colours."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-# Any of a class's phrases is true of any of its regions; the streets say "manmade" of all of these and keep no finer truth.
+# Every phrase of a class is true of all its regions; the streets label all of these "manmade", without finer classes.
 STREET_WORDS: Mapping[str, tuple[str, ...]] = {
     "barrier": ("barrier", "barricade"),
     "bicycle": ("bicycle", "bike"),
-    "bus": ("bus", "coach", "tram", "train"),  # the streets have no rails; of all they have, a bus looks most like one
+    "bus": ("bus", "coach", "tram", "train"),  # the streets have no trains; a bus is the most similar object
     "car": ("car", "van", "automobile"),
     "construction_vehicle": (
         "construction vehicle",
@@ -79,7 +79,7 @@ ROOM_WORDS: Mapping[str, tuple[str, ...]] = {
 STREET_NOTHING = ("sky", "background", "nothing")  # pixels without a class
 ROOM_NOTHING = ("background", "nothing")
 
-# True of the regions of several classes, and so never an answer against one of them.
+# True of the regions of several classes, and so never a negative for one of them.
 HYPERNYMS: Mapping[str, frozenset[str]] = {
     "vehicle": frozenset(
         {"bicycle", "bus", "car", "construction_vehicle", "motorcycle", "trailer", "truck"},
@@ -94,13 +94,13 @@ COLOURS = ("black", "grey", "white", "red", "orange", "brown", "yellow", "green"
 TEMPLATES = ("{}", "a {}", "a {} in a scene", "a photo of a {}", "the {} in the image", "there is a {} here")
 
 _DARK, _BRIGHT = 0.2, 0.72  # value of HSV
-_GREY, _COLOURED = 0.1, 0.25  # saturation below and above which a colour has no and a clear hue
+_GREY, _COLOURED = 0.1, 0.25  # saturation below which a colour has no hue, and above which it has a clear one
 _HUES_DEG = ((16, "red"), (46, "orange"), (68, "yellow"), (170, "green"), (262, "blue"), (335, "purple"), (361, "red"))
 _BROWN_BELOW = 0.62  # value below which orange is called brown
 
 
 def colour_word(rgb: np.ndarray) -> str | None:
-    """What colour (3,) RGB of 0..255 is called; None for what people would not agree on, such as a bluish grey."""
+    """The name of a colour (3,) RGB of 0..255; None if people would disagree, such as for a bluish grey."""
     red, green, blue = (float(channel) / 255 for channel in rgb)
     value, spread = max(red, green, blue), max(red, green, blue) - min(red, green, blue)
     if value < _DARK:
@@ -116,7 +116,7 @@ def colour_word(rgb: np.ndarray) -> str | None:
 
 
 def _hue_deg(red: float, green: float, blue: float, spread: float) -> float:
-    """0 red, 120 green, 240 blue."""
+    """Hue in degrees: 0 red, 120 green, 240 blue."""
     if red >= max(green, blue):
         return 60 * (((green - blue) / spread) % 6)
     return 60 * ((blue - red) / spread + 2) if green >= blue else 60 * ((red - green) / spread + 4)

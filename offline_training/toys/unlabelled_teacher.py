@@ -1,7 +1,7 @@
-"""A toy image teacher that never saw a class: ESPNet trained so that a place of a picture is known again in another view of it.
+"""A toy image teacher trained without classes: ESPNet learns to recognise an image location in another view of the image.
 
-Two random crops of a picture, of other size, colours and perhaps mirrored; a place of the one has to be nearer to the same
-place of the other than to any place of the other pictures (dense InfoNCE: Pinheiro et al., VADeR, NeurIPS 2020).
+Two random crops of an image differ in size, colours and perhaps mirroring; a location in one must be nearer to the same
+location in the other than to any location in other images (dense InfoNCE: Pinheiro et al., VADeR, NeurIPS 2020).
 """
 
 import sys
@@ -16,20 +16,20 @@ from offline_training.toys.toy_teacher_config import ToyTeacherConfig
 
 _CHANNELS = 32  # of what is compared
 _TEMPERATURE = 0.2
-_PLACES = 48  # of each picture, in a step
+_PLACES = 48  # of each image, per step
 _SMALLEST_CROP = 0.5  # of a side
 _SIZE_PX = (64, 96)  # height, width of a view
 
 
 class _View(NamedTuple):
-    """Some pictures as one crop of each shows them."""
+    """One crop of each of several images."""
 
     images: Tensor  # (B, 3, h, w) of 0..1
-    grid: Tensor  # (B, 2, 3): from the view's own -1..1 to the picture's
+    grid: Tensor  # (B, 2, 3): from the view's own -1..1 to the image's
 
 
 def taught_by_views(config: ToyTeacherConfig, pictures: Tensor) -> ESPNet:
-    """An ESPNet taught on pictures (I, 3, H, W) uint8 alone, in eval mode."""
+    """An ESPNet trained on images (I, 3, H, W) uint8 only, in evaluation mode."""
     from tqdm import tqdm
 
     torch.manual_seed(config.seed)
@@ -50,7 +50,7 @@ def taught_by_views(config: ToyTeacherConfig, pictures: Tensor) -> ESPNet:
 
 
 def view_contrast(network: ESPNet, one: _View, other: _View, generator: torch.Generator) -> Tensor:
-    """InfoNCE of places that both views show, against places of the other pictures. Returns a scalar."""
+    """InfoNCE of locations visible in both views, against locations in other images. Returns a scalar."""
     places, is_seen = _common_places(one.grid, other.grid, generator)
     features = []
     for view, place in zip((one, other), places, strict=True):
@@ -60,12 +60,12 @@ def view_contrast(network: ESPNet, one: _View, other: _View, generator: torch.Ge
     picture = torch.arange(len(is_seen))[:, None].expand_as(is_seen)[is_seen]
     logits = features[0] @ features[1].T / _TEMPERATURE
     own = torch.arange(len(logits))
-    near = (picture[:, None] == picture[None]) & (own[:, None] != own[None])  # may well show the same thing
+    near = (picture[:, None] == picture[None]) & (own[:, None] != own[None])  # may show the same object
     return F.cross_entropy(logits.masked_fill(near, float("-inf")), own)
 
 
 def _common_places(one: Tensor, other: Tensor, generator: torch.Generator) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """Places by chance, (B, N, 2) of -1..1 in either view, and (B, N) whether the other one shows them."""
+    """Random locations, (B, N, 2) of -1..1 in each view, and (B, N) whether the other view shows them."""
     in_one = torch.rand(len(one), _PLACES, 2, generator=generator) * 2 - 1
     in_picture = in_one @ one[:, :, :2].transpose(1, 2) + one[:, None, :, 2]
     in_other = (in_picture - other[:, None, :, 2]) @ torch.linalg.inv(other[:, :, :2]).transpose(1, 2)
@@ -73,7 +73,7 @@ def _common_places(one: Tensor, other: Tensor, generator: torch.Generator) -> tu
 
 
 def _view(images: Tensor, generator: torch.Generator) -> _View:
-    """A crop of each of the pictures (B, 3, H, W), perhaps mirrored, in other colours."""
+    """A random crop of each of the images (B, 3, H, W), perhaps mirrored, with changed colours."""
     count = len(images)
 
     def drawn(low: float, high: float, *shape: int) -> Tensor:

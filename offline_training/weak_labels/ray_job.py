@@ -52,8 +52,7 @@ def ray_rows(
         yield from done.iter_rows()
     except ray.exceptions.RayError as error:
         raise EngineUnavailable(
-            f"engine: ray: expected workers that keep running, found: {str(error).strip().splitlines()[-1]}. What they "
-            "had made "
+            f"engine: ray: expected workers that keep running, found: {str(error).strip().splitlines()[-1]}. What they had made "
             "is kept: run the command again; engine: local shows what one sample does."
         ) from error
 

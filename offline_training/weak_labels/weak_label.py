@@ -57,8 +57,7 @@ def weak_label(config: WeakLabelConfig) -> LabelReport:
     if report.failed:
         raise BadDataset(
             f"{len(report.failed)} images failed, {report.made + report.present} have labels: "
-            f"{'; '.join(report.failed[:_NAMED_FAILURES])}. Repair these and run the command again: it resumes from "
-            "here."
+            f"{'; '.join(report.failed[:_NAMED_FAILURES])}. Repair these and run the command again: it resumes from here."
         )
     return report
 

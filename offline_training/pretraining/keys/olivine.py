@@ -20,7 +20,8 @@ class OlivineConfig(OneScanConfig, PointClassConfig):
     # last step that updates them; consistency starts after it; default: 1 / vmf_decay
     vmf_freeze_step: int | None = None
     vmf_bias_correction: bool = False  # correct the moving average for its start at zero
-    # with several processes, as in the original code: each updates its statistics with its own batch, then they are averaged;
+    # with several processes, as in the original code: each updates its statistics with its own batch, then they are averaged.
+    # false: statistics of the joint batch
     vmf_average_over_ranks: bool = False
     kl_average: Literal["classes", "points"] = "classes"  # classes: as in the original code; points: as in the paper
     sampling: Literal["density_and_category", "density", "category", "random"] = "density_and_category"

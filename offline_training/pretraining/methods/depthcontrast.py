@@ -69,7 +69,7 @@ class DepthContrast(Objective):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`loss`."""
+        """The scalar `loss`: each first view against the second view of its scan and the queue of earlier ones."""
         follow(self.key_heads, self.heads)
         query = F.normalize(self.heads(features.query), dim=1)
         with torch.no_grad():

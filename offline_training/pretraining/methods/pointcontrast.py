@@ -46,7 +46,7 @@ class PointContrast(Contrastive):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`loss`."""
+        """The scalar `loss` over at most `matches` pairs of rows that hold the same point."""
         match = batch.match[pick_matches(batch.match[:, 0], self.matches, generator)]
         first = self.of_all_ranks(features[0].rows(self.heads)[match[:, 0]])
         second = self.of_all_ranks(features[1].rows(self.heads)[match[:, 1]])

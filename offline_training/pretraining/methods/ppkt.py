@@ -25,7 +25,7 @@ class Ppkt(PixelContrast):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`loss`."""
+        """The scalar `loss` over at most `matches` pairs."""
         return {"loss": self.point_pixel(features, required(teacher_map), batch, generator)}
 
 

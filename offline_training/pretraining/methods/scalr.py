@@ -47,7 +47,7 @@ class Scalr(Objective):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`loss`, over all pairs."""
+        """The scalar `loss`, averaged over all pairs."""
         seen, place = batch.pair_row.unique(return_inverse=True)
         point = features.rows_at(self.heads, seen)[place]
         pixel = bilinear_at(required(teacher_map), batch.pair_image, batch.pair_uv, batch.image_size)

@@ -27,7 +27,7 @@ class Slidr(SuperpixelContrast):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`loss`."""
+        """The scalar `loss` over all superpixels with points."""
         means = self.means(features.rows(self.heads.point)[batch.pair_row], required(teacher_map), batch)
         point, pixel = self.of_all_ranks(means.point), self.of_all_ranks(means.pixel)
         return {"loss": superpixel_contrastive(point, pixel, self.temperature)}

@@ -28,7 +28,7 @@ class StSlidr(SuperpixelContrast):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`loss`."""
+        """The scalar `loss` over all superpixels with points."""
         frozen = required(teacher_map)
         means = self.means(features.rows(self.heads.point)[batch.pair_row], frozen, batch)
         small = _nearest(batch.superpixel_map(), frozen.shape[2:])

@@ -131,8 +131,7 @@ def _ids_of(sample: Sample, view: CameraView, picture_of: PictureOf) -> np.ndarr
     ids = picture_of(view)
     if ids.shape != (view.camera.height, view.camera.width):
         raise BadDataset(
-            f"{sample.name}, {view.name}: expected ids of {view.camera.height} x {view.camera.width} pixels, found "
-            "shape "
+            f"{sample.name}, {view.name}: expected ids of {view.camera.height} x {view.camera.width} pixels, found shape "
             f"{ids.shape}. The labels belong to another image or another size of it: label these images again."
         )
     return ids

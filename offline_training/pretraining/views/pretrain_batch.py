@@ -44,8 +44,7 @@ class PretrainBatch:
         """(I, h, w) int64 superpixels. Raises BadDataset if the scans have none."""
         if self.superpixels is None:
             raise BadDataset(
-                "superpixels: expected them for every scan of the batch, found none. Make them with `lidar-vl-train "
-                "weak-label`."
+                "superpixels: expected them for every scan of the batch, found none. Make them with `lidar-vl-train weak-label`."
             )
         return self.superpixels
 

@@ -115,7 +115,7 @@ def small_table(study: StudyConfig[Any, Any], told: Substitutions) -> dict[str, 
         told.put(f"seeds {', '.join(map(str, study.seeds))}", f"{study.seeds[0]}")
     return {
         "title": f"SMOKE RUN, its numbers mean nothing: {study.title}",
-        "source": "A trial of the machinery: tiny networks, a few steps on a few synthetic scenes. Compare with nothing.",
+        "source": "A test of the pipeline: tiny networks, a few steps on a few synthetic scenes. Comparable with nothing.",
         "seeds": study.seeds[:1],
     }
 

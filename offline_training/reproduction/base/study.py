@@ -113,7 +113,7 @@ def _recipe(name: str) -> dict[str, Any]:
 
 
 def filled(value: Any, places: dict[str, str]) -> Any:  # noqa: ANN401  any JSON value
-    """A JSON value with {data}, {out} and {seed} filled in in all its texts."""
+    """A JSON value with {data}, {out} and {seed} filled in throughout."""
     if isinstance(value, str):
         for name, text in places.items():
             value = value.replace(f"{{{name}}}", text)

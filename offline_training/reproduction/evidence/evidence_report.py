@@ -134,8 +134,7 @@ def _teacher_lines(out: Path) -> list[str]:
         return []
     told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in found.items())
     return [
-        "Image teacher, trained without classes; mean IoU of a linear probe of its pixel features on other "
-        f"streets: {told}."
+        f"Image teacher, trained without classes; mean IoU of a linear probe of its pixel features on other streets: {told}."
     ]
 
 

@@ -19,6 +19,5 @@ def require_bound(runs: Runs[LanguageRow, LanguageColumn], bound: Bound) -> None
     if high - low < bound.points:
         raise BadRequest(
             f"reproduce: expected {bound.row!r} to be at least {bound.points:g} points above {bound.above!r} in "
-            f"{column}, found {high:.1f} and {low:.1f}: this study cannot show anything. Change its scenes or its "
-            "image model."
+            f"{column}, found {high:.1f} and {low:.1f}: this study cannot show anything. Change its scenes or its image model."
         )

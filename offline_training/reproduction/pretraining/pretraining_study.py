@@ -40,8 +40,7 @@ class PretrainingColumn(StudyColumn):
         tunings = (self.recipe is not None) + (self.like is not None)
         if tunings != (0 if self.measure in ("hours", "memory_gb") else 1):
             raise ValueError(
-                f"column {self.name}: hours and memory_gb take no fine-tuning; every other measure needs exactly one of "
-                "recipe and like"
+                f"column {self.name}: hours and memory_gb take no fine-tuning; every other measure needs exactly one of recipe and like"
             )
         if self.box_class is not None and self.measure != "box_ap":
             raise ValueError(f"column {self.name}: box_class is for box_ap only")

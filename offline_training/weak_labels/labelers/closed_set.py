@@ -98,8 +98,7 @@ class ClosedSetLabeler:
         fits = len(free) == 4 and all(free[k] or wanted[k] in (None, size) for k, size in enumerate(inputs[0].shape))
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not fits:
             raise BadModelPackage(
-                f"{spec_file}: expected a model with one float32 input (N, 3, {self.spec.height}, {self.spec.width}), "
-                "found "
+                f"{spec_file}: expected a model with one float32 input (N, 3, {self.spec.height}, {self.spec.width}), found "
                 f"{[(each.type, each.shape) for each in inputs]}. Fix width and height, or export it with this size."
             )
         return inputs[0]
@@ -183,6 +182,5 @@ def _open(model: Path, threads: int) -> "onnxruntime.InferenceSession":
         return onnxruntime.InferenceSession(str(model), options, providers=providers)
     except Exception as error:  # ONNX Runtime's own classes share no public base
         raise BadModelPackage(
-            f"{model}: expected an ONNX model that runs here, found: {' '.join(str(error).split())[:300]}. "
-            "Export it again."
+            f"{model}: expected an ONNX model that runs here, found: {' '.join(str(error).split())[:300]}. Export it again."
         ) from error

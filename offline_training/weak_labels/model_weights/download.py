@@ -93,8 +93,7 @@ def _wanted(repository: str, names: Sequence[str]) -> list[str]:
     if not any(name.endswith(".safetensors") for name in top):
         pickles = [name for name in top if Path(name).suffix in _PICKLES]
         raise BadRequest(
-            f"{repository}: expected weights as .safetensors, found {', '.join(pickles) or 'none'}. Pickles can run "
-            "code "
+            f"{repository}: expected weights as .safetensors, found {', '.join(pickles) or 'none'}. Pickles can run code "
             "and are not fetched: choose a repository or revision that has safetensors."
         )
     return [name for name in top if Path(name).suffix in _WANTED and name != RECORD]
@@ -106,8 +105,7 @@ def _licence(model: str, repository: str, info: Any, accepted: str) -> str:  # n
     stated = [str(card[key]) for key in ("license", "license_name") if card.get(key)]
     if model not in KNOWN_MODELS and stated and accepted.lower() not in [each.lower() for each in stated]:
         raise BadRequest(
-            f"{repository}: expected --accept-licence {' or '.join(stated)}, found {accepted}. Read the licence, then "
-            "pass its name."
+            f"{repository}: expected --accept-licence {' or '.join(stated)}, found {accepted}. Read the licence, then pass its name."
         )
     return accepted.lower()
 

@@ -46,8 +46,7 @@ def _require_one_each(
 ) -> None:
     if not len(masks) == len(class_id) == len(score) <= _MOST_MASKS:
         raise BadLabels(
-            f"masks: expected one class and one score for each of at most {_MOST_MASKS} masks, found {len(masks)} "
-            "masks, "
+            f"masks: expected one class and one score for each of at most {_MOST_MASKS} masks, found {len(masks)} masks, "
             f"{len(class_id)} classes, {len(score)} scores. Fix the labeler."
         )
     if not np.isfinite(np.asarray(score, np.float64)).all():

@@ -150,8 +150,7 @@ def table(metrics: Mapping[str, Any]) -> str:
     lines.append("Points without an answer count as wrong in all other figures.")
     if metrics["mode"] == "ensemble":
         lines.append(
-            f"{_percent(metrics['answered_by_pictures'])} % of the answers come from image features, the others from "
-            "the 3D network."
+            f"{_percent(metrics['answered_by_pictures'])} % of the answers come from image features, the others from the 3D network."
         )
     if metrics["left_out"]:
         lines.append(f"Points of {', '.join(metrics['left_out'])} are left out: the vocabulary has no class for them.")

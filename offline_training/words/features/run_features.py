@@ -41,8 +41,7 @@ def require_features_of(features: FeatureStore, table: TextTable) -> None:
     if found != table.text_space:
         raise BadTextTable(
             f"{features.folder}: expected features of the model that embeds the words, {table.text_space}, found "
-            f"features of {found}: the model has changed since. Run `lidar-vl-train extract-features` with this "
-            "configuration."
+            f"features of {found}: the model has changed since. Run `lidar-vl-train extract-features` with this configuration."
         )
 
 

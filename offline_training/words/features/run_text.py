@@ -32,8 +32,7 @@ def read_run_text(config: VlgConfig) -> TextTable:
     path = Path(config.out) / TEXT_TABLE
     if not path.is_file():
         raise BadTextTable(
-            f"{path}: expected the text table of the run, found none. Run `lidar-vl-train pseudo-label` with this "
-            "configuration."
+            f"{path}: expected the text table of the run, found none. Run `lidar-vl-train pseudo-label` with this configuration."
         )
     table = read_text_table(path)
     words = config.words

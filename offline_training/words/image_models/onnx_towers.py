@@ -85,8 +85,7 @@ class OnnxImageTower:
             side = asked if fixed is None else fixed
             if side is None or side < 1 or asked not in (None, side):
                 raise BadConfig(
-                    f"{name}: expected {fixed or 'a number of pixels, which the graph leaves open'}, found {asked}. "
-                    f"Correct {name}."
+                    f"{name}: expected {fixed or 'a number of pixels, which the graph leaves open'}, found {asked}. Correct {name}."
                 )
             sides.append(side)
         return sides[0], sides[1]

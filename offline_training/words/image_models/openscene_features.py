@@ -28,8 +28,7 @@ class OpenSceneFeatures(DenseImageModel):
         files = sorted(self._folder.glob("*.pt"))
         if not files:
             raise BadDataset(
-                f"{self._folder}: expected features of scenes, <scene>.pt or <scene>_0.pt, found none. Unpack OpenScene's "
-                "features there."
+                f"{self._folder}: expected features of scenes, <scene>.pt or <scene>_0.pt, found none. Unpack OpenScene's features there."
             )
         listed = "".join(f"{path.name} {path.stat().st_size}\n" for path in files)
         self._listed_sha256 = hashlib.sha256(listed.encode()).hexdigest()

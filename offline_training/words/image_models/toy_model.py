@@ -87,8 +87,7 @@ def open_toy_model(folder: Path) -> ToyModel:
     """The toy that `lidar-vl-train toy-language` wrote. Raises BadCheckpoint if the folder has none or another kind."""
     if not (folder / WEIGHTS).is_file():
         raise BadCheckpoint(
-            f"{folder}: expected a toy language model, found no {WEIGHTS}. Train one with `lidar-vl-train toy-language "
-            "--config "
+            f"{folder}: expected a toy language model, found no {WEIGHTS}. Train one with `lidar-vl-train toy-language --config "
             f"offline_training/configs/words/toy_language.yaml out={folder}`."
         )
     tensors = read_weight_file(folder / WEIGHTS)

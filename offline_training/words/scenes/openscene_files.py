@@ -126,6 +126,5 @@ def _chosen(path: Path, stored: Any, rows: int) -> np.ndarray:  # noqa: ANN401
 
 def _unexpected(path: Path, expected: str, found: str) -> BadDataset:
     return BadDataset(
-        f"{path}: expected {expected}, found {found}. The file is damaged, or not from OpenScene's fusion: unpack "
-        "it again."
+        f"{path}: expected {expected}, found {found}. The file is damaged, or not from OpenScene's fusion: unpack it again."
     )

@@ -22,8 +22,7 @@ def voxel_rows(xyz_m: np.ndarray, voxel_m: float | None) -> tuple[np.ndarray, in
     cell = np.floor(xyz_m[finite].astype(np.float64) / voxel_m)
     if len(cell) and np.abs(cell).max() >= _CELLS:
         raise BadPointCloud(
-            f"cloud: expected points within {_CELLS * voxel_m:g} m of the origin for voxels of {voxel_m} m, found one "
-            "at "
+            f"cloud: expected points within {_CELLS * voxel_m:g} m of the origin for voxels of {voxel_m} m, found one at "
             f"{np.abs(xyz_m[finite]).max():g} m. Use a larger voxel_m, or remove stray points."
         )
     x, y, z = cell.astype(np.int64).T + _CELLS

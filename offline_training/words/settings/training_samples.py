@@ -35,8 +35,7 @@ def all_samples(datasets: Iterable[SampleSource]) -> Iterator[Sample]:
             sample = dataset[index]
             if sample.name in seen:
                 raise BadDataset(
-                    f"{sample.name}: expected unique scene names, found this one twice. Remove one of the sources that contain "
-                    "it."
+                    f"{sample.name}: expected unique scene names, found this one twice. Remove one of the sources that contain it."
                 )
             seen.add(sample.name)
             yield sample

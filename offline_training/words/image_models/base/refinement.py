@@ -62,8 +62,7 @@ def prompt_cosines(model: DenseImageModel, image: np.ndarray, table: TextTable) 
     """
     if table.channels != model.channels:
         raise BadTextTable(
-            f"text table: expected {model.channels} channels, as in the model's features, found {table.channels} in "
-            "text "
+            f"text table: expected {model.channels} channels, as in the model's features, found {table.channels} in text "
             f"space {table.text_space}. Use the model's own text tower."
         )
     (features,) = model.image_features([image])

@@ -89,8 +89,7 @@ def architecture(name: str) -> ClipArchitecture:
     if foreign := sorted({"hf_model_name", "hf_tokenizer_name"} & set(text)) + sorted(other):
         raise BadConfig(
             f"name: expected a plain CLIP with open_clip's own text tower and tokenizer, found {name} with "
-            f"{', '.join(foreign)}. Choose a name such as ViT-B-16 or convnext_large_d_320, or the kind siglip2 for a "
-            "SigLIP."
+            f"{', '.join(foreign)}. Choose a name such as ViT-B-16 or convnext_large_d_320, or the kind siglip2 for a SigLIP."
         )
     return ClipArchitecture(
         name, content["embed_dim"], content["vision_cfg"], text, bool(content.get("quick_gelu", False))

@@ -101,8 +101,7 @@ class LocalTokenizer:
         files = sorted(path for path in folder.glob("*") if path.name in _TOKENIZER_FILES)
         if not files:
             raise BadModelPackage(
-                f"tokenizer: expected a folder with {' or '.join(_TOKENIZER_FILES[:2])}, found none in {folder}. Fetch "
-                "them "
+                f"tokenizer: expected a folder with {' or '.join(_TOKENIZER_FILES[:2])}, found none in {folder}. Fetch them "
                 f"with `{download_command(text_cfg.get('hf_tokenizer_name', ''))}`."
             )
         options = text_cfg.get("tokenizer_kwargs", {})

@@ -125,8 +125,7 @@ def predict_scene(
     if mode != "3d":
         if features is None:
             raise BadRequest(
-                f"mode {mode}: expected image features of {sample.name}, found none. Run extract-features first, and pass "
-                "them."
+                f"mode {mode}: expected image features of {sample.name}, found none. Run extract-features first, and pass them."
             )
         features.require_fits(sample)
         answers.append(_answers(features.feature, table).of_points(features.row_of_point))

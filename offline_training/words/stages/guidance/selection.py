@@ -37,8 +37,7 @@ def trained_scenes(config: VlgConfig, count: int) -> list[int]:
     kept = [number for number in range(count) if number % config.guide.held_out_every]
     if not kept:
         raise BadConfig(
-            "guide.select=pseudo_labels: expected at least two training scenes, of which one is held out, found "
-            f"{count}. "
+            f"guide.select=pseudo_labels: expected at least two training scenes, of which one is held out, found {count}. "
             "Use guide.select=last."
         )
     return kept
