@@ -169,7 +169,7 @@ def test_another_pretraining_begins_with_the_head(tmp_path, rooms, caplog):
     of_head = {name: tensor for name, tensor in load_checkpoint(first).tensors.items() if name.startswith("occupancy.")}
     assert len(of_head) == 6
     assert all(torch.equal(other.tensors[name], tensor) for name, tensor in of_head.items())
-    assert "fresh: heads.linear" in caplog.text
+    assert "newly initialised: heads.linear" in caplog.text
 
 
 def test_its_loss_falls_below_what_knowing_the_share_of_occupied_places_costs(tmp_path, monkeypatch):

@@ -26,18 +26,18 @@ def rows() -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("row", "values"),
     [
-        ("OLIVINE, pre-training: augment.cuboid_sides", ["one_share", "not told", "independent"]),
-        ("OLIVINE, pre-training: augment.cuboid_undone", ["any_image", "not told", "image_that_loses"]),
-        ("OLIVINE, pre-training: augment.pixel_rule", ["rounded", "not told", "centre"]),
+        ("OLIVINE, pre-training: augment.cuboid_sides", ["one_share", "not stated", "independent"]),
+        ("OLIVINE, pre-training: augment.cuboid_undone", ["any_image", "not stated", "image_that_loses"]),
+        ("OLIVINE, pre-training: augment.pixel_rule", ["rounded", "not stated", "centre"]),
         ("OLIVINE, pre-training: kl_average", ["classes", "points", "classes"]),
-        ("OLIVINE, pre-training: vmf_average_over_ranks", ["yes", "not told", "no"]),
-        ("SLidR and OLIVINE, fine-tuning on nuScenes: last_batch", ["left_out", "not told", "filled"]),
-        ("SLidR and OLIVINE, fine-tuning on nuScenes: score_of_no_class", ["yes", "not told", "no"]),
+        ("OLIVINE, pre-training: vmf_average_over_ranks", ["yes", "not stated", "no"]),
+        ("SLidR and OLIVINE, fine-tuning on nuScenes: last_batch", ["left_out", "not stated", "filled"]),
+        ("SLidR and OLIVINE, fine-tuning on nuScenes: score_of_no_class", ["yes", "not stated", "no"]),
         ("ScaLR, pre-training: teacher_features", ["before_norm", "not compared", "last"]),
         ("ScaLR, pre-training: augment.scale", ["0.9, 1.1", "not compared", "1, 1"]),
         ("3DSS-VLG, ScanNet: specialise.epochs", ["150", "80", "80"]),
         ("3DSS-VLG, ScanNet: specialise.first_decay", ["19", "unset", "unset"]),
-        ("3DSS-VLG, ScanNet: guide.test_passes", ["5", "not told", "1"]),
+        ("3DSS-VLG, ScanNet: guide.test_passes", ["5", "not stated", "1"]),
     ],
 )
 def test_a_row_says_code_paper_and_default(row, values):
@@ -49,4 +49,4 @@ def test_every_row_is_a_difference_and_every_recipe_is_there():
         assert (CONFIGS / comparison.code).is_file()
         for one in comparison.differences:
             code, paper, ours = rows()[f"{comparison.title}: {one.key}"]
-            assert len({code, paper, ours} - {"not told", "not compared"}) > 1, one.key
+            assert len({code, paper, ours} - {"not stated", "not compared"}) > 1, one.key

@@ -126,7 +126,7 @@ def test_stages_of_words_in_small_keep_their_settings_and_every_run_is_valid(nam
 
 def test_what_is_put_in_place_of_what_is_told():
     told = "\n".join(smoke_of(load_study("table1")).told)
-    assert "nuscenes to learn from -> 2 synthetic streets, 2 sweeps each" in told
+    assert "nuscenes to train on -> 2 synthetic streets, 2 sweeps each" in told
     assert "res16unet_34c -> 8 channels, one block per stage: 0.11 % of its weights" in told
     assert "the label store seem -> superpixels by SLIC and classes by the toy teacher" in told
     assert "the label store slic -> superpixels by SLIC\n" in told

@@ -234,7 +234,7 @@ def test_features_from_disk_refuse_what_they_cannot_do(tmp_path):
     assert model.text_features(["wall"]).shape == (1, 5)
     with pytest.raises(BadDataset, match=r"5 channels, as in the text embeddings, found 4"):
         model.scene_features(box_scene(), PER_POINT)
-    with pytest.raises(BadRequest, match="points alone"):
+    with pytest.raises(BadRequest, match="points only"):
         model.image_features([np.zeros((4, 4, 3), np.uint8)])
     before = model.identity()
     write_fused(tmp_path / "1.pt", fused())

@@ -74,7 +74,7 @@ def test_a_second_run_looks_at_no_picture_and_a_lost_scene_is_made_anew(tmp_path
     whole = _files(first.store)
     second, model = _run(settings)
     assert model.pictures == 0
-    assert report_lines(second)[0] == "scenes: 0 made, 3 there before"
+    assert report_lines(second)[0] == "scenes: 0 extracted, 3 already there"
     path = first.store.path("box/1")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -232,7 +232,7 @@ def test_the_command_reports_and_refuses_like_the_others(tmp_path, boxes, monkey
     monkeypatch.setattr(command, "extract_features", lambda config: real(config, lambda config: MeanColors()))
     assert main(["extract-features", "--config", str(file), "extract.batch_size=2"]) == 0
     out = capsys.readouterr().out
-    assert "scenes: 3 made, 0 there before" in out
+    assert "scenes: 3 extracted, 0 already there" in out
     assert "MB per scene" in out
     assert "preview.png" in out
     assert main(["extract-features", "--config", str(file), "extract.border_px=-1"]) == 2

@@ -129,7 +129,7 @@ def test_a_text_table_is_a_text_side_with_its_own_logit_scale(weights, tmp_path)
 
 
 BAD_SETTINGS = {
-    "no source": ({"weights": None}, BadConfig, "weights of ESPNet or labels"),
+    "no source": ({"weights": None}, BadConfig, "either weights"),
     "two sources": ({"labels": "."}, BadConfig, "both"),
     "two texts": ({"toy": "."}, BadConfig, "both"),
     "no text": ({"text_embeddings": None}, BadConfig, "neither"),

@@ -152,7 +152,7 @@ def test_a_class_may_have_templates_of_its_own():
 def test_a_prompt_without_a_direction_is_named():
     model = _Drawn(_features())
     model.text_features = lambda prompts: torch.zeros(len(prompts), 8)
-    with pytest.raises(BadLabels, match="none for car"):
+    with pytest.raises(BadLabels, match="ones for car"):
         text_matrix(model, vocabulary_of_prompts(["car"]))
 
 

@@ -238,7 +238,7 @@ def test_its_own_words_are_asked_without_the_image_model_and_others_only_of_the_
     answered = scene_answers(config, checkpoint, Question("3d"))(sample)
     assert answered.shape == (len(sample.cloud),)
     fewer = validated(Vocabulary, {"name": "two", "classes": [{"name": "car"}, {"name": "truck"}]}, "test")
-    with pytest.raises(BadCheckpoint, match="found one of tiny:"):
+    with pytest.raises(BadCheckpoint, match="found tiny:"):
         scene_answers(config, checkpoint, Question("3d", fewer))
     with pytest.raises(BadTextTable, match="extract-features"):
         scene_answers(config, None, Question("2d"))
