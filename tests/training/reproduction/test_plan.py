@@ -49,7 +49,7 @@ def test_the_list_has_a_line_for_every_study_with_what_is_there_and_what_is_miss
     assert set(lines) == set(study_names())
     assert lines["synthetic"] == "Synthetic streets: 90 runs; needs no download"
     assert lines["table7"].startswith("OLIVINE table 7: 21 runs; missing: weak_labels/seem, weights/moco")
-    assert lines["table7"].endswith("; there: nuscenes")
+    assert lines["table7"].endswith("; present: nuscenes")
     assert "not checked: open_clip's ViT-L-14-336-quickgelu (openai)" in lines["vlg-table3"]
     assert "needs pandaset, " in next(line for line in list_lines(None) if line.startswith("pandaset "))
 
