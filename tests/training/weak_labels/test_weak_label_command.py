@@ -83,7 +83,7 @@ def test_ready_labels_of_a_real_frame_become_weak_classes_of_its_views(real, tmp
     assert sum(statistics["share_of_pixels"].values()) == pytest.approx(1)
     with Image.open(tmp_path / "out/preview.png") as sheet:
         assert sheet.size[0] == 2 * 480
-    assert "6 made" in report_lines(report, config)[0]
+    assert "6 labelled" in report_lines(report, config)[0]
 
 
 def test_the_command_labels_semantic_kitti_and_prints_shares(real, tmp_path, capsys):
@@ -96,7 +96,7 @@ def test_the_command_labels_semantic_kitti_and_prints_shares(real, tmp_path, cap
     )
     assert main(["weak-label", "--config", str(config)]) == 0
     shown = capsys.readouterr().out
-    assert "1 made" in shown
+    assert "1 labelled" in shown
     assert "vegetation" in shown
 
 
