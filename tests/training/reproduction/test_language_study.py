@@ -142,7 +142,7 @@ def test_a_bound_is_measured_before_all_else_and_nothing_else_is_run_where_it_is
 ):
     met, missed = ({"row": "full", "above": "baseline", "points": points} for points in (10.0, 10.1))
     with pytest.raises(
-        BadRequest, match=r"'full' at least 10\.1 points above 'baseline' in mIoU, found 50\.0 and 40\.0"
+        BadRequest, match=r"'full' to be at least 10\.1 points above 'baseline' in mIoU, found 50\.0 and 40\.0"
     ):
         reproduce(small_study(bound=missed), tmp_path / "missed", None)
     assert "ensemble True" not in fake_stages
