@@ -235,7 +235,7 @@ def test_labels_of_a_version_that_did_not_have_some_keys_yet_are_gone_on_with(tm
     before = path.read_bytes()
     pseudo_label(config)
     assert path.read_bytes() == before  # by whose hash stage 2 knows the labels
-    with pytest.raises(BadLabels, match=r"some of other pseudo\.class_quantile\. "):
+    with pytest.raises(BadLabels, match=r"some with another pseudo\.class_quantile\. "):
         pseudo_label(tiny_config(tmp_path, pseudo={"class_quantile": 0.5}))
 
 
@@ -251,7 +251,7 @@ def test_labels_of_a_round_go_on_from_a_version_without_a_key(tmp_path, section,
     store.write("scene", PseudoLabels(np.full(3, ROAD, np.uint8), np.ones(3, np.float16)))
     store.begin(settings)
     assert store.settings() == before
-    with pytest.raises(BadLabels, match=rf"some of other {section}\.{later}\. "):
+    with pytest.raises(BadLabels, match=rf"some with another {section}\.{later}\. "):
         store.begin({**settings, section: {**settings[section], later: "other"}})
 
 
