@@ -43,7 +43,7 @@ def predictions(
     cameras = recording.cameras if with_images else []
     layout = foxglove_layout(clouds.topic, clouds.info_topic, clouds.frame_id, cameras, clouds.marker_topic)
     write_text(folder / PREDICTION_FILES[1], json.dumps(layout, indent=1) + "\n")
-    write_text(folder / PREDICTION_FILES[2], rviz_view(clouds.topic, clouds.frame_id))
+    write_text(folder / PREDICTION_FILES[2], rviz_view(clouds.topic, clouds.frame_id, clouds.marker_topic))
 
 
 class _Clouds:

@@ -74,8 +74,8 @@ def foxglove_layout(
     }
 
 
-def rviz_view(cloud_topic: str, frame_id: str) -> str:
-    """A configuration for `rviz2 -d`: the cloud in its colours, seen from its own frame."""
+def rviz_view(cloud_topic: str, frame_id: str, marker_topic: str = "") -> str:
+    """A configuration for `rviz2 -d`: the cloud in its colours and boxes over it, seen from the cloud's own frame."""
     import yaml
 
     cloud = {
@@ -88,19 +88,27 @@ def rviz_view(cloud_topic: str, frame_id: str) -> str:
         "Size (Pixels)": 2,
         "Topic": {"Value": cloud_topic, "Depth": 5, "Reliability Policy": "Best Effort"},
     }
+    markers = {
+        "Class": "rviz_default_plugins/MarkerArray",
+        "Name": "Boxes",
+        "Enabled": True,
+        "Topic": {"Value": marker_topic, "Depth": 5, "Reliability Policy": "Best Effort"},
+    }
     grid = {"Class": "rviz_default_plugins/Grid", "Name": "Grid", "Enabled": True, "Cell Size": 10}
     orbit = {"Class": "rviz_default_plugins/Orbit", "Name": "Current View", "Distance": 60, "Pitch": 0.8, "Yaw": 3.14}
     manager = {
         "Class": "",
         "Name": "root",
         "Enabled": True,
-        "Displays": [grid, cloud],
+        "Displays": [grid, cloud, *([markers] if marker_topic else [])],
         "Global Options": {"Background Color": "16; 16; 16", "Fixed Frame": frame_id, "Frame Rate": 30},
         "Tools": [{"Class": f"rviz_default_plugins/{tool}"} for tool in ("MoveCamera", "Select", "FocusCamera")],
         "Views": {"Current": orbit},
     }
     panels = [{"Class": "rviz_common/Displays", "Name": "Displays"}, {"Class": "rviz_common/Time", "Name": "Time"}]
-    return yaml.safe_dump({"Panels": panels, "Visualization Manager": manager}, sort_keys=False)
+    window = {"Hide Left Dock": False, "Hide Right Dock": False}  # RViz reads both: without them a dock may be hidden
+    view = {"Panels": panels, "Visualization Manager": manager, "Window Geometry": window}
+    return yaml.safe_dump(view, sort_keys=False)
 
 
 def _picture(camera: CameraTopics, cloud_topic: str) -> dict[str, Any]:
