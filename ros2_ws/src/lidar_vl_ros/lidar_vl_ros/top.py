@@ -19,6 +19,7 @@ from lidar_vl_ros.messages.qos import LATCHED
 _PERIOD_S = 1.0
 _FIRST_TIMEOUT_S = 6.0  # discovery takes up to five
 _HOME_AND_CLEAR = "\x1b[H\x1b[2J"
+_TITLE = "lidar-vl top: the nodes of this ROS domain, every second. Ctrl-C ends it.\n\n"
 _SUFFIX = SUMMARY_TOPIC.removeprefix("~")
 
 
@@ -66,7 +67,7 @@ def _draw(listener: SummaryListener) -> int:
     while True:
         _spin_until(listener, time.monotonic() + _PERIOD_S)
         text = top_text(listener.heard(), shutil.get_terminal_size().columns, colours=True)
-        sys.stdout.write(f"{_HOME_AND_CLEAR}{text}")
+        sys.stdout.write(f"{_HOME_AND_CLEAR}{_TITLE}{text}")
         sys.stdout.flush()
 
 

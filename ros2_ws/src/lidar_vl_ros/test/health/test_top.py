@@ -25,7 +25,11 @@ def _summary(node: str = "/front/node", level: int = OK) -> Summary:
         "input": Report(OK, "10 clouds since the last report", {"received_per_s": "10.0"}),
         "processing": Report(level, "serving", {"state": "active", "served_per_s": "9.8", "processing_ms_p50": "32.1"}),
         "memory": Report(OK, "612 MB used", {"rss_mb": "612"}),
-        "segmentation": Report(OK, "fine", {"confidence": "0.81", "share road": "0.6", "share car": "0.4"}),
+        "segmentation": Report(
+            OK,
+            "fine",
+            {"confidence_drift": "-0.012", "histogram_drift": "0.03", "share road": "0.6", "share car": "0.4"},
+        ),
     }
     return Summary(node, reports)
 
@@ -47,9 +51,10 @@ def test_another_text_is_no_summary(text):
 
 def test_each_node_has_a_headline_its_parts_and_its_classes():
     lines = top_text([(_summary("/b"), 0.5), (_summary("/a"), 0.5)], 200, colours=False).splitlines()
-    assert lines[0] == "/a  active  in 10.0/s  out 9.8/s  takes 32.1 ms  612 MB"
-    assert lines[2] == "  OK    processing   serving"
-    assert "road 0.6, car 0.4; confidence 0.81" in lines[5]
+    assert lines[0] == "/a  active, 10.0 clouds/s in, 9.8 out, 32.1 ms each, 612 MB"
+    assert lines[2] == "  OK    processing    serving"
+    assert lines[5].split() == ["road", "60", "%,", "car", "40", "%"]
+    assert lines[6].strip().startswith("against the last five minutes: mean probability -0.012, classes 0.03 (")
     assert [line for line in lines if line.startswith("/")] == [lines[0], lines[0].replace("/a", "/b")]
 
 
@@ -58,6 +63,15 @@ def test_a_node_that_is_gone_is_said_to_be_and_no_line_is_wider_than_the_termina
     text = top_text([(_summary(level=ERROR), 0.0)], 20, colours=False)
     assert max(len(line) for line in text.splitlines()) == 20
     assert "no node of lidar_vl_ros found" in top_text([], 80, colours=True)
+
+
+def test_what_to_do_about_trouble_is_wrapped_and_not_cut_off():
+    remedy = "5 of 9 clouds lost before this node had them: give the sender the package's Fast DDS profile"
+    text = top_text([(Summary("/a", {"transport": Report(WARN, remedy, {})}), 0.0)], 60, colours=False)
+    assert max(len(line) for line in text.splitlines()) <= 60
+    assert " ".join(text.split()).endswith(remedy)
+    coloured = top_text([(Summary("/a", {"transport": Report(WARN, remedy, {})}), 0.0)], 60, colours=True)
+    assert [line for line in coloured.splitlines() if line and not line.endswith("\x1b[0m")] == []
 
 
 def test_control_characters_of_a_summary_do_not_reach_the_terminal():
