@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from lidar_vl_core.classes.class_table import ClassTable
+from lidar_vl_core.commands.report_page.table_heads import NO_BAR, table_head
 from lidar_vl_core.drawing.charts import ACCENT, bar
 from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.evaluation.distance import ring_reach
@@ -30,16 +31,16 @@ def box_quality_section(metrics: Mapping[str, Any], classes: ClassTable) -> str:
     if quality is None:
         return ""
     limits = next(iter(quality["classes"].values()))["ap_at"]
-    head = "<th>class</th><th>AP %</th><th></th>" + "".join(f"<th>{limit} m</th>" for limit in limits)
+    head = table_head("class", "AP %", "", *(f"{limit} m" for limit in limits), "true", "found")
     rows = [_class_row(name, quality["classes"][name], color) for name, color in _css_colors(classes).items()]
     note = (
         f'<p class="note">Average precision by the distance of centres from above, the mean over the limits, over '
         f"{quality['frames']} frames. Counted are the boxes on {escape(shortened(metrics['box_topic']))} that hold a point and lie in the "
         "detector's range.</p>"
     )
-    by_class = f'<table class="plain"><tr>{head}<th>true</th><th>found</th></tr>{"".join(rows)}</table>{note}'
+    by_class = f'<table class="plain">{head}{"".join(rows)}</table>{note}'
     rings = "".join(_ring_row(ring) for ring in quality["recall_by_distance"])
-    ring_head = "<tr><th>distance</th><th>found %</th><th></th><th>true</th></tr>"
+    ring_head = table_head("distance", "found %", "", "true")
     ring_note = (
         f'<p class="note">True boxes with a found box of their class within {quality["found_within_m"]:g} m.</p>'
     )
@@ -58,14 +59,14 @@ def boxes_section(metrics: Mapping[str, Any], classes: ClassTable) -> str:
         f'<td class="number">{metrics["boxes_per_class"][name]:,}</td></tr>'
         for name, color in _css_colors(classes).items()
     )
-    table = f'<table class="plain"><tr><th>class</th><th>boxes found</th></tr>{rows}</table>'
+    table = f'<table class="plain">{table_head("class", "boxes found")}{rows}</table>'
     return f"<section><h2>Boxes</h2>{table}</section>"
 
 
 def _class_row(name: str, each: Mapping[str, Any], color: str) -> str:
     cells = f'<td><i style="background:{color}"></i>{escape(name.replace("_", " "))}</td>'
     if each["ap"] is None:
-        cells += '<td class="number">not in the truth</td><td></td>' + "<td></td>" * len(each["ap_at"])
+        cells += f'<td class="number">not in the truth</td>{NO_BAR}' + "<td></td>" * len(each["ap_at"])
     else:
         cells += f'<td class="number">{100 * each["ap"]:.1f}</td><td class="wide">{bar(each["ap"], color)}</td>'
         cells += "".join(f'<td class="number">{100 * value:.1f}</td>' for value in each["ap_at"].values())
@@ -74,7 +75,7 @@ def _class_row(name: str, each: Mapping[str, Any], color: str) -> str:
 
 def _ring_row(ring: Mapping[str, Any]) -> str:
     if ring["recall"] is None:
-        cells = '<td class="number">none there</td><td></td>'
+        cells = f'<td class="number">none there</td>{NO_BAR}'
     else:
         cells = f'<td class="number">{100 * ring["recall"]:.0f}</td><td class="wide">{bar(ring["recall"], ACCENT)}</td>'
     return f'<tr><td>{ring_reach(ring)}</td>{cells}<td class="number">{ring["truth"]:,}</td></tr>'

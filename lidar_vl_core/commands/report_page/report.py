@@ -9,6 +9,7 @@ from lidar_vl_core.commands.report_page.box_sections import box_quality_section,
 from lidar_vl_core.commands.report_page.frame_section import frame_section
 from lidar_vl_core.commands.report_page.markdown import markdown
 from lidar_vl_core.commands.report_page.report_style import STYLE
+from lidar_vl_core.commands.report_page.table_heads import NO_BAR, table_head
 from lidar_vl_core.drawing.charts import ACCENT, bar, confusion_table, histogram, line_per_frame
 from lidar_vl_core.drawing.palette import class_colors
 from lidar_vl_core.drawing.point_view import ViewFrame, content_security_policy, point_view, point_view_style
@@ -112,7 +113,7 @@ def _by_distance(metrics: Mapping[str, Any]) -> str:
     rows = []
     for ring in metrics.get("by_distance", ()):
         if ring["mean_iou"] is None:
-            cells = '<td class="number">no points</td><td></td><td></td>'
+            cells = f'<td class="number">no points</td>{NO_BAR}<td></td>'
         else:
             cells = (
                 f'<td class="number">{100 * ring["mean_iou"]:.1f}</td><td class="wide">{bar(ring["mean_iou"], ACCENT)}</td>'
@@ -121,7 +122,7 @@ def _by_distance(metrics: Mapping[str, Any]) -> str:
         rows.append(f'<tr><td>{ring_reach(ring)}</td>{cells}<td class="number">{ring["points"]:,}</td></tr>')
     if not rows:
         return ""
-    head = "<tr><th>distance</th><th>mean IoU %</th><th></th><th>right %</th><th>points</th></tr>"
+    head = table_head("distance", "mean IoU %", "", "right %", "points")
     note = '<p class="note">Each ring is evaluated separately, over the classes that occur in it.</p>'
     return f'<section><h2>Quality by distance</h2><table class="plain">{head}{"".join(rows)}</table>{note}</section>'
 
@@ -154,10 +155,9 @@ def _classes(metrics: Mapping[str, Any], classes: ClassTable, labels_are_of_boxe
         if boxes is not None:
             cells += f'<td class="number">{boxes[name]:,}</td>'
         rows.append(f'<tr>{cells}<td class="number">{predicted[name]:,}</td></tr>')
-    head = "<th>class</th>" + ("<th>IoU %</th><th></th><th>points in truth</th>" if truth is not None else "")
-    head += "<th>boxes</th>" if boxes is not None else ""
-    points = "points predicted" if boxes is None else "points in them"
-    table = f'<table class="plain">{f"<tr>{head}<th>{points}</th></tr>"}{"".join(rows)}</table>'
+    columns = [] if truth is None else ["IoU %", "", "points in truth"]
+    columns += ["points predicted"] if boxes is None else ["boxes", "points in them"]
+    table = f'<table class="plain">{table_head("class", *columns)}{"".join(rows)}</table>'
     heat = ""
     if truth is not None:
         heat = "<div><h2>Confusion, percent of each true class</h2>{}</div>".format(
@@ -194,9 +194,9 @@ def _latency(metrics: Mapping[str, Any]) -> str:
             + "</tr>"
             for stage, row in rows
         )
-        head = "".join(f"<th>{name} ms</th>" for name in marks)
+        head = table_head("stage", *(f"{name} ms" for name in marks))
         meaning = f'<p class="note">{escape(metrics["latency_is"])}</p>'
-        table = f'{meaning}<table class="plain"><tr><th>stage</th>{head}</tr>{cells}</table>'
+        table = f'{meaning}<table class="plain">{head}{cells}</table>'
         parts = [
             histogram(samples, marks, "milliseconds per cloud"),
             line_per_frame(samples, "milliseconds, frame by frame", top=max(samples)),

@@ -20,11 +20,12 @@ img { display: block; max-width: 100%; margin: 8px auto; }
 .pair { display: flex; flex-wrap: wrap; gap: 24px 28px; align-items: flex-start; }
 .warnings { border-left: 5px solid #f59e0b; }
 .note { color: #64748b; font-size: 13px; margin: 4px 0 8px; }
-.pair .note { max-width: 540px; }
+.pair .note { max-width: 440px; }
 table { border-collapse: collapse; }
 table.plain th { text-align: left; font-weight: 600; color: #475569; }
 table.plain th, table.plain td { padding: 4px 10px 4px 4px; border-bottom: 1px solid #e2e8f0; vertical-align: middle; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+table.plain th.number, td.number { text-align: right; }
+td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.wide { min-width: 120px; }
 td i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 8px; }
 .bar { background: #e2e8f0; border-radius: 4px; height: 10px; }
@@ -45,7 +46,7 @@ pre { padding: 10px; overflow-x: auto; }
   main { padding: 10px; }
   section { padding: 14px 12px; }
   table.plain { font-size: 13px; }
-  td.wide { display: none; }
+  .wide { display: none; }
   table.plain td:first-child { white-space: nowrap; }
   img { min-width: 760px; max-width: none; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 10px; }

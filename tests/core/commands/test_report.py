@@ -141,7 +141,7 @@ def test_boxes_beside_labels_are_counted_and_drawn_by_their_own_classes() -> Non
     assert "boxes found" not in html
     del metrics["box_quality"]
     html = report("Demo", metrics | RUN, *told)
-    assert "<th>boxes found</th>" in html
+    assert ">boxes found</th>" in html
     assert "points in them" not in html
     assert html.count('alt="colours of the boxes"') == html.count("<h2>Frame ") == 2
     json.dumps(metrics, allow_nan=False)

@@ -85,6 +85,18 @@ def test_the_page_is_quiet_whole_and_as_wide_as_the_window(browser: Page, page_f
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("width_px", [1280, 500])
+def test_every_number_stands_under_its_heading(browser: Page, page_file: Path, width_px: int) -> None:
+    shown(browser, page_file, width_px)
+    seen = "[...row.cells].filter(cell => cell.offsetWidth > 0)"
+    edges = f"(row => {seen}.map(cell => Math.round(cell.getBoundingClientRect().right)).join())"
+    tables = "[...document.querySelectorAll('table.plain')].filter(table => table.querySelector('td.number'))"
+    assert browser.value(f"{tables}.length") >= 5
+    shifted = f"{tables}.filter(table => new Set([...table.rows].map({edges})).size > 1)"
+    assert browser.value(f"{shifted}.map(table => table.innerText)") == []
+
+
+@pytest.mark.slow
 def test_slider_colours_and_classes_change_what_is_drawn(browser: Page, page_file: Path) -> None:
     shown(browser, page_file, fragment="#frame=1&colour=error")
     assert browser.value(f"[{VIEW}.frame, {VIEW}.colour, {VIEW}.drawn]") == ["1", "error", str(POINTS)]
