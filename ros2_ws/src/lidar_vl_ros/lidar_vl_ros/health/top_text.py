@@ -54,8 +54,8 @@ def _answers(values: Mapping[str, str]) -> Iterator[str]:
     shares = [(name.removeprefix(_SHARE), value) for name, value in values.items() if name.startswith(_SHARE)]
     if shares:
         yield ", ".join(f"{name} {_percent(value)}" for name, value in shares[:_MOST_CLASSES])
-        drift = values.get("confidence_drift", "?"), values.get("histogram_drift", "?")
-        yield "against the last five minutes: mean probability {}, classes {} (0 same, 1 all others)".format(*drift)
+        probability, others = values.get("confidence_drift", "?"), _percent(values.get("histogram_drift", "?"))
+        yield f"against the last five minutes: mean probability {probability}, {others} in other classes"
 
 
 def _percent(share: str) -> str:

@@ -54,7 +54,7 @@ def test_each_node_has_a_headline_its_parts_and_its_classes():
     assert lines[0] == "/a  active, 10.0 clouds/s in, 9.8 out, 32.1 ms each, 612 MB"
     assert lines[2] == "  OK    processing    serving"
     assert lines[5].split() == ["road", "60", "%,", "car", "40", "%"]
-    assert lines[6].strip().startswith("against the last five minutes: mean probability -0.012, classes 0.03 (")
+    assert lines[6].strip() == "against the last five minutes: mean probability -0.012, 3 % in other classes"
     assert [line for line in lines if line.startswith("/")] == [lines[0], lines[0].replace("/a", "/b")]
 
 
