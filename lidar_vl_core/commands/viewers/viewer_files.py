@@ -1,9 +1,11 @@
 """Layouts in which Foxglove and RViz show labelled clouds in the colours of their classes, and boxes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from lidar_vl_core.bags.camera_topics import CameraTopics
+
+_Place: TypeAlias = "str | dict[str, Any]"  # a panel, or how two places share one
 
 _POINTS = {"visible": True, "colorMode": "rgb", "colorField": "rgb", "pointSize": 3}
 _GREY_POINTS = {"visible": True, "colorMode": "flat", "flatColor": "#b0b4b8ff", "pointSize": 2}
@@ -19,6 +21,7 @@ _GRID = {
     "position": [0, 0, 0],
     "rotation": [0, 0, 0],
 }
+_IMAGES_IN_A_COLUMN = 3  # beside the cloud; more of them stand two in a row
 _BEHIND_AND_ABOVE = {
     "perspective": True,
     "distance": 60,
@@ -52,7 +55,7 @@ def foxglove_layout(
         "followMode": "follow-pose",
         "topics": {cloud_topic: _POINTS if labelled else _GREY_POINTS, **boxes},
         "layers": {"grid": _GRID},
-        "scene": {"backgroundColor": "#101010"},
+        "scene": {"backgroundColor": "#101010", "transforms": {"showLabel": False, "lineWidth": 0}},
     }
     names = {"topicPath": f"{info_topic}.data", "diffEnabled": False}
     pictures = {f"Image!camera{number}": _picture(camera, cloud_topic) for number, camera in enumerate(cameras)}
@@ -67,9 +70,9 @@ def foxglove_layout(
         "playbackConfig": {"speed": 1},
         "layout": {
             "first": "3D!cloud",
-            "second": _column([*pictures, "RawMessages!classes"]),
+            "second": _split([*_rows(list(pictures)), "RawMessages!classes"], "column"),
             "direction": "row",
-            "splitPercentage": 70,
+            "splitPercentage": 70 if len(pictures) <= _IMAGES_IN_A_COLUMN else 55,
         },
     }
 
@@ -113,17 +116,23 @@ def rviz_view(cloud_topic: str, frame_id: str, marker_topic: str = "") -> str:
 
 def _picture(camera: CameraTopics, cloud_topic: str) -> dict[str, Any]:
     source = {"imageTopic": camera.image_topic, "calibrationTopic": camera.info_topic}
-    return {"imageMode": source, "topics": {cloud_topic: _POINTS}}
+    return {"imageMode": source, "topics": {cloud_topic: _POINTS | {"pointSize": 2}}}
 
 
-def _column(panels: Sequence[str]) -> str | dict[str, Any]:
-    """Panels one above the other, equally high: Foxglove splits a place in two, and each part again."""
-    first, *rest = panels
+def _rows(panels: Sequence[str]) -> list[_Place]:
+    """One panel a row, or two where they would be too low."""
+    across = 1 if len(panels) <= _IMAGES_IN_A_COLUMN else 2
+    return [_split(panels[start : start + across], "row") for start in range(0, len(panels), across)]
+
+
+def _split(places: Sequence[_Place], direction: str) -> _Place:
+    """Places one after the other, equally large: Foxglove splits a place in two, and each part again."""
+    first, *rest = places
     if not rest:
         return first
     return {
         "first": first,
-        "second": _column(rest),
-        "direction": "column",
-        "splitPercentage": round(100 / len(panels), 1),
+        "second": _split(rest, direction),
+        "direction": direction,
+        "splitPercentage": round(100 / len(places), 1),
     }
