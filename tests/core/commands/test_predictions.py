@@ -128,7 +128,8 @@ def test_the_layouts_name_the_topics_and_the_frame_of_the_recording(street: Path
     layout = json.loads((tmp_path / "out" / "predictions.foxglove.json").read_text())
     cloud = {"visible": True, "colorMode": "rgb", "colorField": "rgb", "pointSize": 3}
     panels = layout["configById"]
-    assert panels["3D!cloud"]["topics"] == panels["Image!camera0"]["topics"] == {"/velodyne/points/segmentation": cloud}
+    assert panels["3D!cloud"]["topics"] == {"/velodyne/points/segmentation": cloud}
+    assert panels["Image!camera0"]["topics"] == {"/velodyne/points/segmentation": cloud | {"pointSize": 2}}
     assert panels["3D!cloud"]["followTf"] == "velodyne"
     assert panels["Image!camera0"]["imageMode"] == {
         "imageTopic": "/front/image",
