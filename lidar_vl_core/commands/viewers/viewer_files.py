@@ -17,7 +17,7 @@ _GRID = {
     "size": 100,
     "divisions": 10,
     "lineWidth": 1,
-    "color": "#404040ff",
+    "color": "#505050ff",
     "position": [0, 0, 0],
     "rotation": [0, 0, 0],
 }
@@ -55,7 +55,7 @@ def foxglove_layout(
         "followMode": "follow-pose",
         "topics": {cloud_topic: _POINTS if labelled else _GREY_POINTS, **boxes},
         "layers": {"grid": _GRID},
-        "scene": {"backgroundColor": "#101010", "transforms": {"showLabel": False, "lineWidth": 0}},
+        "scene": {"backgroundColor": "#303030", "transforms": {"showLabel": False, "lineWidth": 0}},
     }
     names = {"topicPath": f"{info_topic}.data", "diffEnabled": False}
     pictures = {f"Image!camera{number}": _picture(camera, cloud_topic) for number, camera in enumerate(cameras)}
@@ -104,7 +104,7 @@ def rviz_view(cloud_topic: str, frame_id: str, marker_topic: str = "") -> str:
         "Name": "root",
         "Enabled": True,
         "Displays": [grid, cloud, *([markers] if marker_topic else [])],
-        "Global Options": {"Background Color": "16; 16; 16", "Fixed Frame": frame_id, "Frame Rate": 30},
+        "Global Options": {"Background Color": "48; 48; 48", "Fixed Frame": frame_id, "Frame Rate": 30},
         "Tools": [{"Class": f"rviz_default_plugins/{tool}"} for tool in ("MoveCamera", "Select", "FocusCamera")],
         "Views": {"Current": orbit},
     }
