@@ -127,7 +127,12 @@ def test_probes_are_made_again_when_what_they_are_made_of_changes(tmp_path, trai
     study, place = small_study(), Place(tmp_path, "", 1)
     reproduce(study, tmp_path, None)
     row, column = study.row("ours"), study.columns[0]
-    for changes in ({"probe": {**study.probe.model_dump(), "draws": 5}}, {"pretrain": {"learning_rate": 0.5}}):
+    changed = (
+        {"probe": {**study.probe.model_dump(), "draws": 5}},
+        {"pretrain": {"learning_rate": 0.5}},
+        {"toy_teacher": {"steps": 7}},
+    )
+    for changes in changed:
         assert EvidenceRuns(small_study(**changes), place).counts(row, column, 0) is None
 
 
