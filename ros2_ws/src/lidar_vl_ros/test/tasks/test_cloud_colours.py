@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lidar_vl_ros.messages.sensor_data import rgb_image
+from lidar_vl_ros.messages.sensor_data import point_cloud2, rgb_image
 from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -10,6 +10,7 @@ from std_msgs.msg import Header
 
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.view import CameraView
+from lidar_vl_core.clouds.colours import packed_rgb
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
@@ -108,3 +109,21 @@ def test_without_cameras_the_node_says_what_the_model_needs(robot, make_cloud, u
         lambda: told.append(capfd.readouterr().err) or "or cameras that see it" in "".join(told), f"the reason, {told}"
     )
     assert not robot.answers
+
+
+def test_clouds_with_colours_of_their_own_keep_them_and_wait_for_no_picture(robot, package):
+    robot.serving(camera_max_wait_s=10.0)
+    rgb = np.random.default_rng(8).integers(0, 256, XYZ_M.shape, np.uint8)
+    columns = {**dict(zip("xyz", XYZ_M.T, strict=True)), "intensity": np.full(len(XYZ_M), 0.25, np.float32)}
+    columns["rgb"] = packed_rgb(rgb)
+    for number in (1, 2):
+        header = Header(stamp=time_message(number * 1_000_000_000), frame_id="lidar")
+        robot.clouds.publish(point_cloud2(header, columns))
+        if number == 1:  # nothing is known of these clouds yet
+            robot.counted(received=1, waiting=1)
+            robot.send_picture(1_010_000_000)
+        cloud = PointCloud(XYZ_M, columns["intensity"], number, "lidar", {"rgb": rgb})
+        of_core = Segmenter(load_model_package(package), threads=1).segment(cloud).class_id
+        np.testing.assert_array_equal(robot.answered(number), of_core)
+    robot.counted(served=2, without_images=0)
+    assert not robot.node.images_needed()
