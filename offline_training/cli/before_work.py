@@ -22,6 +22,7 @@ _ADVICE = {  # keys of labelers and image models that name what must lie on this
     "toy": _TOY,
     "folder": "",
 }
+_NO_PATHS = {("onnx", "tokenizer")}  # the name of one; its file is tokenizer_file
 _PACKAGES = {  # by the kind of a labeler or image model
     "grounded_sam": ("vfm", ("transformers",)),
     "sam3": ("vfm", ("transformers",)),
@@ -150,7 +151,7 @@ def require_parts(key: str, part: Any) -> None:  # noqa: ANN401  a configuration
     """Raise BadModelPackage for a file or folder of a labeler or image model that is not there, MissingExtra for a package."""
     for name, advice in _ADVICE.items():
         path = getattr(part, name, None)
-        if isinstance(path, str) and not Path(path).exists():
+        if isinstance(path, str) and (part.kind, name) not in _NO_PATHS and not Path(path).exists():
             what = advice or ("correct the path" if part.kind != "toy" else _TOY)
             raise BadModelPackage(f"{key}.{name}: expected a file or folder {path}, found none: {what}.")
     extra, packages = _PACKAGES.get(part.kind, (None, ()))

@@ -144,6 +144,7 @@ class _Specialising:
         rate = give_rate(self.optimizer, learning_rate(numbers, self.epoch))
         loss_sum, right, labelled = 0.0, 0, 0
         for scenes in self.batches.of_epoch(self.epoch):
+            self._require_known(scenes)
             count = sum(int((class_id != IGNORE_ID).sum()) for _, class_id in scenes)
             if count == 0:
                 continue
@@ -172,6 +173,16 @@ class _Specialising:
         self.epoch += 1
         if self.epoch % _SAVE_EVERY == 0 or self.epoch == self.numbers.epochs:
             save_checkpoint(self.folder, self._checkpoint())
+
+    def _require_known(self, scenes: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Raise BadLabels for a class that the words do not have."""
+        classes = len(self.table.class_table)
+        for _, class_id in scenes:
+            if bool(((class_id >= classes) & (class_id != IGNORE_ID)).any()):
+                raise BadLabels(
+                    f"{Path(self.config.out) / LABELS}: expected classes 0 to {classes - 1} of the words, or 255, found "
+                    f"{int(class_id[class_id != IGNORE_ID].max())}. Remove them, and run `lidar-vl-train pseudo-label` again."
+                )
 
     def _loss(self, feature: torch.Tensor, class_id: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Loss of one scene's points, and how many of them are classified correctly."""

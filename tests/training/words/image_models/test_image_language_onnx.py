@@ -9,6 +9,7 @@ import torch
 from onnx import TensorProto, helper
 
 from lidar_vl_core.foundation.errors import BadConfig, BadModelPackage, BadRequest, UnknownPrompt
+from offline_training.cli.before_work import require_parts
 from offline_training.words.image_models.base.config import OnnxTowersConfig
 from offline_training.words.image_models.open_model import open_image_model
 from tests.training.words.image_models.onnx_towers import CHANNELS, WORDS, image_graph, text_graph
@@ -39,6 +40,16 @@ def _rows(folder):
         "text_embeddings": str(folder / "text.npy"),
         "text_names": str(folder / "names.json"),
     }
+
+
+def test_a_command_looks_for_the_files_and_takes_the_kind_of_tokenizer_for_none(folder):
+    require_parts("model", _config(folder))
+    require_parts("model", _config(folder, **_rows(folder)))
+    (folder / "words.json").unlink()
+    with pytest.raises(
+        BadModelPackage, match=r"model\.tokenizer_file: expected a file or folder .*words\.json, found none"
+    ):
+        require_parts("model", _config(folder))
 
 
 def test_pictures_of_any_size_are_stretched_to_the_graphs_and_normed(folder):

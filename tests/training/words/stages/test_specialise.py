@@ -198,6 +198,13 @@ def test_without_a_label_in_any_scene_no_adapter_is_written(config, tmp_path):
     assert not list((tmp_path / "adapter").rglob("last.json"))
 
 
+def test_a_class_that_the_words_do_not_have_is_refused(config, tmp_path):
+    labels = PseudoLabelStore(tmp_path / "pseudo_labels")
+    labels.write(tiny_sample(1).name, PseudoLabels(np.full(600, 77, np.uint8), np.ones(600, np.float16)))
+    with pytest.raises(BadLabels, match="expected classes 0 to 15 of the words, or 255, found 77"):
+        specialise(config)
+
+
 def test_other_labels_or_another_recipe_are_refused(config, tmp_path):
     specialise(config)
     other = config.model_copy(update={"specialise": config.specialise.model_copy(update={"mix": 0.5})})
