@@ -78,7 +78,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _export(options: argparse.Namespace) -> None:
-    from lidar_vl_core.foundation.result_folder import require_folder_place, require_replaceable
+    from lidar_vl_core.foundation.result_folder import require_apart, require_folder_place, require_replaceable
     from lidar_vl_core.model_packages.package_writer import PACKAGE_FILES
 
     require_folder_place(options.out)
@@ -86,6 +86,8 @@ def _export(options: argparse.Namespace) -> None:
     from lidar_vl_core.model_packages.package import is_model_package
 
     packaged = is_model_package(options.checkpoint)
+    if packaged and options.checkpoint.exists():
+        require_apart(options.out, options.checkpoint)
     _require_fitting(options, packaged)
     card = None if packaged else _card(options)
     size = _height_width(options.image_encoder)

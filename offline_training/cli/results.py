@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidar_vl_core.commands.program_options import add_overwrite
+from lidar_vl_core.foundation.errors import BadRequest
 from offline_training.cli.before_work import require_checkpoint, require_training
 from offline_training.cli.options import (
     add_checkpoint,
@@ -91,6 +92,11 @@ def _add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _evaluate(options: argparse.Namespace) -> None:
     require_new_file(options, "out")
     require_new_folder(options, "pictures")
+    if options.config is None and options.data is not None:
+        raise BadRequest(
+            "--data: expected --config with it, found none: the run's own data sets lie where its configuration says. Give the file "
+            "that names the data set, or leave --data out."
+        )
     data = None if options.config is None else _validation_config(options)
     from lidar_vl_core.model_packages.package import is_model_package
 

@@ -27,11 +27,8 @@ def only_writer(checkpoints: Path) -> Iterator[None]:
     """
     made = [folder for folder in (checkpoints, *checkpoints.parents) if not folder.exists()]
     with _taken(checkpoints) as lock:
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().isoformat(" ", "seconds")}
-        lock.truncate(0)
-        lock.write(json.dumps(holder))
-        lock.flush()
         try:
+            _tell(lock, checkpoints)
             yield
         finally:
             (checkpoints / _NAME).unlink(missing_ok=True)
@@ -80,6 +77,20 @@ def _lock(lock: IO[str], checkpoints: Path) -> None:
         _log.warning(
             "%s: the file system does not support locks (%s): make sure no second run writes here", checkpoints, error
         )
+
+
+def _tell(lock: IO[str], checkpoints: Path) -> None:
+    """Write who holds the lock. Raises BadRequest where there is no room: nothing else could be written either."""
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().isoformat(" ", "seconds")}
+    try:
+        os.ftruncate(lock.fileno(), 0)
+        os.write(
+            lock.fileno(), json.dumps(holder).encode()
+        )  # at once: a buffer would be written again when it is closed
+    except OSError as error:
+        raise BadRequest(
+            f"{checkpoints}: expected room for a run, found: {error.strerror}. Free space, or choose another `out`."
+        ) from error
 
 
 def _holder(lock: IO[str]) -> str:

@@ -143,6 +143,7 @@ def _missing_files(folder: Path) -> list[tuple[list[str], str]]:
         (["check-data", "semantickitti", "kitti"], "did you mean semantic_kitti?"),
         (["check-data", "semantic_kitti", "nowhere"], "nowhere: expected the data set"),
         (["toy-language", "--config", "none.yaml"], "none.yaml"),
+        (["evaluate", "nowhere.json", "--data", "kitti"], "--data: expected --config with it, found none"),
         (["finetun"], "Did you mean finetune?"),
         (["import-checkpoint", "a.pth", "--kind", "slider", "--out", "i"], "Did you mean slidr?"),
     ]  # fmt: skip

@@ -220,3 +220,21 @@ def _build(trt, package: ModelPackage) -> int:
     plan = builder.build_serialized_network(network, config)
     assert plan is not None
     return int(plan.nbytes)
+
+
+def test_a_package_is_not_replaced_by_its_own_form_in_lower_precision(tmp_path, capsys):
+    package = write_tiny_package(tmp_path / "fp32")
+    np.ones((9, 4), np.float32).tofile(tmp_path / "cloud.bin")
+    command = [
+        "export",
+        str(package),
+        "--out",
+        str(package),
+        "--clouds",
+        str(tmp_path / "cloud.bin"),
+        "--precision",
+        "fp16",
+    ]
+    assert main([*command, "--overwrite"]) == 2
+    assert "expected a folder for results alone, found" in capsys.readouterr().err
+    assert load_model_package(package).manifest.precision == "fp32"

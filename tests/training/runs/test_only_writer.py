@@ -99,3 +99,16 @@ def test_a_place_where_no_folder_is_ever_made_ends_with_an_error(tmp_path, monke
         only_writer(tmp_path / "run" / "checkpoints"),
     ):
         pass
+
+
+def test_a_full_disk_is_told_and_nothing_is_left_behind(tmp_path, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with (
+        pytest.raises(BadRequest, match=r"run/checkpoints: expected room for a run, found: No space left on device"),
+        only_writer(tmp_path / "run" / "checkpoints"),
+    ):
+        pass
+    assert not (tmp_path / "run").exists()
