@@ -2,7 +2,6 @@
 
 import numba
 
-from lidar_vl_core.foundation import compiled as compiled_module
 from lidar_vl_core.foundation.compiled import compiled
 
 
@@ -15,10 +14,12 @@ def test_a_loop_is_kept_on_disk_where_there_is_a_place():
 
 
 def test_without_a_place_to_keep_it_a_loop_is_compiled_at_each_start(monkeypatch):
+    as_it_is = numba.njit
+
     def njit(cache: bool = False, **settings: bool):
         if cache:
             raise RuntimeError("cannot cache function '_double': no locator available for file 'x.py'")
-        return numba.njit(**settings)
+        return as_it_is(**settings)
 
-    monkeypatch.setattr(compiled_module, "njit", njit)
+    monkeypatch.setattr(numba, "njit", njit)
     assert compiled(_double)(21) == 42
