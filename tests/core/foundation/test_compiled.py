@@ -22,4 +22,7 @@ def test_without_a_place_to_keep_it_a_loop_is_compiled_at_each_start(monkeypatch
         return as_it_is(**settings)
 
     monkeypatch.setattr(numba, "njit", njit)
-    assert compiled(_double)(21) == 42
+    doubled = compiled(_double)
+    monkeypatch.undo()  # numba compiles parts of its own by it
+    assert doubled(21) == 42
+    assert doubled._cache.cache_path is None
