@@ -81,7 +81,7 @@ def _label(
             say(f"  {line}")
         return {"lines": lines}
 
-    return ledger.stage("weak labels", _settings(config), work)
+    return ledger.stage("weak labels", _settings(config), work, lambda _: Path(config.out).is_dir())
 
 
 def _pretrain(config: PretrainConfig, ledger: Ledger) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _pretrain(config: PretrainConfig, ledger: Ledger) -> dict[str, Any]:
             "losses": [each for each in losses if each is not None],
         }
 
-    return ledger.stage("pre-train", _settings(config), work)
+    return ledger.stage("pre-train", _settings(config), work, lambda found: Path(found["checkpoint"]).is_file())
 
 
 def _report(asked: Asked, config: PretrainConfig, ledger: Ledger, found: dict[str, Any], told: list[str]) -> None:

@@ -40,9 +40,16 @@ class Ledger:
             )
         write_text(path, json.dumps(identity))
 
-    def stage(self, name: str, settings: Any, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:  # noqa: ANN401  JSON
+    def stage(
+        self,
+        name: str,
+        settings: Any,  # noqa: ANN401  JSON
+        work: Callable[[], dict[str, Any]],
+        is_there: Callable[[dict[str, Any]], bool] = lambda _: True,
+    ) -> dict[str, Any]:
         """What a stage found: of an earlier run where all settings until here are the same, else by its work.
 
+        is_there: whether the files that it made before, as found, are still there.
         Raises BadRequest in one line: which stage, what is wrong, and what to do; an interruption passes as it is.
         """
         self._number += 1
@@ -50,7 +57,7 @@ class Ledger:
         told = f"[{self._number}/{self._stages}] {name}"
         path = self._folder / f"{self._number}_{name.replace(' ', '_')}.json"
         digest = hashlib.sha256(json.dumps(self._settings, sort_keys=True, default=str).encode()).hexdigest()
-        if (before := _done_before(self._read(path), digest)) is not None:
+        if (before := _done_before(self._read(path), digest)) is not None and is_there(before[1]):
             self._say(f"{told}: done before")
             self.seconds[name], found = before
             return found

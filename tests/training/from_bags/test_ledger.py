@@ -1,6 +1,7 @@
 """Stages are done once, again where something before them changed, and a failure says which one and what to do."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,18 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     with pytest.raises(BadRequest, match=r"found thesis\.tex there\. Choose another --out"):
         Ledger(tmp_path / "stages", 2, print).require_same_recordings({"a.mcap": []})
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_stage_whose_files_are_gone_is_done_again(tmp_path):
+    made = tmp_path / "made"
+
+    def work():
+        made.write_text("")
+        return {"file": str(made)}
+
+    told = []
+    for _ in range(3):
+        Ledger(tmp_path, 1, told.append).stage("one", None, work, lambda found: Path(found["file"]).is_file())
+        if len(told) == 2:
+            made.unlink()
+    assert told == ["[1/1] one", "[1/1] one: done before", "[1/1] one"]
