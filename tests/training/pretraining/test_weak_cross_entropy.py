@@ -42,5 +42,5 @@ def test_its_loss_is_the_mean_over_pairs_with_a_class(tmp_path):
 def test_keys_of_a_teacher_and_of_contrast_are_refused(tmp_path):
     with pytest.raises(BadConfig, match="teacher_weights: expected only with a method that has an image teacher"):
         config(tmp_path, method="weak_cross_entropy", teacher_weights="file")
-    with pytest.raises(BadConfig, match=r"temperature: a key of .* only"):
+    with pytest.raises(BadConfig, match=r"temperature: only a key of"):
         config(tmp_path, method="weak_cross_entropy", temperature=0.5)
