@@ -144,6 +144,11 @@ def _read_small_topics(bag: "BagReader", found: Surroundings) -> None:
             found.problems.append(f"{message.topic}: {error}")
     for frames, text in reasons.items():  # the numbers of a broken sender differ, its fault does not
         found.problems += [f"{frames[0]}: {text}"] * times[frames]
+    found.problems += [
+        f"frame {child}: expected one static transform, found several that differ; the last one is used for the whole "
+        "recording. Check whether two nodes published it, or cut the recording where the calibration changed."
+        for child in sorted(found.transforms.restated)[:_MOST_REASONS]
+    ]
 
 
 def _first_frame_ids(bag: "BagReader", topics: Iterable[str]) -> dict[str, str]:

@@ -112,7 +112,7 @@ def _summary(metrics: dict[str, Any]) -> list[str]:
         f"latency p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms",
     ]
     if metrics.get("mean_iou") is not None:
-        lines.append(f"mean IoU {100 * metrics['mean_iou']:.1f} %, points right {100 * metrics['accuracy']:.1f} %")
+        lines.append(f"mean IoU {100 * metrics['mean_iou']:.1f} %, accuracy {100 * metrics['accuracy']:.1f} %")
     if "boxes_per_class" in metrics:
         counts = ", ".join(f"{count} {name}" for name, count in metrics["boxes_per_class"].items() if count)
         lines.append(f"boxes: {counts or 'none'}")

@@ -7,7 +7,7 @@ from typing import Any
 from lidar_vl_core.foundation.errors import BadTransform
 from lidar_vl_core.foundation.stamps import stamp_ns
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from lidar_vl_core.geometry.transform_tree import TransformTree
+from lidar_vl_core.geometry.transform_tree import TransformTree, are_same
 
 _STILL_FRAMES = ("odom", "map", "world", "earth")  # REP 105; odom first, because it never jumps
 
@@ -31,6 +31,8 @@ class FrameTransforms:
         """tree: an empty one, which takes what is seen."""
         self.tree = tree
         self.moving: dict[str, bool] = {}  # child frame -> whether it came on /tf
+        self.restated: set[str] = set()  # child frames whose static transform came again with another value
+        self._static: dict[str, RigidTransform] = {}
         self._parent: dict[str, str] = {}
 
     def add(self, message: Any, static: bool) -> list[RefusedTransform]:  # noqa: ANN401  a tf2_msgs/TFMessage of any library
@@ -147,6 +149,10 @@ class FrameTransforms:
             (rotation.x, rotation.y, rotation.z, rotation.w), (translation.x, translation.y, translation.z)
         )
         self.tree.add(parent, child, None if static else stamp_ns(stamped.header.stamp), T_parent_child)
+        if static:
+            if not are_same(self._static.setdefault(child, T_parent_child), T_parent_child):
+                self.restated.add(child)
+            self._static[child] = T_parent_child
         self._parent[child] = parent
         self.moving[child] = self.moving.get(child, False) or not static
 

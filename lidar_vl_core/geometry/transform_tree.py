@@ -164,7 +164,7 @@ class TransformTree:
             )
 
     def _require_unmoved(self, edge: _Edge, child: str, T_parent_child: RigidTransform) -> None:
-        if not all(_same(kept, T_parent_child) for kept in edge.transforms):
+        if not all(are_same(kept, T_parent_child) for kept in edge.transforms):
             raise BadTransform(
                 f"transform {edge.parent} -> {child}: expected it either static or moving, found different values on "
                 "/tf and /tf_static. Stop one of the two nodes that publish it."
@@ -191,7 +191,8 @@ def _at(edge: _Edge, child: str, stamp_ns: int) -> RigidTransform:
     return interpolate(edge.transforms[position - 1], edge.transforms[position], fraction)
 
 
-def _same(a: RigidTransform, b: RigidTransform) -> bool:
+def are_same(a: RigidTransform, b: RigidTransform) -> bool:
+    """Whether two transforms differ by rounding alone."""
     return bool(np.abs(a.matrix() - b.matrix()).max() <= _SAME_TRANSFORM)
 
 

@@ -70,7 +70,7 @@ def _headline(metrics: Mapping[str, Any]) -> str:
     if metrics.get("mean_iou") is not None:
         present = sum(count > 0 for count in metrics["points_per_class"].values())
         tiles.insert(0, ("mean IoU", f"{100 * metrics['mean_iou']:.1f} %", f"pooled, {present} classes in the truth"))
-        tiles.insert(1, ("points right", f"{100 * metrics['accuracy']:.1f} %", "of all with a known class"))
+        tiles.insert(1, ("accuracy", f"{100 * metrics['accuracy']:.1f} %", "of the points with a known class"))
     tiles = [*box_tiles(metrics), *tiles]
     if latency["p50"] is not None:
         tiles.append(("latency", f"{latency['p50']:.0f} ms", f"p95 {latency['p95']:.0f}, p99 {latency['p99']:.0f} ms"))

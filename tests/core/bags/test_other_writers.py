@@ -278,10 +278,24 @@ def test_a_quaternion_that_a_sender_rounded_is_normalised(norm):
 def test_a_sender_that_stays_broken_is_told_once_with_its_first_value(tmp_path):
     with BagWriter(tmp_path / "a.mcap") as bag:
         for k in range(20):
-            message = TYPES[TF]([transform("base", "gyro", (0, 0, 0, 2 + k)), transform("base", "lidar", x_m=k)])
+            message = TYPES[TF]([transform("base", "gyro", (0, 0, 0, 2 + k)), transform("base", "lidar", x_m=1)])
             bag.write("/tf_static", TF, k, message)
     with open_bag(tmp_path / "a.mcap") as bag:
         problems = read_surroundings(bag).problems
     assert len(problems) == 20
     assert len(set(problems)) == 1
     assert "/tf_static: transform base -> gyro is left out: expected a quaternion of length 1, found [0.0, 0.0, 0.0, 2.0]" in problems[0]  # fmt: skip
+
+
+def test_a_static_transform_that_comes_again_with_another_value_is_told(tmp_path):
+    with BagWriter(tmp_path / "a.mcap") as bag:
+        for k, x_m in enumerate((1.0, 1.0, 1.2)):
+            message = TYPES[TF]([transform("base", "lidar", x_m=x_m), transform("base", "cam", x_m=0.5)])
+            bag.write("/tf_static", TF, k, message)
+    with open_bag(tmp_path / "a.mcap") as bag:
+        surroundings = read_surroundings(bag)
+    assert surroundings.problems == [
+        "frame lidar: expected one static transform, found several that differ; the last one is used for the whole recording. "
+        "Check whether two nodes published it, or cut the recording where the calibration changed."
+    ]
+    assert surroundings.transforms.T_cam_lidar("base", 0, "lidar", 0).matrix()[0, 3] == 1.2
