@@ -53,9 +53,9 @@ def replay(
         open_recording(bag, reading.cloud_topic, reading.intensity_max, reading.compensate) as recording,
     ):
         with_true_labels = bool(reading.label_field or reading.label_table)
+        boxes = _true_boxes(package, recording, reading)  # before anything is compiled
         answers = answers_of(package, recording, answering, with_true_labels)
         truth = truth_of(recording, answers.classes, reading.label_field, reading.label_table)
-        boxes = _true_boxes(package, recording, reading)
         evaluation, seen = Evaluation(answers.classes, recording.cloud_count), SeenSweeps()
         frames = progress(recording.frames(() if truth is None else (truth.field,)), recording.cloud_count)
         viewer = RerunView(bag.name, answers.classes) if rerun else None
