@@ -17,6 +17,7 @@ import numpy as np
 INPUT = "/lidar/points"
 RATE_HZ, IMAGES_PER_CLOUD = 10.0, 3
 READY_TIMEOUT_S, LAST_CLOUD_TIMEOUT_S = 120.0, 3.0
+DISCOVERY_S = 4.0  # participants announce themselves every 3 s: a lost announcement is made good
 
 
 def street_clouds(points: int, lidar: str, azimuth_steps: int, frames: int = 10) -> np.ndarray:
@@ -96,7 +97,7 @@ def _drive(clouds: np.ndarray, count: int, cameras: int, rate_hz: float, heard_o
         if time.monotonic() > given_up_s:
             sys.exit("the node does not listen")
         time.sleep(0.05)
-    time.sleep(1.0)  # both ends are known; let discovery between node and listener finish, too
+    time.sleep(DISCOVERY_S)  # both ends are known; that node and listener know each other cannot be seen from here
     started_s = time.monotonic()
     for tick in range(IMAGES_PER_CLOUD * count):
         time.sleep(max(started_s + tick / (IMAGES_PER_CLOUD * rate_hz) - time.monotonic(), 0.0))

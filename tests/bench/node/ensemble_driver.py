@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tests.bench.node.cloud_traffic import INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S
+from tests.bench.node.cloud_traffic import DISCOVERY_S, INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S
 from tests.bench.node.latency import LABELLED
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _drive(clouds: np.ndarray, count: int, image_size: tuple[int, int], odometry
         if time.monotonic() > given_up_s:
             sys.exit("the node does not listen")
         time.sleep(0.05)
-    time.sleep(1.0)  # let discovery between node and listener finish, too
+    time.sleep(DISCOVERY_S)  # of node and listener
     started_s = time.monotonic()
     for tick in range(ODOMETRY_PER_CLOUD * count + ODOMETRY_PER_CLOUD):
         time.sleep(max(started_s + tick / (ODOMETRY_PER_CLOUD * RATE_HZ) - time.monotonic(), 0.0))
