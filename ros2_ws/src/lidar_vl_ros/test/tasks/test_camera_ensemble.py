@@ -7,25 +7,26 @@ import pytest
 from lidar_vl_ros.messages.sensor_data import rgb_image
 from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64, Header
 
-from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.cameras.image import decode_image
-from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.point_cloud2 import decode
-from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import Segmenter
-
-NODE, CAMERA = "segmentation_node", "/camera/front/image"
-FRONT = "lidar front_optical 0 0 0 -0.5 0.5 -0.5 0.5"  # z forward, x right, y down, at the LiDAR's place
-WIDTH, HEIGHT = 128, 96
-K = np.array([[80.0, 0, 63.5], [0, 80.0, 47.5], [0, 0, 1]])
-RGB = np.random.default_rng(6).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-XYZ_M = np.random.default_rng(4).uniform((-20, -20, -2), (60, 20, 2), (800, 3)).astype(np.float32)
+from ros2_ws.src.lidar_vl_ros.test.tasks.front_camera import (
+    CAMERA,
+    FRONT,
+    HEIGHT,
+    NODE,
+    RGB,
+    WIDTH,
+    XYZ_M,
+    CameraRobot,
+    K,
+    cloud_of,
+    front_view,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +38,7 @@ def package(tmp_path_factory):
 
 @pytest.fixture
 def robot(graph, make_cloud, until, package):
-    class Robot:
-        def __init__(self):
-            self.answers: list[PointCloud2] = []
-            graph.subscribe(PointCloud2, f"/{NODE}/output/pointcloud/segmentation", self.answers.append, 50)
-            self.clouds = graph.probe.create_publisher(PointCloud2, f"/{NODE}/input/pointcloud", 10)
-            self.info = graph.probe.create_publisher(CameraInfo, "/camera/front/camera_info", 10)
-            self.camera = graph.probe.create_publisher(Image, CAMERA, 10)
-
+    class Robot(CameraRobot):
         def start(self, **parameters):
             options = {"cameras.front.topic": CAMERA, "static_transforms": [FRONT], "ensemble": True, "threads": 1}
             options["image_features_max_age_s"] = 0.0  # each cloud waits for its own
@@ -53,35 +47,14 @@ def robot(graph, make_cloud, until, package):
 
         def serving(self, **parameters):
             self.start(**parameters)
-            for publisher in (self.clouds, self.camera, self.info):
-                until(lambda publisher=publisher: publisher.get_subscription_count() == 1, "the node")
-            until(self.node.outputs.wanted, "the listener")
+            self.heard_by_the_node(self.clouds, self.camera, self.info)
             self.send_calibration()
             return self
-
-        def send_calibration(self):
-            size = {"width": WIDTH, "height": HEIGHT, "distortion_model": "plumb_bob", "d": [0.0] * 5}
-            message = CameraInfo(header=Header(frame_id="front_optical"), k=K.ravel().tolist(), **size)
-            known = self.node._front_end._cameras._calibrations["front"]
-            until(lambda: self.info.publish(message) or known.at(1) is not None, "the calibration")
 
         def send_cloud(self, stamp_ns):
             self.clouds.publish(make_cloud(XYZ_M, stamp_ns))
 
-        def send_picture(self, stamp_ns, rgb=RGB):
-            self.camera.publish(rgb_image(Header(stamp=time_message(stamp_ns), frame_id="front_optical"), rgb))
-
-        def answered(self, count):
-            until(lambda: len(self.answers) == count, f"{count} answers")
-            return decode(self.answers[-1], ("class_id",)).extra["class_id"]
-
-        def counted(self, **expected):
-            def counts():
-                return {name: self.node.health.counts()[name] for name in expected}
-
-            until(lambda: counts() == expected, f"{expected}, last {counts()}")
-
-    return Robot()
+    return Robot(graph, until)
 
 
 def _expected(package, with_picture, words=None):
@@ -89,11 +62,9 @@ def _expected(package, with_picture, words=None):
     segmenter = Segmenter(load_model_package(package), threads=1)
     if words is not None:
         segmenter.set_words(words)
-    T_cam_lidar = RigidTransform(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.zeros(3))
-    view = CameraView(CAMERA, CameraModel(WIDTH, HEIGHT, K), T_cam_lidar, 0, lambda: RGB)
-    cloud = PointCloud(XYZ_M, np.full(len(XYZ_M), 0.25, np.float32), 1, "lidar")
     fusion = CameraFusion(segmenter, threads=1)
-    return fusion.segment(cloud, [view] if with_picture else [], lambda view, error: None).class_id
+    views = [front_view()] if with_picture else []
+    return fusion.segment(cloud_of(), views, lambda view, error: None).class_id
 
 
 def test_a_cloud_waits_for_its_picture_and_is_named_by_both(robot, package):

@@ -4,29 +4,25 @@ import threading
 
 import numpy as np
 import pytest
-from lidar_vl_ros.messages.sensor_data import rgb_image
 from lidar_vl_ros.messages.time_message import time_message
 from lidar_vl_ros.segmentation_node import SegmentationNode
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
-from lidar_vl_core.cameras.camera_model import CameraModel
-from lidar_vl_core.cameras.view import CameraView
-from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadModelPackage
-from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import Segmenter
-
-NODE, CAMERA = "segmentation_node", "/camera/front/image"
-FRONT = "lidar front_optical 0 0 0 -0.5 0.5 -0.5 0.5"  # z forward, x right, y down, at the LiDAR's place
-WIDTH, HEIGHT = 128, 96
-K = np.array([[80.0, 0, 63.5], [0, 80.0, 47.5], [0, 0, 1]])
-RGB = np.random.default_rng(6).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-XYZ_M = np.random.default_rng(4).uniform((-20, -20, -2), (60, 20, 2), (800, 3)).astype(np.float32)
+from ros2_ws.src.lidar_vl_ros.test.tasks.front_camera import (
+    CAMERA,
+    FRONT,
+    NODE,
+    XYZ_M,
+    CameraRobot,
+    cloud_of,
+    front_view,
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,28 +34,18 @@ def package(tmp_path_factory):
 
 @pytest.fixture
 def robot(graph, make_cloud, until, package):
-    class Robot:
+    class Robot(CameraRobot):
         def __init__(self):
+            super().__init__(graph, until)
             self.speed_mps = 4.0  # along x
-            self.answers: list[PointCloud2] = []
-            graph.subscribe(PointCloud2, f"/{NODE}/output/pointcloud/segmentation", self.answers.append, 50)
-            self.clouds = graph.probe.create_publisher(PointCloud2, f"/{NODE}/input/pointcloud", 10)
-            self.info = graph.probe.create_publisher(CameraInfo, "/camera/front/camera_info", 10)
-            self.camera = graph.probe.create_publisher(Image, CAMERA, 10)
             self.odometry = graph.probe.create_publisher(Odometry, "/odom", 10)
 
         def serving(self, odometry_topic="/odom", **parameters):
             options = {"cameras.front.topic": CAMERA, "static_transforms": [FRONT], "ensemble": True, "threads": 1}
             options |= {"odometry_topic": odometry_topic, "image_features_max_age_s": 2.0} | parameters
             self.node = graph.start(SegmentationNode, model=str(package), **options)
-            heard = [self.clouds, self.camera, self.info, *([self.odometry] if odometry_topic else [])]
-            for publisher in heard:
-                until(lambda publisher=publisher: publisher.get_subscription_count() == 1, "the node")
-            until(self.node.outputs.wanted, "the listener")
-            size = {"width": WIDTH, "height": HEIGHT, "distortion_model": "plumb_bob", "d": [0.0] * 5}
-            message = CameraInfo(header=Header(frame_id="front_optical"), k=K.ravel().tolist(), **size)
-            known = self.node._front_end._cameras._calibrations["front"]
-            until(lambda: self.info.publish(message) or known.at(1) is not None, "the calibration")
+            self.heard_by_the_node(self.clouds, self.camera, self.info, *([self.odometry] if odometry_topic else []))
+            self.send_calibration()
             return self
 
         @property
@@ -87,9 +73,7 @@ def robot(graph, make_cloud, until, package):
             return decode(self.answers[-1], ("class_id",)).extra["class_id"]
 
         def picture(self, second):
-            self.camera.publish(
-                rgb_image(Header(stamp=time_message(round(second * 1e9)), frame_id="front_optical"), RGB)
-            )
+            self.send_picture(round(second * 1e9))
             until(lambda: "front" in self.tower._newest or self.encoded(second), "the picture")
 
         def encoded(self, second):
@@ -101,12 +85,6 @@ def robot(graph, make_cloud, until, package):
             self.picture(second)
             self.tower.ask()
             until(lambda: self.encoded(second), "its features")
-
-        def counted(self, **expected):
-            def counts():
-                return {name: self.node.health.counts()[name] for name in expected}
-
-            until(lambda: counts() == expected, f"{expected}, last {counts()}")
 
         def status(self):
             def told():
@@ -121,12 +99,8 @@ def robot(graph, make_cloud, until, package):
 def _expected(package, xyz_m=XYZ_M, ahead_m=None):
     """Classes by the core; ahead_m: how far the LiDAR has driven since the picture, None = no picture."""
     segmenter = Segmenter(load_model_package(package), threads=1)
-    to_optical = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    T_cam_lidar = RigidTransform(to_optical, to_optical @ [ahead_m or 0.0, 0, 0])
-    view = CameraView(CAMERA, CameraModel(WIDTH, HEIGHT, K), T_cam_lidar, 0, lambda: RGB)
-    cloud = PointCloud(xyz_m, np.full(len(xyz_m), 0.25, np.float32), 1, "lidar")
-    views = [] if ahead_m is None else [view]
-    return CameraFusion(segmenter, threads=1).segment(cloud, views, lambda view, error: None).class_id
+    views = [] if ahead_m is None else [front_view(ahead_m)]
+    return CameraFusion(segmenter, threads=1).segment(cloud_of(xyz_m), views, lambda view, error: None).class_id
 
 
 def test_a_cloud_does_not_wait_for_pictures_and_the_next_one_is_named_by_what_was_encoded_meanwhile(
