@@ -14,8 +14,9 @@ class Row:
 
 
 _CORE, _TRAINING, _ROS = "tests/faults/core", "tests/faults/training", "ros2_ws/src/lidar_vl_ros/test"
-_NODE, _LIFECYCLE, _LONG_NODE = (
+_NODE, _LOAD, _LIFECYCLE, _LONG_NODE = (
     f"{_ROS}/tasks/test_segmentation_node.py",
+    f"{_ROS}/tasks/test_segmentation_under_load.py",
     f"{_ROS}/node/test_lifecycle.py",
     "tests/faults/ros",
 )
@@ -40,7 +41,7 @@ ROWS = (
     Row(6, "images of a wrong encoding or size, empty, cut", "refused by name; that camera is left out, the cloud served",
         ("tests/core/cameras/test_image.py::test_a_damaged_image_is_refused_by_name",
          "tests/core/cameras/test_image.py::test_a_flipped_bit_in_a_jpeg_gives_a_picture_or_bad_image",
-         f"{_ROS}/tasks/test_camera_ensemble.py::test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_it")),
+         f"{_ROS}/tasks/images/test_camera_ensemble.py::test_a_picture_that_cannot_be_used_is_named_and_the_cloud_answered_without_it")),
     Row(7, "an invalid CameraInfo", "refused, no projection", (f"{_CORE}/test_calibration_faults.py::test_a_camera_info_that_is_no_calibration_is_refused",)),
     Row(8, "the clock jumps back or forward, or stops", "queues cleared, pairing resumes, one log line",
         (f"{_TIME}::test_after_each_of_a_hundred_loops_of_the_recording_a_thousand_clouds_are_paired",
@@ -61,10 +62,10 @@ ROWS = (
     Row(14, "configure, activate, deactivate, cleanup, repeated", "no thread, open file or memory is leaked",
         (f"{_LONG_NODE}/test_lifecycle_rounds.py",)),
     Row(15, "clouds come faster than the model answers", "the newest is served, drops are counted exactly, latency is bounded",
-        (f"{_NODE}::test_slow_inference_serves_the_newest_cloud_and_counts_the_others_exactly", f"{_LONG_NODE}/test_overload.py")),
+        (f"{_LOAD}::test_slow_inference_serves_the_newest_cloud_and_counts_the_others_exactly", f"{_LONG_NODE}/test_overload.py")),
     Row(16, "the GPU fails, is out of memory, gives different results, or is missing",
         "reported; the slower engine takes over only where that is allowed", ("tests/core/engines/test_checked_engine.py",
-         f"{_NODE}::test_an_engine_that_gave_up_is_told_in_log_and_diagnostics", f"{_NODE}::test_an_exception_in_the_worker_is_counted_and_the_next_cloud_served")),
+         f"{_NODE}::test_an_engine_that_gave_up_is_told_in_log_and_diagnostics", f"{_LOAD}::test_an_exception_in_the_worker_is_counted_and_the_next_cloud_served")),
     Row(17, "SIGINT, SIGTERM, kill -9 under load", "exit code 0 within 3 s; after a kill it serves again within 10 s",
         (f"{_LONG_NODE}/test_signals.py",)),
     Row(18, "no subscriber, or one with an incompatible QoS", "no inference; the incompatible QoS is named",

@@ -1,152 +1,43 @@
 """Launch files: what they start, what wins over what, and what is refused before anything starts. `launch` itself is not on PyPI."""
 
 import json
-import runpy
 import subprocess
 import sys
-from collections.abc import ItemsView
 from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
-import rclpy
 import yaml
-from ament_index_python.packages import PackageNotFoundError
 from lidar_vl_ros.bags.player import PlayerParameters
 from lidar_vl_ros.launching.parameter_files import LaunchRefused
 from lidar_vl_ros.launching.topics import OUTPUTS
-from lidar_vl_ros.parameters import fields, ros_parameters
-from lidar_vl_ros.parameters.each_node import DetectionParameters, PerceptionParameters, SegmentationParameters
+from lidar_vl_ros.parameters import fields
 from lidar_vl_ros.process.child_nodes import MODULES
-from rclpy.context import Context
-from rclpy.node import Node
 
 from lidar_vl_core.commands.cli import command_parser
-
-_PACKAGE = Path(__file__).resolve().parents[2]
-_REPOSITORY = _PACKAGE.parents[2]
-_LAUNCH_FILES = [path.name.removesuffix(".launch.py") for path in sorted((_REPOSITORY / "launch").glob("*.launch.py"))]
-_TASKS = {"segmentation": SegmentationParameters, "detection": DetectionParameters, "perception": PerceptionParameters}
-_OF_REPLAY = {"bag": "drive.mcap"}  # the one argument without a default
-_MODULES = (
-    "launch",
-    "launch.actions",
-    "launch.event_handlers",
-    "launch_ros",
-    "launch_ros.actions",
-    "launch_ros.parameter_descriptions",
+from ros2_ws.src.lidar_vl_ros.test.launching.written_launch import (
+    LAUNCH_FILES,
+    OF_REPLAY,
+    REPOSITORY,
+    TASKS,
+    Made,
+    everything_in,
 )
 
 
-class _Made:
-    """What a launch file asks `launch` for: a kind of thing with its arguments."""
-
-    def __init__(self, kind, *placed, **named):
-        self.kind, self.placed, self.named = kind, placed, named
-
-
-def _everything_in(part):
-    """All that was made, from the outside in, and what else stands in it."""
-    yield part
-    inside = ()
-    if isinstance(part, _Made):
-        inside = (*part.placed, *part.named.values())
-    elif isinstance(part, dict):
-        inside = part.items()
-    elif isinstance(part, list | tuple | ItemsView):
-        inside = part
-    for each in inside:
-        yield from _everything_in(each)
-
-
-class _Launched:
-    """What a launch file declares, and what it starts with some arguments."""
-
-    def __init__(self, name, given):
-        description = runpy.run_path(str(_REPOSITORY / "launch" / f"{name}.launch.py"))["generate_launch_description"]()
-        self.declared = {each.placed[0]: each.named for each in _of_kind([description], "DeclareLaunchArgument")}
-        assert given.keys() <= self.declared.keys()
-        self.told = {name: each.get("default_value") for name, each in self.declared.items()} | given
-        (decided,) = _of_kind([description], "OpaqueFunction")
-        self.actions = decided.named["function"](SimpleNamespace(launch_configurations=self.told))
-
-    def nodes(self, package="lidar_vl_ros"):
-        return {
-            each.named["executable"]: each.named
-            for each in _of_kind(self.actions, "Node")
-            if each.named["package"] == package
-        }
-
-    def builds(self):
-        return [each.named["cmd"] for each in _of_kind(self.actions, "ExecuteProcess")]
-
-    def shut_down(self):
-        for handler in _of_kind(self.actions, "OnShutdown"):
-            handler.named["on_shutdown"](None, None)
-
-    def settings(self):
-        """What ROS makes of the parameters of the task's node."""
-        ((executable, node),) = ((name, node) for name, node in self.nodes().items() if name != "bag_player")
-        files = [word for path in node["parameters"] for word in ("--params-file", path)]
-        arguments = ["--ros-args", *files, "-r", f"__node:={node['name']}", "-r", f"__ns:=/{node['namespace']}"]
-        context = Context()
-        rclpy.init(context=context, args=arguments)
-        started = Node("any", context=context, start_parameter_services=False)
-        kind = _TASKS[executable.removesuffix("_node")]
-        ros_parameters.declare(started, kind)
-        found = ros_parameters.read(started, kind), started.get_parameter("use_sim_time").value
-        started.destroy_node()
-        rclpy.shutdown(context=context)
-        return found
-
-
-def _of_kind(made, kind):
-    return [part for part in _everything_in(made) if isinstance(part, _Made) and part.kind == kind]
-
-
-@pytest.fixture
-def launch(monkeypatch, tmp_path):
-    """Runs a launch file with a `launch` that writes down what it is asked for; modules keep the one they saw first."""
-    for name in _MODULES:
-        module = ModuleType(name)
-        module.__getattr__ = lambda kind: partial(_Made, kind)
-        monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr("ament_index_python.packages.get_package_share_directory", lambda name: str(_PACKAGE))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    launched = []
-
-    def run(name, **given):
-        launched.append(_Launched(name, (_OF_REPLAY if name == "replay" else {}) | given))
-        return launched[-1]
-
-    yield run
-    for each in launched:
-        each.shut_down()
-
-
-@pytest.fixture
-def params_file(tmp_path):
-    def write(text):
-        path = tmp_path / "given.yaml"
-        path.write_text(text)
-        return str(path)
-
-    return write
-
-
-@pytest.mark.parametrize("name", _LAUNCH_FILES)
+@pytest.mark.parametrize("name", LAUNCH_FILES)
 def test_every_argument_is_described_and_only_the_bag_must_be_given(name, launch):
     declared = launch(name).declared
     assert all(argument["description"] for argument in declared.values())
-    assert [argument for argument, said in declared.items() if "default_value" not in said] == [*_OF_REPLAY][
+    assert [argument for argument, said in declared.items() if "default_value" not in said] == [*OF_REPLAY][
         : name == "replay"
     ]
     wanted = {"namespace", "input", "output", "cameras", "params_file", "autostart", "respawn", "rviz", "build_only"}
     assert wanted | ({"use_segmentation", "use_detection"} if name == "perception" else set()) <= declared.keys()
 
 
-@pytest.mark.parametrize("name", _LAUNCH_FILES)
+@pytest.mark.parametrize("name", LAUNCH_FILES)
 def test_a_launch_file_starts_executables_of_the_package_without_rviz_and_with_files_that_are_there(name, launch):
     launched = launch(name)
     assert launched.nodes().keys() <= MODULES.keys()
@@ -154,7 +45,7 @@ def test_a_launch_file_starts_executables_of_the_package_without_rviz_and_with_f
     assert Path(launched.told["params_file"]).is_file()
 
 
-@pytest.mark.parametrize("name", _LAUNCH_FILES)
+@pytest.mark.parametrize("name", LAUNCH_FILES)
 def test_without_arguments_the_node_is_told_its_defaults(name, launch):
     settings, sim_time = launch(name).settings()
     assert settings == type(settings)()
@@ -243,7 +134,7 @@ def test_cameras_are_topics_by_name_or_all_their_parameters_and_come_besides_tho
         ({"cameras": "/front/image"}, "expected camera names with topics"),
         ({"cameras": "{front: 3}"}, "expected camera names with topics"),
         ({"params_file": "/nowhere.yaml"}, "params_file:=/nowhere.yaml: expected a parameter file"),
-        ({"params_file": str(_REPOSITORY)}, "expected a parameter file"),
+        ({"params_file": str(REPOSITORY)}, "expected a parameter file"),
     ],
 )
 def test_an_argument_that_is_wrong_is_refused_before_anything_starts(launch, tmp_path, given, expected):
@@ -293,36 +184,7 @@ def test_a_node_that_refuses_what_it_is_told_ends_the_launch_and_one_that_crashe
     assert launch("segmentation", respawn="false").nodes()["segmentation_node"]["respawn"] is False
 
 
-def test_rviz_that_is_not_there_is_told_before_anything_starts(launch, monkeypatch):
-    def none(name):
-        raise PackageNotFoundError(name)
-
-    launch("segmentation")  # so that the module is there
-    monkeypatch.setattr("lidar_vl_ros.launching.actions.get_package_prefix", none)
-    for name in _LAUNCH_FILES:
-        with pytest.raises(LaunchRefused, match="rviz:=true: expected the package rviz2, found none"):
-            launch(name, rviz="true")
-
-
-def test_rviz_shows_the_topics_of_a_node_in_a_namespace_and_with_other_outputs(launch, monkeypatch):
-    launch("detection")
-    monkeypatch.setattr("lidar_vl_ros.launching.actions.get_package_prefix", lambda name: "/opt/ros/jazzy")
-    view = launch("detection", rviz="true").nodes("rviz2")["rviz2"]
-    assert Path(view["arguments"][1]).is_file()
-    assert view["remappings"] == []
-    view = launch("detection", rviz="true", namespace="robot", input="points", fixed_frame="velodyne").nodes("rviz2")[
-        "rviz2"
-    ]
-    assert ("/lidar/points", "/robot/points") in view["remappings"]
-    assert ("/detection_node/output/objects/markers", "/robot/detection_node/output/objects/markers") in view[
-        "remappings"
-    ]
-    assert view["arguments"][-1] == "velodyne"
-    view = launch("detection", rviz="true", output="/objects/").nodes("rviz2")["rviz2"]
-    assert ("/detection_node/output/objects/markers", "/objects/objects/markers") in view["remappings"]
-
-
-@pytest.mark.parametrize("name", _TASKS)
+@pytest.mark.parametrize("name", TASKS)
 def test_the_output_is_a_prefix_of_all_topics_of_answers(name, launch):
     node = launch(name, output="/perceived", input="/velodyne").nodes()[f"{name}_node"]
     expected = [(f"~/output/{topic}", f"/perceived/{topic}") for topic in OUTPUTS[name]]
@@ -330,7 +192,7 @@ def test_the_output_is_a_prefix_of_all_topics_of_answers(name, launch):
     assert launch(name).nodes()[f"{name}_node"]["remappings"] == [("~/input/pointcloud", "/lidar/points")]
 
 
-@pytest.mark.parametrize("name", _LAUNCH_FILES)
+@pytest.mark.parametrize("name", LAUNCH_FILES)
 def test_a_launch_file_that_only_builds_starts_no_node_and_gives_a_command_that_there_is(name, launch, params_file):
     launched = launch(name, build_only="true", build_clouds="a.mcap", rviz="true")
     assert launched.nodes() == launched.nodes("rviz2") == {}
@@ -354,7 +216,7 @@ def test_a_replay_plays_to_whoever_listens_to_the_input_and_ends_with_the_bag(la
     assert said.keys() <= fields.every_field(PlayerParameters).keys()
     assert (said["bag"].placed, said["rate"], said["loop"]) == (("drive.mcap",), 2.0, True)
     assert said["wait_for"] == ["/robot/points"]
-    assert [made.kind for made in _everything_in(player["on_exit"]) if isinstance(made, _Made)] == [
+    assert [made.kind for made in everything_in(player["on_exit"]) if isinstance(made, Made)] == [
         "TimerAction",
         "Shutdown",
     ]

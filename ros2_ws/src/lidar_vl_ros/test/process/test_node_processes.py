@@ -1,147 +1,19 @@
 """Nodes as the processes a user starts: signals, exit codes, wrong starts, and a recording from end to end."""
 
-import itertools
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lidar_vl_ros.process.child_nodes import MODULES
-from lidar_vl_ros.process.transport import large_message_environment
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writing.bag_writer import BagWriter
-from lidar_vl_core.clouds.point_cloud2 import decode, encode
-from lidar_vl_core.foundation.message_types import message_types
+from lidar_vl_core.clouds.point_cloud2 import decode
+from ros2_ws.src.lidar_vl_ros.test.process.node_process import INPUT, TIMEOUT_S, Process
 
-TIMEOUT_S = 60.0
-INPUT = "/lidar/points"
 INPUT_OF_NODE = "/segmentation_node/input/pointcloud"
 LABELLED = "/segmentation_node/output/pointcloud/segmentation"
-_domains = itertools.count()
-
-
-class Process:
-    """A node in a process of its own, with its output."""
-
-    def __init__(self, node: str, parameters: dict[str, object], remaps: dict[str, str], environment: dict[str, str]):
-        arguments = [word for name, value in parameters.items() for word in ("-p", f"{name}:={_yaml(value)}")]
-        arguments += [word for before, after in remaps.items() for word in ("-r", f"{before}:={after}")]
-        self.lines: list[str] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULES[node], "--ros-args", *arguments],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        os.set_blocking(self._process.stdout.fileno(), False)
-
-    def heard(self, text: str) -> bool:
-        while line := self._process.stdout.readline():
-            self.lines.append(line)
-        return any(text in line for line in self.lines)
-
-    def signal(self, number: int) -> None:
-        self._process.send_signal(number)
-
-    def crash(self) -> None:
-        self._process.kill()
-        self._process.wait(TIMEOUT_S)
-
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def wait(self, timeout_s: float = TIMEOUT_S) -> int:
-        code = self._process.wait(timeout_s)
-        self.heard("")
-        return code
-
-    def kill(self) -> None:
-        if not self.ended():
-            self._process.send_signal(signal.SIGINT)  # killed at once it would leave its shared memory behind
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(10)
-        self._process.stdout.close()
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Process]]:
-    """Start nodes in a domain of their own; what still runs at the end of the test is killed."""
-    # 1..99 are safe on every system; parallel runs differ by their process id.
-    domain = 1 + (os.getpid() * 7 + next(_domains)) % 99
-    environment = os.environ | large_message_environment()
-    environment |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(domain), "OMP_NUM_THREADS": "1"}
-    processes: list[Process] = []
-
-    def start(
-        node: str, remaps: dict[str, str] | None = None, variables: dict[str, str] | None = None, **parameters: object
-    ) -> Process:
-        processes.append(Process(node, parameters, remaps or {}, environment | (variables or {})))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-
-
-@pytest.fixture
-def small_bag(tmp_path: Path) -> Path:
-    """Ten clouds in one second, each with another number of points."""
-    path, types = tmp_path / "small.mcap", message_types().types
-    rng = np.random.default_rng(5)
-    with BagWriter(path) as bag:
-        for index in range(10):
-            stamp_ns = 1_700_000_000_000_000_000 + index * 100_000_000
-            x, y, z = rng.uniform(-20, 20, (2000 + index, 3)).astype(np.float32).T
-            layout = encode({"x": x, "y": y, "z": z, "intensity": np.full(len(x), 0.5, np.float32)})
-            stamp = types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
-            cloud = types["sensor_msgs/msg/PointCloud2"](
-                header=types["std_msgs/msg/Header"](stamp, "lidar"),
-                height=layout.height,
-                width=layout.width,
-                fields=[
-                    types["sensor_msgs/msg/PointField"](f.name, f.offset, f.datatype, f.count) for f in layout.fields
-                ],
-                is_bigendian=layout.is_bigendian,
-                point_step=layout.point_step,
-                row_step=layout.row_step,
-                data=layout.data,
-                is_dense=layout.is_dense,
-            )
-            bag.write("/odom", "nav_msgs/msg/Odometry", stamp_ns, _odometry(types, cloud.header, 0.5 * index))
-            bag.write(INPUT, "sensor_msgs/msg/PointCloud2", stamp_ns, cloud)
-    return path
-
-
-def _odometry(types: dict, header: object, x_m: float) -> object:
-    """The LiDAR where it has driven along x."""
-    geometry = {
-        name: types[f"geometry_msgs/msg/{name}"] for name in ("Point", "Quaternion", "Pose", "Vector3", "Twist")
-    }
-    pose = geometry["Pose"](geometry["Point"](x_m, 0.0, 0.0), geometry["Quaternion"](0.0, 0.0, 0.0, 1.0))
-    still = geometry["Twist"](geometry["Vector3"](0.0, 0.0, 0.0), geometry["Vector3"](0.0, 0.0, 0.0))
-    unknown = np.zeros(36)
-    return types["nav_msgs/msg/Odometry"](
-        header=types["std_msgs/msg/Header"](header.stamp, "odom"),
-        child_frame_id="lidar",
-        pose=types["geometry_msgs/msg/PoseWithCovariance"](pose, unknown),
-        twist=types["geometry_msgs/msg/TwistWithCovariance"](still, unknown),
-    )
-
-
-def _yaml(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_yaml, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT] * 2, [signal.SIGTERM]])
@@ -217,19 +89,22 @@ def test_a_node_whose_model_is_missing_stays_and_says_why(start, until, tmp_path
     assert node.wait() == 0
 
 
+def _play_to_the_end(start, bag: Path, wait_for: list[str], node: Process, recorder: Process) -> None:
+    """Slower than recorded: on a busy machine the newest cloud would otherwise replace one that still waits."""
+    player = start("bag_player", bag=bag, rate=0.3, wait_for=wait_for, wait_timeout_s=TIMEOUT_S)
+    assert player.wait() == 0, player.lines + node.lines
+    assert recorder.wait() == 0, recorder.lines
+    node.signal(signal.SIGINT)
+    assert node.wait() == 0
+
+
 @pytest.mark.slow
 def test_played_clouds_are_served_and_recorded_without_loss(start, until, tiny_package, small_bag, tmp_path):
     recording = tmp_path / "labelled.mcap"
     recorder = start("bag_recorder", output=recording, topics=[INPUT, LABELLED], idle_s=3.0)
     node = start("segmentation_node", {"~/input/pointcloud": INPUT}, model=tiny_package, use_sim_time=True)
     until(lambda: recorder.heard(f"recording {LABELLED}"), "the recorder", TIMEOUT_S)  # the node hears of it meanwhile
-    # Slower than recorded: on a busy machine the newest cloud would otherwise replace one that still waits.
-    wait_for = [f"{INPUT}=2", LABELLED]
-    player = start("bag_player", bag=small_bag, rate=0.3, wait_for=wait_for, wait_timeout_s=TIMEOUT_S)
-    assert player.wait() == 0, player.lines + node.lines
-    assert recorder.wait() == 0, recorder.lines
-    node.signal(signal.SIGINT)
-    assert node.wait() == 0
+    _play_to_the_end(start, small_bag, [f"{INPUT}=2", LABELLED], node, recorder)
     with open_bag(small_bag) as played, open_bag(recording) as recorded:
         clouds = [message.message for message in played.messages([INPUT])]
         arrived = [message.data for message in recorded.messages([INPUT])]
@@ -261,12 +136,7 @@ def test_one_process_labels_played_clouds_and_finds_boxes_in_sweeps_joined_by_th
     motion = {"detection.odometry_topic": "/odom", "detection.motion_max_wait_s": 1.0}
     node = start("perception_node", {"~/input/pointcloud": INPUT}, use_sim_time=True, **given, **motion)
     until(lambda: all(recorder.heard(f"recording {topic}") for topic in topics), "the recorder", TIMEOUT_S)
-    wait_for = [f"{INPUT}=2", "/odom", *topics]
-    player = start("bag_player", bag=small_bag, rate=0.3, wait_for=wait_for, wait_timeout_s=TIMEOUT_S)
-    assert player.wait() == 0, player.lines + node.lines
-    assert recorder.wait() == 0, recorder.lines
-    node.signal(signal.SIGINT)
-    assert node.wait() == 0
+    _play_to_the_end(start, small_bag, [f"{INPUT}=2", "/odom", *topics], node, recorder)
     with open_bag(small_bag) as played, open_bag(recording) as recorded:
         stamps = [message.message.header.stamp for message in played.messages([INPUT])]
         labelled, boxes = ([message.message for message in recorded.messages([topic])] for topic in topics)

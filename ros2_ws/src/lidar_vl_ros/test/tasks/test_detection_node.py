@@ -1,7 +1,6 @@
 """The detection node in a real graph: boxes for clouds, as markers and as a cloud of boxes, and what is counted."""
 
 import json
-import time
 from functools import partial
 
 import numpy as np
@@ -11,10 +10,9 @@ from lidar_vl_ros.messages.detections import DetectionTypes
 from lidar_vl_ros.messages.qos import LATCHED
 from lidar_vl_ros.messages.sensor_data import point_cloud2, rgb_image
 from lidar_vl_ros.messages.time_message import time_message
-from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64, Header, String
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import Marker
 
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.clouds.point_cloud import PointCloud
@@ -22,50 +20,19 @@ from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.foundation.errors import BadBoxes
 from lidar_vl_core.sweeps.joining import TIME_LAG
 from lidar_vl_core.tasks.detector import Detector
-
-NODE = "detection_node"
-INPUT, MARKERS, BOXES = (
-    f"/{NODE}/{name}" for name in ("input/pointcloud", "output/objects/markers", "output/objects/boxes")
+from ros2_ws.src.lidar_vl_ros.test.tasks.detecting_robot import (
+    BOXES,
+    INPUT,
+    NODE,
+    DetectingRobot,
+    S,
+    classes_of,
 )
-S = 1_000_000_000
 
 
 @pytest.fixture
 def robot(graph, fake_detector, make_cloud, until):
-    class Robot:
-        def __init__(self):
-            self.markers: list[MarkerArray] = []
-            self.boxes: list[PointCloud2] = []
-            graph.subscribe(MarkerArray, MARKERS, self.markers.append, 50)
-            graph.subscribe(PointCloud2, BOXES, self.boxes.append, 50)
-            self.clouds = graph.probe.create_publisher(PointCloud2, INPUT, 10)
-
-        def start(self, **parameters):
-            self.node = graph.start(
-                partial(DetectionNode, lambda settings: fake_detector), model="made-up", **parameters
-            )
-            until(lambda: self.clouds.get_subscription_count() == 1, "the node's subscription")
-            for topic in (MARKERS, BOXES):
-                until(lambda topic=topic: self.node.count_subscribers(topic) == 1, "the listener")
-            return self
-
-        def ask(self, xyz_m=((5, 5, 0), (20, -5, 1)), stamp_ns=S, frame_id="lidar_top"):
-            before = len(self.markers), len(self.boxes)
-            self.clouds.publish(make_cloud(np.array(xyz_m, np.float32), stamp_ns, frame_id))
-            until(lambda: len(self.markers) > before[0] and len(self.boxes) > before[1], "an answer")
-            return self.markers[-1], self.boxes[-1]
-
-        def counted(self, **expected):
-            def counts():
-                return {name: self.node.health.counts()[name] for name in expected}
-
-            until(lambda: counts() == expected, f"{expected}, last {self.node.health.counts()}")
-
-    return Robot()
-
-
-def _classes(message):
-    return decode(message, ("class_id",)).extra["class_id"].tolist()
+    return DetectingRobot(graph, fake_detector, make_cloud, until)
 
 
 def test_boxes_come_out_best_first_under_the_cloud_s_header(robot, fake_detector):
@@ -73,7 +40,7 @@ def test_boxes_come_out_best_first_under_the_cloud_s_header(robot, fake_detector
     assert boxes.header == markers.markers[0].header
     assert (boxes.header.frame_id, boxes.header.stamp.nanosec) == ("lidar_top", 345)
     cyclist, car = fake_detector.classes.id_of("Cyclist"), fake_detector.classes.id_of("Car")
-    assert _classes(boxes) == [cyclist, car]
+    assert classes_of(boxes) == [cyclist, car]
     assert [marker.text for marker in markers.markers if marker.text] == ["Cyclist 0.90, 5.0 m/s", "Car 0.50"]
 
 
@@ -88,11 +55,11 @@ def test_an_empty_cloud_gives_no_boxes_and_takes_those_before_off_the_screen(rob
 def test_limits_of_classes_hold_and_may_change_while_the_node_serves(robot, graph, fake_detector):
     robot.start(**{"min_score": 0.6, "classes.Car.min_score": 0.4, "classes.Cyclist.max_range_m": 50.0})
     cyclist, car = fake_detector.classes.id_of("Cyclist"), fake_detector.classes.id_of("Car")
-    assert _classes(robot.ask(stamp_ns=S)[1]) == [cyclist, car]
+    assert classes_of(robot.ask(stamp_ns=S)[1]) == [cyclist, car]
     assert graph.set_parameter(NODE, "classes.Cyclist.max_range_m", 15.0).successful
-    assert _classes(robot.ask(stamp_ns=2 * S)[1]) == [car]
+    assert classes_of(robot.ask(stamp_ns=2 * S)[1]) == [car]
     assert graph.set_parameter(NODE, "classes.Car.min_score", 0.55).successful
-    assert _classes(robot.ask(stamp_ns=3 * S)[1]) == []
+    assert classes_of(robot.ask(stamp_ns=3 * S)[1]) == []
     result = graph.set_parameter(NODE, "marker_lifetime_s", 3.0)
     assert not result.successful
     assert "marker_lifetime_s: cannot change while active" in result.reason
@@ -242,81 +209,3 @@ def test_where_vision_msgs_is_installed_detections_are_made_for_those_who_listen
     stamps = iter(range(2 * S, 1000 * S, S))
     until(lambda: robot.ask(stamp_ns=next(stamps)) and heard, "detections")
     assert made[0] == 2
-
-
-@pytest.fixture
-def odometry(graph, until):
-    """Two metres a second along x."""
-    publisher = graph.probe.create_publisher(Odometry, "/odom", 10)
-
-    def tell(node, stamp_s):
-        message = Odometry(
-            header=Header(stamp=time_message(int(stamp_s * S)), frame_id="odom"), child_frame_id="lidar_top"
-        )
-        message.pose.pose.position.x = 2.0 * stamp_s
-        until(lambda: publisher.get_subscription_count() == 1, "the node's interest in odometry")
-        publisher.publish(message)
-        frames = node.transforms._transforms.tree
-        until(
-            lambda: "odom" in frames.frames and stamp_s * S in (frames._edge_above["lidar_top"].stamps_ns), "odometry"
-        )
-
-    return tell
-
-
-def test_sweeps_are_joined_where_odometry_tells_how_the_sensor_moved(robot, odometry, fake_detector):
-    robot.start(sweeps=3, sweeps_max_age_s=5.0, odometry_topic="/odom")
-    for second in (1, 2, 3, 4):
-        odometry(robot.node, second)
-        robot.ask([[20.0 - 2 * second, 5, 0]], second * S)
-    last = fake_detector.seen[-1]
-    np.testing.assert_allclose(last.xyz_m, [[12, 5, 0]] * 3, atol=1e-5)
-    assert last.extra[TIME_LAG].tolist() == [0, 1, 2]
-    robot.counted(served=4, unjoined=0)
-
-
-def test_without_transforms_sweeps_are_not_joined_which_is_told_and_no_motion_is_made_up(robot, graph, fake_detector):
-    robot.start(sweeps=3, sweeps_max_age_s=5.0, static_transforms=["base_link lidar_top 0 0 1.8 0 0 0 1"])
-    for second in (1, 2, 3):
-        robot.ask([[20.0, 5, 0]], second * S)
-        assert (len(fake_detector.seen[-1]), fake_detector.seen[-1].extra[TIME_LAG].tolist()) == (1, [0])
-    robot.counted(served=3, unjoined=2)
-    graph.logs("earlier sweeps left out: motion of lidar_top: expected a moving transform")
-
-
-def test_a_newest_sweep_whose_pose_comes_a_little_later_is_waited_for(
-    robot, odometry, fake_detector, make_cloud, until
-):
-    robot.start(sweeps=2, sweeps_max_age_s=5.0, odometry_topic="/odom", motion_max_wait_s=1.0)
-    odometry(robot.node, 1)
-    robot.ask([[18.0, 5, 0]], S)
-    robot.clouds.publish(make_cloud(np.array([[16.0, 5, 0]], np.float32), 2 * S, "lidar_top"))
-    robot.counted(received=2, served=1)
-    odometry(robot.node, 2)
-    until(lambda: len(fake_detector.seen) == 2, "the second cloud")
-    np.testing.assert_allclose(fake_detector.seen[-1].xyz_m, [[16, 5, 0]] * 2, atol=1e-5)
-
-
-def test_odometry_that_stops_makes_three_clouds_wait_and_no_more(robot, odometry, fake_detector):
-    robot.start(sweeps=2, sweeps_max_age_s=5.0, odometry_topic="/odom", motion_max_wait_s=0.2)
-    odometry(robot.node, 1)
-    robot.ask([[18.0, 5, 0]], S)
-    for second in (2, 3, 4):
-        started_s = time.monotonic()
-        robot.ask([[18.0, 5, 0]], second * S)
-        assert time.monotonic() - started_s >= 0.2
-    assert robot.node.detection._patience._waits_in_vain == 3
-    monotonic, asked = time.monotonic, []
-    robot.node.transforms.T_now_then, healthy = (
-        lambda frame, now_ns, then_ns, until_s: (
-            asked.append(until_s - monotonic()) or healthy(frame, now_ns, then_ns, until_s)
-        ),
-        robot.node.transforms.T_now_then,
-    )
-    robot.ask([[18.0, 5, 0]], 5 * S)
-    assert max(asked) <= 0.0
-    odometry(robot.node, 5)
-    odometry(robot.node, 6)
-    robot.ask([[18.0, 5, 0]], 6 * S)
-    assert robot.node.detection._patience._waits_in_vain == 0
-    assert len(fake_detector.seen[-1]) == 2

@@ -2,14 +2,11 @@
 
 import json
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
-from lidar_vl_ros.messages.qos import LATCHED
 from lidar_vl_ros.segmentation_node import SegmentationNode
 from lidar_vl_ros.tasks import word_changes
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -20,18 +17,14 @@ from lidar_vl_core.engines.text_tower import TextEncoder
 from lidar_vl_core.foundation.errors import BadModelPackage
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.segmenter import Segmenter
+from ros2_ws.src.lidar_vl_ros.test.tasks.asking_robot import EVERY_TABLE, NODE, XYZ_M
 
-NODE = "segmentation_node"
-EVERY_TABLE = QoSProfile(depth=50, reliability=LATCHED.reliability, durability=LATCHED.durability)
-XYZ_M = np.random.default_rng(4).uniform((-20, -20, -2), (20, 20, 2), (400, 3)).astype(np.float32)
 OLD = ("car", "tree")
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory) -> Path:
-    from tests.written.embedding_packages import write_embedding_package
-
-    return write_embedding_package(tmp_path_factory.mktemp("with_tower") / "package").path
+@pytest.fixture
+def package(with_tower):
+    return with_tower
 
 
 class SlowTower:

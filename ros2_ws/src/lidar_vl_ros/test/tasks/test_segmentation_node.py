@@ -12,58 +12,18 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Float64, String
 
 from lidar_vl_core.clouds.point_cloud2 import decode
-from lidar_vl_core.foundation.errors import BadModelPackage, TooManyVoxels
-
-NODE = "segmentation_node"
-INPUT, LABELLED = f"/{NODE}/input/pointcloud", f"/{NODE}/output/pointcloud/segmentation"
-COLOURED = f"/{NODE}/output/pointcloud/visualization"
+from lidar_vl_core.foundation.errors import BadModelPackage
+from ros2_ws.src.lidar_vl_ros.test.tasks.talk import COLOURED, INPUT, LABELLED, NODE, Talk, random_xyz_m
 
 
 @pytest.fixture
 def talk(graph, until):
-    """Publish clouds to a running node and collect its answers."""
-
-    class Talk:
-        def __init__(self):
-            self.answers: list[PointCloud2] = []
-            graph.subscribe(PointCloud2, LABELLED, self.answers.append, 50)
-            self.publisher = graph.probe.create_publisher(PointCloud2, INPUT, 50)
-
-        def start(self, segmenter=None, **parameters):
-            make = SegmentationNode if segmenter is None else partial(SegmentationNode, lambda settings: segmenter)
-            self.node = graph.start(make, **parameters)
-            self.connect()
-            return self.node
-
-        def connect(self):
-            until(lambda: self.publisher.get_subscription_count() == 1, "the node's subscription")
-            until(lambda: self.node.outputs.wanted(), "the probe's subscription at the node")
-
-        def send(self, message):
-            self.publisher.publish(message)
-
-        def ask(self, message):
-            before = len(self.answers)
-            self.send(message)
-            until(lambda: len(self.answers) > before, "an answer")
-            return self.answers[-1]
-
-        def counted(self, **expected):
-            until(
-                lambda: {name: self.node.health.counts()[name] for name in expected} == expected,
-                f"{expected}, last {self.node.health.counts()}",
-            )
-
-    return Talk()
-
-
-def _xyz(count, seed=3):
-    return np.random.default_rng(seed).uniform(-20, 20, (count, 3)).astype(np.float32)
+    return Talk(graph, until)
 
 
 def test_every_input_point_gets_one_label_under_the_same_header(talk, tiny_package, make_cloud):
     talk.start(model=str(tiny_package))
-    message = make_cloud(_xyz(500), stamp_ns=12_000_000_345, frame_id="lidar_top")
+    message = make_cloud(random_xyz_m(500), stamp_ns=12_000_000_345, frame_id="lidar_top")
     answer = talk.ask(message)
     assert answer.header == message.header
     assert [field.name for field in answer.fields] == ["x", "y", "z", "intensity", "class_id", "probability"]
@@ -84,7 +44,7 @@ def test_a_cloud_with_no_points_gives_a_cloud_with_no_points(talk, tiny_package,
 
 def test_points_that_are_not_finite_are_kept_and_get_no_class(talk, tiny_package, make_cloud):
     talk.start(model=str(tiny_package))
-    xyz = _xyz(100)
+    xyz = random_xyz_m(100)
     xyz[::2] = np.nan
     xyz[1] = np.inf
     cloud = decode(talk.ask(make_cloud(xyz)), ("class_id", "probability"))
@@ -104,17 +64,17 @@ def test_points_without_a_return_and_on_the_own_vehicle_are_passed_on_without_a_
 
 def test_extra_fields_are_passed_on_in_their_own_type(talk, fake_segmenter, make_cloud):
     talk.start(fake_segmenter, extra_fields=["intensity"])
-    answer = talk.ask(make_cloud(_xyz(10)))
+    answer = talk.ask(make_cloud(random_xyz_m(10)))
     assert [field.name for field in answer.fields].count("intensity") == 1
 
 
 def test_a_bad_cloud_is_counted_and_the_next_one_served(talk, graph, fake_segmenter, make_cloud, until):
     talk.start(fake_segmenter)
-    bad = make_cloud(_xyz(10))
+    bad = make_cloud(random_xyz_m(10))
     bad.point_step = 7
     talk.send(bad)
     talk.counted(bad=1)
-    assert talk.ask(make_cloud(_xyz(20))).width == 20
+    assert talk.ask(make_cloud(random_xyz_m(20))).width == 20
     talk.counted(received=2, served=1, bad=1, failed=0)
     until(
         lambda: any(
@@ -130,7 +90,7 @@ def test_an_engine_that_gave_up_is_told_in_log_and_diagnostics(talk, graph, fake
     fake_segmenter.engine_problem = "engine tensorrt failed, fused runs instead: largest difference 0.3"
     talk.start(fake_segmenter)
     for number in range(2):
-        talk.ask(make_cloud(_xyz(20), stamp_ns=1_000_000_000 + number))
+        talk.ask(make_cloud(random_xyz_m(20), stamp_ns=1_000_000_000 + number))
     talk.counted(served=2, other_engine=2)
     until(
         lambda: any(
@@ -144,129 +104,23 @@ def test_an_engine_that_gave_up_is_told_in_log_and_diagnostics(talk, graph, fake
     assert graph.logs("engine tensorrt failed").count("engine tensorrt failed") == 1
 
 
-def test_under_load_parts_of_the_clouds_are_looked_at_where_that_is_allowed(
-    talk, graph, fake_segmenter, make_cloud, until
-):
-    talk.start(fake_segmenter, thin_under_load=True, max_processing_ms=100.0)
-    fake_segmenter.took_ms = 150.0
-    for number in range(5):
-        assert talk.ask(make_cloud(_xyz(20), stamp_ns=1_000_000_000 + number)).width == 20
-    assert fake_segmenter.shares == [1.0, 1.0, 1.0, 0.5, 0.5]
-    talk.counted(served=5, partial=2)
-    assert (
-        graph.logs("the cloud with stamp 1000000002 took 150 ms").count("the cloud with stamp 1000000002 took 150 ms")
-        == 1
-    )
-    until(
-        lambda: any(
-            item.value == "under load 50% of the points are processed"
-            for array in graph.diagnostics
-            for status in array.status
-            for item in status.values
-        ),
-        "the mode in the diagnostics",
-    )
-
-
-def test_a_cloud_too_large_for_the_plan_is_looked_at_in_part_where_that_is_allowed(talk, fake_segmenter, make_cloud):
-    whole = fake_segmenter.segment
-
-    def only_a_quarter(cloud, share=1.0):
-        if share > 0.25:
-            raise TooManyVoxels("cloud: expected 1 to 300 rows on N0, found 1000")
-        return whole(cloud, share)
-
-    fake_segmenter.segment = only_a_quarter
-    talk.start(fake_segmenter, thin_to_plan=True)
-    assert talk.ask(make_cloud(_xyz(20))).width == 20
-    talk.counted(served=1, partial=1, bad=0)
-
-
-def test_a_cloud_too_large_for_the_plan_is_dropped_with_both_numbers_otherwise(talk, graph, fake_segmenter, make_cloud):
-    fake_segmenter.raises = TooManyVoxels("cloud: expected 1 to 300 rows on N0, found 1000")
-    talk.start(fake_segmenter)
-    talk.send(make_cloud(_xyz(20)))
-    talk.counted(served=0, bad=1)
-    graph.logs("expected 1 to 300 rows on N0, found 1000")
-
-
-def test_without_being_asked_to_no_node_looks_at_parts(talk, fake_segmenter, make_cloud):
-    talk.start(fake_segmenter)
-    fake_segmenter.took_ms = 1000.0
-    for number in range(5):
-        talk.ask(make_cloud(_xyz(20), stamp_ns=1_000_000_000 + number))
-    assert fake_segmenter.shares == [1.0] * 5
-
-
-def test_an_exception_in_the_worker_is_counted_and_the_next_cloud_served(talk, fake_segmenter, make_cloud):
-    talk.start(fake_segmenter)
-    fake_segmenter.raises = RuntimeError("injected")
-    for number in range(1, 6):
-        talk.send(make_cloud(_xyz(5)))
-        talk.counted(failed=number)
-    fake_segmenter.raises = None
-    talk.ask(make_cloud(_xyz(5)))
-    talk.counted(received=6, served=1, failed=5)
-
-
-def test_faults_of_every_kind_in_turn_are_logged_at_their_level_and_serving_goes_on(
-    talk, graph, fake_segmenter, make_cloud
-):
-    talk.start(fake_segmenter)
-    bad = make_cloud(_xyz(10))
-    bad.point_step = 7
-    talk.send(bad)
-    talk.counted(bad=1)
-    fake_segmenter.raises = RuntimeError("injected")
-    talk.send(make_cloud(_xyz(5)))
-    talk.counted(failed=1)
-    talk.node.callback_failed(RuntimeError("injected into a callback"))
-    fake_segmenter.raises = None
-    talk.ask(make_cloud(_xyz(5)))
-    for text in ("cloud dropped", "RuntimeError: injected\n", "injected into a callback"):
-        graph.logs(text)
-
-
-def test_slow_inference_serves_the_newest_cloud_and_counts_the_others_exactly(talk, fake_segmenter, make_cloud, until):
-    talk.start(fake_segmenter)
-    fake_segmenter.gate.clear()
-    talk.send(make_cloud(_xyz(1), stamp_ns=1))
-    until(lambda: fake_segmenter.entered == 1, "the first cloud in work")
-    for index in range(2, 12):
-        talk.send(make_cloud(_xyz(index), stamp_ns=index))
-        talk.counted(received=index)  # each one is in the mailbox before the next is sent
-    fake_segmenter.gate.set()
-    talk.counted(received=11, served=2, replaced=9, waiting=0)
-    until(lambda: len(talk.answers) == 2, "two answers")
-    assert [answer.header.stamp.nanosec for answer in talk.answers] == [1, 11]
-
-
-def test_a_cloud_older_than_allowed_is_dropped_and_counted(talk, fake_segmenter, make_cloud):
-    talk.start(fake_segmenter, max_input_age_ms=500.0)
-    talk.send(make_cloud(_xyz(5), stamp_ns=1_000_000_000))
-    talk.counted(stale=1)
-    now_ns = talk.node.get_clock().now().nanoseconds
-    talk.ask(make_cloud(_xyz(5), stamp_ns=now_ns))
-    talk.counted(received=2, served=1, stale=1)
-
-
 def test_clouds_nobody_wants_cost_no_inference(talk, graph, fake_segmenter, make_cloud, until):
     talk.start(fake_segmenter)
     for subscription in [entry for entry in graph.probe.subscriptions if entry.topic_name == LABELLED]:
         graph.probe.destroy_subscription(subscription)
     until(lambda: not talk.node.outputs.wanted(), "the end of the subscription")
-    talk.send(make_cloud(_xyz(5)))
+    talk.send(make_cloud(random_xyz_m(5)))
     talk.counted(received=1, unwatched=1)
     assert fake_segmenter.entered == 0
 
 
 def test_colours_are_published_only_while_somebody_looks(talk, graph, fake_segmenter, make_cloud, until):
     talk.start(fake_segmenter)
-    talk.ask(make_cloud(_xyz(32)))
+    talk.ask(make_cloud(random_xyz_m(32)))
     seen = []
     graph.subscribe(PointCloud2, COLOURED, seen.append, 10)
     until(lambda: talk.node.count_subscribers(COLOURED) == 1, "the viewer")
-    until(lambda: talk.send(make_cloud(_xyz(32))) or seen, "a coloured cloud")
+    until(lambda: talk.send(make_cloud(random_xyz_m(32))) or seen, "a coloured cloud")
     rgb = decode(seen[0], ("rgb",)).extra["rgb"].view(np.uint32)
     red, green, blue = fake_segmenter.classes.colors_rgb[3].astype(int)
     assert rgb[3] == red << 16 | green << 8 | blue
@@ -290,7 +144,7 @@ def test_each_stage_and_the_latency_are_published(talk, graph, fake_segmenter, m
         graph.subscribe(Float64, topic, lambda message, stage=stage: heard.setdefault(stage, message.data), 10)
     talk.start(fake_segmenter)
     now_ns = talk.node.get_clock().now().nanoseconds
-    until(lambda: talk.ask(make_cloud(_xyz(5), stamp_ns=now_ns)) and len(heard) == 6, "all timings")
+    until(lambda: talk.ask(make_cloud(random_xyz_m(5), stamp_ns=now_ns)) and len(heard) == 6, "all timings")
     assert heard["total"] == 1.0
     assert 0 <= heard["pipeline_latency"] < 60_000
 
@@ -312,7 +166,7 @@ def test_a_bag_loop_is_one_jump_and_serving_goes_on(talk, fake_segmenter, make_c
     talk.start(fake_segmenter)
     for loop in range(1, 4):
         for stamp_s in (10, 11, 12):
-            talk.ask(make_cloud(_xyz(5), stamp_ns=stamp_s * 1_000_000_000))
+            talk.ask(make_cloud(random_xyz_m(5), stamp_ns=stamp_s * 1_000_000_000))
         talk.counted(jumps=loop - 1)
     talk.counted(served=9)
 
@@ -328,7 +182,7 @@ def test_a_missing_model_leaves_the_node_unconfigured_and_a_correct_one_works(
     assert graph.transition(NODE, "configure")
     assert graph.transition(NODE, "activate")
     talk.connect()
-    talk.ask(make_cloud(_xyz(50)))
+    talk.ask(make_cloud(random_xyz_m(50)))
 
 
 def test_an_unexpected_exception_while_configuring_leaves_a_node_that_can_try_again(graph, fake_segmenter):

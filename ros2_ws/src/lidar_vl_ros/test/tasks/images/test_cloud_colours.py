@@ -12,7 +12,7 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.coloured_by_pictures import coloured_by_pictures
 from lidar_vl_core.tasks.segmenter import Segmenter
-from ros2_ws.src.lidar_vl_ros.test.tasks.front_camera import (
+from ros2_ws.src.lidar_vl_ros.test.tasks.images.front_camera import (
     CAMERA,
     FRONT,
     XYZ_M,

@@ -14,7 +14,7 @@ from lidar_vl_core.cameras.image import decode_image
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.camera_fusion import CameraFusion
 from lidar_vl_core.tasks.segmenter import Segmenter
-from ros2_ws.src.lidar_vl_ros.test.tasks.front_camera import (
+from ros2_ws.src.lidar_vl_ros.test.tasks.images.front_camera import (
     CAMERA,
     FRONT,
     HEIGHT,
