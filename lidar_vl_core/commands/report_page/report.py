@@ -122,7 +122,7 @@ def _by_distance(metrics: Mapping[str, Any]) -> str:
         rows.append(f'<tr><td>{ring_reach(ring)}</td>{cells}<td class="number">{ring["points"]:,}</td></tr>')
     if not rows:
         return ""
-    head = table_head("distance", "mean IoU %", "", "right %", "points")
+    head = table_head("distance", "mean IoU %", "", "accuracy %", "points")
     note = '<p class="note">Each ring is evaluated separately, over the classes that occur in it.</p>'
     return f'<section><h2>Quality by distance</h2><table class="plain">{head}{"".join(rows)}</table>{note}</section>'
 
