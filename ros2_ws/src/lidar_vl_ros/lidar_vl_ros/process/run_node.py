@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.logging import get_logger
@@ -18,6 +19,7 @@ from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_ros.parameters.ros_parameters import usage
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_STOP_NOTICED_WITHIN_S = 1.0
 _SWITCH_INTERVAL_S = 0.001  # Python's 5 ms would be added to a callback while the worker runs Python code
 
 
@@ -43,6 +45,8 @@ def run_node(make_node: Callable[[], Node], settings: type[Config], args: list[s
         return _refused(error)
     try:
         node = make_node()
+        # rclpy now and then loses the wake-up of a signal (1 of 88 in a trial with the player, which has no timer): it would then wait for ever.
+        node.create_timer(_STOP_NOTICED_WITHIN_S, lambda: None, clock=Clock(clock_type=ClockType.STEADY_TIME))
         executor = SingleThreadedExecutor()
         executor.add_node(node)
     except Exception as error:
