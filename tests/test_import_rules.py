@@ -259,7 +259,7 @@ def test_nothing_is_loaded_in_a_way_that_could_run_code(room: str) -> None:
                 or keywords.get("allow_pickle") == "True"
                 or name.startswith("pickle.")
                 or name in {"eval", "exec", "yaml.unsafe_load", "yaml.full_load"}
-                or (name == "yaml.load" and "_CheckedLoader" not in ast.unparse(node))
+                or (name == "yaml.load" and "CheckedLoader" not in ast.unparse(node))
             )
             if unsafe:
                 broken.append(f"{path.relative_to(REPOSITORY)}:{node.lineno}: {ast.unparse(node)[:80]}")

@@ -1,30 +1,22 @@
 """Typed configurations: pydantic models from YAML and overrides; unknown, repeated and mistyped keys are refused. Reads files."""
 
-import re
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from lidar_vl_core.foundation.config_problems import told_problems, told_yaml_error
-from lidar_vl_core.foundation.errors import BadConfig, shortened
+from lidar_vl_core.foundation.config_problems import told_problems
+from lidar_vl_core.foundation.errors import BadConfig
 from lidar_vl_core.foundation.near_names import did_you_mean, near_name
 from lidar_vl_core.foundation.overrides import override
+from lidar_vl_core.foundation.yaml_text.checked_loader import YAML_ERRORS, CheckedLoader
+from lidar_vl_core.foundation.yaml_text.told_errors import told_yaml_error
 
 _MAX_BYTES = 1_000_000  # a configuration is small; more is a wrong file
-_MAX_VALUES = 50_000
-_MAX_DEPTH = 50  # nested lists and mappings
-_MAX_NUMBER_LENGTH = 400  # of a number's text: 1e308 written out takes 309
 _SHOWN = 300  # characters of what is wrong, which may repeat what the file says
-_YAML_ERRORS = (
-    yaml.YAMLError,
-    ValueError,
-    OverflowError,
-    RecursionError,
-)  # of characters and numbers that are none, too
-
 Use = tuple[bool, tuple[str, ...], str]  # are the keys read, the keys, when they are: "with ...", "without ..."
 
 
@@ -62,66 +54,7 @@ def is_stored(info: ValidationInfo) -> bool:
     return bool(info.context and info.context.get("stored"))
 
 
-_SCALARS = {  # YAML 1.2 core schema without octal and hexadecimal numbers; a number with leading zeros stays text
-    "null": (r"^(?:~|null|)$", ["~", "n", ""]),
-    "bool": (r"^(?:true|false)$", list("tf")),
-    "int": (r"^[-+]?(?:0|[1-9][0-9]*)$", list("-+0123456789")),
-    "float": (
-        r"^(?:[-+]?(?:0|[1-9][0-9]*)?\.[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?(?:0|[1-9][0-9]*)\.?[eE][-+]?[0-9]+"
-        r"|[-+]?(?:0|[1-9][0-9]*)\.|[-+]?\.inf|\.nan)$",
-        list("-+.0123456789"),
-    ),
-}
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
-
-
-class _CheckedLoader(yaml.SafeLoader):
-    """SafeLoader that refuses keys given twice, aliases, tags, depth and numbers without end, and reads scalars by YAML 1.2.
-
-    PyYAML's own rules (YAML 1.1) read 1e-3 as text, `no` as False, 010 as 8 and 12:30 as 750.
-    """
-
-    yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]  # PyYAML declares it without ClassVar
-    _values, _depth = 0, 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401
-        event = self.peek_event()
-        tag, text = getattr(event, "tag", None), getattr(event, "value", None)
-        self._values += 1
-        self._depth += 1
-        if isinstance(event, yaml.AliasEvent):
-            raise _refused("aliases are not accepted", event)
-        if tag is not None and (tag != "!" or text is None):  # "!" before text says that it is text
-            raise _refused(f"tag {tag!r} is not accepted", event)
-        if self._depth > _MAX_DEPTH:
-            raise _refused(f"more than {_MAX_DEPTH} nested lists and mappings", event)
-        if self._values > _MAX_VALUES:
-            raise _refused(f"more than {_MAX_VALUES} values", event)
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        if isinstance(node, yaml.ScalarNode):
-            if node.tag.endswith((":int", ":float")) and len(node.value) > _MAX_NUMBER_LENGTH:
-                raise _refused(f"a number of more than {_MAX_NUMBER_LENGTH} characters", event)
-            node.value.encode()  # refuses half a surrogate pair, which nothing could print
-        return node
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, list | dict) or str(key) in seen:  # 1 and "1" are one key in JSON
-                raise _refused(f"key {key!r} is given twice or is not a name", key_node)
-            seen.add(str(key))
-        return super().construct_mapping(node, deep)
-
-
-def _refused(problem: str, place: Any) -> yaml.YAMLError:  # noqa: ANN401  an event or a node
-    shown = problem if len(problem) <= _SHOWN // 2 else f"{problem[: _SHOWN // 2]}..."
-    return yaml.constructor.ConstructorError(None, None, shown, place.start_mark)
-
-
-for _name, (_pattern, _first) in _SCALARS.items():
-    _CheckedLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), _first)
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -139,9 +72,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if len(raw) > _MAX_BYTES:
         raise BadConfig(f"{path}: expected at most {_MAX_BYTES} bytes, found more. This is not a configuration file.")
     try:
-        content = yaml.load(raw.decode("utf-8"), _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
-    except _YAML_ERRORS as error:
-        raise BadConfig(f"{path}: expected YAML in UTF-8, found: {told_yaml_error(error)}.") from error
+        content = yaml.load(raw.decode("utf-8"), CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
+    except YAML_ERRORS as error:
+        raise BadConfig(f"{path}: {told_yaml_error(error)}.") from error
     if not isinstance(content, dict):
         found = (
             "an empty file" if content is None else "a list" if isinstance(content, list) else repr(content)[:_SHOWN]
@@ -195,9 +128,9 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         if not equals or not name:
             raise BadConfig(f"override {pair!r}: expected name=value. Write e.g. learning_rate=0.001.")
         try:
-            overrides[name] = yaml.load(value, _CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
-        except _YAML_ERRORS as error:
-            raise BadConfig(f"override {pair[:_SHOWN]!r}: expected a YAML value, found: {shortened(error)}.") from error
+            overrides[name] = yaml.load(value, CheckedLoader)  # noqa: S506  a SafeLoader with more refusals
+        except YAML_ERRORS as error:
+            raise BadConfig(f"override {pair[:_SHOWN]!r}: {told_yaml_error(error)}.") from error
     return overrides
 
 
@@ -206,5 +139,17 @@ def _as_json(content: dict[str, Any], origin: str) -> str:
 
     try:
         return json.dumps(content, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
+        place, found = next(_endless(content))
+        raise BadConfig(f"{origin}: {place}: expected a finite number, found {found}.") from error
+    except TypeError as error:
         raise BadConfig(f"{origin}: expected text, numbers, lists and mappings, found: {error}.") from error
+
+
+def _endless(value: object, place: str = "") -> Iterator[tuple[str, float]]:
+    """Keys and values of the numbers that are NaN or infinite."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from _endless(each, f"{place}.{key}".removeprefix("."))
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place, value

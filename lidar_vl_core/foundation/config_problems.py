@@ -4,10 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from lidar_vl_core.foundation.errors import shortened
 from lidar_vl_core.foundation.near_names import near_name
 
 if TYPE_CHECKING:
@@ -32,16 +30,6 @@ _EXPECTED = {  # by pydantic's name of the problem; {gt} and the like are its li
     "finite_number": "a finite number",
 }
 _MOST_TOLD = 5  # wrong keys in one message; a file of another command has dozens
-
-
-def told_yaml_error(error: Exception) -> str:
-    """Why a file is no YAML, in one line: what a person can do about a tab or a file that is no text, else the parser's words."""
-    if isinstance(error, UnicodeDecodeError):
-        return f"bytes that are not text (0x{error.object[error.start]:02x} at {error.start}). Check the path"
-    mark = getattr(error, "problem_mark", None)
-    if isinstance(error, yaml.MarkedYAMLError) and mark is not None and "'\\t'" in (error.problem or ""):
-        return f"a tab in line {mark.line + 1}. Indent with spaces"
-    return shortened(error)
 
 
 def told_problems(model: type[BaseModel], error: ValidationError) -> str:

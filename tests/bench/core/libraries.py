@@ -42,10 +42,10 @@ def yaml_scalars() -> None:
     import ruamel.yaml
     import yaml
 
-    from lidar_vl_core.foundation.config import _CheckedLoader
+    from lidar_vl_core.foundation.yaml_text.checked_loader import CheckedLoader
 
     readers: dict[str, Callable[[str], object]] = {
-        "own": lambda text: yaml.load(text, _CheckedLoader),
+        "own": lambda text: yaml.load(text, CheckedLoader),
         "ruamel.yaml 1.2": lambda text: ruamel.yaml.YAML(typ="safe", pure=True).load(text),
     }
     for text in YAML:

@@ -54,16 +54,16 @@ def test_values_come_from_the_file_then_the_overrides(tmp_path: Path) -> None:
         ("inner: 3", "inner"),
         ("steps: 1\nsteps: 2", "given twice"),
         ("{1: 2, '1': 3}", "given twice"),
-        ("learning_rate: .nan", "not JSON compliant"),
-        ("learning_rate: .inf", "not JSON compliant"),
+        ("learning_rate: .nan", "learning_rate: expected a finite number, found nan"),
+        ("inner:\n  size: [1, .inf]", "inner.size.1: expected a finite number, found inf"),
         ("steps: 2020-01-01", "steps"),
         ("name: !!python/object/apply:os.system [echo]", "python"),
         ("a: &a [1]\nb: *a", "aliases"),
         ("[1, 2]", "mapping"),
         ("", "mapping"),
-        ("a: [1", "YAML"),
+        ("a: [1", "line 1, column 4"),
         (b"\xff\xfe\x00", "YAML"),
-        ("? [1, 2]\n: 3", "not a name"),
+        ("? [1, 2]\n: 3", "a name before"),
         ("x" * 1_000_001, "bytes"),
         ("a: !!bool x", "tag"),
         ("a: !!timestamp x", "tag"),
@@ -73,12 +73,12 @@ def test_values_come_from_the_file_then_the_overrides(tmp_path: Path) -> None:
         ("a: " + "[" * 500_000, "nested lists"),
         ("? " * 5_000 + "a", "nested lists"),
         ("- " * 5_000 + "a", "nested lists"),
-        ("a: [" + "1," * 60_000 + "]", "more than 50000 values"),
-        ("a: " + "9" * 5_000, "number of more than"),
-        ("a: 0." + "9" * 5_000, "number of more than"),
-        ("%YAML " + "9" * 5_000 + ".1\n---\na: 1", "YAML"),
-        ('a: "\\UFFFFFFFF"', "YAML"),
-        ('a: "\\uD800"', "surrogates"),
+        ("a: [" + "1," * 60_000 + "]", "at most 50000 values"),
+        ("a: " + "9" * 5_000, "number of at most 400"),
+        ("a: 0." + "9" * 5_000, "number of at most 400"),
+        ("%YAML " + "9" * 5_000 + ".1\n---\na: 1", "number"),
+        ('a: "\\UFFFFFFFF"', "does not exist"),
+        ('a: "\\uD800"', "surrogate"),
         ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "aliases"),
     ],
 )
@@ -155,11 +155,60 @@ def test_a_file_that_is_there_and_cannot_be_read_is_not_suggested(tmp_path: Path
         load_config(Outer, tmp_path / "mine.yaml")
 
 
+JARGON = ("<", "token", "scalar", "block", "flow", "node", "stream", "mapping values", "unicode string")
+MISTAKES = {
+    "a: 1\n b: 2": "line 2, column 3: expected one `name: value` in a line",
+    "a: b: c": "line 1, column 5: expected one `name: value` in a line",
+    "a\nb: 1": "line 2, column 2: expected one `name: value`",
+    "a: 1\nb\nc: 2": "line 2, column 1: expected `name: value`, found no ': ' in the line",
+    "a: [1, 2\nb: 3": "line 1, column 4: expected a list with ','",
+    "a: [1, 2": "line 1, column 4: expected a list with ','",
+    "a: {x: 1\nb: 3": "line 1, column 4: expected a mapping with ','",
+    'a: "text\nb: 3': "line 1, column 4: expected text in quotes, found no closing quote",
+    "a: 'text\nb: 3": "line 1, column 4: expected text in quotes, found no closing quote",
+    'a: "x" y': "line 1, column 8: expected the next `name: value` in a new line, found further text",
+    "a: [1] 2": "line 1, column 8: expected the next `name: value` in a new line, found further text",
+    "a: 1\n- b": "line 2, column 1: expected `name: value` as in the lines before, found a list entry",
+    "- a\nb: 1": "line 2, column 1: expected a list entry",
+    "a: - b": "line 1, column 4: expected a value, found a list entry",
+    "a: ? b": "line 1, column 4: expected a value, found '? '",
+    "a: @b": "line 1, column 4: expected a name or a value, found '@'. Put text that begins with it in quotes",
+    "a: %b": "line 1, column 4: expected a name or a value, found '%'",
+    "a: & b": "line 1, column 5: expected a name or a value, found '&' or '*'",
+    "a: !e!x 1": "line 1, column 4: expected a name or a value, found '!'",
+    "a: !b 1": "line 1, column 4: expected no tags, found '!b'",
+    "a: ]": "line 1, column 4: expected a value, found ']'",
+    "a: [1,,2]": "line 1, column 7: expected a value, found ','",
+    "...": "line 1, column 1: expected a value, found none",
+    'a: "\\q"': "line 1, column 6: expected \\n, \\t, ",
+    "a: |9x\n  b": "line 1, column 6: expected the end of the line after '|'",
+    "a: 1\n---\nb: 2": "line 2, column 1: expected one document, found a second one",
+    "%YAML 9.9\n---\na: 1": "line 1, column 1: expected no line that begins with '%'",
+    "a: \x01": "expected YAML, found a character that is not text (0x01 at 3)",
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES, ids=repr)
+def test_a_mistake_in_yaml_is_told_in_plain_words_with_its_place(tmp_path, text):
+    path = tmp_path / "given.yaml"
+    path.write_text(text)
+    with pytest.raises(BadConfig) as caught:
+        load_yaml(path)
+    told = str(caught.value)
+    assert told.startswith(f"{path}: {MISTAKES[text]}")
+    assert not any(word in told.removeprefix(str(path)) for word in JARGON)
+
+
+def test_an_override_that_is_no_yaml_is_told_in_plain_words():
+    with pytest.raises(BadConfig, match=r"^override 'steps=\[1': line 1, column 1: expected a list with ',' between"):
+        parse_overrides(["steps=[1"])
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"method: ppkt\n\tepochs: 3\n", "found: a tab in line 2. Indent with spaces."),
-        (b"\xe5\x01", r"found: bytes that are not text \(0xe5 at 0\). Check the path."),
+        (b"method: ppkt\n\tepochs: 3\n", "line 2, column 1: expected spaces, found a tab. Indent with spaces."),
+        (b"\xe5\x01", r"found bytes that are not text \(0xe5 at 0\). Check the path."),
     ],
 )
 def test_a_tab_and_a_file_that_is_no_text_are_told_in_plain_words(tmp_path, content, told):

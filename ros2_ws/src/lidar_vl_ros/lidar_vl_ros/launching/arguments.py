@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from lidar_vl_ros.launching.parameter_files import LaunchRefused, flat
+from lidar_vl_ros.launching.ros_yaml import read_ros_yaml
 
 Reading = Callable[[str, str], Any]  # name and text of an argument -> value; raises LaunchRefused
 
@@ -75,6 +74,6 @@ def given_parameters(arguments: tuple[NodeArgument, ...], told: Mapping[str, str
 
 def _yaml(name: str, given: str) -> Any:  # noqa: ANN401
     try:
-        return yaml.safe_load(given)
-    except yaml.YAMLError as error:
-        raise LaunchRefused(f"{name}:={given}: expected YAML, found: {' '.join(str(error).split())}.") from error
+        return read_ros_yaml(given)
+    except ValueError as error:
+        raise LaunchRefused(f"{name}:={given}: {error}.") from error

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from lidar_vl_ros.launching.ros_yaml import read_ros_yaml
 
 _PARAMETERS = "ros__parameters"
 _SHOWN = 300  # characters of a parser's complaint
@@ -61,13 +61,15 @@ def flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise LaunchRefused(
             f"params_file:={path}: expected a parameter file that can be read, found: {_one_line(error)}."
         ) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise LaunchRefused(f"{path}: expected YAML, found: {_one_line(error)}.") from error
+    try:
+        content = read_ros_yaml(text)
+    except ValueError as error:
+        raise LaunchRefused(f"{path}: {error}. Correct the file.") from error
     if not isinstance(content, dict) or not content:
         raise LaunchRefused(
             f"{path}: expected node names with parameters, such as '/**: {{ros__parameters: {{...}}}}', found "
