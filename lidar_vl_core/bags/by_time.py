@@ -1,4 +1,4 @@
-"""Orders the messages of a file whose chunks overlap in time by their log times."""
+"""Orders the messages of files, whose chunks may overlap in time, by their log times."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,7 +29,13 @@ class _Budget(Protocol):
     def hold(self, held_bytes: int, messages: int) -> None: ...
 
 
+class _Stamped(Protocol):
+    @property
+    def stamp_ns(self) -> int: ...
+
+
 _AnyPlace = TypeVar("_AnyPlace", bound=_Place)
+_Message = TypeVar("_Message", bound=_Stamped)
 
 
 def by_time(
@@ -51,18 +57,43 @@ def by_time(
             held -= waiting.pop(offset)[1]
         return message
 
-    for place in sorted(places, key=lambda place: (place.start_ns, place.offset)):
-        while pending and pending[0][0] < place.start_ns:
+    try:
+        for place in sorted(places, key=lambda place: (place.start_ns, place.offset)):
+            while pending and pending[0][0] < place.start_ns:
+                yield popped()
+            if budget.is_late():
+                return
+            messages = messages_in(place)
+            if not messages:
+                continue
+            waiting[place.offset] = [len(messages), memoryview(messages[0].data.obj).nbytes]
+            held += waiting[place.offset][1]
+            for order, message in enumerate(messages):
+                heappush(pending, (message.log_time_ns, place.offset, order, message))
+            budget.hold(held, len(pending))
+        while pending:
             yield popped()
-        if budget.is_late():
+    finally:
+        budget.hold(0, 0)
+
+
+def by_start(files: Iterable[tuple[int, Iterator[_Message]]]) -> Iterator[_Message]:
+    """Messages of several files by their stamps; a file is begun when the others have come to its first stamp."""
+    begun: list[tuple[int, int, _Message, Iterator[_Message]]] = []
+
+    def begin(order: int, messages: Iterator[_Message]) -> None:
+        for message in messages:
+            heappush(begun, (message.stamp_ns, order, message, messages))
             return
-        budget.hold(held, len(pending))
-        messages = messages_in(place)
-        if not messages:
-            continue
-        waiting[place.offset] = [len(messages), memoryview(messages[0].data.obj).nbytes]
-        held += waiting[place.offset][1]
-        for order, message in enumerate(messages):
-            heappush(pending, (message.log_time_ns, place.offset, order, message))
-    while pending:
-        yield popped()
+
+    def earliest() -> _Message:
+        _, order, message, messages = heappop(begun)
+        begin(order, messages)
+        return message
+
+    for order, (start_ns, messages) in sorted(enumerate(files), key=lambda each: each[1][0]):
+        while begun and begun[0][0] < start_ns:
+            yield earliest()
+        begin(order, messages)
+    while begun:
+        yield earliest()

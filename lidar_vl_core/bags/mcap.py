@@ -28,7 +28,14 @@ from lidar_vl_core.bags.mcap_records import (
 from lidar_vl_core.bags.mcap_summary import parse_summary
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.salvage import data_problem, walk
-from lidar_vl_core.bags.unpacking import MAX_INDEX_BYTES, Budget, DamagedRecordError, Deadline
+from lidar_vl_core.bags.unpacking import (
+    MAX_INDEX_BYTES,
+    MAX_SUMMARY_BYTES,
+    MAX_UNPACKED_BYTES,
+    Allowance,
+    Budget,
+    DamagedRecordError,
+)
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import full_type_name
 
@@ -41,18 +48,23 @@ _ASK_WRITER = "Make its writer store schemas."
 class McapFile:
     """Reads an MCAP through its summary, or record by record where that is missing; `warnings` tells what is lost."""
 
-    def __init__(self, path: Path, deadline: Deadline) -> None:
+    def __init__(self, path: Path, allowance: Allowance) -> None:
         self.path = path
         self.warnings: list[str] = []
         self._unchecked = False  # whether a chunk without a checksum was read
         self._handle = path.open("rb")
         self._size = self._handle.seek(0, 2)
-        self._budget = Budget(self._size, deadline)
+        self._budget = Budget(self._size, allowance)
         try:
             self._index = self._open_index()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def start_ns(self) -> int:
+        """Of the earliest chunk."""
+        return min((place.start_ns for place in self._index.places), default=0)
 
     @property
     def topics(self) -> list[tuple[str, str, str, int]]:
@@ -99,7 +111,7 @@ class McapFile:
     def _check_data(self) -> None:
         """Chunks without a checksum are covered by that of all data, where there is one."""
         if self._unchecked and self._index.data_end:
-            problem = data_problem(self._handle, self._index.data_end)
+            problem = data_problem(self._handle, self._index.data_end, self._budget)
             self._index.data_end = 0  # once is enough
             if problem:
                 self._warn(f"expected a complete MCAP, found it {problem}")
@@ -157,7 +169,7 @@ class McapFile:
         start, crc = footer.summary_start, footer.summary_crc
         if start == 0:
             return None
-        if not len(MAGIC) <= start <= size - _TAIL or size - start > MAX_INDEX_BYTES:
+        if not len(MAGIC) <= start <= size - _TAIL or size - start > MAX_SUMMARY_BYTES:
             raise DamagedRecordError("summary out of the file")
         self._handle.seek(start)
         summary = self._handle.read(size - _TAIL - start)
@@ -175,7 +187,7 @@ class McapFile:
             if not index.unknown_schemas():
                 return
             with suppress(DamagedRecordError):
-                for opcode, _, body in records_in(self._content(place)[1]):
+                for opcode, _, body in records_in(self._content(place)[1], self._budget.is_late):
                     if opcode == SCHEMA:
                         index.declare(opcode, body)
 
@@ -190,11 +202,11 @@ class McapFile:
         chunk, content = self._content(place)
         messages: list[StoredMessage] = []
         index: dict[int, list[tuple[int, int]]] = {}
-        for opcode, offset, body in records_in(content):
+        for opcode, offset, body in records_in(content, self._budget.is_late):
             if opcode == MESSAGE:
                 message = read_message(body)
                 messages.append(message)
-                self._budget.hold(0, len(messages))
+                self._budget.one_chunk(len(messages))
                 index.setdefault(message.channel_id, []).append((message.log_time_ns, offset))
         return messages, chunk.start_ns == place.start_ns and self._index_agrees(place, index)
 
@@ -210,7 +222,10 @@ class McapFile:
             return True
         stored: dict[int, list[tuple[int, int]]] = {}
         try:
-            for opcode, _, body in records_in(self._bytes_at(place.offset + place.length, place.index_length)):
+            if place.index_length > MAX_INDEX_BYTES:
+                return False
+            told = self._bytes_at(place.offset + place.length, place.index_length)
+            for opcode, _, body in records_in(told, self._budget.is_late):
                 if opcode != MESSAGE_INDEX:
                     return False
                 channel_id, entries = read_message_index(body)
@@ -221,8 +236,8 @@ class McapFile:
         return occupied == {channel_id: sorted(entries) for channel_id, entries in index.items()}
 
     def _bytes_at(self, offset: int, length: int) -> memoryview:
-        if not 0 <= offset <= offset + length <= self._size:
-            raise DamagedRecordError(f"{length} bytes at byte {offset}, beyond the end of the file")
+        if length > MAX_UNPACKED_BYTES or not 0 <= offset <= offset + length <= self._size:
+            raise DamagedRecordError(f"{length} bytes at byte {offset}, too many or beyond the end of the file")
         self._handle.seek(offset)
         return memoryview(self._handle.read(length))
 

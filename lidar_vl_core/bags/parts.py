@@ -14,7 +14,7 @@ from lidar_vl_core.bags.folders import METADATA, recording_folder, storage_files
 from lidar_vl_core.bags.mcap import McapFile
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.ros1_bag import Ros1File
-from lidar_vl_core.bags.unpacking import ZSTD_MAGIC, Deadline, unpacked_limit
+from lidar_vl_core.bags.unpacking import ZSTD_MAGIC, Allowance, unpacked_limit
 from lidar_vl_core.foundation.errors import BadBag, BadConfig
 
 _PIECE_BYTES = 1 << 20
@@ -29,6 +29,11 @@ class BagFile(Protocol):
     @property
     def topics(self) -> list[tuple[str, str, str, int]]:
         """(topic, type, encoding, number of messages)."""
+        ...
+
+    @property
+    def start_ns(self) -> int:
+        """Not later than the stamp of any message."""
         ...
 
     def messages(self, topics: Set[str]) -> Iterator[BagMessage]:
@@ -57,11 +62,11 @@ def bag_parts(path: Path) -> BagParts:
     return _from_metadata(recording_folder(path))
 
 
-def open_part(given: Path, stack: ExitStack, deadline: Deadline) -> BagFile:
+def open_part(given: Path, stack: ExitStack, allowance: Allowance) -> BagFile:
     """Open one storage file, unpacking a zstd-compressed one; the stack closes and removes what was opened."""
     path, head = given, _first_bytes(given)
     if head.startswith(ZSTD_MAGIC):
-        path = _unpacked(path, stack, deadline)
+        path = _unpacked(path, stack, allowance)
         head = _first_bytes(path)
         if head.startswith(ZSTD_MAGIC):
             raise BadBag(
@@ -69,11 +74,11 @@ def open_part(given: Path, stack: ExitStack, deadline: Deadline) -> BagFile:
             )
     part: BagFile
     if head.startswith(mcap_records.MAGIC):
-        part = McapFile(path, deadline)
+        part = McapFile(path, allowance)
     elif head.startswith(sqlite_file.MAGIC):
         part = sqlite_file.SqliteFile(path)
     elif head.startswith(ros1_records.MAGIC):
-        part = Ros1File(path, deadline)
+        part = Ros1File(path, allowance)
     else:
         raise BadBag(f"{given}: expected an MCAP, rosbag2 sqlite3 or ROS 1 bag file, found {_kind(head, path)}")
     stack.callback(part.close)
@@ -146,16 +151,17 @@ def _packed_or_not(path: Path) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _unpacked(path: Path, stack: ExitStack, deadline: Deadline) -> Path:
+def _unpacked(path: Path, stack: ExitStack, allowance: Allowance) -> Path:
     import zstandard
 
-    limit = unpacked_limit(path.stat().st_size)
-
+    packed_size = path.stat().st_size
+    before = allowance.change("bytes on disk", 0)
+    limit = unpacked_limit(allowance.change("packed bytes", packed_size)) - before
     folder = stack.enter_context(TemporaryDirectory(prefix="lidar_vl_bag_"))
     target = Path(folder, path.name.removesuffix(".zstd"))
     room = shutil.disk_usage(folder).free // 2  # the rest stays for others
     if room > limit:
-        room, where = limit, f"at most {limit >> 20} MiB, as a file of its size may hold"
+        room, where = limit, f"at most {limit >> 20} MiB, as files of their size may hold"
     else:
         where = f"half of what is free in {Path(folder).parent}"
     try:
@@ -167,10 +173,11 @@ def _unpacked(path: Path, stack: ExitStack, deadline: Deadline) -> Path:
             reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
             while piece := reader.read(_PIECE_BYTES):
                 room -= len(piece)
+                allowance.change("bytes on disk", len(piece))
                 if room < 0:
                     raise _too_large(path, where)
                 sink.write(piece)
-                if deadline.is_late():  # what was unpacked is read as a file that was cut
+                if allowance.is_late():  # what was unpacked is read as a file that was cut
                     break
     except (zstandard.ZstdError, OSError) as error:
         raise BadBag(

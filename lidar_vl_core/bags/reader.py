@@ -4,14 +4,13 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from heapq import merge
-from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 
+from lidar_vl_core.bags.by_time import by_start
 from lidar_vl_core.bags.messages import BagMessage, Topic
 from lidar_vl_core.bags.parts import BagFile, bag_parts, open_part
-from lidar_vl_core.bags.unpacking import DamagedRecordError, Deadline, OverBudgetError
+from lidar_vl_core.bags.unpacking import Allowance, DamagedRecordError, OverBudgetError
 from lidar_vl_core.foundation.errors import BadBag, BadRequest, LidarVlError, one_line
 from lidar_vl_core.foundation.message_types import RAW_LIDAR_TYPES, advice, full_type_name
 
@@ -24,7 +23,7 @@ class BagReader:
     def __init__(self, path: Path | str, most_s: float | None = None) -> None:
         """most_s: how long it may take, from now; None reads to the end."""
         self.path = Path(path)
-        self._deadline = Deadline(most_s)
+        self._allowance = Allowance(most_s)
         self._stack = ExitStack()
         self._notes: list[str] = []
         self._files: list[BagFile] = []
@@ -34,7 +33,7 @@ class BagReader:
             self._notes += parts.warnings
             for part in parts.paths:
                 with _as_bad_bag(part):
-                    self._files.append(open_part(part, self._stack, self._deadline))
+                    self._files.append(open_part(part, self._stack, self._allowance))
         except BaseException:
             self.close()
             raise
@@ -54,11 +53,11 @@ class BagReader:
     @property
     def is_partly_read(self) -> bool:
         """Whether reading stopped because its time was up."""
-        return self._deadline.was_late
+        return self._allowance.was_late
 
     def give_time(self, most_s: float | None) -> None:
         """Set how long the next reading may take, from now."""
-        self._deadline.restart(most_s)
+        self._allowance.restart(most_s)
 
     @property
     def warnings(self) -> list[str]:
@@ -113,8 +112,8 @@ class BagReader:
 
     def _merged(self, topics: set[str]) -> Iterator[BagMessage]:
         with _as_bad_bag(self.path):
-            for message in merge(*(file.messages(topics) for file in self._files), key=attrgetter("stamp_ns")):
-                if self._deadline.is_late():
+            for message in by_start((file.start_ns, file.messages(topics)) for file in self._files):
+                if self._allowance.is_late():
                     return
                 yield message
 

@@ -29,9 +29,9 @@ from lidar_vl_core.bags.unpacking import (
     MAX_INDEX_BYTES,
     MAX_NAME_CHARACTERS,
     MAX_UNPACKED_BYTES,
+    Allowance,
     Budget,
     DamagedRecordError,
-    Deadline,
     claims_more,
 )
 from lidar_vl_core.foundation.errors import BadBag
@@ -54,12 +54,12 @@ class _Chunk:
 class Ros1File:
     """Reads a bag's chunks; `warnings` tells what is lost."""
 
-    def __init__(self, path: Path, deadline: Deadline) -> None:
+    def __init__(self, path: Path, allowance: Allowance) -> None:
         self.path = path
         self.warnings: list[str] = []
         self._handle = path.open("rb")
         self._size = self._handle.seek(0, 2)
-        self._budget = Budget(self._size, deadline)
+        self._budget = Budget(self._size, allowance)
         self._connections: dict[int, tuple[str, str]] = {}  # id -> topic, type
         self._chunks: list[_Chunk] = []
         self._end_part_at = 0  # where its index begins; 0: the recorder never wrote it
@@ -68,6 +68,11 @@ class Ros1File:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def start_ns(self) -> int:
+        """Of the earliest chunk that holds a message."""
+        return min((chunk.start_ns for chunk in self._chunks if chunk.counts), default=0)
 
     @property
     def topics(self) -> list[tuple[str, str, str, int]]:
@@ -87,7 +92,7 @@ class Ros1File:
                 for message in self._messages_in(chunk):
                     if message.channel_id in wanted:
                         messages.append(message)
-                        self._budget.hold(0, len(messages))
+                        self._budget.one_chunk(len(messages))
             except DamagedRecordError:
                 messages = []
             missing = sum(chunk.counts[number] for number in wanted) - len(messages)
@@ -189,7 +194,8 @@ class Ros1File:
                 raise DamagedRecordError(f"{chunk.size} bytes cannot come from {chunk.length} of {chunk.compression}")
             self._budget.unpack(chunk.offset, max(chunk.size, chunk.length))
         data = memoryview(self._bytes_at(chunk.offset, min(chunk.length, MAX_UNPACKED_BYTES)))
-        for fields, body in records_in(chunk_content(chunk.compression, chunk.size, data, chunk.cut)):
+        content = chunk_content(chunk.compression, chunk.size, data, chunk.cut)
+        for fields, body in records_in(content, self._budget.is_late):
             if fields.opcode == CONNECTION:
                 self._declare(fields, body)
             elif fields.opcode == MESSAGE:

@@ -1,7 +1,7 @@
 """Records of a ROS 1 bag (format 2.0), each checked. Format: wiki.ros.org/Bags/Format/2.0."""
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, DamagedRecordError, unbz2, unlz4
@@ -9,6 +9,7 @@ from lidar_vl_core.bags.unpacking import MAX_UNPACKED_BYTES, DamagedRecordError,
 MAGIC = b"#ROSBAG V2.0\n"
 MESSAGE, BAG_HEADER, INDEX, CHUNK, CHUNK_INFO, CONNECTION = 2, 3, 4, 5, 6, 7
 LENGTH = struct.Struct("<I")
+_RECORDS_PER_LOOK = 10_000  # between two looks at the clock
 _INDEX_ENTRY = struct.Struct("<III")  # seconds, nanoseconds, offset in the chunk
 
 
@@ -65,9 +66,9 @@ def fields_of(header: bytes | memoryview) -> Fields:
     return Fields(values)
 
 
-def records_in(content: memoryview) -> Iterator[tuple[Fields, memoryview]]:
-    """(header, data) of each whole record of a chunk; stops at the first incomplete or invalid one."""
-    at = 0
+def records_in(content: memoryview, is_late: Callable[[], bool]) -> Iterator[tuple[Fields, memoryview]]:
+    """(header, data) of each whole record of a chunk; stops at the first incomplete or invalid one, and when time is up."""
+    at = number = 0
     while (data_at := _end_of_part(content, at)) is not None and (end := _end_of_part(content, data_at)) is not None:
         try:
             fields = fields_of(content[at + LENGTH.size : data_at])
@@ -75,6 +76,9 @@ def records_in(content: memoryview) -> Iterator[tuple[Fields, memoryview]]:
             return
         yield fields, content[data_at + LENGTH.size : end]
         at = end
+        number += 1
+        if number % _RECORDS_PER_LOOK == 0 and is_late():
+            return
 
 
 def connection_of(fields: Fields, data: bytes | memoryview) -> tuple[int, str, str]:

@@ -76,7 +76,7 @@ class _Walker:
         self.index.data_end = end
         if not any(not place.is_chunk for place in self.index.places):
             return None
-        return data_problem(self._handle, end)
+        return data_problem(self._handle, end, self._budget)
 
     def _take(self, opcode: int, at: int, length: int, cut: bool) -> None:
         if opcode in (CHUNK, MESSAGE, SCHEMA, CHANNEL) and length > MAX_UNPACKED_BYTES:
@@ -103,7 +103,7 @@ class _Walker:
             return
         self._budget.index(len(self.index.places), len(self.index.channels))
         self.index.places.append(Place(chunk.start_ns, at, length, cut=cut))
-        for opcode, _, body in records_in(content):
+        for opcode, _, body in records_in(content, self._budget.is_late):
             if opcode == MESSAGE:
                 self.index.counts[read_message(body).channel_id] += 1
             else:
@@ -113,8 +113,8 @@ class _Walker:
         return memoryview(self._handle.read(length))
 
 
-def data_problem(handle: BinaryIO, end: int) -> str | None:
-    """What is wrong with the bytes before the record that ends the data, by the checksum in it; None where nothing is."""
+def data_problem(handle: BinaryIO, end: int, budget: Budget) -> str | None:
+    """What is wrong with the bytes before the record that ends the data, by the checksum in it; None where nothing is found in time."""
     handle.seek(end)
     head = handle.read(RECORD_HEAD.size)
     opcode, length = RECORD_HEAD.unpack(head) if len(head) == RECORD_HEAD.size else (0, 0)
@@ -124,6 +124,8 @@ def data_problem(handle: BinaryIO, end: int) -> str | None:
     handle.seek(0)
     found, left = 0, end
     while left and (piece := handle.read(min(_PIECE_BYTES, left))):
+        if budget.is_late():
+            return None
         found, left = zlib.crc32(piece, found), left - len(piece)
     if found == stored:
         return None

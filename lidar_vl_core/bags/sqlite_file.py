@@ -43,6 +43,11 @@ class SqliteFile:
             raise
 
     @property
+    def start_ns(self) -> int:
+        """Of the earliest message."""
+        return int(self._rows[:, 0].min()) if len(self._rows) else 0
+
+    @property
     def topics(self) -> list[tuple[str, str, str, int]]:
         """(topic, type, encoding, number of messages) of each topic."""
         numbers, found = np.unique(self._rows[:, 2], return_counts=True)

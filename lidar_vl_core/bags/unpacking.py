@@ -1,18 +1,23 @@
-"""How much memory and time one file of a recording may take, and decompression within these limits."""
+"""How much memory and time a recording may take, and decompression within these limits."""
 
 import time
+from collections import Counter
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_UNPACKED_BYTES = 192 << 20  # of one chunk or message; writers use 1 to 8 MiB a chunk
 _PIECE_BYTES = 1 << 20
 _LZ4_RATIO = 256  # what LZ4 can pack at best
 _LZ4_FRAME_BYTES = 1 << 16
-MAX_INDEX_BYTES = 1 << 28  # a summary, or all entries of one index
-MAX_NAME_CHARACTERS = 4_096  # of a topic or a type
-_MAX_HELD_BYTES = 256 << 20  # of chunks that overlap in time; beside it one more chunk and a copy of its message
-_MAX_HELD_MESSAGES = 1_000_000
+MAX_SUMMARY_BYTES = 1 << 28
+MAX_INDEX_BYTES = 1 << 24  # of the messages in one chunk
+MAX_NAME_CHARACTERS = 1_000  # of a topic or a type
+_MAX_HELD_BYTES = (
+    256 << 20
+)  # of chunks that overlap in time, in all files; beside it one more chunk and a copy of its message
+_MAX_HELD_MESSAGES = 600_000
 _MAX_PLACES = 1_000_000  # chunks, or messages outside of any
-_MAX_TOPICS = 5_000
+_MAX_TOPICS = 5_000  # of a file
+_MAX_CHANNELS = 100_000  # the topics of all files, each as often as it is declared
 _MAX_RATIO = 200  # all that is unpacked, to the file; clouds and images are packed to a half or a tenth
 _FREE_BYTES = 1 << 28  # unpacked of any file, however small
 _MIB = 1 << 20
@@ -26,12 +31,13 @@ class OverBudgetError(Exception):
     """A file asks for more than a genuine recording does; all of it is refused."""
 
 
-class Deadline:
-    """How long reading may take; readers stop where they are when time is up."""
+class Allowance:
+    """What reading a recording may take: time, after which readers stop where they are, and memory, which its files share."""
 
     def __init__(self, most_s: float | None = None) -> None:
         """most_s: None reads to the end."""
         self.was_late = False
+        self._totals: Counter[str] = Counter()
         self.restart(most_s)
 
     def restart(self, most_s: float | None) -> None:
@@ -44,19 +50,24 @@ class Deadline:
         self.was_late |= late
         return late
 
+    def change(self, what: str, by: int) -> int:
+        """Count that so much more is taken of something; returns how much all files take of it."""
+        self._totals[what] += by
+        return self._totals[what]
+
 
 class Budget:
-    """Counts what reading a file takes; every method raises OverBudgetError when it is too much."""
+    """Counts what reading a file takes of its recording's allowance; methods raise OverBudgetError when it is too much."""
 
-    def __init__(self, file_bytes: int, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._most_unpacked = unpacked_limit(file_bytes)
+    def __init__(self, file_bytes: int, allowance: Allowance) -> None:
+        self._allowance = allowance
+        self._taken: Counter[str] = Counter()
         self._unpacked: dict[int, int] = {}  # offset of a chunk -> bytes
-        self._total_unpacked = 0
+        allowance.change("bytes of files", file_bytes)
 
     def is_late(self) -> bool:
         """Whether time is up."""
-        return self._deadline.is_late()
+        return self._allowance.is_late()
 
     def unpack(self, offset: int, size: int) -> None:
         """Call before a chunk is unpacked; each counts once, however often it is read."""
@@ -64,26 +75,38 @@ class Budget:
             raise OverBudgetError(f"a chunk of at most {MAX_UNPACKED_BYTES // _MIB} MiB, found {size // _MIB} MiB")
         if offset not in self._unpacked:
             self._unpacked[offset] = size
-            self._total_unpacked += size
-        if self._total_unpacked > self._most_unpacked:
-            raise OverBudgetError(
-                f"chunks of at most {self._most_unpacked // _MIB} MiB in a file of its size, found more"
-            )
+            self._allowance.change("unpacked bytes", size)
+        most = unpacked_limit(self._allowance.change("bytes of files", 0))
+        if self._allowance.change("unpacked bytes", 0) > most:
+            raise OverBudgetError(f"chunks of at most {most // _MIB} MiB in files of their size, found more")
 
     def hold(self, held_bytes: int, messages: int) -> None:
-        """Call before more is kept in memory until its turn comes."""
-        if held_bytes > _MAX_HELD_BYTES or messages > _MAX_HELD_MESSAGES:
+        """Say how much of this file is now kept in memory until its turn comes."""
+        all_bytes, all_messages = self._total("held bytes", held_bytes), self._total("held messages", messages)
+        if all_bytes > _MAX_HELD_BYTES or all_messages > _MAX_HELD_MESSAGES:
             raise OverBudgetError(
                 f"at most {_MAX_HELD_BYTES // _MIB} MiB and {_MAX_HELD_MESSAGES:,} messages in chunks that overlap in time, "
                 "found more"
             )
 
+    def one_chunk(self, messages: int) -> None:
+        """Call before a chunk's list of messages grows."""
+        if messages > _MAX_HELD_MESSAGES:
+            raise OverBudgetError(f"at most {_MAX_HELD_MESSAGES:,} messages in a chunk, found more")
+
     def index(self, places: int, topics: int) -> None:
-        """Call before more is indexed."""
-        if places > _MAX_PLACES:
+        """Say how much of this file is now indexed."""
+        if self._total("places", places) > _MAX_PLACES:
             raise OverBudgetError(f"at most {_MAX_PLACES:,} chunks and messages outside of chunks, found more")
-        if topics > _MAX_TOPICS:
-            raise OverBudgetError(f"at most {_MAX_TOPICS:,} topics, found more")
+        if topics > _MAX_TOPICS or self._total("topics", topics) > _MAX_CHANNELS:
+            raise OverBudgetError(
+                f"at most {_MAX_TOPICS:,} topics in a file and {_MAX_CHANNELS:,} in all of them, found more"
+            )
+
+    def _total(self, what: str, now: int) -> int:
+        total = self._allowance.change(what, now - self._taken[what])
+        self._taken[what] = now
+        return total
 
 
 def unpacked_limit(packed_bytes: int) -> int:

@@ -1,6 +1,7 @@
-"""MCAPs and ROS 1 bags made to hurt: refused in one line that names the file, or read right, in little memory and time."""
+"""MCAPs made to hurt: refused in one line that names the file, or read right, in little memory and time."""
 
 import struct
+import time
 import tracemalloc
 import zlib
 
@@ -171,6 +172,108 @@ def test_more_topics_or_places_than_a_recording_has_are_refused(tmp_path, monkey
     assert "found more" in refused(tmp_path / "places.mcap", unchunked(SCHEMA, CHANNEL, *[message()] * 60))
 
 
+def counted(numbers):
+    return struct.pack("<I", 10 * len(numbers)) + b"".join(struct.pack("<HQ", number, 1) for number in numbers)
+
+
+def with_summary(*records):
+    data = MAGIC + packed(Header("ros2", ""), SCHEMA, CHANNEL, message(), DataEnd(0))
+    return data + packed(SCHEMA, CHANNEL) + b"".join(records) + packed(Footer(len(data), 0, 0)) + MAGIC
+
+
+def record(opcode, body):
+    return bytes([opcode]) + struct.pack("<Q", len(body)) + body
+
+
+def listed_chunk(offset, length=100, channels=(1,), index_bytes=0):
+    sizes = struct.pack("<QI", index_bytes, 0) + struct.pack("<QQ", 1, 1)
+    return record(8, struct.pack("<QQQQ", 5, 5, offset, length) + counted(channels) + sizes)
+
+
+def test_the_metadata_of_a_topic_are_not_unpacked_however_many_they_are(tmp_path):
+    entry = struct.pack("<I", 8) + b"%08d" + struct.pack("<I", 0)
+    metadata = b"".join(entry % number for number in range(200_000))
+    head = struct.pack("<HHI", 1, 1, 2) + b"/a" + struct.pack("<I", 3) + b"cdr"
+    channel = record(4, head + struct.pack("<I", len(metadata)) + metadata)
+    content = (
+        MAGIC + packed(Header("ros2", ""), SCHEMA) + channel + packed(message(), DataEnd(0), Footer(0, 0, 0)) + MAGIC
+    )
+    tracemalloc.start()
+    assert read(tmp_path / "metadata.mcap", content) == ([("/a", 5)], [])
+    assert tracemalloc.get_traced_memory()[1] < 3 * len(content)
+    tracemalloc.stop()
+
+
+def test_a_summary_that_counts_more_channels_than_there_are_ids_is_damaged(tmp_path):
+    statistics = record(11, struct.pack("<QHIIIIQQ", 1, 1, 1, 0, 0, 1, 5, 5) + counted([1] * 70_000))
+    found, (warning,) = read(tmp_path / "counts.mcap", with_summary(statistics))
+    assert found == [("/a", 5)]
+    assert "damaged summary" in warning
+
+
+def test_beyond_a_number_of_ids_it_is_not_known_what_a_chunk_holds_and_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("lidar_vl_core.bags.mcap_summary._MAX_CHANNEL_IDS", 2)
+    chunks = [plain(packed(message(stamp))) for stamp in (5, 6, 7)]
+    content = chunked(*chunks, message_index_offsets={2: 0, 3: 0, 4: 0}, count=3)
+    assert ("/a", 6) in read(tmp_path / "ids.mcap", content)[0]
+
+
+def test_a_chunk_or_an_index_of_gigabytes_costs_no_memory(tmp_path):
+    place = len(MAGIC + packed(Header("ros2", ""), SCHEMA, CHANNEL, message(), DataEnd(0)))
+    for claimed in ({"length": 1 << 33}, {"index_bytes": 1 << 33}):
+        path = tmp_path / "wide.mcap"
+        statistics = record(11, struct.pack("<QHIIIIQQ", 1, 1, 1, 0, 0, 1, 5, 5) + counted([1]))
+        with path.open("wb") as file:
+            file.write(MAGIC + packed(Header("ros2", ""), SCHEMA, CHANNEL, message(), DataEnd(0)))
+            file.seek(1 << 34)  # takes no room on the disk
+            start = file.tell()
+            file.write(
+                packed(SCHEMA, CHANNEL)
+                + listed_chunk(place, **claimed)
+                + statistics
+                + packed(Footer(start, 0, 0))
+                + MAGIC
+            )
+        tracemalloc.start()
+        with open_bag(path) as bag:
+            assert list(bag.messages()) == []
+            assert bag.warnings
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        tracemalloc.stop()
+
+
+def test_tiny_records_and_data_without_end_take_no_longer_than_the_time_there_is(tmp_path):
+    tiny = plain(packed(SCHEMA, CHANNEL) + (b"\6" + bytes(8)) * 1_000_000 + packed(message()))
+    (tmp_path / "tiny.mcap").write_bytes(unchunked(tiny))
+    with (tmp_path / "sparse.mcap").open("wb") as file:
+        file.write(
+            MAGIC + packed(Header("ros2", ""), SCHEMA, CHANNEL, message()) + b"\x09" + struct.pack("<Q", 1 << 37)
+        )
+        file.seek(1 << 37, 1)
+        file.write(packed(DataEnd(12345), Footer(0, 0, 0)) + MAGIC)
+    for name in ("tiny.mcap", "sparse.mcap"):
+        began_s = time.process_time()
+        with open_bag(tmp_path / name, 0.05) as bag:
+            assert "part of it is left out" in bag.warnings[0]
+        assert time.process_time() - began_s < 1
+
+
+def test_the_files_of_a_recording_share_its_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "_MAX_HELD_BYTES", 250_000)
+    for folder, step in (("one after the other", 10), ("all at once", 0)):
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            stamp = 5 + number * step
+            content = packed(*[message(stamp, data=bytes(10_000))] * 10)
+            chunk = Chunk("", content, stamp, stamp, zlib.crc32(content), len(content))
+            path = tmp_path / folder / f"a_{number}.mcap"
+            path.write_bytes(chunked(chunk, count=10, message_start_time=stamp, message_end_time=stamp))
+    with open_bag(tmp_path / "one after the other") as bag:
+        assert [found.stamp_ns for found in bag.messages()] == [5] * 10 + [15] * 10 + [25] * 10 + [35] * 10
+    with open_bag(tmp_path / "all at once") as bag, pytest.raises(BadBag, match="chunks that overlap in time"):
+        list(bag.messages())
+
+
 @pytest.mark.parametrize("chunk_crc", [True, False])
 @pytest.mark.parametrize("chunks", [True, False])
 def test_the_checksum_of_all_data_is_read_where_no_chunk_has_one(tmp_path, chunks, chunk_crc):
@@ -273,57 +376,6 @@ def test_inspect_describes_what_it_has_seen_when_its_time_is_over(tmp_path, monk
     found = inspection(path)
     assert found["topics"][0]["count"] == 50
     assert "part of it is left out" in found["warnings"][0]
-
-
-def ros1_record(fields, data):
-    header = b"".join(struct.pack("<I", len(field)) + field for field in fields)
-    return struct.pack("<I", len(header)) + header + struct.pack("<I", len(data)) + data
-
-
-def ros1_bag(*records, end=b""):
-    head = ros1_record([b"op=\x03", b"index_pos=" + bytes(8)], bytes(50))
-    return b"#ROSBAG V2.0\n" + head + b"".join(records) + end
-
-
-CONNECTION = ros1_record([b"op=\x07", b"conn=\0\0\0\0", b"topic=/a"], struct.pack("<I", 20) + b"type=std_msgs/String")
-ROS1_MESSAGE = ros1_record([b"op=\x02", b"conn=\0\0\0\0", b"time=" + struct.pack("<II", 1, 0)], b"\0\0\0\0")
-ROS1_INDEX = ros1_record(
-    [b"op=\x04", b"ver=\1\0\0\0", b"conn=\0\0\0\0", b"count=\1\0\0\0"], struct.pack("<III", 1, 0, 0)
-)
-
-
-def ros1_chunk(content, size=None, compression=b"none"):
-    size = len(content) if size is None else size
-    return ros1_record([b"op=\x05", b"compression=" + compression, b"size=" + struct.pack("<I", size)], content)
-
-
-def test_a_ros1_index_that_stands_twice_counts_once(tmp_path):
-    path = tmp_path / "twice.bag"
-    path.write_bytes(ros1_bag(ros1_chunk(CONNECTION + ROS1_MESSAGE), *[ROS1_INDEX] * 60))
-    with open_bag(path) as bag:
-        assert [topic.count for topic in bag.topics] == [1]
-        assert len(list(bag.messages())) == 1
-        assert not any("lost" in warning for warning in bag.warnings[1:])
-
-
-def test_a_ros1_chunk_that_claims_gigabytes_costs_no_memory(tmp_path):
-    lies = [(b"none", 2**32 - 1), (b"lz4", 2**32 - 1), (b"lz4", 250 << 20)]
-    for compression, size in lies:
-        content = ros1_bag(ros1_chunk(b"x" * 64, size, compression), ros1_chunk(CONNECTION + ROS1_MESSAGE))
-        tracemalloc.start()
-        found, _ = read(tmp_path / "lie.bag", content)
-        assert tracemalloc.get_traced_memory()[1] < 20_000_000
-        tracemalloc.stop()
-        assert found == [("/a", 1_000_000_000)]
-    assert "192 MiB" in refused(tmp_path / "bz2.bag", ros1_bag(ros1_chunk(b"x" * 64, 2**32 - 1, b"bz2")))
-
-
-def test_a_ros1_connection_that_is_declared_twice_differently_is_damage(tmp_path):
-    other = CONNECTION.replace(b"topic=/a", b"topic=/b")
-    found, _ = read(
-        tmp_path / "two.bag", ros1_bag(CONNECTION, ros1_chunk(ROS1_MESSAGE), ros1_chunk(other + ROS1_MESSAGE))
-    )
-    assert found == [("/a", 1_000_000_000)]
 
 
 def test_warnings_about_hostile_names_are_one_line(tmp_path):
