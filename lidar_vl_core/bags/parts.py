@@ -76,7 +76,7 @@ def open_part(given: Path, stack: ExitStack, allowance: Allowance) -> BagFile:
     if head.startswith(mcap_records.MAGIC):
         part = McapFile(path, allowance)
     elif head.startswith(sqlite_file.MAGIC):
-        part = sqlite_file.SqliteFile(path)
+        part = sqlite_file.SqliteFile(path, allowance)
     elif head.startswith(ros1_records.MAGIC):
         part = Ros1File(path, allowance)
     else:

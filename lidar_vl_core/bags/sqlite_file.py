@@ -11,13 +11,15 @@ import numpy as np
 from lidar_vl_core.bags.messages import BagMessage
 from lidar_vl_core.bags.sqlite.cut_file import filled_up
 from lidar_vl_core.bags.sqlite.database import MAX_VALUE_BYTES, Database, DatabaseError
+from lidar_vl_core.bags.unpacking import Allowance
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import full_type_name
 
 MAGIC = b"SQLite format 3\0"
 _MAX_TOPICS = 10_000
 _MAX_NAME_LENGTH = 1000
-_MAX_MESSAGES = 10_000_000  # in one file: 24 bytes of memory each
+_MAX_MESSAGES = 10_000_000  # in all files: 24 bytes of memory each
+_ROWS_PER_LOOK = 10_000  # between two looks at the clock
 _LEAST_ROW_BYTES = 8
 _MAX_FAILING_S = 10.0  # spent on messages that cannot be read
 _TOPICS = "SELECT id, substr(name, 1, ?), substr(type, 1, ?), substr(serialization_format, 1, ?) FROM topics LIMIT ?"
@@ -27,8 +29,9 @@ _DATA = "SELECT data FROM messages NOT INDEXED WHERE id = ? AND typeof(data) = '
 class SqliteFile:
     """Reads the tables `topics` and `messages`; `warnings` says what is lost in a damaged file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, allowance: Allowance) -> None:
         self.path = path
+        self._allowance = allowance
         self.warnings: list[str] = []
         self._stack = ExitStack()
         self._failing_s = 0.0
@@ -38,6 +41,7 @@ class SqliteFile:
             copies = filled_up(path, self._stack) or [path]
             self._topics = self._open(copies)
             self._rows = self._salvaged("it cut off") if len(copies) > 1 else self._scanned()
+            allowance.change("rows", len(self._rows))
         except BaseException:
             self.close()
             raise
@@ -110,17 +114,19 @@ class SqliteFile:
             return self._salvaged(str(error))
         if odd:
             self._warn(f"expected messages with a topic and a stamp, found {odd} without: they are left out")
-        return np.array(values, np.int64).reshape(-1, 3)
+        return np.frombuffer(values, np.int64).reshape(-1, 3) if values else np.empty((0, 3), np.int64)
 
     def _scan(self, values: array, direction: str) -> int:
         """Add (stamp, id, topic id) of each row with a known topic and a stamp; returns the number of others."""
-        most = min(_MAX_MESSAGES, self._size // _LEAST_ROW_BYTES)
+        most = min(_MAX_MESSAGES - self._allowance.change("rows", 0), self._size // _LEAST_ROW_BYTES)
         query = f"SELECT timestamp, id, topic_id FROM messages NOT INDEXED ORDER BY id {direction}"  # noqa: S608  two constants
         odd, last = 0, None
         for place, (stamp_ns, number, topic_id) in enumerate(self._databases[0].rows(query)):
+            if place % _ROWS_PER_LOOK == 0 and self._allowance.is_late():
+                break
             if place >= most:
                 raise BadBag(
-                    f"{self.path}: expected at most {most} messages in {self._size} bytes, found more. "
+                    f"{self.path}: expected at most {_MAX_MESSAGES} messages in a recording, and {most} in this file, found more. "
                     "The file is damaged, or must be split."
                 )
             if last is not None and (number <= last if direction == "ASC" else number >= last):
@@ -142,6 +148,8 @@ class SqliteFile:
         found = found[np.unique(found[:, 1], return_index=True)[1]]
         left_bytes, whole = self._size, np.zeros(len(found), bool)
         for place, number in enumerate(found[:, 1].tolist()):
+            if self._allowance.is_late():
+                break
             data = self._data(number)
             if data is not None:
                 left_bytes = self._taken(left_bytes, data)

@@ -218,3 +218,20 @@ def test_messages_that_share_their_bytes_are_refused(tmp_path):
     path.write_bytes(content[: 11 * 4096])
     with pytest.raises(BadBag, match="several share their bytes"):
         read(path)
+
+
+def test_a_table_too_long_for_the_time_there_is_is_read_in_part(tmp_path):
+    rows = f"INSERT INTO messages {ENDLESS} SELECT x, 1, x, x'00' FROM c LIMIT 300000"
+    path = database_of(tmp_path / "long.db3", TOPICS, TOPIC, MESSAGES, rows)
+    with open_bag(path, 0.01) as bag:
+        assert bag.topics[0].count < 300_000
+        assert "part of it is left out" in bag.warnings[0]
+
+
+def test_the_files_of_a_recording_share_its_number_of_messages(tmp_path, monkeypatch):
+    monkeypatch.setattr("lidar_vl_core.bags.sqlite_file._MAX_MESSAGES", 5)
+    for name in ("a_0.db3", "a_1.db3"):
+        database_of(tmp_path / name, TOPICS, TOPIC, MESSAGES, *THREE)
+    assert len(read(tmp_path / "a_0.db3")[0]) == 3
+    with pytest.raises(BadBag, match="at most 5 messages in a recording"):
+        open_bag(tmp_path)
