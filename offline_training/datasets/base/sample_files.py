@@ -1,5 +1,6 @@
 """Reading the files of a sample, so that every fault names the sample and the file."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,10 @@ def opened_picture(path: Path, sample_name: str, what: str = "image") -> Iterato
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of sizes that are refused below
+            opened = Image.open(path)
+        with opened as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise ValueError(f"{width}x{height} pixels, where up to {MAX_PIXELS} are read")

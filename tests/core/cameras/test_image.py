@@ -1,5 +1,6 @@
 """Images as they come from drivers; every damaged one is refused by name, so that only its camera is skipped."""
 
+import struct
 import zlib
 from contextlib import suppress
 from io import BytesIO
@@ -270,6 +271,38 @@ def test_a_picture_of_more_pixels_than_any_camera_has_is_refused_without_a_word_
     with pytest.raises(BadImage, match="size: expected 1 to 64000000 pixels, found 10000 x 9500"):
         decode_image(compressed(sized, "png"))
     assert not recwarn.list
+
+
+def test_a_picture_that_claims_more_than_the_library_would_open_is_refused_by_its_size():
+    header = stored(RGB, "PNG")[:16] + (60_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
+    sized = header + zlib.crc32(header[12:]).to_bytes(4, "big") + stored(RGB, "PNG")[33:]
+    with pytest.raises(BadImage, match=r"^size: expected 1 to 64000000 pixels, found more\. Fix the driver"):
+        decode_image(compressed(sized, "png"))
+
+
+def test_bytes_that_only_begin_like_a_picture_are_told_without_a_word_of_the_library():
+    with pytest.raises(BadImage, match=r"^data: expected a complete PNG, found 20 bytes that only begin like one\."):
+        decode_image(compressed(stored(RGB, "PNG")[:8] + bytes(12), "png"))
+
+
+def test_a_tiff_whose_tags_point_nowhere_costs_no_warning_of_the_library(recwarn):
+    data = bytearray(stored(RGB, "TIFF"))
+    at = struct.unpack_from("<I", data, 4)[0] + 2
+    for place in range(at, at + 12 * struct.unpack_from("<H", data, at - 2)[0], 12):
+        if struct.unpack_from("<H", data, place)[0] in (273, 279):  # where the strips are, and how long
+            struct.pack_into("<I", data, place + 4, 2**30)
+    with pytest.raises(BadImage):
+        decode_image(compressed(bytes(data), "tiff"))
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
+def test_a_picture_of_many_strips_is_that_of_the_library(mode):
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (1100, 7, 3), np.uint8)).convert(mode)
+    stream = BytesIO()
+    picture.save(stream, "TIFF")
+    expected = np.array(picture.convert("RGB"))
+    assert_array_equal(decode_image(compressed(stream.getvalue(), "tiff")), expected)
 
 
 @pytest.mark.parametrize("values", [np.float32([[0.5, 90.0]]), np.int32([[0, 70_000]]), np.int32([[-1, 5]])])

@@ -22,7 +22,7 @@ from lidar_vl_core.foundation.errors import BadConfig, BadDataset
 from lidar_vl_core.foundation.files import atomic_writer, write_bytes
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from offline_training.datasets.base.sample_files import read_picture_bytes, read_rgb
+from offline_training.datasets.base.sample_files import opened_picture, read_picture_bytes, read_rgb
 from offline_training.synthetic.sensors.shot import Shot
 
 VERSION = 1  # raise it when the same seed gives other images, so that cached ones are made anew
@@ -87,14 +87,9 @@ def read_pose(folder: Path) -> RigidTransform:
 
 def class_image(cache_folder: Path, view: CameraView) -> np.ndarray:
     """(H, W) uint8 true class of each pixel of a view, 255 = none. Raises BadDataset when there is none to read."""
-    from PIL import Image
-
     path = (cache_folder / str(view.file)).with_suffix(".png")
-    try:
-        with Image.open(path) as picture:
-            return np.array(picture)
-    except (OSError, SyntaxError, ValueError) as error:  # PIL raises all three for damaged files
-        raise BadDataset(f"{path}: expected a PNG of class ids, found: {error}. {_DAMAGED}") from error
+    with opened_picture(path, str(view.file), "PNG of class ids") as picture:
+        return np.array(picture)
 
 
 def _view(
