@@ -2,7 +2,7 @@
 
 Each row is a few tests, run by pytest; its outcome is saved under OUT/rows as soon as it is known, with pytest's words beside it,
 and --resume leaves out rows that passed with the same amounts. OUT/faults.md then has the table, OUT/faults.json all of it.
---page writes the table into docs/reliability.md.
+--page writes what OUT has into docs/reliability.md; rows that OUT does not have keep their figures there.
 """
 
 import argparse

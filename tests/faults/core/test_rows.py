@@ -1,11 +1,13 @@
 """The list of faults and the page of their figures: every row has tests that exist, and nobody writes figures by hand."""
 
 import ast
+import json
+import shutil
 from pathlib import Path
 
 from tests.faults.harness.amount import SHARE, amount
 from tests.faults.harness.figures import Figures, gathered
-from tests.faults.harness.page import is_page_as_written, summary, table
+from tests.faults.harness.page import FIGURES, PAGE, is_page_as_written, summary, table, write_page
 from tests.faults.harness.rows import ROWS
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
@@ -26,6 +28,17 @@ def test_the_rows_are_the_38_and_each_names_tests_that_there_are():
 
 def test_the_page_has_the_figures_that_were_saved_and_no_others():
     assert is_page_as_written(_REPOSITORY / "docs")
+
+
+def test_rows_that_were_not_run_again_keep_their_figures_on_the_page(tmp_path: Path):
+    for name in (PAGE, FIGURES):
+        shutil.copy(_REPOSITORY / "docs" / name, tmp_path)
+    before = json.loads((tmp_path / FIGURES).read_text())
+    again = before[1] | {"seconds": 98765}
+    write_page([again], tmp_path)
+    assert json.loads((tmp_path / FIGURES).read_text()) == [before[0], again, *before[2:]]
+    assert "98765 s" in (tmp_path / PAGE).read_text()
+    assert is_page_as_written(tmp_path)
 
 
 def test_counts_are_added_up_and_of_measures_the_worst_is_told():

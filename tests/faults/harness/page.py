@@ -44,7 +44,7 @@ def part_of_page(saved: Sequence[dict[str, Any]]) -> str:
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     long = [str(outcome["row"]) for outcome in saved if outcome["share"]]
     form = (
-        f"Rows {', '.join(long)} in the long form, the others in that of `make test`."
+        f"Row{'s' * (len(long) > 1)} {', '.join(long)} in the long form, the others in that of `make test`."
         if long
         else "In the form of `make test`."
     )
@@ -52,11 +52,13 @@ def part_of_page(saved: Sequence[dict[str, Any]]) -> str:
 
 
 def write_page(saved: Sequence[dict[str, Any]], docs: Path) -> None:
-    """Put the figures into the page, and beside it, as JSON, what they were written from."""
-    write_text(docs / FIGURES, json.dumps(saved, indent=1) + "\n")
+    """Put the figures into the page, and beside it, as JSON, what they were written from; rows that were not run keep theirs."""
+    by_row = {outcome["row"]: outcome for outcome in (*read_json(docs / FIGURES), *saved)}
+    outcomes = [by_row[row] for row in sorted(by_row)]
+    write_text(docs / FIGURES, json.dumps(outcomes, indent=1) + "\n")
     page = docs / PAGE
     before, rest = page.read_text().split(_BEGIN)
-    write_text(page, before + part_of_page(saved) + rest.split(_END)[1])
+    write_text(page, before + part_of_page(outcomes) + rest.split(_END)[1])
 
 
 def is_page_as_written(docs: Path) -> bool:
