@@ -174,7 +174,7 @@ train-demo-detector: $(STAMP)
 ## make plugin     the fused sparse convolution for TensorRT, compiled for six GPU generations (TENSORRT_INCLUDE=folder: with the plugin in C++)
 plugin: $(STAMP)
 	@command -v nvcc > /dev/null || { $(UV_INSTALL) -e '.[plugin]'; }
-	@$(BIN)/python -m lidar_vl_core.engines.tensorrt_plugin.build
+	@$(BIN)/python -m lidar_vl_core.commands.machine.build_plugin
 
 clean:
 	rm -rf $(VENV) $(CORE) $(MINIMAL) out

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
+from lidar_vl_core.commands.program.command_line import CommandLine
+from lidar_vl_core.commands.program.program_options import add_overwrite
 from lidar_vl_core.foundation.errors import MissedLimit, one_line
 
 _MARKS = {"fits": "=", "off": "!", "unclear": "?"}
 
 
-def add_calibration_check(commands: "argparse._SubParsersAction[NamingParser]") -> None:
+def add_calibration_check(commands: "argparse._SubParsersAction[CommandLine]") -> None:
     """Add it to the commands of the program."""
     parser = commands.add_parser(
         "calibration-check", help="check that depth edges of the clouds match edges of the images; exits with 1 if not"

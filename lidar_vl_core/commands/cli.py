@@ -12,15 +12,15 @@ from lidar_vl_core.commands.cloud_commands import add_cloud_commands
 from lidar_vl_core.commands.compare_command import add_compare
 from lidar_vl_core.commands.completions import completions
 from lidar_vl_core.commands.machine.machine_commands import add_machine_commands
-from lidar_vl_core.commands.program_options import (
-    NamingParser,
+from lidar_vl_core.commands.program.command_line import CommandLine
+from lidar_vl_core.commands.program.program_options import (
     ShowVersion,
     complete_where_asked,
     print_any_name,
     stop_printing,
 )
+from lidar_vl_core.commands.program.termination import TERMINATED, Terminated, heard_sigterm
 from lidar_vl_core.commands.replay_command import add_replay
-from lidar_vl_core.commands.termination import TERMINATED, Terminated, heard_sigterm
 from lidar_vl_core.commands.top_command import add_top
 from lidar_vl_core.foundation.errors import LidarVlError, MissedLimit, one_line
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """Commands of `lidar-vl` and their options."""
-    parser = NamingParser(
+    parser = CommandLine(
         prog="lidar-vl",
         description="LiDAR segmentation and detection in recordings and single clouds, without ROS and without PyTorch.",
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidar_vl_core.commands.input_options import add_ego, add_intensity, add_model, add_words, ego_region, words_of
-from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
+from lidar_vl_core.commands.program.command_line import CommandLine
+from lidar_vl_core.commands.program.program_options import add_overwrite
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.result_folder import require_no_results, require_place
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from lidar_vl_core.clouds.point_cloud import PointCloud
 
 
-def add_cloud_commands(commands: "argparse._SubParsersAction[NamingParser]") -> None:
+def add_cloud_commands(commands: "argparse._SubParsersAction[CommandLine]") -> None:
     """Add them to the commands of the program."""
     segment = commands.add_parser("segment", help="segment one cloud file")
     _add_cloud(segment)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from lidar_vl_core.commands.input_options import add_intensity, add_recording, reading_of
-from lidar_vl_core.commands.program_options import NamingParser, add_overwrite
+from lidar_vl_core.commands.program.command_line import CommandLine
+from lidar_vl_core.commands.program.program_options import add_overwrite
 from lidar_vl_core.foundation.errors import one_line
 
 
-def add_compare(commands: "argparse._SubParsersAction[NamingParser]") -> None:
+def add_compare(commands: "argparse._SubParsersAction[CommandLine]") -> None:
     """Add it to the commands of the program."""
     parser = commands.add_parser("compare", help="two models over one recording: agreement, differences, latency")
     parser.add_argument("a", metavar="A", help="folder of a model package, or a name such as demo")

@@ -18,12 +18,13 @@ from lidar_vl_core.commands.input_options import (
     words_of,
 )
 from lidar_vl_core.commands.limit_options import add_limits, limits_of, require_limits
-from lidar_vl_core.commands.program_options import NamingParser, add_overwrite, list_in_help
+from lidar_vl_core.commands.program.command_line import CommandLine, list_in_help
+from lidar_vl_core.commands.program.program_options import add_overwrite
 
 _MOST_SWEEPS = 20  # a second at 20 Hz
 
 
-def add_replay(commands: "argparse._SubParsersAction[NamingParser]") -> None:
+def add_replay(commands: "argparse._SubParsersAction[CommandLine]") -> None:
     """Add it to the commands of the program."""
     parser = commands.add_parser(
         "replay", help="label or find boxes in every cloud of a recording; metrics, predictions and a report"

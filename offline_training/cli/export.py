@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from lidar_vl_core.commands.program_options import add_overwrite
+from lidar_vl_core.commands.program.program_options import add_overwrite
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.sparse_model.known_precisions import Precision
 from offline_training.cli.before_work import require_checkpoint, require_training

@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lidar_vl_core.commands.program_options import (
-    NamingParser,
+from lidar_vl_core.commands.program.command_line import CommandLine
+from lidar_vl_core.commands.program.program_options import (
     ShowVersion,
     complete_where_asked,
     print_any_name,
     stop_printing,
 )
-from lidar_vl_core.commands.termination import TERMINATED, Terminated, heard_sigterm
+from lidar_vl_core.commands.program.termination import TERMINATED, Terminated, heard_sigterm
 from lidar_vl_core.foundation.errors import LidarVlError
 from lidar_vl_core.foundation.optional_imports import missing_extra
 from offline_training.cli import data, export, from_bags, reproduce, results, training, words
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """Commands of `lidar-vl-train` and their options."""
-    parser = NamingParser(prog="lidar-vl-train", description="Train, evaluate and export LiDAR segmentation networks.")
+    parser = CommandLine(prog="lidar-vl-train", description="Train, evaluate and export LiDAR segmentation networks.")
     parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lidar_vl_core.commands.program_options import list_in_help
+from lidar_vl_core.commands.program.command_line import list_in_help
 
 
 def add_config(parser: argparse.ArgumentParser, told: str) -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lidar_vl_core.commands.program_options import add_overwrite
+from lidar_vl_core.commands.program.program_options import add_overwrite
 from lidar_vl_core.foundation.errors import BadRequest
 from offline_training.cli.before_work import require_checkpoint, require_training
 from offline_training.cli.options import (

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lidar_vl_core.commands.program_options import add_overwrite
+from lidar_vl_core.commands.program.program_options import add_overwrite
 from lidar_vl_core.foundation.errors import BadConfig, BadRequest
 from offline_training.cli.before_work import (
     require_checkpoint,

@@ -12,7 +12,8 @@ import numpy as np
 
 from lidar_vl_core.classes.class_table import ClassTable
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.foundation.errors import LidarVlError
+from lidar_vl_core.commands.program.command_line import CommandLine, run_tool
+from lidar_vl_core.foundation.errors import BadRequest
 from offline_training.datasets.rgbd.synthetic_rooms import RoomSpec, SyntheticRooms
 
 _GAP_PX = 4
@@ -79,29 +80,35 @@ def _rgb(table: ClassTable, class_id: int) -> tuple[int, int, int]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Draw synthetic rooms: views, classes, and the cloud from above.")
+    parser = CommandLine(
+        prog="python -m offline_training.toys.room_sheet",
+        description="Draw synthetic rooms: views, classes, and the cloud from above.",
+    )
     parser.add_argument("--out", type=Path, required=True, help="image to write, .png")
     parser.add_argument("--seed", type=int, default=0, help="the first room; equal seeds give equal rooms")
     parser.add_argument("--rooms", type=int, default=4)
     parser.add_argument("--views", type=int, default=6, help="number of views shown of each room's 16")
     parser.add_argument("--image-width", type=int, default=160, help="width of an image in pixels; images are 4:3")
-    options = parser.parse_args(arguments)
+    return run_tool(parser, _draw, arguments)
+
+
+def _draw(options: argparse.Namespace) -> None:
     from PIL import Image
 
     from lidar_vl_core.drawing.figures import png_bytes
     from lidar_vl_core.foundation.files import write_bytes
 
-    try:
-        spec = RoomSpec(image_width=options.image_width)
-        with tempfile.TemporaryDirectory() as cache:
-            rooms = SyntheticRooms(range(options.seed, options.seed + options.rooms), Path(cache), spec)
-            sheet = room_sheet(rooms, options.views)
-        write_bytes(options.out, png_bytes(Image.fromarray(sheet)))
-    except LidarVlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    spec = RoomSpec(image_width=options.image_width)
+    if options.rooms < 1 or options.seed < 0 or not 1 <= options.views <= spec.views:
+        raise BadRequest(
+            f"expected 1 room or more, seeds from 0 and 1 to {spec.views} views, found --rooms {options.rooms} "
+            f"--seed {options.seed} --views {options.views}."
+        )
+    with tempfile.TemporaryDirectory() as cache:
+        rooms = SyntheticRooms(range(options.seed, options.seed + options.rooms), Path(cache), spec)
+        sheet = room_sheet(rooms, options.views)
+    write_bytes(options.out, png_bytes(Image.fromarray(sheet)))
     print(f"{options.out}: {options.rooms} rooms from seed {options.seed}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.foundation.files import read_json, write_text
 from tests.bench.report.machine import machine
 from tests.bench.report.parts import PART_OF, PARTS, Part
@@ -23,7 +24,7 @@ from tests.bench.report.table import print_table
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is asked for; exit code 1 when a target is missed or a part fails."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("out/bench"), help="folder for all results (out/bench)")

@@ -17,6 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.foundation.files import read_json, write_text
 from tests.bench.report.machine import machine
 from tests.faults.harness.amount import SHARE
@@ -28,7 +29,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; exit code 1 when a test fails."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("out/faults"), help="folder for all results (out/faults)")

@@ -1,10 +1,9 @@
-"""python -m lidar_vl_core.engines.tensorrt_plugin.build : compile the TensorRT plugin into one library. Starts a compiler.
+"""The TensorRT plugin, compiled into one library. Starts a compiler; `make plugin` calls it.
 
 nvcc is taken from PyPI's packages (extra `plugin`), else from the PATH; no GPU is needed. With TensorRT's C++ headers the library
 has the plugin itself, for TensorRT in C++ or Python; without them the kernel alone, which Python registers as a plugin.
 """
 
-import argparse
 import importlib.util
 import os
 import shutil
@@ -76,26 +75,3 @@ def build(out: Path = BUILT, targets: Sequence[int] = TARGETS, headers: Path | N
             raise EngineUnavailable(f"{nvcc}: expected it to compile the plugin, found error {done.returncode}: {said}")
         part.replace(out)
     return out
-
-
-def main() -> None:
-    """Compile it, and print what is in it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=BUILT)
-    parser.add_argument("--targets", default=",".join(map(str, TARGETS)), help="compute capabilities, 86 is 8.6")
-    arguments = parser.parse_args()
-    headers = tensorrt_headers()
-    targets = [int(target) for target in arguments.targets.split(",")]
-    library = build(arguments.out, targets, headers)
-    print(
-        f"{library}: {library.stat().st_size / 1e6:.1f} MB, kernels for {', '.join(f'sm_{target}' for target in targets)}"
-    )
-    print(
-        f"with the plugin in C++, by the headers in {headers}"
-        if headers
-        else "without the plugin in C++: set TENSORRT_INCLUDE to the folder of TensorRT's headers. Python registers one of its own"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -4,8 +4,11 @@ Every kernel in every type it is used with, one line each; ends with an error wh
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from lidar_vl_core.commands.program.command_line import CommandLine, compute_capabilities, run_tool
 
 TARGETS = (80, 86, 89, 90, 120)  # A100, RTX 30, RTX 40, H100, RTX 50
 TYPES = ("fp16", "bf16", "fp32")
@@ -55,15 +58,23 @@ def _type_of(name: str, kind: str) -> str:
     return "*i32" if name in _INDEX_POINTERS else "*fp32" if name == "sums" else f"*{kind}"
 
 
-def main() -> None:
-    """Print one line for each kernel, type and target."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--targets", default=",".join(map(str, TARGETS)), help="compute capabilities, 90 is 9.0")
-    parser.add_argument("--types", default=",".join(TYPES))
-    arguments = parser.parse_args()
-    for line in compiled([int(target) for target in arguments.targets.split(",")], arguments.types.split(",")):
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print one line for each kernel, type and target; returns the exit code."""
+    parser = CommandLine(
+        prog="python -m offline_training.networks.sparse.triton_targets",
+        description="Compile the Triton kernels without a GPU.",
+    )
+    parser.add_argument(
+        "--targets", type=compute_capabilities, default=TARGETS, metavar="A,B", help="compute capabilities; 90 is 9.0"
+    )
+    parser.add_argument("--types", nargs="+", choices=TYPES, default=TYPES, help="number types (default: all)")
+    return run_tool(parser, _print_compiled, arguments)
+
+
+def _print_compiled(options: argparse.Namespace) -> None:
+    for line in compiled(options.targets, options.types):
         print(line, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

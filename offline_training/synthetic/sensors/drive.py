@@ -16,8 +16,9 @@ import numpy as np
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.cameras.camera_model import CameraModel
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.commands.program_options import add_overwrite
-from lidar_vl_core.foundation.errors import BadRequest, LidarVlError
+from lidar_vl_core.commands.program.command_line import CommandLine, run_tool
+from lidar_vl_core.commands.program.program_options import add_overwrite
+from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.foundation.result_folder import require_no_results
 from lidar_vl_core.foundation.stamps import nanoseconds
 from lidar_vl_core.foundation.threads import available_cores
@@ -207,8 +208,9 @@ def _stamp_ns(time_s: float) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description="Record a synthetic drive with LiDAR, six cameras, the true class of every point and the true boxes of things."
+    parser = CommandLine(
+        prog="python -m offline_training.synthetic.sensors.drive",
+        description="Record a synthetic drive with LiDAR, six cameras, the true class of every point and the true boxes of things.",
     )
     parser.add_argument("--out", type=Path, required=True, help="recording to write: name.mcap, name.db3 or a folder")
     parser.add_argument(
@@ -220,26 +222,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--image-width", type=int, default=480, help="pixels; images are 16:9")
     parser.add_argument("--workers", type=int, default=None, help="processes; all usable cores unless given")
     add_overwrite(parser)
-    options = parser.parse_args(arguments)
+    return run_tool(parser, _record, arguments)
+
+
+def _record(options: argparse.Namespace) -> None:
     started = monotonic()
-    try:
-        require_no_results(options.out, options.overwrite)
-        points = write_drive(
-            options.out,
-            options.seed,
-            options.frames,
-            LIDARS[options.lidar],
-            options.rate,
-            options.image_width,
-            options.workers,
-        )
-    except LidarVlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    require_no_results(options.out, options.overwrite)
+    points = write_drive(
+        options.out,
+        options.seed,
+        options.frames,
+        LIDARS[options.lidar],
+        options.rate,
+        options.image_width,
+        options.workers,
+    )
     print(
         f"{options.out}: {options.frames} frames, {points:,} labelled points, {6 * options.frames} images in {monotonic() - started:.0f} s"
     )
-    return 0
 
 
 if __name__ == "__main__":

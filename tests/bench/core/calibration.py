@@ -3,7 +3,6 @@
 Run: python -m tests.bench.core.calibration BAG... [--pandaset FOLDER]; each camera of each recording is one case.
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.cameras.view import CameraView
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.edge_alignment.alignment import Alignment, Verdict, alignment_of
 from lidar_vl_core.edge_alignment.depth_edges import depth_edges
 from lidar_vl_core.edge_alignment.image_edges import image_edges
@@ -87,7 +87,7 @@ def _print(cases: list[tuple[str, dict[str, dict[str, Alignment]]]]) -> None:
 
 def main() -> None:
     """Print the verdicts of all cameras as they are, then the table of what was altered."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandLine(prog="python -m tests.bench.core.calibration", description=__doc__)
     parser.add_argument("bags", type=Path, nargs="*")
     parser.add_argument("--pandaset", type=Path)
     options = parser.parse_args()

@@ -14,6 +14,7 @@ import numpy as np
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import PointCloud2Layout, decode, encode, encode_labelled
+from lidar_vl_core.commands.program.command_line import CommandLine
 
 POINTS = 120_000
 
@@ -99,7 +100,7 @@ def _limit_memory(extra_bytes: int) -> None:
 
 def main() -> None:
     """Print the table, or with --fuzz-child the outcome counts as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandLine(prog="python -m tests.bench.core.codec", description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000, help="damaged messages")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fuzz-child", action="store_true", help=argparse.SUPPRESS)

@@ -3,7 +3,6 @@
 The two lines of a roofline. The multiply-adds are those of the fused engine, compiled as it is compiled, without any loads.
 """
 
-import argparse
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.engines.cpu.registers import LANES
 from lidar_vl_core.foundation.threads import available_cores
 
@@ -110,9 +110,7 @@ def _triad(a: np.ndarray, b: np.ndarray, c: np.ndarray, factor: float) -> None:
 
 def main() -> None:
     """Print the rates of one thread and of all cores together."""
-    argparse.ArgumentParser(
-        prog="python -m tests.bench.core.fma_rate", description=__doc__.splitlines()[0]
-    ).parse_args()
+    CommandLine(prog="python -m tests.bench.core.fma_rate", description=__doc__.splitlines()[0]).parse_args()
     print(f"{LANES} float32 in a vector register")
     for threads in sorted({1, available_cores()}):
         print(

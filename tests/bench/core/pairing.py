@@ -4,7 +4,6 @@ Run: python -m tests.bench.core.pairing --message-filters PATH, a checkout of gi
 LIDAR_VL_MESSAGE_FILTERS to it). Without one only our figures are measured.
 """
 
-import argparse
 import importlib.util
 import os
 import statistics
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 from lidar_vl_core.cameras.synchronisation.camera_queue import CameraTiming
 from lidar_vl_core.cameras.synchronisation.frame_pairer import FramePairer
+from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.report.table import print_table, row
 
 MS = 1_000_000
@@ -169,6 +169,6 @@ def _seconds(runs: Sequence[tuple[float, int]]) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.core.pairing", description=__doc__)
+    parser = CommandLine(prog="python -m tests.bench.core.pairing", description=__doc__)
     parser.add_argument("--message-filters", type=Path)
     print_table(measure(parser.parse_args().message_filters))

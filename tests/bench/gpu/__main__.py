@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lidar_vl_core.commands.program.command_line import CommandLine
+
 PARTS = ("roofline", "geometry", "layers", "network", "end_to_end", "training_step")
 
 
@@ -124,7 +126,7 @@ def _measure(bench: Any, parts: Sequence[str]) -> tuple[list[dict[str, Any]], li
 def _parser() -> argparse.ArgumentParser:
     from tests.bench.gpu.smoke.groups import GROUPS
 
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m tests.bench.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--smoke", action="store_true", help="the smoke test alone")

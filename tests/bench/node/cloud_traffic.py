@@ -3,7 +3,6 @@
 Stamps are CLOCK_MONOTONIC, which all processes of a machine share, so that no clock adjustment can pass for a latency.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
+from lidar_vl_core.commands.program.command_line import CommandLine
 
 INPUT = "/lidar/points"
 RATE_HZ, IMAGES_PER_CLOUD = 10.0, 3
@@ -147,7 +148,7 @@ def _listen(count: int, topics: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.bench.node.cloud_traffic", description=__doc__.splitlines()[0])
     parser.add_argument("role", choices=("drive", "listen"))
     parser.add_argument("topics", nargs="+", help="of what the node tells, all PointCloud2")
     parser.add_argument("--count", type=int, required=True, help="clouds")

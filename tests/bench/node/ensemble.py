@@ -4,7 +4,6 @@ A process in the place of LiDAR, cameras and odometry, the node, and a listener 
 Pictures are encoded beside the clouds and, to compare, waited for by each cloud (image_features_max_age_s = 0).
 """
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.node.cloud_traffic import INPUT, RATE_HZ, READY_TIMEOUT_S, listen, street_clouds
 from tests.bench.node.ensemble_driver import CAMERAS, ODOMETRY, STAGES, drive, picture_topic
 from tests.bench.node.latency import LABELLED
@@ -91,6 +91,6 @@ def _static_transform(number: int) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.node.ensemble", description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.bench.node.ensemble", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20.0)
     print_table(measure(parser.parse_args().seconds))

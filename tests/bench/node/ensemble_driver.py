@@ -1,6 +1,5 @@
 """A process in the place of LiDAR, cameras and odometry, beside which an ensemble works. Started by drive()."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.node.cloud_traffic import DISCOVERY_S, INPUT, LAST_CLOUD_TIMEOUT_S, RATE_HZ, READY_TIMEOUT_S
 from tests.bench.node.latency import LABELLED
 
@@ -165,7 +165,7 @@ def _drive(clouds: np.ndarray, count: int, image_size: tuple[int, int], odometry
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.bench.node.ensemble_driver", description=__doc__.splitlines()[0])
     parser.add_argument("clouds", type=Path, help="file of (frames, points, 4) float32")
     parser.add_argument("count", type=int, help="clouds")
     parser.add_argument("image_size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"))

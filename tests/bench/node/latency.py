@@ -6,7 +6,6 @@ paired and which nobody looks at. With --thin the node looks at as many points a
 seconds, when it finds that out, are counted apart.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.node.cloud_traffic import INPUT, RATE_HZ, READY_TIMEOUT_S, drive, image_topics, listen, street_clouds
 from tests.bench.report.table import print_table, row
 
@@ -122,7 +122,7 @@ def _rows(
 
 def main() -> int:
     """Measure and print; exit code 1 when a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.node.latency", description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.bench.node.latency", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--task", choices=(*TASKS, "all"), default="all", help="which node; both = one node for both tasks"
     )

@@ -4,7 +4,6 @@ Run: python -m tests.bench --only node.overhead. Clouds come so slowly that none
 stages is transport to the node and from it, decoding, encoding and waking up.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.node.cloud_traffic import INPUT, LAST_CLOUD_TIMEOUT_S, READY_TIMEOUT_S, drive, street_clouds
 from tests.bench.node.latency import LABELLED, SENSORS
 from tests.bench.report.timing import measured_row
@@ -114,6 +114,6 @@ def _listen(count: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.bench.node.overhead", description=__doc__.splitlines()[0])
     parser.add_argument("--listen", type=int, required=True, help="so many clouds; started by measure()")
     _listen(parser.parse_args().listen)

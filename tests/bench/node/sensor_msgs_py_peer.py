@@ -3,7 +3,6 @@
 Needs sensor_msgs_py, as on a machine with ROS, or its source folder on PYTHONPATH.
 """
 
-import argparse
 import os
 import random
 import resource
@@ -19,6 +18,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from lidar_vl_core.clouds.cloud_decoder import CloudDecoder
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.foundation.errors import BadPointCloud
 
 _POINTS = 168_000
@@ -94,7 +94,7 @@ def _outcomes(read: Callable[[PointCloud2], object], seeds: range) -> Counter[st
 
 def main() -> None:
     """Print both readers' time and what they make of damaged messages."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandLine(prog="python -m tests.bench.node.sensor_msgs_py_peer", description=__doc__)
     parser.add_argument(
         "--count", type=int, default=500, help="Damaged messages; sensor_msgs_py takes seconds for some"
     )

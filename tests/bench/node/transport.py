@@ -5,7 +5,6 @@ avoidable copies went, in turn with them; and the way between two processes, as 
 comes and with the package's profile. Loaned messages are not in the table: Fast DDS lends none of unbounded types.
 """
 
-import argparse
 import array
 import json
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.node.cloud_traffic import street_clouds
 from tests.bench.report.table import print_table
 from tests.bench.report.timing import interleaved_ms, measured_row
@@ -213,7 +213,7 @@ def _listen() -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.node.transport", description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.bench.node.transport", description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=POINTS)
     parser.add_argument("--role", choices=("drive", "listen"), help="be one end; started by measure()")
     arguments = parser.parse_args()

@@ -1,6 +1,5 @@
 """Who listens to the node's labels and changes its words meanwhile. Started by listen()."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.node.cloud_traffic import LAST_CLOUD_TIMEOUT_S, READY_TIMEOUT_S
 from tests.bench.node.latency import LABELLED
 
@@ -72,6 +72,6 @@ def _listen(count: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.bench.node.words_listener", description=__doc__.splitlines()[0])
     parser.add_argument("count", type=int, help="so many clouds")
     _listen(parser.parse_args().count)

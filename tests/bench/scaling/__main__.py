@@ -16,6 +16,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.foundation.files import read_json, write_text
 from tests.bench.report.machine import machine
 from tests.bench.scaling.model import Estimate, Scenario, estimates
@@ -23,7 +24,7 @@ from tests.bench.scaling.model import Estimate, Scenario, estimates
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, then extrapolate; exit code 1 when an axis failed."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m tests.bench.scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("out/scaling"), help="folder for all results (out/scaling)")

@@ -5,7 +5,6 @@ those of the recipes, with random weights that are brought to life as tests/trai
 those of the folder of recordings that tests use: PandaSet, nuScenes, KITTI, SemanticKITTI, a Hesai, a VLP-16, a bag.
 """
 
-import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.model_packages.package_writer import write_model_package
 from offline_training.datasets.data_sources import data_source, open_source
 from offline_training.export.card_text import CardText
@@ -40,7 +40,7 @@ CARD = CardText(name="parity", licence="none", training_data=("none",), limits=(
 
 def main() -> int:
     """Print lines for each network and engine; exit code 1 where one is too far from PyTorch."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.training.detector_parity")
+    parser = CommandLine(prog="python -m tests.bench.training.detector_parity")
     parser.add_argument("--data", type=Path, default=FOLDERS.get("real", FOLDERS["shipped"]), metavar="DIR")
     parser.add_argument("--clouds", type=int, default=50, help="at most; default 50")
     parser.add_argument("--only", nargs="+", choices=RECIPES, default=RECIPES)

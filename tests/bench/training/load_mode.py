@@ -3,7 +3,6 @@
 The demo model on synthetic streets that it has not learned from and, with --pandaset, on later frames of the street it has.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.load_mode import SHARES
@@ -55,9 +55,7 @@ def clouds(pandaset: Path | None, cache: Path) -> Iterable[tuple[str, Iterable]]
 
 def main() -> int:
     """Measure and print mIoU, points without an answer, and CPU time of a cloud on one thread."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.training.load_mode", description=__doc__.splitlines()[0]
-    )
+    parser = CommandLine(prog="python -m tests.bench.training.load_mode", description=__doc__.splitlines()[0])
     parser.add_argument("--pandaset", type=Path, help="folder of PandaSet sequence 002")
     parser.add_argument("--cache", type=Path, default=Path("out/cache/synthetic"), help="of synthetic sweeps")
     arguments = parser.parse_args()

@@ -6,7 +6,6 @@ alone: what it loses on other sensors is part of the question. Exit code 1 where
 int8 loses a point of mean IoU or average precision.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.classes.class_table import IGNORE_ID, ClassTable
 from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
 from lidar_vl_core.sparse_model.known_precisions import Precision
@@ -62,9 +62,7 @@ class Row:
 
 def main() -> int:
     """Print the table; exit code 1 where a limit is missed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.training.precision", description=__doc__.splitlines()[0]
-    )
+    parser = CommandLine(prog="python -m tests.bench.training.precision", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=FOLDERS.get("real", FOLDERS["shipped"]), metavar="DIR")
     parser.add_argument("--only", nargs="+", choices=("demo", "demo_detector"), default=("demo", "demo_detector"))
     parser.add_argument("--streets", type=int, default=8, help="synthetic ones with boxes, two sweeps each; default 8")

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from statistics import mean
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from offline_training.reproduction.base.cells import slug
 from offline_training.reproduction.base.paired import CONFIDENCE, paired_interval
 from offline_training.reproduction.studies import load_study
@@ -42,7 +43,11 @@ def told(values: dict[str, float], first: dict[str, float]) -> str:
 
 def main() -> None:
     """Print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(
+        prog="python -m tests.bench.training.refined_labels",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("folder", type=Path, nargs="?", default=Path("out/reproduce") / STUDY, help="of the study")
     folder = parser.parse_args().folder
     rows = [row.name for row in load_study(STUDY).rows]

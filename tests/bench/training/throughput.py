@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.report.table import print_table, row
 from tests.bench.training.pretrain_data import sources
 
@@ -161,7 +162,11 @@ def _wait_for_device() -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(
+        prog="python -m tests.bench.training.throughput",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--step-ms", type=float, default=150.0, help="what a GPU takes for a step")
     parser.add_argument("--batch", type=int, default=4, help="clouds of a step")
     parser.add_argument("--network", default="minkunet_small", help="a sparse U-Net")

@@ -6,7 +6,6 @@ built before the clock starts (it does not let others be kept); our pair lists i
 than is free is left out, and named.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.sparse_model.graph import SparseGraph
 from lidar_vl_core.voxels.grid import voxelise
@@ -134,7 +134,7 @@ def _growth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.vehicle.engines", description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.bench.vehicle.engines", description=__doc__.splitlines()[0])
     parser.add_argument("--voxels", type=int, required=True, help="of the one scan; prints rows as JSON")
     asked = parser.parse_args().voxels
     if Path("/proc/self/oom_score_adj").exists():

@@ -3,7 +3,6 @@
 Run: python -m tests.bench.vehicle.int8 demo INT8_PACKAGE CLOUD_FILE...
 """
 
-import argparse
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from lidar_vl_core.clouds.cloud_files import read_cloud
 from lidar_vl_core.clouds.point_cloud import PointCloud
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.foundation.threads import available_cores
 from lidar_vl_core.model_packages.package import load_model_package
 from lidar_vl_core.tasks.segmenter import Segmenter
@@ -52,7 +52,7 @@ def _timings(robots: dict[str, Segmenter], cloud: PointCloud) -> dict[str, list[
 
 def main() -> int:
     """Print the rows with one thread and with all cores."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.vehicle.int8", description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.bench.vehicle.int8", description=__doc__.splitlines()[0])
     parser.add_argument("single", help="the package in float32, a folder or a name")
     parser.add_argument("lower", help="the package in int8")
     parser.add_argument("clouds", nargs="+", type=Path)

@@ -154,16 +154,6 @@ def test_bad_input_gives_one_line_exit_code_2_and_no_file(
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*") if path != place} == before
 
 
-@pytest.mark.parametrize(
-    "command", ["", "fly", "replay", "replay one.mcap", "segment cloud.bin --model tiny", "inspect"]
-)
-def test_a_command_that_is_incomplete_says_how_it_is_used(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        main(command.split())
-    assert exit_.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: lidar-vl")
-
-
 def test_a_bag_of_raw_packets_is_refused_with_what_to_do(
     test_data: Path, tiny_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

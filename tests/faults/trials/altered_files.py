@@ -4,7 +4,6 @@ What is altered lies in FOLDER/KIND. A file is read right or refused by a typed 
 process that asked for it sees a crash by the exit code. Prints a JSON object.
 """
 
-import argparse
 import json
 import random
 import resource
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.foundation.errors import LidarVlError
 
 MOST_S, MOST_MB, MOST_CHARACTERS = 20, 1000, 1500
@@ -181,7 +181,7 @@ def peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.faults.trials.altered_files", description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=_READERS)
     parser.add_argument("count", type=int)
     parser.add_argument("folder", type=Path)

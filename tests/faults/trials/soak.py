@@ -5,7 +5,6 @@ JPEG pictures come at 20 Hz, of which one in a hundred is cut. Figures are saved
 stopped has told how far it came. Exit code 1 when a target is missed.
 """
 
-import argparse
 import json
 import os
 import random
@@ -20,6 +19,7 @@ import numpy as np
 from lidar_vl_ros.process.child_nodes import MODULES, private_graph_environment
 from tqdm import tqdm
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from lidar_vl_core.foundation.files import write_text
 from tests.bench.node.cloud_traffic import street_clouds
 from tests.bench.report.machine import machine
@@ -159,7 +159,7 @@ def figures_of(soak: Soak, took_s: float, rss_mb: list[tuple[float, float]]) -> 
 
 def main() -> int:
     """Run, save, print."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.trials.soak", description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m tests.faults.trials.soak", description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=float, default=1 / 6, help="ten minutes where it is not given")
     parser.add_argument("--out", type=Path, default=Path("out/faults"))
     asked = parser.parse_args()

@@ -3,7 +3,6 @@
 python -m lidar_vl_ros.demo --bag out/demo/drive.mcap --out out/demo
 """
 
-import argparse
 import shlex
 import sys
 import time
@@ -16,7 +15,8 @@ from typing import Any
 from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.classes.class_table import ClassTable
-from lidar_vl_core.commands.program_options import add_overwrite
+from lidar_vl_core.commands.program.command_line import CommandLine
+from lidar_vl_core.commands.program.program_options import add_overwrite
 from lidar_vl_core.commands.recordings.box_quality_text import box_quality_lines
 from lidar_vl_core.commands.recordings.provenance import provenance
 from lidar_vl_core.commands.recordings.results import write_results
@@ -206,7 +206,7 @@ def _scores(metrics: dict[str, Any]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo. Returns 0; 2, with one line on stderr, if a part failed; 130 for Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m lidar_vl_ros.demo", description=__doc__.splitlines()[0])
+    parser = CommandLine(prog="python -m lidar_vl_ros.demo", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--bag",
         type=Path,

@@ -1,10 +1,13 @@
 """JSON schemas of the nodes' parameter files, printed from their settings: python -m lidar_vl_ros.parameter_schemas FOLDER."""
 
+import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lidar_vl_core.commands.program.command_line import CommandLine, run_tool
 from lidar_vl_core.foundation.config import Config
 from lidar_vl_core.foundation.files import write_text
 from lidar_vl_ros.bags.player import PlayerParameters
@@ -46,14 +49,19 @@ def as_text(node: str) -> str:
     return json.dumps(parameter_schema(node), indent=2) + "\n"
 
 
-def main() -> int:
-    """Write every schema into the folder given on the command line."""
-    if len(sys.argv) != 2:
-        print("expected the folder to write to, e.g. ros2_ws/src/lidar_vl_ros/schema", file=sys.stderr)
-        return 2
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write every schema into the folder given on the command line; returns the exit code."""
+    parser = CommandLine(
+        prog="python -m lidar_vl_ros.parameter_schemas",
+        description="Write the JSON schemas of the nodes' parameter files.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="for example ros2_ws/src/lidar_vl_ros/schema")
+    return run_tool(parser, _write, arguments)
+
+
+def _write(options: argparse.Namespace) -> None:
     for node in SETTINGS:
-        write_text(Path(sys.argv[1]) / f"{node}.schema.json", as_text(node))
-    return 0
+        write_text(options.folder / f"{node}.schema.json", as_text(node))
 
 
 if __name__ == "__main__":

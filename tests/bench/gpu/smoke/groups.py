@@ -3,7 +3,6 @@
 python -m tests.bench.gpu.smoke.groups GROUP --device cuda prints one line of JSON for each step.
 """
 
-import argparse
 import importlib
 import json
 import os
@@ -12,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
+from lidar_vl_core.commands.program.command_line import CommandLine
 from tests.bench.gpu.smoke.outcome import FAILED, Outcome
 
 GROUPS = {  # module with steps(device), and seconds after which it is ended
@@ -50,7 +50,7 @@ def outcomes_of(group: str, device: str) -> Iterator[Outcome]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one group here."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.gpu.smoke.groups")
+    parser = CommandLine(prog="python -m tests.bench.gpu.smoke.groups")
     parser.add_argument("group", choices=GROUPS)
     parser.add_argument("--device", default="cuda")
     asked = parser.parse_args(arguments)

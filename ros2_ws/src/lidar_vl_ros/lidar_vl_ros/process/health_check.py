@@ -2,12 +2,15 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+
+from lidar_vl_core.commands.program.command_line import CommandLine
 
 OURS = ("segmentation_node", "detection_node", "perception_node")
 _LISTEN_S = 8.0  # nodes report every second; the rest is discovery
@@ -40,11 +43,23 @@ def _of_ours(message: DiagnosticArray) -> list[DiagnosticStatus]:
     return [status for status in message.status if status.name.partition(":")[0] in OURS]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 if one of our nodes is healthy, else 1 and prints why not in one line."""
+    parser = CommandLine(
+        prog="python -m lidar_vl_ros.process.health_check", description="Tell whether a running node reports an error."
+    )
+    parser.add_argument(
+        "listen_s",
+        type=float,
+        nargs="?",
+        default=_LISTEN_S,
+        metavar="SECONDS",
+        help=f"time to listen (default: {_LISTEN_S:g})",
+    )
+    options = parser.parse_args(arguments)
     context = Context()
     rclpy.init(context=context)
-    problem = health_problem(context, float(sys.argv[1]) if len(sys.argv) > 1 else _LISTEN_S)
+    problem = health_problem(context, options.listen_s)
     rclpy.shutdown(context=context)
     print(problem or "well")
     return 1 if problem else 0

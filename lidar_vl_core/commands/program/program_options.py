@@ -2,53 +2,11 @@
 
 import argparse
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import TextIOWrapper
-from pathlib import Path
-from typing import Any, NoReturn
-
-from lidar_vl_core.foundation.near_names import did_you_mean
 
 _OR_A_PATH = ("model", "vocabulary", "config", "card")  # options that take a name that is known, or a path
-
-
-class NamingParser(argparse.ArgumentParser):
-    """A parser that says, for an unknown command or choice, which one was probably meant; empty paths are refused."""
-
-    listed: Callable[[], Mapping[str, Iterable[str]]] | None = None  # names by what they are of, below the help
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  what argparse takes
-        super().__init__(*arguments, **options)
-        self.register("type", Path, _path)
-
-    def format_help(self) -> str:
-        """The help, with the names that are looked up only for it."""
-        if self.listed is not None:
-            lines = (f"{what}: {', '.join(names)}." for what, names in self.listed().items())
-            self.epilog = " ".join(lines)
-        return super().format_help()
-
-    def error(self, message: str) -> NoReturn:
-        """Print the usage and the message, and end with 2."""
-        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        if wrong is not None:
-            message += did_you_mean(wrong[1], re.findall(r"[\w.-]+", wrong[2]))
-        super().error(message)
-
-
-def _path(text: str) -> Path:
-    """Of an argument of type Path, which would take nothing for the current folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("expected a path, found nothing. Is a variable empty?")
-    return Path(text)
-
-
-def list_in_help(parser: argparse.ArgumentParser, listed: Callable[[], Mapping[str, Iterable[str]]]) -> None:
-    """Show names below a command's help, looked up when it is printed."""
-    if isinstance(parser, NamingParser):
-        parser.listed = listed
 
 
 def print_any_name() -> None:
