@@ -90,6 +90,7 @@ class Model:
         """Label every point of an array, as cloud_from_arrays() takes it, of a cloud, or of a cloud file.
 
         Raises BadPointCloud, also where no point lies in the network's range, BadCloudFile, and BadModelPackage for a detector.
+        Arrays: (N, 3) or (N, 4) points in metres, (N,) intensity, (N, 3) uint8 colours.
         """
         segmenter = self._segmenter()
         cloud = _cloud(points, intensity, rgb)
@@ -107,6 +108,7 @@ class Model:
         """Find the boxes in an array, as cloud_from_arrays() takes it, in a cloud, or in a cloud file, best first.
 
         Raises BadPointCloud, BadCloudFile, and BadModelPackage for a model that labels points.
+        Arrays: (N, 3) or (N, 4) points in metres, (N,) intensity.
         """
         if not isinstance(self._task, Detector):
             raise BadModelPackage(

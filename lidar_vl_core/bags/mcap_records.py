@@ -55,7 +55,7 @@ class Chunk:
 
 
 def read_chunk(body: memoryview) -> Chunk:
-    """Parse the body of a chunk record, which may be cut short in its data."""
+    """Parse the body of a chunk record, which may be cut short in its data. Raises DamagedRecordError."""
     try:
         start_ns, end_ns, size, crc, name_length = _CHUNK_HEAD.unpack_from(body)
         compression = str(body[_CHUNK_HEAD.size : _CHUNK_HEAD.size + name_length], "ascii")
@@ -72,7 +72,7 @@ def read_chunk(body: memoryview) -> Chunk:
 
 
 def chunk_content(chunk: Chunk) -> memoryview:
-    """A whole chunk's records, decompressed, size and CRC checked."""
+    """A whole chunk's records, decompressed, size and CRC checked. Raises DamagedRecordError."""
     if len(chunk.data) != chunk.compressed_size:
         raise DamagedRecordError(f"chunk of {chunk.size} bytes, {len(chunk.data)} of {chunk.compressed_size} present")
     content = _decompress(chunk, whole=True)
@@ -107,7 +107,7 @@ def records_in(content: memoryview, is_late: Callable[[], bool]) -> Iterator[tup
 
 
 def read_message(body: memoryview) -> StoredMessage:
-    """Parse the body of a message record."""
+    """Parse the body of a message record. Raises DamagedRecordError."""
     if len(body) < MESSAGE_HEAD.size:
         raise DamagedRecordError(f"message of {len(body)} bytes")
     channel_id, _, log_time_ns, _ = MESSAGE_HEAD.unpack_from(body)
@@ -115,7 +115,7 @@ def read_message(body: memoryview) -> StoredMessage:
 
 
 def read_record(kind: "_Readable[_Record]", body: memoryview) -> _Record:
-    """Parse the body of a record that the package `mcap` knows, such as its `Schema`."""
+    """Parse the body of a record that the package `mcap` knows, such as its `Schema`. Raises DamagedRecordError."""
     from mcap.data_stream import ReadDataStream
     from mcap.exceptions import McapError
 
@@ -157,7 +157,10 @@ def block_at(body: memoryview, at: int) -> tuple[memoryview, int]:
 
 
 def read_message_index(body: memoryview) -> tuple[int, list[tuple[int, int]]]:
-    """Parse the body of a message index record: channel id, (log time, offset in the chunk) of its messages."""
+    """Parse the body of a message index record: channel id, (log time, offset in the chunk) of its messages.
+
+    Raises DamagedRecordError.
+    """
     try:
         channel_id, length = struct.unpack_from("<HI", body)
         return channel_id, list(struct.iter_unpack("<QQ", body[6 : 6 + length]))

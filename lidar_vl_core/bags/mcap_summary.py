@@ -26,7 +26,10 @@ _MAX_CHANNEL_IDS = 2_000_000  # of all chunks; of those beyond, it is not known 
 
 
 def parse_summary(summary: memoryview, budget: Budget) -> McapIndex | None:
-    """The index that a summary's records make, or None where they do not list all channels and chunks, which the format allows."""
+    """The index that a summary's records make, or None where they do not list all channels and chunks, which the format allows.
+
+    Raises DamagedRecordError.
+    """
     index, chunk_count, listed, channel_ids = McapIndex(), None, 0, 0
     places: dict[int, Place] = {}  # by offset: a chunk that is listed twice is one
     for opcode, _, body in records_in(summary, budget.is_late):

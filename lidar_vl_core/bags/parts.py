@@ -63,7 +63,10 @@ def bag_parts(path: Path) -> BagParts:
 
 
 def open_part(given: Path, stack: ExitStack, allowance: Allowance) -> BagFile:
-    """Open one storage file, unpacking a zstd-compressed one; the stack closes and removes what was opened."""
+    """Open one storage file, unpacking a zstd-compressed one; the stack closes and removes what was opened.
+
+    Raises BadBag.
+    """
     path, head = given, _first_bytes(given)
     if head.startswith(ZSTD_MAGIC):
         path = _unpacked(path, stack, allowance)

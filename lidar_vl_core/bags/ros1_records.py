@@ -51,7 +51,10 @@ class Fields:
 
 
 def fields_of(header: bytes | memoryview) -> Fields:
-    """Parse a record's header, or the data of a connection record, which has the same layout."""
+    """Parse a record's header, or the data of a connection record, which has the same layout.
+
+    Raises DamagedRecordError.
+    """
     header = bytes(header)
     values, at = {}, 0
     while at < len(header):
@@ -87,14 +90,14 @@ def connection_of(fields: Fields, data: bytes | memoryview) -> tuple[int, str, s
 
 
 def index_entries(fields: Fields, data: bytes) -> tuple[int, list[int]]:
-    """Connection and times in nanoseconds of its messages in the chunk before."""
+    """Connection and times in nanoseconds of its messages in the chunk before. Raises DamagedRecordError."""
     if len(data) != _INDEX_ENTRY.size * fields.number("count"):
         raise DamagedRecordError(f"index of {len(data)} bytes for {fields.number('count')} messages")
     return fields.number("conn"), [s * 1_000_000_000 + ns for s, ns, _ in _INDEX_ENTRY.iter_unpack(data)]
 
 
 def chunk_content(compression: str, size: int, data: memoryview, cut: bool) -> memoryview:
-    """A chunk's records; of a truncated one, those that are complete."""
+    """A chunk's records; of a truncated one, those that are complete. Raises DamagedRecordError."""
     if size > MAX_UNPACKED_BYTES:
         raise DamagedRecordError(f"chunk of {size} bytes")
     if compression == "none":

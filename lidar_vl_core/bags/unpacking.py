@@ -70,7 +70,7 @@ class Budget:
         return self._allowance.is_late()
 
     def unpack(self, offset: int, size: int) -> None:
-        """Call before a chunk is unpacked; each counts once, however often it is read."""
+        """Call before a chunk is unpacked; each counts once, however often it is read. Raises OverBudgetError."""
         if size > MAX_UNPACKED_BYTES:
             raise OverBudgetError(f"a chunk of at most {MAX_UNPACKED_BYTES // _MIB} MiB, found {size // _MIB} MiB")
         if offset not in self._unpacked:
@@ -81,7 +81,7 @@ class Budget:
             raise OverBudgetError(f"chunks of at most {most // _MIB} MiB in files of their size, found more")
 
     def hold(self, held_bytes: int, messages: int) -> None:
-        """Say how much of this file is now kept in memory until its turn comes."""
+        """Say how much of this file is now kept in memory until its turn comes. Raises OverBudgetError."""
         all_bytes, all_messages = self._total("held bytes", held_bytes), self._total("held messages", messages)
         if all_bytes > _MAX_HELD_BYTES or all_messages > _MAX_HELD_MESSAGES:
             raise OverBudgetError(
@@ -95,7 +95,7 @@ class Budget:
             raise OverBudgetError(f"at most {_MAX_HELD_MESSAGES:,} messages in a chunk, found more")
 
     def index(self, places: int, topics: int) -> None:
-        """Say how much of this file is now indexed."""
+        """Say how much of this file is now indexed. Raises OverBudgetError."""
         if self._total("places", places) > _MAX_PLACES:
             raise OverBudgetError(f"at most {_MAX_PLACES:,} chunks and messages outside of chunks, found more")
         if topics > _MAX_TOPICS or self._total("topics", topics) > _MAX_CHANNELS:
@@ -132,7 +132,10 @@ def claims_more(packing: str, size: int, packed_size: int, data: bytes | memoryv
 
 
 def unzstd(data: bytes | memoryview, limit: int) -> bytes:
-    """Decompress one complete zstd frame, whether or not it states its size, to at most `limit` bytes."""
+    """Decompress one complete zstd frame, whether or not it states its size, to at most `limit` bytes.
+
+    Raises DamagedRecordError.
+    """
     import zstandard
 
     try:
@@ -147,7 +150,10 @@ def unzstd(data: bytes | memoryview, limit: int) -> bytes:
 
 
 def unzstd_cut(data: bytes | memoryview, limit: int) -> bytes:
-    """Decompress a zstd frame whose end may be missing, as far as possible and to at most `limit` bytes."""
+    """Decompress a zstd frame whose end may be missing, as far as possible and to at most `limit` bytes.
+
+    Raises DamagedRecordError.
+    """
     import zstandard
 
     content = bytearray()
@@ -161,7 +167,7 @@ def unzstd_cut(data: bytes | memoryview, limit: int) -> bytes:
 
 
 def unlz4(data: bytes | memoryview, limit: int) -> bytes:
-    """Decompress an LZ4 frame as far as possible and to at most `limit` bytes."""
+    """Decompress an LZ4 frame as far as possible and to at most `limit` bytes. Raises DamagedRecordError."""
     import lz4.frame
 
     room = min(limit, _lz4_room(len(data))) + 1  # is taken at once
@@ -173,7 +179,7 @@ def unlz4(data: bytes | memoryview, limit: int) -> bytes:
 
 
 def unbz2(data: bytes | memoryview, limit: int) -> bytes:
-    """Decompress a bzip2 stream as far as possible and to at most `limit` bytes."""
+    """Decompress a bzip2 stream as far as possible and to at most `limit` bytes. Raises DamagedRecordError."""
     import bz2
 
     try:

@@ -41,6 +41,7 @@ class Novelty:
         """The largest distance of one statistic from its mean, in standard deviations; None while that is not known.
 
         Other lengths, as after a change of the classes, begin anew.
+        statistics: (S,) of one cloud.
         """
         if statistics.shape != self._mean.shape:
             self._mean, self._variance, self._seen = statistics.copy(), np.zeros_like(statistics), 0

@@ -40,7 +40,10 @@ class Boxes3d:
         velocity_mps: np.ndarray | None = None,
         frame_id: str = "",
     ) -> "Boxes3d":
-        """Boxes from arrays of any number type; scores default to 1, velocities to unknown."""
+        """Boxes from arrays of any number type; scores default to 1, velocities to unknown.
+
+        boxes: (M, 7) centre, size in metres and yaw in radians; class_id, score: (M,); velocity_mps: (M, 2).
+        """
         boxes = np.asarray(boxes, np.float64).reshape(-1, 7)
         count = len(boxes)
         return Boxes3d(

@@ -27,7 +27,7 @@ class CameraView:
     )
 
     def require_size(self, rgb: np.ndarray) -> None:
-        """Raise BadCalibration unless an image has the size the camera is calibrated for."""
+        """Raise BadCalibration unless an image (H, W, 3) has the size the camera is calibrated for."""
         try:
             self.camera.require_size(rgb)
         except BadCalibration as error:

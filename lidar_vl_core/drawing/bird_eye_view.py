@@ -51,7 +51,7 @@ def bird_eye_view(
 
 
 def fitting_half_width_m(xyz_m: np.ndarray) -> float:
-    """Half width that shows nine of ten points: a multiple of 10 m between 30 m and 60 m."""
+    """Half width that shows nine of ten points: a multiple of 10 m between 30 m and 60 m. xyz_m: (N, 3)."""
     horizontal_m = np.linalg.norm(xyz_m[np.isfinite(xyz_m).all(axis=1), :2].astype(np.float64), axis=1)
     if len(horizontal_m) == 0:
         return 40.0

@@ -40,7 +40,10 @@ def boxes_from_above_figure(
 def boxes_panel(
     xyz_m: np.ndarray, found: Boxes3d, truth: Boxes3d | None, classes: ClassTable, panel_px: int
 ) -> "Image":
-    """boxes_from_above_figure() with what it shows written above, to stand beside the panels of labels."""
+    """boxes_from_above_figure() with what it shows written above, to stand beside the panels of labels.
+
+    xyz_m: (N, 3).
+    """
     told = f"boxes above {LEAST_SHOWN_SCORE}" + ("" if truth is None else ", truth in black")
     return captioned(boxes_from_above_figure(xyz_m, found, truth, classes, panel_px), told)
 

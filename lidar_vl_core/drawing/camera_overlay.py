@@ -64,6 +64,6 @@ def _painted(background: np.ndarray, pairs: Pairs, coloring: Coloring) -> np.nda
 
 
 def paled(rgb: np.ndarray) -> np.ndarray:
-    """Half way to grey and a little darker, so that class colours stand out while the street stays readable."""
+    """(H, W, 3) uint8, half way to grey and a little darker, so that class colours stand out and the street stays readable."""
     grey = rgb @ np.array((0.299, 0.587, 0.114), np.float32)
     return (0.8 * (0.5 * rgb + 0.5 * grey[..., None])).astype(np.uint8)

@@ -29,7 +29,7 @@ _GAP_PX = 10
 def top_view_figure(
     xyz_m: np.ndarray, prediction: np.ndarray, truth: np.ndarray | None, classes: ClassTable, panel_px: int = 420
 ) -> "Image":
-    """top_view_panels() side by side."""
+    """top_view_panels() side by side. xyz_m: (N, 3); prediction, truth: (N,) class ids."""
     panels = top_view_panels(xyz_m, prediction, truth, classes, panel_px)
     return in_rows(panels, len(panels))
 
@@ -83,6 +83,7 @@ def overlay_figure(
     """Every camera with the predicted classes on it and, where there is truth, the errors below.
 
     pictures: at least one, as load_pictures gives them; drawn the forward ones first, each row from left to right.
+    xyz_m: (N, 3); prediction, truth: (N,) class ids.
     """
     colors = class_colors(classes)
     kinds = {"prediction": Coloring(colors[prediction])}
@@ -106,7 +107,7 @@ def overlay_figure(
 def legend(classes: ClassTable, shown: np.ndarray, width_px: int, with_errors: bool = False) -> "Image":
     """Name and colour of every class that is shown.
 
-    shown: class ids that occur in the pictures, any order. The picture is `width_px` wide and as high as needed.
+    shown: (N,) class ids that occur in the images, any order. The image is `width_px` wide and as high as needed.
     """
     from PIL import Image, ImageDraw, ImageFont
 

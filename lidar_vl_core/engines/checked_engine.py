@@ -48,7 +48,10 @@ LIMITS: dict[Precision, Limits] = {
 
 
 def likeness(answers: list[np.ndarray], expected: list[np.ndarray], are_scores: bool) -> Likeness:
-    """Compare two engines' answers to one cloud, array by array. are_scores: a column is a class."""
+    """Compare two engines' answers to one cloud, array by array: equal shapes (rows, columns).
+
+    are_scores: a column is a class.
+    """
     worst, same = 0.0, 1.0
     for answer, truth in zip(answers, expected, strict=True):
         if answer.shape != truth.shape:
@@ -80,7 +83,10 @@ class CheckedEngine:
         self._to_check = _CHECKED
 
     def run(self, *inputs: Any) -> list[np.ndarray]:  # noqa: ANN401
-        """The answers. Raises TooManyVoxels and BadRequest as `fast` does; every other failure of it makes `slow` run."""
+        """The answers, shaped as those of `fast`.
+
+        Raises TooManyVoxels and BadRequest as `fast` does; every other failure of it makes `slow` run.
+        """
         if self.problem:
             return self._slow(*inputs)
         try:

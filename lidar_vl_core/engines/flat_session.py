@@ -31,7 +31,7 @@ class FlatSession(OpenedEngine):
         self._engine, self._grid_shapes = engine, grid_shapes
 
     def inputs(self, rows: "FlatRows") -> dict[str, np.ndarray]:
-        """What run() reads."""
+        """What run() reads, by the names and in the shapes of file_inputs()."""
         sums = [cell_sums(cell, shape) for cell, shape in zip(rows.cells, self._grid_shapes, strict=True)]
         return file_inputs(rows, sums)
 

@@ -19,7 +19,7 @@ class ModelRunner(Protocol):
     """Runs a model file: as an ONNX Runtime session does."""
 
     def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """The outputs of these names."""
+        """The outputs of these names; inputs and outputs have the shapes of the model file."""
         ...
 
 

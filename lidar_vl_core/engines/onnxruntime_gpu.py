@@ -31,7 +31,7 @@ class OnnxRuntimeOnGpu:
         self._provider = provider
 
     def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """The outputs of these names. Raises EngineUnavailable."""
+        """The outputs of these names, inputs and outputs in the shapes of the model file. Raises EngineUnavailable."""
         try:
             answers: list[np.ndarray] = self._session.run(list(names), dict(inputs))
         except Exception as error:

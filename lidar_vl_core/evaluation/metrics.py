@@ -42,7 +42,7 @@ class ConfusionMatrix:
         self.counts += np.bincount(cell, minlength=self.counts.size).reshape(self.counts.shape)
 
     def merge(self, other: "ConfusionMatrix") -> None:
-        """Add the counts of another matrix over the same classes."""
+        """Add the counts of another matrix over the same classes. Raises BadLabels for other classes."""
         if other.num_classes != self.num_classes:
             raise BadLabels(f"expected {self.num_classes} classes, found {other.num_classes}. Use one class table.")
         self.counts += other.counts
@@ -113,7 +113,10 @@ class ConfusionMatrix:
         return float(np.nan_to_num(self.iou_of_answered(), nan=0.0).mean()) if self.points else float("nan")
 
     def to_dict(self, names: Sequence[str]) -> dict[str, Any]:
-        """Everything as JSON-ready numbers; NaN becomes None. names: one per class."""
+        """Everything as JSON-ready numbers; NaN becomes None. names: one per class.
+
+        Raises BadLabels for another number of names.
+        """
         if len(names) != self.num_classes:
             raise BadLabels(f"expected {self.num_classes} class names, found {len(names)}.")
         return {

@@ -23,7 +23,7 @@ def compiled(loop: LoopT) -> LoopT:
 
 
 def read_only(array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
-    """The array, contiguous, as a view that cannot be written.
+    """The array, in its shape, contiguous, as a view that cannot be written.
 
     Loops are compiled anew for arrays that differ in this. A decoded message is read-only: without this view its first
     arrival would wait for the compiler.

@@ -121,7 +121,7 @@ def validated(model: type[ConfigT], content: dict[str, Any], origin: str, stored
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
-    """Turn `name=value` words of a command line into overrides; values are read as YAML scalars."""
+    """Turn `name=value` words of a command line into overrides; values are read as YAML scalars. Raises BadConfig."""
     overrides = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

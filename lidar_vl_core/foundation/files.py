@@ -19,7 +19,10 @@ _MAX_JSON_BYTES = 1 << 25
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary neighbour of `path` for writing and move it there, synced, only when all went well."""
+    """Open a temporary neighbour of `path` for writing and move it there, synced, only when all went well.
+
+    Raises BadRequest where it cannot be written.
+    """
     require_no_device(path)
     parent = path.parent
     try:

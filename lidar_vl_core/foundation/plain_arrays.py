@@ -38,13 +38,17 @@ def load_plain_arrays(
 
     names: read these alone, as far as they are there; None: all.
     Raises ValueError that says in one line what was found, whatever is wrong with the content; OSError where it cannot be read.
+    Shapes are as written.
     """
     with _opened(source) as file:
         return _arrays(file, most_bytes, names)
 
 
 def load_plain_array(source: Path, most_bytes: int) -> np.ndarray:
-    """The array of an .npy of at most `most_bytes`. Raises ValueError and OSError as `load_plain_arrays` does."""
+    """The array of an .npy of at most `most_bytes`, its shape as written.
+
+    Raises ValueError and OSError as `load_plain_arrays` does.
+    """
     with _opened(source) as file:
         size = file.seek(0, os.SEEK_END)
         if size > most_bytes:

@@ -74,7 +74,7 @@ class EncoderGraphBuilder(SparseGraphBuilder):
         return self._sized(super().relu(x), x)
 
     def concat(self, a: str, b: str) -> str:
-        """Channels of `a`, then channels of `b`, of rows or of maps of one size."""
+        """Channels of `a`, then channels of `b`, of rows or of maps of one size. Raises BadRequest for other sizes."""
         if self._sizes.get(a) != self._sizes.get(b):
             raise BadRequest(
                 f"concat: expected maps of one size, found {self._sizes.get(a)} and {self._sizes.get(b)}. "

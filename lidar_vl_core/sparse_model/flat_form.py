@@ -37,7 +37,7 @@ def table_shapes(grid_shapes: Sequence[tuple[int, int]]) -> dict[str, list[str |
 
 
 def file_inputs(rows: FlatRows, sums: Sequence[CellSums]) -> dict[str, np.ndarray]:
-    """Every input of the file for one scan, by its name; sums: of each plane."""
+    """Every input of the file for one scan by its name, in the shapes of FlatRows and CellSums; sums: of each plane."""
     inputs = {FEATURES: rows.features, NEIGHBOURS: rows.neighbours.astype(np.int32)}
     for plane, one in enumerate(sums):
         inputs |= {f"lines{plane}_{level}": lines for level, lines in enumerate(one.lines)}
@@ -78,7 +78,10 @@ class FlatGraphBuilder:
         return self._node("Add", [product, self._constant("shift", norm[1])])
 
     def spatial_mix(self, x: str, normed: str, plane: int, conv1: Weights, conv2: Weights) -> str:
-        """x and, of its norm, the means of the cells of a plane, convolved twice and read back."""
+        """x and, of its norm, the means of the cells of a plane, convolved twice and read back.
+
+        Raises BadRequest for a plane that the file lacks.
+        """
         if f"cells{plane}" not in self._tables:
             raise BadRequest(f"plane: expected one of the grids of the file, found {plane}. Fix the layer.")
         grid = self._node("Transpose", [self._means(normed, plane)], perm=[0, 3, 1, 2])

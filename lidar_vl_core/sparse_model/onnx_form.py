@@ -45,14 +45,20 @@ class SparseGraphBuilder:
         self._channels = {FEATURES: in_channels}
 
     def sparse_conv(self, x: str, table: str, weight: np.ndarray, bias: np.ndarray) -> str:
-        """y[i] = bias + sum_k x[table[i, k]] @ weight[k]; missing neighbours are zero. table: "subm{l}", "child{l}" or "wide0"."""
+        """y[i] = bias + sum_k x[table[i, k]] @ weight[k]; missing neighbours are zero. table: "subm{l}", "child{l}" or "wide0".
+
+        weight: (K, C_in, C_out); bias: (C_out,). Raises BadRequest where they do not fit.
+        """
         kernel = self._tables.get(table, (None, None))[1]
         self._require_weight(x, weight, bias, kernel, table)
         op = WIDE_CONV if table == WIDE else SPARSE_CONV
         return self._weighted(op, [x, table], weight, bias, domain=DOMAIN, **PLUGIN_ATTRIBUTES)
 
     def sparse_inverse_conv(self, x: str, level: int, weight: np.ndarray, bias: np.ndarray) -> str:
-        """y[i] = bias + x[up[i] // 8] @ weight[up[i] % 8]: from level + 1 back to `level`."""
+        """y[i] = bias + x[up[i] // 8] @ weight[up[i] % 8]: from level + 1 back to `level`.
+
+        weight: (8, C_in, C_out); bias: (C_out,). Raises BadRequest where they do not fit.
+        """
         self._require_weight(x, weight, bias, 8, f"up{level}")
         return self._weighted("SparseInverseConv", [x, f"up{level}"], weight, bias, domain=DOMAIN, **PLUGIN_ATTRIBUTES)
 

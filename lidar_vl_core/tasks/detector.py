@@ -129,7 +129,7 @@ class Detector:
         return self._session.run(self.arrays(cloud))
 
     def boxes_of_maps(self, maps: Mapping[str, np.ndarray], cloud: PointCloud) -> Boxes3d:
-        """Decode head_maps() of a cloud to boxes, as detect() does."""
+        """Decode head_maps() of a cloud to boxes, as detect() does. maps: (channels, H, W) by name."""
         selection, range_m = self._limits
         return _in_frame(self._decoder.boxes(maps, selection), range_m, cloud)
 

@@ -92,7 +92,10 @@ def list_pairs(
 
 @compiled
 def marked_before(words: np.ndarray, before: np.ndarray) -> int:
-    """Write how many bits are set in the words before each one; returns how many are set in all."""
+    """Write how many bits are set in the words before each one; returns how many are set in all.
+
+    words, before: (W,).
+    """
     total = 0
     for number in range(len(words)):
         before[number] = total

@@ -29,7 +29,7 @@ class EncoderTables:
     cells: tuple[np.ndarray, ...]  # (V_l, 4) int32 scan, x, y, z, sorted
 
     def table(self, kind: str, level: int) -> np.ndarray:
-        """The table "subm" or "strided" of this number."""
+        """The table "subm" or "strided" of this number, (rows, K) int32."""
         return {"subm": self.subm, "strided": self.strided}[kind][level]
 
 

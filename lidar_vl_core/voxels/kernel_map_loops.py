@@ -7,7 +7,7 @@ from lidar_vl_core.foundation.compiled import compiled
 
 @compiled
 def bounds(coords: np.ndarray, batch: np.ndarray) -> tuple[np.int64, np.int64, np.int64, np.int64, np.int64]:
-    """Largest x, y, z and batch, and the smallest of all numbers; zeros for no voxels."""
+    """Largest x, y, z and batch, and the smallest of all numbers; zeros for no voxels. coords: (M, 3); batch: (M,)."""
     x = y = z = scan = lowest = np.int64(0)
     for i in range(len(coords)):
         x = max(x, coords[i, 0])

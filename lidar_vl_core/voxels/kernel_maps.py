@@ -35,7 +35,10 @@ class KernelMaps:
         return wide_table(self.coords[0], None if self.batch is None else self.batch[0])
 
     def table(self, kind: str, level: int) -> np.ndarray:
-        """The table "subm", "child" or "up" of this number, or "wide", which only the finest level has."""
+        """The table "subm", "child" or "up" of this number, or "wide", which only the finest level has.
+
+        Shapes: see the class.
+        """
         return {"subm": self.subm, "child": self.child, "up": self.up}[kind][level] if kind != "wide" else self.wide
 
 

@@ -31,7 +31,8 @@ def write_error_maps(
 ) -> list[Path]:
     """Draw some scans of each data set, evenly spread, as PNG into `folder`; returns the files.
 
-    label: gives the class of each point of a sample's labelled_scan(). Raises BadDataset, also when none of the scans has labels.
+    label: gives the classes (N,) of the points of a sample's labelled_scan().
+    Raises BadDataset, also when none of the scans has labels.
     """
     written = []
     for source in sources:

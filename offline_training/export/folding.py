@@ -10,6 +10,7 @@ def folded(
     """Weight and bias of a convolution and the batch norm behind it in one; axis: of the weight, that of the outputs.
 
     Raises TypeError for a norm without running statistics.
+    bias: (C_out,), as the bias returned; the weight keeps its shape.
     """
     mean, variance = getattr(norm, "running_mean", None), getattr(norm, "running_var", None)
     if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) or mean is None or variance is None:
@@ -24,5 +25,5 @@ def folded(
 
 
 def as_array(tensor: Tensor) -> np.ndarray:
-    """The numbers of a tensor, float32."""
+    """The numbers of a tensor, float32, in its shape."""
     return np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=np.float32)

@@ -19,7 +19,7 @@ _Conv = SubmanifoldConv | WideConv | DownConv | UpConv
 
 
 def onnx_model(network: MinkUNet, name: str) -> "onnx.ModelProto":
-    """The network in evaluation mode, float32."""
+    """The network in evaluation mode, float32. Raises TypeError for a network without a head."""
     graph = SparseGraphBuilder(network.in_channels, LEVELS, name, has_wide=network.shape.stem_kernel == 5)
     x = "features"
     for unit in _of_type(SubmanifoldUnit, network.stem):

@@ -109,7 +109,7 @@ def read_clouds(paths: Sequence[Path]) -> list[PointCloud]:
 
 
 def cloud_files(paths: Sequence[Path]) -> list[Path]:
-    """The files of read_clouds()."""
+    """The files of read_clouds(). Raises BadRequest where there are none."""
     files: list[Path] = []
     for path in paths:
         inside = sorted(file for file in path.glob("*") if file.suffix in _CLOUD_SUFFIXES) if path.is_dir() else [path]

@@ -64,7 +64,10 @@ def build_network(config: FinetuneConfig) -> PointBackbone:
 
 
 def load_network(checkpoint_path: Path) -> tuple[PointBackbone, FinetuneConfig]:
-    """The trained network of a checkpoint, in evaluation mode, with its configuration; averaged weights where there are any."""
+    """The trained network of a checkpoint, in evaluation mode, with its configuration; averaged weights where there are any.
+
+    Raises BadCheckpoint.
+    """
     checkpoint = load_checkpoint(checkpoint_path)
     if "vocabulary" in checkpoint.config:
         raise BadCheckpoint(

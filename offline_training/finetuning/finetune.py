@@ -119,7 +119,7 @@ class Finetuning(ValidatedRun):
         return set_rates(self.optimizer, self.config, self.step)
 
     def losses(self, batch: Batch | FeatureRows) -> dict[str, Tensor]:
-        """`cross_entropy`, `lovasz` and their weighted sum `loss`."""
+        """`cross_entropy`, `lovasz` and their weighted sum `loss`. All are scalars."""
         logits, weight = self._scores(batch), self.class_weight
         if self.no_class is not None:
             weight = torch.cat([weight, weight.new_ones(1)])  # of no row: its number is read by label smoothing alone
@@ -148,7 +148,7 @@ class Finetuning(ValidatedRun):
         return None if self.stop.is_asked else SegmentationMeasurement(confusion, self.config.class_table)
 
     def tensors(self) -> dict[str, Tensor]:
-        """With the weights of the classes, for which a resumed run need not count scans again."""
+        """The tensors of a checkpoint by name, with the class weights (classes,), so that a resumed run need not count scans again."""
         beside_head = {} if self.no_class is None else self.no_class.state_dict(prefix=f"{_NO_CLASS}.")
         return {**super().tensors(), "class_weight": self.class_weight, **beside_head}
 

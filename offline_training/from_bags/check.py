@@ -44,7 +44,10 @@ def check(asked: Asked, classes: ClassTable, needs_images: bool, say: Callable[[
 
 
 def identity_of(bags: tuple[str, ...]) -> dict[str, list[list[Any]]]:
-    """Names, sizes and times of the files of each bag: what tells whether they are still the same."""
+    """Names, sizes and times of the files of each bag: what tells whether they are still the same.
+
+    Raises BadDataset where a file cannot be read.
+    """
     found: dict[str, list[list[Any]]] = {}
     for bag in bags:
         path = Path(bag)

@@ -39,7 +39,7 @@ def similarity_logits(anchor: Tensor, other: Tensor, temperature: float) -> Tens
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
-    """The tensor in float32, or as it is where it is more precise already."""
+    """The tensor, in its shape, in float32, or as it is where it is more precise already."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 

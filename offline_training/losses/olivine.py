@@ -67,7 +67,8 @@ def dirac_consistency(
     """Mean of 1 - <mu_y, g> over the points: the class model without a spread (the "deterministic" row of OLIVINE, table 6c).
 
     The paper names this variant without a formula; this is our reading: the consistency above with one kappa for all.
-    Arguments and result as of semantic_consistency.
+    Arguments, their shapes and the result are those of semantic_consistency.
+    Shapes, too.
     """
     taken = _of_seen_class(label, seen)
     of_point = label[taken]

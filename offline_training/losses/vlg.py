@@ -48,7 +48,10 @@ def cosine_guidance(feature: Tensor, target: Tensor, visible: Tensor | None = No
 
 
 def l1_guidance(feature: Tensor, target: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Mean absolute difference over what some view sees: the original code's other choice. Shapes as in cosine_guidance()."""
+    """Mean absolute difference over what some view sees: the alternative in the original code of 3DSS-VLG.
+
+    Shapes as in cosine_guidance().
+    """
     feature, target = _visible(feature, target, visible)
     if len(feature) == 0:
         return feature.sum()

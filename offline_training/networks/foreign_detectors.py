@@ -28,6 +28,7 @@ def translate_detector(tensors: Mapping[str, Tensor], detector: Detector) -> dic
 
     Counters of batch norms may be missing: old files have none. Raises BadCheckpoint naming every tensor that is missing,
     unexpected, misshapen or not finite.
+    Shapes are those of our network.
     """
     weights: dict[str, Tensor] = {}
     missing, misshapen = [], []

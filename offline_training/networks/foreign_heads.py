@@ -17,7 +17,10 @@ _PICTURE_HEAD_NAMES = {"decoder": "pixel", "decoder_class_level": "class_pixel"}
 
 
 def require_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Raise BadCheckpoint for what pre-training would go on with and is no number; the network's own are looked at before."""
+    """Raise BadCheckpoint for heads and class distributions, of any shape, with NaN or infinite numbers.
+
+    The tensors of the network itself are checked before.
+    """
     if wrong := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
         raise BadCheckpoint(
             f"{path}: expected finite heads and distributions of classes, found NaN or infinite numbers in {', '.join(wrong[:4])}. "

@@ -53,7 +53,10 @@ SCALR_NUSCENES = Intensity(255.0 / 22.04632, -18.742355 / 22.04632)
 
 
 def network_name(tensors: Mapping[str, Tensor]) -> str:
-    """Which of SHAPES the tensors are of, by layers, channels and norms. Raises BadCheckpoint with the sizes found."""
+    """Which of SHAPES the tensors are of, by layers, channels and norms. Raises BadCheckpoint with the sizes found.
+
+    Their shapes are compared.
+    """
     layers = len({name.split(".")[2] for name in tensors if name.startswith("waffleiron.channel_mix.")})
     channels = tensors[ANCHOR].shape[0] if tensors[ANCHOR].ndim else 0
     layer_norm = "waffleiron.channel_mix.0.norm.running_mean" not in tensors
@@ -73,6 +76,7 @@ def translate_waffleiron(
     """All tensors of ours without a head, from those of theirs, prefix removed; their head is left aside.
 
     Raises BadCheckpoint naming every tensor that is missing, unexpected, misshapen or not finite.
+    Shapes are those of our network. Raises TypeError for another network than WaffleIron.
     """
     if not isinstance(network, WaffleIron):
         raise TypeError(f"expected a WaffleIron, found {type(network).__name__}")

@@ -61,7 +61,7 @@ def translate_weights(
 
 
 def from_minkowski_order(kernel: Tensor) -> Tensor:
-    """(K^3, C_in, C_out) with the first axis fastest, to ours with the last axis fastest."""
+    """Reorder a kernel (K^3, C_in, C_out) with the first axis fastest to ours, whose last axis is fastest."""
     side = round(len(kernel) ** (1 / 3))
     return kernel.reshape(side, side, side, *kernel.shape[1:]).permute(2, 1, 0, 3, 4).reshape(kernel.shape)
 
@@ -168,7 +168,7 @@ def _head(parts: Mapping[str, Tensor], channels: int) -> dict[str, Tensor] | Non
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Names of those that hold NaN or infinite numbers in float32, in which they are kept here."""
+    """Names of the tensors, of any shape, with NaN or infinite numbers in float32, in which they are kept here."""
     return [name for name, tensor in tensors.items() if not torch.isfinite(tensor.float()).all()]
 
 

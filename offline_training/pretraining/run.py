@@ -94,7 +94,7 @@ class Pretraining(StepRun):
         return give_rate(self.optimizer, self.schedule.learning_rate(self.step))
 
     def losses(self, batch: PretrainBatch | TwoViewBatch) -> Mapping[str, Tensor]:
-        """The losses of the objective."""
+        """The losses of the objective, scalars by name."""
         seed = int(self.seed_of_step().generate_state(1, np.uint64)[0] >> 1)
         if self.part > 0:
             self.watch.lap("backward")  # of the part before
@@ -131,7 +131,7 @@ class Pretraining(StepRun):
         super().after_step()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Tensors of a checkpoint, with the objective's heads and state."""
+        """Tensors of a checkpoint, with the objective's heads and state. Shapes are those of the modules."""
         of_objective = {
             name if name.startswith("heads.") else f"objective.{name}": tensor
             for name, tensor in self.objective.state_dict().items()

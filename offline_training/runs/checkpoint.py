@@ -96,7 +96,7 @@ def load_checkpoint(
 
 
 def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
-    """The tensors of a checkpoint under a prefix, without it."""
+    """The tensors of a checkpoint under a prefix, without it; shapes as stored."""
     return {
         name.removeprefix(f"{prefix}."): tensor
         for name, tensor in checkpoint.tensors.items()

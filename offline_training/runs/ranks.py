@@ -71,7 +71,7 @@ def largest_over_ranks(number: int, device: torch.device) -> int:
 
 
 def mean_over_ranks(losses: Mapping[str, Tensor]) -> dict[str, float]:
-    """Scalars by name, averaged over the processes; the names are the same in all of them."""
+    """Scalars by name, averaged over the processes; all processes have the same names."""
     values = torch.stack([loss.detach().double() for loss in losses.values()])
     if are_joined():
         distributed.all_reduce(values)

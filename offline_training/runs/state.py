@@ -16,7 +16,7 @@ _MAX_BAD_STEPS = 10  # in a row: then it is no accident
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The state of an optimiser by dotted name, for a checkpoint."""
+    """The state of an optimiser by dotted name, for a checkpoint; shapes are those of the parameters."""
     return {
         f"{_PREFIX}.{number}.{name}": tensor
         for number, state in optimizer.state_dict()["state"].items()

@@ -78,7 +78,7 @@ class StepRun(LightningModule, ABC):
         """What the log tells of a step beside its losses, after it."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps, by dotted name."""
+        """What a checkpoint keeps, by dotted name; shapes are those of the parameters."""
         tensors = {f"{RAW}.{name}": tensor for name, tensor in self.network.state_dict().items()}
         if self.averaged is not None:
             tensors |= {f"{AVERAGED}.{name}": tensor for name, tensor in self.averaged.weights.items()}
@@ -99,7 +99,7 @@ class StepRun(LightningModule, ABC):
         self.loss_scale.restore(start.state)
 
     def begin(self, start: Checkpoint | None) -> None:
-        """Go on from a checkpoint where there is one, and open the log."""
+        """Resume from a checkpoint where there is one, and open the log. Raises BadConfig."""
         if start is not None:
             if start.step > self.rhythm.end_step:
                 raise BadConfig(
@@ -180,7 +180,7 @@ class StepRun(LightningModule, ABC):
         return float(torch.nn.utils.get_total_norm(gradients))
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
-        """Save and look when it is time; stop when any process was told to."""
+        """Save and evaluate when due. Raises SIGTERMException when any process was told to stop."""
         self.after_step()
         asked = largest_over_ranks(self.stop.signum, self.device)
         if asked:  # a signal that came while the others were asked counts after the next step, for all of them

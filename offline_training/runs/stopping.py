@@ -92,7 +92,7 @@ def stopped(told: str, signum: int) -> RunStopped:
 
 
 def end_at_once(signum: int, frame: FrameType | None) -> None:
-    """What a second signal does: every file that is written at that moment stays as it was before."""
+    """End on a second signal; every file being written stays as it was. Raises KeyboardInterrupt or SystemExit."""
     if signum == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + signum)

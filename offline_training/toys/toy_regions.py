@@ -69,7 +69,10 @@ def world_of(source: DataSource) -> tuple[str, ClassTable]:
 
 
 def in_regions(rgb: np.ndarray, class_id: np.ndarray, world: str, classes: ClassTable) -> LabelledPicture:
-    """Cut one image; pixels without a class are regions too, called sky or nothing."""
+    """Cut one image; pixels without a class are regions too, called sky or nothing.
+
+    rgb: (H, W, 3) uint8; class_id: (H, W).
+    """
     from scipy.ndimage import label
 
     region = np.full(class_id.shape, -1, np.int32)

@@ -15,7 +15,7 @@ _UNCOVERED_RGB, _BORDER_RGB = (255, 255, 255), (255, 255, 0)
 
 
 def contact_sheet(rows: Sequence[np.ndarray], classes: ClassTable | None) -> bytes:
-    """A PNG of rows of `sheet_row`, with a class legend below."""
+    """A PNG of rows of `sheet_row`, (H, W, 3) uint8 each, with a class legend below."""
     from PIL import Image
 
     width = max((row.shape[1] for row in rows), default=_WIDTH_PX)

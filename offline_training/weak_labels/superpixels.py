@@ -50,7 +50,7 @@ class SlicSuperpixels:
         return ""
 
     def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
-        """See Superpixels; every pixel belongs to a segment."""
+        """(H, W) as in Superpixels; every pixel belongs to a segment."""
         return slic(image(), self.segments, self.compactness, self.sigma)
 
 
@@ -73,7 +73,7 @@ class SamSuperpixels:
         return digest.hexdigest()
 
     def segment_id(self, view: CameraView, image: Callable[[], np.ndarray]) -> np.ndarray:
-        """See Superpixels; the pixels are not used."""
+        """(H, W) as in Superpixels; the pixels are not used."""
         shape = (view.camera.height, view.camera.width)
         return sam_superpixels(read_masks(self.path.of(view)), shape, self.uncovered)
 

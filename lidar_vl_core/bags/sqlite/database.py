@@ -34,7 +34,7 @@ class Database:
         self._connection.set_progress_handler(self._is_late, _STEPS_PER_LOOK)
 
     def rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query, one by one."""
+        """The rows of a query, one by one. Raises DatabaseError."""
         self._wait_anew()
         try:
             for number, row in enumerate(self._connection.execute(query, parameters)):
@@ -45,7 +45,7 @@ class Database:
             raise DatabaseError(_told(error)) from error
 
     def require_table(self, name: str, columns: tuple[str, ...]) -> None:
-        """Refuse a view, a virtual table and computed columns."""
+        """Raise DatabaseError for a view, a virtual table or computed columns."""
         found = list(self.rows("SELECT type, rootpage FROM sqlite_master WHERE lower(name) = ?", (name,)))
         if not found:
             raise DatabaseError(f"no such table: {name}")
@@ -60,7 +60,7 @@ class Database:
                 raise DatabaseError(f"{name}.{column} computed, not stored")
 
     def require_row_numbers(self, name: str) -> None:
-        """Refuse a table whose `id` is not the number that sqlite keeps of each row, which is unique and finds it at once."""
+        """Raise DatabaseError where a table's `id` is not sqlite's own number of each row, which is unique and found at once."""
         keys = [(row[1], str(row[2]).upper()) for row in self.rows(f"PRAGMA table_info({name})") if row[5]]
         has_index = any(row[3] == "pk" for row in self.rows(f"PRAGMA index_list({name})"))
         if keys != [("id", "INTEGER")] or has_index:

@@ -58,7 +58,10 @@ class BagWriter:
         return self
 
     def write(self, topic: str, type_name: str, stamp_ns: int, message: object) -> None:
-        """Append one message: an object of `message_types()` or its CDR bytes, recorded at `stamp_ns`."""
+        """Append one message: an object of `message_types()` or its CDR bytes, recorded at `stamp_ns`.
+
+        Raises BadRequest.
+        """
         if self._storage is None:
             raise BadRequest(
                 f"{self.path}: expected an open recording, found a closed one. Write inside `with BagWriter(...)`."

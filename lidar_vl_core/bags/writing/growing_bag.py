@@ -72,7 +72,7 @@ class GrowingBag:
         return self._limits.free_bytes == 0 or self._free_bytes(self._path.parent) > self._limits.free_bytes
 
     def write(self, topic: str, type_name: str, stamp_ns: int, data: bytes) -> None:
-        """Append one message's CDR, recorded at `stamp_ns`."""
+        """Append one message's CDR, recorded at `stamp_ns`. Raises BadRequest."""
         if self._file.closed:
             raise BadRequest(f"{self._path}: expected an open recording, found a closed one. Start a new one.")
         if not 0 <= stamp_ns < 1 << 63:
@@ -88,7 +88,7 @@ class GrowingBag:
             raise self._broken(error) from error
 
     def close_chunk_in_time(self) -> None:
-        """Call this several times a second: it writes everything older than a second to the file."""
+        """Call this several times a second: it writes everything older than a second to the file. Raises BadRequest."""
         if self._file.closed or self._now_s() - self._chunk_s < _CHUNK_S:
             return
         self._chunk_s = self._now_s()
@@ -98,7 +98,7 @@ class GrowingBag:
             raise self._broken(error) from error
 
     def close(self) -> None:
-        """Finish the last file, and a folder's metadata.yaml."""
+        """Finish the last file, and a folder's metadata.yaml. Raises BadRequest."""
         was_broken = self._file.closed
         try:
             if not was_broken:

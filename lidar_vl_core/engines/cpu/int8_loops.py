@@ -68,7 +68,10 @@ def add_int8_terms(
     y_offset: int,
     y_stride: int,
 ) -> None:
-    """y += scale * (rounded x @ weight), of the rows of a block and the columns of a panel; the sums are exact."""
+    """y += scale * (rounded x @ weight), of the rows of a block and the columns of a panel; the sums are exact.
+
+    One-dimensional arrays, as the engine keeps them: rows lie behind one another, at the offsets and strides given.
+    """
     start = block * layer.block_rows
     stop = min(start + layer.block_rows, layer.rows)
     width = panel.vectors * LANES
@@ -114,7 +117,10 @@ def add_int8_products(
     vectors: int, words: np.ndarray, weights: np.ndarray, pairs: np.ndarray, first: int, count: int,
     x_offset: int, x_stride: int, w_offset: int, fours: int, y_offset: int, y_stride: int,
 ) -> None:  # fmt: skip
-    """y[output row] += x[input row] @ w for `count` pairs and `vectors` registers of columns, x and w four bytes a word."""
+    """y[output row] += x[input row] @ w for `count` pairs and `vectors` registers of columns, x and w four bytes a word.
+
+    One-dimensional arrays, as the engine keeps them: rows lie behind one another, at the offsets and strides given.
+    """
     if vectors == 1:
         add_int8_products_1(
             words, weights, pairs, first, count, x_offset, x_stride, w_offset, fours, y_offset, y_stride
@@ -143,7 +149,10 @@ def write_rounded(
     y_offset: int,
     y_stride: int,
 ) -> None:
-    """Round the answers of a block and a panel, half to even as ONNX, once for each scale that they are read by."""
+    """Round the answers of a block and a panel, half to even as ONNX, once for each scale that they are read by.
+
+    One-dimensional arrays, as the engine keeps them: rows lie behind one another, at the offsets and strides given.
+    """
     start = block * layer.block_rows
     stop = min(start + layer.block_rows, layer.rows)
     width = panel.vectors * LANES

@@ -15,7 +15,7 @@ class KeptArray:
         self._outliers = Outliers()
 
     def at_least(self, length: int) -> np.ndarray:
-        """The array with at least this many numbers; earlier content may be lost."""
+        """The array, (length or more,); earlier content may be lost."""
         held = len(self._array)
         needed = self._outliers.over(length, held)
         if held < length:

@@ -166,7 +166,10 @@ def list_pairs(
 def list_up_pairs(
     up: np.ndarray, limit: int, start: int, stop: int, block_rows: int, pairs: np.ndarray, counts: np.ndarray
 ) -> None:
-    """As list_pairs, for a table with one entry per row: parent * 8 + k."""
+    """As list_pairs, for a table with one entry per row: parent * 8 + k.
+
+    up: (rows,) int; pairs: (8 * block_rows,) int64, input row and output row in one number; counts: (8,).
+    """
     counts[:] = 0
     for row in range(start, stop):
         parent, k = up[row] >> 3, up[row] & 7
@@ -180,7 +183,10 @@ def add_products(
     vectors: int, values: np.ndarray, weights: np.ndarray, pairs: np.ndarray, first: int, count: int,
     x_offset: int, x_stride: int, w_offset: int, c_in: int, y_offset: int, y_stride: int,
 ) -> None:  # fmt: skip
-    """y[output row] += x[input row] @ w for `count` pairs and `vectors` registers of columns."""
+    """y[output row] += x[input row] @ w, `count` pairs, `vectors` registers of columns. Flat arrays with offsets and strides.
+
+    One-dimensional arrays, as the engine keeps them: rows lie behind one another, at the offsets and strides given.
+    """
     if vectors == 1:
         add_products_1(values, weights, pairs, first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride)
     elif vectors == 2:

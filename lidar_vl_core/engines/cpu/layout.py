@@ -160,7 +160,7 @@ def padded(channels: int, lanes: int) -> int:
 
 
 def aligned_empty(length: int, dtype: type) -> np.ndarray:
-    """An uninitialised array that starts on a 64-byte cache line."""
+    """An uninitialised array, (length,), that starts on a 64-byte cache line."""
     itemsize = np.dtype(dtype).itemsize
     raw = np.empty(length * itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64

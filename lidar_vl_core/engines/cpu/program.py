@@ -28,7 +28,7 @@ class LevelTables(Protocol):
         ...
 
     def table(self, kind: str, level: int) -> np.ndarray:
-        """Rows of the level read for each row of the level written; the number of rows read where there is none."""
+        """(rows written, K) or (rows written,): rows of the level read for each row written; their number where there is none."""
         ...
 
 

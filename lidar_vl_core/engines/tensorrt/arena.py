@@ -33,6 +33,6 @@ def packed(tensors: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> tuple[dic
 
 
 def view(address: int, slot: Slot) -> np.ndarray:
-    """The tensor at its place in a block of the host's memory; no copy."""
+    """The tensor, in its slot's shape, at its place in a block of the host's memory; no copy."""
     block = (ctypes.c_byte * slot.size).from_address(address + slot.offset)
     return np.frombuffer(memoryview(block), slot.dtype).reshape(slot.shape)

@@ -102,7 +102,7 @@ class TensorRtNetwork:
         return device, host
 
     def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """The outputs of these names.
+        """The outputs of these names; inputs and outputs have the shapes of the model file.
 
         Raises BadRequest for other inputs than the model's, TooManyVoxels for more rows than the plan was built for, and
         EngineUnavailable with what CUDA or TensorRT says.

@@ -31,7 +31,7 @@ class Picture:
         excused: np.ndarray,
         similarity: np.ndarray,
     ) -> "Picture":
-        """The image without objects of other classes."""
+        """The image without objects of other classes. overlap, similarity: (M, T); score, found_role, excused: (M,); truth_role: (T,)."""
         ours, theirs = found_role != OTHER, truth_role != OTHER
         pair = np.ix_(ours, theirs)
         return Picture(

@@ -24,12 +24,12 @@ class BoxScan:
         return len(self.xyz_m)
 
     def take(self, rows: np.ndarray) -> "BoxScan":
-        """Some of the points, an index or a mask; all boxes."""
+        """Some of the points, all boxes. rows: (n,) indices, or a mask (N,)."""
         lag = None if self.time_lag_s is None else self.time_lag_s[rows]
         return replace(self, xyz_m=self.xyz_m[rows], intensity=self.intensity[rows], time_lag_s=lag)
 
     def take_boxes(self, rows: np.ndarray) -> "BoxScan":
-        """Some of the boxes, an index or a mask; all points."""
+        """Some of the boxes, all points. rows: (m,) indices, or a mask (M,)."""
         return replace(self, boxes=self.boxes.taken(rows), point_count=self.point_count[rows])
 
 

@@ -60,12 +60,12 @@ class LabelledScan:
         return len(self.xyz_m)
 
     def take(self, rows: np.ndarray) -> "LabelledScan":
-        """Some of the points: an index or a mask."""
+        """Some of the points. rows: (n,) indices, or a mask (N,)."""
         ring = None if self.ring is None else self.ring[rows]
         return LabelledScan(self.xyz_m[rows], self.intensity[rows], self.class_id[rows], ring)
 
     def moved_to(self, xyz_m: np.ndarray) -> "LabelledScan":
-        """The same points at other places."""
+        """The same points at other places xyz_m, (N, 3)."""
         return LabelledScan(xyz_m.astype(np.float32), self.intensity, self.class_id, self.ring)
 
 

@@ -19,7 +19,10 @@ _MAX_BYTES = 1 << 28  # of the points or labels of a sweep, which has some MB
 
 
 def read_values(path: Path, dtype: type, sample_name: str) -> np.ndarray:
-    """A binary file as one array; raises BadDataset when it is missing or not a whole number of values."""
+    """The values of a binary file, (n,).
+
+    Raises BadDataset when it is missing, too large or not a whole number of values.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)

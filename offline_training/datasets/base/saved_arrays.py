@@ -28,7 +28,7 @@ def load_saved_arrays(path: Path, expected: str) -> Any:  # noqa: ANN401 - whate
 
 
 def as_array(values: Any) -> np.ndarray:  # noqa: ANN401
-    """A tensor, an array or a list as an array."""
+    """A tensor, an array or a list as an array of the same shape."""
     import torch
 
     return values.detach().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

@@ -65,7 +65,7 @@ class DetectFinetuning(ValidatedRun):
         return set_cycle(self.optimizer, self.step, self.config.max_steps, self.config.learning_rate)
 
     def losses(self, batch: BoxBatch[DetectorInputs]) -> Mapping[str, Tensor]:
-        """The detector's parts, and their sum `loss`."""
+        """The detector's parts, and their sum `loss`. All are scalars."""
         head_maps = self.network(batch.inputs)
         parts = self.network.losses(head_maps, self.network.targets(batch.boxes))
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}

@@ -145,7 +145,10 @@ class CenterPoint(Detector[list[GroupTargets]]):
         return groups
 
     def losses(self, head_maps: Mapping[str, Tensor], targets: list[GroupTargets]) -> dict[str, Tensor]:
-        """Heat maps by focal loss and boxes by L1, each summed over the groups."""
+        """Heat maps by focal loss and boxes by L1, each summed over the groups.
+
+        head_maps: (B, channels, H, W) by name. Returns scalars.
+        """
         heat, box = [], []
         numbers = BOX_NUMBERS + VELOCITY_NUMBERS * self.settings.velocity
         weight = torch.ones(numbers, device=targets[0].value.device)
@@ -158,7 +161,7 @@ class CenterPoint(Detector[list[GroupTargets]]):
         return {"heat": torch.stack(heat).sum(), "box": self.settings.box_weight * torch.stack(box).sum()}
 
     def decode(self, head_maps: Mapping[str, Tensor]) -> list[Boxes3d]:
-        """Boxes of each scan, the best first, without a frame."""
+        """Boxes of each scan, the best first, without a frame. head_maps: (B, channels, H, W) by name."""
         arrays = map_arrays(head_maps)
         names = (*self._regressed(), HEAT)
         scans = []

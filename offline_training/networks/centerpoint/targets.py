@@ -58,6 +58,7 @@ def axis_yaw(yaw_rad: np.ndarray) -> np.ndarray:
 
     Cosine and sine of yaws that differ by half a turn for things that look alike average to nothing. The jump from one end
     to the other lies away from the directions along and across the vehicle, where most things stand.
+    yaw_rad: any shape, which the result has.
     """
     return (yaw_rad + np.pi / 4) % np.pi - np.pi / 4
 

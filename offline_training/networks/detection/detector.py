@@ -61,9 +61,9 @@ class Detector(nn.Module, ABC, Generic[TargetsT]):
 
     @abstractmethod
     def decode(self, head_maps: Mapping[str, Tensor]) -> list[Boxes3d]:
-        """Boxes of each scan, the best first, without a frame."""
+        """Boxes of each scan, the best first, without a frame. head_maps: (B, channels, H, W) by name."""
 
 
 def map_arrays(head_maps: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    """The maps as float32 arrays, which is what decoding reads."""
+    """The maps (B, channels, H, W) as float32 arrays, which is what decoding reads."""
     return {name: values.detach().float().cpu().numpy() for name, values in head_maps.items()}

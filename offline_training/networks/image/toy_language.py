@@ -29,6 +29,7 @@ class ToyImageEncoder(nn.Module):
         """images: (I, 3, H, W) RGB of 0..1, any size from 8 pixels. Returns (I, channels, H/4, W/4) unit vectors.
 
         Sides that 4 does not divide are resized to the nearest that it does, so that the cells lie evenly over the image.
+        Raises BadImage below that size.
         """
         height, width = (max(1, round(side / CELL_PX)) * CELL_PX for side in images.shape[-2:])
         if min(images.shape[-2:]) < 2 * CELL_PX:

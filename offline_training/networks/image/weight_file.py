@@ -27,7 +27,7 @@ _WRAPPERS = ("module.", "_orig_mod.")  # of a network trained on several devices
 
 
 def read_weight_file(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file that read_weight_content() can read.
+    """The tensors of a file that read_weight_content() can read, in their shapes there.
 
     As named_tensors() finds them. Raises BadCheckpoint.
     """
@@ -46,6 +46,7 @@ def named_tensors(content: Mapping) -> dict[str, Tensor]:
     They lie under one of the usual names, several deep, or in the only part that holds tensors; of several such parts, as
     model_points and model_images, all are taken, with the parts' names before theirs. Those of optimisers are never taken,
     and what stands before every name because the network was wrapped goes away.
+    Shapes are as stored.
     """
     known = next((content[name] for name in _NETWORK if _holds_tensors(content.get(name))), None)
     if known is not None:
@@ -94,10 +95,11 @@ def read_weight_content(path: Path) -> Mapping:
 
 
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Copy every tensor into the network. Raises BadCheckpoint naming missing, unexpected, misshapen and not finite tensors.
+    """Copy every tensor into the network; names and shapes have to be the network's.
 
-    What stands before all names, such as the `model.` of a trainer, is left aside. Counters of batch norms may be missing:
-    old files have none, and a network in eval mode does not read them.
+    Raises BadCheckpoint naming missing, unexpected, misshapen and not finite tensors. What stands before all names, such as
+    the `model.` of a trainer, is left aside. Counters of batch norms may be missing: old files have none, and a network in
+    eval mode does not read them.
     """
     own = network.state_dict()
     tensors = _below_one_prefix(tensors, own)

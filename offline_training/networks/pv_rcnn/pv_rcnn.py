@@ -65,7 +65,10 @@ class PvRcnn(Detector[PvRcnnTargets]):
         self.roi_head = RoiHead(KEYPOINT_CHANNELS)
 
     def forward(self, inputs: DetectorInputs) -> HeadMaps:
-        """Maps of the anchor head, and keypoints (S, K, 3), their features (S, K, 128) and logits (S, K)."""
+        """Maps of the anchor head, and keypoints (S, K, 3), their features (S, K, 128) and logits (S, K).
+
+        Raises TypeError for inputs of another detector.
+        """
         if not isinstance(inputs, PvRcnnInputs):
             raise TypeError(f"expected PvRcnnInputs, found {type(inputs).__name__}")
         levels = self.backbone.level_features(inputs.features, inputs.tables)
@@ -86,7 +89,10 @@ class PvRcnn(Detector[PvRcnnTargets]):
         return PvRcnnTargets(self.head.targets(truth), known)
 
     def losses(self, head_maps: Mapping[str, Tensor], targets: PvRcnnTargets) -> dict[str, Tensor]:
-        """Those of the anchor head, of the keypoints, and of drawn proposals, which torch's own generator draws."""
+        """Those of the anchor head, of the keypoints, and of drawn proposals, which torch's own generator draws.
+
+        head_maps: by name, in the shapes of forward(). Returns scalars.
+        """
         rng = np.random.default_rng(int(torch.randint(1 << 31, ())))
         proposals = self.head.boxes(head_maps, _PROPOSALS[True])
         drawn = [proposal_targets(*pair, rng) for pair in zip(proposals, targets.truth, strict=True)]
@@ -108,7 +114,10 @@ class PvRcnn(Detector[PvRcnnTargets]):
 
     @torch.no_grad()
     def decode(self, head_maps: Mapping[str, Tensor]) -> list[Boxes3d]:
-        """Refined boxes of each scan, the best first, without a frame."""
+        """Refined boxes of each scan, the best first, without a frame.
+
+        head_maps: by name, in the shapes of forward().
+        """
         proposals = self.head.boxes(head_maps, _PROPOSALS[False])
         boxes, logit, code = self._second_stage(head_maps, [scan.boxes for scan in proposals])
         refined = refined_boxes(code.to(boxes.dtype), boxes).double().cpu().numpy()

@@ -88,7 +88,10 @@ class AnchorHead(nn.Module):
         return [kind_of_class.get(class_id, -1) for class_id in truth.class_id.tolist()]
 
     def losses(self, head_maps: Mapping[str, Tensor], targets: AnchorTargets) -> dict[str, Tensor]:
-        """Scores by focal loss, codes by smooth L1, directions by cross-entropy."""
+        """Scores by focal loss, codes by smooth L1, directions by cross-entropy.
+
+        head_maps: (B, channels, H, W) by name. Returns scalars.
+        """
         logit, code, direction = (
             head_maps[name].permute(0, 2, 3, 1).reshape(len(head_maps[name]), -1, numbers)
             for name, numbers in ((CLASS, len(self.settings.kinds)), (CODE, CODE_NUMBERS), (DIRECTION, _DIRECTIONS))
@@ -100,7 +103,7 @@ class AnchorHead(nn.Module):
         }
 
     def boxes(self, head_maps: Mapping[str, Tensor], selection: BoxSelection) -> list[Boxes3d]:
-        """Boxes of each scan, the best first, without a frame."""
+        """Boxes of each scan, the best first, without a frame. head_maps: (B, channels, H, W) by name."""
         arrays = map_arrays({name: head_maps[name] for name in (CLASS, CODE, DIRECTION)})
         scans = zip(arrays[CLASS], arrays[CODE], arrays[DIRECTION], strict=True)
         return [

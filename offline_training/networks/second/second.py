@@ -38,9 +38,12 @@ class Second(Detector[AnchorTargets]):
         return self.head.targets(truth)
 
     def losses(self, head_maps: Mapping[str, Tensor], targets: AnchorTargets) -> dict[str, Tensor]:
-        """Scores by focal loss, codes by smooth L1, directions by cross-entropy."""
+        """Scores by focal loss, codes by smooth L1, directions by cross-entropy.
+
+        head_maps: (B, channels, H, W) by name. Returns scalars.
+        """
         return self.head.losses(head_maps, targets)
 
     def decode(self, head_maps: Mapping[str, Tensor]) -> list[Boxes3d]:
-        """Boxes of each scan, the best first, without a frame."""
+        """Boxes of each scan, the best first, without a frame. head_maps: (B, channels, H, W) by name."""
         return self.head.boxes(head_maps, self.selection)

@@ -41,6 +41,7 @@ def sparse_inverse_conv(x: Tensor, weight: Tensor, child: NeighbourTable, form: 
     """y[i] = x[up[i] // 8] @ weight[up[i] % 8]: each fine voxel takes from its one parent.
 
     x: (N_{l+1}, C_in), weight: (8, C_in, C_out), child: the table of the strided convolution. Returns (N_l, C_out).
+    Raises ValueError for the table of a submanifold convolution.
     """
     x, weight = _autocast(x, weight)
     if child.up is None:
@@ -79,7 +80,7 @@ class WideConv(nn.Module):
         self.weight = _fan_out_weight(125, in_channels, out_channels)
 
     def forward(self, x: Tensor, maps: SparseMaps, level: int) -> Tensor:
-        """x: (N_0, C_in), level: 0. Returns (N_0, C_out)."""
+        """x: (N_0, C_in), level: 0. Returns (N_0, C_out). Raises ValueError for another level."""
         if level != 0:
             raise ValueError(f"level: expected 0 for a 5x5x5 convolution, found {level}")
         if maps.form == "torchsparse":

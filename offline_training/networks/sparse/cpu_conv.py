@@ -64,7 +64,10 @@ class BlockPairs:
 
 
 def fits(weight: Tensor, x: Tensor) -> bool:
-    """Whether these loops can take a layer: float32 on a CPU, output channels that fill vector registers."""
+    """Whether these loops can take a layer: float32 on a CPU, output channels that fill vector registers.
+
+    weight: (K, C_in, C_out); x: (N_in, C_in).
+    """
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
@@ -85,14 +88,18 @@ class BlockConv(torch.autograd.Function):
         backward_pairs: BlockPairs,
         flip: bool,
     ) -> Tensor:
-        """flip: the way back meets the kernel offsets in reverse, as in a submanifold table."""
+        """Convolve x (N_in, C_in) by weight (K, C_in, C_out) to (N_out, C_out).
+
+        flip: the way back meets the kernel offsets in reverse, as in a submanifold table.
+        """
         ctx.pairs, ctx.backward_pairs, ctx.flip = pairs, backward_pairs, flip
         x = x.contiguous()
         ctx.save_for_backward(x, weight)
         return _convolve(x, weight, pairs)
 
     @staticmethod
-    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:  # noqa: ANN401, D102
+    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:  # noqa: ANN401
+        """Gradients of x and weight, in their shapes; None for the other arguments. y_gradient: (N_out, C_out)."""
         x, weight = ctx.saved_tensors
         y_gradient = y_gradient.contiguous()
         x_gradient = None

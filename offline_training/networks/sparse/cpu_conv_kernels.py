@@ -44,7 +44,10 @@ def list_up_blocks(
     pairs: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """As list_blocks, for a table with one entry per row: parent * 8 + k."""
+    """As list_blocks, for a table with one entry per row: parent * 8 + k.
+
+    up: (rows,); pairs: (8 * rows,) int64; counts: (blocks, 8).
+    """
     for block in range(first_block, last_block):
         start, stop = block * block_rows, min((block + 1) * block_rows, len(up))
         list_up_pairs(up, limit, start, stop, block_rows, pairs[start * 8 :], counts[block])
@@ -142,7 +145,10 @@ def add_weight_gradient(
     first_block: int,
     last_block: int,
 ) -> None:
-    """Add x[in]^T g[out] to w_gradient[k] for all pairs of some blocks; x, g, w_gradient: flat float32."""
+    """Add x[in]^T g[out] to w_gradient[k] for all pairs of some blocks; x, g, w_gradient: flat float32.
+
+    Lengths: N_in * C_in, N_out * C_out, K * C_in * C_out; counts: (blocks, K).
+    """
     kernel = counts.shape[1]
     for block in range(first_block, last_block):
         for k in range(kernel):

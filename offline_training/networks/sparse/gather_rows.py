@@ -25,6 +25,7 @@ class GatherRows:
 
         Rows with the same offsets stand side by side, so that a block of rows skips what all of them lack: each child of
         a strided convolution has one parent, in one of 8 places.
+        index: (N_out, K) rows of the input, count_in where there is none.
         """
         present, offset, out_row = _present(index, count_in)
         slots = torch.full((index.shape[1], count_in), -1, dtype=torch.int32, device=index.device)

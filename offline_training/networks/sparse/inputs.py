@@ -24,7 +24,7 @@ class SparseInputs(BackboneInputs):
 
     @classmethod
     def of_voxels(cls, features: Tensor, maps: SparseMaps) -> "SparseInputs":
-        """Voxels that stand for themselves: one point each."""
+        """Voxels with features (M, C) that stand for themselves: one point each."""
         return cls(torch.arange(len(features)), len(features), (len(features),), features, maps)
 
 

@@ -26,7 +26,7 @@ class TritonConv(torch.autograd.Function):
     """y[i] = sum_k x[slots[k, i]] @ weight[k]; `back` leads from outputs to inputs, `pairs` lists who feeds whom."""
 
     @staticmethod
-    def forward(  # noqa: D102
+    def forward(
         ctx: Any,  # noqa: ANN401  torch's context
         x: Tensor,
         weight: Tensor,
@@ -34,13 +34,15 @@ class TritonConv(torch.autograd.Function):
         back: GatherRows,
         pairs: FlatPairs,
     ) -> Tensor:
+        """Convolve x (N_in, C_in) by weight (K, C_in, C_out) to (N_out, C_out)."""
         x = x.contiguous()
         ctx.save_for_backward(x, weight)
         ctx.back, ctx.pairs = back, pairs
         return _convolve(x, weight, ahead)
 
     @staticmethod
-    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:  # noqa: ANN401, D102
+    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:  # noqa: ANN401
+        """Gradients of x and weight, in their shapes; None for the other arguments. y_gradient: (N_out, C_out)."""
         x, weight = ctx.saved_tensors
         y_gradient = y_gradient.contiguous()
         wants_x, wants_weight = ctx.needs_input_grad[:2]

@@ -37,7 +37,10 @@ class PixelContrast(Contrastive):
     def point_pixel(
         self, features: PointFeatures, teacher_map: Tensor, batch: PretrainBatch, generator: torch.Generator
     ) -> Tensor:
-        """InfoNCE between points and their pixels, over a uniform sample of pairs."""
+        """InfoNCE between points and their pixels, over a uniform sample of pairs; a scalar.
+
+        teacher_map: (images, C, H, W).
+        """
         chosen = draw_pairs(torch.ones(len(batch.pair_row), device=batch.pair_row.device), self.matches, generator)
         point = features.rows_at(self.heads.point, batch.pair_row[chosen])
         pixel = pixels_of_pairs(self.heads.pixel, teacher_map, batch, chosen)

@@ -55,7 +55,7 @@ class OccupancyTask(nn.Module):
     def added(
         self, losses: Mapping[str, Tensor], features: PointFeatures, queries: OccupancyQueries
     ) -> dict[str, Tensor]:
-        """The method's losses with `occupancy` added, weighted, to their `loss`."""
+        """The method's losses with `occupancy` added, weighted, to their `loss`. All are scalars."""
         logit = self.head(features.rows_at(nn.Identity(), queries.row), queries.offset_m)
         occupancy = occupancy_cross_entropy(logit, queries.is_occupied)
         return {**losses, "occupancy": occupancy, "loss": losses["loss"] + self.weight * occupancy}

@@ -36,7 +36,7 @@ class WeakCrossEntropy(Objective):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`cross_entropy`, `lovasz` if it has a weight, and their sum `loss`."""
+        """Scalars `cross_entropy`, `lovasz` if it has a weight, and their sum `loss`. teacher_map: not used."""
         scores = features.rows_at(self.heads, batch.pair_row)
         losses = {"cross_entropy": cross_entropy(scores, batch.pair_class)}
         total = losses["cross_entropy"]

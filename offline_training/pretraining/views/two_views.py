@@ -48,7 +48,7 @@ class TwoViewBatch:
 
 
 def cloud_view(xyz_m: np.ndarray, intensity: np.ndarray, rng: np.random.Generator) -> CloudView:
-    """A random crop without a random patch, mirrored, rotated about z and scaled."""
+    """A random crop without a random patch, mirrored, rotated about z and scaled. xyz_m: (N, 3); intensity: (N,)."""
     kept = np.flatnonzero(_in_crop(xyz_m, rng) & ~_in_patch(xyz_m, rng))
     return CloudView(np.float32(rng.uniform(*_SCALE)) * _turned(xyz_m[kept], rng), intensity[kept], kept)
 

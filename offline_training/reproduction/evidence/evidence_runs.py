@@ -69,7 +69,10 @@ class EvidenceRuns:
         return sha256_of_values([_VERSION, self._network_key(row, seed), probe, column.scans])
 
     def measured(self, row: PretrainingRow, column: EvidenceColumn, seed: int) -> Measured:
-        """Run or finish the row's pre-training, probe it for all columns, and return this column's mean over its draws."""
+        """Run or finish the row's pre-training, probe it for all columns, and return this column's mean over its draws.
+
+        Raises BadRequest.
+        """
         counts = self.counts(row, column, seed)
         if counts is None:
             self.trainings.pretrain(row, seed)

@@ -41,7 +41,7 @@ class LossScale:
         return self.is_used and self.value > _SMALLEST_SCALE
 
     def take_out(self, gradients: Iterable[Tensor]) -> None:
-        """Divide gradients by the scale."""
+        """Divide gradients, of any shape, by the scale, in place."""
         if self.is_used:
             for gradient in gradients:
                 gradient.div_(self.value)

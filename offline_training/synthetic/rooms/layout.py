@@ -167,7 +167,7 @@ def _box_in_room(frame: WallFrame, opening: Opening, near_m: float, far_m: float
 def lamps_and_light(
     rng: np.random.Generator, size_m: np.ndarray, openings: tuple[Opening, ...]
 ) -> tuple[list[Mesh], Light]:
-    """Lamps in a row along the longer side, and the windows by day or at night."""
+    """Lamps in a row along the longer side, and the windows by day or at night. size_m: (3,) length, width, height."""
     panes = [_box_in_room(wall_frames(size_m)[o.wall], o, 0.0, 0.0) for o in openings if o.class_id != DOOR]
     by_day = bool(panes) and rng.random() < 0.8
     lamps_on = not by_day or rng.random() < 0.7

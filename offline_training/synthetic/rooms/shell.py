@@ -62,7 +62,10 @@ def wall_frames(size_m: np.ndarray) -> tuple[WallFrame, ...]:
 
 
 def draw_openings(rng: np.random.Generator, size_m: np.ndarray, windows: int) -> tuple[Opening, ...]:
-    """One or two doors and up to `windows` windows that do not overlap, at least 0.25 m from the corners."""
+    """One or two doors and up to `windows` windows that do not overlap, at least 0.25 m from the corners.
+
+    size_m: (3,) length, width, height.
+    """
     frames, found = wall_frames(size_m), list[Opening]()
     wanted = [DOOR] * (1 if rng.random() < 0.75 else 2) + [WINDOW] * windows
     for class_id in wanted:
@@ -84,7 +87,10 @@ def draw_openings(rng: np.random.Generator, size_m: np.ndarray, windows: int) ->
 
 
 def shell(rng: np.random.Generator, size_m: np.ndarray, openings: tuple[Opening, ...]) -> list[Mesh]:
-    """Floor, ceiling, four walls, and each opening's door or window: one mesh each, in this order."""
+    """Floor, ceiling, four walls, and each opening's door or window: one mesh each, in this order.
+
+    size_m: (3,) length, width, height.
+    """
     length, width, height = size_m
     floor, paint, accent = floor_finish(rng), wall_finish(rng), wall_finish(rng)
     plane = np.array(

@@ -44,7 +44,10 @@ class Part:
             )
 
     def first(self, origin_m: np.ndarray, direction: np.ndarray, max_range_m: float) -> dict[str, np.ndarray] | None:
-        """Embree's answer for each ray; None when there is nothing to hit or to cast."""
+        """Embree's answer for each ray; None when there is nothing to hit or to cast.
+
+        origin_m, direction: (R, 3); the arrays of the answer have R rows.
+        """
         if self._geometry is None or not len(origin_m):
             return None
         reach = np.full(len(origin_m), max_range_m, np.float32)

@@ -27,7 +27,7 @@ class Weather:
 
 
 def weather(seed: int, sun_direction: np.ndarray) -> Weather:
-    """The weather of a seed, from clear to overcast."""
+    """The weather of a seed, from clear to overcast. sun_direction: (3,) unit vector."""
     rng = np.random.default_rng([seed, 4])
     cloud = float(rng.uniform(0.0, 0.9))
     sun = np.array([1.0, 0.93, 0.82]) * (2.6 - 1.9 * cloud)
@@ -69,7 +69,7 @@ def noise_at(x: np.ndarray, y: np.ndarray, shift: tuple[int, int] = (0, 0)) -> n
 
 
 def linear(color_rgb: np.ndarray) -> np.ndarray:
-    """sRGB bytes -> linear light, float32."""
+    """sRGB bytes (..., 3) to linear light, float32."""
     return _LINEAR[color_rgb]
 
 
@@ -78,7 +78,7 @@ _BYTE = np.clip(np.round(255 * (np.arange(4096) / 4095.0) ** (1 / 2.2)), 0, 255)
 
 
 def to_bytes(light_rgb: np.ndarray) -> np.ndarray:
-    """Linear light -> sRGB bytes with a soft shoulder for what is too bright."""
+    """Linear light (..., 3) to sRGB bytes, with a soft shoulder for what is too bright."""
     mapped = 1.0 - np.exp(-1.25 * light_rgb)
     return _BYTE[np.clip(mapped * (4095.0 / 0.95), 0, 4095).astype(np.int32)]
 

@@ -73,7 +73,7 @@ def corner_radius(plan: StreetPlan, sign: int) -> float:
 
 
 def block_edges(plan: StreetPlan) -> np.ndarray:
-    """s of the borders between blocks: the middles of the crossings and the street's ends."""
+    """(E,) s of the borders between blocks, in metres: the middles of the crossings and the street's ends."""
     return np.array([0.0, *[crossing.s_m for crossing in plan.crossings], plan.length_m])
 
 

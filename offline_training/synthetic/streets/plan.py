@@ -29,7 +29,7 @@ def street_plan(rng: np.random.Generator) -> StreetPlan:
 
 
 def street_curve(rng: np.random.Generator) -> np.ndarray:
-    """A straight or bent centre line: StreetPlan.curve."""
+    """A straight or bent centre line: StreetPlan.curve. Shape and units: see there."""
     s = np.arange(-20.0, LENGTH_M + 21.0)
     bend = np.zeros_like(s)
     if rng.random() < 0.65:
@@ -42,7 +42,7 @@ def street_curve(rng: np.random.Generator) -> np.ndarray:
 
 
 def street_hills(rng: np.random.Generator) -> np.ndarray:
-    """Three waves of gentle ground: StreetPlan.hills."""
+    """Three waves of gentle ground: StreetPlan.hills. Shape and units: see there."""
     rows = []
     for wavelength in (rng.uniform(300, 600), rng.uniform(120, 250), rng.uniform(40, 90)):
         slope = rng.uniform(0.0, 0.022) if wavelength > 100 else rng.uniform(0.0, 0.007)

@@ -16,7 +16,7 @@ from offline_training.synthetic.world.meshes import Mesh
 
 
 def furnish_side(site: Site, sign: int, yard_class: np.ndarray) -> None:
-    """All that stands beside the road on one side. yard_class: see ground_mesh."""
+    """All that stands beside the road on one side. yard_class and its shape: see ground_mesh. Its shape, too."""
     _parked(site, sign)
     _bus_stop(site, sign)
     _street_furniture(site, sign)

@@ -62,14 +62,14 @@ class StreetPlan:
         return sign * (self.median_m / 2 + (lane + 0.5) * self.lane_m)
 
     def warp(self, s_m: np.ndarray, d_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Street coordinates -> x, y and heading in the world."""
+        """Street coordinates to x, y in metres and heading in radians in the world; all of one shape."""
         x = np.interp(s_m, self.curve[:, 0], self.curve[:, 1])
         y = np.interp(s_m, self.curve[:, 0], self.curve[:, 2])
         heading = np.interp(s_m, self.curve[:, 0], self.curve[:, 3])
         return x - np.sin(heading) * d_m, y + np.cos(heading) * d_m, heading
 
     def ground_z(self, s_m: np.ndarray, d_m: np.ndarray) -> np.ndarray:
-        """Height of the road's level there; kerbs come on top."""
+        """Height of the road's level there; kerbs come on top. s_m, d_m: of one shape, which the result has."""
         x, y, _ = self.warp(s_m, d_m)
         z = np.zeros(np.broadcast(x, y).shape)
         for amplitude, kx, ky, phase in self.hills:

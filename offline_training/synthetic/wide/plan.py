@@ -16,7 +16,10 @@ class WidePlan(StreetPlan):
     bumps: np.ndarray  # (B, 4) float64: amplitude m, wave number along s and d in 1/m, phase
 
     def ground_z(self, s_m: np.ndarray, d_m: np.ndarray) -> np.ndarray:
-        """Height of the road's level there; bumps grow over the first 3 m behind the sidewalk."""
+        """Height of the road's level there; bumps grow over the first 3 m behind the sidewalk.
+
+        s_m, d_m: of one shape, which the result has.
+        """
         z = super().ground_z(s_m, d_m)
         behind = np.where(np.asarray(d_m) > 0, self.walk_end_m(1), self.walk_end_m(-1))
         grown = np.clip((np.abs(d_m) - behind - 0.5) / 3.0, 0.0, 1.0)

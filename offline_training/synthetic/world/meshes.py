@@ -149,7 +149,7 @@ def rings_to_triangles(rings_m: np.ndarray, closed: bool = True) -> np.ndarray:
 def tube(
     start_m: Vector, end_m: Vector, radius_m: float, end_radius_m: float | None = None, sides: int = 8
 ) -> np.ndarray:
-    """A closed round bar, tapering when `end_radius_m` is given."""
+    """(T, 3, 3) corners of a closed round bar, tapering when `end_radius_m` is given."""
     start, end = np.asarray(start_m, float), np.asarray(end_m, float)
     axis = (end - start) / max(float(np.linalg.norm(end - start)), 1e-9)
     helper = np.array([1.0, 0.0, 0.0]) if abs(axis[0]) < 0.8 else np.array([0.0, 1.0, 0.0])

@@ -76,7 +76,7 @@ class ClosedSetLabeler:
         }
 
     def label(self, images: Sequence[np.ndarray]) -> list[WeakLabels]:
-        """Label images of any sizes. Raises BadLabels for values outside the class map."""
+        """Label images (H, W, 3) of any sizes. Raises BadLabels for values outside the class map."""
         answers: list[WeakLabels] = []
         for first in range(0, len(images), self._batch):
             chunk = images[first : first + self._batch]

@@ -121,7 +121,7 @@ def confusion_picture(metrics: Mapping[str, Any], names: Sequence[str], title: s
 
 
 def panel(sample: Sample, colors_rgb: np.ndarray, caption: str) -> "Image":
-    """Draw a room obliquely, or a LiDAR sweep from above."""
+    """Draw a room obliquely, or a LiDAR sweep from above. colors_rgb: (N, 3) uint8."""
     xyz_m = sample.cloud.measured_xyz_m()
     if "rgb" in sample.cloud.extra:
         return captioned(oblique_view(xyz_m, colors_rgb, _PANEL_PX), caption)

@@ -26,7 +26,7 @@ class FeatureBasis:
 
 
 def checked_basis(mean: np.ndarray, directions: np.ndarray, explained: float) -> FeatureBasis:
-    """A basis of stored arrays; raises ValueError where they are none."""
+    """A basis of stored arrays, mean (C,) and directions (K, C); raises ValueError for other arrays."""
     if mean.ndim != 1 or directions.ndim != 2 or directions.shape[1] != len(mean):
         raise ValueError(f"mean {mean.shape} and directions {directions.shape}")
     if (mean.dtype, directions.dtype) != (np.float32, np.float32):

@@ -105,7 +105,10 @@ class FeatureStore:
 
     @property
     def basis(self) -> FeatureBasis | None:
-        """The basis of the store; None if features are kept in full, or there are not enough scenes yet."""
+        """The basis of the store; None if features are kept in full, or there are not enough scenes yet.
+
+        Raises BadDataset.
+        """
         if self._basis is None:
             try:
                 with np.load(self.folder / "basis.npz", allow_pickle=False) as stored:

@@ -114,7 +114,10 @@ class LabelMapsAsWords(_ClassesAsWords):
         return self._identity(labels=self._labels.identity())
 
     def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """Raises BadRequest: labels are found by an image's place in the data set; see `scene_features`."""
+        """Refuse images (H, W, 3) without a place in a data set, where their labels are found; see `scene_features`.
+
+        Raises BadRequest.
+        """
         raise BadRequest(
             "classes_as_words: expected views of a data set to find existing labels, found bare images. Set weights "
             "to run a network instead."

@@ -51,14 +51,14 @@ class OpenSceneFeatures(DenseImageModel):
         return from_fused(fused, sample, config)
 
     def image_features(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """Raises BadRequest: the files hold features of points, not of images."""
+        """Refuse images (H, W, 3): the files hold features of points. Raises BadRequest."""
         raise BadRequest(
             f"{self._folder}: expected a request for scene features, found one for an image. The stored features are "
             "of points only: choose a model that processes images."
         )
 
     def text_features(self, prompts: Sequence[str]) -> Tensor:
-        """See DenseImageModel."""
+        """(prompts, C) unit vectors; see DenseImageModel."""
         return self._text.text_features(prompts)
 
 

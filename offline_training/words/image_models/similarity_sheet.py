@@ -22,6 +22,7 @@ def write_similarity_sheet(path: Path, model: DenseImageModel, images: Sequence[
     """One block for each image: the image, its class map in the table's colours, and its cosines to every prompt.
 
     Cosines of one image share one scale, given in the title. Raises BadTextTable for a table of another width.
+    images: (H, W, 3) uint8 each.
     """
     from offline_training.weak_labels.preview import contact_sheet
 

@@ -95,7 +95,7 @@ class KittiScans:
 
 
 def read_classes(path: Path, labels: LabelMap, sample_name: str) -> np.ndarray | None:
-    """The classes of a label file, None where there is none; raises BadDataset naming the sample for unknown ids."""
+    """(N,) classes of a label file, None where there is none; raises BadDataset naming the sample for unknown ids."""
     if not path.exists():
         return None
     try:

@@ -40,7 +40,10 @@ class KittiSequence:
             self._calibration(first).T_cam0_lidar()
 
     def stamp_ns(self, scan: str) -> int:
-        """Time since the sequence's start: of times.txt, else by the scan's row at 10 Hz."""
+        """Time since the sequence's start: of times.txt, else by the scan's row at 10 Hz.
+
+        Raises BadDataset for a damaged times.txt.
+        """
         path, row = self.folder / "times.txt", self._row_of[scan]
         if not path.exists():
             return row * NS_PER_S // _FRAMES_PER_SECOND
@@ -62,7 +65,10 @@ class KittiSequence:
         return (picture_view(path, self._calibration(scan), self.stamp_ns(scan), name, file),)
 
     def T_world_lidar(self, scan: str) -> RigidTransform:
-        """From poses.txt, which holds poses of camera 0 in its first frame."""
+        """From poses.txt, which holds poses of camera 0 in its first frame.
+
+        Raises BadDataset where the file is damaged or lacks the scan.
+        """
         path, row = self.folder / "poses.txt", self._row_of[scan]
         T_cam0_lidar = self._calibration(scan).T_cam0_lidar()
         try:

@@ -105,7 +105,7 @@ def rigid_or_none(matrix: np.ndarray) -> RigidTransform | None:
 
 
 def read_matrix(path: Path, sizes: Sequence[int] = (3, 4)) -> np.ndarray:
-    """A square matrix of text or .npy, its side one of `sizes`; raises BadDataset."""
+    """(n, n) float64 of text or .npy, n one of `sizes`; raises BadDataset."""
     try:
         if path.suffix == ".npy":
             matrix = np.asarray(load_plain_array(path, _MAX_MATRIX_BYTES), np.float64)

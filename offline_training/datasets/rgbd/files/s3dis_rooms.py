@@ -44,7 +44,10 @@ def text_rooms(folder: Path) -> list[Room]:
 
 
 def converted_rooms(folder: Path) -> list[Room]:
-    """Rooms of points/*.bin with semantic_mask/*.bin, or of *_point.npy with *_sem_label.npy."""
+    """Rooms of points/*.bin with semantic_mask/*.bin, or of *_point.npy with *_sem_label.npy.
+
+    Raises BadDataset where there are none.
+    """
     rooms = []
     for points in sorted((*folder.glob("points/*.bin"), *folder.glob("*_point.npy"))):
         stem = points.stem.removesuffix("_point")

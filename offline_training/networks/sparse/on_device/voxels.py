@@ -75,7 +75,11 @@ def device_features(
     grid: VoxelGrid,
     names: Sequence[str],
 ) -> Tensor:
-    """(M, len(names)) float32, each as voxel_features() has it. Raises BadConfig for an unknown name, BadPointCloud for missing colours."""
+    """(M, len(names)) float32, each as voxel_features() has it.
+
+    xyz_m, rgb: (N, 3); intensity: (N,).
+    Raises BadConfig for an unknown name, BadPointCloud for missing colours.
+    """
     unknown = [name for name in names if name not in core.FEATURE_NAMES]
     if unknown or not names:
         raise BadConfig(f"features: expected names of {', '.join(core.FEATURE_NAMES)}, found {unknown}.")

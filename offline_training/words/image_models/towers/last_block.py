@@ -23,7 +23,7 @@ class Reading:
 
 
 def plain(q: Tensor, k: Tensor, v: Tensor, grid: Grid) -> Tensor:
-    """softmax(q k^T) v: CLIP as it was trained."""
+    """softmax(q k^T) v: CLIP as it was trained. q, k, v: (..., tokens, C), as the result."""
     return _weights(q, k) @ v
 
 

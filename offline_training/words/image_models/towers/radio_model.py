@@ -112,7 +112,7 @@ class RadioLanguageModel(DenseImageModel):
         return [self._features(image) for image in images]
 
     def image_keys(self, image: np.ndarray) -> Tensor:
-        """Raises BadRequest: key smoothing is MaskCLIP's."""
+        """Refuse any image (H, W, 3): only MaskCLIP smooths by keys. Raises BadRequest."""
         raise BadRequest(
             f"radio: expected no key smoothing, found a request for keys of an image {image.shape}. Leave "
             "key_smoothing out."

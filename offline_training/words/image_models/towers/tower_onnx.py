@@ -19,6 +19,7 @@ def tower_graph(
     """The graph of a tower in evaluation mode, with its weights.
 
     example: an input, at least 2 long in the axes of variable length; `dynamic` maps these axes to their names.
+    The shape of the example is that of the graph. Raises TypeError where the exporter gives nothing.
     """
     shapes = ({axis: torch.export.Dim(name) for axis, name in dynamic.items()},)
     with _quiet(), torch.no_grad():

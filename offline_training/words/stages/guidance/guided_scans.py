@@ -109,7 +109,10 @@ def row_targets(
 def first_targets(
     feature: np.ndarray, row_of_point: np.ndarray, network_row: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As row_targets(), but only rows whose first point is visible, with the features of these points."""
+    """As row_targets(), of the same shapes, but only rows whose first point is visible, with the features of these points.
+
+    Shapes, too.
+    """
     rows, first = np.unique(network_row, return_index=True)
     taken = (rows >= 0) & (row_of_point[first] >= 0)
     return rows[taken].astype(np.int64), feature[row_of_point[first[taken]]]

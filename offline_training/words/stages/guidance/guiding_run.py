@@ -100,6 +100,7 @@ class Guiding(ValidatedRun):
         """`loss`, and `better_than_constant`: 1 - loss / loss of the best constant vector for the batch.
 
         0 means that the network distinguishes nothing.
+        Both are scalars.
         """
         of_rows, of_constant = _LOSSES[self.config.guide.loss]
         loss = of_rows(self._embeddings(batch), batch.target)
@@ -124,7 +125,10 @@ class Guiding(ValidatedRun):
         return None if self.stop.is_asked else SegmentationMeasurement(confusion, self.table.class_table)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Tensors of a checkpoint, with the text table for queries to the network."""
+        """Tensors of a checkpoint, with the text table for queries to the network.
+
+        Shapes are those of the parameters.
+        """
         return {**super().tensors(), TEXT_TABLE_TENSOR: self.text_bytes}
 
     def state(self) -> dict[str, Any]:

@@ -52,7 +52,10 @@ class _Answers:
 
 
 def load_language_network(checkpoint_path: Path) -> LanguageNetwork:
-    """The network of a checkpoint of `guide` (a JSON file, or a folder's last), in evaluation mode, and its configuration."""
+    """The network of a checkpoint of `guide` (a JSON file, or a folder's last), in evaluation mode, and its configuration.
+
+    Raises BadCheckpoint.
+    """
     checkpoint = load_checkpoint(checkpoint_path)
     if "channels" not in checkpoint.state:
         raise BadCheckpoint(
@@ -66,7 +69,7 @@ def load_language_network(checkpoint_path: Path) -> LanguageNetwork:
 
 
 def load_text_table(checkpoint_path: Path) -> TextTable:
-    """The text table a run was trained with, from its checkpoint."""
+    """The text table a run was trained with, from its checkpoint. Raises BadCheckpoint."""
     checkpoint = load_checkpoint(checkpoint_path)
     if TEXT_TABLE_TENSOR not in checkpoint.tensors:
         raise BadCheckpoint(
@@ -90,6 +93,7 @@ def point_embeddings(network: PointBackbone, config: VlgConfig, scan: Scan) -> n
     """(N, C) float32 sum of each point's embeddings over config.guide.test_passes random rotations; zeros for points without a row.
 
     The logits of the sum are the sum of the logits, which the authors compute, so the class is the same.
+    Raises ValueError for 0 passes.
     """
     total: np.ndarray | None = None
     for number in range(config.guide.test_passes):

@@ -34,7 +34,7 @@ class ClassLists:
             require_truth_in_words(config)
 
     def allowed(self, sample: Sample, features: SceneFeatures) -> np.ndarray:
-        """(1 or V, K') bool: the classes that rows of a scene may get."""
+        """(1 or V, K') bool: the classes that rows of a scene may get. Raises BadConfig for a scene without a list."""
         if self._kind == "none":
             return np.ones((1, len(self._names)), bool)
         listed = self._derive(sample, features) if self._given is None else self._given.get(sample.name)

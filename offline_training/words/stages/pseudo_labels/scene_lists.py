@@ -54,7 +54,7 @@ def derived_scene_list(class_id: np.ndarray, names: Sequence[str]) -> list[str]:
 
 
 def derived_frame_lists(class_id: np.ndarray, names: Sequence[str], features: SceneFeatures) -> dict[str, list[str]]:
-    """For each view, the classes of the points it sees."""
+    """For each view, the classes of the points it sees. class_id: (N,)."""
     visible = features.visible
     seen_by = features.seen_by()[features.row_of_point[visible]]  # (visible points, views)
     return {

@@ -16,7 +16,7 @@ def text(_name: str, given: str) -> str:
 
 
 def flag(name: str, given: str) -> bool:
-    """Parse true or false."""
+    """Parse true or false. Raises LaunchRefused for anything else."""
     known = {"true": True, "1": True, "false": False, "0": False}
     if given.lower() not in known:
         raise LaunchRefused(f"{name}:={given}: expected true or false.")
@@ -24,7 +24,7 @@ def flag(name: str, given: str) -> bool:
 
 
 def words(name: str, given: str) -> list[str]:
-    """Parse a YAML list of texts."""
+    """Parse a YAML list of texts. Raises LaunchRefused for anything else."""
     found = _yaml(name, given)
     if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
         raise LaunchRefused(f"{name}:={given}: expected a list of texts, such as \"['excavator', 'fallen tree']\".")
@@ -36,7 +36,10 @@ def words(name: str, given: str) -> list[str]:
 
 
 def cameras(name: str, given: str) -> dict[str, dict[str, Any]]:
-    """Parse camera names with topics, or with any parameters of a camera, as YAML."""
+    """Parse camera names with topics, or with any parameters of a camera, as YAML.
+
+    Raises LaunchRefused for anything else.
+    """
     found = _yaml(name, given)
     if not isinstance(found, dict) or not all(isinstance(camera, str | dict) for camera in found.values()):
         raise LaunchRefused(

@@ -17,7 +17,7 @@ def position_columns(cloud: PointCloud) -> dict[str, np.ndarray]:
 
 
 def point_cloud2(header: Header, columns: Mapping[str, np.ndarray]) -> PointCloud2:
-    """Equally long columns as an unorganised cloud, fields in the given order. Raises BadPointCloud."""
+    """Columns of (N,) as an unorganised cloud, fields in the given order. Raises BadPointCloud."""
     layout: PointCloud2Layout = encode(columns)
     message = PointCloud2(
         header=header,

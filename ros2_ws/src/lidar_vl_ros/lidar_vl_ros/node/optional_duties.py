@@ -16,7 +16,10 @@ class OptionalDuties:
         return False
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
-        """Take an image of a camera as it arrives, in the executor's thread; load_rgb: decodes it, raises LidarVlError."""
+        """Take an image of a camera as it arrives, in the executor's thread.
+
+        load_rgb: decodes it to (H, W, 3) uint8, raises LidarVlError.
+        """
 
     def reports(self, now_ns: int) -> Iterable[tuple[str, Report]]:
         """Further diagnostics, by name. now_ns: on the steady clock."""

@@ -27,7 +27,7 @@ class CameraOverlay(CameraPictures[Answer]):
         return answer.header
 
     def drawn(self, answer: Answer, pictures: Sequence[tuple[CameraView, np.ndarray]]) -> "Picture":
-        """Draw, in the order of the cameras."""
+        """Draw into images (H, W, 3), in the order of the cameras."""
         answered, cells = answer.class_id != IGNORE_ID, []  # the other points would only hide the image
         xyz_m, coloring = answer.cloud.xyz_m[answered], Coloring(answer.classes.colorize(answer.class_id[answered]))
         for view, rgb in pictures:

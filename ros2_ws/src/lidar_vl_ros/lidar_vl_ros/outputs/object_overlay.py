@@ -25,6 +25,6 @@ class ObjectOverlay(CameraPictures[ObjectAnswer]):
         return answer.found.header
 
     def drawn(self, answer: ObjectAnswer, pictures: Sequence[tuple[CameraView, np.ndarray]]) -> "Picture":
-        """Draw, the forward cameras first."""
+        """Draw into images (H, W, 3), the forward cameras first."""
         found = answer.found
         return boxes_in_cameras_figure(pictures, found.boxes, None, found.classes, self.width_px, COLUMNS)

@@ -52,7 +52,7 @@ class CameraEnsemble:
         self._fusion.warm_up()
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
-        """Take an image that is to be encoded beside the clouds; from the executor's thread."""
+        """Take an image that is to be encoded beside the clouds, (H, W, 3) when loaded; from the executor's thread."""
         if self._tower is not None:
             self._tower.put(name, paired, load_rgb)
 

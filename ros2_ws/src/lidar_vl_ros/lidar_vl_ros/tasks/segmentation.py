@@ -97,7 +97,7 @@ class SegmentationTask(Task):
         return any(each is not None and each.waits_for_images for each in (self._ensemble, self._colours))
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
-        """Pass the image to the ensemble, if there is one."""
+        """Pass the image, (H, W, 3) when loaded, to the ensemble, if there is one."""
         if self._ensemble is not None:
             self._ensemble.picture_came(name, paired, load_rgb)
 

@@ -61,7 +61,7 @@ class TaskNode(PerceptionNode):
         return any(task.images_needed() for task, _ in self._used)
 
     def picture_came(self, name: str, paired: Paired, load_rgb: Callable[[], np.ndarray]) -> None:
-        """Pass the image to every task."""
+        """Pass the image, (H, W, 3) when loaded, to every task."""
         for task, _ in self._used:
             task.picture_came(name, paired, load_rgb)
 
