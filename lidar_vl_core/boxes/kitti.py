@@ -46,7 +46,10 @@ def kitti_of_boxes(boxes: np.ndarray, T_cam_lidar: RigidTransform) -> np.ndarray
 
 
 def observation_angle(labels: np.ndarray) -> np.ndarray:
-    """(N,) alpha in -pi..pi of rows (N, 7) of KITTI: the heading as seen along the ray from the camera to the box."""
+    """(N,) alpha in -pi..pi of rows (N, 7) of KITTI: the heading as seen along the ray from the camera to the box.
+
+    Raises BadBoxes for other shapes.
+    """
     rows = _rows_of_labels(labels)
     alpha_rad = rows[:, 6] - np.arctan2(rows[:, 3], rows[:, 5])
     return np.arctan2(np.sin(alpha_rad), np.cos(alpha_rad))

@@ -104,11 +104,14 @@ class TransformTree:
         return T_target_fixed @ self.lookup(fixed_frame, source, source_stamp_ns)
 
     def is_static(self, child: str) -> bool:
-        """Whether the known frame never moves in its parent."""
+        """Whether the known frame never moves in its parent. Raises BadTransform for no name."""
         return self._edge_above[_name(child)].stamps_ns is None
 
     def begins_anew(self, child: str, stamp_ns: int) -> bool:
-        """Whether a sample of this time is older than the kept history of its edge: the clock was set back."""
+        """Whether a sample of this time is older than the kept history of its edge: the clock was set back.
+
+        Raises BadTransform for no name.
+        """
         edge = self._edge_above.get(_name(child))
         if edge is None or not edge.stamps_ns or self._history_ns is None:
             return False

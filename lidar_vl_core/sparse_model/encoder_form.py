@@ -50,7 +50,7 @@ class EncoderGraphBuilder(SparseGraphBuilder):
         return dense
 
     def conv2d(self, x: str, weight: np.ndarray, bias: np.ndarray, stride: int = 1, padding: int = 0) -> str:
-        """2D convolution with weight (C_out, C_in, k, k)."""
+        """2D convolution with weight (C_out, C_in, k, k). Raises BadRequest where it does not fit."""
         self._require_map(x, weight.shape[1], len(bias) == len(weight), weight)
         kernel = weight.shape[-1]
         attributes = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [padding] * 4}
@@ -60,7 +60,10 @@ class EncoderGraphBuilder(SparseGraphBuilder):
         return y
 
     def conv_transpose2d(self, x: str, weight: np.ndarray, bias: np.ndarray) -> str:
-        """Transposed 2D convolution with weight (C_in, C_out, k, k) and stride k."""
+        """Transposed 2D convolution with weight (C_in, C_out, k, k) and stride k.
+
+        Raises BadRequest where it does not fit.
+        """
         self._require_map(x, weight.shape[0], len(bias) == weight.shape[1], weight)
         kernel = weight.shape[-1]
         attributes = {"kernel_shape": [kernel] * 2, "strides": [kernel] * 2}

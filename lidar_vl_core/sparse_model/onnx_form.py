@@ -63,7 +63,7 @@ class SparseGraphBuilder:
         return self._weighted("SparseInverseConv", [x, f"up{level}"], weight, bias, domain=DOMAIN, **PLUGIN_ATTRIBUTES)
 
     def linear(self, x: str, weight: np.ndarray, bias: np.ndarray) -> str:
-        """y = x @ weight + bias; weight: (C_in, C_out)."""
+        """y = x @ weight + bias; weight: (C_in, C_out). Raises BadRequest where they do not fit."""
         self._require_weight(x, weight[None], bias, 1, "a linear layer")
         return self._weighted("Gemm", [x], weight, bias)
 

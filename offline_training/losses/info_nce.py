@@ -1,4 +1,4 @@
-"""InfoNCE between two lists of features whose rows belong together; every contrastive loss here stands on it."""
+"""InfoNCE (van den Oord et al., 2018) between two lists of features whose rows belong together; every contrastive loss here stands on it."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Contrast of image regions with captions, where a caption may be true of more regions than its own (after CLIP's loss)."""
+"""Contrast of image regions with captions, where a caption may be true of more regions than its own (after CLIP, Radford et al., ICML 2021)."""
 
 import torch
 from torch import Tensor

@@ -105,7 +105,10 @@ def weights_of(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
 
 
 def clean_checkpoint_folder(folder: Path) -> int:
-    """Remove what a killed writer left; returns how many files went. A folder that does not exist is clean."""
+    """Remove what a killed writer left; returns how many files went. A folder that does not exist is clean.
+
+    Raises BadCheckpoint.
+    """
     if not folder.is_dir():
         return 0
     with one_at_a_time(folder):

@@ -8,7 +8,10 @@ from lidar_vl_core.foundation.errors import EngineUnavailable
 
 
 class Cuda:
-    """CUDA's runtime; addresses, streams and graphs are numbers or handles that only it understands."""
+    """CUDA's runtime; addresses, streams and graphs are numbers or handles that only it understands.
+
+    Every call raises EngineUnavailable with what CUDA says.
+    """
 
     def __init__(self, runtime: ModuleType | None = None) -> None:
         """runtime: cuda.bindings.runtime, or what tests have for it. Raises EngineUnavailable where it is not installed."""

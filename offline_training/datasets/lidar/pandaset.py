@@ -106,7 +106,7 @@ class PandaSet:
             return tuple(self._view(camera, frame, name, T_lidar_world) for camera in sorted(self._cameras))
 
     def T_world_lidar(self, index: int) -> RigidTransform:
-        """Pose of a sample's cloud frame in the sequence's world frame."""
+        """Pose of a sample's cloud frame in the sequence's world frame. Raises BadDataset."""
         frame = self.frames[index]
         with _naming(f"{self.folder.name}/{frame}"):
             return self._T_world_lidar(frame)

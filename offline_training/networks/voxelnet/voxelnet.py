@@ -29,12 +29,18 @@ class VoxelNet(VoxelEncoder, PointBackbone):
         self.head = None if out_channels is None else nn.Linear(MAP_CHANNELS, out_channels)
 
     def active_features(self, inputs: BackboneInputs) -> Tensor:
-        """Features (A, 128) of the active cells of the map, its one cell of height folded away."""
+        """Features (A, 128) of the active cells of the map, its one cell of height folded away.
+
+        Raises TypeError for inputs of another network.
+        """
         inputs = _checked(inputs)
         return self.encode(inputs.features, inputs.tables)
 
     def to_points(self, values: Tensor, inputs: BackboneInputs) -> Tensor:
-        """Values (A, C) of active cells, interpolated bilinearly at the points, empty cells being 0: (R, C)."""
+        """Values (A, C) of active cells, interpolated bilinearly at the points, empty cells being 0: (R, C).
+
+        Raises TypeError for inputs of another network.
+        """
         inputs = _checked(inputs)
         padded = torch.cat([values, values.new_zeros(1, values.shape[1])])
         result = values.new_zeros(inputs.row_count, values.shape[1])

@@ -42,7 +42,10 @@ class Seal(SuperpixelContrast):
         step: int,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """Scalars `spatial`, `temporal`, `point_to_segment` and their sum `loss`. teacher_map: (images, C, H, W)."""
+        """Scalars `spatial`, `temporal`, `point_to_segment` and their sum `loss`. teacher_map: (images, C, H, W).
+
+        Raises BadDataset.
+        """
         rows = features.rows(self.heads.point)
         means = self.means(rows[batch.pair_row], required(teacher_map), batch)
         spatial = seal.spatial(self.of_all_ranks(means.point), self.of_all_ranks(means.pixel), self.temperature)

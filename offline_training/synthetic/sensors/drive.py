@@ -222,10 +222,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--image-width", type=int, default=480, help="pixels; images are 16:9")
     parser.add_argument("--workers", type=int, default=None, help="processes; all usable cores unless given")
     add_overwrite(parser)
-    return run_tool(parser, _record, arguments)
+    return run_tool(parser, _write, arguments)
 
 
-def _record(options: argparse.Namespace) -> None:
+def _write(options: argparse.Namespace) -> None:
     started = monotonic()
     require_no_results(options.out, options.overwrite)
     points = write_drive(

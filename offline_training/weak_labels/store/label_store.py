@@ -105,6 +105,7 @@ class LabelStore:
         """(256,) int64 number of pixels of each class in an image's labels, without decompressing them.
 
         None if there is no intact entry, or it was written from another `source`.
+        Raises BadRequest for a store without labels.
         """
         texts = self._labels_there().texts(_LABEL_LAYERS, sha256, shape)
         if texts is None or _COUNTS not in texts["class_id"] or texts["class_id"].get(_SOURCE, "") != source:
@@ -139,12 +140,18 @@ class LabelStore:
         return counts
 
     def has_superpixels(self, sha256: str, shape: tuple[int, int], source: str = "") -> bool:
-        """Whether an image of height and width `shape` has intact superpixels, made from that `source`."""
+        """Whether an image of height and width `shape` has intact superpixels, made from that `source`.
+
+        Raises BadRequest for a store without superpixels.
+        """
         texts = self._superpixels_there().texts(_SEGMENT_LAYER, sha256, shape)
         return texts is not None and texts["segment_id"].get(_SOURCE, "") == source
 
     def write_superpixels(self, sha256: str, segment_id: np.ndarray, source: str = "") -> None:
-        """Store the superpixels (H, W) uint16 of an image, 65535 = none; source: hash of the masks they were painted from."""
+        """Store the superpixels (H, W) uint16 of an image, 65535 = none; source: hash of the masks they were painted from.
+
+        Raises BadRequest for a store without superpixels.
+        """
         content = encode_ids(segment_id, text={_SOURCE: source})
         write_bytes(self._superpixels_there().path("segment_id", sha256), content)
 

@@ -106,7 +106,10 @@ def open_section(store: Path, kind: str, identity: Mapping[str, Any] | None, to_
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock the folder, shared with other writers; a writer that starts alone removes what killed ones left."""
+    """Lock the folder, shared with other writers; a writer that starts alone removes what killed ones left.
+
+    Raises BadRequest where it cannot be written.
+    """
     with _lock_file(folder) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

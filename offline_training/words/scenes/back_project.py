@@ -39,6 +39,7 @@ def seen_pixels(xyz_m: np.ndarray, view: CameraView, config: ExtractConfig) -> t
     """The points one view sees: point_index (P,) int64, pixel_uv (P, 2) int32 (column, row), in the order of the points.
 
     The projection is rounded to the nearest pixel; pixels within border_px of an edge are discarded.
+    Raises BadConfig and BadImage where the depth that occlusion needs is missing or damaged.
     """
     camera, border = view.camera, config.border_px
     occlusion: DepthImages | ZBuffer | None = None

@@ -57,7 +57,7 @@ class KittiSequence:
             ) from error
 
     def views(self, scan: str, name: str) -> tuple[CameraView, ...]:
-        """The colour image, if it is there."""
+        """The colour image, if it is there. Raises BadDataset."""
         path = self._picture(scan)
         if not path.exists():
             return ()

@@ -38,7 +38,7 @@ class Room:
 
 
 def text_rooms(folder: Path) -> list[Room]:
-    """Rooms of Area_N folders, in the folder or one below it, with a folder of annotations."""
+    """Rooms of Area_N folders, in the folder or one below it, with a folder of annotations. Raises BadDataset."""
     areas = sorted((*folder.glob("Area_*"), *folder.glob("*/Area_*")))
     return [room for area in areas if area.is_dir() for room in _rooms_of(area)]
 

@@ -52,7 +52,7 @@ class SensFile:
     frames: tuple[SensFrame, ...]
 
     def color_image(self, index: int) -> bytes:
-        """The colour image of a frame as it is stored."""
+        """The colour image of a frame as it is stored. Raises BadDataset."""
         frame = self.frames[index]
         return self._bytes(frame.color_at, frame.color_bytes)
 
