@@ -126,7 +126,7 @@ def read_record(kind: "_Readable[_Record]", body: memoryview) -> _Record:
 
 
 def read_channel(body: memoryview) -> "Channel":
-    """Parse the body of a channel record, without its metadata."""
+    """Parse the body of a channel record, without its metadata. Raises DamagedRecordError."""
     number, schema_id = numbers_at(_CHANNEL_HEAD, body, 0)
     topic, at = block_at(body, _CHANNEL_HEAD.size)
     encoding, at = block_at(body, at)
@@ -140,7 +140,7 @@ def read_channel(body: memoryview) -> "Channel":
 
 
 def numbers_at(form: struct.Struct, body: memoryview, at: int) -> tuple[int, ...]:
-    """The numbers at a place of a record's body."""
+    """The numbers at a place of a record's body. Raises DamagedRecordError."""
     try:
         return form.unpack_from(body, at)
     except struct.error as error:
@@ -148,7 +148,10 @@ def numbers_at(form: struct.Struct, body: memoryview, at: int) -> tuple[int, ...
 
 
 def block_at(body: memoryview, at: int) -> tuple[memoryview, int]:
-    """What stands behind its length at a place of a record's body, a text or a map, and where it ends."""
+    """What stands behind its length at a place of a record's body, a text or a map, and where it ends.
+
+    Raises DamagedRecordError.
+    """
     (length,) = numbers_at(_LENGTH, body, at)
     start = at + _LENGTH.size
     if start + length > len(body):

@@ -90,7 +90,7 @@ class Budget:
             )
 
     def one_chunk(self, messages: int) -> None:
-        """Call before a chunk's list of messages grows."""
+        """Call before a chunk's list of messages grows. Raises OverBudgetError."""
         if messages > _MAX_HELD_MESSAGES:
             raise OverBudgetError(f"at most {_MAX_HELD_MESSAGES:,} messages in a chunk, found more")
 

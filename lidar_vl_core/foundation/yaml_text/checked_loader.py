@@ -60,7 +60,7 @@ class CheckedLoader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """A mapping whose keys are all different names."""
+        """A mapping whose keys are all different names. Raises Refused."""
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
