@@ -148,10 +148,7 @@ def numbers_at(form: struct.Struct, body: memoryview, at: int) -> tuple[int, ...
 
 
 def block_at(body: memoryview, at: int) -> tuple[memoryview, int]:
-    """What stands behind its length at a place of a record's body, a text or a map, and where it ends.
-
-    Raises DamagedRecordError.
-    """
+    """A text or a map at a place of a record's body, behind its length, and where it ends. Raises DamagedRecordError."""
     (length,) = numbers_at(_LENGTH, body, at)
     start = at + _LENGTH.size
     if start + length > len(body):
@@ -160,10 +157,7 @@ def block_at(body: memoryview, at: int) -> tuple[memoryview, int]:
 
 
 def read_message_index(body: memoryview) -> tuple[int, list[tuple[int, int]]]:
-    """Parse the body of a message index record: channel id, (log time, offset in the chunk) of its messages.
-
-    Raises DamagedRecordError.
-    """
+    """Parse a message index record: channel id, (log time, offset in the chunk) of its messages. Raises DamagedRecordError."""
     try:
         channel_id, length = struct.unpack_from("<HI", body)
         return channel_id, list(struct.iter_unpack("<QQ", body[6 : 6 + length]))

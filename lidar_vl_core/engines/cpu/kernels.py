@@ -183,10 +183,7 @@ def add_products(
     vectors: int, values: np.ndarray, weights: np.ndarray, pairs: np.ndarray, first: int, count: int,
     x_offset: int, x_stride: int, w_offset: int, c_in: int, y_offset: int, y_stride: int,
 ) -> None:  # fmt: skip
-    """y[output row] += x[input row] @ w, `count` pairs, `vectors` registers of columns. Flat arrays with offsets and strides.
-
-    One-dimensional arrays, as the engine keeps them: rows lie behind one another, at the offsets and strides given.
-    """
+    """y[output row] += x[input row] @ w of `count` pairs, `vectors` registers of columns; flat arrays."""
     if vectors == 1:
         add_products_1(values, weights, pairs, first, count, x_offset, x_stride, w_offset, c_in, y_offset, y_stride)
     elif vectors == 2:
