@@ -8,29 +8,16 @@ from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.clouds.cloud_decoder import POINT_TIME
 from lidar_vl_core.clouds.labelled_message import cloud_message
 from lidar_vl_core.clouds.point_cloud2 import encode
-from lidar_vl_core.foundation.message_types import CLOUD_TYPE, message_types
-from lidar_vl_core.foundation.stamps import sec_and_nanosec
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
+from tests.written.ros_messages import tf, transform
 
 S = 1_700_000_000_000_000_000
 MS = 1_000_000
 TF_TYPE = "tf2_msgs/msg/TFMessage"
 
 
-def _made(name, **fields):
-    return message_types().types[name.replace("/", "/msg/")](**fields)
-
-
 def _pose(parent, child, stamp_ns, x_m):
-    sec, nanosec = sec_and_nanosec(stamp_ns)
-    header = _made("std_msgs/Header", stamp=_made("builtin_interfaces/Time", sec=sec, nanosec=nanosec), frame_id=parent)
-    rotation = _made("geometry_msgs/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0)
-    transform = _made(
-        "geometry_msgs/Transform",
-        translation=_made("geometry_msgs/Vector3", x=x_m, y=0.0, z=0.0),
-        rotation=rotation,
-    )
-    stamped = _made("geometry_msgs/TransformStamped", header=header, child_frame_id=child, transform=transform)
-    return _made("tf2_msgs/TFMessage", transforms=[stamped])
+    return tf(transform(parent, child, (x_m, 0, 0), stamp_ns=stamp_ns))
 
 
 def _drive(path, with_motion=True, with_times=True):

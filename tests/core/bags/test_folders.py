@@ -12,8 +12,8 @@ from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.commands.recordings.inspection import inspection, inspection_text
 from lidar_vl_core.foundation.errors import BadBag
 from lidar_vl_core.foundation.message_types import message_types, to_cdr
-from tests.core.bags.test_recording import CLOUD, at, cloud, drive
-from tests.core.bags.test_recording import write as write_drive
+from tests.core.bags.drives import CLOUD, at, cloud, drive
+from tests.core.bags.drives import write as write_drive
 
 STRING = "std_msgs/msg/String"
 TYPES = message_types().types

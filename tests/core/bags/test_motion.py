@@ -7,10 +7,9 @@ from lidar_vl_core.bags.reader import open_bag
 from lidar_vl_core.bags.surroundings import ODOMETRY_TYPE, TF_TYPE, RecordedMotion
 from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.errors import BadTransform
-from lidar_vl_core.foundation.message_types import message_types
+from tests.written.ros_messages import TYPES, header, tf, transform
 
 S = 1_000_000_000
-TYPES = message_types().types
 
 
 def _of(name, **fields):
@@ -18,18 +17,8 @@ def _of(name, **fields):
     return TYPES[f"{package}/msg/{kind}"](**fields)
 
 
-def _header(frame_id, stamp_s):
-    stamp = _of("builtin_interfaces/Time", sec=stamp_s, nanosec=0)
-    return _of("std_msgs/Header", stamp=stamp, frame_id=frame_id)
-
-
 def _transform(parent, child, stamp_s, x_m):
-    moved = _of("geometry_msgs/Vector3", x=x_m, y=0.0, z=0.0)
-    still = _of("geometry_msgs/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0)
-    transform = _of("geometry_msgs/Transform", translation=moved, rotation=still)
-    header = _header(parent, stamp_s)
-    stamped = _of("geometry_msgs/TransformStamped", header=header, child_frame_id=child, transform=transform)
-    return TYPES[TF_TYPE](transforms=[stamped])
+    return tf(transform(parent, child, (x_m, 0, 0), stamp_ns=stamp_s * S))
 
 
 def _odometry(child, stamp_s, x_m):
@@ -40,7 +29,7 @@ def _odometry(child, stamp_s, x_m):
         "geometry_msgs/Pose", position=position, orientation=_of("geometry_msgs/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0)
     )
     return TYPES[ODOMETRY_TYPE](
-        header=_header("odom", stamp_s),
+        header=header(stamp_s * S, "odom"),
         child_frame_id=child,
         pose=_of("geometry_msgs/PoseWithCovariance", pose=pose, covariance=np.zeros(36)),
         twist=_of("geometry_msgs/TwistWithCovariance", twist=twist, covariance=np.zeros(36)),

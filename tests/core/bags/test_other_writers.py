@@ -1,25 +1,19 @@
-"""Recordings as other programs write them: without repeated schemas or a summary, packed message by message, with broken transforms."""
+"""Recordings as other programs write them: without repeated schemas or a summary, or packed message by message."""
 
 import sqlite3
 import zlib
 
-import numpy as np
 import pytest
 import zstandard
-from mcap.data_stream import RecordBuilder
-from mcap.records import Channel, Chunk, ChunkIndex, DataEnd, Footer, Header, Message, Schema, Statistics
+from mcap.records import Channel, Chunk, DataEnd, Footer, Header, Message, Schema, Statistics
 from mcap.writer import CompressionType, IndexType, Writer
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.surroundings import read_surroundings
-from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.foundation.errors import BadBag, BadRequest
 from lidar_vl_core.foundation.message_types import message_types, to_cdr
-from lidar_vl_core.geometry.frame_transforms import FrameTransforms
-from lidar_vl_core.geometry.transform_tree import TransformTree
+from tests.written.bag_records import MCAP_MAGIC, chunk_index, packed
 
 STRING = "std_msgs/msg/String"
-TF = "tf2_msgs/msg/TFMessage"
 TYPES = message_types().types
 
 
@@ -92,29 +86,17 @@ def test_what_a_summary_leaves_out_is_found_in_the_data(tmp_path, options):
     assert read(write_mcap(tmp_path / "a.mcap", recorded, **options)) == rows()
 
 
-def packed(*records):
-    builder = RecordBuilder()
-    for record in records:
-        record.write(builder)
-    return builder.end()
-
-
 SCHEMA = Schema(id=9, data=b"", encoding="ros2msg", name=STRING)
 
 
 def assembled(channels, chunk_content, in_summary, **place):
     """A file of one chunk whose schema stands in front of it; place: what its index claims otherwise."""
-    chunk = packed(Chunk("", chunk_content, 5, 5, zlib.crc32(chunk_content), len(chunk_content)))
-    front = b"\x89MCAP0\r\n" + packed(Header("ros2", ""), SCHEMA)
-    claimed = {
-        "chunk_length": len(chunk), "chunk_start_offset": len(front), "compression": "", "compressed_size": len(chunk_content),
-        "message_end_time": 5, "message_index_length": 0, "message_index_offsets": {}, "message_start_time": 5,
-        "uncompressed_size": len(chunk_content),
-    } | place  # fmt: skip
+    chunk = Chunk("", chunk_content, 5, 5, zlib.crc32(chunk_content), len(chunk_content))
+    front = MCAP_MAGIC + packed(Header("ros2", ""), SCHEMA)
     count = Statistics(0, len(channels), {channel.id: 1 for channel in channels}, 1, len(channels), 5, 5, 0, 1)
-    data = front + chunk + packed(DataEnd(0))
-    end = packed(*in_summary, ChunkIndex(**claimed), count, Footer(len(data), 0, 0))
-    return data + end + b"\x89MCAP0\r\n"
+    data = front + packed(chunk, DataEnd(0))
+    end = packed(*in_summary, chunk_index(chunk, len(front), **place), count, Footer(len(data), 0, 0))
+    return data + end + MCAP_MAGIC
 
 
 def channel(number, encoding="cdr"):
@@ -228,74 +210,3 @@ def test_a_message_that_unpacks_to_more_than_it_may_is_left_alone(tmp_path, clai
             ):
                 _ = message.message
         assert good.message.data == "b"
-
-
-def transform(parent, child, xyzw=(0.0, 0.0, 0.0, 1.0), x_m=1.0):
-    time = TYPES["builtin_interfaces/msg/Time"](sec=5, nanosec=0)
-    rotation = dict(zip("xyzw", map(float, xyzw), strict=True))
-    return TYPES["geometry_msgs/msg/TransformStamped"](
-        header=TYPES["std_msgs/msg/Header"](stamp=time, frame_id=parent),
-        child_frame_id=child,
-        transform=TYPES["geometry_msgs/msg/Transform"](
-            translation=TYPES["geometry_msgs/msg/Vector3"](x=float(x_m), y=0.0, z=0.0),
-            rotation=TYPES["geometry_msgs/msg/Quaternion"](**rotation),
-        ),
-    )
-
-
-BROKEN = {
-    "nan": transform("base", "gyro", (np.nan,) * 4),
-    "infinite": transform("base", "gyro", x_m=np.inf),
-    "zeros": transform("base", "gyro", (0, 0, 0, 0)),
-    "too long": transform("base", "gyro", (0, 0, 0, 1.02)),
-    "nameless": transform("base", ""),
-    "of itself": transform("base", "base"),
-    "second parent": transform("map", "lidar"),
-}
-
-
-@pytest.mark.parametrize("kind", BROKEN)
-@pytest.mark.parametrize("static", [True, False])
-def test_one_broken_transform_costs_no_other_of_its_message(kind, static):
-    good = [transform("base", "lidar"), transform("base", "camera", x_m=2.0)]
-    transforms = FrameTransforms(TransformTree(history_s=None))
-    (refused,) = transforms.add(TYPES[TF]([good[0], BROKEN[kind], good[1]]), static)
-    assert f"-> {BROKEN[kind].child_frame_id} is left out: " in str(refused)
-    assert transforms.edges() == [("base", "camera", not static), ("base", "lidar", not static)]
-    T = transforms.T_cam_lidar("camera", 5_000_000_000, "lidar", 5_000_000_000)
-    np.testing.assert_allclose(T.translation_m, [-1, 0, 0])
-
-
-@pytest.mark.parametrize("norm", [0.991, 1.0, 1.009])
-def test_a_quaternion_that_a_sender_rounded_is_normalised(norm):
-    transforms = FrameTransforms(TransformTree(history_s=None))
-    half = norm * np.sqrt(0.5)
-    assert transforms.add(TYPES[TF]([transform("base", "lidar", (0, 0, half, half))]), static=True) == []
-    rotation = transforms.T_cam_lidar("base", 0, "lidar", 0).rotation
-    np.testing.assert_allclose(rotation, [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-12)
-
-
-def test_a_sender_that_stays_broken_is_told_once_with_its_first_value(tmp_path):
-    with BagWriter(tmp_path / "a.mcap") as bag:
-        for k in range(20):
-            message = TYPES[TF]([transform("base", "gyro", (0, 0, 0, 2 + k)), transform("base", "lidar", x_m=1)])
-            bag.write("/tf_static", TF, k, message)
-    with open_bag(tmp_path / "a.mcap") as bag:
-        problems = read_surroundings(bag).problems
-    assert len(problems) == 20
-    assert len(set(problems)) == 1
-    assert "/tf_static: transform base -> gyro is left out: expected a quaternion of length 1, found [0.0, 0.0, 0.0, 2.0]" in problems[0]  # fmt: skip
-
-
-def test_a_static_transform_that_comes_again_with_another_value_is_told(tmp_path):
-    with BagWriter(tmp_path / "a.mcap") as bag:
-        for k, x_m in enumerate((1.0, 1.0, 1.2)):
-            message = TYPES[TF]([transform("base", "lidar", x_m=x_m), transform("base", "cam", x_m=0.5)])
-            bag.write("/tf_static", TF, k, message)
-    with open_bag(tmp_path / "a.mcap") as bag:
-        surroundings = read_surroundings(bag)
-    assert surroundings.problems == [
-        "frame lidar: expected one static transform, found several that differ; the last one is used for the whole recording. "
-        "Check whether two nodes published it, or cut the recording where the calibration changed."
-    ]
-    assert surroundings.transforms.T_cam_lidar("base", 0, "lidar", 0).matrix()[0, 3] == 1.2

@@ -6,7 +6,7 @@ import pytest
 
 from lidar_vl_core.bags.recording import open_recording
 from lidar_vl_core.foundation.errors import BadBag
-from tests.core.bags.test_recording import drive, write
+from tests.core.bags.drives import drive, write
 
 
 def test_a_topic_that_time_ran_out_for_is_not_called_unreadable(tmp_path: Path) -> None:

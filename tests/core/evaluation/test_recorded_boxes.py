@@ -7,7 +7,6 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.surroundings import TF_TYPE
 from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.detection_messages import detections_message
@@ -16,10 +15,10 @@ from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.evaluation.recorded_boxes import RecordedBoxes
 from lidar_vl_core.foundation.errors import BadBag, BadBoxes, BadLabels, BadRequest, BadTransform
-from lidar_vl_core.foundation.message_types import message_types, to_cdr
+from lidar_vl_core.foundation.message_types import to_cdr
 from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE
+from tests.written.ros_messages import tf, transform
 
-TYPES = message_types().types
 CLASSES = class_table("nuscenes10")
 TOPIC, START_NS = "/boxes", 1_700_000_000_000_000_000
 CAR = [10.0, 2.0, -1.0, 4.0, 1.8, 1.5, 0.25]
@@ -33,16 +32,9 @@ def one_car(stamp_ns=START_NS, frame_id="lidar", box=CAR):
     return detections_message(Boxes3d.of([box], [0], [0.5], frame_id=frame_id), CLASSES, stamp_ns)
 
 
-def transform(parent, child, x_m, stamp_ns=START_NS):
-    header = TYPES["std_msgs/msg/Header"](
-        stamp=TYPES["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9), frame_id=parent
-    )
-    moved = TYPES["geometry_msgs/msg/Transform"](
-        translation=TYPES["geometry_msgs/msg/Vector3"](x=x_m, y=0.0, z=0.0),
-        rotation=TYPES["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=1.0, w=0.0),  # looks back
-    )
-    stamped = TYPES["geometry_msgs/msg/TransformStamped"](header=header, child_frame_id=child, transform=moved)
-    return TYPES[TF_TYPE](transforms=[stamped])
+def turned(parent, child, x_m, stamp_ns=START_NS):
+    """A child that looks back."""
+    return tf(transform(parent, child, (x_m, 0, 0), (0, 0, 1, 0), stamp_ns))
 
 
 def boxes_of(path, *messages, topic=None, table=None):
@@ -67,14 +59,14 @@ def test_a_cloud_has_the_boxes_of_its_stamp_in_every_kind_of_bag(name, tmp_path)
 
 
 def test_boxes_of_another_frame_are_moved_into_the_clouds(tmp_path):
-    messages = (("/tf_static", transform("base_link", "lidar", 1.0)), (TOPIC, one_car(frame_id="/base_link")))
+    messages = (("/tf_static", turned("base_link", "lidar", 1.0)), (TOPIC, one_car(frame_id="/base_link")))
     boxes = boxes_of(tmp_path / "a.mcap", *messages).of(cloud())
     assert boxes.frame_id == "lidar"
     assert_allclose(boxes.boxes, [[-9.0, -2.0, -1.0, 4.0, 1.8, 1.5, 0.25 - np.pi]])
 
 
 def test_boxes_of_the_map_are_moved_to_where_the_vehicle_was_at_the_clouds_stamp(tmp_path):
-    moving = [("/tf", transform("map", "lidar", x_m, START_NS + k * 10**9)) for k, x_m in enumerate((0.0, 6.0))]
+    moving = [("/tf", turned("map", "lidar", x_m, START_NS + k * 10**9)) for k, x_m in enumerate((0.0, 6.0))]
     half = START_NS + 500_000_000
     boxes = boxes_of(tmp_path / "a.mcap", *moving, (TOPIC, one_car(half, "map"))).of(cloud(half))
     assert_allclose(boxes.boxes[0, :3], [3.0 - CAR[0], -CAR[1], CAR[2]])
@@ -89,7 +81,7 @@ def test_boxes_of_the_map_are_moved_to_where_the_vehicle_was_at_the_clouds_stamp
     ],
 )
 def test_boxes_whose_frame_nobody_tells_of_are_never_left_where_they_are(frame_id, told, tmp_path):
-    messages = (("/tf", transform("map", "lidar", 1.0, START_NS + 10**9)), (TOPIC, one_car(frame_id=frame_id)))
+    messages = (("/tf", turned("map", "lidar", 1.0, START_NS + 10**9)), (TOPIC, one_car(frame_id=frame_id)))
     with pytest.raises(
         BadTransform, match=rf"^topic /boxes, stamp {START_NS} ns, from '{frame_id}' to 'lidar': .*{told}"
     ):
@@ -97,7 +89,7 @@ def test_boxes_whose_frame_nobody_tells_of_are_never_left_where_they_are(frame_i
 
 
 def test_a_leaning_lidar_gets_no_boxes_of_frames_that_do_not_fit(tmp_path):
-    tipped = transform("base_link", "lidar", 0.0)
+    tipped = turned("base_link", "lidar", 0.0)
     turn = tipped.transforms[0].transform.rotation
     turn.x, turn.z = 1.0, 0.0  # upside down
     with pytest.raises(BadTransform, match=r"^topic /boxes, stamp .* upright"):
@@ -134,7 +126,7 @@ def test_a_count_of_more_detections_than_there_are_bytes_is_refused(tmp_path):
 
 
 def test_the_topic_has_to_be_named_where_there_are_several_and_has_to_be_one_of_boxes(tmp_path):
-    both = (("/a", one_car()), ("/b", one_car()), ("/tf", transform("map", "lidar", 1.0)))
+    both = (("/a", one_car()), ("/b", one_car()), ("/tf", turned("map", "lidar", 1.0)))
     assert boxes_of(tmp_path / "a.mcap", *both, topic="/b").topic == "/b"
     with pytest.raises(BadRequest, match="expected one topic of vision_msgs/msg/Detection3DArray, found /a, /b"):
         boxes_of(tmp_path / "b.mcap", *both)

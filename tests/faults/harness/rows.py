@@ -74,7 +74,7 @@ ROWS = (
     Row(20, "kill -9 while a checkpoint is written", "the last complete one loads", (f"{_CHECKPOINT}::test_a_kill_at_any_moment_of_a_write_leaves_a_whole_checkpoint", f"{_CORE}/test_atomic_files.py")),
     Row(21, "disk full, folder not writable", "the error gives the path and the bytes needed; the old file stays",
         (f"{_CHECKPOINT}::test_a_full_disk_leaves_the_old_checkpoint", f"{_CHECKPOINT}::test_a_place_that_cannot_be_written_is_named_with_the_bytes_needed",
-         "tests/core/bags/test_growing_bag.py", "tests/core/bags/test_reader_and_writer.py::test_a_full_disk_is_told_and_leaves_nothing")),
+         "tests/core/bags/test_growing_bag.py", "tests/core/bags/test_writer.py::test_a_full_disk_is_told_and_leaves_nothing")),
     Row(22, "a run is killed and restarted", "the same losses and weights, bit for bit",
         (f"{_FINETUNE}::test_a_run_that_is_killed_goes_on_to_the_same_losses_bit_by_bit",
          f"{_TRAINING}/test_pretrain_faults.py::test_after_kill_9_it_goes_on_to_the_same_losses_and_weights",

@@ -13,14 +13,15 @@ from lidar_vl_core.black_box.message_ring import MessageRing, RawMessage
 from lidar_vl_core.black_box.recordings import BlackBoxFolder
 from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.ego_region import EgoRegion
+from lidar_vl_core.clouds.labelled_message import cloud_message
 from lidar_vl_core.clouds.point_cloud2 import encode
 from lidar_vl_core.foundation.config import validated
 from lidar_vl_core.foundation.errors import BadConfig, BadDataset, BadRequest
-from lidar_vl_core.foundation.message_types import message_types
 from offline_training.datasets.data_sources import open_source
 from offline_training.datasets.lidar.ros_bag import RosBag, RosBagSource
 from offline_training.pretraining.views.paired_scan import pair_scan
 from tests.recordings import recording
+from tests.written.ros_messages import camera_info, jpeg, tf, transform
 
 NUSCENES_16 = class_table("nuscenes16")
 
@@ -30,55 +31,25 @@ XYZ_M = np.array([[5, 1, 0], [6, 0, -1], [7, -1, 0], [8, 0, 1]], np.float32)
 
 
 def _write(path, frames=3, labels=LABELS, extra_cloud_topic=None):
-    types = message_types().types
-
-    def header(stamp_ns, frame_id):
-        stamp = types["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-        return types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
-
-    def cloud(stamp_ns):
-        layout = encode(
-            {"x": XYZ_M[:, 0], "y": XYZ_M[:, 1], "z": XYZ_M[:, 2], "intensity": np.ones(4, np.float32), "label": labels}
-        )
-        fields = [
-            types["sensor_msgs/msg/PointField"](name=f.name, offset=f.offset, datatype=f.datatype, count=1)
-            for f in layout.fields
-        ]
-        return types["sensor_msgs/msg/PointCloud2"](
-            header=header(stamp_ns, "lidar"), height=layout.height, width=layout.width, fields=fields, data=layout.data,
-            is_bigendian=layout.is_bigendian, point_step=layout.point_step, row_step=layout.row_step, is_dense=True,
-        )  # fmt: skip
-
-    def camera_info(stamp_ns):
-        K = np.array([20.0, 0, 31.5, 0, 20.0, 23.5, 0, 0, 1])
-        roi = types["sensor_msgs/msg/RegionOfInterest"](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
-        return types["sensor_msgs/msg/CameraInfo"](
-            header=header(stamp_ns, "camera"), height=48, width=64, distortion_model="plumb_bob", d=np.zeros(5), k=K,
-            r=np.eye(3).ravel(), p=np.zeros(12), binning_x=0, binning_y=0, roi=roi,
-        )  # fmt: skip
-
-    jpeg = BytesIO()
-    Image.new("RGB", (64, 48), (200, 10, 10)).save(jpeg, "JPEG")
-    mount = types["geometry_msgs/msg/TransformStamped"](
-        header=header(START_NS, "lidar"),
-        child_frame_id="camera",
-        transform=types["geometry_msgs/msg/Transform"](
-            translation=types["geometry_msgs/msg/Vector3"](x=1.0, y=0.0, z=0.0),
-            rotation=types["geometry_msgs/msg/Quaternion"](x=-0.5, y=0.5, z=-0.5, w=0.5),  # optical axis along x
-        ),
-    )
+    columns = {"x": XYZ_M[:, 0], "y": XYZ_M[:, 1], "z": XYZ_M[:, 2], "intensity": np.ones(4, np.float32)}
+    layout = encode(columns | {"label": labels})
+    image = BytesIO()
+    Image.new("RGB", (64, 48), (200, 10, 10)).save(image, "JPEG")
+    K = [20, 0, 31.5, 0, 20, 23.5, 0, 0, 1]
+    optical_axis_along_x = (-0.5, 0.5, -0.5, 0.5)
+    mount = tf(transform("lidar", "camera", (1, 0, 0), optical_axis_along_x, START_NS))
     with BagWriter(path) as bag:
-        bag.write("/tf_static", "tf2_msgs/msg/TFMessage", START_NS, types["tf2_msgs/msg/TFMessage"](transforms=[mount]))
+        bag.write("/tf_static", "tf2_msgs/msg/TFMessage", START_NS, mount)
         for index in range(frames):
             stamp_ns = START_NS + index * 100_000_000
-            image = types["sensor_msgs/msg/CompressedImage"](
-                header=header(stamp_ns, "camera"), format="jpeg", data=np.frombuffer(jpeg.getvalue(), np.uint8)
-            )
-            bag.write("/front/camera_info", "sensor_msgs/msg/CameraInfo", stamp_ns, camera_info(stamp_ns))
-            bag.write("/front/image/compressed", "sensor_msgs/msg/CompressedImage", stamp_ns, image)
-            bag.write("/points", "sensor_msgs/msg/PointCloud2", stamp_ns, cloud(stamp_ns))
+            cloud = cloud_message(layout, stamp_ns, "lidar")
+            info = camera_info(stamp_ns, "camera", K, 64, 48)
+            picture = jpeg(stamp_ns, "camera", image.getvalue())
+            bag.write("/front/camera_info", "sensor_msgs/msg/CameraInfo", stamp_ns, info)
+            bag.write("/front/image/compressed", "sensor_msgs/msg/CompressedImage", stamp_ns, picture)
+            bag.write("/points", "sensor_msgs/msg/PointCloud2", stamp_ns, cloud)
             if extra_cloud_topic is not None:
-                bag.write(extra_cloud_topic, "sensor_msgs/msg/PointCloud2", stamp_ns, cloud(stamp_ns))
+                bag.write(extra_cloud_topic, "sensor_msgs/msg/PointCloud2", stamp_ns, cloud)
     return path
 
 
