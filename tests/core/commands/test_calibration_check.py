@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from lidar_vl_core.commands.cli import main
+from tests.core.bags.drives import drive, write
 from tests.recordings import recordings
 
 
@@ -23,9 +24,7 @@ def test_a_recorded_drive_with_the_right_calibration_fits_and_gives_figures_and_
 
 
 def test_a_recording_without_cameras_is_refused_in_one_line(tmp_path, capsys):
-    from tests.core.bags.test_compensated_recording import _drive
-
-    bag = _drive(tmp_path / "run.mcap")
+    bag = write(tmp_path / "run.mcap", [message for message in drive() if "camera" not in message[0]])
     assert main(["calibration-check", str(bag), "--out", str(tmp_path / "out")]) == 2
     assert "expected clouds with images and transforms between them, found none" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -7,16 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lidar_vl_core.bags.writing.bag_writer import BagWriter
-from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
 from lidar_vl_core.commands.recordings.compare import RESULT_FILES, compare
 from lidar_vl_core.commands.recordings.reading import Reading
 from lidar_vl_core.foundation.errors import BadRequest
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
-from lidar_vl_core.tasks.point_labels import PointLabels
 from lidar_vl_core.tasks.segmenter import Segmenter
+from tests.written.labelled_bags import write_labelled_bag
 from tests.written.tiny_detectors import write_tiny_detector
 from tests.written.tiny_package import write_tiny_package
 
@@ -36,11 +34,7 @@ def clouds() -> list[PointCloud]:
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bags") / "street.mcap"
-    truth = PointLabels((np.arange(300) % 16).astype(np.uint8), np.zeros(300, np.float32), {})
-    with BagWriter(path) as bag:
-        for cloud in clouds():
-            bag.write("/points", CLOUD, cloud.stamp_ns, labelled_message(cloud, truth))
-    return path
+    return write_labelled_bag(path, clouds(), [np.arange(300) % 16] * 3)
 
 
 @pytest.fixture(scope="module")

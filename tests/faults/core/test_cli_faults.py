@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from lidar_vl_core.bags.writing.bag_writer import BagWriter
-from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
-from lidar_vl_core.tasks.point_labels import PointLabels
 from tests.recordings import recording
+from tests.written.labelled_bags import labelled, write_labelled_bag
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
 
@@ -18,10 +17,9 @@ CLOUD = "sensor_msgs/msg/PointCloud2"
 def _write_clouds(path: Path, topics: tuple[str, ...], class_id: int = 3) -> None:
     xyz_m = np.random.default_rng(0).uniform(-5, 5, (20, 3)).astype(np.float32)
     cloud = PointCloud(xyz_m, np.zeros(20, np.float32), 1_000_000_000, "lidar")
-    labels = PointLabels(np.full(20, class_id, np.uint8), np.zeros(20, np.float32), {})
     with BagWriter(path) as bag:
         for topic in topics:
-            bag.write(topic, CLOUD, 1_000_000_000, labelled_message(cloud, labels))
+            bag.write(topic, CLOUD, 1_000_000_000, labelled(cloud, class_id))
 
 
 @pytest.fixture(scope="module")
@@ -170,12 +168,9 @@ def test_a_cut_bag_is_replayed_as_far_as_it_goes_with_a_warning(
 ) -> None:
     whole = tmp_path / "whole.mcap"
     rng = np.random.default_rng(0)
-    with BagWriter(whole) as bag:
-        for k in range(300):
-            xyz_m = rng.uniform(-5, 5, (200, 3)).astype(np.float32)
-            cloud = PointCloud(xyz_m, np.zeros(200, np.float32), 1_000_000_000 + k, "lidar")
-            labels = PointLabels(np.zeros(200, np.uint8), np.zeros(200, np.float32), {})
-            bag.write("/points", CLOUD, 1_000_000_000 + k, labelled_message(cloud, labels))
+    xyz_m = rng.uniform(-5, 5, (300, 200, 3)).astype(np.float32)
+    seen = (PointCloud(each, np.zeros(200, np.float32), 1_000_000_000 + k, "lidar") for k, each in enumerate(xyz_m))
+    write_labelled_bag(whole, seen, [0] * 300)
     cut = tmp_path / "cut.mcap"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     assert main(["replay", str(cut), "--model", str(tiny_package), "--out", str(tmp_path / "out")]) == 0

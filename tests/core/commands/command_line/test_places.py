@@ -8,21 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lidar_vl_core.bags.writing.bag_writer import BagWriter
-from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.commands.cli import main
-from lidar_vl_core.foundation.message_types import CLOUD_TYPE
-from lidar_vl_core.tasks.point_labels import PointLabels
+from tests.written.labelled_bags import write_labelled_bag
 
 LONG = "long" * 100  # longer than any file system takes
 
 
 def _write_bag(path: Path, points: int = 5) -> None:
     cloud = PointCloud(np.ones((points, 3), np.float32), np.ones(points, np.float32), 10**9, "lidar")
-    labels = PointLabels(np.zeros(points, np.uint8), np.zeros(points, np.float32), {})
-    with BagWriter(path) as bag:
-        bag.write("/points", CLOUD_TYPE, 10**9, labelled_message(cloud, labels))
+    write_labelled_bag(path, [cloud], [0])
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from lidar_vl_core.bags.writing.bag_writer import BagWriter
 from lidar_vl_core.boxes.boxes3d import Boxes3d
 from lidar_vl_core.boxes.detection_messages import detections_message
 from lidar_vl_core.boxes.points_in_boxes import count_points_in_boxes
-from lidar_vl_core.clouds.labelled_message import labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.commands.cli import main
@@ -21,18 +20,15 @@ from lidar_vl_core.commands.recordings.box_quality_text import box_quality_lines
 from lidar_vl_core.commands.recordings.reading import Reading
 from lidar_vl_core.commands.recordings.replay import RESULT_FILES, replay
 from lidar_vl_core.foundation.errors import BadLabels, BadRequest, BadTransform
-from lidar_vl_core.foundation.message_types import message_types
 from lidar_vl_core.foundation.vision_messages import DETECTIONS_TYPE
-from lidar_vl_core.geometry.rigid_transform import RigidTransform
 from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
-from lidar_vl_core.sweeps.joining import EarlierSweep, joined_sweeps
 from lidar_vl_core.tasks.detector import Detector
-from lidar_vl_core.tasks.point_labels import PointLabels
-from tests.core.commands.test_report import check_page
+from tests.core.commands.replay.crowded_street import clouds
+from tests.core.commands.report_page.page_check import check_page
+from tests.written.labelled_bags import labelled, write_labelled_bag
 from tests.written.tiny_detectors import GRID, write_tiny_detector
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
-START_NS = 1_700_000_000_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +36,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
     return write_tiny_detector(tmp_path_factory.mktemp("packages") / "detector")
 
 
-def clouds() -> list[PointCloud]:
-    made = []
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        middle = rng.uniform((1, -6, -1), (12, 6, 1), (12, 3))
-        xyz_m = (middle[rng.integers(0, 12, 900)] + rng.normal(0, 0.3, (900, 3))).astype(np.float32)
-        xyz_m[0] = np.nan
-        made.append(PointCloud(xyz_m, rng.uniform(0, 1, 900).astype(np.float32), START_NS + seed * 10**8, "lidar"))
-    return made
-
-
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bags") / "street.mcap"
-    nothing = PointLabels(np.full(900, 255, np.uint8), np.zeros(900, np.float32), {})
-    with BagWriter(path) as bag:
-        for cloud in clouds():
-            bag.write("/points", CLOUD, cloud.stamp_ns + 5, labelled_message(cloud, nothing))
-    return path
+    return write_labelled_bag(tmp_path_factory.mktemp("bags") / "street.mcap", clouds(), later_ns=5)
 
 
 def test_boxes_and_the_points_in_them_are_counted_written_and_drawn(street, package, tmp_path):
@@ -95,14 +75,11 @@ def test_boxes_and_the_points_in_them_are_counted_written_and_drawn(street, pack
 
 
 def test_clouds_in_which_nothing_is_found_are_replayed_like_others(package, tmp_path):
-    path = tmp_path / "nothing.mcap"
-    with BagWriter(path) as bag:
-        for k, points in enumerate((0, 1, 900)):
-            cloud = replace(
-                clouds()[k], xyz_m=np.full((points, 3), np.nan, np.float32), intensity=np.zeros(points, "f4")
-            )
-            nothing = PointLabels(np.full(points, 255, np.uint8), np.zeros(points, np.float32), {})
-            bag.write("/points", CLOUD, cloud.stamp_ns, labelled_message(cloud, nothing))
+    seen = [
+        replace(cloud, xyz_m=np.full((points, 3), np.nan, np.float32), intensity=np.zeros(points, "f4"))
+        for points, cloud in zip((0, 1, 900), clouds(), strict=True)
+    ]
+    path = write_labelled_bag(tmp_path / "nothing.mcap", seen)
     metrics = replay(path, package, tmp_path / "out")
     assert (metrics["frames"], sum(metrics["boxes_per_class"].values()), metrics["skipped"]) == (3, 0, [])
     with open_bag(tmp_path / "out" / "predictions.mcap") as bag:
@@ -127,11 +104,10 @@ def test_what_a_detector_cannot_have_is_refused_before_anything_is_written(stree
 
 def _with_truth(path: Path, package: ModelPackage, changed=lambda boxes: boxes, frame_id: str = "lidar") -> Path:
     """The street with what the detector finds in it, changed, as the true boxes of its first two clouds."""
-    nothing = PointLabels(np.full(900, 255, np.uint8), np.zeros(900, np.float32), {})
     detector = Detector(package)
     with BagWriter(path) as bag:
         for number, cloud in enumerate(clouds()):
-            bag.write("/points", CLOUD, cloud.stamp_ns + 5, labelled_message(cloud, nothing))
+            bag.write("/points", CLOUD, cloud.stamp_ns + 5, labelled(cloud))
             if number < 2:
                 truth = replace(changed(detector.detect(cloud)), frame_id=frame_id)
                 message = detections_message(truth, package.classes, cloud.stamp_ns)
@@ -214,71 +190,3 @@ def test_the_command_says_how_many_boxes_it_found(street, package, tmp_path, cap
     command = ["replay", str(street), "--model", str(package.path), "--out", str(tmp_path / "out")]
     assert main(command) == 0
     assert "boxes: " in capsys.readouterr().out
-
-
-@pytest.fixture(scope="module")
-def timed_package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
-    """A detector that reads how long ago each point was measured."""
-    return write_tiny_detector(tmp_path_factory.mktemp("packages") / "timed", features=("intensity", "time"))
-
-
-def _driving(path: Path, moving: bool) -> Path:
-    """The street, seen from a car that drives half a metre from sweep to sweep."""
-    types = message_types().types
-    still = types["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0)
-    nothing = PointLabels(np.full(900, 255, np.uint8), np.zeros(900, np.float32), {})
-    with BagWriter(path) as bag:
-        for number, cloud in enumerate(clouds()):
-            sec, nanosec = divmod(cloud.stamp_ns, 10**9)
-            stamp = types["builtin_interfaces/msg/Time"](sec=sec, nanosec=nanosec)
-            stamped = types["geometry_msgs/msg/TransformStamped"](
-                header=types["std_msgs/msg/Header"](stamp=stamp, frame_id="odom" if moving else "base_link"),
-                child_frame_id="lidar",
-                transform=types["geometry_msgs/msg/Transform"](
-                    translation=types["geometry_msgs/msg/Vector3"](x=0.5 * number if moving else 1.0, y=0.0, z=0.0),
-                    rotation=still,
-                ),
-            )
-            message = types["tf2_msgs/msg/TFMessage"](transforms=[stamped])
-            bag.write("/tf" if moving else "/tf_static", "tf2_msgs/msg/TFMessage", cloud.stamp_ns, message)
-            bag.write("/points", CLOUD, cloud.stamp_ns + 5, labelled_message(cloud, nothing))
-    return path
-
-
-def test_sweeps_are_joined_by_the_motion_that_the_recording_tells(timed_package, tmp_path):
-    bag, detector = _driving(tmp_path / "drive.mcap", moving=True), Detector(timed_package)
-    metrics = replay(bag, timed_package, tmp_path / "out", Reading(intensity_max=1.0), Answering(sweeps=2))
-    found, seen = [], clouds()
-    for number, cloud in enumerate(seen):
-        moved = RigidTransform(np.eye(3), np.array([-0.5, 0.0, 0.0]))
-        earlier = [EarlierSweep(seen[number - 1], moved)] if number else []
-        found.append(detector.detect(joined_sweeps(cloud, earlier, 10_000)))
-    ids = np.concatenate([boxes.class_id for boxes in found])
-    counted = {name: int((ids == k).sum()) for k, name in enumerate(timed_package.classes.names)}
-    assert metrics["boxes_per_class"] == counted
-    assert not any("sweeps" in text for text in metrics["warnings"])
-    alone = replay(bag, timed_package, tmp_path / "alone", Reading(intensity_max=1.0))
-    assert alone["boxes_per_class"] != counted
-
-
-def test_a_recording_that_tells_of_no_motion_is_replayed_sweep_by_sweep_and_says_so(timed_package, tmp_path):
-    bag = _driving(tmp_path / "still.mcap", moving=False)
-    metrics = replay(bag, timed_package, tmp_path / "out", Reading(intensity_max=1.0), Answering(sweeps=3))
-    assert metrics["frames"] == 3
-    (told,) = [text for text in metrics["warnings"] if "sweeps" in text]
-    assert told.startswith("3 earlier sweeps left out: motion of lidar: expected a moving transform above it")
-    alone = replay(bag, timed_package, tmp_path / "alone", Reading(intensity_max=1.0))
-    assert metrics["boxes_per_class"] == alone["boxes_per_class"]
-
-
-@pytest.mark.parametrize("sweeps", ["0", "21", "two", "-1"])
-def test_a_number_of_sweeps_that_is_none_is_refused(street, package, tmp_path, capsys, sweeps):
-    command = ["replay", str(street), "--model", str(package.path), "--out", str(tmp_path / "out")]
-    with pytest.raises(SystemExit):
-        main([*command, f"--sweeps={sweeps}"])
-    assert "expected 1 to 20" in capsys.readouterr().err
-
-
-def test_sweeps_are_joined_for_detectors_alone(street, tiny_package, tmp_path):
-    with pytest.raises(BadRequest, match="--sweeps 2: expected a package that finds boxes"):
-        replay(street, load_model_package(tiny_package), tmp_path / "out", answering=Answering(sweeps=2))

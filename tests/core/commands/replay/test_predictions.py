@@ -19,13 +19,13 @@ from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.commands.viewers.predictions import PREDICTION_FILES, predictions
 from lidar_vl_core.foundation.errors import BadRequest
-from lidar_vl_core.foundation.message_types import CLOUD_TYPE, message_types
+from lidar_vl_core.foundation.message_types import CLOUD_TYPE
 from lidar_vl_core.tasks.point_labels import PointLabels
-from tests.core.bags.test_ros1 import street as street_of_ros1
-from tests.core.bags.test_ros1 import write_bag
+from tests.core.bags.ros1_recordings import street as street_of_ros1
+from tests.core.bags.ros1_recordings import write_bag
+from tests.written.ros_messages import TYPES, camera_info, header, tf, transform
 
 NUSCENES_16 = class_table("nuscenes16")
-TYPES = message_types().types
 START_NS = 1_700_000_000_000_000_000
 SENSOR_CLOCK_NS = 12_000_000_000  # a LiDAR that counts from its own start
 LABELS = PointLabels(np.array([3, 255, 10], np.uint8), np.array([0.9, 0.0, 0.4], np.float32), {})
@@ -35,28 +35,12 @@ def cloud_at(stamp_ns: int) -> PointCloud:
     return PointCloud(np.eye(3, dtype=np.float32), np.zeros(3, np.float32), stamp_ns, "velodyne")
 
 
-def stamped(frame_id: str, stamp_ns: int):
-    stamp = TYPES["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
-    return TYPES["std_msgs/msg/Header"](stamp, frame_id)
-
-
-def transform(parent: str, child: str):
-    vector, quaternion = TYPES["geometry_msgs/msg/Vector3"](1.0, 2.0, 3.0), TYPES["geometry_msgs/msg/Quaternion"]
-    moved = TYPES["geometry_msgs/msg/Transform"](vector, quaternion(0.0, 0.0, 0.0, 1.0))
-    edge = TYPES["geometry_msgs/msg/TransformStamped"](stamped(parent, START_NS), child, moved)
-    return TYPES["tf2_msgs/msg/TFMessage"]([edge])
+def edge(parent: str, child: str):
+    return tf(transform(parent, child, (1, 2, 3), stamp_ns=START_NS))
 
 
 def picture(stamp_ns: int):
-    return TYPES["sensor_msgs/msg/Image"](stamped("front", stamp_ns), 2, 3, "rgb8", 0, 9, np.zeros(18, np.uint8))
-
-
-def calibration():
-    region = TYPES["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
-    k, r, p = np.array([2.0, 0, 1, 0, 2, 1, 0, 0, 1]), np.eye(3).ravel(), np.eye(3, 4).ravel()
-    return TYPES["sensor_msgs/msg/CameraInfo"](
-        stamped("front", START_NS), 2, 3, "plumb_bob", np.zeros(5), k, r, p, 0, 0, region
-    )
+    return TYPES["sensor_msgs/msg/Image"](header(stamp_ns, "front"), 2, 3, "rgb8", 0, 9, np.zeros(18, np.uint8))
 
 
 @pytest.fixture
@@ -64,11 +48,16 @@ def street(tmp_path: Path) -> Path:
     """Two clouds of a LiDAR whose clock counts from its start, a camera, transforms in a namespace of their own."""
     path = tmp_path / "street.mcap"
     with BagWriter(path) as bag:
-        bag.write("/robot/tf_static", "tf2_msgs/msg/TFMessage", START_NS, transform("base", "velodyne"))
-        bag.write("/front/camera_info", "sensor_msgs/msg/CameraInfo", START_NS, calibration())
+        bag.write("/robot/tf_static", "tf2_msgs/msg/TFMessage", START_NS, edge("base", "velodyne"))
+        bag.write(
+            "/front/camera_info",
+            "sensor_msgs/msg/CameraInfo",
+            START_NS,
+            camera_info(START_NS, "front", (2, 0, 1, 0, 2, 1, 0, 0, 1), 3, 2),
+        )
         for k in range(2):
             now_ns = START_NS + k * 100_000_000
-            bag.write("/tf", "tf2_msgs/msg/TFMessage", now_ns, transform("odom", "base"))
+            bag.write("/tf", "tf2_msgs/msg/TFMessage", now_ns, edge("odom", "base"))
             bag.write("/front/image", "sensor_msgs/msg/Image", now_ns, picture(now_ns))
             message = labelled_message(cloud_at(SENSOR_CLOCK_NS + k * 100_000_000), LABELS)
             bag.write("/velodyne/points", CLOUD_TYPE, now_ns, message)

@@ -8,69 +8,21 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lidar_vl_core.bags.reader import open_bag
-from lidar_vl_core.bags.writing.bag_writer import BagWriter
-from lidar_vl_core.boxes.box_cloud import BOX_FIELDS
-from lidar_vl_core.classes.known_tables import class_table
 from lidar_vl_core.clouds.ego_region import EgoRegion
-from lidar_vl_core.clouds.labelled_message import cloud_message, labelled_message
 from lidar_vl_core.clouds.point_cloud import PointCloud
-from lidar_vl_core.clouds.point_cloud2 import decode, encode
+from lidar_vl_core.clouds.point_cloud2 import decode
 from lidar_vl_core.commands.recordings.answers import Answering
 from lidar_vl_core.commands.recordings.reading import Reading
 from lidar_vl_core.commands.recordings.replay import RESULT_FILES, replay
 from lidar_vl_core.evaluation.metrics import ConfusionMatrix
-from lidar_vl_core.evaluation.node_answers import evaluate_answers, read_answers
 from lidar_vl_core.foundation.errors import BadBag, BadLabels, BadRequest
-from lidar_vl_core.model_packages.package import ModelPackage, load_model_package
-from lidar_vl_core.tasks.point_labels import PointLabels
+from lidar_vl_core.model_packages.package import ModelPackage
 from lidar_vl_core.tasks.segmenter import Segmenter
+from tests.core.commands.replay.random_street import START_NS, clouds, truths
 from tests.recordings import recordings
+from tests.written.labelled_bags import write_labelled_bag
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
-START_NS = 1_700_000_000_000_000_000
-
-
-@pytest.fixture(scope="module")
-def package(tiny_package: Path) -> ModelPackage:
-    return load_model_package(tiny_package)
-
-
-def clouds(count: int, points: int = 400) -> list[PointCloud]:
-    rng = np.random.default_rng(3)
-    made = []
-    for k in range(count):
-        xyz_m = rng.uniform((-40, -40, -2), (40, 40, 2), (points, 3)).astype(np.float32)
-        xyz_m[0] = np.nan
-        xyz_m[1] = 1e9
-        made.append(
-            PointCloud(xyz_m, rng.uniform(0, 1, points).astype(np.float32), START_NS + k * 100_000_000, "lidar")
-        )
-    return made
-
-
-def truths(clouds_: list[PointCloud]) -> list[np.ndarray]:
-    rng = np.random.default_rng(4)
-    return [rng.choice([*range(16), 255], len(cloud)).astype(np.uint8) for cloud in clouds_]
-
-
-def write_bag(
-    path: Path, recorded: list[PointCloud], truth: list[np.ndarray], topic: str = "/points", bad: tuple[int, ...] = ()
-) -> Path:
-    """A bag of labelled clouds: their class_id is the truth of these tests."""
-    with BagWriter(path) as bag:
-        for k, (cloud, class_id) in enumerate(zip(recorded, truth, strict=True)):
-            labels = PointLabels(class_id, np.zeros(len(cloud), np.float32), {})
-            message = labelled_message(cloud, labels)
-            if k in bad:
-                message.width += 1
-            bag.write(topic, CLOUD, cloud.stamp_ns + 5_000_000, message)
-    return path
-
-
-@pytest.fixture(scope="module")
-def street(tmp_path_factory) -> Path:
-    made = clouds(6)
-    return write_bag(tmp_path_factory.mktemp("bags") / "street.mcap", made, truths(made))
 
 
 def test_metrics_are_those_of_the_labels_of_all_clouds(street: Path, package: ModelPackage, tmp_path: Path) -> None:
@@ -123,12 +75,11 @@ def test_predictions_hold_one_label_per_input_point_under_the_same_header(
 
 def _raw_bag(path: Path, intensities: list[np.ndarray], xyz_m: np.ndarray) -> Path:
     """Clouds of one scene whose intensity is a driver's raw 0..255."""
-    with BagWriter(path) as bag:
-        for k, raw in enumerate(intensities):
-            cloud = PointCloud(xyz_m, raw.astype(np.float32), START_NS + k * 100_000_000, "lidar")
-            labels = PointLabels(np.zeros(len(cloud), np.uint8), np.zeros(len(cloud), np.float32), {})
-            bag.write("/points", CLOUD, cloud.stamp_ns, labelled_message(cloud, labels))
-    return path
+    seen = [
+        PointCloud(xyz_m, raw.astype(np.float32), START_NS + k * 100_000_000, "lidar")
+        for k, raw in enumerate(intensities)
+    ]
+    return write_labelled_bag(path, seen)
 
 
 def _labelled(out: Path) -> list[PointCloud]:
@@ -157,7 +108,7 @@ def test_points_without_a_return_and_on_the_own_vehicle_are_written_unlabelled_a
     (cloud,) = clouds(1)
     cloud.xyz_m[50:150] = 0.0
     near = np.linalg.norm(cloud.xyz_m, axis=1) <= 5.0
-    bag = write_bag(tmp_path / "lost.mcap", [cloud], [np.full(len(cloud), 3, np.uint8)])
+    bag = write_labelled_bag(tmp_path / "lost.mcap", [cloud], [np.full(len(cloud), 3, np.uint8)])
     asked = Reading(label_field="class_id", label_table="nuscenes16")
     plain = replay(bag, package, tmp_path / "out", asked)
     assert (plain["points"], plain["labelled_points"], plain["points_without_return"]) == (400, 299, 101)
@@ -170,7 +121,7 @@ def test_points_without_a_return_and_on_the_own_vehicle_are_written_unlabelled_a
 
 def test_bad_clouds_are_skipped_counted_and_named(package: ModelPackage, tmp_path: Path) -> None:
     made = clouds(5)
-    bag = write_bag(tmp_path / "hurt.mcap", made, truths(made), bad=(0, 3))
+    bag = write_labelled_bag(tmp_path / "hurt.mcap", made, truths(made), bad=(0, 3))
     metrics = replay(bag, package, tmp_path / "out", Reading(label_field="class_id", label_table="nuscenes16"))
     assert metrics["frames"] == 3
     assert [skipped["index"] for skipped in metrics["skipped"]] == [0, 3]
@@ -181,7 +132,7 @@ def test_bad_clouds_are_skipped_counted_and_named(package: ModelPackage, tmp_pat
 def test_a_bag_of_empty_clouds_gives_empty_answers(package: ModelPackage, tmp_path: Path) -> None:
     made = clouds(2, points=2)
     empty = [PointCloud(c.xyz_m[:0], c.intensity[:0], c.stamp_ns, c.frame_id) for c in made]
-    bag = write_bag(tmp_path / "empty.mcap", empty, [np.zeros(0, np.uint8)] * 2)
+    bag = write_labelled_bag(tmp_path / "empty.mcap", empty, [np.zeros(0, np.uint8)] * 2)
     metrics = replay(bag, package, tmp_path / "out", Reading(label_field="class_id", label_table="nuscenes16"))
     assert (metrics["frames"], metrics["points"], metrics["mean_iou"]) == (2, 0, None)
 
@@ -204,8 +155,8 @@ def test_a_second_replay_replaces_the_result_where_it_may_and_nothing_else(
 
 def test_what_goes_wrong_leaves_nothing_behind(street: Path, package: ModelPackage, tmp_path: Path) -> None:
     made = clouds(2)
-    unreadable = write_bag(tmp_path / "unreadable.mcap", made, truths(made), bad=(0, 1))
-    wrong = write_bag(tmp_path / "wrong.mcap", made, [np.full(len(cloud), 77, np.uint8) for cloud in made])
+    unreadable = write_labelled_bag(tmp_path / "unreadable.mcap", made, truths(made), bad=(0, 1))
+    wrong = write_labelled_bag(tmp_path / "wrong.mcap", made, [np.full(len(cloud), 77, np.uint8) for cloud in made])
     before = sorted(tmp_path.iterdir())
 
     def interrupted(frames, _count):
@@ -237,59 +188,6 @@ def test_a_failed_replay_leaves_an_earlier_result_as_it_was(
     with pytest.raises(BadRequest, match="label field"):
         replay(street, package, out, Reading(label_field="nothing", label_table="nuscenes16"), overwrite=True)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-
-
-def test_answers_of_a_node_give_the_same_quality_as_the_replay(
-    street: Path, package: ModelPackage, tmp_path: Path
-) -> None:
-    metrics = replay(street, package, tmp_path / "out", Reading(label_field="class_id", label_table="nuscenes16"))
-    answers = read_answers(tmp_path / "out" / "predictions.mcap", "/points/segmentation")
-    _, judged = evaluate_answers(street, answers, package.classes, "class_id", "nuscenes16")
-    assert judged["confusion"] == metrics["confusion"]
-    assert (judged["sent"], judged["drops"]) == (6, 0)
-
-
-def test_answers_are_matched_by_their_points_whatever_their_stamps_and_missing_ones_are_drops(
-    street: Path, package: ModelPackage, tmp_path: Path
-) -> None:
-    segmenter = Segmenter(package)
-    sent_ns = START_NS + 10**15
-    with BagWriter(tmp_path / "recorded.mcap") as bag:
-        for k, cloud in reversed(list(enumerate(clouds(6)))):
-            if k != 2:
-                restamped = PointCloud(cloud.xyz_m, cloud.intensity, sent_ns, cloud.frame_id)
-                bag.write("/labels", CLOUD, sent_ns + 30_000_000, labelled_message(restamped, segmenter.segment(cloud)))
-    answers = read_answers(tmp_path / "recorded.mcap", "/labels")
-    _, judged = evaluate_answers(street, answers, package.classes, "class_id", "nuscenes16")
-    assert (judged["frames"], judged["drops"]) == (5, 1)
-    assert [frame["index"] for frame in judged["per_frame"]] == [0, 1, 3, 4, 5]
-    assert judged["latency_ms"]["p99"] == pytest.approx(30.0)
-
-
-def test_a_cloud_is_answered_when_its_labels_and_its_boxes_came(
-    street: Path, package: ModelPackage, tmp_path: Path
-) -> None:
-    segmenter, box_classes = Segmenter(package), class_table("nuscenes10")
-    with BagWriter(tmp_path / "recorded.mcap") as bag:
-        for k, cloud in enumerate(clouds(6)):
-            bag.write("/labels", CLOUD, cloud.stamp_ns + 30_000_000, labelled_message(cloud, segmenter.segment(cloud)))
-            if k != 2:
-                columns = {
-                    "x": np.arange(k, dtype=np.float32),
-                    "y": np.zeros(k, np.float32),
-                    "z": np.zeros(k, np.float32),
-                }
-                columns |= {name: np.ones(k, np.uint8 if name == "class_id" else np.float32) for name in BOX_FIELDS}
-                boxes = cloud_message(encode(columns), cloud.stamp_ns, cloud.frame_id)
-                bag.write("/boxes", CLOUD, cloud.stamp_ns + 50_000_000, boxes)
-    answers = read_answers(tmp_path / "recorded.mcap", "/labels", "/boxes")
-    evaluation, judged = evaluate_answers(street, answers, package.classes, "class_id", "nuscenes16", box_classes)
-    assert (judged["frames"], judged["sent"], judged["drops"]) == (5, 6, 1)
-    assert judged["boxes_per_class"]["truck"] == 0 + 1 + 3 + 4 + 5
-    assert judged["latency_ms"]["p50"] == pytest.approx(50.0)  # until the later of both was there
-    assert evaluation.box_classes == box_classes
-    with pytest.raises(BadBag, match="labelled clouds on /labels with boxes of their stamps on /nothing, found none"):
-        read_answers(tmp_path / "recorded.mcap", "/labels", "/nothing")
 
 
 @pytest.mark.parametrize("bag", recordings("bags/*_mcap", "bags/*_db3_raw"))
