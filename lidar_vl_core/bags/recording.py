@@ -216,10 +216,9 @@ class Recording:
             return None
         if any(cloud.origin_m):
             T_cam_lidar = T_cam_lidar @ RigidTransform(np.eye(3), np.array(cloud.origin_m))
-        load_rgb = partial(_load_rgb, message, model)
-        return CameraView(
-            camera.name, model, T_cam_lidar, paired.stamp_ns, load_rgb, lambda: stored_bytes(message.message)
-        )
+        # No lambdas: a data set of recordings keeps its views, and training sends it to worker processes.
+        load_rgb, read_bytes = partial(_load_rgb, message, model), partial(_stored_bytes, message)
+        return CameraView(camera.name, model, T_cam_lidar, paired.stamp_ns, load_rgb, read_bytes)
 
     def _say(self, text: str) -> None:
         self._said.tell([text])
@@ -236,6 +235,10 @@ def open_recording(
     """
     with open_bag(path) as bag:
         yield Recording(bag, bag.topic_of_type(CLOUD_TYPE, cloud_topic), intensity_max, compensate)
+
+
+def _stored_bytes(message: BagMessage) -> bytes:
+    return stored_bytes(message.message)
 
 
 def _load_rgb(message: BagMessage, model: CameraModel) -> np.ndarray:

@@ -1,5 +1,8 @@
 """Recordings as samples: a small one written here with labels, a camera and transforms, and a real one."""
 
+import pickle
+import subprocess
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -74,6 +77,17 @@ def test_images_come_with_the_pose_the_recording_states(drive):
     assert_allclose(uv_px[0], (31.5 - 20 * 1 / 4, 23.5), atol=1e-6)
     assert visible.all()
     assert view.load_rgb().shape == (48, 64, 3)
+
+
+def test_a_worker_process_that_is_sent_the_samples_reads_the_same(drive, tmp_path):
+    samples = RosBag(drive)
+    (tmp_path / "sent").write_bytes(pickle.dumps(samples))
+    worker = "import pickle, sys; view = pickle.load(sys.stdin.buffer)[0].views[0]; "
+    worker += "sys.stdout.buffer.write(view.read_bytes() + view.load_rgb().tobytes())"
+    with (tmp_path / "sent").open("rb") as sent:
+        found = subprocess.run([sys.executable, "-c", worker], stdin=sent, capture_output=True, check=True).stdout
+    view = samples[0].views[0]
+    assert found == view.read_bytes() + view.load_rgb().tobytes()
 
 
 def test_points_on_the_own_vehicle_have_no_class_and_lie_in_no_picture(drive):
