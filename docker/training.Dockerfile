@@ -2,7 +2,7 @@
 # read-only root file system.
 #   docker/pin_images.sh                                     # once: the digests of the base images
 #   docker build -f docker/training.Dockerfile -t lidar-vl-training .
-#   docker run --rm --gpus all --shm-size 16g --user $(id -u):$(id -g) --read-only --tmpfs /tmp -v $PWD/data:/data \
+#   docker run --rm --gpus all --shm-size 16g --user $(id -u):$(id -g) --read-only --tmpfs /tmp:exec -v $PWD/data:/data \
 #     lidar-vl-training lidar-vl-train --help
 FROM nvidia/cuda:13.0.1-devel-ubuntu24.04 AS torchsparse
 
