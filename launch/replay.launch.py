@@ -17,6 +17,7 @@ from launch import LaunchContext, LaunchDescription
 
 MODEL = NodeArgument("model", "Model package that labels points: a name or a folder", otherwise="demo")
 SEGMENTATION = TaskLaunch("segmentation", (MODEL, *WORDS), ("model",))
+OF_PLAYER = ("bag", "rate", "loop")
 LAST_ANSWERS_S = 2.0  # for the last clouds that were sent
 
 
@@ -37,7 +38,7 @@ def played(context: LaunchContext) -> list[Any]:
         rate = float(told["rate"])
     except ValueError as error:
         raise LaunchRefused(f"rate:={told['rate']}: expected a number.") from error
-    started = SEGMENTATION.actions(context, sim_time=True)
+    started = SEGMENTATION.actions(context, sim_time=True, further=OF_PLAYER)
     if flag("build_only", told["build_only"]):
         return started
     player = Node(

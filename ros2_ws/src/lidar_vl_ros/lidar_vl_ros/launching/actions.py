@@ -9,6 +9,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
@@ -18,7 +19,7 @@ from launch.event_handlers import OnShutdown
 from launch_ros.actions import Node
 
 from lidar_vl_ros.launching import topics
-from lidar_vl_ros.launching.arguments import NodeArgument, cameras, flag, given_parameters, words
+from lidar_vl_ros.launching.arguments import NodeArgument, cameras, flag, given_parameters, misspelt, words
 from lidar_vl_ros.launching.parameter_files import LaunchRefused, ParameterFile, write_parameters
 from lidar_vl_ros.process.transport import large_message_environment
 
@@ -81,12 +82,19 @@ class TaskLaunch:
         """All that a launch file for this node alone needs."""
         return [*self.declared(), *environment(), OpaqueFunction(function=lambda context: self.actions(context))]
 
-    def actions(self, context: Any, sim_time: bool | None = None) -> list[Any]:  # noqa: ANN401  a LaunchContext
+    def actions(
+        self,
+        context: Any,  # noqa: ANN401  a LaunchContext
+        sim_time: bool | None = None,
+        further: Sequence[str] = (),
+    ) -> list[Any]:
         """What to start, after checking all arguments. sim_time: used if neither argument nor file gives it.
 
-        Raises LaunchRefused, which ends the launch before anything is started.
+        further: names of arguments of the launch file that are not declared() here. Raises LaunchRefused, which ends the
+        launch before anything is started.
         """
         told = context.launch_configurations
+        topics.require_names(told)
         file = ParameterFile(told["params_file"])
         in_file = file.of_node(topics.full_name(told["namespace"], self._node))
         given = given_parameters((*self.arguments, *_SHARED), told)
@@ -94,7 +102,12 @@ class TaskLaunch:
             return self._builds(in_file | given, told["build_clouds"])
         if sim_time is not None and "use_sim_time" not in in_file:
             given.setdefault("use_sim_time", sim_time)
-        return [*self._views(told, given), *self._serving(told, file, given)]
+        warnings = misspelt(told, [*(each.name for each in self.declared()), *further])
+        return [
+            *(LogInfo(msg=warning) for warning in warnings),
+            *self._views(told, given),
+            *self._serving(told, file, given),
+        ]
 
     @property
     def _node(self) -> str:

@@ -1,6 +1,7 @@
 """Arguments of launch files that set parameters of a node: those that were given, and no others."""
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,20 @@ def given_parameters(arguments: tuple[NodeArgument, ...], told: Mapping[str, str
         if told[argument.name]
     }
     return flat(read)
+
+
+def misspelt(told: Iterable[str], known: Iterable[str]) -> list[str]:
+    """A line for each argument that no launch file of ours declares, but that resembles one.
+
+    Not refused: an argument may be of the launch file that includes ours.
+    """
+    names = list(known)
+    near = {name: difflib.get_close_matches(name, names, n=1, cutoff=0.7) for name in told if name not in names}
+    return [
+        f"{name}:= is no argument of this launch file and changes nothing here: did you mean {meant[0]}:=?"
+        for name, meant in near.items()
+        if meant
+    ]
 
 
 def _yaml(name: str, given: str) -> Any:  # noqa: ANN401

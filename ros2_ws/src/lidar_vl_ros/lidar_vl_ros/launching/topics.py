@@ -1,6 +1,9 @@
 """Remappings of the nodes' topics for an output prefix and a namespace, for the node and for its viewers."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+
+from lidar_vl_ros.launching.parameter_files import LaunchRefused
 
 _OF_SEGMENTATION = (
     "pointcloud/segmentation",
@@ -19,7 +22,19 @@ OUTPUTS = {
 }
 _DRIVER = "/lidar/points"  # which the views are made for
 
+_NAME = re.compile(r"(~?/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*/?", re.ASCII)
+
 Remappings = list[tuple[str, str]]
+
+
+def require_names(told: Mapping[str, str]) -> None:
+    """Raise LaunchRefused unless the arguments input, output and namespace are names to ROS, or the latter two empty."""
+    for argument in ("input", "output", "namespace"):
+        name = told[argument]
+        if _NAME.fullmatch(name) is None and (name or argument == "input"):
+            raise LaunchRefused(
+                f"{argument}:={name}: expected names of letters, digits and _ with / between them, none of which begins with a digit."
+            )
 
 
 def full_name(namespace: str, node: str) -> str:

@@ -138,6 +138,10 @@ def test_cameras_are_topics_by_name_or_all_their_parameters_and_come_besides_tho
         ({"cameras": "{front: 3}"}, "expected camera names with topics"),
         ({"params_file": "/nowhere.yaml"}, "params_file:=/nowhere.yaml: expected a parameter file"),
         ({"params_file": str(REPOSITORY)}, "expected a parameter file"),
+        ({"input": ""}, "input:=: expected names of letters"),
+        ({"input": "/lidar points"}, "input:=/lidar points: expected names of letters"),
+        ({"output": "/robot/1st"}, "none of which begins with a digit"),
+        ({"namespace": "robot-1"}, "namespace:=robot-1: expected names of letters"),
     ],
 )
 def test_an_argument_that_is_wrong_is_refused_before_anything_starts(launch, tmp_path, given, expected):
@@ -146,6 +150,24 @@ def test_an_argument_that_is_wrong_is_refused_before_anything_starts(launch, tmp
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_an_argument_that_resembles_one_but_is_none_is_told_and_one_of_another_launch_file_is_not(name, launch):
+    assert launch(name, rivz="true", robot_name="r2", model="demo").logged() == [
+        "rivz:= is no argument of this launch file and changes nothing here: did you mean rviz:=?"
+    ]
+    assert launch(name).logged() == []
+
+
+def test_the_arguments_of_a_replay_s_player_are_known_and_taken_for_none_of_the_node(launch):
+    assert launch("replay", rate="2.0", loop="true").logged() == []
+    assert "did you mean rate:=?" in launch("replay", ratte="2.0").logged()[0]
+
+
+@pytest.mark.parametrize("name", ["/lidar/points", "lidar/points", "/robot/", "~/points", "_hidden/p2"])
+def test_names_that_ros_takes_are_not_refused(name, launch):
+    assert launch("segmentation", input=name, output=name).nodes()
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ class Made:
 
     def __init__(self, kind, *placed, **named):
         self.kind, self.placed, self.named = kind, placed, named
+        self.name = placed[0] if placed else named.get("name")
 
 
 def everything_in(part):
@@ -53,7 +54,6 @@ class Launched:
     def __init__(self, name, given):
         description = runpy.run_path(str(REPOSITORY / "launch" / f"{name}.launch.py"))["generate_launch_description"]()
         self.declared = {each.placed[0]: each.named for each in of_kind([description], "DeclareLaunchArgument")}
-        assert given.keys() <= self.declared.keys()
         self.told = {name: each.get("default_value") for name, each in self.declared.items()} | given
         (decided,) = of_kind([description], "OpaqueFunction")
         self.actions = decided.named["function"](SimpleNamespace(launch_configurations=self.told))
@@ -64,6 +64,9 @@ class Launched:
             for each in of_kind(self.actions, "Node")
             if each.named["package"] == package
         }
+
+    def logged(self):
+        return [each.named["msg"] for each in of_kind(self.actions, "LogInfo")]
 
     def builds(self):
         return [each.named["cmd"] for each in of_kind(self.actions, "ExecuteProcess")]
