@@ -11,11 +11,12 @@ from lidar_vl_core.clouds.formats.fields import TIME_NAMES
 from lidar_vl_core.clouds.point_cloud import PointCloud
 from lidar_vl_core.foundation.errors import BadPointCloud, BadTransform
 from lidar_vl_core.geometry.rigid_transform import RigidTransform
-from lidar_vl_core.sweeps.point_times import TimeScale, offsets_ns, time_scale
+from lidar_vl_core.sweeps.point_times import ScaleOfMost, offsets_ns
 
 # Between two poses so far apart the way is taken for straight. A turn of a within it bends that way by (1 - cos(a / 2)) of the
 # range: at 100 m 0.3 mm for a car that turns with 30 degrees a second, 10 cm at 500.
 _KNOT_NS = 10_000_000
+_MOST_FRAMES = 16
 
 Moved = Callable[[str, int, int], RigidTransform]  # frame, its time now, its time then -> T_now_then, or BadTransform
 
@@ -31,10 +32,10 @@ class CompensatedSweep:
 
 
 class SweepCompensation:
-    """Brings the points of one topic's sweeps to their stamps; unit and origin of the times are determined once."""
+    """Brings the points of one topic's sweeps to their stamps; unit and origin of the times are those of most sweeps of a frame."""
 
     def __init__(self) -> None:
-        self.scale: TimeScale | None = None  # by the first sweep that told
+        self._scales: dict[str, ScaleOfMost] = {}  # by frame, as drivers write times in ways of their own
 
     def compensated(self, cloud: PointCloud, moved: Moved) -> CompensatedSweep:
         """The sweep in its frame at its stamp; points without a return stay as they are.
@@ -58,9 +59,10 @@ class SweepCompensation:
         if not len(rows):
             return cloud.xyz_m
         times, stamp_ns, frame = cloud.extra[POINT_TIME][rows], cloud.stamp_ns, cloud.frame_id
-        scale = self.scale or time_scale(times, stamp_ns)
+        if frame not in self._scales and len(self._scales) >= _MOST_FRAMES:
+            self._scales.clear()
+        scale = self._scales.setdefault(frame, ScaleOfMost()).after(times, stamp_ns)
         offset_ns, origin_m = offsets_ns(times, scale, stamp_ns), np.array(cloud.origin_m)
-        self.scale = scale
         seen_m = cloud.xyz_m[rows] + origin_m if origin_m.any() else cloud.xyz_m[rows]
         at_stamp_m = points_at_stamp(seen_m, offset_ns, lambda offset: moved(frame, stamp_ns, stamp_ns + offset))
         xyz_m = cloud.xyz_m.copy()

@@ -8,8 +8,9 @@ _INTENSITY = (
 )  # fmt: skip
 _COLOUR_TRIPLES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 _PACKED_COLOURS = ("rgb", "rgba")
-# When each point was measured. Velodyne: time; Ouster: t; Hesai, Robosense, Livox: timestamp or offset_time; Autoware: time_stamp.
-TIME_NAMES = ("time", "t", "timestamp", "time_stamp", "offset_time")
+# When each point was measured. Velodyne: time; Ouster: t; Hesai, Robosense, Livox: timestamp or offset_time; Autoware: time_stamp;
+# KISS-ICP reads stamps too.
+TIME_NAMES = ("time", "t", "timestamp", "time_stamp", "offset_time", "stamps")
 
 
 def position_names(names: Iterable[str]) -> tuple[str, str, str] | None:

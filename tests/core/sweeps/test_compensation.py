@@ -1,5 +1,7 @@
 """Motion within a sweep: a world that stands still stays in place, and what is not told is not made up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -150,7 +152,36 @@ def test_one_unit_holds_for_all_sweeps_and_a_time_far_from_the_stamp_is_refused(
     far = compensation.compensated(_sweep([[5, 0, 0], [5, 1, 0]], [0.0, 4.0]), _ahead)
     assert "found 4.000 s" in str(far.problem)
     broken = compensation.compensated(_sweep([[5, 0, 0], [5, 1, 0]], [0.0, np.nan]), _ahead)
-    assert "found nan s" in str(broken.problem)
+    assert "found none for 1 of 2" in str(broken.problem)
+
+
+@pytest.mark.parametrize("unit_ns", [1e6, 1e3, 1])
+def test_a_first_sweep_too_short_to_tell_the_unit_does_not_decide_for_the_others(unit_ns):
+    compensation = SweepCompensation()
+    compensation.compensated(_sweep([[5, 0, 0], [5, 1, 0]], [0.0, 0.9 * MS / unit_ns]), _ahead)
+    for span_ns in (100 * MS, 100 * MS, 100 * MS, 0.9 * MS, 100 * MS):
+        found = compensation.compensated(_sweep([[5, 0, 0], [5, 1, 0]], [0.0, span_ns / unit_ns]), _ahead)
+        assert found.problem is None
+        np.testing.assert_allclose(found.cloud.xyz_m[:, 0], [5, 5 + span_ns * 10 / S], atol=1e-5)
+
+
+def test_a_broken_time_among_many_is_refused_and_tells_no_unit():
+    compensation, times = SweepCompensation(), np.linspace(0, 0.1, 200)
+    broken = times.copy()
+    broken[7] = 1e6  # microseconds would make a sweep of one second of it
+    cloud = np.full((200, 3), 5.0)
+    assert "found 1000000.000 s" in str(compensation.compensated(_sweep(cloud, broken), _ahead).problem)
+    after = compensation.compensated(_sweep(cloud, times), _ahead)
+    np.testing.assert_allclose(after.cloud.xyz_m[[0, -1], 0], [5, 6], atol=1e-5)
+
+
+def test_each_lidar_of_a_topic_has_a_unit_of_its_own():
+    compensation = SweepCompensation()
+    for _ in range(3):
+        for frame, unit_ns in (("left", 1e9), ("right", 1e3)):
+            cloud = replace(_sweep([[5, 0, 0], [5, 1, 0]], [0.0, 100 * MS / unit_ns]), frame_id=frame)
+            found = compensation.compensated(cloud, _ahead)
+            np.testing.assert_allclose(found.cloud.xyz_m[:, 0], [5, 6], atol=1e-5)
 
 
 def test_a_simulation_that_just_began_does_not_tell_from_where_times_count():
